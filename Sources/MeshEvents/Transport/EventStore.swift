@@ -1,0 +1,141 @@
+/// What persistence needs from a stream store with JetStream's rules: sequences from 1 that never repeat,
+/// duplicate detection by message id, limits that drop the oldest.
+public protocol EventStore: Sendable {
+    /// Creates the stream, or finds it; see ``StoreOpening``. An existing stream is never changed by `.keep`.
+    func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening
+
+    /// Stores one message; returns once the store has acknowledged it.
+    ///
+    /// - Parameters:
+    ///   - subject: the full subject.
+    ///   - payload: the encoded event.
+    ///   - messageID: stored once, however often it is sent within the stream's duplicate window.
+    ///   - deadline: how long to keep trying, with the same id.
+    func append(
+        subject: String,
+        payload: [UInt8],
+        messageID: String,
+        deadline: Duration
+    ) async throws(MeshEventsError) -> StoredPosition
+
+    /// The state of the stream.
+    func state() async throws(MeshEventsError) -> StreamState
+
+    /// The newest `limit` messages that match and lie below `before`, oldest first.
+    func newest(
+        _ limit: Int,
+        matching pattern: EventPattern,
+        before: UInt64?,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> [StoredMessage]
+
+    /// The first `limit` messages that match, from `start` on, oldest first.
+    func first(
+        _ limit: Int,
+        matching pattern: EventPattern,
+        from start: StorePosition,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> [StoredMessage]
+}
+
+/// Where reading begins.
+public enum StorePosition: Sendable, Hashable {
+    /// At this sequence, or the first one after it that exists.
+    case sequence(UInt64)
+    /// At the first message stored at this time or later.
+    case time(Timestamp)
+}
+
+/// Where an event went: the proof that it is stored.
+public struct StoredPosition: Sendable, Hashable {
+    /// The stream's name.
+    public let stream: String
+    /// The sequence in the stream, from 1.
+    public let sequence: UInt64
+    /// Whether the store had this message id already: it is stored once, at ``sequence``.
+    public let isDuplicate: Bool
+
+    /// Creates a position.
+    public init(stream: String, sequence: UInt64, isDuplicate: Bool) {
+        self.stream = stream
+        self.sequence = sequence
+        self.isDuplicate = isDuplicate
+    }
+}
+
+/// A message as the store keeps it.
+public struct StoredMessage: Sendable, Hashable {
+    /// The full subject.
+    public let subject: String
+    /// The payload as it was sent.
+    public let payload: [UInt8]
+    /// The sequence in the stream, from 1.
+    public let sequence: UInt64
+    /// When the store took it.
+    public let storedAt: Timestamp
+
+    /// Creates a stored message.
+    public init(subject: String, payload: [UInt8], sequence: UInt64, storedAt: Timestamp) {
+        self.subject = subject
+        self.payload = payload
+        self.sequence = sequence
+        self.storedAt = storedAt
+    }
+}
+
+/// What a stream holds.
+public struct StreamState: Sendable, Hashable {
+    /// The stream's name.
+    public let name: String
+    /// How many messages it holds.
+    public let messages: UInt64
+    /// Their size, in bytes, as the store counts it.
+    public let bytes: UInt64
+    /// The oldest sequence it still holds; one past ``lastSequence`` when it is empty.
+    public let firstSequence: UInt64
+    /// The newest sequence it ever gave; 0 when nothing was stored yet.
+    public let lastSequence: UInt64
+
+    /// Creates a state.
+    public init(name: String, messages: UInt64, bytes: UInt64, firstSequence: UInt64, lastSequence: UInt64) {
+        self.name = name
+        self.messages = messages
+        self.bytes = bytes
+        self.firstSequence = firstSequence
+        self.lastSequence = lastSequence
+    }
+}
+
+/// What opening a store found.
+public struct StoreOpening: Sendable, Hashable {
+    /// Whether the stream was created by this call.
+    public let created: Bool
+    /// Where an existing stream differs from the configuration asked for: field, asked, found.
+    public let differences: [Difference]
+
+    /// One field of an existing stream that differs.
+    public struct Difference: Sendable, Hashable, CustomStringConvertible {
+        /// The field's name in the stream's configuration, e.g. `max_msgs`.
+        public let field: String
+        /// The value asked for, as JSON text.
+        public let asked: String
+        /// The value found, as JSON text.
+        public let found: String
+
+        /// Creates a difference.
+        public init(field: String, asked: String, found: String) {
+            self.field = field
+            self.asked = asked
+            self.found = found
+        }
+
+        /// `field: asked X, found Y`.
+        public var description: String { "\(field): asked \(asked), found \(found)" }
+    }
+
+    /// Creates the outcome of an opening.
+    public init(created: Bool, differences: [Difference]) {
+        self.created = created
+        self.differences = differences
+    }
+}
