@@ -31,7 +31,10 @@ public struct NKey: Sendable {
     public init(seed: String) throws(NATSError) {
         let text = seed.trimmingCharacters(in: .whitespacesAndNewlines)
         guard let bytes = Base32.decode(text), bytes.count == 36, bytes[0] & 0xF8 == 18 << 3 else {
-            throw NATSError(.authenticationFailed, "the NKey seed is not one: it must be 58 characters beginning with S")
+            throw NATSError(
+                .authenticationFailed,
+                "the NKey seed is not one: it must be 58 characters beginning with S"
+            )
         }
         let body = bytes.prefix(34)
         guard Self.checksum(body) == UInt16(bytes[34]) | UInt16(bytes[35]) << 8 else {

@@ -148,7 +148,9 @@ struct ConnectionStateMachine {
             // Wrong credentials do not get better by trying again before anything ever worked.
             let isFinal = error.code == .authenticationFailed && !hasBeenConnected && triedInPass >= pool.count
             let passDone = triedInPass >= pool.count
-            if passDone, isFinal || (!hasBeenConnected && !retriesInitially) || maximumPasses.map({ pass + 1 >= $0 }) == true {
+            if passDone,
+                isFinal || (!hasBeenConnected && !retriesInitially) || maximumPasses.map({ pass + 1 >= $0 }) == true
+            {
                 state = .closed
                 return actions + [.end]
             }

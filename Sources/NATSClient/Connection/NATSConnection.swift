@@ -205,6 +205,29 @@ public final class NATSConnection: Sendable {
         return NATSSubscriptionHandle(subject: subject, sid: sid, loop: loop)
     }
 
+    /// Subscribes and returns the messages as a sequence; when this returns, the server has the subscription.
+    ///
+    /// - Parameters:
+    ///   - subject: may have wildcards: `*` for a token, `>` for the rest.
+    ///   - queueGroup: members of a group share the messages: each goes to one of them.
+    ///   - maximumMessages: how many messages may wait for the reader before newer ones are dropped and counted.
+    ///   - maximumBytes: the same in bytes.
+    /// - Throws: `invalidSubject`, `permissionDenied`, `timeout`, `closed`, `cancelled`.
+    public func subscribe(
+        to subject: String,
+        queueGroup: String? = nil,
+        maximumMessages: Int = 65_536,
+        maximumBytes: Int = 64 << 20,
+        timeout: Duration = .seconds(10)
+    ) async throws(NATSError) -> NATSSubscription {
+        let status = loop.status
+        let buffer = MessageBuffer(maximumMessages: maximumMessages, maximumBytes: maximumBytes) {
+            status.send(.slowConsumer(subject: subject))
+        }
+        let handle = try await subscribe(to: subject, queueGroup: queueGroup, receiver: buffer, timeout: timeout)
+        return NATSSubscription(handle: handle, buffer: buffer)
+    }
+
     // MARK: Ending
 
     /// Ends every subscription after what was sent to it, sends what waits, then closes.

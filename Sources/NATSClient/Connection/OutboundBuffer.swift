@@ -70,7 +70,10 @@ final class OutboundBuffer: Sendable {
             if let failure = state.failure { throw failure }
             if let maximum = state.maximumPayload, size > maximum { throw .tooLarge(size, maximum: maximum) }
             guard headers.isEmpty || state.supportsHeaders else {
-                throw NATSError(.invalidHeader, "the server does not support message headers; use nats-server 2.2 or newer")
+                throw NATSError(
+                    .invalidHeader,
+                    "the server does not support message headers; use nats-server 2.2 or newer"
+                )
             }
             let pending = state.pending
             guard pending == 0 || pending + size + subject.count <= highWaterMark else {

@@ -107,7 +107,9 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
         var host = rest
         var portText: Substring?
         if rest.hasPrefix("[") {
-            guard let end = rest.firstIndex(of: "]") else { throw invalid(text, "the bracket of its address never closes") }
+            guard let end = rest.firstIndex(of: "]") else {
+                throw invalid(text, "the bracket of its address never closes")
+            }
             host = rest[rest.index(after: rest.startIndex)..<end]
             let after = rest[rest.index(after: end)...]
             guard after.isEmpty || after.hasPrefix(":") else { throw invalid(text, "something follows its bracket") }

@@ -46,7 +46,11 @@ enum TLSHandlerFactory {
         do {
             return try body()
         } catch {
-            throw NATSError(.tlsFailed, "the \(what) \(path) cannot be used; it must be a readable PEM file", underlying: error)
+            throw NATSError(
+                .tlsFailed,
+                "the \(what) \(path) cannot be used; it must be a readable PEM file",
+                underlying: error
+            )
         }
     }
 }

@@ -14,7 +14,8 @@ struct ServerReport {
     init(_ text: String) {
         let lower = text.lowercased()
         if lower.hasPrefix("permissions violation for ") {
-            let subject = text.split(separator: "\"", omittingEmptySubsequences: false).dropFirst().first.map(String.init) ?? ""
+            let subject =
+                text.split(separator: "\"", omittingEmptySubsequences: false).dropFirst().first.map(String.init) ?? ""
             let isPublish = lower.hasPrefix("permissions violation for publish")
             kind = isPublish ? .publishDenied(subject) : .subscriptionDenied(subject)
             closesConnection = false
@@ -37,7 +38,8 @@ struct ServerReport {
             error = NATSError(.tlsFailed, "the server speaks TLS only; use tls:// or name its CA")
         } else {
             // What the server sends without closing is about one operation.
-            closesConnection = !lower.hasPrefix("invalid") && !lower.hasPrefix("no responders")
+            closesConnection =
+                !lower.hasPrefix("invalid") && !lower.hasPrefix("no responders")
                 && !lower.hasPrefix("maximum subscriptions")
             error = NATSError(.serverError, "the server reported: \(text)", isRetriable: closesConnection)
         }

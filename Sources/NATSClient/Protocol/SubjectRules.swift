@@ -13,7 +13,10 @@ enum SubjectRules {
     /// Checks the name of a queue group: no white space.
     static func validateQueueGroup(_ group: String) throws(NATSError) {
         guard !group.isEmpty, group.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
-            throw NATSError(.invalidSubject, "the queue group \(group.debugDescription) is empty or has white space in it")
+            throw NATSError(
+                .invalidSubject,
+                "the queue group \(group.debugDescription) is empty or has white space in it"
+            )
         }
     }
 
