@@ -56,7 +56,7 @@ let package = Package(
         .target(name: "MeshEventsTesting", dependencies: ["MeshEvents"], swiftSettings: settings),
         .target(
             name: "LocalNATSServer",
-            dependencies: [logging, .product(name: "Subprocess", package: "swift-subprocess")],
+            dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
             swiftSettings: settings
         ),
         .executableTarget(
@@ -74,6 +74,13 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
+        // A parent of a server, for tests to kill.
+        .executableTarget(
+            name: "local-nats-server-fixture",
+            dependencies: ["LocalNATSServer"],
+            path: "Tests/Fixtures/local-nats-server-fixture",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "NATSClientTests",
             dependencies: ["NATSClient", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio")] + nio,
@@ -85,7 +92,14 @@ let package = Package(
             resources: [.copy("Resources")],
             swiftSettings: settings
         ),
-        .testTarget(name: "LocalNATSServerTests", dependencies: ["LocalNATSServer", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "LocalNATSServerTests",
+            dependencies: [
+                "LocalNATSServer", "TestSupport", "local-nats-server-fixture",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
