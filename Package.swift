@@ -55,7 +55,7 @@ let package = Package(
         .target(name: "MeshEventsTesting", dependencies: ["MeshEvents"], swiftSettings: settings),
         .target(
             name: "LocalNATSServer",
-            dependencies: [logging, .product(name: "Subprocess", package: "swift-subprocess")],
+            dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
             swiftSettings: settings
         ),
         .executableTarget(
@@ -73,6 +73,13 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
+        // A parent of a server, for tests to kill.
+        .executableTarget(
+            name: "local-nats-server-fixture",
+            dependencies: ["LocalNATSServer"],
+            path: "Tests/Fixtures/local-nats-server-fixture",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "NATSClientTests",
             dependencies: ["NATSClient", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio")] + nio,
@@ -84,7 +91,14 @@ let package = Package(
             resources: [.copy("Resources")],
             swiftSettings: settings
         ),
-        .testTarget(name: "LocalNATSServerTests", dependencies: ["LocalNATSServer", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "LocalNATSServerTests",
+            dependencies: [
+                "LocalNATSServer", "TestSupport", "local-nats-server-fixture",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
