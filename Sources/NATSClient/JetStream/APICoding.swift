@@ -2,6 +2,9 @@ import Foundation
 import NIOCore
 import NIOFoundationCompat
 
+/// Any answer, looked at for an error.
+private struct Failure: Decodable { let error: JetStreamError.Answer? }
+
 /// JSON of the API: requests with sorted members, answers that are either a value or an error.
 enum APICoding {
     /// Encodes a request.
@@ -25,7 +28,6 @@ enum APICoding {
         _ type: Value.Type,
         from payload: ByteBuffer
     ) throws(JetStreamError) -> Value {
-        struct Failure: Decodable { let error: JetStreamError.Answer? }
         let data = Data(buffer: payload)
         let decoder = JSONDecoder()
         if let failure = try? decoder.decode(Failure.self, from: data), let error = failure.error {

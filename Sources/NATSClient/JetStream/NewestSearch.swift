@@ -32,7 +32,8 @@ public struct NewestSearch: Sendable {
     private let isFiltered: Bool
     /// One past the newest message that counts.
     public private(set) var end: UInt64
-    private let isEndFixed: Bool
+    /// Whether the search ends at a sequence that was given.
+    public let isEndFixed: Bool
     /// The matches at and behind a fixed end; `nil` until they are counted.
     public private(set) var beyond: UInt64?
     /// Too few matches from here on: begin before it.
