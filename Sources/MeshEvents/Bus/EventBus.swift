@@ -10,13 +10,14 @@ import Synchronization
 /// for try await crash in crashes { print(crash.node, crash.tool) }
 /// ```
 ///
-/// Events that one task emits arrive at one subscriber in the order of the calls.
+/// Events that one task emits arrive at one subscriber in the order of the calls. A bus lives as long as somebody holds
+/// it or one of its subscriptions is active; close it when handlers were subscribed and are no longer wanted.
 public final class EventBus: Sendable {
     /// What a bus does by default.
     public struct Configuration: Sendable {
         /// The buffer of a subscription that does not bring its own.
         public var buffer: BufferConfiguration
-        /// Called for every message that was skipped because it is not an event (WIRE.md says which those are).
+        /// Called for every message that was skipped because it is not an event.
         ///
         /// Called on the transport's thread: it must be quick and must not block.
         public var onMalformed: (@Sendable (MalformedEvent) -> Void)?
@@ -45,7 +46,7 @@ public final class EventBus: Sendable {
     let transport: any EventTransport
     private let encoder = EventEncoder()
     private let closed = Atomic(false)
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     /// Creates a bus on a transport. The transport stays its owner's: closing the bus does not close it.
     ///
@@ -65,10 +66,6 @@ public final class EventBus: Sendable {
         self.configuration = configuration
         self.logger = logger
         reporter = MalformedReporter(logger: logger, callback: configuration.onMalformed)
-    }
-
-    deinit {
-        for channel in endAll() { channel.cancel() }
     }
 
     // MARK: Emitting
@@ -148,7 +145,8 @@ public final class EventBus: Sendable {
         let buffer = buffer ?? configuration.buffer
         try buffer.validate()
         try Self.validate(queueGroup: queueGroup)
-        let channel = SubscriptionChannel(buffer) { [weak self] channel in self?.forget(channel) }
+        // A subscription keeps its bus alive until it ends; the circle is broken there.
+        let channel = SubscriptionChannel(buffer) { [self] channel in forget(channel) }
         try register(channel)
         let receiver = EventReceiver(channel: channel, reporter: reporter)
         do {

@@ -10,16 +10,16 @@ final class SubscriptionChannel: Sendable {
         case ended
     }
 
-    private let buffer: Mutex<SubscriptionBuffer<Waiter>>
-    private let attachment = Mutex(Attachment.none)
+    private let buffer: Locked<SubscriptionBuffer<Waiter>>
+    private let attachment = Locked(Attachment.none)
     private let cancelled = Atomic(false)
     private let malformedCount = Atomic<UInt64>(0)
-    private let onEnd: @Sendable (SubscriptionChannel) -> Void
+    private let onEnd: Locked<(@Sendable (SubscriptionChannel) -> Void)?>
 
-    /// Creates a channel; `onEnd` is called when it has been cancelled or has ended by itself, perhaps twice.
+    /// Creates a channel; `onEnd` is called and let go of when it has been cancelled or has ended by itself.
     init(_ configuration: BufferConfiguration, onEnd: @escaping @Sendable (SubscriptionChannel) -> Void) {
-        buffer = Mutex(SubscriptionBuffer(configuration))
-        self.onEnd = onEnd
+        buffer = Locked(SubscriptionBuffer(configuration))
+        self.onEnd = Locked(onEnd)
     }
 
     var isCancelled: Bool { cancelled.load(ordering: .acquiring) }
@@ -54,7 +54,7 @@ final class SubscriptionChannel: Sendable {
         }
         resume(wake)
         attachment.withLock { $0 = .ended }
-        onEnd(self)
+        tellEnd()
     }
 
     // MARK: From the subscriber
@@ -157,6 +157,11 @@ final class SubscriptionChannel: Sendable {
             return subscription
         }
         subscription?.cancel()
-        onEnd(self)
+        tellEnd()
+    }
+
+    private func tellEnd() {
+        let onEnd = onEnd.withLock { $0.take() }
+        onEnd?(self)
     }
 }
