@@ -10,7 +10,8 @@ import Synchronization
 /// for try await crash in crashes { print(crash.node, crash.tool) }
 /// ```
 ///
-/// Events that one task emits arrive at one subscriber in the order of the calls.
+/// Events that one task emits arrive at one subscriber in the order of the calls. A bus lives as long as somebody holds
+/// it or one of its subscriptions is active; close it when handlers were subscribed and are no longer wanted.
 public final class EventBus: Sendable {
     /// What a bus does by default.
     public struct Configuration: Sendable {
@@ -65,10 +66,6 @@ public final class EventBus: Sendable {
         self.configuration = configuration
         self.logger = logger
         reporter = MalformedReporter(logger: logger, callback: configuration.onMalformed)
-    }
-
-    deinit {
-        for channel in endAll() { channel.cancel() }
     }
 
     // MARK: Emitting
@@ -148,7 +145,8 @@ public final class EventBus: Sendable {
         let buffer = buffer ?? configuration.buffer
         try buffer.validate()
         try Self.validate(queueGroup: queueGroup)
-        let channel = SubscriptionChannel(buffer) { [weak self] channel in self?.forget(channel) }
+        // A subscription keeps its bus alive until it ends; the circle is broken there.
+        let channel = SubscriptionChannel(buffer) { [self] channel in forget(channel) }
         try register(channel)
         let receiver = EventReceiver(channel: channel, reporter: reporter)
         do {

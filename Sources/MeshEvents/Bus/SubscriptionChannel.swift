@@ -14,12 +14,12 @@ final class SubscriptionChannel: Sendable {
     private let attachment = Mutex(Attachment.none)
     private let cancelled = Atomic(false)
     private let malformedCount = Atomic<UInt64>(0)
-    private let onEnd: @Sendable (SubscriptionChannel) -> Void
+    private let onEnd: Mutex<(@Sendable (SubscriptionChannel) -> Void)?>
 
-    /// Creates a channel; `onEnd` is called when it has been cancelled or has ended by itself, perhaps twice.
+    /// Creates a channel; `onEnd` is called and let go of when it has been cancelled or has ended by itself.
     init(_ configuration: BufferConfiguration, onEnd: @escaping @Sendable (SubscriptionChannel) -> Void) {
         buffer = Mutex(SubscriptionBuffer(configuration))
-        self.onEnd = onEnd
+        self.onEnd = Mutex(onEnd)
     }
 
     var isCancelled: Bool { cancelled.load(ordering: .acquiring) }
@@ -54,7 +54,7 @@ final class SubscriptionChannel: Sendable {
         }
         resume(wake)
         attachment.withLock { $0 = .ended }
-        onEnd(self)
+        tellEnd()
     }
 
     // MARK: From the subscriber
@@ -157,6 +157,11 @@ final class SubscriptionChannel: Sendable {
             return subscription
         }
         subscription?.cancel()
-        onEnd(self)
+        tellEnd()
+    }
+
+    private func tellEnd() {
+        let onEnd = onEnd.withLock { $0.take() }
+        onEnd?(self)
     }
 }

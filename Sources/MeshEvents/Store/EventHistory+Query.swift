@@ -140,7 +140,10 @@ private struct StoredMessageDecoder {
             message.payload.withUnsafeBytes { payload in
                 Result { () throws(MalformedEvent) in
                     try decoder.decode(
-                        subject: UnsafeRawBufferPointer(subject), payload: payload, received: message.storedAt)
+                        subject: UnsafeRawBufferPointer(subject),
+                        payload: payload,
+                        received: message.storedAt
+                    )
                 }
             }
         }

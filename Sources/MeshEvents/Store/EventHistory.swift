@@ -50,14 +50,24 @@ public struct EventHistory: Sendable {
         timeout: Duration = .seconds(30)
     ) async throws(MeshEventsError) -> [StoredEvent] {
         let query = Query(
-            matching: pattern, since: since, until: until, node: node, limit: limit, timeout: timeout)
+            matching: pattern,
+            since: since,
+            until: until,
+            node: node,
+            limit: limit,
+            timeout: timeout
+        )
         try query.validate()
         var reading = HistoryReading(query, reporter: reporter)
         var start = StorePosition.time(since)
         while true {
             let wanted = reading.nextReadSize
             let messages = try await store.first(
-                wanted, matching: pattern, from: start, timeout: try reading.timeLeft())
+                wanted,
+                matching: pattern,
+                from: start,
+                timeout: try reading.timeLeft()
+            )
             for message in messages {
                 if let until, message.storedAt > until { return reading.events }
                 reading.take(message)
@@ -78,7 +88,11 @@ public struct EventHistory: Sendable {
         while true {
             let wanted = reading.nextReadSize
             let messages = try await store.newest(
-                wanted, matching: query.pattern, before: before, timeout: try reading.timeLeft())
+                wanted,
+                matching: query.pattern,
+                before: before,
+                timeout: try reading.timeLeft()
+            )
             for message in messages.reversed() {
                 if let since = query.since, message.storedAt < since { return reading.page(cursor: nil) }
                 reading.take(message)

@@ -10,9 +10,14 @@ extension StoreConformance {
             try requireEqual(try await bus.history(limit: 1).numbers, [299], "newest 1")
             try requireEqual(
                 try await bus.history(matching: "events.user.rare", limit: 5).numbers,
-                [250, 260, 270, 280, 290], "newest 5 rare")
+                [250, 260, 270, 280, 290],
+                "newest 5 rare"
+            )
             try requireEqual(
-                try await bus.history(matching: "events.*.rare", limit: 2).numbers, [280, 290], "with a wildcard")
+                try await bus.history(matching: "events.*.rare", limit: 2).numbers,
+                [280, 290],
+                "with a wildcard"
+            )
             try requireEqual(try await bus.history(matching: "events.tool.>").count, 0, "a filter without a match")
             let stored = try await bus.history(matching: "events.user.rare", limit: 2)
             try requireEqual(stored.map(\.sequence), [281, 291], "their sequences")
@@ -24,7 +29,10 @@ extension StoreConformance {
             let start = clock.now
             try requireEqual(try await bus.history(limit: 100).numbers, [0, 1, 2], "3 of 100")
             try requireEqual(
-                try await bus.history(matching: "events.user.rare", limit: 100).numbers, [0], "1 of 100 rare")
+                try await bus.history(matching: "events.user.rare", limit: 100).numbers,
+                [0],
+                "1 of 100 rare"
+            )
             let took = clock.now - start
             try require(took < .milliseconds(400), "no idle wait: two readings took \(took)")
         },
@@ -32,7 +40,10 @@ extension StoreConformance {
             let bus = try await fixture.open()
             try requireEqual(try await bus.history().count, 0, "newest")
             try requireEqual(
-                try await bus.history(since: Timestamp(nanosecondsSinceEpoch: 0)).count, 0, "since the epoch")
+                try await bus.history(since: Timestamp(nanosecondsSinceEpoch: 0)).count,
+                0,
+                "since the epoch"
+            )
             let page = try await bus.history(EventHistory.Query(node: "n", before: 10))
             try requireEqual(page, EventHistory.Page(events: [], cursor: nil, malformed: 0), "the page")
         },
@@ -45,15 +56,22 @@ extension StoreConformance {
             let found = try await bus.history(since: middle, limit: 100)
             try requireEqual(found.map(\.sequence), expected, "all since the middle")
             try requireEqual(
-                try await bus.history(since: middle, limit: 7).map(\.sequence), Array(expected.prefix(7)), "the first 7")
+                try await bus.history(since: middle, limit: 7).map(\.sequence),
+                Array(expected.prefix(7)),
+                "the first 7"
+            )
             try requireEqual(
                 try await bus.history(matching: "events.user.rare", since: all[0].storedAt, limit: 3).numbers,
-                [0, 10, 20], "the first 3 rare")
+                [0, 10, 20],
+                "the first 3 rare"
+            )
             let later = all[99].storedAt.adding(.seconds(60))
             try requireEqual(try await bus.history(since: later).count, 0, "since a time to come")
             try requireEqual(
                 try await bus.history(since: Timestamp(nanosecondsSinceEpoch: 0), limit: 1000).numbers,
-                Array(0..<100), "since the epoch")
+                Array(0..<100),
+                "since the epoch"
+            )
         },
         Check("since and until bound a query, both inclusive") { fixture in
             let bus = try await fixture.open()
@@ -97,7 +115,10 @@ extension StoreConformance {
             try requireEqual(older.events.numbers, [0, 20, 40, 60, 80, 100], "the page before")
             try requireEqual(older.cursor, nil, "the cursor at the beginning")
             let first = try await bus.historyReader.first(
-                3, since: Timestamp(nanosecondsSinceEpoch: 0), node: "wanted")
+                3,
+                since: Timestamp(nanosecondsSinceEpoch: 0),
+                node: "wanted"
+            )
             try requireEqual(first.numbers, [0, 20, 40], "the first 3 of the node")
         },
         Check("undecodable messages do not use up the limit and are counted") { fixture in

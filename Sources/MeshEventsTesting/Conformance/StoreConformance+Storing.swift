@@ -44,7 +44,10 @@ extension StoreConformance {
                 try requireEqual(
                     position,
                     StoredPosition(
-                        stream: fixture.configuration.streamName, sequence: UInt64(expected), isDuplicate: false),
+                        stream: fixture.configuration.streamName,
+                        sequence: UInt64(expected),
+                        isDuplicate: false
+                    ),
                     "the position"
                 )
             }
@@ -58,7 +61,11 @@ extension StoreConformance {
             let payload = Array(#"{"type":"user.once","node":"n","data":{"seq":1}}"#.utf8)
             for (index, store) in [fixture.store, fixture.other, fixture.store].enumerated() {
                 let position = try await store.append(
-                    subject: "events.user.once", payload: payload, messageID: "the-id", deadline: .seconds(10))
+                    subject: "events.user.once",
+                    payload: payload,
+                    messageID: "the-id",
+                    deadline: .seconds(10)
+                )
                 try requireEqual(position.sequence, 1, "the sequence")
                 try requireEqual(position.isDuplicate, index > 0, "isDuplicate")
             }
@@ -97,7 +104,10 @@ extension StoreConformance {
             try requireEqual(stored.map(\.event.type), ["user.whole", "user.whole"], "types")
             try requireEqual(stored.map(\.event.node), ["node-a", "other"], "nodes")
             try requireEqual(
-                stored.map(\.event.data), [["text": "héllo", "big": 9_007_199_254_740_993], nil], "data")
+                stored.map(\.event.data),
+                [["text": "héllo", "big": 9_007_199_254_740_993], nil],
+                "data"
+            )
             try require(
                 stored.allSatisfy { $0.event.timestamp >= before && $0.event.timestamp <= .now },
                 "timestamps of emitting: \(stored.map(\.event.timestamp))"

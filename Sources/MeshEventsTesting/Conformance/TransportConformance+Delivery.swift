@@ -23,7 +23,10 @@ extension TransportConformance {
             try requireEqual(events.map(\.type), [type, type], "types")
             try requireEqual(events.map(\.node), ["emitter", "other"], "nodes (an empty one is filled)")
             try requireEqual(
-                events.map(\.data), [["text": "héllo 🚀", "big": 9_007_199_254_740_993], nil], "data")
+                events.map(\.data),
+                [["text": "héllo 🚀", "big": 9_007_199_254_740_993], nil],
+                "data"
+            )
             try require(
                 events.allSatisfy { $0.timestamp >= before && $0.timestamp <= .now },
                 "timestamps of the time of emitting, found \(events.map(\.timestamp))"
@@ -80,7 +83,9 @@ extension TransportConformance {
             try await bench.emitter.flush()
             for (subscription, (pattern, suffixes)) in zip(subscriptions, expected) {
                 try await subscription.drain()
-                let found = try await subscription.rest(pattern).map { $0.type.rawValue.dropFirst(bench.prefix.count + 1) }
+                let found = try await subscription.rest(pattern).map {
+                    $0.type.rawValue.dropFirst(bench.prefix.count + 1)
+                }
                 try requireEqual(found.map(String.init), suffixes, "what \(pattern) matched")
             }
         },
@@ -98,7 +103,10 @@ extension TransportConformance {
                 counts.append(try await subscription.rest("a member's events").numbers)
             }
             try requireEqual((counts[0] + counts[1]).sorted(), Array(0..<400), "what the group got together")
-            try require(!counts[0].isEmpty && !counts[1].isEmpty, "that both members got some: \(counts[0].count) of 400")
+            try require(
+                !counts[0].isEmpty && !counts[1].isEmpty,
+                "that both members got some: \(counts[0].count) of 400"
+            )
             try requireEqual(counts[2], Array(0..<400), "what a group of one got")
             try requireEqual(counts[3], Array(0..<400), "what a subscriber without a group got")
         },

@@ -15,7 +15,7 @@ extension TransportConformance {
             let events = try await reading.collect(5000, "the reader's events")
             gate.complete()
             try requireEqual(events.numbers, Array(0..<5000), "what the reader got")
-            try await stuck.drain()
+            try await stuck.drain(timeout: .seconds(60))
             try requireEqual(stuck.received, 5000, "what the slow handler got in the end")
             try await idle.drain()
             try requireEqual(idle.dropped, 4990, "what the idle subscriber lost")
@@ -51,10 +51,13 @@ extension TransportConformance {
         Check("the byte limit holds as well, and counts exactly") { bench in
             let type = try bench.type()
             let subscription = try await bench.receiver.subscribe(
-                type: type, buffer: BufferConfiguration(maximumEvents: 1000, maximumBytes: 10_000))
+                type: type,
+                buffer: BufferConfiguration(maximumEvents: 1000, maximumBytes: 10_000)
+            )
             let filler = String(repeating: "x", count: 900)
             try await bench.emitter.emit(
-                contentsOf: (0..<100).lazy.map { Event(type, data: ["seq": .init($0), "filler": .string(filler)]) })
+                contentsOf: (0..<100).lazy.map { Event(type, data: ["seq": .init($0), "filler": .string(filler)]) }
+            )
             try await bench.emitter.flush()
             try await subscription.drain()
             let kept = try await subscription.rest("the kept events").numbers
@@ -99,7 +102,9 @@ extension Bench {
     /// 1 000 events for a subscriber that does not read and may keep 100; everything has arrived.
     func overflow(_ policy: BufferConfiguration.Policy) async throws -> EventSubscription {
         let subscription = try await receiver.subscribe(
-            type: try type(), buffer: BufferConfiguration(maximumEvents: 100, policy: policy))
+            type: try type(),
+            buffer: BufferConfiguration(maximumEvents: 100, policy: policy)
+        )
         try await emit(1000)
         try await subscription.drain()
         return subscription

@@ -30,7 +30,8 @@ extension TransportConformance {
             let subscription = try await bench.receiver.subscribe(type: type)
             let sizes = [10, maximum - 1000, 1, 70_000, 0, 1100, maximum / 2, 5]
             try await bench.emitter.emit(
-                contentsOf: sizes.map { Event(type, data: ["text": .string(String(repeating: "é", count: $0 / 2))]) })
+                contentsOf: sizes.map { Event(type, data: ["text": .string(String(repeating: "é", count: $0 / 2))]) }
+            )
             try await bench.emitter.flush()
             let events = try await subscription.collect(sizes.count, "all events")
             let found = events.map { event in

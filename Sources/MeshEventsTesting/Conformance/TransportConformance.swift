@@ -101,7 +101,8 @@ struct Bench: Sendable {
     func emit(_ count: Int, suffix: String = "event", node: String = "emitter") async throws {
         let type = try type(suffix)
         try await emitter.emit(
-            contentsOf: (0..<count).lazy.map { Event(type, node: node, data: ["seq": .init($0)]) })
+            contentsOf: (0..<count).lazy.map { Event(type, node: node, data: ["seq": .init($0)]) }
+        )
         try await emitter.flush()
     }
 
@@ -112,7 +113,8 @@ struct Bench: Sendable {
             payload.withUnsafeBytes { payload in
                 Result {
                     try fixture.emitting.publish(
-                        OutgoingMessage(subject: UnsafeRawBufferPointer(subject), payload: payload))
+                        OutgoingMessage(subject: UnsafeRawBufferPointer(subject), payload: payload)
+                    )
                 }
             }
         }

@@ -70,7 +70,10 @@ public final class InMemoryTransport: EventTransport {
             throw MeshEventsError(.invalidPattern, "not a subject pattern: \(subject)")
         }
         let subscription = InMemorySubscription(
-            mesh: mesh, pattern: pattern, queueGroup: queueGroup, receiver: receiver
+            mesh: mesh,
+            pattern: pattern,
+            queueGroup: queueGroup,
+            receiver: receiver
         ) { [weak self] subscription in
             self?.forget(subscription)
         }
