@@ -1,5 +1,4 @@
 public import MeshEvents
-import Synchronization
 
 /// A clock that moves only when told to: sleeping on it ends when ``advance(by:)`` has passed the deadline.
 public final class ManualClock: Clock, Sendable {
@@ -40,7 +39,7 @@ public final class ManualClock: Clock, Sendable {
         var sleepers: [UInt64: Sleeper] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
     private let start: Timestamp
 
     /// Creates a clock that shows `start`; the default is the start of 2026.

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Something that happens once, and can be waited for with a deadline.
 package final class Completion: Sendable {
     private enum Outcome { case completed, timedOut, cancelled }
@@ -10,7 +8,7 @@ package final class Completion: Sendable {
         var waiters: [UInt64: UnsafeContinuation<Outcome, Never>] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     package init() {}
 

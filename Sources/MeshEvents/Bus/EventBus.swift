@@ -17,7 +17,7 @@ public final class EventBus: Sendable {
     public struct Configuration: Sendable {
         /// The buffer of a subscription that does not bring its own.
         public var buffer: BufferConfiguration
-        /// Called for every message that was skipped because it is not an event (WIRE.md says which those are).
+        /// Called for every message that was skipped because it is not an event.
         ///
         /// Called on the transport's thread: it must be quick and must not block.
         public var onMalformed: (@Sendable (MalformedEvent) -> Void)?
@@ -46,7 +46,7 @@ public final class EventBus: Sendable {
     let transport: any EventTransport
     private let encoder = EventEncoder()
     private let closed = Atomic(false)
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     /// Creates a bus on a transport. The transport stays its owner's: closing the bus does not close it.
     ///

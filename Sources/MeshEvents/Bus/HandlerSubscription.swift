@@ -9,7 +9,7 @@ public final class HandlerSubscription: Sendable {
     private let channel: SubscriptionChannel
     private let finished = Completion()
     private let errors = Atomic<UInt64>(0)
-    private let task = Mutex<Task<Void, Never>?>(nil)
+    private let task = Locked<Task<Void, Never>?>(nil)
 
     init(
         channel: SubscriptionChannel,

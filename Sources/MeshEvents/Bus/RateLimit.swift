@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Lets one occurrence through per interval and counts the others: for log lines that a peer can provoke.
 struct RateLimit: Sendable {
     private let interval: Duration
@@ -24,10 +22,10 @@ struct RateLimit: Sendable {
 
 /// A ``RateLimit`` that several threads share.
 final class SharedRateLimit: Sendable {
-    private let limit: Mutex<RateLimit>
+    private let limit: Locked<RateLimit>
 
     init(interval: Duration = .seconds(1)) {
-        limit = Mutex(RateLimit(interval: interval))
+        limit = Locked(RateLimit(interval: interval))
     }
 
     /// Calls `body` with the number of suppressed occurrences when this one gets through.

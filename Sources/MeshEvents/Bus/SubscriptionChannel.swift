@@ -10,16 +10,16 @@ final class SubscriptionChannel: Sendable {
         case ended
     }
 
-    private let buffer: Mutex<SubscriptionBuffer<Waiter>>
-    private let attachment = Mutex(Attachment.none)
+    private let buffer: Locked<SubscriptionBuffer<Waiter>>
+    private let attachment = Locked(Attachment.none)
     private let cancelled = Atomic(false)
     private let malformedCount = Atomic<UInt64>(0)
-    private let onEnd: Mutex<(@Sendable (SubscriptionChannel) -> Void)?>
+    private let onEnd: Locked<(@Sendable (SubscriptionChannel) -> Void)?>
 
     /// Creates a channel; `onEnd` is called and let go of when it has been cancelled or has ended by itself.
     init(_ configuration: BufferConfiguration, onEnd: @escaping @Sendable (SubscriptionChannel) -> Void) {
-        buffer = Mutex(SubscriptionBuffer(configuration))
-        self.onEnd = Mutex(onEnd)
+        buffer = Locked(SubscriptionBuffer(configuration))
+        self.onEnd = Locked(onEnd)
     }
 
     var isCancelled: Bool { cancelled.load(ordering: .acquiring) }

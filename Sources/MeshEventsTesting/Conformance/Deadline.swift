@@ -1,5 +1,4 @@
 import MeshEvents
-import Synchronization
 
 /// Runs an operation and throws when it takes longer than `limit`, even when it does not react to its cancellation.
 func within<Value: Sendable>(
@@ -30,7 +29,7 @@ func within<Value: Sendable>(
 }
 
 private final class OutcomeBox<Value: Sendable>: Sendable {
-    private let outcome = Mutex<Result<Value, any Error>?>(nil)
+    private let outcome = Locked<Result<Value, any Error>?>(nil)
 
     func set(_ result: Result<Value, any Error>) { outcome.withLock { $0 = result } }
     func get() -> Result<Value, any Error>? { outcome.withLock { $0 } }

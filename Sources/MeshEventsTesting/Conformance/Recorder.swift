@@ -1,8 +1,8 @@
-import Synchronization
+import MeshEvents
 
 /// Collects what callbacks report.
 final class Recorder: Sendable {
-    private let state = Mutex<[String]>([])
+    private let state = Locked<[String]>([])
 
     var texts: [String] { state.withLock { $0 } }
 

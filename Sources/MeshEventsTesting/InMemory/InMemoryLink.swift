@@ -1,5 +1,4 @@
 import MeshEvents
-import Synchronization
 
 /// One transport's outbound buffer: how much of it is used, and who waits for room.
 final class InMemoryLink: Sendable {
@@ -13,7 +12,7 @@ final class InMemoryLink: Sendable {
     }
 
     private let capacity: Int
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     init(capacity: Int) {
         self.capacity = capacity

@@ -1,5 +1,4 @@
 public import MeshEvents
-import Synchronization
 
 /// What an in-memory mesh has instead of a server: it routes messages between the transports that were made from it
 /// and keeps the streams of its stores.
@@ -58,7 +57,7 @@ public final class InMemoryMesh: Sendable {
     }
 
     let configuration: Configuration
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     /// Creates an empty mesh.
     public init(_ configuration: Configuration = Configuration()) {

@@ -1,5 +1,4 @@
 public import MeshEvents
-import Synchronization
 
 /// A transport without a network, for unit tests: NATS's subject rules, queue groups, order, limits and drain.
 ///
@@ -7,7 +6,7 @@ import Synchronization
 public final class InMemoryTransport: EventTransport {
     private let mesh: InMemoryMesh
     private let link: InMemoryLink
-    private let subscriptions = Mutex<[ObjectIdentifier: InMemorySubscription]>([:])
+    private let subscriptions = Locked<[ObjectIdentifier: InMemorySubscription]>([:])
 
     /// Connects to a mesh. Transports of the same mesh hear one another.
     public init(_ mesh: InMemoryMesh = InMemoryMesh()) {

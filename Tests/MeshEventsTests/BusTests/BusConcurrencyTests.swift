@@ -1,6 +1,5 @@
 import MeshEvents
 import MeshEventsTesting
-import Synchronization
 import Testing
 
 /// Many threads at once. The thread sanitizer, which is many times slower, gets smaller numbers.
@@ -151,7 +150,7 @@ struct BusConcurrencyTests {
 
 /// Numbers that several tasks have seen, in the order of seeing.
 private final class SeenNumbers: Sendable {
-    private let state = Mutex<[Int]>([])
+    private let state = Locked<[Int]>([])
 
     var numbers: [Int] { state.withLock { $0 } }
 

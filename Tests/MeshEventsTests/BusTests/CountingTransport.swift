@@ -50,7 +50,7 @@ final class CountingTransport: EventTransport {
     }
 
     private final class SharedCount: Sendable {
-        private let state = Mutex(0)
+        private let state = Locked(0)
 
         var value: Int { state.withLock { $0 } }
 

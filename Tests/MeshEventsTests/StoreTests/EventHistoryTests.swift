@@ -1,6 +1,5 @@
 import MeshEvents
 import MeshEventsTesting
-import Synchronization
 import Testing
 
 /// How the history reads its store: how often, how much, and until when.
@@ -53,7 +52,7 @@ struct EventHistoryTests {
 /// Remembers how many messages each reading asked for.
 private final class ReadCountingStore: EventStore {
     private let store: InMemoryStore
-    private let limits = Mutex<[Int]>([])
+    private let limits = Locked<[Int]>([])
 
     init(_ store: InMemoryStore) {
         self.store = store
