@@ -16,7 +16,7 @@ public struct EventEncoder: Sendable {
             var needed = 0
             let bytes = withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { buffer -> [UInt8]? in
                 needed = Self.write(event, into: buffer)
-                return needed <= buffer.count ? Array(buffer[..<needed]) : nil
+                return needed <= buffer.count ? Array(UnsafeRawBufferPointer(rebasing: buffer[..<needed])) : nil
             }
             if let bytes { return bytes }
             capacity = needed

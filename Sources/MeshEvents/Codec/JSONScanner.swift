@@ -33,7 +33,7 @@ struct JSONScanner {
     /// The deepest nesting of objects and arrays that is read, the outermost one included.
     static let maximumDepth = 128
 
-    private let start: UnsafePointer<UInt8>?
+    private let start: UnsafePointer<UInt8>
     private let end: Int
     /// The next byte to read.
     private(set) var offset = 0
@@ -45,14 +45,15 @@ struct JSONScanner {
     private var nonASCII: UInt64 = 0
 
     init(_ bytes: UnsafeRawBufferPointer) {
-        start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        let empty: StaticString = ""
+        start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? empty.utf8Start
         end = bytes.count
     }
 
     /// The next byte; 0 (which no token starts with) at the end.
     @inline(__always)
     func peek() -> UInt8 {
-        guard offset < end, let start else { return 0 }
+        guard offset < end else { return 0 }
         return start[offset]
     }
 
@@ -128,7 +129,7 @@ struct JSONScanner {
 
     @inline(__always)
     private mutating func scanWord(_ word: UInt32) throws(Failure) {
-        guard end &- offset >= 4, let start else { throw .unexpectedEnd }
+        guard end &- offset >= 4 else { throw .unexpectedEnd }
         let found = UInt32(littleEndian: UnsafeRawPointer(start + offset).loadUnaligned(as: UInt32.self))
         guard found == word else { throw .unexpectedCharacter }
         offset &+= 4
@@ -217,7 +218,6 @@ struct JSONScanner {
     /// - Returns: whether it holds escapes.
     @inline(__always)
     mutating func scanString() throws(Failure) -> Bool {
-        guard let start else { throw .unexpectedEnd }
         var escaped = false
         while true {
             // Eight bytes at a time to the next quote, backslash or control character.

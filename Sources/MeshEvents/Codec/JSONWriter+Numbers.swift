@@ -8,16 +8,22 @@ extension JSONWriter {
 
     /// Writes an integer.
     mutating func unsigned(_ value: UInt64) {
+        if value < 10 { return write(UInt8(truncatingIfNeeded: value) &+ UInt8(ascii: "0")) }
         let length = Self.digitCount(value)
         if length <= capacity &- count, let base {
             var rest = value
             var position = count &+ length
-            repeat {
-                position &-= 1
-                let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
-                base[position] = UInt8(truncatingIfNeeded: digit) &+ UInt8(ascii: "0")
+            while rest >= 100 {
+                position &-= 2
+                let quotient = rest / 100
+                DigitPairs.write(Int(truncatingIfNeeded: rest &- quotient &* 100), to: base + position)
                 rest = quotient
-            } while rest != 0
+            }
+            if rest >= 10 {
+                DigitPairs.write(Int(truncatingIfNeeded: rest), to: base + (position &- 2))
+            } else {
+                base[position &- 1] = UInt8(truncatingIfNeeded: rest) &+ UInt8(ascii: "0")
+            }
         }
         advance(length)
     }
@@ -25,13 +31,12 @@ extension JSONWriter {
     @inline(__always)
     private static func digitCount(_ value: UInt64) -> Int {
         var length = 1
-        var bound: UInt64 = 10
-        while value >= bound {
-            length &+= 1
-            if length == 20 { break }
-            bound &*= 10
+        var rest = value
+        while rest >= 10_000 {
+            rest /= 10_000
+            length &+= 4
         }
-        return length
+        return rest < 10 ? length : rest < 100 ? length &+ 1 : rest < 1000 ? length &+ 2 : length &+ 3
     }
 
     /// Writes a number as Go's encoding/json does: the shortest digits that read back as the same value, an exponent
@@ -43,8 +48,9 @@ extension JSONWriter {
         if magnitude < 1e15, magnitude >= 1e-3 || magnitude == 0 {
             var scale = 1.0
             for decimals in 0...5 {
-                let scaled = (magnitude * scale).rounded()
-                if scaled >= 1e15 { break }
+                let product = magnitude * scale
+                if product >= 1e15 { break }
+                let scaled = Double(Int64(product + 0.5))
                 if scaled / scale == magnitude {
                     if value.sign == .minus { write(UInt8(ascii: "-")) }
                     return decimal(UInt64(scaled), decimals: decimals, scale: UInt64(scale))
@@ -61,14 +67,17 @@ extension JSONWriter {
         let (whole, fraction) = scaled.quotientAndRemainder(dividingBy: scale)
         unsigned(whole)
         write(UInt8(ascii: "."))
-        var divisor = scale / 10
-        var rest = fraction
-        while divisor > 0 {
-            let (digit, remainder) = rest.quotientAndRemainder(dividingBy: divisor)
-            write(UInt8(truncatingIfNeeded: digit) &+ UInt8(ascii: "0"))
-            rest = remainder
-            divisor /= 10
+        if decimals <= capacity &- count, let base {
+            var rest = fraction
+            var position = count &+ decimals
+            while position > count {
+                position &-= 1
+                let quotient = rest / 10
+                base[position] = UInt8(truncatingIfNeeded: rest &- quotient &* 10) &+ UInt8(ascii: "0")
+                rest = quotient
+            }
         }
+        advance(decimals)
     }
 
     /// Lays out the standard library's shortest digits (`1.25e-07`, `12.5`) in Go's manner.

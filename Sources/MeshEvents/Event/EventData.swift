@@ -164,7 +164,21 @@ extension EventData {
 extension EventData: ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral, CustomStringConvertible {
     /// Creates an object. Members are written in byte order of their names; of members with the same name, the last
     /// wins. What cannot be sent (NaN, say) is reported by ``validate()`` and when it is emitted.
-    public init(dictionaryLiteral elements: (String, JSONValue)...) { self.init(JSONObject(elements)) }
+    @inlinable
+    public init(dictionaryLiteral elements: (String, JSONValue)...) {
+        // Inlined, so that the caller's array can live on its stack.
+        self = elements.withUnsafeBufferPointer { EventData(members: $0) }
+    }
+
+    /// Creates an object from members in any order.
+    @usableFromInline
+    init(members: UnsafeBufferPointer<(String, JSONValue)>) {
+        if JSONObject.isOrdered(members) {
+            self.init { JSONObject.write(members, to: &$0) }
+        } else {
+            self.init(JSONObject(Array(members)))
+        }
+    }
 
     /// Creates `null`.
     public init(nilLiteral: ()) { self = .null }

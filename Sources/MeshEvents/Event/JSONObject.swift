@@ -4,16 +4,17 @@ public struct JSONObject: Sendable {
 
     /// Creates an object; of members with the same name, the last wins.
     public init(_ members: [(String, JSONValue)]) {
-        var isOrdered = true
+        storage = members.withUnsafeBufferPointer { Self.isOrdered($0) } ? members : Self.ordered(members)
+    }
+
+    /// Whether names are unique and in byte order.
+    static func isOrdered(_ members: UnsafeBufferPointer<(String, JSONValue)>) -> Bool {
         var index = 1
         while index < members.count {
-            if !members[index - 1].0.precedesInByteOrder(members[index].0) {
-                isOrdered = false
-                break
-            }
-            index += 1
+            if !members[index &- 1].0.precedesInByteOrder(members[index].0) { return false }
+            index &+= 1
         }
-        storage = isOrdered ? members : Self.ordered(members)
+        return true
     }
 
     /// Creates an object from a dictionary.
@@ -52,14 +53,19 @@ public struct JSONObject: Sendable {
     }
 
     func write(to writer: inout JSONWriter) {
+        storage.withUnsafeBufferPointer { Self.write($0, to: &writer) }
+    }
+
+    /// Writes members that are in order.
+    static func write(_ members: UnsafeBufferPointer<(String, JSONValue)>, to writer: inout JSONWriter) {
         writer.open(UInt8(ascii: "{"))
         if writer.problem != .tooDeep {
-            var isFirst = true
-            for (name, value) in storage {
-                if !isFirst { writer.write(UInt8(ascii: ",")) }
-                isFirst = false
-                writer.name(name)
-                value.write(to: &writer)
+            var index = 0
+            while index < members.count {
+                if index > 0 { writer.write(UInt8(ascii: ",")) }
+                writer.name(members[index].0)
+                members[index].1.write(to: &writer)
+                index &+= 1
             }
         }
         writer.close(UInt8(ascii: "}"))

@@ -13,47 +13,50 @@ extension Timestamp: CustomStringConvertible {
 
     /// Writes ``description``; there must be room for ``maximumLength`` bytes.
     func write(to output: UnsafeMutablePointer<UInt8>) -> Int {
-        var seconds = nanosecondsSinceEpoch / 1_000_000_000
-        var nanoseconds = Int(nanosecondsSinceEpoch % 1_000_000_000)
-        if nanoseconds < 0 {
-            nanoseconds += 1_000_000_000
-            seconds -= 1
-        }
-        var day = seconds / 86_400
-        var second = Int(seconds % 86_400)
-        if second < 0 {
-            second += 86_400
-            day -= 1
-        }
-        let date = CivilDate(daysSinceEpoch: Int(day))
+        // Counted from the lowest second, all is unsigned.
+        let (seconds, nanoseconds) = secondsAndNanoseconds
+        let (day, second) = UInt64(bitPattern: seconds &+ Self.shift).quotientAndRemainder(dividingBy: 86_400)
+        let date = CivilDate(daysSinceEpoch: Int(truncatingIfNeeded: day) &- Int(Self.shift / 86_400))
+        let time = Int(truncatingIfNeeded: second)
 
-        func two(_ value: Int, at offset: Int, after separator: UInt8) {
-            output[offset] = separator
-            output[offset + 1] = UInt8(truncatingIfNeeded: value / 10) + UInt8(ascii: "0")
-            output[offset + 2] = UInt8(truncatingIfNeeded: value % 10) + UInt8(ascii: "0")
-        }
-        output[0] = UInt8(truncatingIfNeeded: date.year / 1000) + UInt8(ascii: "0")
-        output[1] = UInt8(truncatingIfNeeded: date.year / 100 % 10) + UInt8(ascii: "0")
-        output[2] = UInt8(truncatingIfNeeded: date.year / 10 % 10) + UInt8(ascii: "0")
-        output[3] = UInt8(truncatingIfNeeded: date.year % 10) + UInt8(ascii: "0")
-        two(date.month, at: 4, after: UInt8(ascii: "-"))
-        two(date.day, at: 7, after: UInt8(ascii: "-"))
-        two(second / 3600, at: 10, after: UInt8(ascii: "T"))
-        two(second / 60 % 60, at: 13, after: UInt8(ascii: ":"))
-        two(second % 60, at: 16, after: UInt8(ascii: ":"))
+        DigitPairs.write(date.year / 100, to: output)
+        DigitPairs.write(date.year % 100, to: output + 2)
+        output[4] = UInt8(ascii: "-")
+        DigitPairs.write(date.month, to: output + 5)
+        output[7] = UInt8(ascii: "-")
+        DigitPairs.write(date.day, to: output + 8)
+        output[10] = UInt8(ascii: "T")
+        DigitPairs.write(time / 3600, to: output + 11)
+        output[13] = UInt8(ascii: ":")
+        DigitPairs.write(time / 60 % 60, to: output + 14)
+        output[16] = UInt8(ascii: ":")
+        DigitPairs.write(time % 60, to: output + 17)
         var length = 19
         if nanoseconds > 0 {
             output[length] = UInt8(ascii: ".")
-            var rest = nanoseconds
-            for offset in stride(from: 9, to: 0, by: -1) {
-                output[length + offset] = UInt8(truncatingIfNeeded: rest % 10) + UInt8(ascii: "0")
-                rest /= 10
-            }
-            length += 10
-            while output[length - 1] == UInt8(ascii: "0") { length -= 1 }
+            let high = nanoseconds / 100_000
+            let low = nanoseconds % 100_000
+            DigitPairs.write(high / 100, to: output + 20)
+            DigitPairs.write(high % 100, to: output + 22)
+            output[24] = UInt8(truncatingIfNeeded: low / 10_000) &+ UInt8(ascii: "0")
+            DigitPairs.write(low / 100 % 100, to: output + 25)
+            DigitPairs.write(low % 100, to: output + 27)
+            length = 29
+            while output[length &- 1] == UInt8(ascii: "0") { length &-= 1 }
         }
         output[length] = UInt8(ascii: "Z")
-        return length + 1
+        return length &+ 1
+    }
+
+    /// Whole days, in seconds: moves the whole range above zero.
+    private static var shift: Int64 { 110_000 * 86_400 }
+
+    /// Rounded down, so that nanoseconds are never negative.
+    @inline(__always)
+    private var secondsAndNanoseconds: (Int64, Int) {
+        let (seconds, nanoseconds) = nanosecondsSinceEpoch.quotientAndRemainder(dividingBy: 1_000_000_000)
+        guard nanoseconds < 0 else { return (seconds, Int(nanoseconds)) }
+        return (seconds &- 1, Int(nanoseconds) &+ 1_000_000_000)
     }
 }
 
@@ -158,7 +161,7 @@ private struct TimestampReader {
         let tens = next() &- UInt8(ascii: "0")
         let units = next() &- UInt8(ascii: "0")
         guard tens <= 9, units <= 9 else { throw .syntax }
-        return Int(tens) * 10 + Int(units)
+        return Int(tens) &* 10 &+ Int(units)
     }
 
     private mutating func fraction() throws(Timestamp.ParseFailure) -> Int {
@@ -169,9 +172,9 @@ private struct TimestampReader {
         while offset < bytes.count {
             let digit = bytes[offset] &- UInt8(ascii: "0")
             guard digit <= 9 else { break }
-            if digits < 9 { nanoseconds = nanoseconds * 10 + Int(digit) }
-            digits += 1
-            offset += 1
+            if digits < 9 { nanoseconds = nanoseconds &* 10 &+ Int(digit) }
+            digits &+= 1
+            offset &+= 1
         }
         guard digits > 0 else { throw .syntax }
         while digits < 9 {
