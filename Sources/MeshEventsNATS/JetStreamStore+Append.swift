@@ -1,0 +1,83 @@
+public import MeshEvents
+import NATSClient
+import NIOCore
+
+extension JetStreamStore {
+    /// How long one attempt waits for its acknowledgement before the message is sent again.
+    private static let attemptTimeout: Duration = .seconds(4)
+    /// How long JetStream may be missing altogether, as when a cluster starts, before that counts as the answer.
+    private static let absenceTolerated: Duration = .seconds(2)
+
+    /// Stores one message; returns once the stream has acknowledged it.
+    ///
+    /// An acknowledgement that gets lost is asked for again by sending the message with the same id, across
+    /// reconnects and changes of the leader, until the deadline. The stream stores it once: the deadline is kept within
+    /// the time the stream remembers ids.
+    ///
+    /// - Throws: `timeout` when no acknowledgement came (the message may be stored nevertheless), `streamNotFound`,
+    ///   `streamMismatch`, `storageFull`, `payloadTooLarge`, `persistenceUnavailable`, `permissionDenied`, `closed`.
+    public func append(
+        subject: String,
+        payload: [UInt8],
+        messageID: String,
+        deadline: Duration
+    ) async throws(MeshEventsError) -> StoredPosition {
+        let start = ContinuousClock.now
+        let end = start + min(deadline, duplicateWindow)
+        let body = ByteBuffer(bytes: payload)
+        var backoff = RetryBackoff(deadline: end)
+        while true {
+            do throws(JetStreamError) {
+                let acknowledgement = try await jetStream.publish(
+                    body,
+                    to: subject,
+                    messageID: messageID,
+                    expectedStream: streamName,
+                    timeout: max(min(Self.attemptTimeout, end - .now), .milliseconds(1))
+                )
+                return StoredPosition(
+                    stream: acknowledgement.stream,
+                    sequence: acknowledgement.sequence,
+                    isDuplicate: acknowledgement.isDuplicate
+                )
+            } catch {
+                guard error.isRetriable, !error.errorCode.meansFull else {
+                    throw MeshEventsError(error, stream: streamName)
+                }
+                if error.isNoResponders || error.kind == .timeout {
+                    try await explainSilence(about: subject, since: start, until: end)
+                }
+                guard await backoff.wait() else {
+                    if Task.isCancelled { throw MeshEventsError(NATSError(.cancelled, "the task was cancelled")) }
+                    throw MeshEventsError(
+                        .timeout,
+                        "stream \(streamName) did not acknowledge the event within \(deadline); it may be stored "
+                            + "nevertheless, sending it again with the same message id is safe",
+                        underlying: error,
+                        isRetriable: true
+                    )
+                }
+            }
+        }
+    }
+
+    /// Nobody has acknowledged: throws when there is nobody who could, returns when another attempt may succeed.
+    private func explainSilence(
+        about subject: String,
+        since start: ContinuousClock.Instant,
+        until end: ContinuousClock.Instant
+    ) async throws(MeshEventsError) {
+        let remaining = end - .now
+        guard remaining > .zero else { return }
+        do throws(JetStreamError) {
+            let stream = try await jetStream.streamInfo(streamName, timeout: min(remaining, .seconds(2)))
+            guard stream.configuration.captures(subject) else {
+                throw JetStreamError(code: 400, errorCode: .filterOutsideStream, message: "not a subject of the stream")
+            }
+        } catch {
+            let isAbsent = error.isNoResponders && .now - start > Self.absenceTolerated
+            guard isAbsent || !error.isRetriable else { return }
+            throw MeshEventsError(error, stream: streamName)
+        }
+    }
+}

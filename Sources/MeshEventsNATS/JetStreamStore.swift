@@ -1,0 +1,135 @@
+public import MeshEvents
+public import NATSClient
+import Synchronization
+
+/// Keeps events in a JetStream stream. Several stores, in this process or elsewhere, may use one stream.
+public final class JetStreamStore: EventStore {
+    /// The stream's name.
+    public let streamName: String
+    /// JetStream's API on the store's connection.
+    public let jetStream: JetStream
+
+    /// How long the stream remembers message ids; longer than that a retry is not safe.
+    private let knownDuplicateWindow = Mutex<Duration>(.seconds(120))
+
+    /// Creates a store; asks and creates nothing.
+    ///
+    /// - Parameters:
+    ///   - connection: the connection to use; it may carry an ``NATSTransport`` too.
+    ///   - streamName: the stream this store is about; ``open(_:)`` must ask for the same.
+    ///   - domain: the JetStream domain that has the stream; `nil` for the server's own.
+    public init(
+        _ connection: NATSConnection,
+        streamName: String = PersistenceConfiguration().streamName,
+        domain: String? = nil
+    ) {
+        self.streamName = streamName
+        jetStream = JetStream(connection: connection, domain: domain)
+    }
+
+    var duplicateWindow: Duration { knownDuplicateWindow.withLock { $0 } }
+
+    /// Creates the stream, or finds it and leaves it as it is.
+    ///
+    /// The stream of the default configuration is field for field the one the Go implementation creates, so a Go node
+    /// may open it before or after.
+    ///
+    /// - Throws: `persistenceUnavailable`, `permissionDenied`, `timeout`, `streamMismatch` when another stream has the
+    ///   subjects, `invalidArgument` when the configuration is about another stream or holds a value out of range.
+    public func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
+        guard configuration.streamName == streamName else {
+            throw MeshEventsError(
+                .invalidArgument,
+                "this store is about the stream \(streamName), not \(configuration.streamName)"
+            )
+        }
+        let asked = try StreamConfiguration(configuration)
+        return try await retrying(until: .now + .seconds(10)) { _ throws(JetStreamError) in
+            // Another process may create the stream between asking and creating: then it exists, and is left as it is.
+            do throws(JetStreamError) {
+                return try await found(asked)
+            } catch where error.errorCode == .streamNotFound {
+                do throws(JetStreamError) {
+                    let stream = try await jetStream.createStream(asked)
+                    note(stream)
+                    return StoreOpening(created: true, differences: [])
+                } catch where error.errorCode == .streamNameInUse {
+                    return try await found(asked)
+                }
+            }
+        }
+    }
+
+    /// The state of the stream.
+    ///
+    /// - Throws: `streamNotFound`, `persistenceUnavailable`, `permissionDenied`, `timeout`.
+    public func state() async throws(MeshEventsError) -> StreamState {
+        let state = try await retrying(until: .now + jetStream.timeout) { _ throws(JetStreamError) in
+            try await jetStream.streamInfo(streamName).state
+        }
+        return StreamState(
+            name: streamName,
+            messages: state.messages,
+            bytes: state.bytes,
+            firstSequence: state.messages == 0 ? state.lastSequence + 1 : state.firstSequence,
+            lastSequence: state.lastSequence
+        )
+    }
+
+    private func found(_ asked: StreamConfiguration) async throws(JetStreamError) -> StoreOpening {
+        let stream = try await jetStream.streamInfo(streamName)
+        note(stream)
+        return StoreOpening(
+            created: false,
+            differences: asked.differences(from: stream.configuration).map {
+                StoreOpening.Difference(field: $0.field, asked: "\($0.asked)", found: "\($0.found)")
+            }
+        )
+    }
+
+    private func note(_ stream: StreamInformation) {
+        guard let window = stream.configuration.duplicateWindow else { return }
+        knownDuplicateWindow.withLock { $0 = window }
+    }
+
+    /// Runs a request that changes nothing when repeated, again after errors that pass, until the deadline.
+    func retrying<Answer>(
+        until deadline: ContinuousClock.Instant,
+        _ body: (ContinuousClock.Instant) async throws(JetStreamError) -> Answer
+    ) async throws(MeshEventsError) -> Answer {
+        var backoff = RetryBackoff(deadline: deadline)
+        while true {
+            do throws(JetStreamError) {
+                return try await body(deadline)
+            } catch {
+                // Without JetStream at all, waiting is of no use.
+                let passes = error.isRetriable && !error.isNoResponders
+                guard passes || error.errorCode == .consumerNotFound, await backoff.wait() else {
+                    throw MeshEventsError(error, stream: streamName)
+                }
+            }
+        }
+    }
+}
+
+extension StreamConfiguration {
+    /// The stream that a persistence configuration describes, with the server's defaults for everything else.
+    init(_ configuration: PersistenceConfiguration) throws(MeshEventsError) {
+        self.init(name: configuration.streamName, subjects: [EventPattern.all.subject])
+        if let age = configuration.maximumAge {
+            guard age > .zero else {
+                throw MeshEventsError(.invalidArgument, "the maximum age must be positive, or nil for no limit")
+            }
+            maximumAge = age
+        }
+        if let messages = configuration.maximumMessages {
+            guard messages >= 0 else {
+                throw MeshEventsError(
+                    .invalidArgument,
+                    "the maximum number of messages must not be negative; nil or 0 is no limit"
+                )
+            }
+            maximumMessages = Int64(messages)
+        }
+    }
+}

@@ -1,0 +1,95 @@
+public import MeshEvents
+public import NATSClient
+
+extension MeshEventsError {
+    /// The client's error in the terms of the event bus.
+    public init(_ error: NATSError) {
+        self.init(Self.code(of: error), error.message, underlying: error, isRetriable: error.isRetriable)
+    }
+
+    private static func code(of error: NATSError) -> Code {
+        switch error.code {
+        case .invalidAddress, .invalidSubject, .invalidHeader, .invalidArgument: .invalidArgument
+        case .connectionFailed, .messagesUnconfirmed, .tlsFailed: .connectionFailed
+        case .authenticationFailed: .authenticationFailed
+        case .permissionDenied: .permissionDenied
+        case .payloadTooLarge: .payloadTooLarge
+        case .bufferFull: .bufferFull
+        case .slowConsumer: .subscriberTooSlow
+        case .timeout: .timeout
+        case .noResponders: .noResponders
+        case .protocolViolation: .protocolViolation
+        case .cancelled, .closed: .closed
+        default: .serverRefused
+        }
+    }
+
+    /// JetStream's error in the terms of the event store.
+    ///
+    /// - Parameter stream: the stream the request was about.
+    public init(_ error: JetStreamError, stream: String) {
+        if let cause = error.underlying, !error.isNoResponders {
+            self.init(cause)
+            return
+        }
+        let (code, message) = Self.explain(error, stream)
+        self.init(code, message, underlying: error, isRetriable: error.isRetriable)
+    }
+
+    private static func explain(_ error: JetStreamError, _ stream: String) -> (Code, String) {
+        switch error.kind {
+        case .connection:
+            (.persistenceUnavailable, "no JetStream answers behind this connection; \(howToEnable)")
+        case .timeout:
+            (.timeout, "the store did not answer in time: \(error.message)")
+        case .consumerLost:
+            (.connectionFailed, "reading stream \(stream) was interrupted (\(error.message)); try again")
+        case .invalidAnswer:
+            (.protocolViolation, error.message)
+        case .invalidArgument:
+            (.invalidArgument, error.message)
+        case .api:
+            explainAnswer(error, stream)
+        }
+    }
+
+    private static let howToEnable =
+        "start nats-server with JetStream (-js, or `jetstream {}` in its configuration) for this account"
+
+    private static func explainAnswer(_ error: JetStreamError, _ stream: String) -> (Code, String) {
+        let said = error.message
+        switch error.errorCode {
+        case .streamNotFound:
+            return (.streamNotFound, "the stream \(stream) does not exist; open it with PersistentEventBus.open first")
+        case .streamNameInUse:
+            return (
+                .streamMismatch,
+                "the stream \(stream) exists with another configuration; open it as it is, or update it"
+            )
+        case .subjectsOverlap:
+            return (
+                .streamMismatch,
+                "another stream holds subjects of \(stream) already; use that stream's name, or delete it"
+            )
+        case .streamNotExpected:
+            return (.streamMismatch, "another stream than \(stream) holds this subject; use that stream's name")
+        case .filterOutsideStream:
+            return (
+                .streamMismatch,
+                "the pattern lies outside the subjects of stream \(stream); give the stream the subjects events.>"
+            )
+        case .notEnabled, .notEnabledForAccount:
+            return (.persistenceUnavailable, "JetStream is off (\(said)); \(howToEnable)")
+        case .clusterNotAvailable, .clusterNotLeader, .clusterIncomplete, .streamOffline, .clusterNoPeers:
+            return (.persistenceUnavailable, "JetStream is not available at the moment (\(said)); try again")
+        case .messageTooLarge:
+            return (.payloadTooLarge, "the event is larger than stream \(stream) accepts; raise its max_msg_size")
+        case .maximumStreamsReached, .maximumConsumersReached:
+            return (.storageFull, "the account's limit is reached (\(said)); raise it, or delete what is not used")
+        case let code where code.meansFull:
+            return (.storageFull, "the store has no room (\(said)); free space, or raise the limits of \(stream)")
+        default:
+            return (.serverRefused, "the server refused the request (\(error.errorCode)): \(said)")
+        }
+    }
+}

@@ -1,0 +1,110 @@
+public import Logging
+public import MeshEvents
+public import NATSClient
+
+/// Carries events over a NATS connection.
+///
+/// ```swift
+/// let transport = try await NATSTransport.connect(to: "nats://127.0.0.1:4222")
+/// let bus = EventBus(transport: transport, node: "node-a")
+/// ```
+public final class NATSTransport: EventTransport {
+    /// The connection underneath; it may be shared with other uses of NATS.
+    public let connection: NATSConnection
+
+    /// Uses a connection that exists. Whoever made it closes it.
+    public init(_ connection: NATSConnection) { self.connection = connection }
+
+    /// Connects to the first of these servers that answers, and keeps connected.
+    ///
+    /// - Parameters:
+    ///   - servers: addresses such as `nats://127.0.0.1:4222`, several separated by commas.
+    ///   - authentication: how to log in; addresses may hold user and password instead.
+    ///   - tls: how to speak TLS, beyond what the addresses say.
+    ///   - name: the name the server shows for this connection.
+    /// - Throws: `connectionFailed`, `authenticationFailed`, `invalidArgument` for an address that cannot be read.
+    public static func connect(
+        to servers: String,
+        authentication: NATSAuthentication = .none,
+        tls: NATSTLSConfiguration? = nil,
+        name: String? = nil,
+        logger: Logger = Logger(label: "mesh-events.nats")
+    ) async throws(MeshEventsError) -> NATSTransport {
+        do throws(NATSError) {
+            let configuration = NATSConnection.Configuration(
+                servers: try ServerAddress.list(servers),
+                authentication: authentication,
+                tls: tls,
+                name: name
+            )
+            return NATSTransport(try await NATSConnection.connect(configuration, logger: logger))
+        } catch {
+            throw MeshEventsError(error)
+        }
+    }
+
+    /// Connects as the configuration says.
+    ///
+    /// - Throws: as ``connect(to:authentication:tls:name:logger:)``.
+    public static func connect(
+        _ configuration: NATSConnection.Configuration,
+        logger: Logger = Logger(label: "mesh-events.nats")
+    ) async throws(MeshEventsError) -> NATSTransport {
+        do throws(NATSError) {
+            return NATSTransport(try await NATSConnection.connect(configuration, logger: logger))
+        } catch {
+            throw MeshEventsError(error)
+        }
+    }
+
+    /// The largest message the server accepts, in bytes.
+    public var maximumPayload: Int? { connection.maximumPayload }
+
+    /// Queues a message for sending; while the connection is down it is kept, within the connection's bound.
+    public func publish(_ message: OutgoingMessage) throws(MeshEventsError) {
+        do throws(NATSError) {
+            try connection.publish(subject: message.subject, headers: message.headers, payload: message.payload)
+        } catch {
+            throw MeshEventsError(error)
+        }
+    }
+
+    /// Suspends until the outbound buffer has room again.
+    public func waitUntilWritable() async throws(MeshEventsError) {
+        do throws(NATSError) {
+            try await connection.waitUntilWritable()
+        } catch {
+            throw MeshEventsError(error)
+        }
+    }
+
+    /// Suspends until the server has processed everything published before.
+    public func flush(timeout: Duration) async throws(MeshEventsError) {
+        do throws(NATSError) {
+            try await connection.flush(timeout: timeout)
+        } catch {
+            throw MeshEventsError(error)
+        }
+    }
+
+    /// Subscribes; returns when the server has the subscription.
+    public func subscribe(
+        to subject: String,
+        queueGroup: String?,
+        receiver: any MessageReceiver
+    ) async throws(MeshEventsError) -> any TransportSubscription {
+        do throws(NATSError) {
+            let handle = try await connection.subscribe(
+                to: subject,
+                queueGroup: queueGroup,
+                receiver: NATSReceiver(receiver)
+            )
+            return NATSTransportSubscription(handle)
+        } catch {
+            throw MeshEventsError(error)
+        }
+    }
+
+    /// Closes the connection at once; flush first when what was emitted must arrive.
+    public func close() async { await connection.close() }
+}

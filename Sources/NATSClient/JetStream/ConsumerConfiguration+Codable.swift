@@ -1,0 +1,94 @@
+extension ConsumerConfiguration {
+    private enum CodingKeys: String, CodingKey {
+        case name, backoff
+        case durableName = "durable_name"
+        case deliverPolicy = "deliver_policy"
+        case startSequence = "opt_start_seq"
+        case startTime = "opt_start_time"
+        case acknowledgementPolicy = "ack_policy"
+        case acknowledgementWait = "ack_wait"
+        case maximumDeliveries = "max_deliver"
+        case filterSubject = "filter_subject"
+        case filterSubjects = "filter_subjects"
+        case replayPolicy = "replay_policy"
+        case inactiveThreshold = "inactive_threshold"
+        case memoryStorage = "mem_storage"
+        case replicas = "num_replicas"
+        case maximumAcknowledgementsPending = "max_ack_pending"
+        case maximumWaiting = "max_waiting"
+        case descriptionText = "description"
+    }
+
+    /// Writes what is set, in the API's terms.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encodeIfPresent(name, forKey: .name)
+        try container.encodeIfPresent(durableName, forKey: .durableName)
+        try container.encodeIfPresent(descriptionText, forKey: .descriptionText)
+        switch start {
+        case .all: try container.encode("all", forKey: .deliverPolicy)
+        case .new: try container.encode("new", forKey: .deliverPolicy)
+        case .last: try container.encode("last", forKey: .deliverPolicy)
+        case .sequence(let sequence):
+            try container.encode("by_start_sequence", forKey: .deliverPolicy)
+            // The server refuses 0: "optional start sequence is not set".
+            try container.encode(max(sequence, 1), forKey: .startSequence)
+        case .time(let time):
+            try container.encode("by_start_time", forKey: .deliverPolicy)
+            try container.encode(time, forKey: .startTime)
+        }
+        try container.encode(acknowledgementPolicy, forKey: .acknowledgementPolicy)
+        try container.encode("instant", forKey: .replayPolicy)
+        try container.encodeIfPresent(acknowledgementWait?.jetStreamNanoseconds, forKey: .acknowledgementWait)
+        try container.encodeIfPresent(maximumDeliveries, forKey: .maximumDeliveries)
+        if !backoff.isEmpty { try container.encode(backoff.map(\.jetStreamNanoseconds), forKey: .backoff) }
+        switch filterSubjects.count {
+        case 0: break
+        case 1: try container.encode(filterSubjects[0], forKey: .filterSubject)
+        default: try container.encode(filterSubjects, forKey: .filterSubjects)
+        }
+        try container.encodeIfPresent(inactiveThreshold?.jetStreamNanoseconds, forKey: .inactiveThreshold)
+        if memoryStorage { try container.encode(true, forKey: .memoryStorage) }
+        try container.encode(replicas ?? 0, forKey: .replicas)
+        try container.encodeIfPresent(maximumAcknowledgementsPending, forKey: .maximumAcknowledgementsPending)
+        try container.encodeIfPresent(maximumWaiting, forKey: .maximumWaiting)
+    }
+
+    /// Reads what a server answers.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        let start: Start =
+            switch try container.decodeIfPresent(String.self, forKey: .deliverPolicy) {
+            case "new": .new
+            case "last": .last
+            case "by_start_sequence": .sequence(try container.decode(UInt64.self, forKey: .startSequence))
+            case "by_start_time": .time(try container.decode(String.self, forKey: .startTime))
+            default: .all
+            }
+        func duration(_ key: CodingKeys) throws -> Duration? {
+            try container.decodeIfPresent(Int64.self, forKey: key).map { .nanoseconds($0) }
+        }
+        let filter = try container.decodeIfPresent(String.self, forKey: .filterSubject)
+        self.init(
+            name: try container.decodeIfPresent(String.self, forKey: .name),
+            durableName: try container.decodeIfPresent(String.self, forKey: .durableName),
+            start: start,
+            acknowledgementPolicy: try container.decode(AcknowledgementPolicy.self, forKey: .acknowledgementPolicy),
+            acknowledgementWait: try duration(.acknowledgementWait),
+            maximumDeliveries: try container.decodeIfPresent(Int.self, forKey: .maximumDeliveries)
+                .flatMap { $0 > 0 ? $0 : nil },
+            backoff: try container.decodeIfPresent([Int64].self, forKey: .backoff)?.map { .nanoseconds($0) } ?? [],
+            filterSubjects: try container.decodeIfPresent([String].self, forKey: .filterSubjects)
+                ?? filter.map { $0.isEmpty ? [] : [$0] } ?? [],
+            inactiveThreshold: try duration(.inactiveThreshold),
+            memoryStorage: try container.decodeIfPresent(Bool.self, forKey: .memoryStorage) ?? false,
+            replicas: try container.decodeIfPresent(Int.self, forKey: .replicas).flatMap { $0 > 0 ? $0 : nil },
+            maximumAcknowledgementsPending: try container.decodeIfPresent(
+                Int.self,
+                forKey: .maximumAcknowledgementsPending
+            ),
+            maximumWaiting: try container.decodeIfPresent(Int.self, forKey: .maximumWaiting),
+            descriptionText: try container.decodeIfPresent(String.self, forKey: .descriptionText)
+        )
+    }
+}

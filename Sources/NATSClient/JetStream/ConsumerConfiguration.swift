@@ -1,0 +1,105 @@
+/// The configuration of a pull consumer. Only what is set is sent.
+public struct ConsumerConfiguration: Sendable, Hashable, Codable {
+    /// Where a consumer begins.
+    public enum Start: Sendable, Hashable {
+        /// With the oldest message.
+        case all
+        /// With what is stored after the consumer was created.
+        case new
+        /// With the newest message.
+        case last
+        /// At this sequence, from 1, or the first one after it that exists.
+        case sequence(UInt64)
+        /// At the first message stored at this time or later: RFC 3339, nanoseconds, year below 2262.
+        case time(String)
+    }
+
+    /// What has to be acknowledged.
+    public enum AcknowledgementPolicy: String, Sendable, Hashable, Codable {
+        /// Nothing: delivered counts as done.
+        case none
+        /// A message and all before it.
+        case all
+        /// Each message.
+        case explicit
+    }
+
+    /// The consumer's name; `nil` lets the server choose one. Named consumers need a server from 2.9.
+    public var name: String?
+    /// The name of a consumer that outlives its readers; `nil` for an ephemeral one.
+    public var durableName: String?
+    /// Where to begin.
+    public var start: Start
+    /// What has to be acknowledged.
+    public var acknowledgementPolicy: AcknowledgementPolicy
+    /// How long an unacknowledged message waits for its acknowledgement before it comes again.
+    public var acknowledgementWait: Duration?
+    /// How often a message is delivered at most; `nil` for ever.
+    public var maximumDeliveries: Int?
+    /// Delays before redeliveries, first to last.
+    public var backoff: [Duration]
+    /// Only messages whose subject matches; empty for all. More than one needs a server from 2.10.
+    public var filterSubjects: [String]
+    /// How long an ephemeral consumer survives without anybody asking it.
+    public var inactiveThreshold: Duration?
+    /// Whether the consumer's state is kept in memory, whatever the stream's storage.
+    public var memoryStorage: Bool
+    /// On how many servers of a cluster it lives; `nil` for the stream's number.
+    public var replicas: Int?
+    /// How many messages may be unacknowledged.
+    public var maximumAcknowledgementsPending: Int?
+    /// How many pull requests may wait.
+    public var maximumWaiting: Int?
+    /// A text for people.
+    public var descriptionText: String?
+
+    /// Creates a configuration.
+    public init(
+        name: String? = nil,
+        durableName: String? = nil,
+        start: Start = .all,
+        acknowledgementPolicy: AcknowledgementPolicy = .explicit,
+        acknowledgementWait: Duration? = nil,
+        maximumDeliveries: Int? = nil,
+        backoff: [Duration] = [],
+        filterSubjects: [String] = [],
+        inactiveThreshold: Duration? = nil,
+        memoryStorage: Bool = false,
+        replicas: Int? = nil,
+        maximumAcknowledgementsPending: Int? = nil,
+        maximumWaiting: Int? = nil,
+        descriptionText: String? = nil
+    ) {
+        self.name = name
+        self.durableName = durableName
+        self.start = start
+        self.acknowledgementPolicy = acknowledgementPolicy
+        self.acknowledgementWait = acknowledgementWait
+        self.maximumDeliveries = maximumDeliveries
+        self.backoff = backoff
+        self.filterSubjects = filterSubjects
+        self.inactiveThreshold = inactiveThreshold
+        self.memoryStorage = memoryStorage
+        self.replicas = replicas
+        self.maximumAcknowledgementsPending = maximumAcknowledgementsPending
+        self.maximumWaiting = maximumWaiting
+        self.descriptionText = descriptionText
+    }
+
+    /// A consumer to read a part of a stream once: ephemeral, in memory, nothing to acknowledge, gone a few seconds
+    /// after the last request.
+    public static func reader(
+        start: Start,
+        filterSubjects: [String],
+        inactiveThreshold: Duration = .seconds(10)
+    ) -> ConsumerConfiguration {
+        ConsumerConfiguration(
+            start: start,
+            acknowledgementPolicy: .none,
+            filterSubjects: filterSubjects,
+            inactiveThreshold: inactiveThreshold,
+            memoryStorage: true,
+            replicas: 1
+        )
+    }
+}

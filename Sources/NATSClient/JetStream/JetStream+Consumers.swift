@@ -1,0 +1,63 @@
+import NIOCore
+
+extension JetStream {
+    /// Creates a pull consumer, or finds the durable one of that name and configuration.
+    ///
+    /// The answer tells how many messages match from the start on (``ConsumerInformation/pending``).
+    public func createConsumer(
+        _ configuration: ConsumerConfiguration,
+        on stream: String,
+        timeout: Duration? = nil
+    ) async throws(JetStreamError) -> ConsumerInformation {
+        struct Request: Encodable {
+            let stream_name: String
+            let config: ConsumerConfiguration
+        }
+        try Self.validate(name: stream, of: "stream")
+        if let name = configuration.durableName ?? configuration.name { try Self.validate(name: name, of: "consumer") }
+        let subject =
+            switch (configuration.durableName, configuration.name, configuration.filterSubjects.count) {
+            case (let durable?, _, _): "CONSUMER.DURABLE.CREATE.\(stream).\(durable)"
+            case (nil, let name?, 1): "CONSUMER.CREATE.\(stream).\(name).\(configuration.filterSubjects[0])"
+            case (nil, let name?, _): "CONSUMER.CREATE.\(stream).\(name)"
+            case (nil, nil, _): "CONSUMER.CREATE.\(stream)"
+            }
+        return try await call(subject, body: Request(stream_name: stream, config: configuration), timeout: timeout)
+    }
+
+    /// Asks for a consumer's configuration and state.
+    ///
+    /// - Throws: `consumerNotFound` (10014) when there is none of that name.
+    public func consumerInfo(
+        _ consumer: String,
+        on stream: String,
+        timeout: Duration? = nil
+    ) async throws(JetStreamError) -> ConsumerInformation {
+        try Self.validate(name: stream, of: "stream")
+        try Self.validate(name: consumer, of: "consumer")
+        return try await call("CONSUMER.INFO.\(stream).\(consumer)", timeout: timeout)
+    }
+
+    /// Deletes a consumer.
+    public func deleteConsumer(
+        _ consumer: String,
+        on stream: String,
+        timeout: Duration? = nil
+    ) async throws(JetStreamError) {
+        try Self.validate(name: stream, of: "stream")
+        try Self.validate(name: consumer, of: "consumer")
+        let answer: SuccessAnswer = try await call("CONSUMER.DELETE.\(stream).\(consumer)", timeout: timeout)
+        guard answer.success else { throw JetStreamError(.invalidAnswer, "the server did not delete \(consumer)") }
+    }
+
+    /// Asks for the deletion of a consumer that has served, without waiting for the answer: should the request get
+    /// lost, the consumer's inactivity threshold ends it.
+    public func discardConsumer(_ consumer: String, on stream: String) {
+        // Answers of the API go to a subject nobody listens on.
+        try? connection.publish(
+            ByteBuffer(),
+            to: "\(prefix).CONSUMER.DELETE.\(stream).\(consumer)",
+            replyTo: connection.makeInbox()
+        )
+    }
+}

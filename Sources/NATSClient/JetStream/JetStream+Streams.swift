@@ -1,0 +1,72 @@
+import NIOCore
+
+extension JetStream {
+    /// Asks for a stream's configuration and state.
+    ///
+    /// - Throws: `streamNotFound` (10059) when there is none of that name.
+    public func streamInfo(_ name: String, timeout: Duration? = nil) async throws(JetStreamError) -> StreamInformation {
+        try Self.validate(name: name, of: "stream")
+        return try await call("STREAM.INFO.\(name)", timeout: timeout)
+    }
+
+    /// Creates a stream. One that exists with the same configuration counts as created.
+    ///
+    /// - Throws: `streamNameInUse` (10058) when it exists with another configuration.
+    public func createStream(
+        _ configuration: StreamConfiguration,
+        timeout: Duration? = nil
+    ) async throws(JetStreamError) -> StreamInformation {
+        try Self.validate(name: configuration.name, of: "stream")
+        return try await call("STREAM.CREATE.\(configuration.name)", body: configuration, timeout: timeout)
+    }
+
+    /// Gives a stream another configuration. Begin with the one ``streamInfo(_:timeout:)`` answered, so that fields
+    /// this client does not know stay as they are.
+    public func updateStream(
+        _ configuration: StreamConfiguration,
+        timeout: Duration? = nil
+    ) async throws(JetStreamError) -> StreamInformation {
+        try Self.validate(name: configuration.name, of: "stream")
+        return try await call("STREAM.UPDATE.\(configuration.name)", body: configuration, timeout: timeout)
+    }
+
+    /// Deletes a stream and all it holds.
+    public func deleteStream(_ name: String, timeout: Duration? = nil) async throws(JetStreamError) {
+        try Self.validate(name: name, of: "stream")
+        let answer: SuccessAnswer = try await call("STREAM.DELETE.\(name)", timeout: timeout)
+        guard answer.success else { throw JetStreamError(.invalidAnswer, "the server did not delete stream \(name)") }
+    }
+
+    /// Deletes messages of a stream; their sequences are not used again.
+    ///
+    /// - Parameters:
+    ///   - subject: only messages that match this pattern; `nil` for all.
+    ///   - before: only messages below this sequence; `nil` for all.
+    ///   - keeping: how many of the newest stay; `nil` for none. Not together with `before`.
+    /// - Returns: how many messages were deleted.
+    @discardableResult
+    public func purgeStream(
+        _ name: String,
+        subject: String? = nil,
+        before: UInt64? = nil,
+        keeping: UInt64? = nil,
+        timeout: Duration? = nil
+    ) async throws(JetStreamError) -> UInt64 {
+        struct Request: Encodable {
+            let filter: String?
+            let seq: UInt64?
+            let keep: UInt64?
+        }
+        struct Answer: Decodable {
+            let success: Bool
+            let purged: UInt64
+        }
+        try Self.validate(name: name, of: "stream")
+        let answer: Answer = try await call(
+            "STREAM.PURGE.\(name)",
+            body: Request(filter: subject, seq: before, keep: keeping),
+            timeout: timeout
+        )
+        return answer.purged
+    }
+}

@@ -1,0 +1,145 @@
+import NIOCore
+import Synchronization
+
+/// Collects the messages of one reading of a pull consumer, on the connection's event loop: no task and no
+/// continuation per message.
+final class PullReader<Element: Sendable>: NATSMessageReceiver {
+    private struct State {
+        var progress: PullProgress
+        var elements: [Element] = []
+        var requests: [Int] = []
+        var outcome: Result<[Element], JetStreamError>?
+        var waiter: CheckedContinuation<Result<[Element], JetStreamError>, Never>?
+        /// Grows with everything that arrives: whoever watches sees whether anything still happens.
+        var activity: UInt64 = 0
+    }
+
+    private let state: Mutex<State>
+    private let before: UInt64
+    private let request: @Sendable (Int) throws(NATSError) -> Void
+    private let transform: @Sendable (JetStreamMessageView) -> Element
+
+    /// - Parameters:
+    ///   - before: a message with this sequence or a later one ends the reading and is left out.
+    ///   - request: sends a pull request for so many messages.
+    ///   - transform: makes an element of each message, in place.
+    init(
+        progress: PullProgress,
+        before: UInt64?,
+        request: @escaping @Sendable (Int) throws(NATSError) -> Void,
+        transform: @escaping @Sendable (JetStreamMessageView) -> Element
+    ) {
+        var state = State(progress: progress)
+        state.elements.reserveCapacity(min(progress.total, 65_536))
+        self.state = Mutex(state)
+        self.before = before ?? .max
+        self.request = request
+        self.transform = transform
+    }
+
+    /// How much has arrived so far, in no unit.
+    var activity: UInt64 { state.withLock { $0.activity } }
+
+    /// Sends the first request.
+    func begin() {
+        state.withLock { Self.apply($0.progress.begin(), to: &$0) }
+        passOn()
+    }
+
+    /// Suspends until the reading has ended.
+    func result() async -> Result<[Element], JetStreamError> {
+        await withCheckedContinuation { continuation in
+            let outcome = state.withLock { state in
+                if state.outcome == nil { state.waiter = continuation }
+                return state.outcome
+            }
+            if let outcome { continuation.resume(returning: outcome) }
+        }
+    }
+
+    /// Ends the reading with an error, unless it has ended.
+    func fail(_ error: JetStreamError) {
+        state.withLock { Self.end(&$0, .failure(error)) }
+        passOn()
+    }
+
+    func receive(_ message: NATSMessageView) {
+        guard let position = AcknowledgementSubject(message.replyTo) else {
+            let block = HeaderBlock(bytes: message.headers)
+            guard !message.headers.isEmpty, let status = block.status else { return }
+            let unfilled = block.fields()["Nats-Pending-Messages"].flatMap { Int($0) }
+            state.withLock { state in
+                guard state.outcome == nil else { return }
+                state.activity &+= 1
+                Self.apply(state.progress.status(status.code, status.description, unfilled: unfilled), to: &state)
+            }
+            return
+        }
+        guard position.streamSequence < before else {
+            state.withLock { state in Self.apply(.finish, to: &state) }
+            return
+        }
+        let element = transform(
+            JetStreamMessageView(
+                subject: message.subject,
+                headers: message.headers,
+                payload: message.payload,
+                replyTo: message.replyTo,
+                position: position
+            )
+        )
+        state.withLock { state in
+            guard state.outcome == nil else { return }
+            state.activity &+= 1
+            state.elements.append(element)
+            Self.apply(state.progress.delivered(pending: position.pending), to: &state)
+        }
+    }
+
+    func receiveBatchEnd() { passOn() }
+
+    func receiveEnd(_ error: NATSError?) {
+        fail(JetStreamError(error ?? NATSError(.closed, "the subscription ended while messages were read")))
+    }
+
+    private static func apply(_ action: PullProgress.Action, to state: inout State) {
+        switch action {
+        case .wait: break
+        case .request(let batch): state.requests.append(batch)
+        case .finish:
+            let elements = state.elements
+            state.elements = []
+            end(&state, .success(elements))
+        case .fail(let reason): end(&state, .failure(JetStreamError(.consumerLost, reason)))
+        }
+    }
+
+    private static func end(_ state: inout State, _ outcome: Result<[Element], JetStreamError>) {
+        guard state.outcome == nil else { return }
+        state.outcome = outcome
+        state.requests = []
+    }
+
+    /// Sends the requests that are due and wakes who waits, outside the lock.
+    private func passOn() {
+        let (requests, waiter, outcome) = state.withLock { state in
+            let requests = state.requests
+            state.requests = []
+            var waiter: CheckedContinuation<Result<[Element], JetStreamError>, Never>?
+            if state.outcome != nil {
+                waiter = state.waiter
+                state.waiter = nil
+            }
+            return (requests, waiter, state.outcome)
+        }
+        if let waiter, let outcome { waiter.resume(returning: outcome) }
+        for batch in requests {
+            do throws(NATSError) {
+                try request(batch)
+            } catch {
+                fail(JetStreamError(error))
+                return
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+/// The configuration of a stream as the API knows it.
+///
+/// It is the set of fields that were given, and nothing else is sent: the server fills in its defaults. What a server
+/// answers is kept whole, fields of newer servers included, so an update sends back what it does not know.
+public struct StreamConfiguration: Sendable, Hashable, Codable {
+    /// Every field by its name in the API.
+    public var fields: [String: JetStreamValue]
+
+    /// Where a stream's messages are kept.
+    public enum Storage: String, Sendable, Hashable {
+        /// On disk.
+        case file
+        /// In the server's memory: gone when it stops.
+        case memory
+    }
+
+    /// Creates a configuration from fields by their API names.
+    public init(fields: [String: JetStreamValue]) { self.fields = fields }
+
+    /// Creates the configuration of a stream with the server's defaults: limits policy, no limits, one replica.
+    ///
+    /// - Parameters:
+    ///   - name: no dots, wildcards or white space.
+    ///   - subjects: the subjects it captures; they must not overlap those of another stream.
+    public init(name: String, subjects: [String], storage: Storage = .file) {
+        fields = [
+            "name": .string(name),
+            "subjects": .array(subjects.map { .string($0) }),
+            "retention": "limits",
+            "discard": "old",
+            "storage": .string(storage.rawValue),
+            "num_replicas": 1,
+        ]
+    }
+
+    /// Reads the object as it is.
+    public init(from decoder: any Decoder) throws {
+        fields = try [String: JetStreamValue](from: decoder)
+    }
+
+    /// Writes the fields that are set.
+    public func encode(to encoder: any Encoder) throws {
+        try fields.encode(to: encoder)
+    }
+
+    /// The stream's name.
+    public var name: String {
+        get { if case .string(let value)? = fields["name"] { value } else { "" } }
+        set { fields["name"] = .string(newValue) }
+    }
+
+    /// The subjects the stream captures.
+    public var subjects: [String] {
+        get {
+            guard case .array(let values)? = fields["subjects"] else { return [] }
+            return values.compactMap { if case .string(let value) = $0 { value } else { nil } }
+        }
+        set { fields["subjects"] = .array(newValue.map { .string($0) }) }
+    }
+
+    /// Where messages are kept; `nil` leaves it to the server (file).
+    public var storage: Storage? {
+        get { if case .string(let value)? = fields["storage"] { Storage(rawValue: value) } else { nil } }
+        set { fields["storage"] = newValue.map { .string($0.rawValue) } }
+    }
+
+    /// How many messages are kept; `nil` for any number.
+    public var maximumMessages: Int64? {
+        get { limit("max_msgs") }
+        set { fields["max_msgs"] = newValue.map { .integer($0) } }
+    }
+
+    /// How many bytes are kept, as the server counts them; `nil` for any number.
+    public var maximumBytes: Int64? {
+        get { limit("max_bytes") }
+        set { fields["max_bytes"] = newValue.map { .integer($0) } }
+    }
+
+    /// How long a message is kept; `nil` for ever. Nanoseconds on the wire.
+    public var maximumAge: Duration? {
+        get { limit("max_age").map { .nanoseconds($0) } }
+        set { fields["max_age"] = newValue.map { .integer($0.jetStreamNanoseconds) } }
+    }
+
+    /// How long message ids are remembered; `nil` leaves it to the server (two minutes, or the maximum age if shorter).
+    public var duplicateWindow: Duration? {
+        get { limit("duplicate_window").map { .nanoseconds($0) } }
+        set { fields["duplicate_window"] = newValue.map { .integer($0.jetStreamNanoseconds) } }
+    }
+
+    /// On how many servers of a cluster the stream lives, 1 to 5.
+    public var replicas: Int {
+        get { if case .integer(let value)? = fields["num_replicas"], value > 0 { Int(value) } else { 1 } }
+        set { fields["num_replicas"] = .integer(Int64(newValue)) }
+    }
+
+    private func limit(_ field: String) -> Int64? {
+        guard case .integer(let value)? = fields[field], value > 0 else { return nil }
+        return value
+    }
+}
+
+extension Duration {
+    /// Whole nanoseconds, clamped to what the API can express.
+    var jetStreamNanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, sumOverflow) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000)
+        guard overflow || sumOverflow else { return sum }
+        return seconds < 0 ? .min : .max
+    }
+}

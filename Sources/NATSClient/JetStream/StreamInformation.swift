@@ -1,0 +1,53 @@
+/// What the server says about a stream.
+public struct StreamInformation: Sendable, Hashable, Codable {
+    /// The stored configuration, whole.
+    public let configuration: StreamConfiguration
+    /// What the stream holds.
+    public let state: State
+
+    /// What a stream holds at one moment.
+    public struct State: Sendable, Hashable, Codable {
+        /// How many messages.
+        public let messages: UInt64
+        /// Their size in bytes, as the store counts it.
+        public let bytes: UInt64
+        /// The oldest sequence; 0 when nothing was stored yet, one past the last when all are gone.
+        public let firstSequence: UInt64
+        /// The newest sequence ever given; 0 when nothing was stored yet.
+        public let lastSequence: UInt64
+        /// When the oldest message was stored, RFC 3339.
+        public let firstTime: String?
+        /// When the newest message was stored, RFC 3339.
+        public let lastTime: String?
+        /// How many consumers read the stream.
+        public let consumerCount: Int
+        /// Message counts by subject, when they were asked for.
+        public let subjects: [String: UInt64]?
+
+        private enum CodingKeys: String, CodingKey {
+            case messages, bytes, subjects
+            case firstSequence = "first_seq"
+            case lastSequence = "last_seq"
+            case firstTime = "first_ts"
+            case lastTime = "last_ts"
+            case consumerCount = "consumer_count"
+        }
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case state
+        case configuration = "config"
+    }
+}
+
+/// What an account uses of JetStream, and may use.
+public struct JetStreamAccount: Sendable, Hashable, Codable {
+    /// Bytes in memory streams.
+    public let memory: UInt64
+    /// Bytes in file streams.
+    public let storage: UInt64
+    /// How many streams.
+    public let streams: Int
+    /// How many consumers.
+    public let consumers: Int
+}

@@ -1,0 +1,105 @@
+import MeshEvents
+import MeshEventsNATS
+import NATSClient
+import TestSupport
+import Testing
+
+@Suite("History against real servers", .timeLimit(.minutes(5)))
+struct StoreHistoryTests {
+    /// Fills the stream with `count` messages, every hundredth on `events.user.rare`; the payload is the number.
+    private func fill(_ store: JetStreamStore, _ transport: NATSTransport, _ count: Int) async throws {
+        var configuration = StreamConfiguration(name: "MESH_EVENTS", subjects: ["events.>"], storage: .memory)
+        configuration.maximumMessages = nil
+        _ = try await store.jetStream.createStream(configuration)
+        for number in 0..<count {
+            let subject = number.isMultiple(of: 100) ? "events.user.rare" : "events.user.common"
+            try transport.connection.publish(payload("\(number)"), to: subject)
+            // A stream that is overrun drops what it cannot take.
+            if number.isMultiple(of: 2_000) { _ = try await store.jetStream.streamInfo("MESH_EVENTS") }
+        }
+        try await eventually(within: .seconds(60), "\(count) stored messages") {
+            try await store.state().messages == UInt64(count)
+        }
+    }
+
+    private func numbers(_ messages: [StoredMessage]) -> [Int] {
+        messages.map { Int(String(decoding: $0.payload, as: UTF8.self)) ?? -1 }
+    }
+
+    @Test("the newest of a long stream, at any density, with a cursor and without", arguments: NATSServers.all)
+    func newest(binary: NATSServers.Binary) async throws {
+        try await withStore(binary) { store, transport, _ in
+            try await fill(store, transport, 60_000)
+            func newest(_ limit: Int, _ pattern: EventPattern, before: UInt64? = nil) async throws -> [Int] {
+                numbers(try await store.newest(limit, matching: pattern, before: before, timeout: .seconds(10)))
+            }
+            #expect(try await newest(50, .all) == Array(59_950..<60_000))
+            #expect(try await newest(1, .all) == [59_999])
+            #expect(try await newest(10_000, .all) == Array(50_000..<60_000))
+            #expect(try await newest(100_000, .all) == Array(0..<60_000))
+            let rare = (0..<600).map { $0 * 100 }
+            #expect(try await newest(50, "events.user.rare") == Array(rare.suffix(50)))
+            #expect(try await newest(1_000, "events.user.rare") == rare)
+            #expect(try await newest(10, "events.tool.>") == [])
+            // Number n has sequence n + 1.
+            #expect(try await newest(50, .all, before: 30_001) == Array(29_950..<30_000))
+            #expect(try await newest(5, "events.user.rare", before: 30_001) == [29_500, 29_600, 29_700, 29_800, 29_900])
+            #expect(try await newest(5, .all, before: 1) == [])
+            #expect(try await newest(5, .all, before: 3) == [0, 1])
+            #expect(try await newest(5, .all, before: 1_000_000) == Array(59_995..<60_000))
+        }
+    }
+
+    @Test("holes in the stream do not cost events", arguments: NATSServers.all)
+    func holes(binary: NATSServers.Binary) async throws {
+        try await withStore(binary) { store, transport, _ in
+            try await fill(store, transport, 20_000)
+            try await store.jetStream.purgeStream("MESH_EVENTS", subject: "events.user.common")
+            for number in 0..<10 { try transport.connection.publish(payload("\(20_000 + number)"), to: "events.user.new") }
+            try await eventually("the new messages") { try await store.state().messages == 210 }
+            let found = try await store.newest(60, matching: .all, before: nil, timeout: .seconds(10))
+            #expect(numbers(found) == (150..<200).map { $0 * 100 } + Array(20_000..<20_010))
+        }
+    }
+
+    @Test("history while the stream grows and forgets is the newest of its moment", arguments: NATSServers.all)
+    func growing(binary: NATSServers.Binary) async throws {
+        try await withStore(binary) { store, transport, _ in
+            _ = try await store.open(PersistenceConfiguration(maximumMessages: 2_000))
+            let writer = Task {
+                var number = 0
+                while !Task.isCancelled {
+                    for _ in 0..<200 {
+                        try transport.connection.publish(payload("\(number)"), to: "events.user.common")
+                        number += 1
+                    }
+                    _ = try await store.state()
+                }
+            }
+            try await eventually("a full stream") { try await store.state().messages >= 2_000 }
+            for _ in 0..<50 {
+                let state = try await store.state()
+                let found = try await store.newest(300, matching: .all, before: nil, timeout: .seconds(10))
+                #expect(found.count == 300)
+                #expect(zip(found, found.dropFirst()).allSatisfy { $0.sequence + 1 == $1.sequence })
+                #expect((found.last?.sequence ?? 0) >= state.lastSequence)
+            }
+            writer.cancel()
+            _ = try? await writer.value
+        }
+    }
+
+    @Test("reading leaves no consumer behind", arguments: NATSServers.all)
+    func noConsumers(binary: NATSServers.Binary) async throws {
+        try await withStore(binary) { store, transport, _ in
+            try await fill(store, transport, 5_000)
+            for _ in 0..<20 {
+                _ = try await store.newest(5, matching: "events.user.rare", before: nil, timeout: .seconds(5))
+                _ = try await store.first(5, matching: .all, from: .sequence(100), timeout: .seconds(5))
+            }
+            try await eventually(within: .seconds(3), "no consumers") {
+                try await store.jetStream.streamInfo("MESH_EVENTS").state.consumerCount == 0
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+import Testing
+
+@testable import NATSClient
+
+@Suite("The accounting of a reading")
+struct PullProgressTests {
+    @Test("asks in chunks that overlap and never for more than is wanted", arguments: [1, 2, 99, 100, 101, 10_000])
+    func chunks(total: Int) {
+        var progress = PullProgress(total: total, chunk: 100, endsWhenNothingPending: true)
+        guard case .request(var asked) = progress.begin() else {
+            Issue.record("nothing was requested")
+            return
+        }
+        var idle = 0
+        for received in 1...total {
+            if progress.outstanding == 0 { idle += 1 }
+            switch progress.delivered(pending: UInt64(total - received)) {
+            case .request(let batch):
+                #expect(batch <= 100)
+                asked += batch
+            case .finish: #expect(received == total)
+            case .wait: #expect(received < total)
+            case .fail(let reason): Issue.record("\(reason)")
+            }
+        }
+        #expect(asked == total)
+        #expect(progress.received == total)
+        #expect(idle == 0)
+    }
+
+    @Test("a message with nothing behind it ends the reading early, but not a fetch that may wait")
+    func nothingPending() {
+        var reading = PullProgress(total: 10, chunk: 10, endsWhenNothingPending: true)
+        _ = reading.begin()
+        #expect(reading.delivered(pending: 1) == .wait)
+        #expect(reading.delivered(pending: 0) == .finish)
+        var fetch = PullProgress(total: 10, chunk: 10, endsWhenNothingPending: false)
+        _ = fetch.begin()
+        #expect(fetch.delivered(pending: 0) == .wait)
+    }
+
+    @Test("statuses: heartbeats go by, nothing left ends, a full request is renewed, a lost consumer fails")
+    func statuses() {
+        var progress = PullProgress(total: 1_000, chunk: 100, endsWhenNothingPending: true)
+        #expect(progress.begin() == .request(100))
+        #expect(progress.status(100, "Idle Heartbeat", unfilled: nil) == .wait)
+        #expect(progress.status(409, "Message Size Exceeds MaxBytes", unfilled: 90) == .request(100))
+        #expect(progress.outstanding == 110)
+        #expect(progress.status(409, "Message Size Exceeds MaxBytes", unfilled: nil) == .request(100))
+        #expect(progress.outstanding == 100)
+        #expect(progress.status(404, "No Messages", unfilled: nil) == .finish)
+        #expect(progress.status(408, "Request Timeout", unfilled: 5) == .finish)
+        for (code, text) in [(409, "Consumer Deleted"), (409, "Leadership Change"), (503, ""), (400, "Bad Request")] {
+            guard case .fail = progress.status(code, text, unfilled: nil) else {
+                Issue.record("\(code) \(text) must fail")
+                continue
+            }
+        }
+    }
+}
