@@ -92,7 +92,8 @@ final class OutboundBuffer: Sendable {
                 )
             }
             let pending = state.pending
-            guard pending == 0 || pending + size + subject.count <= highWaterMark else {
+            // Below half there is always room for one more, however large: else its publisher would never get it in.
+            guard pending < highWaterMark / 2 || pending + size + subject.count <= highWaterMark else {
                 throw .full(pending, isConnected: state.isConnected)
             }
             CommandWriter.publish(
