@@ -7,6 +7,16 @@ public struct NKey: Sendable {
     private let key: Curve25519.Signing.PrivateKey
     private let typePrefix: UInt8
 
+    /// Whom a key stands for; the first letter of its public key tells.
+    public enum Role: UInt8, Sendable {
+        /// A user, `U…`.
+        case user = 160
+        /// An account, `A…`.
+        case account = 0
+        /// An operator, `O…`.
+        case `operator` = 112
+    }
+
     /// The public key, as servers list it: the role's letter (`U` for users) and 55 more characters.
     public var publicKey: String {
         Self.withChecksum([typePrefix] + key.publicKey.rawRepresentation)
@@ -19,10 +29,10 @@ public struct NKey: Sendable {
         return Self.withChecksum([first, second] + key.rawRepresentation)
     }
 
-    /// Makes a new user key.
-    public init() {
+    /// Makes a new key.
+    public init(role: Role = .user) {
         key = Curve25519.Signing.PrivateKey()
-        typePrefix = 20 << 3
+        typePrefix = role.rawValue
     }
 
     /// Reads a seed.

@@ -15,14 +15,18 @@ extension ConnectionLoop {
         if !pingWaiters.isEmpty {
             pings.append(Ping(confirms: lastWritten, waiters: pingWaiters))
             pingWaiters = []
-            // With nothing else to say the ping is a write of its own; else it rides along.
-            chunk.messages.writeStaticString("PING\r\n")
+            // The ping rides along behind everything it is to confirm.
+            chunk.unsubscribes.writeStaticString("PING\r\n")
         }
-        guard chunk.messages.readableBytes > 0 || chunk.control.readableBytes > 0 else { return }
+        guard !chunk.isEmpty else { return }
         isWriting = true
         let attempt = machine.attempt
-        if chunk.control.readableBytes > 0 { channel.write(chunk.control, promise: nil) }
+        if chunk.subscribes.readableBytes > 0 { channel.write(chunk.subscribes, promise: nil) }
         let sent = chunk
+        if chunk.unsubscribes.readableBytes > 0 {
+            channel.write(chunk.messages, promise: nil)
+            chunk.messages = chunk.unsubscribes
+        }
         channel.writeAndFlush(chunk.messages).whenComplete { _ in
             guard self.machine.attempt == attempt, self.isWriting else { return }
             self.isWriting = false

@@ -16,9 +16,7 @@ extension ConnectionLoop {
                 guard !loop.machine.isClosed else { return done(.failure(loop.machine.lastError ?? .closed)) }
                 let entry = SubscriptionEntry(sid: sid, subject: subject, queueGroup: queueGroup, receiver: receiver)
                 loop.subscriptions.insert(entry)
-                loop.outbound.appendControl { buffer in
-                    CommandWriter.subscribe(into: &buffer, subject: subject, queueGroup: queueGroup, sid: sid)
-                }
+                loop.outbound.subscribe(to: subject, queueGroup: queueGroup, sid: sid)
                 loop.ping { result in done(entry.failure.map(Result.failure) ?? result) }
             }
         } catch {
@@ -46,7 +44,7 @@ extension ConnectionLoop {
                 self.unsubscribe(entry)
                 return self.end(entry, error: nil)
             }
-            self.outbound.appendControl { CommandWriter.unsubscribe(into: &$0, sid: sid, after: count) }
+            self.outbound.unsubscribe(sid: sid, after: count)
         }
     }
 
@@ -84,16 +82,18 @@ extension ConnectionLoop {
         eventLoop.execute { self.perform(self.machine.close()) }
     }
 
-    /// Subscribes again on a new connection, with what is left of a limit.
-    func resubscribe(_ entry: SubscriptionEntry) {
-        guard let channel else { return }
+    /// Subscribes again on a new connection, with what is left of the limits.
+    func restoreSubscriptions() {
+        let entries = subscriptions.all
+        guard let channel, !entries.isEmpty else { return }
         var buffer = ByteBuffer()
-        CommandWriter.subscribe(into: &buffer, subject: entry.subject, queueGroup: entry.queueGroup, sid: entry.sid)
-        if let limit = entry.limit {
+        for entry in entries {
+            CommandWriter.subscribe(into: &buffer, subject: entry.subject, queueGroup: entry.queueGroup, sid: entry.sid)
+            guard let limit = entry.limit else { continue }
             // The server counts anew.
             CommandWriter.unsubscribe(into: &buffer, sid: entry.sid, after: limit - entry.delivered)
         }
-        channel.write(buffer, promise: nil)
+        channel.writeAndFlush(buffer, promise: nil)
     }
 
     /// Removes a subscription; its receiver hears of it after its last batch.
@@ -108,6 +108,6 @@ extension ConnectionLoop {
     }
 
     private func unsubscribe(_ entry: SubscriptionEntry) {
-        outbound.appendControl { CommandWriter.unsubscribe(into: &$0, sid: entry.sid) }
+        outbound.unsubscribe(sid: entry.sid)
     }
 }

@@ -122,7 +122,7 @@ final class ConnectionLoop: @unchecked Sendable {
     private func becomeReady(isReconnect: Bool) {
         attemptTimeout?.cancel()
         guard let info, let server = machine.server else { return }
-        for entry in subscriptions.all { resubscribe(entry) }
+        restoreSubscriptions()
         outbound.connected(info)
         startKeepAlive()
         flush()

@@ -145,8 +145,14 @@ public final class NATSConnection: Sendable {
         try headers.validate()
         let promise = loop.eventLoop.makePromise(of: NATSMessage.self)
         let once = OneShot(promise)
-        let id = try startRequest(payload, to: subject, headers: headers, timeout: timeout) { result in
-            once.complete(result.map { $0.copied() })
+        let id: UInt64
+        do throws(NATSError) {
+            id = try startRequest(payload, to: subject, headers: headers, timeout: timeout) { result in
+                once.complete(result.map { $0.copied() })
+            }
+        } catch {
+            once.complete(.failure(error))
+            throw error
         }
         do {
             return try await withTaskCancellationHandler {

@@ -3,21 +3,28 @@ import Synchronization
 
 /// Where publishers on any thread meet the event loop: one lock, one buffer, one scheduled flush per burst.
 ///
-/// Published messages outlive a lost connection; control commands (`SUB`, `UNSUB`) do not, since a new connection
-/// restores the subscriptions from the table.
+/// Published messages outlive a lost connection; `SUB` and `UNSUB` do not, since a new connection restores the
+/// subscriptions from the table. Within a flush, `SUB`s go before the messages and `UNSUB`s after them: whoever
+/// subscribes, publishes and drains gets what it published.
 final class OutboundBuffer: Sendable {
     /// What one flush writes.
     struct Chunk {
-        var control: ByteBuffer
+        var subscribes: ByteBuffer
         var messages: ByteBuffer
+        var unsubscribes: ByteBuffer
         /// How many messages have been taken in all, this chunk included.
         var lastMessage: UInt64
+
+        var isEmpty: Bool {
+            subscribes.readableBytes == 0 && messages.readableBytes == 0 && unsubscribes.readableBytes == 0
+        }
     }
 
     private struct State {
         var messages = ByteBuffer()
         var spare = ByteBuffer()
-        var control = ByteBuffer()
+        var subscribes = ByteBuffer()
+        var unsubscribes = ByteBuffer()
         var inFlight = 0
         var appended: UInt64 = 0
         var isConnected = false
@@ -29,6 +36,15 @@ final class OutboundBuffer: Sendable {
         var nextWaiter: UInt64 = 0
 
         var pending: Int { messages.readableBytes + inFlight }
+
+        var isEmpty: Bool {
+            subscribes.readableBytes == 0 && messages.readableBytes == 0 && unsubscribes.readableBytes == 0
+        }
+
+        mutating func dropControl() {
+            subscribes = ByteBuffer()
+            unsubscribes = ByteBuffer()
+        }
 
         /// Whether the caller must schedule a flush: bytes wait, the connection is up, and nobody has claimed it.
         mutating func claimFlush() -> Bool {
@@ -76,7 +92,8 @@ final class OutboundBuffer: Sendable {
                 )
             }
             let pending = state.pending
-            guard pending == 0 || pending + size + subject.count <= highWaterMark else {
+            // Below half there is always room for one more, however large: else its publisher would never get it in.
+            guard pending < highWaterMark / 2 || pending + size + subject.count <= highWaterMark else {
                 throw .full(pending, isConnected: state.isConnected)
             }
             CommandWriter.publish(
@@ -93,11 +110,22 @@ final class OutboundBuffer: Sendable {
         return number
     }
 
-    /// Appends a `SUB` or an `UNSUB`; dropped while there is no connection.
-    func appendControl(_ write: (inout ByteBuffer) -> Void) {
+    /// Appends a `SUB`; dropped while there is no connection.
+    func subscribe(to subject: String, queueGroup: String?, sid: UInt64) {
+        appendControl {
+            CommandWriter.subscribe(into: &$0.subscribes, subject: subject, queueGroup: queueGroup, sid: sid)
+        }
+    }
+
+    /// Appends an `UNSUB`; dropped while there is no connection.
+    func unsubscribe(sid: UInt64, after count: UInt64? = nil) {
+        appendControl { CommandWriter.unsubscribe(into: &$0.unsubscribes, sid: sid, after: count) }
+    }
+
+    private func appendControl(_ write: (inout State) -> Void) {
         let needsFlush = state.withLock { state in
             guard state.isConnected else { return false }
-            write(&state.control)
+            write(&state)
             return state.claimFlush()
         }
         if needsFlush { scheduleFlush() }
@@ -106,12 +134,17 @@ final class OutboundBuffer: Sendable {
     /// Everything that waits, for the event loop to write; empty buffers when nothing does.
     func take() -> Chunk {
         state.withLock { state in
-            let chunk = Chunk(control: state.control, messages: state.messages, lastMessage: state.appended)
-            state.control = ByteBuffer()
+            let chunk = Chunk(
+                subscribes: state.subscribes,
+                messages: state.messages,
+                unsubscribes: state.unsubscribes,
+                lastMessage: state.appended
+            )
+            state.dropControl()
             state.messages = state.spare
             state.spare = ByteBuffer()
             state.inFlight = chunk.messages.readableBytes
-            state.isFlushScheduled = state.inFlight > 0 || chunk.control.readableBytes > 0
+            state.isFlushScheduled = !chunk.isEmpty
             return chunk
         }
     }
@@ -124,7 +157,7 @@ final class OutboundBuffer: Sendable {
         let (more, resumed) = state.withLock { state in
             state.inFlight = 0
             if messages.capacity <= 4 << 20 { state.spare = messages }
-            let more = state.isConnected && (state.messages.readableBytes > 0 || state.control.readableBytes > 0)
+            let more = state.isConnected && !state.isEmpty
             state.isFlushScheduled = more
             return (more, state.takeWaiters(below: highWaterMark / 2))
         }
@@ -148,7 +181,7 @@ final class OutboundBuffer: Sendable {
             state.isConnected = false
             state.isFlushScheduled = false
             state.inFlight = 0
-            state.control = ByteBuffer()
+            state.dropControl()
         }
     }
 
@@ -158,7 +191,7 @@ final class OutboundBuffer: Sendable {
             state.isConnected = false
             state.failure = error
             state.messages = ByteBuffer()
-            state.control = ByteBuffer()
+            state.dropControl()
             state.inFlight = 0
             return state.takeWaiters(below: .max)
         }
