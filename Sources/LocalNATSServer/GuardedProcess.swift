@@ -1,0 +1,151 @@
+import Subprocess
+import Synchronization
+
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Glibc
+#endif
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// A child process that ends when this process ends, however that happens.
+///
+/// The child is a session of its own, so that a Ctrl-C at our terminal does not reach it. Before it turns into the
+/// program, `/bin/sh` leaves a guard behind in that session: it waits for the end of a pipe whose other end only we
+/// hold, and kills the program when it comes. The system closes our end even when we are killed. (Linux's
+/// `PR_SET_PDEATHSIG` is no substitute: it fires when the *thread* that started the child ends.)
+///
+/// The guard in turn holds the child's standard output: when that ends, the guard is gone, and a program without a
+/// guard is killed at once, as it might outlive us.
+final class GuardedProcess: Sendable {
+    private enum State {
+        case launching
+        case running(pid_t)
+        case ended
+    }
+
+    private let state = Mutex<State>(.launching)
+    private let launched = OneShot<Void>()
+    private let ended = OneShot<LocalNATSServer.Termination.Reason>()
+
+    /// `$$` is the program's process id, and its process group too: the number cannot be given to another process
+    /// as long as the guard is in the group. The program's directory goes with it, or nobody would remove it.
+    private static let script = """
+        exec 3<&0 </dev/null 2>>"$1"
+        ( read -r _ <&3; kill -KILL "$$"; rm -rf -- "$2"; kill -KILL 0 ) &
+        shift 2
+        exec "$@" 3<&- >&2
+        """
+
+    /// Starts a program and its guard.
+    ///
+    /// - Parameters:
+    ///   - command: The path of the program and its arguments.
+    ///   - log: A file to which all that the program says is appended.
+    ///   - directory: A directory that the guard removes when this process dies first.
+    /// - Throws: `CancellationError` when the calling task is cancelled; the program is killed then.
+    static func launch(_ command: [String], log: String, directory: String) async throws -> GuardedProcess {
+        let process = GuardedProcess()
+        var options = PlatformOptions()
+        options.createSession = true
+        // The system's own `sh` and `rm`, whatever our `PATH` says.
+        let path = "/bin:/usr/bin:" + (ProcessInfo.processInfo.environment["PATH"] ?? "")
+        let configuration = Configuration(
+            executable: .name("sh"),
+            arguments: Arguments(["-c", script, "nats-server-guard", log, directory] + command),
+            environment: .inherit.updating(["PATH": path]),
+            platformOptions: options
+        )
+        // Not a child task: the process lives longer than this call. `signal` and the guard end it.
+        Task.detached { await process.run(configuration) }
+        do {
+            try await process.launched.wait()
+        } catch {
+            process.signal(SIGKILL)
+            throw error
+        }
+        return process
+    }
+
+    private func run(_ configuration: Subprocess.Configuration) async {
+        let reason: LocalNATSServer.Termination.Reason
+        do {
+            let result = try await Subprocess.run(
+                configuration,
+                input: .inputWriter,
+                output: .sequence,
+                error: .discarded
+            ) { execution in
+                began(execution.processIdentifier.value)
+                // Ends with the guard or with the program, whichever comes first; either takes the other along.
+                do { for try await _ in execution.standardOutput {} } catch {}
+                end()
+            }
+            reason =
+                switch result.terminationStatus {
+                case .exited(let code): .exited(code: code)
+                case .signaled(let signal): .signaled(signal)
+                }
+        } catch {
+            end()
+            reason = .notLaunched("\(error)")
+        }
+        ended.fulfil(reason)
+        launched.fulfil(())
+    }
+
+    private func began(_ pid: pid_t) {
+        let killedBefore = state.withLock { state in
+            if case .ended = state { return true }
+            state = .running(pid)
+            return false
+        }
+        if killedBefore { kill(-pid, SIGKILL) }
+        launched.fulfil(())
+    }
+
+    /// Kills what is left of the group. The program is not reaped before this returns, so the number is still its own.
+    private func end() {
+        state.withLock { state in
+            if case .running(let pid) = state { kill(-pid, SIGKILL) }
+            state = .ended
+        }
+    }
+
+    /// The program's process id; `nil` when it has ended.
+    var pid: Int32? {
+        state.withLock { state in
+            if case .running(let pid) = state { pid } else { nil }
+        }
+    }
+
+    /// Sends the program a signal; does nothing when it has ended.
+    func signal(_ signal: Int32) {
+        state.withLock { state in
+            switch state {
+            case .running(let pid): kill(signal == SIGKILL ? -pid : pid, signal)
+            case .launching: if signal == SIGKILL { state = .ended }
+            case .ended: break
+            }
+        }
+    }
+
+    /// How it ended; `nil` while it runs.
+    var reason: LocalNATSServer.Termination.Reason? { ended.value }
+
+    /// Waits until it has ended, and its guard with it.
+    ///
+    /// - Throws: `CancellationError`.
+    func waitForEnd() async throws -> LocalNATSServer.Termination.Reason { try await ended.wait() }
+
+    /// The same with a limit: `nil` when the time is up.
+    func waitForEnd(atMost timeout: Duration) async throws -> LocalNATSServer.Termination.Reason? {
+        try await ended.wait(atMost: timeout)
+    }
+}

@@ -1,0 +1,128 @@
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// Starts a server process and waits until it accepts clients.
+struct ServerLauncher: Sendable {
+    /// A server that accepts clients.
+    struct Running: Sendable {
+        let process: GuardedProcess
+        let port: Int
+        /// Where its log begins in the log file.
+        let logOffset: Int
+    }
+
+    let configuration: LocalNATSServer.Configuration
+    let executable: String
+    let files: ServerFiles
+
+    /// Asks the executable for its version.
+    func version() async throws -> ServerVersion {
+        let offset = files.logSize
+        let process = try await GuardedProcess.launch(
+            [executable, "--version"],
+            log: files.log,
+            directory: files.directory
+        )
+        defer { process.signal(9) }
+        guard let reason = try await process.waitForEnd(atMost: configuration.startTimeout) else {
+            throw timeout("the answer to --version", from: offset)
+        }
+        let lines = files.lastLogLines(from: offset)
+        guard reason == .exited(code: 0), let version = ServerVersion(in: lines.joined(separator: " ")) else {
+            throw exited(reason, port: nil, from: offset)
+        }
+        return version
+    }
+
+    /// Starts the server.
+    ///
+    /// - Parameter port: `nil` has the server pick a free one.
+    /// - Throws: `LocalNATSServerError`, or `CancellationError`; no process is left then.
+    func launch(port: Int?, version: ServerVersion) async throws -> Running {
+        files.removePortsFiles()
+        try files.writeConfiguration(
+            ConfigurationFile(
+                configuration: configuration,
+                port: port,
+                version: version,
+                storeDirectory: files.store,
+                portsDirectory: files.directory
+            ).text
+        )
+        let offset = files.logSize
+        let process = try await GuardedProcess.launch(
+            [executable, "-c", files.configuration],
+            log: files.log,
+            directory: files.directory
+        )
+        do {
+            let port = try await waitUntilReady(process, port: port, logOffset: offset)
+            return Running(process: process, port: port, logOffset: offset)
+        } catch {
+            process.signal(9)
+            // Not cancellable: the files are removed next, and nothing may still write them.
+            await Task { _ = try? await process.waitForEnd() }.value
+            throw error
+        }
+    }
+
+    /// Waits for the ports file, which only our own process writes (another server may answer on a taken port), then
+    /// for the greeting there.
+    private func waitUntilReady(_ process: GuardedProcess, port: Int?, logOffset: Int) async throws -> Int {
+        let deadline = ContinuousClock.now + configuration.startTimeout
+        var waitingFor = "its ports file"
+        while ContinuousClock.now < deadline {
+            if let reason = process.reason { throw exited(reason, port: port, from: logOffset) }
+            if let listening = clientPort() {
+                // A server with `handshake_first` says nothing before TLS.
+                if configuration.extraConfiguration.contains("handshake_first") { return listening }
+                waitingFor = "its INFO line on port \(listening)"
+                if let greeting = await ServerGreeting.read(host: configuration.host, port: listening) {
+                    if !configuration.jetStream || greeting.jetstream == true { return listening }
+                    waitingFor = "JetStream"
+                }
+            }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        throw timeout(waitingFor, from: logOffset)
+    }
+
+    /// The port on which the server says it accepts clients.
+    private func clientPort() -> Int? {
+        struct Ports: Decodable {
+            var nats: [String]
+        }
+        for file in files.portsFiles() {
+            guard let data = FileManager.default.contents(atPath: file),
+                let ports = try? JSONDecoder().decode(Ports.self, from: data),
+                let port = ports.nats.first?.split(separator: ":").last.flatMap({ Int($0) })
+            else { continue }
+            return port
+        }
+        return nil
+    }
+
+    private func exited(
+        _ reason: LocalNATSServer.Termination.Reason,
+        port: Int?,
+        from offset: Int
+    ) -> LocalNATSServerError {
+        let lines = files.lastLogLines(from: offset)
+        return .exitedAtStart(
+            LocalNATSServer.Termination(reason: reason, wasRequested: false, lastLines: lines),
+            configuration: configuration,
+            port: port
+        )
+    }
+
+    private func timeout(_ what: String, from offset: Int) -> LocalNATSServerError {
+        .startTimeout(
+            after: configuration.startTimeout,
+            waitingFor: what,
+            lastLines: files.lastLogLines(from: offset)
+        )
+    }
+}

@@ -1,0 +1,108 @@
+extension EventBus {
+    // MARK: As a sequence
+
+    /// Subscribes to the events that match a pattern.
+    ///
+    /// When this returns the server has the subscription: an event emitted from now on, by anyone, arrives.
+    ///
+    /// - Parameters:
+    ///   - pattern: which events; `*` stands for one token, `>` for the rest. Default: all of them.
+    ///   - queueGroup: members of a group share the events: each goes to one of them.
+    ///   - buffer: how much may wait to be read; the bus's default when `nil`.
+    /// - Throws: `invalidPattern`, `invalidArgument`, `closed`, and what the transport throws.
+    public func subscribe(
+        to pattern: EventPattern = .all,
+        queueGroup: String? = nil,
+        buffer: BufferConfiguration? = nil
+    ) async throws(MeshEventsError) -> EventSubscription {
+        try pattern.validate()
+        return EventSubscription(
+            channel: try await open(subject: pattern.subject, queueGroup: queueGroup, buffer: buffer)
+        )
+    }
+
+    /// Subscribes to the events of one type.
+    ///
+    /// - Throws: `invalidEventType`; otherwise as ``subscribe(to:queueGroup:buffer:)``.
+    public func subscribe(
+        type: EventType,
+        queueGroup: String? = nil,
+        buffer: BufferConfiguration? = nil
+    ) async throws(MeshEventsError) -> EventSubscription {
+        try type.validate()
+        return EventSubscription(
+            channel: try await open(subject: type.subject, queueGroup: queueGroup, buffer: buffer)
+        )
+    }
+
+    /// Subscribes to the events of a payload's type and reads the payload of each.
+    ///
+    /// - Throws: as ``subscribe(type:queueGroup:buffer:)``.
+    public func subscribe<Payload: EventPayload>(
+        to payload: Payload.Type,
+        queueGroup: String? = nil,
+        buffer: BufferConfiguration? = nil
+    ) async throws(MeshEventsError) -> TypedEventSubscription<Payload> {
+        TypedEventSubscription(
+            try await subscribe(type: Payload.eventType, queueGroup: queueGroup, buffer: buffer),
+            reporter: reporter
+        )
+    }
+
+    // MARK: With a handler
+
+    /// Calls `handler` for every event that matches a pattern: one call at a time, in order, off the caller's actor.
+    ///
+    /// The subscription lives until it is cancelled or drained or the bus is closed; there is no need to keep it. An
+    /// error that the handler throws is counted and logged and does not end it.
+    ///
+    /// - Throws: as ``subscribe(to:queueGroup:buffer:)``.
+    @discardableResult
+    public func subscribe(
+        to pattern: EventPattern = .all,
+        queueGroup: String? = nil,
+        buffer: BufferConfiguration? = nil,
+        handler: @escaping @Sendable (Event) async throws -> Void
+    ) async throws(MeshEventsError) -> HandlerSubscription {
+        try pattern.validate()
+        let channel = try await open(subject: pattern.subject, queueGroup: queueGroup, buffer: buffer)
+        return HandlerSubscription(channel: channel, pattern: pattern.subject, logger: logger, handler: handler)
+    }
+
+    /// Calls `handler` for every event of one type; see ``subscribe(to:queueGroup:buffer:handler:)``.
+    ///
+    /// - Throws: `invalidEventType`; otherwise as ``subscribe(to:queueGroup:buffer:)``.
+    @discardableResult
+    public func subscribe(
+        type: EventType,
+        queueGroup: String? = nil,
+        buffer: BufferConfiguration? = nil,
+        handler: @escaping @Sendable (Event) async throws -> Void
+    ) async throws(MeshEventsError) -> HandlerSubscription {
+        try type.validate()
+        let channel = try await open(subject: type.subject, queueGroup: queueGroup, buffer: buffer)
+        return HandlerSubscription(channel: channel, pattern: type.subject, logger: logger, handler: handler)
+    }
+
+    /// Calls `handler` for every event of a payload's type; see ``subscribe(to:queueGroup:buffer:handler:)``.
+    ///
+    /// An event whose data is not such a payload is skipped and counted as malformed.
+    ///
+    /// - Throws: as ``subscribe(type:queueGroup:buffer:)``.
+    @discardableResult
+    public func subscribe<Payload: EventPayload>(
+        to payload: Payload.Type,
+        queueGroup: String? = nil,
+        buffer: BufferConfiguration? = nil,
+        handler: @escaping @Sendable (TypedEvent<Payload>) async throws -> Void
+    ) async throws(MeshEventsError) -> HandlerSubscription {
+        let type = Payload.eventType
+        try type.validate()
+        let channel = try await open(subject: type.subject, queueGroup: queueGroup, buffer: buffer)
+        let reporter = reporter
+        return HandlerSubscription(channel: channel, pattern: type.subject, logger: logger) { event in
+            guard let typed = TypedEvent<Payload>.read(event, channel: channel, reporter: reporter) else { return }
+            try await handler(typed)
+        }
+    }
+}

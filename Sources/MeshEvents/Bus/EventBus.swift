@@ -1,0 +1,237 @@
+public import Logging
+import Synchronization
+
+/// Emits events to the mesh and subscribes to those of others.
+///
+/// ```swift
+/// let bus = EventBus(transport: transport, node: "node-a")
+/// let crashes = try await bus.subscribe(to: ToolCrashed.self)
+/// try bus.emit(ToolStarted(tool: "whisper"))
+/// for try await crash in crashes { print(crash.node, crash.tool) }
+/// ```
+///
+/// Events that one task emits arrive at one subscriber in the order of the calls. A bus lives as long as somebody holds
+/// it or one of its subscriptions is active; close it when handlers were subscribed and are no longer wanted.
+public final class EventBus: Sendable {
+    /// What a bus does by default.
+    public struct Configuration: Sendable {
+        /// The buffer of a subscription that does not bring its own.
+        public var buffer: BufferConfiguration
+        /// Called for every message that was skipped because it is not an event.
+        ///
+        /// Called on the transport's thread: it must be quick and must not block.
+        public var onMalformed: (@Sendable (MalformedEvent) -> Void)?
+
+        /// Creates a configuration.
+        public init(
+            buffer: BufferConfiguration = BufferConfiguration(),
+            onMalformed: (@Sendable (MalformedEvent) -> Void)? = nil
+        ) {
+            self.buffer = buffer
+            self.onMalformed = onMalformed
+        }
+    }
+
+    private struct State {
+        var isClosed = false
+        var channels: [ObjectIdentifier: SubscriptionChannel] = [:]
+    }
+
+    /// The name that events without a node get.
+    public let node: String
+
+    let configuration: Configuration
+    let logger: Logger
+    let reporter: MalformedReporter
+    let transport: any EventTransport
+    private let encoder = EventEncoder()
+    private let closed = Atomic(false)
+    private let state = Locked(State())
+
+    /// Creates a bus on a transport. The transport stays its owner's: closing the bus does not close it.
+    ///
+    /// - Parameters:
+    ///   - transport: carries the events.
+    ///   - node: this node's name in the mesh; events without a node get it.
+    ///   - configuration: the defaults of subscriptions.
+    ///   - logger: hears of malformed events and failing handlers, at most once a second each.
+    public init(
+        transport: some EventTransport,
+        node: String,
+        configuration: Configuration = Configuration(),
+        logger: Logger = Logger(label: "mesh-events.bus")
+    ) {
+        self.transport = transport
+        self.node = node
+        self.configuration = configuration
+        self.logger = logger
+        reporter = MalformedReporter(logger: logger, callback: configuration.onMalformed)
+    }
+
+    // MARK: Emitting
+
+    /// Emits an event: its timestamp becomes the current time, an empty node this bus's. Never blocks.
+    ///
+    /// - Throws: `invalidEventType` or `invalidData` (nothing is sent), `payloadTooLarge`, `bufferFull` (retriable: see
+    ///   ``waitUntilWritable()``), `closed`.
+    public func emit(_ event: Event) throws(MeshEventsError) {
+        guard !isClosed else { throw Self.closedError }
+        try send(stamped(event))
+    }
+
+    /// Emits a payload as an event of its type.
+    ///
+    /// - Throws: as ``emit(_:)-(Event)``.
+    public func emit(_ payload: some EventPayload) throws(MeshEventsError) {
+        try emit(Event(type(of: payload).eventType, data: payload.eventData()))
+    }
+
+    /// Emits an event of a type with data.
+    ///
+    /// - Throws: as ``emit(_:)-(Event)``.
+    public func emit(_ type: EventType, _ data: EventData = nil) throws(MeshEventsError) {
+        try emit(Event(type, data: data))
+    }
+
+    /// Emits many events, as fast as the transport takes them: suspends while its buffer is full.
+    ///
+    /// - Throws: as ``emit(_:)-(Event)``, `bufferFull` aside. Events before the one that failed are sent.
+    public func emit(contentsOf events: some Sequence<Event>) async throws(MeshEventsError) {
+        for event in events {
+            while true {
+                do throws(MeshEventsError) {
+                    try emit(event)
+                    break
+                } catch {
+                    guard error.code == .bufferFull else { throw error }
+                    try await waitUntilWritable()
+                }
+            }
+        }
+    }
+
+    /// Suspends until emitting has room again; returns at once when it has.
+    ///
+    /// - Throws: `closed`.
+    public func waitUntilWritable() async throws(MeshEventsError) {
+        guard !isClosed else { throw Self.closedError }
+        try await transport.waitUntilWritable()
+    }
+
+    /// Suspends until the server has processed everything emitted before.
+    ///
+    /// - Throws: `timeout`, `closed`, `permissionDenied`.
+    public func flush(timeout: Duration = .seconds(10)) async throws(MeshEventsError) {
+        guard !isClosed else { throw Self.closedError }
+        try await transport.flush(timeout: timeout)
+    }
+
+    // MARK: Closing
+
+    /// Cancels every subscription; from now on calls throw `closed`. Events that were emitted are still sent.
+    /// Harmless when repeated.
+    public func close() async {
+        for channel in endAll() { channel.cancel() }
+    }
+
+    // MARK: Subscribing, the part that all forms share
+
+    /// An active subscription: the server has it when this returns.
+    func open(
+        subject: String,
+        queueGroup: String?,
+        buffer: BufferConfiguration?
+    ) async throws(MeshEventsError) -> SubscriptionChannel {
+        let buffer = buffer ?? configuration.buffer
+        try buffer.validate()
+        try Self.validate(queueGroup: queueGroup)
+        // A subscription keeps its bus alive until it ends; the circle is broken there.
+        let channel = SubscriptionChannel(buffer) { [self] channel in forget(channel) }
+        try register(channel)
+        let receiver = EventReceiver(channel: channel, reporter: reporter)
+        do {
+            channel.attach(try await transport.subscribe(to: subject, queueGroup: queueGroup, receiver: receiver))
+        } catch {
+            channel.cancel()
+            throw error
+        }
+        guard !isClosed else {
+            channel.cancel()
+            throw Self.closedError
+        }
+        return channel
+    }
+
+    // MARK: Inside
+
+    var isClosed: Bool { closed.load(ordering: .acquiring) }
+
+    static let closedError = MeshEventsError(.closed, "the event bus has been closed")
+
+    func stamped(_ event: Event) -> Event {
+        var event = event
+        event.timestamp = .now
+        if event.node.isEmpty { event.node = node }
+        return event
+    }
+
+    /// Encodes on the stack, and on the heap what is too large for that.
+    private func send(_ event: Event) throws(MeshEventsError) {
+        let isSent = try withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) {
+            buffer throws(MeshEventsError) -> Bool in
+            guard let length = try encoder.encode(event, into: buffer) else { return false }
+            try publish(event.type.subject, UnsafeRawBufferPointer(rebasing: buffer[..<length]))
+            return true
+        }
+        if isSent { return }
+        let bytes = try encoder.encode(event)
+        let result = bytes.withUnsafeBytes { payload in
+            Result { () throws(MeshEventsError) in try publish(event.type.subject, payload) }
+        }
+        try result.get()
+    }
+
+    private func publish(_ subject: String, _ payload: UnsafeRawBufferPointer) throws(MeshEventsError) {
+        var subject = subject
+        let result = subject.withUTF8 { subject -> Result<Void, MeshEventsError> in
+            Result { () throws(MeshEventsError) in
+                try transport.publish(OutgoingMessage(subject: UnsafeRawBufferPointer(subject), payload: payload))
+            }
+        }
+        try result.get()
+    }
+
+    private func register(_ channel: SubscriptionChannel) throws(MeshEventsError) {
+        let isClosed = state.withLock { state in
+            if !state.isClosed { state.channels[ObjectIdentifier(channel)] = channel }
+            return state.isClosed
+        }
+        if isClosed { throw Self.closedError }
+    }
+
+    private func forget(_ channel: SubscriptionChannel) {
+        state.withLock { _ = $0.channels.removeValue(forKey: ObjectIdentifier(channel)) }
+    }
+
+    private func endAll() -> [SubscriptionChannel] {
+        closed.store(true, ordering: .releasing)
+        return state.withLock { state in
+            state.isClosed = true
+            defer { state.channels = [:] }
+            return Array(state.channels.values)
+        }
+    }
+
+    private static func validate(queueGroup: String?) throws(MeshEventsError) {
+        guard let queueGroup else { return }
+        let isValid =
+            !queueGroup.isEmpty
+            && queueGroup.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7F && $0 != "*" && $0 != ">" }
+        guard isValid else {
+            throw MeshEventsError(
+                .invalidArgument,
+                "a queue group's name must not be empty and must not hold spaces, control characters, '*' or '>'"
+            )
+        }
+    }
+}

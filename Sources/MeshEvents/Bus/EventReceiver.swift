@@ -1,0 +1,66 @@
+import Logging
+
+/// Joins a transport, the decoder and a subscription: decodes in place, on the transport's thread, and hands over
+/// whole chunks.
+///
+/// Unchecked because its state is guarded by the transport's promise never to call it concurrently.
+final class EventReceiver: MessageReceiver, @unchecked Sendable {
+    private let channel: SubscriptionChannel
+    private let reporter: MalformedReporter
+    private var decoder = EventDecoder()
+    private var pending = EventChunk()
+
+    init(channel: SubscriptionChannel, reporter: MalformedReporter) {
+        self.channel = channel
+        self.reporter = reporter
+    }
+
+    func receive(_ message: IncomingMessage) {
+        guard !channel.isCancelled else { return }
+        do throws(MalformedEvent) {
+            let event = try decoder.decode(subject: message.subject, payload: message.payload, received: .now)
+            pending.append(event, bytes: message.subject.count + message.payload.count)
+        } catch {
+            channel.countMalformed()
+            reporter.report(error)
+            return
+        }
+        if pending.isFull { channel.offer(&pending) }
+    }
+
+    func receiveBatchEnd() {
+        guard !pending.isEmpty else { return }
+        channel.offer(&pending)
+    }
+
+    func receiveEnd(_ error: MeshEventsError?) {
+        receiveBatchEnd()
+        channel.finish(error)
+    }
+}
+
+/// Tells about malformed events: a log line at most once a second, and whoever asked to see them.
+final class MalformedReporter: Sendable {
+    private let logger: Logger
+    private let limit = SharedRateLimit()
+    private let callback: (@Sendable (MalformedEvent) -> Void)?
+
+    init(logger: Logger, callback: (@Sendable (MalformedEvent) -> Void)?) {
+        self.logger = logger
+        self.callback = callback
+    }
+
+    func report(_ malformed: MalformedEvent) {
+        // Neither the payload nor a subject of any length gets into the log: both are a stranger's.
+        limit.admit { suppressed in
+            logger.warning(
+                "malformed event skipped",
+                metadata: [
+                    "subject": "\(malformed.subject.prefix(200))", "reason": "\(malformed.reason.prefix(200))",
+                    "unreported": "\(suppressed)",
+                ]
+            )
+        }
+        callback?(malformed)
+    }
+}

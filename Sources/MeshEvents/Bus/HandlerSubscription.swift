@@ -1,0 +1,90 @@
+import Logging
+import Synchronization
+
+/// A handler that is called for every event, one at a time, in order.
+///
+/// It lives until ``cancel()``, a drain or `EventBus.close()`, even when nobody keeps this object. An error the handler
+/// throws is counted and logged, and never ends the subscription.
+public final class HandlerSubscription: Sendable {
+    private let channel: SubscriptionChannel
+    private let finished = Completion()
+    private let errors = Atomic<UInt64>(0)
+    private let task = Locked<Task<Void, Never>?>(nil)
+
+    init(
+        channel: SubscriptionChannel,
+        pattern: String,
+        logger: Logger,
+        handler: @escaping @Sendable (Event) async throws -> Void
+    ) {
+        self.channel = channel
+        let loop = Task {
+            await run(pattern: pattern, logger: logger, handler: handler)
+            finished.complete()
+        }
+        task.withLock { $0 = loop }
+    }
+
+    /// How many events have arrived, those in ``dropped`` included.
+    public var received: UInt64 { channel.received }
+    /// How many events were lost because the handler was slower than the mesh; see ``BufferConfiguration``.
+    public var dropped: UInt64 { channel.dropped }
+    /// How many messages were skipped because they were not events (or not of the payload type).
+    public var malformed: UInt64 { channel.malformed }
+    /// How many times the handler has thrown.
+    public var handlerErrors: UInt64 { errors.load(ordering: .relaxed) }
+
+    /// Ends the subscription at once: the handler is not called again. A call under way sees its task cancelled.
+    /// Harmless when repeated.
+    public func cancel() {
+        channel.cancel()
+        task.withLock { $0 }?.cancel()
+    }
+
+    /// Ends the subscription gently: on return the handler has seen everything emitted before (as far as the server
+    /// had processed it) and is not called again.
+    ///
+    /// - Throws: `timeout` (the handler goes on with what has arrived), `closed`.
+    public func drain(timeout: Duration = .seconds(10)) async throws(MeshEventsError) {
+        let deadline = ContinuousClock.now + timeout
+        try await channel.drain(timeout: timeout)
+        try await finished.wait(until: deadline, for: "the handler to finish with the events that had arrived")
+    }
+
+    private func run(
+        pattern: String,
+        logger: Logger,
+        handler: @Sendable (Event) async throws -> Void
+    ) async {
+        let limit = SharedRateLimit()
+        var chunk = EventChunk()
+        while true {
+            switch await channel.next(recycling: &chunk) {
+            case .end:
+                return
+            case .failure(let error):
+                logger.error("subscription ended", metadata: ["pattern": "\(pattern)", "error": "\(error)"])
+                return
+            case .chunk(let next):
+                chunk = next
+            }
+            while let event = chunk.popFirst() {
+                if channel.isCancelled { return }
+                do {
+                    try await handler(event)
+                } catch {
+                    errors.add(1, ordering: .relaxed)
+                    limit.admit { suppressed in
+                        logger.warning(
+                            "handler failed",
+                            metadata: [
+                                "pattern": "\(pattern)", "type": "\(event.type)", "error": "\(error)",
+                                "unreported": "\(suppressed)",
+                            ]
+                        )
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+/// Lets one occurrence through per interval and counts the others: for log lines that a peer can provoke.
+struct RateLimit: Sendable {
+    private let interval: Duration
+    private var last: ContinuousClock.Instant?
+    private var suppressed: UInt64 = 0
+
+    init(interval: Duration = .seconds(1)) {
+        self.interval = interval
+    }
+
+    /// How many were suppressed since the last one that got through; `nil` when this one does not get through.
+    mutating func admit(now: ContinuousClock.Instant) -> UInt64? {
+        if let last, now - last < interval {
+            suppressed += 1
+            return nil
+        }
+        last = now
+        defer { suppressed = 0 }
+        return suppressed
+    }
+}
+
+/// A ``RateLimit`` that several threads share.
+final class SharedRateLimit: Sendable {
+    private let limit: Locked<RateLimit>
+
+    init(interval: Duration = .seconds(1)) {
+        limit = Locked(RateLimit(interval: interval))
+    }
+
+    /// Calls `body` with the number of suppressed occurrences when this one gets through.
+    func admit(_ body: (UInt64) -> Void) {
+        guard let suppressed = limit.withLock({ $0.admit(now: .now) }) else { return }
+        body(suppressed)
+    }
+}

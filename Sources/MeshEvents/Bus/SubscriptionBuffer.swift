@@ -1,0 +1,184 @@
+/// What lies between a transport and a subscriber: events in, chunks out, limits, counts and the end.
+///
+/// A pure value: it holds the waiting consumers (`Waiter` is a continuation in the library, a number in its tests) but
+/// never resumes one; the caller does, after it has let go of its lock.
+struct SubscriptionBuffer<Waiter> {
+    /// A consumer to resume, and with what.
+    struct Wake {
+        let waiter: Waiter
+        let delivery: SubscriptionDelivery
+        /// Whether another consumer has something to get as well.
+        let hasMore: Bool
+    }
+
+    private enum State {
+        case open
+        /// Nothing more comes in; `error` is thrown once, after what is waiting.
+        case finished(MeshEventsError?)
+    }
+
+    private let configuration: BufferConfiguration
+    private var state = State.open
+    private var queue = ChunkQueue()
+    private var waiters: [(id: UInt64, waiter: Waiter)] = []
+    private var lastID: UInt64 = 0
+    private var spare: EventChunk?
+
+    /// How many events came in, those dropped included.
+    private(set) var received: UInt64 = 0
+    /// How many of them were lost to the limits.
+    private(set) var dropped: UInt64 = 0
+
+    init(_ configuration: BufferConfiguration) {
+        self.configuration = configuration
+    }
+
+    /// Whether nothing more can come in.
+    var isFinished: Bool {
+        if case .finished = state { return true }
+        return false
+    }
+
+    /// How many events wait.
+    var count: Int { queue.events }
+
+    // MARK: From the transport
+
+    /// Takes the events of `chunk` and leaves it empty, ready to be filled again.
+    mutating func offer(_ chunk: inout EventChunk) {
+        defer { chunk.reset() }
+        guard case .open = state else { return }
+        received += UInt64(chunk.count)
+        let fits =
+            queue.events + chunk.count <= configuration.maximumEvents
+            && queue.bytes + chunk.bytes <= configuration.maximumBytes
+        if fits {
+            queue.append(&chunk)
+        } else {
+            squeeze(&chunk)
+        }
+        if !chunk.hasCapacity, let spare {
+            chunk = spare
+            self.spare = nil
+        }
+    }
+
+    /// Nothing more comes; what is waiting stays. The first end counts.
+    mutating func finish(_ error: MeshEventsError?) {
+        guard case .open = state else { return }
+        state = .finished(error)
+    }
+
+    /// Ends at once: what is waiting is thrown away, and no error is thrown any more.
+    mutating func cancel() {
+        state = .finished(nil)
+        queue.removeAll()
+        spare = nil
+    }
+
+    /// The next consumer to resume, if one waits and there is something for it.
+    mutating func takeWake() -> Wake? {
+        guard !waiters.isEmpty, let delivery = takeDelivery() else { return nil }
+        let waiter = waiters.removeFirst().waiter
+        return Wake(waiter: waiter, delivery: delivery, hasMore: !waiters.isEmpty && (!queue.isEmpty || isFinished))
+    }
+
+    // MARK: From the consumer
+
+    /// What there is for a consumer right now. `used` is a chunk it has finished with: its memory is used again.
+    mutating func take(recycling used: inout EventChunk) -> SubscriptionDelivery? {
+        if spare == nil, used.hasCapacity, !isFinished {
+            used.reset()
+            spare = used
+            used = EventChunk()
+        }
+        return takeDelivery()
+    }
+
+    /// What there is for a consumer right now.
+    mutating func take() -> SubscriptionDelivery? {
+        takeDelivery()
+    }
+
+    /// A number for a consumer that is about to wait.
+    mutating func reserveWaiterID() -> UInt64 {
+        lastID += 1
+        return lastID
+    }
+
+    /// Lets a consumer wait; ``take()`` had nothing for it.
+    mutating func wait(_ waiter: Waiter, id: UInt64) {
+        waiters.append((id, waiter))
+    }
+
+    /// Takes back a consumer that waits no longer; `nil` when it has been resumed already.
+    mutating func removeWaiter(_ id: UInt64) -> Waiter? {
+        guard let index = waiters.firstIndex(where: { $0.id == id }) else { return nil }
+        return waiters.remove(at: index).waiter
+    }
+
+    /// Puts back what a consumer took and did not use, so that the next one gets it first.
+    mutating func putBack(_ chunk: EventChunk, isCancelled: Bool) {
+        guard !isCancelled else { return }
+        queue.prepend(chunk)
+    }
+
+    // MARK: Inside
+
+    private mutating func takeDelivery() -> SubscriptionDelivery? {
+        if let chunk = queue.popFirst() { return .chunk(chunk) }
+        guard case .finished(let error) = state else { return nil }
+        guard let error else { return .end }
+        state = .finished(nil)
+        return .failure(error)
+    }
+
+    /// The slow path: not all of `chunk` fits.
+    private mutating func squeeze(_ chunk: inout EventChunk) {
+        var kept = EventChunk()
+        while !chunk.isEmpty {
+            let bytes = chunk.firstBytes
+            guard let event = chunk.popFirst() else { break }
+            if admit(bytes, behind: &kept) {
+                kept.append(event, bytes: bytes)
+                if kept.isFull { queue.append(&kept) }
+            } else {
+                dropped += 1
+                if configuration.policy == .fail {
+                    dropped += UInt64(chunk.count)
+                    break
+                }
+            }
+        }
+        queue.append(&kept)
+        if configuration.policy == .fail { failTooSlow() }
+    }
+
+    /// Whether an event of this size gets in, room having been made for it where the policy says so.
+    private mutating func admit(_ size: Int, behind kept: inout EventChunk) -> Bool {
+        // An event that could never fit must not cost those that do.
+        guard size <= configuration.maximumBytes else { return false }
+        func isOver() -> Bool {
+            queue.events + kept.count + 1 > configuration.maximumEvents
+                || queue.bytes + kept.bytes + size > configuration.maximumBytes
+        }
+        guard isOver() else { return true }
+        guard configuration.policy == .dropOldest else { return false }
+        queue.append(&kept)
+        while isOver(), !queue.isEmpty {
+            queue.dropFirst()
+            dropped += 1
+        }
+        return true
+    }
+
+    private mutating func failTooSlow() {
+        finish(
+            MeshEventsError(
+                .subscriberTooSlow,
+                "the subscriber let more than \(configuration.maximumEvents) events or "
+                    + "\(configuration.maximumBytes) bytes pile up; read faster, or raise the buffer's limits"
+            )
+        )
+    }
+}

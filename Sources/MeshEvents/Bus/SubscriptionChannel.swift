@@ -1,0 +1,167 @@
+import Synchronization
+
+/// One subscription's inner life: the buffer behind a lock, the consumers that wait, and the transport's subscription.
+final class SubscriptionChannel: Sendable {
+    private typealias Waiter = UnsafeContinuation<SubscriptionDelivery, Never>
+
+    private enum Attachment {
+        case none
+        case attached(any TransportSubscription)
+        case ended
+    }
+
+    private let buffer: Locked<SubscriptionBuffer<Waiter>>
+    private let attachment = Locked(Attachment.none)
+    private let cancelled = Atomic(false)
+    private let malformedCount = Atomic<UInt64>(0)
+    private let onEnd: Locked<(@Sendable (SubscriptionChannel) -> Void)?>
+
+    /// Creates a channel; `onEnd` is called and let go of when it has been cancelled or has ended by itself.
+    init(_ configuration: BufferConfiguration, onEnd: @escaping @Sendable (SubscriptionChannel) -> Void) {
+        buffer = Locked(SubscriptionBuffer(configuration))
+        self.onEnd = Locked(onEnd)
+    }
+
+    var isCancelled: Bool { cancelled.load(ordering: .acquiring) }
+    var received: UInt64 { buffer.withLock { $0.received } }
+    var dropped: UInt64 { buffer.withLock { $0.dropped } }
+    var malformed: UInt64 { malformedCount.load(ordering: .relaxed) }
+
+    func countMalformed() {
+        malformedCount.add(1, ordering: .relaxed)
+    }
+
+    // MARK: From the transport
+
+    /// Hands over what was received: one lock, at most one consumer resumed (more only when several wait).
+    func offer(_ chunk: inout EventChunk) {
+        var overflowed = false
+        let wake = buffer.withLock { buffer in
+            let wasFinished = buffer.isFinished
+            buffer.offer(&chunk)
+            overflowed = buffer.isFinished && !wasFinished
+            return buffer.takeWake()
+        }
+        resume(wake)
+        if overflowed { detach() }
+    }
+
+    /// Nothing more comes; what is waiting is still delivered.
+    func finish(_ error: MeshEventsError?) {
+        let wake = buffer.withLock { buffer in
+            buffer.finish(error)
+            return buffer.takeWake()
+        }
+        resume(wake)
+        attachment.withLock { $0 = .ended }
+        tellEnd()
+    }
+
+    // MARK: From the subscriber
+
+    /// Gives the channel its transport subscription, or cancels that when the channel has ended meanwhile.
+    func attach(_ subscription: any TransportSubscription) {
+        let isLate = attachment.withLock { attachment in
+            guard case .none = attachment else { return true }
+            attachment = .attached(subscription)
+            return false
+        }
+        if isLate { subscription.cancel() }
+    }
+
+    /// Ends at once: nothing is delivered any more, waiting consumers get the end.
+    func cancel() {
+        guard cancelled.exchange(true, ordering: .acquiringAndReleasing) == false else { return }
+        let wake = buffer.withLock { buffer in
+            buffer.cancel()
+            return buffer.takeWake()
+        }
+        resume(wake)
+        detach()
+    }
+
+    /// Lets what was sent before arrive, then ends the input; at the deadline ends it with what has arrived.
+    func drain(timeout: Duration) async throws(MeshEventsError) {
+        let subscription = attachment.withLock { attachment -> (any TransportSubscription)? in
+            guard case .attached(let subscription) = attachment else { return nil }
+            return subscription
+        }
+        do {
+            try await subscription?.drain(timeout: timeout)
+        } catch {
+            finish(nil)
+            subscription?.cancel()
+            throw error
+        }
+        finish(nil)
+    }
+
+    /// The next chunk, or the end. Ends when the calling task is cancelled.
+    ///
+    /// Never leaves the caller's actor, and does not suspend when something is at hand.
+    func next(
+        recycling used: inout EventChunk,
+        isolation: isolated (any Actor)? = #isolation
+    ) async -> SubscriptionDelivery {
+        let (delivery, id) = buffer.withLock { buffer -> (SubscriptionDelivery?, UInt64) in
+            if let delivery = buffer.take(recycling: &used) { return (delivery, 0) }
+            return (nil, buffer.reserveWaiterID())
+        }
+        if let delivery { return delivery }
+        return await wait(id, isolation: isolation)
+    }
+
+    /// Takes back what a consumer leaves unread.
+    func putBack(_ chunk: EventChunk) {
+        guard !chunk.isEmpty else { return }
+        let wake = buffer.withLock { buffer in
+            buffer.putBack(chunk, isCancelled: isCancelled)
+            return buffer.takeWake()
+        }
+        resume(wake)
+    }
+
+    // MARK: Inside
+
+    private func wait(_ id: UInt64, isolation: isolated (any Actor)?) async -> SubscriptionDelivery {
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation(isolation: isolation) { continuation in
+                let delivery = buffer.withLock { buffer -> SubscriptionDelivery? in
+                    if let delivery = buffer.take() { return delivery }
+                    // A task is marked before its handlers run: either this sees the mark, or the handler, which
+                    // needs the same lock, finds the waiter.
+                    if Task.isCancelled { return .end }
+                    buffer.wait(continuation, id: id)
+                    return nil
+                }
+                if let delivery { continuation.resume(returning: delivery) }
+            }
+        } onCancel: {
+            let waiter = buffer.withLock { $0.removeWaiter(id) }
+            waiter?.resume(returning: .end)
+        }
+    }
+
+    private func resume(_ first: SubscriptionBuffer<Waiter>.Wake?) {
+        var wake = first
+        while let current = wake {
+            current.waiter.resume(returning: current.delivery)
+            wake = current.hasMore ? buffer.withLock { $0.takeWake() } : nil
+        }
+    }
+
+    private func detach() {
+        let subscription = attachment.withLock { attachment -> (any TransportSubscription)? in
+            defer { attachment = .ended }
+            guard case .attached(let subscription) = attachment else { return nil }
+            return subscription
+        }
+        subscription?.cancel()
+        tellEnd()
+    }
+
+    private func tellEnd() {
+        let onEnd = onEnd.withLock { $0.take() }
+        onEnd?(self)
+    }
+}

@@ -1,0 +1,139 @@
+/// Reads events from messages, leniently as the mesh's contract says, in one scan and in place.
+///
+/// - Members may come in any order and with any JSON white space; unknown ones are ignored; of a repeated one, the last
+///   counts.
+/// - A type that is missing, empty or breaks the rules of ``EventType`` is taken from the subject; a missing node is
+///   empty; a timestamp that is missing or bad is the time the message was received; missing data is `null`. (So the
+///   `{"node":"X","event":"reconnect"}` that a Go node sends on `events.node.joined` is an event.)
+/// - A surrogate escape without its partner is accepted; in type and node it reads as U+FFFD, in data it stays as it
+///   is. Data keeps its text except for white space between tokens.
+/// - Malformed, and thrown as ``MalformedEvent``: not JSON, not an object, `type` or `node` not strings, `data` neither
+///   object nor null, invalid UTF-8, deeper than 128 levels; also no valid type in either place.
+///
+/// A decoder remembers types and nodes it has seen: keep one per subscription.
+public struct EventDecoder: Sendable {
+    private var types = RecentValues<EventType>()
+    private var nodes = RecentValues<String>()
+
+    /// Creates a decoder.
+    public init() {}
+
+    /// Decodes one message; allocates the data's text, and a type or node it has not seen.
+    ///
+    /// - Parameters:
+    ///   - subject: the message's whole subject.
+    ///   - payload: the message's payload.
+    ///   - received: when it arrived, or was stored; asked for only when the message has no usable timestamp.
+    /// - Throws: ``MalformedEvent``.
+    public mutating func decode(
+        subject: UnsafeRawBufferPointer,
+        payload: UnsafeRawBufferPointer,
+        received: @autoclosure () -> Timestamp
+    ) throws(MalformedEvent) -> Event {
+        let envelope: EventEnvelope
+        do throws(EventEnvelope.Failure) {
+            envelope = try EventEnvelope(payload)
+        } catch {
+            throw MalformedEvent(subject: subject, payload: payload, reason: error.description)
+        }
+        guard let type = eventType(envelope.type, payload, subject) else {
+            let reason = "neither 'type' nor the subject holds a valid event type"
+            throw MalformedEvent(subject: subject, payload: payload, reason: reason)
+        }
+        let node = envelope.node.map { name($0, payload) } ?? ""
+        let timestamp = envelope.timestamp.flatMap { Self.timestamp($0, payload) } ?? received()
+        let data = envelope.data.map { data in
+            EventData(
+                scanned: UnsafeRawBufferPointer(rebasing: payload[data]),
+                isCompact: envelope.dataIsCompact,
+                depth: envelope.dataDepth
+            )
+        }
+        return Event(type, node: node, timestamp: timestamp, data: data ?? .null)
+    }
+
+    /// Decodes one message.
+    ///
+    /// - Throws: `malformedEvent`, with a ``MalformedEvent`` as the underlying error.
+    public static func decode(
+        subject: String,
+        payload: [UInt8],
+        received: Timestamp
+    ) throws(MeshEventsError) -> Event {
+        let result = subject.withBytes { subject in
+            payload.withUnsafeBytes { payload -> Result<Event, MalformedEvent> in
+                var decoder = EventDecoder()
+                do throws(MalformedEvent) {
+                    let subject = UnsafeRawBufferPointer(subject)
+                    return .success(try decoder.decode(subject: subject, payload: payload, received: received))
+                } catch {
+                    return .failure(error)
+                }
+            }
+        }
+        switch result {
+        case .success(let event): return event
+        case .failure(let error): throw MeshEventsError(.malformedEvent, error.description, underlying: error)
+        }
+    }
+
+    private static func bytes(
+        _ span: EventEnvelope.StringSpan,
+        _ payload: UnsafeRawBufferPointer
+    ) -> UnsafeBufferPointer<UInt8> {
+        UnsafeRawBufferPointer(rebasing: payload[span.range]).assumingMemoryBound(to: UInt8.self)
+    }
+
+    private mutating func eventType(
+        _ span: EventEnvelope.StringSpan?,
+        _ payload: UnsafeRawBufferPointer,
+        _ subject: UnsafeRawBufferPointer
+    ) -> EventType? {
+        if let span {
+            let bytes = Self.bytes(span, payload)
+            if span.hasEscapes {
+                let unescaped = JSONText.string(bytes, hasEscapes: true)
+                if let type = unescaped.withBytes({ rememberedType($0) }) { return type }
+            } else if let type = rememberedType(bytes) {
+                return type
+            }
+        }
+        let prefix = SubjectRules.prefix.utf8
+        let bytes = subject.assumingMemoryBound(to: UInt8.self)
+        guard bytes.starts(with: prefix), UTF8Validation.isValid(bytes) else { return nil }
+        return rememberedType(UnsafeBufferPointer(rebasing: bytes.dropFirst(prefix.count)))
+    }
+
+    @inline(__always)
+    private mutating func rememberedType(_ bytes: UnsafeBufferPointer<UInt8>) -> EventType? {
+        types.value(
+            for: bytes,
+            matches: { $0.withBytes { $0.hasSameBytes(as: bytes) } },
+            make: { EventType(bytes: bytes) }
+        )
+    }
+
+    @inline(__always)
+    private mutating func name(_ span: EventEnvelope.StringSpan, _ payload: UnsafeRawBufferPointer) -> String {
+        let bytes = Self.bytes(span, payload)
+        if span.hasEscapes { return JSONText.string(bytes, hasEscapes: true) }
+        // Short strings live in the value itself: nothing to save.
+        if bytes.count <= 15 { return String(decoding: bytes, as: UTF8.self) }
+        let node = nodes.value(
+            for: bytes,
+            matches: { $0.withBytes { $0.hasSameBytes(as: bytes) } },
+            make: { String(decoding: bytes, as: UTF8.self) }
+        )
+        return node ?? ""
+    }
+
+    @inline(__always)
+    private static func timestamp(
+        _ span: EventEnvelope.StringSpan,
+        _ payload: UnsafeRawBufferPointer
+    ) -> Timestamp? {
+        let bytes = bytes(span, payload)
+        if span.hasEscapes { return try? Timestamp(rfc3339: JSONText.string(bytes, hasEscapes: true)) }
+        return try? Timestamp(bytes: bytes)
+    }
+}

@@ -1,0 +1,53 @@
+/// Writes events as they travel: one line of compact JSON with the members `type`, `node`, `timestamp`, `data`.
+///
+/// Strings are UTF-8 with only `"`, `\` and control characters escaped; the timestamp is RFC 3339 in UTC; data is
+/// written as its text.
+public struct EventEncoder: Sendable {
+    /// Creates an encoder.
+    public init() {}
+
+    /// Encodes an event.
+    ///
+    /// - Throws: `invalidEventType`, `invalidData`: see ``Event/validate()``.
+    public func encode(_ event: Event) throws(MeshEventsError) -> [UInt8] {
+        try event.validate()
+        var capacity = 1024
+        while true {
+            var needed = 0
+            let bytes = withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { buffer -> [UInt8]? in
+                needed = Self.write(event, into: buffer)
+                return needed <= buffer.count ? Array(UnsafeRawBufferPointer(rebasing: buffer[..<needed])) : nil
+            }
+            if let bytes { return bytes }
+            capacity = needed
+        }
+    }
+
+    /// Encodes an event into a buffer, without allocating.
+    ///
+    /// - Returns: the number of bytes written; `nil` when they do not fit.
+    /// - Throws: `invalidEventType`, `invalidData`: see ``Event/validate()``.
+    package func encode(
+        _ event: Event,
+        into buffer: UnsafeMutableRawBufferPointer
+    ) throws(MeshEventsError) -> Int? {
+        try event.validate()
+        let count = Self.write(event, into: buffer)
+        return count <= buffer.count ? count : nil
+    }
+
+    /// - Returns: how many bytes the event has, whether they fit or not.
+    private static func write(_ event: Event, into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        var writer = JSONWriter(buffer)
+        writer.write("{\"type\":\"")
+        event.type.withBytes { writer.contents($0) }
+        writer.write("\",\"node\":\"")
+        event.node.withBytes { writer.contents($0) }
+        writer.write("\",\"timestamp\":\"")
+        writer.timestamp(event.timestamp)
+        writer.write("\",\"data\":")
+        event.data.withBytes { writer.write($0) }
+        writer.write(UInt8(ascii: "}"))
+        return writer.count
+    }
+}

@@ -1,0 +1,160 @@
+/// Writes compact JSON into a buffer of fixed size, without allocating.
+///
+/// What does not fit is only counted: when ``count`` exceeds the buffer, nothing written may be used, and ``count``
+/// says how large the buffer must be.
+struct JSONWriter {
+    /// Why what was asked for cannot be written as JSON.
+    enum Problem {
+        case notFinite
+        case tooDeep
+        case invalidMember
+
+        var description: String {
+            switch self {
+            case .notFinite: "JSON has no NaN and no infinity; use null or a string"
+            case .tooDeep: "deeper than \(EventData.maximumDepth) levels"
+            case .invalidMember: "a member holds invalid data"
+            }
+        }
+    }
+
+    let base: UnsafeMutablePointer<UInt8>?
+    let capacity: Int
+    /// How many bytes were written, or would have been.
+    private(set) var count = 0
+    /// The first thing that could not be written.
+    private(set) var problem: Problem?
+    /// The deepest nesting so far.
+    private(set) var deepest = 0
+    private var depth = 0
+
+    init(_ buffer: UnsafeMutableRawBufferPointer) {
+        base = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        capacity = buffer.count
+    }
+
+    /// Whether everything fitted.
+    var fits: Bool { count <= capacity }
+
+    mutating func report(_ problem: Problem) {
+        if self.problem == nil { self.problem = problem }
+    }
+
+    /// Marks `bytes` as written by someone who wrote them at ``base`` + ``count``.
+    @inline(__always)
+    mutating func advance(_ bytes: Int) { count &+= bytes }
+
+    @inline(__always)
+    mutating func write(_ byte: UInt8) {
+        if count < capacity, let base { base[count] = byte }
+        count &+= 1
+    }
+
+    @inline(__always)
+    mutating func write(_ text: StaticString) {
+        let length = text.utf8CodeUnitCount
+        if length <= capacity &- count, let base {
+            UnsafeMutableRawPointer(base + count).copyMemory(from: text.utf8Start, byteCount: length)
+        }
+        count &+= length
+    }
+
+    @inline(__always)
+    mutating func write(_ bytes: UnsafeBufferPointer<UInt8>) {
+        if bytes.count <= capacity &- count, let base, let source = bytes.baseAddress {
+            UnsafeMutableRawPointer(base + count).copyMemory(from: source, byteCount: bytes.count)
+        }
+        count &+= bytes.count
+    }
+
+    /// Opens an object or array: the byte is `{` or `[`.
+    @inline(__always)
+    mutating func open(_ byte: UInt8) {
+        depth &+= 1
+        if depth > deepest {
+            deepest = depth
+            if depth > EventData.maximumDepth { report(.tooDeep) }
+        }
+        write(byte)
+    }
+
+    @inline(__always)
+    mutating func close(_ byte: UInt8) {
+        depth &-= 1
+        write(byte)
+    }
+
+    /// Writes text that is JSON already, as deep as `depth` says.
+    mutating func write(_ data: EventData) {
+        guard data.isValid else {
+            report(.invalidMember)
+            return
+        }
+        deepest = max(deepest, depth + data.depth)
+        if depth + data.depth > EventData.maximumDepth { report(.tooDeep) }
+        data.withBytes { write($0) }
+    }
+
+    /// Writes a member's name and the colon.
+    @inline(__always)
+    mutating func name(_ name: String) {
+        string(name)
+        write(UInt8(ascii: ":"))
+    }
+
+    /// Writes a string with its quotes.
+    @inline(__always)
+    mutating func string(_ string: String) {
+        write(UInt8(ascii: "\""))
+        string.withBytes { contents($0) }
+        write(UInt8(ascii: "\""))
+    }
+
+    /// Writes the inside of a string: `"`, `\` and control characters escaped, all else as it is.
+    mutating func contents(_ bytes: UnsafeBufferPointer<UInt8>) {
+        guard let source = bytes.baseAddress, let base else {
+            count &+= bytes.count
+            return
+        }
+        let length = bytes.count
+        var read = 0
+        var written = count
+        if length <= capacity &- written {
+            while length &- read >= 8 {
+                let word = UnsafeRawPointer(source + read).loadUnaligned(as: UInt64.self)
+                if WordSearch.needsAttention(UInt64(littleEndian: word)) != 0 { break }
+                UnsafeMutableRawPointer(base + written).storeBytes(of: word, as: UInt64.self)
+                read &+= 8
+                written &+= 8
+            }
+            while read < length {
+                let byte = source[read]
+                if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { break }
+                base[written] = byte
+                read &+= 1
+                written &+= 1
+            }
+            count = written
+        }
+        if read < length { escapedContents(UnsafeBufferPointer(start: source + read, count: length - read)) }
+    }
+
+    @inline(never)
+    private mutating func escapedContents(_ bytes: UnsafeBufferPointer<UInt8>) {
+        for byte in bytes {
+            switch byte {
+            case UInt8(ascii: "\""): write("\\\"")
+            case UInt8(ascii: "\\"): write("\\\\")
+            case 0x0A: write("\\n")
+            case 0x0D: write("\\r")
+            case 0x09: write("\\t")
+            case 0..<0x20:
+                write("\\u00")
+                write(byte >> 4 + UInt8(ascii: "0"))
+                let low = byte & 0xF
+                write(low < 10 ? low + UInt8(ascii: "0") : low - 10 + UInt8(ascii: "a"))
+            default: write(byte)
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+/// Finds bytes in a little-endian word of eight.
+///
+/// A result has the top bit of each byte found; above the lowest one found there may be false ones (borrows), so only
+/// the lowest, `trailingZeroBitCount / 8`, and "none at all" mean anything.
+enum WordSearch {
+    static let ones: UInt64 = 0x0101_0101_0101_0101
+    static let highBits: UInt64 = 0x8080_8080_8080_8080
+
+    /// Quotes, backslashes and control characters: what ends or breaks a plain run of a JSON string.
+    @inline(__always)
+    static func needsAttention(_ word: UInt64) -> UInt64 {
+        let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
+        let backslash = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
+        let found =
+            ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | ((word &- (ones &* 0x20)) & ~word)
+        return found & highBits
+    }
+
+    /// Quotes and backslashes: what matters in a string known to be valid.
+    @inline(__always)
+    static func quoteOrBackslash(_ word: UInt64) -> UInt64 {
+        let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
+        let backslash = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
+        return (((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash)) & highBits
+    }
+}

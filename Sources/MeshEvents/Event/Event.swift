@@ -1,0 +1,55 @@
+/// Something that happened in the mesh: what, where, when, and the data that goes with it.
+///
+/// ```swift
+/// let event = Event("user.training.complete", data: ["epochs": 100, "loss": 0.023])
+/// event.data["epochs"]?.int  // 100
+/// ```
+public struct Event: Sendable, Hashable {
+    /// What happened, e.g. `tool.crashed`.
+    public var type: EventType
+    /// The name of the node it happened on; emitting fills an empty one with the bus's own.
+    public var node: String
+    /// When it happened; ``Timestamp/epoch`` until the event is emitted: emitting sets it.
+    public var timestamp: Timestamp
+    /// What goes with it: an object, or `null`.
+    public var data: EventData
+
+    /// Creates an event.
+    public init(_ type: EventType, node: String = "", timestamp: Timestamp = .epoch, data: EventData = nil) {
+        self.type = type
+        self.node = node
+        self.timestamp = timestamp
+        self.data = data
+    }
+
+    /// Creates the event that carries a payload.
+    ///
+    /// - Throws: `invalidData` when the payload does not encode as an object.
+    public init(_ payload: some EventPayload, node: String = "") throws(MeshEventsError) {
+        self.init(Swift.type(of: payload).eventType, node: node, data: try payload.eventData())
+    }
+
+    /// The subject the event travels on, e.g. `events.tool.crashed`.
+    public var subject: String { type.subject }
+
+    /// Checks that the event can be sent.
+    ///
+    /// - Throws: `invalidEventType`, `invalidData`.
+    public func validate() throws(MeshEventsError) {
+        try type.validate()
+        try data.validate()
+    }
+
+    /// Reads the data as a payload of the event's type.
+    ///
+    /// - Throws: `invalidEventType` when the payload belongs to another type, `invalidData` when the data does not fit.
+    public func payload<Payload: EventPayload>(
+        as payload: Payload.Type = Payload.self
+    ) throws(MeshEventsError) -> Payload {
+        guard type == payload.eventType else {
+            let problem = "an event of type \(type) has no payload \(payload), which belongs to \(payload.eventType)"
+            throw MeshEventsError(.invalidEventType, problem)
+        }
+        return try Payload(eventData: data)
+    }
+}

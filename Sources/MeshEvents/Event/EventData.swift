@@ -1,0 +1,221 @@
+/// An event's data: a JSON object, or `null`.
+///
+/// It is kept as the compact text that travels, never as a tree: data that is only passed on keeps its members' order,
+/// its escapes and every digit. Look inside with the subscript, with ``decode(as:)`` or with ``value``.
+///
+/// Two data are equal when their values are: order, escapes and the spelling of numbers do not matter; of members with
+/// the same name, the last counts.
+public struct EventData: Sendable {
+    private enum Kind: UInt8 { case null, object, invalid }
+
+    /// Compact JSON; for invalid data, what is wrong with it.
+    private let text: String
+    private let kind: Kind
+    private let depthByte: UInt8
+
+    /// The deepest nesting data may have; the event around it is one level more.
+    static let maximumDepth = JSONScanner.maximumDepth - 1
+
+    private init(text: String, kind: Kind, depth: Int) {
+        self.text = text
+        self.kind = kind
+        depthByte = UInt8(clamping: depth)
+    }
+
+    /// Valid, compact text of an object.
+    init(uncheckedObject text: String, depth: Int) { self.init(text: text, kind: .object, depth: depth) }
+
+    /// Data that cannot be sent, and why.
+    init(invalid reason: String) { self.init(text: reason, kind: .invalid, depth: 0) }
+
+    /// `null`: an event without data.
+    public static var null: EventData { EventData(text: "null", kind: .null, depth: 0) }
+
+    /// `{}`.
+    public static var empty: EventData { EventData(text: "{}", kind: .object, depth: 1) }
+
+    /// Whether this is `null`.
+    public var isNull: Bool { kind == .null }
+
+    /// The data as one line of compact JSON; `null` for invalid data.
+    public var json: String { kind == .invalid ? "null" : text }
+
+    /// Checks that the data can be sent.
+    ///
+    /// - Throws: `invalidData` when it was built from a literal that JSON cannot express: NaN, an infinity, or more
+    ///   than 127 levels.
+    public func validate() throws(MeshEventsError) {
+        if kind == .invalid { throw MeshEventsError(.invalidData, text) }
+    }
+
+    var isValid: Bool { kind != .invalid }
+    /// How deep the text is nested: 0 for null.
+    var depth: Int { Int(depthByte) }
+
+    /// Calls `body` with the bytes of ``json``.
+    @inline(__always)
+    func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+        isValid ? text.withBytes(body) : "null".withBytes(body)
+    }
+}
+
+extension EventData {
+    /// Creates data from JSON text: an object, or `null`. White space between tokens is dropped, all else is kept.
+    ///
+    /// - Throws: `invalidData` when the text is neither, not valid JSON (RFC 8259), or deeper than 127 levels.
+    public init(json: String) throws(MeshEventsError) {
+        self = try json.withBytes { Self.parse(UnsafeRawBufferPointer($0)) }.get()
+    }
+
+    /// Creates data from JSON text in UTF-8.
+    ///
+    /// - Throws: as ``init(json:)-(String)``; also when the bytes are not UTF-8.
+    public init(json bytes: some Collection<UInt8>) throws(MeshEventsError) {
+        let parse: (UnsafeBufferPointer<UInt8>) -> Result<EventData, MeshEventsError> = {
+            Self.parse(UnsafeRawBufferPointer($0))
+        }
+        if let result = bytes.withContiguousStorageIfAvailable(parse) {
+            self = try result.get()
+        } else {
+            self = try Array(bytes).withUnsafeBufferPointer(parse).get()
+        }
+    }
+
+    /// Creates data from a dictionary; members are written in byte order.
+    ///
+    /// - Throws: `invalidData` for NaN, infinities, and more than 127 levels.
+    public init(_ object: [String: JSONValue]) throws(MeshEventsError) {
+        self.init(JSONObject(object))
+        try validate()
+    }
+
+    /// Creates data from an object; what cannot be sent is reported by ``validate()`` and when it is emitted.
+    public init(_ object: JSONObject) { self.init { object.write(to: &$0) } }
+
+    /// Creates an object from what `body` writes.
+    init(_ body: (inout JSONWriter) -> Void) {
+        var problem: JSONWriter.Problem?
+        var depth = 0
+        let text = Self.text { writer in
+            body(&writer)
+            problem = writer.problem
+            depth = writer.deepest
+        }
+        if let problem {
+            self.init(invalid: "the data cannot be sent: \(problem.description)")
+        } else {
+            self.init(uncheckedObject: text, depth: depth)
+        }
+    }
+
+    /// What `body` writes; it may be called again with a larger buffer.
+    static func text(_ body: (inout JSONWriter) -> Void) -> String {
+        var capacity = 1024
+        while true {
+            let text = withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { buffer -> String? in
+                var writer = JSONWriter(buffer)
+                body(&writer)
+                guard writer.fits else {
+                    capacity = writer.count
+                    return nil
+                }
+                return String(decoding: UnsafeRawBufferPointer(rebasing: buffer[..<writer.count]), as: UTF8.self)
+            }
+            if let text { return text }
+        }
+    }
+
+    private static func parse(_ bytes: UnsafeRawBufferPointer) -> Result<EventData, MeshEventsError> {
+        var scanner = JSONScanner(bytes)
+        do throws(JSONScanner.Failure) {
+            scanner.skipWhitespace()
+            scanner.sawWhitespace = false
+            let start = scanner.offset
+            let isObject = scanner.peek() == UInt8(ascii: "{")
+            let isNull = scanner.peek() == UInt8(ascii: "n")
+            // One level counts as the event around it.
+            try scanner.scanValue(depth: 1)
+            let end = scanner.offset
+            let isCompact = !scanner.sawWhitespace
+            try scanner.expectEnd()
+            try scanner.validateUTF8()
+            if isNull { return .success(.null) }
+            guard isObject else {
+                return .failure(MeshEventsError(.invalidData, "data must be a JSON object or null"))
+            }
+            let text = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+            return .success(EventData(scanned: text, isCompact: isCompact, depth: scanner.deepest - 1))
+        } catch {
+            let problem = "data is not valid JSON: \(error.description) at byte \(scanner.offset)"
+            return .failure(MeshEventsError(.invalidData, problem))
+        }
+    }
+
+    /// An object that was scanned and found valid.
+    init(scanned bytes: UnsafeRawBufferPointer, isCompact: Bool, depth: Int) {
+        let text = bytes.assumingMemoryBound(to: UInt8.self)
+        self.init(
+            uncheckedObject: isCompact ? String(decoding: text, as: UTF8.self) : JSONText.compact(text),
+            depth: depth
+        )
+    }
+}
+
+extension EventData: ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral, CustomStringConvertible {
+    /// Creates an object. Members are written in byte order of their names; of members with the same name, the last
+    /// wins. What cannot be sent (NaN, say) is reported by ``validate()`` and when it is emitted.
+    @inlinable
+    public init(dictionaryLiteral elements: (String, JSONValue)...) {
+        // Inlined, so that the caller's array can live on its stack.
+        self = elements.withUnsafeBufferPointer { EventData(members: $0) }
+    }
+
+    /// Creates an object from members in any order.
+    @usableFromInline
+    init(members: UnsafeBufferPointer<(String, JSONValue)>) {
+        if JSONObject.isOrdered(members) {
+            self.init { JSONObject.write(members, to: &$0) }
+        } else {
+            self.init(JSONObject(Array(members)))
+        }
+    }
+
+    /// Creates `null`.
+    public init(nilLiteral: ()) { self = .null }
+
+    /// ``json``, or what is wrong with invalid data.
+    public var description: String { kind == .invalid ? "invalid: \(text)" : text }
+}
+
+extension EventData: Hashable {
+    /// Whether both have the same value.
+    public static func == (left: EventData, right: EventData) -> Bool {
+        guard left.kind == right.kind else { return false }
+        return left.text.hasSameBytes(as: right.text) || left.kind == .object && left.value == right.value
+    }
+
+    /// Hashes the value.
+    public func hash(into hasher: inout Hasher) { hasher.combine(value) }
+}
+
+extension EventData {
+    /// The whole data as an ``EventData/Field``; `nil` for invalid data.
+    var root: Field? { isValid ? Field(text: text, start: 0, end: text.utf8.count) : nil }
+
+    /// The member of this name; `nil` when there is none. Of members with the same name, the last counts.
+    ///
+    /// The text is scanned on every call, about a nanosecond a byte: ask once for what is used often.
+    public subscript(key: String) -> Field? {
+        guard kind == .object else { return nil }
+        return Field.member(named: key, of: text, start: 0, end: text.utf8.count)
+    }
+
+    /// The members, in the order of the text; repeated names are repeated.
+    public var members: [(key: String, value: Field)] { root?.members ?? [] }
+
+    /// The names of the members, in the order of the text.
+    public var keys: [String] { members.map(\.key) }
+
+    /// The data as a tree; invalid data becomes `null`.
+    public var value: JSONValue { root?.value ?? .null }
+}

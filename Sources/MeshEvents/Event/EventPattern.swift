@@ -1,0 +1,112 @@
+/// Which events a subscription or a query is about: a full subject pattern, e.g. `events.tool.*` or `events.>`.
+///
+/// The first token is `events`; `*` stands for one token, `>` for one or more and only at the end (NATS's subject
+/// rules). A literal that breaks these rules does not trap: it is kept as it is, and subscribing to it throws.
+public struct EventPattern: Sendable {
+    /// The pattern; `?` and the literal when that is invalid.
+    private let storage: String
+
+    /// Creates a pattern.
+    ///
+    /// - Throws: `invalidPattern`; the message names the rule that is broken.
+    public init(_ pattern: String) throws(MeshEventsError) {
+        if let problem = SubjectRules.problem(ofPattern: pattern) { throw Self.error(pattern, problem) }
+        storage = pattern
+    }
+
+    /// The pattern that matches this type only; invalid when the type is.
+    public init(type: EventType) { storage = type.isValid ? type.subject : "?" + type.subject }
+
+    /// Every event.
+    public static var all: EventPattern { EventPattern(unchecked: "events.>") }
+
+    private init(unchecked pattern: String) { storage = pattern }
+
+    /// The pattern as the messaging system takes it, e.g. `events.tool.*`.
+    public var subject: String { isValid ? storage : String(storage.dropFirst()) }
+
+    /// Checks the rules; costs nothing for a valid pattern.
+    ///
+    /// - Throws: `invalidPattern` for a literal that breaks them; the message names the rule.
+    public func validate() throws(MeshEventsError) {
+        guard !isValid else { return }
+        throw Self.error(subject, SubjectRules.problem(ofPattern: subject) ?? "")
+    }
+
+    private var isValid: Bool { storage.utf8.first == UInt8(ascii: "e") }
+
+    private static func error(_ pattern: String, _ problem: String) -> MeshEventsError {
+        MeshEventsError(
+            .invalidPattern,
+            "\(SubjectRules.quoted(pattern)) is not a pattern of events: \(problem); write it like 'events.tool.*'"
+        )
+    }
+}
+
+extension EventPattern {
+    /// Whether events of this type match.
+    public func matches(_ type: EventType) -> Bool { matches(subject: type.subject) }
+
+    /// Whether a message on this full subject matches.
+    public func matches(subject: String) -> Bool {
+        subject.withBytes { matches(subject: UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Whether a message on this full subject matches. Subjects with empty tokens match nothing.
+    package func matches(subject: UnsafeRawBufferPointer) -> Bool {
+        guard isValid, !subject.isEmpty else { return false }
+        return storage.withBytes { pattern in
+            let dot = UInt8(ascii: ".")
+            var at = 0
+            var position = 0
+            while true {
+                // Both stand at the beginning of a token.
+                guard at < pattern.count, position < subject.count, subject[position] != dot else { return false }
+                if pattern[at] == UInt8(ascii: ">") { return Self.hasTokensOnly(subject, from: position) }
+                if pattern[at] == UInt8(ascii: "*") {
+                    at += 1
+                    while position < subject.count, subject[position] != dot { position += 1 }
+                } else {
+                    while at < pattern.count, pattern[at] != dot {
+                        guard position < subject.count, subject[position] == pattern[at] else { return false }
+                        at += 1
+                        position += 1
+                    }
+                }
+                let patternEnds = at == pattern.count
+                let subjectEnds = position == subject.count
+                if patternEnds || subjectEnds { return patternEnds && subjectEnds }
+                guard subject[position] == dot else { return false }
+                at += 1
+                position += 1
+            }
+        }
+    }
+
+    private static func hasTokensOnly(_ subject: UnsafeRawBufferPointer, from start: Int) -> Bool {
+        var previous = UInt8(ascii: ".")
+        for byte in subject[start...] {
+            if byte == UInt8(ascii: "."), previous == UInt8(ascii: ".") { return false }
+            previous = byte
+        }
+        return previous != UInt8(ascii: ".")
+    }
+}
+
+extension EventPattern: Hashable, CustomStringConvertible, ExpressibleByStringLiteral {
+    /// Creates a pattern; an invalid literal is kept and reported by ``validate()`` and when it is used.
+    public init(stringLiteral value: String) {
+        storage = SubjectRules.problem(ofPattern: value) == nil ? value : "?" + value
+    }
+
+    /// Whether both have the same bytes.
+    public static func == (left: EventPattern, right: EventPattern) -> Bool {
+        left.storage.hasSameBytes(as: right.storage)
+    }
+
+    /// Hashes the pattern.
+    public func hash(into hasher: inout Hasher) { hasher.combine(storage) }
+
+    /// The pattern, e.g. `events.tool.*`.
+    public var description: String { subject }
+}

@@ -1,0 +1,73 @@
+/// The rules of the tokens that subjects are made of.
+enum SubjectRules {
+    /// What every subject of the mesh begins with.
+    static let prefix = "events."
+    /// The longest event type, in bytes of UTF-8.
+    static let maximumTypeLength = 200
+
+    /// The rule that an event type breaks, as the end of a sentence; `nil` when it keeps them all.
+    static func problem(ofType bytes: UnsafeBufferPointer<UInt8>) -> String? {
+        if bytes.isEmpty { return "it is empty" }
+        if bytes.count > maximumTypeLength {
+            return "it has \(bytes.count) bytes, more than \(maximumTypeLength)"
+        }
+        // One look for plain types: letters, digits and such, dots only between tokens.
+        var previous = UInt8(ascii: ".")
+        var isPlain = true
+        for byte in bytes {
+            if byte <= 0x20 || byte >= 0x7F || byte == UInt8(ascii: "*") || byte == UInt8(ascii: ">") {
+                isPlain = false
+                break
+            }
+            if byte == UInt8(ascii: "."), previous == UInt8(ascii: ".") { return emptyToken }
+            previous = byte
+        }
+        if isPlain { return previous == UInt8(ascii: ".") ? emptyToken : nil }
+        return problemOfTokens(bytes) { token in
+            token.contains { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: ">") }
+                ? "it holds a wildcard, '*' or '>'" : nil
+        }
+    }
+
+    /// The rule that a pattern breaks, as the end of a sentence; `nil` when it keeps them all.
+    static func problem(ofPattern pattern: String) -> String? {
+        pattern.withBytes { bytes in
+            if !pattern.utf8.starts(with: prefix.utf8) { return "it does not begin with 'events.'" }
+            if bytes.count > prefix.utf8.count + maximumTypeLength {
+                return "it has \(bytes.count) bytes, more than any event's subject"
+            }
+            var afterRest = false
+            return problemOfTokens(bytes) { token in
+                if afterRest { return "'>' must be its last token" }
+                for wildcard in [UInt8(ascii: "*"), UInt8(ascii: ">")] where token.contains(wildcard) {
+                    guard token.count == 1 else { return "a wildcard must be a whole token" }
+                    afterRest = wildcard == UInt8(ascii: ">")
+                }
+                return nil
+            }
+        }
+    }
+
+    private static let emptyToken = "it has an empty token (a dot at an end, or two in a row)"
+
+    private static func problemOfTokens(
+        _ bytes: UnsafeBufferPointer<UInt8>,
+        _ check: (Slice<UnsafeBufferPointer<UInt8>>) -> String?
+    ) -> String? {
+        for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {
+            if scalar.properties.isWhitespace { return "it holds white space" }
+            if scalar.properties.generalCategory == .control { return "it holds a control character" }
+        }
+        for token in bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false) {
+            if token.isEmpty { return emptyToken }
+            if let problem = check(token) { return problem }
+        }
+        return nil
+    }
+
+    /// The string for an error message: quoted, escaped, cut.
+    static func quoted(_ string: String) -> String {
+        let shown = string.unicodeScalars.prefix(60).map { $0.escaped(asASCII: false) }.joined()
+        return "'\(shown)\(string.unicodeScalars.count > 60 ? "…" : "")'"
+    }
+}

@@ -1,0 +1,198 @@
+extension Timestamp: CustomStringConvertible {
+    /// RFC 3339 in UTC, with as many fraction digits as needed (none to nine), as Go's `time.RFC3339Nano` writes it:
+    /// `2026-11-24T09:04:34.01671002Z`.
+    public var description: String {
+        String(unsafeUninitializedCapacity: Self.maximumLength) { buffer in
+            guard let base = buffer.baseAddress else { return 0 }
+            return write(to: base)
+        }
+    }
+
+    /// The longest ``description``, in bytes.
+    static let maximumLength = 30
+
+    /// Writes ``description``; there must be room for ``maximumLength`` bytes.
+    func write(to output: UnsafeMutablePointer<UInt8>) -> Int {
+        // Counted from the lowest second, all is unsigned.
+        let (seconds, nanoseconds) = secondsAndNanoseconds
+        let (day, second) = UInt64(bitPattern: seconds &+ Self.shift).quotientAndRemainder(dividingBy: 86_400)
+        let date = CivilDate(daysSinceEpoch: Int(truncatingIfNeeded: day) &- Int(Self.shift / 86_400))
+        let time = Int(truncatingIfNeeded: second)
+
+        DigitPairs.write(date.year / 100, to: output)
+        DigitPairs.write(date.year % 100, to: output + 2)
+        output[4] = UInt8(ascii: "-")
+        DigitPairs.write(date.month, to: output + 5)
+        output[7] = UInt8(ascii: "-")
+        DigitPairs.write(date.day, to: output + 8)
+        output[10] = UInt8(ascii: "T")
+        DigitPairs.write(time / 3600, to: output + 11)
+        output[13] = UInt8(ascii: ":")
+        DigitPairs.write(time / 60 % 60, to: output + 14)
+        output[16] = UInt8(ascii: ":")
+        DigitPairs.write(time % 60, to: output + 17)
+        var length = 19
+        if nanoseconds > 0 {
+            output[length] = UInt8(ascii: ".")
+            let high = nanoseconds / 100_000
+            let low = nanoseconds % 100_000
+            DigitPairs.write(high / 100, to: output + 20)
+            DigitPairs.write(high % 100, to: output + 22)
+            output[24] = UInt8(truncatingIfNeeded: low / 10_000) &+ UInt8(ascii: "0")
+            DigitPairs.write(low / 100 % 100, to: output + 25)
+            DigitPairs.write(low % 100, to: output + 27)
+            length = 29
+            while output[length &- 1] == UInt8(ascii: "0") { length &-= 1 }
+        }
+        output[length] = UInt8(ascii: "Z")
+        return length &+ 1
+    }
+
+    /// Whole days, in seconds: moves the whole range above zero.
+    private static var shift: Int64 { 110_000 * 86_400 }
+
+    /// Rounded down, so that nanoseconds are never negative.
+    @inline(__always)
+    private var secondsAndNanoseconds: (Int64, Int) {
+        let (seconds, nanoseconds) = nanosecondsSinceEpoch.quotientAndRemainder(dividingBy: 1_000_000_000)
+        guard nanoseconds < 0 else { return (seconds, Int(nanoseconds)) }
+        return (seconds &- 1, Int(nanoseconds) &+ 1_000_000_000)
+    }
+}
+
+extension Timestamp {
+    enum ParseFailure: Error { case syntax, range }
+
+    /// Reads RFC 3339: any offset, `T` and `Z` in lower case too, a space for the `T`, any number of fraction digits
+    /// (those beyond nanoseconds are dropped). A leap second (`23:59:60` in UTC) reads as the last nanosecond before
+    /// midnight.
+    ///
+    /// - Throws: `invalidTimestamp` when it is something else, or outside the years 1677 to 2262 that fit.
+    public init(rfc3339 string: String) throws(MeshEventsError) {
+        let result = string.withBytes { bytes -> Result<Timestamp, ParseFailure> in
+            do throws(ParseFailure) {
+                return .success(try Timestamp(bytes: bytes))
+            } catch {
+                return .failure(error)
+            }
+        }
+        switch result {
+        case .success(let timestamp): self = timestamp
+        case .failure(.syntax):
+            let hint = "is not an RFC 3339 time; write it like 2026-11-24T09:04:34Z"
+            throw MeshEventsError(.invalidTimestamp, "\(SubjectRules.quoted(string)) \(hint)")
+        case .failure(.range):
+            let range = "lies outside 1677-09-21T00:12:43.145224192Z to 2262-04-11T23:47:16.854775807Z"
+            throw MeshEventsError(.invalidTimestamp, "\(SubjectRules.quoted(string)) \(range)")
+        }
+    }
+
+    /// The same, from raw bytes, without allocating.
+    init(bytes: UnsafeBufferPointer<UInt8>) throws(ParseFailure) {
+        var reader = TimestampReader(bytes: bytes)
+        self = try reader.read()
+    }
+}
+
+/// Reads one RFC 3339 time.
+private struct TimestampReader {
+    let bytes: UnsafeBufferPointer<UInt8>
+    var offset = 0
+
+    init(bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
+
+    mutating func read() throws(Timestamp.ParseFailure) -> Timestamp {
+        // The shortest is 2026-11-24T09:04:34Z.
+        guard bytes.count >= 20 else { throw .syntax }
+        let year = try two() * 100 + two()
+        try separator("-")
+        let month = try two()
+        try separator("-")
+        let day = try two()
+        guard next() | 0x20 == UInt8(ascii: "t") || bytes[offset - 1] == 0x20 else { throw .syntax }
+        let hour = try two()
+        try separator(":")
+        let minute = try two()
+        try separator(":")
+        let second = try two()
+        let nanosecond = try fraction()
+        let offsetInMinutes = try zone()
+        guard offset == bytes.count, (1...12).contains(month), hour <= 23, minute <= 59, second <= 60,
+            day >= 1, day <= CivilDate.length(ofMonth: month, year: year)
+        else { throw .syntax }
+
+        let days = CivilDate(year: year, month: month, day: day).daysSinceEpoch
+        var seconds = days * 86_400 + hour * 3600 + minute * 60 + min(second, 59) - offsetInMinutes * 60
+        var nanoseconds = nanosecond
+        if second == 60 {
+            // Leap seconds are the last of a day in UTC.
+            guard (seconds % 86_400 + 86_400) % 86_400 == 86_399 else { throw .syntax }
+            nanoseconds = 999_999_999
+        }
+        if seconds < 0, nanoseconds > 0 {
+            // Keeps the product within Int64 at the lower end.
+            seconds += 1
+            nanoseconds -= 1_000_000_000
+        }
+        let (product, overflows) = Int64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, overflowsToo) = product.addingReportingOverflow(Int64(nanoseconds))
+        guard !overflows, !overflowsToo else { throw .range }
+        return Timestamp(nanosecondsSinceEpoch: sum)
+    }
+
+    /// The next byte; 0 at the end.
+    @inline(__always)
+    private mutating func next() -> UInt8 {
+        guard offset < bytes.count else {
+            offset += 1
+            return 0
+        }
+        defer { offset += 1 }
+        return bytes[offset]
+    }
+
+    @inline(__always)
+    private mutating func separator(_ character: Unicode.Scalar) throws(Timestamp.ParseFailure) {
+        guard next() == UInt8(ascii: character) else { throw .syntax }
+    }
+
+    @inline(__always)
+    private mutating func two() throws(Timestamp.ParseFailure) -> Int {
+        let tens = next() &- UInt8(ascii: "0")
+        let units = next() &- UInt8(ascii: "0")
+        guard tens <= 9, units <= 9 else { throw .syntax }
+        return Int(tens) &* 10 &+ Int(units)
+    }
+
+    private mutating func fraction() throws(Timestamp.ParseFailure) -> Int {
+        guard offset < bytes.count, bytes[offset] == UInt8(ascii: ".") else { return 0 }
+        offset += 1
+        var nanoseconds = 0
+        var digits = 0
+        while offset < bytes.count {
+            let digit = bytes[offset] &- UInt8(ascii: "0")
+            guard digit <= 9 else { break }
+            if digits < 9 { nanoseconds = nanoseconds &* 10 &+ Int(digit) }
+            digits &+= 1
+            offset &+= 1
+        }
+        guard digits > 0 else { throw .syntax }
+        while digits < 9 {
+            nanoseconds *= 10
+            digits += 1
+        }
+        return nanoseconds
+    }
+
+    /// Minutes east of Greenwich.
+    private mutating func zone() throws(Timestamp.ParseFailure) -> Int {
+        let sign = next()
+        if sign | 0x20 == UInt8(ascii: "z") { return 0 }
+        guard sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") else { throw .syntax }
+        let hours = try two()
+        try separator(":")
+        let minutes = try two()
+        guard hours <= 23, minutes <= 59 else { throw .syntax }
+        return (hours * 60 + minutes) * (sign == UInt8(ascii: "-") ? -1 : 1)
+    }
+}

@@ -1,0 +1,167 @@
+public import Logging
+import Synchronization
+
+/// An event bus whose events are kept: ``emit(_:)-(Event)`` returns once the store has the event, and
+/// ``history(matching:limit:)`` reads back what was stored.
+///
+/// ```swift
+/// let persistent = try await PersistentEventBus.open(transport: transport, store: store, node: "node-a")
+/// try await persistent.emit(ToolInstalled(tool: "whisper", version: "v1.0.0"))
+/// for stored in try await persistent.history(matching: "events.tool.>") { print(stored.sequence, stored.event) }
+/// ```
+public final class PersistentEventBus: Sendable {
+    /// The plain bus on the same transport: emits without an acknowledgement, subscribes.
+    public let bus: EventBus
+    /// What opening the stream found; an existing stream that differs was left as it is.
+    public let opening: StoreOpening
+    /// Reads back what was stored; it can be handed to whoever only reads.
+    public let historyReader: EventHistory
+
+    private let store: any EventStore
+    private let configuration: PersistenceConfiguration
+    private let encoder = EventEncoder()
+    private let messageIDs = MessageIDs()
+
+    private init(
+        bus: EventBus,
+        store: any EventStore,
+        opening: StoreOpening,
+        historyReader: EventHistory,
+        configuration: PersistenceConfiguration
+    ) {
+        self.bus = bus
+        self.store = store
+        self.opening = opening
+        self.historyReader = historyReader
+        self.configuration = configuration
+    }
+
+    /// Opens the stream, creating it when it does not exist, and a bus beside it.
+    ///
+    /// A stream that exists with another configuration is used as it is; ``opening`` and one log line say how it differs.
+    ///
+    /// - Parameters:
+    ///   - transport: carries the events of ``bus``.
+    ///   - store: keeps the events; it sees what the transport carries.
+    ///   - node: this node's name in the mesh; events without a node get it.
+    ///   - configuration: the stream. The default is the mesh's.
+    ///   - logger: hears of differences, malformed events and failing handlers.
+    /// - Throws: what the store throws: `persistenceUnavailable`, `permissionDenied`, `timeout`, `connectionFailed` …
+    public static func open(
+        transport: some EventTransport,
+        store: some EventStore,
+        node: String,
+        configuration: PersistenceConfiguration = PersistenceConfiguration(),
+        logger: Logger = Logger(label: "mesh-events.bus")
+    ) async throws(MeshEventsError) -> PersistentEventBus {
+        let opening = try await store.open(configuration)
+        if !opening.differences.isEmpty {
+            logger.warning(
+                "the stream exists with another configuration and is used as it is",
+                metadata: [
+                    "stream": "\(configuration.streamName)",
+                    "differences": .array(opening.differences.map { "\($0)" }),
+                ]
+            )
+        }
+        return PersistentEventBus(
+            bus: EventBus(transport: transport, node: node, logger: logger),
+            store: store,
+            opening: opening,
+            historyReader: EventHistory(store: store, logger: logger),
+            configuration: configuration
+        )
+    }
+
+    /// This node's name in the mesh.
+    public var node: String { bus.node }
+
+    /// Emits an event and waits until it is stored: its timestamp becomes the current time, an empty node this bus's.
+    ///
+    /// The event carries a message id of its own, so that a retry on the way never stores it twice.
+    ///
+    /// - Throws: `invalidEventType`, `invalidData`, `payloadTooLarge` (nothing is sent); `timeout` when the store has
+    ///   not acknowledged within the configuration's deadline (the event may be stored nevertheless); `storageFull`,
+    ///   `streamNotFound`, `closed`.
+    @discardableResult
+    public func emit(_ event: Event) async throws(MeshEventsError) -> StoredPosition {
+        guard !bus.isClosed else { throw EventBus.closedError }
+        return try await store.append(
+            subject: event.type.subject,
+            payload: try encoder.encode(bus.stamped(event)),
+            messageID: messageIDs.next(),
+            deadline: configuration.acknowledgementDeadline
+        )
+    }
+
+    /// Emits a payload as an event of its type and waits until it is stored.
+    ///
+    /// - Throws: as ``emit(_:)-(Event)``.
+    @discardableResult
+    public func emit(_ payload: some EventPayload) async throws(MeshEventsError) -> StoredPosition {
+        try await emit(Event(type(of: payload).eventType, data: payload.eventData()))
+    }
+
+    /// Emits an event of a type with data and waits until it is stored.
+    ///
+    /// - Throws: as ``emit(_:)-(Event)``.
+    @discardableResult
+    public func emit(_ type: EventType, _ data: EventData = nil) async throws(MeshEventsError) -> StoredPosition {
+        try await emit(Event(type, data: data))
+    }
+
+    /// The newest events that match, oldest first.
+    ///
+    /// - Parameters:
+    ///   - pattern: which events. Default: all of them.
+    ///   - limit: how many at most, from 1. Default 50.
+    /// - Throws: `invalidPattern`, `invalidArgument`, and what the store throws.
+    public func history(
+        matching pattern: EventPattern = .all,
+        limit: Int = 50
+    ) async throws(MeshEventsError) -> [StoredEvent] {
+        try await historyReader.newest(limit, matching: pattern)
+    }
+
+    /// The first events that match from a point in time on, oldest first.
+    ///
+    /// - Parameters:
+    ///   - pattern: which events. Default: all of them.
+    ///   - since: the earliest time of storing, inclusive.
+    ///   - limit: how many at most, from 1. Default 50.
+    /// - Throws: as ``history(matching:limit:)``.
+    public func history(
+        matching pattern: EventPattern = .all,
+        since: Timestamp,
+        limit: Int = 50
+    ) async throws(MeshEventsError) -> [StoredEvent] {
+        try await historyReader.first(limit, matching: pattern, since: since)
+    }
+
+    /// The newest events that fit a query, with the cursor to those before them.
+    ///
+    /// - Throws: as ``EventHistory/page(_:)``.
+    public func history(_ query: EventHistory.Query) async throws(MeshEventsError) -> EventHistory.Page {
+        try await historyReader.page(query)
+    }
+
+    /// Closes the plain bus; from now on emitting throws `closed`. The transport stays its owner's.
+    public func close() async {
+        await bus.close()
+    }
+}
+
+/// Message ids: a random prefix for this bus, and a counter.
+final class MessageIDs: Sendable {
+    private let prefix: String
+    private let counter = Atomic<UInt64>(0)
+
+    init() {
+        prefix =
+            String(UInt64.random(in: .min ... .max), radix: 36) + String(UInt64.random(in: .min ... .max), radix: 36)
+    }
+
+    func next() -> String {
+        "\(prefix)-\(counter.wrappingAdd(1, ordering: .relaxed).newValue)"
+    }
+}

@@ -1,0 +1,16 @@
+/// An event as the stream keeps it.
+public struct StoredEvent: Sendable, Hashable {
+    /// The event.
+    public let event: Event
+    /// Its sequence in the stream, from 1; sequences never repeat.
+    public let sequence: UInt64
+    /// When the store took it, by the server's clock.
+    public let storedAt: Timestamp
+
+    /// Creates a stored event.
+    public init(event: Event, sequence: UInt64, storedAt: Timestamp) {
+        self.event = event
+        self.sequence = sequence
+        self.storedAt = storedAt
+    }
+}

@@ -1,0 +1,45 @@
+/// A node says how it is.
+public struct NodeHealth: EventPayload, Hashable {
+    /// `node.health`.
+    public static var eventType: EventType { .nodeHealth }
+
+    /// The node's state, e.g. `online`.
+    public var status: String
+    /// What it uses and has: an object, or null.
+    public var resources: EventData
+
+    /// Creates the payload.
+    public init(status: String, resources: EventData) {
+        self.status = status
+        self.resources = resources
+    }
+
+    /// Reads the payload; what is missing reads as empty.
+    ///
+    /// - Throws: `invalidData` when a member is of the wrong kind.
+    public init(eventData: EventData) throws(MeshEventsError) {
+        status = try eventData.string("status")
+        resources = try eventData.object("resources")
+    }
+
+    /// Writes the payload.
+    ///
+    /// - Throws: `invalidData` when a member holds data that JSON cannot express.
+    public func eventData() throws(MeshEventsError) -> EventData {
+        let data = data
+        try data.validate()
+        return data
+    }
+
+    /// The payload as data; invalid when a member's is.
+    var data: EventData {
+        EventData { writer in
+            writer.open(UInt8(ascii: "{"))
+            writer.write("\"resources\":")
+            writer.write(resources)
+            writer.write(",\"status\":")
+            writer.string(status)
+            writer.close(UInt8(ascii: "}"))
+        }
+    }
+}

@@ -1,0 +1,39 @@
+/// A node joined the mesh, or came back.
+public struct NodeJoined: EventPayload, Hashable {
+    /// `node.joined`.
+    public static var eventType: EventType { .nodeJoined }
+
+    /// What the node can do: an object, e.g. `["tools": 3]`, or null.
+    public var capabilities: EventData
+
+    /// Creates the payload.
+    public init(capabilities: EventData) {
+        self.capabilities = capabilities
+    }
+
+    /// Reads the payload; what is missing reads as empty.
+    ///
+    /// - Throws: `invalidData` when a member is of the wrong kind.
+    public init(eventData: EventData) throws(MeshEventsError) {
+        capabilities = try eventData.object("capabilities")
+    }
+
+    /// Writes the payload.
+    ///
+    /// - Throws: `invalidData` when a member holds data that JSON cannot express.
+    public func eventData() throws(MeshEventsError) -> EventData {
+        let data = data
+        try data.validate()
+        return data
+    }
+
+    /// The payload as data; invalid when a member's is.
+    var data: EventData {
+        EventData { writer in
+            writer.open(UInt8(ascii: "{"))
+            writer.write("\"capabilities\":")
+            writer.write(capabilities)
+            writer.close(UInt8(ascii: "}"))
+        }
+    }
+}

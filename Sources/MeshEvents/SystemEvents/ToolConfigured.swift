@@ -1,0 +1,45 @@
+/// A tool's configuration was changed.
+public struct ToolConfigured: EventPayload, Hashable {
+    /// `tool.configured`.
+    public static var eventType: EventType { .toolConfigured }
+
+    /// The tool's name.
+    public var tool: String
+    /// The new configuration: an object, or null. Secrets do not belong here: every subscriber sees them.
+    public var config: EventData
+
+    /// Creates the payload.
+    public init(tool: String, config: EventData) {
+        self.tool = tool
+        self.config = config
+    }
+
+    /// Reads the payload; what is missing reads as empty.
+    ///
+    /// - Throws: `invalidData` when a member is of the wrong kind.
+    public init(eventData: EventData) throws(MeshEventsError) {
+        tool = try eventData.string("tool")
+        config = try eventData.object("config")
+    }
+
+    /// Writes the payload.
+    ///
+    /// - Throws: `invalidData` when a member holds data that JSON cannot express.
+    public func eventData() throws(MeshEventsError) -> EventData {
+        let data = data
+        try data.validate()
+        return data
+    }
+
+    /// The payload as data; invalid when a member's is.
+    var data: EventData {
+        EventData { writer in
+            writer.open(UInt8(ascii: "{"))
+            writer.write("\"config\":")
+            writer.write(config)
+            writer.write(",\"tool\":")
+            writer.string(tool)
+            writer.close(UInt8(ascii: "}"))
+        }
+    }
+}

@@ -1,0 +1,45 @@
+/// A tool was installed on a node.
+public struct ToolInstalled: EventPayload, Hashable {
+    /// `tool.installed`.
+    public static var eventType: EventType { .toolInstalled }
+
+    /// The tool's name.
+    public var tool: String
+    /// The version that was installed.
+    public var version: String
+
+    /// Creates the payload.
+    public init(tool: String, version: String) {
+        self.tool = tool
+        self.version = version
+    }
+
+    /// Reads the payload; what is missing reads as empty.
+    ///
+    /// - Throws: `invalidData` when a member is of the wrong kind.
+    public init(eventData: EventData) throws(MeshEventsError) {
+        tool = try eventData.string("tool")
+        version = try eventData.string("version")
+    }
+
+    /// Writes the payload.
+    ///
+    /// - Throws: `invalidData` when a member holds data that JSON cannot express.
+    public func eventData() throws(MeshEventsError) -> EventData {
+        let data = data
+        try data.validate()
+        return data
+    }
+
+    /// The payload as data; invalid when a member's is.
+    var data: EventData {
+        EventData { writer in
+            writer.open(UInt8(ascii: "{"))
+            writer.write("\"tool\":")
+            writer.string(tool)
+            writer.write(",\"version\":")
+            writer.string(version)
+            writer.close(UInt8(ascii: "}"))
+        }
+    }
+}

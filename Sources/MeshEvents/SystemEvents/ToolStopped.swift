@@ -1,0 +1,45 @@
+/// A tool was stopped on purpose.
+public struct ToolStopped: EventPayload, Hashable {
+    /// `tool.stopped`.
+    public static var eventType: EventType { .toolStopped }
+
+    /// The tool's name.
+    public var tool: String
+    /// Why, e.g. `update` or `uninstall`.
+    public var reason: String
+
+    /// Creates the payload.
+    public init(tool: String, reason: String) {
+        self.tool = tool
+        self.reason = reason
+    }
+
+    /// Reads the payload; what is missing reads as empty.
+    ///
+    /// - Throws: `invalidData` when a member is of the wrong kind.
+    public init(eventData: EventData) throws(MeshEventsError) {
+        tool = try eventData.string("tool")
+        reason = try eventData.string("reason")
+    }
+
+    /// Writes the payload.
+    ///
+    /// - Throws: `invalidData` when a member holds data that JSON cannot express.
+    public func eventData() throws(MeshEventsError) -> EventData {
+        let data = data
+        try data.validate()
+        return data
+    }
+
+    /// The payload as data; invalid when a member's is.
+    var data: EventData {
+        EventData { writer in
+            writer.open(UInt8(ascii: "{"))
+            writer.write("\"reason\":")
+            writer.string(reason)
+            writer.write(",\"tool\":")
+            writer.string(tool)
+            writer.close(UInt8(ascii: "}"))
+        }
+    }
+}

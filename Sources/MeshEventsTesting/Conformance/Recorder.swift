@@ -1,0 +1,12 @@
+import MeshEvents
+
+/// Collects what callbacks report.
+final class Recorder: Sendable {
+    private let state = Locked<[String]>([])
+
+    var texts: [String] { state.withLock { $0 } }
+
+    func add(_ text: String) {
+        state.withLock { $0.append(text) }
+    }
+}

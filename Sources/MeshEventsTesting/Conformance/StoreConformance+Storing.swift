@@ -1,0 +1,129 @@
+import MeshEvents
+
+extension StoreConformance {
+    /// Opening and appending.
+    static let storing: [Check] = [
+        Check("opening creates the stream once; opening again finds it without differences") { fixture in
+            let first = try await fixture.store.open(fixture.configuration)
+            try requireEqual(first, StoreOpening(created: true, differences: []), "the first opening")
+            let second = try await fixture.other.open(fixture.configuration)
+            try requireEqual(second, StoreOpening(created: false, differences: []), "the second opening")
+            let state = try await fixture.other.state()
+            try requireEqual(state.name, fixture.configuration.streamName, "the stream's name")
+            try requireEqual(state.messages, 0, "the messages of a new stream")
+            try requireEqual(state.lastSequence, 0, "the last sequence of a new stream")
+        },
+        Check("an existing stream with another configuration is kept, and the differences are reported") { fixture in
+            var small = fixture.configuration
+            small.maximumMessages = 5
+            small.maximumAge = .seconds(3600)
+            _ = try await fixture.other.open(small)
+            let bus = try await fixture.open()
+            try requireEqual(bus.opening.created, false, "created")
+            let fields = bus.opening.differences.map(\.field).sorted()
+            try requireEqual(fields, ["max_age", "max_msgs"], "the fields that differ")
+            let messages = bus.opening.differences.first { $0.field == "max_msgs" }
+            try requireEqual(messages?.found, "5", "the max_msgs found")
+            for number in 0..<8 { try await bus.emit("user.kept", ["seq": .init(number)]) }
+            let kept = try await bus.history()
+            try requireEqual(kept.numbers, Array(3..<8), "that the old limit of 5 still holds")
+            try requireEqual(kept.map(\.sequence), Array(4...8), "the sequences")
+        },
+        Check("reading a stream that does not exist throws streamNotFound and creates nothing") { fixture in
+            let history = EventHistory(store: fixture.other)
+            try await requireCode(.streamNotFound, "newest") { _ = try await history.newest(1) }
+            try await requireCode(.streamNotFound, "first") { _ = try await history.first(1, since: .now) }
+            try await requireCode(.streamNotFound, "state") { _ = try await fixture.other.state() }
+            let opening = try await fixture.store.open(fixture.configuration)
+            try requireEqual(opening.created, true, "that the stream did not exist before")
+        },
+        Check("an acknowledged event has its position: sequences from 1, without gaps") { fixture in
+            let bus = try await fixture.open()
+            for expected in 1...20 {
+                let position = try await bus.emit("user.numbered")
+                try requireEqual(
+                    position,
+                    StoredPosition(
+                        stream: fixture.configuration.streamName,
+                        sequence: UInt64(expected),
+                        isDuplicate: false
+                    ),
+                    "the position"
+                )
+            }
+            let state = try await fixture.other.state()
+            try requireEqual(state.messages, 20, "messages")
+            try requireEqual(state.firstSequence, 1, "firstSequence")
+            try requireEqual(state.lastSequence, 20, "lastSequence")
+        },
+        Check("a message id is stored once, whoever sends it again") { fixture in
+            _ = try await fixture.store.open(fixture.configuration)
+            let payload = Array(#"{"type":"user.once","node":"n","data":{"seq":1}}"#.utf8)
+            for (index, store) in [fixture.store, fixture.other, fixture.store].enumerated() {
+                let position = try await store.append(
+                    subject: "events.user.once",
+                    payload: payload,
+                    messageID: "the-id",
+                    deadline: .seconds(10)
+                )
+                try requireEqual(position.sequence, 1, "the sequence")
+                try requireEqual(position.isDuplicate, index > 0, "isDuplicate")
+            }
+            try requireEqual(try await fixture.store.state().messages, 1, "messages")
+        },
+        Check("emits at once from many tasks are all stored, each once") { fixture in
+            let bus = try await fixture.open()
+            let positions = try await withThrowingTaskGroup(of: UInt64.self) { group in
+                for number in 0..<200 {
+                    group.addTask { try await bus.emit("user.parallel", ["seq": .init(number)]).sequence }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            try requireEqual(positions.sorted(), Array(1...200), "the sequences")
+            let stored = try await bus.history(limit: 1000)
+            try requireEqual(stored.numbers.sorted(), Array(0..<200), "what is stored")
+        },
+        Check("what is stored reaches subscribers; what is emitted plainly is stored") { fixture in
+            let bus = try await fixture.open()
+            let subscription = try await bus.bus.subscribe(to: "events.user.>")
+            try await bus.emit("user.stored", ["seq": 1])
+            try bus.bus.emit("user.plain", ["seq": 2])
+            try await bus.bus.flush()
+            let events = try await subscription.collect(2, "both events")
+            try requireEqual(events.numbers, [1, 2], "what the subscriber got")
+            // The position of a third event proves that the stream has taken what came before it.
+            try requireEqual(try await bus.emit("user.stored", ["seq": 3]).sequence, 3, "the sequence")
+            try requireEqual(try await bus.history().numbers, [1, 2, 3], "what is stored")
+        },
+        Check("the stored event has its type, node, time and data, and the time of storing") { fixture in
+            let bus = try await fixture.open()
+            let before = Timestamp.now
+            try await bus.emit(Event("user.whole", data: ["text": "héllo", "big": 9_007_199_254_740_993]))
+            try await bus.emit(Event("user.whole", node: "other"))
+            let stored = try await bus.history()
+            try requireEqual(stored.map(\.event.type), ["user.whole", "user.whole"], "types")
+            try requireEqual(stored.map(\.event.node), ["node-a", "other"], "nodes")
+            try requireEqual(
+                stored.map(\.event.data),
+                [["text": "héllo", "big": 9_007_199_254_740_993], nil],
+                "data"
+            )
+            try require(
+                stored.allSatisfy { $0.event.timestamp >= before && $0.event.timestamp <= .now },
+                "timestamps of emitting: \(stored.map(\.event.timestamp))"
+            )
+            try requireEqual(stored.map(\.sequence), [1, 2], "sequences")
+            try require(stored[0].storedAt <= stored[1].storedAt, "times of storing in order")
+        },
+        Check("a bad type is refused and not stored; after closing, emitting throws closed") { fixture in
+            let bus = try await fixture.open()
+            let types: [EventType] = ["", "tool..x", "tool.*", "a b", "a\nb"]
+            for type in types {
+                try await requireCode(.invalidEventType, "emitting \(type)") { try await bus.emit(type) }
+            }
+            try requireEqual(try await fixture.store.state().messages, 0, "messages")
+            await bus.close()
+            try await requireCode(.closed, "emitting after closing") { try await bus.emit("user.late") }
+        },
+    ]
+}

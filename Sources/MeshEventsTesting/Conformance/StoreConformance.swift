@@ -1,0 +1,99 @@
+public import MeshEvents
+
+/// The guarantees that every event store gives, as checks; see ``TransportConformance`` for how to run them.
+///
+/// A check needs a stream that nobody has opened yet and nobody else writes to: on a server, the factory deletes the
+/// stream or brings a server of its own.
+public enum StoreConformance {
+    /// A store whose stream does not exist yet, and a second one on the same stream through another connection.
+    public struct Fixture: Sendable {
+        /// The store under test.
+        public let store: any EventStore
+        /// Another store on the same stream.
+        public let other: any EventStore
+        /// A connection that sees what the store stores, and whose events on `events.>` the store keeps.
+        public let transport: any EventTransport
+        /// The configuration to open the stream with.
+        public let configuration: PersistenceConfiguration
+        /// Cleans up. May be called twice.
+        public let close: @Sendable () async -> Void
+
+        /// Creates a fixture.
+        public init(
+            store: any EventStore,
+            other: any EventStore,
+            transport: any EventTransport,
+            configuration: PersistenceConfiguration,
+            close: @escaping @Sendable () async -> Void
+        ) {
+            self.store = store
+            self.other = other
+            self.transport = transport
+            self.configuration = configuration
+            self.close = close
+        }
+    }
+
+    /// Makes the fixture of one check.
+    public typealias Factory = @Sendable () async throws -> Fixture
+
+    /// One guarantee.
+    public struct Check: Sendable, CustomStringConvertible {
+        /// What is guaranteed.
+        public let name: String
+        private let body: @Sendable (Fixture) async throws -> Void
+
+        /// The name.
+        public var description: String { name }
+
+        init(_ name: String, _ body: @escaping @Sendable (Fixture) async throws -> Void) {
+            self.name = name
+            self.body = body
+        }
+
+        /// Runs the check.
+        ///
+        /// - Throws: ``ConformanceFailure`` when the guarantee is not kept; what the factory or the store throws.
+        public func run(_ factory: Factory) async throws {
+            let fixture = try await factory()
+            do {
+                try await within(name, limit: .seconds(120)) { [body] in try await body(fixture) }
+            } catch {
+                await fixture.close()
+                throw error
+            }
+            await fixture.close()
+        }
+    }
+
+    /// All checks.
+    public static let checks: [Check] = storing + reading
+}
+
+extension StoreConformance.Fixture {
+    func open(node: String = "node-a") async throws -> PersistentEventBus {
+        try await PersistentEventBus.open(transport: transport, store: store, node: node, configuration: configuration)
+    }
+
+    /// Stores events numbered from 0 in `seq`; every tenth is of type `user.rare`, the others `user.common`.
+    func fill(_ bus: PersistentEventBus, _ count: Int) async throws {
+        for number in 0..<count {
+            let type: EventType = number.isMultiple(of: 10) ? "user.rare" : "user.common"
+            try await bus.emit(type, ["seq": .init(number)])
+        }
+    }
+
+    /// Stores bytes that need not be an event.
+    func appendRaw(_ text: String, subject: String = "events.user.common") async throws {
+        _ = try await store.append(
+            subject: subject,
+            payload: Array(text.utf8),
+            messageID: "raw-\(UInt64.random(in: .min ... .max))",
+            deadline: .seconds(10)
+        )
+    }
+}
+
+extension [StoredEvent] {
+    var numbers: [Int] { map(\.event).numbers }
+}

@@ -1,0 +1,196 @@
+public import MeshEvents
+
+/// What an in-memory mesh has instead of a server: it routes messages between the transports that were made from it
+/// and keeps the streams of its stores.
+///
+/// It routes as NATS does: at the moment of publishing, to the subscriptions that exist then, to one member of each queue
+/// group; messages of one emitter arrive in order. Delivery happens on a thread of its own, as over a network.
+///
+/// ```swift
+/// let mesh = InMemoryMesh()
+/// let emitter = EventBus(transport: InMemoryTransport(mesh), node: "node-a")
+/// let watcher = EventBus(transport: InMemoryTransport(mesh), node: "node-b")
+/// ```
+public final class InMemoryMesh: Sendable {
+    /// The limits of a mesh and its clock.
+    public struct Configuration: Sendable {
+        /// The largest payload in bytes. Default 1 MiB, as a nats-server's.
+        public var maximumPayload: Int
+        /// How many bytes of one transport may wait for delivery before `publish` throws `bufferFull`. Default 8 MiB.
+        public var outboundBytes: Int
+        /// The time at which stores say they have stored something; pass a ``ManualClock``'s timestamp in tests.
+        public var now: @Sendable () -> Timestamp
+
+        /// Creates a configuration.
+        public init(
+            maximumPayload: Int = 1024 * 1024,
+            outboundBytes: Int = 8 * 1024 * 1024,
+            now: @escaping @Sendable () -> Timestamp = { .now }
+        ) {
+            self.maximumPayload = maximumPayload
+            self.outboundBytes = outboundBytes
+            self.now = now
+        }
+    }
+
+    struct Message: Sendable {
+        let subject: [UInt8]
+        let payload: [UInt8]
+        let headers: [UInt8]
+
+        /// What it counts for in its transport's buffer.
+        var size: Int { subject.count + payload.count + headers.count }
+    }
+
+    private enum Item {
+        case message(Message, [InMemorySubscription], InMemoryLink?)
+        case end(InMemorySubscription, MeshEventsError?, Completion?)
+        case marker(Completion)
+    }
+
+    private struct State {
+        var table = SubscriptionTable()
+        var queue: [Item] = []
+        var isDelivering = false
+        var isPaused = false
+        var streams: [String: InMemoryStream] = [:]
+    }
+
+    let configuration: Configuration
+    private let state = Locked(State())
+
+    /// Creates an empty mesh.
+    public init(_ configuration: Configuration = Configuration()) {
+        self.configuration = configuration
+    }
+
+    /// Holds back deliveries, as a network that has stalled: what is published waits, flushes time out.
+    public func pause() {
+        state.withLock { $0.isPaused = true }
+    }
+
+    /// Lets deliveries go on.
+    public func resume() {
+        let isIdle = state.withLock { state in
+            state.isPaused = false
+            return Self.startsDelivering(&state)
+        }
+        if isIdle { deliver() }
+    }
+
+    // MARK: For transports and stores
+
+    func subscribe(_ subscription: InMemorySubscription) {
+        state.withLock { $0.table.add(subscription) }
+    }
+
+    /// Takes a subscription out; its receiver hears of the end after what is under way (or instead of it, when
+    /// the subscription has been cancelled).
+    func unsubscribe(_ subscription: InMemorySubscription, error: MeshEventsError?, completion: Completion? = nil) {
+        let isIdle = state.withLock { state in
+            guard state.table.remove(subscription) else {
+                // It has ended before: only the order of things is left to wait for.
+                if let completion { state.queue.append(.marker(completion)) }
+                return Self.startsDelivering(&state)
+            }
+            state.queue.append(.end(subscription, error, completion))
+            return Self.startsDelivering(&state)
+        }
+        if isIdle { deliver() }
+    }
+
+    func publish(_ message: Message, from link: InMemoryLink?) {
+        publish(message, messageID: nil, from: link)
+    }
+
+    /// Routes a message and stores it in every stream; where it went in the stream asked for.
+    @discardableResult
+    func publish(
+        _ message: Message,
+        messageID: String?,
+        from link: InMemoryLink?,
+        into streamName: String? = nil
+    ) -> StoredPosition? {
+        let now = configuration.now()
+        let (isIdle, position) = state.withLock { state -> (Bool, StoredPosition?) in
+            var position: StoredPosition?
+            for name in state.streams.keys {
+                let stored = state.streams[name]?.append(message, messageID: messageID, now: now)
+                if name == streamName { position = stored }
+            }
+            if let streamName, state.streams[streamName] == nil { return (false, nil) }
+            state.queue.append(.message(message, state.table.route(message.subject), link))
+            return (Self.startsDelivering(&state), position)
+        }
+        if isIdle { deliver() }
+        return position
+    }
+
+    /// Completes when everything published before has been delivered.
+    func mark(_ completion: Completion) {
+        let isIdle = state.withLock { state in
+            state.queue.append(.marker(completion))
+            return Self.startsDelivering(&state)
+        }
+        if isIdle { deliver() }
+    }
+
+    /// Works on the streams; `body` must not call back.
+    func withStreams<Result: Sendable>(_ body: (inout [String: InMemoryStream], Timestamp) -> Result) -> Result {
+        let now = configuration.now()
+        return state.withLock { body(&$0.streams, now) }
+    }
+
+    // MARK: Delivery
+
+    private static func startsDelivering(_ state: inout State) -> Bool {
+        guard !state.isDelivering, !state.isPaused, !state.queue.isEmpty else { return false }
+        state.isDelivering = true
+        return true
+    }
+
+    private func deliver() {
+        Task.detached { [self] in
+            var batch: [Item] = []
+            while takeQueue(&batch) {
+                deliver(batch)
+                await Task.yield()
+            }
+        }
+    }
+
+    private func takeQueue(_ batch: inout [Item]) -> Bool {
+        batch.removeAll(keepingCapacity: true)
+        return state.withLock { state in
+            if state.isPaused || state.queue.isEmpty {
+                state.isDelivering = false
+                return false
+            }
+            swap(&batch, &state.queue)
+            return true
+        }
+    }
+
+    private func deliver(_ batch: [Item]) {
+        var touched: [ObjectIdentifier: InMemorySubscription] = [:]
+        for item in batch {
+            switch item {
+            case .message(let message, let subscriptions, let link):
+                for subscription in subscriptions {
+                    subscription.deliver(message)
+                    touched[ObjectIdentifier(subscription)] = subscription
+                }
+                link?.release(message.size)
+            case .end(let subscription, let error, let completion):
+                if touched.removeValue(forKey: ObjectIdentifier(subscription)) != nil { subscription.endBatch() }
+                subscription.end(error)
+                completion?.complete()
+            case .marker(let completion):
+                for subscription in touched.values { subscription.endBatch() }
+                touched = [:]
+                completion.complete()
+            }
+        }
+        for subscription in touched.values { subscription.endBatch() }
+    }
+}

@@ -1,0 +1,131 @@
+public import MeshEvents
+
+/// A stream without a server, for unit tests: JetStream's rules on an ``InMemoryMesh``.
+///
+/// The mesh keeps the stream; stores of one mesh and one stream name see the same events. As with JetStream, what is
+/// published to `events.>` by a plain transport is stored too, and what is stored reaches the subscribers.
+public final class InMemoryStore: EventStore {
+    private let mesh: InMemoryMesh
+    private let streamName: String
+
+    /// Connects to a mesh; creates nothing.
+    ///
+    /// - Parameters:
+    ///   - mesh: the mesh whose events are kept.
+    ///   - streamName: the stream this store is about; ``open(_:)`` must ask for the same.
+    public init(_ mesh: InMemoryMesh = InMemoryMesh(), streamName: String = PersistenceConfiguration().streamName) {
+        self.mesh = mesh
+        self.streamName = streamName
+    }
+
+    /// Creates the stream, or finds it and leaves it as it is.
+    ///
+    /// - Throws: `invalidArgument` when the configuration is about another stream.
+    public func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
+        guard configuration.streamName == streamName else {
+            throw MeshEventsError(
+                .invalidArgument,
+                "this store is about the stream \(streamName), not \(configuration.streamName)"
+            )
+        }
+        return mesh.withStreams { streams, _ in
+            if let stream = streams[streamName] {
+                return StoreOpening(created: false, differences: stream.differences(from: configuration))
+            }
+            streams[streamName] = InMemoryStream(configuration)
+            return StoreOpening(created: true, differences: [])
+        }
+    }
+
+    /// Stores one message and passes it to the subscribers.
+    ///
+    /// - Throws: `payloadTooLarge`, `streamNotFound`, `invalidArgument` for a subject outside of `events.>`.
+    public func append(
+        subject: String,
+        payload: [UInt8],
+        messageID: String,
+        deadline: Duration
+    ) async throws(MeshEventsError) -> StoredPosition {
+        try InMemoryTransport.check(payload: payload.count, mesh.configuration)
+        let message = InMemoryMesh.Message(
+            subject: Array(subject.utf8),
+            payload: payload,
+            headers: Array("NATS/1.0\r\nNats-Msg-Id: \(messageID)\r\n\r\n".utf8)
+        )
+        guard SubjectMatcher.isSubject(message.subject) else {
+            throw MeshEventsError(.invalidArgument, "not a subject: \(subject)")
+        }
+        _ = try await state()
+        guard let position = mesh.publish(message, messageID: messageID, from: nil, into: streamName) else {
+            throw MeshEventsError(.invalidArgument, "the stream \(streamName) does not take \(subject)")
+        }
+        return position
+    }
+
+    /// The state of the stream.
+    ///
+    /// - Throws: `streamNotFound`.
+    public func state() async throws(MeshEventsError) -> StreamState {
+        try read { $0.state }
+    }
+
+    /// The newest `limit` messages that match and lie below `before`, oldest first.
+    ///
+    /// - Throws: `streamNotFound`, `invalidPattern`, `invalidArgument`.
+    public func newest(
+        _ limit: Int,
+        matching pattern: EventPattern,
+        before: UInt64?,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> [StoredMessage] {
+        try Self.check(limit, pattern)
+        return try read { stream in
+            stream.kept.reversed().lazy
+                .filter { $0.sequence < before ?? .max }
+                .filter { pattern.matches(subject: $0.subject) }
+                .prefix(limit)
+                .reversed()
+        }
+    }
+
+    /// The first `limit` messages that match, from `start` on, oldest first.
+    ///
+    /// - Throws: `streamNotFound`, `invalidPattern`, `invalidArgument`.
+    public func first(
+        _ limit: Int,
+        matching pattern: EventPattern,
+        from start: StorePosition,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> [StoredMessage] {
+        try Self.check(limit, pattern)
+        return try read { stream in
+            let matching = stream.kept.lazy
+                .filter { message in
+                    switch start {
+                    case .sequence(let sequence): message.sequence >= sequence
+                    case .time(let time): message.storedAt >= time
+                    }
+                }
+                .filter { pattern.matches(subject: $0.subject) }
+            return Array(matching.prefix(limit))
+        }
+    }
+
+    private func read<Answer: Sendable>(_ body: (InMemoryStream) -> Answer) throws(MeshEventsError) -> Answer {
+        let answer = mesh.withStreams { streams, now -> Answer? in
+            streams[streamName]?.expire(now)
+            return streams[streamName].map(body)
+        }
+        guard let answer else {
+            throw MeshEventsError(.streamNotFound, "the stream \(streamName) does not exist; open it first")
+        }
+        return answer
+    }
+
+    private static func check(_ limit: Int, _ pattern: EventPattern) throws(MeshEventsError) {
+        try pattern.validate()
+        guard limit > 0 else {
+            throw MeshEventsError(.invalidArgument, "the limit must be at least 1, not \(limit)")
+        }
+    }
+}

@@ -1,0 +1,101 @@
+import MeshEvents
+
+/// A stream with JetStream's rules: sequences from 1, one message per message id, limits that drop the oldest.
+struct InMemoryStream: Sendable {
+    /// How long a message id is remembered: a nats-server's default.
+    private static let duplicateWindow = Duration.seconds(120)
+    private static let events = Array("events.>".utf8)
+
+    let configuration: PersistenceConfiguration
+    private var messages: [StoredMessage] = []
+    private var head = 0
+    private var bytes: UInt64 = 0
+    private(set) var lastSequence: UInt64 = 0
+    private var known: [String: UInt64] = [:]
+    private var knownInOrder: [(id: String, at: Timestamp)] = []
+    private var knownHead = 0
+
+    init(_ configuration: PersistenceConfiguration) {
+        self.configuration = configuration
+    }
+
+    /// The stored messages, oldest first.
+    var kept: ArraySlice<StoredMessage> { messages[head...] }
+
+    /// Stores a message when its subject is one of the stream's.
+    mutating func append(_ message: InMemoryMesh.Message, messageID: String?, now: Timestamp) -> StoredPosition? {
+        guard SubjectMatcher.matches(pattern: Self.events, subject: message.subject) else { return nil }
+        expire(now)
+        if let messageID, let sequence = known[messageID] {
+            return StoredPosition(stream: configuration.streamName, sequence: sequence, isDuplicate: true)
+        }
+        lastSequence += 1
+        if let messageID {
+            known[messageID] = lastSequence
+            knownInOrder.append((messageID, now))
+        }
+        let stored = StoredMessage(
+            subject: String(decoding: message.subject, as: UTF8.self),
+            payload: message.payload,
+            sequence: lastSequence,
+            // The clock of a stream never goes back.
+            storedAt: max(now, kept.last?.storedAt ?? now)
+        )
+        messages.append(stored)
+        bytes += Self.size(stored)
+        if let maximum = configuration.maximumMessages {
+            while messages.count - head > max(maximum, 1) { dropFirst() }
+        }
+        return StoredPosition(stream: configuration.streamName, sequence: lastSequence, isDuplicate: false)
+    }
+
+    /// Forgets what is too old.
+    mutating func expire(_ now: Timestamp) {
+        while knownHead < knownInOrder.count,
+            knownInOrder[knownHead].at.adding(Self.duplicateWindow) <= now
+        {
+            known[knownInOrder[knownHead].id] = nil
+            knownHead += 1
+        }
+        guard let age = configuration.maximumAge, age > .zero else { return }
+        while head < messages.count, messages[head].storedAt.adding(age) <= now { dropFirst() }
+    }
+
+    var state: StreamState {
+        StreamState(
+            name: configuration.streamName,
+            messages: UInt64(messages.count - head),
+            bytes: bytes,
+            firstSequence: kept.first?.sequence ?? lastSequence + 1,
+            lastSequence: lastSequence
+        )
+    }
+
+    /// How this stream differs from another configuration.
+    func differences(from asked: PersistenceConfiguration) -> [StoreOpening.Difference] {
+        func age(_ duration: Duration?) -> String {
+            guard let duration else { return "0" }
+            let (seconds, attoseconds) = duration.components
+            return "\(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)"
+        }
+        func count(_ number: Int?) -> String { "\(number ?? -1)" }
+        let fields = [
+            ("max_age", age(asked.maximumAge), age(configuration.maximumAge)),
+            ("max_msgs", count(asked.maximumMessages), count(configuration.maximumMessages)),
+        ]
+        return fields.filter { $0.1 != $0.2 }.map { StoreOpening.Difference(field: $0.0, asked: $0.1, found: $0.2) }
+    }
+
+    private mutating func dropFirst() {
+        bytes -= Self.size(messages[head])
+        head += 1
+        if head >= 1024, head * 2 >= messages.count {
+            messages.removeSubrange(..<head)
+            head = 0
+        }
+    }
+
+    private static func size(_ message: StoredMessage) -> UInt64 {
+        UInt64(message.subject.utf8.count + message.payload.count)
+    }
+}

@@ -1,0 +1,66 @@
+import MeshEvents
+import Synchronization
+
+/// One subscription in an in-memory mesh. The receiver is called by the mesh's delivery alone, so never concurrently.
+final class InMemorySubscription: TransportSubscription {
+    let pattern: [UInt8]
+    let queueGroup: String?
+    private let mesh: InMemoryMesh
+    private let receiver: any MessageReceiver
+    private let isCancelled = Atomic(false)
+    private let onEnd: @Sendable (InMemorySubscription) -> Void
+
+    init(
+        mesh: InMemoryMesh,
+        pattern: [UInt8],
+        queueGroup: String?,
+        receiver: any MessageReceiver,
+        onEnd: @escaping @Sendable (InMemorySubscription) -> Void
+    ) {
+        self.mesh = mesh
+        self.pattern = pattern
+        self.queueGroup = queueGroup
+        self.receiver = receiver
+        self.onEnd = onEnd
+    }
+
+    func cancel() {
+        end(because: nil)
+    }
+
+    /// Stops delivery at once; the receiver hears why.
+    func end(because error: MeshEventsError?) {
+        isCancelled.store(true, ordering: .releasing)
+        mesh.unsubscribe(self, error: error)
+        onEnd(self)
+    }
+
+    func drain(timeout: Duration) async throws(MeshEventsError) {
+        let completion = Completion()
+        mesh.unsubscribe(self, error: nil, completion: completion)
+        onEnd(self)
+        try await completion.wait(until: .now + timeout, for: "messages under way to arrive")
+    }
+
+    // MARK: From the mesh's delivery
+
+    func deliver(_ message: InMemoryMesh.Message) {
+        guard !isCancelled.load(ordering: .acquiring) else { return }
+        message.subject.withUnsafeBytes { subject in
+            message.payload.withUnsafeBytes { payload in
+                message.headers.withUnsafeBytes { headers in
+                    receiver.receive(IncomingMessage(subject: subject, payload: payload, headers: headers))
+                }
+            }
+        }
+    }
+
+    func endBatch() {
+        guard !isCancelled.load(ordering: .acquiring) else { return }
+        receiver.receiveBatchEnd()
+    }
+
+    func end(_ error: MeshEventsError?) {
+        receiver.receiveEnd(error)
+    }
+}

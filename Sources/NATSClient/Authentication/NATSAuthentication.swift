@@ -1,0 +1,78 @@
+import Foundation
+
+/// How a client logs in.
+public enum NATSAuthentication: Sendable {
+    /// No login; a server's address may carry one (`nats://user:password@host`).
+    case none
+    /// A user's name and password.
+    case userPassword(user: String, password: String)
+    /// A token.
+    case token(String)
+    /// An NKey: the server's challenge is signed, the seed never leaves the process.
+    case nkey(NKey)
+    /// A file with an NKey seed in it, read again at every login.
+    case nkeyFile(path: String)
+    /// A `.creds` file (JWT and seed), read again at every login.
+    case credentialsFile(path: String)
+
+    /// What `CONNECT` carries for this login; `address` brings its own when this is ``none``.
+    func fields(for address: ServerAddress, nonce: String?) throws(NATSError) -> LoginFields {
+        switch self {
+        case .none:
+            guard let user = address.user else { return LoginFields() }
+            guard let password = address.password else { return LoginFields(token: user) }
+            return LoginFields(user: user, password: password)
+        case .userPassword(let user, let password):
+            return LoginFields(user: user, password: password)
+        case .token(let token):
+            return LoginFields(token: token)
+        case .nkey(let key):
+            return try Self.signed(by: key, nonce: nonce)
+        case .nkeyFile(let path):
+            return try Self.signed(by: try Self.seedFile(path), nonce: nonce)
+        case .credentialsFile(let path):
+            let file = try CredentialsFile(path: path)
+            var fields = try Self.signed(by: file.key, nonce: nonce)
+            fields.nkey = nil
+            fields.jwt = file.jwt
+            return fields
+        }
+    }
+
+    private static func seedFile(_ path: String) throws(NATSError) -> NKey {
+        let text: String
+        do {
+            text = try String(contentsOfFile: path, encoding: .utf8)
+        } catch {
+            throw NATSError(
+                .authenticationFailed,
+                "the NKey file \(path) cannot be read; check the path and its permissions",
+                underlying: error
+            )
+        }
+        let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix("S") }
+        return try NKey(seed: line.map(String.init) ?? "")
+    }
+
+    private static func signed(by key: NKey, nonce: String?) throws(NATSError) -> LoginFields {
+        guard let nonce else {
+            throw NATSError(
+                .authenticationFailed,
+                "the server sent no challenge, so it does not know NKeys; configure it with NKey or JWT users"
+            )
+        }
+        let signature = Data(try key.sign(Data(nonce.utf8))).base64EncodedString()
+            .replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
+        return LoginFields(nkey: key.publicKey, signature: signature)
+    }
+}
+
+/// The login's part of `CONNECT`.
+struct LoginFields {
+    var user: String?
+    var password: String?
+    var token: String?
+    var jwt: String?
+    var nkey: String?
+    var signature: String?
+}

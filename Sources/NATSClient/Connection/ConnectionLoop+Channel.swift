@@ -1,0 +1,160 @@
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+// Opening a channel, the handshake, and closing it.
+extension ConnectionLoop {
+    func start() -> EventLoopFuture<ServerInfo> {
+        eventLoop.flatSubmit {
+            let promise = self.eventLoop.makePromise(of: ServerInfo.self)
+            self.started = promise
+            self.perform(self.machine.start())
+            return promise.futureResult
+        }
+    }
+
+    func openChannel(to server: ServerAddress, attempt: Int) {
+        parser = ProtocolParser()
+        readBuffer.clear()
+        info = nil
+        attemptTimeout = eventLoop.scheduleTask(in: TimeAmount(configuration.connectTimeout)) {
+            guard self.machine.attempt == attempt, !self.machine.isConnected else { return }
+            let limit = self.configuration.connectTimeout
+            self.fail(NATSError(.connectionFailed, "\(server) did not answer within \(limit)", isRetriable: true))
+        }
+        ClientBootstrap(group: eventLoop)
+            .connectTimeout(TimeAmount(configuration.connectTimeout))
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.maxMessagesPerRead, value: 4)
+            .channelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 65_536, maximum: 262_144)
+            )
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(ConnectionHandler(loop: self, attempt: attempt))
+                }
+            }
+            .connect(host: server.host, port: server.port)
+            .whenComplete { result in self.tcpConnected(result, to: server, attempt: attempt) }
+    }
+
+    private func tcpConnected(_ result: Result<any Channel, any Error>, to server: ServerAddress, attempt: Int) {
+        switch result {
+        case .success(let channel):
+            guard machine.attempt == attempt, case .connecting(_, .tcp) = machine.state else {
+                channel.close(promise: nil)
+                return
+            }
+            self.channel = channel
+            perform(machine.tcpConnected())
+            // INFO may have come before this callback.
+            parse()
+        case .failure(let error):
+            guard machine.attempt == attempt else { return }
+            fail(
+                NATSError(
+                    .connectionFailed,
+                    "cannot connect to \(server): \(Self.reason(of: error)); is nats-server running there?",
+                    underlying: error,
+                    isRetriable: true
+                )
+            )
+        }
+    }
+
+    private static func reason(of error: any Error) -> String {
+        guard let failure = error as? NIOConnectionError else {
+            return (error as? IOError).map { "\($0)" } ?? "\(error)"
+        }
+        if let last = failure.connectionErrors.last { return "\(last.error)" }
+        return "\((failure.dnsAError ?? failure.dnsAAAAError).map { "\($0)" } ?? "\(failure)")"
+    }
+
+    func startTLS() {
+        guard let channel, let server = machine.server else { return }
+        do {
+            // Bytes that came in plain text are not taken for the server's words after the handshake.
+            readBuffer.clear()
+            let context = try tlsContext ?? NIOSSLContext(configuration: .makeClientConfiguration())
+            let handler = try TLSHandlerFactory.make(context, server: server, configuration: configuration.tls)
+            try channel.pipeline.syncOperations.addHandler(handler, position: .first)
+        } catch {
+            fail(NATSError(.tlsFailed, "TLS with \(server) cannot be set up", underlying: error))
+        }
+    }
+
+    func login() {
+        guard let info, let server = machine.server, let channel else { return }
+        do {
+            let fields = try configuration.authentication.fields(for: server, nonce: info.nonce)
+            let usesTLS = configuration.tls != nil || server.usesTLS || info.requiresTLS
+            let command = ConnectCommand(name: configuration.name, tls: usesTLS, info: info, login: fields)
+            var buffer = ByteBuffer(string: try command.line())
+            CommandWriter.subscribe(into: &buffer, subject: inbox.subject, queueGroup: nil, sid: inbox.sid)
+            buffer.writeStaticString("PING\r\n")
+            inbox.failure = nil
+            channel.writeAndFlush(buffer, promise: nil)
+        } catch let error as NATSError {
+            fail(error)
+        } catch {
+            fail(NATSError(.authenticationFailed, "the login cannot be written", underlying: error))
+        }
+    }
+
+    /// The channel has closed by itself, or an error was caught on it.
+    func channelClosed(attempt: Int, error: (any Error)?) {
+        guard attempt == machine.attempt, !machine.isClosed else { return }
+        let server = machine.server.map(String.init(describing:)) ?? "the server"
+        if let error, error is NIOSSLError || error is BoringSSLError || error is NIOSSLExtraError {
+            fail(
+                NATSError(
+                    .tlsFailed,
+                    "TLS with \(server) failed; check the CA, the host name and the client certificate",
+                    underlying: error,
+                    isRetriable: machine.isConnected
+                )
+            )
+        } else if case .connecting(_, .login) = machine.state, usesClientTLS {
+            // TLS 1.3 refuses a client certificate only after the handshake, by closing.
+            fail(NATSError(.tlsFailed, "\(server) closed the connection after TLS; does it want a client certificate?"))
+        } else {
+            let cause = error.map { ": \($0)" } ?? ""
+            fail(
+                NATSError(
+                    .connectionFailed,
+                    "\(server) closed the connection\(cause)",
+                    underlying: error,
+                    isRetriable: true
+                )
+            )
+        }
+    }
+
+    private var usesClientTLS: Bool { configuration.tls != nil || machine.server?.usesTLS == true }
+
+    func closeChannel() {
+        outbound.disconnected()
+        isWriting = false
+        keepAlive?.cancel()
+        keepAlive = nil
+        attemptTimeout?.cancel()
+        let interrupted = pings.flatMap(\.waiters)
+        pings = []
+        // Whoever waits for a flush goes on waiting: the next connection answers, and reports what may be lost.
+        pingWaiters.append(contentsOf: interrupted)
+        finishBatch()
+        let channel = channel
+        self.channel = nil
+        channel?.close(promise: nil)
+    }
+}
+
+extension TimeAmount {
+    init(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        let bounded = max(-9_000_000_000, min(seconds, 9_000_000_000))
+        self = .nanoseconds(bounded * 1_000_000_000 + attoseconds / 1_000_000_000)
+    }
+}

@@ -1,0 +1,183 @@
+import Logging
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Synchronization
+
+/// The engine of one connection: everything here runs on its event loop, except what says otherwise.
+///
+/// Confinement is the reason for `@unchecked Sendable`: mutable members are touched on `eventLoop` only (checked in
+/// debug builds); what other threads need lies behind its own lock (`outbound`, `requests`, `status`).
+final class ConnectionLoop: @unchecked Sendable {
+    let configuration: NATSConnection.Configuration
+    let eventLoop: any EventLoop
+    let outbound: OutboundBuffer
+    let requests = RequestTable()
+    let status = StatusBroadcaster()
+    let inboxPrefix: String
+    let logger: Logger
+    let tlsContext: NIOSSLContext?
+
+    var machine: ConnectionStateMachine
+    var channel: (any Channel)?
+    var info: ServerInfo?
+    var subscriptions = SubscriptionTable()
+    let nextSubscriptionID = Atomic<UInt64>(0)
+    /// The entries that have had messages in this read.
+    var touched: [SubscriptionEntry] = []
+    var parser = ProtocolParser()
+    var readBuffer = ByteBuffer()
+    /// Callers who wait for the next `PING` to be written and answered.
+    var pingWaiters: [PingWaiter] = []
+    /// The pings on their way, oldest first.
+    var pings: [Ping] = []
+    var isWriting = false
+    var lastWritten: UInt64 = 0
+    var lastConfirmed: UInt64 = 0
+    /// Messages that were on their way when a connection was lost, since the last flush that reported it.
+    var unconfirmed = 0
+    /// A publish that the server refused, to be reported by the next flush.
+    var refusedPublish: NATSError?
+    var isConfirmScheduled = false
+    var keepAlive: RepeatedTask?
+    var isSilent = false
+    var silentIntervals = 0
+    var attemptTimeout: Scheduled<Void>?
+    /// Whether a sweep of the requests is scheduled; written from any thread.
+    let requestSweep = Atomic<Bool>(false)
+    /// Resumed when the first connection is up, or will never be.
+    var started: EventLoopPromise<ServerInfo>?
+    let inbox: SubscriptionEntry
+
+    typealias PingWaiter = (Result<Void, NATSError>) -> Void
+
+    struct Ping {
+        let confirms: UInt64
+        let waiters: [PingWaiter]
+    }
+
+    init(
+        configuration: NATSConnection.Configuration,
+        tlsContext: NIOSSLContext?,
+        eventLoop: any EventLoop,
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.tlsContext = tlsContext
+        self.eventLoop = eventLoop
+        self.logger = logger
+        inboxPrefix = "\(configuration.inboxPrefix).\(UniqueToken.make())"
+        let flusher = Flusher()
+        outbound = OutboundBuffer(highWaterMark: configuration.maximumPendingBytes) { flusher.schedule() }
+        machine = ConnectionStateMachine(
+            servers: configuration.servers,
+            delay: configuration.reconnectDelay,
+            retriesInitially: configuration.retriesInitialConnect,
+            maximumPasses: configuration.maximumReconnectPasses,
+            tlsFirst: configuration.tls?.handshakeFirst ?? false,
+            tlsRequired: configuration.tls != nil
+        )
+        inbox = SubscriptionEntry(
+            sid: 0,
+            subject: "\(inboxPrefix).*",
+            queueGroup: nil,
+            receiver: RequestInbox(requests: requests)
+        )
+        flusher.loop = self
+    }
+
+    /// Carries out what the state machine decided.
+    func perform(_ actions: [ConnectionStateMachine.Action]) {
+        eventLoop.assertInEventLoop()
+        for action in actions {
+            switch action {
+            case .connect(let server, let attempt): openChannel(to: server, attempt: attempt)
+            case .wait(let duration): wait(duration)
+            case .startTLS: startTLS()
+            case .login: login()
+            case .ready(let isReconnect): becomeReady(isReconnect: isReconnect)
+            case .closeChannel: closeChannel()
+            case .attemptFailed(let server): attemptFailed(server)
+            case .lost: connectionLost()
+            case .end: end()
+            }
+        }
+    }
+
+    func fail(_ error: NATSError) {
+        perform(machine.failed(error))
+    }
+
+    private func wait(_ duration: Duration) {
+        eventLoop.scheduleTask(in: TimeAmount(duration)) { self.perform(self.machine.waitElapsed()) }
+    }
+
+    private func attemptFailed(_ server: ServerAddress) {
+        guard let error = machine.lastError else { return }
+        logger.debug("connecting failed", metadata: ["server": "\(server)", "error": "\(error)"])
+        status.send(.reconnectFailed(server, error))
+    }
+
+    /// The first connection, or a new one, can be used: subscriptions first, then what waits.
+    private func becomeReady(isReconnect: Bool) {
+        attemptTimeout?.cancel()
+        guard let info, let server = machine.server else { return }
+        restoreSubscriptions()
+        outbound.connected(info)
+        startKeepAlive()
+        flush()
+        logger.debug("connected", metadata: ["server": "\(server)", "version": "\(info.version)"])
+        if isReconnect {
+            status.send(.reconnected(server))
+        } else {
+            status.send(.connected(server))
+            started?.succeed(info)
+            started = nil
+        }
+    }
+
+    /// An established connection is gone; what was on its way is counted, what waits is kept.
+    private func connectionLost() {
+        let error = machine.lastError ?? NATSError(.connectionFailed, "the connection was lost", isRetriable: true)
+        let underWay = Int(lastWritten - lastConfirmed)
+        unconfirmed += underWay
+        lastConfirmed = lastWritten
+        logger.warning(
+            "connection lost, reconnecting",
+            metadata: ["error": "\(error.message)", "unconfirmed": "\(underWay)"]
+        )
+        requests.connectionLost(lastWritten: lastWritten, error: error)
+        status.send(.disconnected(reason: error, unconfirmed: underWay))
+    }
+
+    /// Nothing follows: everyone who waits is told.
+    private func end() {
+        let error = machine.lastError
+        attemptTimeout?.cancel()
+        let reason = error ?? .closed
+        outbound.close(reason)
+        requests.close(reason)
+        let waiters = pingWaiters
+        pingWaiters = []
+        for waiter in waiters { waiter(.failure(reason)) }
+        for entry in subscriptions.removeAll() { entry.receiver.receiveEnd(error) }
+        started?.fail(reason)
+        started = nil
+        status.send(.closed(error))
+    }
+}
+
+/// Schedules flushes without keeping a cycle alive while the loop is being made.
+private final class Flusher: @unchecked Sendable {
+    // Written once, before the outbound buffer is used by anyone.
+    weak var loop: ConnectionLoop?
+
+    func schedule() {
+        guard let loop else { return }
+        if loop.eventLoop.inEventLoop {
+            loop.eventLoop.assumeIsolated().execute { loop.flush() }
+        } else {
+            loop.eventLoop.execute { loop.flush() }
+        }
+    }
+}

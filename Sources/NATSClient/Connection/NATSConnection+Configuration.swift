@@ -1,0 +1,55 @@
+public import NIOCore
+
+extension NATSConnection {
+    /// How to connect, and how to stay connected.
+    public struct Configuration: Sendable {
+        /// The servers to try, in turn; what the cluster announces is added by itself.
+        public var servers: [ServerAddress]
+        /// How to log in.
+        public var authentication: NATSAuthentication
+        /// How to speak TLS; `nil` uses TLS only when an address (`tls://`) or the server asks for it.
+        public var tls: NATSTLSConfiguration?
+        /// The name servers show for this connection.
+        public var name: String?
+        /// The longest an attempt may take, login included. Default 5 s.
+        public var connectTimeout: Duration
+        /// Whether the first connection, too, is tried until it succeeds. Default no: `connect` throws.
+        public var retriesInitialConnect: Bool
+        /// How many times all servers are tried, after a connection was lost, before giving up; `nil`, the default, for ever.
+        public var maximumReconnectPasses: Int?
+        /// The waits between attempts.
+        public var reconnectDelay: ReconnectDelay
+        /// How often the server is pinged. Default 30 s.
+        public var pingInterval: Duration
+        /// After how many intervals without a word the connection counts as lost. Default 2.
+        public var maximumPingsOut: Int
+        /// How many bytes may wait to be sent, connected or not, before publishing throws `bufferFull`. Default 8 MiB.
+        public var maximumPendingBytes: Int
+        /// The first token or tokens of inboxes; servers with per-user inboxes want another than `_INBOX`.
+        public var inboxPrefix: String
+        /// Where the connection runs; `nil` for a thread shared by all connections of the process.
+        public var eventLoopGroup: (any EventLoopGroup)?
+
+        /// Creates a configuration with the defaults.
+        public init(
+            servers: [ServerAddress],
+            authentication: NATSAuthentication = .none,
+            tls: NATSTLSConfiguration? = nil,
+            name: String? = nil
+        ) {
+            self.servers = servers
+            self.authentication = authentication
+            self.tls = tls
+            self.name = name
+            connectTimeout = .seconds(5)
+            retriesInitialConnect = false
+            maximumReconnectPasses = nil
+            reconnectDelay = ReconnectDelay()
+            pingInterval = .seconds(30)
+            maximumPingsOut = 2
+            maximumPendingBytes = 8 << 20
+            inboxPrefix = "_INBOX"
+            eventLoopGroup = nil
+        }
+    }
+}

@@ -1,0 +1,281 @@
+public import Logging
+public import NIOCore
+import NIOPosix
+
+/// A connection to a NATS server or cluster: it publishes, subscribes and requests, and restores itself when it is lost.
+///
+/// All methods may be called from any thread or actor; none depends on the caller's. Releasing the last reference
+/// closes the connection.
+public final class NATSConnection: Sendable {
+    private let loop: ConnectionLoop
+
+    private init(loop: ConnectionLoop) { self.loop = loop }
+
+    deinit { loop.close() }
+
+    /// Connects; returns when the server has accepted the login.
+    ///
+    /// Every server is tried once; with ``Configuration/retriesInitialConnect`` until one answers.
+    /// - Throws: `connectionFailed`, `authenticationFailed`, `tlsFailed`, `invalidArgument`, `cancelled`.
+    public static func connect(
+        _ configuration: Configuration,
+        logger: Logger = Logger(label: "nats")
+    ) async throws(NATSError) -> NATSConnection {
+        guard !configuration.servers.isEmpty else {
+            throw NATSError(.invalidArgument, "no server address was given")
+        }
+        try SubjectRules.validatePublish(configuration.inboxPrefix)
+        let group = configuration.eventLoopGroup ?? Self.sharedEventLoop
+        let loop = ConnectionLoop(
+            configuration: configuration,
+            tlsContext: try TLSHandlerFactory.context(configuration.tls),
+            eventLoop: group.next(),
+            logger: logger
+        )
+        let connection = NATSConnection(loop: loop)
+        let started = loop.start()
+        do {
+            _ = try await withTaskCancellationHandler {
+                try await started.get()
+            } onCancel: {
+                loop.close()
+            }
+        } catch let error as NATSError {
+            if Task.isCancelled { throw .cancelled }
+            throw error
+        } catch {
+            throw NATSError(.connectionFailed, "the event loop has ended", underlying: error)
+        }
+        return connection
+    }
+
+    /// Connects with the defaults: `NATSConnection.connect(to: "nats://127.0.0.1:4222")`.
+    public static func connect(
+        to servers: String,
+        logger: Logger = Logger(label: "nats")
+    ) async throws(NATSError) -> NATSConnection {
+        try await connect(Configuration(servers: try ServerAddress.list(servers)), logger: logger)
+    }
+
+    /// One event loop for all connections that bring none: on small machines a second one costs more than it gives,
+    /// and one carries about a million messages a second.
+    private static let sharedEventLoop = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
+    /// What the current server says of itself, or the last one while there is none.
+    public var serverInfo: ServerInfo? {
+        get async {
+            let loop = loop
+            return try? await loop.eventLoop.submit { loop.info }.get()
+        }
+    }
+
+    /// The largest message the server accepts, in bytes, headers included.
+    public var maximumPayload: Int? { loop.outbound.maximumPayload }
+
+    /// The current status, then every change of it; ends when the connection is closed for good.
+    public func statusUpdates() -> AsyncStream<NATSStatus> { loop.status.updates() }
+
+    // MARK: Publishing
+
+    /// Queues a message for sending; never blocks. While the connection is down it is kept, up to
+    /// ``Configuration/maximumPendingBytes``, and sent after the reconnect.
+    ///
+    /// - Throws: `bufferFull` (retriable), `payloadTooLarge`, `invalidSubject`, `invalidHeader`, `closed`. Nothing was
+    ///   sent then.
+    public func publish(
+        _ payload: ByteBuffer,
+        to subject: String,
+        replyTo: String? = nil,
+        headers: NATSHeaders = [:]
+    ) throws(NATSError) {
+        try SubjectRules.validatePublish(subject)
+        if let replyTo { try SubjectRules.validatePublish(replyTo) }
+        try headers.validate()
+        try send(payload, to: subject, replyTo: replyTo ?? "", headers: headers)
+    }
+
+    /// The path for callers within the package that have validated the subject and the headers.
+    package func publish(
+        subject: UnsafeRawBufferPointer,
+        headers: [(name: String, value: String)],
+        payload: UnsafeRawBufferPointer
+    ) throws(NATSError) {
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        guard !headers.isEmpty else {
+            try loop.outbound.append(subject: subject, reply: none, headers: none, payload: payload)
+            return
+        }
+        let block = CommandWriter.headerBlock(headers)
+        let result = block.withUnsafeBytes { block in
+            Result { () throws(NATSError) in
+                try loop.outbound.append(subject: subject, reply: none, headers: block, payload: payload)
+            }
+        }
+        _ = try result.get()
+    }
+
+    /// Suspends until less than half of ``Configuration/maximumPendingBytes`` waits to be sent.
+    ///
+    /// - Throws: `closed`, `cancelled`.
+    public func waitUntilWritable() async throws(NATSError) {
+        try await loop.outbound.waitUntilWritable()
+    }
+
+    /// Suspends until the server has processed everything published before: it has answered a ping that followed.
+    ///
+    /// - Throws: `timeout`; `permissionDenied` when the server refused a message since the last flush;
+    ///   `messagesUnconfirmed` when the connection was lost since then with messages on their way; `closed`.
+    public func flush(timeout: Duration = .seconds(10)) async throws(NATSError) {
+        try await loop.flush(timeout: timeout)
+    }
+
+    // MARK: Requests
+
+    /// Sends a request and returns the first answer.
+    ///
+    /// - Throws: `timeout`, `noResponders`, `permissionDenied`, `connectionFailed` (retriable: the connection was lost
+    ///   before the answer came), and what ``publish(_:to:replyTo:headers:)`` throws.
+    public func request(
+        _ payload: ByteBuffer = ByteBuffer(),
+        to subject: String,
+        headers: NATSHeaders = [:],
+        timeout: Duration = .seconds(5)
+    ) async throws(NATSError) -> NATSMessage {
+        try SubjectRules.validatePublish(subject)
+        try headers.validate()
+        let promise = loop.eventLoop.makePromise(of: NATSMessage.self)
+        let once = OneShot(promise)
+        let id: UInt64
+        do throws(NATSError) {
+            id = try startRequest(payload, to: subject, headers: headers, timeout: timeout) { result in
+                once.complete(result.map { $0.copied() })
+            }
+        } catch {
+            once.complete(.failure(error))
+            throw error
+        }
+        do {
+            return try await withTaskCancellationHandler {
+                try await promise.futureResult.get()
+            } onCancel: {
+                loop.requests.complete(id, .failure(.cancelled))
+            }
+        } catch let error as NATSError {
+            throw error
+        } catch {
+            throw NATSError(.closed, "the connection's event loop has ended", underlying: error)
+        }
+    }
+
+    /// Sends a request without a task: `completion` is called exactly once, mostly on the event loop, and does little.
+    ///
+    /// - Throws: what ``publish(_:to:replyTo:headers:)`` throws; `completion` is not called then.
+    @discardableResult
+    package func startRequest(
+        _ payload: ByteBuffer,
+        to subject: String,
+        headers: NATSHeaders,
+        timeout: Duration,
+        completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void
+    ) throws(NATSError) -> UInt64 {
+        let deadline = NIODeadline.now() + TimeAmount(timeout)
+        let id = try loop.requests.insert(subject: subject, deadline: deadline, completion: completion)
+        loop.scheduleRequestSweep()
+        do throws(NATSError) {
+            let number = try send(payload, to: subject, replyTo: "\(loop.inboxPrefix).\(id)", headers: headers)
+            loop.requests.sent(id, as: number)
+        } catch {
+            loop.requests.remove(id)
+            throw error
+        }
+        return id
+    }
+
+    /// A subject nobody else uses, to receive answers on.
+    public func makeInbox() -> String { "\(loop.configuration.inboxPrefix).\(UniqueToken.make())" }
+
+    // MARK: Subscribing
+
+    /// Subscribes with a receiver that is called on the event loop; returns when the server has the subscription.
+    ///
+    /// - Throws: `invalidSubject`, `permissionDenied`, `timeout`, `closed`, `cancelled`.
+    public func subscribe(
+        to subject: String,
+        queueGroup: String? = nil,
+        receiver: any NATSMessageReceiver,
+        timeout: Duration = .seconds(10)
+    ) async throws(NATSError) -> NATSSubscriptionHandle {
+        try SubjectRules.validateSubscribe(subject)
+        if let queueGroup { try SubjectRules.validateQueueGroup(queueGroup) }
+        let sid = try await loop.subscribe(to: subject, queueGroup: queueGroup, receiver: receiver, timeout: timeout)
+        return NATSSubscriptionHandle(subject: subject, sid: sid, loop: loop)
+    }
+
+    /// Subscribes and returns the messages as a sequence; when this returns, the server has the subscription.
+    ///
+    /// - Parameters:
+    ///   - subject: may have wildcards: `*` for a token, `>` for the rest.
+    ///   - queueGroup: members of a group share the messages: each goes to one of them.
+    ///   - maximumMessages: how many messages may wait for the reader before newer ones are dropped and counted.
+    ///   - maximumBytes: the same in bytes.
+    /// - Throws: `invalidSubject`, `permissionDenied`, `timeout`, `closed`, `cancelled`.
+    public func subscribe(
+        to subject: String,
+        queueGroup: String? = nil,
+        maximumMessages: Int = 65_536,
+        maximumBytes: Int = 64 << 20,
+        timeout: Duration = .seconds(10)
+    ) async throws(NATSError) -> NATSSubscription {
+        let status = loop.status
+        let buffer = MessageBuffer(maximumMessages: maximumMessages, maximumBytes: maximumBytes) {
+            status.send(.slowConsumer(subject: subject))
+        }
+        let handle = try await subscribe(to: subject, queueGroup: queueGroup, receiver: buffer, timeout: timeout)
+        return NATSSubscription(handle: handle, buffer: buffer)
+    }
+
+    // MARK: Ending
+
+    /// Ends every subscription after what was sent to it, sends what waits, then closes.
+    ///
+    /// - Throws: `timeout` when the server does not answer in time; the connection is closed all the same.
+    public func drain(timeout: Duration = .seconds(10)) async throws(NATSError) {
+        try await loop.drain(timeout: timeout)
+    }
+
+    /// Closes at once: requests and subscriptions end, later calls throw `closed`. Use ``drain(timeout:)`` or
+    /// ``flush(timeout:)`` first when what was published must arrive.
+    public func close() async {
+        let loop = loop
+        try? await loop.eventLoop.submit { loop.perform(loop.machine.close()) }.get()
+    }
+
+    @discardableResult
+    private func send(
+        _ payload: ByteBuffer,
+        to subject: String,
+        replyTo: String,
+        headers: NATSHeaders
+    ) throws(NATSError) -> UInt64 {
+        var subject = subject
+        var replyTo = replyTo
+        let block = CommandWriter.headerBlock(headers.fields.lazy.map { ($0.name, $0.value) })
+        let result: Result<UInt64, NATSError> = subject.withUTF8 { subject in
+            replyTo.withUTF8 { replyTo in
+                block.withUnsafeBytes { block in
+                    payload.withUnsafeReadableBytes { payload in
+                        Result { () throws(NATSError) in
+                            try loop.outbound.append(
+                                subject: UnsafeRawBufferPointer(subject),
+                                reply: UnsafeRawBufferPointer(replyTo),
+                                headers: block,
+                                payload: payload
+                            )
+                        }
+                    }
+                }
+            }
+        }
+        return try result.get()
+    }
+}

@@ -1,0 +1,32 @@
+/// How TLS is spoken. The files are PEM and are read once, when the connection is opened.
+public struct NATSTLSConfiguration: Sendable, Hashable {
+    /// The authorities that are trusted; `nil` for the system's.
+    public var certificateAuthorityFile: String?
+    /// The client's certificate, with its chain, when the server wants one.
+    public var certificateFile: String?
+    /// The key of the client's certificate.
+    public var privateKeyFile: String?
+    /// Whether TLS begins at once instead of after the server's plain-text `INFO` (the server's `handshake_first`).
+    public var handshakeFirst: Bool
+    /// Whether the certificate must name the host. Turn it off only for tests.
+    public var verifiesHostName: Bool
+    /// The name the certificate must have, when it is not the host's.
+    public var serverName: String?
+
+    /// Creates a configuration.
+    public init(
+        certificateAuthorityFile: String? = nil,
+        certificateFile: String? = nil,
+        privateKeyFile: String? = nil,
+        handshakeFirst: Bool = false,
+        verifiesHostName: Bool = true,
+        serverName: String? = nil
+    ) {
+        self.certificateAuthorityFile = certificateAuthorityFile
+        self.certificateFile = certificateFile
+        self.privateKeyFile = privateKeyFile
+        self.handshakeFirst = handshakeFirst
+        self.verifiesHostName = verifiesHostName
+        self.serverName = serverName
+    }
+}

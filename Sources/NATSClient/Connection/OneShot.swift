@@ -1,0 +1,19 @@
+import NIOCore
+import Synchronization
+
+/// A promise that is completed by whoever comes first: the answer, the deadline or a cancellation.
+final class OneShot<Value: Sendable>: Sendable {
+    private let promise: Mutex<EventLoopPromise<Value>?>
+
+    init(_ promise: EventLoopPromise<Value>) {
+        self.promise = Mutex(promise)
+    }
+
+    func complete(_ result: Result<Value, NATSError>) {
+        let promise = promise.withLock { promise in
+            defer { promise = nil }
+            return promise
+        }
+        promise?.completeWith(result.mapError { $0 })
+    }
+}

@@ -1,0 +1,243 @@
+import NIOCore
+import Synchronization
+
+/// Where publishers on any thread meet the event loop: one lock, one buffer, one scheduled flush per burst.
+///
+/// Published messages outlive a lost connection; `SUB` and `UNSUB` do not, since a new connection restores the
+/// subscriptions from the table. Within a flush, `SUB`s go before the messages and `UNSUB`s after them: whoever
+/// subscribes, publishes and drains gets what it published.
+final class OutboundBuffer: Sendable {
+    /// What one flush writes.
+    struct Chunk {
+        var subscribes: ByteBuffer
+        var messages: ByteBuffer
+        var unsubscribes: ByteBuffer
+        /// How many messages have been taken in all, this chunk included.
+        var lastMessage: UInt64
+
+        var isEmpty: Bool {
+            subscribes.readableBytes == 0 && messages.readableBytes == 0 && unsubscribes.readableBytes == 0
+        }
+    }
+
+    private struct State {
+        var messages = ByteBuffer()
+        var spare = ByteBuffer()
+        var subscribes = ByteBuffer()
+        var unsubscribes = ByteBuffer()
+        var inFlight = 0
+        var appended: UInt64 = 0
+        var isConnected = false
+        var isFlushScheduled = false
+        var maximumPayload: Int?
+        var supportsHeaders = true
+        var failure: NATSError?
+        var waiters: [UInt64: CheckedContinuation<NATSError?, Never>] = [:]
+        var nextWaiter: UInt64 = 0
+
+        var pending: Int { messages.readableBytes + inFlight }
+
+        var isEmpty: Bool {
+            subscribes.readableBytes == 0 && messages.readableBytes == 0 && unsubscribes.readableBytes == 0
+        }
+
+        mutating func dropControl() {
+            subscribes = ByteBuffer()
+            unsubscribes = ByteBuffer()
+        }
+
+        /// Whether the caller must schedule a flush: bytes wait, the connection is up, and nobody has claimed it.
+        mutating func claimFlush() -> Bool {
+            guard isConnected, !isFlushScheduled else { return false }
+            isFlushScheduled = true
+            return true
+        }
+
+        mutating func takeWaiters(below limit: Int) -> [CheckedContinuation<NATSError?, Never>] {
+            guard !waiters.isEmpty, pending < limit else { return [] }
+            defer { waiters = [:] }
+            return Array(waiters.values)
+        }
+    }
+
+    private let state: Mutex<State>
+    private let highWaterMark: Int
+    private let scheduleFlush: @Sendable () -> Void
+
+    /// - Parameter scheduleFlush: called outside the lock when bytes wait and no flush is under way.
+    init(highWaterMark: Int, scheduleFlush: @escaping @Sendable () -> Void) {
+        self.highWaterMark = highWaterMark
+        self.scheduleFlush = scheduleFlush
+        state = Mutex(State())
+    }
+
+    var maximumPayload: Int? { state.withLock { $0.maximumPayload } }
+
+    /// Appends a message; the number it has among all messages ever appended, from 1.
+    @discardableResult
+    func append(
+        subject: UnsafeRawBufferPointer,
+        reply: UnsafeRawBufferPointer,
+        headers: UnsafeRawBufferPointer,
+        payload: UnsafeRawBufferPointer
+    ) throws(NATSError) -> UInt64 {
+        let size = headers.count + payload.count
+        let (number, needsFlush) = try state.withLock { (state) throws(NATSError) -> (UInt64, Bool) in
+            if let failure = state.failure { throw failure }
+            if let maximum = state.maximumPayload, size > maximum { throw .tooLarge(size, maximum: maximum) }
+            guard headers.isEmpty || state.supportsHeaders else {
+                throw NATSError(
+                    .invalidHeader,
+                    "the server does not support message headers; use nats-server 2.2 or newer"
+                )
+            }
+            let pending = state.pending
+            // Below half there is always room for one more, however large: else its publisher would never get it in.
+            guard pending < highWaterMark / 2 || pending + size + subject.count <= highWaterMark else {
+                throw .full(pending, isConnected: state.isConnected)
+            }
+            CommandWriter.publish(
+                into: &state.messages,
+                subject: subject,
+                reply: reply,
+                headers: headers,
+                payload: payload
+            )
+            state.appended += 1
+            return (state.appended, state.claimFlush())
+        }
+        if needsFlush { scheduleFlush() }
+        return number
+    }
+
+    /// Appends a `SUB`; dropped while there is no connection.
+    func subscribe(to subject: String, queueGroup: String?, sid: UInt64) {
+        appendControl {
+            CommandWriter.subscribe(into: &$0.subscribes, subject: subject, queueGroup: queueGroup, sid: sid)
+        }
+    }
+
+    /// Appends an `UNSUB`; dropped while there is no connection.
+    func unsubscribe(sid: UInt64, after count: UInt64? = nil) {
+        appendControl { CommandWriter.unsubscribe(into: &$0.unsubscribes, sid: sid, after: count) }
+    }
+
+    private func appendControl(_ write: (inout State) -> Void) {
+        let needsFlush = state.withLock { state in
+            guard state.isConnected else { return false }
+            write(&state)
+            return state.claimFlush()
+        }
+        if needsFlush { scheduleFlush() }
+    }
+
+    /// Everything that waits, for the event loop to write; empty buffers when nothing does.
+    func take() -> Chunk {
+        state.withLock { state in
+            let chunk = Chunk(
+                subscribes: state.subscribes,
+                messages: state.messages,
+                unsubscribes: state.unsubscribes,
+                lastMessage: state.appended
+            )
+            state.dropControl()
+            state.messages = state.spare
+            state.spare = ByteBuffer()
+            state.inFlight = chunk.messages.readableBytes
+            state.isFlushScheduled = !chunk.isEmpty
+            return chunk
+        }
+    }
+
+    /// The chunk has left; its memory is used again. Returns whether more is waiting: then the caller flushes again.
+    func written(_ chunk: consuming Chunk) -> Bool {
+        var messages = chunk.messages
+        chunk.messages = ByteBuffer()
+        messages.clear()
+        let (more, resumed) = state.withLock { state in
+            state.inFlight = 0
+            if messages.capacity <= 4 << 20 { state.spare = messages }
+            let more = state.isConnected && !state.isEmpty
+            state.isFlushScheduled = more
+            return (more, state.takeWaiters(below: highWaterMark / 2))
+        }
+        for waiter in resumed { waiter.resume(returning: nil) }
+        return more
+    }
+
+    /// The connection is up: what was buffered may go. The caller flushes.
+    func connected(_ info: ServerInfo) {
+        state.withLock { state in
+            state.isConnected = true
+            state.isFlushScheduled = true
+            state.maximumPayload = info.maximumPayload
+            state.supportsHeaders = info.supportsHeaders
+        }
+    }
+
+    /// The connection is down: messages wait for the next one.
+    func disconnected() {
+        state.withLock { state in
+            state.isConnected = false
+            state.isFlushScheduled = false
+            state.inFlight = 0
+            state.dropControl()
+        }
+    }
+
+    /// Nothing is accepted any more.
+    func close(_ error: NATSError) {
+        let waiters = state.withLock { state in
+            state.isConnected = false
+            state.failure = error
+            state.messages = ByteBuffer()
+            state.dropControl()
+            state.inFlight = 0
+            return state.takeWaiters(below: .max)
+        }
+        for waiter in waiters { waiter.resume(returning: error) }
+    }
+
+    /// Suspends until less than half of the high-water mark waits.
+    func waitUntilWritable() async throws(NATSError) {
+        let id = state.withLock { state in
+            state.nextWaiter += 1
+            return state.nextWaiter
+        }
+        let failure = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let answer: NATSError?? = state.withLock { state in
+                    if let failure = state.failure { return .some(failure) }
+                    if Task.isCancelled { return .some(.cancelled) }
+                    guard state.pending >= highWaterMark / 2 else { return .some(nil) }
+                    state.waiters[id] = continuation
+                    return .none
+                }
+                if let answer { continuation.resume(returning: answer) }
+            }
+        } onCancel: {
+            state.withLock { $0.waiters.removeValue(forKey: id) }?.resume(returning: .cancelled)
+        }
+        if let failure { throw failure }
+    }
+}
+
+extension NATSError {
+    static let cancelled = NATSError(.cancelled, "the task was cancelled")
+
+    fileprivate static func tooLarge(_ size: Int, maximum: Int) -> NATSError {
+        NATSError(
+            .payloadTooLarge,
+            "the message has \(size) bytes, the server accepts \(maximum); send less or raise the server's max_payload"
+        )
+    }
+
+    fileprivate static func full(_ pending: Int, isConnected: Bool) -> NATSError {
+        let cause = isConnected ? "the network is slower than the publisher" : "the connection is down"
+        return NATSError(
+            .bufferFull,
+            "\(pending) bytes wait to be sent because \(cause); wait until the connection is writable and try again",
+            isRetriable: true
+        )
+    }
+}

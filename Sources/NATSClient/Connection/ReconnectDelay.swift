@@ -1,0 +1,21 @@
+/// How long to wait between passes over the servers: doubling, with jitter, so that a server that comes back is not
+/// met by all its clients in the same moment.
+public struct ReconnectDelay: Sendable, Hashable {
+    /// The upper bound of the wait before the first attempt, and the base of the doubling. Default 100 ms.
+    public var initial: Duration
+    /// The longest wait. Default 10 s.
+    public var maximum: Duration
+
+    /// Creates a delay policy.
+    public init(initial: Duration = .milliseconds(100), maximum: Duration = .seconds(10)) {
+        self.initial = initial
+        self.maximum = maximum
+    }
+
+    /// The wait before pass `pass` (from 0): a part of `min(maximum, initial × 2^pass)`, at least half of it after the
+    /// first. `random` is in 0 ..< 1.
+    func delay(beforePass pass: Int, random: Double) -> Duration {
+        let bound = min(maximum, initial * (1 << min(pass, 20)))
+        return pass == 0 ? bound * random : bound * (0.5 + random / 2)
+    }
+}

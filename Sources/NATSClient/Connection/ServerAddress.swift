@@ -1,0 +1,133 @@
+import Foundation
+
+/// Where a server is: `nats://[user:password@]host[:port]`, `tls://…`, or just `host[:port]`.
+///
+/// Servers of a cluster announce each other as `host:port` without a scheme, so that form is read too, IPv6 addresses
+/// in brackets included.
+public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
+    /// The host's name or address, without brackets.
+    public let host: String
+    /// The port, 4222 unless given.
+    public let port: Int
+    /// Whether the address asks for TLS (`tls://`).
+    public let usesTLS: Bool
+    /// The user in the address, or the token when it has no password.
+    let user: String?
+    /// The password in the address.
+    let password: String?
+
+    /// The default port of NATS.
+    public static let defaultPort = 4222
+
+    /// Creates an address from its parts.
+    public init(host: String, port: Int = ServerAddress.defaultPort, usesTLS: Bool = false) {
+        self.host = host
+        self.port = port
+        self.usesTLS = usesTLS
+        user = nil
+        password = nil
+    }
+
+    /// Reads an address.
+    ///
+    /// - Throws: `invalidAddress`, naming the part that is wrong; a password is never shown.
+    public init(_ text: String) throws(NATSError) {
+        var rest = text.trimmingCharacters(in: .whitespaces)[...]
+        var usesTLS = false
+        if let separator = rest.range(of: "://") {
+            switch rest[..<separator.lowerBound].lowercased() {
+            case "nats": break
+            case "tls": usesTLS = true
+            case let scheme:
+                throw Self.invalid(text, "the scheme \(scheme.debugDescription) is unknown; use nats:// or tls://")
+            }
+            rest = rest[separator.upperBound...]
+        }
+        if let slash = rest.firstIndex(of: "/") {
+            guard rest[slash...] == "/" else { throw Self.invalid(text, "it has a path; a NATS server has none") }
+            rest = rest[..<slash]
+        }
+        var user: String?
+        var password: String?
+        if let at = rest.lastIndex(of: "@") {
+            let login = rest[..<at].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            user = login[0].removingPercentEncoding ?? String(login[0])
+            password = login.count > 1 ? login[1].removingPercentEncoding ?? String(login[1]) : nil
+            rest = rest[rest.index(after: at)...]
+        }
+        let (host, port) = try Self.hostAndPort(rest, in: text)
+        guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
+            throw Self.invalid(text, "it has no host; write it as nats://host:4222")
+        }
+        self.host = host
+        self.port = port
+        self.usesTLS = usesTLS
+        self.user = user
+        self.password = password
+    }
+
+    /// Reads several addresses separated by commas.
+    ///
+    /// - Throws: `invalidAddress` for the first that is wrong, or when there is none.
+    public static func list(_ text: String) throws(NATSError) -> [ServerAddress] {
+        var addresses: [ServerAddress] = []
+        for part in text.split(separator: ",") where !part.allSatisfy(\.isWhitespace) {
+            addresses.append(try ServerAddress(String(part)))
+        }
+        guard !addresses.isEmpty else { throw invalid(text, "it is empty; write it as nats://host:4222") }
+        return addresses
+    }
+
+    /// The address without its login: `nats://host:port`.
+    public var description: String {
+        "\(usesTLS ? "tls" : "nats")://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+    }
+
+    /// An announced address of the same cluster: it inherits the login and the scheme of the address that was given.
+    func announced(_ text: String) -> ServerAddress? {
+        guard let address = try? ServerAddress(text) else { return nil }
+        return ServerAddress(
+            host: address.host,
+            port: address.port,
+            usesTLS: usesTLS || address.usesTLS,
+            user: user,
+            password: password
+        )
+    }
+
+    private init(host: String, port: Int, usesTLS: Bool, user: String?, password: String?) {
+        self.host = host
+        self.port = port
+        self.usesTLS = usesTLS
+        self.user = user
+        self.password = password
+    }
+
+    private static func hostAndPort(_ rest: Substring, in text: String) throws(NATSError) -> (String, Int) {
+        var host = rest
+        var portText: Substring?
+        if rest.hasPrefix("[") {
+            guard let end = rest.firstIndex(of: "]") else {
+                throw invalid(text, "the bracket of its address never closes")
+            }
+            host = rest[rest.index(after: rest.startIndex)..<end]
+            let after = rest[rest.index(after: end)...]
+            guard after.isEmpty || after.hasPrefix(":") else { throw invalid(text, "something follows its bracket") }
+            portText = after.isEmpty ? nil : after.dropFirst()
+        } else if let colon = rest.lastIndex(of: ":") {
+            host = rest[..<colon]
+            portText = rest[rest.index(after: colon)...]
+            guard !host.contains(":") else { throw invalid(text, "write an IPv6 address in brackets") }
+        }
+        guard let portText else { return (String(host), defaultPort) }
+        guard let port = Int(portText), (1...65_535).contains(port) else {
+            throw invalid(text, "its port must be a number from 1 to 65535")
+        }
+        return (String(host), port)
+    }
+
+    private static func invalid(_ text: String, _ why: String) -> NATSError {
+        let shown = text.lastIndex(of: "@").map { "…" + text[$0...] } ?? text
+        return NATSError(.invalidAddress, "the server address \(shown.debugDescription) cannot be used: \(why)")
+    }
+}

@@ -1,0 +1,94 @@
+import NIOCore
+
+/// Writes the client's commands into a buffer. Everything it is given has been validated.
+enum CommandWriter {
+    /// `PUB subject [reply] size` or `HPUB subject [reply] headerSize size`, and the bytes: one pass, no allocation
+    /// beyond the buffer's growth.
+    static func publish(
+        into buffer: inout ByteBuffer,
+        subject: UnsafeRawBufferPointer,
+        reply: UnsafeRawBufferPointer,
+        headers: UnsafeRawBufferPointer,
+        payload: UnsafeRawBufferPointer
+    ) {
+        let upperBound = subject.count + reply.count + headers.count + payload.count + 64
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: upperBound) { target in
+            var writer = RawWriter(target)
+            writer.write(headers.isEmpty ? "PUB " : "HPUB ")
+            writer.write(subject)
+            writer.write(" ")
+            if !reply.isEmpty {
+                writer.write(reply)
+                writer.write(" ")
+            }
+            if !headers.isEmpty {
+                writer.write(decimal: headers.count)
+                writer.write(" ")
+            }
+            writer.write(decimal: headers.count + payload.count)
+            writer.write("\r\n")
+            writer.write(headers)
+            writer.write(payload)
+            writer.write("\r\n")
+            return writer.count
+        }
+    }
+
+    static func subscribe(into buffer: inout ByteBuffer, subject: String, queueGroup: String?, sid: UInt64) {
+        let group = queueGroup.map { " \($0)" } ?? ""
+        buffer.writeString("SUB \(subject)\(group) \(sid)\r\n")
+    }
+
+    /// Ends a subscription, at once or when `count` messages in all have been delivered.
+    static func unsubscribe(into buffer: inout ByteBuffer, sid: UInt64, after count: UInt64? = nil) {
+        let limit = count.map { " \($0)" } ?? ""
+        buffer.writeString("UNSUB \(sid)\(limit)\r\n")
+    }
+
+    /// The header block of names and values, as `HPUB` carries it; empty for none.
+    static func headerBlock(_ fields: some Sequence<(name: String, value: String)>) -> [UInt8] {
+        var block: [UInt8] = []
+        for field in fields {
+            if block.isEmpty { block.append(contentsOf: "NATS/1.0\r\n".utf8) }
+            block.append(contentsOf: field.name.utf8)
+            block.append(contentsOf: [UInt8(ascii: ":"), 0x20])
+            block.append(contentsOf: field.value.utf8)
+            block.append(contentsOf: [0x0D, 0x0A])
+        }
+        if !block.isEmpty { block.append(contentsOf: [0x0D, 0x0A]) }
+        return block
+    }
+}
+
+/// Writes into memory that is known to be large enough.
+private struct RawWriter {
+    private let target: UnsafeMutableRawBufferPointer
+    private(set) var count = 0
+
+    init(_ target: UnsafeMutableRawBufferPointer) { self.target = target }
+
+    mutating func write(_ text: StaticString) {
+        write(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    mutating func write(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count > 0 else { return }
+        UnsafeMutableRawBufferPointer(rebasing: target[count...]).copyMemory(from: bytes)
+        count += bytes.count
+    }
+
+    mutating func write(decimal value: Int) {
+        var digits = 1
+        var power = 10
+        while value >= power {
+            digits += 1
+            power *= 10
+        }
+        var rest = value
+        for index in stride(from: count + digits - 1, through: count, by: -1) {
+            target[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
+        count += digits
+    }
+}

@@ -1,0 +1,204 @@
+import NIOCore
+
+/// The incremental parser of what a server sends: a pure function of the bytes, however they are cut.
+///
+/// It reads in place: an operation's bytes are never copied here. Bytes of an operation that is not complete yet stay
+/// in the buffer; the parser remembers how far it has looked, so that no byte is searched twice.
+struct ProtocolParser {
+    /// The longest control line accepted. `INFO` lines of large clusters run to tens of kilobytes.
+    static let maximumLine = 1 << 20
+    /// The largest message accepted, headers included. A server's `max_payload` is 1 MiB by default, 64 MiB at most
+    /// in its documentation.
+    static let maximumMessage = 256 << 20
+
+    /// Nothing can be complete below this many readable bytes.
+    private(set) var minimumBytes = 1
+    /// How much of an incomplete control line has been searched for its end.
+    private var searched = 0
+
+    /// Parses every complete operation at the front of `buffer`, consumes it and hands it to `handle`.
+    ///
+    /// `handle` answers whether to go on: after `false` the rest of the buffer is left as it is.
+    mutating func parse(
+        _ buffer: inout ByteBuffer,
+        handle: (ServerOperation) throws(NATSError) -> Bool
+    ) throws(NATSError) {
+        guard buffer.readableBytes >= minimumBytes else { return }
+        var failure: NATSError?
+        buffer.readWithUnsafeReadableBytes { bytes in
+            var offset = 0
+            do throws(NATSError) {
+                while offset < bytes.count {
+                    let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+                    guard let (operation, length) = try next(in: rest) else { break }
+                    offset += length
+                    minimumBytes = 1
+                    searched = 0
+                    guard try handle(operation) else { break }
+                }
+            } catch {
+                failure = error
+            }
+            return offset
+        }
+        if let failure { throw failure }
+    }
+
+    /// The operation at the front of `bytes` and its whole length; `nil` when it is not complete.
+    private mutating func next(
+        in bytes: UnsafeRawBufferPointer
+    ) throws(NATSError) -> (ServerOperation, length: Int)? {
+        guard bytes.count >= minimumBytes else { return nil }
+        guard let lineEnd = endOfLine(in: bytes) else {
+            guard bytes.count <= Self.maximumLine else { throw .unreadable("a control line without end", bytes) }
+            searched = bytes.count
+            minimumBytes = bytes.count + 1
+            return nil
+        }
+        let line = UnsafeRawBufferPointer(rebasing: bytes[..<lineEnd.content])
+        if line.startsWithVerb("MSG") {
+            return try message(line, from: 3, afterLine: lineEnd.next, in: bytes, hasHeaders: false)
+        }
+        if line.startsWithVerb("HMSG") {
+            return try message(line, from: 4, afterLine: lineEnd.next, in: bytes, hasHeaders: true)
+        }
+        if line.startsWithVerb("PING") { return (.ping, lineEnd.next) }
+        if line.startsWithVerb("PONG") { return (.pong, lineEnd.next) }
+        if line.startsWithVerb("+OK") { return (.ok, lineEnd.next) }
+        if line.startsWithVerb("INFO") {
+            return (.info(UnsafeRawBufferPointer(rebasing: line[4...])), lineEnd.next)
+        }
+        if line.startsWithVerb("-ERR") {
+            return (.error(String(decoding: line[4...], as: UTF8.self).trimmingQuotes()), lineEnd.next)
+        }
+        throw .unreadable("an unknown operation", line)
+    }
+
+    /// Where the first line's content ends and the next line begins. A lone `\n` ends a line too, as in the server.
+    private func endOfLine(in bytes: UnsafeRawBufferPointer) -> (content: Int, next: Int)? {
+        var index = searched
+        while index < bytes.count, bytes[index] != UInt8(ascii: "\n") { index += 1 }
+        guard index < bytes.count else { return nil }
+        let hasReturn = index > 0 && bytes[index - 1] == UInt8(ascii: "\r")
+        return (hasReturn ? index - 1 : index, index + 1)
+    }
+
+    /// `MSG subject sid [reply] size` or `HMSG subject sid [reply] headerSize size`, and the bytes after it.
+    private mutating func message(
+        _ line: UnsafeRawBufferPointer,
+        from fieldStart: Int,
+        afterLine start: Int,
+        in bytes: UnsafeRawBufferPointer,
+        hasHeaders: Bool
+    ) throws(NATSError) -> (ServerOperation, length: Int)? {
+        var fields = FieldReader(line, from: fieldStart)
+        guard let subject = fields.next(), let sid = fields.next()?.decimal(), let third = fields.next() else {
+            throw .unreadable("a message line with missing fields", line)
+        }
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        let reply: UnsafeRawBufferPointer
+        let headerField: UnsafeRawBufferPointer?
+        let sizeField: UnsafeRawBufferPointer
+        switch (hasHeaders, fields.next(), fields.next()) {
+        case (false, nil, nil): (reply, headerField, sizeField) = (none, nil, third)
+        case (false, let size?, nil): (reply, headerField, sizeField) = (third, nil, size)
+        case (true, let size?, nil): (reply, headerField, sizeField) = (none, third, size)
+        case (true, let headers?, let size?): (reply, headerField, sizeField) = (third, headers, size)
+        default: throw .unreadable("a message line with a wrong number of fields", line)
+        }
+        guard fields.next() == nil, let size = sizeField.decimal(), size <= UInt64(Self.maximumMessage) else {
+            throw .unreadable("a message line with a wrong size", line)
+        }
+        var headerSize: UInt64 = 0
+        if let headerField {
+            guard let value = headerField.decimal(), value <= size else {
+                throw .unreadable("a message line with a wrong header size", line)
+            }
+            headerSize = value
+        }
+        let total = start + Int(size) + 2
+        guard bytes.count >= total else {
+            // The short line is read once more when the rest is there.
+            minimumBytes = total
+            return nil
+        }
+        guard bytes[total - 2] == UInt8(ascii: "\r"), bytes[total - 1] == UInt8(ascii: "\n") else {
+            throw .unreadable("a message longer than announced", line)
+        }
+        let bodyStart = start + Int(headerSize)
+        let frame = MessageFrame(
+            sid: sid,
+            subject: subject,
+            reply: reply,
+            headers: UnsafeRawBufferPointer(rebasing: bytes[start..<bodyStart]),
+            payload: UnsafeRawBufferPointer(rebasing: bytes[bodyStart..<(total - 2)])
+        )
+        return (.message(frame), total)
+    }
+}
+
+/// Splits a control line at runs of spaces and tabs.
+struct FieldReader {
+    private let line: UnsafeRawBufferPointer
+    private var index: Int
+
+    init(_ line: UnsafeRawBufferPointer, from index: Int) {
+        self.line = line
+        self.index = index
+    }
+
+    mutating func next() -> UnsafeRawBufferPointer? {
+        while index < line.count, line[index] == 0x20 || line[index] == 0x09 { index += 1 }
+        guard index < line.count else { return nil }
+        let start = index
+        while index < line.count, line[index] != 0x20, line[index] != 0x09 { index += 1 }
+        return UnsafeRawBufferPointer(rebasing: line[start..<index])
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// The unsigned decimal number these bytes spell, up to 18 digits.
+    func decimal() -> UInt64? {
+        guard count > 0, count <= 18 else { return nil }
+        var value: UInt64 = 0
+        for byte in self {
+            let digit = byte &- UInt8(ascii: "0")
+            guard digit <= 9 else { return nil }
+            value = value &* 10 &+ UInt64(digit)
+        }
+        return value
+    }
+
+    /// Whether the line is this verb, in any case, alone or before a space.
+    fileprivate func startsWithVerb(_ verb: StaticString) -> Bool {
+        let length = verb.utf8CodeUnitCount
+        guard count >= length else { return false }
+        for index in 0..<length {
+            let byte = self[index]
+            let upper = byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z") ? byte & 0xDF : byte
+            guard upper == verb.utf8Start[index] else { return false }
+        }
+        return count == length || self[length] == 0x20 || self[length] == 0x09
+    }
+}
+
+extension String {
+    /// Without the white space and the single quotes around it, as `-ERR 'text'` comes.
+    fileprivate func trimmingQuotes() -> String {
+        var text = self[...]
+        while let first = text.first, first.isWhitespace || first == "'" { text.removeFirst() }
+        while let last = text.last, last.isWhitespace || last == "'" { text.removeLast() }
+        return String(text)
+    }
+}
+
+extension NATSError {
+    fileprivate static func unreadable(_ what: String, _ bytes: UnsafeRawBufferPointer) -> NATSError {
+        let sample = String(decoding: bytes.prefix(64), as: UTF8.self).debugDescription
+        return NATSError(
+            .protocolViolation,
+            "the server sent \(what): \(sample); is this really a NATS server?",
+            isRetriable: true
+        )
+    }
+}

@@ -1,0 +1,22 @@
+/// One operation sent by a server, still in the bytes it came in: valid during the parser's callback only.
+enum ServerOperation {
+    /// The JSON object after `INFO`.
+    case info(UnsafeRawBufferPointer)
+    case message(MessageFrame)
+    case ping
+    case pong
+    case ok
+    /// The text after `-ERR`, quotes removed.
+    case error(String)
+}
+
+/// A `MSG` or `HMSG` in place.
+struct MessageFrame {
+    let sid: UInt64
+    let subject: UnsafeRawBufferPointer
+    /// Empty when the message has no reply subject.
+    let reply: UnsafeRawBufferPointer
+    /// The header block with its `NATS/1.0` line; empty for `MSG`.
+    let headers: UnsafeRawBufferPointer
+    let payload: UnsafeRawBufferPointer
+}

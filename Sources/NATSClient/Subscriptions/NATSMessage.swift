@@ -1,0 +1,84 @@
+public import NIOCore
+
+/// A message that has arrived, copied out of the connection's buffer.
+public struct NATSMessage: Sendable {
+    /// The subject it was sent to.
+    public let subject: String
+    /// Where an answer goes, when one is wanted.
+    public let replyTo: String?
+    /// The header fields.
+    public let headers: NATSHeaders
+    /// The status in the header's first line, as servers use it: 100, 404, 408, 409, 503 …
+    public let status: Int?
+    /// The text after the status.
+    public let statusDescription: String?
+    /// The payload.
+    public let payload: ByteBuffer
+
+    /// Creates a message.
+    public init(
+        subject: String,
+        replyTo: String? = nil,
+        headers: NATSHeaders = [:],
+        status: Int? = nil,
+        statusDescription: String? = nil,
+        payload: ByteBuffer = ByteBuffer()
+    ) {
+        self.subject = subject
+        self.replyTo = replyTo
+        self.headers = headers
+        self.status = status
+        self.statusDescription = statusDescription
+        self.payload = payload
+    }
+}
+
+/// A message in place: its bytes lie in the connection's read buffer and are valid only during the call that hands
+/// it over.
+public struct NATSMessageView {
+    /// The subject it was sent to.
+    public let subject: UnsafeRawBufferPointer
+    /// Where an answer goes; empty when none is wanted.
+    public let replyTo: UnsafeRawBufferPointer
+    /// The raw header block with its `NATS/1.0` line; empty when there is none.
+    public let headers: UnsafeRawBufferPointer
+    /// The payload.
+    public let payload: UnsafeRawBufferPointer
+
+    init(_ frame: MessageFrame) {
+        subject = frame.subject
+        replyTo = frame.reply
+        headers = frame.headers
+        payload = frame.payload
+    }
+
+    /// The status in the header's first line.
+    public var status: Int? { headers.isEmpty ? nil : HeaderBlock(bytes: headers).status?.code }
+
+    /// A copy that outlives the call.
+    public func copied() -> NATSMessage {
+        let block = HeaderBlock(bytes: headers)
+        let status = headers.isEmpty ? nil : block.status
+        return NATSMessage(
+            subject: String(decoding: subject, as: UTF8.self),
+            replyTo: replyTo.isEmpty ? nil : String(decoding: replyTo, as: UTF8.self),
+            headers: headers.isEmpty ? [:] : block.fields(),
+            status: status?.code,
+            statusDescription: status?.description,
+            payload: ByteBuffer(bytes: payload)
+        )
+    }
+}
+
+/// Receives the messages of one subscription on the connection's event loop: one call at a time, in order.
+///
+/// Implementations do little and never block, since every subscription of the connection waits meanwhile: they take
+/// what they keep, and hand it over at the end of the batch.
+public protocol NATSMessageReceiver: AnyObject, Sendable {
+    /// One message; its bytes are valid during this call only.
+    func receive(_ message: NATSMessageView)
+    /// The read that brought the messages is done: pass on what was collected.
+    func receiveBatchEnd()
+    /// The subscription has ended: `nil` after a cancel, a drain or its last message, else why.
+    func receiveEnd(_ error: NATSError?)
+}

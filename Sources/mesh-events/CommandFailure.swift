@@ -1,0 +1,63 @@
+import LocalNATSServer
+import MeshEvents
+import MeshEventsNATS
+import NATSClient
+
+/// Why a command ends without success: an exit code, and a sentence that says what to do.
+struct CommandFailure: Error, CustomStringConvertible {
+    /// The exit codes, from sysexits.h.
+    enum Code: Int32 {
+        /// EX_USAGE: the command line is wrong.
+        case usage = 64
+        /// EX_DATAERR: the data to emit is wrong.
+        case badData = 65
+        /// EX_UNAVAILABLE: the server cannot be reached, cannot be started, or does not do what is asked.
+        case unavailable = 69
+        /// EX_SOFTWARE.
+        case internalError = 70
+    }
+
+    let code: Code
+    let message: String
+
+    init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    var description: String { message }
+}
+
+extension CommandFailure {
+    /// What any error means for the command line.
+    init(describing error: any Error) {
+        switch error {
+        case let error as CommandFailure: self = error
+        case let error as MeshEventsError: self.init(Self.code(of: error), error.message)
+        case let error as NATSError: self.init(describing: MeshEventsError(error))
+        case let error as LocalNATSServerError: self.init(.unavailable, error.message)
+        default: self.init(.internalError, "something unforeseen happened: \(error)")
+        }
+    }
+
+    /// The same with what was being done in front.
+    func prefixed(_ context: String) -> CommandFailure { CommandFailure(code, context + message) }
+
+    /// The same with more behind.
+    func suffixed(_ more: String) -> CommandFailure { CommandFailure(code, message + more) }
+
+    private static func code(of error: MeshEventsError) -> Code {
+        switch error.code {
+        case .invalidEventType, .invalidPattern, .invalidTimestamp, .invalidArgument:
+            .usage
+        case .invalidData, .malformedEvent, .payloadTooLarge:
+            .badData
+        case .connectionFailed, .authenticationFailed, .permissionDenied, .timeout, .noResponders,
+            .persistenceUnavailable, .streamNotFound, .streamMismatch, .storageFull, .serverRefused, .bufferFull,
+            .subscriberTooSlow, .protocolViolation, .closed:
+            .unavailable
+        default:
+            .internalError
+        }
+    }
+}

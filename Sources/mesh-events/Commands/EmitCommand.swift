@@ -1,0 +1,120 @@
+import ArgumentParser
+import MeshEvents
+import MeshEventsNATS
+
+/// `mesh-events emit`.
+struct EmitCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "emit",
+        abstract: "Emit one event, or all those of a file.",
+        usage: """
+            mesh-events emit TYPE [key=value ...] [--data JSON] [--node NAME] [--ack]
+            mesh-events emit --from FILE|- [--node NAME]
+            """,
+        discussion: """
+            The exit code is 0 only when the event was delivered: the server has it; with --ack, the stream has stored \
+            it. An event that is not acknowledged is stored too when a stream exists, but nobody has checked.
+
+            TYPE is like tool.started, node.health or user.training.done; `events.` in front is dropped.
+            key=value makes the event's data. A value that parses as JSON is JSON (3, true, null, {"a":1}, "3"), any \
+            other is a string. Quote for the shell what holds braces or quotes.
+
+            EXAMPLES
+              mesh-events emit tool.installed tool=whisper version=v1.4.0
+              mesh-events emit tool.crashed tool=whisper error='out of memory' restart_count=2 --ack
+              mesh-events emit node.health status=online 'resources={"cpu":0.42,"gpu":true}'
+              mesh-events emit user.training.done --data '{"model":"base","epochs":12}'
+              mesh-events emit --from events.ndjson --node importer
+              mesh-events list --json --node old-node | mesh-events emit --from -
+
+            FILES: one event a line, {"type":"tool.started","node":"pi","data":{"tool":"whisper"}}; node and data may \
+            be missing, a timestamp is replaced by the time of emitting. Events are stored in the order of the lines, \
+            each acknowledged. At a bad line emitting ends with exit code 65 and the line's number; everything before \
+            it is stored.
+            """
+    )
+
+    @Argument(help: ArgumentHelp("What kind of event it is.", valueName: "type"))
+    var type: String?
+
+    @Argument(help: ArgumentHelp("The event's data, member by member.", valueName: "key=value"))
+    var fields: [String] = []
+
+    @Option(help: ArgumentHelp("The event's data, a JSON object; key=value are added to it.", valueName: "json"))
+    var data: String?
+
+    @Option(help: ArgumentHelp("Emit the events in a file of NDJSON; - is standard input.", valueName: "file|-"))
+    var from: String?
+
+    @Flag(help: "Wait until the event is stored, and say where. Creates the stream when there is none.")
+    var ack = false
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup(title: "Server") var connection: ConnectionOptions
+
+    func run() async throws {
+        if let from {
+            guard type == nil, fields.isEmpty, data == nil else {
+                throw CommandFailure(.usage, "--from takes types and data from the file; leave TYPE, key=value and --data out")
+            }
+            guard !output.json else {
+                throw CommandFailure(.usage, "--json shows a single event; `mesh-events list --json` shows what --from stored")
+            }
+            try await emitFile(from)
+        } else {
+            guard let type else { throw CommandFailure(.usage, "give the event's TYPE, or a file with --from") }
+            try await emit(event(type))
+        }
+    }
+
+    private func event(_ type: String) throws -> Event {
+        let type = try PatternText.type(type)
+        guard let data else { return Event(type, node: try node.name(), data: try FieldArguments.data(fields)) }
+        let base: EventData
+        do throws(MeshEventsError) {
+            base = try EventData(json: data)
+        } catch {
+            throw CommandFailure(.badData, "--data: \(error.message)")
+        }
+        return Event(type, node: try node.name(), data: fields.isEmpty ? base : try FieldArguments.data(fields, base: base))
+    }
+
+    private func emit(_ event: Event) async throws {
+        let transport = try await connection.connect(name: "mesh-events emit")
+        if ack {
+            let bus = try await PersistentEventBus.open(
+                transport: transport,
+                node: event.node,
+                logger: Silence.logger
+            )
+            try await report(try await bus.emit(event), bus)
+        } else {
+            let recorder = RecordingTransport(transport)
+            let bus = EventBus(transport: recorder, node: event.node, logger: Silence.logger)
+            try bus.emit(event)
+            try await bus.flush()
+            if output.json { try LineOutput.standard().write(recorder.lastPayload) }
+        }
+        await transport.close()
+    }
+
+    private func report(_ position: StoredPosition, _ bus: PersistentEventBus) async throws {
+        guard output.json else {
+            try LineOutput.standard().write("stored in \(position.stream) at sequence \(position.sequence)")
+            return
+        }
+        let page = try await bus.history(EventHistory.Query(limit: 1, before: position.sequence + 1))
+        for stored in page.events { try LineOutput.standard().write(EventJSON().line(stored.event)) }
+    }
+
+    private func emitFile(_ path: String) async throws {
+        let name = try node.name()
+        let reader = try LineReader(path: path)
+        defer { reader.close() }
+        let transport = try await connection.connect(name: "mesh-events emit --from")
+        let bus = try await PersistentEventBus.open(transport: transport, node: name, logger: Silence.logger)
+        try await EmitPipeline(bus: bus).run(reader)
+        await transport.close()
+    }
+}

@@ -1,0 +1,88 @@
+import ArgumentParser
+import MeshEvents
+import MeshEventsNATS
+
+/// `mesh-events list`.
+struct ListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "List the events that are kept: the newest, oldest first.",
+        usage: "mesh-events list [PATTERN] [--limit N] [--since WHEN] [--until WHEN] [--node NAME] [--json]",
+        discussion: """
+            Of the events that fit, the newest --limit are printed, the oldest of them first. Nothing is created or \
+            changed. WHEN is how long ago (90s, 10m, 2h30m, 1d) or a time in RFC 3339; it is compared with the time \
+            the event was stored.
+
+            PATTERN: dots separate tokens, * stands for one token, > at the end for all that follow. `events.` in \
+            front may be left out. Quote it, or the shell takes * and > for itself.
+
+            EXAMPLES
+              mesh-events list
+              mesh-events list 'tool.*' --limit 10
+              mesh-events list tool.crashed --since 1d
+              mesh-events list --since 2026-11-24T09:00:00Z --until 2026-11-24T09:30:00Z --node pi
+              mesh-events list 'user.>' --json --limit 1000 | jq -r .data.file
+
+            With --json a line is the event as it travels, with the members sequence (its place in the stream) and \
+            stored (when the stream took it) behind the others.
+            """
+    )
+
+    @Argument(help: ArgumentHelp("Which events, for example 'tool.*'. Default: all.", valueName: "pattern"))
+    var pattern: String?
+
+    @Option(help: ArgumentHelp("How many events at most.", valueName: "n"))
+    var limit = 50
+
+    @Option(help: ArgumentHelp("Only events stored then or later.", valueName: "when"))
+    var since: String?
+
+    @Option(help: ArgumentHelp("Only events stored then or earlier.", valueName: "when"))
+    var until: String?
+
+    @Option(help: ArgumentHelp("Only events of this node.", valueName: "name"))
+    var node: String?
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup(title: "Server") var connection: ConnectionOptions
+
+    func run() async throws {
+        let query = try query()
+        let transport = try await connection.connect(name: "mesh-events list")
+        let page: EventHistory.Page
+        do throws(MeshEventsError) {
+            let history = EventHistory(store: JetStreamStore(transport.connection), logger: Silence.logger)
+            page = try await history.page(query)
+        } catch {
+            guard error.code == .streamNotFound else { throw error }
+            throw CommandFailure(
+                .unavailable,
+                "no events are kept there: the stream MESH_EVENTS does not exist; `mesh-events serve` or "
+                    + "`mesh-events emit --ack` creates it"
+            )
+        }
+        await transport.close()
+        var printer = EventPrinter(output)
+        try printer.print(page.events)
+        if page.malformed > 0 {
+            Diagnostics.say("skipped \(page.malformed) stored messages that are not events")
+        }
+    }
+
+    private func query() throws -> EventHistory.Query {
+        guard limit >= 1 else { throw CommandFailure(.usage, "--limit must be at least 1, not \(limit)") }
+        let now = Timestamp.now
+        let since = try since.map { try TimeBound.parse($0, option: "--since", now: now) }
+        let until = try until.map { try TimeBound.parse($0, option: "--until", now: now) }
+        if let since, let until, since > until {
+            throw CommandFailure(.usage, "--since (\(since)) is later than --until (\(until))")
+        }
+        return EventHistory.Query(
+            matching: try PatternText.pattern(pattern),
+            since: since,
+            until: until,
+            node: node,
+            limit: limit
+        )
+    }
+}

@@ -1,0 +1,32 @@
+import LocalNATSServer
+
+/// Starts a local server again when it ends unexpectedly, and gives up when that happens again and again.
+struct LocalServerSupervision {
+    /// So many ends within a minute are too many.
+    private static let maximumEnds = 5
+
+    let server: LocalNATSServer?
+    let stop: StopRequest
+
+    /// Supervises until the server is stopped on purpose or the task is cancelled.
+    func run() async {
+        guard let server else { return }
+        var ends: [ContinuousClock.Instant] = []
+        while let termination = try? await server.termination, !termination.wasRequested, !Task.isCancelled {
+            ends = ends.filter { .now - $0 < .seconds(60) } + [.now]
+            guard ends.count < Self.maximumEnds else {
+                let reason = "nats-server ended \(ends.count) times within a minute, the last time: \(termination)"
+                stop.stop(.failed(CommandFailure(.unavailable, reason)))
+                return
+            }
+            Diagnostics.say("nats-server ended unexpectedly (\(termination)); starting it again")
+            do {
+                try await server.restart()
+            } catch {
+                guard !Task.isCancelled else { return }
+                stop.stop(.failed(CommandFailure(describing: error).prefixed("nats-server cannot be started again: ")))
+                return
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+import Foundation
+
+/// Where a local server keeps its events when nobody says.
+enum StoreDirectory {
+    /// One directory for each port: two servers must not share one.
+    static func standard(port: Int, _ environment: [String: String]) -> String {
+        let home = environment["HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory()
+        let data: String
+        if let named = environment["XDG_DATA_HOME"], named.hasPrefix("/") {
+            data = named
+        } else {
+            data = home + "/.local/share"
+        }
+        return "\(data)/mesh-events/\(port)"
+    }
+}

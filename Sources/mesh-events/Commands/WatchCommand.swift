@@ -1,0 +1,82 @@
+import ArgumentParser
+import MeshEvents
+import MeshEventsNATS
+
+/// `mesh-events watch`.
+struct WatchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "watch",
+        abstract: "Print events as they come, until Ctrl-C.",
+        usage: "mesh-events watch [PATTERN] [--limit N] [--queue GROUP] [--node NAME] [--json]",
+        discussion: """
+            Prints what is emitted from now on; `mesh-events list` shows what was before. When the connection is lost \
+            it is restored by itself; that is said on standard error.
+
+            PATTERN: dots separate tokens, * stands for one token, > at the end for all that follow. `events.` in \
+            front may be left out. Quote it, or the shell takes * and > for itself.
+
+            EXAMPLES
+              mesh-events watch
+              mesh-events watch 'tool.*'
+              mesh-events watch tool.crashed --json | jq .data
+              mesh-events watch 'user.training.>' --limit 1      # waits for the next one, then ends
+              mesh-events watch 'user.jobs.*' --queue workers    # in several terminals: each event goes to one
+            """
+    )
+
+    @Argument(help: ArgumentHelp("Which events, for example 'tool.*'. Default: all.", valueName: "pattern"))
+    var pattern: String?
+
+    @Option(help: ArgumentHelp("End after so many events.", valueName: "n"))
+    var limit: Int?
+
+    @Option(help: ArgumentHelp("Share the events with all who watch with the same group.", valueName: "group"))
+    var queue: String?
+
+    @Option(help: ArgumentHelp("Show only events of this node.", valueName: "name"))
+    var node: String?
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup(title: "Server") var connection: ConnectionOptions
+
+    func run() async throws {
+        if let limit, limit < 1 { throw CommandFailure(.usage, "--limit must be at least 1, not \(limit)") }
+        let pattern = try PatternText.pattern(pattern)
+        let stop = StopRequest()
+        Signals.install(stop)
+        OutputWatch.install(stop)
+        _ = try await stop.race { try await watch(pattern, stop) }
+    }
+
+    private func watch(_ pattern: EventPattern, _ stop: StopRequest) async throws {
+        let transport = try await connection.connect(name: "mesh-events watch")
+        let report = Task { await ConnectionReport(connection: transport.connection).run() }
+        defer { report.cancel() }
+        let malformed = MalformedReport()
+        let bus = EventBus(
+            transport: transport,
+            node: "",
+            configuration: EventBus.Configuration { malformed.report($0) },
+            logger: Silence.logger
+        )
+        let subscription = try await bus.subscribe(to: pattern, queueGroup: queue)
+        let address = await transport.connection.currentAddress?.description ?? "a server"
+        Diagnostics.say("watching \(pattern) on \(address) (Ctrl-C ends)")
+        defer { Self.reportDropped(subscription.dropped) }
+        var printer = EventPrinter(output, stop: stop)
+        var count = 0
+        for try await event in subscription {
+            if let node, event.node != node { continue }
+            try printer.print(event)
+            count += 1
+            if count == limit { break }
+        }
+        subscription.cancel()
+        await transport.close()
+    }
+
+    private static func reportDropped(_ count: UInt64) {
+        guard count > 0 else { return }
+        Diagnostics.say("\(count) events were not shown: they came faster than they could be printed")
+    }
+}

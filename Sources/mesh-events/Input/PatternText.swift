@@ -1,0 +1,19 @@
+import MeshEvents
+
+/// What people type for a pattern or a type: `events.` in front is optional.
+enum PatternText {
+    /// The pattern of an argument; without one, every event.
+    static func pattern(_ text: String?) throws -> EventPattern {
+        guard let text else { return .all }
+        do throws(MeshEventsError) {
+            return try EventPattern(text == "events" || text.hasPrefix("events.") ? text : "events." + text)
+        } catch {
+            throw CommandFailure(.usage, error.message)
+        }
+    }
+
+    /// The type of an argument.
+    static func type(_ text: String) throws(MeshEventsError) -> EventType {
+        try EventType(text.hasPrefix("events.") ? String(text.dropFirst("events.".count)) : text)
+    }
+}

@@ -1,0 +1,78 @@
+import ArgumentParser
+import Foundation
+
+/// The root of the command line, and the one place where a command's end becomes an exit code.
+@main
+struct MeshEventsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mesh-events",
+        abstract: "Emit, watch and list the events of a mesh of nodes and tools.",
+        discussion: """
+            The events travel over NATS; those that are kept lie in the JetStream stream MESH_EVENTS, for 24 hours.
+
+            EXAMPLES, from nothing to a mesh on one machine:
+              mesh-events serve                                          # a node with a server of its own
+              mesh-events watch                                          # every event as it comes
+              mesh-events watch 'tool.*'                                 # those of tools
+              mesh-events emit tool.installed tool=whisper version=v1.4  # one event
+              mesh-events list --since 10m                               # what happened lately
+
+            SERVER: --nats, else the environment variable JB_NATS_URL, else nats://127.0.0.1:4222.
+
+            EXIT CODES: 0 done; 64 used wrongly; 65 bad data; 69 the server cannot be reached or does not do what is
+            asked; 70 an internal error. When it is not 0, one line on standard error says what to do.
+            """,
+        version: "0.1.0",
+        subcommands: [EmitCommand.self, WatchCommand.self, ListCommand.self, ServeCommand.self]
+    )
+
+    static func main() async {
+        // A reader that goes away (`| head`) is noticed when writing, not by dying of a signal.
+        signal(SIGPIPE, SIG_IGN)
+        exit(await execute(Array(CommandLine.arguments.dropFirst())))
+    }
+
+    /// Runs a command line.
+    ///
+    /// - Returns: The exit code.
+    private static func execute(_ arguments: [String]) async -> Int32 {
+        do {
+            var command = try parseAsRoot(arguments)
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+            return 0
+        } catch is OutputClosed {
+            return 0
+        } catch let failure as CommandFailure {
+            Diagnostics.say(failure.message + hint(for: failure, arguments))
+            return failure.code.rawValue
+        } catch {
+            return report(error, arguments)
+        }
+    }
+
+    private static func report(_ error: any Error, _ arguments: [String]) -> Int32 {
+        let code = exitCode(for: error)
+        if code == .success {
+            // Help, the version, a completion script.
+            try? LineOutput.standard().write(fullMessage(for: error))
+            return 0
+        }
+        let failure =
+            code == .validationFailure
+            ? CommandFailure(.usage, message(for: error)) : CommandFailure(describing: error)
+        Diagnostics.say(failure.message + hint(for: failure, arguments))
+        return failure.code.rawValue
+    }
+
+    private static func hint(for failure: CommandFailure, _ arguments: [String]) -> String {
+        guard failure.code == .usage else { return "" }
+        let names = configuration.subcommands.map { $0._commandName }
+        let command = arguments.first { names.contains($0) }.map { " " + $0 } ?? ""
+        let end = failure.message.hasSuffix(".") ? " See" : "; see"
+        return "\(end) `mesh-events\(command) --help`"
+    }
+}

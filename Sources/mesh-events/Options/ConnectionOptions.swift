@@ -1,0 +1,162 @@
+import ArgumentParser
+import Foundation
+import Logging
+import MeshEvents
+import MeshEventsNATS
+import NATSClient
+
+/// Which server, and how to log in: the same for every command.
+struct ConnectionOptions: ParsableArguments {
+    @Option(
+        name: .customLong("nats"),
+        help: ArgumentHelp(
+            "The server, or several of a cluster. Default: $JB_NATS_URL, else nats://127.0.0.1:4222.",
+            valueName: "url[,url]"
+        )
+    )
+    var servers: String?
+
+    @Option(help: ArgumentHelp("Log in with a credentials file (JWT and seed).", valueName: "file"))
+    var creds: String?
+
+    @Option(help: ArgumentHelp("Log in with the NKey seed in this file.", valueName: "file"))
+    var nkey: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Log in with a token. Others on this machine can see it in the list of processes; $MESH_EVENTS_TOKEN is safer.",
+            valueName: "token"
+        )
+    )
+    var token: String?
+
+    @Option(help: ArgumentHelp("Log in as this user.", valueName: "name"))
+    var user: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The user's password. As with --token; $MESH_EVENTS_PASSWORD is safer.",
+            valueName: "password"
+        )
+    )
+    var password: String?
+
+    @Option(
+        name: .customLong("tls-ca"),
+        help: ArgumentHelp("Trust the authorities in this PEM file instead of the system's.", valueName: "file")
+    )
+    var certificateAuthority: String?
+
+    @Option(
+        name: .customLong("tls-cert"),
+        help: ArgumentHelp("This client's certificate, PEM; with --tls-key.", valueName: "file")
+    )
+    var certificate: String?
+
+    @Option(
+        name: .customLong("tls-key"),
+        help: ArgumentHelp("The key of this client's certificate, PEM.", valueName: "file")
+    )
+    var certificateKey: String?
+
+    static let defaultURL = "nats://127.0.0.1:4222"
+
+    /// The server that the flag or the environment names; `nil` when neither does.
+    func namedServers(_ environment: [String: String]) -> String? {
+        servers ?? environment["JB_NATS_URL"].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// Connects.
+    ///
+    /// - Parameters:
+    ///   - url: the server to use instead of what the flag and the environment say.
+    ///   - name: what the server shows for this connection.
+    func connect(to url: String? = nil, name: String) async throws -> NATSTransport {
+        let environment = ProcessInfo.processInfo.environment
+        let named = url ?? namedServers(environment)
+        let configuration = try configuration(servers: named ?? Self.defaultURL, environment, name: name)
+        do throws(MeshEventsError) {
+            return try await NATSTransport.connect(configuration, logger: Silence.logger)
+        } catch {
+            let failure = CommandFailure(describing: error)
+            guard error.code == .connectionFailed, named == nil, error.underlyingCode != .tlsFailed else {
+                throw failure
+            }
+            throw CommandFailure(
+                failure.code,
+                failure.message + "; start a server with `mesh-events serve`, or name one with --nats or JB_NATS_URL"
+            )
+        }
+    }
+
+    /// What the options and the environment amount to.
+    func configuration(
+        servers: String,
+        _ environment: [String: String],
+        name: String
+    ) throws -> NATSConnection.Configuration {
+        do throws(NATSError) {
+            return NATSConnection.Configuration(
+                servers: try ServerAddress.list(servers),
+                authentication: try authentication(environment),
+                tls: try tls(),
+                name: name
+            )
+        } catch {
+            throw CommandFailure(.usage, error.message)
+        }
+    }
+
+    private func authentication(_ environment: [String: String]) throws(NATSError) -> NATSAuthentication {
+        let given = [("--creds", creds), ("--nkey", nkey), ("--token", token), ("--user", user)]
+            .filter { $0.1 != nil }.map(\.0)
+        guard given.count <= 1 else {
+            throw NATSError(.invalidArgument, "\(given.joined(separator: " and ")) exclude each other; give one")
+        }
+        if password != nil, user == nil {
+            throw NATSError(.invalidArgument, "--password needs --user")
+        }
+        if let creds { return .credentialsFile(path: try Self.readable(creds, "--creds")) }
+        if let nkey { return .nkeyFile(path: try Self.readable(nkey, "--nkey")) }
+        if let token { return .token(token) }
+        if let user {
+            guard let password = password ?? environment["MESH_EVENTS_PASSWORD"] else {
+                throw NATSError(.invalidArgument, "--user needs --password, or MESH_EVENTS_PASSWORD in the environment")
+            }
+            return .userPassword(user: user, password: password)
+        }
+        if let token = environment["MESH_EVENTS_TOKEN"], !token.isEmpty { return .token(token) }
+        return .none
+    }
+
+    private func tls() throws(NATSError) -> NATSTLSConfiguration? {
+        guard certificateAuthority != nil || certificate != nil || certificateKey != nil else { return nil }
+        guard (certificate == nil) == (certificateKey == nil) else {
+            throw NATSError(.invalidArgument, "--tls-cert and --tls-key go together; give both")
+        }
+        return NATSTLSConfiguration(
+            certificateAuthorityFile: try certificateAuthority.map { path throws(NATSError) in
+                try Self.readable(path, "--tls-ca")
+            },
+            certificateFile: try certificate.map { path throws(NATSError) in try Self.readable(path, "--tls-cert") },
+            privateKeyFile: try certificateKey.map { path throws(NATSError) in try Self.readable(path, "--tls-key") }
+        )
+    }
+
+    private static func readable(_ path: String, _ option: String) throws(NATSError) -> String {
+        guard FileManager.default.isReadableFile(atPath: path) else {
+            let problem = FileManager.default.fileExists(atPath: path) ? "may not be read" : "does not exist"
+            throw NATSError(.invalidArgument, "the file of \(option), \(path), \(problem)")
+        }
+        return path
+    }
+}
+
+extension MeshEventsError {
+    fileprivate var underlyingCode: NATSError.Code? { (underlying as? NATSError)?.code }
+}
+
+/// The library's log goes nowhere: the commands say what matters themselves.
+enum Silence {
+    static let logger = Logger(label: "mesh-events") { _ in SwiftLogNoOpLogHandler() }
+}

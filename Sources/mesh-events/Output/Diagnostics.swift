@@ -1,0 +1,20 @@
+import Foundation
+
+/// What a command says besides its events, on standard error.
+enum Diagnostics {
+    /// Says one line, whatever the text holds.
+    static func say(_ message: String) {
+        write("mesh-events: \(oneLine(message))\n")
+    }
+
+    /// The text as one line that is safe on a terminal.
+    static func oneLine(_ message: String) -> String {
+        SafeText.escaped(message.split(whereSeparator: \.isNewline).joined(separator: " "))
+    }
+
+    /// Writes text as it is; what cannot be written is lost.
+    static func write(_ text: String) {
+        var text = text
+        text.withUTF8 { _ = Foundation.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}

@@ -1,0 +1,51 @@
+import Foundation
+
+/// Nobody reads standard output any more, or the command was told to stop: a quiet end, not a failure.
+struct OutputClosed: Error {}
+
+/// Writes whole lines to a file descriptor, at once, and gives up when told to stop: a reader that has stalled cannot
+/// keep a command from ending.
+struct LineOutput: Sendable {
+    let descriptor: Int32
+    let stop: StopRequest?
+
+    static func standard(stop: StopRequest? = nil) -> LineOutput {
+        LineOutput(descriptor: STDOUT_FILENO, stop: stop)
+    }
+
+    /// Writes a line and a line break.
+    ///
+    /// - Throws: `OutputClosed`; `CommandFailure` when the disk is full and such.
+    func write(_ line: String) throws {
+        var text = line
+        text.append("\n")
+        try text.withUTF8 { try write(UnsafeRawBufferPointer($0)) }
+    }
+
+    private func write(_ bytes: UnsafeRawBufferPointer) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            try waitUntilWritable()
+            // A pipe that has room takes this much without blocking (PIPE_BUF).
+            let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(4096))
+            let count = Foundation.write(descriptor, piece.baseAddress, piece.count)
+            if count >= 0 {
+                rest = rest.dropFirst(count)
+            } else if errno == EPIPE {
+                throw OutputClosed()
+            } else if errno != EINTR && errno != EAGAIN {
+                let reason = String(cString: strerror(errno))
+                throw CommandFailure(.internalError, "cannot write to standard output: \(reason)")
+            }
+        }
+    }
+
+    private func waitUntilWritable() throws {
+        while true {
+            var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            let count = poll(&entry, 1, 100)
+            if count > 0 || count < 0 && errno != EINTR { return }
+            if stop?.reason != nil { throw OutputClosed() }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+import Foundation
+
+/// What is known of the terminal behind a file descriptor.
+struct Terminal: Sendable {
+    let descriptor: Int32
+
+    static let output = Terminal(descriptor: STDOUT_FILENO)
+    static let error = Terminal(descriptor: STDERR_FILENO)
+
+    /// Whether a person looks at it.
+    var isTerminal: Bool { isatty(descriptor) == 1 }
+
+    /// Its width in columns at this moment; `nil` when it is no terminal or does not say.
+    var width: Int? {
+        guard isTerminal else { return nil }
+        var size = winsize()
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+        return Int(size.ws_col)
+    }
+
+    /// Whether to use colours: on a terminal that has them, unless `NO_COLOR` is set (no-color.org).
+    func usesColor(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> Bool {
+        isTerminal && Self.allowsColor(environment)
+    }
+
+    static func allowsColor(_ environment: [String: String]) -> Bool {
+        (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
+    }
+}

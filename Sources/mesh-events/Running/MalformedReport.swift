@@ -1,0 +1,25 @@
+import MeshEvents
+import Synchronization
+
+/// Says on standard error that messages were skipped because they are not events: at most one line a second.
+final class MalformedReport: Sendable {
+    private struct State {
+        var count = 0
+        var last: ContinuousClock.Instant?
+    }
+
+    private let state = Mutex(State())
+
+    func report(_ malformed: MalformedEvent) {
+        let count = state.withLock { state -> Int? in
+            state.count += 1
+            let now = ContinuousClock.now
+            guard state.last.map({ now - $0 >= .seconds(1) }) ?? true else { return nil }
+            state.last = now
+            return state.count
+        }
+        guard let count else { return }
+        let total = count == 1 ? "" : " (\(count) so far)"
+        Diagnostics.say("skipped a message on \(malformed.subject) that is not an event: \(malformed.reason)\(total)")
+    }
+}

@@ -1,0 +1,83 @@
+import Synchronization
+
+/// Why a command that runs until it is told to stop stops.
+enum StopReason: Sendable {
+    /// SIGINT, SIGTERM or SIGHUP.
+    case signal
+    /// The reader of standard output went away.
+    case outputClosed
+    /// The time given has passed.
+    case timeUp
+    /// What the command depends on has ended.
+    case failed(CommandFailure)
+}
+
+/// Asked once, from anywhere, to stop a command; whoever wants to know waits for it.
+final class StopRequest: Sendable {
+    private struct State {
+        var reason: StopReason?
+        var waiters: [Int: CheckedContinuation<StopReason?, Never>] = [:]
+        var nextWaiter = 0
+    }
+
+    private let state = Mutex(State())
+
+    /// Why to stop; `nil` as long as nobody has asked.
+    var reason: StopReason? { state.withLock { $0.reason } }
+
+    /// Asks to stop; the first reason counts.
+    func stop(_ reason: StopReason) {
+        let waiters = state.withLock { state -> [CheckedContinuation<StopReason?, Never>] in
+            guard state.reason == nil else { return [] }
+            state.reason = reason
+            defer { state.waiters = [:] }
+            return Array(state.waiters.values)
+        }
+        for waiter in waiters { waiter.resume(returning: reason) }
+    }
+
+    /// Waits until somebody asks; `nil` when the task is cancelled first.
+    func wait() async -> StopReason? {
+        let id = state.withLock { state in
+            state.nextWaiter += 1
+            return state.nextWaiter
+        }
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let (isDone, reason) = state.withLock { state -> (Bool, StopReason?) in
+                    if state.reason != nil || Task.isCancelled { return (true, state.reason) }
+                    state.waiters[id] = continuation
+                    return (false, nil)
+                }
+                if isDone { continuation.resume(returning: reason) }
+            }
+        } onCancel: {
+            state.withLock { $0.waiters.removeValue(forKey: id) }?.resume(returning: nil)
+        }
+    }
+
+    /// Runs `body` until it ends or somebody asks to stop; then it is cancelled, and waited for.
+    ///
+    /// - Returns: What `body` returned; `nil` when it was stopped.
+    func race<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result? {
+        try await withThrowingTaskGroup(of: Result?.self) { group in
+            group.addTask {
+                do {
+                    return try await body()
+                } catch {
+                    // What a cancelled task throws says nothing.
+                    if self.reason != nil { return nil }
+                    throw error
+                }
+            }
+            group.addTask {
+                _ = await self.wait()
+                return nil
+            }
+            let first = try await group.next() ?? nil
+            group.cancelAll()
+            if let first { return first }
+            return try await group.next() ?? nil
+        }
+    }
+}

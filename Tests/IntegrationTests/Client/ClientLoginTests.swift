@@ -1,0 +1,185 @@
+import Foundation
+import LocalNATSServer
+import NATSClient
+import NIOCore
+import TestSupport
+import Testing
+
+@Suite("NATS client: login and TLS", .timeLimit(.minutes(5)))
+struct ClientLoginTests {
+    /// Connects, proves that the connection works, and closes it.
+    private func prove(_ settings: NATSConnection.Configuration) async throws {
+        let connection = try await NATSConnection.connect(settings, logger: quiet)
+        let subscription = try await connection.subscribe(to: "a")
+        try connection.publish(ByteBuffer(string: "x"), to: "a")
+        #expect(try await take(1, from: subscription).count == 1)
+        await connection.close()
+    }
+
+    @Test("user and password, given or in the address; a wrong one is named as such", arguments: NATSServers.all)
+    func password(binary: NATSServers.Binary) async throws {
+        let rules = #"authorization { user: me, password: "p@ss/word" }"#
+        try await withServer(binary, .init(extraConfiguration: rules)) { server in
+            var settings = try configuration(server)
+            settings.authentication = .userPassword(user: "me", password: "p@ss/word")
+            try await prove(settings)
+            settings.authentication = .none
+            settings.servers = try ServerAddress.list("nats://me:p%40ss%2Fword@127.0.0.1:\(server.port)")
+            try await prove(settings)
+            for authentication in [NATSAuthentication.none, .userPassword(user: "me", password: "wrong"), .token("x")] {
+                settings = try configuration(server)
+                settings.authentication = authentication
+                let error = await connectFailure(settings)
+                #expect(error?.code == .authenticationFailed)
+                #expect(error?.message.contains("wrong") == false)
+            }
+        }
+    }
+
+    @Test("a token", arguments: NATSServers.all)
+    func token(binary: NATSServers.Binary) async throws {
+        try await withServer(binary, .init(extraConfiguration: "authorization { token: s3cr3t }")) { server in
+            var settings = try configuration(server)
+            settings.authentication = .token("s3cr3t")
+            try await prove(settings)
+            settings.authentication = .none
+            settings.servers = try ServerAddress.list("nats://s3cr3t@127.0.0.1:\(server.port)")
+            try await prove(settings)
+        }
+    }
+
+    @Test("an NKey, given or in a file", arguments: NATSServers.all)
+    func nkey(binary: NATSServers.Binary) async throws {
+        let key = NKey()
+        let rules = "authorization { users: [ { nkey: \(key.publicKey) } ] }"
+        try await withServer(binary, .init(extraConfiguration: rules)) { server in
+            let directory = try TemporaryDirectory()
+            var settings = try configuration(server)
+            settings.authentication = .nkey(key)
+            try await prove(settings)
+            settings.authentication = .nkeyFile(path: try directory.file("user.nk", key.seed + "\n"))
+            try await prove(settings)
+            settings.authentication = .nkey(NKey())
+            #expect(await connectFailure(settings)?.code == .authenticationFailed)
+        }
+    }
+
+    @Test("a credentials file with a JWT of the server's operator", arguments: NATSServers.all)
+    func credentials(binary: NATSServers.Binary) async throws {
+        let operatorKey = NKey(role: .operator)
+        let account = NKey(role: .account)
+        let user = NKey()
+        let operatorJWT = try jwt(subject: operatorKey, issuer: operatorKey, type: "operator", extra: "")
+        let limits = #""limits":{"subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"wildcards":true,"conn":-1,"leaf":-1},"#
+        let accountJWT = try jwt(subject: account, issuer: operatorKey, type: "account", extra: limits)
+        let userJWT = try jwt(subject: user, issuer: account, type: "user", extra: #""subs":-1,"data":-1,"payload":-1,"#)
+        let rules = """
+            operator: \(operatorJWT)
+            resolver: MEMORY
+            resolver_preload: { \(account.publicKey): \(accountJWT) }
+            """
+        try await withServer(binary, .init(jetStream: false, extraConfiguration: rules)) { server in
+            let directory = try TemporaryDirectory()
+            let path = try directory.file(
+                "user.creds",
+                """
+                -----BEGIN NATS USER JWT-----
+                \(userJWT)
+                ------END NATS USER JWT------
+
+                -----BEGIN USER NKEY SEED-----
+                \(user.seed)
+                ------END USER NKEY SEED------
+                """
+            )
+            var settings = try configuration(server)
+            settings.authentication = .credentialsFile(path: path)
+            try await prove(settings)
+            settings.authentication = .credentialsFile(path: directory.path + "/missing.creds")
+            #expect(await connectFailure(settings)?.code == .authenticationFailed)
+        }
+    }
+
+    /// A JWT as `nsc` makes it.
+    private func jwt(subject: NKey, issuer: NKey, type: String, extra: String) throws -> String {
+        func base64(_ bytes: some Sequence<UInt8>) -> String {
+            Data(bytes).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
+        }
+        let header = base64(#"{"typ":"JWT","alg":"ed25519-nkey"}"#.utf8)
+        let claims = """
+            {"jti":"\(UUID())","iat":\(Int(Date().timeIntervalSince1970)),"iss":"\(issuer.publicKey)","name":"test",\
+            "sub":"\(subject.publicKey)","nats":{\(extra)"type":"\(type)","version":2}}
+            """
+        let body = "\(header).\(base64(claims.utf8))"
+        return "\(body).\(base64(try issuer.sign(Data(body.utf8))))"
+    }
+
+    @Test("TLS after INFO with a private CA; a wrong CA and a missing client certificate are named", arguments: NATSServers.all)
+    func tls(binary: NATSServers.Binary) async throws {
+        let files = try await Certificates.make()
+        let block = """
+            tls { cert_file: "\(files.server)", key_file: "\(files.serverKey)", ca_file: "\(files.ca)", verify: true, timeout: 5 }
+            """
+        try await withServer(binary, .init(extraConfiguration: block)) { server in
+            var settings = try configuration(server)
+            settings.tls = NATSTLSConfiguration(
+                certificateAuthorityFile: files.ca,
+                certificateFile: files.client,
+                privateKeyFile: files.clientKey
+            )
+            try await prove(settings)
+            settings.servers = try ServerAddress.list("tls://localhost:\(server.port)")
+            try await prove(settings)
+            settings.tls?.certificateFile = nil
+            settings.tls?.privateKeyFile = nil
+            #expect(await connectFailure(settings)?.code == .tlsFailed)
+            settings.tls = NATSTLSConfiguration(certificateAuthorityFile: files.otherCA)
+            #expect(await connectFailure(settings)?.code == .tlsFailed)
+            settings.tls = NATSTLSConfiguration(certificateAuthorityFile: "/does/not/exist.pem")
+            let error = await connectFailure(settings)
+            #expect(error?.code == .tlsFailed && error?.message.contains("/does/not/exist.pem") == true)
+        }
+    }
+
+    @Test("TLS wanted from a server that has none is refused, not spoken in plain text", arguments: NATSServers.all)
+    func noTLS(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            var settings = try configuration(server)
+            settings.servers = try ServerAddress.list("tls://127.0.0.1:\(server.port)")
+            #expect(await connectFailure(settings)?.code == .tlsFailed)
+        }
+    }
+
+    @Test("handshake first, on servers that know it")
+    func handshakeFirst() async throws {
+        let files = try await Certificates.make()
+        let block = """
+            tls { cert_file: "\(files.server)", key_file: "\(files.serverKey)", handshake_first: true, timeout: 5 }
+            """
+        var tested = 0
+        for binary in NATSServers.all {
+            do {
+                try await withServer(binary, .init(extraConfiguration: block)) { server in
+                    var settings = try configuration(server)
+                    settings.tls = NATSTLSConfiguration(certificateAuthorityFile: files.ca, handshakeFirst: true)
+                    try await prove(settings)
+                    tested += 1
+                }
+            } catch is LocalNATSServerError {
+                // A server older than 2.10.4 does not know the setting and says so at its start.
+                continue
+            }
+        }
+        let hasNewServer = NATSServers.all.count > 1
+        #expect(tested > 0 || !hasNewServer)
+    }
+
+    @Test("no server: an error within the time-out that names the address")
+    func noServer() async throws {
+        let error = await #expect(throws: NATSError.self) {
+            try await NATSConnection.connect(to: "nats://127.0.0.1:1", logger: quiet)
+        }
+        #expect(error?.code == .connectionFailed)
+        #expect(error?.message.contains("127.0.0.1:1") == true)
+    }
+}

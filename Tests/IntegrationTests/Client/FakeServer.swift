@@ -1,0 +1,75 @@
+import Foundation
+import NATSClient
+import NIOCore
+import NIOPosix
+
+/// A server that greets and then answers what a test tells it to: for what no real server would say.
+final class FakeServer: Sendable {
+    private let channel: any Channel
+
+    private init(channel: any Channel) { self.channel = channel }
+
+    /// - Parameter answer: called with every read; what it returns is sent back.
+    static func start(
+        greeting: String = #"INFO {"server_id":"X","version":"2.10.0","headers":true,"max_payload":1000}"# + "\r\n",
+        answer: @escaping @Sendable (String) -> String?
+    ) async throws -> FakeServer {
+        let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Handler(greeting: greeting, answer: answer))
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        return FakeServer(channel: channel)
+    }
+
+    var settings: NATSConnection.Configuration {
+        let address = ServerAddress(host: "127.0.0.1", port: channel.localAddress?.port ?? 0)
+        var settings = NATSConnection.Configuration(servers: [address])
+        settings.reconnectDelay = ReconnectDelay(initial: .milliseconds(5), maximum: .milliseconds(50))
+        return settings
+    }
+
+    func stop() async throws { try await channel.close() }
+
+    private final class Handler: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        private let greeting: String
+        private let answer: @Sendable (String) -> String?
+
+        init(greeting: String, answer: @escaping @Sendable (String) -> String?) {
+            self.greeting = greeting
+            self.answer = answer
+        }
+
+        func channelActive(context: ChannelHandlerContext) {
+            context.writeAndFlush(NIOAny(ByteBuffer(string: greeting)), promise: nil)
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            guard let text = answer(String(buffer: unwrapInboundIn(data))) else { return }
+            context.writeAndFlush(NIOAny(ByteBuffer(string: text)), promise: nil)
+        }
+    }
+}
+
+/// A peer that writes bytes no proper client would write to a real server.
+final class RawPeer: Sendable {
+    private let channel: any Channel
+
+    private init(channel: any Channel) { self.channel = channel }
+
+    static func connect(port: Int) async throws -> RawPeer {
+        let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+            .connect(host: "127.0.0.1", port: port).get()
+        let peer = RawPeer(channel: channel)
+        try await peer.send(#"CONNECT {"verbose":false,"pedantic":false,"headers":true,"lang":"raw","version":"0"}"# + "\r\n")
+        return peer
+    }
+
+    func send(_ text: String) async throws { try await channel.writeAndFlush(ByteBuffer(string: text)) }
+
+    func close() async throws { try await channel.close() }
+}

@@ -1,0 +1,280 @@
+import MeshEvents
+import Testing
+
+@Suite struct EventDataTests {
+    @Test func `a literal is written as one line of compact JSON, members in byte order, the last duplicate`() throws {
+        let sequence = 7
+        let data: EventData = [
+            "status": "online",
+            "resources": ["cpu": 0.42, "gpu": true, "mem_mb": 12345, "seq": .init(sequence)],
+            "list": [1, -2.5, "x", nil, [], [:], false],
+            "status": "last",
+            "é": "ü\u{2028}<&>",
+            "Z": "quote\" back\\ \n\r\t\u{0}\u{1F}\u{7F}/",
+        ]
+        try data.validate()
+        #expect(
+            data.json
+                == #"{"Z":"quote\" back\\ \n\r\t\u0000\u001f"# + "\u{7F}" + #"/","list":[1,-2.5,"x",null,[],{},false],"#
+                + #""resources":{"cpu":0.42,"gpu":true,"mem_mb":12345,"seq":7},"status":"last","#
+                + "\"é\":\"ü\u{2028}<&>\"}"
+        )
+    }
+
+    @Test(arguments: [
+        (0.0, "0"), (-0.0, "-0"), (1.0, "1"), (0.1, "0.1"), (0.42, "0.42"), (-2.5, "-2.5"), (100.0, "100"),
+        (1e-6, "0.000001"),
+        (1e-7, "1e-7"), (1.5e-7, "1.5e-7"), (9.9e-7, "9.9e-7"), (1.234e-10, "1.234e-10"),
+        (1e20, "100000000000000000000"),
+        (1e21, "1e+21"), (1.5e21, "1.5e+21"), (123_456_789.123, "123456789.123"), (0.1 + 0.2, "0.30000000000000004"),
+        (.leastNonzeroMagnitude, "5e-324"), (.greatestFiniteMagnitude, "1.7976931348623157e+308"),
+        (9_007_199_254_740_993.0, "9007199254740992"),
+        (1e15, "1000000000000000"), (999_999_999_999_999.9, "999999999999999.9"), (1.0 / 3, "0.3333333333333333"),
+        (0.000123, "0.000123"), (12_345.678_9, "12345.6789"), (1_152_921_504_606_846_976.0, "1152921504606847000"),
+    ]) func `numbers are written as Go writes them`(value: Double, text: String) {
+        #expect(JSONValue(value).description == text)
+    }
+
+    @Test func `any finite number is written in the shortest form that reads back`() throws {
+        var generator = SeededGenerator(seed: 3)
+        for round in 0..<50_000 {
+            let value: Double
+            switch round % 3 {
+            case 0: value = Double(bitPattern: generator.next())
+            case 1: value = Double(Int.random(in: -1_000_000...1_000_000, using: &generator)) / 1000
+            default: value = .random(in: -1000...1000, using: &generator)
+            }
+            guard value.isFinite else { continue }
+            let text = JSONValue(value).description
+            let data = try EventData(json: "{\"v\":\(text)}")
+            #expect(data["v"]?.double?.bitPattern == value.bitPattern, "\(text)")
+            func digits(_ text: String) -> Int {
+                var plain = String(text.prefix { $0 != "e" }.filter(\.isNumber).drop { $0 == "0" })
+                while plain.hasSuffix("0") { plain.removeLast() }
+                return plain.count
+            }
+            #expect(digits(text) <= digits(value.description), "\(text) for \(value)")
+        }
+    }
+
+    @Test(arguments: [Double.nan, .infinity, -.infinity]) func `NaN and infinity are reported, never sent`(
+        value: Double
+    ) throws {
+        let data: EventData = ["outer": ["inner": [.init(value)]]]
+        let error = try #require(throws: MeshEventsError.self) { try data.validate() }
+        #expect(error.code == .invalidData)
+        #expect(throws: MeshEventsError.self) { try EventData(["x": .init(value)]) }
+        #expect(throws: MeshEventsError.self) { try EventEncoder().encode(Event("user.x", data: data)) }
+        #expect(throws: MeshEventsError.self) { try EventEncoder().encode(.nodeHealth(status: "", resources: data)) }
+        #expect(throws: MeshEventsError.self) { try EventData(encoding: ["x": value]) }
+        #expect(data.json == "null")
+        #expect(data["outer"] == nil)
+    }
+
+    @Test func `text is kept as it is, white space between tokens apart`() throws {
+        let text =
+            #"{"b" : 9007199254740993 ,  "a":[ 1.50 , 1E+2, "\u00e9 \ud800 \/ x  y", { } ],"b":"# + "\n\t\r null } "
+        let data = try EventData(json: text)
+        #expect(data.json == #"{"b":9007199254740993,"a":[1.50,1E+2,"\u00e9 \ud800 \/ x  y",{}],"b":null}"#)
+        #expect(try EventData(json: Array(text.utf8)) == data)
+        #expect(try EventData(json: text.utf8.lazy.map { $0 }) == data)
+        #expect(try EventData(json: " null ").isNull)
+        #expect(try EventData(json: "null") == nil)
+    }
+
+    @Test(arguments: [
+        "", " ", "1", "\"x\"", "[]", "true", "nul", "{", "}", "{}x", "{}{}", "{,}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}",
+        "{a:1}",
+        "{'a':1}", "{\"a\":01}", "{\"a\":+1}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":1e}", "{\"a\":1e+}", "{\"a\":-}",
+        "{\"a\":0x1}",
+        "{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":True}", "{\"a\":nulL}", "{\"a\":\"\n\"}", "{\"a\":\"\u{0}\"}",
+        "{\"a\":\"\\x\"}",
+        "{\"a\":\"\\u12g4\"}", "{\"a\":\"\\u123\"}", "{\"a\":[1 2]}", "{\"a\":[1,]}", "{\"a\":[}", "{\"a\" 1}",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\":1/**/}", "\u{FEFF}{}", "{\u{A0}}", "{\"a\":1}\u{0}", "{1:2}",
+    ]) func `what is not an object or null is refused`(text: String) throws {
+        let error = try #require(throws: MeshEventsError.self) { try EventData(json: text) }
+        #expect(error.code == .invalidData)
+    }
+
+    @Test(
+        arguments: [
+            [0x80], [0xC0, 0x80], [0xC1, 0xBF], [0xE0, 0x9F, 0xBF], [0xED, 0xA0, 0x80], [0xF0, 0x8F, 0xBF, 0xBF],
+            [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xE2, 0x82], [0xC3], [0xFF], [0xF0, 0x9F, 0x9A],
+        ] as [[UInt8]]
+    ) func `invalid UTF-8 is refused`(bytes: [UInt8]) {
+        let text = Array("{\"a\":\"0123456789".utf8) + bytes + Array("\"}".utf8)
+        #expect(throws: MeshEventsError.self) { try EventData(json: text) }
+    }
+
+    @Test func `127 levels are accepted and 128 are not, so that the event has at most 128`() throws {
+        func nested(_ levels: Int) -> String {
+            "{\"a\":" + String(repeating: "[", count: levels - 1) + String(repeating: "]", count: levels - 1) + "}"
+        }
+        let deepest = try EventData(json: nested(127))
+        #expect(throws: MeshEventsError.self) { try EventData(json: nested(128)) }
+        let bytes = try EventEncoder().encode(Event("user.x", data: deepest))
+        let back = try EventDecoder.decode(subject: "events.user.x", payload: bytes, received: .epoch)
+        #expect(back.data == deepest)
+        #expect(throws: MeshEventsError.self) { try ToolConfigured(tool: "x", config: deepest).eventData() }
+        #expect(throws: MeshEventsError.self) { try EventData(json: String(repeating: "{\"a\":", count: 100_000)) }
+        var value: JSONValue = []
+        for _ in 0..<1_000 { value = [value] }
+        #expect(throws: MeshEventsError.self) { try EventData(["a": value]) }
+    }
+
+    @Test func `a lookup finds the last member of the name, escaped names too`() throws {
+        let data = try EventData(
+            json: #"{"a":1,"b":{"a":"in","list":[1,{"x":"y"},[],"]"]},"\u0061":2,"c\"":3,"é":4,"":5}"#
+        )
+        #expect(data["a"]?.int == 2)
+        #expect(data["b"]?["a"]?.string == "in")
+        #expect(data["b"]?["list"]?[1]?["x"]?.string == "y")
+        #expect(data["b"]?["list"]?[3]?.string == "]")
+        #expect(data["b"]?["list"]?[4] == nil)
+        #expect(data["b"]?["list"]?[-1] == nil)
+        #expect(data["b"]?["list"]?.array?.count == 4)
+        #expect(data["c\""]?.int == 3)
+        #expect(data["é"]?.int == 4)
+        #expect(data["e\u{301}"] == nil)
+        #expect(data[""]?.int == 5)
+        #expect(data["missing"] == nil)
+        #expect(data["a"]?["a"] == nil)
+        #expect(data.keys == ["a", "b", "a", "c\"", "é", ""])
+        #expect(data["b"]?.data == (try EventData(json: #"{"list":[1,{"x":"y"},[],"]"],"a":"in"}"#)))
+        #expect(EventData.null["a"] == nil)
+        #expect(EventData.empty["a"] == nil)
+    }
+
+    @Test func `each accessor is nil for another kind`() throws {
+        let data: EventData = ["s": "x", "i": 1, "d": 1.5, "t": true, "f": false, "n": nil, "a": [1], "o": ["k": "v"]]
+        for (key, field) in data.members {
+            #expect((field.string != nil) == (key == "s"))
+            #expect((field.int != nil) == (key == "i"))
+            #expect((field.double != nil) == (key == "i" || key == "d"))
+            #expect((field.bool != nil) == (key == "t" || key == "f"))
+            #expect(field.isNull == (key == "n"))
+            #expect((field.array != nil) == (key == "a"))
+            #expect(field.isObject == (key == "o"))
+        }
+        #expect(data["t"]?.bool == true)
+        #expect(data["f"]?.bool == false)
+        #expect(data.value["o"]?["k"]?.string == "v")
+        #expect(data.value["a"]?[0]?.int == 1)
+        #expect(data.value["a"]?[1] == nil)
+    }
+
+    @Test(
+        arguments: [
+            ("0", 0), ("-0", 0), ("1.0", 1), ("10e-1", 1), ("1e3", 1000), ("9223372036854775807", Int64.max),
+            ("-9223372036854775808", Int64.min), ("9223372036854775807.000", Int64.max), ("9223372036854775808", nil),
+            ("-9223372036854775809", nil), ("1.5", nil), ("1e-1", nil), ("1e19", nil), ("1e99999999999999999999", nil),
+            ("0e99999999999", 0), ("123456789012345678", 123_456_789_012_345_678),
+        ] as [(String, Int64?)]
+    ) func `integers read exactly or not at all`(text: String, expected: Int64?) throws {
+        let data = try EventData(json: "{\"v\":\(text)}")
+        #expect(data["v"]?.int64 == expected)
+        #expect(data["v"]?.value.number?.int64 == expected)
+        #expect(data.json == "{\"v\":\(text)}")
+    }
+
+    @Test func `unsigned integers and large numbers keep their digits`() throws {
+        let data = try EventData(json: #"{"u":18446744073709551615,"big":123456789012345678901234567890.5,"e":1e400}"#)
+        #expect(data["u"]?.uint64 == .max)
+        #expect(data["u"]?.int64 == nil)
+        #expect(data["u"]?.value == JSONValue(UInt64.max))
+        #expect(data["big"]?.value.description == "123456789012345678901234567890.5")
+        #expect(data["e"]?.double == .infinity)
+        #expect(try EventData(encoding: ["u": UInt64.max]).json == #"{"u":18446744073709551615}"#)
+    }
+
+    @Test func `strings read as Go reads them, lone surrogates as U+FFFD`() throws {
+        let data = try EventData(
+            json:
+                #"{"a":"\u0041\ud83d\ude80\"\\\/\b\f\n\r\t","b":"\ud800x","c":"\udc00\ud800","d":"\ud800\ud83d\ude80","e":"\ud800\u0041"}"#
+        )
+        #expect(data["a"]?.string == "A🚀\"\\/\u{8}\u{C}\n\r\t")
+        #expect(data["b"]?.string == "\u{FFFD}x")
+        #expect(data["c"]?.string == "\u{FFFD}\u{FFFD}")
+        #expect(data["d"]?.string == "\u{FFFD}🚀")
+        #expect(data["e"]?.string == "\u{FFFD}A")
+    }
+
+    @Test func `equality is by value and hashes agree`() throws {
+        let equal = [
+            #"{"a":1,"b":[true,"é"],"c":{"x":null}}"#,
+            #"{ "c" : {"x":null}, "b":[true,"\u00e9"], "a":1.0 }"#,
+            #"{"a":"replaced","b":[true,"é"],"c":{"x":0,"x":null},"a":10e-1}"#,
+        ].map { try? EventData(json: $0) }
+        for one in equal {
+            for two in equal {
+                #expect(one != nil && one == two)
+                #expect(one.hashValue == two.hashValue)
+            }
+        }
+        let different = [
+            #"{"a":1}"#, #"{"a":2}"#, #"{"a":"1"}"#, #"{"b":1}"#, #"{"a":[1]}"#, #"{"a":null}"#, #"{}"#,
+            #"{"a":1,"b":1}"#, "null",
+            #"{"a":9007199254740993}"#, #"{"a":9007199254740992}"#, #"{"a":true}"#, #"{"a":-1}"#, #"{"a":10}"#,
+        ]
+        for (index, one) in different.enumerated() {
+            for (other, two) in different.enumerated() {
+                #expect((try EventData(json: one) == EventData(json: two)) == (index == other))
+            }
+        }
+        #expect(JSONNumber(1) == 1.0)
+        #expect(JSONNumber(0) == JSONNumber(-0.0))
+        #expect(JSONNumber(1e23).hashValue == (try EventData(json: #"{"v":1e23}"#))["v"]?.value.number?.hashValue)
+    }
+
+    @Test func `a value survives being written and read`() throws {
+        var generator = SeededGenerator(seed: 4)
+        for _ in 0..<3_000 {
+            let object = RandomJSON.object(using: &generator)
+            let data = EventData(object)
+            try data.validate()
+            #expect(data.value == .object(object))
+            #expect(try EventData(json: data.json).json == data.json)
+            for (key, value) in object { #expect(data[key]?.value == value) }
+        }
+    }
+}
+
+/// Random values, with hostile strings.
+enum RandomJSON {
+    static let scalars: [Unicode.Scalar] = [
+        "a", "b", "\"", "\\", "\n", "\u{0}", "\u{1F}", "/", "é", "日", "🚀", "\u{2028}", "\u{7F}", " ", "{", "]", ",",
+    ]
+
+    static func string(using generator: inout SeededGenerator) -> String {
+        var string = ""
+        for _ in 0..<Int.random(in: 0...20, using: &generator) {
+            string.unicodeScalars.append(scalars.randomElement(using: &generator) ?? "a")
+        }
+        return string
+    }
+
+    static func object(using generator: inout SeededGenerator, depth: Int = 0) -> JSONObject {
+        JSONObject(
+            (0..<Int.random(in: 0...4, using: &generator)).map { _ in
+                (string(using: &generator), value(using: &generator, depth: depth + 1))
+            }
+        )
+    }
+
+    static func value(using generator: inout SeededGenerator, depth: Int) -> JSONValue {
+        switch Int.random(in: 0..<(depth < 4 ? 9 : 7), using: &generator) {
+        case 0: return .null
+        case 1: return .bool(.random(using: &generator))
+        case 2: return JSONValue(Int.random(in: .min ... .max, using: &generator))
+        case 3: return JSONValue(Double.random(in: -1e9...1e9, using: &generator))
+        case 4: return JSONValue(UInt64.random(in: .min ... .max, using: &generator))
+        case 5, 6: return .string(string(using: &generator))
+        case 7:
+            return .array(
+                (0..<Int.random(in: 0...4, using: &generator)).map { _ in value(using: &generator, depth: depth + 1) }
+            )
+        default: return .object(object(using: &generator, depth: depth))
+        }
+    }
+}

@@ -1,0 +1,97 @@
+import MeshEvents
+import MeshEventsTesting
+import Testing
+
+/// How the history reads its store: how often, how much, and until when.
+struct EventHistoryTests {
+    @Test func aFullAnswerTakesOneReading() async throws {
+        let (bus, store) = try await filled(500) { _ in "n" }
+        _ = try await bus.history(limit: 50)
+        #expect(store.reads == [50])
+    }
+
+    @Test func fewerThanAskedTakesOneReading() async throws {
+        let (bus, store) = try await filled(3) { _ in "n" }
+        #expect(try await bus.history(limit: 100).count == 3)
+        #expect(store.reads == [100])
+    }
+
+    @Test func readingsGrowWhenLittleOfWhatComesIsWanted() async throws {
+        let (bus, store) = try await filled(5000) { $0 == 0 ? "rare" : "n" }
+        let page = try await bus.history(EventHistory.Query(node: "rare", limit: 1))
+        #expect(page.events.map(\.sequence) == [1])
+        #expect(store.reads.count <= 10, "\(store.reads)")
+    }
+
+    @Test func aReadingIsBoundedHoweverMuchIsAsked() async throws {
+        let (bus, store) = try await filled(10) { _ in "n" }
+        #expect(try await bus.history(limit: .max).count == 10)
+        #expect(store.reads.allSatisfy { $0 <= 16_384 })
+    }
+
+    @Test func aDeadlineThatHasPassedThrowsTimeout() async throws {
+        let (bus, _) = try await filled(1) { _ in "n" }
+        let error = await #expect(throws: MeshEventsError.self) {
+            try await bus.history(EventHistory.Query(timeout: .zero))
+        }
+        #expect(error?.code == .timeout)
+    }
+
+    private func filled(
+        _ count: Int,
+        node: (Int) -> String
+    ) async throws -> (bus: PersistentEventBus, store: ReadCountingStore) {
+        let mesh = InMemoryMesh()
+        let store = ReadCountingStore(InMemoryStore(mesh))
+        let bus = try await PersistentEventBus.open(transport: InMemoryTransport(mesh), store: store, node: "n")
+        for number in 0..<count { try await bus.emit(Event("user.n", node: node(number))) }
+        return (bus, store)
+    }
+}
+
+/// Remembers how many messages each reading asked for.
+private final class ReadCountingStore: EventStore {
+    private let store: InMemoryStore
+    private let limits = Locked<[Int]>([])
+
+    init(_ store: InMemoryStore) {
+        self.store = store
+    }
+
+    var reads: [Int] { limits.withLock { $0 } }
+
+    func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
+        try await store.open(configuration)
+    }
+
+    func append(
+        subject: String,
+        payload: [UInt8],
+        messageID: String,
+        deadline: Duration
+    ) async throws(MeshEventsError) -> StoredPosition {
+        try await store.append(subject: subject, payload: payload, messageID: messageID, deadline: deadline)
+    }
+
+    func state() async throws(MeshEventsError) -> StreamState { try await store.state() }
+
+    func newest(
+        _ limit: Int,
+        matching pattern: EventPattern,
+        before: UInt64?,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> [StoredMessage] {
+        limits.withLock { $0.append(limit) }
+        return try await store.newest(limit, matching: pattern, before: before, timeout: timeout)
+    }
+
+    func first(
+        _ limit: Int,
+        matching pattern: EventPattern,
+        from start: StorePosition,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> [StoredMessage] {
+        limits.withLock { $0.append(limit) }
+        return try await store.first(limit, matching: pattern, from: start, timeout: timeout)
+    }
+}

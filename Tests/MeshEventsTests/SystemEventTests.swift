@@ -1,0 +1,130 @@
+import MeshEvents
+import Testing
+
+@Suite struct SystemEventTests {
+    /// The ten constructors with the arguments that made the Go messages.
+    static let events: [(subject: String, event: Event)] = [
+        ("events.tool.installed", .toolInstalled(node: "node-a", tool: "whisper", version: "v1.0.0")),
+        (
+            "events.tool.configured",
+            .toolConfigured(node: "node-a", tool: "whisper", config: ["model": "base", "beam": 5])
+        ),
+        ("events.tool.configured", .toolConfigured(node: "node-a", tool: "whisper", config: nil)),
+        ("events.tool.started", .toolStarted(node: "node-a", tool: "whisper")),
+        ("events.tool.stopped", .toolStopped(node: "node-a", tool: "whisper", reason: "update")),
+        ("events.tool.crashed", .toolCrashed(node: "node-a", tool: "whisper", error: "OOM killed", restartCount: 2)),
+        ("events.tool.removed", .toolRemoved(node: "node-a", tool: "whisper")),
+        ("events.node.joined", .nodeJoined(node: "node-a", capabilities: ["vram_gb": 24, "gpu": true])),
+        ("events.node.joined", .nodeJoined(node: "node-b", capabilities: nil)),
+        ("events.node.left", .nodeLeft(node: "node-a", reason: "shutdown")),
+        ("events.node.health", .nodeHealth(node: "node-a", status: "online", resources: ["gpu_util": 0.45])),
+    ]
+
+    @Test(arguments: events.indices) func `the ten events are byte for byte what Go writes, the time apart`(index: Int)
+        throws
+    {
+        let message = GoEvents.all[index]
+        #expect(message.subject == Self.events[index].subject)
+        var event = Self.events[index].event
+        event.timestamp = try decode(message.payload).timestamp
+        #expect(try encoded(event) == message.payload)
+    }
+
+    @Test func `a user's event has the topic in its type`() throws {
+        let event = try Event.user(
+            node: "node-a",
+            topic: "training.complete",
+            data: ["epochs": 100, "loss": 0.023, "model": "my-fine-tune"]
+        )
+        let message = try #require(GoEvents.all.first { $0.subject == event.subject })
+        var sent = event
+        sent.timestamp = try decode(message.payload).timestamp
+        #expect(try encoded(sent) == message.payload)
+        #expect(throws: MeshEventsError.self) { try Event.user(topic: "a b") }
+    }
+
+    private func roundTrip<Payload: EventPayload & Equatable>(_ payload: Payload) throws {
+        let event = try Event(payload, node: "n")
+        #expect(event.type == Payload.eventType)
+        let back = try decode(encoded(event), subject: event.subject)
+        #expect(try back.payload(as: Payload.self) == payload)
+    }
+
+    @Test func `every payload comes back as it went`() throws {
+        let hostile = "a\"b\\c\n\u{0}é日🚀 and longer than fifteen bytes"
+        let data: EventData = ["x": ["y": [1, 2.5, nil]]]
+        try roundTrip(ToolInstalled(tool: hostile, version: "v1"))
+        try roundTrip(ToolConfigured(tool: hostile, config: data))
+        try roundTrip(ToolConfigured(tool: "", config: nil))
+        try roundTrip(ToolStarted(tool: hostile))
+        try roundTrip(ToolStopped(tool: "t", reason: hostile))
+        try roundTrip(ToolCrashed(tool: "t", error: hostile, restartCount: .max))
+        try roundTrip(ToolCrashed(tool: "t", error: "", restartCount: .min))
+        try roundTrip(ToolRemoved(tool: hostile))
+        try roundTrip(NodeJoined(capabilities: data))
+        try roundTrip(NodeLeft(reason: hostile))
+        try roundTrip(NodeHealth(status: hostile, resources: data))
+        try roundTrip(NodeHealth(status: "online", resources: .empty))
+    }
+
+    @Test func `what is missing reads as empty, a wrong kind is an error`() throws {
+        #expect(try ToolCrashed(eventData: .empty) == ToolCrashed(tool: "", error: "", restartCount: 0))
+        #expect(try NodeHealth(eventData: nil) == NodeHealth(status: "", resources: nil))
+        let float = try EventData(json: #"{"restart_count":2.0,"tool":null,"more":[]}"#)
+        #expect(try ToolCrashed(eventData: float).restartCount == 2)
+        for (json, name) in [
+            (#"{"restart_count":"2"}"#, "restart_count"), (#"{"tool":1}"#, "tool"),
+            (#"{"restart_count":1.5}"#, "restart_count"),
+        ] {
+            let error = try #require(throws: MeshEventsError.self) { try ToolCrashed(eventData: EventData(json: json)) }
+            #expect(error.code == .invalidData)
+            #expect(error.message.contains("'\(name)'"))
+        }
+        #expect(throws: MeshEventsError.self) { try NodeHealth(eventData: EventData(json: #"{"resources":[]}"#)) }
+    }
+
+    @Test func `a payload of another type is refused`() throws {
+        let error = try #require(throws: MeshEventsError.self) {
+            try Event.toolStarted(tool: "x").payload(as: ToolRemoved.self)
+        }
+        #expect(error.code == .invalidEventType)
+    }
+
+    struct TrainingComplete: EventPayload, Codable, Equatable {
+        static let eventType: EventType = "user.training.complete"
+        var model: String
+        var epochs: UInt64
+        var loss: Double?
+        var tags: [String: Int]
+        var at: Timestamp
+    }
+
+    struct NotAnObject: EventPayload, Codable {
+        static let eventType: EventType = "user.list"
+        var values: [Int]
+        func encode(to encoder: any Encoder) throws { try values.encode(to: encoder) }
+    }
+
+    @Test func `a user's own Codable payload travels`() throws {
+        let payload = TrainingComplete(
+            model: "fine/tuné\n",
+            epochs: .max,
+            loss: 1e-7,
+            tags: ["b": 1, "a": 2],
+            at: .now
+        )
+        try roundTrip(payload)
+        let data = try payload.eventData()
+        #expect(data.keys == ["at", "epochs", "loss", "model", "tags"])
+        #expect(data["epochs"]?.uint64 == .max)
+        #expect(data["at"]?.string == payload.at.description)
+        #expect(!data.json.utf8.contains { $0 < 0x20 })
+        let error = try #require(throws: MeshEventsError.self) { try NotAnObject(values: [1]).eventData() }
+        #expect(error.code == .invalidData)
+        let mismatch = try #require(throws: MeshEventsError.self) {
+            try Event("user.training.complete", data: ["model": 1]).payload(as: TrainingComplete.self)
+        }
+        #expect(mismatch.code == .invalidData)
+        #expect(mismatch.underlying is DecodingError)
+    }
+}

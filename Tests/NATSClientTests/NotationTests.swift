@@ -1,0 +1,204 @@
+import Foundation
+import NIOCore
+import Testing
+
+@testable import NATSClient
+
+@Suite("Addresses, keys, headers and commands")
+struct NotationTests {
+    @Test(
+        "addresses",
+        arguments: [
+            ("nats://h:1", "nats://h:1"), ("h", "nats://h:4222"), ("127.0.0.1:5", "nats://127.0.0.1:5"),
+            ("tls://h", "tls://h:4222"), ("NATS://h/", "nats://h:4222"), ("[::1]:9", "nats://[::1]:9"),
+            ("nats://[fe80::1]", "nats://[fe80::1]:4222"), ("nats://u:p@h:2", "nats://h:2"), (" h ", "nats://h:4222"),
+        ]
+    )
+    func addresses(text: String, expected: String) throws {
+        #expect(try ServerAddress(text).description == expected)
+    }
+
+    @Test("logins in addresses are percent-decoded and never shown")
+    func login() throws {
+        let address = try ServerAddress("nats://me:p%40ss%2F@h")
+        #expect(address.user == "me")
+        #expect(address.password == "p@ss/")
+        #expect(!address.description.contains("p@ss"))
+        #expect(try ServerAddress("nats://s3cr3t@h").user == "s3cr3t")
+    }
+
+    @Test(
+        "wrong addresses say what is wrong",
+        arguments: ["", "http://h", "nats://", "h:0", "h:65536", "h:x", "::1", "[::1", "[::1]x", "h/path", "a b"]
+    )
+    func wrongAddresses(text: String) {
+        let error = #expect(throws: NATSError.self) { try ServerAddress(text) }
+        #expect(error?.code == .invalidAddress)
+    }
+
+    @Test("an error about an address does not repeat its password")
+    func secretInError() {
+        let error = #expect(throws: NATSError.self) { try ServerAddress("nats://me:hunter2@h:x") }
+        #expect(error?.message.contains("hunter2") == false)
+    }
+
+    // The pair of the NATS documentation's NKey example.
+    @Test("an NKey seed gives the public key that NATS's own tools give")
+    func nkey() throws {
+        let key = try NKey(seed: "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY")
+        #expect(key.publicKey == "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4")
+        #expect(key.seed == "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY")
+        #expect(try key.sign(Data("nonce".utf8)).count == 64)
+    }
+
+    @Test("new NKeys survive their notation")
+    func newKeys() throws {
+        for _ in 0..<20 {
+            let key = NKey()
+            #expect(key.publicKey.hasPrefix("U") && key.publicKey.count == 56)
+            #expect(key.seed.hasPrefix("SU") && key.seed.count == 58)
+            #expect(try NKey(seed: key.seed).publicKey == key.publicKey)
+        }
+    }
+
+    @Test("mistyped seeds are refused without being shown")
+    func wrongSeeds() {
+        let good = NKey().seed
+        let swapped = String(good.dropLast()) + (good.hasSuffix("A") ? "B" : "A")
+        for seed in ["", "SU", "not a seed", swapped, NKey().publicKey] {
+            let error = #expect(throws: NATSError.self) { try NKey(seed: seed) }
+            #expect(error?.code == .authenticationFailed)
+            if seed.count > 10 { #expect(error?.message.contains(seed) == false) }
+        }
+    }
+
+    @Test("credentials files")
+    func credentials() throws {
+        let key = NKey()
+        let text = """
+            -----BEGIN NATS USER JWT-----
+            eyJ0eXAi.abc.def
+            ------END NATS USER JWT------
+
+            ************************* IMPORTANT *************************
+            -----BEGIN USER NKEY SEED-----
+            \(key.seed)
+            ------END USER NKEY SEED------
+            """
+        let file = try CredentialsFile(text: text, name: "test")
+        #expect(file.jwt == "eyJ0eXAi.abc.def")
+        #expect(file.key.publicKey == key.publicKey)
+        #expect(throws: NATSError.self) { try CredentialsFile(text: "nothing", name: "test") }
+        #expect(throws: NATSError.self) { try CredentialsFile(path: "/does/not/exist") }
+    }
+
+    @Test("header blocks: hostile names and values are read leniently and never trap")
+    func headerBlocks() {
+        let block =
+            "NATS/1.0 503 No Responders\r\nA: b\r\nna me: x\r\n\u{e9}t\u{e9}:  y \r\nno colon\r\n: empty\r\nA:c\r\n\r\n"
+        block.withUTF8Copy { bytes in
+            let header = HeaderBlock(bytes: bytes)
+            #expect(header.status?.code == 503)
+            #expect(header.status?.description == "No Responders")
+            let fields = header.fields()
+            #expect(fields.values(of: "A") == ["b", "c"])
+            #expect(fields["na me"] == "x")
+            #expect(fields["\u{e9}t\u{e9}"] == "y")
+            #expect(fields.fields.count == 4)
+        }
+        var random = SplitMix(seed: 3)
+        for _ in 0..<5000 {
+            let bytes = (0..<Int.random(in: 0...80, using: &random)).map { _ in
+                [0, 9, 10, 13, 32, 58, 65, 0xFF, 0xE9].randomElement(using: &random) ?? UInt8(0)
+            }
+            bytes.withUnsafeBytes { raw in
+                let header = HeaderBlock(bytes: raw)
+                _ = header.status
+                #expect(header.fields().fields.count <= 81)
+            }
+        }
+    }
+
+    @Test("header fields with line breaks or impossible names are refused")
+    func invalidHeaders() {
+        for headers in [["": "x"], ["a b": "x"], ["a:": "x"], ["\u{e9}": "x"], ["a": "x\r\ny"], ["a": "\n"]]
+            as [NATSHeaders]
+        {
+            #expect(throws: NATSError.self) { try headers.validate() }
+        }
+        #expect(throws: Never.self) { try (["Nats-Msg-Id": "\u{e9}, 1"] as NATSHeaders).validate() }
+    }
+
+    @Test("PUB and HPUB are written as the protocol wants")
+    func publish() {
+        var buffer = ByteBuffer()
+        func write(_ subject: String, _ reply: String, _ headers: [(name: String, value: String)], _ payload: String) {
+            subject.withUTF8Copy { subject in
+                reply.withUTF8Copy { reply in
+                    CommandWriter.headerBlock(headers).withUnsafeBytes { headers in
+                        payload.withUTF8Copy { payload in
+                            CommandWriter.publish(
+                                into: &buffer,
+                                subject: subject,
+                                reply: reply,
+                                headers: headers,
+                                payload: payload
+                            )
+                        }
+                    }
+                }
+            }
+        }
+        write("a.b", "", [], "")
+        write("a", "r", [], "0123456789")
+        write("a", "", [("K", "v")], "xy")
+        write("a", "r", [("K", "v"), ("L", "")], "")
+        #expect(
+            String(buffer: buffer)
+                == "PUB a.b 0\r\n\r\nPUB a r 10\r\n0123456789\r\nHPUB a 18 20\r\nNATS/1.0\r\nK: v\r\n\r\nxy\r\n"
+                + "HPUB a r 23 23\r\nNATS/1.0\r\nK: v\r\nL: \r\n\r\n\r\n"
+        )
+    }
+
+    @Test("sizes are written digit for digit")
+    func sizes() {
+        for size in [0, 9, 10, 99, 100, 12_345, 100_000] {
+            var buffer = ByteBuffer()
+            let none = UnsafeRawBufferPointer(start: nil, count: 0)
+            "s".withUTF8Copy { subject in
+                [UInt8](repeating: 1, count: size).withUnsafeBytes { payload in
+                    CommandWriter.publish(into: &buffer, subject: subject, reply: none, headers: none, payload: payload)
+                }
+            }
+            #expect(buffer.readString(length: 7 + "\(size)".count - 1) == "PUB s \(size)")
+            #expect(buffer.readableBytes == size + 4)
+        }
+    }
+
+    @Test(
+        "subjects",
+        arguments: [
+            ("a", true, true), ("a.b.c", true, true), ("a.*", false, true), ("a.>", false, true), (">", false, true),
+            ("*", false, true), ("a.*b", true, true), ("", false, false), ("a..b", false, false), (".a", false, false),
+            ("a.", false, false), ("a b", false, false), ("a\r\nPUB x", false, false), ("a.>.b", false, false),
+            ("\u{e9}.\u{65e5}", true, true), ("a\tb", false, false), ("a\u{0}", false, false),
+        ]
+    )
+    func subjects(subject: String, publishes: Bool, subscribes: Bool) {
+        #expect(((try? SubjectRules.validatePublish(subject)) != nil) == publishes)
+        #expect(((try? SubjectRules.validateSubscribe(subject)) != nil) == subscribes)
+    }
+
+    @Test("server reports")
+    func reports() {
+        #expect(ServerReport("Permissions Violation for Publish to \"a.b\"").kind == .publishDenied("a.b"))
+        let denied = ServerReport("Permissions Violation for Subscription to \"x.>\" using queue \"q\"")
+        #expect(denied.kind == .subscriptionDenied("x.>"))
+        #expect(denied.error.code == .permissionDenied)
+        #expect(!denied.closesConnection)
+        #expect(ServerReport("Authorization Violation").error.code == .authenticationFailed)
+        #expect(ServerReport("User Authentication Expired").closesConnection)
+        #expect(ServerReport("Stale Connection").closesConnection)
+        #expect(!ServerReport("Invalid Subject").closesConnection)
+    }
+}

@@ -1,0 +1,42 @@
+/// Waits until `condition` holds, looking every 5 milliseconds.
+///
+/// - Parameters:
+///   - limit: How long it may take.
+///   - what: What is waited for, as it should stand after "waited for".
+/// - Throws: `TestSupportError` when the time is up, else what `condition` throws.
+public func eventually(
+    within limit: Duration = .seconds(10),
+    _ what: String,
+    _ condition: () async throws -> Bool
+) async throws {
+    let deadline = ContinuousClock.now + limit
+    while true {
+        if try await condition() { return }
+        guard ContinuousClock.now < deadline else {
+            throw TestSupportError("Waited \(limit) in vain for \(what).")
+        }
+        try await Task.sleep(for: .milliseconds(5))
+    }
+}
+
+/// Runs `body` and fails when it takes longer than `limit`; `body` is cancelled then, and has to heed that.
+///
+/// - Throws: `TestSupportError` when the time is up, else what `body` throws.
+public func withDeadline<Result: Sendable>(
+    _ limit: Duration = .seconds(10),
+    _ what: String,
+    _ body: @escaping @Sendable () async throws -> Result
+) async throws -> Result {
+    try await withThrowingTaskGroup(of: Result?.self) { group in
+        group.addTask { try await body() }
+        group.addTask {
+            try await Task.sleep(for: limit)
+            return nil
+        }
+        defer { group.cancelAll() }
+        guard let first = try await group.next(), let result = first else {
+            throw TestSupportError("Waited \(limit) in vain for \(what).")
+        }
+        return result
+    }
+}
