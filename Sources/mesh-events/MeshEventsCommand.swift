@@ -29,7 +29,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
     static func main() async {
         // A reader that goes away (`| head`) is noticed when writing, not by dying of a signal.
         signal(SIGPIPE, SIG_IGN)
-        exit(await execute(Array(CommandLine.arguments.dropFirst())))
+        Foundation.exit(await execute(Array(CommandLine.arguments.dropFirst())))
     }
 
     /// Runs a command line.

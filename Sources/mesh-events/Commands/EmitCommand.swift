@@ -56,10 +56,16 @@ struct EmitCommand: AsyncParsableCommand {
     func run() async throws {
         if let from {
             guard type == nil, fields.isEmpty, data == nil else {
-                throw CommandFailure(.usage, "--from takes types and data from the file; leave TYPE, key=value and --data out")
+                throw CommandFailure(
+                    .usage,
+                    "--from takes types and data from the file; leave TYPE, key=value and --data out"
+                )
             }
             guard !output.json else {
-                throw CommandFailure(.usage, "--json shows a single event; `mesh-events list --json` shows what --from stored")
+                throw CommandFailure(
+                    .usage,
+                    "--json shows a single event; `mesh-events list --json` shows what --from stored"
+                )
             }
             try await emitFile(from)
         } else {
@@ -77,7 +83,11 @@ struct EmitCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure(.badData, "--data: \(error.message)")
         }
-        return Event(type, node: try node.name(), data: fields.isEmpty ? base : try FieldArguments.data(fields, base: base))
+        return Event(
+            type,
+            node: try node.name(),
+            data: fields.isEmpty ? base : try FieldArguments.data(fields, base: base)
+        )
     }
 
     private func emit(_ event: Event) async throws {

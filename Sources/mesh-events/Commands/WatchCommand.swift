@@ -1,6 +1,7 @@
 import ArgumentParser
 import MeshEvents
 import MeshEventsNATS
+import NATSClient
 
 /// `mesh-events watch`.
 struct WatchCommand: AsyncParsableCommand {

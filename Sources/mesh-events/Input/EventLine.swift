@@ -13,7 +13,8 @@ enum EventLine {
         do throws(MeshEventsError) {
             line = try EventData(json: bytes)
         } catch {
-            let message = error.message.hasPrefix("data ") ? "it " + error.message.dropFirst("data ".count) : error.message
+            let message =
+                error.message.hasPrefix("data ") ? "it " + error.message.dropFirst("data ".count) : error.message
             throw MeshEventsError(.invalidData, message)
         }
         guard !line.isNull else { throw invalid("it must be a JSON object with a \"type\"") }

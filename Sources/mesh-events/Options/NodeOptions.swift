@@ -4,7 +4,10 @@ import Foundation
 /// In whose name events are emitted.
 struct NodeOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp("This node's name in the mesh. Default: $JB_NODE_NAME, else the host name.", valueName: "name")
+        help: ArgumentHelp(
+            "This node's name in the mesh. Default: $JB_NODE_NAME, else the host name.",
+            valueName: "name"
+        )
     )
     var node: String?
 

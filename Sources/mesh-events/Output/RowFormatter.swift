@@ -4,7 +4,7 @@ import MeshEvents
 /// Writes events as rows for people: local date and time, type, node, data, in columns that line up.
 struct RowFormatter {
     /// Converts seconds since the epoch to a calendar time: `localtime_r`, or `gmtime_r` in tests.
-    typealias Calendar = (time_t) -> tm
+    typealias Calendar = @Sendable (time_t) -> tm
 
     private static let typeColumn = 16...32
     private static let nodeColumn = 8...24
@@ -15,14 +15,17 @@ struct RowFormatter {
     private var typeWidth = typeColumn.lowerBound
     private var nodeWidth = nodeColumn.lowerBound
 
-    init(isColored: Bool = false, calendar: @escaping Calendar = RowFormatter.localTime) {
+    init(isColored: Bool = false, calendar: @escaping Calendar = { RowFormatter.localTime($0) }) {
         self.isColored = isColored
         self.calendar = calendar
     }
 
     /// Widens the columns for an event; rows from now on line up with its row.
     mutating func makeRoom(for event: Event) {
-        typeWidth = max(typeWidth, min(TextWidth.columns(of: SafeText.name(event.type.rawValue)), Self.typeColumn.upperBound))
+        typeWidth = max(
+            typeWidth,
+            min(TextWidth.columns(of: SafeText.name(event.type.rawValue)), Self.typeColumn.upperBound)
+        )
         nodeWidth = max(nodeWidth, min(TextWidth.columns(of: SafeText.name(event.node)), Self.nodeColumn.upperBound))
     }
 

@@ -1,6 +1,7 @@
 import LocalNATSServer
 import MeshEvents
 import MeshEventsNATS
+import NATSClient
 
 /// A node in the mesh, from joining to leaving.
 struct NodeSession: Sendable {

@@ -39,7 +39,10 @@ struct ServeCommand: AsyncParsableCommand {
     )
     var storeDirectory: String?
 
-    @Option(name: .customLong("for"), help: ArgumentHelp("Leave after this time: 15s, 10m, 2h30m.", valueName: "duration"))
+    @Option(
+        name: .customLong("for"),
+        help: ArgumentHelp("Leave after this time: 15s, 10m, 2h30m.", valueName: "duration")
+    )
     var duration: String?
 
     @OptionGroup var output: OutputOptions
