@@ -25,8 +25,7 @@ extension JetStream {
             before: nil,
             from: consumer,
             on: stream,
-            deadline: .now + limit + .milliseconds(500),
-            stall: limit + .milliseconds(500)
+            deadline: .now + limit + .milliseconds(500)
         ) { JetStreamMessage($0) }
     }
 
@@ -57,7 +56,6 @@ extension JetStream {
             from: consumer,
             on: stream,
             deadline: deadline,
-            stall: .seconds(2),
             transform: transform
         )
     }
@@ -95,8 +93,8 @@ extension JetStream {
         }
         defer { handle.cancel() }
         reader.begin()
-        let watch = Task { await watch(reader, of: consumer, on: stream, deadline: deadline) }
-        defer { watch.cancel() }
+        let watching = Task { await self.watch(reader, of: consumer, on: stream, deadline: deadline) }
+        defer { watching.cancel() }
         let result = await withTaskCancellationHandler {
             await reader.result()
         } onCancel: {
