@@ -10,16 +10,16 @@ struct MeshEventsCommand: AsyncParsableCommand {
         discussion: """
             The events travel over NATS; those that are kept lie in the JetStream stream MESH_EVENTS, for 24 hours.
 
-            EXAMPLES, from nothing to a mesh on one machine:
-              mesh-events serve                                          # a node with a server of its own
-              mesh-events watch                                          # every event as it comes
-              mesh-events watch 'tool.*'                                 # those of tools
-              mesh-events emit tool.installed tool=whisper version=v1.4  # one event
-              mesh-events list --since 10m                               # what happened lately
+            EXAMPLES, each in a terminal of its own:
+              mesh-events serve                # a node with a server of its own
+              mesh-events watch                # every event as it comes
+              mesh-events watch 'tool.*'       # only those of tools
+              mesh-events emit tool.installed tool=whisper version=v1.4
+              mesh-events list --since 10m     # what happened lately
 
             SERVER: --nats, else the environment variable JB_NATS_URL, else nats://127.0.0.1:4222.
 
-            EXIT CODES: 0 done; 64 used wrongly; 65 bad data; 69 the server cannot be reached or does not do what is
+            EXIT CODES: 0 done; 64 used wrongly; 65 bad data; 69 the server cannot be reached or does not do what is \
             asked; 70 an internal error. When it is not 0, one line on standard error says what to do.
             """,
         version: "0.1.0",
@@ -72,7 +72,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
         guard failure.code == .usage else { return "" }
         let names = configuration.subcommands.map { $0._commandName }
         let command = arguments.first { names.contains($0) }.map { " " + $0 } ?? ""
-        let end = failure.message.hasSuffix(".") ? " See" : "; see"
+        let end = failure.message.last.map { ".?!".contains($0) } == true ? " See" : "; see"
         return "\(end) `mesh-events\(command) --help`"
     }
 }

@@ -21,16 +21,17 @@ struct EmitCommand: AsyncParsableCommand {
 
             EXAMPLES
               mesh-events emit tool.installed tool=whisper version=v1.4.0
-              mesh-events emit tool.crashed tool=whisper error='out of memory' restart_count=2 --ack
-              mesh-events emit node.health status=online 'resources={"cpu":0.42,"gpu":true}'
-              mesh-events emit user.training.done --data '{"model":"base","epochs":12}'
+              mesh-events emit tool.crashed tool=whisper error='out of memory' --ack
+              mesh-events emit node.health status=online 'resources={"cpu":0.4}'
+              mesh-events emit user.training.done --data '{"model":"base"}'
               mesh-events emit --from events.ndjson --node importer
-              mesh-events list --json --node old-node | mesh-events emit --from -
+              mesh-events list --json --node old | mesh-events emit --from -
 
-            FILES: one event a line, {"type":"tool.started","node":"pi","data":{"tool":"whisper"}}; node and data may \
-            be missing, a timestamp is replaced by the time of emitting. Events are stored in the order of the lines, \
-            each acknowledged. At a bad line emitting ends with exit code 65 and the line's number; everything before \
-            it is stored.
+            FILES hold one event a line, as
+              {"type":"tool.started","node":"pi","data":{"tool":"whisper"}}
+            node and data may be missing, a timestamp is replaced by the time of emitting. Events are stored in the \
+            order of the lines, each acknowledged. At a bad line emitting ends with exit code 65 and the line's \
+            number; everything before it is stored.
             """
     )
 

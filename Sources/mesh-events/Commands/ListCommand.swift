@@ -20,7 +20,7 @@ struct ListCommand: AsyncParsableCommand {
               mesh-events list
               mesh-events list 'tool.*' --limit 10
               mesh-events list tool.crashed --since 1d
-              mesh-events list --since 2026-11-24T09:00:00Z --until 2026-11-24T09:30:00Z --node pi
+              mesh-events list --node pi --until 2026-11-24T09:30:00+01:00
               mesh-events list 'user.>' --json --limit 1000 | jq -r .data.file
 
             With --json a line is the event as it travels, with the members sequence (its place in the stream) and \

@@ -20,8 +20,8 @@ struct WatchCommand: AsyncParsableCommand {
               mesh-events watch
               mesh-events watch 'tool.*'
               mesh-events watch tool.crashed --json | jq .data
-              mesh-events watch 'user.training.>' --limit 1      # waits for the next one, then ends
-              mesh-events watch 'user.jobs.*' --queue workers    # in several terminals: each event goes to one
+              mesh-events watch tool.crashed --limit 1   # waits for the next one
+              mesh-events watch 'user.*' --queue workers # several share the events
             """
     )
 
@@ -63,7 +63,10 @@ struct WatchCommand: AsyncParsableCommand {
         let subscription = try await bus.subscribe(to: pattern, queueGroup: queue)
         let address = await transport.connection.currentAddress?.description ?? "a server"
         Diagnostics.say("watching \(pattern) on \(address) (Ctrl-C ends)")
-        defer { Self.reportDropped(subscription.dropped) }
+        defer {
+            malformed.finish()
+            Self.reportDropped(subscription.dropped)
+        }
         var printer = EventPrinter(output, stop: stop)
         var count = 0
         for try await event in subscription {

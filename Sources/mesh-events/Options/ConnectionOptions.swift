@@ -84,7 +84,8 @@ struct ConnectionOptions: ParsableArguments {
             }
             throw CommandFailure(
                 failure.code,
-                failure.message + "; start a server with `mesh-events serve`, or name one with --nats or JB_NATS_URL"
+                failure.message + (failure.message.hasSuffix("?") ? " Start" : "; start")
+                    + " a server with `mesh-events serve`, or name one with --nats or JB_NATS_URL"
             )
         }
     }

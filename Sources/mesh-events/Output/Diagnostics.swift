@@ -12,6 +12,11 @@ enum Diagnostics {
         SafeText.escaped(message.split(whereSeparator: \.isNewline).joined(separator: " "))
     }
 
+    /// Clears the `^C` that a terminal shows at the beginning of the line, so that the next row begins there.
+    static func clearInterrupt() {
+        if Terminal.error.isTerminal { write("\r\u{1B}[K") }
+    }
+
     /// Writes text as it is; what cannot be written is lost.
     static func write(_ text: String) {
         var text = text

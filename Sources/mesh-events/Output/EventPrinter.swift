@@ -23,9 +23,10 @@ struct EventPrinter {
 
     /// Prints events read from the stream, all rows lined up.
     mutating func print(_ events: [StoredEvent]) throws {
-        for stored in events { rows.makeRoom(for: stored.event) }
+        let width = terminal.width
+        for stored in events { rows.makeRoom(for: stored.event, width: width) }
         for stored in events {
-            try output.write(json?.line(stored) ?? rows.row(stored.event, width: terminal.width))
+            try output.write(json?.line(stored) ?? rows.row(stored.event, width: width))
         }
     }
 }

@@ -21,19 +21,27 @@ struct RowFormatter {
     }
 
     /// Widens the columns for an event; rows from now on line up with its row.
-    mutating func makeRoom(for event: Event) {
-        typeWidth = max(
-            typeWidth,
-            min(TextWidth.columns(of: SafeText.name(event.type.rawValue)), Self.typeColumn.upperBound)
-        )
-        nodeWidth = max(nodeWidth, min(TextWidth.columns(of: SafeText.name(event.node)), Self.nodeColumn.upperBound))
+    ///
+    /// A column has a limit, lower on a narrow terminal: one long name must not push the data aside for good. What is
+    /// longer is not cut, its row is out of line.
+    ///
+    /// - Parameter width: how many columns there are; `nil` for any number.
+    mutating func makeRoom(for event: Event, width: Int? = nil) {
+        typeWidth = Self.wider(typeWidth, for: event.type.rawValue, Self.typeColumn, share: width.map { $0 / 4 })
+        nodeWidth = Self.wider(nodeWidth, for: event.node, Self.nodeColumn, share: width.map { $0 / 6 })
+    }
+
+    private static func wider(_ present: Int, for name: String, _ range: ClosedRange<Int>, share: Int?) -> Int {
+        let columns = TextWidth.columns(of: SafeText.name(name))
+        let limit = min(max(share ?? range.upperBound, range.lowerBound), range.upperBound)
+        return columns > limit ? present : max(present, columns)
     }
 
     /// The row of an event, without a line break.
     ///
     /// - Parameter width: how many columns there are; `nil` for any number.
     mutating func row(_ event: Event, width: Int? = nil) -> String {
-        makeRoom(for: event)
+        makeRoom(for: event, width: width)
         let type = SafeText.name(event.type.rawValue)
         let columns: [(text: String, style: Style)] = [
             (time(event.timestamp), .dim),

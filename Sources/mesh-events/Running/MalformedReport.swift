@@ -5,6 +5,7 @@ import Synchronization
 final class MalformedReport: Sendable {
     private struct State {
         var count = 0
+        var said = 0
         var last: ContinuousClock.Instant?
     }
 
@@ -16,10 +17,18 @@ final class MalformedReport: Sendable {
             let now = ContinuousClock.now
             guard state.last.map({ now - $0 >= .seconds(1) }) ?? true else { return nil }
             state.last = now
+            state.said = state.count
             return state.count
         }
         guard let count else { return }
         let total = count == 1 ? "" : " (\(count) so far)"
         Diagnostics.say("skipped a message on \(malformed.subject) that is not an event: \(malformed.reason)\(total)")
+    }
+
+    /// Says how many there were, when that has not been said.
+    func finish() {
+        let (count, said) = state.withLock { ($0.count, $0.said) }
+        guard count > said else { return }
+        Diagnostics.say("skipped \(count) messages that are not events")
     }
 }

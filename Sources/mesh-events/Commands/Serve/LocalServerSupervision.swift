@@ -15,11 +15,11 @@ struct LocalServerSupervision {
         while let termination = try? await server.termination, !termination.wasRequested, !Task.isCancelled {
             ends = ends.filter { .now - $0 < .seconds(60) } + [.now]
             guard ends.count < Self.maximumEnds else {
-                let reason = "nats-server ended \(ends.count) times within a minute, the last time: \(termination)"
+                let reason = "nats-server ended \(ends.count) times within a minute: \(termination)"
                 stop.stop(.failed(CommandFailure(.unavailable, reason)))
                 return
             }
-            Diagnostics.say("nats-server ended unexpectedly (\(termination)); starting it again")
+            Diagnostics.say("nats-server ended unexpectedly (it \(termination.reason)); starting it again")
             do {
                 try await server.restart()
             } catch {

@@ -21,6 +21,7 @@ struct NodeSession: Sendable {
     private let persistent: PersistentEventBus
     /// Shows events; it has a bus of its own, because it reports what is malformed.
     private let events: EventSubscription
+    private let malformed: MalformedReport
 
     /// Starts the server when there is to be one, connects, opens the stream and subscribes. Nothing stays behind when
     /// it throws.
@@ -54,7 +55,8 @@ struct NodeSession: Sendable {
             server: server,
             transport: transport,
             persistent: persistent,
-            events: try await bus.subscribe()
+            events: try await bus.subscribe(),
+            malformed: malformed
         )
         await session.announce()
         return session
@@ -93,6 +95,7 @@ struct NodeSession: Sendable {
         } catch {
             failure = CommandFailure(describing: error).prefixed("the node cannot be announced: ")
         }
+        Diagnostics.clearInterrupt()
         supervision.cancel()
         if failure == nil {
             do {
@@ -104,6 +107,7 @@ struct NodeSession: Sendable {
         // What has been emitted is shown before it is quiet, node.left included.
         try? await events.drain(timeout: .seconds(2))
         await printing.value
+        malformed.finish()
         report.cancel()
         await transport.close()
         await server?.stop()

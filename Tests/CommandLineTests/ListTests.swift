@@ -1,0 +1,107 @@
+import Foundation
+import LocalNATSServer
+import TestSupport
+import Testing
+
+@Suite struct ListTests {
+    @Test(arguments: NATSServers.all)
+    func theNewestAreListedOldestFirst(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let types = ["user.a", "tool.started", "user.b"]
+            let lines = (0..<300).map { i in
+                #"{"type":"\#(types[i % 3])","node":"\#(i % 2 == 0 ? "even" : "odd")","data":{"i":\#(i)}}"# + "\n"
+            }
+            let emit = try await Command.run(["emit", "--from", "-", "--nats", server.url], input: lines.joined())
+            #expect(emit.code == 0, "\(emit.error)")
+            func numbers(_ arguments: [String]) async throws -> [Int] {
+                let list = try await Command.run(["list", "--json", "--nats", server.url] + arguments)
+                #expect(list.code == 0, "\(list.error)")
+                return try list.lines.map { line in
+                    let match = try #require(
+                        line.firstMatch(of: #/"data":\{"i":(\d+)\},"sequence":(\d+),"stored":"[^"]+"\}$/#)
+                    )
+                    #expect(Int(match.2) == Int(match.1).map { $0 + 1 })
+                    return try #require(Int(match.1))
+                }
+            }
+            #expect(try await numbers([]) == Array(250..<300))
+            #expect(try await numbers(["--limit", "3"]) == [297, 298, 299])
+            #expect(try await numbers(["user.*", "--limit", "3"]) == [296, 297, 299])
+            #expect(try await numbers(["events.tool.>", "--limit", "2"]) == [295, 298])
+            #expect(try await numbers(["--node", "even", "--limit", "2"]) == [296, 298])
+            #expect(try await numbers(["tool.started", "--node", "odd", "--limit", "2"]) == [289, 295])
+            #expect(try await numbers(["--since", "1h", "--limit", "1000"]) == Array(0..<300))
+            #expect(try await numbers(["--until", "1h"]) == [])
+            #expect(
+                try await numbers(["--since", "2999-01-01T00:00:00Z"].map { $0.replacing("2999", with: "2200") }) == []
+            )
+            #expect(try await numbers(["node.*"]) == [])
+        }
+    }
+
+    @Test func sinceAndUntilAreTheTimesOfStoring() async throws {
+        try await withServer { server in
+            for _ in 1...3 {
+                #expect(try await Command.run(["emit", "user.a", "--ack", "--nats", server.url]).code == 0)
+            }
+            let all = try await Command.run(["list", "--json", "--nats", server.url])
+            let stored = try all.lines.map { line in
+                String(try #require(line.firstMatch(of: #/"stored":"([^"]+)"/#)).1)
+            }
+            try #require(stored.count == 3)
+            let middle = try await Command.run([
+                "list", "--json", "--nats", server.url, "--since", stored[1], "--until", stored[1],
+            ])
+            #expect(middle.lines == [all.lines[1]])
+            #expect(
+                try await Command.run(["list", "--json", "--nats", server.url, "--since", stored[1]]).lines
+                    == Array(all.lines[1...])
+            )
+            #expect(
+                try await Command.run(["list", "--json", "--nats", server.url, "--until", stored[1]]).lines
+                    == Array(all.lines[...1])
+            )
+        }
+    }
+
+    @Test func rowsLineUp() async throws {
+        try await withServer { server in
+            let lines = [
+                #"{"type":"user.training.epoch.done","node":"raspberry-pi-4","data":{"a":1}}"#,
+                #"{"type":"user.a","data":{"a":2}}"#,
+            ]
+            let input = lines.map { $0 + "\n" }.joined()
+            _ = try await Command.run(["emit", "--from", "-", "--node", "n", "--nats", server.url], input: input)
+            let list = try await Command.run(["list", "--nats", server.url])
+            let columns = list.lines.map {
+                $0.firstRange(of: "{").map { String(list.lines[0][..<$0.lowerBound]).count }
+            }
+            #expect(columns.count == 2)
+            #expect(columns[0] != nil && columns[0] == columns[1])
+        }
+    }
+
+    @Test func readingCreatesNothingAndSaysSo() async throws {
+        try await withServer { server in
+            for _ in 1...2 {
+                let list = try await Command.run(["list", "--nats", server.url])
+                #expect(list.code == 69)
+                #expect(list.error.contains("MESH_EVENTS does not exist"), "\(list.error)")
+                expectOneLine(list)
+            }
+        }
+    }
+
+    @Test(arguments: [
+        ["--since", "10x"], ["--since", "yesterday"], ["--until", "2026-11-24"], ["--limit", "0"], ["--limit", "-1"],
+        ["--limit", "x"], ["events.>.x"], ["a b"], [""], ["tool..x"], ["--since", "1m", "--until", "1h"],
+        ["--nonsense"],
+        ["a", "b"],
+    ])
+    func whatCannotBeUnderstoodIsAUsageError(arguments: [String]) async throws {
+        let list = try await Command.run(["list", "--nats", "nats://127.0.0.1:1"] + arguments)
+        #expect(list.code == 64, "\(list.error)")
+        expectOneLine(list)
+        #expect(list.error.contains("list --help"))
+    }
+}

@@ -1,0 +1,111 @@
+import Foundation
+import TestSupport
+
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
+
+/// The built `mesh-events`, run as a person runs it: arguments, environment, files and signals.
+final class Command {
+    /// How a command ended and what it said.
+    struct Outcome {
+        let code: Int32
+        let output: String
+        let error: String
+        var lines: [String] { output.split(separator: "\n").map(String.init) }
+    }
+
+    private let process = Process()
+    private let directory: TemporaryDirectory
+
+    /// Starts it, with an environment in which nothing of this machine's counts.
+    ///
+    /// - Parameters:
+    ///   - environment: what is set besides PATH, HOME and TZ (UTC).
+    ///   - input: what is on standard input; nothing when `nil`.
+    ///   - terminal: a terminal to be its standard output and error, instead of files.
+    init(
+        _ arguments: [String],
+        environment: [String: String] = [:],
+        input: String? = nil,
+        terminal: PseudoTerminal? = nil
+    ) throws {
+        directory = try TemporaryDirectory()
+        let base = ["PATH": "/usr/sbin:/usr/bin:/bin", "HOME": directory.path, "TZ": "UTC"]
+        process.executableURL = URL(fileURLWithPath: try BuildProducts.executable("mesh-events"))
+        process.arguments = arguments
+        process.environment = base.merging(environment) { $1 }
+        process.currentDirectoryURL = URL(fileURLWithPath: directory.path)
+        let inputPath = try input.map { try directory.file("input", $0) } ?? "/dev/null"
+        process.standardInput = try Self.open(inputPath)
+        process.standardOutput = try terminal?.handle ?? Self.create(directory.file("output", ""))
+        process.standardError = try terminal?.handle ?? Self.create(directory.file("error", ""))
+        try process.run()
+    }
+
+    deinit {
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+    }
+
+    /// What it has printed so far.
+    var output: String { (try? directory.text(of: "output")) ?? "" }
+    /// What it has said on standard error so far.
+    var error: String { (try? directory.text(of: "error")) ?? "" }
+    var pid: Int32 { process.processIdentifier }
+    var isRunning: Bool { process.isRunning }
+
+    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+
+    /// Waits for its end.
+    func wait(within limit: Duration = .seconds(20)) async throws -> Outcome {
+        do {
+            try await eventually(within: limit, "\(process.arguments ?? []) to end") { !process.isRunning }
+        } catch {
+            throw TestSupportError("\(error) It printed: \(output) and said: \(self.error)")
+        }
+        let code = process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
+        return Outcome(code: code, output: output, error: error)
+    }
+
+    /// Waits until it has printed something.
+    func waitForOutput(_ text: String, within limit: Duration = .seconds(20)) async throws {
+        try await waitFor(text, in: { output }, within: limit)
+    }
+
+    /// Waits until it has said something on standard error.
+    func waitForError(_ text: String, within limit: Duration = .seconds(20)) async throws {
+        try await waitFor(text, in: { error }, within: limit)
+    }
+
+    private func waitFor(_ text: String, in place: () -> String, within limit: Duration) async throws {
+        do {
+            try await eventually(within: limit, text) { place().contains(text) || !process.isRunning }
+        } catch {
+            throw TestSupportError("\(error) It printed: \(output) and said: \(self.error)")
+        }
+        guard place().contains(text) else {
+            throw TestSupportError("It ended without \(text). It printed: \(output) and said: \(error)")
+        }
+    }
+
+    /// Runs it to its end.
+    static func run(
+        _ arguments: [String],
+        environment: [String: String] = [:],
+        input: String? = nil
+    ) async throws -> Outcome {
+        try await Command(arguments, environment: environment, input: input).wait()
+    }
+
+    private static func open(_ path: String) throws -> FileHandle {
+        guard let handle = FileHandle(forReadingAtPath: path) else { throw TestSupportError("Cannot open \(path).") }
+        return handle
+    }
+
+    private static func create(_ path: String) throws -> FileHandle {
+        guard let handle = FileHandle(forWritingAtPath: path) else { throw TestSupportError("Cannot open \(path).") }
+        return handle
+    }
+}

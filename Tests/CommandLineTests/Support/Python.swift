@@ -1,0 +1,52 @@
+import Foundation
+import TestSupport
+
+/// Another implementation of NATS on the other side: nats-py, which `make setup` installs.
+enum Python {
+    /// Starts a script; it finds the server's URL in `URL`.
+    static func start(_ script: String, url: String) throws -> Script {
+        let named = ProcessInfo.processInfo.environment["MESH_EVENTS_TEST_PYTHON"]
+        let python = named ?? NATSServers.packageDirectory + "/.tools/venv/bin/python"
+        guard FileManager.default.isExecutableFile(atPath: python) else {
+            throw TestSupportError("There is no \(python) with nats-py: run `make setup`.")
+        }
+        return try Script(python, script, url)
+    }
+
+    /// Runs a script to its end.
+    @discardableResult
+    static func run(_ script: String, url: String) async throws -> String {
+        try await start(script, url: url).wait()
+    }
+
+    final class Script {
+        private let process = Process()
+        private let directory: TemporaryDirectory
+
+        fileprivate init(_ python: String, _ script: String, _ url: String) throws {
+            directory = try TemporaryDirectory()
+            process.executableURL = URL(fileURLWithPath: python)
+            process.arguments = [try directory.file("script.py", script)]
+            process.environment = ["URL": url, "PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"]
+            process.standardInput = FileHandle.nullDevice
+            let output = FileHandle(forWritingAtPath: try directory.file("output", ""))
+            process.standardOutput = output
+            process.standardError = output
+            try process.run()
+        }
+
+        deinit { if process.isRunning { process.terminate() } }
+
+        var output: String { (try? directory.text(of: "output")) ?? "" }
+
+        func waitForOutput(_ text: String) async throws {
+            try await eventually(text) { output.contains(text) || !process.isRunning }
+        }
+
+        func wait() async throws -> String {
+            try await eventually(within: .seconds(20), "a Python script to end") { !process.isRunning }
+            guard process.terminationStatus == 0 else { throw TestSupportError("The script failed: \(output)") }
+            return output
+        }
+    }
+}

@@ -1,0 +1,138 @@
+import ArgumentParser
+import MeshEvents
+import NATSClient
+import TestSupport
+import Testing
+
+@testable import mesh_events
+
+@Suite struct OptionsTests {
+    private func configuration(
+        _ arguments: [String],
+        _ environment: [String: String] = [:]
+    ) throws -> NATSConnection.Configuration {
+        let options = try ConnectionOptions.parse(arguments)
+        return try options.configuration(
+            servers: options.namedServers(environment) ?? ConnectionOptions.defaultURL,
+            environment,
+            name: "test"
+        )
+    }
+
+    @Test func theFlagComesBeforeTheEnvironmentBeforeTheDefault() throws {
+        let environment = ["JB_NATS_URL": "nats://b:1"]
+        #expect(try configuration(["--nats", "nats://a:1,nats://c:2"], environment).servers.map(\.port) == [1, 2])
+        #expect(try configuration([], environment).servers.map(\.host) == ["b"])
+        #expect(try configuration([], ["JB_NATS_URL": ""]).servers.map(\.description) == ["nats://127.0.0.1:4222"])
+        #expect(try configuration([]).servers.map(\.description) == ["nats://127.0.0.1:4222"])
+    }
+
+    @Test func passwordsAndTokensCanComeFromTheEnvironment() throws {
+        let environment = ["MESH_EVENTS_PASSWORD": "p", "MESH_EVENTS_TOKEN": "t"]
+        guard case .userPassword("u", "p") = try configuration(["--user", "u"], environment).authentication else {
+            Issue.record("not the environment's password")
+            return
+        }
+        guard
+            case .userPassword("u", "q") = try configuration(["--user", "u", "--password", "q"], environment)
+                .authentication
+        else {
+            Issue.record("the flag does not win")
+            return
+        }
+        guard case .token("t") = try configuration([], environment).authentication else {
+            Issue.record("not the environment's token")
+            return
+        }
+        guard case .none = try configuration([]).authentication else {
+            Issue.record("a login out of nothing")
+            return
+        }
+    }
+
+    @Test(arguments: [
+        ["--user", "u"], ["--password", "p"], ["--token", "t", "--user", "u"], ["--creds", "/no/such/file"],
+        ["--nkey", "/no/such/file"], ["--tls-ca", "/no/such/file"], ["--nats", "http://x"], ["--nats", ""],
+        ["--nats", "nats://a:99999"], ["--tls-cert", "/dev/null"], ["--tls-key", "/dev/null"],
+    ])
+    func contradictionsAreUsageErrors(arguments: [String]) {
+        let failure = #expect(throws: CommandFailure.self) { try configuration(arguments) }
+        #expect(failure?.code == .usage)
+    }
+
+    @Test func theNodeIsTheFlagElseTheEnvironmentElseTheHost() throws {
+        let environment = ["JB_NODE_NAME": "e"]
+        #expect(try NodeOptions.parse(["--node", "f"]).name(environment) == "f")
+        #expect(try NodeOptions.parse([]).name(environment) == "e")
+        #expect(try NodeOptions.parse([]).name(["JB_NODE_NAME": ""]) == NodeOptions.hostName)
+        #expect(!NodeOptions.hostName.isEmpty)
+        #expect(throws: CommandFailure.self) { try NodeOptions.parse(["--node", ""]).name(environment) }
+    }
+
+    @Test(arguments: [
+        ([:], true), (["NO_COLOR": "1"], false), (["NO_COLOR": ""], true), (["TERM": "dumb"], false),
+    ])
+    func coloursRespectTheEnvironment(environment: [String: String], allowed: Bool) {
+        #expect(Terminal.allowsColor(environment) == allowed)
+    }
+
+    @Test func everyPortHasAStoreOfItsOwn() {
+        #expect(StoreDirectory.standard(port: 4222, ["HOME": "/h"]) == "/h/.local/share/mesh-events/4222")
+        #expect(StoreDirectory.standard(port: 1, ["HOME": "/h", "XDG_DATA_HOME": "/d"]) == "/d/mesh-events/1")
+        #expect(
+            StoreDirectory.standard(port: 1, ["HOME": "/h", "XDG_DATA_HOME": "relative"])
+                == "/h/.local/share/mesh-events/1"
+        )
+    }
+
+    @Test(arguments: [
+        (MeshEventsError.Code.invalidEventType, CommandFailure.Code.usage), (.invalidPattern, .usage),
+        (.invalidData, .badData), (.payloadTooLarge, .badData), (.connectionFailed, .unavailable),
+        (.authenticationFailed, .unavailable), (.persistenceUnavailable, .unavailable), (.timeout, .unavailable),
+        (.streamNotFound, .unavailable), (.storageFull, .unavailable), (.permissionDenied, .unavailable),
+    ])
+    func everyErrorHasItsExitCode(code: MeshEventsError.Code, expected: CommandFailure.Code) {
+        #expect(CommandFailure(describing: MeshEventsError(code, "x")).code == expected)
+    }
+}
+
+@Suite struct StopRequestTests {
+    @Test func theFirstReasonCounts() async {
+        let stop = StopRequest()
+        stop.stop(.timeUp)
+        stop.stop(.outputClosed)
+        guard case .timeUp = await stop.wait() else {
+            Issue.record("another reason")
+            return
+        }
+    }
+
+    @Test func aRaceEndsWithWhatCameFirst() async throws {
+        let stop = StopRequest()
+        #expect(try await stop.race { 7 } == 7)
+        let waiting = Task { try await stop.race { try await Task.sleep(for: .seconds(60)) } }
+        stop.stop(.signal)
+        let result: Void? = try await waiting.value
+        #expect(result == nil)
+    }
+
+    @Test func whatTheBodyThrowsIsThrown() async {
+        await #expect(throws: CommandFailure.self) {
+            _ = try await StopRequest().race { throw CommandFailure(.badData, "x") }
+        }
+    }
+
+    @Test func waitingEndsWhenItsTaskIsCancelled() async {
+        let stop = StopRequest()
+        let waiting = Task { await stop.wait() }
+        waiting.cancel()
+        #expect(await waiting.value == nil)
+    }
+}
+
+@Suite struct ProgressLineTests {
+    @Test func countsAndRates() {
+        #expect(ProgressLine.text(stored: 1, elapsed: .zero) == "1 event stored")
+        #expect(ProgressLine.text(stored: 3_000, elapsed: .seconds(2)) == "3000 events stored, 1500 a second")
+    }
+}

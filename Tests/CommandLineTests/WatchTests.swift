@@ -1,0 +1,179 @@
+import Foundation
+import LocalNATSServer
+import TestSupport
+import Testing
+
+@Suite struct WatchTests {
+    private func emit(_ arguments: [String], to url: String) async throws {
+        let outcome = try await Command.run(["emit", "--nats", url] + arguments)
+        #expect(outcome.code == 0, "\(outcome.error)")
+    }
+
+    @Test(arguments: NATSServers.all)
+    func printsWhatMatchesAndEndsAtTheLimit(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let watch = try Command(["watch", "tool.*", "--limit", "2", "--json", "--nats", server.url])
+            try await watch.waitForError("watching events.tool.* on \(server.url)")
+            try await emit(["user.other"], to: server.url)
+            try await emit(["tool.started", "tool=a", "--node", "pi"], to: server.url)
+            try await emit(["tool.stopped", "tool=a", "--node", "pi"], to: server.url)
+            let outcome = try await watch.wait()
+            #expect(outcome.code == 0)
+            #expect(outcome.lines.count == 2)
+            #expect(outcome.lines.first?.hasPrefix(#"{"type":"tool.started","node":"pi","timestamp":""#) == true)
+            #expect(outcome.lines.first?.hasSuffix(#"Z","data":{"tool":"a"}}"#) == true)
+        }
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM])
+    func endsAtOnceWithZeroOnASignal(signal: Int32) async throws {
+        try await withServer { server in
+            let watch = try Command(["watch", "--nats", server.url])
+            try await watch.waitForError("watching")
+            watch.signal(signal)
+            let outcome = try await watch.wait(within: .seconds(3))
+            #expect(outcome.code == 0)
+            #expect(outcome.lines.isEmpty)
+        }
+    }
+
+    @Test func membersOfAQueueShareTheEvents() async throws {
+        try await withServer { server in
+            let watchers = try (1...2).map { _ in
+                try Command(["watch", "--queue", "workers", "--json", "--nats", server.url])
+            }
+            for watcher in watchers { try await watcher.waitForError("watching") }
+            let lines = String(repeating: #"{"type":"user.job"}"# + "\n", count: 100)
+            #expect(try await Command.run(["emit", "--from", "-", "--nats", server.url], input: lines).code == 0)
+            func counts() -> [Int] { watchers.map { $0.output.split(separator: "\n").count } }
+            try await eventually("100 events") { counts().reduce(0, +) >= 100 }
+            for watcher in watchers { watcher.signal(SIGINT) }
+            for watcher in watchers { #expect(try await watcher.wait().code == 0) }
+            #expect(counts().reduce(0, +) == 100)
+            #expect(counts().allSatisfy { $0 > 0 })
+        }
+    }
+
+    @Test func onlyEventsOfANode() async throws {
+        try await withServer { server in
+            let watch = try Command(["watch", "--node", "b", "--limit", "1", "--json", "--nats", server.url])
+            try await watch.waitForError("watching")
+            try await emit(["user.x", "--node", "a"], to: server.url)
+            try await emit(["user.x", "--node", "b"], to: server.url)
+            let outcome = try await watch.wait()
+            #expect(outcome.lines.count == 1 && outcome.output.contains(#""node":"b""#))
+        }
+    }
+
+    @Test func comesBackWhenTheServerDoes() async throws {
+        try await withServer { server in
+            let watch = try Command(["watch", "--limit", "1", "--json", "--nats", server.url])
+            try await watch.waitForError("watching")
+            await server.kill()
+            try await watch.waitForError("connection is lost")
+            try await server.restart()
+            try await watch.waitForError("connected again to \(server.url)")
+            try await emit(["user.after"], to: server.url)
+            let outcome = try await watch.wait()
+            #expect(outcome.code == 0)
+            #expect(outcome.output.contains("user.after"))
+        }
+    }
+
+    @Test func endsQuietlyWhenItsReaderGoes() async throws {
+        try await withServer { server in
+            let mesh = try BuildProducts.executable("mesh-events")
+            let directory = try TemporaryDirectory()
+            let script = try directory.script(
+                "pipe",
+                "{ '\(mesh)' watch --json --nats \(server.url) 2>'\(directory.path)/error'; echo $? >'\(directory.path)/code'; } | head -n 1 >'\(directory.path)/first'"
+            )
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: script)
+            try process.run()
+            try await eventually("the watch to begin") {
+                (try? directory.text(of: "error"))?.contains("watching") == true
+            }
+            // One event only: that its reader has gone must be noticed without another.
+            try await emit(["user.first"], to: server.url)
+            try await eventually("the pipeline to end") { !process.isRunning }
+            #expect(try directory.text(of: "first").contains("user.first"))
+            #expect(try directory.text(of: "code") == "0\n")
+            #expect(try directory.text(of: "error").split(separator: "\n").count == 1)
+        }
+    }
+
+    @Test func aReaderThatStallsCannotKeepItFromEnding() async throws {
+        try await withServer { server in
+            let mesh = try BuildProducts.executable("mesh-events")
+            let pipe = Pipe()
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: mesh)
+            process.arguments = ["watch", "--json", "--nats", server.url]
+            process.standardOutput = pipe
+            let directory = try TemporaryDirectory()
+            process.standardError = FileHandle(forWritingAtPath: try directory.file("error", ""))
+            try process.run()
+            defer { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+            try await eventually("the watch to begin") { try directory.text(of: "error").contains("watching") }
+            let line = #"{"type":"user.a","data":{"x":"\#(String(repeating: "x", count: 1_000))"}}"# + "\n"
+            let emit = try await Command.run(
+                ["emit", "--from", "-", "--nats", server.url],
+                input: String(repeating: line, count: 500)
+            )
+            #expect(emit.code == 0)
+            kill(process.processIdentifier, SIGTERM)
+            try await eventually(within: .seconds(3), "the watch to end") { !process.isRunning }
+            #expect(process.terminationStatus == 0)
+            _ = pipe
+        }
+    }
+
+    @Test func aTerminalGetsColoursAndRowsThatFit() async throws {
+        try await withServer { server in
+            for (environment, isColored) in [(["TERM": "xterm"], true), (["TERM": "xterm", "NO_COLOR": "1"], false)] {
+                let terminal = try PseudoTerminal(width: 72)
+                let watch = try Command(
+                    ["watch", "--limit", "1", "--nats", server.url],
+                    environment: environment,
+                    terminal: terminal
+                )
+                try await eventually("the watch to begin") { terminal.text().contains("watching") }
+                try await emit(
+                    ["tool.crashed", "error=" + String(repeating: "x", count: 300), "--node", "n\u{1B}[2Jn"],
+                    to: server.url
+                )
+                #expect(try await watch.wait().code == 0)
+                let row = try #require(terminal.plainLines().last)
+                #expect(row.count == 72)
+                #expect(row.hasSuffix("…"))
+                #expect(row.contains(#"n\u001b[2Jn"#))
+                #expect(!terminal.text().contains("\u{1B}[2J"))
+                #expect(terminal.text().contains("\u{1B}[") == isColored)
+            }
+        }
+    }
+
+    @Test func nothingIsColouredOrCutInAPipe() async throws {
+        try await withServer { server in
+            let watch = try Command(
+                ["watch", "--limit", "1", "--nats", server.url],
+                environment: ["TERM": "xterm", "COLUMNS": "40"]
+            )
+            try await watch.waitForError("watching")
+            try await emit(["user.a", "x=" + String(repeating: "x", count: 500)], to: server.url)
+            let outcome = try await watch.wait()
+            #expect(!outcome.output.contains("\u{1B}"))
+            #expect(outcome.output.contains(String(repeating: "x", count: 500)))
+        }
+    }
+
+    @Test(arguments: [["--limit", "0"], ["events.>.x"], ["a b"], ["--queue", "a b"], ["--queue", ""]])
+    func whatCannotBeUnderstoodIsAUsageError(arguments: [String]) async throws {
+        try await withServer { server in
+            let outcome = try await Command.run(["watch", "--nats", server.url] + arguments)
+            #expect(outcome.code == 64, "\(outcome.error)")
+            expectOneLine(outcome)
+        }
+    }
+}
