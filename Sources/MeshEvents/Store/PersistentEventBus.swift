@@ -17,7 +17,8 @@ public final class PersistentEventBus: Sendable {
     /// Reads back what was stored; it can be handed to whoever only reads.
     public let historyReader: EventHistory
 
-    private let store: any EventStore
+    let store: any EventStore
+    let durables = OpenDurables()
     private let configuration: PersistenceConfiguration
     private let encoder = EventEncoder()
     private let messageIDs = MessageIDs()
@@ -163,8 +164,10 @@ public final class PersistentEventBus: Sendable {
         try await historyReader.page(query)
     }
 
-    /// Closes the plain bus; from now on emitting throws `closed`. The transport stays its owner's.
+    /// Closes the plain bus and hands back what durable subscriptions have not finished; from now on emitting throws
+    /// `closed`. The transport stays its owner's.
     public func close() async {
+        await durables.cancelAll()
         await bus.close()
     }
 }
