@@ -284,11 +284,13 @@ final class DurableSource: Sendable {
         pump?.cancel()
     }
 
+    /// Hands back in order, so that the order stays; what cannot be handed back in time comes again by itself.
     private func handBack(_ messages: [DurableMessage]) async {
-        await withTaskGroup { group in
-            for message in messages {
-                group.addTask { await self.answerQuietly(message, .redeliver(after: .zero), deadline: .seconds(2)) }
-            }
+        let deadline = ContinuousClock.now + .seconds(4)
+        for message in messages {
+            let left = deadline - .now
+            guard left > .zero else { return }
+            await answerQuietly(message, .redeliver(after: .zero), deadline: left)
         }
     }
 
