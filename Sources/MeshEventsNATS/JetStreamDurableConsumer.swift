@@ -6,6 +6,9 @@ import NIOCore
 final class JetStreamDurableConsumer: DurableConsumer {
     /// How long one attempt to answer waits for the confirmation.
     private static let attemptTimeout: Duration = .seconds(2)
+    /// How often a server that is connected may leave an answer without a word: one that was killed may not know the
+    /// delivery any more, and then never says anything.
+    private static let silencesTolerated = 2
     /// How long a request may take beyond the time it waits.
     private static let requestTime: Duration = .seconds(2)
 
@@ -113,6 +116,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
         let end = ContinuousClock.now + deadline
         let payload = ByteBuffer(string: Self.text(answer))
         var backoff = RetryBackoff(deadline: end)
+        var silences = 0
         while true {
             do throws(NATSError) {
                 _ = try await jetStream.connection.request(
@@ -124,13 +128,14 @@ final class JetStreamDurableConsumer: DurableConsumer {
             } catch {
                 switch error.code {
                 case .closed, .cancelled, .permissionDenied: throw MeshEventsError(error)
+                case .timeout: silences += 1
                 default: break
                 }
-                guard await backoff.wait() else {
+                guard silences < Self.silencesTolerated, await backoff.wait() else {
                     throw MeshEventsError(
                         .timeout,
-                        "stream \(streamName) did not confirm the answer to event \(message.stored.sequence) within "
-                            + "\(deadline); the event may come again",
+                        "stream \(streamName) did not confirm the answer to event \(message.stored.sequence); the event may "
+                            + "come again",
                         underlying: error,
                         isRetriable: true
                     )

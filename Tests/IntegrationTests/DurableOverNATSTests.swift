@@ -69,10 +69,24 @@ struct DurableOverNATSTests {
             let positions = try await emitting.value
             let stored = Set(positions.map(\.sequence))
             #expect(stored.count == total, "every acknowledged event is stored once")
-            try await eventually(within: .seconds(120), "every stored event to be seen") {
-                seen.sequences.isSuperset(of: stored)
-            }
             let jetStream = JetStream(connection: try await NATSConnection.connect(to: server.url))
+            do {
+                try await eventually(within: .seconds(60), "every stored event to be seen") {
+                    seen.sequences.isSuperset(of: stored)
+                }
+            } catch {
+                // What the server says about those that are missing tells whose fault it is.
+                let missing = stored.subtracting(seen.sequences).sorted()
+                let info = try await jetStream.consumerInfo("survivor", on: "MESH_EVENTS")
+                let state = try await JetStreamStore(jetStream.connection).state()
+                let first = try await worker.history(
+                    EventHistory.Query(limit: 1, before: (missing.first ?? 0) + 1)
+                ).events.map(\.sequence)
+                Issue.record(
+                    "missing \(missing.count): \(missing.prefix(20)) … newest up to the first: \(first); \(info); \(state)"
+                )
+                throw error
+            }
             try await eventually(within: .seconds(60), "every event to be acknowledged or given up") {
                 let info = try await jetStream.consumerInfo("survivor", on: "MESH_EVENTS")
                 return info.pending == 0 && info.acknowledgementsPending == 0

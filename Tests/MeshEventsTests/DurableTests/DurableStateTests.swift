@@ -156,4 +156,25 @@ struct DurableStateTests {
         #expect(state.extendAll(start + wait * 0.5).map(\.token) == ["1/1"])
         #expect(state.demand(start + wait) == .full(until: start + wait * 1.5))
     }
+
+    @Test func whatCameWithADeliveryThatTheStoreDoesNotKnowIsForgottenAndTakenAgain() throws {
+        var state = state(outstanding: 10, keepsAlive: true)
+        state.beginBatch()
+        for sequence in 1...3 { _ = state.arrive(message(UInt64(sequence)), Event("user.a"), start) }
+        let taken = entry(state.take(start))
+        let first = try #require(taken)
+        let answering = state.claim(first.id, .acknowledge)
+        let claimed = try #require(answering)
+        state.beginBatch()
+        _ = state.arrive(message(4), Event("user.a"), start)
+        #expect(!state.isDoubtful(claimed))
+        state.unconfirmed(claimed)
+        #expect(state.isDoubtful(claimed), "of what came with it")
+        state.settle(first.id, nil, start)
+        #expect(entry(state.take(start))?.message.stored.sequence == 4, "what a later request brought stays")
+        #expect(state.take(start) == nil)
+        #expect(state.arrive(message(1), Event("user.a"), start) == .answered(.acknowledge))
+        #expect(state.arrive(message(2), Event("user.a"), start) == .accepted)
+        #expect(entry(state.take(start))?.message.stored.sequence == 2)
+    }
 }

@@ -23,7 +23,7 @@ extension DurableSource {
         guard let entry = claim(id, .acknowledge) else { throw Self.noLongerInHand }
         try await shielded { [self] () throws(MeshEventsError) in
             defer { settle(id) }
-            try await consumer.answer(entry.message, .acknowledge, deadline: answerDeadline)
+            try await confirm(entry, .acknowledge)
         }
         counts.acknowledged.add(1, ordering: .relaxed)
     }
@@ -42,7 +42,7 @@ extension DurableSource {
         let delay = delay ?? configuration.redelivery.delay(afterDelivery: deliveries)
         try await shielded { [self] () throws(MeshEventsError) in
             defer { settle(id) }
-            try await consumer.answer(entry.message, .redeliver(after: delay), deadline: answerDeadline)
+            try await confirm(entry, .redeliver(after: delay))
         }
     }
 
@@ -59,6 +59,16 @@ extension DurableSource {
         try? await shielded { [self] () throws(MeshEventsError) in
             defer { settle(id) }
             await answerQuietly(entry.message, .redeliver(after: .zero), deadline: .seconds(2))
+        }
+    }
+
+    private func confirm(_ entry: DurableEntry, _ answer: DurableAnswer) async throws(MeshEventsError) {
+        do throws(MeshEventsError) {
+            let deadline = isDoubtful(entry) ? .milliseconds(500) : answerDeadline
+            try await consumer.answer(entry.message, answer, deadline: deadline)
+        } catch {
+            if error.code == .timeout { unconfirmed(entry) }
+            throw error
         }
     }
 
@@ -92,7 +102,7 @@ extension DurableSource {
             throw error
         }
         defer { settle(entry.id, .acknowledge) }
-        try await consumer.answer(entry.message, .acknowledge, deadline: answerDeadline)
+        try await confirm(entry, .acknowledge)
     }
 
     /// Gives up a message that nobody was handed.

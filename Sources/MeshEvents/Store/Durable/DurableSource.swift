@@ -139,6 +139,7 @@ final class DurableSource: Sendable {
                     )
                     isQuiet = messages.isEmpty
                     failures.succeeded()
+                    state.withLock { $0.beginBatch() }
                     for message in messages { await accept(message) }
                 } catch {
                     guard isRunning else { continue }
@@ -209,6 +210,12 @@ final class DurableSource: Sendable {
         wake.yield()
         if isSettled { settled.complete() }
     }
+
+    /// Whether the store may not know this delivery.
+    func isDoubtful(_ entry: DurableEntry) -> Bool { state.withLock { $0.isDoubtful(entry) } }
+
+    /// The store has not confirmed an answer.
+    func unconfirmed(_ entry: DurableEntry) { state.withLock { $0.unconfirmed(entry) } }
 
     /// The newest delivery of an event whose acknowledgement wait begins anew.
     func extend(_ id: UInt64) -> DurableMessage? { state.withLock { $0.extend(id, .now) } }

@@ -6,6 +6,8 @@ struct DurableEntry {
     fileprivate(set) var message: DurableMessage
     /// When its acknowledgement wait began, as far as known here.
     fileprivate(set) var since: ContinuousClock.Instant
+    /// The number of the request that brought it.
+    let batch: UInt64
     /// When it was handed out; `nil` while it waits.
     fileprivate(set) var handedOut: ContinuousClock.Instant?
     /// Whether an answer is on its way.
@@ -66,6 +68,9 @@ struct DurableState<Waiter> {
     private var handled = HandledEvents()
     private var estimate = PrefetchEstimate()
     private var lastID: UInt64 = 0
+    private var batch: UInt64 = 0
+    /// The newest request of which the store does not know a delivery.
+    private var doubtful: UInt64 = 0
 
     init(maximumOutstanding: Int, acknowledgementWait: Duration, workers: Int, keepsAlive: Bool) {
         self.maximumOutstanding = max(maximumOutstanding, 1)
@@ -95,6 +100,9 @@ struct DurableState<Waiter> {
         return .fetch(min(room, waiters.count + ready))
     }
 
+    /// The messages of another request are about to arrive.
+    mutating func beginBatch() { batch += 1 }
+
     /// A message arrived.
     ///
     /// - Parameter limit: how often a message may be delivered.
@@ -119,7 +127,7 @@ struct DurableState<Waiter> {
         }
         guard message.deliveries <= limit else { return .exhausted }
         lastID += 1
-        entries[lastID] = DurableEntry(id: lastID, event: event, message: message, since: now)
+        entries[lastID] = DurableEntry(id: lastID, event: event, message: message, since: now, batch: batch)
         ids[key] = lastID
         waiting.append(lastID)
         return .accepted
@@ -197,6 +205,18 @@ struct DurableState<Waiter> {
         if let handedOut = entry.handedOut { estimate.record(now - handedOut) }
         forget(entry)
     }
+
+    /// The store does not know the delivery of `entry`: what waits here and was delivered with it or before is forgotten.
+    ///
+    /// A server that was killed may have forgotten its last deliveries; it does not confirm answers to them, and
+    /// delivers again. To hand the others out would be to wait in vain for each.
+    mutating func unconfirmed(_ entry: DurableEntry) {
+        doubtful = max(doubtful, entry.batch)
+        for other in entries.values where other.batch <= entry.batch && other.handedOut == nil { forget(other) }
+    }
+
+    /// Whether the store may not know this delivery either, so that its confirmation is not to be waited for long.
+    func isDoubtful(_ entry: DurableEntry) -> Bool { entry.batch <= doubtful }
 
     /// An event's acknowledgement wait begins anew; `nil` when it is not in hand any more.
     mutating func extend(_ id: UInt64, _ now: ContinuousClock.Instant) -> DurableMessage? {
