@@ -4,7 +4,7 @@ import NIOCore
 
 extension JetStreamStore {
     /// How long one attempt waits for its acknowledgement before the message is sent again.
-    private static let attemptTimeout: Duration = .seconds(4)
+    static let attemptTimeout: Duration = .seconds(4)
     /// How long JetStream may be missing altogether, as when a cluster starts, before that counts as the answer.
     private static let absenceTolerated: Duration = .seconds(2)
 
@@ -35,11 +35,7 @@ extension JetStreamStore {
                     expectedStream: streamName,
                     timeout: max(min(Self.attemptTimeout, end - .now), .milliseconds(1))
                 )
-                return StoredPosition(
-                    stream: acknowledgement.stream,
-                    sequence: acknowledgement.sequence,
-                    isDuplicate: acknowledgement.isDuplicate
-                )
+                return StoredPosition(acknowledgement)
             } catch {
                 guard error.isRetriable, !error.errorCode.meansFull else {
                     throw MeshEventsError(error, stream: streamName)
@@ -61,6 +57,18 @@ extension JetStreamStore {
         }
     }
 
+    /// Stores many messages in order, at most `window` under way at once.
+    ///
+    /// After a failure that may pass, nothing new is sent until the messages without an acknowledgement have been sent
+    /// again with the same ids, oldest first.
+    public func makeAppender(
+        window: Int,
+        deadline: Duration,
+        onStored: @escaping @Sendable (_ index: Int, _ position: StoredPosition) -> Void
+    ) -> any EventAppender {
+        PublishPipeline(store: self, window: window, deadline: deadline, onStored: onStored)
+    }
+
     /// Nobody has acknowledged: throws when there is nobody who could, returns when another attempt may succeed.
     private func explainSilence(
         about subject: String,
@@ -79,5 +87,15 @@ extension JetStreamStore {
             guard isAbsent || !error.isRetriable else { return }
             throw MeshEventsError(error, stream: streamName)
         }
+    }
+}
+
+extension StoredPosition {
+    init(_ acknowledgement: PublishAcknowledgement) {
+        self.init(
+            stream: acknowledgement.stream,
+            sequence: acknowledgement.sequence,
+            isDuplicate: acknowledgement.isDuplicate
+        )
     }
 }

@@ -48,12 +48,12 @@ public final class JetStreamStore: EventStore {
             // Another process may create the stream between asking and creating: then it exists, and is left as it is.
             do throws(JetStreamError) {
                 return try await found(asked)
-            } catch where error.errorCode == .streamNotFound {
+            } catch  where error.errorCode == .streamNotFound {
                 do throws(JetStreamError) {
                     let stream = try await jetStream.createStream(asked)
                     note(stream)
                     return StoreOpening(created: true, differences: [])
-                } catch where error.errorCode == .streamNameInUse {
+                } catch  where error.errorCode == .streamNameInUse {
                     return try await found(asked)
                 }
             }

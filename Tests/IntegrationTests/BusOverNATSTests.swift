@@ -71,7 +71,10 @@ struct BusOverNATSTests {
         }
     }
 
-    @Test("a subscriber that waits over a killed server receives what is emitted after its return", arguments: NATSServers.all)
+    @Test(
+        "a subscriber that waits over a killed server receives what is emitted after its return",
+        arguments: NATSServers.all
+    )
     func serverKilled(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
             let receiving = try await connect(server)

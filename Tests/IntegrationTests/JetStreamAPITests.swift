@@ -48,7 +48,9 @@ struct JetStreamAPITests {
             let stored = try await jetStream.createStream(ours)
             for request in [fromGo, fromPython] {
                 let answer = try await jetStream.connection.request(
-                    payload(request), to: "$JS.API.STREAM.CREATE.MESH_EVENTS")
+                    payload(request),
+                    to: "$JS.API.STREAM.CREATE.MESH_EVENTS"
+                )
                 let text = String(buffer: answer.payload)
                 #expect(text.contains("\"config\"") && !text.contains("\"error\""), "\(text)")
             }

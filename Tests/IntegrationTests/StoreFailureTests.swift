@@ -54,7 +54,11 @@ struct StoreFailureTests {
             }
             await expectError(.persistenceUnavailable, within: .seconds(8)) {
                 _ = try await store.append(
-                    subject: "events.user.x", payload: event, messageID: "1", deadline: .seconds(30))
+                    subject: "events.user.x",
+                    payload: event,
+                    messageID: "1",
+                    deadline: .seconds(30)
+                )
             }
         }
     }
@@ -64,14 +68,22 @@ struct StoreFailureTests {
         try await withStore(binary) { store, transport, _ in
             await expectError(.streamNotFound, within: .seconds(2)) {
                 _ = try await store.append(
-                    subject: "events.user.x", payload: event, messageID: "1", deadline: .seconds(30))
+                    subject: "events.user.x",
+                    payload: event,
+                    messageID: "1",
+                    deadline: .seconds(30)
+                )
             }
             // A subscriber takes the event and acknowledges nothing.
             let bus = EventBus(transport: transport, node: "n")
             let subscription = try await bus.subscribe()
             await expectError(.streamNotFound, within: .seconds(8)) {
                 _ = try await store.append(
-                    subject: "events.user.x", payload: event, messageID: "1", deadline: .seconds(30))
+                    subject: "events.user.x",
+                    payload: event,
+                    messageID: "1",
+                    deadline: .seconds(30)
+                )
             }
             subscription.cancel()
         }
@@ -88,7 +100,11 @@ struct StoreFailureTests {
             #expect(opening.differences.first?.found == #"["events.tool.>"]"#)
             await expectError(.streamMismatch, within: .seconds(2)) {
                 _ = try await store.append(
-                    subject: "events.user.x", payload: event, messageID: "1", deadline: .seconds(30))
+                    subject: "events.user.x",
+                    payload: event,
+                    messageID: "1",
+                    deadline: .seconds(30)
+                )
             }
             let other = JetStreamStore(store.jetStream.connection, streamName: "OTHER")
             await expectError(.streamMismatch, within: .seconds(2)) {
@@ -96,7 +112,11 @@ struct StoreFailureTests {
             }
             await expectError(.streamMismatch, within: .seconds(2)) {
                 _ = try await other.append(
-                    subject: "events.tool.x", payload: event, messageID: "2", deadline: .seconds(30))
+                    subject: "events.tool.x",
+                    payload: event,
+                    messageID: "2",
+                    deadline: .seconds(30)
+                )
             }
         }
     }
@@ -110,12 +130,20 @@ struct StoreFailureTests {
             _ = try await store.jetStream.createStream(small)
             for number in 1...2 {
                 let position = try await store.append(
-                    subject: "events.user.x", payload: event, messageID: "\(number)", deadline: .seconds(5))
+                    subject: "events.user.x",
+                    payload: event,
+                    messageID: "\(number)",
+                    deadline: .seconds(5)
+                )
                 #expect(position.sequence == UInt64(number))
             }
             await expectError(.storageFull, within: .seconds(2)) {
                 _ = try await store.append(
-                    subject: "events.user.x", payload: event, messageID: "3", deadline: .seconds(30))
+                    subject: "events.user.x",
+                    payload: event,
+                    messageID: "3",
+                    deadline: .seconds(30)
+                )
             }
         }
     }
@@ -143,8 +171,11 @@ struct StoreFailureTests {
             _ = try await store.open(PersistenceConfiguration())
             await expectError(.payloadTooLarge, within: .seconds(2)) {
                 _ = try await store.append(
-                    subject: "events.user.x", payload: Array(repeating: 0x20, count: 10_001), messageID: "1",
-                    deadline: .seconds(30))
+                    subject: "events.user.x",
+                    payload: Array(repeating: 0x20, count: 10_001),
+                    messageID: "1",
+                    deadline: .seconds(30)
+                )
             }
             #expect(try await store.state().messages == 0)
         }
@@ -160,8 +191,11 @@ struct StoreFailureTests {
             async let emitter: Void = {
                 for number in 0..<total {
                     _ = try await store.append(
-                        subject: "events.user.x", payload: Array("\(number)".utf8), messageID: "id-\(number)",
-                        deadline: .seconds(30))
+                        subject: "events.user.x",
+                        payload: Array("\(number)".utf8),
+                        messageID: "id-\(number)",
+                        deadline: .seconds(30)
+                    )
                     acknowledged.withLock { $0 = number + 1 }
                 }
             }()
@@ -174,7 +208,11 @@ struct StoreFailureTests {
             }
             try await emitter
             let stored = try await store.first(
-                total * 2, matching: .all, from: .sequence(1), timeout: .seconds(20))
+                total * 2,
+                matching: .all,
+                from: .sequence(1),
+                timeout: .seconds(20)
+            )
             #expect(stored.map { String(decoding: $0.payload, as: UTF8.self) } == (0..<total).map { "\($0)" })
         }
     }
@@ -186,7 +224,11 @@ struct StoreFailureTests {
             await server.kill()
             await expectError(.timeout, within: .seconds(5)) {
                 _ = try await store.append(
-                    subject: "events.user.x", payload: event, messageID: "1", deadline: .seconds(2))
+                    subject: "events.user.x",
+                    payload: event,
+                    messageID: "1",
+                    deadline: .seconds(2)
+                )
             }
             let start = ContinuousClock.now
             await #expect(throws: MeshEventsError.self) {

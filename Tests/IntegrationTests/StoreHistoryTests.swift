@@ -43,7 +43,9 @@ struct StoreHistoryTests {
             #expect(try await newest(10, "events.tool.>") == [])
             // Number n has sequence n + 1.
             #expect(try await newest(50, .all, before: 30_001) == Array(29_950..<30_000))
-            #expect(try await newest(5, "events.user.rare", before: 30_001) == [29_500, 29_600, 29_700, 29_800, 29_900])
+            #expect(
+                try await newest(5, "events.user.rare", before: 30_001) == [29_500, 29_600, 29_700, 29_800, 29_900]
+            )
             #expect(try await newest(5, .all, before: 1) == [])
             #expect(try await newest(5, .all, before: 3) == [0, 1])
             #expect(try await newest(5, .all, before: 1_000_000) == Array(59_995..<60_000))
@@ -55,7 +57,9 @@ struct StoreHistoryTests {
         try await withStore(binary) { store, transport, _ in
             try await fill(store, transport, 20_000)
             try await store.jetStream.purgeStream("MESH_EVENTS", subject: "events.user.common")
-            for number in 0..<10 { try transport.connection.publish(payload("\(20_000 + number)"), to: "events.user.new") }
+            for number in 0..<10 {
+                try transport.connection.publish(payload("\(20_000 + number)"), to: "events.user.new")
+            }
             try await eventually("the new messages") { try await store.state().messages == 210 }
             let found = try await store.newest(60, matching: .all, before: nil, timeout: .seconds(10))
             #expect(numbers(found) == (150..<200).map { $0 * 100 } + Array(20_000..<20_010))
@@ -73,7 +77,9 @@ struct StoreHistoryTests {
                         try transport.connection.publish(payload("\(number)"), to: "events.user.common")
                         number += 1
                     }
-                    _ = try await store.state()
+                    // Acknowledged: a stream that is flooded falls behind by any time.
+                    _ = try await store.jetStream.publish(payload("\(number)"), to: "events.user.common")
+                    number += 1
                 }
             }
             try await eventually("a full stream") { try await store.state().messages >= 2_000 }
@@ -86,6 +92,18 @@ struct StoreHistoryTests {
             }
             writer.cancel()
             _ = try? await writer.value
+        }
+    }
+
+    @Test("a flooded stream answers late, but it answers", arguments: NATSServers.all)
+    func flooded(binary: NATSServers.Binary) async throws {
+        try await withStore(binary) { store, transport, _ in
+            _ = try await store.open(PersistenceConfiguration(maximumMessages: nil))
+            for number in 0..<40_000 {
+                try? transport.connection.publish(payload("\(number)"), to: "events.user.common")
+            }
+            let found = try await store.newest(300, matching: .all, before: nil, timeout: .seconds(40))
+            #expect(zip(found, found.dropFirst()).allSatisfy { $0.sequence + 1 == $1.sequence })
         }
     }
 

@@ -50,7 +50,7 @@ struct ProtocolParserTests {
     /// Everything a server sends, one after the other.
     private static let stream =
         "INFO {\"server_id\":\"A\"} \r\n+OK\r\nMSG a.b 1 5\r\nhello\r\nMSG a 22 _INBOX.x.1 0\r\n\r\nPING\r\n"
-        + "HMSG h 3 12 17\r\nNATS/1.0\r\n\r\nworld\r\nHMSG h 3 _R.1 23 23\r\nNATS/1.0\r\nA: b\r\nC:\r\n\r\n\r\n"
+        + "HMSG h 3 12 17\r\nNATS/1.0\r\n\r\nworld\r\nHMSG h 3 _R.1 22 22\r\nNATS/1.0\r\nA: b\r\nC:\r\n\r\n\r\n"
         + "-ERR 'Unknown Protocol Operation'\r\npong\r\nmsg\tx  4   2\r\n\r\n\r\nPONG\r\n"
     private static let expected: [Parsed] = [
         .info(" {\"server_id\":\"A\"} "), .ok,

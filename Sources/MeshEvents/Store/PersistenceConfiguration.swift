@@ -11,17 +11,21 @@ public struct PersistenceConfiguration: Sendable, Hashable {
     public var maximumMessages: Int?
     /// How long ``PersistentEventBus/emit(_:)`` keeps trying before it throws `timeout`. Default 30 seconds.
     public var acknowledgementDeadline: Duration
+    /// How many events of a batch may wait for their acknowledgement before emitting suspends, from 1. Default 4 096.
+    public var acknowledgementWindow: Int
 
     /// Creates a configuration; the defaults are the mesh's.
     public init(
         streamName: String = "MESH_EVENTS",
         maximumAge: Duration? = .seconds(24 * 60 * 60),
         maximumMessages: Int? = 10_000,
-        acknowledgementDeadline: Duration = .seconds(30)
+        acknowledgementDeadline: Duration = .seconds(30),
+        acknowledgementWindow: Int = 4096
     ) {
         self.streamName = streamName
         self.maximumAge = maximumAge
         self.maximumMessages = maximumMessages
         self.acknowledgementDeadline = acknowledgementDeadline
+        self.acknowledgementWindow = acknowledgementWindow
     }
 }

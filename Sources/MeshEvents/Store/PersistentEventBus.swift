@@ -85,12 +85,30 @@ public final class PersistentEventBus: Sendable {
     ///   `streamNotFound`, `closed`.
     @discardableResult
     public func emit(_ event: Event) async throws(MeshEventsError) -> StoredPosition {
-        guard !bus.isClosed else { throw EventBus.closedError }
+        let message = try pending(event)
         return try await store.append(
+            subject: message.subject,
+            payload: message.payload,
+            messageID: message.messageID,
+            deadline: configuration.acknowledgementDeadline
+        )
+    }
+
+    /// An event as it goes to the store: stamped, encoded, with a message id of its own.
+    func pending(_ event: Event) throws(MeshEventsError) -> PendingMessage {
+        guard !bus.isClosed else { throw EventBus.closedError }
+        return PendingMessage(
             subject: event.type.subject,
             payload: try encoder.encode(bus.stamped(event)),
-            messageID: messageIDs.next(),
-            deadline: configuration.acknowledgementDeadline
+            messageID: messageIDs.next()
+        )
+    }
+
+    func makeAppender(onStored: @escaping @Sendable (Int, StoredPosition) -> Void) -> any EventAppender {
+        store.makeAppender(
+            window: configuration.acknowledgementWindow,
+            deadline: configuration.acknowledgementDeadline,
+            onStored: onStored
         )
     }
 

@@ -18,6 +18,18 @@ public protocol EventStore: Sendable {
         deadline: Duration
     ) async throws(MeshEventsError) -> StoredPosition
 
+    /// Stores many messages in order; see ``EventAppender``.
+    ///
+    /// - Parameters:
+    ///   - window: how many messages may be under way at once, from 1.
+    ///   - deadline: how long to keep trying with each message, with the same id.
+    ///   - onStored: called for each message as it is stored, with its number from 0; it must be quick.
+    func makeAppender(
+        window: Int,
+        deadline: Duration,
+        onStored: @escaping @Sendable (_ index: Int, _ position: StoredPosition) -> Void
+    ) -> any EventAppender
+
     /// The state of the stream.
     func state() async throws(MeshEventsError) -> StreamState
 

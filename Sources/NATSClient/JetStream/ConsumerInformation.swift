@@ -10,6 +10,8 @@ public struct ConsumerInformation: Sendable, Hashable, Codable {
     public let pending: UInt64
     /// How many were delivered and wait for their acknowledgement.
     public let acknowledgementsPending: Int
+    /// How many pull requests wait to be filled.
+    public let requestsWaiting: Int
     /// The last delivery.
     public let delivered: Position
 
@@ -32,5 +34,6 @@ public struct ConsumerInformation: Sendable, Hashable, Codable {
         case configuration = "config"
         case pending = "num_pending"
         case acknowledgementsPending = "num_ack_pending"
+        case requestsWaiting = "num_waiting"
     }
 }

@@ -17,9 +17,7 @@ extension JetStream {
         headers: NATSHeaders = [:],
         timeout: Duration? = nil
     ) async throws(JetStreamError) -> PublishAcknowledgement {
-        var headers = headers
-        if let messageID { headers["Nats-Msg-Id"] = messageID }
-        if let expectedStream { headers["Nats-Expected-Stream"] = expectedStream }
+        let headers = Self.headers(headers, messageID: messageID, expectedStream: expectedStream)
         let answer: NATSMessage
         do throws(NATSError) {
             answer = try await connection.request(
@@ -34,5 +32,35 @@ extension JetStream {
         return try answer.payload.withUnsafeReadableBytes { bytes in
             Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: bytes) }
         }.get()
+    }
+
+    /// Publishes a message without a task: `completion` is called exactly once with the acknowledgement or the error,
+    /// mostly on the connection's event loop, and does little.
+    ///
+    /// - Throws: what publishing throws at once, `bufferFull` for example; `completion` is not called then.
+    package func startPublish(
+        _ payload: ByteBuffer,
+        to subject: String,
+        messageID: String,
+        expectedStream: String,
+        timeout: Duration,
+        completion: @escaping @Sendable (Result<PublishAcknowledgement, JetStreamError>) -> Void
+    ) throws(NATSError) {
+        let headers = Self.headers([:], messageID: messageID, expectedStream: expectedStream)
+        try connection.startRequest(payload, to: subject, headers: headers, timeout: timeout) { answer in
+            switch answer {
+            case .success(let message):
+                completion(Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: message.payload) })
+            case .failure(let error):
+                completion(.failure(JetStreamError(error)))
+            }
+        }
+    }
+
+    private static func headers(_ headers: NATSHeaders, messageID: String?, expectedStream: String?) -> NATSHeaders {
+        var headers = headers
+        if let messageID { headers.append("Nats-Msg-Id", messageID) }
+        if let expectedStream { headers.append("Nats-Expected-Stream", expectedStream) }
+        return headers
     }
 }

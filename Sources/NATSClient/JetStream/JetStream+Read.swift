@@ -25,8 +25,7 @@ extension JetStream {
             before: nil,
             from: consumer,
             on: stream,
-            deadline: .now + limit + .milliseconds(500),
-            stall: limit + .milliseconds(500)
+            deadline: .now + limit + .milliseconds(500)
         ) { JetStreamMessage($0) }
     }
 
@@ -57,7 +56,6 @@ extension JetStream {
             from: consumer,
             on: stream,
             deadline: deadline,
-            stall: .seconds(2),
             transform: transform
         )
     }
@@ -69,7 +67,6 @@ extension JetStream {
         from consumer: String,
         on stream: String,
         deadline: ContinuousClock.Instant,
-        stall: Duration,
         transform: @escaping @Sendable (JetStreamMessageView) -> Element
     ) async throws(JetStreamError) -> [Element] {
         try Self.validate(name: stream, of: "stream")
@@ -96,8 +93,8 @@ extension JetStream {
         }
         defer { handle.cancel() }
         reader.begin()
-        let watch = Task { await Self.watch(reader, deadline: deadline, stall: stall) }
-        defer { watch.cancel() }
+        let watching = Task { await self.watch(reader, of: consumer, on: stream, deadline: deadline) }
+        defer { watching.cancel() }
         let result = await withTaskCancellationHandler {
             await reader.result()
         } onCancel: {
@@ -106,31 +103,62 @@ extension JetStream {
         return try result.get()
     }
 
-    /// Ends a reading that has gone quiet: at the deadline, or when nothing has arrived for `stall`. Servers before
-    /// 2.10 do not answer at all when the consumer is gone.
-    private static func watch<Element: Sendable>(
+    /// Ends a reading that has gone quiet: at the deadline, or when the server says that nothing is on its way.
+    ///
+    /// Servers before 2.10 do not answer a pull at all when the consumer is gone, and pulls get lost with a connection.
+    /// But a stream that is flooded may deliver seconds late, so silence alone proves nothing.
+    private func watch<Element: Sendable>(
         _ reader: PullReader<Element>,
-        deadline: ContinuousClock.Instant,
-        stall: Duration
+        of consumer: String,
+        on stream: String,
+        deadline: ContinuousClock.Instant
     ) async {
         var seen = reader.activity
+        var silentChecks = 0
         while true {
-            let wake = min(deadline, .now + stall)
             do {
-                try await Task.sleep(until: wake)
+                try await Task.sleep(until: min(deadline, .now + Self.silenceTolerated))
             } catch {
                 return
             }
-            if .now >= deadline {
+            guard .now < deadline else {
                 reader.fail(JetStreamError(.timeout, "the messages did not arrive before the deadline"))
                 return
             }
             let activity = reader.activity
-            if activity == seen {
-                reader.fail(JetStreamError(.consumerLost, "the consumer has sent nothing for \(stall)"))
+            silentChecks = activity == seen ? silentChecks + 1 : 0
+            seen = activity
+            if silentChecks > 0, let loss = await loss(reader, silentChecks, of: consumer, on: stream) {
+                reader.fail(loss)
                 return
             }
-            seen = activity
+        }
+    }
+
+    /// How long nothing may arrive before the server is asked why.
+    private static var silenceTolerated: Duration { .seconds(1) }
+    /// How often the server may answer that something is on its way before it counts as lost with a connection.
+    private static var maximumSilentChecks: Int { 6 }
+
+    /// Why a quiet reading cannot go on; `nil` when it can.
+    private func loss<Element: Sendable>(
+        _ reader: PullReader<Element>,
+        _ silentChecks: Int,
+        of consumer: String,
+        on stream: String
+    ) async -> JetStreamError? {
+        do throws(JetStreamError) {
+            let info = try await consumerInfo(consumer, on: stream, timeout: .seconds(1))
+            if info.requestsWaiting > 0 { return nil }
+            if info.delivered.consumerSequence > reader.lastDelivery,
+                silentChecks <= Self.maximumSilentChecks
+            {
+                return nil
+            }
+            return JetStreamError(.consumerLost, "the pull request was lost with its connection")
+        } catch {
+            guard error.errorCode == .consumerNotFound else { return nil }
+            return JetStreamError(.consumerLost, "the consumer does not exist any more")
         }
     }
 }

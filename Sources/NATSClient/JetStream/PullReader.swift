@@ -12,6 +12,8 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
         var waiter: CheckedContinuation<Result<[Element], JetStreamError>, Never>?
         /// Grows with everything that arrives: whoever watches sees whether anything still happens.
         var activity: UInt64 = 0
+        /// The number of the consumer's newest delivery that arrived.
+        var lastDelivery: UInt64 = 0
     }
 
     private let state: Mutex<State>
@@ -39,6 +41,9 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
 
     /// How much has arrived so far, in no unit.
     var activity: UInt64 { state.withLock { $0.activity } }
+
+    /// The number of the consumer's newest delivery that arrived; 0 when none did.
+    var lastDelivery: UInt64 { state.withLock { $0.lastDelivery } }
 
     /// Sends the first request.
     func begin() {
@@ -91,6 +96,7 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
         state.withLock { state in
             guard state.outcome == nil else { return }
             state.activity &+= 1
+            state.lastDelivery = position.consumerSequence
             state.elements.append(element)
             Self.apply(state.progress.delivered(pending: position.pending), to: &state)
         }

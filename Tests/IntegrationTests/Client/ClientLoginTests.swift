@@ -70,9 +70,15 @@ struct ClientLoginTests {
         let account = NKey(role: .account)
         let user = NKey()
         let operatorJWT = try jwt(subject: operatorKey, issuer: operatorKey, type: "operator", extra: "")
-        let limits = #""limits":{"subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"wildcards":true,"conn":-1,"leaf":-1},"#
+        let limits =
+            #""limits":{"subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"wildcards":true,"conn":-1,"leaf":-1},"#
         let accountJWT = try jwt(subject: account, issuer: operatorKey, type: "account", extra: limits)
-        let userJWT = try jwt(subject: user, issuer: account, type: "user", extra: #""subs":-1,"data":-1,"payload":-1,"#)
+        let userJWT = try jwt(
+            subject: user,
+            issuer: account,
+            type: "user",
+            extra: #""subs":-1,"data":-1,"payload":-1,"#
+        )
         let rules = """
             operator: \(operatorJWT)
             resolver: MEMORY
@@ -103,7 +109,10 @@ struct ClientLoginTests {
     /// A JWT as `nsc` makes it.
     private func jwt(subject: NKey, issuer: NKey, type: String, extra: String) throws -> String {
         func base64(_ bytes: some Sequence<UInt8>) -> String {
-            Data(bytes).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
+            Data(bytes).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing(
+                "=",
+                with: ""
+            )
         }
         let header = base64(#"{"typ":"JWT","alg":"ed25519-nkey"}"#.utf8)
         let claims = """
@@ -114,7 +123,10 @@ struct ClientLoginTests {
         return "\(body).\(base64(try issuer.sign(Data(body.utf8))))"
     }
 
-    @Test("TLS after INFO with a private CA; a wrong CA and a missing client certificate are named", arguments: NATSServers.all)
+    @Test(
+        "TLS after INFO with a private CA; a wrong CA and a missing client certificate are named",
+        arguments: NATSServers.all
+    )
     func tls(binary: NATSServers.Binary) async throws {
         let files = try await Certificates.make()
         let block = """

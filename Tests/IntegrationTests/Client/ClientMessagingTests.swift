@@ -49,7 +49,10 @@ struct ClientMessagingTests {
         }
     }
 
-    @Test("a request gets its answer, no service is known at once, silence ends at the deadline", arguments: NATSServers.all)
+    @Test(
+        "a request gets its answer, no service is known at once, silence ends at the deadline",
+        arguments: NATSServers.all
+    )
     func requests(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
             let client = try await connect(server)
@@ -67,7 +70,9 @@ struct ClientMessagingTests {
             let start = ContinuousClock.now
             await #expect(throws: code(.noResponders)) { try await client.request(to: "nobody", timeout: .seconds(30)) }
             #expect(ContinuousClock.now - start < .seconds(5))
-            await #expect(throws: code(.timeout)) { try await client.request(to: "silent", timeout: .milliseconds(200)) }
+            await #expect(throws: code(.timeout)) {
+                try await client.request(to: "silent", timeout: .milliseconds(200))
+            }
             let cancelled = Task { try await client.request(to: "silent", timeout: .seconds(60)) }
             cancelled.cancel()
             await #expect(throws: code(.cancelled)) { try await cancelled.value }
@@ -83,7 +88,9 @@ struct ClientMessagingTests {
             let service = try await connect(server)
             let requests = try await service.subscribe(to: "echo")
             let echo = Task {
-                for try await request in requests { try service.publish(request.payload, to: request.replyTo ?? "none") }
+                for try await request in requests {
+                    try service.publish(request.payload, to: request.replyTo ?? "none")
+                }
             }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<20 {
@@ -110,7 +117,10 @@ struct ClientMessagingTests {
         }
     }
 
-    @Test("a message above the server's limit is refused with both sizes, and the connection stays", arguments: NATSServers.all)
+    @Test(
+        "a message above the server's limit is refused with both sizes, and the connection stays",
+        arguments: NATSServers.all
+    )
     func tooLarge(binary: NATSServers.Binary) async throws {
         try await withServer(binary, .init(maxPayload: 1000)) { server in
             let connection = try await connect(server)
@@ -136,7 +146,9 @@ struct ClientMessagingTests {
             let connection = try await NATSConnection.connect(settings, logger: quiet)
             let allowed = try await connection.subscribe(to: "ok.a")
             await #expect(throws: code(.permissionDenied)) { try await connection.subscribe(to: "secret.>") }
-            await #expect(throws: code(.permissionDenied)) { try await connection.subscribe(to: "secret.>", queueGroup: "q") }
+            await #expect(throws: code(.permissionDenied)) {
+                try await connection.subscribe(to: "secret.>", queueGroup: "q")
+            }
             try connection.publish(ByteBuffer(), to: "secret.a")
             await #expect(throws: code(.permissionDenied)) { try await connection.flush() }
             await #expect(throws: code(.permissionDenied)) {
@@ -219,7 +231,9 @@ struct ClientMessagingTests {
                 #expect(throws: code(.invalidSubject)) { try connection.publish(ByteBuffer(), to: subject) }
             }
             #expect(throws: code(.invalidSubject)) { try connection.publish(ByteBuffer(), to: "a", replyTo: "b c") }
-            #expect(throws: code(.invalidHeader)) { try connection.publish(ByteBuffer(), to: "a", headers: ["k": "a\nb"]) }
+            #expect(throws: code(.invalidHeader)) {
+                try connection.publish(ByteBuffer(), to: "a", headers: ["k": "a\nb"])
+            }
             await #expect(throws: code(.invalidSubject)) { try await connection.subscribe(to: "a.>.b") }
             await #expect(throws: code(.invalidSubject)) { try await connection.subscribe(to: "a", queueGroup: "b c") }
             try await connection.flush()
@@ -231,5 +245,6 @@ struct ClientMessagingTests {
 func code(_ code: NATSError.Code) -> NATSError { NATSError(code, "") }
 
 extension NATSError: Equatable {
+    /// Equal when the codes are.
     public static func == (one: NATSError, two: NATSError) -> Bool { one.code == two.code }
 }

@@ -31,7 +31,9 @@ struct ClientReconnectTests {
             }
             try await connection.flush()
             try await subscription.drain()
-            let received = try await take(.max, from: subscription).map { $0.payload.getInteger(at: 0, as: Int.self) ?? -1 }
+            let received = try await take(.max, from: subscription).map {
+                $0.payload.getInteger(at: 0, as: Int.self) ?? -1
+            }
             #expect(received == received.sorted())
             #expect(Set(received).count == received.count)
             let missing = 400 - thrown - received.count
@@ -103,7 +105,10 @@ struct ClientReconnectTests {
         }
     }
 
-    @Test("a request under way when the connection is lost fails at once, retriably; a later one waits", arguments: NATSServers.all)
+    @Test(
+        "a request under way when the connection is lost fails at once, retriably; a later one waits",
+        arguments: NATSServers.all
+    )
     func requests(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
             let connection = try await connect(server)
@@ -132,7 +137,8 @@ struct ClientReconnectTests {
             let joining = LocalNATSServer.Configuration(
                 serverName: "two",
                 jetStream: false,
-                extraConfiguration: "cluster { name: c, listen: \"127.0.0.1:-1\", routes: [\"nats://127.0.0.1:\(routePort)\"] }"
+                extraConfiguration:
+                    "cluster { name: c, listen: \"127.0.0.1:-1\", routes: [\"nats://127.0.0.1:\(routePort)\"] }"
             )
             try await withServer(binary, joining) { two in
                 let connection = try await connect(one)
@@ -181,7 +187,9 @@ struct ClientReconnectTests {
         try await withServer(binary, .init(extraConfiguration: quick)) { server in
             let connection = try await connect(server)
             let notice = Task {
-                try await status(of: connection, "the notice") { if case .lameDuck(let server) = $0 { server } else { nil } }
+                try await status(of: connection, "the notice") {
+                    if case .lameDuck(let server) = $0 { server } else { nil }
+                }
             }
             let pid = try #require(server.pid)
             #expect(sendLameDuckSignal(pid))

@@ -65,7 +65,9 @@ final class RawPeer: Sendable {
         let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .connect(host: "127.0.0.1", port: port).get()
         let peer = RawPeer(channel: channel)
-        try await peer.send(#"CONNECT {"verbose":false,"pedantic":false,"headers":true,"lang":"raw","version":"0"}"# + "\r\n")
+        try await peer.send(
+            #"CONNECT {"verbose":false,"pedantic":false,"headers":true,"lang":"raw","version":"0"}"# + "\r\n"
+        )
         return peer
     }
 

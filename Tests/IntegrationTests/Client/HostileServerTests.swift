@@ -8,7 +8,8 @@ import Testing
 
 @Suite("NATS client: a server that misbehaves", .timeLimit(.minutes(2)))
 struct HostileServerTests {
-    private static let greeting = #"INFO {"server_id":"X","version":"2.10.0","headers":true,"max_payload":1000}"# + "\r\n"
+    private static let greeting =
+        #"INFO {"server_id":"X","version":"2.10.0","headers":true,"max_payload":1000}"# + "\r\n"
 
     @Test(
         "lines that are no protocol end the connection with a reason, and it comes back",
@@ -33,7 +34,8 @@ struct HostileServerTests {
 
     @Test("messages for nobody, unexpected pongs, oks and unknown errors change nothing")
     func strayOperations() async throws {
-        let stray = "MSG nobody 77 2\r\nhi\r\nPONG\r\nPONG\r\n+OK\r\n-ERR 'Invalid Subject'\r\nMSG _INBOX.x.1 0 0\r\n\r\n"
+        let stray =
+            "MSG nobody 77 2\r\nhi\r\nPONG\r\nPONG\r\n+OK\r\n-ERR 'Invalid Subject'\r\nMSG _INBOX.x.1 0 0\r\n\r\n"
         let server = try await FakeServer.start { text in
             text.contains("PING") ? String(repeating: "PONG\r\n", count: text.count(of: "PING")) + stray : nil
         }
@@ -69,8 +71,10 @@ struct HostileServerTests {
             let subscription = try await subscriber.subscribe(to: "n")
             let raw = try await RawPeer.connect(port: server.port)
             let blocks = [
-                "NATS/1.0\r\n\u{e9}\u{65e5}: \u{1F680}\r\n\r\n", "NATS/1.0\r\nwith space: x\r\n\r\n", "NATS/1.0\r\n\r\n",
-                "NATS/1.0 xyz\r\n:\r\n::\r\n\r\n", "garbage", "NATS/1.0\r\nA:\u{0}\r\n\r\n", "\r\n\r\n", "NATS/1.0 503\r\n\r\n",
+                "NATS/1.0\r\n\u{e9}\u{65e5}: \u{1F680}\r\n\r\n", "NATS/1.0\r\nwith space: x\r\n\r\n",
+                "NATS/1.0\r\n\r\n",
+                "NATS/1.0 xyz\r\n:\r\n::\r\n\r\n", "garbage", "NATS/1.0\r\nA:\u{0}\r\n\r\n", "\r\n\r\n",
+                "NATS/1.0 503\r\n\r\n",
             ]
             for block in blocks {
                 try await raw.send("HPUB n \(block.utf8.count) \(block.utf8.count + 2)\r\n\(block)ok\r\n")

@@ -1,0 +1,26 @@
+/// Why a batch was not stored as a whole, and what became of each of its events.
+public struct BatchEmitError: Error, Sendable, CustomStringConvertible {
+    /// What went wrong.
+    public let cause: MeshEventsError
+    /// The events that are stored, by their index in the batch.
+    public let stored: [Int: StoredPosition]
+    /// The events that were sent but never acknowledged, in order: they may be stored or not.
+    public let unconfirmed: [Int]
+    /// How many events were sent: those from this index on are not stored.
+    public let sent: Int
+
+    /// Creates an error about a batch of which the first `sent` events were sent.
+    public init(cause: MeshEventsError, stored: [Int: StoredPosition], sent: Int) {
+        self.cause = cause
+        self.stored = stored
+        self.sent = sent
+        unconfirmed = (0..<sent).filter { stored[$0] == nil }
+    }
+
+    /// The cause, and how many events are stored, unconfirmed and unsent.
+    public var description: String {
+        "\(cause.code): \(cause.message); \(stored.count) events are stored"
+            + (unconfirmed.isEmpty ? "" : ", \(unconfirmed.count) were sent but not acknowledged")
+            + ", those from index \(sent) on were not sent"
+    }
+}

@@ -1,0 +1,85 @@
+/// Stores many messages in the order they are given, many under way at once; made by
+/// ``EventStore/makeAppender(window:deadline:onStored:)``.
+///
+/// One task uses it: it calls ``append(_:)`` for each message and ``finish()`` at the end.
+public protocol EventAppender: Sendable {
+    /// Takes the next message; suspends while the window is full or an earlier message is being sent again.
+    ///
+    /// - Throws: what an earlier message failed with, for good; this message was not sent then. `closed` when the task
+    ///   is cancelled.
+    func append(_ message: PendingMessage) async throws(MeshEventsError)
+
+    /// Returns when every message is stored.
+    ///
+    /// - Throws: what a message failed with, for good.
+    func finish() async throws(MeshEventsError)
+}
+
+/// A message on its way into a store.
+public struct PendingMessage: Sendable {
+    /// The full subject.
+    public let subject: String
+    /// The encoded event.
+    public let payload: [UInt8]
+    /// Stored once, however often it is sent within the stream's duplicate window.
+    public let messageID: String
+
+    /// Creates a message.
+    public init(subject: String, payload: [UInt8], messageID: String) {
+        self.subject = subject
+        self.payload = payload
+        self.messageID = messageID
+    }
+}
+
+extension EventStore {
+    /// One message at a time: right for every store, fast for none.
+    public func makeAppender(
+        window: Int,
+        deadline: Duration,
+        onStored: @escaping @Sendable (_ index: Int, _ position: StoredPosition) -> Void
+    ) -> any EventAppender {
+        SequentialAppender(store: self, deadline: deadline, onStored: onStored)
+    }
+}
+
+private final class SequentialAppender: EventAppender {
+    private let store: any EventStore
+    private let deadline: Duration
+    private let onStored: @Sendable (Int, StoredPosition) -> Void
+    private let state = Locked<(next: Int, failure: MeshEventsError?)>((0, nil))
+
+    init(
+        store: any EventStore,
+        deadline: Duration,
+        onStored: @escaping @Sendable (Int, StoredPosition) -> Void
+    ) {
+        self.store = store
+        self.deadline = deadline
+        self.onStored = onStored
+    }
+
+    func append(_ message: PendingMessage) async throws(MeshEventsError) {
+        try await finish()
+        do throws(MeshEventsError) {
+            let position = try await store.append(
+                subject: message.subject,
+                payload: message.payload,
+                messageID: message.messageID,
+                deadline: deadline
+            )
+            let index = state.withLock { state in
+                defer { state.next += 1 }
+                return state.next
+            }
+            onStored(index, position)
+        } catch {
+            state.withLock { $0.failure = error }
+            throw error
+        }
+    }
+
+    func finish() async throws(MeshEventsError) {
+        if let failure = state.withLock({ $0.failure }) { throw failure }
+    }
+}
