@@ -1,84 +1,83 @@
 import MeshEvents
+import Synchronization
 
-/// Emits the lines of a file, many at a time, each acknowledged.
-///
-/// An actor, because its tasks start in the order they were made: a line's event is on its way before the next line's.
-actor EmitPipeline {
-    /// How many events may wait for their acknowledgement.
-    private static let window = 1024
-
-    private let bus: PersistentEventBus
-    private var progress = ProgressLine()
-    private var stored = 0
-    private var inFlight = 0
-    private var failed: (line: Int, failure: CommandFailure)?
-    private var waiter: CheckedContinuation<Void, Never>?
-
-    init(bus: PersistentEventBus) { self.bus = bus }
+/// Emits the lines of a file, many at a time, in order, each acknowledged.
+struct EmitPipeline {
+    let bus: PersistentEventBus
 
     /// Emits every line; returns when all are stored.
     ///
     /// - Throws: `CommandFailure` with the number of the first line that was not stored; those before it are.
     func run(_ reader: LineReader) async throws {
-        var reader = reader
+        let lines = EventLines(reader)
+        let progress = StoredCount()
+        defer { progress.finish() }
         do {
-            while failed == nil, let line = try await reader.next() { await submit(line) }
+            try await bus.emit(contentsOf: lines) { _, _ in progress.add() }
+        } catch let error as BatchEmitError {
+            throw CommandFailure(describing: error.cause)
+                .prefixed("line \(lines.numbers.line(of: error.firstNotStored)): ")
+                .suffixed("; \(progress.summary)")
         } catch {
-            await settle(below: 1)
-            progress.finish(stored: stored)
-            throw CommandFailure(describing: error).suffixed("; \(summary)")
+            throw CommandFailure(describing: error).suffixed("; \(progress.summary)")
         }
-        await settle(below: 1)
-        progress.finish(stored: stored)
-        guard let failed else { return }
-        throw failed.failure.prefixed("line \(failed.line): ").suffixed("; \(summary)")
+    }
+}
+
+/// The events of a file's lines.
+private struct EventLines: AsyncSequence {
+    /// Which line each event was on.
+    final class Numbers: Sendable {
+        private let lines = Mutex<[Int]>([])
+
+        func append(_ line: Int) { lines.withLock { $0.append(line) } }
+
+        func line(of index: Int) -> Int { lines.withLock { index < $0.count ? $0[index] : ($0.last ?? 0) + 1 } }
     }
 
-    private var summary: String {
-        switch stored {
+    let numbers = Numbers()
+    private let reader: LineReader
+
+    init(_ reader: LineReader) { self.reader = reader }
+
+    func makeAsyncIterator() -> Iterator { Iterator(reader: reader, numbers: numbers) }
+
+    struct Iterator: AsyncIteratorProtocol {
+        fileprivate var reader: LineReader
+        fileprivate let numbers: Numbers
+
+        mutating func next() async throws -> Event? {
+            guard let line = try await reader.next() else { return nil }
+            do throws(MeshEventsError) {
+                let event = try EventLine.parse(line.bytes)
+                numbers.append(line.number)
+                return event
+            } catch {
+                // Whatever rule the line breaks, it is the data that is bad.
+                throw CommandFailure(.badData, "line \(line.number): \(error.message)")
+            }
+        }
+    }
+}
+
+/// How many events are stored, counted on the connection's thread and shown on a terminal.
+private final class StoredCount: Sendable {
+    private let state = Mutex((count: 0, line: ProgressLine()))
+
+    func add() {
+        state.withLock { state in
+            state.count += 1
+            state.line.show(stored: state.count)
+        }
+    }
+
+    func finish() { state.withLock { $0.line.finish(stored: $0.count) } }
+
+    var summary: String {
+        switch state.withLock({ $0.count }) {
         case 0: "nothing was stored"
         case 1: "1 event was stored"
-        default: "\(stored) events were stored"
+        case let count: "\(count) events were stored"
         }
-    }
-
-    private func submit(_ line: LineReader.Line) async {
-        let event: Event
-        do {
-            event = try EventLine.parse(line.bytes)
-        } catch {
-            // Whatever rule the line breaks, it is the data that is bad.
-            fail(line.number, CommandFailure(.badData, error.message))
-            return
-        }
-        await settle(below: Self.window)
-        guard failed == nil else { return }
-        inFlight += 1
-        Task { await emit(event, line.number) }
-    }
-
-    private func emit(_ event: Event, _ line: Int) async {
-        do {
-            try await bus.emit(event)
-            stored += 1
-        } catch {
-            fail(line, CommandFailure(describing: error))
-        }
-        inFlight -= 1
-        progress.show(stored: stored)
-        if let waiter {
-            self.waiter = nil
-            waiter.resume()
-        }
-    }
-
-    private func fail(_ line: Int, _ failure: CommandFailure) {
-        if let failed, failed.line < line { return }
-        failed = (line, failure)
-    }
-
-    /// Waits until fewer than `limit` events wait for their acknowledgement.
-    private func settle(below limit: Int) async {
-        while inFlight >= limit { await withCheckedContinuation { waiter = $0 } }
     }
 }
