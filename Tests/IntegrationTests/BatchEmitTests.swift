@@ -45,7 +45,7 @@ struct BatchEmitTests {
             let persistent = try await open(server)
             let positions = try await persistent.emit(contentsOf: try events(10_000))
             #expect(positions.map(\.sequence) == Array(1...10_000))
-            #expect(positions.allSatisfy { !$0.isDuplicate && $0.stream == "MESH_EVENTS" })
+            #expect(positions.allSatisfy { $0.stream == "MESH_EVENTS" })
             #expect(try await stored(persistent) == Array(0..<10_000))
         }
     }
