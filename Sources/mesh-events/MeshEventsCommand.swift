@@ -23,7 +23,9 @@ struct MeshEventsCommand: AsyncParsableCommand {
             asked; 70 an internal error. When it is not 0, one line on standard error says what to do.
             """,
         version: "0.1.0",
-        subcommands: [EmitCommand.self, WatchCommand.self, ListCommand.self, ServeCommand.self]
+        subcommands: [
+            EmitCommand.self, WatchCommand.self, ListCommand.self, StreamCommand.self, ServeCommand.self,
+        ]
     )
 
     static func main() async {

@@ -17,7 +17,7 @@ public final class PersistentEventBus: Sendable {
     /// Reads back what was stored; it can be handed to whoever only reads.
     public let historyReader: EventHistory
 
-    private let store: any EventStore
+    let store: any EventStore
     private let configuration: PersistenceConfiguration
     private let encoder = EventEncoder()
     private let messageIDs = MessageIDs()
