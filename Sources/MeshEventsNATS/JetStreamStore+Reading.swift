@@ -165,7 +165,7 @@ extension JetStreamStore {
     }
 
     /// What is left for one request: at most the API's own timeout, so that a lost answer is noticed.
-    private static func remaining(_ deadline: ContinuousClock.Instant) -> Duration {
+    static func remaining(_ deadline: ContinuousClock.Instant) -> Duration {
         max(min(deadline - .now, .seconds(5)), .milliseconds(1))
     }
 
