@@ -16,6 +16,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
               mesh-events watch 'tool.*'       # only those of tools
               mesh-events emit tool.installed tool=whisper version=v1.4
               mesh-events list --since 10m     # what happened lately
+              mesh-events replay --follow      # all that is kept, then what comes
 
             SERVER: --nats, else the environment variable JB_NATS_URL, else nats://127.0.0.1:4222.
 
@@ -23,7 +24,10 @@ struct MeshEventsCommand: AsyncParsableCommand {
             asked; 70 an internal error. When it is not 0, one line on standard error says what to do.
             """,
         version: "0.1.0",
-        subcommands: [EmitCommand.self, WatchCommand.self, ListCommand.self, ServeCommand.self]
+        subcommands: [
+            EmitCommand.self, WatchCommand.self, ListCommand.self, ServeCommand.self, ReplayCommand.self,
+            ExportCommand.self, ImportCommand.self,
+        ]
     )
 
     static func main() async {

@@ -153,7 +153,8 @@ final class JetStreamFollower: StoreFollower {
                 throw JetStreamError(
                     code: 400,
                     errorCode: .wrongLastSequence,
-                    message: "the stream ends at sequence \(found.lastSequence), but \(next - 1) has been read: it was deleted "
+                    message:
+                        "the stream ends at sequence \(found.lastSequence), but \(next - 1) has been read: it was deleted "
                         + "and created again, or has lost what it had; begin a new replay"
                 )
             }

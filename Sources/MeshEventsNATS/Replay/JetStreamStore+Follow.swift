@@ -18,9 +18,10 @@ extension JetStreamStore {
         try pattern.validate()
         let deadline = ContinuousClock.now + timeout
         let stream = try await retrying(until: deadline) { deadline throws(JetStreamError) in
-            try await jetStream.streamInfo(streamName, timeout: Self.remaining(deadline))
+            let stream = try await jetStream.streamInfo(streamName, timeout: Self.remaining(deadline))
+            try checkCoverage(pattern, by: stream)
+            return stream
         }
-        try checkCoverage(pattern, by: stream)
         var next: UInt64?
         var begin = ConsumerConfiguration.Start.all
         switch start {
@@ -49,16 +50,20 @@ extension JetStreamStore {
         return follower
     }
 
-    /// Throws `streamMismatch` unless all that a pattern matches can be in the stream: servers from 2.10 would wait
-    /// for it in silence.
-    func checkCoverage(_ pattern: EventPattern, by stream: StreamInformation) throws(MeshEventsError) {
+    /// Throws `filterOutsideStream` unless all that a pattern matches can be in the stream: servers from 2.10 would
+    /// find nothing, or wait, in silence.
+    func checkCoverage(_ pattern: EventPattern, by stream: StreamInformation) throws(JetStreamError) {
         let subjects = stream.configuration.subjects
         // A stream that mirrors another one, or gathers from others, has no subjects of its own.
-        guard !subjects.isEmpty, !subjects.contains(where: { EventPattern.covers($0, pattern.subject) }) else { return }
-        throw MeshEventsError(
-            .streamMismatch,
-            "the stream \(streamName) takes \(subjects.joined(separator: ", ")), which does not cover \(pattern); give "
-                + "it the subjects \(EventPattern.all), or ask for a pattern that it takes"
-        )
+        let isCovered = subjects.isEmpty || subjects.contains { EventPattern.covers($0, pattern.subject) }
+        guard isCovered else {
+            throw JetStreamError(
+                code: 400,
+                errorCode: .filterOutsideStream,
+                message: "the stream takes \(subjects.joined(separator: ", ")), which does not cover \(pattern)"
+            )
+        }
+        let coversAll = subjects.contains { EventPattern.covers($0, EventPattern.all.subject) }
+        coversAllEvents.store(coversAll, ordering: .relaxed)
     }
 }

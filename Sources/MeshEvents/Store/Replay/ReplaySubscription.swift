@@ -95,7 +95,8 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
             case .caughtUp: return .caughtUp
             case .lost(let sequences): return .gap(ReplayGap(sequences: sequences))
             case .message(let message):
-                if !replay.patterns.isEmpty, !replay.patterns.contains(where: { $0.matches(subject: message.subject) }) {
+                if !replay.patterns.isEmpty, !replay.patterns.contains(where: { $0.matches(subject: message.subject) })
+                {
                     return nil
                 }
                 do throws(MalformedEvent) {
