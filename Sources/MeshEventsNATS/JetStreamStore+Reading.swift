@@ -1,5 +1,6 @@
 public import MeshEvents
 import NATSClient
+import Synchronization
 
 extension JetStreamStore {
     /// The newest `limit` messages that match and lie below `before`, oldest first.

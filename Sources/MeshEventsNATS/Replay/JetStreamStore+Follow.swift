@@ -1,5 +1,6 @@
 public import MeshEvents
 import NATSClient
+import Synchronization
 
 extension JetStreamStore {
     /// Follows the stream with a consumer of its own that ends with it; see ``StoreFollower``.

@@ -1,4 +1,4 @@
-import MeshEvents
+public import MeshEvents
 
 /// Follows a stream in memory: looks when it is asked, waits when there is nothing.
 final class InMemoryFollower: StoreFollower {
