@@ -11,6 +11,8 @@ public final class JetStreamStore: EventStore {
 
     /// How long the stream remembers message ids; longer than that a retry is not safe.
     private let knownDuplicateWindow = Mutex<Duration>(.seconds(120))
+    /// Whether the stream is known to take every event.
+    let coversAllEvents = Atomic(false)
 
     /// Creates a store; asks and creates nothing.
     ///

@@ -18,6 +18,8 @@ public final class PersistentEventBus: Sendable {
     public let historyReader: EventHistory
 
     let store: any EventStore
+    /// The replays it has opened, which end with it.
+    let replays = ReplayRegistry()
     private let configuration: PersistenceConfiguration
     private let encoder = EventEncoder()
     private let messageIDs = MessageIDs()
@@ -163,8 +165,9 @@ public final class PersistentEventBus: Sendable {
         try await historyReader.page(query)
     }
 
-    /// Closes the plain bus; from now on emitting throws `closed`. The transport stays its owner's.
+    /// Closes the plain bus and ends replays; from now on emitting throws `closed`. The transport stays its owner's.
     public func close() async {
+        replays.cancelAll()
         await bus.close()
     }
 }

@@ -54,6 +54,15 @@ public protocol EventStore: Sendable {
         from start: StorePosition,
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage]
+
+    /// Follows the stream: what is stored from `start` on, then what comes; see ``StoreFollower``.
+    ///
+    /// - Parameter timeout: how long the beginning may take.
+    func follow(
+        matching pattern: EventPattern,
+        from start: ReplayStart,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> any StoreFollower
 }
 
 /// Where reading begins.

@@ -58,6 +58,8 @@ public final class InMemoryMesh: Sendable {
 
     let configuration: Configuration
     private let state = Locked(State())
+    /// Those who wait for something to be stored.
+    let storeWaiters = StoreWaiters()
 
     /// Creates an empty mesh.
     public init(_ configuration: Configuration = Configuration()) {
@@ -122,6 +124,7 @@ public final class InMemoryMesh: Sendable {
             state.queue.append(.message(message, state.table.route(message.subject), link))
             return (Self.startsDelivering(&state), position)
         }
+        storeWaiters.wakeAll()
         if isIdle { deliver() }
         return position
     }

@@ -5,8 +5,8 @@ public import MeshEvents
 /// The mesh keeps the stream; stores of one mesh and one stream name see the same events. As with JetStream, what is
 /// published to `events.>` by a plain transport is stored too, and what is stored reaches the subscribers.
 public final class InMemoryStore: EventStore {
-    private let mesh: InMemoryMesh
-    private let streamName: String
+    let mesh: InMemoryMesh
+    let streamName: String
 
     /// Connects to a mesh; creates nothing.
     ///
@@ -149,7 +149,7 @@ public final class InMemoryStore: EventStore {
         }
     }
 
-    private func read<Answer: Sendable>(_ body: (InMemoryStream) -> Answer) throws(MeshEventsError) -> Answer {
+    func read<Answer: Sendable>(_ body: (InMemoryStream) -> Answer) throws(MeshEventsError) -> Answer {
         let answer = mesh.withStreams { streams, now -> Answer? in
             streams[streamName]?.expire(now)
             return streams[streamName].map(body)

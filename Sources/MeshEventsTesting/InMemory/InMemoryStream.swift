@@ -22,6 +22,12 @@ struct InMemoryStream: Sendable {
     /// The stored messages, oldest first.
     var kept: ArraySlice<StoredMessage> { messages[head...] }
 
+    /// The stored messages from a sequence on, oldest first.
+    func kept(from sequence: UInt64) -> ArraySlice<StoredMessage> {
+        guard let first = kept.first, sequence > first.sequence else { return kept }
+        return kept.dropFirst(Int(clamping: sequence - first.sequence))
+    }
+
     /// Stores a message when its subject is one of the stream's.
     mutating func append(_ message: InMemoryMesh.Message, messageID: String?, now: Timestamp) -> StoredPosition? {
         guard SubjectMatcher.matches(pattern: Self.events, subject: message.subject) else { return nil }
