@@ -64,6 +64,7 @@ let package = Package(
             dependencies: [
                 "MeshEvents", "MeshEventsNATS", "NATSClient", "LocalNATSServer", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: settings
         ),

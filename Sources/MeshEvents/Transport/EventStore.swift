@@ -63,6 +63,20 @@ public protocol EventStore: Sendable {
         from start: ReplayStart,
         timeout: Duration
     ) async throws(MeshEventsError) -> any StoreFollower
+
+    /// Creates a durable subscription, or finds the one of that name.
+    ///
+    /// - Throws: `durableMismatch` when it exists with other settings and `reconcile` is `.fail`; `streamNotFound`,
+    ///   `invalidArgument`, `invalidPattern`.
+    func openDurable(
+        _ configuration: DurableConfiguration,
+        reconcile: DurableReconcile
+    ) async throws(MeshEventsError) -> any DurableConsumer
+
+    /// Forgets a durable subscription and how far it was.
+    ///
+    /// - Throws: `durableNotFound`, `streamNotFound`.
+    func deleteDurable(_ name: String) async throws(MeshEventsError)
 }
 
 /// Where reading begins.

@@ -7,6 +7,8 @@ struct InMemoryStream: Sendable {
     private static let events = Array("events.>".utf8)
 
     var configuration: PersistenceConfiguration
+    /// The durable subscriptions, by name.
+    var durables: [String: InMemoryDurable] = [:]
     private var messages: [StoredMessage] = []
     private var head = 0
     private var bytes: UInt64 = 0
