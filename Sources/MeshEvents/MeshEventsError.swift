@@ -43,6 +43,10 @@ public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
         public static let streamNotFound = Code("streamNotFound")
         /// The stream exists with another configuration.
         public static let streamMismatch = Code("streamMismatch")
+        /// A durable subscription exists with other settings.
+        public static let durableMismatch = Code("durableMismatch")
+        /// The durable subscription does not exist, or was deleted.
+        public static let durableNotFound = Code("durableNotFound")
         /// The stream or the server has no room for more.
         public static let storageFull = Code("storageFull")
         /// The server refused the request for a reason of its own; see the message.

@@ -93,3 +93,10 @@ public final class ManualClock: Clock, Sendable {
         if !isDue { throw CancellationError() }
     }
 }
+
+extension InMemoryMesh.Configuration {
+    /// The defaults, on a clock that tests move.
+    public init(clock: ManualClock) {
+        self.init(now: { clock.timestamp }, sleep: { try await clock.sleep(until: clock.now.advanced(by: $0)) })
+    }
+}

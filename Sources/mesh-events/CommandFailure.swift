@@ -53,7 +53,8 @@ extension CommandFailure {
         case .invalidData, .malformedEvent, .payloadTooLarge:
             .badData
         case .connectionFailed, .authenticationFailed, .permissionDenied, .timeout, .noResponders,
-            .persistenceUnavailable, .streamNotFound, .streamMismatch, .storageFull, .serverRefused, .bufferFull,
+            .persistenceUnavailable, .streamNotFound, .streamMismatch, .durableMismatch, .durableNotFound, .storageFull,
+            .serverRefused, .bufferFull,
             .subscriberTooSlow, .protocolViolation, .closed:
             .unavailable
         default:

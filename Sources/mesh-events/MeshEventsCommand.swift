@@ -17,6 +17,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
               mesh-events emit tool.installed tool=whisper version=v1.4
               mesh-events list --since 10m     # what happened lately
               mesh-events replay --follow      # all that is kept, then what comes
+              mesh-events on tool.crashed --durable alerts -- ./alert.sh
 
             SERVER: --nats, else the environment variable JB_NATS_URL, else nats://127.0.0.1:4222.
 
@@ -25,8 +26,8 @@ struct MeshEventsCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            EmitCommand.self, WatchCommand.self, ListCommand.self, ServeCommand.self, ReplayCommand.self,
-            ExportCommand.self, ImportCommand.self,
+            EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
+            ExportCommand.self, ImportCommand.self, StreamCommand.self, ServeCommand.self,
         ]
     )
 

@@ -20,16 +20,20 @@ public final class InMemoryMesh: Sendable {
         public var outboundBytes: Int
         /// The time at which stores say they have stored something; pass a ``ManualClock``'s timestamp in tests.
         public var now: @Sendable () -> Timestamp
+        /// Waits for a time to pass on the clock of ``now``: stores use it to deliver again.
+        public var sleep: @Sendable (Duration) async throws -> Void
 
         /// Creates a configuration.
         public init(
             maximumPayload: Int = 1024 * 1024,
             outboundBytes: Int = 8 * 1024 * 1024,
-            now: @escaping @Sendable () -> Timestamp = { .now }
+            now: @escaping @Sendable () -> Timestamp = { .now },
+            sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
         ) {
             self.maximumPayload = maximumPayload
             self.outboundBytes = outboundBytes
             self.now = now
+            self.sleep = sleep
         }
     }
 
@@ -54,6 +58,8 @@ public final class InMemoryMesh: Sendable {
         var isDelivering = false
         var isPaused = false
         var streams: [String: InMemoryStream] = [:]
+        /// Those who wait for a change of the streams.
+        var watchers: [Completion] = []
     }
 
     let configuration: Configuration
@@ -114,17 +120,19 @@ public final class InMemoryMesh: Sendable {
         into streamName: String? = nil
     ) -> StoredPosition? {
         let now = configuration.now()
-        let (isIdle, position) = state.withLock { state -> (Bool, StoredPosition?) in
+        let (isIdle, position, watchers) = state.withLock { state -> (Bool, StoredPosition?, [Completion]) in
             var position: StoredPosition?
             for name in state.streams.keys {
                 let stored = state.streams[name]?.append(message, messageID: messageID, now: now)
                 if name == streamName { position = stored }
             }
-            if let streamName, state.streams[streamName] == nil { return (false, nil) }
+            if let streamName, state.streams[streamName] == nil { return (false, nil, []) }
             state.queue.append(.message(message, state.table.route(message.subject), link))
-            return (Self.startsDelivering(&state), position)
+            defer { state.watchers = [] }
+            return (Self.startsDelivering(&state), position, state.watchers)
         }
         storeWaiters.wakeAll()
+        for watcher in watchers { watcher.complete() }
         if isIdle { deliver() }
         return position
     }
@@ -142,6 +150,28 @@ public final class InMemoryMesh: Sendable {
     func withStreams<Result: Sendable>(_ body: (inout [String: InMemoryStream], Timestamp) -> Result) -> Result {
         let now = configuration.now()
         return state.withLock { body(&$0.streams, now) }
+    }
+
+    /// Works on the streams, and has `watcher` completed at their next change when `body` says so.
+    func withStreams<Result: Sendable>(
+        watcher: Completion,
+        _ body: (inout [String: InMemoryStream], Timestamp) -> (Result, watches: Bool)
+    ) -> Result {
+        let now = configuration.now()
+        return state.withLock { state in
+            let (result, watches) = body(&state.streams, now)
+            if watches { state.watchers.append(watcher) }
+            return result
+        }
+    }
+
+    /// Wakes those who wait for a change of the streams.
+    func streamsChanged() {
+        let watchers = state.withLock { state in
+            defer { state.watchers = [] }
+            return state.watchers
+        }
+        for watcher in watchers { watcher.complete() }
     }
 
     // MARK: Delivery

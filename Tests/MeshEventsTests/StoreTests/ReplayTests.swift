@@ -103,6 +103,12 @@ private struct PlainStore: EventStore {
 
     func state() async throws(MeshEventsError) -> StreamState { try await store.state() }
 
+    func report() async throws(MeshEventsError) -> StreamReport { try await store.report() }
+
+    func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
+        try await store.purge(matching: pattern)
+    }
+
     func newest(
         _ limit: Int,
         matching pattern: EventPattern,

@@ -1,0 +1,145 @@
+import Logging
+import Synchronization
+
+/// What a durable subscription counts.
+final class DurableCounts: Sendable {
+    let acknowledged = Atomic<UInt64>(0)
+    let failed = Atomic<UInt64>(0)
+    let deadLettered = Atomic<UInt64>(0)
+    let malformed = Atomic<UInt64>(0)
+}
+
+extension DurableSource {
+    /// How long an answer is tried: after about the acknowledgement wait the event comes again anyway.
+    private var answerDeadline: Duration { min(max(configuration.acknowledgementWait, .seconds(5)), .seconds(60)) }
+
+    static let noLongerInHand = MeshEventsError(
+        .closed,
+        "this delivery has been answered, handed back, or has come again; its event is no longer this one's to answer"
+    )
+
+    /// The event is done.
+    func acknowledge(_ id: UInt64) async throws(MeshEventsError) {
+        guard let entry = claim(id, .acknowledge) else { throw Self.noLongerInHand }
+        try await shielded { [self] () throws(MeshEventsError) in
+            defer { settle(id) }
+            try await consumer.answer(entry.message, .acknowledge, deadline: answerDeadline)
+        }
+        counts.acknowledged.add(1, ordering: .relaxed)
+    }
+
+    /// The event failed: it comes again, or is given up.
+    func fail(_ id: UInt64, delay: Duration?, reason: String) async throws(MeshEventsError) {
+        guard let entry = claim(id) else { throw Self.noLongerInHand }
+        counts.failed.add(1, ordering: .relaxed)
+        let deliveries = entry.message.deliveries
+        if deliveries >= configuration.maximumDeliveries {
+            try await shielded { [self] () throws(MeshEventsError) in
+                try await giveUp(entry, "failed \(deliveries) times, at last: \(reason)")
+            }
+            return
+        }
+        let delay = delay ?? configuration.redelivery.delay(afterDelivery: deliveries)
+        try await shielded { [self] () throws(MeshEventsError) in
+            defer { settle(id) }
+            try await consumer.answer(entry.message, .redeliver(after: delay), deadline: answerDeadline)
+        }
+    }
+
+    /// The event will never work.
+    func terminate(_ id: UInt64, reason: String) async throws(MeshEventsError) {
+        guard let entry = claim(id) else { throw Self.noLongerInHand }
+        counts.failed.add(1, ordering: .relaxed)
+        try await shielded { [self] () throws(MeshEventsError) in try await giveUp(entry, reason) }
+    }
+
+    /// The event goes back as if it had not been delivered, though the store counts the delivery.
+    func handBack(_ id: UInt64) async {
+        guard let entry = claim(id) else { return }
+        try? await shielded { [self] () throws(MeshEventsError) in
+            defer { settle(id) }
+            await answerQuietly(entry.message, .redeliver(after: .zero), deadline: .seconds(2))
+        }
+    }
+
+    /// Runs `body` to its end even when the calling task is cancelled: that must not keep an answer from leaving.
+    private func shielded(
+        _ body: @escaping @Sendable () async throws(MeshEventsError) -> Void
+    ) async throws(MeshEventsError) {
+        let task = Task { () -> MeshEventsError? in
+            do throws(MeshEventsError) {
+                try await body()
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let error = await task.value { throw error }
+    }
+
+    /// The event takes longer.
+    func progress(_ id: UInt64) async throws(MeshEventsError) {
+        guard let message = extend(id) else { throw Self.noLongerInHand }
+        try await consumer.answer(message, .inProgress, deadline: answerDeadline)
+    }
+
+    private func giveUp(_ entry: DurableEntry, _ reason: String) async throws(MeshEventsError) {
+        do throws(MeshEventsError) {
+            try await bury(entry.message, entry.event, reason)
+        } catch {
+            await answerQuietly(entry.message, .redeliver(after: configuration.redelivery.maximum))
+            settle(entry.id)
+            throw error
+        }
+        defer { settle(entry.id, .acknowledge) }
+        try await consumer.answer(entry.message, .acknowledge, deadline: answerDeadline)
+    }
+
+    /// Gives up a message that nobody was handed.
+    func giveUp(_ message: DurableMessage, _ event: Event?, _ reason: String) async {
+        do throws(MeshEventsError) {
+            try await bury(message, event, reason)
+        } catch {
+            report("a dead letter could not be stored; its event comes again", error)
+            await answerQuietly(message, .redeliver(after: configuration.redelivery.maximum))
+            return
+        }
+        await answerQuietly(message, .acknowledge)
+    }
+
+    /// Stores the dead letter.
+    private func bury(_ message: DurableMessage, _ event: Event?, _ reason: String) async throws(MeshEventsError) {
+        let metadata: Logger.Metadata = [
+            "durable": "\(name)", "sequence": "\(message.stored.sequence)", "subject": "\(message.stored.subject)",
+            "reason": "\(reason)",
+        ]
+        // A dead letter that fails has its place among the dead letters already; two subscribers of each other's would
+        // go on for ever.
+        guard !message.stored.subject.hasPrefix(DeadLetter.subjectPrefix) else {
+            logger.error("a dead letter failed and is left where it is", metadata: metadata)
+            return
+        }
+        let letter = DeadLetter(durable: name, reason: reason, message: message, event: event)
+        _ = try await store.append(
+            subject: letter.subject,
+            payload: letter.encoded(
+                node: bus.node,
+                now: .now,
+                maximumPayload: bus.transport.maximumPayload
+            ),
+            messageID: letter.messageID,
+            deadline: .seconds(30)
+        )
+        counts.deadLettered.add(1, ordering: .relaxed)
+        logger.warning("an event was given up and is a dead letter now", metadata: metadata)
+    }
+
+    /// Answers; what cannot be answered comes again.
+    func answerQuietly(_ message: DurableMessage, _ answer: DurableAnswer, deadline: Duration? = nil) async {
+        do throws(MeshEventsError) {
+            try await consumer.answer(message, answer, deadline: deadline ?? answerDeadline)
+        } catch {
+            report("an answer was not confirmed; its event may come again", error)
+        }
+    }
+}

@@ -1,0 +1,301 @@
+import Logging
+import Synchronization
+
+/// A durable subscription's inner life: one task fetches when somebody waits, readers take, answers go to the store.
+final class DurableSource: Sendable {
+    private typealias Waiter = UnsafeContinuation<DurableTaken, Never>
+
+    /// How long one request waits for a first message.
+    private static let longWait: Duration = .seconds(5)
+    /// How long the durable may be missing, as while a cluster starts, before that ends the subscription.
+    private static let absenceTolerated: Duration = .seconds(5)
+
+    let name: String
+    let configuration: DurableSubscription.Configuration
+    let consumer: any DurableConsumer
+    let store: any EventStore
+    let bus: EventBus
+    let logger: Logger
+    let counts = DurableCounts()
+
+    private let limit = SharedRateLimit()
+    private let state: Locked<DurableState<Waiter>>
+    private let tasks = Locked<(pump: Task<Void, Never>?, isWaiting: Bool, keepAlive: Task<Void, Never>?)>(
+        (nil, false, nil)
+    )
+    private let wake: AsyncStream<Void>.Continuation
+    private let wakes: AsyncStream<Void>
+    private let pumped = Completion()
+    private let settled = Completion()
+    private let handedBack = Completion()
+    private let onEnd: Locked<(@Sendable () -> Void)?>
+
+    /// - Parameters:
+    ///   - keepsAlive: whether what is in hand is extended by itself, as when handlers run.
+    ///   - onEnd: called when it has ended.
+    init(
+        name: String,
+        configuration: DurableSubscription.Configuration,
+        consumer: any DurableConsumer,
+        store: any EventStore,
+        bus: EventBus,
+        keepsAlive: Bool
+    ) {
+        self.name = name
+        self.configuration = configuration
+        self.consumer = consumer
+        self.store = store
+        self.bus = bus
+        logger = bus.logger
+        state = Locked(
+            DurableState(
+                maximumOutstanding: configuration.maximumOutstanding,
+                acknowledgementWait: configuration.acknowledgementWait,
+                workers: keepsAlive ? configuration.concurrency : 1,
+                keepsAlive: keepsAlive
+            )
+        )
+        (wakes, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        onEnd = Locked(nil)
+        let pump = Task { await self.pump() }
+        let keepAlive = keepsAlive ? Task { await self.keepAlive() } : nil
+        tasks.withLock { $0 = (pump, false, keepAlive) }
+    }
+
+    /// Has `body` called when the subscription has ended; at once when it has.
+    func whenEnded(_ body: @escaping @Sendable () -> Void) {
+        onEnd.withLock { $0 = body }
+        if !isRunning { tellEnd() }
+    }
+
+    var isRunning: Bool { state.withLock { $0.isRunning } }
+
+    /// Why it ended by itself.
+    var failure: MeshEventsError? {
+        state.withLock { if case .ended(let error) = $0.phase { error } else { nil } }
+    }
+
+    // MARK: Reading
+
+    /// The next event; ends when the calling task is cancelled.
+    func next(isolation: isolated (any Actor)? = #isolation) async throws(MeshEventsError) -> DurableDelivery? {
+        if Task.isCancelled { return nil }
+        let (ready, id) = state.withLock { state in (state.take(.now), state.reserveID()) }
+        let taken = if let ready { ready } else { await wait(id, isolation: isolation) }
+        switch taken {
+        case .entry(let entry): return DurableDelivery(entry, self)
+        case .end: return nil
+        case .failure(let error): throw error
+        }
+    }
+
+    private func wait(_ id: UInt64, isolation: isolated (any Actor)?) async -> DurableTaken {
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation(isolation: isolation) { continuation in
+                let taken = state.withLock { state -> DurableTaken? in
+                    if let taken = state.take(.now) { return taken }
+                    if Task.isCancelled { return .end }
+                    state.wait(continuation, id: id)
+                    return nil
+                }
+                if let taken { continuation.resume(returning: taken) } else { wake.yield() }
+            }
+        } onCancel: {
+            let waiter = state.withLock { $0.removeWaiter(id) }
+            waiter?.resume(returning: .end)
+        }
+    }
+
+    private func wakeReaders() {
+        while let (waiter, taken) = state.withLock({ $0.takeWake(.now) }) { waiter.resume(returning: taken) }
+    }
+
+    // MARK: Fetching
+
+    private func pump() async {
+        var isQuiet = false
+        var failures = DurableFailures(tolerated: Self.absenceTolerated)
+        var wakes = wakes.makeAsyncIterator()
+        while true {
+            tasks.withLock { $0.isWaiting = isQuiet }
+            switch state.withLock({ $0.demand(.now) }) {
+            case .stop:
+                pumped.complete()
+                return
+            case .idle:
+                await wakes.next()
+            case .full(let until):
+                let timer = Task { [wake] in
+                    try? await Task.sleep(until: until, clock: .continuous)
+                    wake.yield()
+                }
+                await wakes.next()
+                timer.cancel()
+            case .fetch(let count):
+                do throws(MeshEventsError) {
+                    let messages = try await consumer.fetch(
+                        isQuiet ? 1 : count,
+                        wait: isQuiet ? Self.longWait : .zero
+                    )
+                    isQuiet = messages.isEmpty
+                    failures.succeeded()
+                    for message in messages { await accept(message) }
+                } catch {
+                    guard isRunning else { continue }
+                    guard let delay = failures.failed(error, now: .now) else {
+                        end(error)
+                        continue
+                    }
+                    report("the durable subscription cannot be read at the moment; it goes on by itself", error)
+                    try? await Task.sleep(for: delay)
+                }
+            }
+        }
+    }
+
+    private func accept(_ message: DurableMessage) async {
+        // On `events.>` it would be given its own dead letters, and theirs, for ever.
+        if message.stored.subject == DeadLetter.subjectPrefix + name {
+            await answerQuietly(message, .acknowledge)
+            return
+        }
+        let event: Event
+        do throws(MeshEventsError) {
+            event = try EventDecoder.decode(
+                subject: message.stored.subject,
+                payload: message.stored.payload,
+                received: message.stored.storedAt
+            )
+        } catch {
+            counts.malformed.add(1, ordering: .relaxed)
+            await giveUp(message, nil, "not an event: \(error.message)")
+            return
+        }
+        switch state.withLock({ $0.arrive(message, event, .now, limit: configuration.maximumDeliveries) }) {
+        case .accepted: wakeReaders()
+        case .ignored: break
+        case .answered(let answer): await answerQuietly(message, answer)
+        case .refused: await answerQuietly(message, .redeliver(after: .zero))
+        case .exhausted:
+            await giveUp(message, event, "delivered \(message.deliveries - 1) times without an answer")
+        }
+    }
+
+    /// Sends everything in hand a sign of life, three times within the acknowledgement wait.
+    private func keepAlive() async {
+        while !settled.isComplete {
+            do {
+                try await Task.sleep(for: configuration.acknowledgementWait / 3)
+            } catch {
+                return
+            }
+            for message in state.withLock({ $0.extendAll(.now) }) { consumer.extend(message) }
+        }
+    }
+
+    // MARK: For answers
+
+    /// Begins to answer; `nil` when the event is not in hand any more.
+    func claim(_ id: UInt64, _ answer: DurableAnswer? = nil) -> DurableEntry? {
+        state.withLock { $0.claim(id, answer) }
+    }
+
+    /// The event is not in hand any more.
+    func settle(_ id: UInt64, _ answer: DurableAnswer? = nil) {
+        let isSettled = state.withLock { state in
+            state.settle(id, answer, .now)
+            return state.isSettled
+        }
+        wake.yield()
+        if isSettled { settled.complete() }
+    }
+
+    /// The newest delivery of an event whose acknowledgement wait begins anew.
+    func extend(_ id: UInt64) -> DurableMessage? { state.withLock { $0.extend(id, .now) } }
+
+    func report(_ message: Logger.Message, _ error: MeshEventsError) {
+        limit.admit { suppressed in
+            logger.warning(
+                message,
+                metadata: ["durable": "\(name)", "error": "\(error)", "unreported": "\(suppressed)"]
+            )
+        }
+    }
+
+    // MARK: Ending
+
+    /// Ends at once; what is in hand is handed back in the background.
+    func cancel() { end(nil) }
+
+    /// Ends at once; on return what was in hand has been handed back, as far as the store can be reached.
+    func cancelAndWait() async {
+        end(nil)
+        let deadline = ContinuousClock.now + .seconds(5)
+        try? await handedBack.wait(until: deadline, for: "")
+        try? await pumped.wait(until: deadline, for: "")
+    }
+
+    /// Takes nothing more; on return what waited here has been handed back.
+    func stopTaking() async {
+        let (messages, isSettled) = state.withLock { state in (state.drain(), state.isSettled) }
+        stopPump()
+        if isSettled { settled.complete() }
+        wakeReaders()
+        await handBack(messages)
+    }
+
+    /// Takes nothing more and waits until everything handed out has been answered; at the deadline hands back the rest.
+    func drain(until deadline: ContinuousClock.Instant) async throws(MeshEventsError) {
+        await stopTaking()
+        do throws(MeshEventsError) {
+            try await pumped.wait(until: deadline, for: "the last request for events to end")
+            try await settled.wait(until: deadline, for: "what was handed out to be answered")
+        } catch {
+            await cancelAndWait()
+            throw error
+        }
+        await cancelAndWait()
+    }
+
+    private func end(_ error: MeshEventsError?) {
+        let (messages, isFirst, isSettled) = state.withLock { state in
+            if case .ended = state.phase { return ([DurableMessage](), false, false) }
+            return (state.end(error), true, state.isSettled)
+        }
+        guard isFirst else { return }
+        if let error {
+            logger.error("durable subscription ended", metadata: ["durable": "\(name)", "error": "\(error)"])
+        }
+        stopPump()
+        tasks.withLock { $0.keepAlive }?.cancel()
+        if isSettled { settled.complete() }
+        wakeReaders()
+        Task {
+            await handBack(messages)
+            handedBack.complete()
+            tellEnd()
+        }
+    }
+
+    private func stopPump() {
+        wake.yield()
+        // A request that waits would wait on; one that does not is seen to its end, so that nothing is lost with it.
+        let pump = tasks.withLock { $0.isWaiting ? $0.pump : nil }
+        pump?.cancel()
+    }
+
+    /// Hands back in order, so that the order stays; what cannot be handed back in time comes again by itself.
+    private func handBack(_ messages: [DurableMessage]) async {
+        let deadline = ContinuousClock.now + .seconds(4)
+        for message in messages {
+            let left = deadline - .now
+            guard left > .zero else { return }
+            await answerQuietly(message, .redeliver(after: .zero), deadline: left)
+        }
+    }
+
+    private func tellEnd() {
+        let body = onEnd.withLock { $0.take() }
+        body?()
+    }
+}

@@ -1,0 +1,128 @@
+public import MeshEvents
+import NATSClient
+
+extension JetStreamStore {
+    /// How many deliveries of all subscribers together may be without an answer; beyond that the server delivers
+    /// nothing new.
+    ///
+    /// Finite, because the server keeps a record of each, and because a handler that fails for every event is to stop
+    /// somewhere; large, because events that wait for their redelivery count, and must not hold up the others.
+    private static let maximumAcknowledgementsPending = 10_000
+
+    /// Creates a durable pull consumer, or finds the one of that name.
+    ///
+    /// The server is told to deliver for ever (`max_deliver` -1) and subscribers count, by the number in each message's
+    /// acknowledgement subject: a server that stops at a maximum of its own would drop, without a word, an event whose
+    /// last subscriber died before it could store the dead letter. The maximum is in the consumer's description, so
+    /// that subscribers who disagree notice.
+    ///
+    /// - Throws: `durableMismatch`, `streamNotFound`, `streamMismatch` when the pattern lies outside the stream,
+    ///   `invalidArgument`, `invalidPattern`, `persistenceUnavailable`, `permissionDenied`, `timeout`, `closed`.
+    public func openDurable(
+        _ configuration: DurableConfiguration,
+        reconcile: DurableReconcile
+    ) async throws(MeshEventsError) -> any DurableConsumer {
+        try configuration.validate()
+        let differences = try await retrying(until: .now + .seconds(10)) { _ throws(JetStreamError) in
+            try await found(configuration, reconcile)
+        }
+        guard differences.isEmpty else { throw .durableMismatch(configuration.name, differences) }
+        return JetStreamDurableConsumer(jetStream: jetStream, streamName: streamName, name: configuration.name)
+    }
+
+    /// Deletes a durable consumer.
+    ///
+    /// - Throws: `durableNotFound`, `streamNotFound`, `persistenceUnavailable`, `permissionDenied`, `timeout`.
+    public func deleteDurable(_ name: String) async throws(MeshEventsError) {
+        do throws(JetStreamError) {
+            try await jetStream.deleteConsumer(name, on: streamName)
+        } catch {
+            guard error.errorCode == .consumerNotFound else { throw MeshEventsError(error, stream: streamName) }
+            throw JetStreamDurableConsumer.missing(name)
+        }
+    }
+
+    /// Creates or updates the consumer; the differences that stand.
+    private func found(
+        _ asked: DurableConfiguration,
+        _ reconcile: DurableReconcile
+    ) async throws(JetStreamError) -> [StoreOpening.Difference] {
+        let consumer: ConsumerInformation
+        do throws(JetStreamError) {
+            consumer = try await jetStream.consumerInfo(asked.name, on: streamName)
+        } catch  where error.errorCode == .consumerNotFound {
+            var configuration = ConsumerConfiguration(
+                durableName: asked.name,
+                start: Self.start(asked.start),
+                maximumAcknowledgementsPending: Self.maximumAcknowledgementsPending
+            )
+            Self.apply(asked, to: &configuration)
+            // Another process may have created it in between, with other settings: the answer tells.
+            return asked.differences(
+                from: try await jetStream.createConsumer(configuration, on: streamName).configuration
+            )
+        }
+        let differences = asked.differences(from: consumer.configuration)
+        guard reconcile == .update, !differences.isEmpty else { return differences }
+        var configuration = consumer.configuration
+        Self.apply(asked, to: &configuration)
+        return asked.differences(from: try await jetStream.createConsumer(configuration, on: streamName).configuration)
+    }
+
+    private static func apply(_ asked: DurableConfiguration, to configuration: inout ConsumerConfiguration) {
+        configuration.filterSubjects = [asked.pattern.subject]
+        configuration.acknowledgementWait = asked.acknowledgementWait
+        configuration.maximumDeliveries = nil
+        configuration.backoff = []
+        configuration.descriptionText = DurableDescription(maximumDeliveries: asked.maximumDeliveries).text
+    }
+
+    private static func start(_ start: DurableStart) -> ConsumerConfiguration.Start {
+        switch start {
+        case .beginning: .all
+        case .new: .new
+        case .sequence(let sequence): .sequence(sequence)
+        case .time(let time): .time(time.description)
+        }
+    }
+}
+
+/// What is in a consumer's description: the maximum of deliveries, which the server does not enforce.
+struct DurableDescription {
+    private static let prefix = "mesh-events durable, maximum deliveries "
+
+    let maximumDeliveries: Int
+
+    init(maximumDeliveries: Int) { self.maximumDeliveries = maximumDeliveries }
+
+    /// `nil` for a text that is not ours.
+    init?(_ text: String?) {
+        guard let text, text.hasPrefix(Self.prefix), let count = Int(text.dropFirst(Self.prefix.count)) else {
+            return nil
+        }
+        maximumDeliveries = count
+    }
+
+    var text: String { "\(Self.prefix)\(maximumDeliveries)" }
+}
+
+extension DurableConfiguration {
+    /// The settings in which a consumer differs.
+    func differences(from found: ConsumerConfiguration) -> [StoreOpening.Difference] {
+        typealias Difference = StoreOpening.Difference
+        var differences: [Difference] = []
+        func compare(_ field: String, _ asked: String, _ found: String) {
+            if asked != found { differences.append(Difference(field: field, asked: asked, found: found)) }
+        }
+        let filters = found.filterSubjects.isEmpty ? [EventPattern.all.subject] : found.filterSubjects
+        compare("pattern", pattern.subject, filters.joined(separator: ", "))
+        let wait = found.acknowledgementWait.map { "\($0)" } ?? "none"
+        compare("acknowledgement wait", "\(acknowledgementWait)", wait)
+        let maximum = DurableDescription(found.descriptionText).map { "\($0.maximumDeliveries)" }
+        compare("maximum deliveries", "\(maximumDeliveries)", maximum ?? "unknown")
+        compare("max_deliver of the server", "-1", "\(found.maximumDeliveries ?? -1)")
+        compare("backoff of the server", "none", found.backoff.isEmpty ? "none" : "\(found.backoff)")
+        compare("ack_policy", "explicit", found.acknowledgementPolicy.rawValue)
+        return differences
+    }
+}

@@ -1,0 +1,158 @@
+import ArgumentParser
+import Foundation
+import MeshEvents
+import MeshEventsNATS
+
+/// `mesh-events on`.
+struct OnCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "on",
+        abstract: "Run a command for each event, none forgotten.",
+        usage: """
+            mesh-events on PATTERN --durable NAME [--parallel N] [--max-deliveries N] [--from WHERE] \
+            [--timeout DURATION] -- COMMAND [ARGUMENT ...]
+            """,
+        discussion: """
+            The stream remembers under NAME how far this is: after a restart it goes on where it was, and nothing that \
+            was stored meanwhile is left out. Several processes with the same NAME share the events.
+
+            COMMAND gets the event on its standard input, one line of JSON as it travels, and in its environment
+              MESH_EVENT_TYPE        e.g. tool.crashed
+              MESH_EVENT_NODE        who emitted it
+              MESH_EVENT_SEQUENCE    its number in the stream
+              MESH_EVENT_DELIVERIES  how often it was delivered, 1 the first time
+            Exit code 0 means done. After any other end the event comes again, after 1 s, 4 s, 16 s … up to 5 minutes, \
+            and after --max-deliveries it is given up: it is stored as the event user.dead_letter.NAME with the reason. \
+            An event may be delivered more than once (the machine may fail between the command's end and its \
+            acknowledgement), so let the command be able to bear that.
+
+            Ctrl-C, SIGTERM: commands that run get --grace to end, then they are terminated; what was not done is \
+            handed back and comes again. A command's child processes end with it.
+
+            --from counts only when NAME is new: beginning (all that is kept), new (from now on), a sequence number, \
+            how long ago (90s, 10m, 1d), or a time in RFC 3339.
+
+            EXAMPLES
+              mesh-events on tool.crashed --durable alerts -- ./alert.sh
+              mesh-events on 'user.job.*' --durable jobs --parallel 4 --timeout 10m -- python3 job.py
+              mesh-events on 'tool.*' --durable log --from new -- sh -c 'cat >>tools.ndjson'
+              mesh-events list 'user.dead_letter.*'        # what was given up, and why
+
+            EXIT CODES: 0 after Ctrl-C or SIGTERM; 64 also when COMMAND does not exist; 69 also when NAME exists with \
+            other settings (--update changes them) or is deleted while this runs.
+            """
+    )
+
+    @Argument(help: ArgumentHelp("Which events, for example 'tool.*'; `events.` in front may be left out."))
+    var pattern: String
+
+    @Option(help: ArgumentHelp("Under which name the stream remembers how far this is.", valueName: "name"))
+    var durable: String
+
+    @Option(help: ArgumentHelp("How many commands run at once; with 1, one after the other in order.", valueName: "n"))
+    var parallel = 1
+
+    @Option(
+        name: .customLong("max-deliveries"),
+        help: ArgumentHelp("After how many deliveries an event is given up.", valueName: "n")
+    )
+    var maximumDeliveries = 5
+
+    @Option(
+        name: .customLong("retry-delay"),
+        help: ArgumentHelp(
+            "How long a failed event waits first; four times as long each time after.",
+            valueName: "duration"
+        )
+    )
+    var retryDelay = "1s"
+
+    @Option(help: ArgumentHelp("Where a new NAME begins. Default: beginning.", valueName: "where"))
+    var from: String?
+
+    @Option(help: ArgumentHelp("Terminate a command that runs longer; that is a failure.", valueName: "duration"))
+    var timeout: String?
+
+    @Option(help: ArgumentHelp("How long commands that run may go on after Ctrl-C or SIGTERM.", valueName: "duration"))
+    var grace = "10s"
+
+    @Flag(help: "When NAME exists with other settings, change them.")
+    var update = false
+
+    @OptionGroup var node: NodeOptions
+    @OptionGroup(title: "Server") var connection: ConnectionOptions
+
+    @Argument(
+        parsing: .postTerminator,
+        help: ArgumentHelp("The command and its arguments, after --.", valueName: "command")
+    )
+    var command: [String] = []
+
+    func run() async throws {
+        let pattern = try PatternText.pattern(pattern)
+        let configuration = try configuration()
+        let runner = try EventCommand(command, timeout: timeout.map { try Self.duration($0, "--timeout") })
+        let grace = try Self.duration(grace, "--grace", mayBeZero: true)
+        let node = try node.name()
+        let stop = StopRequest()
+        Signals.install(stop)
+        try await stop.race {
+            let transport = try await connection.connect(name: "mesh-events on \(durable)")
+            let session = OnSession(
+                durable: durable,
+                pattern: pattern,
+                configuration: configuration,
+                command: runner,
+                node: node,
+                grace: grace
+            )
+            return try await session.open(transport)
+        }?.run(stop)
+    }
+
+    private func configuration() throws -> DurableSubscription.Configuration {
+        guard parallel >= 1 else { throw CommandFailure(.usage, "--parallel must be at least 1, not \(parallel)") }
+        guard maximumDeliveries >= 1 else {
+            throw CommandFailure(.usage, "--max-deliveries must be at least 1, not \(maximumDeliveries)")
+        }
+        let delay = try Self.duration(retryDelay, "--retry-delay", mayBeZero: true)
+        return DurableSubscription.Configuration(
+            start: try OnStart.parse(from),
+            redelivery: RedeliveryDelays(first: delay, maximum: max(delay, .seconds(300))),
+            maximumDeliveries: maximumDeliveries,
+            concurrency: parallel,
+            // What waits here could be worked off by another process.
+            maximumOutstanding: parallel,
+            reconcile: update ? .update : .fail
+        )
+    }
+
+    private static func duration(_ text: String, _ option: String, mayBeZero: Bool = false) throws -> Duration {
+        guard let duration = DurationText.parse(text), mayBeZero || duration > .zero else {
+            throw CommandFailure(.usage, "\(option) is a time like 15s, 10m or 2h30m, not \(text.debugDescription)")
+        }
+        return duration
+    }
+}
+
+/// Where a new durable begins, as people type it.
+enum OnStart {
+    /// - Throws: `CommandFailure`, usage.
+    static func parse(_ text: String?, now: Timestamp = .now) throws -> DurableStart {
+        switch text {
+        case nil, "beginning": return .beginning
+        case "new": return .new
+        case let text?:
+            if let sequence = UInt64(text) { return .sequence(sequence) }
+            do {
+                return .time(try TimeBound.parse(text, option: "--from", now: now))
+            } catch {
+                throw CommandFailure(
+                    .usage,
+                    "--from is beginning, new, a sequence number, how long ago (10m) or a time in RFC 3339, not "
+                        + text.debugDescription
+                )
+            }
+        }
+    }
+}

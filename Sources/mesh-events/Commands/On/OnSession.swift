@@ -1,0 +1,81 @@
+import MeshEvents
+import MeshEventsNATS
+import NATSClient
+
+/// `mesh-events on`, from the subscription to its end.
+struct OnSession: Sendable {
+    let durable: String
+    let pattern: EventPattern
+    let configuration: DurableSubscription.Configuration
+    let command: EventCommand
+    let node: String
+    let grace: Duration
+
+    /// A subscription that runs commands.
+    struct Running: Sendable {
+        let transport: NATSTransport
+        let subscription: DurableHandlerSubscription
+        let grace: Duration
+
+        /// Runs until told to stop or the subscription ends.
+        ///
+        /// - Throws: why the subscription has ended by itself.
+        func run(_ stop: StopRequest) async throws {
+            let report = Task { await ConnectionReport(connection: transport.connection).run() }
+            defer { report.cancel() }
+            let ending = Task {
+                do throws(MeshEventsError) {
+                    try await subscription.waitUntilEnded()
+                } catch {
+                    stop.stop(.failed(CommandFailure(describing: error)))
+                }
+            }
+            let reason = await stop.wait()
+            Diagnostics.clearInterrupt()
+            ending.cancel()
+            do throws(MeshEventsError) {
+                try await subscription.drain(timeout: grace)
+            } catch {
+                if error.code == .timeout {
+                    Diagnostics.say("commands that still ran were terminated; their events come again")
+                }
+            }
+            await transport.close()
+            if case .failed(let failure) = reason { throw failure }
+        }
+    }
+
+    /// Opens the stream and subscribes.
+    func open(_ transport: NATSTransport) async throws -> Running {
+        let bus = try await PersistentEventBus.open(transport: transport, node: node, logger: Silence.logger)
+        let subscription = try await bus.subscribe(durable: durable, to: pattern, configuration: configuration) {
+            try await handle($0)
+        }
+        let address = await transport.connection.currentAddress?.description ?? "a server"
+        Diagnostics.say("running \(command.name) for \(pattern) as \(durable) on \(address) (Ctrl-C ends)")
+        return Running(transport: transport, subscription: subscription, grace: grace)
+    }
+
+    private func handle(_ delivery: DurableDelivery) async throws {
+        let input = try EventJSON().line(delivery.event) + "\n"
+        let environment = [
+            "MESH_EVENT_TYPE": delivery.event.type.rawValue,
+            "MESH_EVENT_NODE": delivery.event.node,
+            "MESH_EVENT_SEQUENCE": "\(delivery.sequence)",
+            "MESH_EVENT_DELIVERIES": "\(delivery.deliveries)",
+        ]
+        let outcome = await command.run(input: input, environment: environment)
+        // A command that was told to end may not have done all, whatever its exit code says.
+        try Task.checkCancellation()
+        guard let problem = outcome.problem else { return }
+        let what = "event \(delivery.sequence) (\(delivery.event.type)): \(command.name) \(problem)"
+        if delivery.deliveries >= configuration.maximumDeliveries {
+            Diagnostics.say("\(what), for the last time; it becomes the event user.dead_letter.\(durable)")
+        } else {
+            let delay = configuration.redelivery.delay(afterDelivery: delivery.deliveries)
+            let count = "\(delivery.deliveries) of \(configuration.maximumDeliveries)"
+            Diagnostics.say("\(what) (delivery \(count)); again in \(delay)")
+        }
+        throw EventCommand.Failed(description: "\(command.name) \(problem)")
+    }
+}

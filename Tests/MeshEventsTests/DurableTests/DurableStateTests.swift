@@ -1,0 +1,159 @@
+import Testing
+
+@testable import MeshEvents
+
+/// What a durable subscription does, without a store and without time passing.
+struct DurableStateTests {
+    private typealias State = DurableState<String>
+    private let start = ContinuousClock.now
+    private let wait: Duration = .seconds(30)
+
+    private func state(outstanding: Int = 4, workers: Int = 1, keepsAlive: Bool = false) -> State {
+        State(maximumOutstanding: outstanding, acknowledgementWait: wait, workers: workers, keepsAlive: keepsAlive)
+    }
+
+    private func message(_ sequence: UInt64, deliveries: Int = 1, storedAt: Int64 = 0) -> DurableMessage {
+        DurableMessage(
+            stored: StoredMessage(
+                subject: "events.user.a",
+                payload: [],
+                sequence: sequence,
+                storedAt: Timestamp(nanosecondsSinceEpoch: storedAt)
+            ),
+            deliveries: deliveries,
+            token: "\(sequence)/\(deliveries)"
+        )
+    }
+
+    private func entry(_ taken: DurableTaken?) -> DurableEntry? {
+        if case .entry(let entry) = taken { entry } else { nil }
+    }
+
+    @Test func nothingIsFetchedBeforeSomebodyWaits() {
+        var state = state()
+        #expect(state.demand(start) == .idle)
+        #expect(state.take(start) == nil)
+        state.wait("reader", id: state.reserveID())
+        #expect(state.demand(start) == .fetch(1))
+        #expect(state.arrive(message(1), Event("user.a"), start) == .accepted)
+        let wake = state.takeWake(start)
+        #expect(wake?.waiter == "reader")
+        #expect(entry(wake?.taken)?.message.stored.sequence == 1)
+        #expect(state.demand(start) == .idle)
+    }
+
+    @Test func noMoreIsInHandThanAllowedUntilAnAnswerOrTheEndOfTheWait() {
+        var state = state(outstanding: 2)
+        for sequence in 1...2 {
+            #expect(state.arrive(message(UInt64(sequence)), Event("user.a"), start) == .accepted)
+        }
+        let first = entry(state.take(start))
+        #expect(entry(state.take(start)) != nil)
+        state.wait("reader", id: state.reserveID())
+        #expect(state.demand(start) == .full(until: start + wait))
+        // What was not answered in time is not in hand any more.
+        #expect(state.demand(start + wait) == .fetch(2) || state.demand(start + wait) == .fetch(1))
+        state.settle(first?.id ?? 0, .acknowledge, start)
+        guard case .fetch = state.demand(start) else {
+            Issue.record("room after an answer: \(state.demand(start))")
+            return
+        }
+    }
+
+    @Test func anEventThatWasHandledIsAnsweredAgainAndNotHandedOut() {
+        var state = state()
+        #expect(state.arrive(message(1), Event("user.a"), start) == .accepted)
+        let first = entry(state.take(start))
+        #expect(state.claim(first?.id ?? 0, .acknowledge) != nil)
+        #expect(state.claim(first?.id ?? 0, .acknowledge) == nil, "answered once")
+        state.settle(first?.id ?? 0, nil, start)
+        #expect(state.arrive(message(1, deliveries: 2), Event("user.a"), start) == .answered(.acknowledge))
+        // A stream that was made anew gives the same sequences to other events.
+        #expect(state.arrive(message(1, storedAt: 1), Event("user.a"), start) == .accepted)
+    }
+
+    @Test func anEventThatAHandlerHasIsNotHandedOutTwiceAndItsNewestDeliveryIsAnswered() {
+        var state = state(keepsAlive: true)
+        #expect(state.arrive(message(1), Event("user.a"), start) == .accepted)
+        let first = entry(state.take(start))
+        #expect(state.arrive(message(1, deliveries: 2), Event("user.a"), start) == .ignored)
+        #expect(state.take(start) == nil)
+        #expect(state.claim(first?.id ?? 0)?.message.token == "1/2")
+    }
+
+    @Test func anEventThatAReaderLetGoOfIsHandedOutAgain() {
+        var state = state()
+        #expect(state.arrive(message(1), Event("user.a"), start) == .accepted)
+        let first = entry(state.take(start))
+        #expect(state.arrive(message(1, deliveries: 2), Event("user.a"), start + wait) == .accepted)
+        #expect(state.claim(first?.id ?? 0) == nil, "the first delivery is nobody's any more")
+        let second = entry(state.take(start + wait))
+        #expect(second?.message.deliveries == 2)
+        #expect(state.claim(second?.id ?? 0, .acknowledge) != nil)
+    }
+
+    @Test func whatHasWaitedHereTooLongIsNotHandedOut() {
+        var state = state()
+        #expect(state.arrive(message(1), Event("user.a"), start) == .accepted)
+        #expect(state.take(start + wait * 0.9) == nil)
+        #expect(state.arrive(message(1, deliveries: 2), Event("user.a"), start + wait) == .accepted)
+        #expect(entry(state.take(start + wait))?.message.deliveries == 2)
+    }
+
+    @Test func beyondTheMaximumOfDeliveriesAMessageIsExhaustedUnlessItWasHandled() {
+        var state = state()
+        #expect(state.arrive(message(1, deliveries: 6), Event("user.a"), start, limit: 5) == .exhausted)
+        #expect(state.arrive(message(2, deliveries: 5), Event("user.a"), start, limit: 5) == .accepted)
+        let taken = entry(state.take(start))
+        #expect(state.claim(taken?.id ?? 0, .acknowledge) != nil)
+        state.settle(taken?.id ?? 0, nil, start)
+        #expect(state.arrive(message(2, deliveries: 6), Event("user.a"), start, limit: 5) == .answered(.acknowledge))
+    }
+
+    @Test func drainingHandsBackWhatWaitsInOrderAndIsSettledByAnswers() {
+        var state = state(outstanding: 10)
+        for sequence in 1...4 { _ = state.arrive(message(UInt64(sequence)), Event("user.a"), start) }
+        let first = entry(state.take(start))
+        #expect(state.drain().map(\.stored.sequence) == [2, 3, 4])
+        #expect(state.demand(start) == .stop)
+        #expect(!state.isSettled)
+        if case .end = state.take(start) {} else { Issue.record("readers get the end") }
+        #expect(state.arrive(message(9), Event("user.a"), start) == .refused)
+        state.settle(first?.id ?? 0, .acknowledge, start)
+        #expect(state.isSettled)
+    }
+
+    @Test func endingHandsBackEverythingWhoseAnswerIsNotOnItsWay() {
+        var state = state(outstanding: 10)
+        for sequence in 1...3 { _ = state.arrive(message(UInt64(sequence)), Event("user.a"), start) }
+        let first = entry(state.take(start))
+        _ = state.take(start)
+        _ = state.claim(first?.id ?? 0, .acknowledge)
+        #expect(state.end(nil).map(\.stored.sequence) == [2, 3])
+        #expect(state.end(nil).isEmpty)
+        #expect(!state.isSettled)
+        state.settle(first?.id ?? 0, nil, start)
+        #expect(state.isSettled)
+    }
+
+    @Test func aFailureReachesReadersThatComeLater() {
+        var state = state()
+        state.wait("reader", id: state.reserveID())
+        _ = state.end(MeshEventsError(.durableNotFound, "gone"))
+        guard case .failure(let error)? = state.takeWake(start)?.taken else {
+            Issue.record("the reader that waits gets the failure")
+            return
+        }
+        #expect(error.code == .durableNotFound)
+        if case .failure = state.take(start) {} else { Issue.record("and the next one") }
+    }
+
+    @Test func keepingAliveBeginsTheWaitOfEverythingAnew() {
+        var state = state(outstanding: 1, keepsAlive: true)
+        _ = state.arrive(message(1), Event("user.a"), start)
+        _ = state.take(start)
+        state.wait("reader", id: state.reserveID())
+        #expect(state.extendAll(start + wait * 0.5).map(\.token) == ["1/1"])
+        #expect(state.demand(start + wait) == .full(until: start + wait * 1.5))
+    }
+}

@@ -1,0 +1,114 @@
+import MeshEvents
+import MeshEventsTesting
+import Testing
+
+/// Durable subscriptions in memory, by a clock that the test moves.
+@Suite(.timeLimit(.minutes(1)))
+struct InMemoryDurableTests {
+    private let clock = ManualClock()
+    private let mesh: InMemoryMesh
+    private let store: InMemoryStore
+
+    init() {
+        mesh = InMemoryMesh(InMemoryMesh.Configuration(clock: clock))
+        store = InMemoryStore(mesh)
+    }
+
+    private func bus() async throws -> PersistentEventBus {
+        try await PersistentEventBus.open(transport: InMemoryTransport(mesh), store: store, node: "n")
+    }
+
+    private func consumer(_ name: String = "d", wait: Duration = .seconds(30)) async throws -> any DurableConsumer {
+        let configuration = DurableConfiguration(
+            name: name,
+            pattern: .all,
+            start: .beginning,
+            acknowledgementWait: wait,
+            maximumDeliveries: 5
+        )
+        return try await store.openDurable(configuration, reconcile: .fail)
+    }
+
+    @Test func aDeliveryComesAgainWhenItsWaitIsOverToTheNanosecond() async throws {
+        let bus = try await bus()
+        try await bus.emit("user.a")
+        let consumer = try await consumer()
+        #expect(try await consumer.fetch(5, wait: .zero).map(\.deliveries) == [1])
+        clock.advance(by: .seconds(30) - .nanoseconds(1))
+        #expect(try await consumer.fetch(5, wait: .zero).isEmpty)
+        clock.advance(by: .nanoseconds(1))
+        #expect(try await consumer.fetch(5, wait: .zero).map(\.deliveries) == [2])
+    }
+
+    @Test func inProgressBeginsTheWaitAnewAndADelayIsKept() async throws {
+        let bus = try await bus()
+        try await bus.emit("user.a")
+        let consumer = try await consumer()
+        let message = try #require(try await consumer.fetch(1, wait: .zero).first)
+        clock.advance(by: .seconds(29))
+        consumer.extend(message)
+        clock.advance(by: .seconds(29))
+        #expect(try await consumer.fetch(1, wait: .zero).isEmpty)
+        try await consumer.answer(message, .redeliver(after: .seconds(600)), deadline: .seconds(1))
+        clock.advance(by: .seconds(599))
+        #expect(try await consumer.fetch(1, wait: .zero).isEmpty)
+        clock.advance(by: .seconds(1))
+        #expect(try await consumer.fetch(1, wait: .zero).map(\.deliveries) == [2])
+        try await consumer.answer(message, .acknowledge, deadline: .seconds(1))
+        clock.advance(by: .seconds(100_000))
+        #expect(try await consumer.fetch(1, wait: .zero).isEmpty)
+    }
+
+    @Test func aReaderThatWaitsIsWokenByTheClockAndByWhatIsStored() async throws {
+        let bus = try await bus()
+        try await bus.emit("user.a")
+        let consumer = try await consumer()
+        _ = try await consumer.fetch(1, wait: .zero)
+        let waiting = Task { try await consumer.fetch(5, wait: .seconds(30)) }
+        while clock.sleepers == 0 { await Task.yield() }
+        clock.advance(by: .seconds(30))
+        let again = try await waiting.value
+        #expect(again.map(\.deliveries) == [2])
+        try await consumer.answer(again[0], .acknowledge, deadline: .seconds(1))
+        async let next = consumer.fetch(5, wait: .seconds(30))
+        try await bus.emit("user.b")
+        #expect(try await next.map(\.stored.sequence) == [2])
+    }
+
+    @Test func anEventThatTheLimitsDroppedDoesNotComeAgain() async throws {
+        let bus = try await PersistentEventBus.open(
+            transport: InMemoryTransport(mesh),
+            store: store,
+            node: "n",
+            configuration: PersistenceConfiguration(maximumMessages: 2)
+        )
+        try await bus.emit("user.a")
+        let consumer = try await consumer()
+        #expect(try await consumer.fetch(1, wait: .zero).count == 1)
+        for _ in 0..<3 { try await bus.emit("user.b") }
+        clock.advance(by: .seconds(60))
+        #expect(try await consumer.fetch(9, wait: .zero).map(\.stored.sequence) == [3, 4])
+    }
+
+    @Test func deadLettersOfADurableDoNotFeedItAndThoseOfOthersEndThere() async throws {
+        let bus = try await bus()
+        try await bus.emit("user.bad")
+        let configuration = DurableSubscription.Configuration(redelivery: .constant(.zero), maximumDeliveries: 2)
+        struct No: Error {}
+        // Two that fail for everything, dead letters of each other included.
+        let first = try await bus.subscribe(durable: "first", configuration: configuration) { _ in throw No() }
+        let second = try await bus.subscribe(durable: "second", configuration: configuration) { _ in throw No() }
+        let deadline = ContinuousClock.now + .seconds(20)
+        while first.failed + second.failed < 8, .now < deadline { try await Task.sleep(for: .milliseconds(5)) }
+        try await bus.emit("user.last")
+        while first.deadLettered + second.deadLettered < 4, .now < deadline {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        while first.failed + second.failed < 16, .now < deadline { try await Task.sleep(for: .milliseconds(5)) }
+        try await first.drain()
+        try await second.drain()
+        let types = try await bus.history(limit: 1000).map(\.event.type.rawValue)
+        #expect(types.filter { $0.hasPrefix("user.dead_letter.") }.count == 4, "\(types)")
+        #expect(first.failed + second.failed == 16)
+    }
+}
