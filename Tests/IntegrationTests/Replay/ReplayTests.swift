@@ -170,8 +170,8 @@ struct ReplayTests {
                 configuration: configuration,
                 logger: quiet
             )
-            let text = String(repeating: "x", count: 2_000)
-            let total = 20_000
+            let text = String(repeating: "x", count: 200)
+            let total = 8_000
             _ = try await bus.emit(
                 contentsOf: (0..<total).map { Event("user.n", data: ["seq": .init($0), "text": .string(text)]) }
             )
@@ -233,6 +233,37 @@ struct ReplayTests {
             #expect(late.gaps == [ReplayGap(sequences: 3...20)])
             task.cancel()
             lateTask.cancel()
+        }
+    }
+
+    @Test(
+        "what a filtered replay has passed over while it waited is no gap, however it goes on",
+        arguments: NATSServers.all
+    )
+    func passedOver(binary: NATSServers.Binary) async throws {
+        try await withStore(binary) { store, transport, _ in
+            let configuration = PersistenceConfiguration(maximumMessages: 100)
+            let bus = try await PersistentEventBus.open(
+                transport: transport,
+                node: "n",
+                configuration: configuration,
+                logger: quiet
+            )
+            let record = ReplayRecord()
+            let task = record.follow(try await bus.replay(matching: "events.user.rare"))
+            try await bus.emit("user.rare", ["seq": 0])
+            try await eventually("the first") { record.count == 1 }
+            _ = try await bus.emit(contentsOf: (0..<1_000).map { _ in Event("user.common") })
+            // Two heartbeats, which say how far the consumer has looked.
+            try await Task.sleep(for: .milliseconds(2_500))
+            for name in try await consumers(of: store) {
+                try await store.jetStream.deleteConsumer(name, on: store.streamName)
+            }
+            try await bus.emit("user.rare", ["seq": 1])
+            try await eventually("the second") { record.count >= 2 }
+            #expect(record.numbers == [0, 1])
+            #expect(record.gaps.isEmpty, "\(record.gaps)")
+            task.cancel()
         }
     }
 
