@@ -6,17 +6,30 @@ import NIOCore
 final class JetStreamDurableConsumer: DurableConsumer {
     /// How long one attempt to answer waits for the confirmation.
     private static let attemptTimeout: Duration = .seconds(2)
-    /// How long a request that does not wait may take.
-    private static let requestTimeout: Duration = .seconds(5)
+    /// How long a request may take beyond the time it waits.
+    private static let requestTime: Duration = .seconds(2)
 
     private let jetStream: JetStream
     private let streamName: String
     private let name: String
+    private let inbox: DurableInbox
+    private let subscription = Locked<NATSSubscriptionHandle?>(nil)
+    private let watch: Task<Void, Never>
 
     init(jetStream: JetStream, streamName: String, name: String) {
         self.jetStream = jetStream
         self.streamName = streamName
         self.name = name
+        let inbox = DurableInbox(jetStream.connection)
+        self.inbox = inbox
+        let updates = jetStream.connection.statusUpdates()
+        // A request does not survive its connection: nobody is to wait for its end.
+        watch = Task { for await case .disconnected in updates { inbox.disconnected() } }
+    }
+
+    deinit {
+        watch.cancel()
+        subscription.withLock { $0 }?.cancel()
     }
 
     static func missing(_ name: String) -> MeshEventsError {
@@ -24,21 +37,56 @@ final class JetStreamDurableConsumer: DurableConsumer {
     }
 
     func fetch(_ limit: Int, wait: Duration) async throws(MeshEventsError) -> [DurableMessage] {
-        let waits = wait > .zero
-        do throws(JetStreamError) {
+        do throws(NATSError) {
+            try await subscribe()
+            let late = inbox.take(limit)
+            guard late.isEmpty else { return late }
+            let waits = wait > .zero
             let request = PullRequest(batch: limit, expires: waits ? wait : nil, noWait: !waits)
-            let messages = try await jetStream.fetch(
-                request,
-                from: name,
-                on: streamName,
-                timeout: waits ? wait : Self.requestTimeout
+            let (number, ended) = inbox.begin(limit)
+            try jetStream.connection.publish(
+                ByteBuffer(string: request.json),
+                to: "\(jetStream.prefix).CONSUMER.MSG.NEXT.\(streamName).\(name)",
+                replyTo: "\(inbox.subject).\(number)"
             )
-            return messages.map(Self.message)
+            let deadline = ContinuousClock.now + wait + Self.requestTime
+            try? await ended.wait(until: deadline, for: "the messages of a durable")
         } catch {
-            guard error.kind == .consumerLost, !Task.isCancelled else {
-                throw MeshEventsError(error, stream: streamName)
-            }
-            // Lost with its connection, or for good.
+            throw MeshEventsError(error)
+        }
+        if Task.isCancelled { inbox.abandon() }
+        let messages = inbox.take(limit)
+        guard messages.isEmpty, !Task.isCancelled else { return messages }
+        try await explain(inbox.end)
+        return []
+    }
+
+    private func subscribe() async throws(NATSError) {
+        guard subscription.withLock({ $0 == nil }) else { return }
+        let handle = try await jetStream.connection.subscribe(
+            to: inbox.subject + ".*",
+            receiver: inbox,
+            timeout: Self.requestTime
+        )
+        subscription.withLock { $0 = handle }
+    }
+
+    /// A request has ended without a message: throws unless there was none.
+    private func explain(_ end: DurableInbox.End?) async throws(MeshEventsError) {
+        switch end {
+        case .filled, .status(404, _), .status(408, _):
+            return
+        case .closed:
+            throw MeshEventsError(.closed, "the connection has been closed")
+        case .disconnected:
+            throw MeshEventsError(.connectionFailed, "the connection was lost; it is restored", isRetriable: true)
+        case .status(let code, let words) where words.lowercased().contains("push based"):
+            throw MeshEventsError(
+                .serverRefused,
+                "the consumer \(name) is not one to pull from (\(code) \(words)); choose another name"
+            )
+        case .status, nil:
+            // Newer servers say 503 of a consumer that is gone, as of one without a leader; older ones say nothing.
             do throws(JetStreamError) {
                 _ = try await jetStream.consumerInfo(name, on: streamName, timeout: Self.attemptTimeout)
             } catch  where error.errorCode == .consumerNotFound {
@@ -46,7 +94,12 @@ final class JetStreamDurableConsumer: DurableConsumer {
             } catch {
                 throw MeshEventsError(error, stream: streamName)
             }
-            throw MeshEventsError(error, stream: streamName)
+            guard case .status(let code, let words) = end else { return }
+            throw MeshEventsError(
+                .connectionFailed,
+                "the server ended the request for events (\(code) \(words)); it is repeated",
+                isRetriable: true
+            )
         }
     }
 
@@ -105,18 +158,5 @@ final class JetStreamDurableConsumer: DurableConsumer {
         let (seconds, attoseconds) = duration.components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         return overflow ? .max : product &+ attoseconds / 1_000_000_000
-    }
-
-    private static func message(_ message: JetStreamMessage) -> DurableMessage {
-        DurableMessage(
-            stored: StoredMessage(
-                subject: message.subject,
-                payload: Array(message.payload.readableBytesView),
-                sequence: message.position.streamSequence,
-                storedAt: Timestamp(nanosecondsSinceEpoch: message.position.timestamp)
-            ),
-            deliveries: Int(clamping: message.position.deliveries),
-            token: message.replyTo
-        )
     }
 }

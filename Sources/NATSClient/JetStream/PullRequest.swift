@@ -27,7 +27,7 @@ public struct PullRequest: Sendable, Hashable {
     }
 
     /// The request as JSON text.
-    var json: String {
+    public var json: String {
         var text = "{\"batch\":\(batch)"
         if let maximumBytes { text += ",\"max_bytes\":\(maximumBytes)" }
         if let expires { text += ",\"expires\":\(expires.jetStreamNanoseconds)" }

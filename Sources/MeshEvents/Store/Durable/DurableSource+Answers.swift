@@ -137,7 +137,9 @@ extension DurableSource {
     /// Answers; what cannot be answered comes again.
     func answerQuietly(_ message: DurableMessage, _ answer: DurableAnswer, deadline: Duration? = nil) async {
         do throws(MeshEventsError) {
-            try await consumer.answer(message, answer, deadline: deadline ?? answerDeadline)
+            try await shielded { [self] () throws(MeshEventsError) in
+                try await consumer.answer(message, answer, deadline: deadline ?? answerDeadline)
+            }
         } catch {
             report("an answer was not confirmed; its event may come again", error)
         }
