@@ -9,6 +9,13 @@ struct Steps {
     let url: String
     let count: Int
     let repetitions: Int
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
+    init(url: String, count: Int, repetitions: Int) {
+        self.url = url
+        self.count = count
+        self.repetitions = repetitions
+    }
 
     func report() async throws {
         var values: [(name: String, samples: [Double])] = []
@@ -39,6 +46,7 @@ struct Steps {
         let (receiving, iterating) = try await receiveAndIterate()
         return [
             ("build the data from a literal", building),
+            ("    (for comparison: from a typed payload)", try buildPayload()),
             ("take the time", stamping),
             ("encode", emitting - building - stamping),
             ("append to the outbound buffer", emitter - emitting),
@@ -60,6 +68,15 @@ struct Steps {
     private func build() -> Double {
         var bytes = 0
         let time = perEvent { for sequence in 0..<count { bytes += Work.data(sequence).json.utf8.count } }
+        precondition(bytes > count)
+        return time
+    }
+
+    private func buildPayload() throws -> Double {
+        var bytes = 0
+        let time = try perEvent {
+            for sequence in 0..<count { bytes += try Work.health(sequence).eventData().json.utf8.count }
+        }
         precondition(bytes > count)
         return time
     }
@@ -156,13 +173,11 @@ struct Steps {
     private func withEventLoop<Value>(
         _ body: (NATSConnection, any EventLoop) async throws -> Value
     ) async throws -> Value {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var configuration = NATSConnection.Configuration(servers: try ServerAddress.list(url))
         configuration.eventLoopGroup = group
         let connection = try await NATSConnection.connect(configuration)
         let value = try await body(connection, group.next())
         await connection.close()
-        try await group.shutdownGracefully()
         return value
     }
 }

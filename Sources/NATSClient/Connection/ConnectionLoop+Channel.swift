@@ -80,8 +80,6 @@ extension ConnectionLoop {
     func startTLS() {
         guard let channel, let server = machine.server else { return }
         do {
-            // Bytes that came in plain text are not taken for the server's words after the handshake.
-            readBuffer.clear()
             let context = try tlsContext ?? NIOSSLContext(configuration: .makeClientConfiguration())
             let handler = try TLSHandlerFactory.make(context, server: server, configuration: configuration.tls)
             try channel.pipeline.syncOperations.addHandler(handler, position: .first)
@@ -100,6 +98,7 @@ extension ConnectionLoop {
             CommandWriter.subscribe(into: &buffer, subject: inbox.subject, queueGroup: nil, sid: inbox.sid)
             buffer.writeStaticString("PING\r\n")
             inbox.failure = nil
+            requests.block(nil)
             channel.writeAndFlush(buffer, promise: nil)
         } catch let error as NATSError {
             fail(error)

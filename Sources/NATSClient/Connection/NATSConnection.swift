@@ -265,8 +265,7 @@ public final class NATSConnection: Sendable {
     /// Closes at once: requests and subscriptions end, later calls throw `closed`. Use ``drain(timeout:)`` or
     /// ``flush(timeout:)`` first when what was published must arrive.
     public func close() async {
-        let loop = loop
-        try? await loop.eventLoop.submit { loop.perform(loop.machine.close()) }.get()
+        await loop.closeNow()
     }
 
     @discardableResult
