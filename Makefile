@@ -24,7 +24,7 @@ test: setup ## Build and run every test, against each nats-server found
 test-long: setup ## The tests of servers that are killed, in full: 200 000 events
 	$(SWIFT) build --build-tests
 	MESH_EVENTS_LONG=1 MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" \
-		$(SWIFT) test --skip-build $(TEST_FLAGS) --filter BatchEmitTests
+		$(SWIFT) test --skip-build $(TEST_FLAGS) --filter 'BatchEmitTests|DurableOverNATSTests'
 
 build: ## Build everything, tests included; a warning is an error
 	$(SWIFT) build --build-tests
