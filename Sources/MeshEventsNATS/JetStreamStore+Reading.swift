@@ -1,5 +1,6 @@
 public import MeshEvents
 import NATSClient
+import Synchronization
 
 extension JetStreamStore {
     /// The newest `limit` messages that match and lie below `before`, oldest first.
@@ -36,6 +37,10 @@ extension JetStreamStore {
             case .time(let time): .time(time.description)
             }
         return try await retrying(until: .now + timeout) { deadline throws(JetStreamError) in
+            if !coversAllEvents.load(ordering: .relaxed) {
+                let stream = try await jetStream.streamInfo(streamName, timeout: Self.remaining(deadline))
+                try checkCoverage(pattern, by: stream)
+            }
             let consumer = try await reader(pattern, from: begin, deadline: deadline)
             defer { jetStream.discardConsumer(consumer.name, on: streamName) }
             let count = min(UInt64(limit), consumer.pending)
@@ -49,7 +54,9 @@ extension JetStreamStore {
         before: UInt64?,
         deadline: ContinuousClock.Instant
     ) async throws(JetStreamError) -> [StoredMessage] {
-        let state = try await jetStream.streamInfo(streamName, timeout: Self.remaining(deadline)).state
+        let stream = try await jetStream.streamInfo(streamName, timeout: Self.remaining(deadline))
+        try checkCoverage(pattern, by: stream)
+        let state = stream.state
         guard state.messages > 0 else { return [] }
         var messages: [StoredMessage] = []
         var upper = before
@@ -165,7 +172,7 @@ extension JetStreamStore {
     }
 
     /// What is left for one request: at most the API's own timeout, so that a lost answer is noticed.
-    private static func remaining(_ deadline: ContinuousClock.Instant) -> Duration {
+    static func remaining(_ deadline: ContinuousClock.Instant) -> Duration {
         max(min(deadline - .now, .seconds(5)), .milliseconds(1))
     }
 

@@ -11,6 +11,8 @@ public final class JetStreamStore: EventStore {
 
     /// How long the stream remembers message ids; longer than that a retry is not safe.
     private let knownDuplicateWindow = Mutex<Duration>(.seconds(120))
+    /// Whether the stream is known to take every event.
+    let coversAllEvents = Atomic(false)
 
     /// Creates a store; asks and creates nothing.
     ///
@@ -29,13 +31,13 @@ public final class JetStreamStore: EventStore {
 
     var duplicateWindow: Duration { knownDuplicateWindow.withLock { $0 } }
 
-    /// Creates the stream, or finds it and leaves it as it is.
+    /// Creates the stream, or finds it; what happens to one that is configured otherwise, the configuration says.
     ///
     /// The stream of the default configuration is field for field the one the Go implementation creates, so a Go node
     /// may open it before or after.
     ///
     /// - Throws: `persistenceUnavailable`, `permissionDenied`, `timeout`, `streamMismatch` when another stream has the
-    ///   subjects, `invalidArgument` when the configuration is about another stream or holds a value out of range.
+    ///   subjects or the configuration does not put up with what was found, `invalidArgument` when the configuration is about another stream or holds a value out of range.
     public func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
         guard configuration.streamName == streamName else {
             throw MeshEventsError(
@@ -44,29 +46,35 @@ public final class JetStreamStore: EventStore {
             )
         }
         let asked = try StreamConfiguration(configuration)
-        return try await retrying(until: .now + .seconds(10)) { _ throws(JetStreamError) in
+        let opening = try await retrying(until: .now + .seconds(10)) { _ throws(JetStreamError) in
             // Another process may create the stream between asking and creating: then it exists, and is left as it is.
             do throws(JetStreamError) {
-                return try await found(asked)
+                return try await reconcile(configuration, asked)
             } catch  where error.errorCode == .streamNotFound {
                 do throws(JetStreamError) {
                     let stream = try await jetStream.createStream(asked)
                     note(stream)
                     return StoreOpening(created: true, differences: [])
                 } catch  where error.errorCode == .streamNameInUse {
-                    return try await found(asked)
+                    return try await reconcile(configuration, asked)
                 }
             }
         }
+        try opening.check(configuration)
+        return opening
     }
 
     /// The state of the stream.
     ///
     /// - Throws: `streamNotFound`, `persistenceUnavailable`, `permissionDenied`, `timeout`.
     public func state() async throws(MeshEventsError) -> StreamState {
-        let state = try await retrying(until: .now + jetStream.timeout) { _ throws(JetStreamError) in
-            try await jetStream.streamInfo(streamName).state
+        try await retrying(until: .now + jetStream.timeout) { _ throws(JetStreamError) in
+            state(of: try await jetStream.streamInfo(streamName))
         }
+    }
+
+    func state(of stream: StreamInformation) -> StreamState {
+        let state = stream.state
         return StreamState(
             name: streamName,
             messages: state.messages,
@@ -76,18 +84,7 @@ public final class JetStreamStore: EventStore {
         )
     }
 
-    private func found(_ asked: StreamConfiguration) async throws(JetStreamError) -> StoreOpening {
-        let stream = try await jetStream.streamInfo(streamName)
-        note(stream)
-        return StoreOpening(
-            created: false,
-            differences: asked.differences(from: stream.configuration).map {
-                StoreOpening.Difference(field: $0.field, asked: "\($0.asked)", found: "\($0.found)")
-            }
-        )
-    }
-
-    private func note(_ stream: StreamInformation) {
+    func note(_ stream: StreamInformation) {
         guard let window = stream.configuration.duplicateWindow else { return }
         knownDuplicateWindow.withLock { $0 = window }
     }
@@ -108,28 +105,6 @@ public final class JetStreamStore: EventStore {
                     throw MeshEventsError(error, stream: streamName)
                 }
             }
-        }
-    }
-}
-
-extension StreamConfiguration {
-    /// The stream that a persistence configuration describes, with the server's defaults for everything else.
-    init(_ configuration: PersistenceConfiguration) throws(MeshEventsError) {
-        self.init(name: configuration.streamName, subjects: [EventPattern.all.subject])
-        if let age = configuration.maximumAge {
-            guard age > .zero else {
-                throw MeshEventsError(.invalidArgument, "the maximum age must be positive, or nil for no limit")
-            }
-            maximumAge = age
-        }
-        if let messages = configuration.maximumMessages {
-            guard messages >= 0 else {
-                throw MeshEventsError(
-                    .invalidArgument,
-                    "the maximum number of messages must not be negative; nil or 0 is no limit"
-                )
-            }
-            maximumMessages = Int64(messages)
         }
     }
 }

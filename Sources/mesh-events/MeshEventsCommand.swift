@@ -16,6 +16,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
               mesh-events watch 'tool.*'       # only those of tools
               mesh-events emit tool.installed tool=whisper version=v1.4
               mesh-events list --since 10m     # what happened lately
+              mesh-events replay --follow      # all that is kept, then what comes
               mesh-events on tool.crashed --durable alerts -- ./alert.sh
 
             SERVER: --nats, else the environment variable JB_NATS_URL, else nats://127.0.0.1:4222.
@@ -25,7 +26,8 @@ struct MeshEventsCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            EmitCommand.self, WatchCommand.self, ListCommand.self, OnCommand.self, ServeCommand.self,
+            EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
+            ExportCommand.self, ImportCommand.self, StreamCommand.self, ServeCommand.self,
         ]
     )
 

@@ -32,10 +32,31 @@ import Testing
             #expect(try await numbers(["tool.started", "--node", "odd", "--limit", "2"]) == [289, 295])
             #expect(try await numbers(["--since", "1h", "--limit", "1000"]) == Array(0..<300))
             #expect(try await numbers(["--until", "1h"]) == [])
-            #expect(
-                try await numbers(["--since", "2999-01-01T00:00:00Z"].map { $0.replacing("2999", with: "2200") }) == []
-            )
+            let future = try await Command.run(["list", "--since", "2200-01-01T00:00:00Z", "--nats", server.url])
+            #expect(future.code == 64 && future.error.contains("future"), "\(future.error)")
+            #expect(try await numbers(["user.b", "tool.*", "--limit", "3"]) == [296, 298, 299])
             #expect(try await numbers(["node.*"]) == [])
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
+    func aCursorLeadsToThePageBefore(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let lines = (0..<25).map { #"{"type":"user.a","data":{"i":\#($0)}}"# + "\n" }
+            _ = try await Command.run(["emit", "--from", "-", "--nats", server.url], input: lines.joined())
+            var pages: [[Int]] = []
+            var cursor: [String] = []
+            repeat {
+                let list = try await Command.run(["list", "--json", "--limit", "10", "--nats", server.url] + cursor)
+                pages.append(list.output.matches(of: #/"data":\{"i":(\d+)\}/#).compactMap { Int($0.1) })
+                let next = list.error.firstMatch(of: #/older events: (--cursor) (\d+)/#)
+                cursor = next.map { [String($0.1), String($0.2)] } ?? []
+            } while !cursor.isEmpty && pages.count < 9
+            #expect(pages == [Array(15..<25), Array(5..<15), Array(0..<5)])
+            for (cursor, count) in [("0", 0), ("1", 0), ("26", 25), ("18446744073709551615", 25)] {
+                let list = try await Command.run(["list", "--json", "--nats", server.url, "--cursor", cursor])
+                #expect(list.code == 0 && list.lines.count == count, "\(list.error)")
+            }
         }
     }
 
@@ -95,8 +116,7 @@ import Testing
     @Test(arguments: [
         ["--since", "10x"], ["--since", "yesterday"], ["--until", "2026-11-24"], ["--limit", "0"], ["--limit", "-1"],
         ["--limit", "x"], ["events.>.x"], ["a b"], [""], ["tool..x"], ["--since", "1m", "--until", "1h"],
-        ["--nonsense"],
-        ["a", "b"],
+        ["--nonsense"], ["a", "b c"], ["--cursor", "-1"], ["--cursor", "x"],
     ])
     func whatCannotBeUnderstoodIsAUsageError(arguments: [String]) async throws {
         let list = try await Command.run(["list", "--nats", "nats://127.0.0.1:1"] + arguments)

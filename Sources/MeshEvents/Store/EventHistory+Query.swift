@@ -1,9 +1,17 @@
 extension EventHistory {
+    /// Which of the events that fit are meant when there are more than the limit.
+    public enum End: Sendable, Hashable {
+        /// The last ones; the next page has older events.
+        case newest
+        /// The first ones; the next page has newer events.
+        case oldest
+    }
+
     /// What to look for.
     public struct Query: Sendable, Hashable {
-        /// Which events. Default: all of them.
-        public var pattern: EventPattern
-        /// Only events stored at this time or later.
+        /// Which events: those that match at least one of these, each once. Default: all of them.
+        public var patterns: [EventPattern]
+        /// Only events stored at this time or later; a time to come is refused.
         public var since: Timestamp?
         /// Only events stored at this time or earlier.
         public var until: Timestamp?
@@ -11,8 +19,14 @@ extension EventHistory {
         public var node: String?
         /// How many events at most, from 1. Default 50.
         public var limit: Int
-        /// Only events whose sequence is below this: a page's ``Page/cursor``.
+        /// At which end to begin. Default: with the newest.
+        public var end: End
+        /// Only events whose sequence is below this. 0 and 1 leave nothing; beyond the stream's last sequence it is no
+        /// bound.
         public var before: UInt64?
+        /// Only events whose sequence is above this. 0 is no bound; from the stream's last sequence on it leaves
+        /// nothing.
+        public var after: UInt64?
         /// How long all of it may take. Default 30 seconds.
         public var timeout: Duration
 
@@ -23,20 +37,60 @@ extension EventHistory {
             until: Timestamp? = nil,
             node: String? = nil,
             limit: Int = 50,
+            end: End = .newest,
             before: UInt64? = nil,
+            after: UInt64? = nil,
             timeout: Duration = .seconds(30)
         ) {
-            self.pattern = pattern
+            self.patterns = [pattern]
             self.since = since
             self.until = until
             self.node = node
             self.limit = limit
+            self.end = end
             self.before = before
+            self.after = after
             self.timeout = timeout
         }
 
+        /// Creates a query for events that match at least one of several patterns.
+        public init(
+            matching patterns: [EventPattern],
+            since: Timestamp? = nil,
+            until: Timestamp? = nil,
+            node: String? = nil,
+            limit: Int = 50,
+            end: End = .newest,
+            before: UInt64? = nil,
+            after: UInt64? = nil,
+            timeout: Duration = .seconds(30)
+        ) {
+            self.init(
+                since: since,
+                until: until,
+                node: node,
+                limit: limit,
+                end: end,
+                before: before,
+                after: after,
+                timeout: timeout
+            )
+            self.patterns = patterns
+        }
+
+        /// The query for the page behind another one; `nil` when there is none.
+        public func next(after page: Page) -> Query? {
+            guard let cursor = page.cursor else { return nil }
+            var query = self
+            switch end {
+            case .newest: query.before = cursor
+            case .oldest: query.after = cursor
+            }
+            return query
+        }
+
         func validate() throws(MeshEventsError) {
-            try pattern.validate()
+            _ = try EventPattern.distinct(patterns)
             guard limit > 0 else {
                 throw MeshEventsError(.invalidArgument, "the limit must be at least 1, not \(limit)")
             }
@@ -50,7 +104,8 @@ extension EventHistory {
     public struct Page: Sendable, Hashable {
         /// The events, oldest first.
         public let events: [StoredEvent]
-        /// The ``Query/before`` of the page with older events; `nil` when there are none.
+        /// Where the next page begins: the ``Query/before`` of older events, or the ``Query/after`` of newer ones when
+        /// the query began with the oldest; `nil` when there are none. See ``Query/next(after:)``.
         public let cursor: UInt64?
         /// How many messages were skipped because they are not events.
         public let malformed: Int
@@ -124,29 +179,9 @@ struct HistoryReading {
         }
     }
 
-    /// The page of a reading that went from newest to oldest.
+    /// The page of what was read.
     func page(cursor: UInt64?) -> EventHistory.Page {
-        EventHistory.Page(events: events.reversed(), cursor: cursor, malformed: malformed)
-    }
-}
-
-/// Decodes stored messages: an event without a timestamp of its own gets the time it was stored.
-private struct StoredMessageDecoder {
-    private var decoder = EventDecoder()
-
-    mutating func decode(_ message: StoredMessage) throws(MalformedEvent) -> Event {
-        var subject = message.subject
-        let result = subject.withUTF8 { subject -> Result<Event, MalformedEvent> in
-            message.payload.withUnsafeBytes { payload in
-                Result { () throws(MalformedEvent) in
-                    try decoder.decode(
-                        subject: UnsafeRawBufferPointer(subject),
-                        payload: payload,
-                        received: message.storedAt
-                    )
-                }
-            }
-        }
-        return try result.get()
+        let inOrder = query.end == .newest ? events.reversed() : events
+        return EventHistory.Page(events: inOrder, cursor: cursor, malformed: malformed)
     }
 }

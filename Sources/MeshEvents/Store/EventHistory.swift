@@ -5,7 +5,7 @@ public import Logging
 /// Messages that are not events, and events of other nodes than the one asked for, do not use up a limit: reading goes
 /// on until enough are found or the stream has no more.
 public struct EventHistory: Sendable {
-    private let store: any EventStore
+    let store: any EventStore
     private let reporter: MalformedReporter
 
     /// Creates a reader.
@@ -40,7 +40,8 @@ public struct EventHistory: Sendable {
     ///   - node: only events of this node; `nil` for all.
     ///   - limit: how many at most, from 1.
     ///   - timeout: how long all of it may take.
-    /// - Throws: as ``newest(_:matching:)``; `invalidArgument` as well when `since` is later than `until`.
+    /// - Throws: as ``newest(_:matching:)``; `invalidArgument` as well when `since` is later than `until`, or lies
+    ///   in the future.
     public func first(
         _ limit: Int = 50,
         matching pattern: EventPattern = .all,
@@ -55,62 +56,59 @@ public struct EventHistory: Sendable {
             until: until,
             node: node,
             limit: limit,
+            end: .oldest,
             timeout: timeout
         )
-        try query.validate()
-        var reading = HistoryReading(query, reporter: reporter)
-        var start = StorePosition.time(since)
-        while true {
-            let wanted = reading.nextReadSize
-            let messages = try await store.first(
-                wanted,
-                matching: pattern,
-                from: start,
-                timeout: try reading.timeLeft()
-            )
-            for message in messages {
-                if let until, message.storedAt > until { return reading.events }
-                reading.take(message)
-                if reading.isFull { return reading.events }
-            }
-            guard messages.count >= wanted, let last = messages.last else { return reading.events }
-            start = .sequence(last.sequence + 1)
-        }
+        return try await page(query).events
     }
 
-    /// The newest events that fit a query, oldest first, with the cursor to those before them.
+    /// The events that fit a query: of more than its limit, those at the end it names; in the page oldest first.
     ///
-    /// - Throws: as ``newest(_:matching:)``; `invalidArgument` as well when `since` is later than `until`.
+    /// - Throws: as ``newest(_:matching:)``; `invalidArgument` as well when `since` is later than `until`, or lies in
+    ///   the future.
     public func page(_ query: Query) async throws(MeshEventsError) -> Page {
         try query.validate()
         var reading = HistoryReading(query, reporter: reporter)
-        var before = try await upperBound(of: query, timeout: try reading.timeLeft())
-        while true {
-            let wanted = reading.nextReadSize
-            let messages = try await store.newest(
-                wanted,
-                matching: query.pattern,
-                before: before,
-                timeout: try reading.timeLeft()
-            )
-            for message in messages.reversed() {
-                if let since = query.since, message.storedAt < since { return reading.page(cursor: nil) }
-                reading.take(message)
-                guard reading.isFull else { continue }
-                let isOldest = messages.count < wanted && message.sequence == messages.first?.sequence
-                return reading.page(cursor: isOldest ? nil : message.sequence)
-            }
-            guard messages.count >= wanted, let oldest = messages.first else { return reading.page(cursor: nil) }
-            before = oldest.sequence
+        if let since = query.since {
+            try await store.checkIsPast(since, "since", timeout: try reading.timeLeft())
         }
+        let range = try await range(of: query, reading)
+        if range.isEmpty {
+            // There may be no stream either.
+            _ = try await store.state()
+            return reading.page(cursor: nil)
+        }
+        var source = HistorySource(store, query, range)
+        while let message = try await source.next(&reading) {
+            guard range.contains(message) else { break }
+            reading.take(message)
+            if reading.isFull { return reading.page(cursor: source.isAtEnd ? nil : message.sequence) }
+        }
+        return reading.page(cursor: nil)
     }
 
-    /// The sequence that everything wanted lies below; `nil` when there is no such bound.
-    private func upperBound(of query: Query, timeout: Duration) async throws(MeshEventsError) -> UInt64? {
-        guard let until = query.until, until.nanosecondsSinceEpoch < .max else { return query.before }
-        let after = Timestamp(nanosecondsSinceEpoch: until.nanosecondsSinceEpoch + 1)
-        let later = try await store.first(1, matching: .all, from: .time(after), timeout: timeout)
-        guard let sequence = later.first?.sequence else { return query.before }
-        return min(sequence, query.before ?? sequence)
+    /// The bounds of a query; times become sequences at the end where reading begins.
+    private func range(of query: Query, _ reading: HistoryReading) async throws(MeshEventsError) -> HistoryRange {
+        var range = HistoryRange(query)
+        if query.end == .newest, let until = query.until, until.nanosecondsSinceEpoch < .max {
+            let after = Timestamp(nanosecondsSinceEpoch: until.nanosecondsSinceEpoch + 1)
+            if let later = try await first(at: after, reading) { range.limit(below: later) }
+        }
+        if query.end == .oldest, query.after != nil, let since = query.since {
+            // No event of that time or later: nothing fits.
+            guard let first = try await first(at: since, reading) else { return .empty }
+            range.limit(from: first)
+        }
+        // Several readings see the stream at several moments; what comes meanwhile would be in one and not the other.
+        if query.patterns.count > 1 {
+            _ = try reading.timeLeft()
+            range.limit(below: try await store.state().lastSequence + 1)
+        }
+        return range
+    }
+
+    private func first(at time: Timestamp, _ reading: HistoryReading) async throws(MeshEventsError) -> UInt64? {
+        let timeout = try reading.timeLeft()
+        return try await store.first(1, matching: .all, from: .time(time), timeout: timeout).first?.sequence
     }
 }

@@ -1,15 +1,45 @@
 /// The stream that keeps the mesh's events.
 ///
 /// The defaults are those of the Go implementation, field for field, so that a Go node which opens the same stream
-/// finds nothing to complain about (the server answers error 10058 when any field differs).
+/// finds nothing to complain about (the server answers error 10058 when any field differs). Whoever sets a field beyond
+/// the name, the age and the number of messages leaves that common ground.
 public struct PersistenceConfiguration: Sendable, Hashable {
+    /// Where a stream is kept.
+    public enum Storage: String, Sendable, Hashable, CaseIterable {
+        /// On disk.
+        case file
+        /// In the server's memory: gone when it stops.
+        case memory
+    }
+
+    /// What opening does about a stream that exists with another configuration.
+    public enum Reconciliation: Sendable, Hashable {
+        /// Uses it as it is and reports the differences. The default.
+        case keep
+        /// Gives it this configuration; what cannot be changed (the storage) throws `streamMismatch`.
+        case update
+        /// Throws `streamMismatch`, naming the differences.
+        case fail
+    }
+
     /// The stream's name.
     public var streamName: String
     /// How long an event is kept; `nil` for ever. Default 24 hours.
     public var maximumAge: Duration?
     /// How many events are kept; `nil` for any number. Default 10 000.
     public var maximumMessages: Int?
-    /// How long ``PersistentEventBus/emit(_:)`` keeps trying before it throws `timeout`. Default 30 seconds.
+    /// How many bytes are kept, as the server counts them; `nil`, the default, for any number.
+    public var maximumBytes: Int?
+    /// Where the stream is kept. Default on disk.
+    public var storage: Storage
+    /// On how many servers of a cluster the stream lives, 1 to 5; with 3 it survives the loss of one. Default 1.
+    public var replicas: Int
+    /// How long message ids are remembered, so that an event sent twice is stored once; `nil`, the default, leaves it to
+    /// the server: 2 minutes, or the maximum age when that is shorter.
+    public var duplicateWindow: Duration?
+    /// What opening does about a stream that exists with another configuration.
+    public var reconcile: Reconciliation
+    /// How long ``PersistentEventBus/emit(_:)-(Event)`` keeps trying before it throws `timeout`. Default 30 seconds.
     public var acknowledgementDeadline: Duration
     /// How many events of a batch may wait for their acknowledgement before emitting suspends, from 1. Default 4 096.
     public var acknowledgementWindow: Int
@@ -19,13 +49,48 @@ public struct PersistenceConfiguration: Sendable, Hashable {
         streamName: String = "MESH_EVENTS",
         maximumAge: Duration? = .seconds(24 * 60 * 60),
         maximumMessages: Int? = 10_000,
+        maximumBytes: Int? = nil,
+        storage: Storage = .file,
+        replicas: Int = 1,
+        duplicateWindow: Duration? = nil,
+        reconcile: Reconciliation = .keep,
         acknowledgementDeadline: Duration = .seconds(30),
         acknowledgementWindow: Int = 4096
     ) {
         self.streamName = streamName
         self.maximumAge = maximumAge
         self.maximumMessages = maximumMessages
+        self.maximumBytes = maximumBytes
+        self.storage = storage
+        self.replicas = replicas
+        self.duplicateWindow = duplicateWindow
+        self.reconcile = reconcile
         self.acknowledgementDeadline = acknowledgementDeadline
         self.acknowledgementWindow = acknowledgementWindow
+    }
+
+    /// Throws `invalidArgument` for a value outside its range.
+    package func validate() throws(MeshEventsError) {
+        func check(_ isValid: Bool, _ message: String) throws(MeshEventsError) {
+            guard isValid else { throw MeshEventsError(.invalidArgument, message) }
+        }
+        try check(maximumAge.map { $0 > .zero } ?? true, "the maximum age must be positive, or nil for no limit")
+        try check(
+            maximumMessages.map { $0 >= 0 } ?? true,
+            "the maximum number of messages must not be negative; nil or 0 is no limit"
+        )
+        try check(
+            maximumBytes.map { $0 > 0 } ?? true,
+            "the maximum number of bytes must be positive, or nil for no limit"
+        )
+        try check((1...5).contains(replicas), "a stream has 1 to 5 replicas, not \(replicas)")
+        try check(
+            duplicateWindow.map { $0 >= .milliseconds(100) } ?? true,
+            "the duplicate window must be at least 100 ms, or nil for the server's default"
+        )
+        if let duplicateWindow, let maximumAge {
+            try check(duplicateWindow <= maximumAge, "the duplicate window must not be longer than the maximum age")
+        }
+        try check(acknowledgementWindow > 0, "the acknowledgement window must be at least 1")
     }
 }

@@ -18,6 +18,8 @@ public final class PersistentEventBus: Sendable {
     public let historyReader: EventHistory
 
     let store: any EventStore
+    /// The replays it has opened, which end with it.
+    let replays = ReplayRegistry()
     let durables = OpenDurables()
     private let configuration: PersistenceConfiguration
     private let encoder = EventEncoder()
@@ -164,9 +166,10 @@ public final class PersistentEventBus: Sendable {
         try await historyReader.page(query)
     }
 
-    /// Closes the plain bus and hands back what durable subscriptions have not finished; from now on emitting throws
-    /// `closed`. The transport stays its owner's.
+    /// Closes the plain bus, ends replays, and hands back what durable subscriptions have not finished; from now on
+    /// emitting throws `closed`. The transport stays its owner's.
     public func close() async {
+        replays.cancelAll()
         await durables.cancelAll()
         await bus.close()
     }

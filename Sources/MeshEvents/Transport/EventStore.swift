@@ -1,7 +1,7 @@
 /// What persistence needs from a stream store with JetStream's rules: sequences from 1 that never repeat,
 /// duplicate detection by message id, limits that drop the oldest.
 public protocol EventStore: Sendable {
-    /// Creates the stream, or finds it; see ``StoreOpening``. An existing stream is never changed by `.keep`.
+    /// Creates the stream, or finds it; see ``StoreOpening`` and ``PersistenceConfiguration/Reconciliation``.
     func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening
 
     /// Stores one message; returns once the store has acknowledged it.
@@ -33,6 +33,12 @@ public protocol EventStore: Sendable {
     /// The state of the stream.
     func state() async throws(MeshEventsError) -> StreamState
 
+    /// Everything about the stream: what it holds by subject, and who reads it how far.
+    func report() async throws(MeshEventsError) -> StreamReport
+
+    /// Deletes the messages that match, and answers how many; their sequences are not used again.
+    func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64
+
     /// The newest `limit` messages that match and lie below `before`, oldest first.
     func newest(
         _ limit: Int,
@@ -48,6 +54,15 @@ public protocol EventStore: Sendable {
         from start: StorePosition,
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage]
+
+    /// Follows the stream: what is stored from `start` on, then what comes; see ``StoreFollower``.
+    ///
+    /// - Parameter timeout: how long the beginning may take.
+    func follow(
+        matching pattern: EventPattern,
+        from start: ReplayStart,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> any StoreFollower
 
     /// Creates a durable subscription, or finds the one of that name.
     ///
@@ -163,5 +178,18 @@ public struct StoreOpening: Sendable, Hashable {
     public init(created: Bool, differences: [Difference]) {
         self.created = created
         self.differences = differences
+    }
+}
+
+extension StoreOpening {
+    /// Throws `streamMismatch` when the stream differs and the configuration does not put up with that.
+    package func check(_ configuration: PersistenceConfiguration) throws(MeshEventsError) {
+        guard !differences.isEmpty, configuration.reconcile != .keep else { return }
+        let advice = configuration.reconcile == .fail ? "ask for .keep or .update" : "this cannot be changed"
+        throw MeshEventsError(
+            .streamMismatch,
+            "the stream \(configuration.streamName) exists with another configuration; \(advice): "
+                + differences.map { "\($0)" }.joined(separator: "; ")
+        )
     }
 }

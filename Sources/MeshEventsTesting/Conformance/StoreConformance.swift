@@ -67,7 +67,7 @@ public enum StoreConformance {
     }
 
     /// All checks.
-    public static let checks: [Check] = storing + reading + durables + durableHandlers
+    public static let checks: [Check] = storing + reading + querying + replaying + durables + durableHandlers
 }
 
 extension StoreConformance.Fixture {

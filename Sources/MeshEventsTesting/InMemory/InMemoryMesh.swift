@@ -64,6 +64,8 @@ public final class InMemoryMesh: Sendable {
 
     let configuration: Configuration
     private let state = Locked(State())
+    /// Those who wait for something to be stored.
+    let storeWaiters = StoreWaiters()
 
     /// Creates an empty mesh.
     public init(_ configuration: Configuration = Configuration()) {
@@ -129,6 +131,7 @@ public final class InMemoryMesh: Sendable {
             defer { state.watchers = [] }
             return (Self.startsDelivering(&state), position, state.watchers)
         }
+        storeWaiters.wakeAll()
         for watcher in watchers { watcher.complete() }
         if isIdle { deliver() }
         return position

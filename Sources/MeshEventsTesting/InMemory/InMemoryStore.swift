@@ -28,13 +28,51 @@ public final class InMemoryStore: EventStore {
                 "this store is about the stream \(streamName), not \(configuration.streamName)"
             )
         }
-        return mesh.withStreams { streams, _ in
-            if let stream = streams[streamName] {
-                return StoreOpening(created: false, differences: stream.differences(from: configuration))
+        try configuration.validate()
+        let opening = mesh.withStreams { streams, _ in
+            guard var stream = streams[streamName] else {
+                streams[streamName] = InMemoryStream(configuration)
+                return StoreOpening(created: true, differences: [])
             }
-            streams[streamName] = InMemoryStream(configuration)
-            return StoreOpening(created: true, differences: [])
+            if configuration.reconcile == .update {
+                let storage = stream.configuration.storage
+                stream.configuration = configuration
+                stream.configuration.storage = storage
+                streams[streamName] = stream
+            }
+            return StoreOpening(created: false, differences: stream.differences(from: configuration))
         }
+        try opening.check(configuration)
+        return opening
+    }
+
+    /// Everything about the stream; nobody reads it by a name.
+    ///
+    /// - Throws: `streamNotFound`.
+    public func report() async throws(MeshEventsError) -> StreamReport {
+        let state = try await state()
+        let (configuration, kept, subjects) = mesh.withStreams { streams, _ in
+            let stream = streams[streamName]
+            return (stream?.configuration, stream?.kept ?? [], stream?.subjects ?? [:])
+        }
+        return StreamReport(
+            state: state,
+            configuration: configuration ?? PersistenceConfiguration(streamName: streamName),
+            firstTime: kept.first?.storedAt,
+            lastTime: kept.last?.storedAt,
+            subjects: subjects,
+            consumers: []
+        )
+    }
+
+    /// Deletes the events that match.
+    ///
+    /// - Throws: `streamNotFound`, `invalidPattern`.
+    public func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
+        try pattern.validate()
+        _ = try await state()
+        let subject = Array(pattern.subject.utf8)
+        return mesh.withStreams { streams, _ in streams[streamName]?.purge(subject) ?? 0 }
     }
 
     /// Stores one message and passes it to the subscribers.
@@ -111,7 +149,7 @@ public final class InMemoryStore: EventStore {
         }
     }
 
-    private func read<Answer: Sendable>(_ body: (InMemoryStream) -> Answer) throws(MeshEventsError) -> Answer {
+    func read<Answer: Sendable>(_ body: (InMemoryStream) -> Answer) throws(MeshEventsError) -> Answer {
         let answer = mesh.withStreams { streams, now -> Answer? in
             streams[streamName]?.expire(now)
             return streams[streamName].map(body)

@@ -2,11 +2,11 @@ import MeshEvents
 
 /// A stream with JetStream's rules: sequences from 1, one message per message id, limits that drop the oldest.
 struct InMemoryStream: Sendable {
-    /// How long a message id is remembered: a nats-server's default.
+    /// How long a message id is remembered by default, as by a nats-server.
     private static let duplicateWindow = Duration.seconds(120)
     private static let events = Array("events.>".utf8)
 
-    let configuration: PersistenceConfiguration
+    var configuration: PersistenceConfiguration
     /// The durable subscriptions, by name.
     var durables: [String: InMemoryDurable] = [:]
     private var messages: [StoredMessage] = []
@@ -23,6 +23,12 @@ struct InMemoryStream: Sendable {
 
     /// The stored messages, oldest first.
     var kept: ArraySlice<StoredMessage> { messages[head...] }
+
+    /// The stored messages from a sequence on, oldest first.
+    func kept(from sequence: UInt64) -> ArraySlice<StoredMessage> {
+        guard let first = kept.first, sequence > first.sequence else { return kept }
+        return kept.dropFirst(Int(clamping: sequence - first.sequence))
+    }
 
     /// Stores a message when its subject is one of the stream's.
     mutating func append(_ message: InMemoryMesh.Message, messageID: String?, now: Timestamp) -> StoredPosition? {
@@ -45,8 +51,11 @@ struct InMemoryStream: Sendable {
         )
         messages.append(stored)
         bytes += Self.size(stored)
-        if let maximum = configuration.maximumMessages {
-            while messages.count - head > max(maximum, 1) { dropFirst() }
+        if let maximum = configuration.maximumMessages, maximum > 0 {
+            while messages.count - head > maximum { dropFirst() }
+        }
+        if let maximum = configuration.maximumBytes {
+            while head < messages.count, bytes > UInt64(maximum) { dropFirst() }
         }
         return StoredPosition(stream: configuration.streamName, sequence: lastSequence, isDuplicate: false)
     }
@@ -54,7 +63,7 @@ struct InMemoryStream: Sendable {
     /// Forgets what is too old.
     mutating func expire(_ now: Timestamp) {
         while knownHead < knownInOrder.count,
-            knownInOrder[knownHead].at.adding(Self.duplicateWindow) <= now
+            knownInOrder[knownHead].at.adding(configuration.duplicateWindow ?? Self.duplicateWindow) <= now
         {
             known[knownInOrder[knownHead].id] = nil
             knownHead += 1
@@ -83,9 +92,26 @@ struct InMemoryStream: Sendable {
         func count(_ number: Int?) -> String { "\(number ?? -1)" }
         let fields = [
             ("max_age", age(asked.maximumAge), age(configuration.maximumAge)),
+            ("max_bytes", count(asked.maximumBytes), count(configuration.maximumBytes)),
             ("max_msgs", count(asked.maximumMessages), count(configuration.maximumMessages)),
+            ("num_replicas", "\(asked.replicas)", "\(configuration.replicas)"),
+            ("storage", asked.storage.rawValue, configuration.storage.rawValue),
         ]
         return fields.filter { $0.1 != $0.2 }.map { StoreOpening.Difference(field: $0.0, asked: $0.1, found: $0.2) }
+    }
+
+    /// Deletes the messages that match; how many there were.
+    mutating func purge(_ pattern: [UInt8]) -> UInt64 {
+        let before = messages.count - head
+        messages = kept.filter { !SubjectMatcher.matches(pattern: pattern, subject: Array($0.subject.utf8)) }
+        head = 0
+        bytes = messages.reduce(0) { $0 + Self.size($1) }
+        return UInt64(before - messages.count)
+    }
+
+    /// How many messages there are of each subject.
+    var subjects: [String: UInt64] {
+        kept.reduce(into: [:]) { $0[$1.subject, default: 0] += 1 }
     }
 
     private mutating func dropFirst() {

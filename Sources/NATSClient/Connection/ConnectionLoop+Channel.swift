@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -65,18 +66,20 @@ extension ConnectionLoop {
     }
 
     private static func reason(of error: any Error) -> String {
-        guard let failure = error as? NIOConnectionError else {
-            return (error as? IOError).map { "\($0)" } ?? "\(error)"
+        switch error {
+        case let failure as NIOConnectionError:
+            if let last = failure.connectionErrors.last { return reason(of: last.error) }
+            return "the host \(failure.host) is not known"
+        case let failure as IOError: return String(cString: strerror(failure.errnoCode)).lowercased()
+        case is ChannelError: return "no answer"
+        case is SocketAddressError: return "the host is not known"
+        default: return "\(error)"
         }
-        if let last = failure.connectionErrors.last { return "\(last.error)" }
-        return "\((failure.dnsAError ?? failure.dnsAAAAError).map { "\($0)" } ?? "\(failure)")"
     }
 
     func startTLS() {
         guard let channel, let server = machine.server else { return }
         do {
-            // Bytes that came in plain text are not taken for the server's words after the handshake.
-            readBuffer.clear()
             let context = try tlsContext ?? NIOSSLContext(configuration: .makeClientConfiguration())
             let handler = try TLSHandlerFactory.make(context, server: server, configuration: configuration.tls)
             try channel.pipeline.syncOperations.addHandler(handler, position: .first)
@@ -95,6 +98,7 @@ extension ConnectionLoop {
             CommandWriter.subscribe(into: &buffer, subject: inbox.subject, queueGroup: nil, sid: inbox.sid)
             buffer.writeStaticString("PING\r\n")
             inbox.failure = nil
+            requests.block(nil)
             channel.writeAndFlush(buffer, promise: nil)
         } catch let error as NATSError {
             fail(error)

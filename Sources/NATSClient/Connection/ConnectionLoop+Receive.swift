@@ -27,12 +27,13 @@ extension ConnectionLoop {
         do throws(NATSError) {
             try parser.parse(&buffer) { operation throws(NATSError) in
                 try handle(operation)
-                return machine.attempt == attempt && channel != nil
+                return machine.attempt == attempt && channel != nil && !machine.isStartingTLS
             }
         } catch {
             fail(error)
         }
-        guard machine.attempt == attempt, channel != nil else { return }
+        // What came in plain text behind INFO is not taken for the server's words after the handshake.
+        guard machine.attempt == attempt, channel != nil, !machine.isStartingTLS else { return }
         buffer.discardReadBytes()
         readBuffer = buffer
     }

@@ -27,8 +27,9 @@ extension ConnectionLoop {
             channel.write(chunk.messages, promise: nil)
             chunk.messages = chunk.unsubscribes
         }
-        channel.writeAndFlush(chunk.messages).whenComplete { _ in
-            guard self.machine.attempt == attempt, self.isWriting else { return }
+        channel.writeAndFlush(chunk.messages).whenComplete { result in
+            // After a failed write the channel closes: what waits is for the next connection.
+            guard case .success = result, self.machine.attempt == attempt, self.isWriting else { return }
             self.isWriting = false
             let more = self.outbound.written(sent)
             if more || !self.pingWaiters.isEmpty { self.eventLoop.execute { self.flush() } }

@@ -67,14 +67,24 @@ extension ConnectionLoop {
 
     /// From any thread: ends every subscription after what was sent to it, sends what waits, and closes.
     func drain(timeout: Duration) async throws(NATSError) {
-        defer { close() }
-        try await waitOnLoop(timeout: timeout, what: "the drain") { loop, done in
-            for entry in loop.subscriptions.all { loop.unsubscribe(entry) }
-            loop.ping { result in
-                for entry in loop.subscriptions.all { loop.end(entry, error: nil) }
-                done(result)
+        do throws(NATSError) {
+            try await waitOnLoop(timeout: timeout, what: "the drain") { loop, done in
+                for entry in loop.subscriptions.all { loop.unsubscribe(entry) }
+                loop.ping { result in
+                    for entry in loop.subscriptions.all { loop.end(entry, error: nil) }
+                    done(result)
+                }
             }
+        } catch {
+            await closeNow()
+            throw error
         }
+        await closeNow()
+    }
+
+    /// From any thread: closes, and returns when that is done.
+    func closeNow() async {
+        try? await eventLoop.submit { self.perform(self.machine.close()) }.get()
     }
 
     /// From any thread.

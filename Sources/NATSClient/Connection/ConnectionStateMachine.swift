@@ -65,6 +65,11 @@ struct ConnectionStateMachine {
         if case .connected = state { true } else { false }
     }
 
+    /// Whether the handshake that follows `INFO` is under way.
+    var isStartingTLS: Bool {
+        if case .connecting(_, .tls) = state { true } else { false }
+    }
+
     var isClosed: Bool {
         if case .closed = state { true } else { false }
     }

@@ -10,6 +10,8 @@ public struct ConsumerInformation: Sendable, Hashable, Codable {
     public let pending: UInt64
     /// How many were delivered and wait for their acknowledgement.
     public let acknowledgementsPending: Int
+    /// How many of those were delivered more than once.
+    public let redelivered: Int
     /// How many pull requests wait to be filled.
     public let requestsWaiting: Int
     /// The last delivery.
@@ -34,6 +36,7 @@ public struct ConsumerInformation: Sendable, Hashable, Codable {
         case configuration = "config"
         case pending = "num_pending"
         case acknowledgementsPending = "num_ack_pending"
+        case redelivered = "num_redelivered"
         case requestsWaiting = "num_waiting"
     }
 }

@@ -7,19 +7,27 @@ struct ListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
         abstract: "List the events that are kept: the newest, oldest first.",
-        usage: "mesh-events list [PATTERN] [--limit N] [--since WHEN] [--until WHEN] [--node NAME] [--json]",
+        usage: """
+            mesh-events list [PATTERN ...] [--limit N] [--since WHEN] [--until WHEN] [--node NAME] [--cursor SEQ] \
+            [--json]
+            """,
         discussion: """
             Of the events that fit, the newest --limit are printed, the oldest of them first. Nothing is created or \
             changed. WHEN is how long ago (90s, 10m, 2h30m, 1d) or a time in RFC 3339; it is compared with the time \
             the event was stored.
 
+            When there are older events that fit, a line on standard error says where they are: \
+            `older events: --cursor SEQ`. With that option the same command prints the page before, the events whose \
+            sequence is below SEQ; a SEQ beyond the last event is no bound, 0 and 1 leave nothing.
+
             PATTERN: dots separate tokens, * stands for one token, > at the end for all that follow. `events.` in \
-            front may be left out. Quote it, or the shell takes * and > for itself.
+            front may be left out. Quote it, or the shell takes * and > for itself. Of several, one has to match.
 
             EXAMPLES
               mesh-events list
               mesh-events list 'tool.*' --limit 10
-              mesh-events list tool.crashed --since 1d
+              mesh-events list tool.crashed 'node.*' --since 1d
+              mesh-events list --limit 100 --cursor 4711
               mesh-events list --node pi --until 2026-11-24T09:30:00+01:00
               mesh-events list 'user.>' --json --limit 1000 | jq -r .data.file
 
@@ -29,7 +37,7 @@ struct ListCommand: AsyncParsableCommand {
     )
 
     @Argument(help: ArgumentHelp("Which events, for example 'tool.*'. Default: all.", valueName: "pattern"))
-    var pattern: String?
+    var patterns: [String] = []
 
     @Option(help: ArgumentHelp("How many events at most.", valueName: "n"))
     var limit = 50
@@ -43,30 +51,24 @@ struct ListCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Only events of this node.", valueName: "name"))
     var node: String?
 
+    @Option(help: ArgumentHelp("Only events before this one: the sequence an earlier page named.", valueName: "seq"))
+    var cursor: UInt64?
+
     @OptionGroup var output: OutputOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
         let query = try query()
         let transport = try await connection.connect(name: "mesh-events list")
-        let page: EventHistory.Page
-        do throws(MeshEventsError) {
-            let history = EventHistory(store: JetStreamStore(transport.connection), logger: Silence.logger)
-            page = try await history.page(query)
-        } catch {
-            guard error.code == .streamNotFound else { throw error }
-            throw CommandFailure(
-                .unavailable,
-                "no events are kept there: the stream MESH_EVENTS does not exist; `mesh-events serve` or "
-                    + "`mesh-events emit --ack` creates it"
-            )
-        }
+        let history = EventHistory(store: JetStreamStore(transport.connection), logger: Silence.logger)
+        let page = try await StreamAbsence.explained { try await history.page(query) }
         await transport.close()
         var printer = EventPrinter(output)
         try printer.print(page.events)
         if page.malformed > 0 {
             Diagnostics.say("skipped \(page.malformed) stored messages that are not events")
         }
+        if let cursor = page.cursor { Diagnostics.say("older events: --cursor \(cursor)") }
     }
 
     private func query() throws -> EventHistory.Query {
@@ -78,11 +80,12 @@ struct ListCommand: AsyncParsableCommand {
             throw CommandFailure(.usage, "--since (\(since)) is later than --until (\(until))")
         }
         return EventHistory.Query(
-            matching: try PatternText.pattern(pattern),
+            matching: try PatternText.patterns(patterns),
             since: since,
             until: until,
             node: node,
-            limit: limit
+            limit: limit,
+            before: cursor
         )
     }
 }

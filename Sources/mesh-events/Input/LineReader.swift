@@ -20,6 +20,10 @@ struct LineReader {
     private var searched = 0
     private var number = 0
     private var isAtEnd = false
+    private var bytesRead = 0
+
+    /// How many bytes the lines so far were.
+    var consumed: Int { bytesRead - (buffer.count - start) }
 
     /// Opens a file, or standard input for `-`.
     ///
@@ -99,5 +103,6 @@ struct LineReader {
         }
         isAtEnd = chunk.isEmpty
         buffer += chunk
+        bytesRead += chunk.count
     }
 }

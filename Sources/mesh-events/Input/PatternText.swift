@@ -12,6 +12,11 @@ enum PatternText {
         }
     }
 
+    /// The patterns of arguments; without one, every event.
+    static func patterns(_ texts: [String]) throws -> [EventPattern] {
+        texts.isEmpty ? [.all] : try texts.map { try pattern($0) }
+    }
+
     /// The type of an argument.
     static func type(_ text: String) throws(MeshEventsError) -> EventType {
         try EventType(text.hasPrefix("events.") ? String(text.dropFirst("events.".count)) : text)

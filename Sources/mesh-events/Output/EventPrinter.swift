@@ -21,6 +21,13 @@ struct EventPrinter {
         try output.write(json?.line(event) ?? rows.row(event, width: terminal.width))
     }
 
+    /// Prints one event of the stream.
+    ///
+    /// - Throws: `OutputClosed` when nobody reads any more.
+    mutating func print(_ stored: StoredEvent) throws {
+        try output.write(json?.line(stored) ?? rows.row(stored.event, width: terminal.width))
+    }
+
     /// Prints events read from the stream, all rows lined up.
     mutating func print(_ events: [StoredEvent]) throws {
         let width = terminal.width

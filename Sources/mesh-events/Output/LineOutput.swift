@@ -8,6 +8,8 @@ struct OutputClosed: Error {}
 struct LineOutput: Sendable {
     let descriptor: Int32
     let stop: StopRequest?
+    /// What it is, for messages.
+    var name = "standard output"
 
     static func standard(stop: StopRequest? = nil) -> LineOutput {
         LineOutput(descriptor: STDOUT_FILENO, stop: stop)
@@ -35,7 +37,7 @@ struct LineOutput: Sendable {
                 throw OutputClosed()
             } else if errno != EINTR && errno != EAGAIN {
                 let reason = String(cString: strerror(errno))
-                throw CommandFailure(.internalError, "cannot write to standard output: \(reason)")
+                throw CommandFailure(.internalError, "cannot write to \(name): \(reason)")
             }
         }
     }

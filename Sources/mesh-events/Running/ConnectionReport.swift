@@ -3,6 +3,8 @@ import NATSClient
 /// Says on standard error when a connection is lost and when it is back.
 struct ConnectionReport {
     let connection: NATSConnection
+    /// What becomes of events meanwhile.
+    var missing = "what others emit meanwhile is not shown"
 
     /// Reports until the connection is closed or the task is cancelled.
     func run() async {
@@ -11,8 +13,7 @@ struct ConnectionReport {
             case .disconnected(let reason, let unconfirmed):
                 let lost = unconfirmed == 0 ? "" : "; \(unconfirmed) messages may not have arrived"
                 Diagnostics.say(
-                    "the connection is lost (\(reason.message))\(lost); connecting again, what others emit meanwhile "
-                        + "is not shown"
+                    "the connection is lost (\(reason.message))\(lost); connecting again, \(missing)"
                 )
             case .reconnected(let address):
                 Diagnostics.say("connected again to \(address)")

@@ -3,6 +3,7 @@ import LocalNATSServer
 import NATSClient
 import NIOCore
 import NIOPosix
+import Synchronization
 import TestSupport
 import Testing
 
@@ -51,6 +52,21 @@ struct HostileServerTests {
         var settings = server.settings
         settings.connectTimeout = .milliseconds(300)
         #expect(await connectFailure(settings)?.code == .connectionFailed)
+        try await server.stop()
+    }
+
+    @Test("what follows INFO in plain text is not heard when TLS comes next, and no login is sent")
+    func injected() async throws {
+        let greeting = #"INFO {"tls_required":true,"max_payload":1}"# + "\r\nPONG\r\n-ERR 'x'\r\n"
+        let sawLogin = Mutex(false)
+        let server = try await FakeServer.start(greeting: greeting) { text in
+            if text.contains("CONNECT") { sawLogin.withLock { $0 = true } }
+            return nil
+        }
+        var settings = server.settings
+        settings.connectTimeout = .milliseconds(300)
+        #expect(await connectFailure(settings)?.code == .connectionFailed)
+        #expect(!sawLogin.withLock { $0 })
         try await server.stop()
     }
 

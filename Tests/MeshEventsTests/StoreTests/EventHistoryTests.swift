@@ -73,6 +73,12 @@ private final class ReadCountingStore: EventStore {
         try await store.append(subject: subject, payload: payload, messageID: messageID, deadline: deadline)
     }
 
+    func report() async throws(MeshEventsError) -> StreamReport { try await store.report() }
+
+    func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
+        try await store.purge(matching: pattern)
+    }
+
     func state() async throws(MeshEventsError) -> StreamState { try await store.state() }
 
     func newest(

@@ -1,19 +1,27 @@
 import Foundation
-import TestSupport
 
 /// A private CA with a server's and a client's certificate, made with the `openssl` command.
-struct Certificates {
-    let directory: TemporaryDirectory
-    var ca: String { path("ca.pem") }
-    var otherCA: String { path("other.pem") }
-    var server: String { path("server.pem") }
-    var serverKey: String { path("server.key") }
-    var client: String { path("client.pem") }
-    var clientKey: String { path("client.key") }
+public struct Certificates: Sendable {
+    private let directory: TemporaryDirectory
+    /// The authority of the server's and the client's certificate.
+    public var ca: String { path("ca.pem") }
+    /// An authority that has signed neither.
+    public var otherCA: String { path("other.pem") }
+    /// The server's certificate, for localhost and 127.0.0.1.
+    public var server: String { path("server.pem") }
+    /// The server's key.
+    public var serverKey: String { path("server.key") }
+    /// The client's certificate.
+    public var client: String { path("client.pem") }
+    /// The client's key.
+    public var clientKey: String { path("client.key") }
 
     private func path(_ name: String) -> String { "\(directory.path)/\(name)" }
 
-    static func make() async throws -> Certificates {
+    /// Makes them, in a directory that goes with the last reference.
+    ///
+    /// - Throws: `TestSupportError` with what `openssl` said.
+    public static func make() async throws -> Certificates {
         let directory = try TemporaryDirectory()
         try directory.file(
             "extensions",

@@ -1,0 +1,39 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, so that users of the library never fetch or install what only the benchmarks need.
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+    name: "mesh-events-benchmarks",
+    platforms: [.macOS(.v15)],
+    dependencies: [
+        .package(name: "mesh-events", path: ".."),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.86.0"),
+    ],
+    targets: [
+        // The yardstick: the official C client.
+        .systemLibrary(name: "CNATS", pkgConfig: "libnats", providers: [.apt(["libnats-dev"]), .brew(["cnats"])]),
+        .executableTarget(
+            name: "mesh-bench",
+            dependencies: [
+                "CNATS",
+                .product(name: "MeshEvents", package: "mesh-events"),
+                .product(name: "MeshEventsNATS", package: "mesh-events"),
+                .product(name: "NATSClient", package: "mesh-events"),
+                .product(name: "LocalNATSServer", package: "mesh-events"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+    ]
+)

@@ -1,0 +1,118 @@
+import MeshEvents
+import MeshEventsNATS
+
+/// The event bus, emitter and subscriber on connections of their own.
+struct EventMeasures: Sendable {
+    private let emitter: EventBus
+    private let subscriber: EventBus
+    private let buffer = BufferConfiguration(maximumEvents: .max, maximumBytes: .max)
+
+    init(url: String) async throws {
+        emitter = EventBus(transport: try await NATSTransport.connect(to: url), node: Work.node)
+        subscriber = EventBus(transport: try await NATSTransport.connect(to: url), node: "node-b")
+    }
+
+    /// Emits, until the server has it all.
+    func emit(_ count: Int) -> Measure {
+        {
+            let start = now()
+            try await Work.emit(count, on: emitter)
+            try await emitter.flush(timeout: .seconds(30))
+            return [rate(count, since: start)]
+        }
+    }
+
+    /// The same with payloads.
+    func emitPayloads(_ count: Int) -> Measure {
+        {
+            let start = now()
+            try await Work.emitPayloads(count, on: emitter)
+            try await emitter.flush(timeout: .seconds(30))
+            return [rate(count, since: start)]
+        }
+    }
+
+    /// Emits, until a handler has read two fields of every event.
+    func handle(_ count: Int) -> Measure {
+        {
+            let tally = Tally()
+            let done = Gate()
+            let subscription = try await subscriber.subscribe(type: .nodeHealth, buffer: buffer) { event in
+                if tally.add(event) == count { done.open() }
+            }
+            let start = now()
+            try await Work.emit(count, on: emitter)
+            await done.wait()
+            let result = rate(count, since: start)
+            subscription.cancel()
+            try BenchmarkError.check(tally, count: count, dropped: subscription.dropped)
+            return [result]
+        }
+    }
+
+    /// Emits, until a loop that belongs to no actor has read two fields of every event.
+    func iterate(_ count: Int) -> Measure {
+        {
+            try await iterate(count) { subscription, tally in
+                try await Task.detached {
+                    for try await event in subscription where tally.add(event) == count { break }
+                }.value
+            }
+        }
+    }
+
+    /// The same with the loop on the main actor.
+    func iterateOnMainActor(_ count: Int) -> Measure {
+        {
+            try await iterate(count) { subscription, tally in
+                try await Task { @MainActor in
+                    for try await event in subscription where tally.add(event) == count { break }
+                }.value
+            }
+        }
+    }
+
+    private func iterate(
+        _ count: Int,
+        _ consume: @Sendable (EventSubscription, Tally) async throws -> Void
+    ) async throws -> [Double] {
+        let tally = Tally()
+        let subscription = try await subscriber.subscribe(type: .nodeHealth, buffer: buffer)
+        let start = now()
+        let emitting = Task.detached { [emitter] in try await Work.emit(count, on: emitter) }
+        try await consume(subscription, tally)
+        let result = rate(count, since: start)
+        try await emitting.value
+        try BenchmarkError.check(tally, count: count, dropped: subscription.dropped)
+        return [result]
+    }
+
+    /// One at a time: the time from building the event until the handler has read two fields of it; its median and
+    /// 99th percentile, in microseconds.
+    func oneAtATime(_ rounds: Int) -> Measure {
+        {
+            let tally = Tally()
+            let turns = Turns()
+            let subscription = try await subscriber.subscribe(type: .nodeHealth, buffer: buffer) { event in
+                tally.add(event)
+                turns.arrived(at: now())
+            }
+            let times = try await Task.detached { [emitter] in
+                var times: [Double] = []
+                times.reserveCapacity(rounds)
+                for round in 0..<rounds {
+                    var start = 0.0
+                    let arrival = try await turns.next {
+                        start = now()
+                        try emitter.emit(.nodeHealth, Work.data(round))
+                    }
+                    times.append((arrival - start) / 1000)
+                }
+                return times
+            }.value
+            subscription.cancel()
+            try BenchmarkError.check(tally, count: rounds, dropped: subscription.dropped)
+            return [times.percentile(0.5), times.percentile(0.99)]
+        }
+    }
+}

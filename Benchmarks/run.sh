@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Sets up what is missing, builds for release, measures and prints a line for each goal.
+#
+#   Benchmarks/run.sh                 everything
+#   Benchmarks/run.sh P1 P4           some of it; `make bench GOAL=P1` is the same
+#   Benchmarks/run.sh --check         exit with 1 when a goal is missed
+#
+# MESH_EVENTS_NATS_SERVER names the server to measure with; otherwise it is the newest one that is installed.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+../Scripts/setup.sh bench
+
+newest_server() {
+    local server best="" best_version="" version
+    local IFS=:
+    for server in $(../Scripts/test-servers.sh); do
+        version="$("$server" --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)"
+        if [ -z "$best" ] || [ "$(printf '%s\n%s\n' "$best_version" "$version" | sort -V | tail -n 1)" = "$version" ]; then
+            best="$server"
+            best_version="$version"
+        fi
+    done
+    echo "$best"
+}
+
+export MESH_EVENTS_NATS_SERVER="${MESH_EVENTS_NATS_SERVER:-$(newest_server)}"
+
+arguments=("$@")
+if [ ${#arguments[@]} -eq 0 ] && [ -n "${GOAL:-}" ]; then read -r -a arguments <<<"$GOAL"; fi
+
+swift build -c release --product mesh-bench
+exec .build/release/mesh-bench ${arguments[@]+"${arguments[@]}"}

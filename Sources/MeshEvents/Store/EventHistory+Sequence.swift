@@ -1,0 +1,100 @@
+extension EventHistory {
+    /// All events that fit, oldest first, as a sequence: read page by page, so that the memory it takes does not depend
+    /// on how many they are.
+    ///
+    /// It ends with the last event that was stored when reading began. Events that the stream drops before they are read
+    /// are missing without a word; ``EventReplay`` says which. Each iterator reads anew.
+    ///
+    /// ```swift
+    /// for try await stored in history.events(matching: ["events.tool.>", "events.node.>"]) { print(stored) }
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - patterns: which events: those that match at least one of these, each once. Default: all of them.
+    ///   - since: only events stored at this time or later; a time to come is refused.
+    ///   - until: only events stored at this time or earlier.
+    ///   - node: only events of this node.
+    ///   - after: only events with a sequence above this.
+    ///   - before: only events with a sequence below this.
+    ///   - pageSize: how many events are held at once, from 1. Default 1 000.
+    ///   - timeout: how long one page may take. Default 30 seconds.
+    public func events(
+        matching patterns: [EventPattern] = [.all],
+        since: Timestamp? = nil,
+        until: Timestamp? = nil,
+        node: String? = nil,
+        after: UInt64? = nil,
+        before: UInt64? = nil,
+        pageSize: Int = 1_000,
+        timeout: Duration = .seconds(30)
+    ) -> StoredEvents {
+        StoredEvents(
+            history: self,
+            query: Query(
+                matching: patterns,
+                since: since,
+                until: until,
+                node: node,
+                limit: pageSize,
+                end: .oldest,
+                before: before,
+                after: after,
+                timeout: timeout
+            )
+        )
+    }
+
+    /// Stored events, read as they are asked for; see ``EventHistory/events(matching:since:until:node:after:before:pageSize:timeout:)``.
+    public struct StoredEvents: AsyncSequence, Sendable {
+        /// An event with its place in the stream.
+        public typealias Element = StoredEvent
+        /// The only error it throws.
+        public typealias Failure = MeshEventsError
+
+        let history: EventHistory
+        let query: Query
+
+        /// An iterator that reads from the beginning.
+        public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(history: history, query: query) }
+
+        /// Holds one page at a time.
+        public struct AsyncIterator: AsyncIteratorProtocol {
+            private let history: EventHistory
+            private var query: Query?
+            private var isBounded = false
+            private var page: ArraySlice<StoredEvent> = []
+
+            init(history: EventHistory, query: Query) {
+                self.history = history
+                self.query = query
+            }
+
+            /// The next event; `nil` at the end, and when the task is cancelled.
+            public mutating func next(
+                isolation actor: isolated (any Actor)?
+            ) async throws(MeshEventsError) -> StoredEvent? {
+                while true {
+                    if Task.isCancelled { return nil }
+                    if let event = page.popFirst() { return event }
+                    guard var query else { return nil }
+                    if !isBounded {
+                        try query.validate()
+                        let end = try await history.store.state().lastSequence + 1
+                        query.before = Swift.min(query.before ?? end, end)
+                        isBounded = true
+                    }
+                    // An error ends the sequence.
+                    self.query = nil
+                    let found = try await history.page(query)
+                    self.query = query.next(after: found)
+                    page = found.events[...]
+                }
+            }
+
+            /// The next event; `nil` at the end, and when the task is cancelled.
+            public mutating func next() async throws(MeshEventsError) -> StoredEvent? {
+                try await next(isolation: #isolation)
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+/// The bounds of a query, in sequences and times.
+struct HistoryRange {
+    private(set) var lower: UInt64
+    private(set) var upper: UInt64?
+    private let since: Timestamp?
+    private let until: Timestamp?
+
+    /// Nothing.
+    static let empty = HistoryRange(EventHistory.Query(before: 0))
+
+    init(_ query: EventHistory.Query) {
+        lower = query.after.map { $0 == .max ? .max : $0 + 1 } ?? 1
+        upper = query.before
+        since = query.since
+        until = query.until
+    }
+
+    /// Whether there is no sequence in it.
+    var isEmpty: Bool { lower >= upper ?? .max }
+
+    mutating func limit(below sequence: UInt64) { upper = min(sequence, upper ?? sequence) }
+
+    mutating func limit(from sequence: UInt64) { lower = max(sequence, lower) }
+
+    /// Whether a message lies in the range; the first one that does not ends a reading.
+    func contains(_ message: StoredMessage) -> Bool {
+        message.sequence >= lower && message.sequence < upper ?? .max && message.storedAt >= since ?? message.storedAt
+            && message.storedAt <= until ?? message.storedAt
+    }
+}

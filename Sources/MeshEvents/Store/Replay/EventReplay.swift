@@ -1,0 +1,86 @@
+public import Logging
+
+/// Replays a stream: first what is stored, then what comes, as one sequence. Creates and changes nothing but a reader
+/// of its own that ends with it.
+///
+/// ```swift
+/// let replay = try await EventReplay(store: store).open(matching: "events.tool.>", from: .beginning)
+/// for try await element in replay {
+///     switch element {
+///     case .event(let stored): print(stored.sequence, stored.event)
+///     case .gap(let gap): print("\(gap) are gone")
+///     case .caughtUp: print("from here on live")
+///     }
+/// }
+/// ```
+public struct EventReplay: Sendable {
+    private let store: any EventStore
+    private let reporter: MalformedReporter
+
+    /// Creates a reader.
+    ///
+    /// - Parameters:
+    ///   - store: where the events are; it need not have been opened.
+    ///   - logger: hears of malformed messages, at most once a second.
+    public init(store: some EventStore, logger: Logger = Logger(label: "mesh-events.replay")) {
+        self.init(store, logger: logger)
+    }
+
+    init(_ store: any EventStore, logger: Logger) {
+        self.store = store
+        reporter = MalformedReporter(logger: logger, callback: nil)
+    }
+
+    /// Opens a replay; see ``ReplaySubscription`` for what it promises.
+    ///
+    /// - Parameters:
+    ///   - pattern: which events. Default: all of them.
+    ///   - start: where to begin.
+    ///   - timeout: how long opening may take. The replay itself has no end.
+    /// - Throws: `invalidPattern`; `invalidArgument` for a sequence or a time that the stream has not reached;
+    ///   `streamNotFound`, `streamMismatch` when the stream does not take what matches, `persistenceUnavailable`,
+    ///   `permissionDenied`, `timeout`, `closed`.
+    public func open(
+        matching pattern: EventPattern = .all,
+        from start: ReplayStart = .beginning,
+        timeout: Duration = .seconds(30)
+    ) async throws(MeshEventsError) -> ReplaySubscription {
+        try await open(matching: [pattern], from: start, timeout: timeout)
+    }
+
+    /// Opens a replay of the events that match at least one of several patterns, each event once.
+    ///
+    /// The store is asked for the one pattern that covers them all; the rest is left out here. Sequences that a gap
+    /// names are those of the covering pattern.
+    ///
+    /// - Throws: as ``open(matching:from:timeout:)-(EventPattern,_,_)``; `invalidArgument` when there is no pattern.
+    public func open(
+        matching patterns: [EventPattern],
+        from start: ReplayStart = .beginning,
+        timeout: Duration = .seconds(30)
+    ) async throws(MeshEventsError) -> ReplaySubscription {
+        let patterns = try EventPattern.distinct(patterns)
+        if case .time(let time) = start { try await store.checkIsPast(time, "the start", timeout: timeout) }
+        let follower = try await store.follow(
+            matching: EventPattern.covering(patterns),
+            from: start,
+            timeout: timeout
+        )
+        return ReplaySubscription(follower, patterns: patterns, reporter: reporter)
+    }
+}
+
+extension EventStore {
+    /// Throws `invalidArgument` for a time of storing that lies ahead.
+    ///
+    /// Times of storing are the server's, whose clock may be ahead of ours: what it has stored already is not ahead.
+    func checkIsPast(_ time: Timestamp, _ name: String, timeout: Duration) async throws(MeshEventsError) {
+        guard time > .now else { return }
+        let newest = try await newest(1, matching: .all, before: nil, timeout: timeout).last
+        if let newest, newest.storedAt >= time { return }
+        throw MeshEventsError(
+            .invalidArgument,
+            "\(name) (\(time)) lies in the future, nothing can be stored from then on yet; give a time that has passed"
+        )
+    }
+}

@@ -1,0 +1,142 @@
+import Synchronization
+
+/// A replay: the events of the stream in its order, first those stored, then those that come.
+///
+/// - Each event comes once, across the seam between stored and live, lost connections, restarts of the server and
+///   changes of a cluster's leader. While the server cannot be reached, the sequence waits.
+/// - What the stream has dropped before it could be read is reported as ``ReplayElement/gap(_:)``.
+/// - A reader that is slow holds back only itself: little is fetched ahead of it. One that is slower than the stream
+///   forgets gets gaps.
+/// - The sequence ends after ``cancel()``, when the bus it came from is closed, and when the reading task is cancelled.
+///   It throws what makes going on impossible: the connection was closed, the stream deleted or replaced, permission
+///   withdrawn.
+///
+/// Several iterators share the elements; what one leaves unread goes to the next. Letting go of the last reference
+/// cancels the replay.
+public final class ReplaySubscription: AsyncSequence, Sendable {
+    /// An event, a gap, or the seam.
+    public typealias Element = ReplayElement
+    /// The only error it throws.
+    public typealias Failure = MeshEventsError
+
+    private let follower: any StoreFollower
+    /// What to let through; empty when the follower's own pattern says it all.
+    private let patterns: [EventPattern]
+    private let reporter: MalformedReporter
+    private let malformedCount = Atomic<UInt64>(0)
+    private let isCancelled = Atomic(false)
+    private let leftOver = Locked<[ArraySlice<FollowedItem>]>([])
+
+    init(_ follower: any StoreFollower, patterns: [EventPattern], reporter: MalformedReporter) {
+        self.follower = follower
+        self.patterns = patterns.count > 1 ? patterns : []
+        self.reporter = reporter
+    }
+
+    deinit { follower.cancel() }
+
+    /// How many messages were skipped because they are not events.
+    public var malformed: UInt64 { malformedCount.load(ordering: .relaxed) }
+
+    /// Ends the replay at once; events that wait are thrown away. Harmless when repeated.
+    public func cancel() {
+        isCancelled.store(true, ordering: .releasing)
+        follower.cancel()
+    }
+
+    /// An iterator over what is to come.
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(self) }
+
+    /// Takes a batch per wake-up and serves from it, without leaving the caller's actor.
+    public struct AsyncIterator: AsyncIteratorProtocol {
+        private let reader: Reader
+
+        fileprivate init(_ replay: ReplaySubscription) { reader = Reader(replay) }
+
+        /// The next element; `nil` at the end.
+        public mutating func next(
+            isolation actor: isolated (any Actor)?
+        ) async throws(MeshEventsError) -> ReplayElement? {
+            while !reader.isStopped {
+                while let item = reader.items.popFirst() {
+                    if let element = reader.element(item) { return element }
+                }
+                guard let items = try await reader.replay.nextItems(isolation: actor) else { return nil }
+                reader.items = items
+            }
+            return nil
+        }
+
+        /// The next element; `nil` at the end.
+        public mutating func next() async throws(MeshEventsError) -> ReplayElement? {
+            try await next(isolation: #isolation)
+        }
+    }
+
+    /// An iterator's batch; what is left of it goes back with the iterator.
+    private final class Reader {
+        let replay: ReplaySubscription
+        var items: ArraySlice<FollowedItem> = []
+        private var decoder = StoredMessageDecoder()
+
+        init(_ replay: ReplaySubscription) { self.replay = replay }
+
+        deinit {
+            guard !items.isEmpty else { return }
+            let items = items
+            replay.leftOver.withLock { $0.append(items) }
+        }
+
+        var isStopped: Bool { replay.isCancelled.load(ordering: .acquiring) || Task.isCancelled }
+
+        /// The element; `nil` for a message that is to be skipped.
+        func element(_ item: FollowedItem) -> ReplayElement? {
+            switch item {
+            case .caughtUp: return .caughtUp
+            case .lost(let sequences): return .gap(ReplayGap(sequences: sequences))
+            case .message(let message):
+                if !replay.patterns.isEmpty, !replay.patterns.contains(where: { $0.matches(subject: message.subject) })
+                {
+                    return nil
+                }
+                do throws(MalformedEvent) {
+                    let event = try decoder.decode(message)
+                    return .event(StoredEvent(event: event, sequence: message.sequence, storedAt: message.storedAt))
+                } catch {
+                    replay.malformedCount.add(1, ordering: .relaxed)
+                    replay.reporter.report(error)
+                    return nil
+                }
+            }
+        }
+    }
+
+    private func nextItems(
+        isolation: isolated (any Actor)?
+    ) async throws(MeshEventsError) -> ArraySlice<FollowedItem>? {
+        if let items = leftOver.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { return items }
+        return try await follower.next(isolation: isolation).map { $0[...] }
+    }
+}
+
+/// The replays that a bus has opened and that are still in use, so that it can end them.
+final class ReplayRegistry: Sendable {
+    private struct Entry: Sendable { weak var replay: ReplaySubscription? }
+
+    private let entries = Locked<[Entry]>([])
+
+    func add(_ replay: ReplaySubscription) {
+        entries.withLock { entries in
+            entries.removeAll { $0.replay == nil }
+            entries.append(Entry(replay: replay))
+        }
+    }
+
+    func cancelAll() {
+        let replays = entries.withLock { entries in
+            defer { entries = [] }
+            return entries.compactMap(\.replay)
+        }
+        for replay in replays { replay.cancel() }
+    }
+}

@@ -1,0 +1,74 @@
+import MeshEvents
+
+/// What a follower has received and its reader has not taken yet, and the readers that wait. A pure value: whoever owns
+/// it resumes the readers.
+struct FollowQueue: Sendable {
+    /// What a reader gets.
+    enum Answer: Sendable {
+        case items([FollowedItem])
+        case end
+        case failure(MeshEventsError)
+    }
+
+    typealias Waiter = UnsafeContinuation<Answer, Never>
+
+    private var items: [FollowedItem] = []
+    private var ending: Answer?
+    private var waiters: [(id: UInt64, waiter: Waiter)] = []
+    private var lastID: UInt64 = 0
+    /// The bytes of the messages that wait.
+    private(set) var bytes = 0
+
+    /// How many items wait.
+    var count: Int { items.count }
+    /// Whether nothing more comes.
+    var isEnded: Bool { ending != nil }
+
+    mutating func append(_ item: FollowedItem) {
+        guard ending == nil else { return }
+        items.append(item)
+        if case .message(let message) = item { bytes += message.payload.count + message.subject.utf8.count }
+    }
+
+    /// Nothing more comes; what waits is still handed over.
+    mutating func finish(_ error: MeshEventsError?) {
+        if ending == nil { ending = error.map { .failure($0) } ?? .end }
+    }
+
+    /// Ends at once; what waits is thrown away.
+    mutating func cancel() {
+        ending = .end
+        items = []
+        bytes = 0
+    }
+
+    /// What a reader gets now; `nil` when it has to wait.
+    mutating func take() -> Answer? {
+        guard items.isEmpty else {
+            defer {
+                items = []
+                bytes = 0
+            }
+            return .items(items)
+        }
+        return ending
+    }
+
+    mutating func reserveID() -> UInt64 {
+        lastID += 1
+        return lastID
+    }
+
+    mutating func wait(_ waiter: Waiter, id: UInt64) { waiters.append((id, waiter)) }
+
+    mutating func removeWaiter(_ id: UInt64) -> Waiter? {
+        waiters.firstIndex { $0.id == id }.map { waiters.remove(at: $0).waiter }
+    }
+
+    /// The readers to resume, each with what it gets.
+    mutating func takeWakes() -> [(waiter: Waiter, answer: Answer)] {
+        var wakes: [(Waiter, Answer)] = []
+        while !waiters.isEmpty, let answer = take() { wakes.append((waiters.removeFirst().waiter, answer)) }
+        return wakes
+    }
+}

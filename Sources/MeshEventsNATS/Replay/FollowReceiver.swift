@@ -1,0 +1,109 @@
+import MeshEvents
+import NATSClient
+
+/// Takes what one consumer of a follower sends, on the connection's event loop.
+///
+/// Unchecked because its batch is guarded by the connection's promise never to call it concurrently.
+final class FollowReceiver: NATSMessageReceiver, @unchecked Sendable {
+    enum Arrival {
+        case message(AcknowledgementSubject, StoredMessage)
+        case status(NATSMessage)
+    }
+
+    // The connection holds the receiver, the follower the subscription: the follower ends with its reader.
+    private weak var follower: JetStreamFollower?
+    private let session: UInt64
+    private var batch: [Arrival] = []
+
+    init(follower: JetStreamFollower, session: UInt64) {
+        self.follower = follower
+        self.session = session
+    }
+
+    func receive(_ message: NATSMessageView) {
+        guard let position = AcknowledgementSubject(message.replyTo) else {
+            batch.append(.status(message.copied()))
+            return
+        }
+        let stored = StoredMessage(
+            subject: String(decoding: message.subject, as: UTF8.self),
+            payload: Array(message.payload),
+            sequence: position.streamSequence,
+            storedAt: Timestamp(nanosecondsSinceEpoch: position.timestamp)
+        )
+        batch.append(.message(position, stored))
+    }
+
+    func receiveBatchEnd() {
+        guard !batch.isEmpty else { return }
+        follower?.arrived(batch, session: session)
+        batch.removeAll(keepingCapacity: true)
+    }
+
+    func receiveEnd(_ error: NATSError?) {
+        guard let error else { return }
+        follower?.receivingEnded(error, session: session)
+    }
+}
+
+extension JetStreamFollower {
+    /// What came with one read of the connection.
+    func arrived(_ batch: [FollowReceiver.Arrival], session: UInt64) {
+        let (wakes, wakesTask) = state.withLock { state in
+            guard state.session == session, state.loss == nil else { return (state.queue.takeWakes(), false) }
+            state.lastArrival = .now
+            for arrival in batch where state.loss == nil { Self.take(arrival, into: &state) }
+            let isDue = state.loss != nil || state.progress.outstanding == 0
+            return (state.queue.takeWakes(), isDue)
+        }
+        for (waiter, answer) in wakes { waiter.resume(returning: answer) }
+        if wakesTask { wakeTask() }
+    }
+
+    /// The subscription has ended without having been cancelled.
+    func receivingEnded(_ error: NATSError, session: UInt64) {
+        guard state.withLock({ $0.session == session }) else { return }
+        if error.isRetriable { lose(error.message) } else { fail(MeshEventsError(error)) }
+    }
+
+    private static func take(_ arrival: FollowReceiver.Arrival, into state: inout State) {
+        switch arrival {
+        case .message(let position, let message):
+            let verdict = state.progress.delivered(
+                consumer: position.consumerSequence,
+                stream: position.streamSequence,
+                pending: position.pending
+            )
+            switch verdict {
+            case .deliver(let lost):
+                if let lost { state.queue.append(.lost(lost)) }
+                state.queue.append(.message(message))
+            case .ignore: break
+            case .restart(let reason): state.loss = reason
+            }
+        case .status(let status): take(status, into: &state)
+        }
+        if state.progress.takeCaughtUp() { state.queue.append(.caughtUp) }
+    }
+
+    /// A status instead of a message (NATS ADR-13).
+    private static func take(_ status: NATSMessage, into state: inout State) {
+        let text = (status.statusDescription ?? "").lowercased()
+        switch status.status {
+        case 100?:
+            let verdict = state.progress.heartbeat(
+                consumer: status.headers["Nats-Last-Consumer"].flatMap { UInt64($0) },
+                stream: status.headers["Nats-Last-Stream"].flatMap { UInt64($0) }
+            )
+            switch verdict {
+            case .deliver(let lost?): state.queue.append(.lost(lost))
+            case .deliver(nil), .ignore: break
+            case .restart(let reason): state.loss = reason
+            }
+        case 404?, 408?: state.progress.requestEnded(isCutShort: false)
+        case 409? where text.contains("maxbytes") || text.contains("batch completed"):
+            state.progress.requestEnded(isCutShort: true)
+        default: state.loss = "the server ended the request: \(status.status ?? 0) \(text)"
+        }
+    }
+}

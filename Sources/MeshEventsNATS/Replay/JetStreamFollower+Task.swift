@@ -1,0 +1,180 @@
+import MeshEvents
+import NATSClient
+
+// The task of a follower: sends requests, asks after silence, replaces consumers.
+extension JetStreamFollower {
+    private enum Step {
+        case sleep(Completion, until: ContinuousClock.Instant)
+        case check
+        case request(inbox: String, consumer: String)
+        case probe(consumer: String, delivered: UInt64)
+        case replace
+        case stop
+    }
+
+    /// How long errors that do not pass by themselves are borne with after a consumer was lost: a server that starts
+    /// may not have its streams yet.
+    private static let grace: Duration = .seconds(5)
+    /// How often the server may say that something is on its way before it counts as lost.
+    private static let maximumSilentChecks = 6
+
+    /// Starts the task; it ends with the follower.
+    func run() {
+        let connection = store.jetStream.connection
+        let watching = Task { [weak self] in
+            for await status in connection.statusUpdates() {
+                guard let self else { return }
+                self.noticed(status)
+            }
+        }
+        Task {
+            await self.work()
+            watching.cancel()
+        }
+    }
+
+    private func noticed(_ status: NATSStatus) {
+        switch status {
+        case .reconnected: lose("the connection was lost")
+        case .closed(let error):
+            fail(MeshEventsError(error ?? NATSError(.closed, "the connection has been closed")))
+        case .serverError(let error):
+            // A refused request is answered by nothing else.
+            let subject = "CONSUMER.MSG.NEXT.\(store.streamName)."
+            if error.code == .permissionDenied, error.message.contains(subject) { fail(MeshEventsError(error)) }
+        default: break
+        }
+    }
+
+    private func work() async {
+        var silentChecks = 0
+        while true {
+            switch nextStep() {
+            case .stop: return
+            case .sleep(let completion, let deadline):
+                let isWoken = (try? await completion.wait(until: deadline, for: "a message")) != nil
+                if isWoken { silentChecks = 0 }
+            case .request(let inbox, let consumer): request(inbox, consumer)
+            case .check: await check()
+            case .probe(let consumer, let delivered):
+                silentChecks += 1
+                await probe(consumer, delivered, isLast: silentChecks > Self.maximumSilentChecks)
+            case .replace:
+                silentChecks = 0
+                await replace()
+            }
+        }
+    }
+
+    private func nextStep() -> Step {
+        let now = ContinuousClock.now
+        return state.withLock { state in
+            if state.queue.isEnded { return .stop }
+            guard state.loss == nil, let consumer = state.consumer else { return .replace }
+            let completion = Completion()
+            guard state.progress.outstanding == 0 else {
+                let deadline = state.lastArrival + Self.silenceTolerated
+                if deadline <= now { return .probe(consumer: consumer, delivered: state.progress.consumerSequence) }
+                state.sleep = completion
+                return .sleep(completion, until: deadline)
+            }
+            guard state.queue.count <= Self.batch / 2, state.queue.bytes <= 2 << 20 else {
+                state.sleep = completion
+                return .sleep(completion, until: now + .seconds(600))
+            }
+            // A consumer that nobody has asked for long may be gone, and old servers do not say so.
+            if now - state.lastRequest > Self.consumerLife / 2, now - state.lastArrival > Self.consumerLife / 2 {
+                return .replace
+            }
+            if state.progress.needsCheck { return .check }
+            return .request(inbox: state.inbox, consumer: consumer)
+        }
+    }
+
+    private func request(_ inbox: String, _ consumer: String) {
+        let jetStream = store.jetStream
+        let request = PullRequest(
+            batch: Self.batch,
+            maximumBytes: max(4 << 20, (jetStream.connection.maximumPayload ?? 0) * 2),
+            expires: .seconds(30),
+            idleHeartbeat: Self.heartbeat
+        )
+        state.withLock { state in
+            guard state.consumer == consumer else { return }
+            state.progress.request(request.batch)
+            state.lastRequest = .now
+            state.lastArrival = .now
+        }
+        do throws(JetStreamError) {
+            try jetStream.sendPull(request, to: consumer, on: store.streamName, inbox: inbox)
+        } catch {
+            if error.isRetriable { lose(error.message) } else { fail(MeshEventsError(error, stream: store.streamName)) }
+        }
+    }
+
+    /// Looks whether the stream has dropped something while the consumer stood still.
+    private func check() async {
+        do throws(JetStreamError) {
+            let found = try await store.jetStream.streamInfo(store.streamName, timeout: .seconds(5)).state
+            let first = found.messages == 0 ? found.lastSequence + 1 : found.firstSequence
+            state.withLock { state in
+                guard state.loss == nil, state.progress.needsCheck else { return }
+                for lost in state.progress.check(first: first) { state.queue.append(.lost(lost)) }
+                if state.progress.takeCaughtUp() { state.queue.append(.caughtUp) }
+            }
+            passOn()
+        } catch {
+            lose(error.message)
+        }
+    }
+
+    /// Nothing has arrived for long: asks whether the request still waits.
+    private func probe(_ consumer: String, _ delivered: UInt64, isLast: Bool) async {
+        do throws(JetStreamError) {
+            let info = try await store.jetStream.consumerInfo(consumer, on: store.streamName, timeout: .seconds(1))
+            // A stream that is flooded delivers late, and its heartbeats too.
+            if info.requestsWaiting > 0 || info.delivered.consumerSequence > delivered, !isLast {
+                state.withLock { $0.lastArrival = .now }
+                return
+            }
+            lose("the request was lost")
+        } catch {
+            lose(error.message)
+        }
+    }
+
+    /// Replaces the consumer, however long that takes.
+    private func replace() async {
+        var backoff = RetryBackoff(deadline: .now + .seconds(1 << 32))
+        var refusedSince: ContinuousClock.Instant?
+        while !state.withLock({ $0.queue.isEnded }) {
+            do throws(JetStreamError) {
+                return try await beginSession(timeout: .seconds(5))
+            } catch {
+                let isFinal = await isFinal(error)
+                if isFinal {
+                    let since = refusedSince ?? .now
+                    refusedSince = since
+                    let code = error.underlying?.code
+                    if .now - since >= Self.grace || code == .closed || code == .permissionDenied {
+                        return fail(explained(error))
+                    }
+                } else {
+                    refusedSince = nil
+                }
+                _ = await backoff.wait()
+            }
+        }
+    }
+
+    private func isFinal(_ error: JetStreamError) async -> Bool {
+        guard error.isNoResponders else { return !error.isRetriable && error.errorCode != .consumerNotFound }
+        // No leader at the moment, or no JetStream at all?
+        return await store.jetStream.connection.serverInfo?.hasJetStream == false
+    }
+
+    private func explained(_ error: JetStreamError) -> MeshEventsError {
+        guard error.errorCode == .wrongLastSequence else { return MeshEventsError(error, stream: store.streamName) }
+        return MeshEventsError(.streamMismatch, error.message, underlying: error)
+    }
+}

@@ -1,0 +1,188 @@
+import MeshEvents
+import NATSClient
+
+/// Follows a stream: one pull request at a time, sent when the reader has taken what came before, each watched by
+/// heartbeats; consumers are replaced as they are lost.
+///
+/// Messages come in on the connection's event loop; all that needs an answer of the server is done by one task.
+final class JetStreamFollower: StoreFollower {
+    /// How many messages a request asks for: so many are held at most, besides those being read.
+    static let batch = 1_000
+    /// How often the server says that it is there while it has nothing to deliver.
+    static let heartbeat: Duration = .seconds(1)
+    /// How long nothing may arrive before the server is asked why.
+    static let silenceTolerated: Duration = .milliseconds(2_500)
+    /// How long a consumer outlives its last request.
+    static let consumerLife: Duration = .seconds(60)
+
+    struct State {
+        var progress: FollowProgress
+        var queue = FollowQueue()
+        /// Counts consumers: what a former one sends is not for the present one.
+        var session: UInt64 = 0
+        var consumer: String?
+        var inbox = ""
+        var handle: NATSSubscriptionHandle?
+        /// Why the consumer has to be replaced.
+        var loss: String?
+        var lastArrival = ContinuousClock.now
+        var lastRequest = ContinuousClock.now
+        /// Set while the task sleeps.
+        var sleep: Completion?
+    }
+
+    let store: JetStreamStore
+    let pattern: EventPattern
+    private let start: ConsumerConfiguration.Start
+    let state: Locked<State>
+
+    init(
+        store: JetStreamStore,
+        pattern: EventPattern,
+        start: ConsumerConfiguration.Start,
+        progress: FollowProgress
+    ) {
+        self.store = store
+        self.pattern = pattern
+        self.start = start
+        state = Locked(State(progress: progress))
+    }
+
+    // MARK: For the reader
+
+    func next(isolation: isolated (any Actor)?) async throws(MeshEventsError) -> [FollowedItem]? {
+        let (ready, id) = state.withLock { state -> (FollowQueue.Answer?, UInt64) in
+            (state.queue.take(), state.queue.reserveID())
+        }
+        var answer: FollowQueue.Answer
+        if let ready { answer = ready } else { answer = await wait(id, isolation: isolation) }
+        // There is room now: the task sends the next request.
+        wakeTask()
+        switch answer {
+        case .items(let items): return items
+        case .end: return nil
+        case .failure(let error): throw error
+        }
+    }
+
+    func cancel() { end { $0.cancel() } }
+
+    private func wait(_ id: UInt64, isolation: isolated (any Actor)?) async -> FollowQueue.Answer {
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation(isolation: isolation) { (waiter: FollowQueue.Waiter) in
+                let answer = state.withLock { state -> FollowQueue.Answer? in
+                    if let answer = state.queue.take() { return answer }
+                    if Task.isCancelled { return .end }
+                    state.queue.wait(waiter, id: id)
+                    return nil
+                }
+                if let answer { waiter.resume(returning: answer) }
+            }
+        } onCancel: {
+            state.withLock { $0.queue.removeWaiter(id) }?.resume(returning: .end)
+        }
+    }
+
+    // MARK: The ends of things
+
+    /// Ends for good with an error; what has arrived is still handed over.
+    func fail(_ error: MeshEventsError) { end { $0.finish(error) } }
+
+    private func end(_ change: @Sendable (inout FollowQueue) -> Void) {
+        let (handle, consumer, wakes, sleep) = state.withLock { state in
+            change(&state.queue)
+            defer { (state.handle, state.consumer, state.sleep) = (nil, nil, nil) }
+            state.session += 1
+            return (state.handle, state.consumer, state.queue.takeWakes(), state.sleep)
+        }
+        for (waiter, answer) in wakes { waiter.resume(returning: answer) }
+        handle?.cancel()
+        if let consumer { store.jetStream.discardConsumer(consumer, on: store.streamName) }
+        sleep?.complete()
+    }
+
+    /// The present consumer cannot be used any longer.
+    func lose(_ reason: String) {
+        state.withLock { if $0.loss == nil { $0.loss = reason } }
+        wakeTask()
+    }
+
+    func wakeTask() {
+        let sleep = state.withLock { state in
+            defer { state.sleep = nil }
+            return state.sleep
+        }
+        sleep?.complete()
+    }
+
+    // MARK: Consumers
+
+    /// Creates the next consumer, right behind what was handed over; nothing is requested yet.
+    func beginSession(timeout: Duration) async throws(JetStreamError) {
+        let jetStream = store.jetStream
+        let (session, next, handle, consumer) = state.withLock { state in
+            state.session += 1
+            state.loss = nil
+            defer { (state.handle, state.consumer) = (nil, nil) }
+            return (state.session, state.progress.next, state.handle, state.consumer)
+        }
+        handle?.cancel()
+        if let consumer { jetStream.discardConsumer(consumer, on: store.streamName) }
+        let inbox = jetStream.connection.makeInbox()
+        let receiver = FollowReceiver(follower: self, session: session)
+        let newHandle: NATSSubscriptionHandle
+        do throws(NATSError) {
+            newHandle = try await jetStream.connection.subscribe(to: inbox, receiver: receiver, timeout: timeout)
+        } catch {
+            throw JetStreamError(error)
+        }
+        do throws(JetStreamError) {
+            let created = try await jetStream.createConsumer(
+                .reader(
+                    start: next.map { .sequence($0) } ?? start,
+                    filterSubjects: [pattern.subject],
+                    inactiveThreshold: Self.consumerLife
+                ),
+                on: store.streamName,
+                timeout: timeout
+            )
+            // After the consumer: what is gone now, it cannot deliver.
+            let found = try await jetStream.streamInfo(store.streamName, timeout: timeout).state
+            if let next, next > found.lastSequence + 1 {
+                jetStream.discardConsumer(created.name, on: store.streamName)
+                throw JetStreamError(
+                    code: 400,
+                    errorCode: .wrongLastSequence,
+                    message:
+                        "the stream ends at sequence \(found.lastSequence), but \(next - 1) has been read: it was deleted "
+                        + "and created again, or has lost what it had; begin a new replay"
+                )
+            }
+            let isCurrent = state.withLock { state -> Bool in
+                guard state.session == session, !state.queue.isEnded else { return false }
+                (state.consumer, state.inbox, state.handle) = (created.name, inbox, newHandle)
+                state.lastArrival = .now
+                state.lastRequest = .now
+                let first = found.messages == 0 ? found.lastSequence + 1 : found.firstSequence
+                let lost = state.progress.begin(first: first, last: found.lastSequence, pending: created.pending)
+                if let lost { state.queue.append(.lost(lost)) }
+                if state.progress.takeCaughtUp() { state.queue.append(.caughtUp) }
+                return true
+            }
+            if !isCurrent {
+                newHandle.cancel()
+                jetStream.discardConsumer(created.name, on: store.streamName)
+            }
+        } catch {
+            newHandle.cancel()
+            throw error
+        }
+        passOn()
+    }
+
+    /// Hands what has arrived to readers that wait.
+    func passOn() {
+        let wakes = state.withLock { $0.queue.takeWakes() }
+        for (waiter, answer) in wakes { waiter.resume(returning: answer) }
+    }
+}

@@ -1,0 +1,70 @@
+public import MeshEvents
+import NATSClient
+import Synchronization
+
+extension JetStreamStore {
+    /// Follows the stream with a consumer of its own that ends with it; see ``StoreFollower``.
+    ///
+    /// A consumer that is lost, with its server, a leader or the connection, is replaced by one that begins right behind
+    /// what was handed over. A consumer that falls silent is noticed within a few seconds.
+    ///
+    /// - Throws: `invalidPattern`; `invalidArgument` for a sequence beyond the stream's next; `streamNotFound`,
+    ///   `streamMismatch` when the stream does not take what matches, `persistenceUnavailable`, `permissionDenied`,
+    ///   `timeout`, `closed`.
+    public func follow(
+        matching pattern: EventPattern,
+        from start: ReplayStart,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> any StoreFollower {
+        try pattern.validate()
+        let deadline = ContinuousClock.now + timeout
+        let stream = try await retrying(until: deadline) { deadline throws(JetStreamError) in
+            let stream = try await jetStream.streamInfo(streamName, timeout: Self.remaining(deadline))
+            try checkCoverage(pattern, by: stream)
+            return stream
+        }
+        var next: UInt64?
+        var begin = ConsumerConfiguration.Start.all
+        switch start {
+        case .beginning: break
+        case .time(let time): begin = .time(time.description)
+        case .new: next = stream.state.lastSequence + 1
+        case .sequence(let sequence):
+            next = max(sequence, 1)
+            guard sequence <= stream.state.lastSequence + 1 else {
+                throw ReplayStart.beyond(sequence, last: stream.state.lastSequence)
+            }
+        }
+        let follower = JetStreamFollower(
+            store: self,
+            pattern: pattern,
+            start: begin,
+            progress: FollowProgress(
+                next: next,
+                matchesAll: pattern == .all && stream.configuration.subjects == [EventPattern.all.subject]
+            )
+        )
+        try await retrying(until: deadline) { deadline throws(JetStreamError) in
+            try await follower.beginSession(timeout: Self.remaining(deadline))
+        }
+        follower.run()
+        return follower
+    }
+
+    /// Throws `filterOutsideStream` unless all that a pattern matches can be in the stream: servers from 2.10 would
+    /// find nothing, or wait, in silence.
+    func checkCoverage(_ pattern: EventPattern, by stream: StreamInformation) throws(JetStreamError) {
+        let subjects = stream.configuration.subjects
+        // A stream that mirrors another one, or gathers from others, has no subjects of its own.
+        let isCovered = subjects.isEmpty || subjects.contains { EventPattern.covers($0, pattern.subject) }
+        guard isCovered else {
+            throw JetStreamError(
+                code: 400,
+                errorCode: .filterOutsideStream,
+                message: "the stream takes \(subjects.joined(separator: ", ")), which does not cover \(pattern)"
+            )
+        }
+        let coversAll = subjects.contains { EventPattern.covers($0, EventPattern.all.subject) }
+        coversAllEvents.store(coversAll, ordering: .relaxed)
+    }
+}

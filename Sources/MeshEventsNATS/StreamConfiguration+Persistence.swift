@@ -1,0 +1,60 @@
+import MeshEvents
+import NATSClient
+
+extension StreamConfiguration {
+    /// The stream that a persistence configuration describes, with the server's defaults for everything else: what is
+    /// not asked for is not sent, so that the default stays the Go implementation's.
+    init(_ configuration: PersistenceConfiguration) throws(MeshEventsError) {
+        try configuration.validate()
+        self.init(
+            name: configuration.streamName,
+            subjects: [EventPattern.all.subject],
+            storage: Storage(rawValue: configuration.storage.rawValue) ?? .file
+        )
+        maximumAge = configuration.maximumAge
+        maximumMessages = configuration.maximumMessages.map(Int64.init)
+        maximumBytes = configuration.maximumBytes.map(Int64.init)
+        duplicateWindow = configuration.duplicateWindow
+        replicas = configuration.replicas
+    }
+
+    /// This stream with everything that a persistence configuration says; other fields stay as they are.
+    func updated(_ configuration: PersistenceConfiguration) -> StreamConfiguration {
+        var stream = self
+        stream.subjects = [EventPattern.all.subject]
+        stream.fields["max_age"] = .integer((configuration.maximumAge ?? .zero).wholeNanoseconds)
+        stream.maximumMessages = configuration.maximumMessages.map(Int64.init) ?? -1
+        stream.maximumBytes = configuration.maximumBytes.map(Int64.init) ?? -1
+        stream.replicas = configuration.replicas
+        if let window = configuration.duplicateWindow {
+            stream.duplicateWindow = window
+        } else if let age = configuration.maximumAge, let window = duplicateWindow, window > age {
+            // The server wants ids forgotten no later than events.
+            stream.duplicateWindow = age
+        }
+        return stream
+    }
+}
+
+extension PersistenceConfiguration {
+    /// What a stream's configuration says, in the terms of events.
+    init(_ stream: StreamConfiguration) {
+        self.init(
+            streamName: stream.name,
+            maximumAge: stream.maximumAge,
+            maximumMessages: stream.maximumMessages.map(Int.init),
+            maximumBytes: stream.maximumBytes.map(Int.init),
+            storage: stream.storage.flatMap { Storage(rawValue: $0.rawValue) } ?? .file,
+            replicas: stream.replicas,
+            duplicateWindow: stream.duplicateWindow
+        )
+    }
+}
+
+extension Duration {
+    /// Whole nanoseconds; durations beyond 292 years are cut.
+    fileprivate var wholeNanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return min(max(seconds, -9_000_000_000), 9_000_000_000) * 1_000_000_000 + attoseconds / 1_000_000_000
+    }
+}

@@ -1,0 +1,58 @@
+import NIOCore
+
+extension JetStream {
+    /// Counts a stream's messages by subject; all pages of the answer are fetched.
+    ///
+    /// - Parameter filter: which subjects, as a pattern.
+    public func subjectCounts(
+        of stream: String,
+        matching filter: String = ">",
+        timeout: Duration? = nil
+    ) async throws(JetStreamError) -> [String: UInt64] {
+        struct Request: Encodable {
+            let subjects_filter: String
+            let offset: Int
+        }
+        struct Answer: Decodable {
+            struct State: Decodable { let subjects: [String: UInt64]? }
+            let state: State
+            let total: Int?
+        }
+        try Self.validate(name: stream, of: "stream")
+        var counts: [String: UInt64] = [:]
+        while true {
+            let answer: Answer = try await call(
+                "STREAM.INFO.\(stream)",
+                body: Request(subjects_filter: filter, offset: counts.count),
+                timeout: timeout
+            )
+            let page = answer.state.subjects ?? [:]
+            counts.merge(page) { $1 }
+            guard !page.isEmpty, counts.count < answer.total ?? 0 else { return counts }
+        }
+    }
+
+    /// Every consumer of a stream; all pages of the answer are fetched.
+    public func consumers(
+        on stream: String,
+        timeout: Duration? = nil
+    ) async throws(JetStreamError) -> [ConsumerInformation] {
+        struct Request: Encodable { let offset: Int }
+        struct Answer: Decodable {
+            let consumers: [ConsumerInformation]?
+            let total: Int?
+        }
+        try Self.validate(name: stream, of: "stream")
+        var consumers: [ConsumerInformation] = []
+        while true {
+            let answer: Answer = try await call(
+                "CONSUMER.LIST.\(stream)",
+                body: Request(offset: consumers.count),
+                timeout: timeout
+            )
+            let page = answer.consumers ?? []
+            consumers += page
+            guard !page.isEmpty, consumers.count < answer.total ?? 0 else { return consumers }
+        }
+    }
+}

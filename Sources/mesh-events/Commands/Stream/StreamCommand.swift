@@ -1,0 +1,37 @@
+import ArgumentParser
+import MeshEvents
+import MeshEventsNATS
+
+/// `mesh-events stream`.
+struct StreamCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stream",
+        abstract: "Look at the stream that keeps the events, change its limits, empty it.",
+        discussion: """
+            EXAMPLES
+              mesh-events stream info
+              mesh-events stream update --max-age 7d --max-messages 1000000
+              mesh-events stream purge 'user.debug.>' --yes
+            """,
+        subcommands: [StreamInfoCommand.self, StreamUpdateCommand.self, StreamPurgeCommand.self]
+    )
+
+    /// Runs `body` with the store of the mesh's stream.
+    static func withStore<Result>(
+        _ connection: ConnectionOptions,
+        _ body: (JetStreamStore) async throws -> Result
+    ) async throws -> Result {
+        let transport = try await connection.connect(name: "mesh-events stream")
+        let result: Result
+        do {
+            result = try await body(JetStreamStore(transport.connection))
+        } catch let error as MeshEventsError where error.code == .streamNotFound {
+            throw CommandFailure(
+                .unavailable,
+                "there is no stream MESH_EVENTS there; `mesh-events serve` or `mesh-events emit --ack` creates it"
+            )
+        }
+        await transport.close()
+        return result
+    }
+}

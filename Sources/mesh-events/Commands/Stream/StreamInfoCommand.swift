@@ -1,0 +1,28 @@
+import ArgumentParser
+import MeshEvents
+import MeshEventsNATS
+
+/// `mesh-events stream info`.
+struct StreamInfoCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "info",
+        abstract: "What the stream holds, its limits, and who reads it how far.",
+        discussion: """
+            Counts are by event type, the most frequent first. A consumer's lag is how many events it has not been \
+            given yet; unacknowledged are those it was given and has not confirmed.
+
+            EXAMPLES
+              mesh-events stream info
+              mesh-events stream info --json | jq .messages
+            """
+    )
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup(title: "Server") var connection: ConnectionOptions
+
+    func run() async throws {
+        let report = try await StreamCommand.withStore(connection) { try await $0.report() }
+        let lines = output.json ? [StreamText.json(report)] : StreamText.lines(report)
+        for line in lines { try LineOutput.standard().write(line) }
+    }
+}

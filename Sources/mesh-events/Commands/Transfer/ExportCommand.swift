@@ -1,0 +1,96 @@
+import ArgumentParser
+import MeshEvents
+import MeshEventsNATS
+
+/// `mesh-events export`.
+struct ExportCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export",
+        abstract: "Write the events that are kept to a file, one a line.",
+        usage: "mesh-events export [PATTERN ...] [--out FILE|-] [--since WHEN] [--until WHEN] [--node NAME]",
+        discussion: """
+            Writes all that fit, oldest first, as NDJSON: the event as it travels, with the members sequence (its place \
+            in the stream) and stored (when the stream took it) behind the others. `mesh-events import` reads it \
+            back. Takes no more memory for many events than for few. On a terminal a bar on standard error shows how \
+            far it is.
+
+            WHEN is how long ago (90s, 10m, 2h30m, 1d) or a time in RFC 3339; it is compared with the time the event \
+            was stored.
+
+            EXAMPLES
+              mesh-events export --out events.ndjson
+              mesh-events export 'tool.*' 'node.*' --since 1d | gzip > lifecycle.ndjson.gz
+            """
+    )
+
+    @Argument(help: ArgumentHelp("Which events, for example 'tool.*'. Default: all.", valueName: "pattern"))
+    var patterns: [String] = []
+
+    @Option(help: ArgumentHelp("The file to write; - is standard output, the default.", valueName: "file|-"))
+    var out = "-"
+
+    @Option(help: ArgumentHelp("Only events stored then or later.", valueName: "when"))
+    var since: String?
+
+    @Option(help: ArgumentHelp("Only events stored then or earlier.", valueName: "when"))
+    var until: String?
+
+    @Option(help: ArgumentHelp("Only events of this node.", valueName: "name"))
+    var node: String?
+
+    @OptionGroup(title: "Server") var connection: ConnectionOptions
+
+    func run() async throws {
+        let patterns = try PatternText.patterns(patterns)
+        let now = Timestamp.now
+        let since = try since.map { try TimeBound.parse($0, option: "--since", now: now) }
+        let until = try until.map { try TimeBound.parse($0, option: "--until", now: now) }
+        if let since, let until, since > until {
+            throw CommandFailure(.usage, "--since (\(since)) is later than --until (\(until))")
+        }
+        let stop = StopRequest()
+        Signals.install(stop)
+        OutputWatch.install(stop)
+        let isDone: Bool? = try await stop.race {
+            try await export(patterns, since, until, stop)
+            return true
+        }
+        if isDone == nil, out != "-" {
+            throw CommandFailure(.unavailable, "stopped before everything was written; \(out) is not complete")
+        }
+    }
+
+    private func export(
+        _ patterns: [EventPattern],
+        _ since: Timestamp?,
+        _ until: Timestamp?,
+        _ stop: StopRequest
+    ) async throws {
+        let transport = try await connection.connect(name: "mesh-events export")
+        let store = JetStreamStore(transport.connection)
+        let state = try await StreamAbsence.explained { try await store.state() }
+        var file = try LineFile(path: out, stop: stop)
+        var bar = ProgressBar(verb: "exported")
+        let json = EventJSON(isForTerminal: out == "-" && Terminal.output.isTerminal)
+        var count = 0
+        let events = EventHistory(store: store, logger: Silence.logger)
+            .events(matching: patterns, since: since, until: until, node: node)
+        for try await stored in events {
+            try file.write(json.line(stored))
+            count += 1
+            bar.show(count, fraction: Self.fraction(stored.sequence, of: state))
+        }
+        try file.close()
+        bar.finish(count, fraction: 1)
+        if out != "-", !Terminal.error.isTerminal {
+            Diagnostics.say("exported \(count) \(count == 1 ? "event" : "events") to \(out)")
+        }
+        await transport.close()
+    }
+
+    /// How far a sequence lies within the stream.
+    private static func fraction(_ sequence: UInt64, of state: StreamState) -> Double {
+        guard sequence >= state.firstSequence, state.lastSequence >= state.firstSequence else { return 0 }
+        return Double(sequence - state.firstSequence + 1) / Double(state.lastSequence - state.firstSequence + 1)
+    }
+}

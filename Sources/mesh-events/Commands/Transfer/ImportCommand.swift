@@ -1,0 +1,82 @@
+import ArgumentParser
+import Foundation
+import MeshEvents
+import MeshEventsNATS
+
+/// `mesh-events import`.
+struct ImportCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import",
+        abstract: "Store the events of a file that `mesh-events export` wrote.",
+        usage: "mesh-events import FILE|- [--state FILE]",
+        discussion: """
+            Stores the events in the order of the lines, with their own timestamps and nodes; the stream gives them new \
+            sequences and times of storing. Creates the stream when there is none. The stream's limits count for them \
+            too: the default one keeps the last 10 000 events.
+
+            INTERRUPTIONS: how far it is is noted in FILE.import-state (or the file of --state), which is removed at \
+            the end. When an import is interrupted, by whatever, the same command goes on behind what is stored, and \
+            stores no line twice: it looks at what the stream has got since the last note. The file must be the same, \
+            the note must not be lost, and only one import of a file may run at a time. The lines of standard input \
+            (-) cannot be noted: there, and when the note is lost, a repetition stores nothing twice only within the \
+            stream's duplicate window (2 minutes by default), by message ids that depend on nothing but the line.
+
+            At a bad line importing ends with exit code 65 and the line's number; everything before it is stored. On a \
+            terminal a bar on standard error shows how far it is.
+
+            EXAMPLES
+              mesh-events import events.ndjson
+              gunzip -c events.ndjson.gz | mesh-events import -
+            """
+    )
+
+    @Argument(help: ArgumentHelp("The file to read; - is standard input.", valueName: "file|-"))
+    var file: String
+
+    @Option(help: ArgumentHelp("Where to note how far it is. Default: FILE.import-state.", valueName: "file"))
+    var state: String?
+
+    @OptionGroup(title: "Server") var connection: ConnectionOptions
+
+    func run() async throws {
+        let reader = try LineReader(path: file)
+        defer { reader.close() }
+        let stop = StopRequest()
+        Signals.install(stop)
+        let outcome: ImportRun.Outcome? = try await stop.race { try await store(reader) }
+        guard let outcome else {
+            throw CommandFailure(
+                .unavailable,
+                "stopped before everything was stored"
+                    + (statePath == nil ? "" : "; the same command goes on from there")
+            )
+        }
+        if !Terminal.error.isTerminal || outcome.skipped > 0 {
+            let before = outcome.skipped == 0 ? "" : ", \(outcome.skipped) had been stored before"
+            Diagnostics.say("\(outcome.stored) \(outcome.stored == 1 ? "event" : "events") stored\(before)")
+        }
+    }
+
+    private func store(_ reader: LineReader) async throws -> ImportRun.Outcome {
+        let transport = try await connection.connect(name: "mesh-events import")
+        let store = JetStreamStore(transport.connection)
+        _ = try await store.open(PersistenceConfiguration())
+        let run = ImportRun(
+            store: store,
+            server: connection.namedServers(ProcessInfo.processInfo.environment) ?? ConnectionOptions.defaultURL,
+            statePath: statePath,
+            fileSize: file == "-" ? nil : Self.size(of: file)
+        )
+        let outcome = try await run.run(reader)
+        await transport.close()
+        return outcome
+    }
+
+    private var statePath: String? { state ?? (file == "-" ? nil : file + ".import-state") }
+
+    private static func size(of path: String) -> Int? {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+        guard attributes?[.type] as? FileAttributeType == .typeRegular else { return nil }
+        return (attributes?[.size] as? NSNumber)?.intValue
+    }
+}

@@ -1,0 +1,63 @@
+/// Which lines of an import are stored, told in any order; the state is that of the first lines without a hole. A pure
+/// value.
+struct ImportMarks: Sendable {
+    private struct Mark {
+        let line: Int
+        let hash: String
+        /// The highest sequence known when the line was sent: it is stored above that.
+        let above: UInt64
+        var isStored: Bool
+    }
+
+    private(set) var state: ImportState
+    private var marks: [Mark] = []
+    private var head = 0
+    /// How many marks were thrown away.
+    private var base = 0
+    /// The lines under way, by their number in the order of sending.
+    private var sent: [Int: Int] = [:]
+    private var sentCount = 0
+    private var highest: UInt64
+    /// How many lines were stored.
+    private(set) var stored = 0
+
+    init(_ state: ImportState) {
+        self.state = state
+        highest = state.sequence
+    }
+
+    /// A line is about to be sent, or need not be, since the stream has it.
+    ///
+    /// - Parameter hash: over all lines up to this one.
+    mutating func take(line: Int, hash: String, isKnown: Bool) {
+        marks.append(Mark(line: line, hash: hash, above: highest, isStored: isKnown))
+        if isKnown {
+            advance()
+        } else {
+            sent[sentCount] = base + marks.count - 1
+            sentCount += 1
+        }
+    }
+
+    /// A line, by its number in the order of sending, is stored.
+    mutating func stored(_ index: Int, at sequence: UInt64) {
+        guard let mark = sent.removeValue(forKey: index) else { return }
+        marks[mark - base].isStored = true
+        highest = max(highest, sequence)
+        stored += 1
+        advance()
+    }
+
+    private mutating func advance() {
+        while head < marks.count, marks[head].isStored {
+            state.lines = marks[head].line
+            state.hash = marks[head].hash
+            head += 1
+        }
+        state.sequence = head < marks.count ? marks[head].above : highest
+        guard head >= 4_096 else { return }
+        marks.removeFirst(head)
+        base += head
+        head = 0
+    }
+}

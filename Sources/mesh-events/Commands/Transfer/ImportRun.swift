@@ -1,0 +1,147 @@
+import Foundation
+import MeshEvents
+import Synchronization
+
+/// One import under way.
+struct ImportRun {
+    /// How many events may wait for their acknowledgement.
+    static let window = 1_024
+    /// How often to note how far it is.
+    private static let noteInterval: Duration = .milliseconds(250)
+
+    let store: any EventStore
+    let server: String
+    /// Where to note how far it is; `nil` for standard input, which cannot be read again.
+    let statePath: String?
+    /// The size of the file in bytes; `nil` when that says nothing.
+    let fileSize: Int?
+
+    /// How it ended.
+    struct Outcome {
+        /// Lines that this run stored.
+        var stored = 0
+        /// Lines that an earlier run had stored.
+        var skipped = 0
+    }
+
+    private final class Progress: Sendable {
+        private let marks: Mutex<ImportMarks>
+
+        init(_ state: ImportState) { marks = Mutex(ImportMarks(state)) }
+
+        var state: ImportState { marks.withLock { $0.state } }
+        var stored: Int { marks.withLock { $0.stored } }
+        func update(_ change: (inout ImportMarks) -> Void) { marks.withLock { change(&$0) } }
+    }
+
+    /// Imports every line; returns when all are stored.
+    ///
+    /// - Throws: `CommandFailure` with the number of the line that was not stored; those before it are.
+    func run(_ source: LineReader) async throws -> Outcome {
+        var reader = source
+        let stream = try await store.state()
+        let found = try statePath.flatMap { try ImportState.read($0) }
+        let state =
+            found
+            ?? ImportState(
+                stream: stream.name,
+                server: server,
+                lines: 0,
+                hash: LineHash().text,
+                sequence: stream.lastSequence
+            )
+        if found != nil { try check(state, stream) }
+        var hash = LineHash()
+        var outcome = Outcome()
+        var number = 0
+        while number < state.lines {
+            guard let line = try await reader.next() else { break }
+            number = line.number
+            hash.add(line.bytes)
+            outcome.skipped += 1
+        }
+        guard number == state.lines, hash.text == state.hash else { throw changed() }
+        let known = found == nil ? StoredLines() : try await StoredLines(store, behind: state.sequence)
+        try note(state)
+        return try await append(reader, hash, known, state, outcome)
+    }
+
+    private func append(
+        _ source: LineReader,
+        _ begun: LineHash,
+        _ stored: StoredLines,
+        _ state: ImportState,
+        _ before: Outcome
+    ) async throws -> Outcome {
+        var (reader, hash, known, outcome) = (source, begun, stored, before)
+        let progress = Progress(state)
+        let appender = store.makeAppender(window: Self.window, deadline: .seconds(30)) { index, position in
+            progress.update { $0.stored(index, at: position.sequence) }
+        }
+        var bar = ProgressBar(verb: "stored")
+        var noted = ContinuousClock.now
+        var number = 0
+        do {
+            while let line = try await reader.next() {
+                number = line.number
+                let message = try Self.message(line)
+                hash.add(line.bytes)
+                let isKnown = known.take(message)
+                let (lineNumber, text) = (number, hash.text)
+                progress.update { $0.take(line: lineNumber, hash: text, isKnown: isKnown) }
+                if isKnown { outcome.skipped += 1 } else { try await appender.append(message) }
+                bar.show(progress.stored, fraction: fileSize.map { Double(reader.consumed) / Double(max($0, 1)) })
+                if .now - noted >= Self.noteInterval {
+                    try note(progress.state)
+                    noted = .now
+                }
+            }
+            try await appender.finish()
+        } catch {
+            try? await appender.finish()
+            outcome.stored = progress.stored
+            bar.finish(outcome.stored, fraction: nil)
+            try note(progress.state)
+            throw failure(error, number, outcome)
+        }
+        outcome.stored = progress.stored
+        bar.finish(outcome.stored, fraction: 1)
+        if let statePath { try? FileManager.default.removeItem(atPath: statePath) }
+        return outcome
+    }
+
+    private static func message(_ line: LineReader.Line) throws -> PendingMessage {
+        do throws(MeshEventsError) {
+            return try ImportLine(line).message
+        } catch {
+            throw CommandFailure(.badData, "line \(line.number): \(error.message)")
+        }
+    }
+
+    private func failure(_ error: any Error, _ number: Int, _ outcome: Outcome) -> CommandFailure {
+        let more = statePath == nil ? "" : "; the same command goes on from there"
+        return CommandFailure(describing: error).suffixed("; \(outcome.stored) stored\(more)")
+    }
+
+    private func note(_ state: ImportState) throws {
+        if let statePath { try state.write(statePath) }
+    }
+
+    private func check(_ state: ImportState, _ stream: StreamState) throws {
+        guard state.stream == stream.name, state.server == server, state.sequence <= stream.lastSequence else {
+            throw CommandFailure(
+                .usage,
+                "\(statePath ?? "") belongs to an import into another stream, on \(state.server); delete it to import "
+                    + "from the beginning, or name another file with --state"
+            )
+        }
+    }
+
+    private func changed() -> CommandFailure {
+        CommandFailure(
+            .usage,
+            "the file is not the one whose import was interrupted; delete \(statePath ?? "") to import this one from "
+                + "the beginning"
+        )
+    }
+}

@@ -1,0 +1,46 @@
+import Foundation
+import MeshEvents
+
+/// How far an import has come, in a file beside the one that is imported.
+struct ImportState: Codable, Equatable, Sendable {
+    /// The stream it goes into.
+    var stream: String
+    /// The server as it was named.
+    var server: String
+    /// The lines up to this number are stored or blank.
+    var lines: Int
+    /// The hash over the lines that are stored.
+    var hash: String
+    /// A sequence of the stream below which none of the other lines is.
+    var sequence: UInt64
+
+    /// Reads a state.
+    ///
+    /// - Returns: `nil` when there is no file.
+    /// - Throws: `CommandFailure`, usage.
+    static func read(_ path: String) throws -> ImportState? {
+        guard let data = FileManager.default.contents(atPath: path) else { return nil }
+        do {
+            return try JSONDecoder().decode(ImportState.self, from: data)
+        } catch {
+            throw CommandFailure(
+                .usage,
+                "\(path) does not say how far an import is; delete it to begin anew, or name another with --state"
+            )
+        }
+    }
+
+    /// Writes the state, at once or not at all.
+    func write(_ path: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        do {
+            try encoder.encode(self).write(to: URL(fileURLWithPath: path), options: .atomic)
+        } catch {
+            throw CommandFailure(
+                .usage,
+                "cannot note in \(path) how far the import is; name a file that can be written with --state"
+            )
+        }
+    }
+}

@@ -1,0 +1,43 @@
+import MeshEvents
+
+/// What a stream has behind a sequence, to recognize lines that an interrupted import has stored without noting it.
+struct StoredLines {
+    private static let readSize = 4_096
+
+    private var counts: [LineHash: Int] = [:]
+
+    /// Knows nothing.
+    init() {}
+
+    /// Reads what is there.
+    init(_ store: some EventStore, behind sequence: UInt64) async throws {
+        var next = sequence + 1
+        while true {
+            let messages = try await store.first(
+                Self.readSize,
+                matching: .all,
+                from: .sequence(next),
+                timeout: .seconds(30)
+            )
+            for message in messages { counts[Self.hash(message.subject, message.payload), default: 0] += 1 }
+            guard messages.count == Self.readSize, let last = messages.last else { return }
+            next = last.sequence + 1
+        }
+    }
+
+    /// Whether the stream has this message; of equal ones, each counts once.
+    mutating func take(_ message: PendingMessage) -> Bool {
+        guard !counts.isEmpty else { return false }
+        let hash = Self.hash(message.subject, message.payload)
+        guard let count = counts[hash] else { return false }
+        counts[hash] = count > 1 ? count - 1 : nil
+        return true
+    }
+
+    private static func hash(_ subject: String, _ payload: [UInt8]) -> LineHash {
+        var hash = LineHash()
+        hash.add(subject.utf8)
+        hash.add(payload)
+        return hash
+    }
+}

@@ -1,0 +1,166 @@
+import Foundation
+import LocalNATSServer
+import NATSClient
+import TestSupport
+import Testing
+
+@Suite struct TransferTests {
+    private func list(_ server: LocalNATSServer, _ arguments: [String] = []) async throws -> [String] {
+        let list = try await Command.run(["list", "--json", "--limit", "100000", "--nats", server.url] + arguments)
+        #expect(list.code == 0, "\(list.error)")
+        return list.lines
+    }
+
+    /// What of a line of `list` or `export` belongs to the event.
+    private func event(_ line: String) -> String {
+        line.replacing(#/,"sequence":\d+,"stored":"[^"]+"\}$/#, with: "}")
+    }
+
+    /// Stores events numbered from 0, half of them of tools.
+    private func fill(_ server: LocalNATSServer, _ count: Int) async throws {
+        let lines = (0..<count).map {
+            #"{"type":"\#($0 % 2 == 0 ? "user.even" : "tool.odd")","data":{"i":\#($0)}}"# + "\n"
+        }
+        let emit = try await Command.run(
+            ["emit", "--from", "-", "--node", "n", "--nats", server.url],
+            input: lines.joined()
+        )
+        #expect(emit.code == 0, "\(emit.error)")
+    }
+
+    /// Lines as `export` writes them.
+    private func exported(_ range: Range<Int>) -> String {
+        range.map { number in
+            #"{"type":"user.n","node":"n","timestamp":"2026-01-01T00:00:00.5Z","data":{"i":\#(number)},"#
+                + #""sequence":\#(number + 1),"stored":"2026-01-01T00:00:01Z"}"# + "\n"
+        }.joined()
+    }
+
+    @Test(arguments: NATSServers.all)
+    func whatIsExportedAndImportedIsTheSame(binary: NATSServers.Binary) async throws {
+        let directory = try TemporaryDirectory()
+        let file = directory.path + "/events.ndjson"
+        try await withServer(binary) { server in
+            try await fill(server, 2_500)
+            let export = try await Command.run(["export", "--out", file, "--nats", server.url])
+            #expect(export.code == 0, "\(export.error)")
+            #expect(export.output.isEmpty && export.error.contains("exported 2500 events"), "\(export.error)")
+            let written = try directory.text(of: "events.ndjson").split(separator: "\n").map(String.init)
+            #expect(written == (try await list(server)))
+            let some = try await Command.run(["export", "tool.*", "user.none", "--since", "1h", "--nats", server.url])
+            #expect(some.lines == written.filter { $0.contains("tool.odd") })
+            try await withServer(binary) { other in
+                let first = try await Command.run(["import", file, "--nats", other.url])
+                #expect(first.code == 0 && first.error.contains("2500 events stored"), "\(first.error)")
+                #expect(try await list(other).map(event) == written.map(event))
+                #expect(!TemporaryDirectory.exists(file + ".import-state"))
+            }
+        }
+    }
+
+    @Test func standardInputAndOutputDo() async throws {
+        try await withServer { server in
+            let lines = exported(0..<20)
+            for _ in 1...2 {
+                // The second time the message ids tell that the stream has them.
+                let outcome = try await Command.run(["import", "-", "--nats", server.url], input: lines)
+                #expect(outcome.code == 0, "\(outcome.error)")
+            }
+            let export = try await Command.run(["export", "--nats", server.url])
+            #expect(export.lines.map(event) == lines.split(separator: "\n").map { event(String($0)) })
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
+    func anImportThatIsKilledGoesOnWithoutDuplicates(binary: NATSServers.Binary) async throws {
+        let directory = try TemporaryDirectory()
+        let count = 9_000
+        let file = try directory.file("events.ndjson", exported(0..<count))
+        try await withServer(binary) { server in
+            // Ids are forgotten after 100 ms: what is not stored twice is so by what the import knows.
+            try await createForgetfulStream(server)
+            var kills = 0
+            while kills < 30 {
+                let run = try Command(["import", file, "--nats", server.url])
+                try await eventually("a note, or the end") {
+                    TemporaryDirectory.exists(file + ".import-state") || !run.isRunning
+                }
+                try await Task.sleep(for: .milliseconds(20 + kills * 15))
+                if !run.isRunning { break }
+                run.signal(SIGKILL)
+                _ = try await run.wait()
+                kills += 1
+                try await Task.sleep(for: .milliseconds(250))
+            }
+            let last = try await Command.run(["import", file, "--nats", server.url])
+            #expect(kills > 0)
+            // When the last run above came to its end, this one imports anew.
+            let stored = try await list(server).map(event)
+            let expected = exported(0..<count).split(separator: "\n").map { event(String($0)) }
+            #expect(last.code == 0, "\(last.error)")
+            #expect(Array(stored.prefix(count)) == expected, "\(kills) kills, \(stored.count) stored")
+        }
+    }
+
+    private func createForgetfulStream(_ server: LocalNATSServer) async throws {
+        var configuration = StreamConfiguration(name: "MESH_EVENTS", subjects: ["events.>"])
+        configuration.fields["duplicate_window"] = 100_000_000
+        let connection = try await NATSConnection.connect(to: server.url)
+        _ = try await JetStream(connection: connection).createStream(configuration)
+        await connection.close()
+    }
+
+    @Test func anInterruptedImportSaysSoAndKeepsItsNote() async throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.file("events.ndjson", exported(0..<5) + "{\"type\":\"user.x\"}\n" + exported(5..<8))
+        try await withServer { server in
+            let first = try await Command.run(["import", file, "--nats", server.url])
+            #expect(first.code == 65)
+            #expect(first.error.contains("line 6: it has no \"timestamp\""), "\(first.error)")
+            expectOneLine(first)
+            #expect(try await list(server).count == 5)
+            #expect(TemporaryDirectory.exists(file + ".import-state"))
+            // Another file under the name is noticed; the same with the line mended goes on.
+            try directory.file("events.ndjson", exported(20..<28))
+            let changed = try await Command.run(["import", file, "--nats", server.url])
+            #expect(changed.code == 64 && changed.error.contains("is not the one"), "\(changed.error)")
+            try directory.file("events.ndjson", exported(0..<8))
+            let mended = try await Command.run(["import", file, "--nats", server.url])
+            #expect(
+                mended.code == 0 && mended.error.contains("3 events stored, 5 had been stored before"),
+                "\(mended.error)"
+            )
+            #expect(try await list(server).count == 8)
+            #expect(!TemporaryDirectory.exists(file + ".import-state"))
+        }
+    }
+
+    @Test func theBarIsShownOnATerminal() async throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.file("events.ndjson", exported(0..<2_000))
+        try await withServer { server in
+            for arguments in [["import", file], ["export", "--out", directory.path + "/out"]] {
+                let terminal = try PseudoTerminal(width: 100)
+                let command = try Command(arguments + ["--nats", server.url], terminal: terminal)
+                #expect(try await command.wait().code == 0)
+                let text = terminal.text()
+                #expect(text.contains("########################] 100 %  2000 events"), "\(text)")
+            }
+        }
+    }
+
+    @Test func whatCannotBeReadOrWrittenIsSaid() async throws {
+        try await withServer { server in
+            try await fill(server, 3)
+            let missing = try await Command.run(["import", "/no/such/file", "--nats", server.url])
+            #expect(missing.code == 64)
+            expectOneLine(missing)
+            let unwritable = try await Command.run(["export", "--out", "/no/such/dir/x", "--nats", server.url])
+            #expect(unwritable.code == 64)
+            expectOneLine(unwritable)
+            let future = try await Command.run(["export", "--since", "2200-01-01T00:00:00Z", "--nats", server.url])
+            #expect(future.code == 64)
+            expectOneLine(future)
+        }
+    }
+}
