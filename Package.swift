@@ -27,6 +27,7 @@ let package = Package(
         .library(name: "MeshEventsTesting", targets: ["MeshEventsTesting"]),
         .library(name: "NATSClient", targets: ["NATSClient"]),
         .library(name: "LocalNATSServer", targets: ["LocalNATSServer"]),
+        .library(name: "MeshLifecycle", targets: ["MeshLifecycle"]),
         .executable(name: "mesh-events", targets: ["mesh-events"]),
     ],
     dependencies: [
@@ -35,6 +36,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.86.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
     ],
     targets: [
@@ -54,16 +57,33 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(name: "MeshEventsTesting", dependencies: ["MeshEvents"], swiftSettings: settings),
+        // A child process that cannot outlive this one; not a product.
+        .target(
+            name: "ProcessGuard",
+            dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
+            swiftSettings: settings
+        ),
         .target(
             name: "LocalNATSServer",
-            dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
+            dependencies: ["ProcessGuard", .product(name: "Subprocess", package: "swift-subprocess")],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "MeshLifecycle",
+            dependencies: [
+                "MeshEvents", "MeshEventsNATS", "NATSClient", "ProcessGuard", logging,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "Yams", package: "Yams"),
+            ],
             swiftSettings: settings
         ),
         .executableTarget(
             name: "mesh-events",
             dependencies: [
-                "MeshEvents", "MeshEventsNATS", "NATSClient", "LocalNATSServer", logging,
+                "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "NATSClient", "LocalNATSServer", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: settings
@@ -94,9 +114,20 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "MeshLifecycleTests",
+            dependencies: [
+                "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "LocalNATSServer",
+                "TestSupport", "ProcessGuard", logging,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "LocalNATSServerTests",
             dependencies: [
-                "LocalNATSServer", "TestSupport", "local-nats-server-fixture",
+                "LocalNATSServer", "ProcessGuard", "TestSupport", "local-nats-server-fixture",
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: settings

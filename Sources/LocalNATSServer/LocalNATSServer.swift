@@ -1,3 +1,4 @@
+import ProcessGuard
 import Synchronization
 
 #if canImport(Darwin)
@@ -96,10 +97,10 @@ public final class LocalNATSServer: Sendable {
     public var termination: Termination {
         get async throws {
             let running = state.withLock { $0.running }
-            let reason = try await running.process.waitForEnd()
+            let end = try await running.process.waitForEnd()
             let requested = state.withLock { $0.running.process !== running.process || $0.endRequested }
             return Termination(
-                reason: reason,
+                reason: Termination.Reason(end),
                 wasRequested: requested,
                 lastLines: launcher.files.lastLogLines(from: running.logOffset)
             )

@@ -1,3 +1,5 @@
+import ProcessGuard
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
@@ -105,14 +107,10 @@ struct ServerLauncher: Sendable {
         return nil
     }
 
-    private func exited(
-        _ reason: LocalNATSServer.Termination.Reason,
-        port: Int?,
-        from offset: Int
-    ) -> LocalNATSServerError {
+    private func exited(_ end: ProcessEnd, port: Int?, from offset: Int) -> LocalNATSServerError {
         let lines = files.lastLogLines(from: offset)
         return .exitedAtStart(
-            LocalNATSServer.Termination(reason: reason, wasRequested: false, lastLines: lines),
+            LocalNATSServer.Termination(reason: .init(end), wasRequested: false, lastLines: lines),
             configuration: configuration,
             port: port
         )

@@ -1,3 +1,5 @@
+import ProcessGuard
+
 extension LocalNATSServer {
     /// How and why a server's process ended.
     public struct Termination: Sendable, CustomStringConvertible {
@@ -9,6 +11,15 @@ extension LocalNATSServer {
             case signaled(Int32)
             /// It never ran, for the reason given.
             case notLaunched(String)
+
+            init(_ end: ProcessEnd) {
+                self =
+                    switch end {
+                    case .exited(let code): .exited(code: code)
+                    case .signaled(let signal): .signaled(signal)
+                    case .notLaunched(let why): .notLaunched(why)
+                    }
+            }
 
             /// For example `exited with code 1`.
             public var description: String {

@@ -1,6 +1,5 @@
+import ProcessGuard
 import Testing
-
-@testable import LocalNATSServer
 
 @Suite("A value that comes once")
 struct OneShotTests {

@@ -1,6 +1,7 @@
 import LocalNATSServer
 import MeshEvents
 import MeshEventsNATS
+import MeshLifecycle
 import NATSClient
 
 /// A node in the mesh, from joining to leaving.
@@ -89,7 +90,7 @@ struct NodeSession: Sendable {
         let printing = Task { await show(stop, printer) }
         var failure: CommandFailure?
         do {
-            try await persistent.emit(NodeJoined(capabilities: NodeFacts.capabilities(tools: 0)))
+            try await persistent.emit(NodeJoined(capabilities: NodeCapabilities.current(tools: 0)))
             // Tools and health belong here: started after the announcement, stopped before leaving.
             if case .failed(let reason) = await stop.wait() { failure = reason }
         } catch {

@@ -1,7 +1,7 @@
 import Synchronization
 
 /// A value that comes once and that any number of tasks can wait for; a waiting task can be cancelled.
-final class OneShot<Value: Sendable>: Sendable {
+package final class OneShot<Value: Sendable>: Sendable {
     private enum State {
         case waiting([Int: CheckedContinuation<Value, any Error>])
         case done(Value)
@@ -9,15 +9,17 @@ final class OneShot<Value: Sendable>: Sendable {
 
     private let state = Mutex<(next: Int, State)>((0, .waiting([:])))
 
+    package init() {}
+
     /// The value, when it has come.
-    var value: Value? {
+    package var value: Value? {
         state.withLock { state in
             if case .done(let value) = state.1 { value } else { nil }
         }
     }
 
     /// Hands the value to all who wait; only the first call counts.
-    func fulfil(_ value: Value) {
+    package func fulfil(_ value: Value) {
         let waiters = state.withLock { state -> [CheckedContinuation<Value, any Error>] in
             guard case .waiting(let waiters) = state.1 else { return [] }
             state.1 = .done(value)
@@ -29,7 +31,7 @@ final class OneShot<Value: Sendable>: Sendable {
     /// Waits for the value.
     ///
     /// - Throws: `CancellationError` when the calling task is cancelled first.
-    func wait() async throws -> Value {
+    package func wait() async throws -> Value {
         let id = state.withLock { state in
             state.next += 1
             return state.next
@@ -65,7 +67,7 @@ final class OneShot<Value: Sendable>: Sendable {
     ///
     /// - Returns: `nil` when the time is up.
     /// - Throws: `CancellationError` when the calling task is cancelled first.
-    func wait(atMost timeout: Duration) async throws -> Value? {
+    package func wait(atMost timeout: Duration) async throws -> Value? {
         try await withThrowingTaskGroup(of: Value?.self) { group in
             group.addTask { try await self.wait() }
             group.addTask {

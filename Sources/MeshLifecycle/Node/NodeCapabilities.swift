@@ -1,15 +1,15 @@
 import Foundation
-import MeshEvents
+public import MeshEvents
 
 /// What a node tells of itself when it joins.
-enum NodeFacts {
+public enum NodeCapabilities {
     /// The capabilities of this machine.
-    static func capabilities(tools: Int) -> EventData {
+    public static func current(tools: Int) -> EventData {
         let process = ProcessInfo.processInfo
         return [
             "arch": .string(architecture),
             "cpus": JSONValue(process.activeProcessorCount),
-            "host": .string(NodeOptions.hostName),
+            "host": .string(process.hostName),
             "mem_mb": JSONValue(process.physicalMemory >> 20),
             "os": .string(operatingSystem),
             "tools": JSONValue(tools),

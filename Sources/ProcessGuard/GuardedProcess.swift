@@ -23,7 +23,7 @@ import Synchronization
 ///
 /// The guard in turn holds the child's standard output: when that ends, the guard is gone, and a program without a
 /// guard is killed at once, as it might outlive us.
-final class GuardedProcess: Sendable {
+package final class GuardedProcess: Sendable {
     private enum State {
         case launching
         case running(pid_t)
@@ -32,7 +32,7 @@ final class GuardedProcess: Sendable {
 
     private let state = Mutex<State>(.launching)
     private let launched = OneShot<Void>()
-    private let ended = OneShot<LocalNATSServer.Termination.Reason>()
+    private let ended = OneShot<ProcessEnd>()
 
     /// `$$` is the program's process id, and its process group too: the number cannot be given to another process
     /// as long as the guard is in the group. The program's directory goes with it, or nobody would remove it.
@@ -50,7 +50,7 @@ final class GuardedProcess: Sendable {
     ///   - log: A file to which all that the program says is appended.
     ///   - directory: A directory that the guard removes when this process dies first.
     /// - Throws: `CancellationError` when the calling task is cancelled; the program is killed then.
-    static func launch(_ command: [String], log: String, directory: String) async throws -> GuardedProcess {
+    package static func launch(_ command: [String], log: String, directory: String) async throws -> GuardedProcess {
         let process = GuardedProcess()
         var options = PlatformOptions()
         options.createSession = true
@@ -74,7 +74,7 @@ final class GuardedProcess: Sendable {
     }
 
     private func run(_ configuration: Subprocess.Configuration) async {
-        let reason: LocalNATSServer.Termination.Reason
+        let reason: ProcessEnd
         do {
             let result = try await Subprocess.run(
                 configuration,
@@ -119,14 +119,14 @@ final class GuardedProcess: Sendable {
     }
 
     /// The program's process id; `nil` when it has ended.
-    var pid: Int32? {
+    package var pid: Int32? {
         state.withLock { state in
             if case .running(let pid) = state { pid } else { nil }
         }
     }
 
     /// Sends the program a signal; does nothing when it has ended.
-    func signal(_ signal: Int32) {
+    package func signal(_ signal: Int32) {
         state.withLock { state in
             switch state {
             case .running(let pid): kill(signal == SIGKILL ? -pid : pid, signal)
@@ -137,15 +137,15 @@ final class GuardedProcess: Sendable {
     }
 
     /// How it ended; `nil` while it runs.
-    var reason: LocalNATSServer.Termination.Reason? { ended.value }
+    package var reason: ProcessEnd? { ended.value }
 
     /// Waits until it has ended, and its guard with it.
     ///
     /// - Throws: `CancellationError`.
-    func waitForEnd() async throws -> LocalNATSServer.Termination.Reason { try await ended.wait() }
+    package func waitForEnd() async throws -> ProcessEnd { try await ended.wait() }
 
     /// The same with a limit: `nil` when the time is up.
-    func waitForEnd(atMost timeout: Duration) async throws -> LocalNATSServer.Termination.Reason? {
+    package func waitForEnd(atMost timeout: Duration) async throws -> ProcessEnd? {
         try await ended.wait(atMost: timeout)
     }
 }
