@@ -168,9 +168,9 @@ public final class EventBus: Sendable {
 
     static let closedError = MeshEventsError(.closed, "the event bus has been closed")
 
-    func stamped(_ event: Event) -> Event {
+    func stamped(_ event: Event, at time: Timestamp = .now) -> Event {
         var event = event
-        event.timestamp = .now
+        event.timestamp = time
         if event.node.isEmpty { event.node = node }
         return event
     }

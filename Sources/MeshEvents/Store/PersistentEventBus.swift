@@ -21,7 +21,7 @@ public final class PersistentEventBus: Sendable {
     /// The replays it has opened, which end with it.
     let replays = ReplayRegistry()
     let durables = OpenDurables()
-    private let configuration: PersistenceConfiguration
+    let configuration: PersistenceConfiguration
     private let encoder = EventEncoder()
     private let messageIDs = MessageIDs()
 
@@ -88,21 +88,17 @@ public final class PersistentEventBus: Sendable {
     ///   `streamNotFound`, `closed`.
     @discardableResult
     public func emit(_ event: Event) async throws(MeshEventsError) -> StoredPosition {
-        let message = try pending(event)
-        return try await store.append(
-            subject: message.subject,
-            payload: message.payload,
-            messageID: message.messageID,
-            deadline: configuration.acknowledgementDeadline
-        )
+        try await store(pending(event))
     }
 
-    /// An event as it goes to the store: stamped, encoded, with a message id of its own.
-    func pending(_ event: Event) throws(MeshEventsError) -> PendingMessage {
+    /// An event as it goes to the store: encoded, with a message id of its own.
+    ///
+    /// - Parameter time: when it happened.
+    package func pending(_ event: Event, at time: Timestamp = .now) throws(MeshEventsError) -> PendingMessage {
         guard !bus.isClosed else { throw EventBus.closedError }
         return PendingMessage(
             subject: event.type.subject,
-            payload: try encoder.encode(bus.stamped(event)),
+            payload: try encoder.encode(bus.stamped(event, at: time)),
             messageID: messageIDs.next()
         )
     }
