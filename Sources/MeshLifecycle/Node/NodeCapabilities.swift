@@ -1,19 +1,39 @@
 import Foundation
 public import MeshEvents
 
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Glibc
+#endif
+
 /// What a node tells of itself when it joins.
 public enum NodeCapabilities {
-    /// The capabilities of this machine.
+    /// The capabilities of this machine: `arch`, `cpus`, `host`, `mem_mb` (units of 2²⁰ bytes), `os` and `tools`.
     public static func current(tools: Int) -> EventData {
+        EventData(JSONObject(members.merging(["tools": JSONValue(tools)]) { $1 }))
+    }
+
+    /// What does not change while the process lives.
+    static var members: [String: JSONValue] {
         let process = ProcessInfo.processInfo
         return [
             "arch": .string(architecture),
             "cpus": JSONValue(process.activeProcessorCount),
-            "host": .string(process.hostName),
+            "host": .string(host),
             "mem_mb": JSONValue(process.physicalMemory >> 20),
             "os": .string(operatingSystem),
-            "tools": JSONValue(tools),
         ]
+    }
+
+    /// The name the kernel knows this machine by; unlike Foundation's it never waits for a name server.
+    static var host: String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard gethostname(&buffer, buffer.count - 1) == 0 else { return "localhost" }
+        let name = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return name.isEmpty ? "localhost" : name
     }
 
     private static var operatingSystem: String {

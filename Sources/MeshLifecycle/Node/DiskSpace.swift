@@ -1,0 +1,26 @@
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Glibc
+#endif
+
+/// Free space of file systems.
+enum DiskSpace {
+    /// What is free for this user, in units of 2²⁰ bytes, on the file system that holds a path or, when it does not
+    /// exist yet, the nearest directory above it; `nil` when that cannot be read.
+    static func freeMB(at path: String) -> Int? {
+        var path = path[...]
+        while true {
+            var status = statvfs()
+            if statvfs(path.isEmpty ? "." : String(path), &status) == 0 {
+                let (bytes, isTooLarge) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+                return isTooLarge ? nil : Int(clamping: bytes >> 20)
+            }
+            guard errno == ENOENT || errno == ENOTDIR, !path.isEmpty, path != "/" else { return nil }
+            let parent = path.lastIndex(of: "/").map { path[..<$0] } ?? ""
+            path = parent.isEmpty && path.hasPrefix("/") ? "/" : parent
+        }
+    }
+}

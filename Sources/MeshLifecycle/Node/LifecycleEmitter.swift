@@ -1,0 +1,251 @@
+public import Logging
+public import MeshEvents
+
+/// Hands lifecycle events to the store without making their source wait: in order, acknowledged, with the time at which
+/// they happened, through outages of any length.
+///
+/// ```swift
+/// let emitter = LifecycleEmitter(bus: persistent)
+/// Task { await emitter.run() }
+/// emitter.emit(ToolStarted(tool: "whisper"))  // returns at once, also while the server is away
+/// ```
+///
+/// An event is tried until it is stored. It is stored once, unless an acknowledgement stays away for longer than the
+/// stream remembers message ids (two minutes by default); then it may be stored twice. A stream that has vanished, as
+/// when a server comes back with an empty store, is created again.
+public final class LifecycleEmitter: Sendable {
+    /// The limits of an emitter.
+    public struct Configuration: Sendable, Hashable {
+        /// How many events may wait to be stored, from 2; beyond that the oldest are lost, counted and logged. Default
+        /// 10 000.
+        public var capacity: Int
+        /// The pause after the first failed attempt; each further one doubles it. Default 100 ms.
+        public var minimumRetryDelay: Duration
+        /// The longest pause between attempts. Default 1 s.
+        public var maximumRetryDelay: Duration
+
+        /// Creates a configuration.
+        public init(
+            capacity: Int = 10_000,
+            minimumRetryDelay: Duration = .milliseconds(100),
+            maximumRetryDelay: Duration = .seconds(1)
+        ) {
+            self.capacity = capacity
+            self.minimumRetryDelay = minimumRetryDelay
+            self.maximumRetryDelay = maximumRetryDelay
+        }
+    }
+
+    /// What became of the events so far.
+    public struct Statistics: Sendable, Hashable {
+        /// Events that wait to be stored.
+        public let waiting: Int
+        /// Events that are stored.
+        public let stored: UInt64
+        /// Events that were lost because too many waited.
+        public let overflowed: UInt64
+        /// Events that cannot be stored: too large, not expressible as JSON, or emitted after ``drain(timeout:)``.
+        public let refused: UInt64
+    }
+
+    private struct State {
+        var queue: LifecycleQueue
+        var flushes: [(number: UInt64, completion: Completion)] = []
+
+        mutating func settled() -> [Completion] {
+            guard !flushes.isEmpty else { return [] }
+            let done = flushes.filter { queue.isSettled($0.number) }.map(\.completion)
+            flushes.removeAll { queue.isSettled($0.number) }
+            return done
+        }
+    }
+
+    private let bus: PersistentEventBus
+    private let configuration: Configuration
+    private let clock: any Clock<Duration>
+    private let now: @Sendable () -> Timestamp
+    private let logger: Logger
+    private let state: Locked<State>
+    private let wakeUps: AsyncStream<Void>
+    private let wakeUp: AsyncStream<Void>.Continuation
+
+    /// Creates an emitter; events wait until ``run()`` is called.
+    ///
+    /// - Parameters:
+    ///   - bus: stores the events, under its node's name.
+    ///   - configuration: the limits.
+    ///   - clock: measures the pauses between attempts.
+    ///   - now: the time an event gets.
+    ///   - logger: hears of outages, and of events that are lost.
+    public init(
+        bus: PersistentEventBus,
+        configuration: Configuration = Configuration(),
+        clock: any Clock<Duration> = ContinuousClock(),
+        now: @escaping @Sendable () -> Timestamp = { .now },
+        logger: Logger = Logger(label: "mesh-events.lifecycle")
+    ) {
+        self.bus = bus
+        self.configuration = configuration
+        self.clock = clock
+        self.now = now
+        self.logger = logger
+        state = Locked(State(queue: LifecycleQueue(capacity: configuration.capacity)))
+        (wakeUps, wakeUp) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// What became of the events so far.
+    public var statistics: Statistics {
+        let queue = state.withLock { $0.queue }
+        return Statistics(
+            waiting: queue.waiting,
+            stored: queue.stored,
+            overflowed: queue.overflowed,
+            refused: queue.refused
+        )
+    }
+
+    /// Takes an event that happens now. Never blocks and never fails; what cannot be stored is counted and logged.
+    public func emit(_ payload: any EventPayload) {
+        let event: Event
+        do throws(MeshEventsError) {
+            event = try Event(payload)
+            try event.validate()
+        } catch {
+            state.withLock { $0.queue.refuse() }
+            logger.error(
+                "a lifecycle event cannot be sent",
+                metadata: ["type": "\(type(of: payload).eventType)", "error": "\(error.message)"]
+            )
+            return
+        }
+        // The time is taken under the lock, so that events are in the order of their times.
+        let (admission, completions) = state.withLock { [now] state in
+            (state.queue.append(event, at: now()), state.settled())
+        }
+        for completion in completions { completion.complete() }
+        switch admission {
+        case .taken: break
+        case .replacedOldest(let count):
+            // The 1st, 2nd, 4th, 8th … time.
+            if count & (count - 1) == 0 {
+                logger.error("too many lifecycle events wait to be stored; the oldest are lost", metadata: ["lost": "\(count)"])
+            }
+        case .refused:
+            logger.warning("a lifecycle event came after the node had left", metadata: ["type": "\(event.type)"])
+        }
+        wakeUp.yield()
+    }
+
+    /// Stores events as they come; returns after ``drain(timeout:)``, when the bus is closed, or when the task is
+    /// cancelled. To be called once.
+    public func run() async {
+        for await _ in wakeUps {
+            while let entry = state.withLock({ $0.queue.front }) {
+                guard await store(entry.event) else { return }
+            }
+        }
+    }
+
+    /// Suspends until everything emitted before is stored.
+    ///
+    /// - Throws: `timeout` with the reason the store gave, `closed` when the task is cancelled.
+    public func flush(timeout: Duration) async throws(MeshEventsError) {
+        let completion = state.withLock { state -> Completion? in
+            let newest = state.queue.newest
+            guard !state.queue.isSettled(newest) else { return nil }
+            let completion = Completion()
+            state.flushes.append((newest, completion))
+            return completion
+        }
+        guard let completion else { return }
+        defer { state.withLock { $0.flushes.removeAll { $0.completion === completion } } }
+        do throws(MeshEventsError) {
+            try await completion.wait(until: .now + timeout, for: "the node's events to be stored")
+        } catch {
+            guard error.code == .timeout else { throw error }
+            let (count, reason) = state.withLock { ($0.queue.waiting, $0.queue.lastError) }
+            throw MeshEventsError(
+                .timeout,
+                "\(count) events of the node were not stored within \(timeout): "
+                    + (reason?.message ?? "the store has not answered"),
+                underlying: reason,
+                isRetriable: true
+            )
+        }
+    }
+
+    /// Takes no more events and suspends until those that wait are stored; then ``run()`` returns.
+    ///
+    /// - Returns: the events that were not stored within `timeout`, oldest first; empty when all went well.
+    public func drain(timeout: Duration) async -> [Event] {
+        state.withLock { $0.queue.finish() }
+        try? await flush(timeout: timeout)
+        wakeUp.finish()
+        return state.withLock { $0.queue.rest }
+    }
+
+    /// Why the last attempt that failed did.
+    var lastError: MeshEventsError? { state.withLock { $0.queue.lastError } }
+
+    // MARK: Storing
+
+    /// Stores the front, however often that has to be tried; `false` when it is of no use to go on.
+    private func store(_ event: Event) async -> Bool {
+        var message: PendingMessage?
+        var delay = configuration.minimumRetryDelay
+        var attempts = 0
+        while true {
+            attempts += 1
+            do throws(MeshEventsError) {
+                // Made once: a retry carries the same message id.
+                let pending = if let message { message } else { try bus.pending(event, at: event.timestamp) }
+                message = pending
+                try await bus.store(pending)
+                settle { $0.frontStored() }
+                if attempts > 1 {
+                    logger.notice("lifecycle events are stored again", metadata: ["attempts": "\(attempts)"])
+                }
+                return true
+            } catch {
+                guard !Task.isCancelled, error.code != .closed else {
+                    state.withLock { $0.queue.frontFailed(error) }
+                    return false
+                }
+                if Self.isFinal(error) {
+                    settle { $0.frontRefused(error) }
+                    logger.error(
+                        "a lifecycle event cannot be stored",
+                        metadata: ["type": "\(event.type)", "error": "\(error.message)"]
+                    )
+                    return true
+                }
+                state.withLock { $0.queue.frontFailed(error) }
+                if attempts == 1 {
+                    logger.warning(
+                        "lifecycle events cannot be stored for now; they are kept and tried again",
+                        metadata: ["type": "\(event.type)", "error": "\(error.message)"]
+                    )
+                }
+                if error.code == .streamNotFound { try? await bus.reopenStore() }
+                do { try await clock.sleep(for: delay) } catch { return false }
+                delay = min(delay * 2, configuration.maximumRetryDelay)
+            }
+        }
+    }
+
+    private func settle(_ change: (inout LifecycleQueue) -> Void) {
+        let completions = state.withLock { state in
+            change(&state.queue)
+            return state.settled()
+        }
+        for completion in completions { completion.complete() }
+    }
+
+    /// Whether the event itself is what is wrong.
+    private static func isFinal(_ error: MeshEventsError) -> Bool {
+        switch error.code {
+        case .invalidEventType, .invalidData, .invalidArgument, .payloadTooLarge: true
+        default: false
+        }
+    }
+}

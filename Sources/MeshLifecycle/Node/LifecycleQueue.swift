@@ -1,0 +1,113 @@
+import MeshEvents
+
+/// The lifecycle events that wait to be stored, oldest first: a pure value.
+///
+/// When it is full, the oldest event that is not being stored makes room: of a node that was cut off for long, the
+/// newest facts matter most.
+struct LifecycleQueue {
+    struct Entry: Sendable {
+        /// Counts events from 1.
+        let number: UInt64
+        let event: Event
+    }
+
+    private let capacity: Int
+    private var entries: [Entry] = []
+    private var head = 0
+    private var lastNumber: UInt64 = 0
+    private var lastTime: Timestamp?
+
+    private(set) var stored: UInt64 = 0
+    private(set) var overflowed: UInt64 = 0
+    private(set) var refused: UInt64 = 0
+    /// Why the front could not be stored at the last attempt.
+    private(set) var lastError: MeshEventsError?
+    /// Whether it takes no more events.
+    private(set) var isFinished = false
+
+    /// - Parameter capacity: how many events may wait, from 2.
+    init(capacity: Int) {
+        self.capacity = max(capacity, 2)
+    }
+
+    var waiting: Int { entries.count - head }
+    var front: Entry? { head < entries.count ? entries[head] : nil }
+    /// The number of the newest event that was taken.
+    var newest: UInt64 { lastNumber }
+    /// What waits, oldest first.
+    var rest: [Event] { entries[head...].map(\.event) }
+
+    /// Whether nothing up to this event waits any more.
+    func isSettled(_ number: UInt64) -> Bool {
+        front.map { $0.number > number } ?? true
+    }
+
+    enum Admission: Equatable {
+        case taken
+        /// Taken, at the cost of the oldest; how many have been lost so far.
+        case replacedOldest(overflowed: UInt64)
+        /// The queue is finished.
+        case refused
+    }
+
+    /// Takes an event that happened at `time`.
+    ///
+    /// Events keep their order in time even when the clock does not tell them apart or is set back a little: each is at
+    /// least a nanosecond later than the one before. A clock set back by more than a second is believed.
+    mutating func append(_ event: Event, at time: Timestamp) -> Admission {
+        guard !isFinished else {
+            refused += 1
+            return .refused
+        }
+        var event = event
+        event.timestamp = time
+        if let lastTime, time <= lastTime, lastTime.duration(since: time) <= .seconds(1) {
+            event.timestamp = lastTime.adding(.nanoseconds(1))
+        }
+        lastTime = event.timestamp
+        lastNumber += 1
+        var admission = Admission.taken
+        if waiting >= capacity {
+            // The front may be on its way already.
+            entries.remove(at: head + 1)
+            overflowed += 1
+            admission = .replacedOldest(overflowed: overflowed)
+        }
+        entries.append(Entry(number: lastNumber, event: event))
+        return admission
+    }
+
+    /// An event that cannot become one at all.
+    mutating func refuse() { refused += 1 }
+
+    /// The front has been stored.
+    mutating func frontStored() {
+        stored += 1
+        removeFront()
+    }
+
+    /// The front can never be stored.
+    mutating func frontRefused(_ error: MeshEventsError) {
+        refused += 1
+        lastError = error
+        removeFront()
+    }
+
+    /// The front could not be stored for now.
+    mutating func frontFailed(_ error: MeshEventsError) { lastError = error }
+
+    /// Takes no more events.
+    mutating func finish() { isFinished = true }
+
+    private mutating func removeFront() {
+        guard head < entries.count else { return }
+        head += 1
+        if head == entries.count {
+            entries.removeAll(keepingCapacity: waiting < 1024)
+            head = 0
+        } else if head >= 1024, head * 2 >= entries.count {
+            entries.removeFirst(head)
+            head = 0
+        }
+    }
+}

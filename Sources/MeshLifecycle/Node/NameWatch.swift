@@ -1,0 +1,78 @@
+import MeshEvents
+
+/// Watches who else goes by a node's name.
+final class NameWatch: Sendable {
+    private let name: String
+    private let instance: String
+    private let host: String
+    private let interval: Duration
+    private let stopwatch: Stopwatch
+    private let presence: Locked<NamePresence>
+
+    /// - Parameters:
+    ///   - name: the node's name.
+    ///   - instance: its id.
+    ///   - host: the host it runs on.
+    ///   - interval: what counts for a node that does not say at which interval it shows signs of life.
+    init(name: String, instance: String, host: String, interval: Duration, started: Timestamp, stopwatch: Stopwatch) {
+        self.name = name
+        self.instance = instance
+        self.host = host
+        self.interval = interval
+        self.stopwatch = stopwatch
+        presence = Locked(NamePresence(instance: instance, started: started))
+    }
+
+    /// The node that has the same name; `nil` when there is none.
+    var conflict: NameConflict? {
+        conflict(presence.withLock { $0.rival })
+    }
+
+    /// Takes note of an event.
+    ///
+    /// - Returns: whether a conflict has begun or ended with it.
+    func see(_ event: Event) -> Bool {
+        guard event.node == name else { return false }
+        switch event.type {
+        case .nodeJoined: return see(event, event.data["capabilities"], isJoin: true)
+        case .nodeHealth: return see(event, event.data["resources"], isJoin: false)
+        case .nodeLeft: return change { $0.leave() }
+        default: return false
+        }
+    }
+
+    /// Takes note of the time.
+    ///
+    /// - Returns: whether a conflict has ended with it.
+    func advance() -> Bool {
+        let now = stopwatch.elapsed
+        return change { $0.advance(to: now) }
+    }
+
+    private func see(_ event: Event, _ facts: EventData.Field?, isJoin: Bool) -> Bool {
+        let instance = facts?["instance"]?.string
+        // A node of another implementation says nothing but that it joins.
+        guard isJoin || instance != nil else { return false }
+        let seconds = facts?["interval_s"]?.double.flatMap { $0 > 0 && $0 <= 86_400 ? $0 : nil }
+        let sighting = NamePresence.Sighting(
+            instance: String((instance ?? "").prefix(64)),
+            host: String((facts?["host"]?.string ?? "").prefix(255)),
+            time: event.timestamp,
+            interval: seconds.map { .seconds($0) } ?? interval
+        )
+        let now = stopwatch.elapsed
+        return change { $0.see(sighting, at: now) }
+    }
+
+    private func change(_ body: (inout NamePresence) -> Void) -> Bool {
+        presence.withLock { presence in
+            let before = presence.rival != nil
+            body(&presence)
+            return before != (presence.rival != nil)
+        }
+    }
+
+    private func conflict(_ rival: (instance: String, host: String)?) -> NameConflict? {
+        rival.map { NameConflict(name: name, host: host, otherHost: $0.host, otherInstance: $0.instance) }
+    }
+}
