@@ -1,8 +1,9 @@
 import MeshEvents
 import MeshEventsTesting
-@testable import MeshLifecycle
 import TestSupport
 import Testing
+
+@testable import MeshLifecycle
 
 @Suite("What is known of health checks")
 struct HealthCheckStatesTests {

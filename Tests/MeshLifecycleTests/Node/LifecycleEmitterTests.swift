@@ -1,8 +1,9 @@
 import MeshEvents
 import MeshEventsTesting
-@testable import MeshLifecycle
 import TestSupport
 import Testing
+
+@testable import MeshLifecycle
 
 @Suite("Lifecycle events on their way to the store", .timeLimit(.minutes(1)))
 struct LifecycleEmitterTests {
@@ -19,7 +20,7 @@ struct LifecycleEmitterTests {
             emitter.emit(ToolStarted(tool: "\(number)"))
             mesh.clock.advance(by: .seconds(6))
         }
-        try await eventually("attempts") { mesh.store.attempts > 1 }
+        try await eventually("an attempt") { mesh.store.attempts > 0 }
         #expect(emitter.statistics.waiting == 100)
         mesh.store.fail(with: nil)
         try await eventually("the end of the outage") {

@@ -1,6 +1,7 @@
 import MeshEvents
-@testable import MeshLifecycle
 import Testing
+
+@testable import MeshLifecycle
 
 @Suite("The queue of lifecycle events")
 struct LifecycleQueueTests {

@@ -1,6 +1,7 @@
 import MeshEvents
-@testable import MeshLifecycle
 import Testing
+
+@testable import MeshLifecycle
 
 @Suite("Two nodes of one name")
 struct NamePresenceTests {

@@ -1,7 +1,8 @@
 import Foundation
 import MeshEvents
-@testable import MeshLifecycle
 import Testing
+
+@testable import MeshLifecycle
 
 @Suite("What a machine uses and has")
 struct NodeResourcesTests {
