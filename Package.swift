@@ -73,6 +73,7 @@ let package = Package(
             dependencies: [
                 "MeshEvents", "MeshEventsNATS", "NATSClient", "ProcessGuard", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "Yams", package: "Yams"),
             ],
@@ -102,6 +103,13 @@ let package = Package(
             path: "Tests/Fixtures/local-nats-server-fixture",
             swiftSettings: settings
         ),
+        // A tool, for tests to run.
+        .executableTarget(
+            name: "mesh-tool-fixture",
+            dependencies: ["MeshEvents", "MeshLifecycle", logging],
+            path: "Tests/Fixtures/mesh-tool-fixture",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "NATSClientTests",
             dependencies: ["NATSClient", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio")] + nio,
@@ -117,7 +125,7 @@ let package = Package(
             name: "MeshLifecycleTests",
             dependencies: [
                 "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "LocalNATSServer",
-                "TestSupport", "ProcessGuard", logging,
+                "TestSupport", "ProcessGuard", "mesh-tool-fixture", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "Yams", package: "Yams"),

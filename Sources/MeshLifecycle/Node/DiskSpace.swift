@@ -15,7 +15,8 @@ enum DiskSpace {
         while true {
             var status = statvfs()
             if statvfs(path.isEmpty ? "." : String(path), &status) == 0 {
-                let (bytes, isTooLarge) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+                let blocks = UInt64(status.f_bavail)
+                let (bytes, isTooLarge) = blocks.multipliedReportingOverflow(by: UInt64(status.f_frsize))
                 return isTooLarge ? nil : Int(clamping: bytes >> 20)
             }
             guard errno == ENOENT || errno == ENOTDIR, !path.isEmpty, path != "/" else { return nil }

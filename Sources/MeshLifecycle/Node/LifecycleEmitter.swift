@@ -128,7 +128,10 @@ public final class LifecycleEmitter: Sendable {
         case .replacedOldest(let count):
             // The 1st, 2nd, 4th, 8th … time.
             if count & (count - 1) == 0 {
-                logger.error("too many lifecycle events wait to be stored; the oldest are lost", metadata: ["lost": "\(count)"])
+                logger.error(
+                    "too many lifecycle events wait to be stored; the oldest are lost",
+                    metadata: ["lost": "\(count)"]
+                )
             }
         case .refused:
             logger.warning("a lifecycle event came after the node had left", metadata: ["type": "\(event.type)"])

@@ -184,8 +184,8 @@ public final class MeshNode: Service {
 
     private func keepTime(_ watch: NameWatch) async {
         while true {
-            let factor = configuration.jitter > 0 ? 1 + Double.random(in: -configuration.jitter...configuration.jitter) : 1
-            guard (try? await clock.sleep(for: configuration.interval * factor)) != nil else { return }
+            let deviation = Double.random(in: -configuration.jitter...configuration.jitter)
+            guard (try? await clock.sleep(for: configuration.interval * (1 + deviation))) != nil else { return }
             if watch.advance() { update(watch.conflict) }
             tick.yield()
         }

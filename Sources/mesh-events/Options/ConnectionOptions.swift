@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import MeshEvents
 import MeshEventsNATS
+import MeshLifecycle
 import NATSClient
 
 /// Which server, and how to log in: the same for every command.
@@ -16,7 +17,12 @@ struct ConnectionOptions: ParsableArguments {
     )
     var servers: String?
 
-    @Option(help: ArgumentHelp("Log in with a credentials file (JWT and seed).", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Log in with a credentials file (JWT and seed). Default: $JB_NATS_CREDS.",
+            valueName: "file"
+        )
+    )
     var creds: String?
 
     @Option(help: ArgumentHelp("Log in with the NKey seed in this file.", valueName: "file"))
@@ -126,8 +132,7 @@ struct ConnectionOptions: ParsableArguments {
             }
             return .userPassword(user: user, password: password)
         }
-        if let token = environment["MESH_EVENTS_TOKEN"], !token.isEmpty { return .token(token) }
-        return .none
+        return try .named(in: environment)
     }
 
     private func tls() throws(NATSError) -> NATSTLSConfiguration? {

@@ -1,0 +1,91 @@
+public import MeshEvents
+import MeshEventsNATS
+public import NATSClient
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+extension MeshTool {
+    /// What a node gives to the tools it starts, as environment variables.
+    ///
+    /// | variable | what |
+    /// | --- | --- |
+    /// | `JB_NATS_URL` | the server or servers, e.g. `nats://user:password@host:4222`; required |
+    /// | `JB_NODE_NAME` | the node's name in the mesh; required |
+    /// | `JB_TOOL_NAME` | the tool's name; when missing, that of the executable |
+    /// | `JB_TOOL_CONFIG` | the tool's configuration, a JSON object; when missing, empty |
+    /// | `JB_NATS_CREDS` | a credentials file to log in with, instead of what the URL holds |
+    /// | `MESH_EVENTS_TOKEN` | a token to log in with, instead of what the URL holds |
+    public struct Environment: Sendable {
+        /// Where the servers are.
+        public let servers: [ServerAddress]
+        /// How to log in.
+        public let authentication: NATSAuthentication
+        /// The node's name in the mesh.
+        public let node: String
+        /// The tool's name.
+        public let tool: String
+        /// The tool's configuration: an object.
+        public let configuration: EventData
+
+        /// Reads environment variables.
+        ///
+        /// - Throws: `invalidArgument`, naming the variable that is missing or wrong and what it should hold, never what
+        ///   it holds.
+        public init(_ variables: [String: String]) throws(MeshEventsError) {
+            let url = try Self.required("JB_NATS_URL", "the server, e.g. nats://127.0.0.1:4222", variables)
+            node = try Self.required("JB_NODE_NAME", "the name of the node the tool runs on", variables)
+            if let tool = variables["JB_TOOL_NAME"], !tool.isEmpty {
+                self.tool = tool
+            } else {
+                tool = Self.executableName
+            }
+            do throws(NATSError) {
+                servers = try ServerAddress.list(url)
+            } catch {
+                throw Self.invalid("JB_NATS_URL", "the server, e.g. nats://127.0.0.1:4222", error.message)
+            }
+            do throws(NATSError) {
+                authentication = try .named(in: variables)
+            } catch {
+                throw MeshEventsError(error)
+            }
+            configuration = try Self.configuration(variables["JB_TOOL_CONFIG"] ?? "")
+        }
+
+        private static func configuration(_ text: String) throws(MeshEventsError) -> EventData {
+            guard text.contains(where: { !$0.isWhitespace }) else { return .empty }
+            do throws(MeshEventsError) {
+                let data = try EventData(json: text)
+                return data.isNull ? .empty : data
+            } catch {
+                throw invalid("JB_TOOL_CONFIG", "the tool's configuration as a JSON object", error.message)
+            }
+        }
+
+        private static func required(
+            _ name: String,
+            _ what: String,
+            _ variables: [String: String]
+        ) throws(MeshEventsError) -> String {
+            if let value = variables[name], value.contains(where: { !$0.isWhitespace }) { return value }
+            throw MeshEventsError(
+                .invalidArgument,
+                "the environment variable \(name) is missing: it must hold \(what). "
+                    + "A node sets it for the tools it starts; set it yourself to run the tool alone"
+            )
+        }
+
+        private static func invalid(_ name: String, _ what: String, _ problem: String) -> MeshEventsError {
+            MeshEventsError(.invalidArgument, "the environment variable \(name) must hold \(what): \(problem)")
+        }
+
+        private static var executableName: String {
+            let name = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? ""
+            return name.isEmpty ? "tool" : name
+        }
+    }
+}

@@ -1,0 +1,270 @@
+import Foundation
+public import Logging
+public import MeshEvents
+import MeshEventsNATS
+import NATSClient
+public import ServiceLifecycle
+import UnixSignals
+
+/// A tool's way into the mesh: it emits the tool's events, subscribes to those of others, holds the tool's configuration
+/// and stops gracefully.
+///
+/// ```swift
+/// let tool = try await MeshTool.fromEnvironment()
+/// let rate = tool.configuration["rate"]?.double ?? 0.1
+/// try await tool.run { tool in
+///     for epoch in 1... {
+///         let loss = try await train(epoch, rate)
+///         try tool.emit("training.epoch", ["epoch": JSONValue(epoch), "loss": JSONValue(loss)])
+///     }
+/// }
+/// ```
+///
+/// All it needs is the environment that the node gives to its tools, see ``Environment``. In an application that is made
+/// of services it is one of them: ``run()``.
+public final class MeshTool: Service {
+    private struct State {
+        var store: Task<PersistentEventBus, any Error>?
+        var isStopped = false
+    }
+
+    /// The tool's name.
+    public let name: String
+    /// The tool's configuration: an object, empty when there is none.
+    public let configuration: EventData
+    /// The bus underneath, with all it offers.
+    public let bus: EventBus
+
+    private let transport: NATSTransport
+    private let logger: Logger
+    private let state = Locked(State())
+
+    private init(_ environment: Environment, transport: NATSTransport, logger: Logger) {
+        name = environment.tool
+        configuration = environment.configuration
+        self.transport = transport
+        self.logger = logger
+        bus = EventBus(transport: transport, node: environment.node, logger: logger)
+    }
+
+    /// Connects to the mesh that the environment names.
+    ///
+    /// - Parameters:
+    ///   - variables: the environment; `nil` for this process's.
+    ///   - logger: hears of malformed events, failing handlers and the connection.
+    /// - Throws: `invalidArgument` naming the variable that is missing or wrong; `connectionFailed`,
+    ///   `authenticationFailed`.
+    public static func fromEnvironment(
+        _ variables: [String: String]? = nil,
+        logger: Logger = Logger(label: "mesh-events.tool")
+    ) async throws(MeshEventsError) -> MeshTool {
+        try await connect(Environment(variables ?? ProcessInfo.processInfo.environment), logger: logger)
+    }
+
+    /// Connects to the mesh that an environment describes.
+    ///
+    /// - Throws: `connectionFailed`, `authenticationFailed`.
+    public static func connect(
+        _ environment: Environment,
+        logger: Logger = Logger(label: "mesh-events.tool")
+    ) async throws(MeshEventsError) -> MeshTool {
+        let configuration = NATSConnection.Configuration(
+            servers: environment.servers,
+            authentication: environment.authentication,
+            name: "\(environment.tool) on \(environment.node)"
+        )
+        let transport = try await NATSTransport.connect(configuration, logger: logger)
+        return MeshTool(environment, transport: transport, logger: logger)
+    }
+
+    /// The name of the node the tool runs on.
+    public var node: String { bus.node }
+
+    /// Decodes the configuration as a type of your own.
+    ///
+    /// - Throws: `invalidData` when it does not fit.
+    public func configuration<Value: Decodable>(
+        as type: Value.Type = Value.self
+    ) throws(MeshEventsError) -> Value {
+        try configuration.decode(as: type)
+    }
+
+    // MARK: Emitting
+
+    /// Emits a user event, e.g. `try tool.emit("training.complete", ["loss": 0.023])`. Never blocks; while the
+    /// connection is down the event is kept and sent after it.
+    ///
+    /// - Parameters:
+    ///   - topic: the event's type without `user.`: `training.complete` is sent as `user.training.complete`. A topic that
+    ///     begins with `user.` is taken as the whole type.
+    ///   - data: what goes with it.
+    /// - Throws: as ``MeshEvents/EventBus/emit(_:)-(Event)``.
+    public func emit(_ topic: String, _ data: EventData = nil) throws(MeshEventsError) {
+        try bus.emit(Self.type(of: topic), data)
+    }
+
+    /// Emits a payload as an event of its type.
+    ///
+    /// - Throws: as ``MeshEvents/EventBus/emit(_:)-(Event)``.
+    public func emit(_ payload: some EventPayload) throws(MeshEventsError) {
+        try bus.emit(payload)
+    }
+
+    /// Emits a user event and returns when it is stored. The first call opens the stream, creating it when there is none.
+    ///
+    /// - Throws: as ``MeshEvents/PersistentEventBus/emit(_:)-(Event)`` and ``MeshEvents/PersistentEventBus``'s `open`.
+    @discardableResult
+    public func emitAcknowledged(_ topic: String, _ data: EventData = nil) async throws(MeshEventsError)
+        -> StoredPosition
+    {
+        let type = try Self.type(of: topic)
+        return try await persistent().emit(type, data)
+    }
+
+    /// Emits a payload as an event of its type and returns when it is stored.
+    ///
+    /// - Throws: as ``emitAcknowledged(_:_:)``.
+    @discardableResult
+    public func emitAcknowledged(_ payload: some EventPayload) async throws(MeshEventsError) -> StoredPosition {
+        try await persistent().emit(payload)
+    }
+
+    /// The type of a topic's events.
+    static func type(of topic: String) throws(MeshEventsError) -> EventType {
+        topic.hasPrefix("user.") ? try EventType(topic) : try .user(topic)
+    }
+
+    // MARK: Subscribing
+
+    /// Subscribes to the events that match a pattern; ``bus`` offers more forms.
+    ///
+    /// - Throws: as ``MeshEvents/EventBus/subscribe(to:queueGroup:buffer:)``.
+    public func subscribe(to pattern: EventPattern = .all) async throws(MeshEventsError) -> EventSubscription {
+        try await bus.subscribe(to: pattern)
+    }
+
+    /// Calls `handler` for every event that matches a pattern: one call at a time, in order.
+    ///
+    /// - Throws: as ``MeshEvents/EventBus/subscribe(to:queueGroup:buffer:handler:)``.
+    @discardableResult
+    public func subscribe(
+        to pattern: EventPattern = .all,
+        handler: @escaping @Sendable (Event) async throws -> Void
+    ) async throws(MeshEventsError) -> HandlerSubscription {
+        try await bus.subscribe(to: pattern, handler: handler)
+    }
+
+    // MARK: Stopping
+
+    /// Waits for a graceful shutdown or the task's cancellation, then sees to it that what was emitted has arrived, and
+    /// closes: the tool as one service of an application. Put it before those that use it, so that it stops after them.
+    ///
+    /// - Throws: as ``stop(timeout:)``.
+    public func run() async throws {
+        try? await gracefulShutdown()
+        try await Task { try await stop() }.value
+    }
+
+    /// Runs a tool that is not made of services: `body`'s task is cancelled on SIGTERM or SIGINT, and once `body` has
+    /// returned, by then or by itself, what was emitted has arrived before this returns. To be called once.
+    ///
+    /// - Throws: what `body` throws, unless it was asked to stop and says so with `CancellationError` or a
+    ///   `MeshEventsError` of code `closed`; as ``stop(timeout:)``.
+    public func run(_ body: @escaping @Sendable (MeshTool) async throws -> Void) async throws {
+        let work = ToolWork { try await body(self) }
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [
+                    .init(
+                        service: work,
+                        successTerminationBehavior: .gracefullyShutdownGroup,
+                        failureTerminationBehavior: .cancelGroup
+                    )
+                ],
+                gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: logger
+            )
+        )
+        let outcome: Result<Void, any Error>
+        do {
+            try await group.run()
+            outcome = .success(())
+        } catch {
+            outcome = .failure(error)
+        }
+        // A task of its own, for this one may be cancelled.
+        let stopped = await Task { try await stop() }.result
+        try outcome.get()
+        try stopped.get()
+    }
+
+    /// Waits until the server has everything that was emitted, then ends subscriptions and closes the connection. Later
+    /// calls throw `closed`. Harmless when repeated.
+    ///
+    /// - Throws: `timeout`, `connectionFailed` or `permissionDenied` when something emitted may not have arrived.
+    public func stop(timeout: Duration = .seconds(5)) async throws(MeshEventsError) {
+        let (isFirst, store) = state.withLock { state in
+            defer { state.isStopped = true }
+            return (!state.isStopped, state.store)
+        }
+        guard isFirst else { return }
+        var failure: MeshEventsError?
+        do throws(MeshEventsError) {
+            try await bus.flush(timeout: timeout)
+        } catch {
+            failure = error
+        }
+        if let persistent = try? await store?.value { await persistent.close() }
+        await bus.close()
+        await transport.close()
+        if let failure {
+            throw MeshEventsError(
+                failure.code,
+                "some of the events that tool \(name) emitted last may not have arrived: \(failure.message)",
+                underlying: failure
+            )
+        }
+    }
+
+    /// The acknowledged bus, opened once; after a failure the next call tries again.
+    private func persistent() async throws(MeshEventsError) -> PersistentEventBus {
+        let opening = try state.withLock { state throws(MeshEventsError) in
+            guard !state.isStopped else { throw MeshEventsError(.closed, "tool \(name) has been stopped") }
+            if let store = state.store { return store }
+            let store = Task { [transport, bus, logger] in
+                try await PersistentEventBus.open(transport: transport, node: bus.node, logger: logger)
+            }
+            state.store = store
+            return store
+        }
+        do {
+            return try await opening.value
+        } catch {
+            state.withLock { state in
+                if state.store == opening { state.store = nil }
+            }
+            throw error as? MeshEventsError
+                ?? MeshEventsError(.connectionFailed, "the stream cannot be opened", underlying: error)
+        }
+    }
+}
+
+/// What a tool does, as a service: cancelled when it is to stop.
+private struct ToolWork: Service {
+    let body: @Sendable () async throws -> Void
+
+    func run() async throws {
+        let stop = Completion()
+        do {
+            try await withTaskCancellationOrGracefulShutdownHandler {
+                try await cancelWhenGracefulShutdown { try await body() }
+            } onCancelOrGracefulShutdown: {
+                stop.complete()
+            }
+        } catch {
+            guard stop.isComplete, error is CancellationError || (error as? MeshEventsError)?.code == .closed else {
+                throw error
+            }
+        }
+    }
+}
