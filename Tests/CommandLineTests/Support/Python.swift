@@ -5,12 +5,17 @@ import TestSupport
 enum Python {
     /// Starts a script; it finds the server's URL in `URL`.
     static func start(_ script: String, url: String) throws -> Script {
+        try start(script, environment: ["URL": url])
+    }
+
+    /// Starts a script with these variables in its environment, besides PATH.
+    static func start(_ script: String, environment: [String: String]) throws -> Script {
         let named = ProcessInfo.processInfo.environment["MESH_EVENTS_TEST_PYTHON"]
         let python = named ?? NATSServers.packageDirectory + "/.tools/venv/bin/python"
         guard FileManager.default.isExecutableFile(atPath: python) else {
             throw TestSupportError("There is no \(python) with nats-py: run `make setup`.")
         }
-        return try Script(python, script, url)
+        return try Script(python, script, environment)
     }
 
     /// Runs a script to its end.
@@ -23,11 +28,11 @@ enum Python {
         private let process = Process()
         private let directory: TemporaryDirectory
 
-        fileprivate init(_ python: String, _ script: String, _ url: String) throws {
+        fileprivate init(_ python: String, _ script: String, _ environment: [String: String]) throws {
             directory = try TemporaryDirectory()
             process.executableURL = URL(fileURLWithPath: python)
             process.arguments = [try directory.file("script.py", script)]
-            process.environment = ["URL": url, "PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"]
+            process.environment = environment.merging(["PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"]) { $1 }
             process.standardInput = FileHandle.nullDevice
             let output = FileHandle(forWritingAtPath: try directory.file("output", ""))
             process.standardOutput = output
