@@ -118,9 +118,10 @@ public final class LifecycleEmitter: Sendable {
             )
             return
         }
-        // The time is taken under the lock, so that events are in the order of their times.
-        let (admission, completions) = state.withLock { [now] state in
-            (state.queue.append(event, at: now()), state.settled())
+        // The queue sees to it that times are in the order of events, should another thread be quicker from here on.
+        let time = now()
+        let (admission, completions) = state.withLock { state in
+            (state.queue.append(event, at: time), state.settled())
         }
         for completion in completions { completion.complete() }
         switch admission {

@@ -3,6 +3,9 @@
 
     /// The figures of this machine, from the kernel.
     enum Machine {
+        /// Asked for once: every call takes another reference to the port.
+        private static let host = mach_host_self()
+
         static func cpuTimes() -> CPUTimes? {
             var info = host_cpu_load_info()
             guard read(&info, HOST_CPU_LOAD_INFO, host_statistics) else { return nil }
@@ -38,8 +41,6 @@
         ) -> Bool {
             let words = MemoryLayout<Info>.stride / MemoryLayout<integer_t>.stride
             var count = mach_msg_type_number_t(words)
-            let host = mach_host_self()
-            defer { mach_port_deallocate(mach_task_self_, host) }
             return withUnsafeMutablePointer(to: &info) { pointer in
                 pointer.withMemoryRebound(to: integer_t.self, capacity: words) { call(host, flavor, $0, &count) }
             } == KERN_SUCCESS

@@ -49,6 +49,7 @@ public final class MeshNode: Service {
     private let sampler: NodeHealthSampler
     private let checks: HealthCheckRunner
     private let watchReconnections: @Sendable (@Sendable () -> Void) async -> Void
+    private let joined = Completion()
     private let left = Completion()
     private let ticks: AsyncStream<Void>
     private let tick: AsyncStream<Void>.Continuation
@@ -60,7 +61,7 @@ public final class MeshNode: Service {
     ///   - bus: carries and stores the events; its node's name is this node's.
     ///   - configuration: what the node says of itself, and how often.
     ///   - reconnections: an element for each time the connection was restored; it has to end when its task is
-    ///     cancelled, as an `AsyncStream` does. ``MeshEventsNATS/NATSTransport/reconnections`` is one.
+    ///     cancelled, as an `AsyncStream` does. `NATSTransport.reconnections` is one.
     ///   - clock: measures intervals.
     ///   - now: the time an event gets.
     ///   - logger: hears of conflicts and outages.
@@ -111,6 +112,15 @@ public final class MeshNode: Service {
         state.withLock { $0.toolCounts = counts }
     }
 
+    /// Suspends until ``run()`` has joined the mesh and node.joined is stored: tools started after this come after it.
+    ///
+    /// - Throws: `timeout`, with the store's reason when it gave one; `closed` when the task is cancelled.
+    public func waitUntilJoined(timeout: Duration = .seconds(10)) async throws(MeshEventsError) {
+        let deadline = ContinuousClock.now + timeout
+        try await joined.wait(until: deadline, for: "node \(name) to join")
+        try await emitter.flush(timeout: max(deadline - .now, .zero))
+    }
+
     /// Makes ``run()`` leave the mesh and return; the first reason counts. A graceful shutdown does the same with the
     /// reason `shutdown`.
     public func leave(reason: String) {
@@ -143,6 +153,7 @@ public final class MeshNode: Service {
         let storing = Task { await emitter.run() }
         _ = sampler.sample()
         announce()
+        joined.complete()
         checks.start()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.keepTime(watch) }

@@ -40,7 +40,7 @@ struct MeshNodeOverNATSTests {
     func restart(binary: NATSServers.Binary) async throws {
         try await withNode(binary, .init(interval: .milliseconds(200))) { server, node, bus in
             let running = Task { try await node.run() }
-            try await eventually(within: .seconds(30), "the node") { try await stored(bus).count >= 2 }
+            try await node.waitUntilJoined(timeout: .seconds(30))
             await server.kill()
             let down = Timestamp.now
             for number in 0..<20 {
@@ -80,6 +80,28 @@ struct MeshNodeOverNATSTests {
             let last = try await stored(bus).last
             #expect(last?.type == .nodeLeft)
             #expect(last?.data["reason"]?.string == "shutdown")
+        }
+    }
+
+    @Test("a server that stays away does not keep the node from ending, and what was not stored is said")
+    func leaveWithoutServer() async throws {
+        try await withNode(NATSServers.first, .init(leaveTimeout: .seconds(1))) { server, node, _ in
+            let running = Task { () async -> MeshEventsError? in
+                do {
+                    try await node.run()
+                    return nil
+                } catch {
+                    return error as? MeshEventsError
+                }
+            }
+            try await node.waitUntilJoined(timeout: .seconds(30))
+            await server.kill()
+            node.emitter.emit(ToolStarted(tool: "whisper"))
+            node.leave(reason: "done")
+            let error = try await withDeadline(.seconds(20), "the node to end") { await running.value }
+            #expect(error?.code == .timeout)
+            #expect(error?.message.contains("node.left") == true, "\(String(describing: error))")
+            #expect(error?.message.contains("tool.started") == true)
         }
     }
 

@@ -213,6 +213,31 @@ struct MeshNodeTests {
         #expect(error?.message.contains("no room") == true)
     }
 
+    @Test("waiting for the node to join ends when node.joined is stored, or says why not")
+    func waitUntilJoined() async throws {
+        let mesh = try await MemoryMesh()
+        let node = mesh.node(.init(jitter: 0, leaveTimeout: .milliseconds(10)))
+        let early = await failure { () async throws(MeshEventsError) in
+            try await node.waitUntilJoined(timeout: .milliseconds(20))
+        }
+        #expect(early?.code == .timeout)
+        mesh.store.fail(with: MeshEventsError(.permissionDenied, "publishing is forbidden"))
+        let running = Task { try await node.run() }
+        try await eventually("an attempt") { mesh.store.attempts > 0 }
+        let refused = await failure { () async throws(MeshEventsError) in
+            try await node.waitUntilJoined(timeout: .milliseconds(200))
+        }
+        #expect(refused?.message.contains("publishing is forbidden") == true)
+        mesh.store.fail(with: nil)
+        try await eventually("the node") {
+            mesh.clock.advance(by: .seconds(1))
+            return try await types(mesh).first == "node.joined"
+        }
+        try await node.waitUntilJoined()
+        node.leave(reason: "done")
+        _ = try? await running.value
+    }
+
     @Test("a configuration out of range is refused, and a node runs once")
     func refused() async throws {
         let mesh = try await MemoryMesh()
