@@ -41,18 +41,18 @@ public final class MeshNode: Service {
     public let instance: String
 
     private let bus: PersistentEventBus
-    private let configuration: Configuration
+    let configuration: Configuration
     private let clock: any Clock<Duration>
     private let now: @Sendable () -> Timestamp
     private let logger: Logger
-    private let stopwatch: Stopwatch
-    private let sampler: NodeHealthSampler
-    private let checks: HealthCheckRunner
+    let stopwatch: Stopwatch
+    let sampler: NodeHealthSampler
+    let checks: HealthCheckRunner
     private let watchReconnections: @Sendable (@Sendable () -> Void) async -> Void
     private let joined = Completion()
     private let left = Completion()
     private let ticks: AsyncStream<Void>
-    private let tick: AsyncStream<Void>.Continuation
+    let tick: AsyncStream<Void>.Continuation
     private let state = Locked(State())
 
     /// Creates a node; it is in the mesh while ``run()`` runs.
@@ -106,6 +106,9 @@ public final class MeshNode: Service {
 
     /// Takes a health check away. Harmless when there is none of that name.
     public func removeHealthCheck(named name: String) { checks.remove(name) }
+
+    /// How many tools there are, and how many of them run.
+    var toolCounts: (installed: Int, running: Int) { state.withLock { $0.toolCounts }?() ?? (0, 0) }
 
     /// Says where to ask how many tools are installed, and how many of them run; both are published.
     public func setTools(_ counts: @escaping @Sendable () -> (installed: Int, running: Int)) {
@@ -233,63 +236,5 @@ public final class MeshNode: Service {
             logger.notice("no other node has the same name any more", metadata: ["node": "\(name)"])
         }
         tick.yield()
-    }
-
-    // MARK: What it says
-
-    private func announce() {
-        emitter.emit(NodeJoined(capabilities: capabilities()))
-        tick.yield()
-    }
-
-    private func capabilities() -> EventData {
-        var members = NodeCapabilities.members
-        members["version"] = configuration.version.map { .string($0) }
-        members["tools"] = JSONValue(toolCounts.installed)
-        identify(&members)
-        return EventData(JSONObject(configuration.extras.merging(members) { $1 }))
-    }
-
-    private func health() -> NodeHealth {
-        var members = sampler.sample().members
-        var failing = checks.failing
-        if let conflict = nameConflict {
-            let host = conflict.otherHost.isEmpty ? "an unknown host" : conflict.otherHost
-            failing["name"] = HealthCheck.reason("another live node on \(host) is named \(name) too")
-        }
-        if !failing.isEmpty { members["checks"] = JSONValue(failing.mapValues { .string($0) }) }
-        let tools = toolCounts
-        members["tools"] = JSONValue(tools.installed)
-        members["open_tools"] = JSONValue(tools.running)
-        members["uptime_s"] = JSONValue(Self.seconds(stopwatch.elapsed))
-        members["host"] = .string(NodeCapabilities.host)
-        identify(&members)
-        return NodeHealth(
-            status: failing.isEmpty ? "online" : "degraded",
-            resources: EventData(JSONObject(members))
-        )
-    }
-
-    private func identify(_ members: inout [String: JSONValue]) {
-        members["instance"] = .string(instance)
-        members["interval_s"] = JSONValue(Self.seconds(configuration.interval))
-    }
-
-    private var toolCounts: (installed: Int, running: Int) { state.withLock { $0.toolCounts }?() ?? (0, 0) }
-
-    /// To the millisecond.
-    private static func seconds(_ duration: Duration) -> Double {
-        ((duration / .milliseconds(1)).rounded()) / 1000
-    }
-
-    private func notStored(_ events: [Event]) -> MeshEventsError {
-        let reason = emitter.lastError
-        let types = Set(events.map(\.type.rawValue)).sorted().joined(separator: ", ")
-        return MeshEventsError(
-            .timeout,
-            "node \(name) has left, but \(events.count) of its events could not be stored (\(types)): "
-                + (reason?.message ?? "the store has not answered in time"),
-            underlying: reason
-        )
     }
 }

@@ -89,71 +89,6 @@ public final class MeshTool: Service {
         try configuration.decode(as: type)
     }
 
-    // MARK: Emitting
-
-    /// Emits a user event, e.g. `try tool.emit("training.complete", ["loss": 0.023])`. Never blocks; while the
-    /// connection is down the event is kept and sent after it.
-    ///
-    /// - Parameters:
-    ///   - topic: the event's type without `user.`: `training.complete` is sent as `user.training.complete`. A topic that
-    ///     begins with `user.` is taken as the whole type.
-    ///   - data: what goes with it.
-    /// - Throws: as ``MeshEvents/EventBus/emit(_:)-(Event)``.
-    public func emit(_ topic: String, _ data: EventData = nil) throws(MeshEventsError) {
-        try bus.emit(Self.type(of: topic), data)
-    }
-
-    /// Emits a payload as an event of its type.
-    ///
-    /// - Throws: as ``MeshEvents/EventBus/emit(_:)-(Event)``.
-    public func emit(_ payload: some EventPayload) throws(MeshEventsError) {
-        try bus.emit(payload)
-    }
-
-    /// Emits a user event and returns when it is stored. The first call opens the stream, creating it when there is none.
-    ///
-    /// - Throws: as ``MeshEvents/PersistentEventBus/emit(_:)-(Event)`` and ``MeshEvents/PersistentEventBus``'s `open`.
-    @discardableResult
-    public func emitAcknowledged(_ topic: String, _ data: EventData = nil) async throws(MeshEventsError)
-        -> StoredPosition
-    {
-        let type = try Self.type(of: topic)
-        return try await persistent().emit(type, data)
-    }
-
-    /// Emits a payload as an event of its type and returns when it is stored.
-    ///
-    /// - Throws: as ``emitAcknowledged(_:_:)``.
-    @discardableResult
-    public func emitAcknowledged(_ payload: some EventPayload) async throws(MeshEventsError) -> StoredPosition {
-        try await persistent().emit(payload)
-    }
-
-    /// The type of a topic's events.
-    static func type(of topic: String) throws(MeshEventsError) -> EventType {
-        topic.hasPrefix("user.") ? try EventType(topic) : try .user(topic)
-    }
-
-    // MARK: Subscribing
-
-    /// Subscribes to the events that match a pattern; ``bus`` offers more forms.
-    ///
-    /// - Throws: as ``MeshEvents/EventBus/subscribe(to:queueGroup:buffer:)``.
-    public func subscribe(to pattern: EventPattern = .all) async throws(MeshEventsError) -> EventSubscription {
-        try await bus.subscribe(to: pattern)
-    }
-
-    /// Calls `handler` for every event that matches a pattern: one call at a time, in order.
-    ///
-    /// - Throws: as ``MeshEvents/EventBus/subscribe(to:queueGroup:buffer:handler:)``.
-    @discardableResult
-    public func subscribe(
-        to pattern: EventPattern = .all,
-        handler: @escaping @Sendable (Event) async throws -> Void
-    ) async throws(MeshEventsError) -> HandlerSubscription {
-        try await bus.subscribe(to: pattern, handler: handler)
-    }
-
     // MARK: Stopping
 
     /// Waits for a graceful shutdown or the task's cancellation, then sees to it that what was emitted has arrived, and
@@ -227,7 +162,7 @@ public final class MeshTool: Service {
     }
 
     /// The acknowledged bus, opened once; after a failure the next call tries again.
-    private func persistent() async throws(MeshEventsError) -> PersistentEventBus {
+    func persistent() async throws(MeshEventsError) -> PersistentEventBus {
         let opening = try state.withLock { state throws(MeshEventsError) in
             guard !state.isStopped else { throw MeshEventsError(.closed, "tool \(name) has been stopped") }
             if let store = state.store { return store }
@@ -245,26 +180,6 @@ public final class MeshTool: Service {
             }
             throw error as? MeshEventsError
                 ?? MeshEventsError(.connectionFailed, "the stream cannot be opened", underlying: error)
-        }
-    }
-}
-
-/// What a tool does, as a service: cancelled when it is to stop.
-private struct ToolWork: Service {
-    let body: @Sendable () async throws -> Void
-
-    func run() async throws {
-        let stop = Completion()
-        do {
-            try await withTaskCancellationOrGracefulShutdownHandler {
-                try await cancelWhenGracefulShutdown { try await body() }
-            } onCancelOrGracefulShutdown: {
-                stop.complete()
-            }
-        } catch {
-            guard stop.isComplete, error is CancellationError || (error as? MeshEventsError)?.code == .closed else {
-                throw error
-            }
         }
     }
 }
