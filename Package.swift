@@ -113,11 +113,18 @@ let package = Package(
             resources: [.copy("Resources")],
             swiftSettings: settings
         ),
+        // A supervisor of tools, for tests to kill.
+        .executableTarget(
+            name: "tool-supervisor-fixture",
+            dependencies: ["MeshLifecycle", "MeshEvents", logging],
+            path: "Tests/Fixtures/tool-supervisor-fixture",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "MeshLifecycleTests",
             dependencies: [
                 "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "LocalNATSServer",
-                "TestSupport", "ProcessGuard", logging,
+                "TestSupport", "ProcessGuard", "tool-supervisor-fixture", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "Yams", package: "Yams"),
