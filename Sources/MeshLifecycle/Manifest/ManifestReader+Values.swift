@@ -9,6 +9,7 @@ extension ManifestReader {
             return []
         }
         var members: [(String, Node)] = []
+        let own = Set(mapping.compactMap { $0.key.scalar?.string })
         for (keyNode, value) in mapping {
             guard let key = keyNode.scalar?.string else {
                 report("a key of \(what) must be text, not \(kind(of: keyNode))", at: keyNode)
@@ -17,7 +18,7 @@ extension ManifestReader {
             if key == "<<", !isQuoted(keyNode) {
                 let merged = merge(value, what, known: known)
                 // What stands beside the merge wins, wherever it stands.
-                members += merged.filter { member in mapping[member.0] == nil }
+                members += merged.filter { member in !own.contains(member.0) }
                 continue
             }
             if let known, !known.contains(key) {

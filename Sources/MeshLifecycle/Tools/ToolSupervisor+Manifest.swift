@@ -1,3 +1,5 @@
+import Logging
+
 extension ToolSupervisor {
     /// Makes the tools those of a changed manifest: removes, changes, then installs, and starts new tools that are to
     /// start with the node. What happened goes out as events. A tool that stays as it is is not touched; one whose
