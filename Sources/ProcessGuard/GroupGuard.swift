@@ -146,9 +146,11 @@ final class GroupGuard: Sendable {
     /// Has the guard kill all and end; returns at once.
     func release() {
         let writeEnd = state.withLock { state in
-            state.isReleased = true
-            // A stopped guard would not read; nor would the stopped group die of anything but SIGKILL.
-            if let group = state.group { kill(-group, SIGCONT) }
+            if let group = state.group {
+                state.isReleased = true
+                // A guard that was stopped with its group would not read.
+                kill(-group, SIGCONT)
+            }
             return state.writeEnd.take()
         }
         if let writeEnd { close(writeEnd) }

@@ -17,35 +17,6 @@ import Synchronization
 /// input. All of the group is signalled when it is stopped, and killed when it has ended. On Linux that goes for
 /// descendants in other groups and sessions too, unless they rewrite their environment. (Elsewhere those escape.)
 package final class SupervisedProcess: Sendable {
-    /// What to run.
-    package struct Command: Sendable {
-        /// The path of the program.
-        package var executable: String
-        /// Its arguments, without its name.
-        package var arguments: [String]
-        /// Its whole environment.
-        package var environment: [String: String]
-        /// Its working directory; `nil` for ours.
-        package var directory: String?
-        /// How much of its output is kept.
-        package var limits: OutputLimits
-
-        /// Creates a command.
-        package init(
-            executable: String,
-            arguments: [String] = [],
-            environment: [String: String] = [:],
-            directory: String? = nil,
-            limits: OutputLimits = OutputLimits()
-        ) {
-            self.executable = executable
-            self.arguments = arguments
-            self.environment = environment
-            self.directory = directory
-            self.limits = limits
-        }
-    }
-
     /// How long the guard may take to kill what is left.
     private static let sweepTimeout: Duration = .seconds(5)
     /// How long output may be read after all are gone.

@@ -15,7 +15,8 @@ extension ManifestReader {
                 report("a key of \(what) must be text, not \(kind(of: keyNode))", at: keyNode)
                 continue
             }
-            if key == "<<", !isQuoted(keyNode) {
+            // By its style: Yams writes a tag into keys when it compares them.
+            if key == "<<", keyNode.scalar?.style == .plain {
                 let merged = merge(value, what, known: known)
                 // What stands beside the merge wins, wherever it stands.
                 members += merged.filter { member in !own.contains(member.0) }
@@ -84,7 +85,8 @@ extension ManifestReader {
 
     /// `true` or `false`.
     mutating func boolean(_ node: Node, _ what: String) -> Bool? {
-        if let scalar = node.scalar, !isQuoted(node), case .bool(let value) = ManifestScalar.value(plain: scalar.string) {
+        if let scalar = node.scalar, !isQuoted(node), case .bool(let value) = ManifestScalar.value(plain: scalar.string)
+        {
             return value
         }
         report("\(what) must be true or false, not \(kind(of: node))", at: node)

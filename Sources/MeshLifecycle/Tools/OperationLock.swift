@@ -1,4 +1,4 @@
-import Synchronization
+import MeshEvents
 
 /// Lets one operation through at a time, in the order of arrival; an operation may suspend.
 final class OperationLock: Sendable {
@@ -7,7 +7,7 @@ final class OperationLock: Sendable {
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     /// Runs `body` when all that came earlier have ended. The wait cannot be cancelled: operations have deadlines.
     func withLock<Result, Failure: Error>(

@@ -1,13 +1,13 @@
 import Logging
+import MeshEvents
 import ProcessGuard
-import Synchronization
 
 /// Hands what a tool says to the log, and keeps the last lines of its standard error.
 final class ToolOutput: Sendable {
     private static let kept = 20
 
     private let logger: Logger
-    private let lines = Mutex<[String]>([])
+    private let lines = Locked<[String]>([])
 
     init(tool: String, logger: Logger) {
         var logger = logger

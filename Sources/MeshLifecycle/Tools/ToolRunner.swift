@@ -1,7 +1,6 @@
 import Logging
 import MeshEvents
 import ProcessGuard
-import Synchronization
 
 /// One installed tool. All that happens to it passes one queue, so that its events go out in the order of the facts.
 final class ToolRunner: Sendable {
@@ -26,12 +25,12 @@ final class ToolRunner: Sendable {
 
     /// Lets one operation of the supervisor work on the tool at a time.
     let operations = OperationLock()
-    private let shared: Mutex<Shared>
+    private let shared: Locked<Shared>
     private let requests: AsyncStream<Request>.Continuation
     private let output: ToolOutput
 
     init(_ specification: ToolSpecification, context: ToolContext) {
-        shared = Mutex(
+        shared = Locked(
             Shared(
                 specification: specification,
                 status: ToolStatus(

@@ -1,6 +1,5 @@
 public import Logging
 public import MeshEvents
-import Synchronization
 
 /// Keeps the tools of a node running, and says what happens to them.
 ///
@@ -29,7 +28,7 @@ public final class ToolSupervisor: Sendable {
     }
 
     let context: ToolContext
-    let state = Mutex(State())
+    let state = Locked(State())
 
     /// Creates a supervisor without tools.
     ///

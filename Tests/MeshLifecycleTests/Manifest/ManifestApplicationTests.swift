@@ -55,9 +55,11 @@ struct ManifestApplicationTests {
         #expect(try bench.pid("configured") != pids.other)
         #expect(bench.supervisor.specification(of: "kept")?.gracePeriod == .seconds(1))
         #expect(bench.supervisor.tool(named: "idle")?.state == .installed)
-        #expect(bench.supervisor.tools.map(\.name) == [
-            "broken", "configured", "idle", "kept", "new", "same", "updated",
-        ])
+        #expect(
+            bench.supervisor.tools.map(\.name) == [
+                "broken", "configured", "idle", "kept", "new", "same", "updated",
+            ]
+        )
         await bench.supervisor.shutdown()
     }
 }

@@ -66,34 +66,57 @@ struct ManifestMistakeTests {
         )
     }
 
-    @Test("one mistake each", arguments: [
-        ("", "the manifest is empty; it needs at least 'tools:' or 'node:'"),
-        ("# nothing\n", "the manifest is empty; it needs at least 'tools:' or 'node:'"),
-        ("- a\n", "1:1: the manifest must be an object (key: value), not a list"),
-        ("tools: {a: b}\n", "1:8: tools must be a list, each tool after '- ', not an object"),
-        ("tools:\n\t- name: a\n", "2:1: a tab; YAML is indented with spaces only"),
-        ("node: a\nnode: b\n", "1:1: 'node' is given more than once in the same object; keep one"),
-        ("node: [a]\n", "1:7: node must be text, not a list"),
-        ("node:\n", "1:6: node must be text, not nothing"),
-        ("nats: []\n", "1:7: nats must be a URL or a list of URLs, not an empty list"),
-        ("nats: ${URL}\n", "1:7: nats: the environment variable URL is not set; set it, or give a default: ${URL:-…}"),
-        (head + "    env: {A: '${'}\n", "5:14: env.A: a '${' without its '}'; write $${ for the characters themselves"),
-        (head + "    config: {a: [.nan]}\n", "5:18: config.a is no number that JSON has; quote it to have it as text"),
-        (head + "    health: 5\n", "5:5: unknown key 'health' in a tool; there are name, version, command, env, "
-            + "config, secrets, restart, autostart, directory, grace"),
-        ("node: \"a\n", "2:1: this is no valid YAML: found unexpected end of stream (while scanning a quoted scalar that "
-            + "begins in line 1)"),
-        ("node: a\n---\nnode: b\n", "2:1: this is no valid YAML: but found another document (expected a single document "
-            + "in the stream that begins in line 1)"),
-        ("node: *a\n", "1:7: this is no valid YAML: found undefined alias"),
-    ])
+    @Test(
+        "one mistake each",
+        arguments: [
+            ("", "the manifest is empty; it needs at least 'tools:' or 'node:'"),
+            ("# nothing\n", "the manifest is empty; it needs at least 'tools:' or 'node:'"),
+            ("- a\n", "1:1: the manifest must be an object (key: value), not a list"),
+            ("tools: {a: b}\n", "1:8: tools must be a list, each tool after '- ', not an object"),
+            ("tools:\n\t- name: a\n", "2:1: a tab; YAML is indented with spaces only"),
+            ("node: a\nnode: b\n", "1:1: 'node' is given more than once in the same object; keep one"),
+            ("node: [a]\n", "1:7: node must be text, not a list"),
+            ("node:\n", "1:6: node must be text, not nothing"),
+            ("nats: []\n", "1:7: nats must be a URL or a list of URLs, not an empty list"),
+            (
+                "nats: ${URL}\n",
+                "1:7: nats: the environment variable URL is not set; set it, or give a default: ${URL:-…}"
+            ),
+            (
+                head + "    env: {A: '${'}\n",
+                "5:14: env.A: a '${' without its '}'; write $${ for the characters themselves"
+            ),
+            (
+                head + "    config: {a: [.nan]}\n",
+                "5:18: config.a is no number that JSON has; quote it to have it as text"
+            ),
+            (
+                head + "    health: 5\n",
+                "5:5: unknown key 'health' in a tool; there are name, version, command, env, "
+                    + "config, secrets, restart, autostart, directory, grace"
+            ),
+            (
+                "node: \"a\n",
+                "2:1: this is no valid YAML: found unexpected end of stream (while scanning a quoted scalar that "
+                    + "begins in line 1)"
+            ),
+            (
+                "node: a\n---\nnode: b\n",
+                "2:1: this is no valid YAML: but found another document (expected a single document "
+                    + "in the stream that begins in line 1)"
+            ),
+            ("node: *a\n", "1:7: this is no valid YAML: found undefined alias"),
+        ]
+    )
     func single(_ text: String, _ mistake: String) { #expect(mistakes(text) == [mistake]) }
 
     @Test("10 MB, alias bombs and deep nesting are refused at once") func huge() async throws {
         let directory = try TemporaryDirectory()
         let file = try directory.file("mesh.yaml", String(repeating: "# comment\n", count: 1 << 20))
         let start = ContinuousClock.now
-        #expect(loadError(file)?.description == "\(file): the file is larger than 1 MiB, the most that a manifest may have")
+        #expect(
+            loadError(file)?.description == "\(file): the file is larger than 1 MiB, the most that a manifest may have"
+        )
         var bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n"
         for (one, two) in zip("abcdefgh", "bcdefghi") {
             bomb += "\(two): &\(two) [\(Array(repeating: "*\(one)", count: 9).joined(separator: ","))]\n"
@@ -102,7 +125,9 @@ struct ManifestMistakeTests {
         let deep = String(repeating: "[", count: 500_000)
         #expect(mistakes("tools: \(deep)").count == 1)
         let nested = String(repeating: "[", count: 900) + String(repeating: "]", count: 900)
-        #expect(mistakes(Self.head + "    config: {a: \(nested)}\n") == ["5:116: config.a is nested deeper than 100 levels"])
+        #expect(
+            mistakes(Self.head + "    config: {a: \(nested)}\n") == ["5:116: config.a is nested deeper than 100 levels"]
+        )
         #expect(ContinuousClock.now - start < .seconds(20))
     }
 

@@ -26,9 +26,11 @@ struct ProcessOutputTests {
     }
 
     @Test("a long line is cut") func long() {
-        #expect(lines(["12345678\n123456789\n", String(repeating: "x", count: 1000), "y\nz"]) == [
-            "12345678", "12345678+1", "xxxxxxxx+993", "z",
-        ])
+        #expect(
+            lines(["12345678\n123456789\n", String(repeating: "x", count: 1000), "y\nz"]) == [
+                "12345678", "12345678+1", "xxxxxxxx+993", "z",
+            ]
+        )
     }
 
     @Test("so many lines and bytes in a second, the others are counted") func allowance() {

@@ -160,7 +160,9 @@ enum ToolProcesses {
 
         /// Resident memory in bytes.
         static var memory: Int {
-            let text = FileManager.default.contents(atPath: "/proc/self/statm").map { String(decoding: $0, as: UTF8.self) }
+            let text = FileManager.default.contents(atPath: "/proc/self/statm").map {
+                String(decoding: $0, as: UTF8.self)
+            }
             return (text?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 4096
         }
     #endif

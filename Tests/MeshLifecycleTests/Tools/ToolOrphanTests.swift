@@ -6,7 +6,10 @@ import Testing
 /// These run `tool-supervisor-fixture`, a supervisor that can be killed.
 @Suite("No tool is left behind")
 struct ToolOrphanTests {
-    @Test("a supervisor that is killed takes its tools along, and all that they started", arguments: [SIGKILL, SIGTERM])
+    @Test(
+        "a supervisor that is killed takes its tools along, and all that they started",
+        arguments: [SIGKILL, SIGTERM]
+    )
     func killed(_ signal: Int32) async throws {
         let directory = try TemporaryDirectory()
         #if os(Linux)

@@ -56,7 +56,9 @@ struct ToolSupervisorTests {
         #expect(
             bench.logged.lines.contains("info tool stdout: \(url) bench tool {\"a\":1} /a/b.creds mine \(home)")
         )
-        #expect(bench.logged.lines.contains { $0.hasPrefix("info tool stdout: /") && $0.hasSuffix(bench.lastDirectory) })
+        #expect(
+            bench.logged.lines.contains { $0.hasPrefix("info tool stdout: /") && $0.hasSuffix(bench.lastDirectory) }
+        )
         #expect(bench.logged.lines.contains("info tool stderr: oh"))
         #expect(bench.supervisor.tool(named: "tool")?.lastOutput == ["oh"])
         await bench.supervisor.shutdown()

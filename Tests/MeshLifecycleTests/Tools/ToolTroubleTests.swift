@@ -87,7 +87,8 @@ struct ToolTroubleTests {
     @Test("one that ends in its own time when asked to is not killed")
     func endsGracefully() async throws {
         let bench = try ToolBench()
-        let script = "trap 'sleep 0.2; echo done > farewell; exit 0' TERM; echo $$ > ready; while true; do sleep 0.05; done"
+        let script =
+            "trap 'sleep 0.2; echo done > farewell; exit 0' TERM; echo $$ > ready; while true; do sleep 0.05; done"
         try await bench.run(bench.tool(script))
         _ = try await bench.pid(inFile: "ready")
         try await bench.supervisor.stop("tool")
@@ -143,10 +144,29 @@ struct ToolTroubleTests {
         await bench.supervisor.shutdown()
     }
 
-    @Test("a gigabyte of output, as one endless line or as many, neither blocks nor fills memory", arguments: [
-        "head -c 1000000000 /dev/zero | tr '\\0' x; echo; echo end >&2",
-        "yes \(String(repeating: "long ", count: 200)) | head -c 1000000000; echo; echo end >&2",
-    ])
+    @Test("one whose guard is killed is killed too, for it might outlive its supervisor, and runs again")
+    func losesGuard() async throws {
+        let bench = try ToolBench()
+        try await bench.run(bench.tool("exec sleep 600"))
+        let pid = try bench.pid()
+        let group = getpgid(pid)
+        #expect(group != pid && group != getpgid(0))
+        kill(group, SIGKILL)
+        let expected = "crashed killed by signal 9 (SIGKILL), since its guard process was killed 0"
+        #expect(try await bench.events(3).last == expected)
+        #expect(!ToolProcesses.exists(pid))
+        try await bench.pass(.seconds(1))
+        #expect(try await bench.events(4).last == "started")
+        await bench.supervisor.shutdown()
+    }
+
+    @Test(
+        "a gigabyte of output, as one endless line or as many, neither blocks nor fills memory",
+        arguments: [
+            "head -c 1000000000 /dev/zero | tr '\\0' x; echo; echo end >&2",
+            "yes \(String(repeating: "long ", count: 200)) | head -c 1000000000; echo; echo end >&2",
+        ]
+    )
     func gigabyte(_ script: String) async throws {
         let bench = try ToolBench()
         #if os(Linux)
@@ -176,7 +196,7 @@ struct ToolTroubleTests {
             try await bench.supervisor.start("tool0")
             _ = try await bench.events(7)
             let descriptors = ToolProcesses.descriptors
-            let starts = ProcessInfo.processInfo.environment["MESH_EVENTS_LONG_TESTS"] == nil ? 25 : 250
+            let starts = ProcessInfo.processInfo.environment["MESH_EVENTS_LONG"] == "1" ? 250 : 25
             try await withThrowingTaskGroup { group in
                 for number in 0..<4 {
                     group.addTask {
