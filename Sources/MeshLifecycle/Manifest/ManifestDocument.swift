@@ -83,7 +83,7 @@ enum ManifestDocument {
 
     /// The column of a tab in the indentation of a line.
     private static func tab(at line: Int, in text: String) -> Int? {
-        let lines = text.split(separator: "\n", maxSplits: line, omittingEmptySubsequences: false)
+        let lines = text.split(maxSplits: line, omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         guard lines.indices.contains(line - 1) else { return nil }
         let indentation = lines[line - 1].prefix { $0 == " " || $0 == "\t" || $0 == "-" }
         return indentation.firstIndex(of: "\t").map { indentation.distance(from: indentation.startIndex, to: $0) + 1 }

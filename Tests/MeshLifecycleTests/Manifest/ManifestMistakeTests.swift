@@ -74,6 +74,7 @@ struct ManifestMistakeTests {
             ("- a\n", "1:1: the manifest must be an object (key: value), not a list"),
             ("tools: {a: b}\n", "1:8: tools must be a list, each tool after '- ', not an object"),
             ("tools:\n\t- name: a\n", "2:1: a tab; YAML is indented with spaces only"),
+            ("node: a\r\ntools:\r\n\t- name: a\r\n", "3:1: a tab; YAML is indented with spaces only"),
             ("node: a\nnode: b\n", "1:1: 'node' is given more than once in the same object; keep one"),
             ("node: [a]\n", "1:7: node must be text, not a list"),
             ("node:\n", "1:6: node must be text, not nothing"),
@@ -129,6 +130,46 @@ struct ManifestMistakeTests {
             mistakes(Self.head + "    config: {a: \(nested)}\n") == ["5:116: config.a is nested deeper than 100 levels"]
         )
         #expect(ContinuousClock.now - start < .seconds(20))
+    }
+
+    @Test("whatever is changed in a manifest, it is read or refused, with places inside the file")
+    func changed() {
+        let text = Array(
+            """
+            node: &n "a"
+            nats: {url: [nats://a, *n], creds: "${HOME:-x}"}
+            health: {interval: 10s}
+            tools:
+              - &t {name: a, version: 'v1', command: [a, -1, ~], env: {A: 1}, config: {a: [1, {b: .5}], "c": |-
+                x}}
+              - <<: *t
+                name: b
+                secrets: [c]
+            """.utf8
+        )
+        var random: UInt64 = 1
+        func next(_ bound: Int) -> Int {
+            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int((random >> 33) % UInt64(bound))
+        }
+        let marks = Array("&*{}[]:,-'\"|>%@`!#?~<\t\n $0\u{0}\u{85}\u{FEFF}é".utf8)
+        for _ in 0..<3_000 {
+            var changed = text
+            for _ in 0...next(4) {
+                let place = next(changed.count)
+                switch next(3) {
+                case 0: changed[place] = marks[next(marks.count)]
+                case 1: changed.insert(marks[next(marks.count)], at: place)
+                default: changed.removeSubrange(place..<min(changed.count, place + 1 + next(8)))
+                }
+            }
+            let lines = changed.filter { $0 == 10 || $0 == 13 || $0 == 0x85 }.count + 2
+            do {
+                _ = try ToolManifest.parse(String(decoding: changed, as: UTF8.self), variables: [:])
+            } catch {
+                #expect(!error.problems.isEmpty && error.problems.allSatisfy { (0...lines).contains($0.line) })
+            }
+        }
     }
 
     @Test("files that cannot be read") func files() async throws {

@@ -148,6 +148,29 @@ struct ToolSupervisorTests {
         #expect(bench.events == ["installed 1.0.0"])
     }
 
+    @Test("many hands on one tool: one at a time, and nothing is left")
+    func manyHands() async throws {
+        let bench = try ToolBench()
+        try await bench.supervisor.install(bench.tool("exec sleep 600"))
+        await withTaskGroup { group in
+            for number in 0..<40 {
+                group.addTask {
+                    switch number % 4 {
+                    case 0: try? await bench.supervisor.stop("tool")
+                    case 1: try? await bench.supervisor.restart("tool")
+                    case 2: try? await bench.supervisor.update(bench.tool("exec sleep 601"))
+                    default: try? await bench.supervisor.start("tool")
+                    }
+                }
+            }
+        }
+        await bench.supervisor.shutdown()
+        // Started and stopped take turns.
+        let turns = bench.events.filter { !$0.hasPrefix("installed") }.map { $0 == "started" }
+        #expect(turns.enumerated().allSatisfy { $0.element == ($0.offset % 2 == 0) }, "\(bench.events)")
+        #expect(turns.count.isMultiple(of: 2))
+    }
+
     @Test("after the shutdown nothing starts any more")
     func shutDown() async throws {
         let bench = try ToolBench()
