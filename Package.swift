@@ -110,6 +110,13 @@ let package = Package(
             path: "Tests/Fixtures/mesh-tool-fixture",
             swiftSettings: settings
         ),
+        // A supervisor of tools, for tests to kill.
+        .executableTarget(
+            name: "tool-supervisor-fixture",
+            dependencies: ["MeshLifecycle", "MeshEvents", logging],
+            path: "Tests/Fixtures/tool-supervisor-fixture",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "NATSClientTests",
             dependencies: ["NATSClient", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio")] + nio,
@@ -125,7 +132,7 @@ let package = Package(
             name: "MeshLifecycleTests",
             dependencies: [
                 "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "LocalNATSServer",
-                "TestSupport", "ProcessGuard", "mesh-tool-fixture", logging,
+                "TestSupport", "ProcessGuard", "mesh-tool-fixture", "tool-supervisor-fixture", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "Yams", package: "Yams"),

@@ -79,3 +79,15 @@ package final class OneShot<Value: Sendable>: Sendable {
         }
     }
 }
+
+extension OneShot {
+    /// The value, waited for even when the calling task is cancelled: for what comes soon, whatever happens.
+    package var uncancelled: Value {
+        get async {
+            while true {
+                // A task of its own does not know of the caller's cancellation.
+                if let value = await Task(operation: { try? await wait() }).value { return value }
+            }
+        }
+    }
+}

@@ -24,7 +24,8 @@ struct LocalNATSServerTests {
             return (try #require(server.pid), server.storeDirectory)
         }
         #expect(!TestProcess.exists(pid))
-        #expect(!TestProcess.groupExists(pid))
+        // Its guard has been killed, which takes the system a moment.
+        try await eventually(within: .seconds(2), "the guard to end") { !TestProcess.groupExists(pid) }
         #expect(!FileManager.default.fileExists(atPath: store))
     }
 

@@ -1,0 +1,69 @@
+extension ToolManifest {
+    /// What another manifest changes in a node's tools.
+    public struct Difference: Sendable, Hashable {
+        /// How a tool changes.
+        public enum Kind: Sendable, Hashable {
+            /// Another program, version, environment or directory: an update.
+            case update
+            /// Only its configuration, or what of it is secret.
+            case configuration
+            /// Only what its supervisor does with it: restarts, grace period, autostart. It runs on.
+            case supervision
+        }
+
+        /// A tool that changes.
+        public struct Change: Sendable, Hashable {
+            /// What the tool shall be.
+            public var tool: ToolSpecification
+            /// How it changes.
+            public var kind: Kind
+        }
+
+        /// Tools that are new, in the order of the new manifest.
+        public var added: [ToolSpecification]
+        /// The names of tools that are gone, in the order of the old manifest.
+        public var removed: [String]
+        /// Tools that change, in the order of the new manifest.
+        public var changed: [Change]
+        /// The names of tools that stay as they are.
+        public var unchanged: [String]
+
+        /// Whether nothing changes.
+        public var isEmpty: Bool { added.isEmpty && removed.isEmpty && changed.isEmpty }
+    }
+
+    /// What changes when `other` comes in the place of this manifest.
+    public func difference(to other: ToolManifest) -> Difference {
+        let before = Dictionary(tools.map { ($0.name, $0) }) { $1 }
+        let names = Set(other.tools.map(\.name))
+        var difference = Difference(
+            added: [],
+            removed: tools.map(\.name).filter { !names.contains($0) },
+            changed: [],
+            unchanged: []
+        )
+        for tool in other.tools {
+            guard let old = before[tool.name] else {
+                difference.added.append(tool)
+                continue
+            }
+            if let kind = Self.kind(of: old, tool) {
+                difference.changed.append(.init(tool: tool, kind: kind))
+            } else {
+                difference.unchanged.append(tool.name)
+            }
+        }
+        return difference
+    }
+
+    private static func kind(of old: ToolSpecification, _ new: ToolSpecification) -> Difference.Kind? {
+        if old == new { return nil }
+        if old.version != new.version || old.command != new.command || old.environment != new.environment
+            || old.directory != new.directory
+        {
+            return .update
+        }
+        if old.configuration != new.configuration || old.secrets != new.secrets { return .configuration }
+        return .supervision
+    }
+}

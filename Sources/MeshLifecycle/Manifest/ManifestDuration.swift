@@ -1,0 +1,25 @@
+/// Durations as people type them: `10s`, `500ms`, `1m30s`, `2h`.
+enum ManifestDuration {
+    private static let units: [String: Double] = ["ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400]
+    /// A hundred years: beyond that nobody means it.
+    private static let maximum: Double = 86_400 * 36_525
+
+    /// The duration; `nil` when the text is none.
+    static func parse(_ text: String) -> Duration? {
+        var rest = text[...]
+        var seconds = 0.0
+        guard !rest.isEmpty else { return nil }
+        while !rest.isEmpty {
+            let number = rest.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+            rest = rest.dropFirst(number.count)
+            let unit = rest.prefix { $0.isASCII && $0.isLetter }
+            rest = rest.dropFirst(unit.count)
+            guard number.first?.isNumber == true, number.last?.isNumber == true, let value = Double(number),
+                let factor = units[String(unit)]
+            else { return nil }
+            seconds += value * factor
+        }
+        guard seconds <= maximum else { return nil }
+        return .milliseconds(Int64((seconds * 1000).rounded()))
+    }
+}

@@ -1,0 +1,115 @@
+import MeshEvents
+import Yams
+
+extension ManifestReader {
+    private static let toolKeys = [
+        "name", "version", "command", "env", "config", "secrets", "restart", "autostart", "directory", "grace",
+    ]
+
+    /// Reads one tool; `nil` when it has no name. Mistakes elsewhere leave defaults, and are reported.
+    mutating func tool(_ node: Node) -> ToolSpecification? {
+        guard node.mapping != nil else {
+            report("a tool must be an object with name, version and command, not \(kind(of: node))", at: node)
+            return nil
+        }
+        var tool = ToolSpecification(name: "", version: "", command: [], directory: directory)
+        var seen: Set<String> = []
+        for (key, value) in members(of: node, "a tool", known: Self.toolKeys) {
+            seen.insert(key)
+            switch key {
+            case "name": tool.name = name(value)
+            case "version": tool.version = version(value)
+            case "command": tool.command = command(value)
+            case "env": tool.environment = environment(value)
+            case "config": tool.configuration = configuration(value)
+            case "secrets": tool.secrets = Set(strings(value, "secrets"))
+            case "restart": tool.restart.mode = mode(value)
+            case "autostart": tool.autostart = boolean(value, "autostart") ?? true
+            case "directory": tool.directory = nonEmpty(value, "directory").map(path)
+            case "grace":
+                let range: ClosedRange<Duration> = .zero ... .seconds(3_600)
+                tool.gracePeriod = duration(value, "grace", in: range) ?? tool.gracePeriod
+            default: break
+            }
+        }
+        let missing = ["name", "version", "command"].filter { !seen.contains($0) }
+        if !missing.isEmpty {
+            let who = tool.name.isEmpty ? "this tool" : "tool \(tool.name)"
+            report("\(who) lacks \(missing.map { "'\($0)'" }.joined(separator: " and "))", at: node)
+        }
+        return tool.name.isEmpty ? nil : tool
+    }
+
+    private mutating func name(_ node: Node) -> String {
+        guard let name = text(node, "name") else { return "" }
+        if let problem = ToolSpecification.problem(inName: name) {
+            report("'\(name)' is no tool's name: \(problem)", at: node)
+            return ""
+        }
+        return name
+    }
+
+    private mutating func version(_ node: Node) -> String {
+        guard let version = nonEmpty(node, "version") else { return "" }
+        // Not only a matter of type: YAML has 1.10 and 1.1 as the same number.
+        if !isQuoted(node), case .number = ManifestScalar.value(plain: version) {
+            report("version must be text; quote it: \"\(version)\" (YAML takes \(version) for a number)", at: node)
+        }
+        return version
+    }
+
+    private mutating func command(_ node: Node) -> [String] {
+        var words: [String]
+        if node.sequence != nil {
+            words = strings(node, "command")
+        } else {
+            guard let program = text(node, "command") else { return [] }
+            if program.contains(where: \.isWhitespace) {
+                let list = program.split(whereSeparator: \.isWhitespace).joined(separator: ", ")
+                report(
+                    "command as a string is a program without arguments; write a list: [\(list)], or have a shell "
+                        + "read it: [sh, -c, \"…\"]",
+                    at: node
+                )
+            }
+            words = [program]
+        }
+        guard let program = words.first, !program.isEmpty else {
+            report("command must name a program", at: node)
+            return []
+        }
+        if program.contains("/") { words[0] = path(program) }
+        return words
+    }
+
+    private mutating func environment(_ node: Node) -> [String: String] {
+        if isNull(node) { return [:] }
+        var environment: [String: String] = [:]
+        for (name, value) in members(of: node, "env", known: nil) {
+            if name.isEmpty || name.contains("=") {
+                report("'\(name)' is no name of an environment variable: it is empty or holds '='", at: value)
+            }
+            environment[name] = expanded(value, "env.\(name)") ?? ""
+        }
+        return environment
+    }
+
+    private mutating func configuration(_ node: Node) -> EventData {
+        if isNull(node) { return .null }
+        guard node.mapping != nil else {
+            report("config must be an object of keys and values, not \(kind(of: node))", at: node)
+            return .null
+        }
+        guard let object = value(node, "config", depth: 0).object else { return .null }
+        return EventData(object)
+    }
+
+    private mutating func mode(_ node: Node) -> RestartPolicy.Mode {
+        guard let text = text(node, "restart") else { return .onFailure }
+        if let mode = RestartPolicy.Mode(rawValue: text) { return mode }
+        let modes = RestartPolicy.Mode.allCases.map(\.rawValue)
+        let nearest = NearestName.hint(for: text, among: modes)
+        report("restart must be \(modes.joined(separator: ", ")), not '\(text)'\(nearest)", at: node)
+        return .onFailure
+    }
+}

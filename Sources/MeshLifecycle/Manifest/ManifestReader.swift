@@ -1,0 +1,100 @@
+import MeshEvents
+import Yams
+
+/// Reads a manifest's nodes, and goes on after each mistake.
+struct ManifestReader {
+    /// What relative paths start from.
+    let directory: String
+    /// What `${NAME}` stands for.
+    let variables: [String: String]
+    /// All mistakes so far.
+    private(set) var problems: [ManifestError.Problem] = []
+    /// What an alias stands for is read again: this bounds how often.
+    var nodesLeft = 200_000
+
+    init(directory: String, variables: [String: String]) {
+        self.directory = directory
+        self.variables = variables
+    }
+
+    /// Notes a mistake.
+    mutating func report(_ message: String, at node: Node) {
+        let mark = node.mark
+        problems.append(.init(line: mark?.line ?? 0, column: mark?.column ?? 0, message: message))
+    }
+
+    /// Reads the whole manifest.
+    mutating func manifest(_ root: Node) -> ToolManifest {
+        var manifest = ToolManifest()
+        let known = ["node", "nats", "health", "tools"]
+        for (key, value) in members(of: root, "the manifest", known: known) {
+            switch key {
+            case "node": manifest.node = nonEmpty(value, "node")
+            case "nats": servers(value, &manifest)
+            case "health": manifest.healthInterval = health(value)
+            case "tools": manifest.tools = tools(value)
+            default: break
+            }
+        }
+        return manifest
+    }
+
+    private mutating func servers(_ node: Node, _ manifest: inout ToolManifest) {
+        guard node.mapping != nil else {
+            manifest.servers = urls(node, "nats")
+            return
+        }
+        for (key, value) in members(of: node, "nats", known: ["url", "creds"]) {
+            switch key {
+            case "url": manifest.servers = urls(value, "nats.url")
+            case "creds": manifest.credentials = expanded(value, "nats.creds").map(path)
+            default: break
+            }
+        }
+    }
+
+    private mutating func urls(_ node: Node, _ what: String) -> [String] {
+        let nodes = node.sequence.map(Array.init) ?? [node]
+        if nodes.isEmpty { report("\(what) must be a URL or a list of URLs, not an empty list", at: node) }
+        var urls: [String] = []
+        for node in nodes {
+            guard let url = expanded(node, what) else { continue }
+            if url.isEmpty { report("\(what) must be a URL such as nats://127.0.0.1:4222", at: node) }
+            urls.append(url)
+        }
+        return urls
+    }
+
+    private mutating func health(_ node: Node) -> Duration? {
+        var interval: Duration?
+        for (key, value) in members(of: node, "health", known: ["interval"]) where key == "interval" {
+            interval = duration(value, "health.interval", in: .milliseconds(100) ... .seconds(86_400))
+        }
+        return interval
+    }
+
+    private mutating func tools(_ node: Node) -> [ToolSpecification] {
+        if isNull(node) { return [] }
+        guard let nodes = node.sequence else {
+            report("tools must be a list, each tool after '- ', not \(kind(of: node))", at: node)
+            return []
+        }
+        var tools: [ToolSpecification] = []
+        var lines: [String: Int] = [:]
+        for node in nodes {
+            guard let tool = tool(node) else { continue }
+            if let line = lines[tool.name] {
+                report("a second tool named '\(tool.name)'; the first is in line \(line)", at: node)
+                continue
+            }
+            lines[tool.name] = node.mark?.line ?? 0
+            tools.append(tool)
+        }
+        return tools
+    }
+
+    /// A path, made absolute.
+    func path(_ path: String) -> String {
+        path.hasPrefix("/") ? path : path == "." ? directory : "\(directory)/\(path)"
+    }
+}

@@ -1,0 +1,124 @@
+import Foundation
+
+/// What a node is and which tools it runs, from a file (`mesh.yaml`):
+///
+/// ```yaml
+/// node: atelier
+/// nats: nats://127.0.0.1:4222
+/// health:
+///   interval: 10s
+/// tools:
+///   - name: whisper
+///     version: "1.0.0"
+///     command: [python3, whisper.py, --port, 8080]
+///     directory: tools/whisper
+///     env: {LANG: C.UTF-8, HF_TOKEN: "${HF_TOKEN}"}
+///     config: {model: base, credentials: "${WHISPER_CREDENTIALS:-none}"}
+///     secrets: [licence]
+///     restart: on-failure
+///     autostart: true
+///     grace: 10s
+/// ```
+///
+/// - `node`: the node's name.
+/// - `nats`: the server's URL, a list of URLs, or an object with `url` (one or a list) and `creds` (a file).
+/// - `health.interval`: how often the node says how it is, as `10s` or `1m30s`.
+/// - `tools`: a list; `name`, `version` and `command` are needed.
+/// - `command`: a list, the program first; a string is a program without arguments. No shell takes part: write
+///   `[sh, -c, "…"]` to have one.
+/// - `directory`: where the tool runs; the manifest's own when it is left out. Relative paths here, in `creds`, and of
+///   a program with a `/` in it start from the manifest's directory.
+/// - `restart`: `always`, `on-failure` (the default) or `never`.
+/// - `grace`: how long the tool may take to end before it is killed.
+/// - `${NAME}` and `${NAME:-default}` in strings of `nats`, `env` and `config` stand for environment variables;
+///   `$${` stands for `${`. A variable that is not set and has no default is an error.
+public struct ToolManifest: Sendable, Hashable {
+    /// The node's name; `nil` when the manifest does not say.
+    public var node: String?
+    /// The server's URLs; empty when the manifest does not say.
+    public var servers: [String]
+    /// The path of a credentials file; `nil` for none.
+    public var credentials: String?
+    /// How often the node says how it is; `nil` when the manifest does not say.
+    public var healthInterval: Duration?
+    /// The tools, in the order of the file; no two have the same name.
+    public var tools: [ToolSpecification]
+
+    /// The largest manifest, in bytes: 1 MiB.
+    public static let maximumSize = 1 << 20
+
+    /// Creates a manifest.
+    public init(
+        node: String? = nil,
+        servers: [String] = [],
+        credentials: String? = nil,
+        healthInterval: Duration? = nil,
+        tools: [ToolSpecification] = []
+    ) {
+        self.node = node
+        self.servers = servers
+        self.credentials = credentials
+        self.healthInterval = healthInterval
+        self.tools = tools
+    }
+
+    /// Reads a manifest from a file.
+    ///
+    /// - Parameters:
+    ///   - path: The file's path, by which errors call it.
+    ///   - variables: What `${NAME}` stands for; `nil` for this process's environment.
+    /// - Throws: `ManifestError` with all mistakes, or when the file cannot be read.
+    public static func load(_ path: String, variables: [String: String]? = nil) throws(ManifestError) -> ToolManifest {
+        let bytes: Data
+        do {
+            guard let file = FileHandle(forReadingAtPath: path) else {
+                let exists = FileManager.default.fileExists(atPath: path)
+                throw ManifestError(file: path, exists ? "the file may not be read" : "there is no such file")
+            }
+            // Not all of it: it may be a device, or huge.
+            bytes = try file.read(upToCount: maximumSize + 1) ?? Data()
+        } catch let error as ManifestError {
+            throw error
+        } catch {
+            throw ManifestError(file: path, "the file cannot be read: \(error)")
+        }
+        guard bytes.count <= maximumSize else {
+            throw ManifestError(file: path, "the file is larger than 1 MiB, the most that a manifest may have")
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            let valid = String(decoding: bytes, as: UTF8.self)
+            let line = 1 + valid.prefix { $0 != "\u{FFFD}" }.filter { $0.isNewline }.count
+            throw ManifestError(file: path, "the file is not UTF-8; save it as UTF-8", line: line, column: 1)
+        }
+        return try parse(text, file: path, variables: variables)
+    }
+
+    /// Reads a manifest from text.
+    ///
+    /// - Parameters:
+    ///   - text: The manifest in YAML.
+    ///   - file: The path that errors call it by, and whose directory relative paths start from.
+    ///   - variables: What `${NAME}` stands for; `nil` for this process's environment.
+    /// - Throws: `ManifestError` with all mistakes.
+    public static func parse(
+        _ text: String,
+        file: String = "mesh.yaml",
+        variables: [String: String]? = nil
+    ) throws(ManifestError) -> ToolManifest {
+        let root = try ManifestDocument.compose(text, file: file)
+        var reader = ManifestReader(
+            directory: directory(of: file),
+            variables: variables ?? ProcessInfo.processInfo.environment
+        )
+        let manifest = reader.manifest(root)
+        guard reader.problems.isEmpty else { throw ManifestError(file: file, problems: reader.problems) }
+        return manifest
+    }
+
+    /// The absolute path of the directory that a file is in.
+    private static func directory(of file: String) -> String {
+        let absolute = file.hasPrefix("/") ? file : FileManager.default.currentDirectoryPath + "/" + file
+        let directory = absolute[..<(absolute.lastIndex(of: "/") ?? absolute.endIndex)]
+        return directory.isEmpty ? "/" : String(directory)
+    }
+}

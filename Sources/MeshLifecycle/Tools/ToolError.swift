@@ -1,0 +1,72 @@
+import ProcessGuard
+
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Glibc
+#endif
+
+/// Why something could not be done with a tool, with a sentence that says what to do about it.
+public struct ToolError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What went wrong.
+    public enum Code: String, Sendable {
+        /// No tool of that name is installed.
+        case notInstalled
+        /// A tool of that name is installed already.
+        case alreadyInstalled
+        /// The specification breaks a rule of ``ToolSpecification``.
+        case invalidSpecification
+        /// There is no such program.
+        case commandNotFound
+        /// The program is there and may not be run, or is no program.
+        case notExecutable
+        /// The working directory is missing, or is no directory.
+        case directoryNotFound
+        /// The system refused to start the program.
+        case launchFailed
+        /// The supervisor was shut down.
+        case shutDown
+    }
+
+    /// What went wrong.
+    public let code: Code
+    /// The tool's name.
+    public let tool: String
+    /// A sentence for people: what went wrong and what to do. It begins with no name.
+    public let message: String
+
+    init(_ code: Code, tool: String, _ message: String) {
+        self.code = code
+        self.tool = tool
+        self.message = message
+    }
+
+    /// The tool's name and the message.
+    public var description: String { "tool \(tool): \(message)" }
+
+    static func notInstalled(_ tool: String) -> Self {
+        Self(.notInstalled, tool: tool, "is not installed; install it first, or check its name")
+    }
+
+    static func shutDown(_ tool: String) -> Self {
+        Self(.shutDown, tool: tool, "cannot be changed any more, since its supervisor was shut down")
+    }
+}
+
+extension ToolError {
+    /// Words a refusal of the system.
+    static func launchFailed(_ tool: String, _ path: String, _ error: LaunchError) -> Self {
+        let advice =
+            switch error.errorNumber {
+            // It was there a moment ago.
+            case ENOENT: "; if it is a script, the interpreter in its first line is missing"
+            case ENOEXEC: "; if it is a script, its first line must be #! and the interpreter"
+            case E2BIG: "; its configuration and environment are larger than the system passes to a program"
+            case EMFILE, ENFILE: "; too many files are open, raise the limit (ulimit -n)"
+            default: ""
+            }
+        return Self(.launchFailed, tool: tool, "cannot be started from \(path): \(error.description)\(advice)")
+    }
+}

@@ -1,0 +1,174 @@
+import Logging
+import MeshEvents
+import ProcessGuard
+
+/// Does for one tool what its state machine says, one request after the other.
+struct ToolLoop {
+    let name: String
+    let context: ToolContext
+    let output: ToolOutput
+    let requests: AsyncStream<ToolRunner.Request>.Continuation
+    let specification: @Sendable () -> ToolSpecification?
+    let publish: @Sendable ((inout ToolStatus) -> Void) -> Void
+
+    private var machine = ToolStateMachine()
+    private var process: SupervisedProcess?
+    private var uptime: (@Sendable () -> Duration)?
+    private var launchError: ToolError?
+    private var run = 0
+    private var restart: Task<Void, Never>?
+    private var stopWaiters: [OneShot<Void>] = []
+    private var isShutDown = false
+
+    init(
+        name: String,
+        context: ToolContext,
+        output: ToolOutput,
+        requests: AsyncStream<ToolRunner.Request>.Continuation,
+        specification: @escaping @Sendable () -> ToolSpecification?,
+        publish: @escaping @Sendable ((inout ToolStatus) -> Void) -> Void
+    ) {
+        self.name = name
+        self.context = context
+        self.output = output
+        self.requests = requests
+        self.specification = specification
+        self.publish = publish
+    }
+
+    /// Serves all requests; then nothing is left of the tool.
+    consuming func serve(_ stream: AsyncStream<ToolRunner.Request>) async {
+        for await request in stream { await handle(request) }
+        restart?.cancel()
+        process?.kill()
+        for waiter in stopWaiters { waiter.fulfil(()) }
+    }
+
+    private mutating func handle(_ request: ToolRunner.Request) async {
+        switch request {
+        case .start(let answer):
+            launchError = isShutDown ? .shutDown(name) : nil
+            if !isShutDown { await perform(machine.start()) }
+            answer.fulfil(launchError)
+        case .stop(let reason, let grace, let answer):
+            stopWaiters.append(answer)
+            await perform(machine.stop(reason: reason), grace: grace)
+        case .shutDown(let reason, let grace, let answer):
+            isShutDown = true
+            stopWaiters.append(answer)
+            await perform(machine.stop(reason: reason), grace: grace)
+        case .announce(let events, let answer):
+            for event in events { context.emit(event) }
+            answer.fulfil(())
+        case .ended(let run, let error):
+            guard run == self.run else { return }
+            process = nil
+            let time = uptime?() ?? .zero
+            await perform(machine.ended(error: error, uptime: time, policy: policy))
+        case .restartDue:
+            await perform(machine.restartDue())
+        }
+        guard machine.isIdle else { return }
+        for waiter in stopWaiters { waiter.fulfil(()) }
+        stopWaiters = []
+    }
+
+    private var policy: RestartPolicy { specification()?.restart ?? RestartPolicy(mode: .never) }
+
+    private mutating func perform(_ actions: [ToolStateMachine.Action], grace: Duration? = nil) async {
+        for action in actions {
+            // Told before it is emitted: who hears the event and asks for the status finds what it says.
+            update()
+            switch action {
+            case .launch:
+                await launch()
+            case .terminate:
+                terminate(grace ?? specification()?.gracePeriod ?? .zero)
+            case .schedule(let delay):
+                schedule(after: delay)
+            case .cancelSchedule:
+                restart?.cancel()
+            case .started:
+                context.logger.info("tool started", metadata: ["tool": "\(name)", "pid": "\(process?.pid ?? 0)"])
+                context.emit(ToolStarted(tool: name))
+            case .crashed(let error, let restartCount):
+                context.logger.warning("tool crashed: \(error)", metadata: ["tool": "\(name)"])
+                context.emit(ToolCrashed(tool: name, error: error, restartCount: restartCount))
+            case .stopped(let reason):
+                context.logger.info("tool stopped: \(reason)", metadata: ["tool": "\(name)"])
+                context.emit(ToolStopped(tool: name, reason: reason))
+            }
+        }
+    }
+
+    /// Shows the present state.
+    private func update() {
+        let (machine, pid) = (machine, process?.pid)
+        publish { status in
+            if status.state != machine.state || status.pid != pid { status.since = .now }
+            status.state = machine.state
+            status.pid = pid
+            status.restartCount = machine.restartCount
+            status.lastError = machine.lastError
+        }
+    }
+
+    private mutating func launch() async {
+        do throws(ToolError) {
+            guard let tool = specification() else { throw .notInstalled(name) }
+            let process = try await Self.launch(tool, context.environment, output)
+            run += 1
+            self.process = process
+            uptime = context.stopwatch()
+            watch(process)
+            await perform(machine.launched())
+        } catch {
+            launchError = error
+            await perform(machine.launchFailed(error.message, policy: policy))
+        }
+    }
+
+    private static func launch(
+        _ tool: ToolSpecification,
+        _ environment: ToolEnvironment,
+        _ output: ToolOutput
+    ) async throws(ToolError) -> SupervisedProcess {
+        let variables = environment.variables(for: tool)
+        let command = SupervisedProcess.Command(
+            executable: try ToolExecutable.find(tool, variables: variables),
+            arguments: Array(tool.command.dropFirst()),
+            environment: variables,
+            directory: tool.directory
+        )
+        do {
+            return try await SupervisedProcess.launch(command) { output.receive($0) }
+        } catch {
+            throw ToolError.launchFailed(tool.name, command.executable, error)
+        }
+    }
+
+    private func watch(_ process: SupervisedProcess) {
+        let (requests, run) = (requests, run)
+        Task {
+            let end = await process.waitForEnd()
+            requests.yield(.ended(run: run, error: ToolEnding.error(end, hasLostGuard: process.hasLostGuard)))
+        }
+    }
+
+    /// Its end comes as a request.
+    private func terminate(_ grace: Duration) {
+        guard let process else { return }
+        Task { _ = await process.stop(grace: grace) }
+    }
+
+    private mutating func schedule(after delay: Duration) {
+        let (requests, clock) = (requests, context.clock)
+        restart?.cancel()
+        restart = Task {
+            do {
+                try await clock.sleep(for: delay)
+                requests.yield(.restartDue)
+            } catch {}
+        }
+    }
+}

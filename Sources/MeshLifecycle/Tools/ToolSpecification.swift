@@ -1,0 +1,102 @@
+public import MeshEvents
+
+/// A tool: a program that a ``ToolSupervisor`` keeps running.
+public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
+    /// Its name: letters, digits, `-`, `_` and `.`, at most 64, a letter or digit first.
+    public var name: String
+    /// Its version; not empty.
+    public var version: String
+    /// The program and its arguments, as the program gets them: no shell takes part. A name without `/` is searched
+    /// for in the `PATH` that the tool will have, a relative path in its directory.
+    public var command: [String]
+    /// Environment variables of its own; they win over all others.
+    public var environment: [String: String]
+    /// Its working directory; `nil` for the supervisor's.
+    public var directory: String?
+    /// Its configuration, which it finds as JSON in `JB_TOOL_CONFIG`: an object, or null for none.
+    public var configuration: EventData
+    /// Keys of the configuration whose values are never published, besides those that ``Redaction`` knows: a key's
+    /// name at any depth, or its path (`database.user`).
+    public var secrets: Set<String>
+    /// When it is started again after it ended by itself.
+    public var restart: RestartPolicy
+    /// Whether it is started with its node.
+    public var autostart: Bool
+    /// How long it may take to end when asked to, before it is killed. The default is 10 seconds.
+    public var gracePeriod: Duration
+
+    /// Creates a specification.
+    public init(
+        name: String,
+        version: String,
+        command: [String],
+        environment: [String: String] = [:],
+        directory: String? = nil,
+        configuration: EventData = nil,
+        secrets: Set<String> = [],
+        restart: RestartPolicy = RestartPolicy(),
+        autostart: Bool = true,
+        gracePeriod: Duration = .seconds(10)
+    ) {
+        self.name = name
+        self.version = version
+        self.command = command
+        self.environment = environment
+        self.directory = directory
+        self.configuration = configuration
+        self.secrets = secrets
+        self.restart = restart
+        self.autostart = autostart
+        self.gracePeriod = gracePeriod
+    }
+
+    /// The configuration as it may be published.
+    public var publishedConfiguration: EventData { Redaction(marked: secrets).redact(configuration) }
+
+    /// Name, version and program; neither arguments nor values, which may be secret.
+    public var description: String { "\(name) \(version) (\(command.first ?? "no command"))" }
+
+    /// Checks all rules.
+    ///
+    /// - Throws: `invalidSpecification`, with the first rule that is broken.
+    public func validate() throws(ToolError) {
+        if let problem = Self.problem(inName: name) { throw invalid(problem) }
+        if version.isEmpty { throw invalid("needs a version") }
+        guard let program = command.first, !program.isEmpty else { throw invalid("needs a command") }
+        // The system's strings end at a zero byte: what follows would silently be lost.
+        if command.contains(where: Self.hasZero) { throw invalid("has a zero byte in its command") }
+        for (name, value) in environment {
+            if name.isEmpty || name.contains("=") || Self.hasZero(name) {
+                throw invalid("has an environment variable named '\(name)'; names are not empty and hold no '='")
+            }
+            if Self.hasZero(value) { throw invalid("has a zero byte in the environment variable \(name)") }
+        }
+        if let directory, directory.isEmpty || Self.hasZero(directory) { throw invalid("has no usable directory") }
+        do {
+            try configuration.validate()
+        } catch {
+            throw invalid("has a configuration that is no JSON object: \(error.message)")
+        }
+        if gracePeriod < .zero { throw invalid("has a negative grace period") }
+        let policy = restart
+        if policy.initialDelay <= .zero || policy.maximumDelay < policy.initialDelay || policy.maximumRestarts < 0 {
+            throw invalid("has a restart policy whose delays are not positive and growing, or a negative limit")
+        }
+    }
+
+    /// What is wrong with a name; `nil` when nothing is.
+    static func problem(inName name: String) -> String? {
+        let isGood = name.unicodeScalars.allSatisfy {
+            $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "-_.".unicodeScalars.contains($0))
+        }
+        let isGoodFirst = name.first.map { $0 != "-" && $0 != "_" && $0 != "." } ?? false
+        return isGood && isGoodFirst && name.utf8.count <= 64
+            ? nil : "a name has letters, digits, '-', '_' and '.', at most 64, a letter or digit first"
+    }
+
+    private static func hasZero(_ text: String) -> Bool { text.utf8.contains(0) }
+
+    private func invalid(_ problem: String) -> ToolError {
+        ToolError(.invalidSpecification, tool: name, problem)
+    }
+}

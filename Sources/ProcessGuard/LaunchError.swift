@@ -1,0 +1,20 @@
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Glibc
+#endif
+
+/// Why a process could not be started. Nothing of it is left when this is thrown.
+package struct LaunchError: Error, Sendable, CustomStringConvertible {
+    /// What went wrong, for people.
+    package let description: String
+    /// The system's error number, when there is one.
+    package let errorNumber: Int32?
+
+    init(_ description: String, errorNumber: Int32? = nil) {
+        self.description = errorNumber.map { "\(description): \(String(cString: strerror($0)))" } ?? description
+        self.errorNumber = errorNumber
+    }
+}

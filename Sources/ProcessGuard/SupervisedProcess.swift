@@ -1,0 +1,175 @@
+import Dispatch
+import Subprocess
+import Synchronization
+
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Glibc
+#endif
+
+/// A child process that is watched: its exit status is its own, its output comes line by line, and nothing of it is
+/// left when it ends, when it is stopped, or when this process ends, `SIGKILL` included.
+///
+/// It runs in a process group of its own, so that a Ctrl-C at our terminal does not reach it, with `/dev/null` as its
+/// input. All of the group is signalled when it is stopped, and killed when it has ended. On Linux that goes for
+/// descendants in other groups and sessions too, unless they rewrite their environment. (Elsewhere those escape.)
+package final class SupervisedProcess: Sendable {
+    /// How long the guard may take to kill what is left.
+    private static let sweepTimeout: Duration = .seconds(5)
+    /// How long output may be read after all are gone.
+    private static let drainTimeout: Duration = .seconds(1)
+
+    /// The program's process id.
+    package var pid: Int32 { process.value?.pid ?? 0 }
+
+    private let groupGuard: GroupGuard
+    private let process = OneShot<(pid: Int32, error: LaunchError?)>()
+    private let ended = OneShot<ProcessEnd>()
+
+    private init(groupGuard: GroupGuard) {
+        self.groupGuard = groupGuard
+    }
+
+    deinit { groupGuard.release() }
+
+    /// Starts a program. It runs when this returns: the system has accepted it.
+    ///
+    /// - Parameter output: Is called with what the program says, on a queue of the process, in the order of each
+    ///   stream.
+    /// - Throws: `LaunchError`.
+    package static func launch(
+        _ command: Command,
+        output: @escaping @Sendable (ProcessOutput) -> Void
+    ) async throws(LaunchError) -> SupervisedProcess {
+        let groupGuard = try await GroupGuard.start()
+        let process = SupervisedProcess(groupGuard: groupGuard)
+        do {
+            try await process.start(command, output)
+        } catch {
+            groupGuard.release()
+            await groupGuard.waitForEnd(atMost: sweepTimeout)
+            throw error
+        }
+        return process
+    }
+
+    private func start(
+        _ command: Command,
+        _ output: @escaping @Sendable (ProcessOutput) -> Void
+    ) async throws(LaunchError) {
+        let standardOutput = try DescriptorPair()
+        let standardError: DescriptorPair
+        do {
+            standardError = try DescriptorPair()
+        } catch {
+            close(standardOutput.readEnd)
+            close(standardOutput.writeEnd)
+            throw error
+        }
+        let queue = DispatchQueue(label: "mesh-events.process.output")
+        let readers = [(ProcessOutput.Stream.stdout, standardOutput), (.stderr, standardError)].map { stream, pipe in
+            pipe.setNonBlockingRead()
+            return OutputReader(
+                stream,
+                descriptor: pipe.readEnd,
+                limits: command.limits,
+                queue: queue,
+                handler: output
+            )
+        }
+        // Not a child task: the process lives longer than this call.
+        let (began, groupGuard, ended) = (process, groupGuard, ended)
+        Task.detached {
+            let end = await Self.run(command, groupGuard, standardOutput.writeEnd, standardError.writeEnd, began)
+            groupGuard.release()
+            await groupGuard.waitForEnd(atMost: Self.sweepTimeout)
+            for reader in readers { await reader.waitForEnd(atMost: Self.drainTimeout) }
+            ended.fulfil(end)
+        }
+        let started = await Task { [process] in try? await process.wait() }.value
+        if let error = started?.error {
+            for reader in readers { await reader.waitForEnd(atMost: Self.drainTimeout) }
+            throw error
+        }
+    }
+
+    private static func run(
+        _ command: Command,
+        _ groupGuard: GroupGuard,
+        _ standardOutput: Int32,
+        _ standardError: Int32,
+        _ began: OneShot<(pid: Int32, error: LaunchError?)>
+    ) async -> ProcessEnd {
+        guard let group = groupGuard.group else {
+            close(standardOutput)
+            close(standardError)
+            let error = LaunchError("the guard process was killed")
+            began.fulfil((0, error))
+            return .notLaunched(error.description)
+        }
+        var options = PlatformOptions()
+        options.processGroupID = group
+        var environment: [Environment.Key: String] = [:]
+        for (name, value) in command.environment { environment[Environment.Key(stringLiteral: name)] = value }
+        environment[Environment.Key(stringLiteral: groupGuard.mark)] = "1"
+        do {
+            let result = try await Subprocess.run(
+                .path(spelled(command.executable)),
+                arguments: Arguments(command.arguments),
+                environment: .custom(environment),
+                workingDirectory: command.directory.map { spelled($0) },
+                platformOptions: options,
+                input: .none,
+                output: .fileDescriptor(try wrapped(standardOutput), closeAfterSpawningProcess: true),
+                error: .fileDescriptor(try wrapped(standardError), closeAfterSpawningProcess: true)
+            ) { execution in
+                // It joined a group that had been killed already.
+                if groupGuard.group == nil { _ = sendSignal(execution.processIdentifier.value, SIGKILL) }
+                began.fulfil((execution.processIdentifier.value, nil))
+            }
+            switch result.terminationStatus {
+            case .exited(let code): return .exited(code: code)
+            case .signaled(let signal): return .signaled(signal)
+            }
+        } catch {
+            let problem = (error as? SubprocessError)?.underlyingError.map(unwrapped)
+            let launchError = LaunchError("the system did not start it", errorNumber: problem)
+            began.fulfil((0, launchError))
+            return .notLaunched(launchError.description)
+        }
+    }
+
+    /// Sends the whole group a signal; does nothing when it has ended.
+    package func signal(_ signal: Int32) { groupGuard.signal(signal) }
+
+    /// Kills it, all of its group and all of its descendants; returns at once.
+    package func kill() { groupGuard.release() }
+
+    /// Asks the whole group to end (`SIGTERM`), and kills what has not ended within the grace time.
+    ///
+    /// Not cut short by cancellation. Returns when nothing of it is left.
+    package func stop(grace: Duration) async -> ProcessEnd {
+        signal(SIGTERM)
+        // A stopped process takes the signal only when it goes on.
+        signal(SIGCONT)
+        let ended = ended
+        if let end = await Task(operation: { try? await ended.wait(atMost: grace) }).value { return end }
+        kill()
+        return await waitForEnd()
+    }
+
+    /// How it ended; `nil` while it runs.
+    package var end: ProcessEnd? { ended.value }
+
+    /// Waits until it has ended, with all that it started, and all that it said has been handed over.
+    package func waitForEnd() async -> ProcessEnd {
+        let ended = ended
+        return await Task { try? await ended.wait() }.value ?? .notLaunched("")
+    }
+
+    /// Whether it was killed because its guard had been: without one it might outlive us.
+    package var hasLostGuard: Bool { groupGuard.isLost }
+}

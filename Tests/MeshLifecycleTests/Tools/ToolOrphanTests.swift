@@ -1,0 +1,75 @@
+import Foundation
+import Subprocess
+import TestSupport
+import Testing
+
+/// These run `tool-supervisor-fixture`, a supervisor that can be killed.
+@Suite("No tool is left behind")
+struct ToolOrphanTests {
+    @Test(
+        "a supervisor that is killed takes its tools along, and all that they started",
+        arguments: [SIGKILL, SIGTERM]
+    )
+    func killed(_ signal: Int32) async throws {
+        let directory = try TemporaryDirectory()
+        #if os(Linux)
+            let escape = "setsid sleep 600 & echo $! > escaped;"
+        #else
+            let escape = ""
+        #endif
+        let manifest = try directory.file(
+            "mesh.yaml",
+            """
+            node: fixture
+            tools:
+              - name: plain
+                version: "1"
+                command: [sleep, 600]
+              - name: family
+                version: "1"
+                command: [sh, -c, "trap '' TERM HUP; sleep 600 & echo $! > child; \(escape) echo > ready; wait; sleep 600"]
+            """
+        )
+        let fixture = try BuildProducts.executable("tool-supervisor-fixture")
+        let result = try await Subprocess.run(
+            // Which becomes the fixture.
+            .name("env"),
+            arguments: [fixture, manifest],
+            input: .none,
+            output: .sequence,
+            error: .discarded
+        ) { execution in
+            let supervisor = execution.processIdentifier.value
+            defer { kill(supervisor, SIGKILL) }
+            var pids: [Int32] = []
+            var events: [String] = []
+            for try await line in execution.standardOutput.strings() {
+                events.append(line)
+                guard line.hasPrefix("pids ") else { continue }
+                pids = line.split(separator: " ").compactMap { Int32($0) }
+                break
+            }
+            #expect(
+                events.dropLast() == [
+                    #"tool.installed {"tool":"plain","version":"1"}"#, #"tool.started {"tool":"plain"}"#,
+                    #"tool.installed {"tool":"family","version":"1"}"#, #"tool.started {"tool":"family"}"#,
+                ]
+            )
+            #expect(pids.count == 2)
+            try await eventually(within: .seconds(30), "the tool's children") {
+                TemporaryDirectory.exists(directory.path + "/ready")
+            }
+            for file in ["child", "escaped"] {
+                guard let text = try? directory.text(of: file) else { continue }
+                pids.append(try #require(Int32(text.trimmingCharacters(in: .whitespacesAndNewlines))))
+            }
+            #expect(pids.allSatisfy { ToolProcesses.exists($0) })
+            kill(supervisor, signal)
+            for pid in pids { try await ToolProcesses.end(of: pid) }
+            return pids.count
+        }
+        #if os(Linux)
+            #expect(result.closureResult == 4)
+        #endif
+    }
+}
