@@ -31,7 +31,6 @@ struct MeshBench {
 
     /// Returns whether every goal was reached.
     func run() async throws -> Bool {
-        setvbuf(stdout, nil, Int32(_IOLBF), 0)
         print(
             "nats-server \(server.version), libnats \(String(cString: nats_GetVersion())), "
                 + "\(ProcessInfo.processInfo.activeProcessorCount) processors, \(options.pairs) pairs: median (min to max)"
@@ -62,6 +61,8 @@ struct MeshBench {
                 default: try await reportSteps(some)
                 }
             isReached = reached && isReached
+            // To a pipe, too, a row goes as soon as it is there.
+            fflush(nil)
         }
         return isReached
     }

@@ -9,6 +9,13 @@ struct Steps {
     let url: String
     let count: Int
     let repetitions: Int
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
+    init(url: String, count: Int, repetitions: Int) {
+        self.url = url
+        self.count = count
+        self.repetitions = repetitions
+    }
 
     func report() async throws {
         var values: [(name: String, samples: [Double])] = []
@@ -156,13 +163,11 @@ struct Steps {
     private func withEventLoop<Value>(
         _ body: (NATSConnection, any EventLoop) async throws -> Value
     ) async throws -> Value {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var configuration = NATSConnection.Configuration(servers: try ServerAddress.list(url))
         configuration.eventLoopGroup = group
         let connection = try await NATSConnection.connect(configuration)
         let value = try await body(connection, group.next())
         await connection.close()
-        try await group.shutdownGracefully()
         return value
     }
 }
