@@ -3,7 +3,8 @@ import NATSClient
 import NIOCore
 
 extension JetStreamStore {
-    /// How long one attempt waits for its acknowledgement before the message is sent again.
+    /// How long the first attempt waits for its acknowledgement before the message is sent again; each further one
+    /// waits twice as long, so that a store that is slow rather than gone is not sent ever more.
     static let attemptTimeout: Duration = .seconds(4)
     /// How long JetStream may be missing altogether, as when a cluster starts, before that counts as the answer.
     private static let absenceTolerated: Duration = .seconds(2)
@@ -26,6 +27,7 @@ extension JetStreamStore {
         let end = start + min(deadline, duplicateWindow)
         let body = ByteBuffer(bytes: payload)
         var backoff = RetryBackoff(deadline: end)
+        var patience = Self.attemptTimeout
         while true {
             do throws(JetStreamError) {
                 let acknowledgement = try await jetStream.publish(
@@ -33,13 +35,14 @@ extension JetStreamStore {
                     to: subject,
                     messageID: messageID,
                     expectedStream: streamName,
-                    timeout: max(min(Self.attemptTimeout, end - .now), .milliseconds(1))
+                    timeout: max(min(patience, end - .now), .milliseconds(1))
                 )
                 return StoredPosition(acknowledgement)
             } catch {
                 guard error.isRetriable, !error.errorCode.meansFull else {
                     throw MeshEventsError(error, stream: streamName)
                 }
+                if error.kind == .timeout { patience *= 2 }
                 if error.isNoResponders || error.kind == .timeout {
                     try await explainSilence(about: subject, since: start, until: end)
                 }

@@ -13,6 +13,7 @@ final class PublishPipeline: EventAppender {
     private let deadline: Duration
     private let onStored: @Sendable (Int, StoredPosition) -> Void
     private let state: Locked<State>
+    private let watch = Locked<Task<Void, Never>?>(nil)
 
     init(
         store: JetStreamStore,
@@ -26,16 +27,19 @@ final class PublishPipeline: EventAppender {
         state = Locked(State(window: PublishWindow(size: window)))
     }
 
+    deinit { watch.withLock { $0 }?.cancel() }
+
     func append(_ message: PendingMessage) async throws(MeshEventsError) {
+        startWatch()
         while true {
             try await wait { $0.hasRoom }
             let index = state.withLock { $0.window.add(message) }
             do throws(NATSError) {
                 return try send(message, index)
             } catch {
+                guard error.code == .bufferFull else { return refused(index, error) }
+                // The connection is slower than we are: it says when there is room.
                 state.withLock { $0.window.withdraw(index) }
-                guard error.code == .bufferFull else { throw MeshEventsError(error) }
-                // The connection is slower than we are, or gone: it says when there is room.
                 do throws(NATSError) {
                     try await store.jetStream.connection.waitUntilWritable()
                 } catch {
@@ -49,13 +53,40 @@ final class PublishPipeline: EventAppender {
         try await wait { $0.isDone }
     }
 
+    /// Acknowledgements come in the order of the messages. When the oldest does not come for a while, whatever else
+    /// does, it is lost, as over a change of the stream's leader: then what is under way is given up and sent again. A
+    /// store that is merely slow goes on acknowledging, and is left alone.
+    private func startWatch() {
+        watch.withLock { watch in
+            guard watch == nil else { return }
+            watch = Task { [weak self] in
+                var last: (oldest: Int, since: ContinuousClock.Instant)?
+                while (try? await Task.sleep(for: .milliseconds(500))) != nil, let self {
+                    guard let oldest = state.withLock({ $0.window.oldestUnderWay }) else {
+                        last = nil
+                        continue
+                    }
+                    guard let seen = last, seen.oldest == oldest else {
+                        last = (oldest, .now)
+                        continue
+                    }
+                    guard .now - seen.since > JetStreamStore.attemptTimeout else { continue }
+                    last = nil
+                    let error = NATSError(.timeout, "an acknowledgement is missing", isRetriable: true)
+                    store.jetStream.connection.endRequests(of: ObjectIdentifier(self), error: error)
+                }
+            }
+        }
+    }
+
     private func send(_ message: PendingMessage, _ index: Int) throws(NATSError) {
         try store.jetStream.startPublish(
             ByteBuffer(bytes: message.payload),
             to: message.subject,
             messageID: message.messageID,
             expectedStream: store.streamName,
-            timeout: min(JetStreamStore.attemptTimeout, deadline)
+            timeout: deadline,
+            owner: ObjectIdentifier(self)
         ) { result in
             self.answered(index, result)
         }
@@ -83,28 +114,39 @@ final class PublishPipeline: EventAppender {
         if case .recover(let indexes) = event { Task { await self.recover(indexes) } }
     }
 
-    /// Sends again what was not acknowledged, oldest first, each until it is stored or its deadline has come.
+    /// The connection did not take a message: when it is down, the message waits for the next one like those that were
+    /// under way; for any other reason it fails for good.
+    private func refused(_ index: Int, _ error: NATSError) {
+        act { $0.missed(index, final: error.isRetriable ? nil : MeshEventsError(error)) }
+    }
+
+    /// Sends again what was not acknowledged: the oldest until it is stored or its deadline has come, then the others.
     private func recover(_ indexes: [Int]) async {
-        for index in indexes {
-            guard let message = state.withLock({ $0.window.message(index) }) else { continue }
-            do throws(MeshEventsError) {
-                let position = try await store.append(
-                    subject: message.subject,
-                    payload: message.payload,
-                    messageID: message.messageID,
-                    deadline: deadline
-                )
-                onStored(index, position)
-                state.withLock { $0.window.restored(index) }
+        guard let oldest = indexes.first, let message = state.withLock({ $0.window.message(oldest) }) else {
+            return act { $0.recovered() }
+        }
+        do throws(MeshEventsError) {
+            let position = try await store.append(
+                subject: message.subject,
+                payload: message.payload,
+                messageID: message.messageID,
+                deadline: deadline
+            )
+            onStored(oldest, position)
+            state.withLock { $0.window.restored(oldest) }
+        } catch {
+            state.withLock { $0.window.fail(error) }
+        }
+        for index in indexes.dropFirst() {
+            guard let message = state.withLock({ $0.window.resend(index) }) else { break }
+            do throws(NATSError) {
+                try send(message, index)
             } catch {
-                state.withLock { $0.window.fail(error) }
-                break
+                // A full buffer too ends this round; the next begins when everything under way is answered.
+                refused(index, error)
             }
         }
-        act { window in
-            window.recovered()
-            return .wake
-        }
+        act { $0.recovered() }
     }
 
     /// Suspends until `ready` holds.

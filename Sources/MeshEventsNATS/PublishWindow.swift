@@ -3,45 +3,48 @@ import MeshEvents
 /// What a pipelined appender does next, as a pure value: acknowledgements go in, decisions come out.
 ///
 /// While all goes well, messages are sent as long as fewer than `size` are under way. After a failure that may pass,
-/// nothing new is sent until everything under way has been answered; then the messages without an acknowledgement are
-/// sent again, one by one, oldest first, so that none overtakes an earlier one. Then it goes on.
+/// nothing new is sent until everything under way has been answered. Then the messages without an acknowledgement are
+/// sent again in their order, the oldest alone, to see whether the store is back, the others together behind it; only
+/// when all of them are on their way do new ones follow. So none overtakes an earlier one.
 struct PublishWindow {
-    enum Phase {
+    enum Phase: Equatable {
         case flowing
         /// A message failed; the others under way are waited for.
         case settling
         /// The messages without an acknowledgement are being sent again.
         case recovering
-        case failed(MeshEventsError)
+        case failed
     }
 
     enum Event: Equatable {
         /// The caller that waits may look again.
         case wake
-        /// Send these again, in this order; then call ``recovered()`` or ``fail(_:)``.
+        /// Send these again, in this order, then call ``recovered()``.
         case recover([Int])
     }
 
     private let size: Int
     private(set) var phase = Phase.flowing
+    private var error: MeshEventsError?
     private var messages: [Int: PendingMessage] = [:]
     private var underWay = 0
     private var nextIndex = 0
+    /// Whether somebody is sending again: one at a time.
+    private var isRecovering = false
 
     init(size: Int) { self.size = max(1, size) }
 
-    /// Whether a message may be sent now.
-    var hasRoom: Bool {
-        if case .flowing = phase { underWay < size } else { false }
-    }
+    /// Whether a new message may be sent now.
+    var hasRoom: Bool { phase == .flowing && underWay < size }
 
     /// Whether every message is stored.
     var isDone: Bool { messages.isEmpty && underWay == 0 }
 
-    var failure: MeshEventsError? {
-        // What is under way is waited for, so that its outcome is known.
-        if case .failed(let error) = phase, underWay == 0 { error } else { nil }
-    }
+    /// Why it has failed; known when nothing is under way any more, so that the outcome of each message is known too.
+    var failure: MeshEventsError? { underWay == 0 ? error : nil }
+
+    /// The oldest message that is not stored; `nil` when nothing is under way.
+    var oldestUnderWay: Int? { underWay == 0 ? nil : messages.keys.min() }
 
     func message(_ index: Int) -> PendingMessage? { messages[index] }
 
@@ -53,7 +56,7 @@ struct PublishWindow {
         return nextIndex
     }
 
-    /// The message could not even be handed to the connection: it was never sent.
+    /// The message was not taken by the connection, and will be offered again.
     mutating func withdraw(_ index: Int) {
         messages[index] = nil
         underWay -= 1
@@ -72,32 +75,43 @@ struct PublishWindow {
         underWay -= 1
         if let error {
             fail(error)
-        } else if case .flowing = phase {
+        } else if phase != .failed {
             phase = .settling
         }
         return settled()
     }
 
-    /// A message sent again is stored.
+    /// The oldest message, sent again alone, is stored.
     mutating func restored(_ index: Int) { messages[index] = nil }
 
-    /// All that was sent again is stored.
-    mutating func recovered() {
-        if case .recovering = phase { phase = .flowing }
+    /// Takes a message that is about to be sent again behind the oldest; `nil` when that must stop, because one of them
+    /// has failed again, or when it is stored.
+    mutating func resend(_ index: Int) -> PendingMessage? {
+        guard phase == .recovering, let message = messages[index] else { return nil }
+        underWay += 1
+        return message
+    }
+
+    /// All have been sent again, as far as that went.
+    mutating func recovered() -> Event? {
+        isRecovering = false
+        if phase == .recovering { phase = .flowing }
+        return settled()
     }
 
     /// It will not get better. The first error counts.
     mutating func fail(_ error: MeshEventsError) {
-        if case .failed = phase { return }
-        phase = .failed(error)
+        phase = .failed
+        self.error = self.error ?? error
     }
 
     private mutating func settled() -> Event? {
         switch phase {
         case .flowing, .recovering: return .wake
         case .settling:
-            guard underWay == 0 else { return nil }
+            guard underWay == 0, !isRecovering else { return nil }
             phase = .recovering
+            isRecovering = true
             return .recover(messages.keys.sorted())
         case .failed: return underWay == 0 ? .wake : nil
         }

@@ -148,7 +148,10 @@ import Testing
             #expect(examples.allSatisfy { $0.count < 80 })
             #expect(!help.output.contains("--config"))
         }
-        #expect(try await Command.run(["--version"]).code == 0)
+        for arguments in [["--version"], ["help", "emit"], []] {
+            let outcome = try await Command.run(arguments)
+            #expect(outcome.code == 0 && !outcome.output.isEmpty && outcome.error.isEmpty)
+        }
     }
 
     @Test func aFullDiskIsTold() async throws {

@@ -154,6 +154,18 @@ import Testing
         }
     }
 
+    @Test func jsonOnATerminalIsTheSameJSONWithoutWhatCouldHarmIt() async throws {
+        try await withServer { server in
+            let terminal = try PseudoTerminal(width: 72)
+            let watch = try Command(["watch", "--json", "--limit", "1", "--nats", server.url], terminal: terminal)
+            try await eventually("the watch to begin") { terminal.text().contains("watching") }
+            try await emit(["user.a", "x=\u{202E}\u{9B}31m" + String(repeating: "y", count: 100)], to: server.url)
+            #expect(try await watch.wait().code == 0)
+            let line = try #require(terminal.plainLines().last)
+            #expect(line.hasSuffix(#""data":{"x":"\u202e\u009b31m"# + String(repeating: "y", count: 100) + #""}}"#))
+        }
+    }
+
     @Test func nothingIsColouredOrCutInAPipe() async throws {
         try await withServer { server in
             let watch = try Command(

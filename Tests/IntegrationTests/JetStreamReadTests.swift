@@ -85,12 +85,15 @@ struct JetStreamReadTests {
             }
             #expect(try await sequences(10, from: 100) == Array(100..<110))
             #expect(try await sequences(100, before: 105, from: 100) == Array(100..<105))
-            let start = ContinuousClock.now
-            // More than there is, and nothing at all: neither waits.
-            #expect(try await sequences(1_000, from: 451) == Array(451...500))
-            #expect(try await sequences(10, from: 501) == [])
-            // Nothing is silent for long enough to be asked about: that would take two seconds each.
-            #expect(.now - start < .milliseconds(1_900))
+            // More than there is, and nothing at all: neither waits. A busy machine may delay one round, not every one.
+            var fastest = Duration.seconds(60)
+            for _ in 0..<8 {
+                let start = ContinuousClock.now
+                #expect(try await sequences(1_000, from: 451) == Array(451...500))
+                #expect(try await sequences(10, from: 501) == [])
+                fastest = min(fastest, .now - start)
+            }
+            #expect(fastest < .milliseconds(900))
         }
     }
 

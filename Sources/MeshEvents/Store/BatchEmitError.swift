@@ -9,6 +9,9 @@ public struct BatchEmitError: Error, Sendable, CustomStringConvertible {
     /// How many events were sent: those from this index on are not stored.
     public let sent: Int
 
+    /// The first event, by its index, that is not known to be stored: all before it are.
+    public var firstNotStored: Int { unconfirmed.first ?? sent }
+
     /// Creates an error about a batch of which the first `sent` events were sent.
     public init(cause: MeshEventsError, stored: [Int: StoredPosition], sent: Int) {
         self.cause = cause

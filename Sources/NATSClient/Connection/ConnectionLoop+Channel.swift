@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -65,11 +66,15 @@ extension ConnectionLoop {
     }
 
     private static func reason(of error: any Error) -> String {
-        guard let failure = error as? NIOConnectionError else {
-            return (error as? IOError).map { "\($0)" } ?? "\(error)"
+        switch error {
+        case let failure as NIOConnectionError:
+            if let last = failure.connectionErrors.last { return reason(of: last.error) }
+            return "the host \(failure.host) is not known"
+        case let failure as IOError: return String(cString: strerror(failure.errnoCode)).lowercased()
+        case is ChannelError: return "no answer"
+        case is SocketAddressError: return "the host is not known"
+        default: return "\(error)"
         }
-        if let last = failure.connectionErrors.last { return "\(last.error)" }
-        return "\((failure.dnsAError ?? failure.dnsAAAAError).map { "\($0)" } ?? "\(failure)")"
     }
 
     func startTLS() {

@@ -169,6 +169,8 @@ public final class NATSConnection: Sendable {
 
     /// Sends a request without a task: `completion` is called exactly once, mostly on the event loop, and does little.
     ///
+    /// - Parameter owner: makes the request belong to the present connection: it is refused when there is none, and
+    ///   fails when the connection is lost, instead of being sent on the next one; ``endRequests(of:error:)`` ends it.
     /// - Throws: what ``publish(_:to:replyTo:headers:)`` throws; `completion` is not called then.
     @discardableResult
     package func startRequest(
@@ -176,19 +178,36 @@ public final class NATSConnection: Sendable {
         to subject: String,
         headers: NATSHeaders,
         timeout: Duration,
+        owner: ObjectIdentifier? = nil,
         completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void
     ) throws(NATSError) -> UInt64 {
         let deadline = NIODeadline.now() + TimeAmount(timeout)
-        let id = try loop.requests.insert(subject: subject, deadline: deadline, completion: completion)
+        let id = try loop.requests.insert(
+            subject: subject,
+            deadline: deadline,
+            owner: owner,
+            completion: completion
+        )
         loop.scheduleRequestSweep()
         do throws(NATSError) {
-            let number = try send(payload, to: subject, replyTo: "\(loop.inboxPrefix).\(id)", headers: headers)
+            let number = try send(
+                payload,
+                to: subject,
+                replyTo: "\(loop.inboxPrefix).\(id)",
+                headers: headers,
+                isPerishable: owner != nil
+            )
             loop.requests.sent(id, as: number)
         } catch {
-            loop.requests.remove(id)
-            throw error
+            // Whoever has ended it meanwhile has called `completion` too.
+            guard !loop.requests.remove(id) else { throw error }
         }
         return id
+    }
+
+    /// Ends every request of an owner that is still unanswered, with an error.
+    package func endRequests(of owner: ObjectIdentifier, error: NATSError) {
+        loop.requests.end(of: owner, error: error)
     }
 
     /// A subject nobody else uses, to receive answers on.
@@ -255,7 +274,8 @@ public final class NATSConnection: Sendable {
         _ payload: ByteBuffer,
         to subject: String,
         replyTo: String,
-        headers: NATSHeaders
+        headers: NATSHeaders,
+        isPerishable: Bool = false
     ) throws(NATSError) -> UInt64 {
         var subject = subject
         var replyTo = replyTo
@@ -269,7 +289,8 @@ public final class NATSConnection: Sendable {
                                 subject: UnsafeRawBufferPointer(subject),
                                 reply: UnsafeRawBufferPointer(replyTo),
                                 headers: block,
-                                payload: payload
+                                payload: payload,
+                                isPerishable: isPerishable
                             )
                         }
                     }

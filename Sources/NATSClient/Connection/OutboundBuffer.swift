@@ -29,6 +29,8 @@ final class OutboundBuffer: Sendable {
         var appended: UInt64 = 0
         var isConnected = false
         var isFlushScheduled = false
+        /// Where in `messages` those lie that a lost connection takes with it.
+        var perishable: [Range<Int>] = []
         var maximumPayload: Int?
         var supportsHeaders = true
         var failure: NATSError?
@@ -39,6 +41,20 @@ final class OutboundBuffer: Sendable {
 
         var isEmpty: Bool {
             subscribes.readableBytes == 0 && messages.readableBytes == 0 && unsubscribes.readableBytes == 0
+        }
+
+        mutating func dropPerishable() {
+            guard !perishable.isEmpty else { return }
+            var kept = ByteBuffer()
+            var start = 0
+            for range in perishable + [messages.readableBytes..<messages.readableBytes] {
+                if let slice = messages.getSlice(at: messages.readerIndex + start, length: range.lowerBound - start) {
+                    kept.writeImmutableBuffer(slice)
+                }
+                start = range.upperBound
+            }
+            messages = kept
+            perishable = []
         }
 
         mutating func dropControl() {
@@ -74,12 +90,16 @@ final class OutboundBuffer: Sendable {
     var maximumPayload: Int? { state.withLock { $0.maximumPayload } }
 
     /// Appends a message; the number it has among all messages ever appended, from 1.
+    ///
+    /// A perishable message belongs to the present connection: it is refused when there is none, and dropped when the
+    /// connection is lost before it was written. Who must keep an order over a reconnect sends it again instead.
     @discardableResult
     func append(
         subject: UnsafeRawBufferPointer,
         reply: UnsafeRawBufferPointer,
         headers: UnsafeRawBufferPointer,
-        payload: UnsafeRawBufferPointer
+        payload: UnsafeRawBufferPointer,
+        isPerishable: Bool = false
     ) throws(NATSError) -> UInt64 {
         let size = headers.count + payload.count
         let (number, needsFlush) = try state.withLock { (state) throws(NATSError) -> (UInt64, Bool) in
@@ -91,11 +111,13 @@ final class OutboundBuffer: Sendable {
                     "the server does not support message headers; use nats-server 2.2 or newer"
                 )
             }
+            guard state.isConnected || !isPerishable else { throw .notConnected }
             let pending = state.pending
             // Below half there is always room for one more, however large: else its publisher would never get it in.
             guard pending < highWaterMark / 2 || pending + size + subject.count <= highWaterMark else {
                 throw .full(pending, isConnected: state.isConnected)
             }
+            let start = state.messages.readableBytes
             CommandWriter.publish(
                 into: &state.messages,
                 subject: subject,
@@ -103,6 +125,7 @@ final class OutboundBuffer: Sendable {
                 headers: headers,
                 payload: payload
             )
+            if isPerishable { state.perishable.append(start..<state.messages.readableBytes) }
             state.appended += 1
             return (state.appended, state.claimFlush())
         }
@@ -143,6 +166,7 @@ final class OutboundBuffer: Sendable {
             state.dropControl()
             state.messages = state.spare
             state.spare = ByteBuffer()
+            state.perishable.removeAll(keepingCapacity: true)
             state.inFlight = chunk.messages.readableBytes
             state.isFlushScheduled = !chunk.isEmpty
             return chunk
@@ -182,6 +206,7 @@ final class OutboundBuffer: Sendable {
             state.isFlushScheduled = false
             state.inFlight = 0
             state.dropControl()
+            state.dropPerishable()
         }
     }
 
@@ -223,6 +248,12 @@ final class OutboundBuffer: Sendable {
 }
 
 extension NATSError {
+    fileprivate static let notConnected = NATSError(
+        .connectionFailed,
+        "the connection is down and is being restored; try again",
+        isRetriable: true
+    )
+
     static let cancelled = NATSError(.cancelled, "the task was cancelled")
 
     fileprivate static func tooLarge(_ size: Int, maximum: Int) -> NATSError {

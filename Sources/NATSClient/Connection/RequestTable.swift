@@ -9,6 +9,8 @@ final class RequestTable: Sendable {
         let subject: String
         let deadline: NIODeadline
         let completion: Completion
+        /// Who ends it together with others; a lost connection takes it along even when it was still buffered.
+        let owner: ObjectIdentifier?
         /// The number of the message that carries the request; `nil` until it is appended.
         var message: UInt64?
     }
@@ -29,11 +31,21 @@ final class RequestTable: Sendable {
     var isEmpty: Bool { state.withLock { $0.pending.isEmpty } }
 
     /// Registers a request and returns the id that its reply subject ends with.
-    func insert(subject: String, deadline: NIODeadline, completion: @escaping Completion) throws(NATSError) -> UInt64 {
+    func insert(
+        subject: String,
+        deadline: NIODeadline,
+        owner: ObjectIdentifier?,
+        completion: @escaping Completion
+    ) throws(NATSError) -> UInt64 {
         try state.withLock { (state) throws(NATSError) -> UInt64 in
             if let failure = state.failure { throw failure }
             state.nextID += 1
-            state.pending[state.nextID] = Pending(subject: subject, deadline: deadline, completion: completion)
+            state.pending[state.nextID] = Pending(
+                subject: subject,
+                deadline: deadline,
+                completion: completion,
+                owner: owner
+            )
             return state.nextID
         }
     }
@@ -48,9 +60,9 @@ final class RequestTable: Sendable {
         state.withLock { $0.pending.removeValue(forKey: id) }?.completion(result)
     }
 
-    /// Forgets a request without calling anyone.
-    func remove(_ id: UInt64) {
-        _ = state.withLock { $0.pending.removeValue(forKey: id) }
+    /// Forgets a request without calling anyone; `false` when it has ended before.
+    func remove(_ id: UInt64) -> Bool {
+        state.withLock { $0.pending.removeValue(forKey: id) } != nil
     }
 
     /// Ends the requests whose deadline has passed; whether any are left.
@@ -72,9 +84,14 @@ final class RequestTable: Sendable {
         return left
     }
 
-    /// Ends the requests that were written before the connection was lost; those still buffered stay.
+    /// Ends the requests that were written before the connection was lost, and those with an owner; others stay buffered.
     func connectionLost(lastWritten: UInt64, error: NATSError) {
-        fail(with: error) { $0.message.map { $0 <= lastWritten } ?? false }
+        fail(with: error) { $0.owner != nil || $0.message.map { $0 <= lastWritten } ?? false }
+    }
+
+    /// Ends the requests of an owner.
+    func end(of owner: ObjectIdentifier, error: NATSError) {
+        fail(with: error) { $0.owner == owner }
     }
 
     /// Ends the requests to a subject that the server forbids.

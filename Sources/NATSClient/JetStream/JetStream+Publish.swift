@@ -35,19 +35,26 @@ extension JetStream {
     }
 
     /// Publishes a message without a task: `completion` is called exactly once with the acknowledgement or the error,
-    /// mostly on the connection's event loop, and does little.
+    /// mostly on the connection's event loop, and does little. A lost connection fails it; it never waits for the next.
     ///
-    /// - Throws: what publishing throws at once, `bufferFull` for example; `completion` is not called then.
+    /// - Throws: what publishing throws at once: `bufferFull`, `connectionFailed` …; `completion` is not called then.
     package func startPublish(
         _ payload: ByteBuffer,
         to subject: String,
         messageID: String,
         expectedStream: String,
         timeout: Duration,
+        owner: ObjectIdentifier,
         completion: @escaping @Sendable (Result<PublishAcknowledgement, JetStreamError>) -> Void
     ) throws(NATSError) {
         let headers = Self.headers([:], messageID: messageID, expectedStream: expectedStream)
-        try connection.startRequest(payload, to: subject, headers: headers, timeout: timeout) { answer in
+        try connection.startRequest(
+            payload,
+            to: subject,
+            headers: headers,
+            timeout: timeout,
+            owner: owner
+        ) { answer in
             switch answer {
             case .success(let message):
                 completion(Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: message.payload) })

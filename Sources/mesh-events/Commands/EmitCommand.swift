@@ -125,7 +125,7 @@ struct EmitCommand: AsyncParsableCommand {
         defer { reader.close() }
         let transport = try await connection.connect(name: "mesh-events emit --from")
         let bus = try await PersistentEventBus.open(transport: transport, node: name, logger: Silence.logger)
-        try await EmitPipeline(bus: bus).run(reader)
+        try await FileEmission(bus: bus).run(reader)
         await transport.close()
     }
 }

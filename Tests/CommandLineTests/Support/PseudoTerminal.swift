@@ -43,8 +43,8 @@ final class PseudoTerminal {
 
     /// The lines shown, without escape sequences.
     func plainLines() -> [String] {
-        text().replacing(/\u{1B}\[[0-9;]*[A-Za-z]/, with: "").replacing("\r", with: "")
-            .split(separator: "\n").map(String.init)
+        text().replacing(/\u{1B}\[[0-9;]*[A-Za-z]/, with: "")
+            .split(whereSeparator: \.isNewline).map(String.init)
     }
 
     private static func otherSide(of controller: Int32) -> String? {

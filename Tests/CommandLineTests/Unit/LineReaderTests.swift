@@ -39,6 +39,12 @@ import Testing
         #expect(failure?.message.contains("/no/such/file") == true)
     }
 
+    @Test func everyEventKnowsItsLine() {
+        let numbers = LineNumbers()
+        for line in [1, 2, 5, 6, 9] { numbers.append(line) }
+        #expect((0...5).map { numbers.line(of: $0) } == [1, 2, 5, 6, 9, nil])
+    }
+
     @Test func aDirectoryIsNoFile() async throws {
         let directory = try TemporaryDirectory()
         var reader = try LineReader(path: directory.path)

@@ -1,0 +1,62 @@
+import MeshEvents
+import Synchronization
+
+/// Emits the events of a file, in order, many at a time, each acknowledged.
+struct FileEmission {
+    private let bus: PersistentEventBus
+    private let progress: ProgressLine
+    private let counter = Counter()
+
+    init(bus: PersistentEventBus, progress: ProgressLine = ProgressLine()) {
+        self.bus = bus
+        self.progress = progress
+    }
+
+    /// Emits every line; returns when all are stored.
+    ///
+    /// - Throws: `CommandFailure` with the number of the first line that was not stored; those before it are.
+    func run(_ reader: LineReader) async throws {
+        let numbers = LineNumbers()
+        let (counter, progress) = (counter, progress)
+        // Beside the work: a terminal that is halted must not hold it up.
+        let display = Task {
+            while !Task.isCancelled {
+                try await Task.sleep(for: .milliseconds(100))
+                progress.show(stored: counter.count)
+            }
+        }
+        defer {
+            display.cancel()
+            progress.finish(stored: counter.count)
+        }
+        do {
+            try await bus.emit(contentsOf: EventLines(reader: reader, numbers: numbers)) { _, _ in counter.increment() }
+        } catch {
+            throw failure(error, numbers).suffixed("; \(summary)")
+        }
+    }
+
+    private func failure(_ error: any Error, _ numbers: LineNumbers) -> CommandFailure {
+        guard let error = error as? BatchEmitError else { return CommandFailure(describing: error) }
+        let failure = CommandFailure(describing: error.cause)
+        guard let line = numbers.line(of: error.unconfirmed.first ?? error.sent) else { return failure }
+        return failure.prefixed("line \(line): ")
+    }
+
+    private var summary: String {
+        switch counter.count {
+        case 0: "nothing was stored"
+        case 1: "1 event was stored"
+        case let count: "\(count) events were stored"
+        }
+    }
+
+    /// Counts what is stored, on the store's threads.
+    private final class Counter: Sendable {
+        private let stored = Atomic(0)
+
+        var count: Int { stored.load(ordering: .relaxed) }
+
+        func increment() { stored.wrappingAdd(1, ordering: .relaxed) }
+    }
+}

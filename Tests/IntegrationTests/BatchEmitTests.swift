@@ -1,0 +1,166 @@
+import LocalNATSServer
+import MeshEvents
+import MeshEventsNATS
+import NATSClient
+import TestSupport
+import Testing
+
+@Suite("Batches of acknowledged events", .timeLimit(.minutes(10)))
+struct BatchEmitTests {
+    private func open(
+        _ server: LocalNATSServer,
+        _ configuration: PersistenceConfiguration = .init(maximumMessages: nil)
+    ) async throws -> PersistentEventBus {
+        let transport = NATSTransport(try await connect(server))
+        return try await PersistentEventBus.open(
+            transport: transport,
+            node: "node-a",
+            configuration: configuration,
+            logger: quiet
+        )
+    }
+
+    private func events(_ count: Int, topic: String = "batch") throws -> [Event] {
+        let type = try EventType("user.\(topic)")
+        return (0..<count).map { Event(type, data: ["n": .init($0)]) }
+    }
+
+    /// The numbers stored for a topic, in the order of the stream.
+    private func stored(_ persistent: PersistentEventBus, topic: String = "batch") async throws -> [Int] {
+        let pattern = try EventPattern("events.user.\(topic)")
+        var numbers: [[Int]] = []
+        var cursor: UInt64?
+        while true {
+            let query = EventHistory.Query(matching: pattern, limit: 16_000, before: cursor)
+            let page = try await persistent.history(query)
+            numbers.append(page.events.map { $0.event.data["n"]?.int ?? -1 })
+            guard let next = page.cursor else { return Array(numbers.reversed().joined()) }
+            cursor = next
+        }
+    }
+
+    @Test("a batch larger than the window is stored whole, in order, each at its position", arguments: NATSServers.all)
+    func whole(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let persistent = try await open(server)
+            let positions = try await persistent.emit(contentsOf: try events(10_000))
+            #expect(positions.map(\.sequence) == Array(1...10_000))
+            #expect(positions.allSatisfy { $0.stream == "MESH_EVENTS" })
+            #expect(try await stored(persistent) == Array(0..<10_000))
+        }
+    }
+
+    @Test("an event that cannot be sent ends the batch; those before it are stored, and the error says which")
+    func badEvent() async throws {
+        try await withServer { server in
+            let persistent = try await open(server)
+            let bad = Event("not..a.type")
+            let batch = try events(300) + [bad] + events(200)
+            let error = await #expect(throws: BatchEmitError.self) {
+                try await persistent.emit(contentsOf: batch)
+            }
+            #expect(error?.cause.code == .invalidEventType)
+            #expect(error?.stored.keys.sorted() == Array(0..<300))
+            #expect(error?.unconfirmed == [])
+            #expect(error?.sent == 300)
+            #expect(try await stored(persistent) == Array(0..<300))
+        }
+    }
+
+    @Test("a stream that is full refuses the batch at that event, retriably, and says what is stored")
+    func full() async throws {
+        try await withServer { server in
+            let persistent = try await open(server)
+            let jetStream = JetStream(connection: try await connect(server))
+            var configuration = try await jetStream.streamInfo("MESH_EVENTS").configuration
+            configuration.fields["discard"] = "new"
+            configuration.maximumMessages = 100
+            _ = try await jetStream.updateStream(configuration)
+            let error = await #expect(throws: BatchEmitError.self) {
+                try await persistent.emit(contentsOf: try events(200))
+            }
+            #expect(error?.cause.code == .storageFull)
+            #expect(error?.stored.keys.sorted() == Array(0..<100))
+        }
+    }
+
+    @Test("kill -9 five times during 200 000 acknowledged events: each is stored once, in each emitter's order")
+    func killed() async throws {
+        for binary in NATSServers.all {
+            try await withServer(binary) { server in
+                let emitters = 4
+                let count = 50_000
+                let reader = try await open(server)
+                let store = JetStreamStore(try await connect(server))
+                let killer = Task {
+                    for round in 1...5 {
+                        let mark = UInt64(round * emitters * count / 7)
+                        try await eventually(within: .seconds(120), "\(mark) events") {
+                            (try? await store.state().lastSequence >= mark) ?? false
+                        }
+                        await server.kill()
+                        try await server.restart()
+                    }
+                }
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for emitter in 0..<emitters {
+                        group.addTask {
+                            let persistent = try await open(server)
+                            let batch = try events(count, topic: "killed.\(emitter)")
+                            let positions = try await persistent.emit(contentsOf: batch)
+                            let sequences = positions.map(\.sequence)
+                            #expect(sequences.count == count)
+                            let isAscending = zip(sequences, sequences.dropFirst()).allSatisfy { $0 < $1 }
+                            #expect(isAscending, "the positions of emitter \(emitter) are not in order")
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                try await killer.value
+                for emitter in 0..<emitters {
+                    let numbers = try await stored(reader, topic: "killed.\(emitter)")
+                    let isWhole = numbers == Array(0..<count)
+                    #expect(isWhole, "\(binary), emitter \(emitter): \(differences(of: numbers))")
+                }
+            }
+        }
+    }
+
+    @Test("a server that stays away: the batch fails at its deadline, retriably, and says what is unconfirmed")
+    func gone() async throws {
+        try await withServer { server in
+            let persistent = try await open(server, .init(acknowledgementDeadline: .seconds(2)))
+            try await persistent.emit(contentsOf: try events(10))
+            await server.kill()
+            let start = ContinuousClock.now
+            let error = await #expect(throws: BatchEmitError.self) {
+                try await persistent.emit(contentsOf: try events(50_000))
+            }
+            #expect(ContinuousClock.now - start < .seconds(20))
+            #expect(error?.cause.isRetriable == true)
+            #expect(error?.stored.isEmpty == true)
+            try await server.restart()
+            try await persistent.emit(contentsOf: try events(10))
+        }
+    }
+
+    @Test("cancelling ends a batch, and the error says what became of it")
+    func cancelled() async throws {
+        try await withServer { server in
+            let persistent = try await open(server)
+            let store = JetStreamStore(try await connect(server))
+            let task = Task { try await persistent.emit(contentsOf: try events(1_000_000)) }
+            try await eventually("the first events") { try await store.state().messages > 1000 }
+            task.cancel()
+            let error = await #expect(throws: BatchEmitError.self) { try await task.value }
+            #expect((error?.stored.count ?? 0) > 1000)
+        }
+    }
+}
+
+/// Where numbers are not those from 0 on, in short.
+private func differences(of numbers: [Int]) -> String {
+    let steps = zip(numbers, numbers.dropFirst()).filter { $1 != $0 + 1 }
+    return "\(numbers.count) numbers, \(Set(numbers).count) different, first \(numbers.first ?? -1), jumps "
+        + steps.prefix(5).map { "\($0)→\($1)" }.joined(separator: " ")
+}
