@@ -22,6 +22,16 @@ struct EventMeasures: Sendable {
         }
     }
 
+    /// The same with payloads.
+    func emitPayloads(_ count: Int) -> Measure {
+        {
+            let start = now()
+            try await Work.emitPayloads(count, on: emitter)
+            try await emitter.flush(timeout: .seconds(30))
+            return [rate(count, since: start)]
+        }
+    }
+
     /// Emits, until a handler has read two fields of every event.
     func handle(_ count: Int) -> Measure {
         {

@@ -57,7 +57,7 @@ struct MeshBench {
                     )
                 case "P3": try await compareSequences(events, raw, some)
                 case "P4": try await compareOneAtATime(events, raw)
-                case "raw": try await compareClients(raw, many, some)
+                case "more": try await compareOthers(events, raw, many, some)
                 default: try await reportSteps(some)
                 }
             isReached = reached && isReached
@@ -93,7 +93,17 @@ struct MeshBench {
         return try await compare(goals, ours: events.oneAtATime(rounds), yardstick: raw.oneAtATime(rounds))
     }
 
-    private func compareClients(_ raw: RawMeasures, _ many: Int, _ some: Int) async throws -> Bool {
+    private func compareOthers(
+        _ events: EventMeasures,
+        _ raw: RawMeasures,
+        _ many: Int,
+        _ some: Int
+    ) async throws -> Bool {
+        _ = try await compare(
+            [Goal(name: "   emit core, typed payloads", yardstick: "raw libnats", bound: .none, unit: .rate)],
+            ours: events.emitPayloads(many),
+            yardstick: raw.publish(many)
+        )
         let client = try await ClientMeasures(url: server.url)
         _ = try await compare(
             [Goal(name: "   our client, publish", yardstick: "raw libnats", bound: .none, unit: .rate)],

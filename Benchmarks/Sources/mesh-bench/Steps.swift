@@ -46,6 +46,7 @@ struct Steps {
         let (receiving, iterating) = try await receiveAndIterate()
         return [
             ("build the data from a literal", building),
+            ("    (for comparison: from a typed payload)", try buildPayload()),
             ("take the time", stamping),
             ("encode", emitting - building - stamping),
             ("append to the outbound buffer", emitter - emitting),
@@ -67,6 +68,15 @@ struct Steps {
     private func build() -> Double {
         var bytes = 0
         let time = perEvent { for sequence in 0..<count { bytes += Work.data(sequence).json.utf8.count } }
+        precondition(bytes > count)
+        return time
+    }
+
+    private func buildPayload() throws -> Double {
+        var bytes = 0
+        let time = try perEvent {
+            for sequence in 0..<count { bytes += try Work.health(sequence).eventData().json.utf8.count }
+        }
         precondition(bytes > count)
         return time
     }

@@ -21,6 +21,15 @@ enum Work {
         try EventEncoder().encode(Event(.nodeHealth, node: node, timestamp: .now, data: data(sequence)))
     }
 
+    /// The same as a payload of its type.
+    @inline(__always)
+    static func health(_ sequence: Int) -> NodeHealth {
+        NodeHealth(
+            status: "online",
+            resources: ["cpu": 0.42, "gpu": true, "mem_mb": 12345, "seq": JSONValue(sequence)]
+        )
+    }
+
     /// Emits as fast as the connection takes it, every event; waits when the buffer is full.
     @concurrent
     static func emit(_ count: Int, on bus: EventBus) async throws {
@@ -28,22 +37,29 @@ enum Work {
             do throws(MeshEventsError) {
                 try bus.emit(.nodeHealth, data(sequence))
             } catch {
-                try await insist(sequence, on: bus, after: error)
+                try await waitUntilWritable(bus, after: error)
+                try bus.emit(.nodeHealth, data(sequence))
             }
         }
     }
 
-    private static func insist(_ sequence: Int, on bus: EventBus, after error: MeshEventsError) async throws {
-        var error = error
-        while true {
-            guard error.code == .bufferFull else { throw error }
-            try await bus.waitUntilWritable()
+    /// The same with payloads.
+    @concurrent
+    static func emitPayloads(_ count: Int, on bus: EventBus) async throws {
+        for sequence in 0..<count {
             do throws(MeshEventsError) {
-                return try bus.emit(.nodeHealth, data(sequence))
-            } catch let next {
-                error = next
+                try bus.emit(health(sequence))
+            } catch {
+                try await waitUntilWritable(bus, after: error)
+                try bus.emit(health(sequence))
             }
         }
+    }
+
+    /// There is one emitter, so there is room for one more event when this returns.
+    private static func waitUntilWritable(_ bus: EventBus, after error: MeshEventsError) async throws {
+        guard error.code == .bufferFull else { throw error }
+        try await bus.waitUntilWritable()
     }
 }
 
