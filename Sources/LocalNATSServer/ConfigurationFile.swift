@@ -18,7 +18,7 @@ struct ConfigurationFile {
         if let bytes = configuration.maxPayload { lines.append("max_payload: \(bytes)") }
         if configuration.jetStream {
             // Without it a power loss may take the last two minutes of what was acknowledged.
-            let sync = version.knowsSyncInterval ? ", sync_interval: always" : ""
+            let sync = configuration.syncsEachWrite && version.knowsSyncInterval ? ", sync_interval: always" : ""
             lines.append("jetstream { store_dir: \(Self.quoted(storeDirectory))\(sync) }")
         }
         lines.append(configuration.extraConfiguration)

@@ -25,6 +25,11 @@ extension LocalNATSServer {
         /// `nil`: a temporary directory, removed when the server is stopped or this process ends.
         public var storeDirectory: String?
 
+        /// Whether each message is on the disk before it is acknowledged, where the server can do that (from 2.10):
+        /// the default. Otherwise the server writes at once but syncs every two minutes: a killed server loses
+        /// nothing, a power cut up to that much.
+        public var syncsEachWrite: Bool
+
         /// The largest payload a client may publish, in bytes; `nil`: the server's default of 1 MiB.
         public var maxPayload: Int?
 
@@ -49,6 +54,7 @@ extension LocalNATSServer {
             serverName: String? = nil,
             jetStream: Bool = true,
             storeDirectory: String? = nil,
+            syncsEachWrite: Bool = true,
             maxPayload: Int? = nil,
             logFile: String? = nil,
             extraConfiguration: String = "",
@@ -61,6 +67,7 @@ extension LocalNATSServer {
             self.serverName = serverName
             self.jetStream = jetStream
             self.storeDirectory = storeDirectory
+            self.syncsEachWrite = syncsEachWrite
             self.maxPayload = maxPayload
             self.logFile = logFile
             self.extraConfiguration = extraConfiguration

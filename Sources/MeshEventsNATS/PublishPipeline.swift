@@ -1,6 +1,5 @@
 import MeshEvents
 import NATSClient
-import NIOCore
 
 /// Stores messages in order, many under way at once; see ``PublishWindow`` for the rules.
 final class PublishPipeline: EventAppender {
@@ -50,6 +49,7 @@ final class PublishPipeline: EventAppender {
     }
 
     func finish() async throws(MeshEventsError) {
+        state.withLock { $0.window.finish() }
         try await wait { $0.isDone }
     }
 
@@ -81,7 +81,7 @@ final class PublishPipeline: EventAppender {
 
     private func send(_ message: PendingMessage, _ index: Int) throws(NATSError) {
         try store.jetStream.startPublish(
-            ByteBuffer(bytes: message.payload),
+            message.payload,
             to: message.subject,
             messageID: message.messageID,
             expectedStream: store.streamName,

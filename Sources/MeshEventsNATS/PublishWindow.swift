@@ -26,9 +26,10 @@ struct PublishWindow {
     private let size: Int
     private(set) var phase = Phase.flowing
     private var error: MeshEventsError?
-    private var messages: [Int: PendingMessage] = [:]
+    private var messages = UnstoredMessages()
     private var underWay = 0
-    private var nextIndex = 0
+    /// Whether no more messages come, and the caller waits for the end.
+    private var isFinishing = false
     /// Whether somebody is sending again: one at a time.
     private var isRecovering = false
 
@@ -44,28 +45,28 @@ struct PublishWindow {
     var failure: MeshEventsError? { underWay == 0 ? error : nil }
 
     /// The oldest message that is not stored; `nil` when nothing is under way.
-    var oldestUnderWay: Int? { underWay == 0 ? nil : messages.keys.min() }
+    var oldestUnderWay: Int? { underWay == 0 ? nil : messages.oldest }
 
     func message(_ index: Int) -> PendingMessage? { messages[index] }
 
     /// Takes a message that is about to be sent; its index.
     mutating func add(_ message: PendingMessage) -> Int {
-        defer { nextIndex += 1 }
-        messages[nextIndex] = message
         underWay += 1
-        return nextIndex
+        return messages.append(message)
     }
 
     /// The message was not taken by the connection, and will be offered again.
     mutating func withdraw(_ index: Int) {
-        messages[index] = nil
+        messages.withdraw(index)
         underWay -= 1
-        nextIndex = index
     }
+
+    /// No more messages come.
+    mutating func finish() { isFinishing = true }
 
     /// A message under way is stored.
     mutating func stored(_ index: Int) -> Event? {
-        messages[index] = nil
+        messages.remove(index)
         underWay -= 1
         return settled()
     }
@@ -82,7 +83,7 @@ struct PublishWindow {
     }
 
     /// The oldest message, sent again alone, is stored.
-    mutating func restored(_ index: Int) { messages[index] = nil }
+    mutating func restored(_ index: Int) { messages.remove(index) }
 
     /// Takes a message that is about to be sent again behind the oldest; `nil` when that must stop, because one of them
     /// has failed again, or when it is stored.
@@ -107,12 +108,15 @@ struct PublishWindow {
 
     private mutating func settled() -> Event? {
         switch phase {
-        case .flowing, .recovering: return .wake
+        case .flowing:
+            // Not for each acknowledgement: waking the caller costs more than sending a message.
+            return underWay <= (isFinishing ? 0 : size - max(1, size / 4)) ? .wake : nil
+        case .recovering: return .wake
         case .settling:
             guard underWay == 0, !isRecovering else { return nil }
             phase = .recovering
             isRecovering = true
-            return .recover(messages.keys.sorted())
+            return .recover(messages.indices)
         case .failed: return underWay == 0 ? .wake : nil
         }
     }

@@ -1,4 +1,4 @@
-/// Waits between attempts: 20 ms, doubling up to a second, never past the deadline.
+/// Waits between attempts: 20 ms, doubling up to a second. The last attempt is made just before the deadline.
 struct RetryBackoff {
     /// When to give up.
     let deadline: ContinuousClock.Instant
@@ -8,8 +8,9 @@ struct RetryBackoff {
 
     /// Waits; `false` when the deadline has come or the task was cancelled.
     mutating func wait() async -> Bool {
-        let wake = ContinuousClock.now + delay * Double.random(in: 0.75...1.25)
-        guard wake < deadline else { return false }
+        let last = deadline - .milliseconds(50)
+        guard .now < last else { return false }
+        let wake = min(.now + delay * Double.random(in: 0.75...1.25), last)
         delay = min(delay * 2, .seconds(1))
         do {
             try await Task.sleep(until: wake)

@@ -3,6 +3,7 @@ import LocalNATSServer
 import MeshEvents
 import MeshEventsNATS
 import NATSClient
+import Synchronization
 import TestSupport
 import Testing
 
@@ -88,46 +89,68 @@ struct BatchEmitTests {
         }
     }
 
-    @Test("kill -9 five times during acknowledged events: each is stored once, in each emitter's order")
-    func killed() async throws {
-        for binary in NATSServers.all {
-            try await withServer(binary) { server in
-                let emitters = 4
-                // `make test-long` takes 200 000 in all.
-                let count = isLongRun ? 50_000 : 8_000
-                let reader = try await open(server)
-                let store = JetStreamStore(try await connect(server))
-                let killer = Task {
-                    for round in 1...5 {
-                        let mark = UInt64(round * emitters * count / 7)
-                        try await eventually(within: .seconds(120), "\(mark) events") {
-                            (try? await store.state().lastSequence >= mark) ?? false
-                        }
-                        await server.kill()
-                        try await server.restart()
+    @Test(
+        "kill -9 five times during acknowledged events: stored once, in order, and seen by replay and durable",
+        arguments: NATSServers.all
+    )
+    func killed(binary: NATSServers.Binary) async throws {
+        // A killed process loses nothing that it wrote; only syncing each durable acknowledgement would take the time.
+        try await withServer(binary, .init(syncsEachWrite: false)) { server in
+            let emitters = 4
+            // `make test-long` takes 200 000 in all.
+            let count = isLongRun ? 50_000 : 8_000
+            let total = emitters * count
+            let reader = try await open(server)
+            let replay = ReplayRecord()
+            let replaying = replay.follow(try await reader.replay())
+            let handled = Mutex<[UInt64: Int]>([:])
+            let durable = try await open(server).subscribe(
+                durable: "watcher",
+                configuration: .init(acknowledgementWait: .seconds(5), concurrency: 64)
+            ) { delivery in
+                handled.withLock { $0[delivery.sequence, default: 0] += 1 }
+            }
+            let store = JetStreamStore(try await connect(server))
+            let killer = Task {
+                for round in 1...5 {
+                    let mark = UInt64(round * total / 7)
+                    try await eventually(within: .seconds(120), "\(mark) events") {
+                        (try? await store.state().lastSequence >= mark) ?? false
                     }
-                }
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    for emitter in 0..<emitters {
-                        group.addTask {
-                            let persistent = try await open(server)
-                            let batch = try events(count, topic: "killed.\(emitter)")
-                            let positions = try await persistent.emit(contentsOf: batch)
-                            let sequences = positions.map(\.sequence)
-                            #expect(sequences.count == count)
-                            let isAscending = zip(sequences, sequences.dropFirst()).allSatisfy { $0 < $1 }
-                            #expect(isAscending, "the positions of emitter \(emitter) are not in order")
-                        }
-                    }
-                    try await group.waitForAll()
-                }
-                try await killer.value
-                for emitter in 0..<emitters {
-                    let numbers = try await stored(reader, topic: "killed.\(emitter)")
-                    let isWhole = numbers == Array(0..<count)
-                    #expect(isWhole, "\(binary), emitter \(emitter): \(differences(of: numbers))")
+                    await server.kill()
+                    try await server.restart()
                 }
             }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for emitter in 0..<emitters {
+                    group.addTask {
+                        let persistent = try await open(server)
+                        let batch = try events(count, topic: "killed.\(emitter)")
+                        let positions = try await persistent.emit(contentsOf: batch)
+                        let sequences = positions.map(\.sequence)
+                        #expect(sequences.count == count)
+                        let isAscending = zip(sequences, sequences.dropFirst()).allSatisfy { $0 < $1 }
+                        #expect(isAscending, "the positions of emitter \(emitter) are not in order")
+                    }
+                }
+                try await group.waitForAll()
+            }
+            try await killer.value
+            for emitter in 0..<emitters {
+                let numbers = try await stored(reader, topic: "killed.\(emitter)")
+                let isWhole = numbers == Array(0..<count)
+                #expect(isWhole, "emitter \(emitter): \(differences(of: numbers))")
+            }
+            try await eventually(within: .seconds(60), "the replay to have everything") { replay.count >= total }
+            let isReplayed = replay.sequences == Array(1...UInt64(total))
+            #expect(isReplayed, "each sequence once, in order: \(replay.count) of \(total)")
+            #expect(replay.gaps.isEmpty, "\(replay.gaps)")
+            try await eventually(within: .seconds(120), "the durable subscriber to have everything") {
+                handled.withLock { $0.count } >= total
+            }
+            #expect(handled.withLock { Set($0.keys) } == Set(1...UInt64(total)))
+            replaying.cancel()
+            durable.cancel()
         }
     }
 

@@ -9,6 +9,9 @@ struct Comparison {
     /// Ours in terms of the yardstick, pair by pair: what disturbs the machine for a while disturbs both.
     var ratios: [Double] { zip(ours, yardstick).map { $0 / $1 } }
 
+    /// How much more ours is, pair by pair.
+    var differences: [Double] { zip(ours, yardstick).map { $0 - $1 } }
+
     /// Runs both sides by turns, each first in every second pair, after one pair that does not count.
     ///
     /// - Returns: one comparison for each value that a run measures.

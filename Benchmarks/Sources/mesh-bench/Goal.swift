@@ -28,11 +28,36 @@ struct Goal {
         case rate
         /// Microseconds; less is better.
         case time
+        /// Milliseconds; less is better.
+        case milliseconds
 
         func text(_ value: Double) -> String {
             switch self {
             case .rate: "\((value / 1000).text(0))k/s"
             case .time: "\(value.text(1)) us"
+            case .milliseconds: "\(value.text(1)) ms"
+            }
+        }
+    }
+
+    /// How ours stands to the yardstick.
+    enum Relation {
+        /// So many times it.
+        case ratio
+        /// So much more than it, in the unit.
+        case difference
+
+        func values(_ comparison: Comparison) -> [Double] {
+            switch self {
+            case .ratio: comparison.ratios
+            case .difference: comparison.differences
+            }
+        }
+
+        func text(_ value: Double, _ unit: Unit) -> String {
+            switch self {
+            case .ratio: "\(value.text(2)) x"
+            case .difference: "\(unit.text(value)) more than"
             }
         }
     }
@@ -41,22 +66,24 @@ struct Goal {
     let yardstick: String
     let bound: Bound
     let unit: Unit
+    var relation = Relation.ratio
 
     /// Prints one line; returns whether the goal is reached.
     func report(_ comparison: Comparison) -> Bool {
-        let ratio = comparison.ratios.median
+        let values = relation.values(comparison)
+        let ratio = values.median
         let holds = bound.holds(ratio)
         let verdict: String
         if case .none = bound { verdict = "" } else { verdict = holds ? " ok" : " MISSED" }
-        print("\(name): \(ratio.text(2)) x \(yardstick)\(bound.text)\(verdict)")
+        print("\(name): \(relation.text(ratio, unit)) \(yardstick)\(bound.text)\(verdict)")
         print(
-            "    ratio \(range(comparison.ratios) { $0.text(2) }); ours \(values(comparison.ours)); "
-                + "\(yardstick) \(values(comparison.yardstick))"
+            "    \(range(values) { relation.text($0, unit) }); ours \(medianAndRange(comparison.ours)); "
+                + "\(yardstick) \(medianAndRange(comparison.yardstick))"
         )
         return holds
     }
 
-    private func values(_ values: [Double]) -> String {
+    private func medianAndRange(_ values: [Double]) -> String {
         "\(unit.text(values.median)) (\(range(values, unit.text)))"
     }
 

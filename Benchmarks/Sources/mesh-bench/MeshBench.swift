@@ -44,19 +44,20 @@ struct MeshBench {
             let reached =
                 switch what {
                 case "P1":
-                    try await compare(
+                    try await options.compare(
                         [Goal(name: "P1 emit core", yardstick: "raw libnats", bound: .atLeast(0.60), unit: .rate)],
                         ours: events.emit(many),
                         yardstick: raw.publish(many)
                     )
                 case "P2":
-                    try await compare(
+                    try await options.compare(
                         [Self.receiving("P2 emit to handler", .atLeast(1.0))],
                         ours: events.handle(some),
                         yardstick: raw.receive(some)
                     )
                 case "P3": try await compareSequences(events, raw, some)
                 case "P4": try await compareOneAtATime(events, raw)
+                case "P5", "P6", "P7", "P8": try await StoreComparisons(options: options).run(what)
                 case "more": try await compareOthers(events, raw, many, some)
                 default: try await reportSteps(some)
                 }
@@ -72,12 +73,12 @@ struct MeshBench {
     }
 
     private func compareSequences(_ events: EventMeasures, _ raw: RawMeasures, _ count: Int) async throws -> Bool {
-        let free = try await compare(
+        let free = try await options.compare(
             [Self.receiving("P3 emit to AsyncSequence, off any actor", .atLeast(0.9))],
             ours: events.iterate(count),
             yardstick: raw.receive(count)
         )
-        let main = try await compare(
+        let main = try await options.compare(
             [Self.receiving("P3 emit to AsyncSequence, on the main actor", .atLeast(0.9))],
             ours: events.iterateOnMainActor(count),
             yardstick: raw.receive(count)
@@ -90,7 +91,7 @@ struct MeshBench {
         let goals = ["p50", "p99"].map { part in
             Goal(name: "P4 one at a time, \(part)", yardstick: "raw libnats SendAsap", bound: .atMost(1.6), unit: .time)
         }
-        return try await compare(goals, ours: events.oneAtATime(rounds), yardstick: raw.oneAtATime(rounds))
+        return try await options.compare(goals, ours: events.oneAtATime(rounds), yardstick: raw.oneAtATime(rounds))
     }
 
     private func compareOthers(
@@ -99,18 +100,18 @@ struct MeshBench {
         _ many: Int,
         _ some: Int
     ) async throws -> Bool {
-        _ = try await compare(
+        _ = try await options.compare(
             [Goal(name: "   emit core, typed payloads", yardstick: "raw libnats", bound: .none, unit: .rate)],
             ours: events.emitPayloads(many),
             yardstick: raw.publish(many)
         )
         let client = try await ClientMeasures(url: server.url)
-        _ = try await compare(
+        _ = try await options.compare(
             [Goal(name: "   our client, publish", yardstick: "raw libnats", bound: .none, unit: .rate)],
             ours: client.publish(many),
             yardstick: raw.publish(many)
         )
-        return try await compare(
+        return try await options.compare(
             [Self.receiving("   our client, publish to receiver", .none)],
             ours: client.receive(some),
             yardstick: raw.receive(some)
@@ -120,17 +121,5 @@ struct MeshBench {
     private func reportSteps(_ count: Int) async throws -> Bool {
         try await Steps(url: server.url, count: count, repetitions: options.pairs).report()
         return true
-    }
-
-    /// Runs, prints a line for each goal, returns whether all were reached.
-    private func compare(_ goals: [Goal], ours: Measure, yardstick: Measure) async throws -> Bool {
-        guard !options.isOursOnly else {
-            for _ in 0..<options.pairs { _ = try await ours() }
-            return true
-        }
-        let comparisons = try await Comparison.run(pairs: options.pairs, ours: ours, yardstick: yardstick)
-        var isReached = true
-        for (goal, comparison) in zip(goals, comparisons) { isReached = goal.report(comparison) && isReached }
-        return isReached
     }
 }

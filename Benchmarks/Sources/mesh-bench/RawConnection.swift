@@ -37,6 +37,14 @@ final class RawConnection: @unchecked Sendable {
         try BenchmarkError.check(status, "publish")
     }
 
+    /// A JetStream context, to be destroyed by who asked.
+    func jetStream(_ options: inout jsOptions) throws -> OpaquePointer {
+        var context: OpaquePointer?
+        try BenchmarkError.check(natsConnection_JetStream(&context, pointer, &options), "JetStream")
+        guard let context else { throw BenchmarkError("libnats returned no JetStream context") }
+        return context
+    }
+
     func flush() throws {
         try BenchmarkError.check(natsConnection_FlushTimeout(pointer, 30_000), "flush")
     }

@@ -75,22 +75,21 @@ public final class EventBus: Sendable {
     /// - Throws: `invalidEventType` or `invalidData` (nothing is sent), `payloadTooLarge`, `bufferFull` (retriable: see
     ///   ``waitUntilWritable()``), `closed`.
     public func emit(_ event: Event) throws(MeshEventsError) {
-        guard !isClosed else { throw Self.closedError }
-        try send(stamped(event))
+        try send(event.type, node: event.node.isEmpty ? node : event.node, data: event.data)
     }
 
     /// Emits a payload as an event of its type.
     ///
     /// - Throws: as ``emit(_:)-(Event)``.
     public func emit(_ payload: some EventPayload) throws(MeshEventsError) {
-        try emit(Event(type(of: payload).eventType, data: payload.eventData()))
+        try send(type(of: payload).eventType, node: node, data: payload.eventData())
     }
 
     /// Emits an event of a type with data.
     ///
     /// - Throws: as ``emit(_:)-(Event)``.
     public func emit(_ type: EventType, _ data: EventData = nil) throws(MeshEventsError) {
-        try emit(Event(type, data: data))
+        try send(type, node: node, data: data)
     }
 
     /// Emits many events, as fast as the transport takes them: suspends while its buffer is full.
@@ -175,18 +174,21 @@ public final class EventBus: Sendable {
         return event
     }
 
-    /// Encodes on the stack, and on the heap what is too large for that.
-    private func send(_ event: Event) throws(MeshEventsError) {
-        let isSent = try withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) {
+    /// Encodes on the stack, and on the heap what is too large for that. In parts, since copies of an event cost.
+    private func send(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
+        guard !isClosed else { throw Self.closedError }
+        let timestamp = Timestamp.now
+        let isSent = try withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 8) {
             buffer throws(MeshEventsError) -> Bool in
-            guard let length = try encoder.encode(event, into: buffer) else { return false }
-            try publish(event.type.subject, UnsafeRawBufferPointer(rebasing: buffer[..<length]))
+            let length = try encoder.encode(type, node: node, timestamp: timestamp, data: data, into: buffer)
+            guard let length else { return false }
+            try publish(type.subject, UnsafeRawBufferPointer(rebasing: buffer[..<length]))
             return true
         }
         if isSent { return }
-        let bytes = try encoder.encode(event)
+        let bytes = try encoder.encode(Event(type, node: node, timestamp: timestamp, data: data))
         let result = bytes.withUnsafeBytes { payload in
-            Result { () throws(MeshEventsError) in try publish(event.type.subject, payload) }
+            Result { () throws(MeshEventsError) in try publish(type.subject, payload) }
         }
         try result.get()
     }

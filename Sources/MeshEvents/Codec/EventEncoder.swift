@@ -15,7 +15,7 @@ public struct EventEncoder: Sendable {
         while true {
             var needed = 0
             let bytes = withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { buffer -> [UInt8]? in
-                needed = Self.write(event, into: buffer)
+                needed = Self.write(event.type, event.node, event.timestamp, event.data, into: buffer)
                 return needed <= buffer.count ? Array(UnsafeRawBufferPointer(rebasing: buffer[..<needed])) : nil
             }
             if let bytes { return bytes }
@@ -31,22 +31,40 @@ public struct EventEncoder: Sendable {
         _ event: Event,
         into buffer: UnsafeMutableRawBufferPointer
     ) throws(MeshEventsError) -> Int? {
-        try event.validate()
-        let count = Self.write(event, into: buffer)
+        try encode(event.type, node: event.node, timestamp: event.timestamp, data: event.data, into: buffer)
+    }
+
+    /// The same for an event in parts.
+    func encode(
+        _ type: EventType,
+        node: String,
+        timestamp: Timestamp,
+        data: EventData,
+        into buffer: UnsafeMutableRawBufferPointer
+    ) throws(MeshEventsError) -> Int? {
+        try type.validate()
+        try data.validate()
+        let count = Self.write(type, node, timestamp, data, into: buffer)
         return count <= buffer.count ? count : nil
     }
 
     /// - Returns: how many bytes the event has, whether they fit or not.
-    private static func write(_ event: Event, into buffer: UnsafeMutableRawBufferPointer) -> Int {
+    private static func write(
+        _ type: EventType,
+        _ node: String,
+        _ timestamp: Timestamp,
+        _ data: EventData,
+        into buffer: UnsafeMutableRawBufferPointer
+    ) -> Int {
         var writer = JSONWriter(buffer)
         writer.write("{\"type\":\"")
-        event.type.withBytes { writer.contents($0) }
+        type.withBytes { writer.contents($0) }
         writer.write("\",\"node\":\"")
-        event.node.withBytes { writer.contents($0) }
+        node.withBytes { writer.contents($0) }
         writer.write("\",\"timestamp\":\"")
-        writer.timestamp(event.timestamp)
+        writer.timestamp(timestamp)
         writer.write("\",\"data\":")
-        event.data.withBytes { writer.write($0) }
+        data.withBytes { writer.write($0) }
         writer.write(UInt8(ascii: "}"))
         return writer.count
     }

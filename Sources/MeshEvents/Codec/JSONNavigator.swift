@@ -44,34 +44,42 @@ struct JSONNavigator {
         case UInt8(ascii: "{"), UInt8(ascii: "["):
             return endOfContainer(at: start)
         default:
-            var offset = start
-            while offset < bytes.count {
-                switch byte(at: offset) {
-                case UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: "]"): return offset
-                default: offset &+= 1
-                }
-            }
-            return offset
+            return endOfScalar(at: start)
         }
     }
 
-    private func endOfContainer(at start: Int) -> Int {
-        var depth = 0
+    @inline(__always)
+    private func endOfScalar(at start: Int) -> Int {
+        guard let base = bytes.baseAddress else { return start }
+        let end = bytes.count
         var offset = start
-        while offset < bytes.count {
-            switch byte(at: offset) {
-            case UInt8(ascii: "\""):
-                offset = endOfString(from: offset &+ 1).end
-            case UInt8(ascii: "{"), UInt8(ascii: "["):
-                depth &+= 1
-            case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                depth &-= 1
-                if depth == 0 { return offset &+ 1 }
-            default: break
-            }
+        while offset < end {
+            let byte = base[offset]
+            // A closing bracket or brace, with one comparison.
+            if byte == UInt8(ascii: ",") || byte | 0x20 == UInt8(ascii: "}") { break }
             offset &+= 1
         }
-        return bytes.count
+        return offset
+    }
+
+    private func endOfContainer(at start: Int) -> Int {
+        guard let base = bytes.baseAddress else { return start }
+        let end = bytes.count
+        var depth = 0
+        var offset = start
+        while offset < end {
+            let byte = base[offset]
+            offset &+= 1
+            if byte == UInt8(ascii: "\"") {
+                offset = endOfString(from: offset).end &+ 1
+            } else if byte | 0x20 == UInt8(ascii: "{") {
+                depth &+= 1
+            } else if byte | 0x20 == UInt8(ascii: "}") {
+                depth &-= 1
+                if depth == 0 { return offset }
+            }
+        }
+        return end
     }
 
     /// Calls `body` for each member of the object at `start`: the name's text, whether that holds escapes, the value.

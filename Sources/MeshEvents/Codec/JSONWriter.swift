@@ -111,32 +111,56 @@ struct JSONWriter {
     }
 
     /// Writes the inside of a string: `"`, `\` and control characters escaped, all else as it is.
+    @inline(__always)
     mutating func contents(_ bytes: UnsafeBufferPointer<UInt8>) {
         guard let source = bytes.baseAddress, let base else {
             count &+= bytes.count
             return
         }
         let length = bytes.count
-        var read = 0
-        var written = count
-        if length <= capacity &- written {
-            while length &- read >= 8 {
-                let word = UnsafeRawPointer(source + read).loadUnaligned(as: UInt64.self)
-                if WordSearch.needsAttention(UInt64(littleEndian: word)) != 0 { break }
-                UnsafeMutableRawPointer(base + written).storeBytes(of: word, as: UInt64.self)
-                read &+= 8
-                written &+= 8
-            }
-            while read < length {
-                let byte = source[read]
-                if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { break }
-                base[written] = byte
-                read &+= 1
-                written &+= 1
-            }
-            count = written
+        if length <= capacity &- count, Self.copyPlain(source, length, to: base + count) {
+            count &+= length
+        } else {
+            escapedContents(bytes)
         }
-        if read < length { escapedContents(UnsafeBufferPointer(start: source + read, count: length - read)) }
+    }
+
+    /// Copies text that needs no escapes; `false` when it does, and what was copied then means nothing.
+    ///
+    /// The last bytes are copied in one piece too, some of them for a second time.
+    @inline(__always)
+    private static func copyPlain(
+        _ bytes: UnsafePointer<UInt8>,
+        _ length: Int,
+        to output: UnsafeMutablePointer<UInt8>
+    ) -> Bool {
+        let source = UnsafeRawPointer(bytes)
+        let target = UnsafeMutableRawPointer(output)
+        if length >= 8 {
+            let last = length &- 8
+            var offset = 0
+            while true {
+                let word = source.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+                if WordSearch.needsAttention(word) != 0 { return false }
+                target.storeBytes(of: word, toByteOffset: offset, as: UInt64.self)
+                if offset == last { return true }
+                offset = min(offset &+ 8, last)
+            }
+        }
+        if length >= 4 {
+            let first = source.loadUnaligned(as: UInt32.self)
+            let last = source.loadUnaligned(fromByteOffset: length &- 4, as: UInt32.self)
+            if WordSearch.needsAttention(UInt64(first) | UInt64(last) &<< 32) != 0 { return false }
+            target.storeBytes(of: first, as: UInt32.self)
+            target.storeBytes(of: last, toByteOffset: length &- 4, as: UInt32.self)
+            return true
+        }
+        for index in 0..<length {
+            let byte = bytes[index]
+            if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return false }
+            output[index] = byte
+        }
+        return true
     }
 
     @inline(never)

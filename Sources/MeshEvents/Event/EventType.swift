@@ -50,7 +50,8 @@ public struct EventType: Sendable {
         throw Self.error(string, string.withBytes { SubjectRules.problem(ofType: $0) } ?? "")
     }
 
-    var isValid: Bool { storage.utf8.first == UInt8(ascii: "e") }
+    @inline(__always)
+    var isValid: Bool { storage.withBytes { $0.first == UInt8(ascii: "e") } }
 
     /// The bytes of the type without `events.`; for a valid type only.
     @inline(__always)

@@ -89,8 +89,59 @@ extension Timestamp {
 
     /// The same, from raw bytes, without allocating.
     init(bytes: UnsafeBufferPointer<UInt8>) throws(ParseFailure) {
+        if let usual = Timestamp(usual: bytes) {
+            self = usual
+            return
+        }
         var reader = TimestampReader(bytes: bytes)
         self = try reader.read()
+    }
+}
+
+extension Timestamp {
+    /// Reads the form that nearly all events have, `2026-11-24T09:04:34.01671002Z` with up to nine fraction digits, in
+    /// the years 1970 to 2199; `nil` for everything else, which ``TimestampReader`` reads.
+    private init?(usual bytes: UnsafeBufferPointer<UInt8>) {
+        let count = bytes.count
+        guard count >= 20, count <= Self.maximumLength, let text = bytes.baseAddress else { return nil }
+        guard text[4] == UInt8(ascii: "-"), text[7] == UInt8(ascii: "-"), text[10] == UInt8(ascii: "T"),
+            text[13] == UInt8(ascii: ":"), text[16] == UInt8(ascii: ":"), text[count &- 1] == UInt8(ascii: "Z")
+        else { return nil }
+        var isBad = false
+
+        @inline(__always)
+        func two(_ offset: Int) -> Int {
+            let tens = text[offset] &- UInt8(ascii: "0")
+            let units = text[offset &+ 1] &- UInt8(ascii: "0")
+            isBad = isBad || tens > 9 || units > 9
+            return Int(tens) &* 10 &+ Int(units)
+        }
+
+        let year = two(0) &* 100 &+ two(2)
+        let month = two(5)
+        let day = two(8)
+        let hour = two(11)
+        let minute = two(14)
+        let second = two(17)
+        var nanoseconds = 0
+        if count > 20 {
+            guard text[19] == UInt8(ascii: "."), count > 21 else { return nil }
+            for offset in 20..<(count &- 1) {
+                let digit = text[offset] &- UInt8(ascii: "0")
+                isBad = isBad || digit > 9
+                nanoseconds = nanoseconds &* 10 &+ Int(digit)
+            }
+            for _ in (count &- 21)..<9 { nanoseconds &*= 10 }
+        }
+        guard !isBad, year >= 1970, year <= 2199, month >= 1, month <= 12, day >= 1,
+            day <= 28
+                || day
+                    <= CivilDate.length(ofMonth: month, year: year),
+            hour <= 23, minute <= 59, second <= 59
+        else { return nil }
+        let days = CivilDate(year: year, month: month, day: day).daysSinceEpoch
+        let seconds = days &* 86_400 &+ hour &* 3600 &+ minute &* 60 &+ second
+        self.init(nanosecondsSinceEpoch: Int64(seconds) &* 1_000_000_000 &+ Int64(nanoseconds))
     }
 }
 

@@ -54,7 +54,24 @@ private struct Batch {
 
     /// Where events are, by index; filled on the store's threads.
     private final class Progress: Sendable {
-        let state = Locked<(stored: [Int: StoredPosition], sent: Int)>(([:], 0))
+        private let state = Locked<(stored: [StoredPosition?], sent: Int)>(([], 0))
+
+        func noteSent() { state.withLock { $0.sent += 1 } }
+
+        func noteStored(_ index: Int, _ position: StoredPosition) {
+            state.withLock { state in
+                // Nearly in order; room for those before it that are still on their way.
+                while state.stored.count < index { state.stored.append(nil) }
+                if index < state.stored.count {
+                    state.stored[index] = position
+                } else {
+                    state.stored.append(position)
+                }
+            }
+        }
+
+        /// Where the events are that are stored, and how many were sent.
+        var outcome: (stored: [StoredPosition?], sent: Int) { state.withLock { $0 } }
     }
 
     init(bus: PersistentEventBus, onStored: (@Sendable (Int, StoredPosition) -> Void)?) {
@@ -62,7 +79,7 @@ private struct Batch {
         let progress = Progress()
         self.progress = progress
         appender = bus.makeAppender { index, position in
-            progress.state.withLock { $0.stored[index] = position }
+            progress.noteStored(index, position)
             onStored?(index, position)
         }
     }
@@ -71,7 +88,7 @@ private struct Batch {
         do throws(MeshEventsError) {
             let message = try bus.pending(event)
             try await appender.append(message)
-            progress.state.withLock { $0.sent += 1 }
+            progress.noteSent()
         } catch {
             // What is under way is seen to its end, so that the error can say what became of it.
             try? await appender.finish()
@@ -85,12 +102,16 @@ private struct Batch {
         } catch {
             throw failure(error)
         }
-        let (stored, sent) = progress.state.withLock { $0 }
-        return (0..<sent).compactMap { stored[$0] }
+        return progress.outcome.stored.compactMap(\.self)
     }
 
     private func failure(_ cause: MeshEventsError) -> BatchEmitError {
-        let (stored, sent) = progress.state.withLock { $0 }
-        return BatchEmitError(cause: cause, stored: stored, sent: sent)
+        let (stored, sent) = progress.outcome
+        let positions = stored.enumerated().compactMap { index, position in position.map { (index, $0) } }
+        return BatchEmitError(
+            cause: cause,
+            stored: Dictionary(positions, uniquingKeysWith: { first, _ in first }),
+            sent: sent
+        )
     }
 }

@@ -31,10 +31,18 @@ extension ConnectionLoop {
             // After a failed write the channel closes: what waits is for the next connection.
             guard case .success = result, self.machine.attempt == attempt, self.isWriting else { return }
             self.isWriting = false
-            let more = self.outbound.written(sent)
-            if more || !self.pingWaiters.isEmpty { self.eventLoop.execute { self.flush() } }
+            var next = self.outbound.written(sent)
+            if !self.pingWaiters.isEmpty { next = .flush }
+            switch next {
+            case .rest: break
+            case .flush: self.eventLoop.execute { self.flush() }
+            case .linger: self.eventLoop.scheduleTask(in: Self.lingering) { self.flush() }
+            }
         }
     }
+
+    /// How long a few messages wait for company in the middle of a burst.
+    private static let lingering = TimeAmount.microseconds(50)
 
     /// Calls `waiter` when the server has answered a ping that follows everything published so far.
     func ping(_ waiter: @escaping PingWaiter) {

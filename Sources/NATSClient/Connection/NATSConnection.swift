@@ -169,8 +169,6 @@ public final class NATSConnection: Sendable {
 
     /// Sends a request without a task: `completion` is called exactly once, mostly on the event loop, and does little.
     ///
-    /// - Parameter owner: makes the request belong to the present connection: it is refused when there is none, and
-    ///   fails when the connection is lost, instead of being sent on the next one; ``endRequests(of:error:)`` ends it.
     /// - Throws: what ``publish(_:to:replyTo:headers:)`` throws; `completion` is not called then.
     @discardableResult
     package func startRequest(
@@ -178,7 +176,35 @@ public final class NATSConnection: Sendable {
         to subject: String,
         headers: NATSHeaders,
         timeout: Duration,
-        owner: ObjectIdentifier? = nil,
+        completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void
+    ) throws(NATSError) -> UInt64 {
+        let block = CommandWriter.headerBlock(headers.fields.lazy.map { ($0.name, $0.value) })
+        let result = payload.withUnsafeReadableBytes { payload in
+            Result { () throws(NATSError) in
+                try startRequest(
+                    payload,
+                    to: subject,
+                    headerBlock: block,
+                    timeout: timeout,
+                    owner: nil,
+                    completion: completion
+                )
+            }
+        }
+        return try result.get()
+    }
+
+    /// The same with a header block as it goes over the wire; empty: no headers.
+    ///
+    /// - Parameter owner: makes the request belong to the present connection: it is refused when there is none, and
+    ///   fails when the connection is lost, instead of being sent on the next one; ``endRequests(of:error:)`` ends it.
+    @discardableResult
+    func startRequest(
+        _ payload: UnsafeRawBufferPointer,
+        to subject: String,
+        headerBlock: [UInt8],
+        timeout: Duration,
+        owner: ObjectIdentifier?,
         completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void
     ) throws(NATSError) -> UInt64 {
         let deadline = NIODeadline.now() + TimeAmount(timeout)
@@ -194,10 +220,11 @@ public final class NATSConnection: Sendable {
                 payload,
                 to: subject,
                 replyTo: "\(loop.inboxPrefix).\(id)",
-                headers: headers,
+                headerBlock: headerBlock,
                 isPerishable: owner != nil
             )
-            loop.requests.sent(id, as: number)
+            // What has an owner ends with its connection, whichever message carries it.
+            if owner == nil { loop.requests.sent(id, as: number) }
         } catch {
             // Whoever has ended it meanwhile has called `completion` too.
             guard !loop.requests.remove(id) else { throw error }
@@ -268,30 +295,42 @@ public final class NATSConnection: Sendable {
         await loop.closeNow()
     }
 
-    @discardableResult
     private func send(
         _ payload: ByteBuffer,
         to subject: String,
         replyTo: String,
-        headers: NATSHeaders,
-        isPerishable: Bool = false
+        headers: NATSHeaders
+    ) throws(NATSError) {
+        let block = CommandWriter.headerBlock(headers.fields.lazy.map { ($0.name, $0.value) })
+        let result = payload.withUnsafeReadableBytes { payload in
+            Result { () throws(NATSError) in
+                try send(payload, to: subject, replyTo: replyTo, headerBlock: block, isPerishable: false)
+            }
+        }
+        _ = try result.get()
+    }
+
+    /// Appends a message to what is written next; its number.
+    private func send(
+        _ payload: UnsafeRawBufferPointer,
+        to subject: String,
+        replyTo: String,
+        headerBlock: [UInt8],
+        isPerishable: Bool
     ) throws(NATSError) -> UInt64 {
         var subject = subject
         var replyTo = replyTo
-        let block = CommandWriter.headerBlock(headers.fields.lazy.map { ($0.name, $0.value) })
         let result: Result<UInt64, NATSError> = subject.withUTF8 { subject in
             replyTo.withUTF8 { replyTo in
-                block.withUnsafeBytes { block in
-                    payload.withUnsafeReadableBytes { payload in
-                        Result { () throws(NATSError) in
-                            try loop.outbound.append(
-                                subject: UnsafeRawBufferPointer(subject),
-                                reply: UnsafeRawBufferPointer(replyTo),
-                                headers: block,
-                                payload: payload,
-                                isPerishable: isPerishable
-                            )
-                        }
+                headerBlock.withUnsafeBytes { block in
+                    Result { () throws(NATSError) in
+                        try loop.outbound.append(
+                            subject: UnsafeRawBufferPointer(subject),
+                            reply: UnsafeRawBufferPointer(replyTo),
+                            headers: block,
+                            payload: payload,
+                            isPerishable: isPerishable
+                        )
                     }
                 }
             }

@@ -20,6 +20,22 @@ final class OutboundBuffer: Sendable {
         }
     }
 
+    /// What is to happen after a flush.
+    enum Next {
+        /// Nothing waits.
+        case rest
+        /// More waits.
+        case flush
+        /// Little waits and more is coming: flush in a moment.
+        case linger
+    }
+
+    /// In the middle of a burst, fewer bytes than this wait a moment for company: a system call for a few messages
+    /// costs more than their making.
+    private static let worthFlushing = 64 << 10
+    /// This many flushes without a rest between them are a burst.
+    private static let burst = 3
+
     private struct State {
         var messages = ByteBuffer()
         var spare = ByteBuffer()
@@ -29,6 +45,9 @@ final class OutboundBuffer: Sendable {
         var appended: UInt64 = 0
         var isConnected = false
         var isFlushScheduled = false
+        /// A flush is scheduled, but not at once.
+        var isLingering = false
+        var flushesWithoutRest = 0
         /// Where in `messages` those lie that a lost connection takes with it.
         var perishable: [Range<Int>] = []
         var maximumPayload: Int?
@@ -63,10 +82,30 @@ final class OutboundBuffer: Sendable {
         }
 
         /// Whether the caller must schedule a flush: bytes wait, the connection is up, and nobody has claimed it.
-        mutating func claimFlush() -> Bool {
-            guard isConnected, !isFlushScheduled else { return false }
+        mutating func claimFlush(isUrgent: Bool = false) -> Bool {
+            guard isConnected else { return false }
+            if isFlushScheduled {
+                guard isLingering, isUrgent || messages.readableBytes >= OutboundBuffer.worthFlushing else {
+                    return false
+                }
+                isLingering = false
+            }
             isFlushScheduled = true
             return true
+        }
+
+        /// What is to happen after a flush; claims the next one.
+        mutating func next() -> Next {
+            isFlushScheduled = isConnected && !isEmpty
+            guard isFlushScheduled else {
+                flushesWithoutRest = 0
+                return .rest
+            }
+            flushesWithoutRest += 1
+            isLingering =
+                flushesWithoutRest >= OutboundBuffer.burst && messages.readableBytes < OutboundBuffer.worthFlushing
+                && subscribes.readableBytes == 0 && unsubscribes.readableBytes == 0
+            return isLingering ? .linger : .flush
         }
 
         mutating func takeWaiters(below limit: Int) -> [CheckedContinuation<NATSError?, Never>] {
@@ -149,7 +188,7 @@ final class OutboundBuffer: Sendable {
         let needsFlush = state.withLock { state in
             guard state.isConnected else { return false }
             write(&state)
-            return state.claimFlush()
+            return state.claimFlush(isUrgent: true)
         }
         if needsFlush { scheduleFlush() }
     }
@@ -169,24 +208,23 @@ final class OutboundBuffer: Sendable {
             state.perishable.removeAll(keepingCapacity: true)
             state.inFlight = chunk.messages.readableBytes
             state.isFlushScheduled = !chunk.isEmpty
+            state.isLingering = false
             return chunk
         }
     }
 
-    /// The chunk has left; its memory is used again. Returns whether more is waiting: then the caller flushes again.
-    func written(_ chunk: consuming Chunk) -> Bool {
+    /// The chunk has left; its memory is used again. The caller does what is to happen next.
+    func written(_ chunk: consuming Chunk) -> Next {
         var messages = chunk.messages
         chunk.messages = ByteBuffer()
         messages.clear()
-        let (more, resumed) = state.withLock { state in
+        let (next, resumed) = state.withLock { state in
             state.inFlight = 0
             if messages.capacity <= 4 << 20 { state.spare = messages }
-            let more = state.isConnected && !state.isEmpty
-            state.isFlushScheduled = more
-            return (more, state.takeWaiters(below: highWaterMark / 2))
+            return (state.next(), state.takeWaiters(below: highWaterMark / 2))
         }
         for waiter in resumed { waiter.resume(returning: nil) }
-        return more
+        return next
     }
 
     /// The connection is up: what was buffered may go. The caller flushes.
@@ -204,6 +242,7 @@ final class OutboundBuffer: Sendable {
         state.withLock { state in
             state.isConnected = false
             state.isFlushScheduled = false
+            state.isLingering = false
             state.inFlight = 0
             state.dropControl()
             state.dropPerishable()

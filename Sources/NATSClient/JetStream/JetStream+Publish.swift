@@ -39,7 +39,7 @@ extension JetStream {
     ///
     /// - Throws: what publishing throws at once: `bufferFull`, `connectionFailed` …; `completion` is not called then.
     package func startPublish(
-        _ payload: ByteBuffer,
+        _ payload: [UInt8],
         to subject: String,
         messageID: String,
         expectedStream: String,
@@ -47,14 +47,8 @@ extension JetStream {
         owner: ObjectIdentifier,
         completion: @escaping @Sendable (Result<PublishAcknowledgement, JetStreamError>) -> Void
     ) throws(NATSError) {
-        let headers = Self.headers([:], messageID: messageID, expectedStream: expectedStream)
-        try connection.startRequest(
-            payload,
-            to: subject,
-            headers: headers,
-            timeout: timeout,
-            owner: owner
-        ) { answer in
+        let block = Self.headerBlock(messageID: messageID, expectedStream: expectedStream)
+        let complete: @Sendable (Result<NATSMessageView, NATSError>) -> Void = { answer in
             switch answer {
             case .success(let message):
                 completion(Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: message.payload) })
@@ -62,6 +56,31 @@ extension JetStream {
                 completion(.failure(JetStreamError(error)))
             }
         }
+        let started = payload.withUnsafeBytes { payload in
+            Result { () throws(NATSError) in
+                try connection.startRequest(
+                    payload,
+                    to: subject,
+                    headerBlock: block,
+                    timeout: timeout,
+                    owner: owner,
+                    completion: complete
+                )
+            }
+        }
+        _ = try started.get()
+    }
+
+    /// Written at once: it is needed for every message.
+    private static func headerBlock(messageID: String, expectedStream: String) -> [UInt8] {
+        var block: [UInt8] = []
+        block.reserveCapacity(52 + messageID.utf8.count + expectedStream.utf8.count)
+        block.append(contentsOf: "NATS/1.0\r\nNats-Msg-Id: ".utf8)
+        block.append(contentsOf: messageID.utf8)
+        block.append(contentsOf: "\r\nNats-Expected-Stream: ".utf8)
+        block.append(contentsOf: expectedStream.utf8)
+        block.append(contentsOf: "\r\n\r\n".utf8)
+        return block
     }
 
     private static func headers(_ headers: NATSHeaders, messageID: String?, expectedStream: String?) -> NATSHeaders {

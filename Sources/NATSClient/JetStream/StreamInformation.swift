@@ -4,6 +4,8 @@ public struct StreamInformation: Sendable, Hashable, Codable {
     public let configuration: StreamConfiguration
     /// What the stream holds.
     public let state: State
+    /// Which servers keep it; `nil` from a server that is in no cluster.
+    public let cluster: ClusterInformation?
 
     /// What a stream holds at one moment.
     public struct State: Sendable, Hashable, Codable {
@@ -35,7 +37,7 @@ public struct StreamInformation: Sendable, Hashable, Codable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case state
+        case state, cluster
         case configuration = "config"
     }
 }

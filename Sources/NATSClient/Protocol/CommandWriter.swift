@@ -13,8 +13,9 @@ enum CommandWriter {
     ) {
         let upperBound = subject.count + reply.count + headers.count + payload.count + 64
         buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: upperBound) { target in
-            var writer = RawWriter(target)
-            writer.write(headers.isEmpty ? "PUB " : "HPUB ")
+            guard let start = target.baseAddress, target.count >= upperBound else { return 0 }
+            var writer = RawWriter(start)
+            if headers.isEmpty { writer.write("PUB ") } else { writer.write("HPUB ") }
             writer.write(subject)
             writer.write(" ")
             if !reply.isEmpty {
@@ -62,19 +63,23 @@ enum CommandWriter {
 
 /// Writes into memory that is known to be large enough.
 private struct RawWriter {
-    private let target: UnsafeMutableRawBufferPointer
+    private let start: UnsafeMutableRawPointer
     private(set) var count = 0
 
-    init(_ target: UnsafeMutableRawBufferPointer) { self.target = target }
+    init(_ start: UnsafeMutableRawPointer) { self.start = start }
 
+    // Inlined, so that a few bytes are a move and not a call.
+    @inline(__always)
     mutating func write(_ text: StaticString) {
-        write(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        (start + count).copyMemory(from: text.utf8Start, byteCount: text.utf8CodeUnitCount)
+        count &+= text.utf8CodeUnitCount
     }
 
+    @inline(__always)
     mutating func write(_ bytes: UnsafeRawBufferPointer) {
-        guard bytes.count > 0 else { return }
-        UnsafeMutableRawBufferPointer(rebasing: target[count...]).copyMemory(from: bytes)
-        count += bytes.count
+        guard let source = bytes.baseAddress else { return }
+        (start + count).copyMemory(from: source, byteCount: bytes.count)
+        count &+= bytes.count
     }
 
     mutating func write(decimal value: Int) {
@@ -86,7 +91,11 @@ private struct RawWriter {
         }
         var rest = value
         for index in stride(from: count + digits - 1, through: count, by: -1) {
-            target[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            start.storeBytes(
+                of: UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10),
+                toByteOffset: index,
+                as: UInt8.self
+            )
             rest /= 10
         }
         count += digits

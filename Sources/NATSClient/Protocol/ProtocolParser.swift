@@ -76,7 +76,20 @@ struct ProtocolParser {
 
     /// Where the first line's content ends and the next line begins. A lone `\n` ends a line too, as in the server.
     private func endOfLine(in bytes: UnsafeRawBufferPointer) -> (content: Int, next: Int)? {
+        guard let start = bytes.baseAddress else { return nil }
         var index = searched
+        // Eight bytes at a time: the lowest byte of the word that is a line feed has its top bit set in `found`, and
+        // none has when there is no line feed.
+        while bytes.count &- index >= 8 {
+            let word = UInt64(littleEndian: start.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+            let difference = word ^ (0x0101_0101_0101_0101 &* UInt64(UInt8(ascii: "\n")))
+            let found = (difference &- 0x0101_0101_0101_0101) & ~difference & 0x8080_8080_8080_8080
+            guard found == 0 else {
+                index &+= found.trailingZeroBitCount &>> 3
+                break
+            }
+            index &+= 8
+        }
         while index < bytes.count, bytes[index] != UInt8(ascii: "\n") { index += 1 }
         guard index < bytes.count else { return nil }
         let hasReturn = index > 0 && bytes[index - 1] == UInt8(ascii: "\r")

@@ -127,7 +127,7 @@ struct ClientReconnectTests {
 
     @Test("addresses that a cluster announces are used when the given server is gone", arguments: NATSServers.all)
     func announced(binary: NATSServers.Binary) async throws {
-        let routePort = try freePort()
+        let routePort = try freePorts(1)[0]
         let seed = LocalNATSServer.Configuration(
             serverName: "one",
             jetStream: false,

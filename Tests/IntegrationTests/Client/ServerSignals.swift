@@ -1,5 +1,3 @@
-import TestSupport
-
 #if canImport(Darwin)
     import Darwin
 #else
@@ -8,25 +6,3 @@ import TestSupport
 
 /// Asks a server to enter lame-duck mode, as its own `--signal ldm` does.
 func sendLameDuckSignal(_ pid: Int32) -> Bool { kill(pid, SIGUSR2) == 0 }
-
-/// A port that was free a moment ago. Only for what must know a port before it is opened, such as cluster routes.
-func freePort() throws -> Int {
-    #if canImport(Darwin)
-        let descriptor = socket(AF_INET, SOCK_STREAM, 0)
-    #else
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    #endif
-    guard descriptor >= 0 else { throw TestSupportError("there is no socket to be had") }
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let bound = withUnsafeMutablePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-            bind(descriptor, address, length) == 0 && getsockname(descriptor, address, &length) == 0
-        }
-    }
-    guard bound else { throw TestSupportError("there is no free port") }
-    return Int(UInt16(bigEndian: address.sin_port))
-}

@@ -1,0 +1,47 @@
+import MeshEvents
+import NIOCore
+
+/// Messages that are not stored yet, by index. They are stored nearly in the order in which they were added, so this is
+/// a queue with holes.
+struct UnstoredMessages {
+    private var slots: CircularBuffer<PendingMessage?> = []
+    /// The index of the first slot, which is never empty.
+    private var first = 0
+
+    var isEmpty: Bool { slots.isEmpty }
+
+    /// The lowest index; `nil` when there is none.
+    var oldest: Int? { slots.isEmpty ? nil : first }
+
+    /// All indexes, ascending.
+    var indices: [Int] { slots.enumerated().compactMap { $1 == nil ? nil : first + $0 } }
+
+    subscript(index: Int) -> PendingMessage? {
+        let offset = index - first
+        guard offset >= 0, offset < slots.count else { return nil }
+        return slots[slots.index(slots.startIndex, offsetBy: offset)]
+    }
+
+    /// Adds a message; its index, one above the last.
+    mutating func append(_ message: PendingMessage) -> Int {
+        slots.append(message)
+        return first + slots.count - 1
+    }
+
+    /// Takes back the message added last, as if it had not been added.
+    mutating func withdraw(_ index: Int) {
+        guard index == first + slots.count - 1 else { return }
+        slots.removeLast()
+    }
+
+    /// The message is stored.
+    mutating func remove(_ index: Int) {
+        let offset = index - first
+        guard offset >= 0, offset < slots.count else { return }
+        slots[slots.index(slots.startIndex, offsetBy: offset)] = nil
+        while let front = slots.first, front == nil {
+            slots.removeFirst()
+            first += 1
+        }
+    }
+}
