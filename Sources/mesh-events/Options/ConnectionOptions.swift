@@ -72,6 +72,12 @@ struct ConnectionOptions: ParsableArguments {
         servers ?? environment["JB_NATS_URL"].flatMap { $0.isEmpty ? nil : $0 }
     }
 
+    /// The servers to connect to, when nothing else says.
+    var serversOrDefault: String { namedServers(ProcessInfo.processInfo.environment) ?? Self.defaultURL }
+
+    /// Whether an option says how to log in.
+    var namesLogin: Bool { creds != nil || nkey != nil || token != nil || user != nil }
+
     /// Connects.
     ///
     /// - Parameters:

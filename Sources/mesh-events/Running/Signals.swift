@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 
-/// Turns SIGINT, SIGTERM and SIGHUP into a request to stop; a second SIGINT or SIGTERM ends the process at once.
+/// Turns SIGINT, SIGTERM and SIGHUP into a request to stop; a second SIGINT or SIGTERM ends the process at once. SIGHUP
+/// can mean something else.
 ///
 /// Handlers, not ignored signals: those would be inherited by a server that is started as a child.
 enum Signals {
@@ -10,20 +11,28 @@ enum Signals {
 
     private static let writeEnd = Atomic<Int32>(-1)
     private static let first = Atomic<Int64>(0)
+    private static let hangupStops = Atomic(true)
 
     /// From now on signals ask `stop` to stop.
-    static func install(_ stop: StopRequest) {
+    ///
+    /// - Parameter onHangup: what SIGHUP does instead, however often it comes.
+    static func install(_ stop: StopRequest, onHangup: (@Sendable () -> Void)? = nil) {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { return }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let readEnd = ends[0]
         writeEnd.store(ends[1], ordering: .releasing)
         first.store(0, ordering: .releasing)
+        hangupStops.store(onHangup == nil, ordering: .releasing)
         Thread.detachNewThread {
             var byte: UInt8 = 0
             while true {
                 let count = read(readEnd, &byte, 1)
-                if count == 1 { stop.stop(.signal) } else if count == 0 || errno != EINTR { return }
+                if count == 1 {
+                    if byte == UInt8(SIGHUP), let onHangup { onHangup() } else { stop.stop(.signal) }
+                } else if count == 0 || errno != EINTR {
+                    return
+                }
             }
         }
         handle(SIGINT)
@@ -47,6 +56,12 @@ enum Signals {
     /// Only what is allowed in a signal handler: atomics, clock_gettime, write, _exit.
     private static func received(_ number: Int32) {
         let savedError = errno
+        defer { errno = savedError }
+        if number == SIGHUP, !hangupStops.load(ordering: .acquiring) {
+            var byte = UInt8(SIGHUP)
+            _ = write(writeEnd.load(ordering: .acquiring), &byte, 1)
+            return
+        }
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         let now = Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
@@ -57,7 +72,6 @@ enum Signals {
         } else if number != SIGHUP, now - before > sameWish {
             _exit(128 + number)
         }
-        errno = savedError
     }
 
     private static func isIgnored(_ number: Int32) -> Bool {

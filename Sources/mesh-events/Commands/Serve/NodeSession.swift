@@ -12,7 +12,18 @@ struct NodeSession: Sendable {
         let connection: ConnectionOptions
         /// The local server; `nil` when the connection names another.
         let localServer: LocalNATSServer.Configuration?
+        /// The servers that the manifest names, when nothing else names one.
+        var servers: String?
+        /// What tools there are; `nil` for none.
+        let manifest: ManifestFile?
+        /// How often the node says how it is.
+        let healthInterval: Duration
+        /// What every tool finds in its environment, but for the server.
+        let toolVariables: [String: String]
     }
+
+    /// Below this much free space for its events a node is degraded.
+    private static let minimumFreeMB = 512
 
     /// How long storing node.joined or node.left may take.
     private static let acknowledgementDeadline: Duration = .seconds(10)
@@ -23,6 +34,8 @@ struct NodeSession: Sendable {
     /// Shows events; it has a bus of its own, because it reports what is malformed.
     private let events: EventSubscription
     private let malformed: MalformedReport
+    private let node: MeshNode
+    private let tools: NodeTools
 
     /// Starts the server when there is to be one, connects, opens the stream and subscribes. Nothing stays behind when
     /// it throws.
@@ -38,7 +51,7 @@ struct NodeSession: Sendable {
     }
 
     private static func join(_ plan: Plan, server: LocalNATSServer?) async throws -> NodeSession {
-        let transport = try await plan.connection.connect(to: server?.url, name: "mesh-events serve \(plan.node)")
+        let transport = try await plan.connection.connect(to: server?.url ?? plan.servers, name: "mesh-events serve \(plan.node)")
         let persistent = try await PersistentEventBus.open(
             transport: transport,
             node: plan.node,
@@ -52,15 +65,50 @@ struct NodeSession: Sendable {
             configuration: EventBus.Configuration { malformed.report($0) },
             logger: Silence.logger
         )
+        let node = node(plan, persistent, transport, server)
+        let url = server?.url ?? plan.servers ?? plan.connection.serversOrDefault
         let session = NodeSession(
             server: server,
             transport: transport,
             persistent: persistent,
             events: try await bus.subscribe(),
-            malformed: malformed
+            malformed: malformed,
+            node: node,
+            tools: NodeTools(
+                environment: ToolEnvironment(
+                    // One: not every client understands a list, and the server announces the others of its cluster.
+                    url: url.split(separator: ",").first.map { $0.trimmingPrefix { $0 == " " } }.map(String.init) ?? url,
+                    node: plan.node,
+                    extra: plan.toolVariables
+                ),
+                manifest: plan.manifest,
+                connection: transport.connection,
+                node: node
+            )
         )
         await session.announce()
         return session
+    }
+
+    private static func node(
+        _ plan: Plan,
+        _ persistent: PersistentEventBus,
+        _ transport: NATSTransport,
+        _ server: LocalNATSServer?
+    ) -> MeshNode {
+        let node = MeshNode(
+            bus: persistent,
+            configuration: MeshNode.Configuration(
+                interval: plan.healthInterval,
+                version: "mesh-events \(MeshEventsCommand.configuration.version)",
+                storePath: server?.storeDirectory ?? "/",
+                leaveTimeout: acknowledgementDeadline
+            ),
+            reconnections: transport.reconnections,
+            logger: ToolLog.logger
+        )
+        if let server { node.register(.freeDisk(at: server.storeDirectory, minimumMB: minimumFreeMB)) }
+        return node
     }
 
     /// Says where the mesh is reached.
@@ -83,27 +131,38 @@ struct NodeSession: Sendable {
         Diagnostics.say("the stream MESH_EVENTS exists with another configuration and is used as it is: \(list)")
     }
 
-    /// Joins the mesh, shows its events until `stop` says to stop, and leaves.
+    /// Has the manifest read again.
+    func reload() { tools.reload() }
+
+    /// Joins the mesh, runs its tools and shows events until `stop` says to stop; then stops the tools, and leaves.
     func run(_ stop: StopRequest, _ printer: EventPrinter) async throws {
         let report = Task { await ConnectionReport(connection: transport.connection).run() }
         let supervision = Task { await LocalServerSupervision(server: server, stop: stop).run() }
         let printing = Task { await show(stop, printer) }
+        let running = Task { try await node.run() }
         var failure: CommandFailure?
         do {
-            try await persistent.emit(NodeJoined(capabilities: NodeCapabilities.current(tools: 0)))
-            // Tools and health belong here: started after the announcement, stopped before leaving.
+            try await join(running)
+            let working = Task { await tools.run() }
             if case .failed(let reason) = await stop.wait() { failure = reason }
+            Diagnostics.clearInterrupt()
+            working.cancel()
+            await tools.shutdown()
+            await working.value
         } catch {
             failure = CommandFailure(describing: error).prefixed("the node cannot be announced: ")
         }
-        Diagnostics.clearInterrupt()
         supervision.cancel()
         if failure == nil {
+            node.leave(reason: "shutdown")
             do {
-                try await persistent.emit(NodeLeft(reason: "shutdown"))
+                try await running.value
             } catch {
-                failure = CommandFailure(describing: error).prefixed("node.left could not be stored: ")
+                failure = CommandFailure(describing: error).prefixed("the last events could not be stored: ")
             }
+        } else {
+            // There is no server to tell.
+            running.cancel()
         }
         // What has been emitted is shown before it is quiet, node.left included.
         try? await events.drain(timeout: .seconds(2))
@@ -113,6 +172,17 @@ struct NodeSession: Sendable {
         await transport.close()
         await server?.stop()
         if let failure { throw failure }
+    }
+
+    /// Returns when the node has joined; throws why it cannot.
+    private func join(_ running: Task<Void, any Error>) async throws {
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await node.waitUntilJoined(timeout: Self.acknowledgementDeadline) }
+            // It ends before it has joined only with an error.
+            group.addTask { try await running.value }
+            defer { group.cancelAll() }
+            _ = try await group.next()
+        }
     }
 
     private func show(_ stop: StopRequest, _ printer: EventPrinter) async {

@@ -2,16 +2,42 @@ import ArgumentParser
 import Foundation
 import LocalNATSServer
 import MeshEvents
+import Synchronization
 
 /// `mesh-events serve`.
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
         abstract: "Run a node of the mesh, with a server of its own unless one is named.",
-        usage: "mesh-events serve [--port N] [--store-dir DIR] [--for DURATION] [--node NAME] [--json]",
+        usage: "mesh-events serve [--config FILE] [--port N] [--store-dir DIR] [--for DURATION] [--node NAME] [--json]",
         discussion: """
-            Opens the stream that keeps events, announces the node (node.joined), shows every event as it comes, and \
-            leaves (node.left) on Ctrl-C, SIGTERM or SIGHUP; a second Ctrl-C ends it at once.
+            Opens the stream that keeps events, announces the node (node.joined), says how it is every 10 seconds \
+            (node.health), runs its tools, shows every event as it comes, and leaves (node.left) on Ctrl-C or SIGTERM; a \
+            second Ctrl-C ends it at once.
+
+            TOOLS: --config names a manifest; mesh.yaml of the present directory is taken when it is there. Each tool \
+            is a program that is started, watched, and started again when it ends unexpectedly; what it prints appears \
+            on standard error behind its name. `mesh-events tool` starts and stops tools from elsewhere. SIGHUP has the \
+            manifest read again: tools are added, changed and removed as it says now, the others run on. No tool \
+            outlives the node, however that ends.
+
+              node: atelier
+              nats: nats://127.0.0.1:4222   # left out: a server of its own
+              health: {interval: 10s}
+              tools:
+                - name: whisper
+                  version: "1.4.0"
+                  command: [python3, whisper.py, --port, 8080]
+                  directory: tools/whisper  # relative to the manifest
+                  env: {HF_TOKEN: "${HF_TOKEN}"}
+                  config: {model: base}     # JB_TOOL_CONFIG, and tool.configured without its secrets
+                  secrets: [licence]        # more keys to keep secret
+                  restart: on-failure       # or always, never
+                  autostart: true
+                  grace: 10s                # from SIGTERM to SIGKILL
+
+            A tool finds the mesh in its environment (JB_NATS_URL, JB_NODE_NAME, JB_TOOL_NAME, JB_TOOL_CONFIG), so that \
+            `mesh-events emit user.done file=a.wav` works in it as it is.
 
             Without --nats and JB_NATS_URL it runs a nats-server on this machine, which others on this machine reach \
             under the URL that is printed; it needs the nats-server program (apt-get install nats-server, or brew \
@@ -21,10 +47,20 @@ struct ServeCommand: AsyncParsableCommand {
             EXAMPLES
               mesh-events serve
               mesh-events serve --node pi --port 4333 --store-dir /var/lib/mesh
+              mesh-events serve --config lab.yaml
               mesh-events serve --for 15s --json
               mesh-events serve --nats nats://broker.local:4222 --creds ~/pi.creds
             """
     )
+
+    @Option(
+        name: .customLong("config"),
+        help: ArgumentHelp(
+            "What the node is and which tools it runs, YAML. Default: \(ManifestFile.standardPath), when it is there.",
+            valueName: "file"
+        )
+    )
+    var manifest: String?
 
     @Option(help: ArgumentHelp("The local server's port; 0 takes a free one. Default: 4222.", valueName: "n"))
     var port: Int?
@@ -57,29 +93,63 @@ struct ServeCommand: AsyncParsableCommand {
             }
             return duration
         }
-        let plan = NodeSession.Plan(
-            node: try node.name(environment),
-            connection: connection,
-            localServer: try localServer(environment)
-        )
+        let plan = try await plan(environment)
         let stop = StopRequest()
-        Signals.install(stop)
+        let session = Mutex<NodeSession?>(nil)
+        let onHangup: @Sendable () -> Void = { session.withLock { $0 }?.reload() }
+        Signals.install(stop, onHangup: plan.manifest == nil ? nil : onHangup)
         OutputWatch.install(stop)
-        guard let session = try await stop.race({ try await NodeSession.start(plan) }) else { return }
+        guard let node = try await stop.race({ try await NodeSession.start(plan) }) else { return }
+        session.withLock { $0 = node }
         if let duration {
             Task {
                 try await Task.sleep(for: duration)
                 stop.stop(.timeUp)
             }
         }
-        try await session.run(stop, EventPrinter(output, stop: stop))
+        try await node.run(stop, EventPrinter(output, stop: stop))
+    }
+
+    /// What the options, the manifest and the environment amount to; the first of these that says something counts.
+    private func plan(_ environment: [String: String]) async throws -> NodeSession.Plan {
+        let file = try manifestFile()
+        let manifest = await file?.present
+        var connection = connection
+        if !connection.namesLogin { connection.creds = manifest?.credentials }
+        let servers = connection.servers == nil ? manifest.flatMap { $0.servers.isEmpty ? nil : $0.servers } : nil
+        var variables: [String: String] = [:]
+        if let path = connection.creds { variables["JB_NATS_CREDS"] = AbsolutePath.of(path) }
+        // Where a tool finds `mesh-events` when it is not installed.
+        if let executable = Bundle.main.executablePath, let slash = executable.lastIndex(of: "/") {
+            variables["PATH"] = "\(environment["PATH"] ?? "/usr/bin:/bin"):\(executable[..<slash])"
+        }
+        return NodeSession.Plan(
+            node: try node.node ?? manifest?.node ?? node.name(environment),
+            connection: connection,
+            localServer: try localServer(environment, manifest: servers),
+            servers: servers?.joined(separator: ","),
+            manifest: file,
+            healthInterval: manifest?.healthInterval ?? .seconds(10),
+            toolVariables: variables
+        )
+    }
+
+    private func manifestFile() throws -> ManifestFile? {
+        if let manifest { return try ManifestFile(path: manifest) }
+        guard FileManager.default.fileExists(atPath: ManifestFile.standardPath) else { return nil }
+        Diagnostics.say("the tools are those of \(ManifestFile.standardPath)")
+        return try ManifestFile(path: ManifestFile.standardPath)
     }
 
     /// How to run the local server; `nil` when another one is named.
-    private func localServer(_ environment: [String: String]) throws -> LocalNATSServer.Configuration? {
-        if connection.namedServers(environment) != nil {
+    private func localServer(
+        _ environment: [String: String],
+        manifest: [String]?
+    ) throws -> LocalNATSServer.Configuration? {
+        if manifest != nil || connection.namedServers(environment) != nil {
             guard port == nil, storeDirectory == nil else {
-                let source = connection.servers == nil ? "JB_NATS_URL" : "--nats"
+                let source =
+                    connection.servers != nil ? "--nats" : manifest != nil ? "the manifest" : "JB_NATS_URL"
                 throw CommandFailure(
                     .usage,
                     "--port and --store-dir are about a local server, but \(source) names another; leave one of them out"

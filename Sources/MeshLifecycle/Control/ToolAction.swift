@@ -1,0 +1,9 @@
+/// What a node can be asked to do with one of its tools.
+public enum ToolAction: String, Sendable, Hashable, Codable, CaseIterable {
+    /// Start it when it does not run.
+    case start
+    /// Stop it, for as long as nobody starts it.
+    case stop
+    /// Stop it when it runs, and start it.
+    case restart
+}

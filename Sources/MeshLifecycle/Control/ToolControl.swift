@@ -1,0 +1,96 @@
+import Foundation
+public import Logging
+import MeshEvents
+public import NATSClient
+import NIOCore
+
+/// Lets a node's tools be started, stopped and restarted by a request on the mesh.
+///
+/// ```swift
+/// let control = ToolControl(supervisor: supervisor, node: "atelier", connection: transport.connection)
+/// try await control.run()  // until the task is cancelled
+/// ```
+///
+/// Whoever may publish on `mesh.control.tool.>` may use it: keep others out with the server's permissions.
+public final class ToolControl: Sendable {
+    /// Requests under way at once; more are refused.
+    private static let maximumRequests = 64
+
+    private let supervisor: ToolSupervisor
+    private let node: String
+    private let connection: NATSConnection
+    private let logger: Logger
+    private let underWay = Locked(0)
+
+    /// Creates what answers; it does so while ``run()`` runs.
+    ///
+    /// - Parameter node: the name by which others ask for this node.
+    public init(
+        supervisor: ToolSupervisor,
+        node: String,
+        connection: NATSConnection,
+        logger: Logger = Logger(label: "mesh-events.lifecycle")
+    ) {
+        self.supervisor = supervisor
+        self.node = node
+        self.connection = connection
+        self.logger = logger
+    }
+
+    /// Answers requests until the task is cancelled or the connection is closed.
+    ///
+    /// - Throws: what subscribing throws: `permissionDenied`, `timeout`, `closed`.
+    public func run() async throws(NATSError) {
+        let requests = try await connection.subscribe(to: ToolControlRequest.subject(node: node), maximumMessages: 1_000)
+        await withDiscardingTaskGroup { group in
+            do {
+                for try await request in requests {
+                    guard let replyTo = request.replyTo else { continue }
+                    group.addTask { await self.answer(request, to: replyTo) }
+                }
+            } catch {
+                self.logger.warning("tools cannot be controlled from elsewhere any more", metadata: ["error": "\(error)"])
+            }
+        }
+        requests.cancel()
+    }
+
+    private func answer(_ message: NATSMessage, to replyTo: String) async {
+        let number = underWay.withLock { count in
+            count += 1
+            return count
+        }
+        defer { underWay.withLock { $0 -= 1 } }
+        let busy = ToolControlAnswer(error: .init(code: "busy", message: "node \(node) has too much to do; ask later"))
+        let answer = number > Self.maximumRequests ? busy : await answer(message)
+        do {
+            try connection.publish(ByteBuffer(bytes: try JSONEncoder().encode(answer)), to: replyTo)
+        } catch {
+            logger.warning("a request about a tool could not be answered", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func answer(_ message: NATSMessage) async -> ToolControlAnswer {
+        guard let request = try? JSONDecoder().decode(ToolControlRequest.self, from: Data(message.payload.readableBytesView))
+        else {
+            let actions = ToolAction.allCases.map(\.rawValue).joined(separator: ", ")
+            return ToolControlAnswer(
+                error: .init(
+                    code: "invalidRequest",
+                    message: "the request must be a JSON object with the members action (\(actions)) and tool"
+                )
+            )
+        }
+        logger.info("asked over the mesh", metadata: ["action": "\(request.action.rawValue)", "tool": "\(request.tool)"])
+        do throws(ToolError) {
+            switch request.action {
+            case .start: try await supervisor.start(request.tool)
+            case .stop: try await supervisor.stop(request.tool, reason: "stopped")
+            case .restart: try await supervisor.restart(request.tool)
+            }
+        } catch {
+            return ToolControlAnswer(error: .init(code: error.code.rawValue, message: error.description))
+        }
+        return ToolControlAnswer(state: supervisor.tool(named: request.tool)?.state.rawValue)
+    }
+}

@@ -1,0 +1,57 @@
+import Foundation
+import MeshLifecycle
+
+/// The manifest a node was started with, and what became of it since.
+actor ManifestFile {
+    /// The file that is taken when none is named.
+    static let standardPath = "mesh.yaml"
+
+    nonisolated let path: String
+    private(set) var present: ToolManifest
+
+    /// Reads the file.
+    ///
+    /// - Throws: `CommandFailure` with all mistakes, each on a line of its own.
+    init(path: String) throws {
+        self.path = path
+        do throws(ManifestError) {
+            present = try ToolManifest.load(path)
+        } catch {
+            throw CommandFailure(.badData, error.description)
+        }
+    }
+
+    /// Brings a node's tools to what the manifest says at the start.
+    func apply(to supervisor: ToolSupervisor) async {
+        await supervisor.apply(ToolManifest().difference(to: present))
+    }
+
+    /// Reads the file again and applies what has changed. A file with mistakes changes nothing.
+    func reload(_ supervisor: ToolSupervisor) async {
+        let changed: ToolManifest
+        do throws(ManifestError) {
+            changed = try ToolManifest.load(path)
+        } catch {
+            Diagnostics.say("\(path) has mistakes, so the node goes on as it is:")
+            for line in error.description.split(whereSeparator: \.isNewline) { Diagnostics.say(String(line)) }
+            return
+        }
+        let difference = present.difference(to: changed)
+        if (changed.node, changed.servers, changed.credentials, changed.healthInterval)
+            != (present.node, present.servers, present.credentials, present.healthInterval)
+        {
+            Diagnostics.say("node, nats and health of \(path) count from the next start of the node")
+        }
+        Diagnostics.say("\(path) read again: \(Self.summary(difference))")
+        present = changed
+        await supervisor.apply(difference)
+    }
+
+    private static func summary(_ difference: ToolManifest.Difference) -> String {
+        let parts = [
+            ("added", difference.added.map(\.name)), ("changed", difference.changed.map(\.tool.name)),
+            ("removed", difference.removed),
+        ].filter { !$0.1.isEmpty }.map { "\($0.0) \($0.1.joined(separator: ", "))" }
+        return parts.isEmpty ? "no tool has changed" : parts.joined(separator: "; ")
+    }
+}

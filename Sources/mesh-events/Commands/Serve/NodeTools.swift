@@ -1,0 +1,48 @@
+import MeshEvents
+import MeshLifecycle
+import NATSClient
+
+/// The tools of a node, as its manifest says: started, watched, asked for over the mesh, stopped.
+final class NodeTools: Sendable {
+    let supervisor: ToolSupervisor
+    private let manifest: ManifestFile?
+    private let control: ToolControl
+    private let hangups: AsyncStream<Void>
+    private let hangup: AsyncStream<Void>.Continuation
+
+    init(environment: ToolEnvironment, manifest: ManifestFile?, connection: NATSConnection, node: MeshNode) {
+        self.manifest = manifest
+        supervisor = ToolSupervisor(environment: environment, logger: ToolLog.logger) { node.emitter.emit($0) }
+        control = ToolControl(supervisor: supervisor, node: node.name, connection: connection, logger: ToolLog.logger)
+        (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        node.setTools { [weak supervisor] in
+            let tools = supervisor?.tools ?? []
+            return (tools.count, tools.count { $0.state == .running })
+        }
+    }
+
+    /// Has the manifest read again.
+    func reload() { hangup.yield() }
+
+    /// Starts the tools; then answers requests and reads the manifest again when told to, until the task is cancelled.
+    func run() async {
+        await withTaskGroup { group in
+            group.addTask {
+                do {
+                    try await self.control.run()
+                } catch {
+                    guard error.code != .cancelled, error.code != .closed else { return }
+                    Diagnostics.say("`mesh-events tool` cannot reach this node: \(error.message)")
+                }
+            }
+            group.addTask {
+                guard let manifest = self.manifest else { return }
+                await manifest.apply(to: self.supervisor)
+                for await _ in self.hangups { await manifest.reload(self.supervisor) }
+            }
+        }
+    }
+
+    /// Stops all tools, with the reason `shutdown`.
+    func shutdown() async { await supervisor.shutdown() }
+}
