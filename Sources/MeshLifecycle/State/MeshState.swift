@@ -125,6 +125,13 @@ public struct MeshState: Sendable, Equatable {
     /// How many there are of each.
     public var summary: Summary { Summary(nodes) }
 
+    /// What is known of one node, as a state of its own.
+    public func restricted(to node: String) -> MeshState {
+        var state = self
+        state.records = records.filter { $0.key == node }
+        return state
+    }
+
     /// Whether nothing is known.
     public var isEmpty: Bool { records.isEmpty }
 }

@@ -26,7 +26,9 @@ import Testing
     private func decode(_ text: String, subject: String, received: Timestamp) throws -> Event {
         var decoder = EventDecoder()
         return try Array(subject.utf8).withUnsafeBytes { subject in
-            try Array(text.utf8).withUnsafeBytes { try decoder.decode(subject: subject, payload: $0, received: received) }
+            try Array(text.utf8).withUnsafeBytes {
+                try decoder.decode(subject: subject, payload: $0, received: received)
+            }
         }
     }
 
@@ -127,7 +129,9 @@ import Testing
     }
 
     @Test func dataNestedTooDeeplyDoesNotSpoilTheJSON() throws {
-        let deep = try EventData(json: #"{"a":"# + String(repeating: "[", count: 120) + String(repeating: "]", count: 120) + "}")
+        let deep = try EventData(
+            json: #"{"a":"# + String(repeating: "[", count: 120) + String(repeating: "]", count: 120) + "}"
+        )
         let state = Mesh.state([Mesh.joined(0, JSONValue(deep))], at: 1)
         #expect(state.node("pi")?.capabilities == deep)
         try state.json.validate()

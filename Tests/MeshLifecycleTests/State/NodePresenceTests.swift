@@ -32,7 +32,9 @@ import Testing
     }
 
     @Test func aNodeThatLeftSaysWhy() throws {
-        let node = try #require(Mesh.state([Mesh.joined(0), Mesh.health(5), Mesh.left(9, "update")], at: 900).node("pi"))
+        let node = try #require(
+            Mesh.state([Mesh.joined(0), Mesh.health(5), Mesh.left(9, "update")], at: 900).node("pi")
+        )
         #expect(node.status == .left)
         #expect(node.leftAt == Mesh.time(9))
         #expect(node.leaveReason == "update")
@@ -82,7 +84,9 @@ import Testing
         #expect(interval([Mesh.joined(5, ["interval_s": 4]), Mesh.health(0, "", ["interval_s": 9])]) == .seconds(4))
         #expect(interval([Mesh.health(0, "", [:])]) == .seconds(10))
         #expect(interval([Mesh.health(0, "", [:]), Mesh.health(60, "", [:])]) == .seconds(60))
-        #expect(interval([Mesh.health(60, "", [:]), Mesh.health(0, "", [:]), Mesh.health(20, "", [:])]) == .seconds(40))
+        #expect(
+            interval([Mesh.health(60, "", [:]), Mesh.health(0, "", [:]), Mesh.health(20, "", [:])]) == .seconds(40)
+        )
         #expect(interval([Mesh.health(0, "", [:]), Mesh.health(0.1, "", [:])]) == .seconds(10))
         #expect(interval([Mesh.health(0, "", [:]), Mesh.health(1e6, "", [:])]) == .seconds(3_600))
         for nonsense: JSONValue in [0, -1, 1e99, "10", nil, [:]] {

@@ -41,7 +41,9 @@ import Testing
         #expect(try tool([installed, started, update]).version == "v2")
         let stopped = try tool([installed, started, stopped(5, "update"), update])
         #expect(stopped.state == .stopped && stopped.version == "v2")
-        #expect(try tool([installed, started, self.stopped(5, "update"), update, Mesh.tool("started", 7)]).state == .running)
+        #expect(
+            try tool([installed, started, self.stopped(5, "update"), update, Mesh.tool("started", 7)]).state == .running
+        )
     }
 
     @Test func installedAgainAfterItWasRemovedItBeginsAnew() throws {
@@ -81,7 +83,9 @@ import Testing
         #expect(try tool([installed, started, stopped(8, "shutdown"), Mesh.left(9)]).stopReason == "shutdown")
         // The node is back, the tool is not yet.
         #expect(try tool([installed, started, Mesh.left(9), Mesh.joined(10)]).state == .stopped)
-        #expect(try tool([installed, started, Mesh.left(9), Mesh.joined(10), Mesh.tool("started", 11)]).state == .running)
+        #expect(
+            try tool([installed, started, Mesh.left(9), Mesh.joined(10), Mesh.tool("started", 11)]).state == .running
+        )
     }
 
     @Test func toolsOfANodeThatWasStartedAnewAreStopped() throws {
