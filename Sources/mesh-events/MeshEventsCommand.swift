@@ -24,7 +24,8 @@ struct MeshEventsCommand: AsyncParsableCommand {
             SERVER: --nats, else the environment variable JB_NATS_URL, else nats://127.0.0.1:4222.
 
             EXIT CODES: 0 done; 64 used wrongly; 65 bad data; 69 the server cannot be reached or does not do what is \
-            asked; 70 an internal error; 75 what was waited for has not happened. When it is not 0, one line on standard error says what to do.
+            asked; 70 an internal error; 75 what was waited for has not happened. When it is not 0, one line on \
+            standard error says what to do.
             """,
         version: "0.1.0",
         subcommands: [

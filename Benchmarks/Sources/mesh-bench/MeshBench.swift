@@ -57,6 +57,7 @@ struct MeshBench {
                     )
                 case "P3": try await compareSequences(events, raw, some)
                 case "P4": try await compareOneAtATime(events, raw)
+                case "P10": MeshStateMeasures(count: options.count ?? 200_000).report(pairs: options.pairs)
                 case "more": try await compareOthers(events, raw, many, some)
                 default: try await reportSteps(some)
                 }
