@@ -28,6 +28,7 @@ let package = Package(
                 "CNATS",
                 .product(name: "MeshEvents", package: "mesh-events"),
                 .product(name: "MeshEventsNATS", package: "mesh-events"),
+                .product(name: "MeshLifecycle", package: "mesh-events"),
                 .product(name: "NATSClient", package: "mesh-events"),
                 .product(name: "LocalNATSServer", package: "mesh-events"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -15,6 +15,8 @@ struct CommandFailure: Error, CustomStringConvertible {
         case unavailable = 69
         /// EX_SOFTWARE.
         case internalError = 70
+        /// EX_TEMPFAIL: what was waited for has not happened.
+        case notHappened = 75
     }
 
     let code: Code

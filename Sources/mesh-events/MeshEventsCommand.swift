@@ -17,17 +17,21 @@ struct MeshEventsCommand: AsyncParsableCommand {
               mesh-events emit tool.installed tool=whisper version=v1.4
               mesh-events list --since 10m     # what happened lately
               mesh-events replay --follow      # all that is kept, then what comes
+              mesh-events status               # how nodes and tools are
+              mesh-events wait-for node.joined --node pi --timeout 5m
               mesh-events on tool.crashed --durable alerts -- ./alert.sh
 
             SERVER: --nats, else the environment variable JB_NATS_URL, else nats://127.0.0.1:4222.
 
             EXIT CODES: 0 done; 64 used wrongly; 65 bad data; 69 the server cannot be reached or does not do what is \
-            asked; 70 an internal error. When it is not 0, one line on standard error says what to do.
+            asked; 70 an internal error; 75 what was waited for has not happened. When it is not 0, one line on \
+            standard error says what to do.
             """,
         version: "0.1.0",
         subcommands: [
             EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
-            ExportCommand.self, ImportCommand.self, StreamCommand.self, ServeCommand.self,
+            StatusCommand.self, WaitForCommand.self, ExportCommand.self, ImportCommand.self, StreamCommand.self,
+            ToolCommand.self, ServeCommand.self,
         ]
     )
 

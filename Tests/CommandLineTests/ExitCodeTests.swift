@@ -7,6 +7,7 @@ import Testing
 @Suite struct ExitCodeTests {
     private static let commands: [[String]] = [
         ["emit", "user.a"], ["emit", "user.a", "--ack"], ["emit", "--from", "-"], ["list"], ["watch"], ["serve"],
+        ["status"], ["wait-for", "user.a"],
     ]
 
     private func expectUnavailable(

@@ -58,6 +58,7 @@ struct MeshBench {
                 case "P3": try await compareSequences(events, raw, some)
                 case "P4": try await compareOneAtATime(events, raw)
                 case "P5", "P6", "P7", "P8": try await StoreComparisons(options: options).run(what)
+                case "P10": MeshStateMeasures(count: options.count ?? 200_000).report(pairs: options.pairs)
                 case "more": try await compareOthers(events, raw, many, some)
                 default: try await reportSteps(some)
                 }

@@ -2,14 +2,15 @@
 struct Options {
     static let usage = """
         usage: mesh-bench [--check] [--pairs N] [--count N] [--ours] [WHAT ...]
-          WHAT      P1 to P8: a goal; more: rows for context; steps: one event step by step. Default: all.
+          WHAT      P1 to P8, P10: a goal; more: rows for context; steps: one event step by step. Default: all.
           --check   exit with 1 when a goal is missed
           --pairs   how many times each side runs, at least 5 (default 7)
-          --count   how many events a run has (default 1000000 for P1, 250000 where they are received, 200000 for P5)
+          --count   how many events a run has (default 1000000 for P1, 250000 where they are received,
+                    200000 for P5 and P10)
           --ours    run only our side, for a profiler
         The server: MESH_EVENTS_NATS_SERVER, else the first nats-server of PATH.
         """
-    static let everything = ["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "more", "steps"]
+    static let everything = ["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P10", "more", "steps"]
 
     var what: [String] = []
     var isCheck = false

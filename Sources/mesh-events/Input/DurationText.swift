@@ -4,6 +4,17 @@ enum DurationText {
     /// A hundred years: beyond that nobody means it.
     private static let maximum: Double = 86_400 * 36_525
 
+    /// What an option says, a time above zero; `nil` when it is not there.
+    ///
+    /// - Throws: `CommandFailure`, usage.
+    static func option(_ name: String, _ text: String?) throws -> Duration? {
+        guard let text else { return nil }
+        guard let duration = parse(text), duration > .zero else {
+            throw CommandFailure(.usage, "\(name) is a time like 15s, 10m or 2h30m, not \(text.debugDescription)")
+        }
+        return duration
+    }
+
     /// The duration; `nil` when the text is none, or it is too long.
     static func parse(_ text: String) -> Duration? {
         var rest = text[...]

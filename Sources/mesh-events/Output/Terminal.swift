@@ -11,11 +11,15 @@ struct Terminal: Sendable {
     var isTerminal: Bool { isatty(descriptor) == 1 }
 
     /// Its width in columns at this moment; `nil` when it is no terminal or does not say.
-    var width: Int? {
+    var width: Int? { size.flatMap { $0.ws_col > 0 ? Int($0.ws_col) : nil } }
+
+    /// Its height in rows at this moment; `nil` when it is no terminal or does not say.
+    var height: Int? { size.flatMap { $0.ws_row > 0 ? Int($0.ws_row) : nil } }
+
+    private var size: winsize? {
         guard isTerminal else { return nil }
         var size = winsize()
-        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
-        return Int(size.ws_col)
+        return ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 ? size : nil
     }
 
     /// Whether to use colours: on a terminal that has them, unless `NO_COLOR` is set (no-color.org).

@@ -87,12 +87,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let environment = ProcessInfo.processInfo.environment
-        let duration = try duration.map { text in
-            guard let duration = DurationText.parse(text), duration > .zero else {
-                throw CommandFailure(.usage, "--for is a time like 15s, 10m or 2h30m, not \(text.debugDescription)")
-            }
-            return duration
-        }
+        let duration = try DurationText.option("--for", duration)
         let plan = try await plan(environment)
         let stop = StopRequest()
         let session = Mutex<NodeSession?>(nil)

@@ -18,12 +18,37 @@ struct ToolRequestOptions: ParsableArguments {
 
     /// Asks the node, and says what came of it.
     func perform(_ action: ToolAction) async throws {
-        let timeout = try DurationText.positive(timeout, option: "--timeout") ?? .seconds(30)
+        let timeout = try DurationText.option("--timeout", timeout) ?? .seconds(30)
+        if node?.isEmpty == true { throw CommandFailure(.usage, "--node must not be empty") }
         let transport = try await connection.connect(name: "mesh-events tool")
         let node = try await nodeName(transport)
         let state = try await RemoteTools(node: node, connection: transport.connection)
             .perform(action, on: tool, timeout: timeout)
         try LineOutput.standard().write("\(SafeText.name(tool)) on \(SafeText.name(node)): \(SafeText.escaped(state))")
         await transport.close()
+    }
+
+    /// The node that was named, or the only one that has the tool, by the events that are kept.
+    private func nodeName(_ transport: NATSTransport) async throws -> String {
+        if let node { return node }
+        let monitor = try await StreamAbsence.explained {
+            try await MeshMonitor.start(store: JetStreamStore(transport.connection), logger: Silence.logger)
+        }
+        defer { monitor.close() }
+        let mesh = monitor.state
+        let names = mesh.nodes.filter { node in
+            node.status != .left && mesh.tools(on: node.name).contains { $0.name == tool && $0.state != .removed }
+        }.map(\.name)
+        switch names.count {
+        case 1: return names[0]
+        case 0:
+            throw CommandFailure(
+                .unavailable,
+                "no node in the mesh has a tool \(tool.debugDescription); `mesh-events status` shows what there is"
+            )
+        default:
+            let list = names.map(SafeText.name).joined(separator: ", ")
+            throw CommandFailure(.usage, "\(names.count) nodes have that tool (\(list)); say which with --node")
+        }
     }
 }

@@ -1,0 +1,124 @@
+public import Logging
+public import MeshEvents
+
+/// Knows how the mesh is: it folds the stream's history into a ``MeshState`` and follows what comes.
+///
+/// ```swift
+/// let monitor = try await MeshMonitor.start(store: JetStreamStore(connection))
+/// print(monitor.state.summary)
+/// for try await update in monitor.updates() where update.change.kinds.contains(.status) {
+///     print(update.node.name, update.node.status)
+/// }
+/// ```
+///
+/// It reads the stream and creates and changes nothing. Lost connections and restarts of the server it gets over by itself;
+/// while the server cannot be reached nothing is heard of the nodes, so that they become unreachable for that time. Whether
+/// a node is unreachable is told by the server's clock, as the times of storing show it: this machine's may be wrong.
+///
+/// Letting go of the last reference, that of its updates included, closes it.
+public final class MeshMonitor: Sendable {
+    /// What a monitor keeps.
+    public struct Configuration: Sendable {
+        /// How long nodes that left or are unreachable, and removed tools, are remembered. Default: 24 hours, as long as the
+        /// stream keeps events.
+        public var retention: Duration
+        /// How many changes may wait for each reader of ``MeshMonitor/updates()``, from 1. Default: 4096.
+        public var bufferedUpdates: Int
+
+        /// Creates a configuration.
+        public init(retention: Duration = .seconds(86_400), bufferedUpdates: Int = 4_096) {
+            self.retention = retention
+            self.bufferedUpdates = max(1, bufferedUpdates)
+        }
+    }
+
+    /// The events that tell how the mesh is.
+    public static let patterns: [EventPattern] = ["events.node.>", "events.tool.>"]
+
+    private let core: MonitorCore
+    private let replays: [ReplaySubscription]
+    private let reading: Task<Void, Never>
+
+    /// Starts a monitor; it has taken in all that was stored when this returns.
+    ///
+    /// - Parameters:
+    ///   - store: where the events are; it need not have been opened.
+    ///   - configuration: what to keep.
+    ///   - clock: measures how long to wait until a node is unreachable.
+    ///   - now: the time of day, on the same clock.
+    ///   - timeout: how long taking in what was stored may take.
+    ///   - logger: hears of malformed messages.
+    /// - Throws: `timeout`, and as ``EventReplay``: `streamNotFound`, `persistenceUnavailable`, `permissionDenied` …
+    public static func start(
+        store: some EventStore,
+        configuration: Configuration = Configuration(),
+        clock: any Clock<Duration> = ContinuousClock(),
+        now: @escaping @Sendable () -> Timestamp = { .now },
+        timeout: Duration = .seconds(30),
+        logger: Logger = Logger(label: "mesh-events.monitor")
+    ) async throws(MeshEventsError) -> MeshMonitor {
+        let deadline = ContinuousClock.now + timeout
+        let replay = EventReplay(store: store, logger: logger)
+        var replays: [ReplaySubscription] = []
+        // One for each family: the events of users need not travel.
+        for pattern in patterns { replays.append(try await replay.open(matching: pattern, timeout: timeout)) }
+        let core = MonitorCore(configuration, replays: replays.count, clock: clock, now: now)
+        let monitor = MeshMonitor(core, replays)
+        try await core.isCaughtUp.wait(until: deadline, for: "the events that are stored")
+        if let failure = core.failure { throw failure }
+        return monitor
+    }
+
+    private init(_ core: MonitorCore, _ replays: [ReplaySubscription]) {
+        self.core = core
+        self.replays = replays
+        reading = Task { await Self.read(replays, into: core) }
+    }
+
+    deinit { close() }
+
+    // MARK: Asking
+
+    /// The mesh as it is now.
+    public var state: MeshState { core.mesh }
+
+    /// What comes to change from now on.
+    ///
+    /// To miss nothing, take these before you look at ``state``.
+    public func updates() -> MeshUpdates {
+        let (stream, missed) = core.observe()
+        return MeshUpdates(monitor: self, stream: stream, counter: missed)
+    }
+
+    /// Why the monitor cannot go on: the connection was closed, the stream deleted, permission withdrawn. `nil` as long as
+    /// it goes on, and after ``close()``.
+    public var failure: MeshEventsError? { core.failure }
+
+    /// Ends it: ``updates()`` end, ``state`` stays what it was. Harmless when repeated.
+    public func close() {
+        core.end(nil)
+        reading.cancel()
+        for replay in replays { replay.cancel() }
+    }
+
+    // MARK: Reading
+
+    private static func read(_ replays: [ReplaySubscription], into core: MonitorCore) async {
+        await withTaskGroup(of: MeshEventsError?.self) { group in
+            for replay in replays {
+                group.addTask {
+                    do throws(MeshEventsError) {
+                        for try await element in replay { core.take(element) }
+                        return MeshEventsError(.closed, "what the monitor reads has been closed")
+                    } catch {
+                        return error
+                    }
+                }
+            }
+            // One without the other is half the truth.
+            core.end(await group.next() ?? nil)
+            group.cancelAll()
+            for replay in replays { replay.cancel() }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+public import MeshEvents
+
+extension MeshState {
+    /// The whole state as JSON, for programs. Keys are stable; what is not known is null, times are RFC 3339 in UTC.
+    ///
+    /// - `time`: when; `summary`: the counts of ``Summary``, by the names of its properties.
+    /// - `nodes`, by name: `name`, `status`, `reported_status`, `checks` (an object), `joined`, `last_seen`, `left`,
+    ///   `leave_reason`, `unreachable_since`, `interval_s`, `sends_health`, `capabilities`, `resources`, `tools`.
+    /// - `tools` of a node, by name: `name`, `version`, `state`, `uncertain`, `since`, `restart_count`, `last_error`,
+    ///   `last_crash`, `stop_reason`.
+    public var json: EventData {
+        let nodes = nodes
+        return [
+            "time": .string(now.description),
+            "summary": Summary(nodes).json,
+            "nodes": .array(nodes.map(\.json)),
+        ]
+    }
+}
+
+extension MeshState.Summary {
+    /// The counts as an object.
+    public var json: JSONValue {
+        [
+            "nodes": JSONValue(nodes), "online": JSONValue(online), "degraded": JSONValue(degraded),
+            "unreachable": JSONValue(unreachable), "left": JSONValue(left), "tools": JSONValue(tools),
+            "installed": JSONValue(installed), "running": JSONValue(running), "stopped": JSONValue(stopped),
+            "crashed": JSONValue(crashed), "uncertain": JSONValue(uncertain),
+        ]
+    }
+}
+
+extension MeshState.Node {
+    /// The node as an object; see ``MeshState/json``.
+    public var json: JSONValue {
+        [
+            "name": .string(name),
+            "status": .string(status.rawValue),
+            "reported_status": .text(reportedStatus),
+            "checks": JSONValue(failingChecks.mapValues { .string($0) }),
+            "joined": .time(joinedAt),
+            "last_seen": .time(lastSeen),
+            "left": .time(leftAt),
+            "leave_reason": .text(leaveReason),
+            "unreachable_since": .time(unreachableSince),
+            "interval_s": JSONValue(healthInterval / .seconds(1)),
+            "sends_health": .bool(sendsHealth),
+            "capabilities": .within(capabilities),
+            "resources": .within(resources),
+            "tools": .array(tools.map(\.json)),
+        ]
+    }
+}
+
+extension MeshState.Tool {
+    /// The tool as an object; see ``MeshState/json``.
+    public var json: JSONValue {
+        [
+            "name": .string(name),
+            "version": .text(version),
+            "state": .string(state.rawValue),
+            "uncertain": .bool(isUncertain),
+            "since": .time(since),
+            "restart_count": JSONValue(restartCount),
+            "last_error": .text(lastError),
+            "last_crash": .time(lastCrashAt),
+            "stop_reason": .text(stopReason),
+        ]
+    }
+}
+
+extension JSONValue {
+    fileprivate static func text(_ text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
+    /// Data as a part of the whole; null when it is nested so deeply that the whole would be no JSON any more.
+    fileprivate static func within(_ data: EventData) -> JSONValue {
+        let value = JSONValue(data)
+        return value.isNested(deeperThan: 100) ? .null : value
+    }
+
+    private func isNested(deeperThan levels: Int) -> Bool {
+        guard levels > 0 else { return true }
+        if let elements = array { return elements.contains { $0.isNested(deeperThan: levels - 1) } }
+        guard let object else { return false }
+        return object.keys.contains { object[$0]?.isNested(deeperThan: levels - 1) ?? false }
+    }
+
+    fileprivate static func time(_ time: Timestamp?) -> JSONValue { .text(time?.description) }
+}

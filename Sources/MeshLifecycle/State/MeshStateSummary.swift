@@ -1,0 +1,57 @@
+extension MeshState {
+    /// How many there are of each.
+    public struct Summary: Sendable, Hashable {
+        /// All nodes.
+        public internal(set) var nodes = 0
+        /// Nodes that are well, or not known to be otherwise.
+        public internal(set) var online = 0
+        /// Nodes that say they are not well.
+        public internal(set) var degraded = 0
+        /// Nodes that nothing is heard of.
+        public internal(set) var unreachable = 0
+        /// Nodes that left.
+        public internal(set) var left = 0
+        /// All tools, removed ones aside.
+        public internal(set) var tools = 0
+        /// Tools that were not started.
+        public internal(set) var installed = 0
+        /// Tools that run.
+        public internal(set) var running = 0
+        /// Tools that were stopped.
+        public internal(set) var stopped = 0
+        /// Tools that ended by themselves.
+        public internal(set) var crashed = 0
+        /// Tools on unreachable nodes, whatever they last did; they are in none of the four counts above.
+        public internal(set) var uncertain = 0
+
+        /// Counts.
+        init(_ nodes: [Node]) {
+            for node in nodes {
+                self.nodes += 1
+                switch node.status {
+                case .online: online += 1
+                case .degraded: degraded += 1
+                case .unreachable: unreachable += 1
+                case .left: left += 1
+                }
+                for tool in node.tools { count(tool) }
+            }
+        }
+
+        private mutating func count(_ tool: Tool) {
+            guard tool.state != .removed else { return }
+            tools += 1
+            guard !tool.isUncertain else {
+                uncertain += 1
+                return
+            }
+            switch tool.state {
+            case .installed: installed += 1
+            case .running: running += 1
+            case .stopped: stopped += 1
+            case .crashed: crashed += 1
+            case .removed: break
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+import MeshEvents
+
+/// The server's time, as far as it can be told from when events were stored: this machine's clock may differ.
+struct ServerTime: Sendable, Equatable {
+    /// How far the server's clock is ahead of this machine's.
+    private(set) var lead: Duration = .zero
+    private var isMeasured = false
+
+    /// Takes in when an event was stored.
+    ///
+    /// An event that has just been stored tells both; its way here makes the server look late, so the largest lead is the
+    /// closest. One from history tells only that the server's clock is at least there.
+    ///
+    /// - Parameters:
+    ///   - storedAt: when, by the server's clock.
+    ///   - local: the time here, now.
+    ///   - isLive: whether it has just been stored.
+    /// - Returns: By how much the lead changed.
+    @discardableResult
+    mutating func observe(_ storedAt: Timestamp, local: Timestamp, isLive: Bool) -> Duration {
+        let before = lead
+        let seen = storedAt.duration(since: local)
+        if seen > lead || isLive && !isMeasured { lead = seen }
+        if isLive { isMeasured = true }
+        return lead - before
+    }
+
+    /// The server's time when it is `local` here.
+    func now(_ local: Timestamp) -> Timestamp { local.adding(lead) }
+}

@@ -1,0 +1,91 @@
+import MeshEvents
+
+/// What is known of a tool on a node: the newest of each kind of fact.
+struct ToolRecord: Sendable, Equatable {
+    private enum Run: Sendable, Equatable {
+        case started
+        case stopped(reason: String)
+        case crashed
+    }
+
+    private struct Crash: Sendable, Equatable {
+        var error: String
+        var restartCount: Int
+    }
+
+    private var version: Fact<String>?
+    private var installed: Stamp?
+    private var configured: Stamp?
+    private var run: Fact<Run>?
+    private var crash: Fact<Crash>?
+    private var removed: Stamp?
+
+    /// Takes in what happened.
+    mutating func apply(_ fact: LifecycleFact.Tool, at stamp: Stamp) {
+        switch fact {
+        case .installed(let version):
+            installed = Stamp.latest(installed, stamp)
+            if !version.isEmpty { Fact.learn(&self.version, version, at: stamp) }
+        case .configured: configured = Stamp.latest(configured, stamp)
+        case .started: Fact.learn(&run, .started, at: stamp)
+        case .stopped(let reason): Fact.learn(&run, .stopped(reason: reason), at: stamp)
+        case .crashed(let error, let restartCount):
+            Fact.learn(&run, .crashed, at: stamp)
+            Fact.learn(&crash, Crash(error: error, restartCount: restartCount), at: stamp)
+        case .removed: removed = Stamp.latest(removed, stamp)
+        }
+    }
+
+    /// When it was removed; `nil` as long as it is there.
+    var removal: Timestamp? {
+        guard let removed else { return nil }
+        // What ends a tool's run may trail behind its removal.
+        let started = run?.value == .started ? run?.stamp : nil
+        let life = Stamp.latest(Stamp.latest(installed, configured), started)
+        return life.map { $0 > removed } == true ? nil : removed.at
+    }
+
+    /// The tool as it is shown.
+    ///
+    /// - Parameters:
+    ///   - ending: the newest end of all that ran on the node before, and what it was.
+    ///   - isUncertain: whether nobody hears from the node.
+    func view(
+        _ name: String,
+        node: String,
+        ending: (stamp: Stamp, reason: String)?,
+        isUncertain: Bool
+    ) -> MeshState.Tool {
+        let removal = removal
+        // What was before a removal does not count for what was installed after it.
+        let run = run.flatMap { run in removed.map { run.stamp < $0 } == true ? nil : run }
+        let crash = crash.flatMap { crash in
+            removal == nil && removed.map { crash.stamp < $0 } == true ? nil : crash
+        }
+        let isOver = { (stamp: Stamp) in ending.map { stamp < $0.stamp } ?? false }
+        var tool = MeshState.Tool(name: name, node: node, version: version?.value, state: .installed)
+        tool.isUncertain = isUncertain && removal == nil
+        tool.lastError = crash?.value.error
+        tool.lastCrashAt = crash?.stamp.at
+        if let crash, !isOver(crash.stamp) { tool.restartCount = crash.value.restartCount }
+        if let removal {
+            (tool.state, tool.since) = (.removed, removal)
+            return tool
+        }
+        guard let run else {
+            tool.since = (installed ?? configured)?.at
+            return tool
+        }
+        tool.since = run.stamp.at
+        switch run.value {
+        case .stopped(let reason): (tool.state, tool.stopReason) = (.stopped, reason)
+        case .started, .crashed:
+            if let ending, isOver(run.stamp) {
+                (tool.state, tool.stopReason, tool.since) = (.stopped, ending.reason, ending.stamp.at)
+            } else {
+                tool.state = run.value == .started ? .running : .crashed
+            }
+        }
+        return tool
+    }
+}

@@ -1,0 +1,70 @@
+import ArgumentParser
+import MeshEvents
+import MeshEventsNATS
+import MeshLifecycle
+
+/// `mesh-events status`.
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Show how the nodes and tools of the mesh are.",
+        usage: "mesh-events status [--watch] [--node NAME] [--json]",
+        discussion: """
+            What is shown follows from the events that are kept; nobody is asked, and nothing is created or changed.
+
+            A node is `online`; `degraded` when it says so itself (DETAILS says which checks fail); `unreachable` when \
+            nothing was heard of it for three of its health intervals; `left` when it said so. Nodes that send no health, \
+            as those of the Go mesh, are never unreachable.
+
+            A tool is `installed`, `running`, `stopped` or `crashed`. A ? behind that: its node is unreachable, this is what \
+            it last did. TOOLS counts those that run, of all.
+
+            --watch goes on until Ctrl-C: on a terminal in place; otherwise with the whole status again whenever something \
+            other than a node's figures has changed.
+
+            EXAMPLES
+              mesh-events status
+              mesh-events status --watch
+              mesh-events status --json | jq -r '.nodes[] | select(.status != "online") | .name'
+              mesh-events status --json --watch | jq -c .summary
+
+            With --json a line is the whole status: time, summary (counts), and nodes with their tools. Keys are stable, \
+            what is not known is null.
+            """
+    )
+
+    @Flag(help: "Go on showing changes, until Ctrl-C.")
+    var watch = false
+
+    @Option(help: ArgumentHelp("Show only this node.", valueName: "name"))
+    var node: String?
+
+    @Flag(help: "Print the status as a line of JSON.")
+    var json = false
+
+    @OptionGroup(title: "Server") var connection: ConnectionOptions
+
+    func run() async throws {
+        if node?.isEmpty == true { throw CommandFailure(.usage, "--node must not be empty") }
+        let stop = StopRequest()
+        Signals.install(stop)
+        if watch { OutputWatch.install(stop) }
+        _ = try await stop.race { try await show(stop) }
+        if watch { Diagnostics.clearInterrupt() }
+    }
+
+    private func show(_ stop: StopRequest) async throws {
+        let transport = try await connection.connect(name: "mesh-events status")
+        let monitor = try await StreamAbsence.explained {
+            try await MeshMonitor.start(store: JetStreamStore(transport.connection), logger: Silence.logger)
+        }
+        let printer = StatusPrinter(json: json, node: node, stop: stop)
+        if watch {
+            try await StatusWatch(monitor: monitor, connection: transport.connection, printer: printer).run()
+        } else {
+            try printer.print(monitor.state)
+        }
+        monitor.close()
+        await transport.close()
+    }
+}

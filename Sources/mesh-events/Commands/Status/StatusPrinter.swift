@@ -1,0 +1,59 @@
+import MeshEvents
+import MeshLifecycle
+
+/// Prints the status on standard output: as text, as JSON, or over the last picture on a terminal.
+struct StatusPrinter: Sendable {
+    let json: Bool
+    let node: String?
+    private let output: LineOutput
+    private let terminal: Terminal
+
+    init(json: Bool, node: String?, stop: StopRequest, terminal: Terminal = .output) {
+        self.json = json
+        self.node = node
+        self.terminal = terminal
+        output = .standard(stop: stop)
+    }
+
+    /// Whether to draw over the last picture.
+    var isInPlace: Bool { !json && terminal.isTerminal }
+
+    /// Prints the status.
+    ///
+    /// - Throws: `OutputClosed` when nobody reads any more.
+    func print(_ state: MeshState) throws {
+        let state = shown(state)
+        if json {
+            let text = state.json.json
+            try output.write(terminal.isTerminal ? SafeText.escaped(text) : text)
+        } else {
+            try output.write(text.lines(state, node: node).joined(separator: "\n"))
+        }
+    }
+
+    /// Sets off what follows from what was printed.
+    func separate() throws { try output.write("") }
+
+    /// Draws the status over the last picture, below a heading; what does not fit is counted. The
+    /// terminal's last row is left for the cursor.
+    func draw(_ state: MeshState, heading: String, isFirst: Bool) throws {
+        let width = terminal.width ?? 80
+        let title = SafeText.escaped(heading, columns: width)
+        let lines = Self.fitting(
+            [title, ""] + text.lines(shown(state), node: node),
+            rows: terminal.height.map { $0 - 1 }
+        )
+        let picture = lines.map { $0 + "\u{1B}[K" }.joined(separator: "\r\n")
+        try output.write((isFirst ? "\u{1B}[2J" : "") + "\u{1B}[H" + picture + "\u{1B}[J")
+    }
+
+    /// The lines that fit, the last one saying how many do not.
+    static func fitting(_ lines: [String], rows: Int?) -> [String] {
+        guard let rows, lines.count > rows, rows > 1 else { return lines }
+        return Array(lines.prefix(rows - 1)) + ["… and \(lines.count - rows + 1) more lines"]
+    }
+
+    private var text: StatusText { StatusText(isColored: terminal.usesColor(), width: terminal.width) }
+
+    private func shown(_ state: MeshState) -> MeshState { node.map { state.restricted(to: $0) } ?? state }
+}

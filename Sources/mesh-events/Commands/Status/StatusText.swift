@@ -1,0 +1,148 @@
+import MeshEvents
+import MeshLifecycle
+
+/// The mesh as text for people: a line that counts, a table of nodes, one of tools.
+struct StatusText {
+    let isColored: Bool
+    let width: Int?
+
+    /// The lines.
+    ///
+    /// - Parameter node: the only node to show; `nil` for all.
+    func lines(_ state: MeshState, node: String? = nil) -> [String] {
+        let nodes = state.nodes
+        guard !nodes.isEmpty else {
+            let nothing =
+                node.map { "nothing is known of a node \(SafeText.escaped($0.debugDescription))" }
+                ?? "no node or tool is known yet; `mesh-events serve` starts a node"
+            return [nothing]
+        }
+        var lines = [Self.summary(state.summary), ""]
+        lines += nodeTable(nodes, now: state.now).lines(isColored: isColored, width: width)
+        if let tools = toolTable(nodes, now: state.now) {
+            lines += [""] + tools.lines(isColored: isColored, width: width)
+        }
+        return lines
+    }
+
+    /// `3 nodes: 2 online, 1 left; 4 tools: 3 running, 1 crashed`.
+    static func summary(_ summary: MeshState.Summary) -> String {
+        func part(_ count: Int, _ name: String, _ parts: [(Int, String)]) -> String {
+            let parts = parts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+            return "\(count) \(name)\(count == 1 ? "" : "s")" + (parts.isEmpty ? "" : ": " + parts)
+        }
+        let nodes = part(
+            summary.nodes,
+            "node",
+            [
+                (summary.online, "online"), (summary.degraded, "degraded"), (summary.unreachable, "unreachable"),
+                (summary.left, "left"),
+            ]
+        )
+        let tools = part(
+            summary.tools,
+            "tool",
+            [
+                (summary.running, "running"), (summary.crashed, "crashed"), (summary.stopped, "stopped"),
+                (summary.installed, "installed"), (summary.uncertain, "uncertain"),
+            ]
+        )
+        return "\(nodes); \(tools)"
+    }
+
+    private func nodeTable(_ nodes: [MeshState.Node], now: Timestamp) -> TextTable {
+        var table = TextTable(["NODE", "STATUS", "SEEN", "JOINED", "TOOLS", "DETAILS"])
+        for node in nodes {
+            let tools = node.tools.filter { $0.state != .removed }
+            let running = tools.count { $0.state == .running && !$0.isUncertain }
+            table.add([
+                .name(SafeText.name(node.name), .cyan),
+                .init(node.status.rawValue, Style(of: node.status)),
+                .init(AgeText.text(node.lastSeen, now: now)),
+                .init(AgeText.text(node.joinedAt, now: now)),
+                .init(tools.isEmpty ? "-" : "\(running)/\(tools.count)"),
+                .init(Self.details(node)),
+            ])
+        }
+        return table
+    }
+
+    private func toolTable(_ nodes: [MeshState.Node], now: Timestamp) -> TextTable? {
+        let tools = nodes.flatMap(\.tools).filter { $0.state != .removed }
+        guard !tools.isEmpty else { return nil }
+        var table = TextTable(["NODE", "TOOL", "VERSION", "STATE", "SINCE", "RESTARTS", "DETAILS"])
+        for tool in tools {
+            table.add([
+                .name(SafeText.name(tool.node), .cyan),
+                .name(SafeText.name(tool.name)),
+                .name(tool.version.map { SafeText.name($0) } ?? "-"),
+                .init(tool.state.rawValue + (tool.isUncertain ? "?" : ""), Style(of: tool)),
+                .init(AgeText.text(tool.since, now: now)),
+                .init("\(tool.restartCount)"),
+                .init(Self.details(tool, now: now)),
+            ])
+        }
+        return table
+    }
+
+    /// What there is to say of a node: why it left, what is wrong with it, else its figures.
+    static func details(_ node: MeshState.Node) -> String {
+        switch node.status {
+        case .left: return node.leaveReason ?? ""
+        case .degraded:
+            let checks = node.failingChecks.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+            let status = node.reportedStatus == "degraded" ? [] : [node.reportedStatus ?? ""]
+            return (status + checks).joined(separator: "; ")
+        case .online, .unreachable:
+            let figures = figures(node.resources)
+            return figures.isEmpty ? self.figures(node.capabilities) : figures
+        }
+    }
+
+    private static func details(_ tool: MeshState.Tool, now: Timestamp) -> String {
+        switch tool.state {
+        case .crashed: return tool.lastError ?? ""
+        case .stopped: return tool.stopReason ?? ""
+        case .running, .installed, .removed:
+            return tool.lastError.map { "crashed \(AgeText.text(tool.lastCrashAt, now: now)): \($0)" } ?? ""
+        }
+    }
+
+    /// Numbers, texts and lists of them as `key=value`; what is only for programs is left out.
+    private static func figures(_ data: EventData) -> String {
+        data.members.filter { !["instance", "interval_s"].contains($0.key) }
+            .compactMap { member in
+                if let text = member.value.string { return "\(member.key)=\(SafeText.name(text))" }
+                if let list = member.value.array, !list.contains(where: { $0.isObject || $0.array != nil }) {
+                    return "\(member.key)=\(list.map { $0.string ?? $0.json }.joined(separator: ","))"
+                }
+                return member.value.isObject || member.value.isNull || member.value.array != nil
+                    ? nil : "\(member.key)=\(member.value.json)"
+            }
+            .joined(separator: " ")
+    }
+}
+
+extension Style {
+    init(of status: MeshState.Node.Status) {
+        switch status {
+        case .online: self = .green
+        case .degraded: self = .yellow
+        case .unreachable: self = .red
+        case .left: self = .dim
+        }
+    }
+
+    init(of tool: MeshState.Tool) {
+        if tool.isUncertain {
+            self = .dim
+            return
+        }
+        switch tool.state {
+        case .running: self = .green
+        case .crashed: self = .red
+        case .stopped: self = .yellow
+        case .installed, .removed: self = .plain
+        }
+    }
+}

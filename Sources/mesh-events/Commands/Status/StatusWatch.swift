@@ -1,0 +1,90 @@
+import MeshEvents
+import MeshLifecycle
+import NATSClient
+import Synchronization
+
+/// Shows the status again and again, until the task is cancelled.
+struct StatusWatch: Sendable {
+    let monitor: MeshMonitor
+    let connection: NATSConnection
+    let printer: StatusPrinter
+
+    /// Changes that come together are shown together.
+    private static let pause: Duration = .milliseconds(100)
+    /// How often ages are counted on, on a terminal.
+    private static let tick: Duration = .seconds(1)
+
+    /// - Throws: `MeshEventsError` when the monitor cannot go on, `OutputClosed` when nobody reads any more.
+    func run() async throws {
+        let (wishes, wish) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let updates = monitor.updates()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            let notice = ConnectionNotice()
+            group.addTask {
+                for try await update in updates where isShown(update.change) { wish.yield() }
+                wish.finish()
+            }
+            group.addTask { await watchConnection(notice) { wish.yield() } }
+            if printer.isInPlace {
+                group.addTask {
+                    while (try? await Task.sleep(for: Self.tick)) != nil { wish.yield() }
+                }
+            }
+            group.addTask { try await show(wishes, notice) }
+            // The first to end ends all: the connection is closed, or nobody reads.
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func isShown(_ change: MeshState.Change) -> Bool {
+        if let node = printer.node, change.node != node { return false }
+        return printer.isInPlace || !change.kinds.subtracting(.resources).isEmpty
+    }
+
+    private func show(_ wishes: AsyncStream<Void>, _ notice: ConnectionNotice) async throws {
+        let address = await connection.currentAddress?.description ?? "a server"
+        var isFirst = true
+        func show() throws {
+            if printer.isInPlace {
+                let state = notice.text ?? "\(address) (Ctrl-C ends)"
+                try printer.draw(monitor.state, heading: "mesh-events status: \(state)", isFirst: isFirst)
+            } else {
+                if !isFirst, !printer.json { try printer.separate() }
+                try printer.print(monitor.state)
+            }
+            isFirst = false
+        }
+        try show()
+        for await _ in wishes {
+            try await Task.sleep(for: Self.pause)
+            try show()
+        }
+    }
+
+    /// On a terminal the picture says when the connection is lost, else a line on standard error does.
+    private func watchConnection(_ notice: ConnectionNotice, _ changed: @Sendable () -> Void) async {
+        guard printer.isInPlace else {
+            await ConnectionReport(connection: connection, missing: "nothing is heard meanwhile").run()
+            return
+        }
+        for await status in connection.statusUpdates() {
+            switch status {
+            case .disconnected(let reason, _):
+                notice.set("the connection is lost (\(reason.message)); connecting again")
+            case .connected, .reconnected: notice.set(nil)
+            default: continue
+            }
+            changed()
+        }
+    }
+}
+
+/// What is to be said of the connection.
+private final class ConnectionNotice: Sendable {
+    private let value = Mutex<String?>(nil)
+
+    var text: String? { value.withLock { $0 } }
+
+    func set(_ text: String?) { value.withLock { $0 = text } }
+}

@@ -1,0 +1,153 @@
+import ArgumentParser
+import MeshEvents
+import MeshEventsNATS
+import NATSClient
+
+/// `mesh-events wait-for`.
+struct WaitForCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "wait-for",
+        abstract: "Wait until something happens, and print the event.",
+        usage: """
+            mesh-events wait-for TYPE [--node NAME] [--tool NAME] [--timeout DURATION] [--since WHEN] [--json]
+            """,
+        discussion: """
+            Ends with 0 at the first event that fits, and with 75 when none has come within --timeout, or when it is \
+            interrupted. It waits for what happens from now on; --since lets what was stored from then on count too. WHEN \
+            is how long ago (90s, 10m, 1d) or a time in RFC 3339.
+
+            Where the stream exists nothing is missed, also when the connection is lost for a while; without it, what is \
+            emitted meanwhile is not seen.
+
+            TYPE may be a pattern: * stands for one token, > at the end for all that follow. `events.` in front may be \
+            left out. Quote it, or the shell takes * and > for itself.
+
+            EXAMPLES
+              mesh-events wait-for node.joined --node pi --timeout 5m
+              mesh-events wait-for tool.started --tool whisper && ./transcribe.sh
+              mesh-events wait-for tool.crashed --timeout 1h --json | jq -r .data.error
+              mesh-events wait-for user.training.complete --since 1d
+            """
+    )
+
+    @Argument(help: ArgumentHelp("Which event, for example tool.started.", valueName: "type"))
+    var type: String
+
+    @Option(help: ArgumentHelp("Only events of this node.", valueName: "name"))
+    var node: String?
+
+    @Option(help: ArgumentHelp("Only events about this tool.", valueName: "name"))
+    var tool: String?
+
+    @Option(help: ArgumentHelp("How long to wait: 30s, 10m, 1h30m.", valueName: "duration"))
+    var timeout: String = "60s"
+
+    @Option(help: ArgumentHelp("Let events stored then or later count too.", valueName: "when"))
+    var since: String?
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup(title: "Server") var connection: ConnectionOptions
+
+    func run() async throws {
+        let pattern = try pattern()
+        let since = try since.map { try TimeBound.parse($0, option: "--since") }
+        let limit = try DurationText.option("--timeout", timeout)
+        let stop = StopRequest()
+        Signals.install(stop)
+        let timer = Task {
+            try await Task.sleep(for: limit ?? .zero)
+            stop.stop(.timeUp)
+        }
+        defer { timer.cancel() }
+        if try await stop.race({ try await wait(for: pattern, since, stop) }) == true { return }
+        Diagnostics.clearInterrupt()
+        let what = Self.described(pattern, node: node, tool: tool)
+        switch stop.reason {
+        case .timeUp: throw CommandFailure(.notHappened, "\(what) did not happen within \(timeout)")
+        case nil: throw CommandFailure(.unavailable, "the connection was closed before \(what) happened; try again")
+        default: throw CommandFailure(.notHappened, "interrupted before \(what) happened")
+        }
+    }
+
+    /// What to wait for.
+    private func pattern() throws -> EventPattern {
+        let pattern = try PatternText.pattern(type)
+        for (name, value) in [("--node", node), ("--tool", tool)] where value?.isEmpty == true {
+            throw CommandFailure(.usage, "\(name) must not be empty")
+        }
+        if tool != nil, EventPattern("events.node.>").covers(pattern) {
+            throw CommandFailure(.usage, "events about nodes name no tool; leave out --tool, or wait for 'tool.*'")
+        }
+        return pattern
+    }
+
+    private static func described(_ pattern: EventPattern, node: String?, tool: String?) -> String {
+        let what = String(pattern.subject.dropFirst("events.".count))
+        return what + (tool.map { " of tool \($0.debugDescription)" } ?? "")
+            + (node.map { " on node \($0.debugDescription)" } ?? "")
+    }
+
+    private func fits(_ event: Event) -> Bool {
+        if let node, event.node != node { return false }
+        if let tool, event.data["tool"]?.string != tool { return false }
+        return true
+    }
+
+    /// - Returns: Whether it happened; the event has been printed then.
+    private func wait(for pattern: EventPattern, _ since: Timestamp?, _ stop: StopRequest) async throws -> Bool {
+        var hasHappened = false
+        let transport = try await connection.connect(name: "mesh-events wait-for \(type)")
+        var printer = EventPrinter(output, stop: stop)
+        if let replay = try await replay(transport, pattern, since) {
+            try await announce(transport, pattern, missing: "nothing will be missing")
+            for try await element in replay {
+                guard let stored = element.event, fits(stored.event) else { continue }
+                try printer.print(stored)
+                hasHappened = true
+                break
+            }
+            replay.cancel()
+        } else {
+            let bus = EventBus(transport: transport, node: "", logger: Silence.logger)
+            let subscription = try await bus.subscribe(to: pattern)
+            try await announce(transport, pattern, missing: "what others emit meanwhile is not seen")
+            for try await event in subscription where fits(event) {
+                try printer.print(event)
+                hasHappened = true
+                break
+            }
+            subscription.cancel()
+        }
+        await transport.close()
+        return hasHappened
+    }
+
+    /// Follows the stream; `nil` when there is none, or none that keeps such events.
+    private func replay(
+        _ transport: NATSTransport,
+        _ pattern: EventPattern,
+        _ since: Timestamp?
+    ) async throws -> ReplaySubscription? {
+        let replay = EventReplay(store: JetStreamStore(transport.connection), logger: Silence.logger)
+        if let since {
+            return try await StreamAbsence.explained { try await replay.open(matching: pattern, from: .time(since)) }
+        }
+        do throws(MeshEventsError) {
+            return try await replay.open(matching: pattern, from: .new)
+        } catch {
+            switch error.code {
+            case .streamNotFound, .streamMismatch, .persistenceUnavailable, .permissionDenied: return nil
+            default: throw error
+            }
+        }
+    }
+
+    private func announce(_ transport: NATSTransport, _ pattern: EventPattern, missing: String) async throws {
+        let address = await transport.connection.currentAddress?.description ?? "a server"
+        Diagnostics.say(
+            "waiting up to \(timeout) for \(Self.described(pattern, node: node, tool: tool)) on \(address) (Ctrl-C ends)"
+        )
+        // Ends with the connection.
+        Task { await ConnectionReport(connection: transport.connection, missing: missing).run() }
+    }
+}

@@ -1,0 +1,140 @@
+import Foundation
+import LocalNATSServer
+import MeshEvents
+import TestSupport
+import Testing
+
+@Suite struct StatusTests {
+    /// Stores events, each acknowledged.
+    private func emit(_ lines: [String], to server: LocalNATSServer) async throws {
+        let input = lines.map { $0 + "\n" }.joined()
+        let emit = try await Command.run(["emit", "--from", "-", "--node", "pi", "--nats", server.url], input: input)
+        #expect(emit.code == 0, "\(emit.error)")
+    }
+
+    private let story = [
+        #"{"type":"node.joined","data":{"capabilities":{"tools":1}}}"#,
+        #"{"type":"tool.installed","data":{"tool":"whisper","version":"v1"}}"#,
+        #"{"type":"tool.started","data":{"tool":"whisper"}}"#,
+        #"{"type":"user.noise","data":{"a":1}}"#,
+        #"{"type":"node.joined","node":"lab","data":{"capabilities":null}}"#,
+        #"{"type":"node.left","node":"lab","data":{"reason":"shutdown"}}"#,
+    ]
+
+    @Test(arguments: NATSServers.all)
+    func showsNodesAndTools(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            try await emit(story, to: server)
+            let status = try await Command.run(["status", "--nats", server.url])
+            #expect(status.code == 0, "\(status.error)")
+            #expect(status.error.isEmpty)
+            #expect(status.lines.first == "2 nodes: 1 online, 1 left; 1 tool: 1 running")
+            #expect(status.output.contains(#/\nlab   left    .*  shutdown\n/#))
+            #expect(status.output.contains(#/\npi    online  .*  1/1    tools=1\n/#))
+            #expect(status.output.contains("\npi    whisper  v1       running  "))
+            let one = try await Command.run(["status", "--node", "lab", "--nats", server.url])
+            #expect(one.lines.first == "1 node: 1 left; 0 tools" && !one.output.contains("whisper"))
+            let none = try await Command.run(["status", "--node", "x", "--nats", server.url])
+            #expect(none.code == 0 && none.output == "nothing is known of a node \"x\"\n")
+        }
+    }
+
+    @Test func jsonIsALineWithStableKeys() async throws {
+        try await withServer { server in
+            try await emit(story, to: server)
+            let status = try await Command.run(["status", "--json", "--nats", server.url])
+            #expect(status.lines.count == 1)
+            let json = try EventData(json: status.output)
+            #expect(json.keys.sorted() == ["nodes", "summary", "time"])
+            let nodes = (json["nodes"]?.array ?? []).compactMap(\.data)
+            #expect(nodes.map { $0["name"]?.string } == ["lab", "pi"])
+            #expect(nodes.last?["tools"]?.array?.first?.data?["state"]?.string == "running")
+            #expect(json["summary"]?.data?["running"]?.int == 1)
+        }
+    }
+
+    @Test func anEmptyMeshAndOneThatKeepsNothingSaySo() async throws {
+        try await withServer { server in
+            let absent = try await Command.run(["status", "--nats", server.url])
+            #expect(absent.code == 69 && absent.error.contains("MESH_EVENTS does not exist"), "\(absent.error)")
+            expectOneLine(absent)
+            try await emit([#"{"type":"user.a"}"#], to: server)
+            let empty = try await Command.run(["status", "--nats", server.url])
+            #expect(empty.code == 0 && empty.output.hasPrefix("no node or tool is known yet"), "\(empty.output)")
+            let json = try await Command.run(["status", "--json", "--nats", server.url])
+            #expect(json.output.contains(#""nodes":[]"#))
+        }
+    }
+
+    @Test func watchingPrintsTheStatusAgainWhenItChanges() async throws {
+        let directory = try TemporaryDirectory()
+        try await withServer(NATSServers.first, .init(storeDirectory: directory.path)) { server in
+            try await emit(story, to: server)
+            let text = try Command(["status", "--watch", "--nats", server.url])
+            let json = try Command(["status", "--watch", "--json", "--nats", server.url])
+            try await text.waitForOutput("whisper")
+            try await json.waitForOutput("whisper")
+            try await emit([#"{"type":"tool.crashed","data":{"tool":"whisper","error":"killed"}}"#], to: server)
+            try await text.waitForOutput("killed")
+            try await json.waitForOutput("killed")
+            #expect(text.output.contains("\n\n2 nodes: 1 online, 1 left; 1 tool: 1 crashed\n"))
+            await server.kill()
+            try await text.waitForError("connection is lost")
+            try await server.restart()
+            try await emit([#"{"type":"node.joined","node":"new","data":{"capabilities":null}}"#], to: server)
+            try await text.waitForOutput("3 nodes")
+            try await json.waitForOutput(#""name":"new""#)
+            for line in json.output.split(separator: "\n") { _ = try EventData(json: String(line)) }
+            for command in [text, json] {
+                command.signal(SIGINT)
+                #expect(try await command.wait().code == 0)
+            }
+        }
+    }
+
+    @Test func aNodeThatFallsSilentBecomesUnreachable() async throws {
+        try await withServer { server in
+            try await emit(
+                [#"{"type":"node.health","data":{"status":"online","resources":{"interval_s":0.5}}}"#],
+                to: server
+            )
+            let watch = try Command(["status", "--watch", "--nats", server.url])
+            try await watch.waitForOutput("1 unreachable")
+            watch.signal(SIGTERM)
+            #expect(try await watch.wait().code == 0)
+        }
+    }
+
+    @Test func onATerminalItIsDrawnInPlace() async throws {
+        try await withServer { server in
+            try await emit(story, to: server)
+            let terminal = try PseudoTerminal(width: 60)
+            let watch = try Command(
+                ["status", "--watch", "--nats", server.url],
+                environment: ["TERM": "xterm"],
+                terminal: terminal
+            )
+            try await eventually("the first picture") { terminal.text().contains("whisper") }
+            try await emit([#"{"type":"tool.stopped","data":{"tool":"whisper","reason":"nap"}}"#], to: server)
+            try await eventually("the second picture") { terminal.text().contains("nap") }
+            #expect(terminal.text().components(separatedBy: "\u{1B}[2J").count == 2)
+            #expect(terminal.text().components(separatedBy: "\u{1B}[H").count >= 3)
+            #expect(terminal.plainLines().allSatisfy { $0.count <= 60 })
+            watch.signal(SIGINT)
+            #expect(try await watch.wait().code == 0)
+        }
+    }
+
+    @Test(arguments: [["--node", ""], ["x"], ["--timeout", "1s"]])
+    func nonsenseIsAUsageError(arguments: [String]) async throws {
+        let status = try await Command.run(["status", "--nats", "nats://127.0.0.1:1"] + arguments)
+        #expect(status.code == 64, "\(status.error)")
+        expectOneLine(status)
+    }
+
+    @Test func noServer() async throws {
+        let status = try await Command.run(["status", "--nats", "nats://127.0.0.1:1"])
+        #expect(status.code == 69)
+        expectOneLine(status)
+    }
+}

@@ -1,0 +1,113 @@
+import MeshEvents
+import MeshLifecycle
+import Testing
+
+@testable import mesh_events
+
+@Suite struct StatusTextTests {
+    private let start = Timestamp(nanosecondsSinceEpoch: 1_800_000_000_000_000_000)
+
+    private func state(_ events: [(Double, EventType, String, EventData)], at second: Double) -> MeshState {
+        var state = MeshState()
+        for (second, type, node, data) in events {
+            state.apply(Event(type, node: node, timestamp: start.adding(.seconds(second)), data: data))
+        }
+        state.advance(to: start.adding(.seconds(second)))
+        return state
+    }
+
+    private var mesh: MeshState {
+        state(
+            [
+                (0, .nodeJoined, "pi", ["capabilities": ["tools": 2]]),
+                (1, .toolInstalled, "pi", ["tool": "whisper", "version": "v1.0"]),
+                (2, .toolStarted, "pi", ["tool": "whisper"]),
+                (3, .toolCrashed, "pi", ["tool": "flaky", "error": "exited with code 3", "restart_count": 2]),
+                (4, .toolRemoved, "pi", ["tool": "old"]),
+                (100, .nodeHealth, "pi", ["status": "degraded", "resources": ["checks": ["disk": "full"]]]),
+                (
+                    10, .nodeHealth, "lab",
+                    ["status": "online", "resources": ["cpu": 0.5, "load": [0.1, 0.2], "x": [:]]]
+                ),
+                (11, .toolStarted, "lab", ["tool": "train"]),
+                (0, .nodeJoined, "old", nil), (90, .nodeLeft, "old", ["reason": "shutdown"]),
+            ],
+            at: 101
+        )
+    }
+
+    @Test func aPersonSeesHowAllIs() {
+        let lines = StatusText(isColored: false, width: nil).lines(mesh)
+        #expect(
+            lines == [
+                "3 nodes: 1 degraded, 1 unreachable, 1 left; 3 tools: 1 running, 1 crashed, 1 uncertain",
+                "",
+                "NODE  STATUS       SEEN     JOINED    TOOLS  DETAILS",
+                "lab   unreachable  90s ago  -         0/1    cpu=0.5 load=0.1,0.2",
+                "old   left         11s ago  101s ago  -      shutdown",
+                "pi    degraded     1s ago   101s ago  1/2    disk: full",
+                "",
+                "NODE  TOOL     VERSION  STATE     SINCE    RESTARTS  DETAILS",
+                "lab   train    -        running?  90s ago  0",
+                "pi    flaky    -        crashed   98s ago  2         exited with code 3",
+                "pi    whisper  v1.0     running   99s ago  0",
+            ]
+        )
+    }
+
+    @Test func coloursDoNotMoveTheColumns() {
+        let plain = StatusText(isColored: false, width: nil).lines(mesh)
+        let colored = StatusText(isColored: true, width: nil).lines(mesh)
+        #expect(colored != plain)
+        #expect(colored.map { $0.replacing(/\u{1B}\[[0-9;]*m/, with: "") } == plain)
+    }
+
+    @Test func anEmptyMeshSaysHowToBegin() {
+        let text = StatusText(isColored: false, width: nil)
+        #expect(text.lines(MeshState()) == ["no node or tool is known yet; `mesh-events serve` starts a node"])
+        #expect(text.lines(MeshState(), node: "a\u{1B}b").first?.contains("\u{1B}") == false)
+    }
+
+    @Test(arguments: [1, 7, 20, 40, 80])
+    func linesFitTheTerminal(width: Int) {
+        for line in StatusText(isColored: false, width: width).lines(mesh).dropFirst() {
+            #expect(TextWidth.columns(of: line) <= width, "\(line)")
+        }
+    }
+
+    @Test func whatOthersWriteIsHarmless() {
+        let evil = "a\u{1B}[2J\u{202E}\n" + String(repeating: "x", count: 5_000)
+        let data = JSONValue(evil)
+        let state = state(
+            [
+                (0, .nodeHealth, evil, ["status": data, "resources": ["checks": [evil: data], evil: data]]),
+                (0, .nodeHealth, "b", ["status": "online", "resources": [evil: data, "list": [data]]]),
+                (0, .toolInstalled, evil, ["tool": data, "version": data]),
+                (1, .toolCrashed, evil, ["tool": data, "error": data]),
+                (1, .nodeLeft, "c", ["reason": data]),
+            ],
+            at: 2
+        )
+        for line in StatusText(isColored: false, width: 200).lines(state) {
+            #expect(!line.unicodeScalars.contains { SafeText.isUnsafe($0) }, "\(line)")
+            #expect(line.count <= 200)
+        }
+    }
+
+    @Test func agesAreShort() {
+        func age(_ seconds: Double) -> String { AgeText.text(start, now: start.adding(.seconds(seconds))) }
+        #expect(
+            [-5, 0, 1, 119, 120, 7_199, 7_200, 172_799, 172_800].map { age($0) } == [
+                "now", "now", "1s ago", "119s ago", "2m ago", "119m ago", "2h ago", "47h ago", "2d ago",
+            ]
+        )
+        #expect(AgeText.text(nil, now: start) == "-")
+    }
+
+    @Test func whatDoesNotFitIsCounted() {
+        let lines = (1...10).map { "\($0)" }
+        #expect(StatusPrinter.fitting(lines, rows: 10) == lines)
+        #expect(StatusPrinter.fitting(lines, rows: nil) == lines)
+        #expect(StatusPrinter.fitting(lines, rows: 4) == ["1", "2", "3", "… and 7 more lines"])
+    }
+}
