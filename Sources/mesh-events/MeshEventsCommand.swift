@@ -4,6 +4,9 @@ import Foundation
 /// The root of the command line, and the one place where a command's end becomes an exit code.
 @main
 struct MeshEventsCommand: AsyncParsableCommand {
+    /// What `--version` prints, and nodes publish.
+    static let softwareVersion = "0.1.0"
+
     static let configuration = CommandConfiguration(
         commandName: "mesh-events",
         abstract: "Emit, watch and list the events of a mesh of nodes and tools.",
@@ -27,7 +30,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
             asked; 70 an internal error; 75 what was waited for has not happened. When it is not 0, one line on \
             standard error says what to do.
             """,
-        version: "0.1.0",
+        version: softwareVersion,
         subcommands: [
             EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
             StatusCommand.self, WaitForCommand.self, ExportCommand.self, ImportCommand.self, StreamCommand.self,

@@ -16,6 +16,8 @@ struct NodeSession: Sendable {
         var servers: String?
         /// What tools there are; `nil` for none.
         let manifest: ManifestFile?
+        /// How many tools that has.
+        let toolCount: Int
         /// How often the node says how it is.
         let healthInterval: Duration
         /// What every tool finds in its environment, but for the server.
@@ -82,6 +84,7 @@ struct NodeSession: Sendable {
                     extra: plan.toolVariables
                 ),
                 manifest: plan.manifest,
+                planned: plan.toolCount,
                 connection: transport.connection,
                 node: node
             )
@@ -100,7 +103,7 @@ struct NodeSession: Sendable {
             bus: persistent,
             configuration: MeshNode.Configuration(
                 interval: plan.healthInterval,
-                version: "mesh-events \(MeshEventsCommand.configuration.version)",
+                version: "mesh-events \(MeshEventsCommand.softwareVersion)",
                 storePath: server?.storeDirectory ?? "/",
                 leaveTimeout: acknowledgementDeadline
             ),
@@ -139,10 +142,17 @@ struct NodeSession: Sendable {
         let report = Task { await ConnectionReport(connection: transport.connection).run() }
         let supervision = Task { await LocalServerSupervision(server: server, stop: stop).run() }
         let printing = Task { await show(stop, printer) }
-        let running = Task { try await node.run() }
+        let running = Task {
+            do {
+                try await node.run()
+            } catch {
+                stop.stop(.failed(CommandFailure(describing: error).prefixed("the node cannot go on: ")))
+                throw error
+            }
+        }
         var failure: CommandFailure?
         do {
-            try await join(running)
+            _ = try await stop.race { try await node.waitUntilJoined(timeout: Self.acknowledgementDeadline) }
             let working = Task { await tools.run() }
             if case .failed(let reason) = await stop.wait() { failure = reason }
             Diagnostics.clearInterrupt()
@@ -172,17 +182,6 @@ struct NodeSession: Sendable {
         await transport.close()
         await server?.stop()
         if let failure { throw failure }
-    }
-
-    /// Returns when the node has joined; throws why it cannot.
-    private func join(_ running: Task<Void, any Error>) async throws {
-        try await withThrowingTaskGroup { group in
-            group.addTask { try await node.waitUntilJoined(timeout: Self.acknowledgementDeadline) }
-            // It ends before it has joined only with an error.
-            group.addTask { try await running.value }
-            defer { group.cancelAll() }
-            _ = try await group.next()
-        }
     }
 
     private func show(_ stop: StopRequest, _ printer: EventPrinter) async {

@@ -7,17 +7,26 @@ final class NodeTools: Sendable {
     let supervisor: ToolSupervisor
     private let manifest: ManifestFile?
     private let control: ToolControl
+    private let isApplied = Locked(false)
     private let hangups: AsyncStream<Void>
     private let hangup: AsyncStream<Void>.Continuation
 
-    init(environment: ToolEnvironment, manifest: ManifestFile?, connection: NATSConnection, node: MeshNode) {
+    /// - Parameter planned: how many tools the manifest has: what the node says when it joins, before it installs them.
+    init(
+        environment: ToolEnvironment,
+        manifest: ManifestFile?,
+        planned: Int,
+        connection: NATSConnection,
+        node: MeshNode
+    ) {
         self.manifest = manifest
         supervisor = ToolSupervisor(environment: environment, logger: ToolLog.logger) { node.emitter.emit($0) }
         control = ToolControl(supervisor: supervisor, node: node.name, connection: connection, logger: ToolLog.logger)
         (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        node.setTools { [weak supervisor] in
-            let tools = supervisor?.tools ?? []
-            return (tools.count, tools.count { $0.state == .running })
+        node.setTools { [weak self] in
+            guard let self else { return (0, 0) }
+            let tools = supervisor.tools
+            return (isApplied.withLock { $0 } ? tools.count : planned, tools.count { $0.state == .running })
         }
     }
 
@@ -28,7 +37,7 @@ final class NodeTools: Sendable {
     func run() async {
         await withTaskGroup { group in
             group.addTask {
-                do {
+                do throws(NATSError) {
                     try await self.control.run()
                 } catch {
                     guard error.code != .cancelled, error.code != .closed else { return }
@@ -38,6 +47,7 @@ final class NodeTools: Sendable {
             group.addTask {
                 guard let manifest = self.manifest else { return }
                 await manifest.apply(to: self.supervisor)
+                self.isApplied.withLock { $0 = true }
                 for await _ in self.hangups { await manifest.reload(self.supervisor) }
             }
         }

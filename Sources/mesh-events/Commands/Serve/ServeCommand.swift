@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LocalNATSServer
 import MeshEvents
+import MeshLifecycle
 import Synchronization
 
 /// `mesh-events serve`.
@@ -124,6 +125,7 @@ struct ServeCommand: AsyncParsableCommand {
             localServer: try localServer(environment, manifest: servers),
             servers: servers?.joined(separator: ","),
             manifest: file,
+            toolCount: manifest?.tools.count ?? 0,
             healthInterval: manifest?.healthInterval ?? .seconds(10),
             toolVariables: variables
         )

@@ -20,7 +20,7 @@ struct ToolLog: LogHandler {
             Diagnostics.write("[\(SafeText.escaped(tool))] \(SafeText.escaped("\(event.message)"))\n")
             return
         }
-        let subject = tool.map { "tool \($0): " } ?? ""
+        let subject = tool.map { "\($0): " } ?? ""
         let rest = details.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
         Diagnostics.say("\(subject)\(event.message)\(rest.isEmpty ? "" : " (\(rest.dropFirst()))")")
     }
