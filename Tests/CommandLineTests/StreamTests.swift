@@ -1,5 +1,6 @@
 import LocalNATSServer
 import MeshEvents
+import MeshEventsNATS
 import TestSupport
 import Testing
 
@@ -46,6 +47,27 @@ import Testing
             #expect(
                 try await run(["info", "--json"]).output.contains(#""first_sequence":10,"last_sequence":9"#) == false
             )
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
+    func aDurableSubscriptionIsForgotten(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            func run(_ arguments: [String]) async throws -> Command.Outcome {
+                try await Command.run(arguments + ["--nats", server.url])
+            }
+            #expect(try await run(["emit", "user.a", "--ack"]).code == 0)
+            let transport = try await NATSTransport.connect(to: server.url)
+            let bus = try await PersistentEventBus.open(transport: transport, node: "n")
+            try await bus.subscribe(durable: "alerts", to: "events.user.a").drain()
+            await transport.close()
+            #expect(try await run(["stream", "info"]).output.contains("alerts"))
+            #expect(try await run(["stream", "forget", "alerts"]).code == 64)
+            let forgotten = try await run(["stream", "forget", "alerts", "--yes"])
+            #expect(forgotten.code == 0 && forgotten.output.contains("alerts"), "\(forgotten.error)")
+            #expect(try await run(["stream", "info"]).output.contains("alerts") == false)
+            let again = try await run(["stream", "forget", "alerts", "--yes"])
+            #expect(again.code != 0 && again.error.contains("does not exist"), "\(again.error)")
         }
     }
 

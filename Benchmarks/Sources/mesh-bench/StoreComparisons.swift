@@ -37,7 +37,14 @@ struct StoreComparisons {
         let count = 10_000
         try await store.fill(count, userEventEvery: count)
         return try await options.compare(
-            [Goal(name: "P6 history of 10 000", yardstick: "raw libnats pull", bound: .atMost(1.5), unit: .milliseconds)],
+            [
+                Goal(
+                    name: "P6 history of 10 000",
+                    yardstick: "raw libnats pull",
+                    bound: .atMost(1.5),
+                    unit: .milliseconds
+                )
+            ],
             ours: store.history(.all, limit: count, expecting: count),
             yardstick: store.pull(count)
         )

@@ -7,6 +7,7 @@ final class StoreMeasures: Sendable {
     let server: LocalNATSServer
     private let transport: NATSTransport
     private let persistent: PersistentEventBus
+    private let reading: NATSTransport
     private let reader: PersistentEventBus
 
     /// The server's own defaults: it writes every message at once and syncs now and then. With a sync for each message
@@ -20,8 +21,9 @@ final class StoreMeasures: Sendable {
             node: Work.node,
             configuration: configuration
         )
+        reading = try await NATSTransport.connect(to: server.url)
         reader = try await PersistentEventBus.open(
-            transport: try await NATSTransport.connect(to: server.url),
+            transport: reading,
             node: "node-b",
             configuration: configuration
         )
@@ -103,6 +105,7 @@ final class StoreMeasures: Sendable {
 
     func close() async {
         await transport.close()
+        await reading.close()
         await server.stop()
     }
 

@@ -145,7 +145,8 @@ public enum DurableStart: Sendable, Hashable {
     case time(Timestamp)
 }
 
-/// What to do when a durable subscription exists with other settings.
+/// What to do when a durable subscription exists with other settings. There is no way to keep those: a subscriber has
+/// to work by the acknowledgement wait and the number of deliveries that the store goes by.
 public enum DurableReconcile: Sendable, Hashable {
     /// Throw `durableMismatch`, which names them.
     case fail

@@ -24,6 +24,18 @@ extension StoreConformance {
             try await again.drain()
             try requireEqual(again.acknowledged, 11, "acknowledged")
         },
+        Check("a report says how far a durable is") { fixture in
+            let bus = try await fixture.open()
+            try await fixture.fill(bus, 30)
+            let rare = try await bus.subscribe(durable: "rare", to: "events.user.rare")
+            _ = try await rare.acknowledge(1, "the first rare one")
+            try await rare.drain()
+            let consumer = try await bus.report().consumers.first { $0.name == "rare" }
+            try requireEqual(consumer?.isDurable, true, "it is durable")
+            try requireEqual(consumer?.filters, ["events.user.rare"], "its filter")
+            let left = consumer.map { Int($0.pending) + $0.unacknowledged }
+            try requireEqual(left, 2, "what is not given yet, and given but not acknowledged")
+        },
         Check("a durable is about its pattern only, and begins where it is told to") { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 30)

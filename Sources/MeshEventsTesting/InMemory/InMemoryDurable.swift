@@ -34,6 +34,20 @@ struct InMemoryDurable: Sendable {
         self.configuration.start = start
     }
 
+    /// How far it is.
+    func report(kept: ArraySlice<StoredMessage>) -> StreamReport.Consumer {
+        let start = kept.partitioningIndex { $0.sequence >= nextSequence }
+        let waiting = kept[start...].count { configuration.pattern.matches(subject: $0.subject) }
+        return StreamReport.Consumer(
+            name: configuration.name,
+            isDurable: true,
+            filters: configuration.pattern == .all ? [] : [configuration.pattern.subject],
+            pending: UInt64(waiting),
+            unacknowledged: pending.count,
+            redelivered: pending.values.count { $0.deliveries > 1 }
+        )
+    }
+
     /// When the next delivery comes again.
     var nextDue: Timestamp? { pending.values.lazy.map(\.due).min() }
 

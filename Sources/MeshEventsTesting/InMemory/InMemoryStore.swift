@@ -51,9 +51,9 @@ public final class InMemoryStore: EventStore {
     /// - Throws: `streamNotFound`.
     public func report() async throws(MeshEventsError) -> StreamReport {
         let state = try await state()
-        let (configuration, kept, subjects) = mesh.withStreams { streams, _ in
+        let (configuration, kept, subjects, durables) = mesh.withStreams { streams, _ in
             let stream = streams[streamName]
-            return (stream?.configuration, stream?.kept ?? [], stream?.subjects ?? [:])
+            return (stream?.configuration, stream?.kept ?? [], stream?.subjects ?? [:], stream?.durables ?? [:])
         }
         return StreamReport(
             state: state,
@@ -61,7 +61,7 @@ public final class InMemoryStore: EventStore {
             firstTime: kept.first?.storedAt,
             lastTime: kept.last?.storedAt,
             subjects: subjects,
-            consumers: []
+            consumers: durables.values.map { $0.report(kept: kept) }.sorted { $0.name < $1.name }
         )
     }
 

@@ -12,8 +12,11 @@ struct StreamCommand: AsyncParsableCommand {
               mesh-events stream info
               mesh-events stream update --max-age 7d --max-messages 1000000
               mesh-events stream purge 'user.debug.>' --yes
+              mesh-events stream forget alerts --yes
             """,
-        subcommands: [StreamInfoCommand.self, StreamUpdateCommand.self, StreamPurgeCommand.self]
+        subcommands: [
+            StreamInfoCommand.self, StreamUpdateCommand.self, StreamPurgeCommand.self, StreamForgetCommand.self,
+        ]
     )
 
     /// Runs `body` with the store of the mesh's stream.

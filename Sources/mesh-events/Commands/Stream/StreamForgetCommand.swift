@@ -1,0 +1,39 @@
+import ArgumentParser
+import MeshEvents
+import MeshEventsNATS
+
+/// `mesh-events stream forget`.
+struct StreamForgetCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "forget",
+        abstract: "Delete a durable subscription, and with it how far it was.",
+        usage: "mesh-events stream forget NAME --yes",
+        discussion: """
+            A durable subscription (`mesh-events on --durable NAME`, or one of a program) keeps its place in the stream \
+            for as long as nobody deletes it. `mesh-events stream info` lists them. No event is deleted. A subscriber \
+            that is at work ends with an error.
+
+            EXAMPLES
+              mesh-events stream forget alerts --yes
+            """
+    )
+
+    @Argument(help: ArgumentHelp("The durable subscription's name.", valueName: "name"))
+    var name: String
+
+    @Flag(help: "Really delete it.")
+    var yes = false
+
+    @OptionGroup(title: "Server") var connection: ConnectionOptions
+
+    func run() async throws {
+        guard yes else {
+            throw CommandFailure(
+                .usage,
+                "this deletes how far the durable subscription \(name.debugDescription) was; say --yes when you mean it"
+            )
+        }
+        try await StreamCommand.withStore(connection) { try await $0.deleteDurable(name) }
+        try LineOutput.standard().write("forgot the durable subscription \(SafeText.escaped(name))")
+    }
+}
