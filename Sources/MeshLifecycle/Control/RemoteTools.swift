@@ -1,7 +1,7 @@
 import Foundation
 public import MeshEvents
-public import NATSClient
 import MeshEventsNATS
+public import NATSClient
 import NIOCore
 
 /// The tools of a node elsewhere in the mesh; see ``ToolControl``.
@@ -52,9 +52,15 @@ public struct RemoteTools: Sendable {
             throw MeshEventsError(.invalidArgument, "the request cannot be written: \(error)")
         }
         guard
-            let answer = try? JSONDecoder().decode(ToolControlAnswer.self, from: Data(message.payload.readableBytesView))
+            let answer = try? JSONDecoder().decode(
+                ToolControlAnswer.self,
+                from: Data(message.payload.readableBytesView)
+            )
         else {
-            throw MeshEventsError(.protocolViolation, "the answer of node \(node.debugDescription) is not one about a tool")
+            throw MeshEventsError(
+                .protocolViolation,
+                "the answer of node \(node.debugDescription) is not one about a tool"
+            )
         }
         if let failure = answer.error { throw MeshEventsError(.serverRefused, failure.message) }
         return answer.state ?? "unknown"

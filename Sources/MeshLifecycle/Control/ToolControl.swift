@@ -41,7 +41,10 @@ public final class ToolControl: Sendable {
     ///
     /// - Throws: what subscribing throws: `permissionDenied`, `timeout`, `closed`.
     public func run() async throws(NATSError) {
-        let requests = try await connection.subscribe(to: ToolControlRequest.subject(node: node), maximumMessages: 1_000)
+        let requests = try await connection.subscribe(
+            to: ToolControlRequest.subject(node: node),
+            maximumMessages: 1_000
+        )
         await withDiscardingTaskGroup { group in
             do {
                 for try await request in requests {
@@ -49,7 +52,10 @@ public final class ToolControl: Sendable {
                     group.addTask { await self.answer(request, to: replyTo) }
                 }
             } catch {
-                self.logger.warning("tools cannot be controlled from elsewhere any more", metadata: ["error": "\(error)"])
+                self.logger.warning(
+                    "tools cannot be controlled from elsewhere any more",
+                    metadata: ["error": "\(error)"]
+                )
             }
         }
         requests.cancel()
@@ -71,7 +77,11 @@ public final class ToolControl: Sendable {
     }
 
     private func answer(_ message: NATSMessage) async -> ToolControlAnswer {
-        guard let request = try? JSONDecoder().decode(ToolControlRequest.self, from: Data(message.payload.readableBytesView))
+        guard
+            let request = try? JSONDecoder().decode(
+                ToolControlRequest.self,
+                from: Data(message.payload.readableBytesView)
+            )
         else {
             let actions = ToolAction.allCases.map(\.rawValue).joined(separator: ", ")
             return ToolControlAnswer(
@@ -81,7 +91,10 @@ public final class ToolControl: Sendable {
                 )
             )
         }
-        logger.info("asked over the mesh", metadata: ["action": "\(request.action.rawValue)", "tool": "\(request.tool)"])
+        logger.info(
+            "asked over the mesh",
+            metadata: ["action": "\(request.action.rawValue)", "tool": "\(request.tool)"]
+        )
         do throws(ToolError) {
             switch request.action {
             case .start: try await supervisor.start(request.tool)

@@ -53,7 +53,10 @@ struct NodeSession: Sendable {
     }
 
     private static func join(_ plan: Plan, server: LocalNATSServer?) async throws -> NodeSession {
-        let transport = try await plan.connection.connect(to: server?.url ?? plan.servers, name: "mesh-events serve \(plan.node)")
+        let transport = try await plan.connection.connect(
+            to: server?.url ?? plan.servers,
+            name: "mesh-events serve \(plan.node)"
+        )
         let persistent = try await PersistentEventBus.open(
             transport: transport,
             node: plan.node,
@@ -79,7 +82,8 @@ struct NodeSession: Sendable {
             tools: NodeTools(
                 environment: ToolEnvironment(
                     // One: not every client understands a list, and the server announces the others of its cluster.
-                    url: url.split(separator: ",").first.map { $0.trimmingPrefix { $0 == " " } }.map(String.init) ?? url,
+                    url: url.split(separator: ",").first.map { $0.trimmingPrefix { $0 == " " } }.map(String.init)
+                        ?? url,
                     node: plan.node,
                     extra: plan.toolVariables
                 ),
