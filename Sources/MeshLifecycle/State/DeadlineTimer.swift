@@ -14,12 +14,25 @@ final class DeadlineTimer: Sendable {
 
     deinit { cancel() }
 
-    /// Calls `body` after `delay`, unless it is set again or cancelled before.
-    func set(after delay: Duration, _ body: @escaping @Sendable () -> Void) {
-        // The moment is fixed here, not when the task gets to run.
-        let sleep = Self.sleep(on: clock, for: max(delay, .zero))
+    /// A moment, from which times are counted: taken before the time of day is read, so that what is counted from that
+    /// can be too early, never too late.
+    struct Mark: Sendable {
+        /// Waits until so much time has passed since the moment.
+        fileprivate let sleep: @Sendable (Duration) async throws -> Void
+    }
+
+    /// Now.
+    func mark() -> Mark { Self.mark(on: clock) }
+
+    private static func mark<C: Clock<Duration>>(on clock: C) -> Mark {
+        let now = clock.now
+        return Mark { try await clock.sleep(until: now.advanced(by: $0), tolerance: nil) }
+    }
+
+    /// Calls `body` when `delay` has passed since a moment, unless it is set again or cancelled before.
+    func set(_ delay: Duration, after mark: Mark, _ body: @escaping @Sendable () -> Void) {
         let task = Task {
-            do { try await sleep() } catch { return }
+            do { try await mark.sleep(delay) } catch { return }
             if !Task.isCancelled { body() }
         }
         let obsolete = state.withLock { state -> Task<Void, Never>? in
@@ -28,14 +41,6 @@ final class DeadlineTimer: Sendable {
             return state.task
         }
         obsolete?.cancel()
-    }
-
-    private static func sleep<C: Clock<Duration>>(
-        on clock: C,
-        for delay: Duration
-    ) -> @Sendable () async throws -> Void {
-        let deadline = clock.now.advanced(by: delay)
-        return { try await clock.sleep(until: deadline, tolerance: nil) }
     }
 
     /// Never calls again.

@@ -103,6 +103,7 @@ final class MonitorCore: Sendable {
 
     /// Moves the time, tells what it changed, and sets the timer for the next change.
     private func tick() {
+        let mark = timer.mark()
         let local = now()
         state.withLock { state in
             let time = state.time.now(local)
@@ -111,16 +112,16 @@ final class MonitorCore: Sendable {
             let latest = time.adding(Self.forgetInterval)
             state.wakeUp = min(state.mesh.nextDeadline ?? latest, latest)
         }
-        setTimer(local)
+        setTimer(local, mark)
     }
 
-    private func setTimer(_ local: Timestamp) {
+    private func setTimer(_ local: Timestamp, _ mark: DeadlineTimer.Mark) {
         var isSetTo: Timestamp?
         while true {
             let (wakeUp, time) = state.withLock { ($0.wakeUp, $0.time.now(local)) }
             // Again when another one has moved the time meanwhile: it may have set the timer before.
             guard let wakeUp, wakeUp != isSetTo else { return }
-            timer.set(after: wakeUp.duration(since: time)) { [weak self] in self?.tick() }
+            timer.set(wakeUp.duration(since: time), after: mark) { [weak self] in self?.tick() }
             isSetTo = wakeUp
         }
     }
