@@ -11,13 +11,18 @@ actor ManifestFile {
 
     /// Reads the file.
     ///
-    /// - Throws: `CommandFailure` with all mistakes, each on a line of its own.
+    /// - Throws: `CommandFailure`; when there are several mistakes they have been said by then, each on its own line.
     init(path: String) throws {
         self.path = path
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw CommandFailure(.usage, "the file of --config, \(path), does not exist")
+        }
         do throws(ManifestError) {
             present = try ToolManifest.load(path)
         } catch {
-            throw CommandFailure(.badData, error.description)
+            guard error.problems.count > 1 else { throw CommandFailure(.badData, error.description) }
+            Self.say(error)
+            throw CommandFailure(.badData, "\(path) has \(error.problems.count) mistakes; correct them first")
         }
     }
 
@@ -33,7 +38,7 @@ actor ManifestFile {
             changed = try ToolManifest.load(path)
         } catch {
             Diagnostics.say("\(path) has mistakes, so the node goes on as it is:")
-            for line in error.description.split(whereSeparator: \.isNewline) { Diagnostics.say(String(line)) }
+            Self.say(error)
             return
         }
         let difference = present.difference(to: changed)
@@ -45,6 +50,10 @@ actor ManifestFile {
         Diagnostics.say("\(path) read again: \(Self.summary(difference))")
         present = changed
         await supervisor.apply(difference)
+    }
+
+    private static func say(_ error: ManifestError) {
+        for line in error.description.split(whereSeparator: \.isNewline) { Diagnostics.say(String(line)) }
     }
 
     private static func summary(_ difference: ToolManifest.Difference) -> String {

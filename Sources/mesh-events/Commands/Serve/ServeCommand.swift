@@ -120,7 +120,7 @@ struct ServeCommand: AsyncParsableCommand {
             variables["PATH"] = "\(environment["PATH"] ?? "/usr/bin:/bin"):\(executable[..<slash])"
         }
         return NodeSession.Plan(
-            node: try node.node ?? manifest?.node ?? node.name(environment),
+            node: try node.node == nil ? manifest?.node ?? node.name(environment) : node.name(environment),
             connection: connection,
             localServer: try localServer(environment, manifest: servers),
             servers: servers?.joined(separator: ","),

@@ -1,0 +1,256 @@
+import Foundation
+import LocalNATSServer
+import MeshEvents
+import TestSupport
+import Testing
+
+/// `serve` with a manifest, as a person runs it: real tools, real signals.
+@Suite(.timeLimit(.minutes(3))) struct ServeToolsTests {
+    /// A node of this test, and where its tools leave their process ids.
+    private final class Node {
+        let directory: TemporaryDirectory
+        let serve: Command
+        let server: LocalNATSServer
+
+        init(
+            _ server: LocalNATSServer,
+            name: String = "me",
+            health: String = "1s",
+            tools: String
+        ) throws {
+            self.server = server
+            directory = try TemporaryDirectory()
+            let manifest = try directory.file("mesh.yaml", Self.manifest(name, health, tools))
+            serve = try Command(["serve", "--config", manifest, "--json", "--nats", server.url])
+        }
+
+        static func manifest(_ name: String, _ health: String, _ tools: String) -> String {
+            "node: \(name)\nhealth: {interval: \(health)}\ntools:\n\(tools)"
+        }
+
+        /// A tool that says its process id and waits.
+        static func sleeper(_ name: String, version: String = "1.0.0", more: String = "") -> String {
+            """
+              - name: \(name)
+                version: "\(version)"
+                command: [sh, -c, "echo $$ > \(name).new; mv \(name).new \(name).pid; exec sleep 600"]
+            \(more)
+
+            """
+        }
+
+        func pid(_ tool: String) async throws -> Int32 {
+            var pid: Int32?
+            try await eventually(within: .seconds(20), "the process id of \(tool)") {
+                pid = (try? directory.text(of: "\(tool).pid")).flatMap { Int32($0.dropLast()) }
+                return pid != nil
+            }
+            return try #require(pid)
+        }
+
+        func events() -> [Event] {
+            serve.output.split(separator: "\n").compactMap { line in
+                try? EventDecoder.decode(subject: "events.unknown", payload: Array(line.utf8), received: .now)
+            }
+        }
+
+        func types() -> [String] {
+            events().filter { $0.type != .nodeHealth }.map { event in
+                event.type.rawValue + (event.data["tool"]?.string.map { " \($0)" } ?? "")
+            }
+        }
+
+        func status(_ more: String...) async throws -> String {
+            try await Command.run(["status", "--json", "--nats", server.url] + more).output
+        }
+
+        func run(_ arguments: String...) async throws -> Command.Outcome {
+            try await Command.run(arguments + ["--nats", server.url])
+        }
+    }
+
+    private func isAlive(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
+
+    @Test(arguments: NATSServers.all)
+    func aKilledToolIsNamedAndRunsAgainAndSIGTERMStopsAll(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let node = try Node(server, tools: Node.sleeper("steady", more: "    config: {model: base, api_key: s3cr3t}"))
+            let pid = try await node.pid("steady")
+            try await node.serve.waitForOutput("tool.started")
+            let killed = Timestamp.now
+            kill(pid, SIGKILL)
+            try await node.serve.waitForOutput("tool.crashed")
+            try await eventually(within: .seconds(20), "the tool to run again") { try await node.pid("steady") != pid }
+            let second = try await node.pid("steady")
+            try await eventually("its start to be shown") { node.types().count { $0 == "tool.started steady" } == 2 }
+
+            let crash = try #require(node.events().first { $0.type == .toolCrashed })
+            #expect(crash.data["error"]?.string == "killed by signal 9 (SIGKILL)")
+            #expect(crash.data["restart_count"]?.int == 0)
+            #expect(crash.timestamp.duration(since: killed) < .seconds(1))
+
+            node.serve.signal(SIGTERM)
+            let outcome = try await node.serve.wait(within: .seconds(15))
+            #expect(outcome.code == 0, "\(outcome.error)")
+            #expect(!isAlive(second) && !isAlive(pid))
+            #expect(
+                node.types() == [
+                    "node.joined", "tool.installed steady", "tool.configured steady", "tool.started steady",
+                    "tool.crashed steady", "tool.started steady", "tool.stopped steady", "node.left",
+                ]
+            )
+            #expect(node.events().first?.data["capabilities"]?["tools"]?.int == 1)
+            let stopped = try #require(node.events().first { $0.type == .toolStopped })
+            #expect(stopped.data["reason"]?.string == "shutdown")
+            #expect(!outcome.output.contains("s3cr3t") && !outcome.error.contains("s3cr3t"))
+            let stored = try await node.run("list", "node.left", "--json")
+            #expect(stored.lines.count == 1 && stored.output.contains("shutdown"), "node.left is stored")
+        }
+    }
+
+    @Test func aKilledNodeLeavesNoProcessAndIsUnreachableForTheOthers() async throws {
+        try await withServer { server in
+            let forking = """
+                  - name: forking
+                    version: "1.0.0"
+                    command: [sh, -c, "sleep 601 & echo $! > child.new; mv child.new child.pid; wait"]
+
+                """
+            let node = try Node(server, tools: Node.sleeper("steady") + forking)
+            let pids = [try await node.pid("steady"), try await node.pid("child")]
+            try await node.serve.waitForOutput("node.health")
+            #expect(try await node.status().contains(#""status":"online""#))
+            node.serve.signal(SIGKILL)
+            _ = try await node.serve.wait()
+            try await eventually(within: .seconds(5), "the tools to be gone") { !pids.contains(where: isAlive) }
+            try await eventually(within: .seconds(20), "the node to be unreachable") {
+                try await node.status().contains(#""status":"unreachable""#)
+            }
+            let text = try await node.run("status")
+            #expect(text.output.contains("unreachable") && text.output.contains("running?"), "\(text.output)")
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
+    func theServerRestartsAndTheNodeIsBackAndItsToolsNeverStopped(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let node = try Node(server, tools: Node.sleeper("steady"))
+            let pid = try await node.pid("steady")
+            try await node.serve.waitForOutput("tool.started")
+            await server.kill()
+            try await Task.sleep(for: .seconds(1))
+            try await server.restart()
+            try await eventually(within: .seconds(30), "node.joined again") {
+                node.types().count { $0 == "node.joined" } == 2
+            }
+            #expect(isAlive(pid))
+            #expect(!node.types().contains { $0.hasPrefix("tool.stopped") || $0.hasPrefix("tool.crashed") })
+            let status = try await node.run("status")
+            #expect(status.output.contains("online") && status.output.contains("running"), "\(status.output)")
+            node.serve.signal(SIGTERM)
+            #expect(try await node.serve.wait(within: .seconds(15)).code == 0)
+            #expect(!isAlive(pid))
+        }
+    }
+
+    @Test func SIGHUPAppliesWhatHasChangedAndAFileWithMistakesChangesNothing() async throws {
+        try await withServer { server in
+            let node = try Node(server, tools: Node.sleeper("kept") + Node.sleeper("changed") + Node.sleeper("dropped"))
+            let kept = try await node.pid("kept")
+            let dropped = try await node.pid("dropped")
+            try await eventually("all to be started") { node.types().count { $0.hasPrefix("tool.started") } == 3 }
+
+            _ = try node.directory.file("mesh.yaml", "node: me\ntools:\n  - nam: kept\n    version: 1\n")
+            node.serve.signal(SIGHUP)
+            try await node.serve.waitForError("has mistakes")
+            try await node.serve.waitForError("did you mean")
+            #expect(node.serve.error.contains("mesh.yaml:3:"), "\(node.serve.error)")
+
+            let tools = Node.sleeper("kept") + Node.sleeper("changed", version: "2.0.0") + Node.sleeper("added")
+            _ = try node.directory.file("mesh.yaml", Node.manifest("me", "1s", tools))
+            node.serve.signal(SIGHUP)
+            try await node.serve.waitForError("added added; changed changed; removed dropped")
+            try await eventually("the new tool to be started") { node.types().contains("tool.started added") }
+            try await eventually("the changed one too") { node.types().count { $0 == "tool.started changed" } == 2 }
+            try await eventually("the other to be removed") { node.types().contains("tool.removed dropped") }
+            #expect(isAlive(kept) && !isAlive(dropped))
+            #expect(node.types().filter { $0.hasSuffix(" kept") } == ["tool.installed kept", "tool.started kept"])
+            node.serve.signal(SIGTERM)
+            #expect(try await node.serve.wait(within: .seconds(15)).code == 0)
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
+    func toolsAreControlledFromElsewhere(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let node = try Node(server, name: "\"my node.1\"", tools: Node.sleeper("whisper"))
+            let pid = try await node.pid("whisper")
+            try await node.serve.waitForOutput("tool.started")
+
+            let stop = try await node.run("tool", "stop", "whisper")
+            #expect(stop.code == 0 && stop.output == "whisper on \"my node.1\": stopped\n", "\(stop.error)")
+            #expect(!isAlive(pid))
+            let start = try await node.run("tool", "start", "whisper", "--node", "my node.1")
+            #expect(start.code == 0 && start.output.contains("running"), "\(start.error)")
+            let second = try await node.pid("whisper")
+            let restart = try await node.run("tool", "restart", "whisper")
+            #expect(restart.code == 0 && restart.output.contains("running"), "\(restart.error)")
+            try await eventually("another process") { try await node.pid("whisper") != second }
+            #expect(!isAlive(second))
+            #expect(try await node.run("wait-for", "tool.stopped", "--tool", "whisper", "--since", "1m").code == 0)
+
+            let unknown = try await node.run("tool", "stop", "zap", "--node", "my node.1")
+            #expect(unknown.code == 69 && unknown.error.contains("not installed"), "\(unknown.error)")
+            let nowhere = try await node.run("tool", "stop", "zap")
+            #expect(nowhere.code == 69 && nowhere.error.contains("no node in the mesh has"), "\(nowhere.error)")
+            let nobody = try await node.run("tool", "stop", "whisper", "--node", "other")
+            #expect(nobody.code == 69 && nobody.error.contains("is it running"), "\(nobody.error)")
+
+            let twin = try Node(server, name: "twin", tools: Node.sleeper("whisper"))
+            try await twin.serve.waitForOutput("tool.started")
+            let which = try await node.run("tool", "stop", "whisper")
+            #expect(which.code == 64 && which.error.contains("--node"), "\(which.error)")
+            for node in [node, twin] {
+                node.serve.signal(SIGTERM)
+                #expect(try await node.serve.wait(within: .seconds(15)).code == 0)
+            }
+        }
+    }
+
+    @Test func aToolFindsTheMeshInItsEnvironment() async throws {
+        try await withServer { server in
+            let tools = """
+                  - name: talker
+                    version: "1.0.0"
+                    command: [sh, -c, "mesh-events emit user.hello tool=$JB_TOOL_NAME; echo said it; exec sleep 600"]
+
+                """
+            let node = try Node(server, tools: tools)
+            try await node.serve.waitForOutput("user.hello")
+            let hello = try #require(node.events().first { $0.type == "user.hello" })
+            #expect(hello.node == "me" && hello.data["tool"]?.string == "talker")
+            try await node.serve.waitForError("[talker] said it")
+        }
+    }
+
+    @Test func mistakesInTheManifestEndItAtOnceEachWithItsLine() async throws {
+        let directory = try TemporaryDirectory()
+        func serve(_ text: String) async throws -> Command.Outcome {
+            try await Command.run(["serve", "--config", directory.file("bad.yaml", text), "--port", "0"])
+        }
+        let several = try await serve("node: [a]\ntools:\n  - name: x\n    comand: [ls]\n")
+        #expect(several.code == 65, "\(several.error)")
+        for part in ["bad.yaml:1:", "bad.yaml:4:", "did you mean", "mistakes; correct them"] {
+            #expect(several.error.contains(part), "\(part) in \(several.error)")
+        }
+        let tool = "  - name: a\n    version: \"1\"\n    command: ls\n"
+        let twice = try await serve("tools:\n" + tool + tool)
+        #expect(twice.code == 65 && twice.error.contains("bad.yaml:5:5: a second tool named 'a'"), "\(twice.error)")
+        let tabs = try await serve("tools:\n\t- name: x\n")
+        #expect(tabs.code == 65 && tabs.error.contains("bad.yaml:2"), "\(tabs.error)")
+        let huge = try await serve(String(repeating: "# nothing\n", count: 1_000_000))
+        #expect(huge.code == 65 && huge.error.contains("1 MiB"), "\(huge.error)")
+        let missing = try await Command.run(["serve", "--config", directory.path + "/none.yaml"])
+        #expect(missing.code == 64 && missing.error.contains("does not exist"), "\(missing.error)")
+    }
+}
