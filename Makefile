@@ -13,18 +13,19 @@ help: ## Say what each target does
 setup: ## Install what is missing: nats-server, and for the tests a second one in .tools/venv
 	@Scripts/setup.sh
 
-demo: setup ## Run a one-node mesh and watch its events (DEMO_SECONDS=15 ends it, else Ctrl-C)
+demo: setup ## Run a node with three tools, see its events and status (DEMO_SECONDS=15 ends it, else Ctrl-C)
 	$(SWIFT) build --product mesh-events
+	$(SWIFT) build --product demo-trainer
 	@Scripts/demo.sh
 
 test: setup ## Build and run every test, against each nats-server found
 	$(SWIFT) build --build-tests
 	MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" $(SWIFT) test --skip-build $(TEST_FLAGS)
 
-test-long: setup ## The tests of servers that are killed, in full: 200 000 events
+test-long: setup ## The long tests in full: 200 000 events over killed servers, 1 000 starts of a tool
 	$(SWIFT) build --build-tests
 	MESH_EVENTS_LONG=1 MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" \
-		$(SWIFT) test --skip-build $(TEST_FLAGS) --filter 'BatchEmitTests|DurableOverNATSTests'
+		$(SWIFT) test --skip-build $(TEST_FLAGS) --filter 'BatchEmitTests|DurableOverNATSTests|ToolTroubleTests'
 
 build: ## Build everything, tests included; a warning is an error
 	$(SWIFT) build --build-tests

@@ -89,6 +89,13 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // The tool of `make demo` that uses the SDK.
+        .executableTarget(
+            name: "demo-trainer",
+            dependencies: ["MeshEvents", "MeshLifecycle"],
+            path: "Examples/Demo/Trainer",
+            swiftSettings: settings
+        ),
         // What several test targets share; not a product.
         .target(
             name: "TestSupport",
@@ -150,6 +157,8 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
+                "MeshLifecycle", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "TestSupport",
                 logging,
             ] + nio,

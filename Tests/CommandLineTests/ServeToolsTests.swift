@@ -74,7 +74,8 @@ import Testing
     @Test(arguments: NATSServers.all)
     func aKilledToolIsNamedAndRunsAgainAndSIGTERMStopsAll(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
-            let node = try Node(server, tools: Node.sleeper("steady", more: "    config: {model: base, api_key: s3cr3t}"))
+            let tool = Node.sleeper("steady", more: "    config: {model: base, api_key: s3cr3t}")
+            let node = try Node(server, tools: tool)
             let pid = try await node.pid("steady")
             try await node.serve.waitForOutput("tool.started")
             let killed = Timestamp.now

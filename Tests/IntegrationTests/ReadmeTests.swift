@@ -1,9 +1,13 @@
 import Foundation
 import LocalNATSServer
+import Logging
 import MeshEvents
 import MeshEventsNATS
+import MeshLifecycle
+import ServiceLifecycle
 import TestSupport
 import Testing
+import UnixSignals
 
 /// The code of the README, compiled and run: every Swift block of it stands in this file, line by line.
 @Suite("The README", .timeLimit(.minutes(1)))
@@ -38,6 +42,31 @@ struct ReadmeTests {
         let transport = try await NATSTransport.connect(to: "nats://127.0.0.1:4222")
         let bus = EventBus(transport: transport, node: "node-a")
         _ = bus
+    }
+
+    // Compiled only: it ends with a signal.
+    private func beingANode(_ persistent: PersistentEventBus, _ transport: NATSTransport, _ logger: Logger) async throws
+    {
+        let node = MeshNode(
+            bus: persistent,
+            configuration: .init(version: "1.2.0", extras: ["room": "attic"]),
+            reconnections: transport.reconnections
+        )
+        node.register(.freeDisk(at: "/", minimumMB: 1024))
+        try await ServiceGroup(services: [node], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+    }
+
+    // Compiled only: it needs a tool's environment.
+    private func beingATool() async throws {
+        let tool = try await MeshTool.fromEnvironment()
+        try tool.emit("training.complete", ["loss": 0.023])
+    }
+
+    // Compiled only: it never ends.
+    private func asking(_ transport: NATSTransport) async throws {
+        let monitor = try await MeshMonitor.start(store: JetStreamStore(transport.connection))
+        for node in monitor.state.nodes where node.status != .online { print(node.name, node.status) }
+        for try await update in monitor.updates() { print(update.node.name, update.node.status) }
     }
 
     private func firstExample(_ bus: EventBus) async throws {
