@@ -29,10 +29,13 @@ final class PublishPipeline: EventAppender {
     deinit { watch.withLock { $0 }?.cancel() }
 
     func append(_ message: PendingMessage) async throws(MeshEventsError) {
-        startWatch()
         while true {
-            try await wait { $0.hasRoom }
-            let index = state.withLock { $0.window.add(message) }
+            if Task.isCancelled { throw Self.cancelled }
+            guard let index = add(message) else {
+                try await wait { $0.hasRoom }
+                continue
+            }
+            if index == 0 { startWatch() }
             do throws(NATSError) {
                 return try send(message, index)
             } catch {
@@ -46,6 +49,11 @@ final class PublishPipeline: EventAppender {
                 }
             }
         }
+    }
+
+    /// The message's index in the window; `nil` when it has no room, or has failed.
+    private func add(_ message: PendingMessage) -> Int? {
+        state.withLock { $0.window.hasRoom ? $0.window.add(message) : nil }
     }
 
     func finish() async throws(MeshEventsError) {
@@ -149,12 +157,16 @@ final class PublishPipeline: EventAppender {
         act { $0.recovered() }
     }
 
+    private static var cancelled: MeshEventsError {
+        MeshEventsError(NATSError(.cancelled, "the task was cancelled"))
+    }
+
     /// Suspends until `ready` holds.
     ///
     /// - Throws: the window's failure; `closed` when the task is cancelled.
     private func wait(until ready: @escaping @Sendable (PublishWindow) -> Bool) async throws(MeshEventsError) {
         while true {
-            if Task.isCancelled { throw MeshEventsError(NATSError(.cancelled, "the task was cancelled")) }
+            if Task.isCancelled { throw Self.cancelled }
             let (isReady, failure) = state.withLock { (ready($0.window), $0.window.failure) }
             if let failure { throw failure }
             if isReady { return }

@@ -16,12 +16,15 @@ import Testing
             _ server: LocalNATSServer,
             name: String = "me",
             health: String = "1s",
-            tools: String
+            tools: String,
+            login: [String] = [],
+            files: (TemporaryDirectory) throws -> Void = { _ in }
         ) throws {
             self.server = server
             directory = try TemporaryDirectory()
+            try files(directory)
             let manifest = try directory.file("mesh.yaml", Self.manifest(name, health, tools))
-            serve = try Command(["serve", "--config", manifest, "--json", "--nats", server.url])
+            serve = try Command(["serve", "--config", manifest, "--json", "--nats", server.url] + login)
         }
 
         static func manifest(_ name: String, _ health: String, _ tools: String) -> String {
@@ -231,6 +234,40 @@ import Testing
             let hello = try #require(node.events().first { $0.type == "user.hello" })
             #expect(hello.node == "me" && hello.data["tool"]?.string == "talker")
             try await node.serve.waitForError("[talker] said it")
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
+    func aToolLogsInAsItsNodeDoes(binary: NATSServers.Binary) async throws {
+        let login = "authorization { user: node, password: \"p@ss/w:rd\" }"
+        try await withServer(binary, .init(extraConfiguration: login)) { server in
+            let tools = """
+                  - name: shell
+                    version: "1.0.0"
+                    command: [sh, -c, "mesh-events emit user.from.shell; exec sleep 600"]
+                  - name: python
+                    version: "1.0.0"
+                    command: [\(Python.executable), emit.py]
+
+                """
+            let node = try Node(server, tools: tools, login: ["--user", "node", "--password", "p@ss/w:rd"]) { directory in
+                _ = try directory.file(
+                    "emit.py",
+                    """
+                    import asyncio, json, nats, os
+                    async def main():
+                        nc = await nats.connect(os.environ["JB_NATS_URL"])
+                        event = {"type": "user.from.python", "node": os.environ["JB_NODE_NAME"],
+                                 "timestamp": "2026-01-31T10:56:51Z", "data": {}}
+                        await nc.publish("events.user.from.python", json.dumps(event).encode())
+                        await nc.drain()
+                    asyncio.run(main())
+                    """
+                )
+            }
+            try await node.serve.waitForOutput("user.from.shell")
+            try await node.serve.waitForOutput("user.from.python")
+            #expect(!node.serve.error.contains("p@ss"))
         }
     }
 

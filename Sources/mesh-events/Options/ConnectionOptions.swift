@@ -78,6 +78,14 @@ struct ConnectionOptions: ParsableArguments {
     /// Whether an option says how to log in.
     var namesLogin: Bool { creds != nil || nkey != nil || token != nil || user != nil }
 
+    /// The user and password, or the token, that options and environment name; `nil` for none.
+    func passwordOrToken(_ environment: [String: String]) -> [String]? {
+        if let token { return [token] }
+        if let user { return [user, password ?? environment["MESH_EVENTS_PASSWORD"] ?? ""] }
+        guard creds == nil, nkey == nil, let token = environment["MESH_EVENTS_TOKEN"], !token.isEmpty else { return nil }
+        return [token]
+    }
+
     /// Connects.
     ///
     /// - Parameters:

@@ -3,6 +3,12 @@ import TestSupport
 
 /// Another implementation of NATS on the other side: nats-py, which `make setup` installs.
 enum Python {
+    /// A Python that has nats-py.
+    static var executable: String {
+        ProcessInfo.processInfo.environment["MESH_EVENTS_TEST_PYTHON"]
+            ?? NATSServers.packageDirectory + "/.tools/venv/bin/python"
+    }
+
     /// Starts a script; it finds the server's URL in `URL`.
     static func start(_ script: String, url: String) throws -> Script {
         try start(script, environment: ["URL": url])
@@ -10,8 +16,7 @@ enum Python {
 
     /// Starts a script with these variables in its environment, besides PATH.
     static func start(_ script: String, environment: [String: String]) throws -> Script {
-        let named = ProcessInfo.processInfo.environment["MESH_EVENTS_TEST_PYTHON"]
-        let python = named ?? NATSServers.packageDirectory + "/.tools/venv/bin/python"
+        let python = executable
         guard FileManager.default.isExecutableFile(atPath: python) else {
             throw TestSupportError("There is no \(python) with nats-py: run `make setup`.")
         }

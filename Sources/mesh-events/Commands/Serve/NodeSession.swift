@@ -22,6 +22,8 @@ struct NodeSession: Sendable {
         let healthInterval: Duration
         /// What every tool finds in its environment, but for the server.
         let toolVariables: [String: String]
+        /// The user and password, or the token, with which tools log in; `nil` for none, or another way.
+        let toolLogin: [String]?
     }
 
     /// Below this much free space for its events a node is degraded.
@@ -81,9 +83,7 @@ struct NodeSession: Sendable {
             node: node,
             tools: NodeTools(
                 environment: ToolEnvironment(
-                    // One: not every client understands a list, and the server announces the others of its cluster.
-                    url: url.split(separator: ",").first.map { $0.trimmingPrefix { $0 == " " } }.map(String.init)
-                        ?? url,
+                    url: ToolURL.make(servers: url, login: plan.toolLogin),
                     node: plan.node,
                     extra: plan.toolVariables
                 ),

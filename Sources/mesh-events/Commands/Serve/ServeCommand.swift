@@ -127,7 +127,8 @@ struct ServeCommand: AsyncParsableCommand {
             manifest: file,
             toolCount: manifest?.tools.count ?? 0,
             healthInterval: manifest?.healthInterval ?? .seconds(10),
-            toolVariables: variables
+            toolVariables: variables,
+            toolLogin: connection.passwordOrToken(environment)
         )
     }
 

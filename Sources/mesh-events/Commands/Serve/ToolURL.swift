@@ -1,0 +1,18 @@
+import Foundation
+
+/// The server's address as a tool finds it: one, with whatever it needs to log in.
+enum ToolURL {
+    /// - Parameters:
+    ///   - servers: one address or several with commas; the first counts, for not every client understands a list, and
+    ///     a server announces the others of its cluster.
+    ///   - login: what stands before the `@`, a user and a password or a token; an address that brings its own keeps it.
+    static func make(servers: String, login: [String]?) -> String {
+        let first = servers.split(separator: ",").first.map(String.init) ?? servers
+        let url = first.trimmingCharacters(in: .whitespaces)
+        guard let login, !url.contains("@") else { return url }
+        let user = login.map { $0.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? $0 }
+        let (scheme, rest) =
+            url.range(of: "://").map { (url[..<$0.upperBound], url[$0.upperBound...]) } ?? ("nats://", url[...])
+        return "\(scheme)\(user.joined(separator: ":"))@\(rest)"
+    }
+}
