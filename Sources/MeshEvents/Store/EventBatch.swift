@@ -1,0 +1,73 @@
+/// The events of one call on their way.
+@usableFromInline
+struct EventBatch {
+    private let bus: PersistentEventBus
+    private let appender: any EventAppender
+    private let progress: Progress
+
+    /// Where events are, by index; filled on the store's threads.
+    private final class Progress: Sendable {
+        private let state = Locked<(stored: [StoredPosition?], sent: Int)>(([], 0))
+
+        func noteSent() { state.withLock { $0.sent += 1 } }
+
+        func noteStored(_ index: Int, _ position: StoredPosition) {
+            state.withLock { state in
+                // Nearly in order; room for those before it that are still on their way.
+                while state.stored.count < index { state.stored.append(nil) }
+                if index < state.stored.count {
+                    state.stored[index] = position
+                } else {
+                    state.stored.append(position)
+                }
+            }
+        }
+
+        /// Where the events are that are stored, and how many were sent.
+        var outcome: (stored: [StoredPosition?], sent: Int) { state.withLock { $0 } }
+    }
+
+    @usableFromInline
+    init(bus: PersistentEventBus, onStored: (@Sendable (Int, StoredPosition) -> Void)?) {
+        self.bus = bus
+        let progress = Progress()
+        self.progress = progress
+        appender = bus.makeAppender { index, position in
+            progress.noteStored(index, position)
+            onStored?(index, position)
+        }
+    }
+
+    @usableFromInline
+    func emit(_ event: Event) async throws(BatchEmitError) {
+        do throws(MeshEventsError) {
+            let message = try bus.pending(event)
+            try await appender.append(message)
+            progress.noteSent()
+        } catch {
+            // What is under way is seen to its end, so that the error can say what became of it.
+            try? await appender.finish()
+            throw failure(error)
+        }
+    }
+
+    @usableFromInline
+    func finish() async throws(BatchEmitError) -> [StoredPosition] {
+        do throws(MeshEventsError) {
+            try await appender.finish()
+        } catch {
+            throw failure(error)
+        }
+        return progress.outcome.stored.compactMap(\.self)
+    }
+
+    private func failure(_ cause: MeshEventsError) -> BatchEmitError {
+        let (stored, sent) = progress.outcome
+        let positions = stored.enumerated().compactMap { index, position in position.map { (index, $0) } }
+        return BatchEmitError(
+            cause: cause,
+            stored: Dictionary(positions, uniquingKeysWith: { first, _ in first }),
+            sent: sent
+        )
+    }
+}
