@@ -95,8 +95,8 @@ final class PublishPipeline: EventAppender {
             expectedStream: store.streamName,
             timeout: deadline,
             owner: ObjectIdentifier(self)
-        ) { result in
-            self.answered(index, result)
+        ) { outcome in
+            self.answered(index, Result { () throws(JetStreamError) in try PublishAcknowledgement(outcome) })
         }
     }
 

@@ -181,7 +181,25 @@ final class MessageIDs: Sendable {
             String(UInt64.random(in: .min ... .max), radix: 36) + String(UInt64.random(in: .min ... .max), radix: 36)
     }
 
+    /// Written digit by digit: it is needed for every stored event.
     func next() -> String {
-        "\(prefix)-\(counter.wrappingAdd(1, ordering: .relaxed).newValue)"
+        var number = counter.wrappingAdd(1, ordering: .relaxed).newValue
+        var digits = 1
+        var rest = number / 10
+        while rest > 0 {
+            digits += 1
+            rest /= 10
+        }
+        let count = prefix.utf8.count + 1 + digits
+        return String(unsafeUninitializedCapacity: count) { buffer in
+            var end = buffer.initialize(fromContentsOf: prefix.utf8)
+            buffer[end] = UInt8(ascii: "-")
+            end += 1
+            for index in stride(from: count - 1, through: end, by: -1) {
+                buffer[index] = UInt8(ascii: "0") + UInt8(number % 10)
+                number /= 10
+            }
+            return count
+        }
     }
 }

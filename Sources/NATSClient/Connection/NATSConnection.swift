@@ -180,15 +180,17 @@ public final class NATSConnection: Sendable {
     ) throws(NATSError) -> UInt64 {
         let block = CommandWriter.headerBlock(headers.fields.lazy.map { ($0.name, $0.value) })
         let result = payload.withUnsafeReadableBytes { payload in
-            Result { () throws(NATSError) in
-                try startRequest(
-                    payload,
-                    to: subject,
-                    headerBlock: block,
-                    timeout: timeout,
-                    owner: nil,
-                    completion: completion
-                )
+            block.withUnsafeBytes { block in
+                Result { () throws(NATSError) in
+                    try startRequest(
+                        payload,
+                        to: subject,
+                        headerBlock: block,
+                        timeout: timeout,
+                        owner: nil,
+                        completion: completion
+                    )
+                }
             }
         }
         return try result.get()
@@ -202,7 +204,7 @@ public final class NATSConnection: Sendable {
     func startRequest(
         _ payload: UnsafeRawBufferPointer,
         to subject: String,
-        headerBlock: [UInt8],
+        headerBlock: UnsafeRawBufferPointer,
         timeout: Duration,
         owner: ObjectIdentifier?,
         completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void
@@ -216,13 +218,18 @@ public final class NATSConnection: Sendable {
         )
         loop.scheduleRequestSweep()
         do throws(NATSError) {
-            let number = try send(
-                payload,
-                to: subject,
-                replyTo: "\(loop.inboxPrefix).\(id)",
-                headerBlock: headerBlock,
-                isPerishable: owner != nil
-            )
+            let sent = loop.withReplySubject(of: id) { replyTo in
+                Result { () throws(NATSError) in
+                    try send(
+                        payload,
+                        to: subject,
+                        replyTo: replyTo,
+                        headerBlock: headerBlock,
+                        isPerishable: owner != nil
+                    )
+                }
+            }
+            let number = try sent.get()
             // What has an owner ends with its connection, whichever message carries it.
             if owner == nil { loop.requests.sent(id, as: number) }
         } catch {
@@ -303,8 +310,12 @@ public final class NATSConnection: Sendable {
     ) throws(NATSError) {
         let block = CommandWriter.headerBlock(headers.fields.lazy.map { ($0.name, $0.value) })
         let result = payload.withUnsafeReadableBytes { payload in
-            Result { () throws(NATSError) in
-                try send(payload, to: subject, replyTo: replyTo, headerBlock: block, isPerishable: false)
+            replyTo.withBytes { replyTo in
+                block.withUnsafeBytes { block in
+                    Result { () throws(NATSError) in
+                        try send(payload, to: subject, replyTo: replyTo, headerBlock: block, isPerishable: false)
+                    }
+                }
             }
         }
         _ = try result.get()
@@ -314,27 +325,29 @@ public final class NATSConnection: Sendable {
     private func send(
         _ payload: UnsafeRawBufferPointer,
         to subject: String,
-        replyTo: String,
-        headerBlock: [UInt8],
+        replyTo: UnsafeRawBufferPointer,
+        headerBlock: UnsafeRawBufferPointer,
         isPerishable: Bool
     ) throws(NATSError) -> UInt64 {
-        var subject = subject
-        var replyTo = replyTo
-        let result: Result<UInt64, NATSError> = subject.withUTF8 { subject in
-            replyTo.withUTF8 { replyTo in
-                headerBlock.withUnsafeBytes { block in
-                    Result { () throws(NATSError) in
-                        try loop.outbound.append(
-                            subject: UnsafeRawBufferPointer(subject),
-                            reply: UnsafeRawBufferPointer(replyTo),
-                            headers: block,
-                            payload: payload,
-                            isPerishable: isPerishable
-                        )
-                    }
-                }
+        let result = subject.withBytes { subject in
+            Result { () throws(NATSError) in
+                try loop.outbound.append(
+                    subject: subject,
+                    reply: replyTo,
+                    headers: headerBlock,
+                    payload: payload,
+                    isPerishable: isPerishable
+                )
             }
         }
         return try result.get()
+    }
+}
+
+extension String {
+    /// Works on the string's UTF-8, without a copy where it has it at hand.
+    fileprivate func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        var text = self
+        return text.withUTF8 { body(UnsafeRawBufferPointer($0)) }
     }
 }

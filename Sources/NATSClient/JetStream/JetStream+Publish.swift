@@ -34,8 +34,9 @@ extension JetStream {
         }.get()
     }
 
-    /// Publishes a message without a task: `completion` is called exactly once with the acknowledgement or the error,
-    /// mostly on the connection's event loop, and does little. A lost connection fails it; it never waits for the next.
+    /// Publishes a message without a task: `completion` is called exactly once with the answer or the error, mostly on
+    /// the connection's event loop, and does little; ``PublishAcknowledgement/init(_:)`` reads the answer. A lost
+    /// connection fails it; it never waits for the next.
     ///
     /// - Throws: what publishing throws at once: `bufferFull`, `connectionFailed` …; `completion` is not called then.
     package func startPublish(
@@ -45,42 +46,44 @@ extension JetStream {
         expectedStream: String,
         timeout: Duration,
         owner: ObjectIdentifier,
-        completion: @escaping @Sendable (Result<PublishAcknowledgement, JetStreamError>) -> Void
+        completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void
     ) throws(NATSError) {
-        let block = Self.headerBlock(messageID: messageID, expectedStream: expectedStream)
-        let complete: @Sendable (Result<NATSMessageView, NATSError>) -> Void = { answer in
-            switch answer {
-            case .success(let message):
-                completion(Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: message.payload) })
-            case .failure(let error):
-                completion(.failure(JetStreamError(error)))
-            }
-        }
-        let started = payload.withUnsafeBytes { payload in
-            Result { () throws(NATSError) in
-                try connection.startRequest(
-                    payload,
-                    to: subject,
-                    headerBlock: block,
-                    timeout: timeout,
-                    owner: owner,
-                    completion: complete
-                )
+        let started = Self.withHeaderBlock(messageID: messageID, expectedStream: expectedStream) { block in
+            payload.withUnsafeBytes { payload in
+                Result { () throws(NATSError) in
+                    try connection.startRequest(
+                        payload,
+                        to: subject,
+                        headerBlock: block,
+                        timeout: timeout,
+                        owner: owner,
+                        completion: completion
+                    )
+                }
             }
         }
         _ = try started.get()
     }
 
-    /// Written at once: it is needed for every message.
-    private static func headerBlock(messageID: String, expectedStream: String) -> [UInt8] {
-        var block: [UInt8] = []
-        block.reserveCapacity(52 + messageID.utf8.count + expectedStream.utf8.count)
-        block.append(contentsOf: "NATS/1.0\r\nNats-Msg-Id: ".utf8)
-        block.append(contentsOf: messageID.utf8)
-        block.append(contentsOf: "\r\nNats-Expected-Stream: ".utf8)
-        block.append(contentsOf: expectedStream.utf8)
-        block.append(contentsOf: "\r\n\r\n".utf8)
-        return block
+    /// The headers as they go over the wire, without allocating: they are needed for every message.
+    private static func withHeaderBlock<Result>(
+        messageID: String,
+        expectedStream: String,
+        _ body: (UnsafeRawBufferPointer) -> Result
+    ) -> Result {
+        let limit = 64 + messageID.utf8.count + expectedStream.utf8.count
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: limit) { buffer in
+            var count = 0
+            func write(_ text: some Collection<UInt8>) {
+                count = UnsafeMutableBufferPointer(rebasing: buffer[count...]).initialize(fromContentsOf: text) + count
+            }
+            write("NATS/1.0\r\nNats-Msg-Id: ".utf8)
+            write(messageID.utf8)
+            write("\r\nNats-Expected-Stream: ".utf8)
+            write(expectedStream.utf8)
+            write("\r\n\r\n".utf8)
+            return body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: buffer[..<count])))
+        }
     }
 
     private static func headers(_ headers: NATSHeaders, messageID: String?, expectedStream: String?) -> NATSHeaders {
@@ -88,5 +91,17 @@ extension JetStream {
         if let messageID { headers.append("Nats-Msg-Id", messageID) }
         if let expectedStream { headers.append("Nats-Expected-Stream", expectedStream) }
         return headers
+    }
+}
+
+extension PublishAcknowledgement {
+    /// Reads the outcome of a publish.
+    ///
+    /// - Throws: the server's error, or why there is no answer.
+    package init(_ outcome: Result<NATSMessageView, NATSError>) throws(JetStreamError) {
+        switch outcome {
+        case .success(let message): try self.init(answer: message.payload)
+        case .failure(let error): throw JetStreamError(error)
+        }
     }
 }
