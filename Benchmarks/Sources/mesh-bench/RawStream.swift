@@ -9,7 +9,9 @@ final class RawStream: @unchecked Sendable {
 
     private let connection: RawConnection
     private let context: OpaquePointer
-    private var runs = 0
+    /// As long as the event bus's: a random prefix, then a counter. The server keeps every id.
+    private let idPrefix = String(UInt64.random(in: .min ... .max), radix: 36) + "-"
+    private var published = 0
 
     init(_ url: String) throws {
         connection = try RawConnection(url)
@@ -24,10 +26,9 @@ final class RawStream: @unchecked Sendable {
 
     /// Publishes, each message with an id of its own, and waits until all are acknowledged.
     func publish(_ payload: [UInt8], count: Int) throws {
-        runs += 1
-        let prefix = "raw-\(runs)-"
-        for number in 0..<count {
-            let status = (prefix + String(number)).withCString { id in
+        for _ in 0..<count {
+            published += 1
+            let status = (idPrefix + String(published)).withCString { id in
                 var options = jsPubOptions()
                 jsPubOptions_Init(&options)
                 options.MsgId = id

@@ -177,8 +177,7 @@ final class MessageIDs: Sendable {
     private let counter = Atomic<UInt64>(0)
 
     init() {
-        prefix =
-            String(UInt64.random(in: .min ... .max), radix: 36) + String(UInt64.random(in: .min ... .max), radix: 36)
+        prefix = String(UInt64.random(in: .min ... .max), radix: 36)
     }
 
     /// Written digit by digit: it is needed for every stored event.
