@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import Synchronization
 
 #if canImport(Darwin)
@@ -13,6 +14,9 @@ import Synchronization
 ///
 /// All it says it says on one queue. A handler that takes its time holds back the process, through the pipe, as any
 /// slow reader does.
+///
+/// A thread waits for the pipe. A Dispatch source would take none, but on Linux Dispatch (Swift 6.3) crashes now and then
+/// when sources of pipes are cancelled while others of them come to their end.
 final class OutputReader: Sendable {
     private struct State {
         var splitter: LineSplitter
@@ -26,10 +30,9 @@ final class OutputReader: Sendable {
 
     private let stream: ProcessOutput.Stream
     private let queue: DispatchQueue
-    /// Safe to use from any thread, which Dispatch on Linux does not declare.
-    private nonisolated(unsafe) let source: any DispatchSourceRead
     private let handler: @Sendable (ProcessOutput) -> Void
     private let state: Mutex<State>
+    private let isGivenUp = Atomic(false)
     private let ended = OneShot<Void>()
 
     /// Begins to read.
@@ -52,17 +55,27 @@ final class OutputReader: Sendable {
                 buffer: [UInt8](repeating: 0, count: Self.chunk)
             )
         )
-        source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
-        // The source keeps the reader alive until it is cancelled.
-        source.setEventHandler { self.read(descriptor) }
-        source.setCancelHandler {
-            close(descriptor)
-            self.finish()
-        }
-        source.activate()
+        // The thread keeps the reader alive until the end.
+        Thread.detachNewThread { self.run(descriptor) }
     }
 
-    private func read(_ descriptor: Int32) {
+    /// How often a reader that waits looks whether it was given up.
+    private static let patience: Int32 = 200
+
+    private func run(_ descriptor: Int32) {
+        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        while !isGivenUp.load(ordering: .relaxed) {
+            let ready = poll(&wanted, 1, Self.patience)
+            guard ready >= 0 || errno == EINTR else { break }
+            guard ready > 0 else { continue }
+            guard queue.sync(execute: { read(descriptor) }) else { break }
+        }
+        close(descriptor)
+        queue.sync { finish() }
+    }
+
+    /// Whether there may be more.
+    private func read(_ descriptor: Int32) -> Bool {
         let (said, isOver) = state.withLock { state -> ([ProcessOutput], Bool) in
             let count = state.buffer.withUnsafeMutableBytes {
                 #if canImport(Darwin)
@@ -85,7 +98,7 @@ final class OutputReader: Sendable {
             return (said, false)
         }
         for output in said { handler(output) }
-        if isOver { source.cancel() }
+        return !isOver
     }
 
     private func admit(
@@ -126,6 +139,6 @@ final class OutputReader: Sendable {
 
     /// Waits until all has been read; gives up after `timeout`, for a process that nobody found may hold the pipe.
     func waitForEnd(atMost timeout: Duration) async {
-        if (try? await ended.wait(atMost: timeout)) == nil { source.cancel() }
+        if (try? await ended.wait(atMost: timeout)) == nil { isGivenUp.store(true, ordering: .relaxed) }
     }
 }

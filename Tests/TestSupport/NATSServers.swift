@@ -30,6 +30,9 @@ public enum NATSServers {
     /// The first of `all`: for tests that do not depend on the server's version.
     public static var first: Binary { all[0] }
 
+    /// The last of `all`, a current one where `make setup` has run.
+    public static var current: Binary { all[all.count - 1] }
+
     /// The paths to use.
     static func paths(environment: [String: String]) -> [String] {
         let named = (environment[variable] ?? "").split(separator: ":").map(String.init)

@@ -82,7 +82,9 @@ struct ConnectionOptions: ParsableArguments {
     func passwordOrToken(_ environment: [String: String]) -> [String]? {
         if let token { return [token] }
         if let user { return [user, password ?? environment["MESH_EVENTS_PASSWORD"] ?? ""] }
-        guard creds == nil, nkey == nil, let token = environment["MESH_EVENTS_TOKEN"], !token.isEmpty else { return nil }
+        guard creds == nil, nkey == nil, let token = environment["MESH_EVENTS_TOKEN"], !token.isEmpty else {
+            return nil
+        }
         return [token]
     }
 

@@ -20,7 +20,9 @@ struct ClusterTests {
 
     @Test(
         "the stream's leader is killed three times during 50 000 emits: each is stored once, in order, and seen by all",
-        arguments: NATSServers.all
+        // Not with 2.9.10: it now and then stores a repeated message twice although its id is the same, when the leader
+        // has changed in between, and then stops delivering to a durable consumer.
+        arguments: [NATSServers.current]
     )
     func leaderKilled(binary: NATSServers.Binary) async throws {
         try await withCluster(binary) { cluster in

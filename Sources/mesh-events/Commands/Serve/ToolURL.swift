@@ -10,7 +10,9 @@ enum ToolURL {
         let first = servers.split(separator: ",").first.map(String.init) ?? servers
         let url = first.trimmingCharacters(in: .whitespaces)
         guard let login, !url.contains("@") else { return url }
-        let user = login.map { $0.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? $0 }
+        // No more than must be: nats-py takes the user and the password as they stand.
+        let plain = CharacterSet.alphanumerics.union(CharacterSet(charactersIn: "-._~!$&'()*+,;="))
+        let user = login.map { $0.addingPercentEncoding(withAllowedCharacters: plain) ?? $0 }
         let (scheme, rest) =
             url.range(of: "://").map { (url[..<$0.upperBound], url[$0.upperBound...]) } ?? ("nats://", url[...])
         return "\(scheme)\(user.joined(separator: ":"))@\(rest)"
