@@ -37,7 +37,7 @@ format: ## Format the sources in place
 	$(SWIFT) format --in-place --parallel --recursive $(SOURCES)
 
 tsan: ## Run the core's tests under the thread sanitizer
-	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan --filter '^MeshEventsTests\.'
+	$(SWIFT) test $(TEST_FLAGS) --sanitize=thread --scratch-path .build-tsan --filter '^MeshEventsTests\.'
 
 bench: ## Run the benchmarks, in their own package (installs libnats, the yardstick)
 	@Scripts/setup.sh bench
