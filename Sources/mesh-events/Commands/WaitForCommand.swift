@@ -55,7 +55,7 @@ struct WaitForCommand: AsyncParsableCommand {
         let stop = StopRequest()
         Signals.install(stop)
         let timer = Task {
-            try await Task.sleep(for: limit ?? .zero)
+            try await Task.sleep(for: limit)
             stop.stop(.timeUp)
         }
         defer { timer.cancel() }

@@ -91,8 +91,8 @@ struct OnCommand: AsyncParsableCommand {
     func run() async throws {
         let pattern = try PatternText.pattern(pattern)
         let configuration = try configuration()
-        let runner = try EventCommand(command, timeout: timeout.map { try Self.duration($0, "--timeout") })
-        let grace = try Self.duration(grace, "--grace", mayBeZero: true)
+        let runner = try EventCommand(command, timeout: DurationText.option("--timeout", timeout))
+        let grace = try DurationText.option("--grace", grace, mayBeZero: true)
         let node = try node.name()
         let stop = StopRequest()
         Signals.install(stop)
@@ -115,7 +115,7 @@ struct OnCommand: AsyncParsableCommand {
         guard maximumDeliveries >= 1 else {
             throw CommandFailure(.usage, "--max-deliveries must be at least 1, not \(maximumDeliveries)")
         }
-        let delay = try Self.duration(retryDelay, "--retry-delay", mayBeZero: true)
+        let delay = try DurationText.option("--retry-delay", retryDelay, mayBeZero: true)
         return DurableSubscription.Configuration(
             start: try OnStart.parse(from),
             redelivery: RedeliveryDelays(first: delay, maximum: max(delay, .seconds(300))),
@@ -125,13 +125,6 @@ struct OnCommand: AsyncParsableCommand {
             maximumOutstanding: parallel,
             reconcile: update ? .update : .fail
         )
-    }
-
-    private static func duration(_ text: String, _ option: String, mayBeZero: Bool = false) throws -> Duration {
-        guard let duration = DurationText.parse(text), mayBeZero || duration > .zero else {
-            throw CommandFailure(.usage, "\(option) is a time like 15s, 10m or 2h30m, not \(text.debugDescription)")
-        }
-        return duration
     }
 }
 
