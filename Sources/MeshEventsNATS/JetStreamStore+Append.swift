@@ -67,7 +67,7 @@ extension JetStreamStore {
     public func makeAppender(
         window: Int,
         deadline: Duration,
-        onStored: @escaping @Sendable (_ index: Int, _ position: StoredPosition) -> Void
+        onStored: @escaping @Sendable (_ first: Int, _ positions: [StoredPosition]) -> Void
     ) -> any EventAppender {
         PublishPipeline(store: self, window: window, deadline: deadline, onStored: onStored)
     }

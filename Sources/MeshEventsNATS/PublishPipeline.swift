@@ -5,12 +5,17 @@ import NATSClient
 final class PublishPipeline: EventAppender {
     private struct State {
         var window: PublishWindow
+        var groups = AcknowledgementGroups()
         var waiter: CheckedContinuation<Void, Never>?
     }
 
+    /// How many messages share a reply subject at most: with more nothing gets cheaper, and news comes later.
+    private static let largestGroup = 64
+
     private let store: JetStreamStore
+    private let groupLimit: Int
     private let deadline: Duration
-    private let onStored: @Sendable (Int, StoredPosition) -> Void
+    private let onStored: @Sendable (Int, [StoredPosition]) -> Void
     private let state: Locked<State>
     private let watch = Locked<Task<Void, Never>?>(nil)
 
@@ -18,11 +23,12 @@ final class PublishPipeline: EventAppender {
         store: JetStreamStore,
         window: Int,
         deadline: Duration,
-        onStored: @escaping @Sendable (Int, StoredPosition) -> Void
+        onStored: @escaping @Sendable (Int, [StoredPosition]) -> Void
     ) {
         self.store = store
         self.deadline = deadline
         self.onStored = onStored
+        groupLimit = min(Self.largestGroup, max(1, window / 4))
         state = Locked(State(window: PublishWindow(size: window)))
     }
 
@@ -31,17 +37,17 @@ final class PublishPipeline: EventAppender {
     func append(_ message: PendingMessage) async throws(MeshEventsError) {
         while true {
             if Task.isCancelled { throw Self.cancelled }
-            guard let index = add(message) else {
+            guard let (index, place) = add(message) else {
                 try await wait { $0.hasRoom }
                 continue
             }
             if index == 0 { startWatch() }
             do throws(NATSError) {
-                return try send(message, index)
+                return try send(message, place)
             } catch {
-                guard error.code == .bufferFull else { return refused(index, error) }
+                guard error.code == .bufferFull else { return refused(index, place, error) }
                 // The connection is slower than we are: it says when there is room.
-                state.withLock { $0.window.withdraw(index) }
+                guard withdraw(place, change: { $0.withdraw(index) }) else { return }
                 do throws(NATSError) {
                     try await store.jetStream.connection.waitUntilWritable()
                 } catch {
@@ -51,9 +57,13 @@ final class PublishPipeline: EventAppender {
         }
     }
 
-    /// The message's index in the window; `nil` when it has no room, or has failed.
-    private func add(_ message: PendingMessage) -> Int? {
-        state.withLock { $0.window.hasRoom ? $0.window.add(message) : nil }
+    /// The message's index in the window, and its place in a group; `nil` when it has no room, or has failed.
+    private func add(_ message: PendingMessage) -> (Int, AcknowledgementGroups.Place)? {
+        state.withLock { state in
+            guard state.window.hasRoom else { return nil }
+            let index = state.window.add(message)
+            return (index, state.groups.add(index, limit: groupLimit))
+        }
     }
 
     func finish() async throws(MeshEventsError) {
@@ -81,33 +91,65 @@ final class PublishPipeline: EventAppender {
                     guard .now - seen.since > JetStreamStore.attemptTimeout else { continue }
                     last = nil
                     let error = NATSError(.timeout, "an acknowledgement is missing", isRetriable: true)
-                    store.jetStream.connection.endRequests(of: ObjectIdentifier(self), error: error)
+                    store.jetStream.connection.endReplies(of: ObjectIdentifier(self), error: error)
                 }
             }
         }
     }
 
-    private func send(_ message: PendingMessage, _ index: Int) throws(NATSError) {
-        try store.jetStream.startPublish(
+    /// - Parameter isAlone: whether no other message joins the group.
+    private func send(
+        _ message: PendingMessage,
+        _ place: AcknowledgementGroups.Place,
+        isAlone: Bool = false
+    ) throws(NATSError) {
+        var reply = place.reply
+        if reply == nil { reply = try open(place.group, subject: isAlone ? message.subject : nil) }
+        guard let reply else { return }
+        try store.jetStream.publish(
             message.payload,
             to: message.subject,
             messageID: message.messageID,
             expectedStream: store.streamName,
-            timeout: deadline,
-            owner: ObjectIdentifier(self)
-        ) { outcome in
-            self.answered(index, Result { () throws(JetStreamError) in try PublishAcknowledgement(outcome) })
-        }
+            replyTo: reply
+        )
     }
 
-    private func answered(_ index: Int, _ result: Result<PublishAcknowledgement, JetStreamError>) {
-        switch result {
-        case .success(let acknowledgement):
-            onStored(index, StoredPosition(acknowledgement))
-            act { $0.stored(index) }
-        case .failure(let error):
-            let isFinal = !error.isRetriable || error.errorCode.meansFull
-            act { $0.missed(index, final: isFinal ? MeshEventsError(error, stream: store.streamName) : nil) }
+    /// Opens a group's reply subject; `nil` when the group has ended at once, with all that was in it.
+    private func open(_ group: Int, subject: String?) throws(NATSError) -> SharedReply? {
+        let connection = store.jetStream.connection
+        let reply = try connection.openReply(owner: ObjectIdentifier(self), subject: subject) { answer in
+            self.answered(group, answer)
+        }
+        guard state.withLock({ $0.groups.opened(reply, for: group) }) else {
+            connection.closeReply(reply)
+            return nil
+        }
+        return reply
+    }
+
+    private func answered(_ group: Int, _ answer: SharedAnswer) {
+        let result = Result { () throws(JetStreamError) in StoredPosition(try PublishAcknowledgement(answer)) }
+        let (outcome, reply) = state.withLock { state in
+            let reply = state.groups.reply(of: group)
+            if case .ended(let error) = answer { return (state.groups.ended(group, JetStreamError(error)), reply) }
+            return (state.groups.answer(group, result), reply)
+        }
+        guard let outcome else { return }
+        if let reply { store.jetStream.connection.closeReply(reply) }
+        settle(outcome)
+    }
+
+    private func settle(_ outcome: AcknowledgementGroup.Outcome) {
+        switch outcome {
+        case .stored(let first, let positions):
+            onStored(first, positions)
+            act { $0.stored(first..<first + positions.count) }
+        case .missed(let count, let error):
+            let final = error.flatMap { error in
+                error.isRetriable && !error.errorCode.meansFull ? nil : MeshEventsError(error, stream: store.streamName)
+            }
+            act { $0.missed(count, final: final) }
         }
     }
 
@@ -124,11 +166,30 @@ final class PublishPipeline: EventAppender {
 
     /// The connection did not take a message: when it is down, the message waits for the next one like those that were
     /// under way; for any other reason it fails for good.
-    private func refused(_ index: Int, _ error: NATSError) {
-        act { $0.missed(index, final: error.isRetriable ? nil : MeshEventsError(error)) }
+    private func refused(_ index: Int, _ place: AcknowledgementGroups.Place, _ error: NATSError) {
+        let final = error.isRetriable ? nil : MeshEventsError(error)
+        var event: PublishWindow.Event?
+        guard withdraw(place, change: { event = $0.missed(1, final: final) }) else { return }
+        act { _ in event }
     }
 
-    /// Sends again what was not acknowledged: the oldest until it is stored or its deadline has come, then the others.
+    /// Takes a message that was not sent out of its group, and changes the window; `false` when the group has ended
+    /// before, and the message is one of those that it missed.
+    private func withdraw(_ place: AcknowledgementGroups.Place, change: (inout PublishWindow) -> Void) -> Bool {
+        let (withdrawal, reply) = state.withLock { state in
+            let reply = state.groups.reply(of: place.group)
+            let withdrawal = state.groups.withdraw(from: place.group)
+            if case .done = withdrawal { change(&state.window) }
+            return (withdrawal, state.groups.reply(of: place.group) == nil ? reply : nil)
+        }
+        if let reply { store.jetStream.connection.closeReply(reply) }
+        guard case .done(let outcome) = withdrawal else { return false }
+        if let outcome { settle(outcome) }
+        return true
+    }
+
+    /// Sends again what was not acknowledged: the oldest until it is stored or its deadline has come, then the others,
+    /// each with a reply subject of its own, so that what becomes of it is known exactly.
     private func recover(_ indexes: [Int]) async {
         guard let oldest = indexes.first, let message = state.withLock({ $0.window.message(oldest) }) else {
             return act { $0.recovered() }
@@ -140,18 +201,21 @@ final class PublishPipeline: EventAppender {
                 messageID: message.messageID,
                 deadline: deadline
             )
-            onStored(oldest, position)
+            onStored(oldest, [position])
             state.withLock { $0.window.restored(oldest) }
         } catch {
             state.withLock { $0.window.fail(error) }
         }
         for index in indexes.dropFirst() {
-            guard let message = state.withLock({ $0.window.resend(index) }) else { break }
+            let next = state.withLock { state in
+                state.window.resend(index).map { ($0, state.groups.add(index, limit: 1)) }
+            }
+            guard let (message, place) = next else { break }
             do throws(NATSError) {
-                try send(message, index)
+                try send(message, place, isAlone: true)
             } catch {
                 // A full buffer too ends this round; the next begins when everything under way is answered.
-                refused(index, error)
+                refused(index, place, error)
             }
         }
         act { $0.recovered() }

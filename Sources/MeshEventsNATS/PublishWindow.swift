@@ -64,16 +64,16 @@ struct PublishWindow {
     /// No more messages come.
     mutating func finish() { isFinishing = true }
 
-    /// A message under way is stored.
-    mutating func stored(_ index: Int) -> Event? {
-        messages.remove(index)
-        underWay -= 1
+    /// Messages under way are stored.
+    mutating func stored(_ indexes: Range<Int>) -> Event? {
+        messages.remove(indexes)
+        underWay -= indexes.count
         return settled()
     }
 
-    /// A message under way was not acknowledged; `final` when sending it again cannot help.
-    mutating func missed(_ index: Int, final error: MeshEventsError?) -> Event? {
-        underWay -= 1
+    /// So many messages under way were not acknowledged; `final` when sending them again cannot help.
+    mutating func missed(_ count: Int, final error: MeshEventsError?) -> Event? {
+        underWay -= count
         if let error {
             fail(error)
         } else if phase != .failed {
@@ -83,7 +83,7 @@ struct PublishWindow {
     }
 
     /// The oldest message, sent again alone, is stored.
-    mutating func restored(_ index: Int) { messages.remove(index) }
+    mutating func restored(_ index: Int) { messages.remove(index..<index + 1) }
 
     /// Takes a message that is about to be sent again behind the oldest; `nil` when that must stop, because one of them
     /// has failed again, or when it is stored.

@@ -34,11 +34,11 @@ struct UnstoredMessages {
         slots.removeLast()
     }
 
-    /// The message is stored.
-    mutating func remove(_ index: Int) {
-        let offset = index - first
-        guard offset >= 0, offset < slots.count else { return }
-        slots[slots.index(slots.startIndex, offsetBy: offset)] = nil
+    /// The messages are stored.
+    mutating func remove(_ indexes: Range<Int>) {
+        for index in indexes.clamped(to: first..<first + slots.count) {
+            slots[slots.index(slots.startIndex, offsetBy: index - first)] = nil
+        }
         while let front = slots.first, front == nil {
             slots.removeFirst()
             first += 1

@@ -15,9 +15,9 @@ struct PublishWindowTests {
         #expect(window.hasRoom)
         #expect(window.add(message) == 1)
         #expect(!window.hasRoom && !window.isDone)
-        #expect(window.stored(0) == .wake)
+        #expect(window.stored(0..<1) == .wake)
         #expect(window.hasRoom)
-        #expect(window.stored(1) == .wake)
+        #expect(window.stored(1..<2) == .wake)
         #expect(window.isDone)
     }
 
@@ -25,20 +25,20 @@ struct PublishWindowTests {
     func recovery() {
         var window = PublishWindow(size: 10)
         for _ in 0..<5 { _ = window.add(message) }
-        #expect(window.missed(2, final: nil) == nil)
+        #expect(window.missed(1, final: nil) == nil)
         #expect(!window.hasRoom)
-        #expect(window.stored(1) == nil)
-        #expect(window.missed(0, final: nil) == nil)
-        #expect(window.missed(4, final: nil) == nil)
-        #expect(window.stored(3) == .recover([0, 2, 4]))
+        #expect(window.stored(1..<2) == nil)
+        #expect(window.missed(1, final: nil) == nil)
+        #expect(window.missed(1, final: nil) == nil)
+        #expect(window.stored(3..<4) == .recover([0, 2, 4]))
         window.restored(0)
         #expect(window.resend(2) != nil)
         #expect(!window.hasRoom)
-        #expect(window.stored(2) == .wake)
+        #expect(window.stored(2..<3) == .wake)
         #expect(window.resend(4) != nil)
         #expect(window.recovered() == .wake)
         #expect(window.hasRoom && !window.isDone)
-        #expect(window.stored(4) == .wake)
+        #expect(window.stored(4..<5) == .wake)
         #expect(window.isDone)
         #expect(window.add(message) == 5)
     }
@@ -47,14 +47,14 @@ struct PublishWindowTests {
     func missedAgain() {
         var window = PublishWindow(size: 10)
         for _ in 0..<4 { _ = window.add(message) }
-        for index in 0..<3 { #expect(window.missed(index, final: nil) == nil) }
-        #expect(window.missed(3, final: nil) == .recover([0, 1, 2, 3]))
+        for _ in 0..<3 { #expect(window.missed(1, final: nil) == nil) }
+        #expect(window.missed(1, final: nil) == .recover([0, 1, 2, 3]))
         window.restored(0)
         #expect(window.resend(1) != nil)
         #expect(window.resend(2) != nil)
         #expect(window.missed(1, final: nil) == nil)
         #expect(window.resend(3) == nil)
-        #expect(window.missed(2, final: nil) == nil)
+        #expect(window.missed(1, final: nil) == nil)
         #expect(!window.hasRoom)
         #expect(window.recovered() == .recover([1, 2, 3]))
         #expect(!window.isDone)
@@ -66,8 +66,8 @@ struct PublishWindowTests {
         for _ in 0..<3 { _ = window.add(message) }
         #expect(window.missed(1, final: failure) == nil)
         #expect(window.failure == nil)
-        #expect(window.missed(0, final: nil) == nil)
-        #expect(window.stored(2) == .wake)
+        #expect(window.missed(1, final: nil) == nil)
+        #expect(window.stored(2..<3) == .wake)
         #expect(window.failure?.code == .storageFull)
         window.fail(MeshEventsError(.timeout, ""))
         #expect(window.failure?.code == .storageFull)

@@ -37,7 +37,7 @@ extension EventStore {
     public func makeAppender(
         window: Int,
         deadline: Duration,
-        onStored: @escaping @Sendable (_ index: Int, _ position: StoredPosition) -> Void
+        onStored: @escaping @Sendable (_ first: Int, _ positions: [StoredPosition]) -> Void
     ) -> any EventAppender {
         SequentialAppender(store: self, deadline: deadline, onStored: onStored)
     }
@@ -46,13 +46,13 @@ extension EventStore {
 private final class SequentialAppender: EventAppender {
     private let store: any EventStore
     private let deadline: Duration
-    private let onStored: @Sendable (Int, StoredPosition) -> Void
+    private let onStored: @Sendable (Int, [StoredPosition]) -> Void
     private let state = Locked<(next: Int, failure: MeshEventsError?)>((0, nil))
 
     init(
         store: any EventStore,
         deadline: Duration,
-        onStored: @escaping @Sendable (Int, StoredPosition) -> Void
+        onStored: @escaping @Sendable (Int, [StoredPosition]) -> Void
     ) {
         self.store = store
         self.deadline = deadline
@@ -72,7 +72,7 @@ private final class SequentialAppender: EventAppender {
                 defer { state.next += 1 }
                 return state.next
             }
-            onStored(index, position)
+            onStored(index, [position])
         } catch {
             state.withLock { $0.failure = error }
             throw error

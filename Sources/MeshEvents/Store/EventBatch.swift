@@ -11,14 +11,16 @@ struct EventBatch {
 
         func noteSent() { state.withLock { $0.sent += 1 } }
 
-        func noteStored(_ index: Int, _ position: StoredPosition) {
+        func noteStored(_ first: Int, _ positions: [StoredPosition]) {
             state.withLock { state in
-                // Nearly in order; room for those before it that are still on their way.
-                while state.stored.count < index { state.stored.append(nil) }
-                if index < state.stored.count {
-                    state.stored[index] = position
-                } else {
-                    state.stored.append(position)
+                // Nearly in order; room for those before them that are still on their way.
+                while state.stored.count < first { state.stored.append(nil) }
+                for (index, position) in zip(first..., positions) {
+                    if index < state.stored.count {
+                        state.stored[index] = position
+                    } else {
+                        state.stored.append(position)
+                    }
                 }
             }
         }
@@ -32,9 +34,10 @@ struct EventBatch {
         self.bus = bus
         let progress = Progress()
         self.progress = progress
-        appender = bus.makeAppender { index, position in
-            progress.noteStored(index, position)
-            onStored?(index, position)
+        appender = bus.makeAppender { first, positions in
+            progress.noteStored(first, positions)
+            guard let onStored else { return }
+            for (index, position) in zip(first..., positions) { onStored(index, position) }
         }
     }
 

@@ -103,7 +103,7 @@ public final class PersistentEventBus: Sendable {
         )
     }
 
-    func makeAppender(onStored: @escaping @Sendable (Int, StoredPosition) -> Void) -> any EventAppender {
+    func makeAppender(onStored: @escaping @Sendable (Int, [StoredPosition]) -> Void) -> any EventAppender {
         store.makeAppender(
             window: configuration.acknowledgementWindow,
             deadline: configuration.acknowledgementDeadline,

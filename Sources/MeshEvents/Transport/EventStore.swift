@@ -23,11 +23,12 @@ public protocol EventStore: Sendable {
     /// - Parameters:
     ///   - window: how many messages may be under way at once, from 1.
     ///   - deadline: how long to keep trying with each message, with the same id.
-    ///   - onStored: called for each message as it is stored, with its number from 0; it must be quick.
+    ///   - onStored: called as messages are stored, mostly in their order: the number of the first, from 0, and where it
+    ///     and those after it are; it must be quick.
     func makeAppender(
         window: Int,
         deadline: Duration,
-        onStored: @escaping @Sendable (_ index: Int, _ position: StoredPosition) -> Void
+        onStored: @escaping @Sendable (_ first: Int, _ positions: [StoredPosition]) -> Void
     ) -> any EventAppender
 
     /// The state of the stream.

@@ -99,6 +99,7 @@ extension ConnectionLoop {
             buffer.writeStaticString("PING\r\n")
             inbox.failure = nil
             requests.block(nil)
+            sharedReplies.block(nil)
             channel.writeAndFlush(buffer, promise: nil)
         } catch let error as NATSError {
             fail(error)

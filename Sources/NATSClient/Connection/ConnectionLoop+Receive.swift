@@ -18,8 +18,16 @@ extension ConnectionLoop {
     }
 
     func parse() {
-        // Before the TCP connection is reported, INFO waits.
-        guard channel != nil, readBuffer.readableBytes > 0 else { return }
+        // Before the TCP connection is reported, INFO waits. A write that fails hands over what was still to be read:
+        // when that happens while an operation is answered, the bytes wait for their turn.
+        guard channel != nil, !isParsing else { return }
+        isParsing = true
+        defer { isParsing = false }
+        while readBuffer.readableBytes > 0, parseOnce() {}
+    }
+
+    /// Parses what has come; whether more came meanwhile.
+    private func parseOnce() -> Bool {
         let attempt = machine.attempt
         // Taken out, so that a receiver which ends the connection does not pull the bytes from under the parser.
         var buffer = readBuffer
@@ -33,9 +41,15 @@ extension ConnectionLoop {
             fail(error)
         }
         // What came in plain text behind INFO is not taken for the server's words after the handshake.
-        guard machine.attempt == attempt, channel != nil, !machine.isStartingTLS else { return }
+        guard machine.attempt == attempt, channel != nil, !machine.isStartingTLS else {
+            readBuffer.clear()
+            return false
+        }
+        let hasMore = readBuffer.readableBytes > 0
         buffer.discardReadBytes()
+        if hasMore { buffer.writeBuffer(&readBuffer) }
         readBuffer = buffer
+        return hasMore
     }
 
     /// Ends the batch of every subscription that has had messages.
@@ -102,6 +116,7 @@ extension ConnectionLoop {
         case .publishDenied(let subject):
             refusedPublish = report.error
             requests.denied(subject: subject, error: report.error)
+            sharedReplies.denied(subject: subject, error: report.error)
             status.send(.serverError(report.error))
         case .other:
             guard machine.isConnected else { return fail(report.error) }
@@ -115,6 +130,7 @@ extension ConnectionLoop {
         if subject == inbox.subject {
             inbox.failure = error
             requests.block(error)
+            sharedReplies.block(error)
             return
         }
         let denied = subscriptions.all.filter { $0.subject == subject && $0.failure == nil }

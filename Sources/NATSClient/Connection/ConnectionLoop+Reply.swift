@@ -1,8 +1,12 @@
 extension ConnectionLoop {
     /// Works on the subject that the answer to a request comes to, without allocating: it is needed for every message
     /// that a stream acknowledges.
-    func withReplySubject<Result>(of id: UInt64, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        let limit = inboxPrefix.utf8.count + 21
+    func withReplySubject<Result>(
+        of id: UInt64,
+        isShared: Bool = false,
+        _ body: (UnsafeRawBufferPointer) -> Result
+    ) -> Result {
+        let limit = inboxPrefix.utf8.count + 22
         return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: limit) { buffer in
             var start = limit
             var rest = id
@@ -11,6 +15,10 @@ extension ConnectionLoop {
                 buffer.initializeElement(at: start, to: UInt8(ascii: "0") + UInt8(rest % 10))
                 rest /= 10
             } while rest > 0
+            if isShared {
+                start -= 1
+                buffer.initializeElement(at: start, to: RequestInbox.sharedMark)
+            }
             start -= 1
             buffer.initializeElement(at: start, to: UInt8(ascii: "."))
             start -= inboxPrefix.utf8.count

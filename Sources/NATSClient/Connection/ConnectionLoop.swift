@@ -13,6 +13,7 @@ final class ConnectionLoop: @unchecked Sendable {
     let eventLoop: any EventLoop
     let outbound: OutboundBuffer
     let requests = RequestTable()
+    let sharedReplies = SharedReplyTable()
     let status = StatusBroadcaster()
     let inboxPrefix: String
     let logger: Logger
@@ -27,6 +28,7 @@ final class ConnectionLoop: @unchecked Sendable {
     var touched: [SubscriptionEntry] = []
     var parser = ProtocolParser()
     var readBuffer = ByteBuffer()
+    var isParsing = false
     /// Callers who wait for the next `PING` to be written and answered.
     var pingWaiters: [PingWaiter] = []
     /// The pings on their way, oldest first.
@@ -81,7 +83,7 @@ final class ConnectionLoop: @unchecked Sendable {
             sid: 0,
             subject: "\(inboxPrefix).*",
             queueGroup: nil,
-            receiver: RequestInbox(requests: requests)
+            receiver: RequestInbox(requests: requests, sharedReplies: sharedReplies)
         )
         flusher.loop = self
     }
@@ -147,6 +149,7 @@ final class ConnectionLoop: @unchecked Sendable {
             metadata: ["error": "\(error.message)", "unconfirmed": "\(underWay)"]
         )
         requests.connectionLost(lastWritten: lastWritten, error: error)
+        sharedReplies.connectionLost(error: error)
         status.send(.disconnected(reason: error, unconfirmed: underWay))
     }
 
@@ -157,6 +160,7 @@ final class ConnectionLoop: @unchecked Sendable {
         let reason = error ?? .closed
         outbound.close(reason)
         requests.close(reason)
+        sharedReplies.block(reason)
         let waiters = pingWaiters
         pingWaiters = []
         for waiter in waiters { waiter(.failure(reason)) }

@@ -187,7 +187,6 @@ public final class NATSConnection: Sendable {
                         to: subject,
                         headerBlock: block,
                         timeout: timeout,
-                        owner: nil,
                         completion: completion
                     )
                 }
@@ -197,41 +196,27 @@ public final class NATSConnection: Sendable {
     }
 
     /// The same with a header block as it goes over the wire; empty: no headers.
-    ///
-    /// - Parameter owner: makes the request belong to the present connection: it is refused when there is none, and
-    ///   fails when the connection is lost, instead of being sent on the next one; ``endRequests(of:error:)`` ends it.
-    @discardableResult
-    func startRequest(
+    private func startRequest(
         _ payload: UnsafeRawBufferPointer,
         to subject: String,
         headerBlock: UnsafeRawBufferPointer,
         timeout: Duration,
-        owner: ObjectIdentifier?,
         completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void
     ) throws(NATSError) -> UInt64 {
         let deadline = NIODeadline.now() + TimeAmount(timeout)
         let id = try loop.requests.insert(
             subject: subject,
             deadline: deadline,
-            owner: owner,
             completion: completion
         )
         loop.scheduleRequestSweep()
         do throws(NATSError) {
             let sent = loop.withReplySubject(of: id) { replyTo in
                 Result { () throws(NATSError) in
-                    try send(
-                        payload,
-                        to: subject,
-                        replyTo: replyTo,
-                        headerBlock: headerBlock,
-                        isPerishable: owner != nil
-                    )
+                    try send(payload, to: subject, replyTo: replyTo, headerBlock: headerBlock)
                 }
             }
-            let number = try sent.get()
-            // What has an owner ends with its connection, whichever message carries it.
-            if owner == nil { loop.requests.sent(id, as: number) }
+            loop.requests.sent(id, as: try sent.get())
         } catch {
             // Whoever has ended it meanwhile has called `completion` too.
             guard !loop.requests.remove(id) else { throw error }
@@ -239,9 +224,55 @@ public final class NATSConnection: Sendable {
         return id
     }
 
-    /// Ends every request of an owner that is still unanswered, with an error.
-    package func endRequests(of owner: ObjectIdentifier, error: NATSError) {
-        loop.requests.end(of: owner, error: error)
+    /// Opens a reply subject for several messages on the present connection. `handler` is called on the event loop,
+    /// for each answer and when no more can come, and does little; ``closeReply(_:)`` ends that.
+    ///
+    /// - Parameters:
+    ///   - owner: whose it is, for ``endReplies(of:error:)``.
+    ///   - subject: the subject of the message, when there will be only one.
+    /// - Throws: `closed`; `permissionDenied` when the server forbids the inbox.
+    package func openReply(
+        owner: ObjectIdentifier,
+        subject: String?,
+        handler: @escaping @Sendable (SharedAnswer) -> Void
+    ) throws(NATSError) -> SharedReply {
+        // Read first: when the connection is lost in between, the messages are refused.
+        let generation = loop.outbound.generation
+        let id = try loop.sharedReplies.open(owner: owner, subject: subject, handler: handler)
+        return SharedReply(id: id, generation: generation)
+    }
+
+    /// Nobody listens to the answers any more.
+    package func closeReply(_ reply: SharedReply) { loop.sharedReplies.close(reply.id) }
+
+    /// Ends every shared reply of an owner, with an error.
+    package func endReplies(of owner: ObjectIdentifier, error: NATSError) {
+        loop.sharedReplies.end(of: owner, error: error)
+    }
+
+    /// Publishes a message that is answered on a shared reply subject. It goes out on the reply's connection or not at
+    /// all.
+    ///
+    /// - Throws: `connectionFailed` (retriable) when that connection is gone, and what
+    ///   ``publish(_:to:replyTo:headers:)`` throws.
+    func publish(
+        _ payload: UnsafeRawBufferPointer,
+        to subject: String,
+        replyTo reply: SharedReply,
+        headerBlock: UnsafeRawBufferPointer
+    ) throws(NATSError) {
+        let sent = loop.withReplySubject(of: reply.id, isShared: true) { replyTo in
+            Result { () throws(NATSError) in
+                try send(
+                    payload,
+                    to: subject,
+                    replyTo: replyTo,
+                    headerBlock: headerBlock,
+                    onlyOn: reply.generation
+                )
+            }
+        }
+        _ = try sent.get()
     }
 
     /// A subject nobody else uses, to receive answers on.
@@ -313,7 +344,7 @@ public final class NATSConnection: Sendable {
             replyTo.withBytes { replyTo in
                 block.withUnsafeBytes { block in
                     Result { () throws(NATSError) in
-                        try send(payload, to: subject, replyTo: replyTo, headerBlock: block, isPerishable: false)
+                        try send(payload, to: subject, replyTo: replyTo, headerBlock: block)
                     }
                 }
             }
@@ -327,7 +358,7 @@ public final class NATSConnection: Sendable {
         to subject: String,
         replyTo: UnsafeRawBufferPointer,
         headerBlock: UnsafeRawBufferPointer,
-        isPerishable: Bool
+        onlyOn generation: UInt64? = nil
     ) throws(NATSError) -> UInt64 {
         let result = subject.withBytes { subject in
             Result { () throws(NATSError) in
@@ -336,7 +367,7 @@ public final class NATSConnection: Sendable {
                     reply: replyTo,
                     headers: headerBlock,
                     payload: payload,
-                    isPerishable: isPerishable
+                    onlyOn: generation
                 )
             }
         }

@@ -44,6 +44,8 @@ final class OutboundBuffer: Sendable {
         var inFlight = 0
         var appended: UInt64 = 0
         var isConnected = false
+        /// Counts the connections.
+        var generation: UInt64 = 0
         var isFlushScheduled = false
         /// A flush is scheduled, but not at once.
         var isLingering = false
@@ -128,17 +130,20 @@ final class OutboundBuffer: Sendable {
 
     var maximumPayload: Int? { state.withLock { $0.maximumPayload } }
 
+    /// The number of the present or last connection.
+    var generation: UInt64 { state.withLock { $0.generation } }
+
     /// Appends a message; the number it has among all messages ever appended, from 1.
     ///
-    /// A perishable message belongs to the present connection: it is refused when there is none, and dropped when the
-    /// connection is lost before it was written. Who must keep an order over a reconnect sends it again instead.
+    /// A message may belong to one connection, by its ``generation``: it is refused when that one is not up, and dropped
+    /// when it is lost before the message was written. Who must keep an order over a reconnect sends it again instead.
     @discardableResult
     func append(
         subject: UnsafeRawBufferPointer,
         reply: UnsafeRawBufferPointer,
         headers: UnsafeRawBufferPointer,
         payload: UnsafeRawBufferPointer,
-        isPerishable: Bool = false
+        onlyOn generation: UInt64? = nil
     ) throws(NATSError) -> UInt64 {
         let size = headers.count + payload.count
         let (number, needsFlush) = try state.withLock { (state) throws(NATSError) -> (UInt64, Bool) in
@@ -150,7 +155,7 @@ final class OutboundBuffer: Sendable {
                     "the server does not support message headers; use nats-server 2.2 or newer"
                 )
             }
-            guard state.isConnected || !isPerishable else { throw .notConnected }
+            if let generation, !state.isConnected || state.generation != generation { throw .notConnected }
             let pending = state.pending
             // Below half there is always room for one more, however large: else its publisher would never get it in.
             guard pending < highWaterMark / 2 || pending + size + subject.count <= highWaterMark else {
@@ -164,7 +169,7 @@ final class OutboundBuffer: Sendable {
                 headers: headers,
                 payload: payload
             )
-            if isPerishable { state.perishable.append(start..<state.messages.readableBytes) }
+            if generation != nil { state.perishable.append(start..<state.messages.readableBytes) }
             state.appended += 1
             return (state.appended, state.claimFlush())
         }
@@ -231,6 +236,7 @@ final class OutboundBuffer: Sendable {
     func connected(_ info: ServerInfo) {
         state.withLock { state in
             state.isConnected = true
+            state.generation += 1
             state.isFlushScheduled = true
             state.maximumPayload = info.maximumPayload
             state.supportsHeaders = info.supportsHeaders

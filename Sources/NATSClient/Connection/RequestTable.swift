@@ -9,8 +9,6 @@ final class RequestTable: Sendable {
         let subject: String
         let deadline: NIODeadline
         let completion: Completion
-        /// Who ends it together with others; a lost connection takes it along even when it was still buffered.
-        let owner: ObjectIdentifier?
         /// The number of the message that carries the request; `nil` until it is appended.
         var message: UInt64?
     }
@@ -34,18 +32,12 @@ final class RequestTable: Sendable {
     func insert(
         subject: String,
         deadline: NIODeadline,
-        owner: ObjectIdentifier?,
         completion: @escaping Completion
     ) throws(NATSError) -> UInt64 {
         try state.withLock { (state) throws(NATSError) -> UInt64 in
             if let failure = state.failure { throw failure }
             state.nextID += 1
-            state.pending[state.nextID] = Pending(
-                subject: subject,
-                deadline: deadline,
-                completion: completion,
-                owner: owner
-            )
+            state.pending[state.nextID] = Pending(subject: subject, deadline: deadline, completion: completion)
             return state.nextID
         }
     }
@@ -84,14 +76,9 @@ final class RequestTable: Sendable {
         return left
     }
 
-    /// Ends the requests that were written before the connection was lost, and those with an owner; others stay buffered.
+    /// Ends the requests that were written before the connection was lost; others stay buffered.
     func connectionLost(lastWritten: UInt64, error: NATSError) {
-        fail(with: error) { $0.owner != nil || $0.message.map { $0 <= lastWritten } ?? false }
-    }
-
-    /// Ends the requests of an owner.
-    func end(of owner: ObjectIdentifier, error: NATSError) {
-        fail(with: error) { $0.owner == owner }
+        fail(with: error) { $0.message.map { $0 <= lastWritten } ?? false }
     }
 
     /// Ends the requests to a subject that the server forbids.

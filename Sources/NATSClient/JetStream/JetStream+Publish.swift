@@ -34,35 +34,25 @@ extension JetStream {
         }.get()
     }
 
-    /// Publishes a message without a task: `completion` is called exactly once with the answer or the error, mostly on
-    /// the connection's event loop, and does little; ``PublishAcknowledgement/init(_:)`` reads the answer. A lost
-    /// connection fails it; it never waits for the next.
+    /// Publishes a message whose acknowledgement comes on a shared reply subject, without waiting for it;
+    /// ``PublishAcknowledgement/init(_:)`` reads it.
     ///
-    /// - Throws: what publishing throws at once: `bufferFull`, `connectionFailed` …; `completion` is not called then.
-    package func startPublish(
+    /// - Throws: what publishing throws at once: `bufferFull`, `connectionFailed` …; nothing is sent then.
+    package func publish(
         _ payload: [UInt8],
         to subject: String,
         messageID: String,
         expectedStream: String,
-        timeout: Duration,
-        owner: ObjectIdentifier,
-        completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void
+        replyTo reply: SharedReply
     ) throws(NATSError) {
-        let started = Self.withHeaderBlock(messageID: messageID, expectedStream: expectedStream) { block in
+        let sent = Self.withHeaderBlock(messageID: messageID, expectedStream: expectedStream) { block in
             payload.withUnsafeBytes { payload in
                 Result { () throws(NATSError) in
-                    try connection.startRequest(
-                        payload,
-                        to: subject,
-                        headerBlock: block,
-                        timeout: timeout,
-                        owner: owner,
-                        completion: completion
-                    )
+                    try connection.publish(payload, to: subject, replyTo: reply, headerBlock: block)
                 }
             }
         }
-        _ = try started.get()
+        try sent.get()
     }
 
     /// The headers as they go over the wire, without allocating: they are needed for every message.
@@ -95,13 +85,14 @@ extension JetStream {
 }
 
 extension PublishAcknowledgement {
-    /// Reads the outcome of a publish.
+    /// Reads what came back for a message.
     ///
-    /// - Throws: the server's error, or why there is no answer.
-    package init(_ outcome: Result<NATSMessageView, NATSError>) throws(JetStreamError) {
-        switch outcome {
-        case .success(let message): try self.init(answer: message.payload)
-        case .failure(let error): throw JetStreamError(error)
+    /// - Throws: the server's error, or why there is no acknowledgement.
+    package init(_ answer: SharedAnswer) throws(JetStreamError) {
+        switch answer {
+        case .message(let message): try self.init(answer: message.payload)
+        case .noResponders: throw JetStreamError(NATSError.noResponders)
+        case .ended(let error): throw JetStreamError(error)
         }
     }
 }

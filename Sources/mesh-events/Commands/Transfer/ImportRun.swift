@@ -75,8 +75,10 @@ struct ImportRun {
     ) async throws -> Outcome {
         var (reader, hash, known, outcome) = (source, begun, stored, before)
         let progress = Progress(state)
-        let appender = store.makeAppender(window: Self.window, deadline: .seconds(30)) { index, position in
-            progress.update { $0.stored(index, at: position.sequence) }
+        let appender = store.makeAppender(window: Self.window, deadline: .seconds(30)) { first, positions in
+            progress.update {
+                for (index, position) in zip(first..., positions) { $0.stored(index, at: position.sequence) }
+            }
         }
         var bar = ProgressBar(verb: "stored")
         var noted = ContinuousClock.now

@@ -1,0 +1,89 @@
+import Synchronization
+
+/// A reply subject that several messages of one publisher share, on one connection: what tells their answers apart is
+/// the publisher's business.
+///
+/// A server keeps what it knows of the subjects it has routed; a subject of its own for each answer is work for both
+/// sides that many messages with one subject do not cause.
+package struct SharedReply: Sendable, Hashable {
+    let id: UInt64
+    /// The connection that its messages must go out on; see ``OutboundBuffer/generation``.
+    let generation: UInt64
+}
+
+/// What comes back on a ``SharedReply``.
+package enum SharedAnswer {
+    /// An answer to one of the messages, valid during the call.
+    case message(NATSMessageView)
+    /// The server's word that nobody takes one of the messages.
+    case noResponders
+    /// Nothing more comes: the connection is lost, say.
+    case ended(NATSError)
+}
+
+/// The shared reply subjects that are in use on the connection's one inbox.
+final class SharedReplyTable: Sendable {
+    typealias Handler = @Sendable (SharedAnswer) -> Void
+
+    private struct Entry {
+        let owner: ObjectIdentifier
+        /// The subject of the only message; `nil` when there may be others.
+        let subject: String?
+        let handler: Handler
+    }
+
+    private struct State {
+        var entries: [UInt64: Entry] = [:]
+        var nextID: UInt64 = 0
+        var failure: NATSError?
+    }
+
+    private let state = Mutex(State())
+
+    /// Registers a handler, and returns the id that the reply subject ends with.
+    func open(
+        owner: ObjectIdentifier,
+        subject: String?,
+        handler: @escaping Handler
+    ) throws(NATSError) -> UInt64 {
+        try state.withLock { (state) throws(NATSError) -> UInt64 in
+            if let failure = state.failure { throw failure }
+            state.nextID += 1
+            state.entries[state.nextID] = Entry(owner: owner, subject: subject, handler: handler)
+            return state.nextID
+        }
+    }
+
+    /// Hands an answer over; nothing happens when nobody waits for it any more.
+    func answer(_ id: UInt64, _ answer: SharedAnswer) {
+        state.withLock { $0.entries[id]?.handler }?(answer)
+    }
+
+    /// Forgets a reply subject without calling anyone.
+    func close(_ id: UInt64) {
+        state.withLock { _ = $0.entries.removeValue(forKey: id) }
+    }
+
+    /// Ends those of an owner.
+    func end(of owner: ObjectIdentifier, error: NATSError) { end(error) { $0.owner == owner } }
+
+    /// Ends those whose message the server may have forbidden.
+    func denied(subject: String, error: NATSError) { end(error) { $0.subject == nil || $0.subject == subject } }
+
+    /// Ends all: their messages belonged to the connection.
+    func connectionLost(error: NATSError) { end(error) { _ in true } }
+
+    /// Ends all, and refuses new ones while the error is set.
+    func block(_ error: NATSError?) {
+        state.withLock { $0.failure = error }
+        if let error { connectionLost(error: error) }
+    }
+
+    private func end(_ error: NATSError, where matches: (Entry) -> Bool) {
+        let ended = state.withLock { state in
+            let ids = state.entries.filter { matches($0.value) }.map(\.key).sorted()
+            return ids.compactMap { state.entries.removeValue(forKey: $0) }
+        }
+        for entry in ended { entry.handler(.ended(error)) }
+    }
+}
