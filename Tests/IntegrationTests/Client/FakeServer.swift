@@ -9,16 +9,20 @@ final class FakeServer: Sendable {
 
     private init(channel: any Channel) { self.channel = channel }
 
-    /// - Parameter answer: called with every read; what it returns is sent back.
+    /// - Parameters:
+    ///   - resets: cut the connection off behind an answer that ends with a line "RESET", without waiting for anybody.
+    ///   - answer: called with every read; what it returns is sent back.
     static func start(
         greeting: String = #"INFO {"server_id":"X","version":"2.10.0","headers":true,"max_payload":1000}"# + "\r\n",
+        resets: Bool = false,
         answer: @escaping @Sendable (String) -> String?
     ) async throws -> FakeServer {
         let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.socketOption(.so_linger), value: linger(l_onoff: resets ? 1 : 0, l_linger: 0))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Handler(greeting: greeting, answer: answer))
+                    try channel.pipeline.syncOperations.addHandler(Handler(greeting, resets, answer))
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
@@ -37,10 +41,12 @@ final class FakeServer: Sendable {
     private final class Handler: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         private let greeting: String
+        private let resets: Bool
         private let answer: @Sendable (String) -> String?
 
-        init(greeting: String, answer: @escaping @Sendable (String) -> String?) {
+        init(_ greeting: String, _ resets: Bool, _ answer: @escaping @Sendable (String) -> String?) {
             self.greeting = greeting
+            self.resets = resets
             self.answer = answer
         }
 
@@ -51,6 +57,7 @@ final class FakeServer: Sendable {
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             guard let text = answer(String(buffer: unwrapInboundIn(data))) else { return }
             context.writeAndFlush(NIOAny(ByteBuffer(string: text)), promise: nil)
+            if resets, text.hasSuffix("RESET\r\n") { context.close(promise: nil) }
         }
     }
 }

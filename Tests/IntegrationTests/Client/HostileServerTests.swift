@@ -33,6 +33,28 @@ struct HostileServerTests {
         try await server.stop()
     }
 
+    /// The answer to one of the pings fails then, and hands over those that were still to be read.
+    @Test("a connection that is reset behind more pings than are read at once is lost, and comes back")
+    func resetBehindPings() async throws {
+        let pings = String(repeating: "PING\r\n", count: 100_000)
+        let logins = Mutex(0)
+        let server = try await FakeServer.start(resets: true) { text in
+            guard text.contains("CONNECT") else { return text.contains("PING") ? "PONG\r\n" : nil }
+            let isLast = logins.withLock { logins in
+                logins += 1
+                return logins > 20
+            }
+            return isLast ? "PONG\r\n" : "PONG\r\n" + pings + "RESET\r\n"
+        }
+        var settings = server.settings
+        settings.connectTimeout = .seconds(2)
+        let connection = try await NATSConnection.connect(settings, logger: quiet)
+        try await eventually(within: .seconds(30), "enough connections") { logins.withLock { $0 } > 20 }
+        try await connection.flush()
+        await connection.close()
+        try await server.stop()
+    }
+
     @Test("messages for nobody, unexpected pongs, oks and unknown errors change nothing")
     func strayOperations() async throws {
         let stray =
