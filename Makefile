@@ -18,7 +18,8 @@ demo: setup ## Run a node with three tools, see its events and status (DEMO_SECO
 	$(SWIFT) build --product demo-trainer
 	@Scripts/demo.sh
 
-test: setup ## Build and run every test, against each nats-server found
+test: ## Build and run every test, against each nats-server found
+	@Scripts/setup.sh test
 	$(SWIFT) build --build-tests
 	MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" $(SWIFT) test --skip-build $(TEST_FLAGS)
 

@@ -14,6 +14,8 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
     .product(name: "NIOTLS", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+    .product(name: "NIOWebSocket", package: "swift-nio"),
     .product(name: "NIOFoundationCompat", package: "swift-nio"),
 ]
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -99,7 +101,7 @@ let package = Package(
         // What several test targets share; not a product.
         .target(
             name: "TestSupport",
-            dependencies: ["LocalNATSServer", "NATSClient", logging],
+            dependencies: ["LocalNATSServer", "NATSClient", "ProcessGuard", logging],
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),

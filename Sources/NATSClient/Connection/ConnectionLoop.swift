@@ -29,6 +29,8 @@ final class ConnectionLoop: @unchecked Sendable {
     var parser = ProtocolParser()
     var readBuffer = ByteBuffer()
     var isParsing = false
+    /// The WebSockets that are being opened, by their channels.
+    var openings: [ObjectIdentifier: EventLoopFuture<Void>] = [:]
     /// Callers who wait for the next `PING` to be written and answered.
     var pingWaiters: [PingWaiter] = []
     /// The pings on their way, oldest first.

@@ -94,8 +94,10 @@ struct ConnectionStateMachine {
 
     mutating func tcpConnected() -> [Action] {
         guard case .connecting(let server, .tcp) = state else { return [] }
-        state = .connecting(server, tlsFirst ? .tlsFirst : .info)
-        return tlsFirst ? [.startTLS] : []
+        // A WebSocket comes with its TLS.
+        let startsTLS = tlsFirst && !server.usesWebSocket
+        state = .connecting(server, startsTLS ? .tlsFirst : .info)
+        return startsTLS ? [.startTLS] : []
     }
 
     mutating func tlsEstablished() -> [Action] {
@@ -115,7 +117,7 @@ struct ConnectionStateMachine {
         switch state {
         case .connecting(let server, .info):
             pool.update(announced: info.clusterAddresses, by: server)
-            guard !tlsFirst, tlsRequired || server.usesTLS || info.requiresTLS else {
+            guard !tlsFirst, !server.usesWebSocket, tlsRequired || server.usesTLS || info.requiresTLS else {
                 state = .connecting(server, .login)
                 return [.login]
             }

@@ -27,6 +27,9 @@ extension NATSConnection {
         public var maximumPendingBytes: Int
         /// The first token or tokens of inboxes; servers with per-user inboxes want another than `_INBOX`.
         public var inboxPrefix: String
+        /// Further header fields of the request for a WebSocket (`ws://`, `wss://`), such as
+        /// `["Authorization": "Bearer …"]` for a proxy. Never shown in errors or logs.
+        public var webSocketHeaders: [String: String]
         /// Where the connection runs; `nil` for a thread shared by all connections of the process.
         public var eventLoopGroup: (any EventLoopGroup)?
 
@@ -49,6 +52,7 @@ extension NATSConnection {
             maximumPingsOut = 2
             maximumPendingBytes = 8 << 20
             inboxPrefix = "_INBOX"
+            webSocketHeaders = [:]
             eventLoopGroup = nil
         }
     }

@@ -1,16 +1,21 @@
 import Foundation
 
-/// Where a server is: `nats://[user:password@]host[:port]`, `tls://…`, or just `host[:port]`.
+/// Where a server is: `nats://[user:password@]host[:port]`, `tls://…`, or just `host[:port]`; over WebSocket, as through
+/// an HTTP proxy, `ws://host[:port][/path]` or `wss://…`.
 ///
 /// Servers of a cluster announce each other as `host:port` without a scheme, so that form is read too, IPv6 addresses
 /// in brackets included.
 public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
     /// The host's name or address, without brackets.
     public let host: String
-    /// The port, 4222 unless given.
+    /// The port; unless given 4222, over WebSocket 80, with TLS 443.
     public let port: Int
-    /// Whether the address asks for TLS (`tls://`).
+    /// Whether the address asks for TLS (`tls://`, `wss://`).
     public let usesTLS: Bool
+    /// Whether NATS is spoken over a WebSocket (`ws://`, `wss://`).
+    public let usesWebSocket: Bool
+    /// The path that the WebSocket is asked for at, with its query; `nil` for `/`, and without a WebSocket.
+    public let path: String?
     /// The user in the address, or the token when it has no password.
     let user: String?
     /// The password in the address.
@@ -24,6 +29,8 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
         self.host = host
         self.port = port
         self.usesTLS = usesTLS
+        usesWebSocket = false
+        path = nil
         user = nil
         password = nil
     }
@@ -34,17 +41,30 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
     public init(_ text: String) throws(NATSError) {
         var rest = text.trimmingCharacters(in: .whitespaces)[...]
         var usesTLS = false
+        var usesWebSocket = false
         if let separator = rest.range(of: "://") {
             switch rest[..<separator.lowerBound].lowercased() {
             case "nats": break
             case "tls": usesTLS = true
+            case "ws": usesWebSocket = true
+            case "wss": (usesTLS, usesWebSocket) = (true, true)
             case let scheme:
-                throw Self.invalid(text, "the scheme \(scheme.debugDescription) is unknown; use nats:// or tls://")
+                throw Self.invalid(
+                    text,
+                    "the scheme \(scheme.debugDescription) is unknown; use nats://, tls://, ws:// or wss://"
+                )
             }
             rest = rest[separator.upperBound...]
         }
+        var path: String?
         if let slash = rest.firstIndex(of: "/") {
-            guard rest[slash...] == "/" else { throw Self.invalid(text, "it has a path; a NATS server has none") }
+            if rest[slash...] != "/" { path = String(rest[slash...]) }
+            guard path == nil || usesWebSocket else {
+                throw Self.invalid(text, "it has a path; a NATS server has none")
+            }
+            guard path?.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) != false else {
+                throw Self.invalid(text, "its path has characters that must be percent-encoded")
+            }
             rest = rest[..<slash]
         }
         var user: String?
@@ -55,13 +75,19 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
             password = login.count > 1 ? login[1].removingPercentEncoding ?? String(login[1]) : nil
             rest = rest[rest.index(after: at)...]
         }
-        let (host, port) = try Self.hostAndPort(rest, in: text)
+        let (host, port) = try Self.hostAndPort(
+            rest,
+            defaultPort: usesWebSocket ? (usesTLS ? 443 : 80) : Self.defaultPort,
+            in: text
+        )
         guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
             throw Self.invalid(text, "it has no host; write it as nats://host:4222")
         }
         self.host = host
         self.port = port
         self.usesTLS = usesTLS
+        self.usesWebSocket = usesWebSocket
+        self.path = path
         self.user = user
         self.password = password
     }
@@ -80,30 +106,36 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// The address without its login: `nats://host:port`.
     public var description: String {
-        "\(usesTLS ? "tls" : "nats")://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        let scheme = usesWebSocket ? (usesTLS ? "wss" : "ws") : usesTLS ? "tls" : "nats"
+        return "\(scheme)://\(hostAndPort)\(path ?? "")"
     }
+
+    /// The host and the port as in an address.
+    var hostAndPort: String { "\(host.contains(":") ? "[\(host)]" : host):\(port)" }
 
     /// An announced address of the same cluster: it inherits the login and the scheme of the address that was given.
+    ///
+    /// One with a path leads to a proxy: what the servers behind it announce of themselves is out of reach.
     func announced(_ text: String) -> ServerAddress? {
-        guard let address = try? ServerAddress(text) else { return nil }
-        return ServerAddress(
-            host: address.host,
-            port: address.port,
-            usesTLS: usesTLS || address.usesTLS,
-            user: user,
-            password: password
-        )
+        guard path == nil, let address = try? ServerAddress(text) else { return nil }
+        return ServerAddress(self, host: address.host, port: address.port, usesTLS: usesTLS || address.usesTLS)
     }
 
-    private init(host: String, port: Int, usesTLS: Bool, user: String?, password: String?) {
+    private init(_ given: ServerAddress, host: String, port: Int, usesTLS: Bool) {
         self.host = host
         self.port = port
         self.usesTLS = usesTLS
-        self.user = user
-        self.password = password
+        usesWebSocket = given.usesWebSocket
+        path = given.path
+        user = given.user
+        password = given.password
     }
 
-    private static func hostAndPort(_ rest: Substring, in text: String) throws(NATSError) -> (String, Int) {
+    private static func hostAndPort(
+        _ rest: Substring,
+        defaultPort: Int,
+        in text: String
+    ) throws(NATSError) -> (String, Int) {
         var host = rest
         var portText: Substring?
         if rest.hasPrefix("[") {

@@ -19,9 +19,10 @@ final class FakeServer: Sendable {
     ) async throws -> FakeServer {
         let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.socketOption(.so_linger), value: linger(l_onoff: resets ? 1 : 0, l_linger: 0))
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
+                let socket = resets ? channel as? any SocketOptionProvider : nil
+                return channel.eventLoop.makeCompletedFuture {
+                    _ = socket?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
                     try channel.pipeline.syncOperations.addHandler(Handler(greeting, resets, answer))
                 }
             }
