@@ -51,7 +51,8 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
             case let scheme:
                 throw Self.invalid(
                     text,
-                    "the scheme \(scheme.debugDescription) is unknown; use nats://, tls://, ws:// or wss://"
+                    "the scheme \(scheme.debugDescription) is unknown; use nats:// or tls://, "
+                        + "or ws:// or wss:// for a WebSocket"
                 )
             }
             rest = rest[separator.upperBound...]
