@@ -47,7 +47,11 @@ final class PublishPipeline: EventAppender {
             } catch {
                 guard error.code == .bufferFull else { return refused(index, place, error) }
                 // The connection is slower than we are: it says when there is room.
-                guard withdraw(place, change: { $0.withdraw(index) }) else { return }
+                let isOut = withdraw(place) { window in
+                    window.withdraw(index)
+                    return nil
+                }
+                guard isOut else { return }
                 do throws(NATSError) {
                     try await store.jetStream.connection.waitUntilWritable()
                 } catch {
@@ -129,11 +133,15 @@ final class PublishPipeline: EventAppender {
     }
 
     private func answered(_ group: Int, _ answer: SharedAnswer) {
+        if case .ended(let error) = answer { return change(group) { $0.ended(group, JetStreamError(error)) } }
         let result = Result { () throws(JetStreamError) in StoredPosition(try PublishAcknowledgement(answer)) }
+        change(group) { $0.answer(group, result) }
+    }
+
+    private func change(_ group: Int, _ body: (inout AcknowledgementGroups) -> AcknowledgementGroup.Outcome?) {
         let (outcome, reply) = state.withLock { state in
             let reply = state.groups.reply(of: group)
-            if case .ended(let error) = answer { return (state.groups.ended(group, JetStreamError(error)), reply) }
-            return (state.groups.answer(group, result), reply)
+            return (body(&state.groups), reply)
         }
         guard let outcome else { return }
         if let reply { store.jetStream.connection.closeReply(reply) }
@@ -154,37 +162,50 @@ final class PublishPipeline: EventAppender {
     }
 
     private func act(_ change: (inout PublishWindow) -> PublishWindow.Event?) {
-        let (event, waiter) = state.withLock { state in
-            let event = change(&state.window)
-            guard event == .wake else { return (event, CheckedContinuation<Void, Never>?.none) }
+        perform(state.withLock { change(&$0.window) })
+    }
+
+    private func perform(_ event: PublishWindow.Event?) {
+        switch event {
+        case .wake: wake()
+        case .recover(let indexes): Task { await self.recover(indexes) }
+        case nil: break
+        }
+    }
+
+    /// Whoever waits looks again.
+    private func wake() {
+        let waiter = state.withLock { state in
             defer { state.waiter = nil }
-            return (event, state.waiter)
+            return state.waiter
         }
         waiter?.resume()
-        if case .recover(let indexes) = event { Task { await self.recover(indexes) } }
     }
 
     /// The connection did not take a message: when it is down, the message waits for the next one like those that were
     /// under way; for any other reason it fails for good.
     private func refused(_ index: Int, _ place: AcknowledgementGroups.Place, _ error: NATSError) {
         let final = error.isRetriable ? nil : MeshEventsError(error)
-        var event: PublishWindow.Event?
-        guard withdraw(place, change: { event = $0.missed(1, final: final) }) else { return }
-        act { _ in event }
+        _ = withdraw(place) { $0.missed(1, final: final) }
     }
 
     /// Takes a message that was not sent out of its group, and changes the window; `false` when the group has ended
     /// before, and the message is one of those that it missed.
-    private func withdraw(_ place: AcknowledgementGroups.Place, change: (inout PublishWindow) -> Void) -> Bool {
-        let (withdrawal, reply) = state.withLock { state in
+    private func withdraw(
+        _ place: AcknowledgementGroups.Place,
+        _ change: (inout PublishWindow) -> PublishWindow.Event?
+    ) -> Bool {
+        let (withdrawal, event, reply) = state.withLock { state in
             let reply = state.groups.reply(of: place.group)
             let withdrawal = state.groups.withdraw(from: place.group)
-            if case .done = withdrawal { change(&state.window) }
-            return (withdrawal, state.groups.reply(of: place.group) == nil ? reply : nil)
+            var event: PublishWindow.Event?
+            if case .done = withdrawal { event = change(&state.window) }
+            return (withdrawal, event, state.groups.reply(of: place.group) == nil ? reply : nil)
         }
         if let reply { store.jetStream.connection.closeReply(reply) }
         guard case .done(let outcome) = withdrawal else { return false }
         if let outcome { settle(outcome) }
+        perform(event)
         return true
     }
 
@@ -244,11 +265,7 @@ final class PublishPipeline: EventAppender {
                     if goesOn { continuation.resume() }
                 }
             } onCancel: {
-                let waiter = state.withLock { state in
-                    defer { state.waiter = nil }
-                    return state.waiter
-                }
-                waiter?.resume()
+                wake()
             }
         }
     }

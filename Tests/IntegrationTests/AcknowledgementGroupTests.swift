@@ -1,5 +1,4 @@
 import MeshEvents
-
 import Testing
 
 @testable import MeshEventsNATS

@@ -2,9 +2,7 @@ import Foundation
 import ProcessGuard
 
 /// Where `Scripts/setup.sh test` puts nginx.
-private let binary =
-    URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    .path + "/.tools/nginx/usr/sbin/nginx"
+private let binary = NATSServers.packageDirectory + "/.tools/nginx/usr/sbin/nginx"
 
 /// Runs `body` with a real nginx on a free port of loopback, and stops it afterwards however `body` ends.
 ///
@@ -44,17 +42,19 @@ public func withNginx<Result>(
         log: log,
         directory: directory.path
     )
+    func stop() async {
+        process.signal(SIGKILL)
+        _ = try? await process.waitForEnd(atMost: .seconds(10))
+    }
     do {
         try await eventually(within: .seconds(20), "nginx listens") {
             TemporaryDirectory.exists(directory.path + "/pid")
         }
         let result = try await body(port)
-        process.signal(SIGKILL)
-        _ = try? await process.waitForEnd(atMost: .seconds(10))
+        await stop()
         return result
     } catch {
-        process.signal(SIGKILL)
-        _ = try? await process.waitForEnd(atMost: .seconds(10))
+        await stop()
         throw error
     }
 }

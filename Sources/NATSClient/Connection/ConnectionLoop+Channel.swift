@@ -30,10 +30,8 @@ extension ConnectionLoop {
             }
             .connect(host: server.host, port: server.port)
             .flatMap { channel in
-                guard let opening = self.openings[ObjectIdentifier(channel)] else {
-                    return channel.eventLoop.makeSucceededFuture(channel)
-                }
-                return opening.map { channel }
+                let opening = self.openings[ObjectIdentifier(channel)]
+                return (opening ?? channel.eventLoop.makeSucceededVoidFuture()).map { channel }
             }
             .whenComplete { result in
                 self.openings = [:]

@@ -161,7 +161,7 @@ final class ConnectionLoop: @unchecked Sendable {
         attemptTimeout?.cancel()
         let reason = error ?? .closed
         outbound.close(reason)
-        requests.close(reason)
+        requests.block(reason)
         sharedReplies.block(reason)
         let waiters = pingWaiters
         pingWaiters = []

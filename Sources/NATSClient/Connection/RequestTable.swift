@@ -13,20 +13,9 @@ final class RequestTable: Sendable {
         var message: UInt64?
     }
 
-    private struct State {
-        var pending: [UInt64: Pending] = [:]
-        var nextID: UInt64 = 0
-        var failure: NATSError?
+    private let requests = Mutex(NumberedEntries<Pending>())
 
-        mutating func take(where matches: (Pending) -> Bool) -> [Pending] {
-            let ids = pending.filter { matches($0.value) }.map(\.key).sorted()
-            return ids.compactMap { pending.removeValue(forKey: $0) }
-        }
-    }
-
-    private let state = Mutex(State())
-
-    var isEmpty: Bool { state.withLock { $0.pending.isEmpty } }
+    var isEmpty: Bool { requests.withLock { $0.isEmpty } }
 
     /// Registers a request and returns the id that its reply subject ends with.
     func insert(
@@ -34,33 +23,30 @@ final class RequestTable: Sendable {
         deadline: NIODeadline,
         completion: @escaping Completion
     ) throws(NATSError) -> UInt64 {
-        try state.withLock { (state) throws(NATSError) -> UInt64 in
-            if let failure = state.failure { throw failure }
-            state.nextID += 1
-            state.pending[state.nextID] = Pending(subject: subject, deadline: deadline, completion: completion)
-            return state.nextID
+        try requests.withLock { (requests) throws(NATSError) -> UInt64 in
+            try requests.insert(Pending(subject: subject, deadline: deadline, completion: completion))
         }
     }
 
     /// Notes which message carries the request.
     func sent(_ id: UInt64, as message: UInt64) {
-        state.withLock { $0.pending[id]?.message = message }
+        requests.withLock { $0[id]?.message = message }
     }
 
     /// Ends a request with an answer or an error; nothing happens when it has ended before.
     func complete(_ id: UInt64, _ result: Result<NATSMessageView, NATSError>) {
-        state.withLock { $0.pending.removeValue(forKey: id) }?.completion(result)
+        requests.withLock { $0.remove(id) }?.completion(result)
     }
 
     /// Forgets a request without calling anyone; `false` when it has ended before.
     func remove(_ id: UInt64) -> Bool {
-        state.withLock { $0.pending.removeValue(forKey: id) } != nil
+        requests.withLock { $0.remove(id) } != nil
     }
 
     /// Ends the requests whose deadline has passed; whether any are left.
     func expire(at now: NIODeadline) -> Bool {
-        let (expired, left) = state.withLock { state in
-            (state.take { $0.deadline <= now }, !state.pending.isEmpty)
+        let (expired, left) = requests.withLock { requests in
+            (requests.take { $0.deadline <= now }, !requests.isEmpty)
         }
         for request in expired {
             request.completion(
@@ -86,20 +72,14 @@ final class RequestTable: Sendable {
         fail(with: error) { $0.subject == subject }
     }
 
-    /// Ends every request, and every later one at once.
-    func close(_ error: NATSError) {
-        state.withLock { $0.failure = error }
-        fail(with: error) { _ in true }
-    }
-
-    /// Later requests fail at once while this is set, for example because the inbox is forbidden.
+    /// Ends every request, and refuses later ones while this is set: the connection is closed, or its inbox forbidden.
     func block(_ error: NATSError?) {
-        state.withLock { $0.failure = error }
+        requests.withLock { $0.failure = error }
         if let error { fail(with: error) { _ in true } }
     }
 
     private func fail(with error: NATSError, where matches: (Pending) -> Bool) {
-        let failed = state.withLock { $0.take(where: matches) }
+        let failed = requests.withLock { $0.take(where: matches) }
         for request in failed { request.completion(.failure(error)) }
     }
 }

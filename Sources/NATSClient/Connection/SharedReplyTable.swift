@@ -32,13 +32,7 @@ final class SharedReplyTable: Sendable {
         let handler: Handler
     }
 
-    private struct State {
-        var entries: [UInt64: Entry] = [:]
-        var nextID: UInt64 = 0
-        var failure: NATSError?
-    }
-
-    private let state = Mutex(State())
+    private let replies = Mutex(NumberedEntries<Entry>())
 
     /// Registers a handler, and returns the id that the reply subject ends with.
     func open(
@@ -46,22 +40,19 @@ final class SharedReplyTable: Sendable {
         subject: String?,
         handler: @escaping Handler
     ) throws(NATSError) -> UInt64 {
-        try state.withLock { (state) throws(NATSError) -> UInt64 in
-            if let failure = state.failure { throw failure }
-            state.nextID += 1
-            state.entries[state.nextID] = Entry(owner: owner, subject: subject, handler: handler)
-            return state.nextID
+        try replies.withLock { (replies) throws(NATSError) -> UInt64 in
+            try replies.insert(Entry(owner: owner, subject: subject, handler: handler))
         }
     }
 
     /// Hands an answer over; nothing happens when nobody waits for it any more.
     func answer(_ id: UInt64, _ answer: SharedAnswer) {
-        state.withLock { $0.entries[id]?.handler }?(answer)
+        replies.withLock { $0[id]?.handler }?(answer)
     }
 
     /// Forgets a reply subject without calling anyone.
     func close(_ id: UInt64) {
-        state.withLock { _ = $0.entries.removeValue(forKey: id) }
+        replies.withLock { _ = $0.remove(id) }
     }
 
     /// Ends those of an owner.
@@ -75,15 +66,12 @@ final class SharedReplyTable: Sendable {
 
     /// Ends all, and refuses new ones while the error is set.
     func block(_ error: NATSError?) {
-        state.withLock { $0.failure = error }
+        replies.withLock { $0.failure = error }
         if let error { connectionLost(error: error) }
     }
 
     private func end(_ error: NATSError, where matches: (Entry) -> Bool) {
-        let ended = state.withLock { state in
-            let ids = state.entries.filter { matches($0.value) }.map(\.key).sorted()
-            return ids.compactMap { state.entries.removeValue(forKey: $0) }
-        }
+        let ended = replies.withLock { $0.take(where: matches) }
         for entry in ended { entry.handler(.ended(error)) }
     }
 }

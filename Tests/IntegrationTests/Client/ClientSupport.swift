@@ -6,7 +6,12 @@ import TestSupport
 
 /// A configuration for one server, quick to reconnect so that tests need not wait.
 func configuration(_ server: LocalNATSServer) throws -> NATSConnection.Configuration {
-    var configuration = NATSConnection.Configuration(servers: try ServerAddress.list(server.url))
+    try configuration(at: server.url)
+}
+
+/// The same for the server, or the proxy before it, at an address.
+func configuration(at address: String) throws -> NATSConnection.Configuration {
+    var configuration = NATSConnection.Configuration(servers: try ServerAddress.list(address))
     configuration.reconnectDelay = ReconnectDelay(initial: .milliseconds(10), maximum: .milliseconds(200))
     return configuration
 }

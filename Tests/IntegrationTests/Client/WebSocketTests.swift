@@ -20,12 +20,6 @@ struct WebSocketTests {
         }
     }
 
-    private func configuration(_ address: String) throws -> NATSConnection.Configuration {
-        var settings = NATSConnection.Configuration(servers: try ServerAddress.list(address))
-        settings.reconnectDelay = ReconnectDelay(initial: .milliseconds(10), maximum: .milliseconds(200))
-        return settings
-    }
-
     /// Messages of all sizes, over the WebSocket and back over TCP, and the other way.
     private func exchange(_ webSocket: NATSConnection, _ server: LocalNATSServer) async throws {
         let plain = try await connect(server)
@@ -58,7 +52,7 @@ struct WebSocketTests {
     func direct(binary: NATSServers.Binary) async throws {
         try await withWebSocket(binary) { server, port in
             let connection = try await NATSConnection.connect(
-                try configuration("ws://127.0.0.1:\(port)"),
+                try configuration(at: "ws://127.0.0.1:\(port)"),
                 logger: quiet
             )
             try await exchange(connection, server)
@@ -72,7 +66,7 @@ struct WebSocketTests {
         let files = try await Certificates.make()
         let tls = "tls { cert_file: \"\(files.server)\", key_file: \"\(files.serverKey)\" }"
         try await withWebSocket(binary, tls: tls) { server, port in
-            var settings = try configuration("wss://localhost:\(port)")
+            var settings = try configuration(at: "wss://localhost:\(port)")
             settings.tls = NATSTLSConfiguration(certificateAuthorityFile: files.ca)
             let connection = try await NATSConnection.connect(settings, logger: quiet)
             try await exchange(connection, server)
@@ -92,7 +86,7 @@ struct WebSocketTests {
                 }
                 """
             try await withNginx(location) { proxy in
-                var settings = try configuration("ws://127.0.0.1:\(proxy)/mesh/ws?from=test")
+                var settings = try configuration(at: "ws://127.0.0.1:\(proxy)/mesh/ws?from=test")
                 #expect(await connectFailure(settings)?.code == .authenticationFailed)
                 settings.webSocketHeaders = ["Authorization": "Bearer wrong-secret"]
                 let refused = await connectFailure(settings)
@@ -125,7 +119,7 @@ struct WebSocketTests {
                 location / { proxy_pass http://127.0.0.1:\(port); \(Self.proxy) }
                 """
             try await withNginx(location, listen: "ssl") { proxy in
-                var settings = try configuration("wss://127.0.0.1:\(proxy)")
+                var settings = try configuration(at: "wss://127.0.0.1:\(proxy)")
                 settings.tls = NATSTLSConfiguration(certificateAuthorityFile: files.ca)
                 let connection = try await NATSConnection.connect(settings, logger: quiet)
                 try await exchange(connection, server)
@@ -137,16 +131,16 @@ struct WebSocketTests {
     @Test("what answers, but not with a WebSocket, is named with its status; what closes or hangs ends in time")
     func refused() async throws {
         try await withNginx("location / { return 404; }") { port in
-            let error = await connectFailure(try configuration("ws://127.0.0.1:\(port)/nats"))
+            let error = await connectFailure(try configuration(at: "ws://127.0.0.1:\(port)/nats"))
             #expect(error?.code == .connectionFailed)
             #expect(error?.message.contains("404") == true)
         }
         let plain = try await withServer { server in
-            await connectFailure(try configuration("ws://127.0.0.1:\(server.port)"))
+            await connectFailure(try configuration(at: "ws://127.0.0.1:\(server.port)"))
         }
         #expect(plain?.code == .connectionFailed)
         let silent = try await FakeServer.start(greeting: "") { _ in nil }
-        var settings = try configuration("ws://127.0.0.1:\(silent.settings.servers[0].port)")
+        var settings = try configuration(at: "ws://127.0.0.1:\(silent.settings.servers[0].port)")
         settings.connectTimeout = .milliseconds(300)
         #expect(await connectFailure(settings)?.code == .connectionFailed)
         try await silent.stop()

@@ -1,0 +1,32 @@
+/// What waits for answers on an inbox, each entry under a number of its own that its reply subject ends with.
+struct NumberedEntries<Entry: Sendable>: Sendable {
+    private var entries: [UInt64: Entry] = [:]
+    private var lastID: UInt64 = 0
+    /// New entries are refused with it.
+    var failure: NATSError?
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    /// The entry of a number; `nil` when it is not there any more.
+    subscript(id: UInt64) -> Entry? {
+        get { entries[id] }
+        _modify { yield &entries[id] }
+    }
+
+    /// Adds an entry; its number.
+    mutating func insert(_ entry: Entry) throws(NATSError) -> UInt64 {
+        if let failure { throw failure }
+        lastID += 1
+        entries[lastID] = entry
+        return lastID
+    }
+
+    /// Removes an entry; `nil` when it is not there any more.
+    mutating func remove(_ id: UInt64) -> Entry? { entries.removeValue(forKey: id) }
+
+    /// Removes the entries that match, in the order in which they came.
+    mutating func take(where matches: (Entry) -> Bool) -> [Entry] {
+        let ids = entries.filter { matches($0.value) }.map(\.key).sorted()
+        return ids.compactMap { entries.removeValue(forKey: $0) }
+    }
+}
