@@ -15,6 +15,7 @@ let settings: [SwiftSetting] = [
 let package = Package(
     name: "mesh-events-benchmarks",
     platforms: [.macOS(.v15)],
+    products: [.library(name: "EventWork", targets: ["EventWork"])],
     dependencies: [
         .package(name: "mesh-events", path: ".."),
         .package(url: "https://github.com/apple/swift-nio", from: "2.86.0"),
@@ -22,10 +23,16 @@ let package = Package(
     targets: [
         // The yardstick: the official C client.
         .systemLibrary(name: "CNATS", pkgConfig: "libnats", providers: [.apt(["libnats-dev"]), .brew(["cnats"])]),
+        // The unit of work that every measure shares.
+        .target(
+            name: "EventWork",
+            dependencies: [.product(name: "MeshEvents", package: "mesh-events")],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "mesh-bench",
             dependencies: [
-                "CNATS",
+                "CNATS", "EventWork",
                 .product(name: "MeshEvents", package: "mesh-events"),
                 .product(name: "MeshEventsNATS", package: "mesh-events"),
                 .product(name: "MeshLifecycle", package: "mesh-events"),
@@ -34,6 +41,12 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
+            swiftSettings: settings
+        ),
+        // What one event costs in instructions and allocations, for Guard/guard.py; needs nothing but the core.
+        .executableTarget(
+            name: "event-costs",
+            dependencies: ["EventWork", .product(name: "MeshEvents", package: "mesh-events")],
             swiftSettings: settings
         ),
     ]

@@ -1,4 +1,5 @@
 import CNATS
+import EventWork
 
 /// JetStream through libnats, with its default options but for the window and the message ids.
 ///

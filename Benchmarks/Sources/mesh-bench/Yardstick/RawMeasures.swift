@@ -1,11 +1,13 @@
+import EventWork
+
 /// The yardstick: libnats, publisher and subscriber on connections of their own, payloads built beforehand.
 struct RawMeasures: Sendable {
     private let url: String
     private let payload: [UInt8]
 
-    init(url: String) throws {
+    init(url: String, payload: [UInt8]? = nil) throws {
         self.url = url
-        payload = try Work.payload()
+        self.payload = try payload ?? Work.payload()
     }
 
     /// Publishes, until the server has it all.

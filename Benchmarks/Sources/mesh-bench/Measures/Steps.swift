@@ -1,3 +1,4 @@
+import EventWork
 import MeshEvents
 import MeshEventsNATS
 import NATSClient
@@ -100,7 +101,7 @@ struct Steps {
             let bus = EventBus(transport: NATSTransport(connection), node: Work.node)
             let loopStart = try await loop.submit { threadTime() }.get()
             let start = processTime()
-            try await Work.emit(count, on: bus)
+            try await Work.emit(0..<count, on: bus)
             try await bus.flush(timeout: .seconds(30))
             let loopTime = try await loop.submit { threadTime() }.get() - loopStart
             let total = processTime() - start

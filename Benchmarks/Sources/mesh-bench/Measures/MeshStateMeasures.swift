@@ -1,41 +1,20 @@
+import EventWork
 import MeshEvents
 import MeshLifecycle
 
 /// What it costs to fold one event into the state of the mesh, by how many nodes there are.
-struct MeshStateMeasures {
-    /// How many events a run folds.
-    let count: Int
-
-    /// P10: a health event of each node in turn; with 1000 nodes at most 1.3 times what it costs with 10.
-    ///
-    /// - Returns: Whether the goal is reached.
-    func report(pairs: Int) -> Bool {
-        let sizes = [10, 100, 1_000]
-        var folds = sizes.map { Fold(nodes: $0) }
-        var times = sizes.map { _ in [Double]() }
-        // By turns, so that whatever else the machine does falls on all; the first round warms up.
-        for round in 0...pairs {
-            for index in sizes.indices {
-                let nanoseconds = folds[index].run(count)
-                if round > 0 { times[index].append(nanoseconds) }
-            }
-        }
-        for (size, samples) in zip(sizes, times) {
-            let (low, high) = (samples.spread.lowerBound.text(0), samples.spread.upperBound.text(0))
-            print("    \(size) nodes: \(samples.median.text(0)) ns an event (\(low) to \(high))")
-        }
-        let ratios = zip(times[2], times[0]).map { $0 / $1 }
-        let holds = Goal.Bound.atMost(1.3).holds(ratios.median)
-        print(
-            "P10 fold an event, 1000 nodes: \(ratios.median.text(2)) x 10 nodes\(Goal.Bound.atMost(1.3).text) "
-                + (holds ? "ok" : "MISSED")
-        )
-        return holds
+enum MeshStateMeasures {
+    /// Folds `count` health events, of each of `nodes` nodes in turn: nanoseconds of processor time each.
+    static func fold(_ count: Int, nodes: Int) -> Measure {
+        let fold = Fold(nodes: nodes)
+        return { [try fold.run(count)] }
     }
 }
 
 /// A state and the events that keep it going.
-private struct Fold {
+///
+/// Unchecked because a measure runs once at a time.
+private final class Fold: @unchecked Sendable {
     private var state = MeshState()
     private let nodes: Int
     private var events: [Event]
@@ -62,7 +41,7 @@ private struct Fold {
     }
 
     /// Folds events, and says how many nanoseconds of processor time each took.
-    mutating func run(_ count: Int) -> Double {
+    func run(_ count: Int) throws -> Double {
         var done = 0
         var changes = 0
         let start = threadTime()
@@ -76,7 +55,9 @@ private struct Fold {
             done += min(nodes, count - done)
         }
         let taken = threadTime() - start
-        precondition(changes == count && state.summary.nodes == nodes)
+        guard changes == count, state.summary.nodes == nodes else {
+            throw BenchmarkError("\(changes) of \(count) events changed a state of \(state.summary.nodes) nodes")
+        }
         return taken / Double(count)
     }
 }

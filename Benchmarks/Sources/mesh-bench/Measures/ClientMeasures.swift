@@ -1,3 +1,4 @@
+import EventWork
 import NATSClient
 import NIOCore
 

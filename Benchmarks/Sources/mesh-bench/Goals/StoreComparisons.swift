@@ -25,7 +25,7 @@ struct StoreComparisons {
     }
 
     private func compareStoring(_ store: StoreMeasures) async throws -> Bool {
-        let count = options.count ?? 200_000
+        let count = options.count(200_000)
         return try await options.compare(
             [Goal(name: "P5 acked emit", yardstick: "raw libnats pipelined", bound: .atLeast(1.0), unit: .rate)],
             ours: store.emit(count),
@@ -39,7 +39,7 @@ struct StoreComparisons {
         return try await options.compare(
             [
                 Goal(
-                    name: "P6 history of 10 000",
+                    name: "P6 history of 10000",
                     yardstick: "raw libnats pull",
                     bound: .atMost(1.5),
                     unit: .milliseconds
@@ -53,11 +53,12 @@ struct StoreComparisons {
     /// The newest 50 of those that are one in a hundred, in a long stream and in a short one.
     private func compareLengths(_ long: StoreMeasures) async throws -> Bool {
         let short = try await StoreMeasures()
+        let length = options.isQuick ? 100_000 : 1_000_000
         try await short.fill(10_000, userEventEvery: 100)
-        try await long.fill(1_000_000, userEventEvery: 100)
+        try await long.fill(length, userEventEvery: 100)
         let goal = Goal(
-            name: "P7 newest 50, 1 in 100, of 1 000 000",
-            yardstick: "of 10 000",
+            name: "P7 newest 50, 1 in 100, of \(length)",
+            yardstick: "of 10000",
             bound: .atMost(3),
             unit: .milliseconds
         )
@@ -74,7 +75,7 @@ struct StoreComparisons {
         let count = 100
         try await store.fill(count, userEventEvery: count)
         let goal = Goal(
-            name: "P8 history of 100 when 1 000 are asked for",
+            name: "P8 history of 100 when 1000 are asked for",
             yardstick: "when 100 are",
             bound: .atMost(10),
             unit: .milliseconds,

@@ -1,36 +1,4 @@
 import Foundation
-import Synchronization
-
-/// Something that happens once, waited for by one.
-final class Gate: Sendable {
-    private enum State {
-        case closed
-        case waiting(CheckedContinuation<Void, Never>)
-        case open
-    }
-
-    private let state = Mutex(State.closed)
-
-    func open() {
-        let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
-            defer { state = .open }
-            guard case .waiting(let continuation) = state else { return nil }
-            return continuation
-        }
-        waiter?.resume()
-    }
-
-    func wait() async {
-        await withCheckedContinuation { continuation in
-            let isOpen = state.withLock { state in
-                if case .open = state { return true }
-                state = .waiting(continuation)
-                return false
-            }
-            if isOpen { continuation.resume() }
-        }
-    }
-}
 
 /// Runs what blocks on a thread of its own, as a C program would.
 func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {

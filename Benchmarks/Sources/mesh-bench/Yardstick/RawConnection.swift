@@ -1,4 +1,5 @@
 import CNATS
+import EventWork
 import Foundation
 
 /// A connection of libnats with its default options, but for what is asked for here.

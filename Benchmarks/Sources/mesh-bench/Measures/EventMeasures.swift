@@ -1,5 +1,7 @@
+import EventWork
 import MeshEvents
 import MeshEventsNATS
+import NATSClient
 
 /// The event bus, emitter and subscriber on connections of their own.
 struct EventMeasures: Sendable {
@@ -7,16 +9,16 @@ struct EventMeasures: Sendable {
     private let subscriber: EventBus
     private let buffer = BufferConfiguration(maximumEvents: .max, maximumBytes: .max)
 
-    init(url: String) async throws {
-        emitter = EventBus(transport: try await NATSTransport.connect(to: url), node: Work.node)
-        subscriber = EventBus(transport: try await NATSTransport.connect(to: url), node: "node-b")
+    init(url: String, tls: NATSTLSConfiguration? = nil) async throws {
+        emitter = EventBus(transport: try await NATSTransport.connect(to: url, tls: tls), node: Work.node)
+        subscriber = EventBus(transport: try await NATSTransport.connect(to: url, tls: tls), node: "node-b")
     }
 
     /// Emits, until the server has it all.
     func emit(_ count: Int) -> Measure {
         {
             let start = now()
-            try await Work.emit(count, on: emitter)
+            try await Work.emit(0..<count, on: emitter)
             try await emitter.flush(timeout: .seconds(30))
             return [rate(count, since: start)]
         }
@@ -26,7 +28,7 @@ struct EventMeasures: Sendable {
     func emitPayloads(_ count: Int) -> Measure {
         {
             let start = now()
-            try await Work.emitPayloads(count, on: emitter)
+            try await Work.emitPayloads(0..<count, on: emitter)
             try await emitter.flush(timeout: .seconds(30))
             return [rate(count, since: start)]
         }
@@ -41,11 +43,11 @@ struct EventMeasures: Sendable {
                 if tally.add(event) == count { done.open() }
             }
             let start = now()
-            try await Work.emit(count, on: emitter)
+            try await Work.emit(0..<count, on: emitter)
             await done.wait()
             let result = rate(count, since: start)
             subscription.cancel()
-            try BenchmarkError.check(tally, count: count, dropped: subscription.dropped)
+            try tally.check(count, dropped: subscription.dropped)
             return [result]
         }
     }
@@ -79,11 +81,11 @@ struct EventMeasures: Sendable {
         let tally = Tally()
         let subscription = try await subscriber.subscribe(type: .nodeHealth, buffer: buffer)
         let start = now()
-        let emitting = Task.detached { [emitter] in try await Work.emit(count, on: emitter) }
+        let emitting = Task.detached { [emitter] in try await Work.emit(0..<count, on: emitter) }
         try await consume(subscription, tally)
         let result = rate(count, since: start)
         try await emitting.value
-        try BenchmarkError.check(tally, count: count, dropped: subscription.dropped)
+        try tally.check(count, dropped: subscription.dropped)
         return [result]
     }
 
@@ -92,10 +94,10 @@ struct EventMeasures: Sendable {
     func oneAtATime(_ rounds: Int) -> Measure {
         {
             let tally = Tally()
-            let turns = Turns()
+            let turns = Turns<Double>()
             let subscription = try await subscriber.subscribe(type: .nodeHealth, buffer: buffer) { event in
                 tally.add(event)
-                turns.arrived(at: now())
+                turns.end(now())
             }
             let times = try await Task.detached { [emitter] in
                 var times: [Double] = []
@@ -111,7 +113,7 @@ struct EventMeasures: Sendable {
                 return times
             }.value
             subscription.cancel()
-            try BenchmarkError.check(tally, count: rounds, dropped: subscription.dropped)
+            try tally.check(rounds, dropped: subscription.dropped)
             return [times.percentile(0.5), times.percentile(0.99)]
         }
     }

@@ -1,3 +1,4 @@
+import EventWork
 import LocalNATSServer
 import MeshEvents
 import MeshEventsNATS
@@ -44,6 +45,19 @@ final class StoreMeasures: Sendable {
         }
     }
 
+    /// The same without acknowledgements and ids, until the server has processed all.
+    func emitUnacknowledged(_ count: Int) -> Measure {
+        {
+            try await self.empty()
+            let start = now()
+            try await Work.emit(0..<count, on: self.persistent.bus)
+            try await self.persistent.bus.flush(timeout: .seconds(60))
+            // Processed is not stored: the stream works through what the server has taken.
+            try await self.waitUntilStored(count)
+            return [rate(count, since: start)]
+        }
+    }
+
     /// The yardstick of ``emit(_:)``, on the same stream.
     func raw(_ count: Int) throws -> Measure {
         let raw = try RawStream(server.url)
@@ -63,13 +77,21 @@ final class StoreMeasures: Sendable {
     /// Fills the stream: one event in `interval` is a user's, the others are nodes' health.
     func fill(_ count: Int, userEventEvery interval: Int) async throws {
         try await empty()
-        try await persistent.emit(
-            contentsOf: (0..<count).lazy.map { number in
-                number.isMultiple(of: interval)
-                    ? Event("user.bench", data: Work.data(number)) : Event(.nodeHealth, data: Work.data(number))
-            }
-        )
-        try await checkStored(count)
+        try await extend(0..<count, userEventEvery: interval)
+    }
+
+    /// Adds events with these numbers to a stream that has all before them.
+    func extend(_ numbers: Range<Int>, userEventEvery interval: Int) async throws {
+        // In parts, since the positions of all are returned.
+        for start in stride(from: numbers.lowerBound, to: numbers.upperBound, by: 1_000_000) {
+            try await persistent.emit(
+                contentsOf: (start..<min(start + 1_000_000, numbers.upperBound)).lazy.map { number in
+                    number.isMultiple(of: interval)
+                        ? Event("user.bench", data: Work.data(number)) : Event(.nodeHealth, data: Work.data(number))
+                }
+            )
+        }
+        try await checkStored(numbers.upperBound)
     }
 
     /// Reads the newest events that match, and two fields of each: milliseconds, the median of `repetitions`.
@@ -110,6 +132,14 @@ final class StoreMeasures: Sendable {
     }
 
     private func empty() async throws { _ = try await persistent.purge(matching: .all) }
+
+    private func waitUntilStored(_ count: Int) async throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while Int(try await persistent.report().state.messages) < count, ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        try await checkStored(count)
+    }
 
     private func checkStored(_ count: Int) async throws {
         try BenchmarkError.check(stored: Int(try await persistent.report().state.messages), of: count)

@@ -1,17 +1,25 @@
-import MeshEvents
+public import MeshEvents
 import Synchronization
 
 /// A transport that does nothing, to measure everything else; it delivers what it is told to.
-final class NowhereTransport: EventTransport {
+public final class NowhereTransport: EventTransport {
     private let receiver = Mutex<(any MessageReceiver)?>(nil)
 
-    var maximumPayload: Int? { nil }
+    /// Creates a transport without a subscriber.
+    public init() {}
 
-    func publish(_ message: OutgoingMessage) throws(MeshEventsError) {}
-    func waitUntilWritable() async throws(MeshEventsError) {}
-    func flush(timeout: Duration) async throws(MeshEventsError) {}
+    /// Unlimited.
+    public var maximumPayload: Int? { nil }
 
-    func subscribe(
+    /// Forgets the message.
+    public func publish(_ message: OutgoingMessage) throws(MeshEventsError) {}
+    /// Returns at once.
+    public func waitUntilWritable() async throws(MeshEventsError) {}
+    /// Returns at once.
+    public func flush(timeout: Duration) async throws(MeshEventsError) {}
+
+    /// Keeps the receiver: the last one gets what is delivered.
+    public func subscribe(
         to subject: String,
         queueGroup: String?,
         receiver: any MessageReceiver
@@ -21,7 +29,7 @@ final class NowhereTransport: EventTransport {
     }
 
     /// Delivers a message `count` times, on the calling thread, with an end of the batch after every `batch` of them.
-    func deliver(_ payload: [UInt8], count: Int, batch: Int) throws {
+    public func deliver(_ payload: [UInt8], count: Int, batch: Int) throws(BenchmarkError) {
         guard let receiver = receiver.withLock({ $0 }) else { throw BenchmarkError("nobody has subscribed") }
         Array(Work.subject.utf8).withUnsafeBytes { subject in
             payload.withUnsafeBytes { payload in
