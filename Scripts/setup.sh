@@ -4,12 +4,15 @@
 #
 #   Scripts/setup.sh          for `make demo`
 #   Scripts/setup.sh test     also nginx, in .tools/nginx: only its program, no service is installed or started
-#   Scripts/setup.sh bench    also libnats, which the benchmarks compare with
+#   Scripts/setup.sh bench    also libnats, which the benchmarks compare with; in .tools/bench, a Python client and plots
+#   Scripts/setup.sh guard    also valgrind, which counts what an event costs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 server_bin_version=2.15.1
 nats_py_version=2.16.0
+orjson_version=3.13.0
+matplotlib_version=3.11.2
 venv=.tools/venv
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -98,7 +101,27 @@ if [ "${1:-}" = test ] && [ ! -x .tools/nginx/usr/sbin/nginx ]; then
     .tools/nginx/usr/sbin/nginx -v 2>/dev/null || fail "nginx cannot be run: install it, then try again"
 fi
 
-if [ "${1:-}" = bench ] && ! ls /usr/include/nats/nats.h /usr/local/include/nats/nats.h \
-    /opt/homebrew/include/nats/nats.h 2>/dev/null | grep -q .; then
+installed_libnats() {
+    local folder
+    for folder in /usr/include /usr/local/include /opt/homebrew/include; do
+        if [ -e "$folder/nats/nats.h" ]; then return; fi
+    done
+    return 1
+}
+
+if [ "${1:-}" = bench ] && ! installed_libnats; then
     install libnats-dev cnats || fail "libnats is missing: install libnats-dev (Debian) or cnats (Homebrew)"
+fi
+
+if [ "${1:-}" = bench ] && ! .tools/bench/bin/python -c 'import nats, orjson, matplotlib' 2>/dev/null; then
+    say "creating .tools/bench with nats-py, orjson and matplotlib"
+    python3 -m venv --clear .tools/bench
+    .tools/bench/bin/python -m pip install --quiet --disable-pip-version-check "nats-py==$nats_py_version" \
+        "orjson==$orjson_version" "matplotlib==$matplotlib_version" >&2 ||
+        say "cannot install them here: the benchmarks run without the rows beside nats-py and without plots"
+fi
+
+if [ "${1:-}" = guard ] && ! { command -v valgrind && command -v strip; } >/dev/null; then
+    command -v apt-get >/dev/null || fail "valgrind is missing, and there is none for Macs: use Linux"
+    apt_install valgrind binutils || fail "valgrind is missing: install valgrind and binutils"
 fi
