@@ -14,6 +14,7 @@
 public struct EventDecoder: Sendable {
     private var types = RecentValues<EventType>()
     private var nodes = RecentValues<String>()
+    private var second = RecentSecond()
 
     /// Creates a decoder.
     public init() {}
@@ -41,7 +42,7 @@ public struct EventDecoder: Sendable {
             throw MalformedEvent(subject: subject, payload: payload, reason: reason)
         }
         let node = envelope.node.map { name($0, payload) } ?? ""
-        let timestamp = envelope.timestamp.flatMap { Self.timestamp($0, payload) } ?? received()
+        let timestamp = envelope.timestamp.flatMap { time($0, payload) } ?? received()
         let data = envelope.data.map { data in
             EventData(
                 scanned: UnsafeRawBufferPointer(rebasing: payload[data]),
@@ -128,12 +129,9 @@ public struct EventDecoder: Sendable {
     }
 
     @inline(__always)
-    private static func timestamp(
-        _ span: EventEnvelope.StringSpan,
-        _ payload: UnsafeRawBufferPointer
-    ) -> Timestamp? {
-        let bytes = bytes(span, payload)
+    private mutating func time(_ span: EventEnvelope.StringSpan, _ payload: UnsafeRawBufferPointer) -> Timestamp? {
+        let bytes = Self.bytes(span, payload)
         if span.hasEscapes { return try? Timestamp(rfc3339: JSONText.string(bytes, hasEscapes: true)) }
-        return try? Timestamp(bytes: bytes)
+        return second.timestamp(bytes)
     }
 }

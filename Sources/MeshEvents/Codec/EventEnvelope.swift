@@ -45,6 +45,7 @@ struct EventEnvelope {
     private(set) var dataDepth = 0
 
     init(_ payload: UnsafeRawBufferPointer) throws(Failure) {
+        if scanUsual(payload) { return }
         var scanner = JSONScanner(payload)
         var type = Member.missing
         var node = Member.missing
@@ -84,6 +85,36 @@ struct EventEnvelope {
         }
     }
 
+    /// Reads what nearly all events look like, as Go's encoder and ours write them; `false` for everything else, errors
+    /// included.
+    private mutating func scanUsual(_ payload: UnsafeRawBufferPointer) -> Bool {
+        var scanner = JSONScanner(payload)
+        do throws(JSONScanner.Failure) {
+            guard scanner.skip("{\"type\":\"") else { return false }
+            let type = try Self.span(&scanner)
+            guard scanner.skip(",\"node\":\"") else { return false }
+            let node = try Self.span(&scanner)
+            guard scanner.skip(",\"timestamp\":\"") else { return false }
+            let timestamp = try Self.span(&scanner)
+            guard scanner.skip(",\"data\":"), case .object(let data) = try dataMember(&scanner),
+                scanner.skip("}"), scanner.offset == payload.count
+            else { return false }
+            try scanner.validateUTF8()
+            (self.type, self.node, self.timestamp, self.data) = (type, node, timestamp, data)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// Reads the rest of a string whose opening quote has been read.
+    @inline(__always)
+    private static func span(_ scanner: inout JSONScanner) throws(JSONScanner.Failure) -> StringSpan {
+        let start = scanner.offset
+        let hasEscapes = try scanner.scanString()
+        return StringSpan(range: start..<scanner.offset - 1, hasEscapes: hasEscapes)
+    }
+
     private mutating func scan(
         _ scanner: inout JSONScanner,
         _ payload: UnsafeRawBufferPointer,
@@ -97,9 +128,7 @@ struct EventEnvelope {
         if scanner.peek() == UInt8(ascii: "}") { return scanner.advance() }
         while true {
             try scanner.expect(UInt8(ascii: "\""))
-            let nameStart = scanner.offset
-            let hasEscapes = try scanner.scanString()
-            let name = StringSpan(range: nameStart..<scanner.offset - 1, hasEscapes: hasEscapes)
+            let name = try Self.span(&scanner)
             scanner.skipWhitespace()
             try scanner.expect(UInt8(ascii: ":"))
             scanner.skipWhitespace()
@@ -130,9 +159,7 @@ struct EventEnvelope {
             return .other
         }
         scanner.advance()
-        let start = scanner.offset
-        let hasEscapes = try scanner.scanString()
-        return .string(StringSpan(range: start..<scanner.offset - 1, hasEscapes: hasEscapes))
+        return .string(try span(&scanner))
     }
 
     @inline(__always)

@@ -113,20 +113,6 @@ struct JSONNavigator {
         }
     }
 
-    /// The value of the last member of this name in the object at `start`.
-    func member(named name: UnsafeBufferPointer<UInt8>, ofObjectAt start: Int) -> Range<Int>? {
-        var found: Range<Int>?
-        forEachMember(ofObjectAt: start) { candidate, hasEscapes, value in
-            let text = slice(candidate)
-            if !hasEscapes {
-                if text.hasSameBytes(as: name) { found = value }
-            } else if JSONText.string(text, hasEscapes: true).withBytes({ $0.hasSameBytes(as: name) }) {
-                found = value
-            }
-        }
-        return found
-    }
-
     @inline(__always)
     func slice(_ range: Range<Int>) -> UnsafeBufferPointer<UInt8> {
         UnsafeBufferPointer(rebasing: bytes[range])

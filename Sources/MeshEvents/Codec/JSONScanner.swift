@@ -60,6 +60,35 @@ struct JSONScanner {
     @inline(__always)
     mutating func advance() { offset &+= 1 }
 
+    /// Passes over `text` if that is what comes next.
+    @inline(__always)
+    mutating func skip(_ text: StaticString) -> Bool {
+        let length = text.utf8CodeUnitCount
+        guard end &- offset >= length else { return false }
+        let expected = UnsafeRawPointer(text.utf8Start)
+        let found = UnsafeRawPointer(start + offset)
+        // The compiler turns this into comparisons with constants; the last word may overlap the one before.
+        var index = 0
+        while index &+ 8 <= length {
+            if found.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+                != expected.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            {
+                return false
+            }
+            index &+= 8
+        }
+        while index < length {
+            if found.load(fromByteOffset: index, as: UInt8.self)
+                != expected.load(fromByteOffset: index, as: UInt8.self)
+            {
+                return false
+            }
+            index &+= 1
+        }
+        offset &+= length
+        return true
+    }
+
     /// The error for a byte that cannot be here.
     func unexpected() -> Failure { offset >= end ? .unexpectedEnd : .unexpectedCharacter }
 

@@ -105,9 +105,22 @@ struct JSONWriter {
     /// Writes a string with its quotes.
     @inline(__always)
     mutating func string(_ string: String) {
-        write(UInt8(ascii: "\""))
-        string.withBytes { contents($0) }
-        write(UInt8(ascii: "\""))
+        string.withBytes { bytes in
+            // Usually there is room for all of it, and nothing to escape: one check.
+            let length = bytes.count
+            if length &+ 2 <= capacity &- count, let base, let source = bytes.baseAddress {
+                let target = base + count
+                if Self.copyPlain(source, length, to: target + 1) {
+                    target[0] = UInt8(ascii: "\"")
+                    target[length &+ 1] = UInt8(ascii: "\"")
+                    count &+= length &+ 2
+                    return
+                }
+            }
+            write(UInt8(ascii: "\""))
+            contents(bytes)
+            write(UInt8(ascii: "\""))
+        }
     }
 
     /// Writes the inside of a string: `"`, `\` and control characters escaped, all else as it is.
@@ -155,12 +168,18 @@ struct JSONWriter {
             target.storeBytes(of: last, toByteOffset: length &- 4, as: UInt32.self)
             return true
         }
-        for index in 0..<length {
-            let byte = bytes[index]
-            if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return false }
-            output[index] = byte
+        if length >= 2 {
+            let first = source.loadUnaligned(as: UInt16.self)
+            let last = source.loadUnaligned(fromByteOffset: length &- 2, as: UInt16.self)
+            let word = UInt64(first) | UInt64(last) &<< 16 | 0x2020_2020_0000_0000
+            if WordSearch.needsAttention(word) != 0 { return false }
+            target.storeBytes(of: first, as: UInt16.self)
+            target.storeBytes(of: last, toByteOffset: length &- 2, as: UInt16.self)
+            return true
         }
-        return true
+        guard length == 1 else { return true }
+        output[0] = bytes[0]
+        return bytes[0] >= 0x20 && bytes[0] != UInt8(ascii: "\"") && bytes[0] != UInt8(ascii: "\\")
     }
 
     @inline(never)

@@ -1,7 +1,8 @@
 /// Finds bytes in a little-endian word of eight.
 ///
-/// A result has the top bit of each byte found; above the lowest one found there may be false ones (borrows), so only
-/// the lowest, `trailingZeroBitCount / 8`, and "none at all" mean anything.
+/// A result has the top bit of each byte found; above the lowest one found there may be false ones (borrows). So the
+/// lowest, `trailingZeroBitCount / 8`, is exact, and so is "none at all"; who searches from the end looks at the byte
+/// itself.
 enum WordSearch {
     static let ones: UInt64 = 0x0101_0101_0101_0101
     static let highBits: UInt64 = 0x8080_8080_8080_8080

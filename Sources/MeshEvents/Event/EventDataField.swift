@@ -14,7 +14,7 @@ extension EventData {
 
         static func member(named key: String, of text: String, start: Int, end: Int) -> Field? {
             let range = text.withBytes { bytes in
-                key.withBytes { JSONNavigator(bytes: bytes).member(named: $0, ofObjectAt: start) }
+                key.withBytes { JSONNavigator(bytes: bytes).member(named: $0, ofObjectAt: start..<end) }
             }
             guard let range else { return nil }
             return Field(text: text, start: range.lowerBound, end: range.upperBound)

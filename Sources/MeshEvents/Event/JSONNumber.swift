@@ -69,6 +69,7 @@ public struct JSONNumber: Sendable, ExpressibleByIntegerLiteral, ExpressibleByFl
         }
     }
 
+    @inline(__always)
     func write(to writer: inout JSONWriter) {
         switch storage {
         case .integer(let value): writer.integer(value)
