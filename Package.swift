@@ -46,19 +46,27 @@ let package = Package(
         .target(
             name: "NATSClient",
             dependencies: nio + [
-                logging,
+                "Locking", logging,
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: settings
         ),
-        .target(name: "MeshEvents", dependencies: [logging], swiftSettings: settings),
+        // A value behind a lock; not a product. Of NIO it takes only the lock.
         .target(
-            name: "MeshEventsNATS",
-            dependencies: ["MeshEvents", "NATSClient", logging, .product(name: "NIOCore", package: "swift-nio")],
+            name: "Locking",
+            dependencies: [.product(name: "NIOConcurrencyHelpers", package: "swift-nio")],
             swiftSettings: settings
         ),
-        .target(name: "MeshEventsTesting", dependencies: ["MeshEvents"], swiftSettings: settings),
+        .target(name: "MeshEvents", dependencies: ["Locking", logging], swiftSettings: settings),
+        .target(
+            name: "MeshEventsNATS",
+            dependencies: [
+                "Locking", "MeshEvents", "NATSClient", logging, .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(name: "MeshEventsTesting", dependencies: ["Locking", "MeshEvents"], swiftSettings: settings),
         // A child process that cannot outlive this one; not a product.
         .target(
             name: "ProcessGuard",
@@ -73,7 +81,7 @@ let package = Package(
         .target(
             name: "MeshLifecycle",
             dependencies: [
-                "MeshEvents", "MeshEventsNATS", "NATSClient", "ProcessGuard", logging,
+                "Locking", "MeshEvents", "MeshEventsNATS", "NATSClient", "ProcessGuard", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
@@ -84,7 +92,7 @@ let package = Package(
         .executableTarget(
             name: "mesh-events",
             dependencies: [
-                "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "NATSClient", "LocalNATSServer", logging,
+                "Locking", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "NATSClient", "LocalNATSServer", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
@@ -133,15 +141,16 @@ let package = Package(
         ),
         .testTarget(
             name: "MeshEventsTests",
-            dependencies: ["MeshEvents", "MeshEventsTesting"],
+            dependencies: ["Locking", "MeshEvents", "MeshEventsTesting"],
             resources: [.copy("Resources")],
             swiftSettings: settings
         ),
         .testTarget(
             name: "MeshLifecycleTests",
             dependencies: [
-                "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "LocalNATSServer",
-                "TestSupport", "ProcessGuard", "mesh-tool-fixture", "tool-supervisor-fixture", logging,
+                "Locking", "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient",
+                "LocalNATSServer", "TestSupport", "ProcessGuard", "mesh-tool-fixture", "tool-supervisor-fixture",
+                logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "Yams", package: "Yams"),

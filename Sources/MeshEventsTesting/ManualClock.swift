@@ -1,3 +1,4 @@
+import Locking
 public import MeshEvents
 
 /// A clock that moves only when told to: sleeping on it ends when ``advance(by:)`` has passed the deadline.

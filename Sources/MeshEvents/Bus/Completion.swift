@@ -1,3 +1,5 @@
+import Locking
+
 /// Something that happens once, and can be waited for with a deadline.
 package final class Completion: Sendable {
     private enum Outcome { case completed, timedOut, cancelled }

@@ -1,3 +1,5 @@
+import Locking
+
 /// Lets one occurrence through per interval and counts the others: for log lines that a peer can provoke.
 struct RateLimit: Sendable {
     private let interval: Duration

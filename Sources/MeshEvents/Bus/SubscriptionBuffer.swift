@@ -2,7 +2,7 @@
 ///
 /// A pure value: it holds the waiting consumers (`Waiter` is a continuation in the library, a number in its tests) but
 /// never resumes one; the caller does, after it has let go of its lock.
-struct SubscriptionBuffer<Waiter> {
+struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
     /// A consumer to resume, and with what.
     struct Wake {
         let waiter: Waiter

@@ -1,3 +1,4 @@
+import Locking
 import Synchronization
 
 /// One subscription's inner life: the buffer behind a lock, the consumers that wait, and the transport's subscription.

@@ -1,3 +1,5 @@
+import Locking
+
 /// Stores many messages in the order they are given, many under way at once; made by
 /// ``EventStore/makeAppender(window:deadline:onStored:)``.
 ///

@@ -1,3 +1,5 @@
+import Locking
+
 /// The events of one call on their way.
 @usableFromInline
 struct EventBatch {

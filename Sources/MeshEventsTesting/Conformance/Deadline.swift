@@ -1,3 +1,4 @@
+import Locking
 import MeshEvents
 
 /// Runs an operation and throws when it takes longer than `limit`, even when it does not react to its cancellation.

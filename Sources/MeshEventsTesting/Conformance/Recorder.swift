@@ -1,3 +1,4 @@
+import Locking
 import MeshEvents
 
 /// Collects what callbacks report.

@@ -1,3 +1,4 @@
+import Locking
 public import MeshEvents
 
 /// Follows a stream in memory: looks when it is asked, waits when there is nothing.

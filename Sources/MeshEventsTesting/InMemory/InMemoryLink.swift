@@ -1,3 +1,4 @@
+import Locking
 import MeshEvents
 
 /// One transport's outbound buffer: how much of it is used, and who waits for room.

@@ -1,3 +1,4 @@
+import Locking
 public import MeshEvents
 
 /// What an in-memory mesh has instead of a server: it routes messages between the transports that were made from it

@@ -1,3 +1,4 @@
+import Locking
 public import MeshEvents
 
 /// A transport without a network, for unit tests: NATS's subject rules, queue groups, order, limits and drain.

@@ -1,3 +1,4 @@
+import Locking
 import MeshEvents
 
 /// The followers that wait for something to be stored.

@@ -1,4 +1,5 @@
 import Foundation
+import Locking
 public import Logging
 import MeshEvents
 public import NATSClient

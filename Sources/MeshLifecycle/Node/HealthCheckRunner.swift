@@ -1,3 +1,4 @@
+import Locking
 import MeshEvents
 
 /// Asks a node's checks, each on its own, once an interval: one that hangs holds up nobody, and is not asked again

@@ -1,3 +1,4 @@
+import Locking
 import MeshEvents
 
 /// Watches who else goes by a node's name.

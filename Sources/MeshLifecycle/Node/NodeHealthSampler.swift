@@ -1,4 +1,5 @@
 import Foundation
+import Locking
 import MeshEvents
 
 /// Reads what this machine uses and has: on Linux from /proc, on macOS from the kernel.

@@ -1,4 +1,5 @@
 import Foundation
+import Locking
 public import Logging
 public import MeshEvents
 import MeshEventsNATS

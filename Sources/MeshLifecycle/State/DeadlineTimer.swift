@@ -1,3 +1,4 @@
+import Locking
 import MeshEvents
 
 /// Calls once when a time has passed; a new time takes the place of the last one.

@@ -1,3 +1,4 @@
+import Locking
 import MeshEvents
 
 /// Lets one operation through at a time, in the order of arrival; an operation may suspend.

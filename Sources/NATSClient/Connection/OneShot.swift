@@ -1,12 +1,12 @@
+import Locking
 import NIOCore
-import Synchronization
 
 /// A promise that is completed by whoever comes first: the answer, the deadline or a cancellation.
 final class OneShot<Value: Sendable>: Sendable {
-    private let promise: Mutex<EventLoopPromise<Value>?>
+    private let promise: Locked<EventLoopPromise<Value>?>
 
     init(_ promise: EventLoopPromise<Value>) {
-        self.promise = Mutex(promise)
+        self.promise = Locked(promise)
     }
 
     func complete(_ result: Result<Value, NATSError>) {

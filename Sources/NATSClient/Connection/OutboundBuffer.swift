@@ -1,5 +1,5 @@
+import Locking
 import NIOCore
-import Synchronization
 
 /// Where publishers on any thread meet the event loop: one lock, one buffer, one scheduled flush per burst.
 ///
@@ -117,7 +117,7 @@ final class OutboundBuffer: Sendable {
         }
     }
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
     private let highWaterMark: Int
     private let scheduleFlush: @Sendable () -> Void
 
@@ -125,7 +125,7 @@ final class OutboundBuffer: Sendable {
     init(highWaterMark: Int, scheduleFlush: @escaping @Sendable () -> Void) {
         self.highWaterMark = highWaterMark
         self.scheduleFlush = scheduleFlush
-        state = Mutex(State())
+        state = Locked(State())
     }
 
     var maximumPayload: Int? { state.withLock { $0.maximumPayload } }

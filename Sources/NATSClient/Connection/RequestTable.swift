@@ -1,5 +1,5 @@
+import Locking
 import NIOCore
-import Synchronization
 
 /// The requests that wait for an answer on the connection's one inbox.
 final class RequestTable: Sendable {
@@ -13,7 +13,7 @@ final class RequestTable: Sendable {
         var message: UInt64?
     }
 
-    private let requests = Mutex(NumberedEntries<Pending>())
+    private let requests = Locked(NumberedEntries<Pending>())
 
     var isEmpty: Bool { requests.withLock { $0.isEmpty } }
 

@@ -1,4 +1,4 @@
-import Synchronization
+import Locking
 
 /// A reply subject that several messages of one publisher share, on one connection: what tells their answers apart is
 /// the publisher's business.
@@ -32,7 +32,7 @@ final class SharedReplyTable: Sendable {
         let handler: Handler
     }
 
-    private let replies = Mutex(NumberedEntries<Entry>())
+    private let replies = Locked(NumberedEntries<Entry>())
 
     /// Registers a handler, and returns the id that the reply subject ends with.
     func open(

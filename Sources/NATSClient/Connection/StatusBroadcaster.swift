@@ -1,4 +1,4 @@
-import Synchronization
+import Locking
 
 /// Hands the connection's status to everyone who asked for it.
 final class StatusBroadcaster: Sendable {
@@ -10,7 +10,7 @@ final class StatusBroadcaster: Sendable {
         var isFinished = false
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     func send(_ status: NATSStatus) {
         let (listeners, isLast) = state.withLock { state in

@@ -1,5 +1,5 @@
+import Locking
 import NIOCore
-import Synchronization
 
 /// Collects the messages of one reading of a pull consumer, on the connection's event loop: no task and no
 /// continuation per message.
@@ -16,7 +16,7 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
         var lastDelivery: UInt64 = 0
     }
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
     private let before: UInt64
     private let request: @Sendable (Int) throws(NATSError) -> Void
     private let transform: @Sendable (JetStreamMessageView) -> Element
@@ -33,7 +33,7 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
     ) {
         var state = State(progress: progress)
         state.elements.reserveCapacity(min(progress.total, 65_536))
-        self.state = Mutex(state)
+        self.state = Locked(state)
         self.before = before ?? .max
         self.request = request
         self.transform = transform

@@ -1,5 +1,5 @@
+import Locking
 import NIOCore
-import Synchronization
 
 /// Collects the messages of one subscription for a reader: one lock per batch on either side.
 final class MessageBuffer: NATSMessageReceiver {
@@ -32,7 +32,7 @@ final class MessageBuffer: NATSMessageReceiver {
     private let maximumMessages: Int
     private let maximumBytes: Int
     private let onOverflow: @Sendable () -> Void
-    private let state = Mutex(State())
+    private let state = Locked(State())
     /// Filled and emptied on the event loop only.
     private nonisolated(unsafe) var batch: [NATSMessage] = []
 

@@ -23,7 +23,7 @@ enum DurableTaken {
 
 /// What a durable subscription holds and what it does next, as a pure value: messages, readers and answers go in,
 /// decisions come out.
-struct DurableState<Waiter> {
+struct DurableState<Waiter: Sendable>: Sendable {
     enum Phase {
         case running
         /// Nothing new comes; what was handed out is waited for.

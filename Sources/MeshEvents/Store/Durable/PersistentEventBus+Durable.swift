@@ -1,3 +1,5 @@
+import Locking
+
 extension PersistentEventBus {
     /// Subscribes durably and returns the events as a sequence; each is to be answered.
     ///

@@ -1,3 +1,5 @@
+import Locking
+
 /// Follows any store by asking it for what is new.
 final class PollingFollower: StoreFollower {
     /// How many messages one reading takes.

@@ -1,3 +1,4 @@
+import Locking
 import Synchronization
 
 /// A replay: the events of the stream in its order, first those stored, then those that come.
