@@ -95,16 +95,44 @@ struct JSONWriter {
         data.withBytes { write($0) }
     }
 
+    /// A member's name that was written as it is, without escapes.
+    struct Name {
+        fileprivate let range: Range<Int>
+    }
+
     /// Writes a member's name and the colon.
+    ///
+    /// - Returns: where it stands; `nil` when it needed escapes.
     @inline(__always)
-    mutating func name(_ name: String) {
-        string(name)
+    mutating func name(_ name: String) -> Name? {
+        let start = count &+ 1
+        let length = string(name)
         write(UInt8(ascii: ":"))
+        return start &+ length == count &- 2 ? Name(range: start..<start &+ length) : nil
+    }
+
+    /// Whether the first name comes before the second in byte order, as far as what was written tells.
+    @inline(__always)
+    func isOrdered(_ first: Name, _ second: Name?) -> Bool {
+        guard let second else { return false }
+        // What does not fit is written again.
+        guard fits, let base else { return true }
+        var one = first.range.lowerBound
+        var two = second.range.lowerBound
+        while one < first.range.upperBound, two < second.range.upperBound {
+            if base[one] != base[two] { return base[one] < base[two] }
+            one &+= 1
+            two &+= 1
+        }
+        return first.range.count < second.range.count
     }
 
     /// Writes a string with its quotes.
+    ///
+    /// - Returns: how many bytes the string has; with escapes it takes more.
     @inline(__always)
-    mutating func string(_ string: String) {
+    @discardableResult
+    mutating func string(_ string: String) -> Int {
         string.withBytes { bytes in
             // Usually there is room for all of it, and nothing to escape: one check.
             let length = bytes.count
@@ -114,12 +142,13 @@ struct JSONWriter {
                     target[0] = UInt8(ascii: "\"")
                     target[length &+ 1] = UInt8(ascii: "\"")
                     count &+= length &+ 2
-                    return
+                    return length
                 }
             }
             write(UInt8(ascii: "\""))
             contents(bytes)
             write(UInt8(ascii: "\""))
+            return length
         }
     }
 

@@ -173,11 +173,7 @@ extension EventData: ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral, Cu
     /// Creates an object from members in any order.
     @usableFromInline
     init(members: UnsafeBufferPointer<(String, JSONValue)>) {
-        if JSONObject.isOrdered(members) {
-            self.init { JSONObject.write(members, to: &$0) }
-        } else {
-            self.init(JSONObject(Array(members)))
-        }
+        self.init { JSONObject.write(members, to: &$0) }
     }
 
     /// Creates `null`.

@@ -1,29 +1,39 @@
 /// The members of a JSON object: names are unique and in byte order, as Go writes maps.
 public struct JSONObject: Sendable {
-    private let storage: [(String, JSONValue)]
+    /// The members of a literal are kept as they stand there: most are only written, and writing finds out by the way
+    /// whether they are in order.
+    private let given: [(String, JSONValue)]
+    /// Whether `given` is known to be in order.
+    private let isOrdered: Bool
 
     /// Creates an object; of members with the same name, the last wins.
     public init(_ members: [(String, JSONValue)]) {
-        storage = members.withUnsafeBufferPointer { Self.isOrdered($0) } ? members : Self.ordered(members)
-    }
-
-    /// Whether names are unique and in byte order.
-    static func isOrdered(_ members: UnsafeBufferPointer<(String, JSONValue)>) -> Bool {
-        var index = 1
-        while index < members.count {
-            if !members[index &- 1].0.precedesInByteOrder(members[index].0) { return false }
-            index &+= 1
-        }
-        return true
+        given = Self.ordered(members)
+        isOrdered = true
     }
 
     /// Creates an object from a dictionary.
     public init(_ dictionary: [String: JSONValue]) {
         // A dictionary may hold no two canonically equivalent keys, so names stay unique.
-        storage = dictionary.map { ($0.key, $0.value) }.sorted { $0.0.precedesInByteOrder($1.0) }
+        given = dictionary.map { ($0.key, $0.value) }.sorted { $0.0.precedesInByteOrder($1.0) }
+        isOrdered = true
+    }
+
+    /// Creates an object from a literal's members.
+    init(literal members: [(String, JSONValue)]) {
+        given = members
+        isOrdered = false
+    }
+
+    private var members: [(String, JSONValue)] { isOrdered ? given : Self.ordered(given) }
+
+    /// Whether names are unique and in byte order.
+    private static func isOrdered(_ members: [(String, JSONValue)]) -> Bool {
+        zip(members, members.dropFirst()).allSatisfy { $0.0.precedesInByteOrder($1.0) }
     }
 
     private static func ordered(_ members: [(String, JSONValue)]) -> [(String, JSONValue)] {
+        if isOrdered(members) { return members }
         let indexes = members.indices.sorted { left, right in
             if members[left].0.precedesInByteOrder(members[right].0) { return true }
             return left < right && members[left].0.hasSameBytes(as: members[right].0)
@@ -38,37 +48,50 @@ public struct JSONObject: Sendable {
     }
 
     /// The names, in byte order.
-    public var keys: [String] { storage.map(\.0) }
+    public var keys: [String] { members.map(\.0) }
 
     /// The member of this name.
     public subscript(key: String) -> JSONValue? {
-        var low = 0
-        var high = storage.count
-        while low < high {
-            let middle = (low + high) / 2
-            if storage[middle].0.precedesInByteOrder(key) { low = middle + 1 } else { high = middle }
-        }
-        guard low < storage.count, storage[low].0.hasSameBytes(as: key) else { return nil }
-        return storage[low].1
+        given.last { $0.0.hasSameBytes(as: key) }?.1
     }
 
     func write(to writer: inout JSONWriter) {
-        storage.withUnsafeBufferPointer { Self.write($0, to: &writer) }
+        given.withUnsafeBufferPointer { Self.write($0, to: &writer) }
     }
 
-    /// Writes members that are in order.
+    /// Writes members that may be in any order; of members with the same name, the last.
     static func write(_ members: UnsafeBufferPointer<(String, JSONValue)>, to writer: inout JSONWriter) {
+        let before = writer
+        if write(members, to: &writer, untilDisorder: true) { return }
+        writer = before
+        ordered(Array(members)).withUnsafeBufferPointer { _ = write($0, to: &writer, untilDisorder: false) }
+    }
+
+    /// - Returns: `false` when members were met that may not be in order; what was written means nothing then.
+    private static func write(
+        _ members: UnsafeBufferPointer<(String, JSONValue)>,
+        to writer: inout JSONWriter,
+        untilDisorder: Bool
+    ) -> Bool {
         writer.open(UInt8(ascii: "{"))
         if writer.problem != .tooDeep {
-            var index = 0
-            while index < members.count {
+            var previous: JSONWriter.Name?
+            for index in members.indices {
                 if index > 0 { writer.write(UInt8(ascii: ",")) }
-                writer.name(members[index].0)
-                members[index].1.write(to: &writer)
-                index &+= 1
+                let name = writer.name(members[index].0)
+                if untilDisorder, let previous, !writer.isOrdered(previous, name) { return false }
+                previous = name
+                // The usual ones here, since a call for each would copy the value.
+                switch members[index].1 {
+                case .number(let number): number.write(to: &writer)
+                case .string(let string): writer.string(string)
+                case .bool(let bool): writer.write(bool ? "true" : "false")
+                case let value: value.write(to: &writer)
+                }
             }
         }
         writer.close(UInt8(ascii: "}"))
+        return true
     }
 }
 
@@ -76,14 +99,27 @@ extension JSONObject: RandomAccessCollection {
     /// The first index, 0.
     public var startIndex: Int { 0 }
     /// How many members there are.
-    public var endIndex: Int { storage.count }
+    public var endIndex: Int { members.count }
     /// A member; the index must be in range.
-    public subscript(position: Int) -> (key: String, value: JSONValue) { storage[position] }
+    public subscript(position: Int) -> (key: String, value: JSONValue) { members[position] }
+
+    /// The members, one after the other.
+    public struct Iterator: IteratorProtocol {
+        private var base: IndexingIterator<[(String, JSONValue)]>
+
+        fileprivate init(_ members: [(String, JSONValue)]) { base = members.makeIterator() }
+
+        /// The next member.
+        public mutating func next() -> (key: String, value: JSONValue)? { base.next() }
+    }
+
+    /// Goes through the members, in order.
+    public func makeIterator() -> Iterator { Iterator(members) }
 }
 
 extension JSONObject: Hashable, ExpressibleByDictionaryLiteral {
     /// Creates an object; of members with the same name, the last wins.
-    public init(dictionaryLiteral elements: (String, JSONValue)...) { self.init(elements) }
+    public init(dictionaryLiteral elements: (String, JSONValue)...) { self.init(literal: elements) }
 
     /// Whether both have the same members.
     public static func == (left: JSONObject, right: JSONObject) -> Bool {

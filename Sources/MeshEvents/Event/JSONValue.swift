@@ -164,5 +164,5 @@ extension JSONValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, Expre
     @inlinable
     public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
     /// Creates an object; of members with the same name, the last wins.
-    public init(dictionaryLiteral elements: (String, JSONValue)...) { self = .object(JSONObject(elements)) }
+    public init(dictionaryLiteral elements: (String, JSONValue)...) { self = .object(JSONObject(literal: elements)) }
 }
