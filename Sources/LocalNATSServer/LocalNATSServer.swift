@@ -30,6 +30,7 @@ public final class LocalNATSServer: Sendable {
         /// Whether somebody asked for the end of the present process.
         var endRequested = false
         var stopped = false
+        var extraConfiguration: String
     }
 
     /// How the server was asked to run.
@@ -51,7 +52,7 @@ public final class LocalNATSServer: Sendable {
         serverVersion = version
         self.version = version.description
         port = running.port
-        state = Mutex(State(running: running))
+        state = Mutex(State(running: running, extraConfiguration: configuration.extraConfiguration))
     }
 
     deinit {
@@ -71,7 +72,11 @@ public final class LocalNATSServer: Sendable {
         do {
             let launcher = ServerLauncher(configuration: configuration, executable: executable, files: files)
             let version = try await launcher.version()
-            let running = try await launcher.launch(port: configuration.port, version: version)
+            let running = try await launcher.launch(
+                port: configuration.port,
+                version: version,
+                extra: configuration.extraConfiguration
+            )
             return LocalNATSServer(launcher: launcher, version: version, running: running)
         } catch {
             files.remove()
@@ -79,10 +84,10 @@ public final class LocalNATSServer: Sendable {
         }
     }
 
-    /// Where clients connect, for example `nats://127.0.0.1:4222`.
+    /// Where clients on this machine connect, for example `nats://127.0.0.1:4222`.
     public var url: String {
         let host = ["0.0.0.0": "127.0.0.1", "::": "::1"][configuration.host] ?? configuration.host
-        return "nats://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        return "\(configuration.requiresTLS ? "tls" : "nats")://\(host.contains(":") ? "[\(host)]" : host):\(port)"
     }
 
     /// The process id of the server; `nil` when it does not run. A restart changes it.
@@ -128,6 +133,16 @@ public final class LocalNATSServer: Sendable {
     /// Lets a suspended server go on.
     public func resume() { process.signal(SIGCONT) }
 
+    /// Gives the server other ``Configuration/extraConfiguration`` and has it read that while it runs (`SIGHUP`): users and
+    /// permissions change for those who are connected, too, a moment after this returns.
+    ///
+    /// - Throws: `LocalNATSServerError` when the file cannot be written; the server goes on as it was.
+    public func reconfigure(_ extraConfiguration: String) throws(LocalNATSServerError) {
+        try launcher.writeConfiguration(port: port, version: serverVersion, extra: extraConfiguration)
+        state.withLock { $0.extraConfiguration = extraConfiguration }
+        process.signal(SIGHUP)
+    }
+
     /// Ends the server, when it runs, and starts it again on the same port with the same store.
     ///
     /// - Throws: `LocalNATSServerError`, with the code `stopped` after `stop`; or `CancellationError`.
@@ -135,7 +150,8 @@ public final class LocalNATSServer: Sendable {
         await endPresentProcess()
         let stopped = LocalNATSServerError(.stopped, "This server was stopped; start a new one instead.")
         guard !state.withLock({ $0.stopped }) else { throw stopped }
-        let running = try await launcher.launch(port: port, version: serverVersion)
+        let extra = state.withLock { $0.extraConfiguration }
+        let running = try await launcher.launch(port: port, version: serverVersion, extra: extra)
         let stoppedMeanwhile = state.withLock { state in
             state.running = running
             state.endRequested = state.stopped

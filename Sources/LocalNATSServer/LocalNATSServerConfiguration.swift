@@ -40,6 +40,9 @@ extension LocalNATSServer {
         /// Further lines of the server's configuration file, for example an `authorization`, `tls` or `cluster` block.
         public var extraConfiguration: String
 
+        /// Whether ``extraConfiguration`` asks for TLS: then ``LocalNATSServer/url`` says so.
+        public var requiresTLS: Bool
+
         /// How long the server may take to accept clients before `start` gives up.
         public var startTimeout: Duration
 
@@ -58,6 +61,7 @@ extension LocalNATSServer {
             maxPayload: Int? = nil,
             logFile: String? = nil,
             extraConfiguration: String = "",
+            requiresTLS: Bool = false,
             startTimeout: Duration = .seconds(10),
             stopGracePeriod: Duration = .seconds(5)
         ) {
@@ -71,6 +75,7 @@ extension LocalNATSServer {
             self.maxPayload = maxPayload
             self.logFile = logFile
             self.extraConfiguration = extraConfiguration
+            self.requiresTLS = requiresTLS
             self.startTimeout = startTimeout
             self.stopGracePeriod = stopGracePeriod
         }

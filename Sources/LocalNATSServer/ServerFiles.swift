@@ -108,7 +108,12 @@ struct ServerFiles: Sendable {
 
     private static func prepareStore(_ path: String) throws(LocalNATSServerError) {
         do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+            // What is in events is nobody else's business.
+            try FileManager.default.createDirectory(
+                atPath: path,
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700]
+            )
         } catch {
             // What is wrong shows below: with what the system says, not what Foundation makes of it.
         }

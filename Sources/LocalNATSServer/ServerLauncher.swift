@@ -43,17 +43,9 @@ struct ServerLauncher: Sendable {
     ///
     /// - Parameter port: `nil` has the server pick a free one.
     /// - Throws: `LocalNATSServerError`, or `CancellationError`; no process is left then.
-    func launch(port: Int?, version: ServerVersion) async throws -> Running {
+    func launch(port: Int?, version: ServerVersion, extra: String) async throws -> Running {
         files.removePortsFiles()
-        try files.writeConfiguration(
-            ConfigurationFile(
-                configuration: configuration,
-                port: port,
-                version: version,
-                storeDirectory: files.store,
-                portsDirectory: files.directory
-            ).text
-        )
+        try writeConfiguration(port: port, version: version, extra: extra)
         let offset = files.logSize
         let process = try await GuardedProcess.launch(
             [executable, "-c", files.configuration],
@@ -69,6 +61,21 @@ struct ServerLauncher: Sendable {
             await Task { _ = try? await process.waitForEnd() }.value
             throw error
         }
+    }
+
+    /// Writes the configuration file; a server that runs reads it when told to.
+    func writeConfiguration(port: Int?, version: ServerVersion, extra: String) throws(LocalNATSServerError) {
+        var configuration = configuration
+        configuration.extraConfiguration = extra
+        try files.writeConfiguration(
+            ConfigurationFile(
+                configuration: configuration,
+                port: port,
+                version: version,
+                storeDirectory: files.store,
+                portsDirectory: files.directory
+            ).text
+        )
     }
 
     /// Waits for the ports file, which only our own process writes (another server may answer on a taken port), then

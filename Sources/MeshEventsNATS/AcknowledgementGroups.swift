@@ -41,6 +41,12 @@ struct AcknowledgementGroups {
     /// Where the answers of a group go; `nil` when it has ended, or is not open yet.
     func reply(of group: Int) -> SharedReply? { groups[group]?.reply }
 
+    /// The messages of a group; none when it has ended.
+    func indexes(of group: Int) -> Range<Int> {
+        guard let group = groups[group] else { return 0..<0 }
+        return group.first..<group.first + group.sent
+    }
+
     /// The message added last was not sent after all.
     mutating func withdraw(from group: Int) -> Withdrawal {
         guard let outcome = groups[group]?.withdraw() else { return groups[group] == nil ? .missed : .done(nil) }

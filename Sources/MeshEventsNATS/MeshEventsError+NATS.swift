@@ -4,7 +4,8 @@ public import NATSClient
 extension MeshEventsError {
     /// The client's error in the terms of the event bus.
     public init(_ error: NATSError) {
-        self.init(Self.code(of: error), error.message, underlying: error, isRetriable: error.isRetriable)
+        let hint = PermissionHint(forbidden: error.subject)?.text ?? ""
+        self.init(Self.code(of: error), error.message + hint, underlying: error, isRetriable: error.isRetriable)
     }
 
     private static func code(of error: NATSError) -> Code {

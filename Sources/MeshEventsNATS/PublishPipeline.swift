@@ -102,14 +102,9 @@ final class PublishPipeline: EventAppender {
         }
     }
 
-    /// - Parameter isAlone: whether no other message joins the group.
-    private func send(
-        _ message: PendingMessage,
-        _ place: AcknowledgementGroups.Place,
-        isAlone: Bool = false
-    ) throws(NATSError) {
+    private func send(_ message: PendingMessage, _ place: AcknowledgementGroups.Place) throws(NATSError) {
         var reply = place.reply
-        if reply == nil { reply = try open(place.group, subject: isAlone ? message.subject : nil) }
+        if reply == nil { reply = try open(place.group) }
         guard let reply else { return }
         try store.jetStream.publish(
             message.payload,
@@ -121,9 +116,13 @@ final class PublishPipeline: EventAppender {
     }
 
     /// Opens a group's reply subject; `nil` when the group has ended at once, with all that was in it.
-    private func open(_ group: Int, subject: String?) throws(NATSError) -> SharedReply? {
+    private func open(_ group: Int) throws(NATSError) -> SharedReply? {
         let connection = store.jetStream.connection
-        let reply = try connection.openReply(owner: ObjectIdentifier(self), subject: subject) { answer in
+        let reply = try connection.openReply(owner: ObjectIdentifier(self)) { subject in
+            self.state.withLock { state in
+                state.groups.indexes(of: group).contains { state.window.message($0)?.subject == subject }
+            }
+        } handler: { answer in
             self.answered(group, answer)
         }
         guard state.withLock({ $0.groups.opened(reply, for: group) }) else {
@@ -234,7 +233,7 @@ final class PublishPipeline: EventAppender {
             }
             guard let (message, place) = next else { break }
             do throws(NATSError) {
-                try send(message, place, isAlone: true)
+                try send(message, place)
             } catch {
                 // A full buffer too ends this round; the next begins when everything under way is answered.
                 refused(index, place, error)

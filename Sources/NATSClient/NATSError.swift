@@ -53,13 +53,22 @@ public struct NATSError: Error, Sendable, CustomStringConvertible {
     public let underlying: (any Error)?
     /// Whether the same call can succeed later without being changed.
     public let isRetriable: Bool
+    /// The subject that the server forbids, for ``Code/permissionDenied``; `nil` for any other error.
+    public let subject: String?
 
     /// Creates an error.
-    public init(_ code: Code, _ message: String, underlying: (any Error)? = nil, isRetriable: Bool = false) {
+    public init(
+        _ code: Code,
+        _ message: String,
+        underlying: (any Error)? = nil,
+        isRetriable: Bool = false,
+        subject: String? = nil
+    ) {
         self.code = code
         self.message = message
         self.underlying = underlying
         self.isRetriable = isRetriable
+        self.subject = subject
     }
 
     /// The code and the message; the underlying error when there is one.

@@ -53,7 +53,7 @@ import Testing
 
         func events() -> [Event] {
             serve.output.split(separator: "\n").compactMap { line in
-                try? EventDecoder.decode(subject: "events.unknown", payload: Array(line.utf8), received: .now)
+                try? EventDecoder.decode(subject: "", payload: Array(line.utf8), received: .now)
             }
         }
 

@@ -48,7 +48,7 @@ func encoded(_ event: Event) throws(MeshEventsError) -> String {
 
     @Test func `Go's escapes and numbers read right`() throws {
         let message = try #require(GoEvents.all.first { $0.subject == "events.user.escapes" })
-        let data = try decode(message.payload).data
+        let data = try decode(message.payload, subject: message.subject).data
         #expect(data["html"]?.string == "<b>&amp;</b>")
         #expect(data["control"]?.string == "\u{0}\u{1}\t\n\r")
         #expect(data["line"]?.string == "\u{2028}\u{2029}")
@@ -69,7 +69,7 @@ func encoded(_ event: Event) throws(MeshEventsError) -> String {
             try encoded(event)
                 == #"{"type":"user.\"q\\","node":"nö\"de\n","timestamp":"1970-01-01T00:00:01.5Z","data":null}"#
         )
-        #expect(try decode(encoded(event)) == event)
+        #expect(try decode(encoded(event), subject: event.subject) == event)
     }
 
     @Test func `any event survives being sent`() throws {
@@ -112,7 +112,7 @@ func encoded(_ event: Event) throws(MeshEventsError) -> String {
              {\t"extra": {"type": 1, "data": [ ]} , "data" : { "a" : [ 1 , 2 ] , "b":" x " },\r
              "n\\u006fde":"first","node":"la\\u0073t", "timestamp":"2026-11-24T10:04:34+01:00","type":1,"type":"user.real" }
             """,
-            subject: "events.user.x"
+            subject: "events.user.real"
         )
         #expect(event.type == "user.real")
         #expect(event.node == "last")
@@ -138,10 +138,25 @@ func encoded(_ event: Event) throws(MeshEventsError) -> String {
             try decode(#"{"timestamp":"2026\u002d11-24T09:04:34Z"}"#).timestamp.description == "2026-11-24T09:04:34Z"
         )
         // The type in the envelope counts, unless nobody could send it.
-        #expect(try decode(#"{"type":"tool.started"}"#).type == .toolStarted)
+        #expect(try decode(#"{"type":"tool.started"}"#, subject: "events.tool.started").type == .toolStarted)
+        #expect(try decode(#"{"type":"tool.started"}"#, subject: "elsewhere").type == .toolStarted)
         for bad in ["", "tool..x", "a b", "tool.*", "a\\nb", String(repeating: "x", count: 201)] {
             #expect(try decode("{\"type\":\"\(bad)\"}").type == "user.x")
         }
+    }
+
+    @Test(arguments: [
+        ("user.x", "node.left"), ("user.node.left", "node.left"), ("user.a", "user.b"), ("user.a", "user.a.b"),
+        ("user.a.b", "user.a"), ("node.left", "node\\u002ejoined"),
+    ]) func `a type that is another than the subject's is malformed: only the subject is checked by servers`(
+        subject: String,
+        type: String
+    ) throws {
+        let error = try #require(throws: MeshEventsError.self) {
+            try decode(#"{"type":"\#(type)","node":"n","data":{}}"#, subject: "events.\(subject)")
+        }
+        #expect(error.code == .malformedEvent)
+        #expect(error.message.contains("'type' is another than the subject's"))
     }
 
     @Test(arguments: [
@@ -202,7 +217,7 @@ func encoded(_ event: Event) throws(MeshEventsError) -> String {
             let node = "a-node-with-a-long-name-\(Int.random(in: 0..<300, using: &generator))"
             let payload = Array("{\"type\":\"\(type)\",\"node\":\"\(node)\"}".utf8)
             let event = try payload.withUnsafeBytes { bytes in
-                try Array("events.x".utf8).withUnsafeBytes { subject in
+                try Array("events.\(type)".utf8).withUnsafeBytes { subject in
                     try decoder.decode(subject: subject, payload: bytes, received: .epoch)
                 }
             }

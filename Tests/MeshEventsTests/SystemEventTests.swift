@@ -26,7 +26,7 @@ import Testing
         let message = GoEvents.all[index]
         #expect(message.subject == Self.events[index].subject)
         var event = Self.events[index].event
-        event.timestamp = try decode(message.payload).timestamp
+        event.timestamp = try decode(message.payload, subject: message.subject).timestamp
         #expect(try encoded(event) == message.payload)
     }
 
@@ -38,7 +38,7 @@ import Testing
         )
         let message = try #require(GoEvents.all.first { $0.subject == event.subject })
         var sent = event
-        sent.timestamp = try decode(message.payload).timestamp
+        sent.timestamp = try decode(message.payload, subject: message.subject).timestamp
         #expect(try encoded(sent) == message.payload)
         #expect(throws: MeshEventsError.self) { try Event.user(topic: "a b") }
     }

@@ -73,8 +73,11 @@ public final class EventBus: Sendable {
 
     /// Emits an event: its timestamp becomes the current time, an empty node this bus's. Never blocks.
     ///
+    /// An event that the server's permissions forbid is refused after this has returned. The next emit of its type, or
+    /// ``flush(timeout:)``, whichever comes first, throws `permissionDenied` once.
+    ///
     /// - Throws: `invalidEventType` or `invalidData` (nothing is sent), `payloadTooLarge`, `bufferFull` (retriable: see
-    ///   ``waitUntilWritable()``), `closed`.
+    ///   ``waitUntilWritable()``), `permissionDenied`, `closed`.
     public func emit(_ event: Event) throws(MeshEventsError) {
         try send(event.type, node: event.node.isEmpty ? node : event.node, data: event.data)
     }

@@ -11,6 +11,7 @@ public final class HandlerSubscription: Sendable {
     private let finished = Completion()
     private let errors = Atomic<UInt64>(0)
     private let task = Locked<Task<Void, Never>?>(nil)
+    private let ended = Locked<MeshEventsError?>(nil)
 
     init(
         channel: SubscriptionChannel,
@@ -34,6 +35,10 @@ public final class HandlerSubscription: Sendable {
     public var malformed: UInt64 { channel.malformed }
     /// How many times the handler has thrown.
     public var handlerErrors: UInt64 { errors.load(ordering: .relaxed) }
+
+    /// Why the subscription has ended by itself: `subscriberTooSlow`, `permissionDenied` when the server has taken it
+    /// away, and the like. `nil` while it lives, and after ``cancel()``, a drain or the closing of the bus.
+    public var failure: MeshEventsError? { ended.withLock { $0 } }
 
     /// Ends the subscription at once: the handler is not called again. A call under way sees its task cancelled.
     /// Harmless when repeated.
@@ -64,6 +69,7 @@ public final class HandlerSubscription: Sendable {
             case .end:
                 return
             case .failure(let error):
+                ended.withLock { $0 = error }
                 logger.error("subscription ended", metadata: ["pattern": "\(pattern)", "error": "\(error)"])
                 return
             case .chunk(let next):

@@ -8,7 +8,8 @@
 /// - A surrogate escape without its partner is accepted; in type and node it reads as U+FFFD, in data it stays as it
 ///   is. Data keeps its text except for white space between tokens.
 /// - Malformed, and thrown as ``MalformedEvent``: not JSON, not an object, `type` or `node` not strings, `data` neither
-///   object nor null, invalid UTF-8, deeper than 128 levels; also no valid type in either place.
+///   object nor null, invalid UTF-8, deeper than 128 levels; also no valid type in either place, and a type that is
+///   another than the subject's: whoever may emit on one subject only must not speak of what belongs on another.
 ///
 /// A decoder remembers types and nodes it has seen: keep one per subscription.
 public struct EventDecoder: Sendable {
@@ -39,6 +40,10 @@ public struct EventDecoder: Sendable {
         }
         guard let type = eventType(envelope.type, payload, subject) else {
             let reason = "neither 'type' nor the subject holds a valid event type"
+            throw MalformedEvent(subject: subject, payload: payload, reason: reason)
+        }
+        guard Self.agrees(type, with: subject) else {
+            let reason = "'type' is another than the subject's, which permissions are about"
             throw MalformedEvent(subject: subject, payload: payload, reason: reason)
         }
         let node = envelope.node.map { name($0, payload) } ?? ""
@@ -103,6 +108,18 @@ public struct EventDecoder: Sendable {
         let bytes = subject.assumingMemoryBound(to: UInt8.self)
         guard bytes.starts(with: prefix), UTF8Validation.isValid(bytes) else { return nil }
         return rememberedType(UnsafeBufferPointer(rebasing: bytes.dropFirst(prefix.count)))
+    }
+
+    /// Whether a message on an event's subject says the type of that subject.
+    @inline(__always)
+    private static func agrees(_ type: EventType, with subject: UnsafeRawBufferPointer) -> Bool {
+        let prefix = SubjectRules.prefix.utf8
+        let bytes = subject.assumingMemoryBound(to: UInt8.self)
+        let isSame = type.withBytes { type in
+            bytes.count == prefix.count + type.count
+                && type.hasSameBytes(as: UnsafeBufferPointer(rebasing: bytes[prefix.count...]))
+        }
+        return isSame || !bytes.starts(with: prefix)
     }
 
     @inline(__always)

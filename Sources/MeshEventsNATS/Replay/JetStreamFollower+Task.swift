@@ -42,7 +42,7 @@ extension JetStreamFollower {
         case .serverError(let error):
             // A refused request is answered by nothing else.
             let subject = "CONSUMER.MSG.NEXT.\(store.streamName)."
-            if error.code == .permissionDenied, error.message.contains(subject) { fail(MeshEventsError(error)) }
+            if error.subject?.contains(subject) == true { fail(MeshEventsError(error)) }
         default: break
         }
     }

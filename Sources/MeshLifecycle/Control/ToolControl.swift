@@ -42,14 +42,13 @@ public final class ToolControl: Sendable {
     ///
     /// - Throws: what subscribing throws: `permissionDenied`, `timeout`, `closed`.
     public func run() async throws(NATSError) {
-        let requests = try await connection.subscribe(
-            to: ToolControlRequest.subject(node: node),
-            maximumMessages: 1_000
-        )
+        let subject = ToolControlRequest.subject(node: node)
+        let requests = try await connection.subscribe(to: subject, maximumMessages: 1_000)
         await withDiscardingTaskGroup { group in
             do {
                 for try await request in requests {
-                    guard let replyTo = request.replyTo else { continue }
+                    // Under another subject comes what somebody makes a stream deliver here, who may not ask himself.
+                    guard let replyTo = request.replyTo, request.subject == subject else { continue }
                     group.addTask { await self.answer(request, to: replyTo) }
                 }
             } catch {

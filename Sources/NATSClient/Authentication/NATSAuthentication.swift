@@ -39,6 +39,16 @@ public enum NATSAuthentication: Sendable {
         }
     }
 
+    /// What inboxes begin with when nobody says.
+    var inboxPrefix: String {
+        switch self {
+        case .nkey(let key): key.inboxPrefix
+        // A file that cannot be read fails the login, which says so.
+        case .nkeyFile(let path): (try? Self.seedFile(path))?.inboxPrefix ?? "_INBOX"
+        case .none, .userPassword, .token, .credentialsFile: "_INBOX"
+        }
+    }
+
     private static func seedFile(_ path: String) throws(NATSError) -> NKey {
         let text: String
         do {

@@ -22,6 +22,9 @@ public struct NKey: Sendable {
         Self.withChecksum([typePrefix] + key.publicKey.rawRepresentation)
     }
 
+    /// What the inboxes of a user with this key begin with, unless its connection is configured otherwise.
+    public var inboxPrefix: String { "_INBOX.\(publicKey.prefix(16))" }
+
     /// The seed, a secret: whoever has it can sign as this key.
     public var seed: String {
         let first = UInt8(18 << 3) | (typePrefix >> 5)

@@ -111,12 +111,14 @@ extension ConnectionLoop {
     private func serverReported(_ text: String) {
         let report = ServerReport(text)
         switch report.kind {
-        case .subscriptionDenied(let subject):
-            subscriptionDenied(subject, report.error)
+        case .subscriptionDenied(let name):
+            subscriptionDenied(name, report.error)
         case .publishDenied(let subject):
-            refusedPublish = report.error
-            requests.denied(subject: subject, error: report.error)
-            sharedReplies.denied(subject: subject, error: report.error)
+            // Whoever waits for an answer learns it there; of other messages the publisher is told.
+            let isAwaited = requests.denied(subject: subject, error: report.error)
+            let isShared = sharedReplies.denied(subject: subject, error: report.error)
+            guard !isAwaited, !isShared else { return }
+            outbound.refused(subject, report.error)
             status.send(.serverError(report.error))
         case .other:
             guard machine.isConnected else { return fail(report.error) }
@@ -126,14 +128,17 @@ extension ConnectionLoop {
         }
     }
 
-    private func subscriptionDenied(_ subject: String, _ error: NATSError) {
-        if subject == inbox.subject {
+    private func subscriptionDenied(_ name: ServerReport.SubscriptionName, _ error: NATSError) {
+        if name.subject == inbox.subject {
             inbox.failure = error
             requests.block(error)
             sharedReplies.block(error)
             return
         }
-        let denied = subscriptions.all.filter { $0.subject == subject && $0.failure == nil }
+        let denied = subscriptions.all.filter { entry in
+            guard entry.failure == nil, entry.subject == name.subject else { return false }
+            return name.sid.map { $0 == entry.sid } ?? (entry.queueGroup == name.queueGroup)
+        }
         for entry in denied {
             entry.failure = error
             end(entry, error: error)

@@ -89,10 +89,7 @@ extension ConnectionLoop {
 
     /// What went wrong with published messages since the last flush.
     private func takeUnreported() -> Result<Void, NATSError> {
-        if let refused = refusedPublish {
-            refusedPublish = nil
-            return .failure(refused)
-        }
+        if let refused = outbound.takeRefusals() { return .failure(refused) }
         guard unconfirmed > 0 else { return .success(()) }
         defer { unconfirmed = 0 }
         return .failure(

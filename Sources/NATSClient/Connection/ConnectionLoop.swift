@@ -15,6 +15,9 @@ final class ConnectionLoop: @unchecked Sendable {
     let requests = RequestTable()
     let sharedReplies = SharedReplyTable()
     let status = StatusBroadcaster()
+    /// What all inboxes of this user begin with.
+    let inboxRoot: String
+    /// What the answers to this connection's requests begin with.
     let inboxPrefix: String
     let logger: Logger
     let tlsContext: NIOSSLContext?
@@ -40,8 +43,6 @@ final class ConnectionLoop: @unchecked Sendable {
     var lastConfirmed: UInt64 = 0
     /// Messages that were on their way when a connection was lost, since the last flush that reported it.
     var unconfirmed = 0
-    /// A publish that the server refused, to be reported by the next flush.
-    var refusedPublish: NATSError?
     var isConfirmScheduled = false
     var keepAlive: RepeatedTask?
     var isSilent = false
@@ -70,7 +71,8 @@ final class ConnectionLoop: @unchecked Sendable {
         self.tlsContext = tlsContext
         self.eventLoop = eventLoop
         self.logger = logger
-        inboxPrefix = "\(configuration.inboxPrefix).\(UniqueToken.make())"
+        inboxRoot = configuration.inboxPrefix ?? configuration.authentication.inboxPrefix
+        inboxPrefix = "\(inboxRoot).\(UniqueToken.make())"
         let flusher = Flusher()
         outbound = OutboundBuffer(highWaterMark: configuration.maximumPendingBytes) { flusher.schedule() }
         machine = ConnectionStateMachine(
@@ -85,7 +87,7 @@ final class ConnectionLoop: @unchecked Sendable {
             sid: 0,
             subject: "\(inboxPrefix).*",
             queueGroup: nil,
-            receiver: RequestInbox(requests: requests, sharedReplies: sharedReplies)
+            receiver: RequestInbox(prefix: inboxPrefix, requests: requests, sharedReplies: sharedReplies)
         )
         flusher.loop = self
     }

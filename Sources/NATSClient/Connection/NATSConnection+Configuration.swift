@@ -25,8 +25,10 @@ extension NATSConnection {
         public var maximumPingsOut: Int
         /// How many bytes may wait to be sent, connected or not, before publishing throws `bufferFull`. Default 8 MiB.
         public var maximumPendingBytes: Int
-        /// The first token or tokens of inboxes; servers with per-user inboxes want another than `_INBOX`.
-        public var inboxPrefix: String
+        /// The first token or tokens of inboxes. `nil`, the default: `_INBOX`, and behind it, when the login is an NKey,
+        /// the first 16 characters of its public key, so that a server's permissions can keep each user's answers from
+        /// the others.
+        public var inboxPrefix: String?
         /// Further header fields of the request for a WebSocket (`ws://`, `wss://`), such as
         /// `["Authorization": "Bearer …"]` for a proxy. Never shown in errors or logs.
         public var webSocketHeaders: [String: String]
@@ -51,7 +53,7 @@ extension NATSConnection {
             pingInterval = .seconds(30)
             maximumPingsOut = 2
             maximumPendingBytes = 8 << 20
-            inboxPrefix = "_INBOX"
+            inboxPrefix = nil
             webSocketHeaders = [:]
             eventLoopGroup = nil
         }

@@ -24,7 +24,7 @@ public final class NATSConnection: Sendable {
         guard !configuration.servers.isEmpty else {
             throw NATSError(.invalidArgument, "no server address was given")
         }
-        try SubjectRules.validatePublish(configuration.inboxPrefix)
+        if let prefix = configuration.inboxPrefix { try SubjectRules.validatePublish(prefix) }
         let group = configuration.eventLoopGroup ?? Self.sharedEventLoop
         let loop = ConnectionLoop(
             configuration: configuration,
@@ -80,8 +80,11 @@ public final class NATSConnection: Sendable {
     /// Queues a message for sending; never blocks. While the connection is down it is kept, up to
     /// ``Configuration/maximumPendingBytes``, and sent after the reconnect.
     ///
-    /// - Throws: `bufferFull` (retriable), `payloadTooLarge`, `invalidSubject`, `invalidHeader`, `closed`. Nothing was
-    ///   sent then.
+    /// A message that the server's permissions forbid is refused after this has returned: the next message to the same
+    /// subject, or ``flush(timeout:)``, whichever comes first, throws that once.
+    ///
+    /// - Throws: `bufferFull` (retriable), `payloadTooLarge`, `invalidSubject`, `invalidHeader`, `permissionDenied`,
+    ///   `closed`. Nothing was sent then.
     public func publish(
         _ payload: ByteBuffer,
         to subject: String,
@@ -229,16 +232,16 @@ public final class NATSConnection: Sendable {
     ///
     /// - Parameters:
     ///   - owner: whose it is, for ``endReplies(of:error:)``.
-    ///   - subject: the subject of the message, when there will be only one.
+    ///   - hasMessage: whether one of the messages has a subject: when the server forbids that, the reply subject ends.
     /// - Throws: `closed`; `permissionDenied` when the server forbids the inbox.
     package func openReply(
         owner: ObjectIdentifier,
-        subject: String?,
+        hasMessage: @escaping @Sendable (_ subject: String) -> Bool,
         handler: @escaping @Sendable (SharedAnswer) -> Void
     ) throws(NATSError) -> SharedReply {
         // Read first: when the connection is lost in between, the messages are refused.
         let generation = loop.outbound.generation
-        let id = try loop.sharedReplies.open(owner: owner, subject: subject, handler: handler)
+        let id = try loop.sharedReplies.open(owner: owner, hasMessage: hasMessage, handler: handler)
         return SharedReply(id: id, generation: generation)
     }
 
@@ -276,7 +279,7 @@ public final class NATSConnection: Sendable {
     }
 
     /// A subject nobody else uses, to receive answers on.
-    public func makeInbox() -> String { "\(loop.configuration.inboxPrefix).\(UniqueToken.make())" }
+    public func makeInbox() -> String { "\(loop.inboxRoot).\(UniqueToken.make())" }
 
     // MARK: Subscribing
 

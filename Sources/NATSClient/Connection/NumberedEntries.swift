@@ -7,6 +7,9 @@ struct NumberedEntries<Entry: Sendable>: Sendable {
 
     var isEmpty: Bool { entries.isEmpty }
 
+    /// All entries, in the order in which they came.
+    var all: [(id: UInt64, entry: Entry)] { entries.map { ($0.key, $0.value) }.sorted { $0.id < $1.id } }
+
     /// The entry of a number; `nil` when it is not there any more.
     subscript(id: UInt64) -> Entry? {
         get { entries[id] }

@@ -55,6 +55,7 @@ final class OutboundBuffer: Sendable {
         var maximumPayload: Int?
         var supportsHeaders = true
         var failure: NATSError?
+        var refused = RefusedMessages()
         var waiters: [UInt64: CheckedContinuation<NATSError?, Never>] = [:]
         var nextWaiter: UInt64 = 0
 
@@ -148,6 +149,7 @@ final class OutboundBuffer: Sendable {
         let size = headers.count + payload.count
         let (number, needsFlush) = try state.withLock { (state) throws(NATSError) -> (UInt64, Bool) in
             if let failure = state.failure { throw failure }
+            if reply.isEmpty, !state.refused.isEmpty, let refusal = state.refused.take(for: subject) { throw refusal }
             if let maximum = state.maximumPayload, size > maximum { throw .tooLarge(size, maximum: maximum) }
             guard headers.isEmpty || state.supportsHeaders else {
                 throw NATSError(
@@ -176,6 +178,14 @@ final class OutboundBuffer: Sendable {
         if needsFlush { scheduleFlush() }
         return number
     }
+
+    /// The server has refused a message that nobody waits for an answer to.
+    func refused(_ subject: String, _ error: NATSError) {
+        state.withLock { $0.refused.add(subject, error) }
+    }
+
+    /// What was refused since this was last asked; `nil` when nothing was.
+    func takeRefusals() -> NATSError? { state.withLock { $0.refused.takeAll() } }
 
     /// Appends a `SUB`; dropped while there is no connection.
     func subscribe(to subject: String, queueGroup: String?, sid: UInt64) {

@@ -3,17 +3,21 @@
 final class RequestInbox: NATSMessageReceiver {
     static let sharedMark = UInt8(ascii: "s")
 
+    private let prefix: [UInt8]
     private let requests: RequestTable
     private let sharedReplies: SharedReplyTable
 
-    init(requests: RequestTable, sharedReplies: SharedReplyTable) {
+    /// - Parameter prefix: what the subjects of the answers begin with, without the dot behind it.
+    init(prefix: String, requests: RequestTable, sharedReplies: SharedReplyTable) {
+        self.prefix = Array("\(prefix).".utf8)
         self.requests = requests
         self.sharedReplies = sharedReplies
     }
 
     func receive(_ message: NATSMessageView) {
-        guard let dot = message.subject.lastIndex(of: UInt8(ascii: ".")) else { return }
-        let token = message.subject[(dot + 1)...]
+        // A push consumer can deliver the messages of a stream here, under their own subjects: they are no answers.
+        guard message.subject.starts(with: prefix) else { return }
+        let token = message.subject[prefix.count...]
         let isShared = token.first == Self.sharedMark
         guard let id = UnsafeRawBufferPointer(rebasing: isShared ? token.dropFirst() : token).decimal() else { return }
         let hasNoResponders = message.payload.isEmpty && message.status == 503

@@ -67,8 +67,8 @@ final class RequestTable: Sendable {
         fail(with: error) { $0.message.map { $0 <= lastWritten } ?? false }
     }
 
-    /// Ends the requests to a subject that the server forbids.
-    func denied(subject: String, error: NATSError) {
+    /// Ends the requests to a subject that the server forbids; whether there were any.
+    func denied(subject: String, error: NATSError) -> Bool {
         fail(with: error) { $0.subject == subject }
     }
 
@@ -78,8 +78,10 @@ final class RequestTable: Sendable {
         if let error { fail(with: error) { _ in true } }
     }
 
-    private func fail(with error: NATSError, where matches: (Pending) -> Bool) {
+    @discardableResult
+    private func fail(with error: NATSError, where matches: (Pending) -> Bool) -> Bool {
         let failed = requests.withLock { $0.take(where: matches) }
         for request in failed { request.completion(.failure(error)) }
+        return !failed.isEmpty
     }
 }

@@ -27,8 +27,7 @@ final class SharedReplyTable: Sendable {
 
     private struct Entry {
         let owner: ObjectIdentifier
-        /// The subject of the only message; `nil` when there may be others.
-        let subject: String?
+        let hasMessage: @Sendable (_ subject: String) -> Bool
         let handler: Handler
     }
 
@@ -37,11 +36,11 @@ final class SharedReplyTable: Sendable {
     /// Registers a handler, and returns the id that the reply subject ends with.
     func open(
         owner: ObjectIdentifier,
-        subject: String?,
+        hasMessage: @escaping @Sendable (_ subject: String) -> Bool,
         handler: @escaping Handler
     ) throws(NATSError) -> UInt64 {
         try replies.withLock { (replies) throws(NATSError) -> UInt64 in
-            try replies.insert(Entry(owner: owner, subject: subject, handler: handler))
+            try replies.insert(Entry(owner: owner, hasMessage: hasMessage, handler: handler))
         }
     }
 
@@ -58,8 +57,15 @@ final class SharedReplyTable: Sendable {
     /// Ends those of an owner.
     func end(of owner: ObjectIdentifier, error: NATSError) { end(error) { $0.owner == owner } }
 
-    /// Ends those whose message the server may have forbidden.
-    func denied(subject: String, error: NATSError) { end(error) { $0.subject == nil || $0.subject == subject } }
+    /// Ends those that have a message on a subject that the server forbids; whether there were any.
+    func denied(subject: String, error: NATSError) -> Bool {
+        let open = replies.withLock { $0.all }
+        // Asked outside the lock, for the owners have locks of their own.
+        let ids = open.filter { $0.entry.hasMessage(subject) }.map(\.id)
+        let ended = replies.withLock { replies in ids.compactMap { replies.remove($0) } }
+        for entry in ended { entry.handler(.ended(error)) }
+        return !ended.isEmpty
+    }
 
     /// Ends all: their messages belonged to the connection.
     func connectionLost(error: NATSError) { end(error) { _ in true } }

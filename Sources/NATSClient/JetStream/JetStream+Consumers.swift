@@ -51,13 +51,14 @@ extension JetStream {
     }
 
     /// Asks for the deletion of a consumer that has served, without waiting for the answer: should the request get
-    /// lost, the consumer's inactivity threshold ends it.
+    /// lost, or be forbidden to this user, the consumer's inactivity threshold ends it.
     public func discardConsumer(_ consumer: String, on stream: String) {
-        // Answers of the API go to a subject nobody listens on.
-        try? connection.publish(
+        // Answered as a request, so that a refusal counts as no message's.
+        _ = try? connection.startRequest(
             ByteBuffer(),
             to: "\(prefix).CONSUMER.DELETE.\(stream).\(consumer)",
-            replyTo: connection.makeInbox()
-        )
+            headers: [:],
+            timeout: timeout
+        ) { _ in }
     }
 }

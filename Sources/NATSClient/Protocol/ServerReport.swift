@@ -1,9 +1,19 @@
 /// What an `-ERR` means for the client.
 struct ServerReport {
     enum Kind: Equatable {
+        /// A message to this subject was not taken; which one, the server does not say.
         case publishDenied(String)
-        case subscriptionDenied(String)
+        /// A subscription was refused, or has been taken away.
+        case subscriptionDenied(SubscriptionName)
         case other
+    }
+
+    /// What the server tells of a subscription.
+    struct SubscriptionName: Equatable {
+        var subject: String
+        var queueGroup: String?
+        /// Named when it is taken away later.
+        var sid: UInt64?
     }
 
     let kind: Kind
@@ -14,16 +24,8 @@ struct ServerReport {
     init(_ text: String) {
         let lower = text.lowercased()
         if lower.hasPrefix("permissions violation for ") {
-            let subject =
-                text.split(separator: "\"", omittingEmptySubsequences: false).dropFirst().first.map(String.init) ?? ""
-            let isPublish = lower.hasPrefix("permissions violation for publish")
-            kind = isPublish ? .publishDenied(subject) : .subscriptionDenied(subject)
+            (kind, error) = Self.violation(text, isPublish: lower.hasPrefix("permissions violation for publish"))
             closesConnection = false
-            error = NATSError(
-                .permissionDenied,
-                "the server forbids this user to \(isPublish ? "publish" : "subscribe") to \(subject.debugDescription);"
-                    + " its permissions must allow it"
-            )
             return
         }
         kind = .other
@@ -43,5 +45,24 @@ struct ServerReport {
                 && !lower.hasPrefix("maximum subscriptions")
             error = NATSError(.serverError, "the server reported: \(text)", isRetriable: closesConnection)
         }
+    }
+
+    /// `… for Publish to "a"`, `… for Subscription to "a"`, and behind that `using queue "q"` or `(sid "7")`.
+    private static func violation(_ text: String, isPublish: Bool) -> (Kind, NATSError) {
+        let word = QuotedWord(in: text)
+        let subject = word?.text ?? ""
+        let error = NATSError(
+            .permissionDenied,
+            "the server forbids this user to \(isPublish ? "publish" : "subscribe") to \(subject.debugDescription);"
+                + " its permissions must allow it",
+            subject: subject
+        )
+        guard !isPublish else { return (.publishDenied(subject), error) }
+        var name = SubscriptionName(subject: subject)
+        if let rest = word?.rest, let more = QuotedWord(in: rest) {
+            if rest.hasPrefix(" using queue") { name.queueGroup = more.text }
+            if rest.hasPrefix(" (sid") { name.sid = UInt64(more.text) }
+        }
+        return (.subscriptionDenied(name), error)
     }
 }

@@ -1,0 +1,30 @@
+import NATSClient
+
+/// Who may do what the server has forbidden, in a mesh whose users have the roles of `mesh-events auth`.
+struct PermissionHint {
+    /// To follow an error's sentence.
+    let text: String
+
+    /// - Parameter subject: what the server has forbidden to publish or subscribe to; `nil` when it has not.
+    /// - Returns: `nil` when the subject is not one of the mesh's.
+    init?(forbidden subject: String?) {
+        guard let subject else { return nil }
+        let allowed: String
+        if subject.hasPrefix("events.user.") {
+            allowed = "tools, nodes and admins may emit there, observers only read"
+        } else if subject.hasPrefix("events.") {
+            allowed = "nodes and admins may emit there, tools only under events.user., observers nowhere"
+        } else if subject.hasPrefix("$JS.API.STREAM.") {
+            allowed = "nodes may create the mesh's stream, only admins change, purge or delete streams"
+        } else if subject.hasPrefix("$JS.") {
+            allowed = "each may read the mesh's own stream, only nodes and admins keep durable subscriptions"
+        } else if subject.hasPrefix("mesh.control.") {
+            allowed = "only admins may control tools"
+        } else if subject.hasPrefix("_INBOX.") {
+            allowed = "each has an inbox of its own, `_INBOX.` and the first 16 characters of its public key"
+        } else {
+            return nil
+        }
+        text = " (of the roles of `mesh-events auth`, \(allowed))"
+    }
+}

@@ -1,0 +1,42 @@
+/// Messages without an answer that the server has refused, until their publisher is told: by the next message to the
+/// same subject, which is not sent then, or by a flush, whichever comes first.
+struct RefusedMessages {
+    /// A user who may hardly publish anything must not fill the memory.
+    private static let maximumSubjects = 64
+
+    private var errors: [(subject: String, error: NATSError)] = []
+    private var count = 0
+
+    var isEmpty: Bool { count == 0 }
+
+    /// Notes a refusal; more than can be kept are only counted.
+    mutating func add(_ subject: String, _ error: NATSError) {
+        count += 1
+        guard errors.count < Self.maximumSubjects, !errors.contains(where: { $0.subject == subject }) else { return }
+        errors.append((subject, error))
+    }
+
+    /// What the publisher of another message to a subject is told.
+    mutating func take(for subject: UnsafeRawBufferPointer) -> NATSError? {
+        guard let index = errors.firstIndex(where: { $0.subject.utf8.elementsEqual(subject) }) else { return nil }
+        let error = errors.remove(at: index).error
+        count = errors.isEmpty ? 0 : max(errors.count, count - 1)
+        return NATSError(
+            error.code,
+            "a message published before was refused, so this one was not sent: \(error.message)",
+            subject: error.subject
+        )
+    }
+
+    /// What a flush reports.
+    mutating func takeAll() -> NATSError? {
+        guard let first = errors.first?.error else { return nil }
+        defer { self = RefusedMessages() }
+        guard count > 1 else { return first }
+        return NATSError(
+            first.code,
+            "\(count) messages were refused; the first: \(first.message)",
+            subject: first.subject
+        )
+    }
+}
