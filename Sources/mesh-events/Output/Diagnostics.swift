@@ -7,10 +7,12 @@ enum Diagnostics {
         write("mesh-events: \(oneLine(message))\n")
     }
 
-    /// The text as one line that is safe on a terminal.
+    /// The text as one line that is safe on a terminal, cut when a stranger's words make it too long to read.
     static func oneLine(_ message: String) -> String {
-        SafeText.escaped(message.split(whereSeparator: \.isNewline).joined(separator: " "))
+        SafeText.escaped(message.split(whereSeparator: \.isNewline).joined(separator: " "), columns: longestLine)
     }
+
+    private static let longestLine = 4_096
 
     /// Clears the `^C` that a terminal shows at the beginning of the line, so that the next row begins there.
     static func clearInterrupt() {

@@ -49,10 +49,20 @@ struct RowFormatter {
             (TextWidth.padded(SafeText.name(event.node), to: nodeWidth), .cyan),
         ]
         let head = columns.map(\.text).joined(separator: "  ") + "  "
-        guard let width else { return styled(columns) + SafeText.escaped(event.data.json) }
+        guard let width else { return styled(columns) + Self.data(event.data.json) }
         let left = width - TextWidth.columns(of: head)
         guard left > 0 else { return TextWidth.cut(head, to: width) }
         return styled(columns) + SafeText.escaped(event.data.json, columns: left)
+    }
+
+    /// The longest data that is shown whole where there is no width to fit in, in columns.
+    static let longestData = 16_384
+
+    /// The data of an event, and when it is too long for a line, what is missing.
+    private static func data(_ json: String) -> String {
+        let shown = SafeText.escaped(json, columns: longestData)
+        guard shown.last == "…" else { return shown }
+        return "\(shown) (\(json.utf8.count) bytes in all; --json shows them)"
     }
 
     private func styled(_ columns: [(text: String, style: Style)]) -> String {

@@ -1,34 +1,48 @@
 /// Makes text that others wrote harmless on a terminal: what could move the cursor, change colours, reorder a line or
 /// begin another one is shown as a JSON escape.
 enum SafeText {
+    /// So many marks on one letter are drawn over the lines above and below.
+    private static let mostMarks = 6
+
     /// The text with every unsafe scalar as `\u….`; nothing else changes, so JSON text stays the same JSON.
     static func escaped(_ text: String) -> String {
         guard !text.utf8.allSatisfy(isPlain) else { return text }
         var result = ""
         result.reserveCapacity(text.utf8.count)
+        var marks = 0
+        var isAfterASCII = true
         for scalar in text.unicodeScalars {
-            if isUnsafe(scalar) {
+            marks = isMark(scalar) ? marks + 1 : 0
+            // Between letters of ASCII a joiner joins nothing: it only makes two names look alike.
+            let isStray = isJoiner(scalar) && isAfterASCII
+            if isUnsafe(scalar) || isStray || marks > mostMarks {
                 for unit in String(scalar).utf16 { result += escape(unit) }
             } else {
                 result.unicodeScalars.append(scalar)
             }
+            isAfterASCII = scalar.isASCII
         }
         return result
     }
 
     /// The text, escaped and cut to so many columns; where something was cut it ends with `…`.
     static func escaped(_ text: String, columns: Int) -> String {
-        // No column holds more than a few bytes: what lies far beyond need not be looked at.
+        // No column holds more than a few bytes: what lies far beyond need not be looked at. In scalars, for a character
+        // may be of any length.
         let isLong = text.utf8.count > columns * 32
-        let safe = escaped(isLong ? String(text.prefix(columns + 1)) : text)
+        let safe = escaped(isLong ? String(text.unicodeScalars.prefix(columns * 8 + 1)) : text)
         guard isLong || TextWidth.columns(of: safe) > columns else { return safe }
         return TextWidth.cut(safe, to: columns)
     }
 
-    /// A name for a column: quoted when it is empty or holds spaces, so that it cannot pass for several columns.
+    /// The longest name that is shown whole, in columns.
+    static let longestName = 200
+
+    /// A name for a column: quoted when it is empty or holds spaces, so that it cannot pass for several columns, and cut
+    /// when it is longer than any that is one.
     static func name(_ text: String) -> String {
         if text.isEmpty { return "-" }
-        let safe = escaped(text)
+        let safe = escaped(text, columns: longestName)
         return text.unicodeScalars.contains { $0.properties.isWhitespace } ? "\"\(safe)\"" : safe
     }
 
@@ -38,7 +52,20 @@ enum SafeText {
         switch scalar.properties.generalCategory {
         case .control, .lineSeparator, .paragraphSeparator, .surrogate, .unassigned, .privateUse: return true
         // Bidirectional controls, invisible marks and tags; the joiners are part of many scripts and of emoji.
-        case .format: return scalar.value != 0x200C && scalar.value != 0x200D
+        case .format: return !isJoiner(scalar)
+        default: return invisible.contains(scalar.value)
+        }
+    }
+
+    /// Letters, marks and symbols that show nothing.
+    private static let invisible: Set<UInt32> = [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0]
+
+    private static func isJoiner(_ scalar: Unicode.Scalar) -> Bool { scalar.value == 0x200C || scalar.value == 0x200D }
+
+    private static func isMark(_ scalar: Unicode.Scalar) -> Bool {
+        guard !scalar.isASCII else { return false }
+        switch scalar.properties.generalCategory {
+        case .nonspacingMark, .enclosingMark: return true
         default: return false
         }
     }

@@ -87,6 +87,34 @@ import Testing
         }
     }
 
+    @Test func aRowOfMegabytesIsCutAndSaysSo() throws {
+        var rows = formatter()
+        let text = String(repeating: "x", count: 3_000_000)
+        let row = rows.row(event("user.a", ["text": .string(text)]))
+        #expect(row.hasSuffix("xxx… (3000011 bytes in all; --json shows them)"))
+        #expect(row.utf8.count < 17_000)
+        let marks = "a" + String(repeating: "\u{301}", count: 1_000_000)
+        for width in [nil, 120] {
+            let row = rows.row(event("user.a", node: marks, ["text": .string(marks)]), width: width)
+            #expect(row.utf8.count < 40_000)
+            #expect(!row.contains(String(repeating: "\u{301}", count: 7)))
+        }
+        let named = rows.row(event("user.a", node: text))
+        #expect(named.utf8.count < 400)
+        #expect(named.contains("xxx…"))
+    }
+
+    @Test func exactlyWhatARowShows() throws {
+        var rows = formatter()
+        let data = try EventData(json: "{\"a\":\"\\n\u{202E}evil\u{2069}\u{200B}\",\"b\":\"\\u001b[2J\u{9B}31m\"}")
+        let event = Event("user.a", node: "pi\n\u{1B}]0;x\u{7}", timestamp: .epoch, data: data)
+        #expect(
+            rows.row(event)
+                == #"1970-01-01 00:00:00.000  user.a            "pi\u000a\u001b]0;x\u0007"  "#
+                + #"{"a":"\n\u202eevil\u2069\u200b","b":"\u001b[2J\u009b31m"}"#
+        )
+    }
+
     @Test func aTypeFromAnInvalidLiteralCannotHarmEither() {
         var rows = formatter()
         let row = rows.row(Event("a\u{1B}[31m b", node: "n"))
@@ -112,6 +140,20 @@ import Testing
         for text in ["plain", "Grüße", "日本語", "👩‍👩‍👧", "क्‍ष", "e\u{301}", "שלום", "\"\\"] {
             #expect(SafeText.escaped(text) == text)
         }
+    }
+
+    @Test(arguments: [
+        ("whis\u{200D}per", #"whis\u200dper"#), ("\u{200C}a", #"\u200ca"#), ("a\u{3164}", #"a\u3164"#),
+        ("\u{2028}\u{2029}", #"\u2028\u2029"#), ("\u{202A}\u{2066}", #"\u202a\u2066"#), ("\u{AD}", #"\u00ad"#),
+        ("e" + String(repeating: "\u{301}", count: 8), "e" + String(repeating: "\u{301}", count: 6) + #"\u0301\u0301"#),
+    ])
+    func whatShowsNothingIsShown(text: String, shown: String) {
+        #expect(SafeText.escaped(text) == shown)
+    }
+
+    @Test func anErrorIsOfReadableLength() {
+        let line = Diagnostics.oneLine(String(repeating: "y", count: 1_000_000))
+        #expect(line.utf8.count < 4_200 && line.hasSuffix("…"))
     }
 
     @Test func aMessageIsOneLine() {
