@@ -18,12 +18,20 @@ extension MeshTool {
     /// | `JB_TOOL_NAME` | the tool's name; when missing, that of the executable |
     /// | `JB_TOOL_CONFIG` | the tool's configuration, a JSON object; when missing, empty |
     /// | `JB_NATS_CREDS` | a credentials file to log in with, instead of what the URL holds |
+    /// | `MESH_EVENTS_NKEY` | a file with the seed of an NKey to log in with, instead of what the URL holds |
     /// | `MESH_EVENTS_TOKEN` | a token to log in with, instead of what the URL holds |
+    /// | `MESH_EVENTS_TLS_CA` | a PEM file with the authorities to trust |
+    /// | `MESH_EVENTS_TLS_CERT`, `MESH_EVENTS_TLS_KEY` | PEM files with a certificate and its key, when the server asks |
+    /// | `MESH_EVENTS_WS_HEADERS` | a file with header fields for a `ws://` or `wss://` server |
     public struct Environment: Sendable {
         /// Where the servers are.
         public let servers: [ServerAddress]
         /// How to log in.
         public let authentication: NATSAuthentication
+        /// How to speak TLS; `nil` when only the address says.
+        public let tls: NATSTLSConfiguration?
+        /// Header fields of the request for a WebSocket; secret.
+        public let webSocketHeaders: [String: String]
         /// The node's name in the mesh.
         public let node: String
         /// The tool's name.
@@ -50,6 +58,8 @@ extension MeshTool {
             }
             do throws(NATSError) {
                 authentication = try .named(in: variables)
+                tls = try .named(in: variables)
+                webSocketHeaders = try WebSocketHeaderFile.fields(in: variables)
             } catch {
                 throw MeshEventsError(error)
             }

@@ -69,11 +69,13 @@ public final class MeshTool: Service {
         _ environment: Environment,
         logger: Logger = Logger(label: "mesh-events.tool")
     ) async throws(MeshEventsError) -> MeshTool {
-        let configuration = NATSConnection.Configuration(
+        var configuration = NATSConnection.Configuration(
             servers: environment.servers,
             authentication: environment.authentication,
+            tls: environment.tls,
             name: "\(environment.tool) on \(environment.node)"
         )
+        configuration.webSocketHeaders = environment.webSocketHeaders
         let transport = try await NATSTransport.connect(configuration, logger: logger)
         return MeshTool(environment, transport: transport, logger: logger)
     }

@@ -3,21 +3,39 @@ package import NATSClient
 
 extension NATSAuthentication {
     /// The login that environment variables name, for servers whose address brings none: `JB_NATS_CREDS` is the path of
-    /// a credentials file, `MESH_EVENTS_TOKEN` a token. Without either, the address's user and password count.
+    /// a credentials file, `MESH_EVENTS_NKEY` that of a file with an NKey's seed, `MESH_EVENTS_TOKEN` a token; the first
+    /// of them counts. Without any, the address's user and password do.
     ///
-    /// - Throws: `invalidArgument` when `JB_NATS_CREDS` names a file that cannot be read.
+    /// - Throws: `invalidArgument` when a variable names a file that cannot be read.
     package static func named(in environment: [String: String]) throws(NATSError) -> NATSAuthentication {
-        if let path = environment["JB_NATS_CREDS"], !path.isEmpty {
-            guard FileManager.default.isReadableFile(atPath: path) else {
-                let problem = FileManager.default.fileExists(atPath: path) ? "may not be read" : "does not exist"
-                throw NATSError(
-                    .invalidArgument,
-                    "JB_NATS_CREDS must hold the path of a credentials file, but \(path) \(problem)"
-                )
-            }
+        if let path = try EnvironmentFile("JB_NATS_CREDS", "a credentials file").path(in: environment) {
             return .credentialsFile(path: path)
+        }
+        if let path = try EnvironmentFile("MESH_EVENTS_NKEY", "a file with an NKey's seed").path(in: environment) {
+            return .nkeyFile(path: path)
         }
         if let token = environment["MESH_EVENTS_TOKEN"], !token.isEmpty { return .token(token) }
         return .none
+    }
+}
+
+extension NATSTLSConfiguration {
+    /// How to speak TLS, by `MESH_EVENTS_TLS_CA`, `MESH_EVENTS_TLS_CERT` and `MESH_EVENTS_TLS_KEY`, paths of PEM files;
+    /// `nil` when none is set.
+    ///
+    /// - Throws: `invalidArgument` when a variable names a file that cannot be read, or one of the last two is missing.
+    package static func named(in environment: [String: String]) throws(NATSError) -> NATSTLSConfiguration? {
+        let authority = try EnvironmentFile("MESH_EVENTS_TLS_CA", "the authorities to trust").path(in: environment)
+        let certificate = try EnvironmentFile("MESH_EVENTS_TLS_CERT", "a certificate").path(in: environment)
+        let key = try EnvironmentFile("MESH_EVENTS_TLS_KEY", "a certificate's key").path(in: environment)
+        guard authority != nil || certificate != nil || key != nil else { return nil }
+        guard (certificate == nil) == (key == nil) else {
+            throw NATSError(.invalidArgument, "MESH_EVENTS_TLS_CERT and MESH_EVENTS_TLS_KEY go together; set both")
+        }
+        return NATSTLSConfiguration(
+            certificateAuthorityFile: authority,
+            certificateFile: certificate,
+            privateKeyFile: key
+        )
     }
 }

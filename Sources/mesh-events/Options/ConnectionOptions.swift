@@ -25,7 +25,9 @@ struct ConnectionOptions: ParsableArguments {
     )
     var creds: String?
 
-    @Option(help: ArgumentHelp("Log in with the NKey seed in this file.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Log in with the NKey seed in this file. Default: $MESH_EVENTS_NKEY.", valueName: "file")
+    )
     var nkey: String?
 
     @Option(
@@ -49,21 +51,40 @@ struct ConnectionOptions: ParsableArguments {
 
     @Option(
         name: .customLong("tls-ca"),
-        help: ArgumentHelp("Trust the authorities in this PEM file instead of the system's.", valueName: "file")
+        help: ArgumentHelp(
+            "Trust the authorities in this PEM file instead of the system's. Default: $MESH_EVENTS_TLS_CA.",
+            valueName: "file"
+        )
     )
     var certificateAuthority: String?
 
     @Option(
         name: .customLong("tls-cert"),
-        help: ArgumentHelp("This client's certificate, PEM; with --tls-key.", valueName: "file")
+        help: ArgumentHelp(
+            "This client's certificate, PEM; with --tls-key. Default: $MESH_EVENTS_TLS_CERT.",
+            valueName: "file"
+        )
     )
     var certificate: String?
 
     @Option(
         name: .customLong("tls-key"),
-        help: ArgumentHelp("The key of this client's certificate, PEM.", valueName: "file")
+        help: ArgumentHelp(
+            "The key of this client's certificate, PEM. Default: $MESH_EVENTS_TLS_KEY.",
+            valueName: "file"
+        )
     )
     var certificateKey: String?
+
+    @Option(
+        name: .customLong("ws-headers"),
+        help: ArgumentHelp(
+            "Header fields for a ws:// or wss:// server, one a line (Authorization: Bearer …), in a file that only its "
+                + "owner may read. Default: $MESH_EVENTS_WS_HEADERS.",
+            valueName: "file"
+        )
+    )
+    var webSocketHeaders: String?
 
     static let defaultURL = "nats://127.0.0.1:4222"
 
@@ -82,7 +103,9 @@ struct ConnectionOptions: ParsableArguments {
     func passwordOrToken(_ environment: [String: String]) -> [String]? {
         if let token { return [token] }
         if let user { return [user, password ?? environment["MESH_EVENTS_PASSWORD"] ?? ""] }
-        guard creds == nil, nkey == nil, let token = environment["MESH_EVENTS_TOKEN"], !token.isEmpty else {
+        guard creds == nil, nkey == nil, (environment["MESH_EVENTS_NKEY"] ?? "").isEmpty,
+            let token = environment["MESH_EVENTS_TOKEN"], !token.isEmpty
+        else {
             return nil
         }
         return [token]
@@ -119,12 +142,18 @@ struct ConnectionOptions: ParsableArguments {
         name: String
     ) throws -> NATSConnection.Configuration {
         do throws(NATSError) {
-            return NATSConnection.Configuration(
+            var configuration = NATSConnection.Configuration(
                 servers: try ServerAddress.list(servers),
                 authentication: try authentication(environment),
-                tls: try tls(),
+                tls: try tls(environment),
                 name: name
             )
+            if let webSocketHeaders {
+                configuration.webSocketHeaders = try WebSocketHeaderFile(webSocketHeaders).fields()
+            } else {
+                configuration.webSocketHeaders = try WebSocketHeaderFile.fields(in: environment)
+            }
+            return configuration
         } catch {
             throw CommandFailure(.usage, error.message)
         }
@@ -151,18 +180,22 @@ struct ConnectionOptions: ParsableArguments {
         return try .named(in: environment)
     }
 
-    private func tls() throws(NATSError) -> NATSTLSConfiguration? {
-        guard certificateAuthority != nil || certificate != nil || certificateKey != nil else { return nil }
+    /// The options' files count before those of the environment.
+    private func tls(_ environment: [String: String]) throws(NATSError) -> NATSTLSConfiguration? {
         guard (certificate == nil) == (certificateKey == nil) else {
             throw NATSError(.invalidArgument, "--tls-cert and --tls-key go together; give both")
         }
-        return NATSTLSConfiguration(
-            certificateAuthorityFile: try certificateAuthority.map { path throws(NATSError) in
-                try Self.readable(path, "--tls-ca")
-            },
-            certificateFile: try certificate.map { path throws(NATSError) in try Self.readable(path, "--tls-cert") },
-            privateKeyFile: try certificateKey.map { path throws(NATSError) in try Self.readable(path, "--tls-key") }
-        )
+        var tls = try NATSTLSConfiguration.named(in: environment)
+        guard certificateAuthority != nil || certificate != nil else { return tls }
+        tls = tls ?? NATSTLSConfiguration()
+        if let certificateAuthority {
+            tls?.certificateAuthorityFile = try Self.readable(certificateAuthority, "--tls-ca")
+        }
+        if let certificate, let certificateKey {
+            tls?.certificateFile = try Self.readable(certificate, "--tls-cert")
+            tls?.privateKeyFile = try Self.readable(certificateKey, "--tls-key")
+        }
+        return tls
     }
 
     private static func readable(_ path: String, _ option: String) throws(NATSError) -> String {
