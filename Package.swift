@@ -30,10 +30,13 @@ let package = Package(
         .library(name: "NATSClient", targets: ["NATSClient"]),
         .library(name: "LocalNATSServer", targets: ["LocalNATSServer"]),
         .library(name: "MeshLifecycle", targets: ["MeshLifecycle"]),
+        .library(name: "MeshAuth", targets: ["MeshAuth"]),
         .executable(name: "mesh-events", targets: ["mesh-events"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.10.0"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.86.0"),
@@ -89,10 +92,21 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .target(
+            name: "MeshAuth",
+            dependencies: [
+                "NATSClient",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+            ],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "mesh-events",
             dependencies: [
-                "Locking", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "NATSClient", "LocalNATSServer", logging,
+                "Locking", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "MeshAuth", "NATSClient", "LocalNATSServer",
+                logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
@@ -166,6 +180,15 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "MeshAuthTests",
+            dependencies: [
+                "MeshAuth", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "NATSClient", "LocalNATSServer",
+                "TestSupport",
+                logging, .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "IntegrationTests",
             dependencies: [
                 "MeshLifecycle", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -178,8 +201,8 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "mesh-events", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "NATSClient", "LocalNATSServer",
-                "TestSupport",
+                "mesh-events", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "MeshAuth", "NATSClient",
+                "LocalNATSServer", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],

@@ -1,4 +1,5 @@
 import LocalNATSServer
+import MeshAuth
 import MeshEvents
 import MeshEventsNATS
 import NATSClient
@@ -38,6 +39,7 @@ extension CommandFailure {
         case let error as MeshEventsError: self.init(Self.code(of: error), error.message)
         case let error as NATSError: self.init(describing: MeshEventsError(error))
         case let error as LocalNATSServerError: self.init(.unavailable, error.message)
+        case let error as MeshAuthError: self.init(Self.code(of: error), error.message)
         default: self.init(.internalError, "something unforeseen happened: \(error)")
         }
     }
@@ -47,6 +49,15 @@ extension CommandFailure {
 
     /// The same with more behind.
     func suffixed(_ more: String) -> CommandFailure { CommandFailure(code, message + more) }
+
+    private static func code(of error: MeshAuthError) -> Code {
+        switch error.code {
+        case .alreadyExists, .notFound, .invalidName: .usage
+        case .invalidFile: .badData
+        case .fileAccess: .unavailable
+        case .cryptography: .internalError
+        }
+    }
 
     private static func code(of error: MeshEventsError) -> Code {
         switch error.code {

@@ -24,6 +24,8 @@ struct MeshEventsCommand: AsyncParsableCommand {
               mesh-events wait-for node.joined --node pi --timeout 5m
               mesh-events on tool.crashed --durable alerts -- ./alert.sh
 
+            Strangers are kept out with `mesh-events auth`.
+
             SERVER: --nats, else the environment variable JB_NATS_URL, else nats://127.0.0.1:4222.
 
             EXIT CODES: 0 done; 64 used wrongly; 65 bad data; 69 the server cannot be reached or does not do what is \
@@ -34,7 +36,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
         subcommands: [
             EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
             StatusCommand.self, WaitForCommand.self, ExportCommand.self, ImportCommand.self, StreamCommand.self,
-            ToolCommand.self, ServeCommand.self,
+            ToolCommand.self, ServeCommand.self, AuthCommand.self,
         ]
     )
 

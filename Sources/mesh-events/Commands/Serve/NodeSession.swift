@@ -6,26 +6,6 @@ import NATSClient
 
 /// A node in the mesh, from joining to leaving.
 struct NodeSession: Sendable {
-    /// What to run.
-    struct Plan: Sendable {
-        let node: String
-        let connection: ConnectionOptions
-        /// The local server; `nil` when the connection names another.
-        let localServer: LocalNATSServer.Configuration?
-        /// The servers that the manifest names, when nothing else names one.
-        var servers: String?
-        /// What tools there are; `nil` for none.
-        let manifest: ManifestFile?
-        /// How many tools that has.
-        let toolCount: Int
-        /// How often the node says how it is.
-        let healthInterval: Duration
-        /// What every tool finds in its environment, but for the server.
-        let toolVariables: [String: String]
-        /// The user and password, or the token, with which tools log in; `nil` for none, or another way.
-        let toolLogin: [String]?
-    }
-
     /// Below this much free space for its events a node is degraded.
     private static let minimumFreeMB = 512
 
@@ -33,6 +13,7 @@ struct NodeSession: Sendable {
     private static let acknowledgementDeadline: Duration = .seconds(10)
 
     private let server: LocalNATSServer?
+    private let access: ServeAccess?
     private let transport: NATSTransport
     private let persistent: PersistentEventBus
     /// Shows events; it has a bus of its own, because it reports what is malformed.
@@ -76,6 +57,7 @@ struct NodeSession: Sendable {
         let url = server?.url ?? plan.servers ?? plan.connection.serversOrDefault
         let session = NodeSession(
             server: server,
+            access: plan.access,
             transport: transport,
             persistent: persistent,
             events: try await bus.subscribe(),
@@ -83,7 +65,7 @@ struct NodeSession: Sendable {
             node: node,
             tools: NodeTools(
                 environment: ToolEnvironment(
-                    url: ToolURL.make(servers: url, login: plan.toolLogin),
+                    url: ToolURL.make(servers: url, login: plan.toolLogin, keepsLogin: !plan.toolsHaveKey),
                     node: plan.node,
                     extra: plan.toolVariables
                 ),
@@ -93,7 +75,7 @@ struct NodeSession: Sendable {
                 node: node
             )
         )
-        await session.announce()
+        await ServeAnnouncement(server: server, access: plan.access, transport: transport, persistent: persistent).say()
         return session
     }
 
@@ -118,28 +100,11 @@ struct NodeSession: Sendable {
         return node
     }
 
-    /// Says where the mesh is reached.
-    private func announce() async {
-        let node = persistent.node.debugDescription
-        if let server {
-            Diagnostics.say(
-                "node \(node) listens on \(server.url) (nats-server \(server.version), events in \(server.storeDirectory))"
-            )
-            if server.url != ConnectionOptions.defaultURL {
-                Diagnostics.say("in other terminals: export JB_NATS_URL=\(server.url)")
-            }
-        } else {
-            let address = await transport.connection.currentAddress?.description ?? "a server"
-            Diagnostics.say("node \(node) is in the mesh of \(address)")
-        }
-        let differences = persistent.opening.differences
-        guard !differences.isEmpty else { return }
-        let list = differences.map(\.description).joined(separator: "; ")
-        Diagnostics.say("the stream MESH_EVENTS exists with another configuration and is used as it is: \(list)")
+    /// Has the users and the manifest read again, whichever there are.
+    func reload() {
+        if let server { access?.reload(server) }
+        tools.reload()
     }
-
-    /// Has the manifest read again.
-    func reload() { tools.reload() }
 
     /// Joins the mesh, runs its tools and shows events until `stop` says to stop; then stops the tools, and leaves.
     func run(_ stop: StopRequest, _ printer: EventPrinter) async throws {

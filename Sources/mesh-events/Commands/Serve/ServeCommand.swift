@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LocalNATSServer
+import MeshAuth
 import MeshEvents
 import MeshLifecycle
 import Synchronization
@@ -10,7 +11,10 @@ struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
         abstract: "Run a node of the mesh, with a server of its own unless one is named.",
-        usage: "mesh-events serve [--config FILE] [--port N] [--store-dir DIR] [--for DURATION] [--node NAME] [--json]",
+        usage: """
+            mesh-events serve [--config FILE] [--port N] [--store-dir DIR] [--for DURATION] [--node NAME] [--json]
+            mesh-events serve --auth DIR [--listen ADDRESS] [...]
+            """,
         discussion: """
             Opens the stream that keeps events, announces the node (node.joined), says how it is every 10 seconds \
             (node.health), runs its tools, shows every event as it comes, and leaves (node.left) on Ctrl-C or SIGTERM; a \
@@ -45,8 +49,15 @@ struct ServeCommand: AsyncParsableCommand {
             install nats-server). When that server ends unexpectedly it is started again. With a URL it joins that \
             server's mesh instead. To let a mesh grow beyond one machine, run NATS there and name it.
 
+            STRANGERS: that server listens on this machine only, unless --listen says otherwise, and whoever reaches it \
+            may do everything, unless --auth names a directory of `mesh-events auth init`: then everybody needs a key, \
+            speaks TLS, and may do what the role allows. The node logs in as the directory's user `node`, its tools as \
+            `tool`, who may emit user events only. SIGHUP has the users read again. In somebody else's mesh give the \
+            tools a key of their own with --tool-nkey; else they log in as the node.
+
             EXAMPLES
               mesh-events serve
+              mesh-events serve --auth ~/mesh-auth --listen 0.0.0.0
               mesh-events serve --node pi --port 4333 --store-dir /var/lib/mesh
               mesh-events serve --config lab.yaml
               mesh-events serve --for 15s --json
@@ -82,6 +93,23 @@ struct ServeCommand: AsyncParsableCommand {
     )
     var duration: String?
 
+    @Option(help: ArgumentHelp("Let in only those whom this directory of `mesh-events auth` names.", valueName: "dir"))
+    var auth: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The address that the local server listens on. Default: 127.0.0.1, this machine only.",
+            valueName: "address"
+        )
+    )
+    var listen: String?
+
+    @Option(
+        name: .customLong("tool-nkey"),
+        help: ArgumentHelp("Have tools log in with the NKey seed in this file, not as the node.", valueName: "file")
+    )
+    var toolKey: String?
+
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
@@ -93,7 +121,7 @@ struct ServeCommand: AsyncParsableCommand {
         let stop = StopRequest()
         let session = Mutex<NodeSession?>(nil)
         let onHangup: @Sendable () -> Void = { session.withLock { $0 }?.reload() }
-        Signals.install(stop, onHangup: plan.manifest == nil ? nil : onHangup)
+        Signals.install(stop, onHangup: plan.manifest == nil && plan.access == nil ? nil : onHangup)
         OutputWatch.install(stop)
         guard let node = try await stop.race({ try await NodeSession.start(plan) }) else { return }
         session.withLock { $0 = node }
@@ -111,10 +139,21 @@ struct ServeCommand: AsyncParsableCommand {
         let file = try manifestFile()
         let manifest = await file?.present
         var connection = connection
+        let access = try auth.map { try ServeAccess($0) }
+        if let access {
+            guard !connection.namesLogin else {
+                throw CommandFailure(.usage, "--auth says how the node logs in; leave the other logins out")
+            }
+            connection.nkey = access.nodeKey
+            connection.certificateAuthority = connection.certificateAuthority ?? access.directory.authorityFile
+        }
         if !connection.namesLogin { connection.creds = manifest?.credentials }
         let servers = connection.servers == nil ? manifest.flatMap { $0.servers.isEmpty ? nil : $0.servers } : nil
-        var variables: [String: String] = [:]
-        if let path = connection.creds { variables["JB_NATS_CREDS"] = AbsolutePath.of(path) }
+        if let toolKey, !FileManager.default.isReadableFile(atPath: toolKey) {
+            throw CommandFailure(.usage, "the file of --tool-nkey, \(toolKey), cannot be read")
+        }
+        let key = toolKey ?? access?.toolKey
+        var variables = ToolLogin(connection: connection, key: key).variables(environment)
         // Where a tool finds `mesh-events` when it is not installed.
         if let executable = Bundle.main.executablePath, let slash = executable.lastIndex(of: "/") {
             variables["PATH"] = "\(environment["PATH"] ?? "/usr/bin:/bin"):\(executable[..<slash])"
@@ -122,13 +161,15 @@ struct ServeCommand: AsyncParsableCommand {
         return NodeSession.Plan(
             node: try node.node == nil ? manifest?.node ?? node.name(environment) : node.name(environment),
             connection: connection,
-            localServer: try localServer(environment, manifest: servers),
+            localServer: try localServer(environment, manifest: servers, access: access),
+            access: access,
             servers: servers?.joined(separator: ","),
             manifest: file,
             toolCount: manifest?.tools.count ?? 0,
             healthInterval: manifest?.healthInterval ?? .seconds(10),
             toolVariables: variables,
-            toolLogin: connection.passwordOrToken(environment)
+            toolsHaveKey: key != nil,
+            toolLogin: key == nil ? connection.passwordOrToken(environment) : nil
         )
     }
 
@@ -137,34 +178,5 @@ struct ServeCommand: AsyncParsableCommand {
         guard FileManager.default.fileExists(atPath: ManifestFile.standardPath) else { return nil }
         Diagnostics.say("the tools are those of \(ManifestFile.standardPath)")
         return try ManifestFile(path: ManifestFile.standardPath)
-    }
-
-    /// How to run the local server; `nil` when another one is named.
-    private func localServer(
-        _ environment: [String: String],
-        manifest: [String]?
-    ) throws -> LocalNATSServer.Configuration? {
-        if manifest != nil || connection.namedServers(environment) != nil {
-            guard port == nil, storeDirectory == nil else {
-                let source =
-                    connection.servers != nil ? "--nats" : manifest != nil ? "the manifest" : "JB_NATS_URL"
-                throw CommandFailure(
-                    .usage,
-                    "--port and --store-dir are about a local server, but \(source) names another; leave one of them out"
-                )
-            }
-            return nil
-        }
-        let port = port ?? 4222
-        guard (0...65_535).contains(port) else {
-            throw CommandFailure(.usage, "--port must be between 0 and 65535, not \(port)")
-        }
-        if let storeDirectory, storeDirectory.isEmpty {
-            throw CommandFailure(.usage, "--store-dir must not be empty")
-        }
-        return LocalNATSServer.Configuration(
-            port: port == 0 ? nil : port,
-            storeDirectory: storeDirectory ?? (port == 0 ? nil : StoreDirectory.standard(port: port, environment))
-        )
     }
 }

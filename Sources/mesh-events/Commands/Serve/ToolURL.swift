@@ -6,9 +6,13 @@ enum ToolURL {
     ///   - servers: one address or several with commas; the first counts, for not every client understands a list, and
     ///     a server announces the others of its cluster.
     ///   - login: what stands before the `@`, a user and a password or a token; an address that brings its own keeps it.
-    static func make(servers: String, login: [String]?) -> String {
+    ///   - keepsLogin: whether an address may keep what it brings.
+    static func make(servers: String, login: [String]?, keepsLogin: Bool = true) -> String {
         let first = servers.split(separator: ",").first.map(String.init) ?? servers
-        let url = first.trimmingCharacters(in: .whitespaces)
+        var url = first.trimmingCharacters(in: .whitespaces)
+        if !keepsLogin, let at = url.lastIndex(of: "@") {
+            url.removeSubrange((url.range(of: "://")?.upperBound ?? url.startIndex)...at)
+        }
         guard let login, !url.contains("@") else { return url }
         // No more than must be: nats-py takes the user and the password as they stand.
         let plain = CharacterSet.alphanumerics.union(CharacterSet(charactersIn: "-._~!$&'()*+,;="))

@@ -1,0 +1,214 @@
+public import Foundation
+import NATSClient
+
+/// A directory with all it takes to keep strangers out of a mesh: the users and their keys, a certificate authority of
+/// its own and the server's certificate, and the configuration of a `nats-server` that knows them.
+///
+/// | file | what |
+/// | --- | --- |
+/// | `mesh-auth.json` | the users and hosts; nothing secret |
+/// | `access.conf` | users, permissions and TLS as the server reads them |
+/// | `nats-server.conf` | a whole configuration for `nats-server -c`, which includes the former |
+/// | `ca.pem` | the authority's certificate: every client needs it |
+/// | `ca.key`, `server.pem`, `server.key` | the authority's key, the server's certificate and key |
+/// | `<name>.nk` | the seed of a user: that user needs it, and nobody else |
+///
+/// The directory and the files with secrets are for their owner only. Every change is written whole or not at all.
+public struct AuthDirectory: Sendable {
+    struct Document: Codable {
+        var version = 1
+        var hosts: [String]
+        var users: [MeshUser]
+    }
+
+    /// The names under which the server's certificate is valid in any case.
+    public static let standardHosts = ["localhost", "127.0.0.1", "::1"]
+
+    /// The directory's path.
+    public let path: String
+    private var document: Document
+
+    /// Those who may log in, by name.
+    public var users: [MeshUser] { document.users.sorted { $0.name < $1.name } }
+    /// The names and addresses under which the server's certificate is valid.
+    public var hosts: [String] { document.hosts }
+    /// The authority's certificate, which clients trust.
+    public var authorityFile: String { file("ca.pem") }
+    /// The configuration of a server that is run on its own.
+    public var serverFile: String { file("nats-server.conf") }
+
+    private init(path: String, document: Document) {
+        self.path = path
+        self.document = document
+    }
+
+    // MARK: Making and opening
+
+    /// Makes a directory with a new authority, a server's certificate and one user for each role, named after it.
+    ///
+    /// - Parameters:
+    ///   - hosts: under which names and addresses others reach the server, besides ``standardHosts``.
+    ///   - listen: the address that the server of ``serverFile`` listens on.
+    /// - Throws: `alreadyExists` when the directory holds users; `invalidName`, `fileAccess`.
+    public static func create(
+        at path: String,
+        hosts: [String] = [],
+        listen: String = "127.0.0.1"
+    ) throws(MeshAuthError) -> AuthDirectory {
+        for host in hosts { _ = try CertificateAuthority.name(of: host) }
+        let all = standardHosts + hosts.filter { !standardHosts.contains($0) }
+        var directory = AuthDirectory(path: absolute(path), document: Document(hosts: all, users: []))
+        guard !FileManager.default.fileExists(atPath: directory.file(documentName)) else {
+            throw MeshAuthError(
+                .alreadyExists,
+                "\(path) holds users already; add others with `mesh-events auth add`, or name another directory"
+            )
+        }
+        try PrivateFile.makeDirectory(directory.path)
+        let authority = try CertificateAuthority()
+        let issued = try authority.issued()
+        try directory.write("ca.key", issued.key)
+        try directory.write("ca.pem", issued.certificate, mode: PrivateFile.publicMode)
+        try directory.writeServerCertificate(authority)
+        try directory.write("nats-server.conf", directory.serverConfiguration(listen: listen))
+        for role in MeshRole.allCases { try directory.makeUser(role.rawValue, role) }
+        try directory.save()
+        return directory
+    }
+
+    /// Opens a directory that was made before.
+    ///
+    /// - Throws: `notFound`, `invalidFile`, `fileAccess`.
+    public static func open(at path: String) throws(MeshAuthError) -> AuthDirectory {
+        let directory = AuthDirectory(path: absolute(path), document: Document(hosts: [], users: []))
+        let file = directory.file(documentName)
+        let text = try PrivateFile(path: file).read()
+        do {
+            let document = try JSONDecoder().decode(Document.self, from: Data(text.utf8))
+            return AuthDirectory(path: directory.path, document: document)
+        } catch {
+            throw MeshAuthError(.invalidFile, "\(file) is not what `mesh-events auth` writes; bring back the old one")
+        }
+    }
+
+    // MARK: Users
+
+    /// Adds a user with a new key. The server has to read its configuration again.
+    ///
+    /// - Returns: the file with the seed, which is for that user.
+    /// - Throws: `alreadyExists`, `invalidName`, `fileAccess`.
+    @discardableResult
+    public mutating func add(_ name: String, role: MeshRole) throws(MeshAuthError) -> String {
+        guard !document.users.contains(where: { $0.name == name }) else {
+            throw MeshAuthError(
+                .alreadyExists,
+                "there is a user \(name) already; remove it first, or take another name"
+            )
+        }
+        try makeUser(name, role)
+        try save()
+        return seedFile(of: name)
+    }
+
+    /// Removes a user and its seed. The server has to read its configuration again; then the user is cut off.
+    ///
+    /// - Throws: `notFound`, `fileAccess`.
+    public mutating func remove(_ name: String) throws(MeshAuthError) {
+        guard document.users.contains(where: { $0.name == name }) else {
+            throw MeshAuthError(
+                .notFound,
+                "there is no user \(name.debugDescription); `mesh-events auth list` shows all"
+            )
+        }
+        document.users.removeAll { $0.name == name }
+        try save()
+        try PrivateFile(path: seedFile(of: name)).remove()
+    }
+
+    /// The first user of a role whose seed is here, the one named after the role before others.
+    public func user(_ role: MeshRole) -> MeshUser? {
+        users.filter { $0.role == role && FileManager.default.fileExists(atPath: seedFile(of: $0.name)) }
+            .min { ($0.name != role.rawValue ? 1 : 0, $0.name) < ($1.name != role.rawValue ? 1 : 0, $1.name) }
+    }
+
+    /// Where a user's seed is.
+    public func seedFile(of name: String) -> String { file("\(name).nk") }
+
+    // MARK: Server
+
+    /// What a server's configuration needs: the users, their permissions, and TLS.
+    public var serverAccess: String {
+        ServerAccess(users: document.users, certificateFile: file("server.pem"), keyFile: file("server.key")).text
+    }
+
+    /// When the server's certificate ends; `nil` when there is none.
+    public var certificateEnd: Date? {
+        (try? PrivateFile(path: file("server.pem")).read()).flatMap(CertificateAuthority.end)
+    }
+
+    /// Makes the server's certificate anew, signed by the same authority, so that clients notice nothing. The server has
+    /// to read its configuration again.
+    ///
+    /// - Parameter hosts: names and addresses to add to those it is valid under.
+    /// - Throws: `invalidName`, `notFound` when the authority's key is not here, `invalidFile`, `fileAccess`.
+    public mutating func renew(adding hosts: [String] = []) throws(MeshAuthError) {
+        for host in hosts where !document.hosts.contains(host) {
+            _ = try CertificateAuthority.name(of: host)
+            document.hosts.append(host)
+        }
+        let issued = CertificateAuthority.Issued(
+            certificate: try PrivateFile(path: authorityFile).read(),
+            key: try PrivateFile(path: file("ca.key")).read()
+        )
+        try writeServerCertificate(try CertificateAuthority(issued))
+        try save()
+    }
+
+    // MARK: Files
+
+    private static let documentName = "mesh-auth.json"
+
+    private static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+
+    private func file(_ name: String) -> String { "\(path)/\(name)" }
+
+    private func write(_ name: String, _ text: String, mode: mode_t = PrivateFile.secretMode) throws(MeshAuthError) {
+        try PrivateFile(path: file(name)).write(text, mode: mode)
+    }
+
+    private mutating func makeUser(_ name: String, _ role: MeshRole) throws(MeshAuthError) {
+        let key = NKey()
+        let user = try MeshUser(name: name, role: role, key: key)
+        try write("\(name).nk", key.seed + "\n")
+        document.users.append(user)
+    }
+
+    private func writeServerCertificate(_ authority: CertificateAuthority) throws(MeshAuthError) {
+        let server = try authority.issueServer(hosts: document.hosts)
+        try write("server.key", server.key)
+        try write("server.pem", server.certificate, mode: PrivateFile.publicMode)
+    }
+
+    private func save() throws(MeshAuthError) {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        guard let data = try? encoder.encode(document) else {
+            throw MeshAuthError(.invalidFile, "the users cannot be written as JSON")
+        }
+        try write("access.conf", serverAccess)
+        try write(Self.documentName, String(decoding: data, as: UTF8.self) + "\n")
+    }
+
+    private func serverConfiguration(listen: String) -> String {
+        """
+        # nats-server -c \(file("nats-server.conf"))
+        # Written once by `mesh-events auth init`: change what you like. After `mesh-events auth add`, `remove` or `renew`
+        # have the server read access.conf again: nats-server --signal reload
+        host: \(ServerAccess.quoted(listen))
+        port: 4222
+        jetstream { store_dir: \(ServerAccess.quoted(file("store"))) }
+        include "access.conf"
+
+        """
+    }
+}

@@ -1,0 +1,57 @@
+import ArgumentParser
+import MeshAuth
+
+/// `mesh-events auth`.
+struct AuthCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "auth",
+        abstract: "Keep strangers out: users with roles, keys, and TLS.",
+        discussion: """
+            `auth init DIR` makes a directory with a certificate authority, a server's certificate, one user for each \
+            role, and the configuration of a nats-server that lets nobody else in. `serve --auth DIR` runs with it; so \
+            does any nats-server: nats-server -c DIR/nats-server.conf
+
+            ROLES
+            \(MeshRole.allCases.map { "  \($0.rawValue.padding(to: 10))\($0.summary)" }.joined(separator: "\n"))
+
+            A user needs two files, DIR/NAME.nk (its key, a secret) and DIR/ca.pem:
+              mesh-events watch --nats tls://host:4222 --nkey alice.nk --tls-ca ca.pem
+            or, in the environment, MESH_EVENTS_NKEY and MESH_EVENTS_TLS_CA. Nobody needs DIR/ca.key but `auth renew`.
+
+            EXAMPLES
+              mesh-events auth init ~/mesh-auth --host mesh.local --host 192.168.1.5
+              mesh-events serve --auth ~/mesh-auth --listen 0.0.0.0
+              mesh-events auth add ~/mesh-auth alice --role observer
+              mesh-events auth remove ~/mesh-auth alice
+
+            A server that runs reads users anew when told to: SIGHUP to `mesh-events serve`, or nats-server --signal \
+            reload. Whoever was removed is cut off then.
+            """,
+        subcommands: [
+            AuthInitCommand.self, AuthAddCommand.self, AuthRemoveCommand.self, AuthListCommand.self,
+            AuthRenewCommand.self,
+        ]
+    )
+}
+
+extension String {
+    fileprivate func padding(to columns: Int) -> String { TextWidth.padded(self, to: columns) }
+}
+
+/// The directory that every subcommand is about.
+struct AuthDirectoryOptions: ParsableArguments {
+    @Argument(help: ArgumentHelp("The directory with users and certificates.", valueName: "dir"))
+    var directory: String
+
+    /// How whoever runs a server gets it to know what has changed.
+    static let reloading = "a server that runs reads it on SIGHUP"
+}
+
+extension MeshRole {
+    /// The role of an option.
+    static func named(_ text: String) throws -> MeshRole {
+        if let role = MeshRole(rawValue: text) { return role }
+        let roles = allCases.map(\.rawValue).joined(separator: ", ")
+        throw CommandFailure(.usage, "the roles are \(roles)")
+    }
+}

@@ -1,0 +1,45 @@
+import ArgumentParser
+import MeshAuth
+
+/// `mesh-events auth init`.
+struct AuthInitCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "init",
+        abstract: "Make users, keys, certificates and a server's configuration.",
+        usage: "mesh-events auth init DIR [--host NAME ...] [--listen ADDRESS]"
+    )
+
+    @OptionGroup var auth: AuthDirectoryOptions
+
+    @Option(
+        name: .customLong("host"),
+        help: ArgumentHelp(
+            "A name or address under which others reach the server, besides localhost; may be repeated.",
+            valueName: "name"
+        )
+    )
+    var hosts: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The address that DIR/nats-server.conf has a server listen on. Default: 127.0.0.1, this machine only.",
+            valueName: "address"
+        )
+    )
+    var listen = "127.0.0.1"
+
+    func run() async throws {
+        let directory = try AuthDirectory.create(at: auth.directory, hosts: hosts, listen: listen)
+        let output = LineOutput.standard()
+        try output.write("made \(SafeText.escaped(directory.path)): keep it private")
+        try output.write(
+            "users: \(directory.users.map(\.name).joined(separator: ", ")); more with `mesh-events auth add`"
+        )
+        try output.write("valid for: \(directory.hosts.map { SafeText.name($0) }.joined(separator: ", "))")
+        try output.write("run it:  mesh-events serve --auth \(SafeText.escaped(auth.directory))")
+        try output.write("or:      nats-server -c \(SafeText.escaped(directory.serverFile))")
+        if LoopbackAddress.isOpen(listen) {
+            Diagnostics.say("that nats-server listens on \(listen), for other machines too")
+        }
+    }
+}

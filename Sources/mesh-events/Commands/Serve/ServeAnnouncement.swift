@@ -1,0 +1,48 @@
+import LocalNATSServer
+import MeshAuth
+import MeshEvents
+import MeshEventsNATS
+import NATSClient
+
+/// What a node that has joined says of where the mesh is reached.
+struct ServeAnnouncement {
+    let server: LocalNATSServer?
+    let access: ServeAccess?
+    let transport: NATSTransport
+    let persistent: PersistentEventBus
+
+    func say() async {
+        let node = persistent.node.debugDescription
+        if let server {
+            Diagnostics.say(
+                "node \(node) listens on \(server.url) (nats-server \(server.version), events in \(server.storeDirectory))"
+            )
+            sayWhoReaches(server)
+        } else {
+            let address = await transport.connection.currentAddress?.description ?? "a server"
+            Diagnostics.say("node \(node) is in the mesh of \(address)")
+        }
+        let differences = persistent.opening.differences
+        guard !differences.isEmpty else { return }
+        let list = differences.map(\.description).joined(separator: "; ")
+        Diagnostics.say("the stream MESH_EVENTS exists with another configuration and is used as it is: \(list)")
+    }
+
+    private func sayWhoReaches(_ server: LocalNATSServer) {
+        let host = server.configuration.host
+        if LoopbackAddress.isOpen(host) {
+            let who =
+                access == nil
+                ? "and whoever reaches it may read and emit everything; keep strangers out with --auth"
+                : "and lets in only those whom `mesh-events auth` has given a key"
+            Diagnostics.say("it listens on \(host), for other machines too, \(who)")
+        }
+        var variables: [String] = []
+        if server.url != ConnectionOptions.defaultURL { variables.append("JB_NATS_URL=\(server.url)") }
+        if let directory = access?.directory {
+            let key = directory.user(.admin).map { directory.seedFile(of: $0.name) } ?? "YOUR-KEY.nk"
+            variables += ["MESH_EVENTS_NKEY=\(key)", "MESH_EVENTS_TLS_CA=\(directory.authorityFile)"]
+        }
+        if !variables.isEmpty { Diagnostics.say("in other terminals: export \(variables.joined(separator: " "))") }
+    }
+}

@@ -1,0 +1,38 @@
+import Foundation
+
+/// What tools find in their environment to log in with, besides what their server's address holds.
+struct ToolLogin {
+    /// The variables that name a login; a tool must not inherit those of its node beside its own.
+    private static let logins = [
+        "JB_NATS_CREDS", "MESH_EVENTS_NKEY", "MESH_EVENTS_TOKEN", "MESH_EVENTS_PASSWORD", "MESH_EVENTS_TLS_CERT",
+        "MESH_EVENTS_TLS_KEY",
+    ]
+
+    /// The node's own connection.
+    let connection: ConnectionOptions
+    /// A key for the tools; `nil` when they log in as their node.
+    let key: String?
+
+    /// The variables to set; empty ones count as not set.
+    func variables(_ environment: [String: String]) -> [String: String] {
+        var variables: [String: String] = [:]
+        if let key {
+            for name in Self.logins where environment[name] != nil { variables[name] = "" }
+            variables["MESH_EVENTS_NKEY"] = AbsolutePath.of(key)
+        } else if connection.creds != nil || connection.nkey != nil {
+            // Those of the environment are not the node's.
+            for name in Self.logins.prefix(2) where environment[name] != nil { variables[name] = "" }
+            if let path = connection.creds { variables["JB_NATS_CREDS"] = AbsolutePath.of(path) }
+            if let path = connection.nkey { variables["MESH_EVENTS_NKEY"] = AbsolutePath.of(path) }
+        }
+        let files = [
+            ("MESH_EVENTS_TLS_CA", connection.certificateAuthority),
+            ("MESH_EVENTS_WS_HEADERS", connection.webSocketHeaders),
+            // A certificate stands for the node.
+            ("MESH_EVENTS_TLS_CERT", key == nil ? connection.certificate : nil),
+            ("MESH_EVENTS_TLS_KEY", key == nil ? connection.certificateKey : nil),
+        ]
+        for case (let name, let path?) in files { variables[name] = AbsolutePath.of(path) }
+        return variables
+    }
+}

@@ -1,0 +1,137 @@
+import Foundation
+import MeshAuth
+import TestSupport
+import Testing
+
+@Suite struct AuthTests {
+    /// A directory of `auth init`, and a node that serves with it.
+    private final class Bench {
+        let directory: TemporaryDirectory
+        let path: String
+        let serve: Command
+        private(set) var url = ""
+
+        /// - Parameter manifest: the node's tools.
+        init(_ binary: NATSServers.Binary, manifest: String? = nil, _ arguments: [String] = []) async throws {
+            directory = try TemporaryDirectory()
+            path = directory.path + "/auth"
+            let made = try await Command.run(["auth", "init", path])
+            #expect(made.code == 0, "\(made.error)")
+            var arguments = ["serve", "--node", "me", "--port", "0", "--auth", path, "--json"] + arguments
+            if let manifest { arguments += ["--config", try directory.file("mesh.yaml", manifest)] }
+            serve = try Command(arguments, environment: ["MESH_EVENTS_NATS_SERVER": binary.path])
+            try await serve.waitForOutput("node.joined")
+            url = String(try #require(serve.error.firstMatch(of: #/listens on (tls://[^ ]+)/#)).1)
+        }
+
+        func run(_ user: String?, _ arguments: String...) async throws -> Command.Outcome {
+            var environment = ["JB_NATS_URL": url, "MESH_EVENTS_TLS_CA": path + "/ca.pem"]
+            if let user { environment["MESH_EVENTS_NKEY"] = "\(path)/\(user).nk" }
+            return try await Command.run(arguments, environment: environment)
+        }
+
+        func end() async throws {
+            serve.signal(SIGTERM)
+            let outcome = try await serve.wait()
+            #expect(outcome.code == 0, "\(outcome.error)")
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
+    func aServedMeshLetsInWhoHasAKeyAndToEachWhatItsRoleAllows(binary: NATSServers.Binary) async throws {
+        let bench = try await Bench(binary)
+        #expect(try await bench.run("tool", "emit", "user.hello", "--ack").code == 0)
+        #expect(try await bench.run("observer", "list").output.contains("user.hello"))
+        #expect(try await bench.run("observer", "status").output.contains("me"))
+        let refusals = [
+            try await bench.run("observer", "emit", "user.x"), try await bench.run("tool", "emit", "node.left"),
+            try await bench.run("tool", "emit", "tool.crashed", "--ack"),
+            try await bench.run("observer", "stream", "purge", "--yes"),
+            try await bench.run("tool", "stream", "purge", "--yes"),
+            try await bench.run("node", "stream", "purge", "--yes"),
+            try await bench.run("observer", "tool", "stop", "x", "--node", "me"),
+        ]
+        for refusal in refusals {
+            #expect(refusal.code == 69)
+            #expect(refusal.error.contains("the server forbids this user to publish"), "\(refusal.error)")
+            #expect(refusal.error.contains("of the roles of `mesh-events auth`"), "\(refusal.error)")
+            #expect(refusal.error.split(separator: "\n").count == 1, "\(refusal.error)")
+        }
+        let stranger = try await bench.run(nil, "list")
+        #expect(stranger.code == 69 && stranger.error.contains("refused the login"), "\(stranger.error)")
+        let control = try await bench.run("admin", "tool", "stop", "x", "--node", "me")
+        #expect(control.code == 69 && control.error.contains("is not installed"), "\(control.error)")
+        #expect(try await bench.run("admin", "stream", "purge", "user.hello", "--yes").output == "deleted 1 event\n")
+        #expect(!bench.serve.output.contains("node.left"), "a tool was believed")
+        try await bench.end()
+    }
+
+    @Test(arguments: NATSServers.all)
+    func usersComeAndGoWhileItServes(binary: NATSServers.Binary) async throws {
+        let bench = try await Bench(binary)
+        let added = try await Command.run(["auth", "add", bench.path, "alice", "--role", "observer"])
+        #expect(added.code == 0, "\(added.error)")
+        #expect(added.output.contains("alice may log in as observer"))
+        #expect(try await bench.run("alice", "list").code == 69)
+        bench.serve.signal(SIGHUP)
+        try await bench.serve.waitForError("5 users may log in")
+        try await eventually("alice to get in") { try await bench.run("alice", "list").code == 0 }
+        #expect(try await Command.run(["auth", "remove", bench.path, "tool"]).code == 0)
+        bench.serve.signal(SIGHUP)
+        try await bench.serve.waitForError("4 users may log in")
+        let list = try await Command.run(["auth", "list", bench.path])
+        #expect(
+            list.lines.map { $0.split(separator: " ").first ?? "" } == [
+                "USER", "admin", "alice", "node", "observer", "certificate:",
+            ]
+        )
+        let again = try await Command.run(["auth", "add", bench.path, "alice", "--role", "admin"])
+        #expect(again.code == 64 && again.error.contains("there is a user alice already"))
+        #expect(try await Command.run(["auth", "add", bench.path, "bob", "--role", "king"]).code == 64)
+        #expect(try await Command.run(["auth", "init", bench.path]).code == 64)
+        #expect(try await Command.run(["auth", "list", "/no/such"]).code == 64)
+        try await bench.end()
+    }
+
+    @Test func aToolLogsInAsAToolNotAsItsNode() async throws {
+        let manifest = """
+            tools:
+              - name: probe
+                version: "1"
+                command:
+                  - sh
+                  - -c
+                  - |
+                    mesh-events emit user.key key="$MESH_EVENTS_NKEY" token="$MESH_EVENTS_TOKEN" --ack
+                    mesh-events emit node.left && mesh-events emit user.forged
+                    sleep 600
+            """
+        let bench = try await Bench(NATSServers.first, manifest: manifest)
+        try await bench.serve.waitForOutput("user.key")
+        #expect(bench.serve.output.contains(#""key":"\#(bench.path)/tool.nk","token":"""#))
+        try await bench.serve.waitForError("the server forbids this user to publish")
+        #expect(!bench.serve.output.contains("user.forged") && !bench.serve.output.contains("node.left"))
+        try await bench.end()
+    }
+
+    @Test func itSaysWhoCanReachIt() async throws {
+        let open = try Command(
+            ["serve", "--port", "0", "--listen", "0.0.0.0", "--for", "1s"],
+            environment: ["MESH_EVENTS_NATS_SERVER": NATSServers.first.path]
+        )
+        let outcome = try await open.wait()
+        #expect(outcome.code == 0, "\(outcome.error)")
+        #expect(
+            outcome.error.contains("it listens on 0.0.0.0, for other machines too, and whoever reaches it may read")
+        )
+        let bench = try await Bench(NATSServers.first, ["--listen", "0.0.0.0"])
+        #expect(bench.serve.error.contains("lets in only those whom `mesh-events auth` has given a key"))
+        try await bench.end()
+        for arguments in [
+            ["--listen", "0.0.0.0:4222 x"], ["--auth", "/no/such"], ["--auth", bench.path, "--listen", "10.1.2.3"],
+        ] {
+            let wrong = try await Command.run(["serve", "--port", "0"] + arguments)
+            #expect(wrong.code == 64, "\(wrong.error)")
+        }
+    }
+}

@@ -1,0 +1,138 @@
+import Foundation
+import LocalNATSServer
+import MeshAuth
+import MeshEvents
+import MeshEventsNATS
+import NATSClient
+import TestSupport
+import Testing
+
+@Suite struct AuthDirectoryTests {
+    private func mode(_ path: String) throws -> Int {
+        let attributes = try FileManager.default.attributesOfItem(atPath: path)
+        return try #require(attributes[.posixPermissions] as? Int)
+    }
+
+    @Test func whatIsSecretIsForItsOwnerOnly() throws {
+        let temporary = try TemporaryDirectory()
+        let directory = try AuthDirectory.create(at: "\(temporary.path)/a/auth")
+        #expect(try mode(directory.path) == 0o700)
+        let names = try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted()
+        #expect(
+            names == [
+                "access.conf", "admin.nk", "ca.key", "ca.pem", "mesh-auth.json", "nats-server.conf", "node.nk",
+                "observer.nk", "server.key", "server.pem", "tool.nk",
+            ]
+        )
+        for name in names {
+            #expect(try mode("\(directory.path)/\(name)") == (name.hasSuffix(".pem") ? 0o644 : 0o600), "\(name)")
+        }
+        // No secret but in the files that are for it.
+        let secrets = try ["admin.nk", "node.nk", "tool.nk", "observer.nk"].map {
+            try String(contentsOfFile: "\(directory.path)/\($0)", encoding: .utf8).trimmingCharacters(in: .newlines)
+        }
+        for name in ["access.conf", "mesh-auth.json", "nats-server.conf", "ca.pem", "server.pem"] {
+            let text = try String(contentsOfFile: "\(directory.path)/\(name)", encoding: .utf8)
+            #expect(!secrets.contains { text.contains($0) })
+            #expect(!text.contains("PRIVATE KEY"))
+        }
+        for (role, secret) in zip([MeshRole.admin, .node, .tool, .observer], secrets) {
+            #expect(try NKey(seed: secret).publicKey == directory.user(role)?.publicKey)
+        }
+    }
+
+    @Test func itIsTheSameWhenOpenedAgain() throws {
+        let temporary = try TemporaryDirectory()
+        var directory = try AuthDirectory.create(
+            at: temporary.path + "/auth",
+            hosts: ["mesh.local", "10.0.0.7", "fe80::1"]
+        )
+        try directory.add("alice", role: .observer)
+        let again = try AuthDirectory.open(at: directory.path)
+        #expect(again.users == directory.users)
+        #expect(again.users.map(\.name) == ["admin", "alice", "node", "observer", "tool"])
+        #expect(again.hosts == ["localhost", "127.0.0.1", "::1", "mesh.local", "10.0.0.7", "fe80::1"])
+        #expect(again.serverAccess == directory.serverAccess)
+        #expect(again.user(.observer)?.name == "observer")
+        let days = try #require(again.certificateEnd).timeIntervalSinceNow / 86_400
+        #expect((396...397.01).contains(days))
+    }
+
+    @Test func mistakesAreNamedAndChangeNothing() throws {
+        let temporary = try TemporaryDirectory()
+        let path = temporary.path + "/auth"
+        #expect(throws: MeshAuthError.self) { try AuthDirectory.create(at: path, hosts: ["a b"]) }
+        #expect(throws: MeshAuthError.self) { try AuthDirectory.create(at: path, hosts: ["mesh.local:4222"]) }
+        #expect(!FileManager.default.fileExists(atPath: path))
+        let missing = #expect(throws: MeshAuthError.self) { try AuthDirectory.open(at: path) }
+        #expect(missing?.code == .notFound)
+        var directory = try AuthDirectory.create(at: path)
+        let twice = #expect(throws: MeshAuthError.self) { try AuthDirectory.create(at: path) }
+        #expect(twice?.code == .alreadyExists)
+        #expect(throws: MeshAuthError.self) { try directory.add("tool", role: .admin) }
+        #expect(throws: MeshAuthError.self) { try directory.add("../tool", role: .admin) }
+        #expect(throws: MeshAuthError.self) { try directory.remove("nobody") }
+        #expect(try AuthDirectory.open(at: path).users == directory.users)
+        #expect(directory.users.count == 4)
+        try directory.remove("tool")
+        #expect(!FileManager.default.fileExists(atPath: directory.seedFile(of: "tool")))
+        #expect(directory.user(.tool) == nil)
+        #expect(!directory.serverAccess.contains("# tool:"))
+        try "{}".write(toFile: path + "/mesh-auth.json", atomically: true, encoding: .utf8)
+        let damaged = #expect(throws: MeshAuthError.self) { try AuthDirectory.open(at: path) }
+        #expect(damaged?.code == .invalidFile)
+    }
+
+    @Test(arguments: NATSServers.all)
+    func aRenewedCertificateIsTakenByTheSameClients(binary: NATSServers.Binary) async throws {
+        try await SecuredMesh.with(binary) { mesh in
+            var directory = mesh.directory
+            let before = try String(contentsOfFile: directory.path + "/server.pem", encoding: .utf8)
+            let authority = try String(contentsOfFile: directory.authorityFile, encoding: .utf8)
+            try directory.renew(adding: ["mesh.example"])
+            #expect(try String(contentsOfFile: directory.path + "/server.pem", encoding: .utf8) != before)
+            #expect(try String(contentsOfFile: directory.authorityFile, encoding: .utf8) == authority)
+            try await mesh.server.restart()
+            await (try mesh.connect("node")).close()
+        }
+    }
+
+    @Test func theCertificateIsValidForItsHostsOnly() throws {
+        let temporary = try TemporaryDirectory()
+        var directory = try AuthDirectory.create(at: temporary.path + "/auth", hosts: ["mesh.local"])
+        try directory.renew(adding: ["10.0.0.7"])
+        func verifies(_ check: String...) throws -> Bool {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            process.arguments =
+                ["openssl", "verify", "-CAfile", directory.authorityFile] + check + [directory.path + "/server.pem"]
+            process.standardOutput = FileHandle.nullDevice
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            process.waitUntilExit()
+            return process.terminationStatus == 0
+        }
+        #expect(try verifies("-purpose", "sslserver", "-x509_strict"))
+        for host in ["localhost", "mesh.local"] { #expect(try verifies("-verify_hostname", host)) }
+        for address in ["127.0.0.1", "::1", "10.0.0.7"] { #expect(try verifies("-verify_ip", address)) }
+        #expect(try !verifies("-verify_hostname", "other.local"))
+        #expect(try !verifies("-verify_ip", "10.0.0.8"))
+        #expect(try !verifies("-purpose", "sslclient"))
+    }
+
+    @Test(arguments: NATSServers.all)
+    func theWrittenConfigurationIsOneAServerAccepts(binary: NATSServers.Binary) throws {
+        let temporary = try TemporaryDirectory()
+        let directory = try AuthDirectory.create(at: temporary.path + "/with \"quotes\" and spaces")
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: binary.path)
+        process.arguments = ["-t", "-c", directory.serverFile]
+        let output = Pipe()
+        process.standardError = output
+        process.standardOutput = output
+        try process.run()
+        let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0, "\(text)")
+    }
+}
