@@ -4,12 +4,13 @@ public import MeshEvents
 ///
 /// Unchecked because a subscription has one consumer, and whoever reads the result has waited for it.
 public final class Tally: @unchecked Sendable {
+    // Unchecked, or counting would cost more than half of what looking up a field does.
     /// How many events there were.
-    public private(set) var count = 0
+    @exclusivity(unchecked) public private(set) var count = 0
     /// What their numbers add up to.
-    public private(set) var sum = 0
+    @exclusivity(unchecked) public private(set) var sum = 0
     /// How many had the status they were sent with.
-    public private(set) var online = 0
+    @exclusivity(unchecked) public private(set) var online = 0
 
     /// Creates an empty tally.
     public init() {}

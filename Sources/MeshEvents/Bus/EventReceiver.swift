@@ -7,8 +7,9 @@ import Logging
 final class EventReceiver: MessageReceiver, @unchecked Sendable {
     private let channel: SubscriptionChannel
     private let reporter: MalformedReporter
-    private var decoder = EventDecoder()
-    private var pending = EventChunk()
+    // Checking for overlapping accesses, twice a message, would cost as much as finding the event's type.
+    @exclusivity(unchecked) private var decoder = EventDecoder()
+    @exclusivity(unchecked) private var pending = EventChunk()
 
     init(channel: SubscriptionChannel, reporter: MalformedReporter) {
         self.channel = channel

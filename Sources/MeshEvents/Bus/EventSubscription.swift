@@ -79,7 +79,8 @@ public final class EventSubscription: AsyncSequence, Sendable {
     /// An iterator's batch; what is left of it goes back to the subscription with the iterator.
     private final class Reader {
         let subscription: EventSubscription
-        var chunk = EventChunk()
+        // An iterator has one user at a time, and nothing calls back while it is looked at.
+        @exclusivity(unchecked) var chunk = EventChunk()
 
         init(_ subscription: EventSubscription) {
             self.subscription = subscription
