@@ -50,6 +50,35 @@ import Testing
         }
     }
 
+    @Test func filesCanComeFromTheEnvironmentAndOptionsWin() throws {
+        let directory = try TemporaryDirectory()
+        func file(_ name: String) throws -> String { try directory.file(name, "") }
+        let environment = [
+            "MESH_EVENTS_NKEY": try file("a.nk"), "MESH_EVENTS_TLS_CA": try file("ca.pem"),
+            "MESH_EVENTS_TLS_CERT": try file("c.pem"), "MESH_EVENTS_TLS_KEY": try file("c.key"),
+        ]
+        let named = try configuration([], environment)
+        guard case .nkeyFile(directory.path + "/a.nk") = named.authentication else {
+            Issue.record("not the environment's key")
+            return
+        }
+        #expect(named.tls?.certificateAuthorityFile == directory.path + "/ca.pem")
+        #expect(named.tls?.certificateFile == directory.path + "/c.pem")
+        #expect(named.tls?.privateKeyFile == directory.path + "/c.key")
+        let given = try configuration(["--nkey", file("b.nk"), "--tls-ca", file("cb.pem")], environment)
+        guard case .nkeyFile(directory.path + "/b.nk") = given.authentication else {
+            Issue.record("the flag does not win")
+            return
+        }
+        #expect(given.tls?.certificateAuthorityFile == directory.path + "/cb.pem")
+        #expect(given.tls?.certificateFile == directory.path + "/c.pem")
+        #expect(try configuration([], environment.mapValues { _ in "" }).tls == nil)
+        for name in environment.keys {
+            let failure = #expect(throws: CommandFailure.self) { try configuration([], [name: "/no/such"]) }
+            #expect(failure?.code == .usage && failure?.message.contains(name) == true)
+        }
+    }
+
     @Test(arguments: [
         ["--user", "u"], ["--password", "p"], ["--token", "t", "--user", "u"], ["--creds", "/no/such/file"],
         ["--nkey", "/no/such/file"], ["--tls-ca", "/no/such/file"], ["--nats", "http://x"], ["--nats", ""],
