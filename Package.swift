@@ -19,6 +19,8 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOFoundationCompat", package: "swift-nio"),
 ]
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
+let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distributed-tracing")
 
 let package = Package(
     name: "mesh-events",
@@ -26,6 +28,7 @@ let package = Package(
     products: [
         .library(name: "MeshEvents", targets: ["MeshEvents"]),
         .library(name: "MeshEventsNATS", targets: ["MeshEventsNATS"]),
+        .library(name: "MeshEventsSigning", targets: ["MeshEventsSigning"]),
         .library(name: "MeshEventsTesting", targets: ["MeshEventsTesting"]),
         .library(name: "NATSClient", targets: ["NATSClient"]),
         .library(name: "LocalNATSServer", targets: ["LocalNATSServer"]),
@@ -38,7 +41,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-asn1", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.10.0"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.3.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.86.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
@@ -46,13 +51,20 @@ let package = Package(
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
     ],
     targets: [
+        // The keys of log lines; not a product.
+        .target(name: "MeshLogging", dependencies: [logging], swiftSettings: settings),
         .target(
             name: "NATSClient",
             dependencies: nio + [
-                "Locking", logging,
+                "Locking", "MeshLogging", logging,
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "MeshEvents",
+            dependencies: ["Locking", "MeshLogging", logging, metrics, tracing],
             swiftSettings: settings
         ),
         // A value behind a lock; not a product. Of NIO it takes only the lock.
@@ -61,7 +73,6 @@ let package = Package(
             dependencies: [.product(name: "NIOConcurrencyHelpers", package: "swift-nio")],
             swiftSettings: settings
         ),
-        .target(name: "MeshEvents", dependencies: ["Locking", logging], swiftSettings: settings),
         .target(
             name: "MeshEventsNATS",
             dependencies: [
@@ -70,6 +81,8 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(name: "MeshEventsTesting", dependencies: ["Locking", "MeshEvents"], swiftSettings: settings),
+        // Ed25519 signatures, apart from the core so that this has no cryptography in it.
+        .target(name: "MeshEventsSigning", dependencies: ["MeshEvents", "NATSClient"], swiftSettings: settings),
         // A child process that cannot outlive this one; not a product.
         .target(
             name: "ProcessGuard",
@@ -84,7 +97,8 @@ let package = Package(
         .target(
             name: "MeshLifecycle",
             dependencies: [
-                "Locking", "MeshEvents", "MeshEventsNATS", "NATSClient", "ProcessGuard", logging,
+                "Locking", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "NATSClient", "ProcessGuard",
+                "MeshLogging", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
@@ -105,8 +119,8 @@ let package = Package(
         .executableTarget(
             name: "mesh-events",
             dependencies: [
-                "Locking", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "MeshAuth", "NATSClient", "LocalNATSServer",
-                logging,
+                "Locking", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "MeshLifecycle", "MeshAuth", "NATSClient",
+                "LocalNATSServer", "MeshLogging", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
@@ -155,7 +169,12 @@ let package = Package(
         ),
         .testTarget(
             name: "MeshEventsTests",
-            dependencies: ["Locking", "MeshEvents", "MeshEventsTesting"],
+            dependencies: [
+                "Locking", "MeshEvents", "MeshEventsSigning", "MeshEventsTesting", "MeshLogging", "NATSClient", logging, metrics,
+                tracing,
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
+                .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+            ],
             resources: [.copy("Resources")],
             swiftSettings: settings
         ),
@@ -194,7 +213,7 @@ let package = Package(
                 "MeshLifecycle", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "TestSupport",
-                logging,
+                logging, metrics, tracing, .product(name: "MetricsTestKit", package: "swift-metrics"),
             ] + nio,
             swiftSettings: settings
         ),

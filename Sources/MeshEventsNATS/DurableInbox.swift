@@ -80,7 +80,8 @@ final class DurableInbox: NATSMessageReceiver {
                 subject: String(decoding: message.subject, as: UTF8.self),
                 payload: Array(message.payload),
                 sequence: position.streamSequence,
-                storedAt: Timestamp(nanosecondsSinceEpoch: position.timestamp)
+                storedAt: Timestamp(nanosecondsSinceEpoch: position.timestamp),
+                headers: MessageHeaders(block: message.headers)
             ),
             deliveries: Int(clamping: position.deliveries),
             token: String(decoding: message.replyTo, as: UTF8.self)

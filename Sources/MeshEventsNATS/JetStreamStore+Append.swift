@@ -18,23 +18,22 @@ extension JetStreamStore {
     /// - Throws: `timeout` when no acknowledgement came (the message may be stored nevertheless), `streamNotFound`,
     ///   `streamMismatch`, `storageFull`, `payloadTooLarge`, `persistenceUnavailable`, `permissionDenied`, `closed`.
     public func append(
-        subject: String,
-        payload: [UInt8],
-        messageID: String,
+        _ message: PendingMessage,
         deadline: Duration
     ) async throws(MeshEventsError) -> StoredPosition {
         let start = ContinuousClock.now
         let end = start + min(deadline, duplicateWindow)
-        let body = ByteBuffer(bytes: payload)
+        let body = ByteBuffer(bytes: message.payload)
         var backoff = RetryBackoff(deadline: end)
         var patience = Self.attemptTimeout
         while true {
             do throws(JetStreamError) {
                 let acknowledgement = try await jetStream.publish(
                     body,
-                    to: subject,
-                    messageID: messageID,
+                    to: message.subject,
+                    messageID: message.messageID,
                     expectedStream: streamName,
+                    headers: NATSHeaders(message.headers),
                     timeout: max(min(patience, end - .now), .milliseconds(1))
                 )
                 return StoredPosition(acknowledgement)
@@ -44,7 +43,7 @@ extension JetStreamStore {
                 }
                 if error.kind == .timeout { patience *= 2 }
                 if error.isNoResponders || error.kind == .timeout {
-                    try await explainSilence(about: subject, since: start, until: end)
+                    try await explainSilence(about: message.subject, since: start, until: end)
                 }
                 guard await backoff.wait() else {
                     if Task.isCancelled { throw MeshEventsError(NATSError(.cancelled, "the task was cancelled")) }
@@ -90,6 +89,13 @@ extension JetStreamStore {
             guard isAbsent || !error.isRetriable else { return }
             throw MeshEventsError(error, stream: streamName)
         }
+    }
+}
+
+extension NATSHeaders {
+    init(_ headers: MessageHeaders) {
+        self.init()
+        for field in headers.fields { append(field.name, field.value) }
     }
 }
 

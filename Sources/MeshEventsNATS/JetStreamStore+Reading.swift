@@ -166,7 +166,8 @@ extension JetStreamStore {
                 subject: String(decoding: message.subject, as: UTF8.self),
                 payload: Array(message.payload),
                 sequence: message.position.streamSequence,
-                storedAt: Timestamp(nanosecondsSinceEpoch: message.position.timestamp)
+                storedAt: Timestamp(nanosecondsSinceEpoch: message.position.timestamp),
+                headers: MessageHeaders(block: message.headers)
             )
         }
     }

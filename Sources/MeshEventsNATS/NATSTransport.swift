@@ -63,10 +63,30 @@ public final class NATSTransport: EventTransport {
     /// Queues a message for sending; while the connection is down it is kept, within the connection's bound.
     public func publish(_ message: OutgoingMessage) throws(MeshEventsError) {
         do throws(NATSError) {
-            try connection.publish(subject: message.subject, headers: message.headers, payload: message.payload)
+            guard message.headers.isEmpty else { return try publishWithHeaders(message) }
+            try connection.publish(subject: message.subject, payload: message.payload)
         } catch {
             throw MeshEventsError(error)
         }
+    }
+
+    private func publishWithHeaders(_ message: OutgoingMessage) throws(NATSError) {
+        let result = message.headers.block.withUnsafeBytes { block in
+            Result { () throws(NATSError) in
+                try connection.publish(subject: message.subject, headerBlock: block, payload: message.payload)
+            }
+        }
+        try result.get()
+    }
+
+    /// What the connection has counted.
+    public var statistics: TransportStatistics {
+        let statistics = connection.statistics
+        return TransportStatistics(
+            reconnects: statistics.reconnects,
+            unconfirmed: statistics.unconfirmed,
+            outboundBytes: statistics.pendingBytes
+        )
     }
 
     /// Suspends until the outbound buffer has room again.

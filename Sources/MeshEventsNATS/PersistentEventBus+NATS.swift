@@ -14,11 +14,13 @@ extension PersistentEventBus {
     ///   - transport: carries the events and the store's requests.
     ///   - node: this node's name in the mesh; events without a node get it.
     ///   - configuration: the stream. The default is the mesh's.
+    ///   - busConfiguration: what the plain bus beside it does; tracing, metrics and signatures are this one's too.
     /// - Throws: `persistenceUnavailable`, `permissionDenied`, `streamMismatch`, `timeout`, `connectionFailed`.
     public static func open(
         transport: NATSTransport,
         node: String,
         configuration: PersistenceConfiguration = PersistenceConfiguration(),
+        busConfiguration: EventBus.Configuration = EventBus.Configuration(),
         logger: Logger = Logger(label: "mesh-events.bus")
     ) async throws(MeshEventsError) -> PersistentEventBus {
         try await open(
@@ -26,6 +28,7 @@ extension PersistentEventBus {
             store: JetStreamStore(transport.connection, streamName: configuration.streamName),
             node: node,
             configuration: configuration,
+            busConfiguration: busConfiguration,
             logger: logger
         )
     }

@@ -111,6 +111,7 @@ final class PublishPipeline: EventAppender {
             to: message.subject,
             messageID: message.messageID,
             expectedStream: store.streamName,
+            headerLines: message.headers.isEmpty ? "" : message.headers.lines,
             replyTo: reply
         )
     }
@@ -216,12 +217,7 @@ final class PublishPipeline: EventAppender {
             return act { $0.recovered() }
         }
         do throws(MeshEventsError) {
-            let position = try await store.append(
-                subject: message.subject,
-                payload: message.payload,
-                messageID: message.messageID,
-                deadline: deadline
-            )
+            let position = try await store.append(message, deadline: deadline)
             onStored(oldest, [position])
             state.withLock { $0.window.restored(oldest) }
         } catch {

@@ -66,7 +66,13 @@ extension EventBus {
     ) async throws(MeshEventsError) -> HandlerSubscription {
         try pattern.validate()
         let channel = try await open(subject: pattern.subject, queueGroup: queueGroup, buffer: buffer)
-        return HandlerSubscription(channel: channel, pattern: pattern.subject, logger: logger, handler: handler)
+        return HandlerSubscription(
+            channel: channel,
+            pattern: pattern.subject,
+            logger: logger,
+            tracing: tracing,
+            handler: handler
+        )
     }
 
     /// Calls `handler` for every event of one type; see ``subscribe(to:queueGroup:buffer:handler:)``.
@@ -81,7 +87,13 @@ extension EventBus {
     ) async throws(MeshEventsError) -> HandlerSubscription {
         try type.validate()
         let channel = try await open(subject: type.subject, queueGroup: queueGroup, buffer: buffer)
-        return HandlerSubscription(channel: channel, pattern: type.subject, logger: logger, handler: handler)
+        return HandlerSubscription(
+            channel: channel,
+            pattern: type.subject,
+            logger: logger,
+            tracing: tracing,
+            handler: handler
+        )
     }
 
     /// Calls `handler` for every event of a payload's type; see ``subscribe(to:queueGroup:buffer:handler:)``.
@@ -100,7 +112,7 @@ extension EventBus {
         try type.validate()
         let channel = try await open(subject: type.subject, queueGroup: queueGroup, buffer: buffer)
         let reporter = reporter
-        return HandlerSubscription(channel: channel, pattern: type.subject, logger: logger) { event in
+        return HandlerSubscription(channel: channel, pattern: type.subject, logger: logger, tracing: tracing) { event in
             guard let typed = TypedEvent<Payload>.read(event, channel: channel, reporter: reporter) else { return }
             try await handler(typed)
         }

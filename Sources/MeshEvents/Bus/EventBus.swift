@@ -1,6 +1,8 @@
+public import CoreMetrics
 import Locking
 public import Logging
 import Synchronization
+public import Tracing
 
 /// Emits events to the mesh and subscribes to those of others.
 ///
@@ -22,14 +24,34 @@ public final class EventBus: Sendable {
         ///
         /// Called on the transport's thread: it must be quick and must not block.
         public var onMalformed: (@Sendable (MalformedEvent) -> Void)?
+        /// Takes what ``EventMetric`` lists; `nil` for the process's, which `MetricsSystem.bootstrap` sets: do that
+        /// before making a bus. `NOOPMetricsHandler.instance` for none.
+        public var metrics: (any MetricsFactory)?
+        /// The time between two reports to the metrics' backend. Default 1 s.
+        public var metricsInterval: Duration
+        /// Makes a span for each event that is emitted or handled, and has it travel with the event. Default none.
+        public var tracer: (any Tracer)?
+        /// Signs what this node emits. Default none.
+        public var signer: (any EventSigner)?
+        /// Looks at the signatures of what arrives. Default: nobody does.
+        public var verification: SignatureVerification?
 
         /// Creates a configuration.
         public init(
             buffer: BufferConfiguration = BufferConfiguration(),
-            onMalformed: (@Sendable (MalformedEvent) -> Void)? = nil
+            onMalformed: (@Sendable (MalformedEvent) -> Void)? = nil,
+            metrics: (any MetricsFactory)? = nil,
+            tracer: (any Tracer)? = nil,
+            signer: (any EventSigner)? = nil,
+            verification: SignatureVerification? = nil
         ) {
             self.buffer = buffer
             self.onMalformed = onMalformed
+            self.metrics = metrics
+            metricsInterval = .seconds(1)
+            self.tracer = tracer
+            self.signer = signer
+            self.verification = verification
         }
     }
 
@@ -45,7 +67,14 @@ public final class EventBus: Sendable {
     let logger: Logger
     let reporter: MalformedReporter
     let transport: any EventTransport
-    private let encoder = EventEncoder()
+    let encoder = EventEncoder()
+    let admission: EventAdmission
+    /// `nil` when nobody listens.
+    let metrics: BusMetrics?
+    let tracing: EventTracing?
+    let signer: (any EventSigner)?
+    /// Whether emitting does more than sending.
+    let isObserved: Bool
     private let closed = Atomic(false)
     private let state = Locked(State())
 
@@ -67,6 +96,16 @@ public final class EventBus: Sendable {
         self.configuration = configuration
         self.logger = logger
         reporter = MalformedReporter(logger: logger, callback: configuration.onMalformed)
+        admission = EventAdmission(configuration.verification, logger: logger)
+        metrics = BusMetrics(
+            configuration.metrics,
+            node: node,
+            transport: transport,
+            interval: configuration.metricsInterval
+        )
+        tracing = configuration.tracer.map { EventTracing(tracer: $0) }
+        signer = configuration.signer
+        isObserved = metrics != nil || tracing != nil
     }
 
     // MARK: Emitting
@@ -135,6 +174,7 @@ public final class EventBus: Sendable {
     /// Harmless when repeated.
     public func close() async {
         for channel in endAll() { channel.cancel() }
+        reportMetrics()
     }
 
     // MARK: Subscribing, the part that all forms share
@@ -149,9 +189,12 @@ public final class EventBus: Sendable {
         try buffer.validate()
         try Self.validate(queueGroup: queueGroup)
         // A subscription keeps its bus alive until it ends; the circle is broken there.
-        let channel = SubscriptionChannel(buffer) { [self] channel in forget(channel) }
+        let channel = SubscriptionChannel(buffer, pattern: subject, metrics: metrics) { [self] channel in
+            forget(channel)
+        }
+        metrics?.add(channel)
         try register(channel)
-        let receiver = EventReceiver(channel: channel, reporter: reporter)
+        let receiver = EventReceiver(channel: channel, reporter: reporter, admission: admission)
         do {
             channel.attach(try await transport.subscribe(to: subject, queueGroup: queueGroup, receiver: receiver))
         } catch {
@@ -176,35 +219,6 @@ public final class EventBus: Sendable {
         event.timestamp = time
         if event.node.isEmpty { event.node = node }
         return event
-    }
-
-    /// Encodes on the stack, and on the heap what is too large for that. In parts, since copies of an event cost.
-    private func send(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
-        guard !isClosed else { throw Self.closedError }
-        let timestamp = Timestamp.now
-        let isSent = try withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 8) {
-            buffer throws(MeshEventsError) -> Bool in
-            let length = try encoder.encode(type, node: node, timestamp: timestamp, data: data, into: buffer)
-            guard let length else { return false }
-            try publish(type.subject, UnsafeRawBufferPointer(rebasing: buffer[..<length]))
-            return true
-        }
-        if isSent { return }
-        let bytes = try encoder.encode(Event(type, node: node, timestamp: timestamp, data: data))
-        let result = bytes.withUnsafeBytes { payload in
-            Result { () throws(MeshEventsError) in try publish(type.subject, payload) }
-        }
-        try result.get()
-    }
-
-    private func publish(_ subject: String, _ payload: UnsafeRawBufferPointer) throws(MeshEventsError) {
-        var subject = subject
-        let result = subject.withUTF8 { subject -> Result<Void, MeshEventsError> in
-            Result { () throws(MeshEventsError) in
-                try transport.publish(OutgoingMessage(subject: UnsafeRawBufferPointer(subject), payload: payload))
-            }
-        }
-        try result.get()
     }
 
     private func register(_ channel: SubscriptionChannel) throws(MeshEventsError) {

@@ -1,4 +1,5 @@
 import Logging
+import MeshLogging
 
 /// Joins a transport, the decoder and a subscription: decodes in place, on the transport's thread, and hands over
 /// whole chunks.
@@ -7,26 +8,44 @@ import Logging
 final class EventReceiver: MessageReceiver, @unchecked Sendable {
     private let channel: SubscriptionChannel
     private let reporter: MalformedReporter
+    private let admission: EventAdmission
+    private let checksAll: Bool
     // Checking for overlapping accesses, twice a message, would cost as much as finding the event's type.
     @exclusivity(unchecked) private var decoder = EventDecoder()
     @exclusivity(unchecked) private var pending = EventChunk()
 
-    init(channel: SubscriptionChannel, reporter: MalformedReporter) {
+    init(channel: SubscriptionChannel, reporter: MalformedReporter, admission: EventAdmission) {
         self.channel = channel
         self.reporter = reporter
+        self.admission = admission
+        checksAll = admission.checksAll
     }
 
     func receive(_ message: IncomingMessage) {
         guard !channel.isCancelled else { return }
         do throws(MalformedEvent) {
             let event = try decoder.decode(subject: message.subject, payload: message.payload, received: .now)
-            pending.append(event, bytes: message.subject.count + message.payload.count)
+            if checksAll || message.headers.count > 0 {
+                admit(event, message)
+            } else {
+                pending.append(event, bytes: message.subject.count + message.payload.count)
+            }
         } catch {
             channel.countMalformed()
             reporter.report(error)
             return
         }
         if pending.isFull { channel.offer(&pending) }
+    }
+
+    /// The rarer case, with more to look at.
+    @inline(never)
+    private func admit(_ event: Event, _ message: IncomingMessage) {
+        let headers = MessageHeaders(block: message.headers)
+        guard
+            let event = admission.admit(event, headers, subject: message.subject, payload: message.payload)
+        else { return channel.countRejected() }
+        pending.append(event, bytes: message.subject.count + message.payload.count + message.headers.count)
     }
 
     func receiveBatchEnd() {
@@ -56,9 +75,9 @@ final class MalformedReporter: Sendable {
         limit.admit { suppressed in
             logger.warning(
                 "malformed event skipped",
-                metadata: [
-                    "subject": "\(malformed.subject.prefix(200))", "reason": "\(malformed.reason.prefix(200))",
-                    "unreported": "\(suppressed)",
+                [
+                    .subject: "\(malformed.subject.prefix(200))", .reason: "\(malformed.reason.prefix(200))",
+                    .unreported: "\(suppressed)",
                 ]
             )
         }

@@ -26,6 +26,8 @@ public final class EventSubscription: AsyncSequence, Sendable {
     public var dropped: UInt64 { channel.dropped }
     /// How many messages arrived that were not events and were skipped.
     public var malformed: UInt64 { channel.malformed }
+    /// How many events were not delivered because their signature does not hold; see ``SignatureVerification``.
+    public var rejected: UInt64 { channel.rejected }
 
     /// Ends the subscription at once; events that wait are thrown away. Harmless when repeated.
     public func cancel() {

@@ -1,6 +1,6 @@
 import Locking
 import Logging
-import Synchronization
+import MeshLogging
 
 /// A handler that is called for every event, one at a time, in order.
 ///
@@ -9,7 +9,6 @@ import Synchronization
 public final class HandlerSubscription: Sendable {
     private let channel: SubscriptionChannel
     private let finished = Completion()
-    private let errors = Atomic<UInt64>(0)
     private let task = Locked<Task<Void, Never>?>(nil)
     private let ended = Locked<MeshEventsError?>(nil)
 
@@ -17,11 +16,12 @@ public final class HandlerSubscription: Sendable {
         channel: SubscriptionChannel,
         pattern: String,
         logger: Logger,
+        tracing: EventTracing?,
         handler: @escaping @Sendable (Event) async throws -> Void
     ) {
         self.channel = channel
         let loop = Task {
-            await run(pattern: pattern, logger: logger, handler: handler)
+            await run(pattern: pattern, logger: logger, tracing: tracing, handler: handler)
             finished.complete()
         }
         task.withLock { $0 = loop }
@@ -33,8 +33,10 @@ public final class HandlerSubscription: Sendable {
     public var dropped: UInt64 { channel.dropped }
     /// How many messages were skipped because they were not events (or not of the payload type).
     public var malformed: UInt64 { channel.malformed }
+    /// How many events were not delivered because their signature does not hold; see ``SignatureVerification``.
+    public var rejected: UInt64 { channel.rejected }
     /// How many times the handler has thrown.
-    public var handlerErrors: UInt64 { errors.load(ordering: .relaxed) }
+    public var handlerErrors: UInt64 { channel.handlerErrors }
 
     /// Why the subscription has ended by itself: `subscriberTooSlow`, `permissionDenied` when the server has taken it
     /// away, and the like. `nil` while it lives, and after ``cancel()``, a drain or the closing of the bus.
@@ -60,6 +62,7 @@ public final class HandlerSubscription: Sendable {
     private func run(
         pattern: String,
         logger: Logger,
+        tracing: EventTracing?,
         handler: @Sendable (Event) async throws -> Void
     ) async {
         let limit = SharedRateLimit()
@@ -70,7 +73,7 @@ public final class HandlerSubscription: Sendable {
                 return
             case .failure(let error):
                 ended.withLock { $0 = error }
-                logger.error("subscription ended", metadata: ["pattern": "\(pattern)", "error": "\(error)"])
+                logger.error("subscription ended", [.pattern: "\(pattern)", .error: "\(error)"])
                 return
             case .chunk(let next):
                 chunk = next
@@ -78,15 +81,19 @@ public final class HandlerSubscription: Sendable {
             while let event = chunk.popFirst() {
                 if channel.isCancelled { return }
                 do {
-                    try await handler(event)
+                    if let tracing {
+                        try await tracing.process(event, template: pattern) { try await handler(event) }
+                    } else {
+                        try await handler(event)
+                    }
                 } catch {
-                    errors.add(1, ordering: .relaxed)
+                    channel.countHandlerError()
                     limit.admit { suppressed in
                         logger.warning(
                             "handler failed",
-                            metadata: [
-                                "pattern": "\(pattern)", "type": "\(event.type)", "error": "\(error)",
-                                "unreported": "\(suppressed)",
+                            [
+                                .pattern: "\(pattern)", .type: "\(event.type)", .error: "\(error)",
+                                .unreported: "\(suppressed)",
                             ]
                         )
                     }

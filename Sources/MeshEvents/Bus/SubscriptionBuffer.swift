@@ -41,6 +41,8 @@ struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
 
     /// How many events wait.
     var count: Int { queue.events }
+    /// How many bytes wait.
+    var bytes: Int { queue.bytes }
 
     // MARK: From the transport
 

@@ -2,7 +2,7 @@ import Locking
 import Synchronization
 
 /// One subscription's inner life: the buffer behind a lock, the consumers that wait, and the transport's subscription.
-final class SubscriptionChannel: Sendable {
+final class SubscriptionChannel: MetricSource {
     private typealias Waiter = UnsafeContinuation<SubscriptionDelivery, Never>
 
     private enum Attachment {
@@ -15,12 +15,30 @@ final class SubscriptionChannel: Sendable {
     private let attachment = Locked(Attachment.none)
     private let cancelled = Atomic(false)
     private let malformedCount = Atomic<UInt64>(0)
+    private let rejectedCount = Atomic<UInt64>(0)
+    private let handlerErrorCount = Atomic<UInt64>(0)
+    private let pattern: String
+    private let metrics: BusMetrics?
     private let onEnd: Locked<(@Sendable (SubscriptionChannel) -> Void)?>
 
     /// Creates a channel; `onEnd` is called and let go of when it has been cancelled or has ended by itself.
-    init(_ configuration: BufferConfiguration, onEnd: @escaping @Sendable (SubscriptionChannel) -> Void) {
+    init(
+        _ configuration: BufferConfiguration,
+        pattern: String = "",
+        metrics: BusMetrics? = nil,
+        onEnd: @escaping @Sendable (SubscriptionChannel) -> Void
+    ) {
         buffer = Locked(SubscriptionBuffer(configuration))
+        self.pattern = pattern
+        self.metrics = metrics
         self.onEnd = Locked(onEnd)
+    }
+
+    deinit {
+        guard let metrics else { return }
+        var readings = MetricReadings()
+        read(into: &readings)
+        metrics.ended(readings)
     }
 
     var isCancelled: Bool { cancelled.load(ordering: .acquiring) }
@@ -28,8 +46,33 @@ final class SubscriptionChannel: Sendable {
     var dropped: UInt64 { buffer.withLock { $0.dropped } }
     var malformed: UInt64 { malformedCount.load(ordering: .relaxed) }
 
+    var rejected: UInt64 { rejectedCount.load(ordering: .relaxed) }
+    var handlerErrors: UInt64 { handlerErrorCount.load(ordering: .relaxed) }
+
     func countMalformed() {
         malformedCount.add(1, ordering: .relaxed)
+    }
+
+    func countRejected() {
+        rejectedCount.add(1, ordering: .relaxed)
+    }
+
+    func countHandlerError() {
+        handlerErrorCount.add(1, ordering: .relaxed)
+    }
+
+    func read(into readings: inout MetricReadings) {
+        let (received, dropped, events, bytes, isActive) = buffer.withLock { buffer in
+            (buffer.received, buffer.dropped, buffer.count, buffer.bytes, !buffer.isFinished)
+        }
+        readings.add(.received, received, label: pattern)
+        readings.add(.dropped, dropped, label: pattern)
+        readings.add(.malformed, malformed, label: pattern)
+        readings.add(.rejected, rejected, label: pattern)
+        readings.add(.handlerErrors, handlerErrors, label: pattern)
+        readings.add(.bufferedEvents, UInt64(events), label: pattern)
+        readings.add(.bufferedBytes, UInt64(bytes), label: pattern)
+        readings.add(.subscriptions, isActive ? 1 : 0, label: pattern)
     }
 
     // MARK: From the transport

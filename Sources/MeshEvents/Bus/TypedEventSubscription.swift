@@ -49,6 +49,8 @@ public final class TypedEventSubscription<Payload: EventPayload>: AsyncSequence,
     public var dropped: UInt64 { subscription.dropped }
     /// How many messages were skipped: not events, or (once read) not events with such a payload.
     public var malformed: UInt64 { subscription.malformed }
+    /// How many events were not delivered because their signature does not hold; see ``SignatureVerification``.
+    public var rejected: UInt64 { subscription.rejected }
 
     /// Ends the subscription at once; events that wait are thrown away. Harmless when repeated.
     public func cancel() {

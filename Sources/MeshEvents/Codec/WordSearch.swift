@@ -17,6 +17,13 @@ enum WordSearch {
         return found & highBits
     }
 
+    /// Line feeds.
+    @inline(__always)
+    static func lineFeed(_ word: UInt64) -> UInt64 {
+        let lineFeed = word ^ (ones &* 0x0A)
+        return (lineFeed &- ones) & ~lineFeed & highBits
+    }
+
     /// Quotes and backslashes: what matters in a string known to be valid.
     @inline(__always)
     static func quoteOrBackslash(_ word: UInt64) -> UInt64 {

@@ -13,6 +13,8 @@ public struct Event: Sendable, Hashable {
     public var timestamp: Timestamp
     /// What goes with it: an object, or `null`.
     public var data: EventData
+    /// What came with it: `nil` for an event that was not received, or came without header fields that mean anything.
+    public internal(set) var origin: EventOrigin?
 
     /// Creates an event.
     public init(_ type: EventType, node: String = "", timestamp: Timestamp = .epoch, data: EventData = nil) {
@@ -27,6 +29,22 @@ public struct Event: Sendable, Hashable {
     /// - Throws: `invalidData` when the payload does not encode as an object.
     public init(_ payload: some EventPayload, node: String = "") throws(MeshEventsError) {
         self.init(Swift.type(of: payload).eventType, node: node, data: try payload.eventData())
+    }
+
+    /// What is known about who emitted it; ``EventSignature/unchecked`` unless it was received and looked at.
+    public var signature: EventSignature { origin?.signature ?? .unchecked }
+
+    /// Whether type, node, timestamp and data are equal; what came with the events does not matter.
+    public static func == (one: Event, other: Event) -> Bool {
+        one.type == other.type && one.node == other.node && one.timestamp == other.timestamp && one.data == other.data
+    }
+
+    /// Hashes type, node, timestamp and data.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(type)
+        hasher.combine(node)
+        hasher.combine(timestamp)
+        hasher.combine(data)
     }
 
     /// The subject the event travels on, e.g. `events.tool.crashed`.

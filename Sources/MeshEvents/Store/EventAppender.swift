@@ -25,12 +25,15 @@ public struct PendingMessage: Sendable {
     public let payload: [UInt8]
     /// Stored once, however often it is sent within the stream's duplicate window.
     public let messageID: String
+    /// Further header fields, already validated.
+    public let headers: MessageHeaders
 
     /// Creates a message.
-    public init(subject: String, payload: [UInt8], messageID: String) {
+    public init(subject: String, payload: [UInt8], messageID: String, headers: MessageHeaders = [:]) {
         self.subject = subject
         self.payload = payload
         self.messageID = messageID
+        self.headers = headers
     }
 }
 
@@ -64,12 +67,7 @@ private final class SequentialAppender: EventAppender {
     func append(_ message: PendingMessage) async throws(MeshEventsError) {
         try await finish()
         do throws(MeshEventsError) {
-            let position = try await store.append(
-                subject: message.subject,
-                payload: message.payload,
-                messageID: message.messageID,
-                deadline: deadline
-            )
+            let position = try await store.append(message, deadline: deadline)
             let index = state.withLock { state in
                 defer { state.next += 1 }
                 return state.next

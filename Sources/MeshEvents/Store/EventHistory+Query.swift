@@ -109,12 +109,15 @@ extension EventHistory {
         public let cursor: UInt64?
         /// How many messages were skipped because they are not events.
         public let malformed: Int
+        /// How many events were left out because their signature does not hold.
+        public let rejected: Int
 
         /// Creates a page.
-        public init(events: [StoredEvent], cursor: UInt64?, malformed: Int) {
+        public init(events: [StoredEvent], cursor: UInt64?, malformed: Int, rejected: Int = 0) {
             self.events = events
             self.cursor = cursor
             self.malformed = malformed
+            self.rejected = rejected
         }
     }
 }
@@ -126,17 +129,20 @@ struct HistoryReading {
 
     private let query: EventHistory.Query
     private let reporter: MalformedReporter
+    private let admission: EventAdmission
     private let deadline: ContinuousClock.Instant
     private var lastReadSize = 0
     private var skipped = 0
     private var malformed = 0
+    private var rejected = 0
     private var decoder = StoredMessageDecoder()
     /// What was found, in the order of taking.
     private(set) var events: [StoredEvent] = []
 
-    init(_ query: EventHistory.Query, reporter: MalformedReporter) {
+    init(_ query: EventHistory.Query, reporter: MalformedReporter, admission: EventAdmission) {
         self.query = query
         self.reporter = reporter
+        self.admission = admission
         deadline = ContinuousClock.now + query.timeout
     }
 
@@ -169,8 +175,11 @@ struct HistoryReading {
             let event = try decoder.decode(message)
             if let node = query.node, event.node != node {
                 skipped += 1
-            } else {
+            } else if let event = admission.admit(event, message) {
                 events.append(StoredEvent(event: event, sequence: message.sequence, storedAt: message.storedAt))
+            } else {
+                skipped += 1
+                rejected += 1
             }
         } catch {
             skipped += 1
@@ -182,6 +191,6 @@ struct HistoryReading {
     /// The page of what was read.
     func page(cursor: UInt64?) -> EventHistory.Page {
         let inOrder = query.end == .newest ? events.reversed() : events
-        return EventHistory.Page(events: inOrder, cursor: cursor, malformed: malformed)
+        return EventHistory.Page(events: inOrder, cursor: cursor, malformed: malformed, rejected: rejected)
     }
 }

@@ -7,15 +7,22 @@ public import Logging
 public struct EventHistory: Sendable {
     let store: any EventStore
     private let reporter: MalformedReporter
+    private let admission: EventAdmission
 
     /// Creates a reader.
     ///
     /// - Parameters:
     ///   - store: where the events are; it need not have been opened.
-    ///   - logger: hears of malformed messages, at most once a second.
-    public init(store: some EventStore, logger: Logger = Logger(label: "mesh-events.history")) {
+    ///   - verification: looks at the signatures of events; nobody does when `nil`.
+    ///   - logger: hears of malformed messages and of rejected events, at most once a second.
+    public init(
+        store: some EventStore,
+        verification: SignatureVerification? = nil,
+        logger: Logger = Logger(label: "mesh-events.history")
+    ) {
         self.store = store
         reporter = MalformedReporter(logger: logger, callback: nil)
+        admission = EventAdmission(verification, logger: logger)
     }
 
     /// The newest events that match, oldest first.
@@ -68,7 +75,7 @@ public struct EventHistory: Sendable {
     ///   the future.
     public func page(_ query: Query) async throws(MeshEventsError) -> Page {
         try query.validate()
-        var reading = HistoryReading(query, reporter: reporter)
+        var reading = HistoryReading(query, reporter: reporter, admission: admission)
         if let since = query.since {
             try await store.checkIsPast(since, "since", timeout: try reading.timeLeft())
         }

@@ -6,12 +6,17 @@ extension PersistentEventBus {
     @discardableResult
     package func store(_ message: PendingMessage) async throws(MeshEventsError) -> StoredPosition {
         guard !bus.isClosed else { throw EventBus.closedError }
-        return try await store.append(
-            subject: message.subject,
-            payload: message.payload,
-            messageID: message.messageID,
-            deadline: configuration.acknowledgementDeadline
-        )
+        let deadline = configuration.acknowledgementDeadline
+        guard let metrics else { return try await store.append(message, deadline: deadline) }
+        let start = ContinuousClock.now
+        do throws(MeshEventsError) {
+            let position = try await store.append(message, deadline: deadline)
+            metrics.acknowledged(1, since: start)
+            return position
+        } catch {
+            metrics.failed(error)
+            throw error
+        }
     }
 
     /// Opens the stream again, creating it when it has vanished.

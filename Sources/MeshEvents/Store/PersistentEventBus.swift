@@ -1,4 +1,5 @@
 public import Logging
+import MeshLogging
 import Synchronization
 
 /// An event bus whose events are kept: ``emit(_:)-(Event)`` returns once the store has the event, and
@@ -22,8 +23,10 @@ public final class PersistentEventBus: Sendable {
     let replays = ReplayRegistry()
     let durables = OpenDurables()
     let configuration: PersistenceConfiguration
-    private let encoder = EventEncoder()
-    private let messageIDs = MessageIDs()
+    /// `nil` when nobody listens.
+    let metrics: StoreMetrics?
+    let encoder = EventEncoder()
+    let messageIDs = MessageIDs()
 
     private init(
         bus: EventBus,
@@ -37,6 +40,7 @@ public final class PersistentEventBus: Sendable {
         self.opening = opening
         self.historyReader = historyReader
         self.configuration = configuration
+        metrics = bus.metrics.map { StoreMetrics(stream: configuration.streamName, metrics: $0) }
     }
 
     /// Opens the stream, creating it when it does not exist, and a bus beside it.
@@ -48,6 +52,7 @@ public final class PersistentEventBus: Sendable {
     ///   - store: keeps the events; it sees what the transport carries.
     ///   - node: this node's name in the mesh; events without a node get it.
     ///   - configuration: the stream. The default is the mesh's.
+    ///   - busConfiguration: what the plain bus beside it does; tracing, metrics and signatures are this one's too.
     ///   - logger: hears of differences, malformed events and failing handlers.
     /// - Throws: what the store throws: `persistenceUnavailable`, `permissionDenied`, `timeout`, `connectionFailed` …
     public static func open(
@@ -55,23 +60,28 @@ public final class PersistentEventBus: Sendable {
         store: some EventStore,
         node: String,
         configuration: PersistenceConfiguration = PersistenceConfiguration(),
+        busConfiguration: EventBus.Configuration = EventBus.Configuration(),
         logger: Logger = Logger(label: "mesh-events.bus")
     ) async throws(MeshEventsError) -> PersistentEventBus {
         let opening = try await store.open(configuration)
         if !opening.differences.isEmpty {
             logger.warning(
                 "the stream exists with another configuration and is used as it is",
-                metadata: [
-                    "stream": "\(configuration.streamName)",
-                    "differences": .array(opening.differences.map { "\($0)" }),
+                [
+                    .stream: "\(configuration.streamName)",
+                    .differences: .array(opening.differences.map { "\($0)" }),
                 ]
             )
         }
         return PersistentEventBus(
-            bus: EventBus(transport: transport, node: node, logger: logger),
+            bus: EventBus(transport: transport, node: node, configuration: busConfiguration, logger: logger),
             store: store,
             opening: opening,
-            historyReader: EventHistory(store: store, logger: logger),
+            historyReader: EventHistory(
+                store: store,
+                verification: busConfiguration.verification,
+                logger: logger
+            ),
             configuration: configuration
         )
     }
@@ -88,19 +98,8 @@ public final class PersistentEventBus: Sendable {
     ///   `streamNotFound`, `closed`.
     @discardableResult
     public func emit(_ event: Event) async throws(MeshEventsError) -> StoredPosition {
-        try await store(pending(event))
-    }
-
-    /// An event as it goes to the store: encoded, with a message id of its own.
-    ///
-    /// - Parameter time: when it happened.
-    package func pending(_ event: Event, at time: Timestamp = .now) throws(MeshEventsError) -> PendingMessage {
-        guard !bus.isClosed else { throw EventBus.closedError }
-        return PendingMessage(
-            subject: event.type.subject,
-            payload: try encoder.encode(bus.stamped(event, at: time)),
-            messageID: messageIDs.next()
-        )
+        guard bus.isObserved else { return try await store(pending(event)) }
+        return try await emitObserved(event)
     }
 
     func makeAppender(onStored: @escaping @Sendable (Int, [StoredPosition]) -> Void) -> any EventAppender {

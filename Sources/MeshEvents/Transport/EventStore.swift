@@ -7,16 +7,9 @@ public protocol EventStore: Sendable {
     /// Stores one message; returns once the store has acknowledged it.
     ///
     /// - Parameters:
-    ///   - subject: the full subject.
-    ///   - payload: the encoded event.
-    ///   - messageID: stored once, however often it is sent within the stream's duplicate window.
-    ///   - deadline: how long to keep trying, with the same id.
-    func append(
-        subject: String,
-        payload: [UInt8],
-        messageID: String,
-        deadline: Duration
-    ) async throws(MeshEventsError) -> StoredPosition
+    ///   - message: the message, stored once, however often it is sent within the stream's duplicate window.
+    ///   - deadline: how long to keep trying, with the same message id.
+    func append(_ message: PendingMessage, deadline: Duration) async throws(MeshEventsError) -> StoredPosition
 
     /// Stores many messages in order; see ``EventAppender``.
     ///
@@ -115,13 +108,39 @@ public struct StoredMessage: Sendable, Hashable {
     public let sequence: UInt64
     /// When the store took it.
     public let storedAt: Timestamp
+    /// The header fields it was sent with.
+    public let headers: MessageHeaders
 
     /// Creates a stored message.
-    public init(subject: String, payload: [UInt8], sequence: UInt64, storedAt: Timestamp) {
+    public init(
+        subject: String,
+        payload: [UInt8],
+        sequence: UInt64,
+        storedAt: Timestamp,
+        headers: MessageHeaders = [:]
+    ) {
         self.subject = subject
         self.payload = payload
         self.sequence = sequence
         self.storedAt = storedAt
+        self.headers = headers
+    }
+}
+
+extension EventStore {
+    /// Stores one message without headers; see ``append(_:deadline:)``.
+    ///
+    /// - Throws: as ``append(_:deadline:)``.
+    public func append(
+        subject: String,
+        payload: [UInt8],
+        messageID: String,
+        deadline: Duration
+    ) async throws(MeshEventsError) -> StoredPosition {
+        try await append(
+            PendingMessage(subject: subject, payload: payload, messageID: messageID),
+            deadline: deadline
+        )
     }
 }
 

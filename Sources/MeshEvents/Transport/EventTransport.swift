@@ -6,6 +6,9 @@ public protocol EventTransport: Sendable {
     /// The largest payload the other side accepts, in bytes; `nil` while unknown (not connected yet).
     var maximumPayload: Int? { get }
 
+    /// What it has counted so far; asked for about once a second.
+    var statistics: TransportStatistics { get }
+
     /// Queues one message for sending, in the order of the calls. Never blocks and never suspends.
     ///
     /// - Throws: `bufferFull` (retriable) when the outbound buffer is at its high-water mark, `payloadTooLarge`,

@@ -4,14 +4,14 @@ public struct OutgoingMessage {
     public let subject: UnsafeRawBufferPointer
     /// The payload.
     public let payload: UnsafeRawBufferPointer
-    /// Header fields, in order. Names are RFC 9110 tokens; values hold no line breaks.
-    public let headers: [(name: String, value: String)]
+    /// Header fields, already validated.
+    public let headers: MessageHeaders
 
     /// Creates a message over bytes that outlive the call it is passed to.
     public init(
         subject: UnsafeRawBufferPointer,
         payload: UnsafeRawBufferPointer,
-        headers: [(name: String, value: String)] = []
+        headers: MessageHeaders = [:]
     ) {
         self.subject = subject
         self.payload = payload
@@ -25,7 +25,7 @@ public struct IncomingMessage {
     public let subject: UnsafeRawBufferPointer
     /// The payload as it came.
     public let payload: UnsafeRawBufferPointer
-    /// The raw header block, `NATS/1.0` line included (NATS ADR-4); empty when there is none.
+    /// The raw header block, `NATS/1.0` line included (NATS ADR-4); empty when there is none. ``MessageHeaders`` reads it.
     public let headers: UnsafeRawBufferPointer
 
     /// Creates a message over bytes that outlive the call it is passed to.

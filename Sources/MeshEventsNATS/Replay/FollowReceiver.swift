@@ -30,7 +30,8 @@ final class FollowReceiver: NATSMessageReceiver, @unchecked Sendable {
             subject: String(decoding: message.subject, as: UTF8.self),
             payload: Array(message.payload),
             sequence: position.streamSequence,
-            storedAt: Timestamp(nanosecondsSinceEpoch: position.timestamp)
+            storedAt: Timestamp(nanosecondsSinceEpoch: position.timestamp),
+            headers: MessageHeaders(block: message.headers)
         )
         batch.append(.message(position, stored))
     }

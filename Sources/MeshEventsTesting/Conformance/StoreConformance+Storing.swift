@@ -56,6 +56,39 @@ extension StoreConformance {
             try requireEqual(state.firstSequence, 1, "firstSequence")
             try requireEqual(state.lastSequence, 20, "lastSequence")
         },
+        Check("header fields are kept: history, replay, durables and live subscribers see them") { fixture in
+            let bus = try await fixture.open()
+            let live = try await bus.bus.subscribe(to: "events.user.headed")
+            let durable = try await bus.subscribe(durable: "headed", to: "events.user.headed")
+            let headers: MessageHeaders = ["traceparent": "00-0af7-b7ad-01", "X-Other": "a: b"]
+            let payload = Array(#"{"node":"n","data":null}"#.utf8)
+            func message(_ id: String, _ headers: MessageHeaders) -> PendingMessage {
+                PendingMessage(subject: "events.user.headed", payload: payload, messageID: id, headers: headers)
+            }
+            _ = try await fixture.store.append(message("one", headers), deadline: .seconds(10))
+            let appender = fixture.store.makeAppender(window: 8, deadline: .seconds(10)) { _, _ in }
+            try await appender.append(message("two", headers))
+            try await appender.append(message("three", [:]))
+            try await appender.finish()
+            let expected = [headers, headers, nil]
+            let arrived = try await live.collect(3, "live")
+            try requireEqual(arrived.map(\.origin?.headers), expected, "headers of live events")
+            let stored = try await bus.history()
+            try requireEqual(stored.map(\.event.origin?.headers), expected, "headers in the history")
+            var replayed: [MessageHeaders?] = []
+            for try await element in try await bus.replay() {
+                guard let event = element.event?.event else { break }
+                replayed.append(event.origin?.headers)
+            }
+            try requireEqual(replayed, expected, "headers in a replay")
+            var delivered: [MessageHeaders?] = []
+            for try await delivery in durable {
+                delivered.append(delivery.event.origin?.headers)
+                try await delivery.ack()
+                if delivered.count == 3 { break }
+            }
+            try requireEqual(delivered, expected, "headers of durable deliveries")
+        },
         Check("a message id is stored once, whoever sends it again") { fixture in
             _ = try await fixture.store.open(fixture.configuration)
             let payload = Array(#"{"type":"user.once","node":"n","data":{"seq":1}}"#.utf8)

@@ -32,6 +32,17 @@ extension TransportConformance {
                 "timestamps of the time of emitting, found \(events.map(\.timestamp))"
             )
         },
+        Check("header fields arrive beside the event, in their order, and not with the next one") { bench in
+            let subscription = try await bench.receiver.subscribe(type: try bench.type())
+            let headers: MessageHeaders = [
+                "traceparent": "00-0af7-b7ad-01", "X-Empty": "", "X-Twice": "1", "X-Twice": "2: é",
+            ]
+            try bench.publishRaw(Array(#"{"node":"n","data":null}"#.utf8), headers: headers)
+            try bench.publishRaw(Array(#"{"node":"n","data":null}"#.utf8))
+            let events = try await subscription.collect(2, "both events")
+            try requireEqual(events[0].origin?.headers, headers, "the header fields")
+            try require(events[1].origin == nil, "that an event without header fields has no origin")
+        },
         Check("events without data and with empty data arrive as such") { bench in
             let type = try bench.type()
             let subscription = try await bench.receiver.subscribe(type: type)

@@ -107,13 +107,13 @@ struct Bench: Sendable {
     }
 
     /// Publishes bytes that need not be an event.
-    func publishRaw(_ payload: [UInt8], suffix: String = "event") throws {
+    func publishRaw(_ payload: [UInt8], suffix: String = "event", headers: MessageHeaders = [:]) throws {
         var subject = "events.\(prefix).\(suffix)"
         let result = subject.withUTF8 { subject in
             payload.withUnsafeBytes { payload in
                 Result {
                     try fixture.emitting.publish(
-                        OutgoingMessage(subject: UnsafeRawBufferPointer(subject), payload: payload)
+                        OutgoingMessage(subject: UnsafeRawBufferPointer(subject), payload: payload, headers: headers)
                     )
                 }
             }

@@ -22,6 +22,7 @@ final class InMemoryLink: Sendable {
     static let closedError = MeshEventsError(.closed, "the in-memory transport has been closed")
 
     var isClosed: Bool { state.withLock { $0.isClosed } }
+    var used: Int { state.withLock { $0.used } }
 
     /// Takes room for a message; one always fits into an empty buffer.
     func reserve(_ size: Int) throws(MeshEventsError) {

@@ -79,23 +79,22 @@ public final class InMemoryStore: EventStore {
     ///
     /// - Throws: `payloadTooLarge`, `streamNotFound`, `invalidArgument` for a subject outside of `events.>`.
     public func append(
-        subject: String,
-        payload: [UInt8],
-        messageID: String,
+        _ pending: PendingMessage,
         deadline: Duration
     ) async throws(MeshEventsError) -> StoredPosition {
-        try InMemoryTransport.check(payload: payload.count, mesh.configuration)
+        try InMemoryTransport.check(payload: pending.payload.count, mesh.configuration)
+        let id = pending.messageID
         let message = InMemoryMesh.Message(
-            subject: Array(subject.utf8),
-            payload: payload,
-            headers: Array("NATS/1.0\r\nNats-Msg-Id: \(messageID)\r\n\r\n".utf8)
+            subject: Array(pending.subject.utf8),
+            payload: pending.payload,
+            headers: Array("NATS/1.0\r\nNats-Msg-Id: \(id)\r\n\(pending.headers.lines)\r\n".utf8)
         )
         guard SubjectMatcher.isSubject(message.subject) else {
-            throw MeshEventsError(.invalidArgument, "not a subject: \(subject)")
+            throw MeshEventsError(.invalidArgument, "not a subject: \(pending.subject)")
         }
         _ = try await state()
-        guard let position = mesh.publish(message, messageID: messageID, from: nil, into: streamName) else {
-            throw MeshEventsError(.invalidArgument, "the stream \(streamName) does not take \(subject)")
+        guard let position = mesh.publish(message, messageID: id, from: nil, into: streamName) else {
+            throw MeshEventsError(.invalidArgument, "the stream \(streamName) does not take \(pending.subject)")
         }
         return position
     }

@@ -47,7 +47,8 @@ struct InMemoryStream: Sendable {
             payload: message.payload,
             sequence: lastSequence,
             // The clock of a stream never goes back.
-            storedAt: max(now, kept.last?.storedAt ?? now)
+            storedAt: max(now, kept.last?.storedAt ?? now),
+            headers: message.headers.withUnsafeBytes { MessageHeaders(block: $0) }
         )
         messages.append(stored)
         bytes += Self.size(stored)

@@ -22,6 +22,9 @@ public final class InMemoryTransport: EventTransport {
     /// The mesh's limit in bytes.
     public var maximumPayload: Int? { mesh.configuration.maximumPayload }
 
+    /// What waits for delivery; there is no connection to lose.
+    public var statistics: TransportStatistics { TransportStatistics(outboundBytes: link.used) }
+
     /// Queues one message for delivery.
     ///
     /// - Throws: `bufferFull`, `payloadTooLarge`, `closed`; `invalidArgument` for a subject NATS would not take.
@@ -30,13 +33,13 @@ public final class InMemoryTransport: EventTransport {
         let copy = InMemoryMesh.Message(
             subject: Array(message.subject),
             payload: Array(message.payload),
-            headers: Self.headerBlock(message.headers)
+            headers: message.headers.block
         )
         guard SubjectMatcher.isSubject(copy.subject) else {
             throw MeshEventsError(.invalidArgument, "not a subject: \(String(decoding: copy.subject, as: UTF8.self))")
         }
         try link.reserve(copy.size)
-        let messageID = message.headers.first { $0.name == "Nats-Msg-Id" }?.value
+        let messageID = message.headers["Nats-Msg-Id"]
         mesh.publish(copy, messageID: messageID, from: link)
     }
 
@@ -112,11 +115,5 @@ public final class InMemoryTransport: EventTransport {
 
     private func forget(_ subscription: InMemorySubscription) {
         subscriptions.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(subscription)) }
-    }
-
-    private static func headerBlock(_ headers: [(name: String, value: String)]) -> [UInt8] {
-        guard !headers.isEmpty else { return [] }
-        let lines = headers.map { "\($0.name): \($0.value)\r\n" }
-        return Array("NATS/1.0\r\n\(lines.joined())\r\n".utf8)
     }
 }

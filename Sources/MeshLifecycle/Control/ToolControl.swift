@@ -2,6 +2,7 @@ import Foundation
 import Locking
 public import Logging
 import MeshEvents
+import MeshLogging
 public import NATSClient
 import NIOCore
 
@@ -54,7 +55,7 @@ public final class ToolControl: Sendable {
             } catch {
                 self.logger.warning(
                     "tools cannot be controlled from elsewhere any more",
-                    metadata: ["error": "\(error)"]
+                    [.error: "\(error)"]
                 )
             }
         }
@@ -72,7 +73,7 @@ public final class ToolControl: Sendable {
         do {
             try connection.publish(ByteBuffer(bytes: try JSONEncoder().encode(answer)), to: replyTo)
         } catch {
-            logger.warning("a request about a tool could not be answered", metadata: ["error": "\(error)"])
+            logger.warning("a request about a tool could not be answered", [.error: "\(error)"])
         }
     }
 
@@ -93,7 +94,7 @@ public final class ToolControl: Sendable {
         }
         logger.info(
             "asked over the mesh",
-            metadata: ["action": "\(request.action.rawValue)", "tool": "\(request.tool)"]
+            [.action: "\(request.action.rawValue)", .tool: "\(request.tool)"]
         )
         do throws(ToolError) {
             switch request.action {

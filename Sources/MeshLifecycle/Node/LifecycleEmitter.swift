@@ -1,6 +1,7 @@
 import Locking
 public import Logging
 public import MeshEvents
+import MeshLogging
 
 /// Hands lifecycle events to the store without making their source wait: in order, acknowledged, with the time at which
 /// they happened, through outages of any length.
@@ -115,7 +116,7 @@ public final class LifecycleEmitter: Sendable {
             state.withLock { $0.queue.refuse() }
             logger.error(
                 "a lifecycle event cannot be sent",
-                metadata: ["type": "\(type(of: payload).eventType)", "error": "\(error.message)"]
+                [.type: "\(type(of: payload).eventType)", .error: "\(error.message)"]
             )
             return
         }
@@ -132,11 +133,11 @@ public final class LifecycleEmitter: Sendable {
             if count & (count - 1) == 0 {
                 logger.error(
                     "too many lifecycle events wait to be stored; the oldest are lost",
-                    metadata: ["lost": "\(count)"]
+                    [.lost: "\(count)"]
                 )
             }
         case .refused:
-            logger.warning("a lifecycle event came after the node had left", metadata: ["type": "\(event.type)"])
+            logger.warning("a lifecycle event came after the node had left", [.type: "\(event.type)"])
         }
         wakeUp.yield()
     }
@@ -208,7 +209,7 @@ public final class LifecycleEmitter: Sendable {
                 try await bus.store(pending)
                 settle { $0.frontStored() }
                 if attempts > 1 {
-                    logger.notice("lifecycle events are stored again", metadata: ["attempts": "\(attempts)"])
+                    logger.notice("lifecycle events are stored again", [.attempts: "\(attempts)"])
                 }
                 return true
             } catch {
@@ -220,7 +221,7 @@ public final class LifecycleEmitter: Sendable {
                     settle { $0.frontRefused(error) }
                     logger.error(
                         "a lifecycle event cannot be stored",
-                        metadata: ["type": "\(event.type)", "error": "\(error.message)"]
+                        [.type: "\(event.type)", .error: "\(error.message)"]
                     )
                     return true
                 }
@@ -228,7 +229,7 @@ public final class LifecycleEmitter: Sendable {
                 if attempts == 1 {
                     logger.warning(
                         "lifecycle events cannot be stored for now; they are kept and tried again",
-                        metadata: ["type": "\(event.type)", "error": "\(error.message)"]
+                        [.type: "\(event.type)", .error: "\(error.message)"]
                     )
                 }
                 if error.code == .streamNotFound { try? await bus.reopenStore() }

@@ -1,6 +1,7 @@
 import Locking
 public import Logging
 public import MeshEvents
+import MeshLogging
 public import ServiceLifecycle
 
 /// A node of the mesh: it says that it has joined and what it can do, how it is, and that it leaves.
@@ -216,7 +217,7 @@ public final class MeshNode: Service {
         } catch {
             logger.warning(
                 "other nodes of the same name are not noticed any more",
-                metadata: ["node": "\(name)", "error": "\(error)"]
+                [.node: "\(name)", .error: "\(error)"]
             )
         }
     }
@@ -227,14 +228,14 @@ public final class MeshNode: Service {
         if let conflict {
             logger.warning(
                 "another live node has the same name; give one of them another",
-                metadata: [
-                    "node": "\(conflict.name)", "host": "\(conflict.host)", "other_host": "\(conflict.otherHost)",
-                    "other_instance": "\(conflict.otherInstance)",
+                [
+                    .node: "\(conflict.name)", .host: "\(conflict.host)", .otherHost: "\(conflict.otherHost)",
+                    .otherInstance: "\(conflict.otherInstance)",
                 ]
             )
             configuration.onConflict?(conflict)
         } else {
-            logger.notice("no other node has the same name any more", metadata: ["node": "\(name)"])
+            logger.notice("no other node has the same name any more", [.node: "\(name)"])
         }
         tick.yield()
     }

@@ -1,5 +1,6 @@
 import Logging
 import MeshEvents
+import MeshLogging
 import ProcessGuard
 
 /// Does for one tool what its state machine says, one request after the other.
@@ -89,13 +90,13 @@ struct ToolLoop {
             case .cancelSchedule:
                 restart?.cancel()
             case .started:
-                context.logger.info("tool started", metadata: ["tool": "\(name)", "pid": "\(process?.pid ?? 0)"])
+                context.logger.info("tool started", [.tool: "\(name)", .pid: "\(process?.pid ?? 0)"])
                 context.emit(ToolStarted(tool: name))
             case .crashed(let error, let restartCount):
-                context.logger.warning("tool crashed: \(error)", metadata: ["tool": "\(name)"])
+                context.logger.warning("tool crashed: \(error)", [.tool: "\(name)"])
                 context.emit(ToolCrashed(tool: name, error: error, restartCount: restartCount))
             case .stopped(let reason):
-                context.logger.info("tool stopped: \(reason)", metadata: ["tool": "\(name)"])
+                context.logger.info("tool stopped: \(reason)", [.tool: "\(name)"])
                 context.emit(ToolStopped(tool: name, reason: reason))
             }
         }

@@ -1,6 +1,7 @@
 import Locking
 import Logging
 import MeshEvents
+import MeshLogging
 import ProcessGuard
 
 /// Hands what a tool says to the log, and keeps the last lines of its standard error.
@@ -12,7 +13,7 @@ final class ToolOutput: Sendable {
 
     init(tool: String, logger: Logger) {
         var logger = logger
-        logger[metadataKey: "tool"] = "\(tool)"
+        logger[key: .tool] = "\(tool)"
         self.logger = logger
     }
 
@@ -28,7 +29,7 @@ final class ToolOutput: Sendable {
                     lines.append(line)
                 }
             }
-            logger.info("\(line)", metadata: ["stream": "\(stream.rawValue)"])
+            logger.info("\(line)", [.output: "\(stream.rawValue)"])
         case .dropped(let count):
             logger.warning("\(count) lines dropped: the tool says more than is logged in a second")
         }

@@ -1,4 +1,5 @@
 import Logging
+import MeshLogging
 
 extension ToolSupervisor {
     /// Makes the tools those of a changed manifest: removes, changes, then installs, and starts new tools that are to
@@ -21,7 +22,7 @@ extension ToolSupervisor {
         for tool in difference.added {
             if let error = await Self.error({ try await self.add(tool) }) { errors.append(error) }
         }
-        for error in errors { context.logger.error("\(error.message)", metadata: ["tool": "\(error.tool)"]) }
+        for error in errors { context.logger.error("\(error.message)", [.tool: "\(error.tool)"]) }
         return errors.sorted { $0.tool < $1.tool }
     }
 

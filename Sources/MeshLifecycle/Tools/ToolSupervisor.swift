@@ -35,7 +35,7 @@ public final class ToolSupervisor: Sendable {
     ///
     /// - Parameters:
     ///   - environment: What tools find in their environment.
-    ///   - logger: Gets what tools say, line by line, with the metadata `tool` and `stream` (`stdout`, `stderr`), at
+    ///   - logger: Gets what tools say, line by line, with the metadata `tool` and `output` (`stdout`, `stderr`), at
     ///     the level `info`. Lines are cut at 8 KiB; beyond 1 000 lines or 1 MiB a second they are dropped, and the
     ///     log says how many. They may hold control characters.
     ///   - clock: Measures the delays before restarts and how long tools ran; for tests.

@@ -1,4 +1,5 @@
 import Logging
+import MeshLogging
 import NIOCore
 
 // What the server sends, from bytes to receivers.
@@ -90,7 +91,7 @@ extension ConnectionLoop {
         self.info = info
         perform(machine.infoReceived(info))
         if info.isLameDuck, !wasLameDuck, let server = machine.server {
-            logger.notice("the server is about to shut down", metadata: ["server": "\(server)"])
+            logger.notice("the server is about to shut down", [.server: "\(server)"])
             status.send(.lameDuck(server))
         }
     }

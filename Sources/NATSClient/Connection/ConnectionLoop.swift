@@ -1,4 +1,5 @@
 import Logging
+import MeshLogging
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -18,6 +19,7 @@ final class ConnectionLoop: @unchecked Sendable {
     /// What all inboxes of this user begin with.
     let inboxRoot: String
     /// What the answers to this connection's requests begin with.
+    let counts = ConnectionCounts()
     let inboxPrefix: String
     let logger: Logger
     let tlsContext: NIOSSLContext?
@@ -120,7 +122,7 @@ final class ConnectionLoop: @unchecked Sendable {
 
     private func attemptFailed(_ server: ServerAddress) {
         guard let error = machine.lastError else { return }
-        logger.debug("connecting failed", metadata: ["server": "\(server)", "error": "\(error)"])
+        logger.debug("connecting failed", [.server: "\(server)", .error: "\(error)"])
         status.send(.reconnectFailed(server, error))
     }
 
@@ -132,8 +134,9 @@ final class ConnectionLoop: @unchecked Sendable {
         outbound.connected(info)
         startKeepAlive()
         flush()
-        logger.debug("connected", metadata: ["server": "\(server)", "version": "\(info.version)"])
+        logger.debug("connected", [.server: "\(server)", .version: "\(info.version)"])
         if isReconnect {
+            counts.countReconnect()
             status.send(.reconnected(server))
         } else {
             status.send(.connected(server))
@@ -147,10 +150,11 @@ final class ConnectionLoop: @unchecked Sendable {
         let error = machine.lastError ?? NATSError(.connectionFailed, "the connection was lost", isRetriable: true)
         let underWay = Int(lastWritten - lastConfirmed)
         unconfirmed += underWay
+        counts.countUnconfirmed(underWay)
         lastConfirmed = lastWritten
         logger.warning(
             "connection lost, reconnecting",
-            metadata: ["error": "\(error.message)", "unconfirmed": "\(underWay)"]
+            [.error: "\(error.message)", .unconfirmed: "\(underWay)"]
         )
         requests.connectionLost(lastWritten: lastWritten, error: error)
         sharedReplies.connectionLost(error: error)

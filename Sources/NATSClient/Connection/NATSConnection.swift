@@ -72,6 +72,15 @@ public final class NATSConnection: Sendable {
     /// The largest message the server accepts, in bytes, headers included.
     public var maximumPayload: Int? { loop.outbound.maximumPayload }
 
+    /// What the connection has counted so far.
+    public var statistics: NATSStatistics {
+        NATSStatistics(
+            reconnects: loop.counts.reconnects,
+            unconfirmed: loop.counts.unconfirmed,
+            pendingBytes: loop.outbound.pendingBytes
+        )
+    }
+
     /// The current status, then every change of it; ends when the connection is closed for good.
     public func statusUpdates() -> AsyncStream<NATSStatus> { loop.status.updates() }
 
@@ -97,24 +106,15 @@ public final class NATSConnection: Sendable {
         try send(payload, to: subject, replyTo: replyTo ?? "", headers: headers)
     }
 
-    /// The path for callers within the package that have validated the subject and the headers.
+    /// The path for callers within the package that have validated the subject and the headers, which come as a block
+    /// as it goes over the wire; empty: no headers.
     package func publish(
         subject: UnsafeRawBufferPointer,
-        headers: [(name: String, value: String)],
+        headerBlock: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
         payload: UnsafeRawBufferPointer
     ) throws(NATSError) {
         let none = UnsafeRawBufferPointer(start: nil, count: 0)
-        guard !headers.isEmpty else {
-            try loop.outbound.append(subject: subject, reply: none, headers: none, payload: payload)
-            return
-        }
-        let block = CommandWriter.headerBlock(headers)
-        let result = block.withUnsafeBytes { block in
-            Result { () throws(NATSError) in
-                try loop.outbound.append(subject: subject, reply: none, headers: block, payload: payload)
-            }
-        }
-        _ = try result.get()
+        try loop.outbound.append(subject: subject, reply: none, headers: headerBlock, payload: payload)
     }
 
     /// Suspends until less than half of ``Configuration/maximumPendingBytes`` waits to be sent.

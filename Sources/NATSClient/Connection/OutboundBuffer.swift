@@ -131,6 +131,9 @@ final class OutboundBuffer: Sendable {
 
     var maximumPayload: Int? { state.withLock { $0.maximumPayload } }
 
+    /// How many bytes wait or are being written.
+    var pendingBytes: Int { state.withLock { $0.pending } }
+
     /// The number of the present or last connection.
     var generation: UInt64 { state.withLock { $0.generation } }
 

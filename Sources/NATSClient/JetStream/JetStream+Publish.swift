@@ -37,15 +37,17 @@ extension JetStream {
     /// Publishes a message whose acknowledgement comes on a shared reply subject, without waiting for it;
     /// ``PublishAcknowledgement/init(_:)`` reads it.
     ///
+    /// - Parameter headerLines: further header fields as they go over the wire, already validated.
     /// - Throws: what publishing throws at once: `bufferFull`, `connectionFailed` …; nothing is sent then.
     package func publish(
         _ payload: [UInt8],
         to subject: String,
         messageID: String,
         expectedStream: String,
+        headerLines: String = "",
         replyTo reply: SharedReply
     ) throws(NATSError) {
-        let sent = Self.withHeaderBlock(messageID: messageID, expectedStream: expectedStream) { block in
+        let sent = Self.withHeaderBlock(messageID, expectedStream, headerLines) { block in
             payload.withUnsafeBytes { payload in
                 Result { () throws(NATSError) in
                     try connection.publish(payload, to: subject, replyTo: reply, headerBlock: block)
@@ -57,11 +59,12 @@ extension JetStream {
 
     /// The headers as they go over the wire, without allocating: they are needed for every message.
     private static func withHeaderBlock<Result>(
-        messageID: String,
-        expectedStream: String,
+        _ messageID: String,
+        _ expectedStream: String,
+        _ furtherLines: String,
         _ body: (UnsafeRawBufferPointer) -> Result
     ) -> Result {
-        let limit = 64 + messageID.utf8.count + expectedStream.utf8.count
+        let limit = 64 + messageID.utf8.count + expectedStream.utf8.count + furtherLines.utf8.count
         return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: limit) { buffer in
             var count = 0
             func write(_ text: some Collection<UInt8>) {
@@ -71,7 +74,9 @@ extension JetStream {
             write(messageID.utf8)
             write("\r\nNats-Expected-Stream: ".utf8)
             write(expectedStream.utf8)
-            write("\r\n\r\n".utf8)
+            write("\r\n".utf8)
+            write(furtherLines.utf8)
+            write("\r\n".utf8)
             return body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: buffer[..<count])))
         }
     }

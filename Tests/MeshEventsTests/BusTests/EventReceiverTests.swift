@@ -12,10 +12,8 @@ struct EventReceiverTests {
 
         init(_ buffer: BufferConfiguration = BufferConfiguration()) {
             channel = SubscriptionChannel(buffer) { _ in }
-            receiver = EventReceiver(
-                channel: channel,
-                reporter: EventBus(transport: InMemoryTransport(), node: "n").reporter
-            )
+            let bus = EventBus(transport: InMemoryTransport(), node: "n")
+            receiver = EventReceiver(channel: channel, reporter: bus.reporter, admission: bus.admission)
             subscription = EventSubscription(channel: channel)
         }
 

@@ -92,13 +92,8 @@ private struct PlainStore: EventStore {
         try await store.open(configuration)
     }
 
-    func append(
-        subject: String,
-        payload: [UInt8],
-        messageID: String,
-        deadline: Duration
-    ) async throws(MeshEventsError) -> StoredPosition {
-        try await store.append(subject: subject, payload: payload, messageID: messageID, deadline: deadline)
+    func append(_ message: PendingMessage, deadline: Duration) async throws(MeshEventsError) -> StoredPosition {
+        try await store.append(message, deadline: deadline)
     }
 
     func state() async throws(MeshEventsError) -> StreamState { try await store.state() }

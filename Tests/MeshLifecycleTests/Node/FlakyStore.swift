@@ -21,23 +21,13 @@ final class FlakyStore: EventStore {
     func loseAcknowledgements(_ loses: Bool) { state.withLock { $0.losesAcknowledgements = loses } }
     var attempts: Int { state.withLock { $0.attempts } }
 
-    func append(
-        subject: String,
-        payload: [UInt8],
-        messageID: String,
-        deadline: Duration
-    ) async throws(MeshEventsError) -> StoredPosition {
+    func append(_ message: PendingMessage, deadline: Duration) async throws(MeshEventsError) -> StoredPosition {
         let (failure, loses) = state.withLock { state in
             state.attempts += 1
             return (state.failure, state.losesAcknowledgements)
         }
         if let failure { throw failure }
-        let position = try await store.append(
-            subject: subject,
-            payload: payload,
-            messageID: messageID,
-            deadline: deadline
-        )
+        let position = try await store.append(message, deadline: deadline)
         if loses { throw MeshEventsError(.timeout, "the acknowledgement was lost", isRetriable: true) }
         return position
     }

@@ -121,7 +121,7 @@ struct LoggedLines: LogHandler {
 
     func log(event: LogEvent) {
         let all = metadata.merging(event.metadata ?? [:]) { $1 }
-        let stream = all["stream"].map { " \($0)" } ?? ""
+        let stream = all["output"].map { " \($0)" } ?? ""
         store.lines.withLock { $0.append("\(event.level) \(all["tool"] ?? "")\(stream): \(event.message)") }
     }
 }

@@ -44,6 +44,10 @@ public final class DurableHandlerSubscription: Sendable {
     public var deadLettered: UInt64 { source.counts.deadLettered.load(ordering: .relaxed) }
     /// How many of them were not events.
     public var malformed: UInt64 { source.counts.malformed.load(ordering: .relaxed) }
+    /// How many events were given up here because their signature does not hold; see ``SignatureVerification``.
+    public var rejected: UInt64 { source.counts.rejected.load(ordering: .relaxed) }
+    /// How many deliveries were not the first of their event.
+    public var redelivered: UInt64 { source.counts.redelivered.load(ordering: .relaxed) }
 
     /// Ends at once: handlers that run see their task cancelled, and their events are handed back and come to somebody
     /// else without delay. Harmless when repeated.
@@ -91,7 +95,13 @@ public final class DurableHandlerSubscription: Sendable {
         let id = delivery.id
         var outcome: Result<Void, any Error> = .success(())
         do {
-            try await handler(delivery)
+            if let tracing = source.bus.tracing {
+                try await tracing.process(delivery.event, group: source.name, deliveries: delivery.deliveries) {
+                    try await handler(delivery)
+                }
+            } else {
+                try await handler(delivery)
+            }
         } catch {
             outcome = .failure(error)
         }

@@ -1,4 +1,5 @@
 import Logging
+import MeshLogging
 import Synchronization
 
 /// What a durable subscription counts.
@@ -7,6 +8,8 @@ final class DurableCounts: Sendable {
     let failed = Atomic<UInt64>(0)
     let deadLettered = Atomic<UInt64>(0)
     let malformed = Atomic<UInt64>(0)
+    let rejected = Atomic<UInt64>(0)
+    let redelivered = Atomic<UInt64>(0)
 }
 
 extension DurableSource {
@@ -119,29 +122,30 @@ extension DurableSource {
 
     /// Stores the dead letter.
     private func bury(_ message: DurableMessage, _ event: Event?, _ reason: String) async throws(MeshEventsError) {
-        let metadata: Logger.Metadata = [
-            "durable": "\(name)", "sequence": "\(message.stored.sequence)", "subject": "\(message.stored.subject)",
-            "reason": "\(reason)",
+        let fields: Logger.Fields = [
+            .durable: "\(name)", .sequence: "\(message.stored.sequence)", .subject: "\(message.stored.subject)",
+            .reason: "\(reason)",
         ]
         // A dead letter that fails has its place among the dead letters already; two subscribers of each other's would
         // go on for ever.
         guard !message.stored.subject.hasPrefix(DeadLetter.subjectPrefix) else {
-            logger.error("a dead letter failed and is left where it is", metadata: metadata)
+            logger.error("a dead letter failed and is left where it is", fields)
             return
         }
         let letter = DeadLetter(durable: name, reason: reason, message: message, event: event)
+        let payload = try letter.encoded(node: bus.node, now: .now, maximumPayload: bus.transport.maximumPayload)
+        let headers = try bus.sign([:], subject: letter.subject, payload: payload, node: bus.node)
         _ = try await store.append(
-            subject: letter.subject,
-            payload: letter.encoded(
-                node: bus.node,
-                now: .now,
-                maximumPayload: bus.transport.maximumPayload
+            PendingMessage(
+                subject: letter.subject,
+                payload: payload,
+                messageID: letter.messageID,
+                headers: headers
             ),
-            messageID: letter.messageID,
             deadline: .seconds(30)
         )
         counts.deadLettered.add(1, ordering: .relaxed)
-        logger.warning("an event was given up and is a dead letter now", metadata: metadata)
+        logger.warning("an event was given up and is a dead letter now", fields)
     }
 
     /// Answers; what cannot be answered comes again.

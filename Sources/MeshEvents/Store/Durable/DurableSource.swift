@@ -1,9 +1,10 @@
 import Locking
 import Logging
+import MeshLogging
 import Synchronization
 
 /// A durable subscription's inner life: one task fetches when somebody waits, readers take, answers go to the store.
-final class DurableSource: Sendable {
+final class DurableSource: MetricSource {
     private typealias Waiter = UnsafeContinuation<DurableTaken, Never>
 
     /// How long one request waits for a first message.
@@ -61,6 +62,27 @@ final class DurableSource: Sendable {
         let pump = Task { await self.pump() }
         let keepAlive = keepsAlive ? Task { await self.keepAlive() } : nil
         tasks.withLock { $0 = (pump, false, keepAlive) }
+        bus.metrics?.add(self)
+    }
+
+    deinit {
+        guard let metrics = bus.metrics else { return }
+        var readings = MetricReadings()
+        read(into: &readings)
+        metrics.ended(readings)
+    }
+
+    func read(into readings: inout MetricReadings) {
+        func add(_ metric: EventMetric, _ count: borrowing Atomic<UInt64>) {
+            readings.add(metric, count.load(ordering: .relaxed), label: name)
+        }
+        add(.durableAcknowledged, counts.acknowledged)
+        add(.durableFailed, counts.failed)
+        add(.durableRedelivered, counts.redelivered)
+        add(.durableDeadLettered, counts.deadLettered)
+        add(.durableMalformed, counts.malformed)
+        add(.durableRejected, counts.rejected)
+        readings.add(.durableOutstanding, UInt64(state.withLock { $0.outstanding }), label: name)
     }
 
     /// Has `body` called when the subscription has ended; at once when it has.
@@ -161,9 +183,10 @@ final class DurableSource: Sendable {
             await answerQuietly(message, .acknowledge)
             return
         }
-        let event: Event
+        if message.deliveries > 1 { counts.redelivered.add(1, ordering: .relaxed) }
+        let decoded: Event
         do throws(MeshEventsError) {
-            event = try EventDecoder.decode(
+            decoded = try EventDecoder.decode(
                 subject: message.stored.subject,
                 payload: message.stored.payload,
                 received: message.stored.storedAt
@@ -171,6 +194,11 @@ final class DurableSource: Sendable {
         } catch {
             counts.malformed.add(1, ordering: .relaxed)
             await giveUp(message, nil, "not an event: \(error.message)")
+            return
+        }
+        guard let event = bus.admission.admit(decoded, message.stored) else {
+            counts.rejected.add(1, ordering: .relaxed)
+            await giveUp(message, decoded, "rejected: it is not signed by its node")
             return
         }
         switch state.withLock({ $0.arrive(message, event, .now, limit: configuration.maximumDeliveries) }) {
@@ -225,7 +253,7 @@ final class DurableSource: Sendable {
         limit.admit { suppressed in
             logger.warning(
                 message,
-                metadata: ["durable": "\(name)", "error": "\(error)", "unreported": "\(suppressed)"]
+                [.durable: "\(name)", .error: "\(error)", .unreported: "\(suppressed)"]
             )
         }
     }
@@ -272,7 +300,7 @@ final class DurableSource: Sendable {
         }
         guard isFirst else { return }
         if let error {
-            logger.error("durable subscription ended", metadata: ["durable": "\(name)", "error": "\(error)"])
+            logger.error("durable subscription ended", [.durable: "\(name)", .error: "\(error)"])
         }
         stopPump()
         tasks.withLock { $0.keepAlive }?.cancel()

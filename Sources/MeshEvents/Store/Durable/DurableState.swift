@@ -84,6 +84,9 @@ struct DurableState<Waiter: Sendable>: Sendable {
     /// Whether nothing comes any more and nothing is in hand.
     var isSettled: Bool { !isRunning && entries.isEmpty }
 
+    /// How many events are in hand.
+    var outstanding: Int { entries.count }
+
     private var waitingCount: Int { waiting.count - waitingHead }
 
     // MARK: Messages

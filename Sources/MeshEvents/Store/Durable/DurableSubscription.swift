@@ -38,6 +38,10 @@ public final class DurableSubscription: AsyncSequence, Sendable {
     public var deadLettered: UInt64 { source.counts.deadLettered.load(ordering: .relaxed) }
     /// How many of them were not events.
     public var malformed: UInt64 { source.counts.malformed.load(ordering: .relaxed) }
+    /// How many events were given up here because their signature does not hold; see ``SignatureVerification``.
+    public var rejected: UInt64 { source.counts.rejected.load(ordering: .relaxed) }
+    /// How many deliveries were not the first of their event.
+    public var redelivered: UInt64 { source.counts.redelivered.load(ordering: .relaxed) }
 
     /// Ends at once: events that are not answered are handed back, and come to somebody else without delay. Harmless
     /// when repeated.

@@ -16,18 +16,25 @@ public import Logging
 public struct EventReplay: Sendable {
     private let store: any EventStore
     private let reporter: MalformedReporter
+    private let admission: EventAdmission
 
     /// Creates a reader.
     ///
     /// - Parameters:
     ///   - store: where the events are; it need not have been opened.
-    ///   - logger: hears of malformed messages, at most once a second.
-    public init(store: some EventStore, logger: Logger = Logger(label: "mesh-events.replay")) {
-        self.init(store, logger: logger)
+    ///   - verification: looks at the signatures of events; nobody does when `nil`.
+    ///   - logger: hears of malformed messages and of rejected events, at most once a second.
+    public init(
+        store: some EventStore,
+        verification: SignatureVerification? = nil,
+        logger: Logger = Logger(label: "mesh-events.replay")
+    ) {
+        self.init(store, logger: logger, admission: EventAdmission(verification, logger: logger))
     }
 
-    init(_ store: any EventStore, logger: Logger) {
+    init(_ store: any EventStore, logger: Logger, admission: EventAdmission) {
         self.store = store
+        self.admission = admission
         reporter = MalformedReporter(logger: logger, callback: nil)
     }
 
@@ -66,7 +73,7 @@ public struct EventReplay: Sendable {
             from: start,
             timeout: timeout
         )
-        return ReplaySubscription(follower, patterns: patterns, reporter: reporter)
+        return ReplaySubscription(follower, patterns: patterns, reporter: reporter, admission: admission)
     }
 }
 

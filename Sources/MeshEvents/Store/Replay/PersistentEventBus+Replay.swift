@@ -28,7 +28,8 @@ extension PersistentEventBus {
         from start: ReplayStart = .beginning
     ) async throws(MeshEventsError) -> ReplaySubscription {
         guard !bus.isClosed else { throw EventBus.closedError }
-        let replay = try await EventReplay(store, logger: bus.logger).open(matching: patterns, from: start)
+        let replay = try await EventReplay(store, logger: bus.logger, admission: bus.admission)
+            .open(matching: patterns, from: start)
         replays.add(replay)
         // The bus may have been closed meanwhile.
         if bus.isClosed { replay.cancel() }

@@ -24,20 +24,30 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
     /// What to let through; empty when the follower's own pattern says it all.
     private let patterns: [EventPattern]
     private let reporter: MalformedReporter
+    private let admission: EventAdmission
     private let malformedCount = Atomic<UInt64>(0)
+    private let rejectedCount = Atomic<UInt64>(0)
     private let isCancelled = Atomic(false)
     private let leftOver = Locked<[ArraySlice<FollowedItem>]>([])
 
-    init(_ follower: any StoreFollower, patterns: [EventPattern], reporter: MalformedReporter) {
+    init(
+        _ follower: any StoreFollower,
+        patterns: [EventPattern],
+        reporter: MalformedReporter,
+        admission: EventAdmission
+    ) {
         self.follower = follower
         self.patterns = patterns.count > 1 ? patterns : []
         self.reporter = reporter
+        self.admission = admission
     }
 
     deinit { follower.cancel() }
 
     /// How many messages were skipped because they are not events.
     public var malformed: UInt64 { malformedCount.load(ordering: .relaxed) }
+    /// How many events were left out because their signature does not hold.
+    public var rejected: UInt64 { rejectedCount.load(ordering: .relaxed) }
 
     /// Ends the replay at once; events that wait are thrown away. Harmless when repeated.
     public func cancel() {
@@ -101,7 +111,11 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
                     return nil
                 }
                 do throws(MalformedEvent) {
-                    let event = try decoder.decode(message)
+                    let decoded = try decoder.decode(message)
+                    guard let event = replay.admission.admit(decoded, message) else {
+                        replay.rejectedCount.add(1, ordering: .relaxed)
+                        return nil
+                    }
                     return .event(StoredEvent(event: event, sequence: message.sequence, storedAt: message.storedAt))
                 } catch {
                     replay.malformedCount.add(1, ordering: .relaxed)

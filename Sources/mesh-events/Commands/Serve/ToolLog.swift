@@ -1,4 +1,5 @@
 import Logging
+import MeshLogging
 
 /// Shows what a node's tools print, and what the library has to say about tools and node, on standard error.
 struct ToolLog: LogHandler {
@@ -15,8 +16,8 @@ struct ToolLog: LogHandler {
 
     func log(event: LogEvent) {
         var details = metadata.merging(event.metadata ?? [:]) { $1 }
-        let tool = details.removeValue(forKey: "tool").map { "\($0)" }
-        if details.removeValue(forKey: "stream") != nil, let tool {
+        let tool = details.removeValue(forKey: LogKey.tool.rawValue).map { "\($0)" }
+        if details.removeValue(forKey: LogKey.output.rawValue) != nil, let tool {
             Diagnostics.write("[\(SafeText.escaped(tool))] \(SafeText.escaped("\(event.message)"))\n")
             return
         }

@@ -1,0 +1,93 @@
+import Tracing
+
+/// The spans of a bus: one for each event that is emitted, one for each that is handled.
+struct EventTracing: Sendable {
+    let tracer: any Tracer
+
+    /// A span for an event that is being emitted; a child of the task's.
+    func startEmit(_ subject: String, node: String, messageID: String? = nil) -> any Span {
+        let span = tracer.startAnySpan("send \(subject)", ofKind: .producer)
+        span.set(operation: "send", on: subject, node: node)
+        if let messageID { span.set(.messageID, messageID) }
+        return span
+    }
+
+    /// The header fields that make a span the parent of those who receive the message.
+    func headers(of span: any Span) -> MessageHeaders {
+        var headers = MessageHeaders()
+        tracer.inject(span.context, into: &headers, using: HeaderInjector())
+        return headers
+    }
+
+    /// Runs `body` in a span for an event that was received; a child of the span that emitted it.
+    ///
+    /// - Parameters:
+    ///   - template: the pattern that brought the event here.
+    ///   - group: the durable that brought it.
+    ///   - deliveries: how often it came.
+    func process<Result: Sendable>(
+        _ event: Event,
+        template: String? = nil,
+        group: String? = nil,
+        deliveries: Int? = nil,
+        _ body: () async throws -> Result
+    ) async throws -> Result {
+        var parent = ServiceContext.topLevel
+        if let origin = event.origin { tracer.extract(origin.headers, into: &parent, using: HeaderExtractor()) }
+        let span = tracer.startAnySpan("process \(event.subject)", context: parent, ofKind: .consumer)
+        defer { span.end() }
+        span.set(operation: "process", on: event.subject, node: event.node)
+        if let template { span.set(.destinationTemplate, template) }
+        if let group { span.set(.consumerGroup, group) }
+        if let deliveries {
+            span.attributes.set(SpanAttributeName.deliveries.rawValue, value: .int64(Int64(deliveries)))
+        }
+        do {
+            return try await ServiceContext.withValue(span.context) { try await body() }
+        } catch {
+            span.failed(error)
+            throw error
+        }
+    }
+}
+
+extension Span {
+    /// The operation did not succeed.
+    func failed(_ error: any Error) {
+        set(.errorType, (error as? MeshEventsError)?.code.description ?? "\(type(of: error))")
+        recordError(error)
+        setStatus(SpanStatus(code: .error))
+    }
+
+    fileprivate func set(operation: String, on subject: String, node: String) {
+        // The subjects' rules are NATS's, whatever transport carries them.
+        set(.system, "nats")
+        set(.operationName, operation)
+        set(.operationType, operation)
+        set(.destination, subject)
+        set(.node, node)
+    }
+
+    fileprivate func set(_ name: SpanAttributeName, _ value: String) {
+        attributes.set(name.rawValue, value: .string(value))
+    }
+}
+
+/// Writes the fields of a trace's context (W3C Trace Context: `traceparent`, `tracestate`).
+private struct HeaderInjector: Injector {
+    func inject(_ value: String, forKey key: String, into carrier: inout MessageHeaders) {
+        let field: MessageHeaders = [key: value]
+        // What cannot travel is left out, the event is not.
+        guard (try? field.validate()) != nil else { return }
+        carrier[key] = value
+    }
+}
+
+/// Finds the fields whatever their letter case: Go's header type writes `Traceparent`.
+private struct HeaderExtractor: Extractor {
+    func extract(key: String, from carrier: MessageHeaders) -> String? {
+        if let value = carrier[key] { return value }
+        let wanted = key.lowercased()
+        return carrier.fields.first { $0.name.lowercased() == wanted }?.value
+    }
+}

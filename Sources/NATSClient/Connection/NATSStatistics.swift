@@ -1,0 +1,24 @@
+import Synchronization
+
+/// What a connection has counted since it was made.
+public struct NATSStatistics: Sendable, Hashable {
+    /// How often the connection was lost and restored.
+    public let reconnects: UInt64
+    /// How many messages were written but not confirmed when a connection was lost: they may be lost.
+    public let unconfirmed: UInt64
+    /// How many bytes wait to be sent, or are being written, at this moment.
+    public let pendingBytes: Int
+}
+
+/// Written on the event loop, read anywhere.
+final class ConnectionCounts: Sendable {
+    private let reconnectCount = Atomic<UInt64>(0)
+    private let unconfirmedCount = Atomic<UInt64>(0)
+
+    var reconnects: UInt64 { reconnectCount.load(ordering: .relaxed) }
+    var unconfirmed: UInt64 { unconfirmedCount.load(ordering: .relaxed) }
+
+    func countReconnect() { reconnectCount.add(1, ordering: .relaxed) }
+
+    func countUnconfirmed(_ messages: Int) { unconfirmedCount.add(UInt64(messages), ordering: .relaxed) }
+}
