@@ -36,7 +36,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
         subcommands: [
             EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
             StatusCommand.self, WaitForCommand.self, ExportCommand.self, ImportCommand.self, StreamCommand.self,
-            ToolCommand.self, ServeCommand.self, AuthCommand.self,
+            ToolCommand.self, ServeCommand.self, AuthCommand.self, KeyCommand.self,
         ]
     )
 

@@ -1,5 +1,6 @@
 public import MeshEvents
 import MeshEventsNATS
+public import MeshEventsSigning
 public import NATSClient
 
 #if canImport(FoundationEssentials)
@@ -20,6 +21,7 @@ extension MeshTool {
     /// | `JB_NATS_CREDS` | a credentials file to log in with, instead of what the URL holds |
     /// | `MESH_EVENTS_NKEY` | a file with the seed of an NKey to log in with, instead of what the URL holds |
     /// | `MESH_EVENTS_TOKEN` | a token to log in with, instead of what the URL holds |
+    /// | `MESH_EVENTS_SIGN_KEY` | a file with the node's NKey seed, to sign the tool's events with |
     /// | `MESH_EVENTS_TLS_CA` | a PEM file with the authorities to trust |
     /// | `MESH_EVENTS_TLS_CERT`, `MESH_EVENTS_TLS_KEY` | PEM files with a certificate and its key, when the server asks |
     /// | `MESH_EVENTS_WS_HEADERS` | a file with header fields for a `ws://` or `wss://` server |
@@ -38,6 +40,8 @@ extension MeshTool {
         public let tool: String
         /// The tool's configuration: an object.
         public let configuration: EventData
+        /// The node's key, with which the tool's events are signed; `nil` when they are not.
+        public let signingKey: NodeSigningKey?
 
         /// Reads environment variables.
         ///
@@ -64,6 +68,7 @@ extension MeshTool {
                 throw MeshEventsError(error)
             }
             configuration = try Self.configuration(variables["JB_TOOL_CONFIG"] ?? "")
+            signingKey = try Self.signingKey(variables["MESH_EVENTS_SIGN_KEY"] ?? "")
         }
 
         private static func configuration(_ text: String) throws(MeshEventsError) -> EventData {
@@ -73,6 +78,15 @@ extension MeshTool {
                 return data.isNull ? .empty : data
             } catch {
                 throw invalid("JB_TOOL_CONFIG", "the tool's configuration as a JSON object", error.message)
+            }
+        }
+
+        private static func signingKey(_ file: String) throws(MeshEventsError) -> NodeSigningKey? {
+            guard !file.isEmpty else { return nil }
+            do throws(MeshEventsError) {
+                return try NodeSigningKey(file: file)
+            } catch {
+                throw invalid("MESH_EVENTS_SIGN_KEY", "a file with the key that signs the tool's events", error.message)
             }
         }
 

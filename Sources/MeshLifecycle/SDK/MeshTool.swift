@@ -45,7 +45,12 @@ public final class MeshTool: Service {
         configuration = environment.configuration
         self.transport = transport
         self.logger = logger
-        bus = EventBus(transport: transport, node: environment.node, logger: logger)
+        bus = EventBus(
+            transport: transport,
+            node: environment.node,
+            configuration: EventBus.Configuration(signer: environment.signingKey),
+            logger: logger
+        )
     }
 
     /// Connects to the mesh that the environment names.

@@ -71,6 +71,11 @@ public enum NATSAuthentication: Sendable {
                 "the server sent no challenge, so it does not know NKeys; configure it with NKey or JWT users"
             )
         }
+        // Servers send base64. Other things are signed with this key too (events): a server must not be able to have
+        // those signed as a challenge.
+        guard nonce.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+            throw NATSError(.authenticationFailed, "the server's challenge is none: it must be printable ASCII")
+        }
         let signature = Data(try key.sign(Data(nonce.utf8))).base64EncodedString()
             .replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
         return LoginFields(nkey: key.publicKey, signature: signature)

@@ -8,8 +8,8 @@ struct EmitCommand: AsyncParsableCommand {
         commandName: "emit",
         abstract: "Emit one event, or all those of a file.",
         usage: """
-            mesh-events emit TYPE [key=value ...] [--data JSON] [--node NAME] [--ack]
-            mesh-events emit --from FILE|- [--node NAME]
+            mesh-events emit TYPE [key=value ...] [--data JSON] [--node NAME] [--ack] [--sign-key FILE]
+            mesh-events emit --from FILE|- [--node NAME] [--sign-key FILE]
             """,
         discussion: """
             The exit code is 0 only when the event was delivered: the server has it; with --ack, the stream has stored \
@@ -52,6 +52,7 @@ struct EmitCommand: AsyncParsableCommand {
 
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
+    @OptionGroup var signing: SigningOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
@@ -92,17 +93,24 @@ struct EmitCommand: AsyncParsableCommand {
     }
 
     private func emit(_ event: Event) async throws {
+        let configuration = try signing.busConfiguration()
         let transport = try await connection.connect(name: "mesh-events emit")
         if ack {
             let bus = try await PersistentEventBus.open(
                 transport: transport,
                 node: event.node,
+                busConfiguration: configuration,
                 logger: Silence.logger
             )
             try await report(try await bus.emit(event), bus)
         } else {
             let recorder = RecordingTransport(transport)
-            let bus = EventBus(transport: recorder, node: event.node, logger: Silence.logger)
+            let bus = EventBus(
+                transport: recorder,
+                node: event.node,
+                configuration: configuration,
+                logger: Silence.logger
+            )
             try bus.emit(event)
             try await bus.flush()
             if output.json { try LineOutput.standard().write(recorder.lastPayload) }
@@ -121,10 +129,16 @@ struct EmitCommand: AsyncParsableCommand {
 
     private func emitFile(_ path: String) async throws {
         let name = try node.name()
+        let configuration = try signing.busConfiguration()
         let reader = try LineReader(path: path)
         defer { reader.close() }
         let transport = try await connection.connect(name: "mesh-events emit --from")
-        let bus = try await PersistentEventBus.open(transport: transport, node: name, logger: Silence.logger)
+        let bus = try await PersistentEventBus.open(
+            transport: transport,
+            node: name,
+            busConfiguration: configuration,
+            logger: Silence.logger
+        )
         try await FileEmission(bus: bus).run(reader)
         await transport.close()
     }

@@ -9,7 +9,7 @@ struct ListCommand: AsyncParsableCommand {
         abstract: "List the events that are kept: the newest, oldest first.",
         usage: """
             mesh-events list [PATTERN ...] [--limit N] [--since WHEN] [--until WHEN] [--node NAME] [--cursor SEQ] \
-            [--json]
+            [--trust FILE] [--json]
             """,
         discussion: """
             Of the events that fit, the newest --limit are printed, the oldest of them first. Nothing is created or \
@@ -55,16 +55,24 @@ struct ListCommand: AsyncParsableCommand {
     var cursor: UInt64?
 
     @OptionGroup var output: OutputOptions
+    @OptionGroup(title: "Signatures") var trust: TrustOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
         let query = try query()
+        let verification = try trust.verification()
         let transport = try await connection.connect(name: "mesh-events list")
-        let history = EventHistory(store: JetStreamStore(transport.connection), logger: Silence.logger)
+        let history = EventHistory(
+            store: JetStreamStore(transport.connection),
+            verification: verification,
+            logger: Silence.logger
+        )
         let page = try await StreamAbsence.explained { try await history.page(query) }
         await transport.close()
-        var printer = EventPrinter(output)
+        var printer = EventPrinter(output, marks: trust.marks)
+        for stored in page.events { trust.note(stored.event) }
         try printer.print(page.events)
+        TrustOptions.reportRejected(page.rejected)
         if page.malformed > 0 {
             Diagnostics.say("skipped \(page.malformed) stored messages that are not events")
         }

@@ -8,7 +8,7 @@ struct WatchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "watch",
         abstract: "Print events as they come, until Ctrl-C.",
-        usage: "mesh-events watch [PATTERN] [--limit N] [--queue GROUP] [--node NAME] [--json]",
+        usage: "mesh-events watch [PATTERN] [--limit N] [--queue GROUP] [--node NAME] [--trust FILE] [--json]",
         discussion: """
             Prints what is emitted from now on; `mesh-events list` shows what was before. When the connection is lost \
             it is restored by itself; that is said on standard error.
@@ -22,6 +22,7 @@ struct WatchCommand: AsyncParsableCommand {
               mesh-events watch tool.crashed --json | jq .data
               mesh-events watch tool.crashed --limit 1   # waits for the next one
               mesh-events watch 'user.*' --queue workers # several share the events
+              mesh-events watch --trust trust            # only what its node has signed; see `mesh-events key`
             """
     )
 
@@ -38,18 +39,24 @@ struct WatchCommand: AsyncParsableCommand {
     var node: String?
 
     @OptionGroup var output: OutputOptions
+    @OptionGroup(title: "Signatures") var trust: TrustOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
         if let limit, limit < 1 { throw CommandFailure(.usage, "--limit must be at least 1, not \(limit)") }
         let pattern = try PatternText.pattern(pattern)
+        let verification = try trust.verification()
         let stop = StopRequest()
         Signals.install(stop)
         OutputWatch.install(stop)
-        _ = try await stop.race { try await watch(pattern, stop) }
+        _ = try await stop.race { try await watch(pattern, verification, stop) }
     }
 
-    private func watch(_ pattern: EventPattern, _ stop: StopRequest) async throws {
+    private func watch(
+        _ pattern: EventPattern,
+        _ verification: SignatureVerification?,
+        _ stop: StopRequest
+    ) async throws {
         let transport = try await connection.connect(name: "mesh-events watch")
         let report = Task { await ConnectionReport(connection: transport.connection).run() }
         defer { report.cancel() }
@@ -57,7 +64,7 @@ struct WatchCommand: AsyncParsableCommand {
         let bus = EventBus(
             transport: transport,
             node: "",
-            configuration: EventBus.Configuration { malformed.report($0) },
+            configuration: EventBus.Configuration(onMalformed: { malformed.report($0) }, verification: verification),
             logger: Silence.logger
         )
         let subscription = try await bus.subscribe(to: pattern, queueGroup: queue)
@@ -66,11 +73,13 @@ struct WatchCommand: AsyncParsableCommand {
         defer {
             malformed.finish()
             Self.reportDropped(subscription.dropped)
+            TrustOptions.reportRejected(subscription.rejected)
         }
-        var printer = EventPrinter(output, stop: stop)
+        var printer = EventPrinter(output, marks: trust.marks, stop: stop)
         var count = 0
         for try await event in subscription {
             if let node, event.node != node { continue }
+            trust.note(event)
             try printer.print(event)
             count += 1
             if count == limit { break }

@@ -5,12 +5,15 @@ struct EventPrinter {
     private let output: LineOutput
     private let terminal: Terminal
     private let json: EventJSON?
+    private let marks: Bool
     private var rows: RowFormatter
 
-    init(_ options: OutputOptions, stop: StopRequest? = nil, terminal: Terminal = .output) {
+    /// - Parameter marks: whether each event is shown with what its signature says.
+    init(_ options: OutputOptions, marks: Bool = false, stop: StopRequest? = nil, terminal: Terminal = .output) {
+        self.marks = marks
         output = LineOutput.standard(stop: stop)
         self.terminal = terminal
-        json = options.json ? EventJSON(isForTerminal: terminal.isTerminal) : nil
+        json = options.json ? EventJSON(isForTerminal: terminal.isTerminal, marks: marks) : nil
         rows = RowFormatter(isColored: terminal.usesColor())
     }
 
@@ -18,14 +21,14 @@ struct EventPrinter {
     ///
     /// - Throws: `OutputClosed` when nobody reads any more.
     mutating func print(_ event: Event) throws {
-        try output.write(json?.line(event) ?? rows.row(event, width: terminal.width))
+        try output.write(json?.line(event) ?? row(event, width: terminal.width))
     }
 
     /// Prints one event of the stream.
     ///
     /// - Throws: `OutputClosed` when nobody reads any more.
     mutating func print(_ stored: StoredEvent) throws {
-        try output.write(json?.line(stored) ?? rows.row(stored.event, width: terminal.width))
+        try output.write(json?.line(stored) ?? row(stored.event, width: terminal.width))
     }
 
     /// Prints events read from the stream, all rows lined up.
@@ -33,7 +36,14 @@ struct EventPrinter {
         let width = terminal.width
         for stored in events { rows.makeRoom(for: stored.event, width: width) }
         for stored in events {
-            try output.write(json?.line(stored) ?? rows.row(stored.event, width: width))
+            try output.write(json?.line(stored) ?? row(stored.event, width: width))
         }
+    }
+
+    private mutating func row(_ event: Event, width: Int?) -> String {
+        guard marks else { return rows.row(event, width: width) }
+        let mark = TextWidth.padded(SignatureMark.word(event.signature), to: SignatureMark.width) + "  "
+        guard let width else { return mark + rows.row(event) }
+        return mark + rows.row(event, width: max(1, width - SignatureMark.width - 2))
     }
 }

@@ -10,7 +10,7 @@ struct OnCommand: AsyncParsableCommand {
         abstract: "Run a command for each event, none forgotten.",
         usage: """
             mesh-events on PATTERN --durable NAME [--parallel N] [--max-deliveries N] [--from WHERE] \
-            [--timeout DURATION] -- COMMAND [ARGUMENT ...]
+            [--timeout DURATION] [--trust FILE] -- COMMAND [ARGUMENT ...]
             """,
         discussion: """
             The stream remembers under NAME how far this is: after a restart it goes on where it was, and nothing that \
@@ -21,10 +21,12 @@ struct OnCommand: AsyncParsableCommand {
               MESH_EVENT_NODE        who emitted it
               MESH_EVENT_SEQUENCE    its number in the stream
               MESH_EVENT_DELIVERIES  how often it was delivered, 1 the first time
+              MESH_EVENT_SIGNATURE   signed, unsigned or forged, with --trust and --signatures accept or warn
             Exit code 0 means done. After any other end the event comes again, after 1 s, 4 s, 16 s … up to 5 minutes, \
             and after --max-deliveries it is given up: it is stored as the event user.dead_letter.NAME with the reason. \
             An event may be delivered more than once (the machine may fail between the command's end and its \
-            acknowledgement), so let the command be able to bear that.
+            acknowledgement), so let the command be able to bear that. With --trust an event that its node has not \
+            signed is given up at once, and the command does not run.
 
             Ctrl-C, SIGTERM: commands that run get --grace to end, then they are terminated; what was not done is \
             handed back and comes again. A command's child processes end with it.
@@ -80,6 +82,7 @@ struct OnCommand: AsyncParsableCommand {
     var update = false
 
     @OptionGroup var node: NodeOptions
+    @OptionGroup(title: "Signatures") var trust: TrustOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     @Argument(
@@ -94,6 +97,7 @@ struct OnCommand: AsyncParsableCommand {
         let runner = try EventCommand(command, timeout: DurationText.option("--timeout", timeout))
         let grace = try DurationText.option("--grace", grace, mayBeZero: true)
         let node = try node.name()
+        _ = try trust.verification()
         let stop = StopRequest()
         Signals.install(stop)
         try await stop.race {
@@ -104,7 +108,8 @@ struct OnCommand: AsyncParsableCommand {
                 configuration: configuration,
                 command: runner,
                 node: node,
-                grace: grace
+                grace: grace,
+                trust: trust
             )
             return try await session.open(transport)
         }?.run(stop)

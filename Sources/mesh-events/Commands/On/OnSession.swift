@@ -10,6 +10,7 @@ struct OnSession: Sendable {
     let command: EventCommand
     let node: String
     let grace: Duration
+    let trust: TrustOptions
 
     /// A subscription that runs commands.
     struct Running: Sendable {
@@ -47,7 +48,12 @@ struct OnSession: Sendable {
 
     /// Opens the stream and subscribes.
     func open(_ transport: NATSTransport) async throws -> Running {
-        let bus = try await PersistentEventBus.open(transport: transport, node: node, logger: Silence.logger)
+        let bus = try await PersistentEventBus.open(
+            transport: transport,
+            node: node,
+            busConfiguration: EventBus.Configuration(verification: try trust.verification()),
+            logger: Silence.logger
+        )
         let subscription = try await bus.subscribe(durable: durable, to: pattern, configuration: configuration) {
             try await handle($0)
         }
@@ -58,12 +64,14 @@ struct OnSession: Sendable {
 
     private func handle(_ delivery: DurableDelivery) async throws {
         let input = try EventJSON().line(delivery.event) + "\n"
-        let environment = [
+        trust.note(delivery.event)
+        var environment = [
             "MESH_EVENT_TYPE": delivery.event.type.rawValue,
             "MESH_EVENT_NODE": delivery.event.node,
             "MESH_EVENT_SEQUENCE": "\(delivery.sequence)",
             "MESH_EVENT_DELIVERIES": "\(delivery.deliveries)",
         ]
+        if trust.marks { environment["MESH_EVENT_SIGNATURE"] = SignatureMark.word(delivery.event.signature) }
         let outcome = await command.run(input: input, environment: environment)
         // A command that was told to end may not have done all, whatever its exit code says.
         try Task.checkCancellation()

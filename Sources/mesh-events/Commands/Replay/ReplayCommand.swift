@@ -9,7 +9,7 @@ struct ReplayCommand: AsyncParsableCommand {
         abstract: "Print the events that are kept, from a point on, and go on with those that come.",
         usage: """
             mesh-events replay [PATTERN ...] [--from START] [--follow] [--speed max|real|FACTOR] [--limit N] \
-            [--node NAME] [--json]
+            [--node NAME] [--trust FILE] [--json]
             """,
         discussion: """
             Prints what is stored, oldest first, and ends; with --follow it goes on with what comes, without missing or \
@@ -56,6 +56,7 @@ struct ReplayCommand: AsyncParsableCommand {
     var node: String?
 
     @OptionGroup var output: OutputOptions
+    @OptionGroup(title: "Signatures") var trust: TrustOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
@@ -63,16 +64,18 @@ struct ReplayCommand: AsyncParsableCommand {
         let patterns = try PatternText.patterns(patterns)
         let start = try ReplayStartText.parse(from)
         let pace = try ReplayPace(speed)
+        let verification = try trust.verification()
         let stop = StopRequest()
         Signals.install(stop)
         OutputWatch.install(stop)
-        _ = try await stop.race { try await replay(patterns, start, pace, stop) }
+        _ = try await stop.race { try await replay(patterns, start, pace, verification, stop) }
     }
 
     private func replay(
         _ patterns: [EventPattern],
         _ start: ReplayStart,
         _ pace: ReplayPace,
+        _ verification: SignatureVerification?,
         _ stop: StopRequest
     ) async throws {
         let transport = try await connection.connect(name: "mesh-events replay")
@@ -81,10 +84,15 @@ struct ReplayCommand: AsyncParsableCommand {
         }
         defer { report.cancel() }
         let replay = try await StreamAbsence.explained {
-            try await EventReplay(store: JetStreamStore(transport.connection), logger: Silence.logger)
-                .open(matching: patterns, from: start)
+            try await EventReplay(
+                store: JetStreamStore(transport.connection),
+                verification: verification,
+                logger: Silence.logger
+            )
+            .open(matching: patterns, from: start)
         }
         defer {
+            TrustOptions.reportRejected(replay.rejected)
             if replay.malformed > 0 {
                 Diagnostics.say("skipped \(replay.malformed) stored messages that are not events")
             }
@@ -96,13 +104,14 @@ struct ReplayCommand: AsyncParsableCommand {
 
     private func print(_ replay: ReplaySubscription, _ pace: ReplayPace, _ stop: StopRequest) async throws {
         var pace = pace
-        var printer = EventPrinter(output, stop: stop)
+        var printer = EventPrinter(output, marks: trust.marks, stop: stop)
         var count = 0
         for try await element in replay {
             switch element {
             case .event(let stored):
                 if let node, stored.event.node != node { continue }
                 try await pace.wait(for: stored)
+                trust.note(stored.event)
                 try printer.print(stored)
                 count += 1
                 if count == limit { return }

@@ -1,4 +1,5 @@
 import LocalNATSServer
+import MeshEvents
 
 extension NodeSession {
     /// What to run.
@@ -23,5 +24,7 @@ extension NodeSession {
         let toolsHaveKey: Bool
         /// The user and password, or the token, with which tools log in; `nil` for none, or another way.
         let toolLogin: [String]?
+        /// What the node's bus does beyond the usual: it may sign.
+        let busConfiguration: EventBus.Configuration
     }
 }

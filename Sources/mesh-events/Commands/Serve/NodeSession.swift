@@ -44,6 +44,7 @@ struct NodeSession: Sendable {
             transport: transport,
             node: plan.node,
             configuration: PersistenceConfiguration(acknowledgementDeadline: acknowledgementDeadline),
+            busConfiguration: plan.busConfiguration,
             logger: Silence.logger
         )
         let malformed = MalformedReport()

@@ -12,7 +12,8 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve",
         abstract: "Run a node of the mesh, with a server of its own unless one is named.",
         usage: """
-            mesh-events serve [--config FILE] [--port N] [--store-dir DIR] [--for DURATION] [--node NAME] [--json]
+            mesh-events serve [--config FILE] [--port N] [--store-dir DIR] [--for DURATION] [--node NAME] \
+            [--sign-key FILE] [--json]
             mesh-events serve --auth DIR [--listen ADDRESS] [...]
             """,
         discussion: """
@@ -62,6 +63,7 @@ struct ServeCommand: AsyncParsableCommand {
               mesh-events serve --config lab.yaml
               mesh-events serve --for 15s --json
               mesh-events serve --nats nats://broker.local:4222 --creds ~/pi.creds
+              mesh-events serve --node pi --sign-key pi.nk   # its events are signed; see `mesh-events key`
             """
     )
 
@@ -112,6 +114,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
+    @OptionGroup var signing: SigningOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
@@ -154,6 +157,10 @@ struct ServeCommand: AsyncParsableCommand {
         }
         let key = toolKey ?? access?.toolKey
         var variables = ToolLogin(connection: connection, key: key).variables(environment)
+        // Tools that must not act as the node do not get its key either.
+        if key == nil, let path = signing.file(environment) {
+            variables[SigningOptions.variable] = AbsolutePath.of(path)
+        }
         // Where a tool finds `mesh-events` when it is not installed.
         if let executable = Bundle.main.executablePath, let slash = executable.lastIndex(of: "/") {
             variables["PATH"] = "\(environment["PATH"] ?? "/usr/bin:/bin"):\(executable[..<slash])"
@@ -169,7 +176,8 @@ struct ServeCommand: AsyncParsableCommand {
             healthInterval: manifest?.healthInterval ?? .seconds(10),
             toolVariables: variables,
             toolsHaveKey: key != nil,
-            toolLogin: key == nil ? connection.passwordOrToken(environment) : nil
+            toolLogin: key == nil ? connection.passwordOrToken(environment) : nil,
+            busConfiguration: try signing.busConfiguration()
         )
     }
 

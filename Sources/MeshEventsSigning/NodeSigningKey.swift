@@ -1,0 +1,100 @@
+import Foundation
+public import MeshEvents
+public import NATSClient
+
+/// The key with which a node signs its events: an NKey, the same as for logging in (Ed25519, RFC 8032).
+///
+/// ```swift
+/// let key = try NodeSigningKey(file: "/etc/mesh/node-a.nk")
+/// let bus = EventBus(transport: transport, node: "node-a", configuration: .init(signer: key))
+/// ```
+public struct NodeSigningKey: EventSigner {
+    private let key: NKey
+
+    /// The public key, as a ``TrustList`` takes it.
+    public let publicKey: String
+
+    /// Uses a key.
+    public init(_ key: NKey) {
+        self.key = key
+        publicKey = key.publicKey
+    }
+
+    /// Makes a new key.
+    public static func generate() -> NodeSigningKey { NodeSigningKey(NKey()) }
+
+    /// Reads a seed, `SU…`.
+    ///
+    /// - Throws: `invalidArgument` when it is none; the message does not show it.
+    public init(seed: String) throws(MeshEventsError) {
+        do throws(NATSError) {
+            self.init(try NKey(seed: seed))
+        } catch {
+            throw MeshEventsError(.invalidArgument, error.message, underlying: error)
+        }
+    }
+
+    /// Reads the seed in a file, the first line that begins with `S`.
+    ///
+    /// - Throws: `invalidArgument` when the file cannot be read, has no seed, or can be read by others than its owner.
+    public init(file path: String) throws(MeshEventsError) {
+        let text: String
+        do {
+            let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int ?? 0
+            guard mode & 0o077 == 0 else {
+                throw MeshEventsError(
+                    .invalidArgument,
+                    "the key file \(path) can be read by others; whoever has it can sign as this node: chmod 600 it"
+                )
+            }
+            text = try String(contentsOfFile: path, encoding: .utf8)
+        } catch let error as MeshEventsError {
+            throw error
+        } catch {
+            throw MeshEventsError(
+                .invalidArgument,
+                "the key file \(path) cannot be read; check the path and its permissions",
+                underlying: error
+            )
+        }
+        guard let line = text.split(whereSeparator: \.isNewline).first(where: { $0.hasPrefix("S") }) else {
+            throw MeshEventsError(.invalidArgument, "the key file \(path) has no line with an NKey seed (SU…)")
+        }
+        try self.init(seed: String(line))
+    }
+
+    /// Writes the seed into a new file that only its owner may read.
+    ///
+    /// - Throws: `invalidArgument` when the file exists or cannot be made.
+    public func write(to path: String) throws(MeshEventsError) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            let reason = errno == EEXIST ? "exists already" : String(cString: strerror(errno))
+            throw MeshEventsError(.invalidArgument, "the key file \(path) cannot be made: \(reason)")
+        }
+        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        do {
+            try file.write(contentsOf: Data("\(key.seed)\n".utf8))
+            try file.synchronize()
+        } catch {
+            throw MeshEventsError(.invalidArgument, "the key file \(path) cannot be written", underlying: error)
+        }
+    }
+
+    /// The value of the header `Mesh-Signature`: `v1 <public key> <signature in base64>`.
+    public func sign(
+        subject: UnsafeRawBufferPointer,
+        payload: UnsafeRawBufferPointer
+    ) throws(MeshEventsError) -> String {
+        do throws(NATSError) {
+            let signature = try key.sign(SignedBytes.make(subject: subject, payload: payload))
+            return SignatureField.text(key: publicKey, signature: signature)
+        } catch {
+            throw MeshEventsError(
+                .invalidArgument,
+                "the event could not be signed: \(error.message)",
+                underlying: error
+            )
+        }
+    }
+}

@@ -1,0 +1,107 @@
+import Foundation
+public import MeshEvents
+import NATSClient
+
+/// Which keys may sign as which node.
+///
+/// ```swift
+/// let trust = try TrustList(file: "/etc/mesh/trust")
+/// let bus = EventBus(transport: transport, node: "node-b", configuration: .init(verification: .init(trust)))
+/// ```
+///
+/// A node may have several keys, so that one can be replaced: trust the new one everywhere, let the node sign with it,
+/// take the old one out. A key may be several nodes'.
+public struct TrustList: EventVerifier, Equatable {
+    private struct Entry: Equatable {
+        let key: NKeyPublicKey
+        var nodes: Set<String>
+    }
+
+    private var entries: [String: Entry] = [:]
+
+    /// Creates a list that trusts nobody.
+    public init() {}
+
+    /// Reads a list: a line a key, the node's name and then the public key (`U…`); `#` begins a comment.
+    ///
+    ///     # the attic
+    ///     atelier UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4
+    ///
+    /// - Throws: `invalidArgument`; the message names the line.
+    public init(text: String) throws(MeshEventsError) {
+        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            let content = line.prefix { $0 != "#" }.trimmingCharacters(in: .whitespacesAndNewlines)
+            guard !content.isEmpty else { continue }
+            guard let space = content.lastIndex(where: \.isWhitespace) else {
+                throw MeshEventsError(
+                    .invalidArgument,
+                    "line \(number + 1): a node's name and its public key are wanted, as `node-a UD…`"
+                )
+            }
+            let node = content[..<space].trimmingCharacters(in: .whitespaces)
+            do throws(MeshEventsError) {
+                try trust(node, key: String(content[content.index(after: space)...]))
+            } catch {
+                throw MeshEventsError(.invalidArgument, "line \(number + 1): \(error.message)")
+            }
+        }
+    }
+
+    /// Reads a list from a file; see ``init(text:)``.
+    ///
+    /// - Throws: `invalidArgument`.
+    public init(file path: String) throws(MeshEventsError) {
+        let text: String
+        do {
+            text = try String(contentsOfFile: path, encoding: .utf8)
+        } catch {
+            throw MeshEventsError(.invalidArgument, "the trust list \(path) cannot be read", underlying: error)
+        }
+        do throws(MeshEventsError) {
+            try self.init(text: text)
+        } catch {
+            throw MeshEventsError(.invalidArgument, "the trust list \(path), \(error.message)")
+        }
+    }
+
+    /// Trusts a key for a node, besides what is trusted already.
+    ///
+    /// - Throws: `invalidArgument` when it is no public key, or the name is empty.
+    public mutating func trust(_ node: String, key: String) throws(MeshEventsError) {
+        guard !node.isEmpty else { throw MeshEventsError(.invalidArgument, "the node's name must not be empty") }
+        do throws(NATSError) {
+            let publicKey = try NKeyPublicKey(key)
+            entries[key, default: Entry(key: publicKey, nodes: [])].nodes.insert(node)
+        } catch {
+            throw MeshEventsError(.invalidArgument, error.message)
+        }
+    }
+
+    /// The keys that are trusted for a node, sorted.
+    public func keys(of node: String) -> [String] {
+        entries.filter { $0.value.nodes.contains(node) }.map(\.key).sorted()
+    }
+
+    /// What the signature of a message says. What is cheap is looked at first, so that a stranger's signature costs
+    /// little.
+    public func verify(
+        _ signature: String?,
+        node: String,
+        subject: UnsafeRawBufferPointer,
+        payload: UnsafeRawBufferPointer
+    ) -> EventSignature {
+        guard let signature else { return .unsigned }
+        guard let field = SignatureField(signature) else {
+            return .forged(reason: "the signature is not one of version \(SignatureField.version)")
+        }
+        guard let entry = entries[String(field.key)] else {
+            return .forged(reason: "nobody is trusted who has the key \(field.key.prefix(60))")
+        }
+        guard entry.nodes.contains(node) else {
+            return .forged(reason: "the key is not one of the node that the event names")
+        }
+        guard entry.key.isValidSignature(field.signature, for: SignedBytes.make(subject: subject, payload: payload))
+        else { return .forged(reason: "the signature is not of this subject and payload") }
+        return .signed(by: node)
+    }
+}

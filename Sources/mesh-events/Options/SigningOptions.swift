@@ -1,0 +1,30 @@
+import ArgumentParser
+import Foundation
+import MeshEvents
+import MeshEventsSigning
+
+/// The key with which a node signs what it emits.
+struct SigningOptions: ParsableArguments {
+    /// The environment variable that names the key, so that the tools of a node sign as the node does.
+    static let variable = "MESH_EVENTS_SIGN_KEY"
+
+    @Option(
+        name: .customLong("sign-key"),
+        help: ArgumentHelp(
+            "Sign events with the NKey seed in this file (`mesh-events key new`). Default: $\(variable).",
+            valueName: "file"
+        )
+    )
+    var path: String?
+
+    /// The file with the key; `nil` for none.
+    func file(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> String? {
+        path ?? environment[Self.variable].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// What a bus does that signs with this key.
+    func busConfiguration() throws(MeshEventsError) -> EventBus.Configuration {
+        guard let file = file() else { return EventBus.Configuration() }
+        return EventBus.Configuration(signer: try NodeSigningKey(file: file))
+    }
+}
