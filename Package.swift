@@ -170,7 +170,8 @@ let package = Package(
         .testTarget(
             name: "MeshEventsTests",
             dependencies: [
-                "Locking", "MeshEvents", "MeshEventsSigning", "MeshEventsTesting", "MeshLogging", "NATSClient", logging, metrics,
+                "Locking", "MeshEvents", "MeshEventsSigning", "MeshEventsTesting", "MeshLogging", "NATSClient", logging,
+                metrics,
                 tracing,
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),

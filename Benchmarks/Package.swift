@@ -35,6 +35,7 @@ let package = Package(
                 "CNATS", "EventWork",
                 .product(name: "MeshEvents", package: "mesh-events"),
                 .product(name: "MeshEventsNATS", package: "mesh-events"),
+                .product(name: "MeshEventsSigning", package: "mesh-events"),
                 .product(name: "MeshLifecycle", package: "mesh-events"),
                 .product(name: "NATSClient", package: "mesh-events"),
                 .product(name: "LocalNATSServer", package: "mesh-events"),

@@ -3,18 +3,48 @@ import Tracing
 
 /// How an event leaves.
 extension EventBus {
+    /// Encodes on the stack, and on the heap what is too large for that. In parts, since copies of an event cost.
     func send(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
-        guard isObserved else { return try transmit(type, node: node, data: data, headers: [:]) }
-        try sendObserved(type, node: node, data: data)
+        guard !isObserved else { return try sendObserved(type, node: node, data: data) }
+        guard !isClosed else { throw Self.closedError }
+        let timestamp = Timestamp.now
+        let isSent = try withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 8) {
+            buffer throws(MeshEventsError) -> Bool in
+            let length = try encoder.encode(type, node: node, timestamp: timestamp, data: data, into: buffer)
+            guard let length else { return false }
+            try publish(type.subject, UnsafeRawBufferPointer(rebasing: buffer[..<length]))
+            return true
+        }
+        if isSent { return }
+        let bytes = try encoder.encode(Event(type, node: node, timestamp: timestamp, data: data))
+        let result = bytes.withUnsafeBytes { payload in
+            Result { () throws(MeshEventsError) in try publish(type.subject, payload) }
+        }
+        try result.get()
     }
 
-    /// Emitting when somebody wants to know about it.
+    private func publish(_ subject: String, _ payload: UnsafeRawBufferPointer) throws(MeshEventsError) {
+        var subject = subject
+        let result = subject.withUTF8 { subject -> Result<Void, MeshEventsError> in
+            Result { () throws(MeshEventsError) in
+                try transport.publish(OutgoingMessage(subject: UnsafeRawBufferPointer(subject), payload: payload))
+            }
+        }
+        try result.get()
+    }
+
+    // MARK: With more to do
+
+    /// Emitting when somebody wants to know about it, or when it is to be signed.
+    @inline(never)
     private func sendObserved(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
         let span = tracing?.startEmit(type.subject, node: node)
         defer { span?.end() }
         do throws(MeshEventsError) {
-            let headers = span.flatMap { tracing?.headers(of: $0) } ?? [:]
-            try transmit(type, node: node, data: data, headers: headers)
+            guard !isClosed else { throw Self.closedError }
+            let payload = try encoder.encode(Event(type, node: node, timestamp: .now, data: data))
+            let headers = span.flatMap { tracing?.headers(of: $0) } ?? MessageHeaders()
+            try publish(type.subject, payload, sign(headers, subject: type.subject, payload: payload, node: node))
         } catch {
             metrics?.failed(error)
             span?.failed(error)
@@ -23,45 +53,18 @@ extension EventBus {
         metrics?.emitted.add(1, ordering: .relaxed)
     }
 
-    /// Encodes on the stack, and on the heap what is too large for that. In parts, since copies of an event cost.
-    private func transmit(
-        _ type: EventType,
-        node: String,
-        data: EventData,
-        headers: MessageHeaders
-    ) throws(MeshEventsError) {
-        guard !isClosed else { throw Self.closedError }
-        let timestamp = Timestamp.now
-        let isSent = try withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 8) {
-            buffer throws(MeshEventsError) -> Bool in
-            let length = try encoder.encode(type, node: node, timestamp: timestamp, data: data, into: buffer)
-            guard let length else { return false }
-            try publish(type.subject, UnsafeRawBufferPointer(rebasing: buffer[..<length]), node: node, headers)
-            return true
-        }
-        if isSent { return }
-        let bytes = try encoder.encode(Event(type, node: node, timestamp: timestamp, data: data))
-        let result = bytes.withUnsafeBytes { payload in
-            Result { () throws(MeshEventsError) in try publish(type.subject, payload, node: node, headers) }
-        }
-        try result.get()
-    }
-
     private func publish(
         _ subject: String,
-        _ payload: UnsafeRawBufferPointer,
-        node: String,
+        _ payload: [UInt8],
         _ headers: MessageHeaders
     ) throws(MeshEventsError) {
         var subject = subject
-        let result = subject.withUTF8 { subject -> Result<Void, MeshEventsError> in
-            Result { () throws(MeshEventsError) in
-                let subject = UnsafeRawBufferPointer(subject)
-                var headers = headers
-                if let signer, node == self.node {
-                    headers[SignatureVerification.header] = try signer.sign(subject: subject, payload: payload)
+        let result = subject.withUTF8 { subject in
+            payload.withUnsafeBytes { payload in
+                Result { () throws(MeshEventsError) in
+                    let subject = UnsafeRawBufferPointer(subject)
+                    try transport.publish(OutgoingMessage(subject: subject, payload: payload, headers: headers))
                 }
-                try transport.publish(OutgoingMessage(subject: subject, payload: payload, headers: headers))
             }
         }
         try result.get()

@@ -105,7 +105,7 @@ public final class EventBus: Sendable {
         )
         tracing = configuration.tracer.map { EventTracing(tracer: $0) }
         signer = configuration.signer
-        isObserved = metrics != nil || tracing != nil
+        isObserved = metrics != nil || tracing != nil || signer != nil
     }
 
     // MARK: Emitting

@@ -29,7 +29,7 @@ public struct PendingMessage: Sendable {
     public let headers: MessageHeaders
 
     /// Creates a message.
-    public init(subject: String, payload: [UInt8], messageID: String, headers: MessageHeaders = [:]) {
+    public init(subject: String, payload: [UInt8], messageID: String, headers: MessageHeaders = MessageHeaders()) {
         self.subject = subject
         self.payload = payload
         self.messageID = messageID

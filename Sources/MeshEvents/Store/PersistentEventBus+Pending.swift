@@ -6,9 +6,11 @@ extension PersistentEventBus {
     ///
     /// - Parameter time: when it happened.
     package func pending(_ event: Event, at time: Timestamp = .now) throws(MeshEventsError) -> PendingMessage {
-        guard let tracing = bus.tracing else { return try pending(event, at: time, messageIDs.next(), headers: [:]) }
-        // It is sent later, or among many others: the span is about handing it over.
         let messageID = messageIDs.next()
+        guard let tracing = bus.tracing else {
+            return try pending(event, at: time, messageID, headers: MessageHeaders())
+        }
+        // It is sent later, or among many others: the span is about handing it over.
         let span = tracing.startEmit(event.subject, node: event.node.isEmpty ? node : event.node, messageID: messageID)
         defer { span.end() }
         return try pending(event, at: time, messageID, headers: tracing.headers(of: span))
@@ -25,7 +27,7 @@ extension PersistentEventBus {
         defer { span?.end() }
         let message: PendingMessage
         do throws(MeshEventsError) {
-            let headers = span.flatMap { bus.tracing?.headers(of: $0) } ?? [:]
+            let headers = span.flatMap { bus.tracing?.headers(of: $0) } ?? MessageHeaders()
             message = try pending(event, at: .now, messageID, headers: headers)
         } catch {
             metrics?.failed(error)

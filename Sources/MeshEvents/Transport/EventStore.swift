@@ -117,7 +117,7 @@ public struct StoredMessage: Sendable, Hashable {
         payload: [UInt8],
         sequence: UInt64,
         storedAt: Timestamp,
-        headers: MessageHeaders = [:]
+        headers: MessageHeaders = MessageHeaders()
     ) {
         self.subject = subject
         self.payload = payload

@@ -29,7 +29,7 @@ public struct MessageHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral
     }
 
     /// Whether there is no field.
-    public var isEmpty: Bool { fields.isEmpty }
+    @inlinable public var isEmpty: Bool { fields.isEmpty }
 
     /// The first value of that name; setting replaces every value of that name, `nil` removes them.
     public subscript(name: String) -> String? {

@@ -11,7 +11,7 @@ public struct OutgoingMessage {
     public init(
         subject: UnsafeRawBufferPointer,
         payload: UnsafeRawBufferPointer,
-        headers: MessageHeaders = [:]
+        headers: MessageHeaders = MessageHeaders()
     ) {
         self.subject = subject
         self.payload = payload

@@ -1,3 +1,4 @@
+import Locking
 import MeshEvents
 import MeshEventsSigning
 import MeshEventsTesting

@@ -9,9 +9,17 @@ struct EventMeasures: Sendable {
     private let subscriber: EventBus
     private let buffer = BufferConfiguration(maximumEvents: .max, maximumBytes: .max)
 
-    init(url: String, tls: NATSTLSConfiguration? = nil) async throws {
-        emitter = EventBus(transport: try await NATSTransport.connect(to: url, tls: tls), node: Work.node)
-        subscriber = EventBus(transport: try await NATSTransport.connect(to: url, tls: tls), node: "node-b")
+    init(
+        url: String,
+        tls: NATSTLSConfiguration? = nil,
+        emitting: EventBus.Configuration = EventBus.Configuration(),
+        receiving: EventBus.Configuration = EventBus.Configuration()
+    ) async throws {
+        let (out, back) = (
+            try await NATSTransport.connect(to: url, tls: tls), try await NATSTransport.connect(to: url, tls: tls)
+        )
+        emitter = EventBus(transport: out, node: Work.node, configuration: emitting)
+        subscriber = EventBus(transport: back, node: "node-b", configuration: receiving)
     }
 
     /// Emits, until the server has it all.

@@ -13,6 +13,7 @@ struct SafetyComparisons {
     /// Prints the rows; there are no goals.
     func report() async throws {
         try await compareTLS()
+        try await compareSignatures()
         try await compareAcknowledgements()
     }
 
@@ -71,7 +72,7 @@ struct SafetyComparisons {
         try result.get()
     }
 
-    private static func row(_ name: String, _ yardstick: String, _ unit: Unit) -> Goal {
+    static func row(_ name: String, _ yardstick: String, _ unit: Unit) -> Goal {
         Goal(name: "   \(name)", yardstick: yardstick, bound: .none, unit: unit)
     }
 }
