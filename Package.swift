@@ -119,7 +119,8 @@ let package = Package(
         .executableTarget(
             name: "mesh-events",
             dependencies: [
-                "Locking", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "MeshLifecycle", "MeshAuth", "NATSClient",
+                "Locking", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "MeshLifecycle", "MeshAuth",
+                "NATSClient",
                 "LocalNATSServer", "MeshLogging", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -103,7 +103,7 @@ import Testing
             let tool = "#!/bin/sh\nmesh-events emit user.done --ack && sleep 60\n"
             let script = directory.appending(path: "tool.sh")
             try tool.write(to: script, atomically: true, encoding: .utf8)
-            try "node: node-a\ntools:\n  - name: t\n    command: [sh, \(script.path)]\n"
+            try "node: node-a\ntools:\n  - name: t\n    version: \"1\"\n    command: [sh, \(script.path)]\n"
                 .write(to: manifest, atomically: true, encoding: .utf8)
             try await withServer { server in
                 let serve = try Command(

@@ -2,10 +2,10 @@ import Foundation
 
 /// What tools find in their environment to log in with, besides what their server's address holds.
 struct ToolLogin {
-    /// The variables that name a login; a tool must not inherit those of its node beside its own.
+    /// The variables that name a login or the node's key; a tool must not inherit those of its node beside its own.
     private static let logins = [
         "JB_NATS_CREDS", "MESH_EVENTS_NKEY", "MESH_EVENTS_TOKEN", "MESH_EVENTS_PASSWORD", "MESH_EVENTS_TLS_CERT",
-        "MESH_EVENTS_TLS_KEY",
+        "MESH_EVENTS_TLS_KEY", SigningOptions.variable,
     ]
 
     /// The node's own connection.
