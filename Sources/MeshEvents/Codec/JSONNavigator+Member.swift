@@ -69,6 +69,11 @@ extension JSONNavigator {
         var depth = 0
         var offset = end
         while offset > first {
+            if offset >= 8 {
+                let word = UInt64(littleEndian: UnsafeRawPointer(base + (offset &- 8)).loadUnaligned(as: UInt64.self))
+                offset &-= WordSearch.quoteOrBracket(word).leadingZeroBitCount &>> 3
+                guard offset > first else { break }
+            }
             offset &-= 1
             let byte = base[offset]
             if byte == UInt8(ascii: "\"") {

@@ -31,4 +31,17 @@ enum WordSearch {
         let backslash = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
         return (((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash)) & highBits
     }
+
+    /// Quotes, brackets and braces: what ends a run of numbers, words, colons and commas between them.
+    @inline(__always)
+    static func quoteOrBracket(_ word: UInt64) -> UInt64 {
+        // With this bit, brackets become braces; a quote has it anyway, and valid text has no byte that becomes one.
+        let folded = word | (ones &* 0x20)
+        let quote = folded ^ (ones &* UInt64(UInt8(ascii: "\"")))
+        let opening = folded ^ (ones &* UInt64(UInt8(ascii: "{")))
+        let closing = folded ^ (ones &* UInt64(UInt8(ascii: "}")))
+        let found =
+            ((quote &- ones) & ~quote) | ((opening &- ones) & ~opening) | ((closing &- ones) & ~closing)
+        return found & highBits
+    }
 }
