@@ -38,6 +38,7 @@ if [ ${#arguments[@]} -eq 0 ] && [ -n "${GOAL:-}" ]; then read -r -a arguments <
 
 swift build -c release --product mesh-bench
 if [ "${arguments[0]:-}" = scaling ]; then
-    exec "$python" Scaling/scaling.py .build/release/mesh-bench "${arguments[@]:1}"
+    if [ ! -x "$python" ]; then python=python3; fi
+    exec "$python" Scaling/scaling.py .build/release/mesh-bench ${arguments[@]+"${arguments[@]:1}"}
 fi
 exec .build/release/mesh-bench ${arguments[@]+"${arguments[@]}"}

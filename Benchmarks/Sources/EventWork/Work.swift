@@ -19,9 +19,10 @@ public enum Work {
         ]
     }
 
-    /// A message as the mesh would carry it, built beforehand.
+    /// A message as the mesh would carry it, built beforehand: the same bytes each time.
     public static func payload(sequence: Int = 123_456) throws(MeshEventsError) -> [UInt8] {
-        try EventEncoder().encode(Event(.nodeHealth, node: node, timestamp: .now, data: data(sequence)))
+        let time = Timestamp(nanosecondsSinceEpoch: 1_764_104_268_123_456_789)
+        return try EventEncoder().encode(Event(.nodeHealth, node: node, timestamp: time, data: data(sequence)))
     }
 
     /// The same as a payload of its type.

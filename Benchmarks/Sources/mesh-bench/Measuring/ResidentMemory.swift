@@ -22,12 +22,14 @@ final class ResidentMemory: Sendable {
         }
     }
 
-    /// Looks a last time; by how many bytes the memory had grown at most.
-    func stop() -> Int {
-        isStopped.store(true, ordering: .relaxed)
+    /// By how many bytes the memory had grown at most until now.
+    func growth() -> Int {
         look()
         return peak.withLock { $0 } - before
     }
+
+    /// Looks no longer.
+    func stop() { isStopped.store(true, ordering: .relaxed) }
 
     /// Glibc keeps what has been freed; its function for that is in no module.
     private static func giveBack() {

@@ -71,8 +71,8 @@ struct Scaling {
                 "emitters",
                 size,
                 [
-                    ("emit", measures.emit(options.count(800_000), threads: size)),
-                    ("raw libnats publish", measures.raw(options.count(800_000), threads: size)),
+                    ("emit", measures.emit(options.count(400_000), threads: size)),
+                    ("raw libnats publish", measures.raw(options.count(400_000), threads: size)),
                 ]
             )
         }
