@@ -1,11 +1,11 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long build lint format tsan bench bench-scaling guard guard-update clean
+.PHONY: help setup demo test test-long build lint format tsan bench bench-scaling bench-micro guard guard-update clean
 
 SWIFT ?= swift
 # The tests start real servers; one at a time is dependable on a small machine.
 TEST_FLAGS ?= --no-parallel
-SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Examples)
+SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Micro/Package.swift Benchmarks/Micro/Benchmarks Examples)
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench: ## Measure every goal against libnats, in a package of its own (GOAL=P1 f
 
 bench-scaling: ## Cost against sizes and numbers: tables and plots in Benchmarks/results (LONG=1: 10 million stored, too)
 	@Benchmarks/run.sh scaling $(if $(LONG),--long)
+
+bench-micro: ## The steps of the codec one by one, with ordo-one/benchmark
+	cd Benchmarks/Micro && $(SWIFT) package benchmark
 
 guard: ## Count the instructions and allocations of one event; fails when they are more than recorded
 	@Scripts/setup.sh guard
