@@ -52,7 +52,7 @@ struct Options {
         }
         if what.isEmpty { what = Self.everything }
         self.pairs = pairs ?? (isQuick ? 3 : 7)
-        self.seconds = seconds ?? (isQuick ? 3 : 60)
+        self.seconds = seconds ?? (isQuick ? 5 : 60)
     }
 
     /// How many events a run has that has `usual` of them, unless something else is asked for.

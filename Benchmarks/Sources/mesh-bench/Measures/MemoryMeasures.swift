@@ -21,7 +21,7 @@ struct MemoryMeasures {
     /// Emits for so long, then reads what is left: it has to be the newest events, and what was dropped all the others.
     ///
     /// - Returns: Whether the memory stayed within 2.5 times what may wait, in the subscription and to be sent (an event that
-    ///   waits is more than its bytes on the wire), and grew by less than a tenth of that in the second half.
+    ///   waits is more than its bytes on the wire), and grew by at most a fifth of that in the second half.
     func report(seconds: Int) async throws -> Bool {
         let subscription = try await subscriber.subscribe(type: .nodeHealth, buffer: buffer)
         let memory = ResidentMemory()
@@ -46,7 +46,7 @@ struct MemoryMeasures {
         }
         let allowed = Double(buffer.maximumBytes + outboundBytes)
         let later = growth - growthHalfway
-        let holds = growth <= 2.5 * allowed && later <= 0.1 * allowed
+        let holds = growth <= 2.5 * allowed && later <= 0.2 * allowed
         print(
             "P9 memory, never read for \(seconds) s: \((growth / allowed).text(2)) x the buffers' limits "
                 + "(goal at most 2.50) \(holds ? "ok" : "MISSED"); grew by \(Unit.bytes.text(growth)), of that "
