@@ -18,6 +18,8 @@ let package = Package(
     products: [.library(name: "EventWork", targets: ["EventWork"])],
     dependencies: [
         .package(name: "mesh-events", path: ".."),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.86.0"),
     ],
     targets: [
@@ -39,6 +41,8 @@ let package = Package(
                 .product(name: "MeshLifecycle", package: "mesh-events"),
                 .product(name: "NATSClient", package: "mesh-events"),
                 .product(name: "LocalNATSServer", package: "mesh-events"),
+                .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],

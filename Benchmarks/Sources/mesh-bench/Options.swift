@@ -4,7 +4,7 @@ import EventWork
 struct Options {
     static let usage = """
         usage: mesh-bench [--check] [--quick] [--pairs N] [--count N] [--seconds N] [--ours] [--long] [WHAT ...]
-          WHAT       P1 to P10: a goal; more: rows for context; safety: what TLS, signatures and acknowledgements cost;
+          WHAT       P1 to P10: a goal; more: rows for context; safety: what TLS, signatures, metrics, spans and acks cost;
                      peer: beside nats-py; steps: one event step by step. Default: all of these.
                      scaling: cost against sizes and numbers, as JSON, one point a line
           --check    exit with 1 when a goal is missed

@@ -15,6 +15,7 @@ struct SafetyComparisons {
         try await compareTLS()
         try await compareSignatures()
         try await compareAcknowledgements()
+        try await ObservabilityComparisons(options: options, url: url).report()
     }
 
     private func compareTLS() async throws {
