@@ -35,7 +35,10 @@ import Testing
     @Test func whatTheGoMeshSends() throws {
         var state = MeshState()
         let received = try Timestamp(rfc3339: "2026-11-24T09:04:35Z")
-        for text in Self.goEvents { state.apply(try decode(text, subject: "events.x", received: received)) }
+        for text in Self.goEvents {
+            let type = try #require(EventData(json: text)["type"]?.string)
+            state.apply(try decode(text, subject: "events.\(type)", received: received))
+        }
         state.advance(to: received.adding(.seconds(1)))
         let first = try #require(state.node("node-a"))
         #expect(state.nodes.map(\.name) == ["node-a", "node-b"])
