@@ -1,6 +1,6 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long build lint format tsan bench bench-scaling bench-micro guard guard-update clean
+.PHONY: help setup demo test test-long browser screenshots build lint format tsan bench bench-scaling bench-micro guard guard-update clean
 
 SWIFT ?= swift
 # The tests start real servers; one at a time is dependable on a small machine.
@@ -27,6 +27,16 @@ test-long: setup ## The long tests in full: 200 000 events over killed servers, 
 	$(SWIFT) build --build-tests
 	MESH_EVENTS_LONG=1 MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" \
 		$(SWIFT) test --skip-build $(TEST_FLAGS) --filter 'BatchEmitTests|DurableOverNATSTests|ToolTroubleTests'
+
+browser: ## Try the dashboard in Chromium (installs it, and playwright in .tools/venv)
+	@Scripts/setup.sh browser
+	$(SWIFT) build --product mesh-events
+	.tools/venv/bin/python -B Tests/Browser/test_dashboard.py
+
+screenshots: ## Take the pictures of the dashboard anew, into docs/images
+	@Scripts/setup.sh browser
+	$(SWIFT) build --product mesh-events
+	.tools/venv/bin/python -B Tests/Browser/screenshots.py
 
 build: ## Build everything, tests included; a warning is an error
 	$(SWIFT) build --build-tests

@@ -34,6 +34,7 @@ let package = Package(
         .library(name: "LocalNATSServer", targets: ["LocalNATSServer"]),
         .library(name: "MeshLifecycle", targets: ["MeshLifecycle"]),
         .library(name: "MeshAuth", targets: ["MeshAuth"]),
+        .library(name: "MeshDashboard", targets: ["MeshDashboard"]),
         .executable(name: "mesh-events", targets: ["mesh-events"]),
     ],
     dependencies: [
@@ -42,10 +43,12 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-certificates", from: "1.10.0"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0", traits: []),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.86.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
@@ -116,12 +119,27 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .target(
+            name: "MeshDashboard",
+            dependencies: [
+                "Locking", "MeshEvents", "MeshLifecycle", logging,
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            // In the code, not in a bundle: an installed program is one file.
+            resources: [.embedInCode("Page"), .embedInCode("API/openapi.json")],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "mesh-events",
             dependencies: [
                 "Locking", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "MeshLifecycle", "MeshAuth",
-                "NATSClient",
-                "LocalNATSServer", "MeshLogging", logging,
+                "MeshDashboard",
+                "NATSClient", "LocalNATSServer", "MeshLogging", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
@@ -190,6 +208,14 @@ let package = Package(
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "Yams", package: "Yams"),
             ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MeshDashboardTests",
+            dependencies: [
+                "Locking", "MeshDashboard", "MeshLifecycle", "MeshEvents", "MeshEventsTesting", "TestSupport", logging,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ] + nio,
             swiftSettings: settings
         ),
         .testTarget(

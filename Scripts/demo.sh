@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A small mesh: a node with three supervised tools (Examples/Demo), its events as they come, and its status every few
-# seconds. Needs `swift build` and setup.sh first.
+# A small mesh: a node with three supervised tools (Examples/Demo), its events as they come, its status every few seconds,
+# and the live page. Needs `swift build` and setup.sh first.
 #
 #   DEMO_SECONDS=15    end after 15 seconds; otherwise with Ctrl-C
 set -euo pipefail
@@ -51,7 +51,7 @@ watcher=$!
 
 code=0
 "$mesh_events" serve --config Examples/Demo/mesh.yaml --port "$port" --store-dir "$work/store" \
-    ${seconds:+--for "${seconds}s"} || code=$?
+    --dashboard --dashboard-listen 127.0.0.1:0 ${seconds:+--for "${seconds}s"} || code=$?
 
 if [ "$code" -ne 0 ]; then echo "demo: serve ended with exit code $code" >&2; exit "$code"; fi
 # With a time limit this is a check, too: of what each tool was to show.

@@ -4,6 +4,7 @@
 #
 #   Scripts/setup.sh          for `make demo`
 #   Scripts/setup.sh test     also nginx, in .tools/nginx: only its program, no service is installed or started
+#   Scripts/setup.sh browser  also Chromium, and playwright in .tools/venv, which drives it
 #   Scripts/setup.sh bench    also libnats, which the benchmarks compare with; in .tools/bench, a Python client and plots
 #   Scripts/setup.sh guard    also valgrind, which counts what an event costs
 set -euo pipefail
@@ -13,6 +14,7 @@ server_bin_version=2.15.1
 nats_py_version=2.16.0
 orjson_version=3.13.0
 matplotlib_version=3.11.2
+playwright_version=1.65.2
 venv=.tools/venv
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -99,6 +101,27 @@ if [ "${1:-}" = test ] && [ ! -x .tools/nginx/usr/sbin/nginx ]; then
         ln -sf "$(command -v nginx)" .tools/nginx/usr/sbin/nginx
     fi
     .tools/nginx/usr/sbin/nginx -v 2>/dev/null || fail "nginx cannot be run: install it, then try again"
+fi
+
+if [ "${1:-}" = browser ]; then
+    # The driver brings no browser of its own: it takes the system's.
+    if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null \
+        && [ -z "${MESH_EVENTS_CHROMIUM:-}" ]; then
+        install chromium chromium || fail "Chromium is missing: install it, or set MESH_EVENTS_CHROMIUM to one"
+    fi
+    # Letters for the screenshots; a fresh machine may have none.
+    if command -v apt-get >/dev/null && ! ls /usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf >/dev/null 2>&1; then
+        apt_install fonts-dejavu-core || say "cannot install fonts-dejavu-core; the page takes what letters there are"
+    fi
+    if ! "$venv/bin/python" - "$playwright_version" 2>/dev/null <<'PYTHON'
+import sys
+from importlib.metadata import version
+sys.exit(version("playwright") != sys.argv[1])
+PYTHON
+    then
+        say "installing playwright $playwright_version into $venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "playwright==$playwright_version" >&2
+    fi
 fi
 
 installed_libnats() {

@@ -21,6 +21,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
               mesh-events list --since 10m     # what happened lately
               mesh-events replay --follow      # all that is kept, then what comes
               mesh-events status               # how nodes and tools are
+              mesh-events dashboard            # all of that on a page, live
               mesh-events wait-for node.joined --node pi --timeout 5m
               mesh-events on tool.crashed --durable alerts -- ./alert.sh
 
@@ -36,7 +37,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
         subcommands: [
             EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
             StatusCommand.self, WaitForCommand.self, ExportCommand.self, ImportCommand.self, StreamCommand.self,
-            ToolCommand.self, ServeCommand.self, AuthCommand.self, KeyCommand.self,
+            ToolCommand.self, ServeCommand.self, DashboardCommand.self, AuthCommand.self, KeyCommand.self,
         ]
     )
 

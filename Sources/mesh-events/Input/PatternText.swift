@@ -6,7 +6,7 @@ enum PatternText {
     static func pattern(_ text: String?) throws -> EventPattern {
         guard let text else { return .all }
         do throws(MeshEventsError) {
-            return try EventPattern(text == "events" || text.hasPrefix("events.") ? text : "events." + text)
+            return try EventPattern(typed: text)
         } catch {
             throw CommandFailure(.usage, error.message)
         }

@@ -1,5 +1,10 @@
 import Foundation
 
+#if canImport(CDispatch)
+    // Where the C structures of the system come from for the compiler, as soon as a dependency imports it.
+    import CDispatch
+#endif
+
 /// Notices that the reader of standard output has gone (`mesh-events watch | head -1`) even when nothing is written.
 enum OutputWatch {
     static func install(_ stop: StopRequest, descriptor: Int32 = STDOUT_FILENO) {

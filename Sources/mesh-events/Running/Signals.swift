@@ -1,6 +1,11 @@
 import Foundation
 import Synchronization
 
+#if canImport(CDispatch)
+    // Where the C structures of the system come from for the compiler, as soon as a dependency imports it.
+    import CDispatch
+#endif
+
 /// Turns SIGINT, SIGTERM and SIGHUP into a request to stop; a second SIGINT or SIGTERM ends the process at once. SIGHUP
 /// can mean something else.
 ///

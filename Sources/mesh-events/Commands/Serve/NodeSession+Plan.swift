@@ -1,4 +1,5 @@
 import LocalNATSServer
+import MeshDashboard
 import MeshEvents
 
 extension NodeSession {
@@ -26,5 +27,9 @@ extension NodeSession {
         let toolLogin: [String]?
         /// What the node's bus does beyond the usual: it may sign.
         let busConfiguration: EventBus.Configuration
+        /// The page to show the mesh on; `nil` for none.
+        let dashboard: Dashboard.Configuration?
+        /// Whether events can be emitted over HTTP.
+        let dashboardEmits: Bool
     }
 }

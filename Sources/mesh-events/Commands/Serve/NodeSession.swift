@@ -1,4 +1,5 @@
 import LocalNATSServer
+import MeshDashboard
 import MeshEvents
 import MeshEventsNATS
 import MeshLifecycle
@@ -21,6 +22,7 @@ struct NodeSession: Sendable {
     private let malformed: MalformedReport
     private let node: MeshNode
     private let tools: NodeTools
+    private let dashboard: DashboardRun?
 
     /// Starts the server when there is to be one, connects, opens the stream and subscribes. Nothing stays behind when
     /// it throws.
@@ -74,7 +76,10 @@ struct NodeSession: Sendable {
                 planned: plan.toolCount,
                 connection: transport.connection,
                 node: node
-            )
+            ),
+            dashboard: try plan.dashboard.map {
+                try DashboardRun($0, transport.connection, emitter: plan.dashboardEmits ? persistent : nil)
+            }
         )
         await ServeAnnouncement(server: server, access: plan.access, transport: transport, persistent: persistent).say()
         return session
@@ -112,6 +117,13 @@ struct NodeSession: Sendable {
         let report = Task { await ConnectionReport(connection: transport.connection).run() }
         let supervision = Task { await LocalServerSupervision(server: server, stop: stop).run() }
         let printing = Task { await show(stop, printer) }
+        let page = Task {
+            do {
+                try await dashboard?.run()
+            } catch {
+                stop.stop(.failed(CommandFailure(describing: error)))
+            }
+        }
         let running = Task {
             do {
                 try await node.run()
@@ -133,6 +145,7 @@ struct NodeSession: Sendable {
             failure = CommandFailure(describing: error).prefixed("the node cannot be announced: ")
         }
         supervision.cancel()
+        page.cancel()
         if failure == nil {
             node.leave(reason: "shutdown")
             do {
@@ -147,6 +160,7 @@ struct NodeSession: Sendable {
         // What has been emitted is shown before it is quiet, node.left included.
         try? await events.drain(timeout: .seconds(2))
         await printing.value
+        await page.value
         malformed.finish()
         report.cancel()
         await transport.close()

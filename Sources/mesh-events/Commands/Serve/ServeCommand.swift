@@ -14,6 +14,7 @@ struct ServeCommand: AsyncParsableCommand {
         usage: """
             mesh-events serve [--config FILE] [--port N] [--store-dir DIR] [--for DURATION] [--node NAME] \
             [--sign-key FILE] [--json]
+            mesh-events serve --dashboard [--dashboard-listen HOST:PORT] [...]
             mesh-events serve --auth DIR [--listen ADDRESS] [...]
             """,
         discussion: """
@@ -56,8 +57,12 @@ struct ServeCommand: AsyncParsableCommand {
             `tool`, who may emit user events only. SIGHUP has the users read again. In somebody else's mesh give the \
             tools a key of their own with --tool-nkey; else they log in as the node.
 
+            --dashboard shows the mesh on a page as well, at http://127.0.0.1:8080/ unless --dashboard-listen says otherwise; \
+            see `mesh-events dashboard --help`.
+
             EXAMPLES
               mesh-events serve
+              mesh-events serve --dashboard
               mesh-events serve --auth ~/mesh-auth --listen 0.0.0.0
               mesh-events serve --node pi --port 4333 --store-dir /var/lib/mesh
               mesh-events serve --config lab.yaml
@@ -112,14 +117,27 @@ struct ServeCommand: AsyncParsableCommand {
     )
     var toolKey: String?
 
+    @Flag(help: "Show the mesh on a page, too.")
+    var dashboard = false
+
+    @Option(
+        name: .customLong("dashboard-listen"),
+        help: ArgumentHelp("Where the page listens; see --listen of `mesh-events dashboard`.", valueName: "host:port")
+    )
+    var dashboardAddress: String?
+
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
     @OptionGroup var signing: SigningOptions
+    @OptionGroup(title: "Page, with --dashboard") var page: DashboardOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
         let environment = ProcessInfo.processInfo.environment
         let duration = try DurationText.option("--for", duration)
+        if !dashboard, let option = dashboardAddress == nil ? page.firstOption : "--dashboard-listen" {
+            throw CommandFailure(.usage, "\(option) is about the page: give --dashboard too")
+        }
         let plan = try await plan(environment)
         let stop = StopRequest()
         let session = Mutex<NodeSession?>(nil)
@@ -161,6 +179,8 @@ struct ServeCommand: AsyncParsableCommand {
         if key == nil, let path = signing.file(environment) {
             variables[SigningOptions.variable] = AbsolutePath.of(path)
         }
+        // What lets somebody see the page is no matter of a tool's.
+        if environment[DashboardOptions.tokenVariable] != nil { variables[DashboardOptions.tokenVariable] = "" }
         // Where a tool finds `mesh-events` when it is not installed.
         if let executable = Bundle.main.executablePath, let slash = executable.lastIndex(of: "/") {
             variables["PATH"] = "\(environment["PATH"] ?? "/usr/bin:/bin"):\(executable[..<slash])"
@@ -177,7 +197,9 @@ struct ServeCommand: AsyncParsableCommand {
             toolVariables: variables,
             toolsHaveKey: key != nil,
             toolLogin: key == nil ? connection.passwordOrToken(environment) : nil,
-            busConfiguration: try signing.busConfiguration()
+            busConfiguration: try signing.busConfiguration(),
+            dashboard: dashboard ? try page.configuration(listen: dashboardAddress, environment) : nil,
+            dashboardEmits: page.allowsEmit
         )
     }
 

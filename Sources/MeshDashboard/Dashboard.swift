@@ -1,0 +1,172 @@
+import Hummingbird
+import HummingbirdCore
+import Locking
+public import Logging
+public import MeshEvents
+import MeshLifecycle
+import NIOCore
+public import ServiceLifecycle
+
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
+
+/// A page that shows the mesh as it is and its events as they come, and the JSON it is made of, over HTTP.
+///
+/// ```swift
+/// let dashboard = try Dashboard(store: JetStreamStore(connection))
+/// try await ServiceGroup(services: [dashboard], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+/// ```
+///
+/// It reads the stream, and creates and changes nothing unless it is given a bus to emit on. All browsers share one replay
+/// of the stream; what waits for each is bounded. While the server of the mesh cannot be reached, the page says so and goes
+/// on afterwards, without a gap.
+///
+/// It listens on loopback unless told otherwise; see ``Configuration``. It speaks HTTP without TLS: put a proxy in front
+/// where others can listen.
+public final class Dashboard: Service {
+    /// How often browsers hear the time, so that they notice when they hear nothing.
+    private static let tick: Duration = .seconds(5)
+    /// How many connections there may be at once.
+    private static let maximumConnections = 512
+
+    private let configuration: Configuration
+    private let logger: Logger
+    private let feed: EventFeed
+    private let mesh: MeshFollower
+    private let health: DashboardHealth
+    private let routes: DashboardRoutes
+    private let address = Locked<String?>(nil)
+    private let listening = Completion()
+
+    /// Creates a dashboard; nothing listens before ``run()``.
+    ///
+    /// - Parameters:
+    ///   - store: where the events are; it need not have been opened, nor exist yet.
+    ///   - emitter: the bus on which `POST /api/events` emits, which then needs a token; `nil` for none of that.
+    ///   - configuration: where, for whom, how much.
+    ///   - logger: hears of what goes wrong.
+    /// - Throws: `invalidArgument` when it would be open to everybody, or the token is too short.
+    public init(
+        store: some EventStore,
+        emitter: PersistentEventBus? = nil,
+        configuration: Configuration = Configuration(),
+        logger: Logger = Logger(label: "mesh-events.dashboard")
+    ) throws(MeshEventsError) {
+        let token: DashboardToken?
+        if let secret = configuration.token { token = try DashboardToken(secret) } else { token = nil }
+        guard token != nil || HostPort(configuration.urlHost)?.isLoopback == true else {
+            throw MeshEventsError(
+                .invalidArgument,
+                "a dashboard on \(configuration.host) can be seen by others: give it a token, or listen on 127.0.0.1"
+            )
+        }
+        guard token != nil || emitter == nil else {
+            throw MeshEventsError(.invalidArgument, "a dashboard that can emit needs a token")
+        }
+        self.configuration = configuration
+        self.logger = logger
+        let health = DashboardHealth()
+        self.health = health
+        feed = EventFeed(store: store, configuration: configuration, logger: logger) { feed, problem in
+            if let notice = health.stream(problem) { feed.say(.notice(notice)) }
+        }
+        mesh = MeshFollower(store: store, logger: logger)
+        routes = DashboardRoutes(
+            store: store,
+            history: EventHistory(store: store, logger: logger),
+            feed: feed,
+            mesh: mesh,
+            health: health,
+            emitter: emitter,
+            token: token,
+            page: PageFiles(directory: configuration.pageDirectory)
+        )
+    }
+
+    /// Tells browsers whether the connection to the mesh is there.
+    ///
+    /// - Parameter problem: why it is not; `nil` when it is.
+    public func connection(problem: String?) {
+        if let notice = health.connection(problem) { feed.say(.notice(notice)) }
+    }
+
+    /// Waits until it listens.
+    ///
+    /// - Returns: Its address, e.g. `http://127.0.0.1:8080/`.
+    /// - Throws: `timeout`.
+    public func url(timeout: Duration = .seconds(10)) async throws(MeshEventsError) -> String {
+        try await listening.wait(until: .now + timeout, for: "the dashboard to listen")
+        return address.withLock { $0 } ?? ""
+    }
+
+    /// Listens until the task is cancelled or the service is shut down gracefully; for one call.
+    ///
+    /// - Throws: `invalidArgument` when it cannot listen on that address.
+    public func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await self.feed.run() }
+            group.addTask { await self.followMesh() }
+            group.addTask {
+                while (try? await Task.sleep(for: Self.tick)) != nil { self.feed.say(.tick(.now)) }
+            }
+            group.addTask { try await self.serve() }
+            group.addTask {
+                try? await gracefulShutdown()
+                self.feed.end()
+            }
+            defer {
+                feed.end()
+                group.cancelAll()
+            }
+            // The server's end is the end; the others go on until they are told, but for an end of the service itself.
+            try await group.next()
+        }
+    }
+
+    private func followMesh() async {
+        await mesh.run {
+            feed.say(.notice(ServerSentEvent.buffer("mesh", mesh.state.json.json.utf8)))
+        } onUpdate: { update in
+            feed.say(.notice(ServerSentEvent.buffer("node", update.node.json.description.utf8)))
+        }
+    }
+
+    private func serve() async throws {
+        let application = Application(
+            router: routes.router(names: configuration.hostNames),
+            server: .http1(configuration: .init(idleTimeout: .seconds(60))),
+            configuration: .init(
+                address: .hostname(configuration.host, port: configuration.port),
+                availableConnectionsDelegate: .maximum(Self.maximumConnections, logger: logger)
+            ),
+            onServerRunning: { channel in
+                let port = channel.localAddress?.port ?? self.configuration.port
+                self.address.withLock { $0 = "http://\(self.configuration.urlHost):\(port)/" }
+                self.listening.complete()
+            },
+            logger: logger
+        )
+        do {
+            try await application.run()
+        } catch let error as IOError {
+            throw MeshEventsError(
+                .invalidArgument,
+                "the dashboard cannot listen on \(configuration.urlHost):\(configuration.port) (\(error.reasonText)); "
+                    + "choose another address",
+                underlying: error
+            )
+        }
+    }
+}
+
+extension Dashboard.Configuration {
+    /// The host as it stands in a URL.
+    var urlHost: String { host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host }
+}
+
+extension IOError {
+    fileprivate var reasonText: String { String(cString: strerror(errnoCode)) }
+}

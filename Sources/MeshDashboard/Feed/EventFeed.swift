@@ -1,0 +1,203 @@
+import Locking
+import Logging
+import MeshEvents
+import NIOCore
+
+/// One replay of the stream for all browsers, and the index for the histogram.
+final class EventFeed: Sendable {
+    private struct State {
+        /// The newest sequence that was handed to the clients; `nil` before it has begun.
+        var position: UInt64?
+        var clients: [Int: FeedClient] = [:]
+        var lastClient = 0
+        var index = EventIndex()
+        /// Whether somebody reads into it what was stored before.
+        var isFilling = false
+        var isEnded = false
+    }
+
+    private let store: any EventStore
+    private let logger: Logger
+    private let maximumClients: Int
+    private let bufferedEvents: Int
+    private let bufferedBytes: Int
+    /// Hears why there is nothing to hear; `nil` when there is.
+    private let onProblem: @Sendable (EventFeed, String?) -> Void
+    private let state = Locked(State())
+
+    init(
+        store: any EventStore,
+        configuration: Dashboard.Configuration,
+        logger: Logger,
+        onProblem: @escaping @Sendable (EventFeed, String?) -> Void
+    ) {
+        self.store = store
+        self.logger = logger
+        self.onProblem = onProblem
+        maximumClients = configuration.maximumClients
+        bufferedEvents = configuration.bufferedEvents
+        bufferedBytes = configuration.bufferedBytes
+    }
+
+    // MARK: Clients
+
+    var clientCount: Int { state.withLock { $0.clients.count } }
+
+    /// Whether another client has room.
+    var hasRoom: Bool { state.withLock { !$0.isEnded && $0.clients.count < maximumClients } }
+
+    /// A new client; `nil` when there are too many.
+    ///
+    /// - Returns: What comes behind `position` is in the client; `position` is `nil` when the feed has not begun, it then
+    ///   says `began`.
+    func join() -> (id: Int, client: FeedClient, position: UInt64?)? {
+        state.withLock { state in
+            guard !state.isEnded, state.clients.count < maximumClients else { return nil }
+            let client = FeedClient(maximumItems: bufferedEvents, maximumBytes: bufferedBytes)
+            state.lastClient += 1
+            state.clients[state.lastClient] = client
+            return (state.lastClient, client, state.position)
+        }
+    }
+
+    func leave(_ id: Int) { state.withLock { _ = $0.clients.removeValue(forKey: id) } }
+
+    /// Says something to everybody that has no place in the stream.
+    func say(_ item: FeedItem) {
+        let clients = state.withLock { Array($0.clients.values) }
+        for client in clients { client.offer(item) }
+    }
+
+    /// The newest sequence that clients have; `nil` before it has begun.
+    var position: UInt64? { state.withLock { $0.position } }
+
+    func histogram(_ filter: EventFilter, _ range: Range<Int64>, buckets: Int) async throws(MeshEventsError)
+        -> Histogram
+    {
+        // Only the stream knows what it has dropped.
+        let first = try await store.state().firstSequence
+        let index = state.withLock { $0.index }
+        return index.histogram(filter, range, buckets: buckets, from: first)
+    }
+
+    /// Ends it for all clients.
+    func end() {
+        let clients = state.withLock { state in
+            state.isEnded = true
+            defer { state.clients = [:] }
+            return Array(state.clients.values)
+        }
+        for client in clients { client.end() }
+    }
+
+    // MARK: Reading
+
+    /// Follows the stream until the task is cancelled; what keeps it from that is reported, and tried again.
+    func run() async {
+        var isAnother = false
+        var delay = Duration.milliseconds(250)
+        while !Task.isCancelled {
+            let began = ContinuousClock.now
+            do throws(MeshEventsError) {
+                try await follow(&isAnother)
+                return
+            } catch {
+                if error.code == .closed, Task.isCancelled { return }
+                isAnother = isAnother || error.code == .streamNotFound || error.code == .streamMismatch
+                logger.debug("the dashboard cannot follow the stream", metadata: ["error": "\(error)"])
+                onProblem(self, Self.explanation(error))
+            }
+            delay = ContinuousClock.now - began > .seconds(10) ? .milliseconds(250) : min(delay * 2, .seconds(4))
+            try? await Task.sleep(for: delay)
+        }
+    }
+
+    private static func explanation(_ error: MeshEventsError) -> String {
+        guard error.code == .streamNotFound else { return error.message }
+        return
+            "No events are kept yet: start a node with `mesh-events serve`, or emit one with `mesh-events emit --ack`."
+    }
+
+    private func follow(_ isAnother: inout Bool) async throws(MeshEventsError) {
+        let last = try await store.state().lastSequence
+        let known = position
+        if let known, isAnother || known > last { reset(after: last) }
+        let start = isAnother ? last : min(known ?? last, last)
+        let replay = try await EventReplay(store: store, logger: logger).open(from: .sequence(start + 1))
+        defer { replay.cancel() }
+        isAnother = false
+        begin(after: start)
+        onProblem(self, nil)
+        let filling = Task { await fill(before: start + 1) }
+        defer { filling.cancel() }
+        for try await element in replay {
+            switch element {
+            case .event(let stored): take(stored)
+            case .gap(let gap): handOver(.gap(gap), position: gap.sequences.upperBound)
+            case .caughtUp: break
+            }
+        }
+        if !Task.isCancelled { throw MeshEventsError(.closed, "the replay of the stream has ended") }
+    }
+
+    private func take(_ stored: StoredEvent) {
+        let clients = state.withLock { state in
+            state.position = stored.sequence
+            state.index.append(stored)
+            return Array(state.clients.values)
+        }
+        guard !clients.isEmpty, let item = Self.item(stored) else { return }
+        for client in clients { client.offer(item) }
+    }
+
+    /// The item of an event.
+    static func item(_ stored: StoredEvent) -> FeedItem? {
+        guard let json = try? EventText.summary(stored) else { return nil }
+        return .event(stored, ServerSentEvent.buffer(id: stored.sequence, json))
+    }
+
+    private func begin(after start: UInt64) {
+        // Under the lock, a client that joins knows where it is or hears it.
+        let clients = state.withLock { state -> [FeedClient] in
+            guard state.position == nil else { return [] }
+            state.position = start
+            return Array(state.clients.values)
+        }
+        for client in clients { client.offer(.began(after: start)) }
+    }
+
+    private func reset(after last: UInt64) {
+        state.withLock { state in
+            state.index.removeAll()
+            state.isFilling = false
+        }
+        handOver(.reset(after: last), position: last)
+    }
+
+    private func handOver(_ item: FeedItem, position: UInt64) {
+        let clients = state.withLock { state in
+            state.position = position
+            return Array(state.clients.values)
+        }
+        for client in clients { client.offer(item) }
+    }
+
+    /// Reads what was stored before into the index, newest first.
+    private func fill(before end: UInt64) async {
+        let isMine = state.withLock { state in
+            defer { state.isFilling = true }
+            return !state.isFilling
+        }
+        guard isMine else { return }
+        let history = EventHistory(store: store, logger: logger)
+        var query: EventHistory.Query? = .init(limit: 1_000, before: end)
+        while let next = query, !Task.isCancelled {
+            guard let page = try? await history.page(next) else { break }
+            query = state.withLock { state in
+                for stored in page.events.reversed() { state.index.prepend(stored) }
+                return state.index.isFull ? nil : next.next(after: page)
+            }
+        }
+        if query == nil { state.withLock { $0.index.isComplete = true } }
+    }
+}

@@ -1,0 +1,88 @@
+import Locking
+import MeshEvents
+
+/// What waits for one browser: bounded. One that is too slow is cut off; when it comes back it reads what it missed from
+/// the stream.
+final class FeedClient: Sendable {
+    private struct State {
+        var items: [FeedItem] = []
+        var bytes = 0
+        var isEnded = false
+        var onCut: (@Sendable () -> Void)?
+        var waiter: CheckedContinuation<Void, Never>?
+    }
+
+    private let maximumItems: Int
+    private let maximumBytes: Int
+    private let state = Locked(State())
+
+    init(maximumItems: Int, maximumBytes: Int) {
+        self.maximumItems = maximumItems
+        self.maximumBytes = maximumBytes
+    }
+
+    /// Puts an item behind the others; cuts the client off when there is no room.
+    ///
+    /// - Returns: Whether the client is still there.
+    @discardableResult
+    func offer(_ item: FeedItem) -> Bool {
+        let (isThere, waiter, onCut) = state.withLock { state in
+            guard !state.isEnded else {
+                return (false, nil as CheckedContinuation<Void, Never>?, nil as (@Sendable () -> Void)?)
+            }
+            guard state.items.count < maximumItems, state.bytes + item.size <= maximumBytes else {
+                state.isEnded = true
+                state.items = []
+                return (false, Self.take(&state.waiter), state.onCut)
+            }
+            state.items.append(item)
+            state.bytes += item.size
+            return (true, Self.take(&state.waiter), nil)
+        }
+        waiter?.resume()
+        onCut?()
+        return isThere
+    }
+
+    /// What to do when it is cut off, to free a writer that hangs.
+    func whenCut(_ action: @escaping @Sendable () -> Void) { state.withLock { $0.onCut = action } }
+
+    /// Ends it: what waits is handed over, then nothing.
+    func end() {
+        state.withLock { state in
+            state.isEnded = true
+            return Self.take(&state.waiter)
+        }?.resume()
+    }
+
+    /// All that waits, as soon as there is something; `nil` at the end. For one reader.
+    func next() async -> [FeedItem]? {
+        while true {
+            let (items, isEnded) = state.withLock { state in
+                defer { (state.items, state.bytes) = ([], 0) }
+                return (state.items, state.isEnded)
+            }
+            if !items.isEmpty { return items }
+            if isEnded || Task.isCancelled { return nil }
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    let isReady = state.withLock { state in
+                        guard state.items.isEmpty, !state.isEnded, !Task.isCancelled else { return true }
+                        state.waiter = continuation
+                        return false
+                    }
+                    if isReady { continuation.resume() }
+                }
+            } onCancel: {
+                state.withLock { Self.take(&$0.waiter) }?.resume()
+            }
+        }
+    }
+
+    private static func take(
+        _ waiter: inout CheckedContinuation<Void, Never>?
+    ) -> CheckedContinuation<Void, Never>? {
+        defer { waiter = nil }
+        return waiter
+    }
+}

@@ -1,0 +1,26 @@
+import MeshEvents
+import NIOCore
+
+/// What the feed hands to each of its clients, in the order of the stream.
+enum FeedItem: Sendable {
+    /// An event, and its bytes for the browser.
+    case event(StoredEvent, ByteBuffer)
+    /// Events that the stream dropped before they could be read.
+    case gap(ReplayGap)
+    /// From the event behind this sequence on all that is stored will follow: the feed has begun.
+    case began(after: UInt64)
+    /// The stream is another one: the sequences begin anew, behind this one.
+    case reset(after: UInt64)
+    /// Something for everybody that has no place in the stream.
+    case notice(ByteBuffer)
+    /// The time, so that silence means something, and how far the client is: with a filter it may see nothing for long.
+    case tick(Timestamp)
+
+    /// How much of a client's buffer it takes, in bytes.
+    var size: Int {
+        switch self {
+        case .event(_, let buffer), .notice(let buffer): buffer.readableBytes + 128
+        case .gap, .began, .reset, .tick: 128
+        }
+    }
+}

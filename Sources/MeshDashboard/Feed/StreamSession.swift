@@ -1,0 +1,135 @@
+import Hummingbird
+import MeshEvents
+import NIOCore
+
+/// What one browser gets: what it missed, read from the stream, then what the feed has for it; each event once.
+struct StreamSession {
+    /// So many missed events are sent at most, the rest is named as skipped.
+    static let maximumBacklog = 20_000
+    private static let pageSize = 500
+
+    let client: FeedClient
+    let store: any EventStore
+    let history: EventHistory
+    let filter: EventFilter
+    /// The last sequence the browser has; `nil` when it has none and wants only what comes.
+    private(set) var cursor: UInt64?
+
+    init(client: FeedClient, store: any EventStore, history: EventHistory, filter: EventFilter, after: UInt64?) {
+        self.client = client
+        self.store = store
+        self.history = history
+        self.filter = filter
+        cursor = after
+    }
+
+    /// Writes until the client ends.
+    ///
+    /// - Parameters:
+    ///   - position: where the feed is; `nil` when it has not begun.
+    ///   - writer: the browser's; it may belong to no actor.
+    @concurrent
+    mutating func run(from position: UInt64?, into writer: inout any ResponseBodyWriter) async throws {
+        if let position { try await begin(after: position, &writer) }
+        while let items = await client.next() {
+            var buffer = ByteBuffer()
+            for item in items {
+                switch item {
+                case .event(let stored, var bytes):
+                    guard stored.sequence > cursor ?? 0 else { continue }
+                    cursor = stored.sequence
+                    if filter.matches(stored.event) { buffer.writeBuffer(&bytes) }
+                case .gap(let gap):
+                    guard gap.sequences.upperBound > cursor ?? 0 else { continue }
+                    cursor = gap.sequences.upperBound
+                    append(Self.gap(gap.sequences, reason: "dropped"), to: &buffer)
+                case .began(let start):
+                    try await begin(after: start, &writer)
+                case .reset(let last):
+                    cursor = last
+                    append(Self.reset(last), to: &buffer)
+                case .notice(var bytes):
+                    buffer.writeBuffer(&bytes)
+                case .tick(let time):
+                    let json: EventData = ["time": .string(time.description)]
+                    append(ServerSentEvent.buffer("time", id: cursor, json.json.utf8), to: &buffer)
+                }
+            }
+            if buffer.readableBytes > 0 { try await writer.write(buffer) }
+        }
+    }
+
+    /// Says where the browser is, and sends what lies between that and where the feed is.
+    @concurrent
+    private mutating func begin(after position: UInt64, _ writer: inout any ResponseBodyWriter) async throws {
+        guard let known = cursor, known != position else {
+            cursor = position
+            return try await writer.write(Self.position("position", position))
+        }
+        guard known < position else {
+            // It knows more than there is: it had another stream.
+            cursor = position
+            return try await writer.write(Self.reset(position))
+        }
+        let first = try await store.state().firstSequence
+        if first > known + 1 {
+            try await writer.write(Self.gap((known + 1)...(min(first, position + 1) - 1), reason: "dropped"))
+        }
+        try await sendMissed(after: known, before: position + 1, &writer)
+        cursor = position
+        try await writer.write(Self.position("position", position))
+    }
+
+    @concurrent
+    private func sendMissed(
+        after known: UInt64,
+        before end: UInt64,
+        _ writer: inout any ResponseBodyWriter
+    ) async throws {
+        guard let patterns = filter.queryPatterns else { return }
+        var sent = 0
+        var query: EventHistory.Query? = .init(
+            matching: patterns,
+            limit: Self.pageSize,
+            end: .oldest,
+            before: end,
+            after: known
+        )
+        while let next = query {
+            let page = try await history.page(next)
+            var buffer = ByteBuffer()
+            for stored in page.events where filter.matches(stored.event) {
+                guard case .event(_, var bytes) = EventFeed.item(stored) else { continue }
+                buffer.writeBuffer(&bytes)
+            }
+            if buffer.readableBytes > 0 { try await writer.write(buffer) }
+            sent += page.events.count
+            query = next.next(after: page)
+            if let rest = query?.after, sent >= Self.maximumBacklog {
+                return try await writer.write(Self.gap((rest + 1)...(end - 1), reason: "skipped"))
+            }
+        }
+    }
+
+    private func append(_ bytes: ByteBuffer, to buffer: inout ByteBuffer) {
+        var bytes = bytes
+        buffer.writeBuffer(&bytes)
+    }
+
+    // MARK: What is said beside events
+
+    private static func gap(_ sequences: ClosedRange<UInt64>, reason: String) -> ByteBuffer {
+        let json: EventData = [
+            "from": JSONValue(sequences.lowerBound), "to": JSONValue(sequences.upperBound),
+            "reason": .string(reason),
+        ]
+        return ServerSentEvent.buffer("gap", id: sequences.upperBound, json.json.utf8)
+    }
+
+    private static func reset(_ last: UInt64) -> ByteBuffer { position("reset", last) }
+
+    private static func position(_ name: String, _ sequence: UInt64) -> ByteBuffer {
+        let json: EventData = ["sequence": JSONValue(sequence)]
+        return ServerSentEvent.buffer(name, id: sequence, json.json.utf8)
+    }
+}

@@ -1,0 +1,26 @@
+// Which color a type has: those of the mesh by what they mean, those of users by their name.
+
+const KNOWN = {
+  "tool.crashed": "bad", "node.left": "warn", "tool.stopped": "sand", "node.health": "idle", "node.joined": "ok",
+  "tool.started": "teal", "tool.installed": "blue", "tool.configured": "indigo", "tool.removed": "sand",
+};
+const OTHERS = ["violet", "cyan", "pink", "lime", "orange", "plum"];
+
+/** The name of a color; `--color-NAME` in page.css is what it looks like. */
+export function colorName(type) {
+  if (Object.hasOwn(KNOWN, type)) return KNOWN[type];
+  let hash = 0;
+  for (const character of type) hash = (hash * 31 + character.codePointAt(0)) >>> 0;
+  return OTHERS[hash % OTHERS.length];
+}
+
+/** What a color looks like now, for the canvas. */
+export function colorValue(name, element = document.documentElement) {
+  const probe = document.createElement("span");
+  probe.hidden = true;
+  probe.style.color = `var(--color-${name})`;
+  element.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}

@@ -1,0 +1,98 @@
+// One event, whole.
+
+import { $, el, request } from "/dom.js";
+import { absolute, ago, parse } from "/times.js";
+import { colorName } from "/colors.js";
+
+/** Beyond this many characters the text is not colored. */
+const MAXIMUM_COLORED = 200_000;
+
+export class Detail {
+  sequence = null;
+
+  constructor(filters) {
+    this.filters = filters;
+    this.element = $("detail");
+  }
+
+  get isOpen() { return this.sequence !== null; }
+
+  close() {
+    this.sequence = null;
+    this.element.hidden = true;
+    document.body.classList.remove("has-detail");
+  }
+
+  async open({ event, sequence }) {
+    this.sequence = sequence;
+    this.render(event, JSON.stringify(event.data ?? null));
+    this.element.hidden = false;
+    document.body.classList.add("has-detail");
+    try {
+      // As it was stored, digit by digit: a number here need not be one that JavaScript can hold.
+      const answer = await fetch(`/api/events/${sequence}`);
+      const raw = await answer.text();
+      if (this.sequence !== sequence || !answer.ok) return;
+      const whole = JSON.parse(raw);
+      this.render(whole, raw, true);
+    } catch {
+      // What is known of it is there already.
+    }
+  }
+
+  render(event, raw, isWhole = false) {
+    const { filters } = this;
+    const happened = parse(event.timestamp), stored = parse(event.stored);
+    const button = (label, action, title) => el("button", { type: "button", title, onclick: action }, label);
+    const copy = button("Copy JSON", async () => {
+      await navigator.clipboard?.writeText(raw).catch(() => {});
+      copy.textContent = "Copied";
+    });
+    const time = (at) => el("time", { datetime: new Date(at).toISOString(), title: absolute(at) }, `${absolute(at)} (${ago(at)})`);
+    this.element.replaceChildren(
+      el("header", {},
+        el("h3", { "data-color": colorName(event.type) }, el("i", { class: "swatch", "aria-hidden": "true" }), event.type),
+        el("button", { type: "button", class: "close", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.close() }, "✕")),
+      el("dl", { class: "facts" },
+        el("dt", {}, "Node"), el("dd", {}, event.node || "none"),
+        el("dt", {}, "Stored"), el("dd", {}, time(stored)),
+        el("dt", {}, "Happened"), el("dd", {}, Number.isNaN(happened) ? event.timestamp : time(happened)),
+        el("dt", {}, "Sequence"), el("dd", {}, String(event.sequence))),
+      el("div", { class: "buttons" },
+        button("Only this type", () => filters.change({ types: [event.type] })),
+        event.node && button("Only this node", () => filters.change({ node: event.node })),
+        isWhole && copy),
+      el("pre", { tabindex: "0", "aria-label": "The event as JSON" }, ...pretty(raw)));
+  }
+}
+
+/** JSON with one member a line and colors, token by token: no number is read, so none changes. */
+export function pretty(raw) {
+  const tokens = raw.match(/"(?:\\.|[^"\\])*"|[{}[\],:]|[^\s{}[\],:"]+/g) ?? [];
+  const isColored = raw.length <= MAXIMUM_COLORED;
+  const parts = [];
+  let plain = "", depth = 0;
+  const line = () => { plain += "\n" + "  ".repeat(depth); };
+  tokens.forEach((token, index) => {
+    const next = tokens[index + 1];
+    if (token === "{" || token === "[") {
+      plain += token;
+      if (next !== "}" && next !== "]") { depth += 1; line(); }
+    } else if (token === "}" || token === "]") {
+      if (tokens[index - 1] !== "{" && tokens[index - 1] !== "[") { depth -= 1; line(); }
+      plain += token;
+    } else if (token === ",") {
+      plain += ",";
+      line();
+    } else if (token === ":") {
+      plain += ": ";
+    } else if (isColored) {
+      const kind = token[0] !== '"' ? "value" : next === ":" ? "key" : "string";
+      parts.push(plain, el("span", { class: kind }, token));
+      plain = "";
+    } else {
+      plain += token;
+    }
+  });
+  return [...parts, plain];
+}

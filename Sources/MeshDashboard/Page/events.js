@@ -1,0 +1,156 @@
+// The events that are held: what was loaded from the history and what has come, oldest first, bounded.
+
+import { encoded } from "/filters.js";
+import { request } from "/dom.js";
+import { parse } from "/times.js";
+
+const PAGE = 200;
+/** Beyond this the oldest are let go; they can be loaded again. */
+const MAXIMUM = 50_000;
+const EXCESS = 5_000;
+const RETRY = 2_000;
+/** So many may wait while it is paused. */
+const MAXIMUM_PENDING = 20_000;
+const MAXIMUM_NODES = 500;
+
+export class Events extends EventTarget {
+  rows = [];
+  /** What has come while it was paused. */
+  pending = [];
+  isPaused = false;
+  /** Where older events begin: `undefined` when nothing was asked yet, `null` when there are none. */
+  cursor = undefined;
+  isLoading = false;
+  error = null;
+  /** The nodes whose events have been seen. */
+  nodes = new Set();
+  /** Goes up with every new beginning: answers to older questions are thrown away. */
+  generation = 0;
+
+  constructor(filters) {
+    super();
+    this.filters = filters;
+  }
+
+  /** Forgets all and loads the newest events; those up to `position` when the stream goes on behind it. */
+  async begin(position = null) {
+    this.generation += 1;
+    this.rows = [];
+    this.pending = [];
+    this.early = [];
+    this.cursor = undefined;
+    this.error = null;
+    this.isLoading = false;
+    this.tell("cleared");
+    await this.loadOlder(position === null ? null : position + 1);
+    for (const row of this.early.splice(0)) this.take(row);
+  }
+
+  /** Events that come before the history has answered. */
+  early = [];
+
+  /** An event of the stream. */
+  add(event) {
+    if (this.filters.isBounded || !this.filters.hasText(event)) return;
+    this.see(event.node);
+    this.take(eventRow(event));
+  }
+
+  /** Sequences that are missing. */
+  addGap({ from, to, reason }) {
+    if (!this.filters.isBounded) this.take({ kind: "gap", id: `gap-${from}`, sequence: to, from, to, reason });
+  }
+
+  see(node) {
+    if (!node || this.nodes.has(node) || this.nodes.size >= MAXIMUM_NODES) return;
+    this.nodes.add(node);
+    this.tell("nodes");
+  }
+
+  take(row) {
+    if (this.cursor === undefined) {
+      this.early.push(row);
+      return;
+    }
+    const newest = (this.pending.at(-1) ?? this.rows.at(-1))?.sequence ?? 0;
+    if (row.sequence <= newest) return;
+    if (this.isPaused) {
+      this.pending.push(row);
+      if (this.pending.length > MAXIMUM_PENDING) this.letGo(this.pending);
+    } else {
+      this.rows.push(row);
+      if (this.rows.length > MAXIMUM) {
+        this.rows.splice(0, EXCESS);
+        this.cursor = this.rows[0].sequence;
+      }
+    }
+    this.tell("added");
+  }
+
+  /** Of what waits too long the oldest become a gap, so that it shows. */
+  letGo(rows) {
+    const gone = rows.splice(0, EXCESS);
+    const from = gone[0].from ?? gone[0].sequence;
+    rows.unshift({ kind: "gap", id: `gap-${from}`, sequence: gone.at(-1).sequence, from, to: gone.at(-1).sequence, reason: "paused" });
+  }
+
+  pause(isPaused) {
+    this.isPaused = isPaused;
+    if (!isPaused && this.pending.length) {
+      this.rows.push(...this.pending.splice(0));
+      if (this.rows.length > MAXIMUM) {
+        this.rows.splice(0, this.rows.length - MAXIMUM + EXCESS);
+        this.cursor = this.rows[0].sequence;
+      }
+    }
+    this.tell("added");
+  }
+
+  get hasOlder() { return this.cursor !== null; }
+
+  /** After an error. */
+  async again(before) {
+    this.error = null;
+    await this.loadOlder(before);
+    if (this.cursor !== undefined) for (const row of this.early.splice(0)) this.take(row);
+  }
+
+  /** Loads the page before what is held. */
+  async loadOlder(before = this.cursor ?? null) {
+    if (this.isLoading || this.cursor === null) return;
+    this.isLoading = true;
+    this.tell("loading");
+    const { generation } = this;
+    const query = this.filters.query();
+    query.set("limit", String(PAGE));
+    if (before !== null) query.set("before", String(before));
+    if (this.filters.isBounded) {
+      query.set("since", new Date(this.filters.since).toISOString());
+      query.set("until", new Date(this.filters.until).toISOString());
+    }
+    try {
+      const page = await request(`/api/events?${encoded(query)}`);
+      if (generation !== this.generation) return;
+      for (const event of page.events) this.see(event.node);
+      this.rows.unshift(...page.events.map(eventRow));
+      this.cursor = page.cursor;
+      this.error = null;
+    } catch (error) {
+      if (generation !== this.generation) return;
+      this.error = error;
+      if (error.status === 401) this.tell("login");
+      else setTimeout(() => { if (generation === this.generation) this.again(before); }, RETRY);
+    } finally {
+      if (generation === this.generation) {
+        this.isLoading = false;
+        this.tell("loaded");
+      }
+    }
+  }
+
+  tell(name) { this.dispatchEvent(new Event(name)); }
+}
+
+export function eventRow(event) {
+  return { kind: "event", id: `event-${event.sequence}`, sequence: event.sequence, time: parse(event.stored), event };
+}

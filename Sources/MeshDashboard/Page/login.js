@@ -1,0 +1,39 @@
+// Who may see this: the token goes to the server once, which answers with a cookie that no script can read.
+
+import { $, request } from "/dom.js";
+
+/** Asks for the token until it is right. */
+export function logIn() {
+  const dialog = $("login");
+  if (dialog.open) return waiting;
+  dialog.showModal();
+  return waiting = new Promise((resolve) => {
+    // There is nothing to see without it.
+    dialog.oncancel = (event) => event.preventDefault();
+    $("login-form").onsubmit = async (event) => {
+      event.preventDefault();
+      $("login-error").textContent = "";
+      try {
+        await request("/api/session", {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ token: $("login-token").value }),
+        });
+      } catch (error) {
+        $("login-error").textContent = error.message;
+        $("login-token").select();
+        return;
+      }
+      $("login-token").value = "";
+      dialog.close();
+      resolve();
+    };
+  });
+}
+
+let waiting = Promise.resolve();
+
+export async function logOut() {
+  await request("/api/session", { method: "DELETE" }).catch(() => {});
+  location.reload();
+}

@@ -1,0 +1,181 @@
+// Puts the page together.
+
+import { $, el, text, debounced, once, request } from "/dom.js";
+import { Detail } from "/detail.js";
+import { Events, eventRow } from "/events.js";
+import { Filters } from "/filters.js";
+import { Histogram } from "/histogram.js";
+import { installKeys } from "/keys.js";
+import { List } from "/list.js";
+import { logIn, logOut } from "/login.js";
+import { Nodes } from "/nodes.js";
+import { Stream } from "/stream.js";
+import { clock } from "/times.js";
+
+const filters = new Filters();
+const stream = new Stream(filters);
+const events = new Events(filters);
+const list = new List(events, filters);
+const detail = new Detail(filters);
+const histogram = new Histogram(filters);
+const nodes = new Nodes(filters);
+
+// The stream
+
+let problem = null;
+/** Whether the list is to be loaded as soon as it is known where the stream is. */
+let isFresh = true;
+
+function begin() {
+  isFresh = true;
+  stream.begin();
+}
+
+stream.addEventListener("position", ({ detail: sequence }) => {
+  if (!isFresh) return;
+  isFresh = false;
+  events.begin(sequence);
+});
+stream.addEventListener("reset", ({ detail: sequence }) => { events.begin(sequence); histogram.load(); });
+stream.addEventListener("event", ({ detail: event }) => {
+  events.add(event);
+  nodes.sample(event);
+  histogram.add(eventRow(event));
+});
+stream.addEventListener("gap", ({ detail: gap }) => events.addGap(gap));
+stream.addEventListener("mesh", ({ detail: mesh }) => { nodes.set(mesh); nodeChoices(); });
+stream.addEventListener("node", ({ detail: node }) => { nodes.update(node); nodeChoices(); });
+stream.addEventListener("hello", ({ detail: { login } }) => { $("logout").hidden = !login; });
+stream.addEventListener("link", ({ detail: { problem: found } }) => { problem = found; showState(); });
+stream.addEventListener("state", showState);
+stream.addEventListener("login", askForToken);
+events.addEventListener("login", askForToken);
+events.addEventListener("added", showState);
+events.addEventListener("nodes", () => nodeChoices());
+
+async function askForToken() {
+  stream.stop();
+  await logIn();
+  start();
+}
+
+function showState() {
+  const waiting = events.pending.length ? `, ${events.pending.length.toLocaleString("en")} new` : "";
+  const [state, label] = stream.state === "waiting" ? ["lost", `Reconnecting in ${stream.secondsToRetry} s`]
+    : stream.state === "reconnecting" ? ["lost", "Reconnecting"]
+    : stream.state === "stopped" ? ["lost", "Not logged in"]
+    : stream.state === "connecting" ? ["connecting", "Connecting"]
+    : problem ? ["lost", "Mesh unreachable"]
+    : events.isPaused ? ["paused", `Paused${waiting}`]
+    : filters.isBounded ? ["paused", `Showing ${clock(filters.since, false)} to ${clock(filters.until, false)}`] : ["live", "Live"];
+  $("link").dataset.state = state;
+  text($("link-text"), label);
+  const told = stream.state === "waiting" || stream.state === "reconnecting" ? "The dashboard cannot be reached. What is shown may be old." : problem;
+  $("problem").hidden = !told;
+  text($("problem"), told ?? "");
+  text($("pause"), events.isPaused ? "Go on" : "Pause");
+  $("pause").setAttribute("aria-pressed", String(events.isPaused));
+}
+
+function togglePause() { events.pause(!events.isPaused); }
+
+// The mesh is asked for now and then: nodes that are forgotten say nothing.
+setInterval(async () => {
+  if (document.hidden || stream.state !== "live") return;
+  const mesh = await request("/api/mesh").catch(() => null);
+  if (mesh) nodes.set(mesh);
+}, 60_000);
+
+// The filters
+
+function showFilters() {
+  for (const id of ["pattern", "text"]) if (document.activeElement !== $(id)) $(id).value = filters[id];
+  choose($("node"), filters.node);
+  choose($("type"), filters.types.length > 1 ? "several" : filters.types[0] ?? "", `${filters.types.length} types`);
+  $("clear").hidden = !filters.isActive;
+  histogram.legend();
+}
+
+/** Selects a value, which becomes a choice when it is none yet. */
+function choose(select, value, label = value) {
+  const option = [...select.options].find((option) => option.value === value);
+  if (option) { if (value === "several") text(option, label); } else select.append(el("option", { value }, label));
+  select.value = value;
+}
+
+function choices(select, values) {
+  const known = new Set([...select.options].map(({ value }) => value));
+  for (const value of values) if (!known.has(value)) select.append(el("option", { value }, value));
+}
+
+const nodeChoices = once(() => choices($("node"), [...new Set([...nodes.nodes.keys(), ...events.nodes])].sort()));
+histogram.onTypes = (types) => choices($("type"), types.slice(0, 200).sort());
+
+$("pattern").addEventListener("input", debounced(400, () => filters.change({ pattern: $("pattern").value.trim() })));
+$("text").addEventListener("input", debounced(250, () => filters.change({ text: $("text").value })));
+$("node").addEventListener("change", () => filters.change({ node: $("node").value }));
+$("type").addEventListener("change", () => {
+  if ($("type").value !== "several") filters.change({ types: $("type").value ? [$("type").value] : [] });
+});
+$("clear").addEventListener("click", () => filters.clear());
+
+filters.addEventListener("change", async ({ detail: changed }) => {
+  showFilters();
+  if (changed.length === 1 && changed[0] === "range") return;
+  detail.close();
+  if (changed.includes("pattern") && !(await isPattern())) return;
+  // The text is no matter of the stream, nor is a time that is over.
+  if (stream.last !== null && !["pattern", "types", "node"].some((key) => changed.includes(key))) events.begin(stream.last);
+  else begin();
+  showState();
+});
+
+async function isPattern() {
+  const query = filters.query({ withText: false });
+  query.set("limit", "1");
+  const error = filters.pattern ? await request(`/api/events?${query}`).then(() => null, (error) => error) : null;
+  const isWrong = error?.code === "invalidPattern";
+  $("pattern-error").hidden = !isWrong;
+  text($("pattern-error"), isWrong ? error.message : "");
+  $("pattern").setAttribute("aria-invalid", String(isWrong));
+  return !isWrong;
+}
+
+// Opening, theme, keys
+
+list.addEventListener("open", ({ detail: row }) => detail.open(row));
+list.addEventListener("move", ({ detail: row }) => { if (detail.isOpen && row.kind === "event") detail.open(row); });
+$("pause").addEventListener("click", togglePause);
+$("logout").addEventListener("click", logOut);
+
+const THEMES = ["system", "light", "dark"];
+
+function theme(name) {
+  if (name === "system") delete document.documentElement.dataset.theme; else document.documentElement.dataset.theme = name;
+  text($("theme"), `Theme: ${name}`);
+  histogram.recolor();
+}
+
+function nextTheme() {
+  const name = THEMES[(THEMES.indexOf(localStorage.getItem("theme") ?? "system") + 1) % THEMES.length];
+  localStorage.setItem("theme", name);
+  theme(name);
+}
+
+$("theme").addEventListener("click", nextTheme);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => histogram.recolor());
+installKeys({ list, detail, filters, actions: { pause: togglePause, theme: nextTheme } });
+
+function start() {
+  begin();
+  nodes.loadSamples();
+  histogram.load();
+}
+
+theme(localStorage.getItem("theme") ?? "system");
+showFilters();
+showState();
+request("/api/session").then((session) => {
+  $("logout").hidden = !session.login;
+  if (session.login && !session.logged_in) askForToken(); else start();
+}, start);

@@ -1,0 +1,53 @@
+import Hummingbird
+import HummingbirdCore
+import MeshEvents
+
+/// The parameters of a request, checked.
+struct QueryParameters {
+    private let parameters: FlatDictionary<Substring, Substring>
+
+    init(_ request: Request) { parameters = request.uri.queryParameters }
+
+    /// `pattern`, `type`, `node` (each may be repeated) and `text`.
+    ///
+    /// - Throws: `invalidPattern`, `invalidEventType`, `invalidArgument` when there are too many.
+    func filter() throws(MeshEventsError) -> EventFilter {
+        var filter = EventFilter()
+        for text in try list("pattern") { filter.patterns.append(try EventPattern(typed: text)) }
+        for text in try list("type") { filter.types.append(try EventType(text)) }
+        filter.nodes = try list("node")
+        filter.text = parameters["text"].map(String.init) ?? ""
+        return filter
+    }
+
+    /// A number that may be left out.
+    ///
+    /// - Throws: `invalidArgument`.
+    func number<Number: FixedWidthInteger>(
+        _ name: String,
+        in range: ClosedRange<Number>
+    ) throws(MeshEventsError) -> Number? {
+        guard let text = parameters[name[...]] else { return nil }
+        guard let number = Number(text), range.contains(number) else {
+            throw MeshEventsError(
+                .invalidArgument,
+                "\(name) is a whole number from \(range.lowerBound) to \(range.upperBound)"
+            )
+        }
+        return number
+    }
+
+    /// A time in RFC 3339 that may be left out.
+    ///
+    /// - Throws: `invalidTimestamp`.
+    func time(_ name: String) throws(MeshEventsError) -> Timestamp? {
+        guard let text = parameters[name[...]] else { return nil }
+        return try Timestamp(rfc3339: String(text))
+    }
+
+    private func list(_ name: String) throws(MeshEventsError) -> [String] {
+        let values = parameters[values: name[...]].map(String.init).filter { !$0.isEmpty }
+        guard values.count <= 50 else { throw MeshEventsError(.invalidArgument, "give at most 50 of \(name)") }
+        return values
+    }
+}

@@ -1,0 +1,46 @@
+import HTTPTypes
+import Hummingbird
+import MeshEvents
+
+/// An answer that says what is wrong: `{"error": {"code": …, "message": …}}`.
+struct APIError: HTTPResponseError {
+    let status: HTTPResponse.Status
+    let code: String
+    let message: String
+
+    init(_ status: HTTPResponse.Status, _ code: String, _ message: String) {
+        self.status = status
+        self.code = code
+        self.message = message
+    }
+
+    /// What any error means for somebody who asked over HTTP.
+    init(_ error: any Error) {
+        switch error {
+        case let error as APIError: self = error
+        case let error as MeshEventsError:
+            self.init(Self.status(of: error), error.code.description, error.message)
+        case let error as any HTTPResponseError:
+            self.init(error.status, "http", error.status.reasonPhrase)
+        default: self.init(.internalServerError, "internal", "something unforeseen happened")
+        }
+    }
+
+    static var notFound: APIError { APIError(.notFound, "notFound", "there is nothing here") }
+
+    private static func status(of error: MeshEventsError) -> HTTPResponse.Status {
+        switch error.code {
+        case .invalidEventType, .invalidPattern, .invalidData, .invalidTimestamp, .malformedEvent, .invalidArgument:
+            .badRequest
+        case .payloadTooLarge: .contentTooLarge
+        case .permissionDenied, .authenticationFailed: .badGateway
+        case .timeout: .gatewayTimeout
+        default: .serviceUnavailable
+        }
+    }
+
+    func response(from request: Request, context: some RequestContext) throws -> Response {
+        let json: EventData = ["error": ["code": .string(code), "message": .string(message)]]
+        return .json(json.json.utf8, status: status)
+    }
+}

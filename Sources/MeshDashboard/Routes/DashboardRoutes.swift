@@ -1,0 +1,144 @@
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import MeshEvents
+import MeshLifecycle
+import NIOCore
+
+/// What is answered to which request; `API/openapi.json` describes it.
+struct DashboardRoutes: Sendable {
+    let store: any EventStore
+    let history: EventHistory
+    let feed: EventFeed
+    let mesh: MeshFollower
+    let health: DashboardHealth
+    /// `nil` when nothing can be emitted.
+    let emitter: PersistentEventBus?
+    /// `nil` when nobody has to log in.
+    let token: DashboardToken?
+    let page: PageFiles
+    let attempts = LoginAttempts()
+
+    /// - Parameter names: the names under which the dashboard may be asked.
+    func router(names: [String]) -> Router<DashboardContext> {
+        let policy = AccessPolicy(token: token, names: Set(names.map { $0.lowercased() }))
+        let router = Router(context: DashboardContext.self)
+        router.add(middleware: AccessMiddleware(policy: policy))
+        router.get("/") { request, _ in try page.response("index.html", to: request) }
+        router.get("/{file}") { request, context in
+            try page.response(context.parameters.get("file") ?? "", to: request)
+        }
+        router.get("/healthz") { _, _ in healthResponse() }
+        router.get("/api/openapi.json") { _, _ in Response.json(PackageResources.openapi_json) }
+        router.get("/api/session") { request, _ in session(isIn: policy.isLoggedIn(AccessMiddleware.head(of: request)))
+        }
+        router.post("/api/session") { request, _ in try await logIn(request) }
+        router.delete("/api/session") { request, _ in logOut(request) }
+        router.get("/api/mesh") { _, _ in Response.json(mesh.state.json.json.utf8) }
+        router.get("/api/events") { request, _ in try await events(QueryParameters(request)) }
+        router.get("/api/events/{sequence}") { _, context in try await event(context.parameters.get("sequence")) }
+        router.post("/api/events") { request, _ in try await emit(request) }
+        router.get("/api/histogram") { request, _ in try await histogram(QueryParameters(request)) }
+        router.get("/api/stream") { request, context in try stream(request, context) }
+        return router
+    }
+
+    private func healthResponse() -> Response {
+        guard let problem = health.problem else { return .json(#"{"status":"ok"}"#.utf8) }
+        let json: EventData = ["status": "unavailable", "problem": .string(problem)]
+        return .json(json.json.utf8, status: .serviceUnavailable)
+    }
+
+    // MARK: Events
+
+    private func events(_ parameters: QueryParameters) async throws -> Response {
+        var bounds = EventSearch.Bounds()
+        bounds.since = try parameters.time("since")
+        bounds.until = try parameters.time("until")
+        bounds.before = try parameters.number("before", in: 0...UInt64.max)
+        bounds.after = try parameters.number("after", in: 0...UInt64.max)
+        bounds.limit = try parameters.number("limit", in: 1...EventSearch.maximumLimit) ?? bounds.limit
+        let page = try await EventSearch(history: history).page(try parameters.filter(), bounds)
+        return .json(try EventText.page(page))
+    }
+
+    private func event(_ text: String?) async throws -> Response {
+        guard let text, let sequence = UInt64(text), sequence > 0, sequence < .max else { throw APIError.notFound }
+        let query = EventHistory.Query(limit: 1, before: sequence + 1, after: sequence - 1, timeout: .seconds(15))
+        guard let stored = try await history.page(query).events.first else {
+            throw APIError(.notFound, "notFound", "the stream has no event \(sequence), or no longer")
+        }
+        return .json(try EventText.whole(stored))
+    }
+
+    private func histogram(_ parameters: QueryParameters) async throws -> Response {
+        let until = try parameters.time("until") ?? .now
+        let since = try parameters.time("since") ?? until.subtracting(.seconds(3_600))
+        guard since < until else {
+            throw APIError(.badRequest, "invalidArgument", "since has to be earlier than until")
+        }
+        let buckets = try parameters.number("buckets", in: 1...500) ?? 60
+        // In whole milliseconds; the last one does not count.
+        let range =
+            since.nanosecondsSinceEpoch
+            / 1_000_000..<max(
+                until.nanosecondsSinceEpoch / 1_000_000,
+                since.nanosecondsSinceEpoch / 1_000_000 + 1
+            )
+        let histogram = try await feed.histogram(try parameters.filter(), range, buckets: buckets)
+        return .json(histogram.json.json.utf8)
+    }
+
+    private func emit(_ request: Request) async throws -> Response {
+        guard let emitter else {
+            throw APIError(.forbidden, "emitOff", "emitting over HTTP is off; --allow-emit turns it on")
+        }
+        let body = try await EmitBody(request)
+        let position = try await emitter.emit(Event(body.type, data: body.data))
+        let json: EventData = ["sequence": JSONValue(position.sequence), "stream": .string(position.stream)]
+        return .json(json.json.utf8, status: .created)
+    }
+
+    // MARK: The stream
+
+    private func stream(_ request: Request, _ context: DashboardContext) throws -> Response {
+        let parameters = QueryParameters(request)
+        let filter = try parameters.filter()
+        // A browser that comes back by itself says the last it had in a header, and that is the newer one.
+        let last = request.headers[Self.lastEventID].flatMap { UInt64($0) }
+        let after = try last ?? parameters.number("after", in: 0...UInt64.max - 1)
+        guard feed.hasRoom else {
+            throw APIError(.serviceUnavailable, "tooManyClients", "too many browsers listen; close one and try again")
+        }
+        let body = ResponseBody { writer in
+            // Only here: a body that is never written must not keep a place.
+            guard let (id, client, position) = feed.join() else { return try await writer.finish(nil) }
+            defer { feed.leave(id) }
+            client.whenCut { context.channel.close(promise: nil) }
+            try await writer.write(ServerSentEvent.retry(milliseconds: 2_000))
+            try await writer.write(ServerSentEvent.buffer("hello", hello.json.utf8))
+            try await writer.write(health.notice)
+            try await writer.write(ServerSentEvent.buffer("mesh", mesh.state.json.json.utf8))
+            var session = StreamSession(client: client, store: store, history: history, filter: filter, after: after)
+            try await CloseNotice.add(to: context.channel) { client.end() }
+            try await session.run(from: position, into: &writer)
+            try await writer.finish(nil)
+        }
+        return Response(
+            status: .ok,
+            headers: [
+                .contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-store",
+                Self.accelBuffering: "no",
+            ],
+            body: body
+        )
+    }
+
+    private var hello: EventData {
+        ["time": .string(Timestamp.now.description), "emit": .bool(emitter != nil), "login": .bool(token != nil)]
+    }
+
+    private static let lastEventID = HTTPField.Name("Last-Event-ID") ?? .eTag
+    /// nginx, when it stands in front, is not to hold events back.
+    private static let accelBuffering = HTTPField.Name("X-Accel-Buffering") ?? .eTag
+}

@@ -1,0 +1,48 @@
+import HTTPTypes
+import Hummingbird
+import MeshEvents
+import NIOCore
+
+/// What `POST /api/events` is asked to emit.
+struct EmitBody {
+    private static let maximumSize = 1 << 20
+
+    let type: EventType
+    let data: EventData
+
+    /// - Throws: `APIError`, `invalidEventType`, `invalidData`.
+    init(_ request: Request) async throws {
+        let body = try await request.jsonBody(upTo: Self.maximumSize)
+        if let unknown = body.keys.first(where: { $0 != "type" && $0 != "data" }) {
+            throw APIError(
+                .badRequest,
+                "invalidData",
+                "an event to emit has type and data, not \(unknown.debugDescription)"
+            )
+        }
+        guard let type = body["type"]?.string else {
+            throw APIError(.badRequest, "invalidEventType", "the type is missing, for example user.training.complete")
+        }
+        self.type = try EventType(type)
+        data = try body["data"].map { try EventData(json: $0.value.description) } ?? nil
+    }
+}
+
+extension Request {
+    /// The body, an object in JSON.
+    ///
+    /// - Throws: `APIError` when it is something else, or too long.
+    func jsonBody(upTo limit: Int) async throws -> EventData {
+        // A form of another site can send text, but not this.
+        guard headers[.contentType]?.lowercased().hasPrefix("application/json") == true else {
+            throw APIError(.unsupportedMediaType, "mediaType", "send application/json")
+        }
+        let bytes: ByteBuffer
+        do {
+            bytes = try await body.collect(upTo: limit)
+        } catch is NIOTooManyBytesError {
+            throw APIError(.contentTooLarge, "payloadTooLarge", "send at most \(limit) bytes")
+        }
+        return try EventData(json: bytes.readableBytesView)
+    }
+}

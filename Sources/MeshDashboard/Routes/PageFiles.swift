@@ -1,0 +1,76 @@
+import Crypto
+import Hummingbird
+import NIOCore
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// The files of the page, which are part of the program.
+struct PageFiles: Sendable {
+    /// One of them.
+    struct File: Sendable {
+        let bytes: [UInt8]
+        let mediaType: String
+        /// Changes when the file does.
+        let tag: String
+
+        init(_ bytes: [UInt8], _ mediaType: String) {
+            self.bytes = bytes
+            self.mediaType = mediaType
+            tag = "\"" + SHA256.hash(data: bytes).prefix(12).map { String($0, radix: 36) }.joined(separator: "-") + "\""
+        }
+    }
+
+    private static let builtIn: [String: File] = {
+        let script = "text/javascript; charset=utf-8"
+        return [
+            "index.html": File(PackageResources.index_html, "text/html; charset=utf-8"),
+            "page.css": File(PackageResources.page_css, "text/css; charset=utf-8"),
+            "icon.svg": File(PackageResources.icon_svg, "image/svg+xml"),
+            "main.js": File(PackageResources.main_js, script),
+            "colors.js": File(PackageResources.colors_js, script),
+            "dom.js": File(PackageResources.dom_js, script),
+            "times.js": File(PackageResources.times_js, script),
+            "filters.js": File(PackageResources.filters_js, script),
+            "stream.js": File(PackageResources.stream_js, script),
+            "events.js": File(PackageResources.events_js, script),
+            "list.js": File(PackageResources.list_js, script),
+            "detail.js": File(PackageResources.detail_js, script),
+            "histogram.js": File(PackageResources.histogram_js, script),
+            "nodes.js": File(PackageResources.nodes_js, script),
+            "keys.js": File(PackageResources.keys_js, script),
+            "login.js": File(PackageResources.login_js, script),
+        ]
+    }()
+
+    /// Where to read them from instead; `nil` for those built in.
+    let directory: String?
+
+    /// The file of a name; `nil` when there is none. Only names of files that are built in are looked for.
+    func file(_ name: String) -> File? {
+        guard let file = Self.builtIn[name] else { return nil }
+        guard let directory, let data = FileManager.default.contents(atPath: directory + "/" + name) else {
+            return file
+        }
+        return File(Array(data), file.mediaType)
+    }
+
+    /// The answer to a request for a file.
+    ///
+    /// - Throws: `notFound`.
+    func response(_ name: String, to request: Request) throws(APIError) -> Response {
+        guard let file = file(name) else { throw .notFound }
+        // Asked again each time, answered in a few bytes: a new version is seen at once.
+        var response = Response(status: .ok, headers: [.eTag: file.tag, .cacheControl: "no-cache"])
+        if request.headers[.ifNoneMatch] == file.tag {
+            response.status = .notModified
+        } else {
+            response.headers[.contentType] = file.mediaType
+            response.body = ResponseBody(byteBuffer: ByteBuffer(bytes: file.bytes))
+        }
+        return response
+    }
+}

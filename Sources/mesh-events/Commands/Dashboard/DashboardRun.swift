@@ -1,0 +1,56 @@
+import MeshDashboard
+import MeshEvents
+import MeshEventsNATS
+import NATSClient
+
+/// A dashboard on a connection, for as long as the task runs.
+struct DashboardRun: Sendable {
+    private let dashboard: Dashboard
+    private let connection: NATSConnection
+
+    /// - Parameters:
+    ///   - emitter: the bus to emit on; `nil` for none.
+    init(
+        _ configuration: Dashboard.Configuration,
+        _ connection: NATSConnection,
+        emitter: PersistentEventBus?
+    ) throws {
+        dashboard = try Dashboard(
+            store: JetStreamStore(connection),
+            emitter: emitter,
+            configuration: configuration,
+            logger: Silence.logger
+        )
+        self.connection = connection
+    }
+
+    /// Runs it, and says where it is reached; it ends with the task.
+    ///
+    /// - Throws: when it cannot listen.
+    func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await dashboard.run() }
+            group.addTask {
+                guard let url = try? await dashboard.url() else { return }
+                Diagnostics.say("the dashboard is at \(url)")
+                await watchConnection()
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    private func watchConnection() async {
+        for await status in connection.statusUpdates() {
+            switch status {
+            case .disconnected(let reason, _):
+                dashboard.connection(
+                    problem: "The connection to the mesh is lost (\(reason.message)). What comes meanwhile is shown "
+                        + "once it is back."
+                )
+            case .connected, .reconnected: dashboard.connection(problem: nil)
+            default: continue
+            }
+        }
+    }
+}

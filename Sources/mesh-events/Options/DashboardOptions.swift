@@ -1,0 +1,89 @@
+import ArgumentParser
+import Foundation
+import MeshDashboard
+
+/// For whom a dashboard is, and what one may do with it.
+struct DashboardOptions: ParsableArguments {
+    /// Where the token may stand instead of in a file.
+    static let tokenVariable = "MESH_EVENTS_DASHBOARD_TOKEN"
+
+    @Option(
+        name: .customLong("token-file"),
+        help: ArgumentHelp(
+            "A file, readable for you alone, with the token that the page asks for. Default: $\(Self.tokenVariable), "
+                + "else none.",
+            valueName: "file"
+        )
+    )
+    var tokenFile: String?
+
+    @Flag(name: .customLong("allow-emit"), help: "Let whoever has the token emit events over HTTP.")
+    var allowsEmit = false
+
+    @Option(
+        name: .customLong("allow-host"),
+        help: ArgumentHelp("A name under which browsers may ask for the page; may be repeated.", valueName: "name")
+    )
+    var hostNames: [String] = []
+
+    @Option(name: .customLong("page-directory"), help: .hidden)
+    var pageDirectory: String?
+
+    /// The first option given that says nothing without a dashboard; `nil` when there is none.
+    var firstOption: String? {
+        if tokenFile != nil { return "--token-file" }
+        if allowsEmit { return "--allow-emit" }
+        return hostNames.isEmpty ? nil : "--allow-host"
+    }
+
+    /// What the options and the environment amount to.
+    ///
+    /// - Parameter listen: the address and the port; `nil` for the default.
+    /// - Throws: `CommandFailure`, usage.
+    func configuration(listen: String?, _ environment: [String: String]) throws -> Dashboard.Configuration {
+        let (host, port) = try Self.address(listen)
+        let token = try token(environment)
+        if allowsEmit, token == nil {
+            throw CommandFailure(.usage, "--allow-emit needs a token: --token-file, or \(Self.tokenVariable)")
+        }
+        return Dashboard.Configuration(
+            host: host,
+            port: port,
+            token: token,
+            hostNames: hostNames,
+            pageDirectory: pageDirectory
+        )
+    }
+
+    private static func address(_ listen: String?) throws -> (host: String, port: Int) {
+        guard let listen else { return ("127.0.0.1", 8080) }
+        let colon = listen.lastIndex(of: ":")
+        var host = colon.map { String(listen[..<$0]) } ?? ""
+        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+        guard let colon, let port = Int(listen[listen.index(after: colon)...]), (0...65_535).contains(port),
+            !host.isEmpty
+        else {
+            throw CommandFailure(
+                .usage,
+                "the page listens on an address and a port, like 127.0.0.1:8080 or 0.0.0.0:8080, not on "
+                    + listen.debugDescription
+            )
+        }
+        return (host, port)
+    }
+
+    private func token(_ environment: [String: String]) throws -> String? {
+        guard let tokenFile else { return environment[Self.tokenVariable].flatMap { $0.isEmpty ? nil : $0 } }
+        guard let data = FileManager.default.contents(atPath: tokenFile) else {
+            throw CommandFailure(.usage, "the file of --token-file, \(tokenFile), cannot be read")
+        }
+        let attributes = try? FileManager.default.attributesOfItem(atPath: tokenFile)
+        guard let mode = (attributes?[.posixPermissions] as? NSNumber)?.intValue, mode & 0o077 == 0 else {
+            throw CommandFailure(
+                .usage,
+                "others can read \(tokenFile), the file of --token-file: run `chmod 600` on it"
+            )
+        }
+        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+}

@@ -1,0 +1,63 @@
+"""Chromium, headless, and what the tests ask of a page."""
+import os
+import shutil
+
+from playwright.sync_api import sync_playwright
+
+
+class Browser:
+    def __init__(self):
+        self.playwright = sync_playwright().start()
+        executable = os.environ.get("MESH_EVENTS_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+        assert executable, "there is no chromium: run `Scripts/setup.sh browser`"
+        # Without the sandbox where the tests run as root; the pages are ours.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        self.chromium = self.playwright.chromium.launch(executable_path=executable, args=arguments)
+
+    def open(self, address, width=1360, height=900, **options):
+        return Page(self.chromium.new_context(viewport={"width": width, "height": height}, **options), address)
+
+    def close(self):
+        self.chromium.close()
+        self.playwright.stop()
+
+
+class Page:
+    """A page, and everything that went wrong on it."""
+
+    def __init__(self, context, address):
+        self.context = context
+        self.requests = []
+        self.complaints = []
+        context.set_default_timeout(10_000)
+        self.page = context.new_page()
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda message: message.type in ("error", "warning")
+                     and self.complaints.append(message.text))
+        self.page.goto(address)
+
+    def wait_until_live(self):
+        self.page.wait_for_selector("#link[data-state=live]")
+
+    def rows(self):
+        """The data of the rows that are elements, newest first."""
+        return self.page.evaluate("""() => [...document.querySelectorAll('.row:not([hidden])')]
+            .sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)
+            .map((row) => row.querySelector('.type').textContent + ' ' + row.querySelector('.node').textContent
+                + ' ' + row.querySelector('.data').textContent.trim())""")
+
+    def wait_for_row(self, text, within=10.0):
+        self.page.wait_for_function(
+            "text => [...document.querySelectorAll('.row:not([hidden])')].some(row => row.textContent.includes(text))",
+            arg=text, timeout=within * 1000)
+
+    def wait_for_status(self, pattern):
+        self.page.wait_for_function("text => new RegExp(text).test(document.querySelector('#list-status').textContent)",
+                                    arg=pattern)
+
+    def evaluate(self, script, argument=None):
+        return self.page.evaluate(script, argument)
+
+    def close(self):
+        self.context.close()

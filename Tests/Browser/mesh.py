@@ -1,0 +1,145 @@
+"""A real mesh and a dashboard for the browser's tests: the built programs, on free ports, gone with the test."""
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def program():
+    """The built mesh-events."""
+    named = os.environ.get("MESH_EVENTS")
+    if named:
+        return named
+    path = subprocess.run(["swift", "build", "--show-bin-path"], cwd=ROOT, check=True, capture_output=True, text=True)
+    return str(Path(path.stdout.strip()) / "mesh-events")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def eventually(what, condition, within=10.0):
+    """Waits until `condition` answers something true, and returns that."""
+    deadline = time.monotonic() + within
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"waited {within} s in vain for {what}"
+        time.sleep(0.02)
+
+
+def nats_server():
+    """The server that `serve` runs; the tests' own when the machine has none."""
+    named = os.environ.get("MESH_EVENTS_NATS_SERVER")
+    if named:
+        return named
+    found = subprocess.run(["Scripts/test-servers.sh"], cwd=ROOT, check=True, capture_output=True, text=True)
+    return found.stdout.strip().split(":")[0]
+
+
+class Process:
+    """A program that runs until it is stopped; what it says is kept."""
+
+    def __init__(self, *arguments, environment=None, directory=None):
+        self.log = tempfile.TemporaryFile("w+")
+        # What a shell has set for its own mesh is none of the tests' business.
+        inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+        inherited["MESH_EVENTS_NATS_SERVER"] = nats_server()
+        self.process = subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log,
+            env={**inherited, **(environment or {})}, cwd=directory)
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def wait_for(self, pattern, within=20.0):
+        def look():
+            found = re.search(pattern, self.said())
+            assert found or self.process.poll() is None, f"it ended: {self.said()}"
+            return found
+        return eventually(pattern, look, within)
+
+    def stop(self, number=signal.SIGTERM):
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(5)
+        self.log.close()
+
+
+class Mesh:
+    """A node with a server of its own, and a dashboard beside it."""
+
+    def __init__(self, node="atelier", manifest=None, token=None):
+        self.program = program()
+        self.directory = Path(tempfile.mkdtemp(prefix="mesh-events-browser."))
+        self.processes = []
+        self.port = free_port()
+        self.url = f"nats://127.0.0.1:{self.port}"
+        arguments = ["serve", "--node", node, "--port", str(self.port), "--store-dir", str(self.directory / "store")]
+        if manifest:
+            (self.directory / "mesh.yaml").write_text(manifest)
+            arguments += ["--config", str(self.directory / "mesh.yaml")]
+        self.server = self.start(*arguments)
+        self.server.wait_for(r"listens on")
+        self.token = token
+        self.page_port = free_port()
+        self.dashboard = None
+        self.start_dashboard()
+
+    @property
+    def page(self):
+        return f"http://127.0.0.1:{self.page_port}/"
+
+    def start(self, *arguments, environment=None):
+        process = Process(self.program, *arguments, environment=environment, directory=self.directory)
+        self.processes.append(process)
+        return process
+
+    def start_dashboard(self):
+        environment = {"MESH_EVENTS_DASHBOARD_TOKEN": self.token} if self.token else None
+        extra = os.environ.get("MESH_EVENTS_PAGE")
+        self.dashboard = self.start(
+            "dashboard", "--nats", self.url, "--listen", f"127.0.0.1:{self.page_port}",
+            *(["--page-directory", extra] if extra else []), environment=environment)
+        self.dashboard.wait_for(r"the dashboard is at")
+
+    def stop_dashboard(self, number=signal.SIGTERM):
+        self.dashboard.stop(number)
+        self.processes.remove(self.dashboard)
+
+    def run(self, *arguments, text=None):
+        done = subprocess.run(
+            [self.program, *arguments, "--nats", self.url], input=text, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def emit(self, kind, data=None, node="tester"):
+        """Emits one event, acknowledged."""
+        self.emit_all([(kind, data or {}, node)])
+
+    def emit_all(self, events):
+        """Emits many: (type, data) or (type, data, node)."""
+        lines = [json.dumps({"type": kind, "data": data, "node": node[0] if node else "tester"})
+                 for kind, data, *node in events]
+        self.run("emit", "--from", "-", text="\n".join(lines) + "\n")
+
+    def close(self):
+        for process in reversed(self.processes):
+            process.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,0 +1,82 @@
+import Logging
+import MeshDashboard
+import MeshEvents
+import MeshEventsTesting
+import TestSupport
+import Testing
+
+let quiet = Logger(label: "quiet") { _ in SwiftLogNoOpLogHandler() }
+
+/// A dashboard over a mesh in memory.
+struct Bench: Sendable {
+    static let token = "a token for tests, long enough"
+
+    let store: InMemoryStore
+    let bus: PersistentEventBus
+    let client: HTTPClient
+    let dashboard: Dashboard
+
+    /// Runs `body` with a dashboard that listens.
+    ///
+    /// - Parameters:
+    ///   - emits: whether it is given the bus to emit on.
+    ///   - stream: what the stream keeps.
+    static func run(
+        _ configuration: Dashboard.Configuration = .init(),
+        emits: Bool = false,
+        stream: PersistenceConfiguration = .init(),
+        _ body: @Sendable (Bench) async throws -> Void
+    ) async throws {
+        var configuration = configuration
+        configuration.port = 0
+        let mesh = InMemoryMesh()
+        let store = InMemoryStore(mesh)
+        let bus = try await PersistentEventBus.open(
+            transport: InMemoryTransport(mesh),
+            store: store,
+            node: "attic",
+            configuration: stream,
+            logger: quiet
+        )
+        let dashboard = try Dashboard(
+            store: store,
+            emitter: emits ? bus : nil,
+            configuration: configuration,
+            logger: quiet
+        )
+        let running = Task { try await dashboard.run() }
+        let url = try await dashboard.url()
+        let port = try #require(url.split(separator: ":").last.flatMap { Int($0.dropLast()) })
+        let client = HTTPClient(port: port)
+        do {
+            try await eventually("the dashboard to follow the stream") {
+                try await client.get("/healthz").status == 200
+            }
+            try await eventually("the dashboard to follow the mesh") {
+                let mesh = try await client.get("/api/mesh", [("authorization", "Bearer \(token)")])
+                return try mesh.json["time"]?.string?.hasPrefix("1970") == false
+            }
+            try await body(Bench(store: store, bus: bus, client: client, dashboard: dashboard))
+            running.cancel()
+            _ = await running.result
+        } catch {
+            running.cancel()
+            throw error
+        }
+    }
+
+    private init(store: InMemoryStore, bus: PersistentEventBus, client: HTTPClient, dashboard: Dashboard) {
+        self.store = store
+        self.bus = bus
+        self.client = client
+        self.dashboard = dashboard
+    }
+
+    /// Emits events of one type that are numbered.
+    @discardableResult
+    func emit(_ range: Range<Int>, _ type: EventType = "user.count") async throws -> UInt64 {
+        var last: UInt64 = 0
+        for number in range { last = try await bus.emit(type, ["number": JSONValue(number)]).sequence }
+        return last
+    }
+}
