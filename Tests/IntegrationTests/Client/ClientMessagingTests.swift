@@ -83,7 +83,7 @@ struct ClientMessagingTests {
 
     @Test("10 000 requests leave one inbox subscription on the server", arguments: NATSServers.all)
     func oneInbox(binary: NATSServers.Binary) async throws {
-        try await withServer(binary, Monitor.configuration) { server in
+        try await withServer(binary, .init(extraConfiguration: SubscriptionCount.accounts)) { server in
             let client = try await connect(server)
             let service = try await connect(server)
             let requests = try await service.subscribe(to: "echo")
@@ -101,7 +101,7 @@ struct ClientMessagingTests {
                 try await group.waitForAll()
             }
             let id = try #require(await client.serverInfo?.clientID)
-            #expect(try await Monitor(server).subscriptions(ofClient: id) == 1)
+            #expect(try await SubscriptionCount(server).ofClient(id) == 1)
             echo.cancel()
         }
     }

@@ -1,28 +1,6 @@
-import LocalNATSServer
-import Logging
 import NATSClient
 import NIOCore
 import TestSupport
-
-/// A configuration for one server, quick to reconnect so that tests need not wait.
-func configuration(_ server: LocalNATSServer) throws -> NATSConnection.Configuration {
-    try configuration(at: server.url)
-}
-
-/// The same for the server, or the proxy before it, at an address.
-func configuration(at address: String) throws -> NATSConnection.Configuration {
-    var configuration = NATSConnection.Configuration(servers: try ServerAddress.list(address))
-    configuration.reconnectDelay = ReconnectDelay(initial: .milliseconds(10), maximum: .milliseconds(200))
-    return configuration
-}
-
-/// A logger that says nothing: tests look at results.
-let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-
-/// A connection to a test's server.
-func connect(_ server: LocalNATSServer) async throws -> NATSConnection {
-    try await NATSConnection.connect(try configuration(server), logger: quiet)
-}
 
 /// Why connecting fails; `nil` when it does not.
 func connectFailure(_ settings: NATSConnection.Configuration) async -> NATSError? {

@@ -1,10 +1,7 @@
-import Logging
 import MeshEvents
 import MeshEventsTesting
 import MeshLifecycle
 import TestSupport
-
-let quiet = Logger(label: "quiet") { _ in SwiftLogNoOpLogHandler() }
 
 /// An in-memory mesh on a clock that the test moves.
 struct MemoryMesh {

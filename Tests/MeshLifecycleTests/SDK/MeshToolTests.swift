@@ -32,7 +32,7 @@ struct MeshToolTests {
             let transport = try await NATSTransport.connect(to: url(server, login.0), logger: quiet)
             let bus = try await PersistentEventBus.open(transport: transport, node: "cellar", logger: quiet)
             let config = #"{"lastWords":2000,"model":"base"}"#
-            let tool = try ToolProcess(environment(server, login.0, config))
+            let tool = try FixtureProcess("mesh-tool-fixture", environment: environment(server, login.0, config))
             try await eventually(within: .seconds(30), "the tool to be ready; it said: \(tool.output)") {
                 try await bus.history(matching: "events.user.fixture.ready").count == 1
             }

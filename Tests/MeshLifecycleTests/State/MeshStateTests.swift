@@ -1,5 +1,6 @@
 import MeshEvents
 import MeshLifecycle
+import TestSupport
 import Testing
 
 /// The state as a whole: what the Go mesh sends, changes, JSON, forgetting, size.

@@ -1,0 +1,32 @@
+import Foundation
+
+/// What a process takes of the system, as Linux tells it.
+public struct ProcessUse: Sendable {
+    /// Resident memory, in bytes.
+    public var residentBytes: Int
+    /// How many file descriptors are open.
+    public var descriptors: Int
+    /// How many threads there are.
+    public var threads: Int
+
+    /// Asks about this process, or another.
+    ///
+    /// - Throws: `TestSupportError` when the system does not tell.
+    public init(of pid: Int32? = nil) throws {
+        let directory = pid.map { "/proc/\($0)" } ?? "/proc/self"
+        guard let status = FileManager.default.contents(atPath: directory + "/status"),
+            let descriptors = try? FileManager.default.contentsOfDirectory(atPath: directory + "/fd").count
+        else { throw TestSupportError("There is no \(directory): these figures exist on Linux only.") }
+        let lines = String(decoding: status, as: UTF8.self).split(separator: "\n")
+        func number(_ name: String) throws -> Int {
+            let fields = lines.first { $0.hasPrefix(name + ":") }?.split(whereSeparator: \.isWhitespace) ?? []
+            guard fields.count > 1, let value = Int(fields[1]) else {
+                throw TestSupportError("\(directory)/status says nothing of \(name).")
+            }
+            return value
+        }
+        residentBytes = try number("VmRSS") * 1024
+        threads = try number("Threads")
+        self.descriptors = descriptors
+    }
+}

@@ -1,0 +1,190 @@
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A proxy before a server, that treats connections badly: it slows them down, and cuts them off in the middle.
+public final class TCPProxy: Sendable {
+    /// How connections are treated.
+    public struct Conduct: Sendable {
+        /// How long what is read waits before it goes on.
+        public var delay: Duration = .zero
+        /// How many bytes a second pass in each direction; `nil` for no limit.
+        public var bytesPerSecond: Int?
+        /// A connection is reset when so many bytes have passed in one direction, wherever in a message that is; drawn
+        /// anew for each connection. `nil` for never.
+        public var cutAfter: ClosedRange<Int>?
+
+        /// Lets everything pass.
+        public init() {}
+    }
+
+    private struct State {
+        var conduct = Conduct()
+        var pairs: [ObjectIdentifier: ProxyPair] = [:]
+        var connections = 0
+        var cuts = 0
+    }
+
+    private let target: Int
+    private let state = Mutex(State())
+    private let listener = Mutex<(any Channel)?>(nil)
+
+    private init(target: Int) { self.target = target }
+
+    /// Starts a proxy on a free port of loopback, before a port of loopback.
+    public static func start(before port: Int) async throws -> TCPProxy {
+        let proxy = TCPProxy(target: port)
+        let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelInitializer { proxy.join($0) }
+            .bind(host: "127.0.0.1", port: 0).get()
+        proxy.listener.withLock { $0 = channel }
+        return proxy
+    }
+
+    /// Where clients connect.
+    public var url: String { "nats://127.0.0.1:\(port)" }
+    /// Its port.
+    public var port: Int { listener.withLock { $0?.localAddress?.port } ?? 0 }
+    /// How many connections it has taken so far.
+    public var connections: Int { state.withLock { $0.connections } }
+    /// How many it has cut.
+    public var cuts: Int { state.withLock { $0.cuts } }
+
+    /// Treats connections otherwise from now on; `cutAfter` counts for new ones.
+    public func treat(_ change: @Sendable (inout Conduct) -> Void) { state.withLock { change(&$0.conduct) } }
+
+    /// Resets every connection; whatever is under way is lost.
+    public func cut() {
+        for pair in state.withLock({ Array($0.pairs.values) }) { pair.cut() }
+    }
+
+    /// Stops listening and resets every connection.
+    public func stop() async {
+        let channel = listener.withLock { $0 }
+        try? await channel?.close()
+        cut()
+    }
+
+    private func join(_ inbound: any Channel) -> EventLoopFuture<Void> {
+        ClientBootstrap(group: inbound.eventLoop)
+            .channelOption(.autoRead, value: false)
+            .connect(host: "127.0.0.1", port: target)
+            .flatMapThrowing { [self] outbound in
+                let conduct = state.withLock { state in
+                    state.connections += 1
+                    return state.conduct
+                }
+                let limit = conduct.cutAfter?.randomElement()
+                let pair = ProxyPair(inbound, outbound, cutAfter: limit) { [weak self] in self?.forget($0) }
+                state.withLock { $0.pairs[ObjectIdentifier(pair)] = pair }
+                let pause: @Sendable (Int) -> TimeAmount = { [weak self] in self?.pause($0) ?? .zero }
+                try inbound.pipeline.syncOperations.addHandler(ProxyHandler(pair, to: outbound, pause))
+                try outbound.pipeline.syncOperations.addHandler(ProxyHandler(pair, to: inbound, pause))
+            }
+    }
+
+    private func forget(_ pair: ProxyPair) {
+        state.withLock { state in
+            guard state.pairs.removeValue(forKey: ObjectIdentifier(pair)) != nil else { return }
+            if pair.wasCut { state.cuts += 1 }
+        }
+    }
+
+    private func pause(_ bytes: Int) -> TimeAmount {
+        let conduct = state.withLock { $0.conduct }
+        let transfer = conduct.bytesPerSecond.map { Int64(bytes) * 1_000_000_000 / Int64($0) } ?? 0
+        return TimeAmount(conduct.delay) + .nanoseconds(transfer)
+    }
+}
+
+/// The two halves of a connection through the proxy; both are on one event loop.
+private final class ProxyPair: Sendable {
+    private let inbound: any Channel
+    private let outbound: any Channel
+    private let onEnd: @Sendable (ProxyPair) -> Void
+    private let state: Mutex<(left: [ObjectIdentifier: Int], wasCut: Bool)>
+
+    init(
+        _ inbound: any Channel,
+        _ outbound: any Channel,
+        cutAfter limit: Int?,
+        onEnd: @escaping @Sendable (ProxyPair) -> Void
+    ) {
+        self.inbound = inbound
+        self.outbound = outbound
+        self.onEnd = onEnd
+        let left = limit.map { [ObjectIdentifier(inbound): $0, ObjectIdentifier(outbound): $0] } ?? [:]
+        state = Mutex((left, false))
+    }
+
+    var wasCut: Bool { state.withLock { $0.wasCut } }
+
+    /// How many of so many bytes may still go to a channel.
+    func take(_ count: Int, to channel: any Channel) -> Int {
+        state.withLock { state in
+            guard let left = state.left[ObjectIdentifier(channel)] else { return count }
+            let taken = min(left, count)
+            state.left[ObjectIdentifier(channel)] = left - taken
+            return taken
+        }
+    }
+
+    func cut() {
+        state.withLock { $0.wasCut = true }
+        for channel in [inbound, outbound] {
+            // A reset, not an end: what the peer has not read yet is gone.
+            if let socket = channel as? any SocketOptionProvider {
+                _ = socket.setSoLinger(linger(l_onoff: 1, l_linger: 0))
+            }
+            channel.close(promise: nil)
+        }
+    }
+
+    func end() {
+        inbound.close(promise: nil)
+        outbound.close(promise: nil)
+        onEnd(self)
+    }
+}
+
+/// Passes on what one half reads to the other; reads again when that has been written.
+private final class ProxyHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let pair: ProxyPair
+    private let peer: any Channel
+    private let pause: @Sendable (Int) -> TimeAmount
+
+    init(_ pair: ProxyPair, to peer: any Channel, _ pause: @escaping @Sendable (Int) -> TimeAmount) {
+        self.pair = pair
+        self.peer = peer
+        self.pause = pause
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { context.read() }
+    }
+
+    func channelActive(context: ChannelHandlerContext) { context.read() }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var buffer = unwrapInboundIn(data)
+        let (pair, peer, channel) = (pair, peer, context.channel)
+        let count = buffer.readableBytes
+        let part = buffer.readSlice(length: pair.take(count, to: peer)) ?? buffer
+        let isWhole = part.readableBytes == count
+        let pass: @Sendable () -> Void = {
+            peer.writeAndFlush(part).whenComplete { _ in
+                if isWhole { channel.read() } else { pair.cut() }
+            }
+        }
+        let pause = pause(count)
+        if pause > .zero { context.eventLoop.scheduleTask(in: pause, pass) } else { pass() }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { pair.end() }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
