@@ -1,0 +1,65 @@
+// swift-tools-version: 6.2
+// The parsers under attack, in a package of their own. Sources holds links to the package's own sources, of which only
+// what is attacked is compiled, all of it instrumented: no TLS, no event loop, no command line.
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let package = Package(
+    name: "mesh-events-fuzz",
+    platforms: [.macOS(.v15)],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.86.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
+    ],
+    targets: [
+        .target(
+            name: "NATSClient",
+            dependencies: [.product(name: "NIOCore", package: "swift-nio")],
+            sources: [
+                "NATSError.swift", "Protocol/HeaderBlock.swift", "Protocol/NATSHeaders.swift",
+                "Protocol/ProtocolParser.swift", "Protocol/ServerInfo.swift", "Protocol/ServerOperation.swift",
+                "Protocol/SubjectRules.swift",
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "MeshEvents",
+            dependencies: [.product(name: "Logging", package: "swift-log")],
+            exclude: ["MeshEvents.docc"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "ProcessGuard",
+            dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "MeshLifecycle",
+            dependencies: ["MeshEvents", "ProcessGuard", .product(name: "Yams", package: "Yams")],
+            sources: [
+                "Manifest", "Tools/KeyWords.swift", "Tools/Redaction.swift", "Tools/RestartPolicy.swift",
+                "Tools/ToolError.swift", "Tools/ToolSpecification.swift", "Tools/URLPassword.swift",
+            ],
+            swiftSettings: settings
+        ),
+        // The declaration of what comes with -sanitize=fuzzer.
+        .target(name: "LibFuzzer"),
+        .executableTarget(
+            name: "mesh-fuzz",
+            dependencies: [
+                "LibFuzzer", "NATSClient", "MeshEvents", "MeshLifecycle",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+    ]
+)
