@@ -174,6 +174,15 @@ let package = Package(
             path: "Tests/Fixtures/mesh-tool-fixture",
             swiftSettings: settings
         ),
+        // A wall clock that can be stepped, for whoever links it.
+        .target(name: "SteppedClock", path: "Tests/SteppedClock"),
+        // A process whose machine fails it.
+        .executableTarget(
+            name: "chaos-fixture",
+            dependencies: ["MeshEvents", "MeshEventsNATS", "NATSClient", "SteppedClock", logging],
+            path: "Tests/Fixtures/chaos-fixture",
+            swiftSettings: settings
+        ),
         // A supervisor of tools, for tests to kill.
         .executableTarget(
             name: "tool-supervisor-fixture",
@@ -212,6 +221,13 @@ let package = Package(
             dependencies: [
                 "MeshEvents", "MeshEventsNATS", "NATSClient", "LocalNATSServer", "TestSupport", "SanitizedMutex",
                 .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "ChaosTests",
+            dependencies: [
+                "MeshEvents", "MeshEventsNATS", "NATSClient", "LocalNATSServer", "TestSupport", "chaos-fixture",
             ],
             swiftSettings: settings
         ),
