@@ -1,11 +1,12 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long browser screenshots build lint format tsan bench bench-scaling bench-micro guard guard-update clean
+.PHONY: help setup demo test test-long browser screenshots build lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos soak
 
 SWIFT ?= swift
 # The tests start real servers; one at a time is dependable on a small machine.
 TEST_FLAGS ?= --no-parallel
-SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Micro/Package.swift Benchmarks/Micro/Benchmarks Examples)
+SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Micro/Package.swift Benchmarks/Micro/Benchmarks Examples \
+	Fuzz/Package.swift Fuzz/Sources/mesh-fuzz)
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,8 +48,24 @@ lint: ## Check the formatting
 format: ## Format the sources in place
 	$(SWIFT) format --in-place --parallel --recursive $(SOURCES)
 
-tsan: ## Run the core's tests under the thread sanitizer
-	$(SWIFT) test $(TEST_FLAGS) --sanitize=thread --scratch-path .build-tsan --filter '^MeshEventsTests\.'
+tsan: setup ## Run the core's, the client's and the race tests under the thread sanitizer
+	@Scripts/sanitize.sh thread
+
+asan: setup ## The same under the address sanitizer
+	@Scripts/sanitize.sh address
+
+fuzz: setup ## Attack the parsers for FUZZ_SECONDS (60), under the address sanitizer
+	Fuzz/run.sh $${FUZZ_SECONDS:-60}
+
+chaos: ## The fault suite in full: killed servers, cut connections, full disks; prints what became of the events
+	@Scripts/setup.sh test
+	@Scripts/chaos.sh
+
+soak: setup ## A node with tools and 10 000 events a second for SOAK_SECONDS (600): nothing grows, nothing is lost
+	$(SWIFT) build --product mesh-tool-fixture
+	$(SWIFT) build --product mesh-soak
+	@MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" \
+		"$$($(SWIFT) build --show-bin-path)/mesh-soak"
 
 bench: ## Measure every goal against libnats, in a package of its own (GOAL=P1 for one; installs libnats)
 	@Benchmarks/run.sh
@@ -68,4 +85,4 @@ guard-update: ## Record what one event costs now
 	@Benchmarks/Guard/guard.py --update
 
 clean: ## Remove everything built and the tools of .tools
-	rm -rf .build .build-* .tools Benchmarks/.build
+	rm -rf .build .build-* .tools Benchmarks/.build Fuzz/.build

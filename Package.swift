@@ -231,6 +231,15 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // A node under load for as long as one likes: `make soak`.
+        .executableTarget(
+            name: "mesh-soak",
+            dependencies: [
+                "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "NATSClient", "LocalNATSServer", "TestSupport",
+            ],
+            path: "Tests/Soak",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "MeshLifecycleTests",
             dependencies: [
@@ -294,7 +303,7 @@ let package = Package(
 // Only the core and the tests that run under sanitizers, which have builds of their own: Scripts/sanitize.sh.
 if Context.environment["MESH_EVENTS_CORE_ONLY"] == "1" {
     let core: Set = [
-        "NATSClient", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "ProcessGuard", "LocalNATSServer",
+        "Locking", "NATSClient", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "ProcessGuard", "LocalNATSServer",
         "TestSupport", "SanitizedMutex", "sanitizer-fixture", "NATSClientTests", "MeshEventsTests", "RaceTests",
     ]
     package.targets.removeAll { !core.contains($0.name) }

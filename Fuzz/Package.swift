@@ -32,8 +32,13 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "Locking",
+            dependencies: [.product(name: "NIOConcurrencyHelpers", package: "swift-nio")],
+            swiftSettings: settings
+        ),
+        .target(
             name: "MeshEvents",
-            dependencies: [.product(name: "Logging", package: "swift-log")],
+            dependencies: ["Locking", .product(name: "Logging", package: "swift-log")],
             exclude: ["MeshEvents.docc"],
             swiftSettings: settings
         ),
