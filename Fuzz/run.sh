@@ -22,6 +22,8 @@ fuzz="$(swift build --show-bin-path "${options[@]}")/mesh-fuzz"
 work="$(mktemp -d "${TMPDIR:-/tmp}/mesh-events-fuzz.XXXXXX")"
 trap 'rm -rf "$work"' EXIT
 mkdir -p findings
+# The fuzzer reports a trap; Swift's own report would only be in its way.
+export SWIFT_BACKTRACE=enable=no
 export ASAN_OPTIONS="detect_leaks=0 ${ASAN_OPTIONS:-}"
 
 attack() { # target seconds corpus…

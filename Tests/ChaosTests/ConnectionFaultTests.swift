@@ -12,7 +12,7 @@ struct ConnectionFaultTests {
     func cutMidMessage() async throws {
         try await withServer(NATSServers.current, .init(syncsEachWrite: false)) { server in
             let proxy = try await TCPProxy.start(before: server.port)
-            let count = ChaosScale.number(3_000, full: 50_000)
+            let count = ChaosScale.number(3_000, full: 15_000)
             // A message of a kilobyte is cut in its middle nearly every time.
             proxy.treat { $0.cutAfter = 100_000...400_000 }
             let emitter = try await openBus(at: proxy.url)

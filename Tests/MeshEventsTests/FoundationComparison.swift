@@ -91,8 +91,10 @@ enum FoundationComparison {
                 ? .bothAccept : .differ("\(bool), not \(theirs)")
         case .number(let ours):
             guard let number = theirs as? NSNumber, !isBool(number) else { return .differ("\(ours), not \(theirs)") }
-            // The nearest double of the digits, whatever Foundation keeps them in.
-            return ours.double == number.doubleValue || ours.int64 == number.int64Value && ours.int64 != nil
+            // Ours is the nearest double. Foundation keeps more than 19 digits as a `Decimal`, whose double may be off in
+            // the last bits.
+            let distance = abs(ours.double - number.doubleValue)
+            return ours.double == Double(ours.description) && distance <= abs(ours.double) * 1e-14
                 ? .bothAccept : .differ("\(ours), that is \(ours.double), not \(number)")
         case .string(let ours):
             guard let theirs = theirs as? String, ours.utf8.elementsEqual(theirs.utf8) else {
