@@ -303,8 +303,10 @@ let package = Package(
 // Only the core and the tests that run under sanitizers, which have builds of their own: Scripts/sanitize.sh.
 if Context.environment["MESH_EVENTS_CORE_ONLY"] == "1" {
     let core: Set = [
-        "Locking", "NATSClient", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "ProcessGuard", "LocalNATSServer",
-        "TestSupport", "SanitizedMutex", "sanitizer-fixture", "NATSClientTests", "MeshEventsTests", "RaceTests",
+        "Locking", "MeshLogging", "NATSClient", "MeshEvents", "MeshEventsSigning", "MeshEventsNATS",
+        "MeshEventsTesting",
+        "ProcessGuard", "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture", "NATSClientTests",
+        "MeshEventsTests", "RaceTests",
     ]
     package.targets.removeAll { !core.contains($0.name) }
     package.products.removeAll { !core.contains($0.name) }
