@@ -22,7 +22,7 @@ demo: setup ## Run a node with three tools, see its events and status (DEMO_SECO
 test: ## Build and run every test, against each nats-server found
 	@Scripts/setup.sh test
 	$(SWIFT) build --build-tests
-	MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" $(SWIFT) test --skip-build $(TEST_FLAGS)
+	MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" $(SWIFT) test --skip-build $(TEST_FLAGS) --skip '^ChaosTests\.'
 
 test-long: setup ## The long tests in full: 200 000 events over killed servers, 1 000 starts of a tool
 	$(SWIFT) build --build-tests

@@ -122,7 +122,7 @@ let package = Package(
         .target(
             name: "MeshDashboard",
             dependencies: [
-                "Locking", "MeshEvents", "MeshLifecycle", logging,
+                "Locking", "MeshEvents", "MeshLifecycle", "MeshLogging", logging,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),

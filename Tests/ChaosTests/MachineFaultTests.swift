@@ -104,42 +104,6 @@ struct MachineFaultTests {
             await witness.stop()
         }
     }
-
-    @Test("out of file descriptors: emits fail retriably, the lost connection is tried until it is back")
-    func noDescriptors() async throws {
-        try await withServer(NATSServers.current, .init(syncsEachWrite: false)) { server in
-            let witness = try await Witness(try await openBus(at: server.url, node: "reader"))
-            let emitter = try FixtureProcess(
-                "chaos-fixture",
-                ["descriptors", server.url],
-                environment: ["PATH": "/usr/bin:/bin"]
-            )
-            let held = try await emitter.line("exhausted ", within: .seconds(60))
-            await server.kill()
-            try await server.restart()
-            func attempts() -> Int { emitter.lines.count { $0.hasPrefix("reconnect failed: ") } }
-            let before = attempts()
-            try await eventually(within: .seconds(60), "attempts to fail with the server back; \(emitter.output)") {
-                attempts() >= before + 3
-            }
-            let emit = try await emitter.line("emit failed: ", within: .seconds(60))
-            let connect = try await emitter.line("connect failed: ", within: .seconds(60))
-            emitter.say("free")
-            let result = figures(try await emitter.line("result ", within: .seconds(60)))
-            #expect(try await emitter.wait() == 0)
-            try #require(result.count == 2)
-            let stored = try await witness.catchUp(JetStreamStore(try await TestSupport.connect(server)))
-            #expect(emit.hasPrefix("true "), "retriable: \(emit)")
-            #expect(connect.hasPrefix("connectionFailed"), "\(connect)")
-            #expect(Set(witness.numbers).count == witness.count)
-            #expect(witness.count >= result[1])
-            var row = ChaosRow("out of file descriptors (\(held) held)")
-            (row.sent, row.acknowledged, row.stored, row.received) = (result[0], result[1], stored, witness.count)
-            row.note = "connected again once some were free"
-            row.report()
-            await witness.stop()
-        }
-    }
 }
 
 /// The numbers in a line.

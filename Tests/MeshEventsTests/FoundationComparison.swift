@@ -42,8 +42,11 @@ enum FoundationComparison {
     /// The text as an event on the subject `events.user.fuzz`.
     static func compareEvent(_ bytes: [UInt8]) -> Verdict {
         let received = Timestamp(nanosecondsSinceEpoch: 42)
-        let ours = try? EventDecoder.decode(subject: "events.user.fuzz", payload: bytes, received: received)
         let theirs = (foundation(bytes) as? [String: Any]).flatMap { ExpectedEvent($0, received) }
+        // A type has to be the subject's, or none at all.
+        let ownType = (try? EventData(json: bytes))?["type"]?.string.flatMap { try? EventType($0) }
+        let subject = (theirs?.type ?? ownType)?.subject ?? "events.user.fuzz"
+        let ours = try? EventDecoder.decode(subject: subject, payload: bytes, received: received)
         switch (ours, theirs) {
         case (nil, nil): return .bothRefuse
         case (let ours?, nil):

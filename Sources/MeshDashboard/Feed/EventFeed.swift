@@ -1,6 +1,7 @@
 import Locking
 import Logging
 import MeshEvents
+import MeshLogging
 import NIOCore
 
 /// One replay of the stream for all browsers, and the index for the histogram.
@@ -104,7 +105,7 @@ final class EventFeed: Sendable {
             } catch {
                 if error.code == .closed, Task.isCancelled { return }
                 isAnother = isAnother || error.code == .streamNotFound || error.code == .streamMismatch
-                logger.debug("the dashboard cannot follow the stream", metadata: ["error": "\(error)"])
+                logger.debug("the dashboard cannot follow the stream", [.error: "\(error)"])
                 onProblem(self, Self.explanation(error))
             }
             delay = ContinuousClock.now - began > .seconds(10) ? .milliseconds(250) : min(delay * 2, .seconds(4))

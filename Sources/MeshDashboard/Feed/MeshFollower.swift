@@ -2,6 +2,7 @@ import Locking
 import Logging
 import MeshEvents
 import MeshLifecycle
+import MeshLogging
 
 /// How the mesh is, for as long as the task runs; begins anew when the monitor cannot go on.
 final class MeshFollower: Sendable {
@@ -32,7 +33,7 @@ final class MeshFollower: Sendable {
                 onBegin()
                 for try await update in updates { onUpdate(update) }
             } catch {
-                logger.debug("the dashboard cannot follow the mesh", metadata: ["error": "\(error)"])
+                logger.debug("the dashboard cannot follow the mesh", [.error: "\(error)"])
             }
             try? await Task.sleep(for: .seconds(1))
         }

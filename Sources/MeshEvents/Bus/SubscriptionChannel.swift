@@ -168,7 +168,9 @@ final class SubscriptionChannel: MetricSource {
     // MARK: Inside
 
     private func wait(_ id: UInt64, isolation: isolated (any Actor)?) async -> SubscriptionDelivery {
-        await withTaskCancellationHandler {
+        // The thread sanitizer does not see a continuation hand over what it is resumed with; it sees the lock.
+        defer { buffer.withLock { _ in } }
+        return await withTaskCancellationHandler {
             await withUnsafeContinuation(isolation: isolation) { continuation in
                 let delivery = buffer.withLock { buffer -> SubscriptionDelivery? in
                     if let delivery = buffer.take() { return delivery }
