@@ -8,11 +8,18 @@ final class Count: @unchecked Sendable {
     var value = 0
 }
 
-/// Adds on two threads at once, with and without a lock.
+/// Adds on two threads, with and without a lock. Neither waits for the other, so that without one it is a race however
+/// they are scheduled.
 func add(_ times: Int, _ body: @escaping @Sendable () -> Void) {
-    DispatchQueue.concurrentPerform(iterations: 2) { _ in
-        for _ in 0..<times { body() }
+    let ended = DispatchGroup()
+    for _ in 0..<2 {
+        ended.enter()
+        Thread.detachNewThread {
+            for _ in 0..<times { body() }
+            ended.leave()
+        }
     }
+    ended.wait()
 }
 
 let count = Count()
