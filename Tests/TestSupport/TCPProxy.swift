@@ -37,6 +37,8 @@ public final class TCPProxy: Sendable {
         let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.autoRead, value: false)
+            // One piece at a time: the pause before each depends on its size, and must not let a later one overtake.
+            .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { proxy.join($0) }
             .bind(host: "127.0.0.1", port: 0).get()
         proxy.listener.withLock { $0 = channel }
@@ -70,6 +72,7 @@ public final class TCPProxy: Sendable {
     private func join(_ inbound: any Channel) -> EventLoopFuture<Void> {
         ClientBootstrap(group: inbound.eventLoop)
             .channelOption(.autoRead, value: false)
+            .channelOption(.maxMessagesPerRead, value: 1)
             .connect(host: "127.0.0.1", port: target)
             .flatMapThrowing { [self] outbound in
                 let conduct = state.withLock { state in
