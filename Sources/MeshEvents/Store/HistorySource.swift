@@ -10,6 +10,8 @@ struct HistorySource {
         /// The last one that was read.
         var last: UInt64?
         var isExhausted = false
+
+        var nextSequence: UInt64? { messages.isEmpty ? nil : messages[messages.startIndex].sequence }
     }
 
     private let store: any EventStore
@@ -33,15 +35,25 @@ struct HistorySource {
         for index in lanes.indices where lanes[index].messages.isEmpty && !lanes[index].isExhausted {
             try await fill(index, &reading)
         }
-        let heads = lanes.compactMap(\.messages.first)
-        let next =
-            query.end == .newest
-            ? heads.max { $0.sequence < $1.sequence } : heads.min { $0.sequence < $1.sequence }
-        guard let next else { return nil }
-        for index in lanes.indices where lanes[index].messages.first?.sequence == next.sequence {
+        guard let nearest, let next = lanes[nearest].messages.popFirst() else { return nil }
+        for index in lanes.indices where lanes[index].nextSequence == next.sequence {
             lanes[index].messages.removeFirst()
         }
         return next
+    }
+
+    /// The lane whose next message comes first in the order of reading. Messages are not copied for it: this is asked
+    /// once for each event.
+    private var nearest: Int? {
+        var nearest: (index: Int, sequence: UInt64)?
+        for index in lanes.indices {
+            guard let sequence = lanes[index].nextSequence else { continue }
+            if let found = nearest, query.end == .newest ? found.sequence > sequence : found.sequence < sequence {
+                continue
+            }
+            nearest = (index, sequence)
+        }
+        return nearest?.index
     }
 
     private mutating func fill(_ index: Int, _ reading: inout HistoryReading) async throws(MeshEventsError) {
