@@ -43,10 +43,11 @@ enum FoundationComparison {
     static func compareEvent(_ bytes: [UInt8]) -> Verdict {
         let received = Timestamp(nanosecondsSinceEpoch: 42)
         let theirs = (foundation(bytes) as? [String: Any]).flatMap { ExpectedEvent($0, received) }
-        // A type has to be the subject's, or none at all.
-        let ownType = (try? EventData(json: bytes))?["type"]?.string.flatMap { try? EventType($0) }
-        let subject = (theirs?.type ?? ownType)?.subject ?? "events.user.fuzz"
-        let ours = try? EventDecoder.decode(subject: subject, payload: bytes, received: received)
+        let ours = try? EventDecoder.decode(
+            subject: theirs?.type.subject ?? subject(of: bytes),
+            payload: bytes,
+            received: received
+        )
         switch (ours, theirs) {
         case (nil, nil): return .bothRefuse
         case (let ours?, nil):
@@ -63,6 +64,12 @@ enum FoundationComparison {
             }
             return same(ours.data.value, theirs.data)
         }
+    }
+
+    /// The subject on which a message may travel: its type has to be the subject's.
+    static func subject(of bytes: [UInt8]) -> String {
+        let type = (try? EventData(json: bytes))?["type"]?.string.flatMap { try? EventType($0) }
+        return (type ?? "user.fuzz").subject
     }
 
     private static func foundation(_ bytes: [UInt8]) -> Any? {

@@ -7,12 +7,11 @@ func attackEvent(_ bytes: [UInt8]) {
         finding("Foundation disagrees: \(how)", text)
     }
     let received = Timestamp(nanosecondsSinceEpoch: 42)
-    guard let event = try? EventDecoder.decode(subject: "events.user.fuzz", payload: bytes, received: received) else {
-        return
-    }
+    let subject = FoundationComparison.subject(of: bytes)
+    guard let event = try? EventDecoder.decode(subject: subject, payload: bytes, received: received) else { return }
     do {
         let written = try EventEncoder().encode(event)
-        let again = try EventDecoder.decode(subject: "events.other", payload: written, received: received)
+        let again = try EventDecoder.decode(subject: event.subject, payload: written, received: received)
         guard again.type == event.type, again.node.utf8.elementsEqual(event.node.utf8),
             again.timestamp == event.timestamp, again.data == event.data
         else { finding("it reads differently once written: \(String(decoding: written, as: UTF8.self))", text) }
@@ -22,7 +21,7 @@ func attackEvent(_ bytes: [UInt8]) {
     // A decoder that has seen it before answers the same.
     var decoder = EventDecoder()
     for _ in 0..<2 {
-        let same = "events.user.fuzz".withBytes { subject in
+        let same = subject.withBytes { subject in
             bytes.withUnsafeBytes { payload in
                 try? decoder.decode(subject: UnsafeRawBufferPointer(subject), payload: payload, received: received)
             }
