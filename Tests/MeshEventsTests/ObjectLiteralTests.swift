@@ -33,4 +33,12 @@ struct ObjectLiteralTests {
         #expect(object == ["a": 2, "b": 3])
         #expect(Set([object, ["a": 2, "b": 3]]).count == 1)
     }
+
+    @Test func `a deep literal, out of order at every level, takes no longer than a shallow one a level`() throws {
+        var value: JSONValue = 0
+        for _ in 0..<100 { value = ["b": value, "a": 1] }
+        let data: EventData = ["b": value, "a": 1]
+        try data.validate()
+        #expect(data.json.hasPrefix(#"{"a":1,"b":{"a":1,"b":{"#))
+    }
 }

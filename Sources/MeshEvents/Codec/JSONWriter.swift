@@ -33,6 +33,9 @@ struct JSONWriter {
         capacity = buffer.count
     }
 
+    /// Whether what is written lies some levels deep.
+    var isDeep: Bool { depth > 3 }
+
     /// Whether everything fitted.
     var fits: Bool { count <= capacity }
 

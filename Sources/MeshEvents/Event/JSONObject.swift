@@ -28,7 +28,7 @@ public struct JSONObject: Sendable {
     private var members: [(String, JSONValue)] { isOrdered ? given : Self.ordered(given) }
 
     /// Whether names are unique and in byte order.
-    private static func isOrdered(_ members: [(String, JSONValue)]) -> Bool {
+    private static func isOrdered(_ members: some Collection<(String, JSONValue)>) -> Bool {
         zip(members, members.dropFirst()).allSatisfy { $0.0.precedesInByteOrder($1.0) }
     }
 
@@ -75,6 +75,7 @@ public struct JSONObject: Sendable {
     ) -> Bool {
         writer.open(UInt8(ascii: "{"))
         if writer.problem != .tooDeep {
+            var untilDisorder = untilDisorder
             var previous: JSONWriter.Name?
             for index in members.indices {
                 if index > 0 { writer.write(UInt8(ascii: ",")) }
@@ -86,7 +87,13 @@ public struct JSONObject: Sendable {
                 case .number(let number): number.write(to: &writer)
                 case .string(let string): writer.string(string)
                 case .bool(let bool): writer.write(bool ? "true" : "false")
-                case let value: value.write(to: &writer)
+                case let value:
+                    // What is deep inside must not be written twice at every level: the rest is looked at beforehand.
+                    if untilDisorder, writer.isDeep {
+                        guard isOrdered(members[index...]) else { return false }
+                        untilDisorder = false
+                    }
+                    value.write(to: &writer)
                 }
             }
         }
