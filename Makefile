@@ -1,6 +1,6 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long browser screenshots build lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos soak
+.PHONY: help setup demo test test-long browser screenshots build docs lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos soak
 
 SWIFT ?= swift
 # The tests start real servers; one at a time is dependable on a small machine.
@@ -41,6 +41,9 @@ screenshots: ## Take the pictures of the dashboard anew, into docs/images
 
 build: ## Build everything, tests included; a warning is an error
 	$(SWIFT) build --build-tests
+
+docs: ## Build the guide and the reference into .build/docs (DocC; a warning is an error) and say how to read them
+	@Scripts/docs.sh
 
 lint: ## Check the formatting
 	$(SWIFT) format lint --strict --parallel --recursive $(SOURCES)

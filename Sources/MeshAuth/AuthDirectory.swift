@@ -47,6 +47,7 @@ public struct AuthDirectory: Sendable {
     /// Makes a directory with a new authority, a server's certificate and one user for each role, named after it.
     ///
     /// - Parameters:
+    ///   - path: the directory, made when there is none.
     ///   - hosts: under which names and addresses others reach the server, besides ``standardHosts``.
     ///   - listen: the address that the server of ``serverFile`` listens on.
     /// - Throws: `alreadyExists` when the directory holds users; `invalidName`, `fileAccess`.

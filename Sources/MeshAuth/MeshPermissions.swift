@@ -10,6 +10,7 @@ public struct MeshPermissions: Sendable, Hashable {
     /// The permissions of a role.
     ///
     /// - Parameters:
+    ///   - role: what the user may do in the mesh.
     ///   - inbox: what the user's inboxes begin with: nobody else may listen there, where answers come.
     ///   - stream: the mesh's stream.
     public init(_ role: MeshRole, inbox: String, stream: String = "MESH_EVENTS") {

@@ -5,7 +5,7 @@ import Synchronization
 extension JetStreamStore {
     /// The newest `limit` messages that match and lie below `before`, oldest first.
     ///
-    /// Counts matches at a few sequences near the end to learn where to begin (``NewestSearch``); never scans.
+    /// Counts matches at a few sequences near the end to learn where to begin (`NewestSearch`); never scans.
     ///
     /// - Throws: `invalidArgument`, `invalidPattern`, `streamNotFound`, `timeout`, `persistenceUnavailable`,
     ///   `permissionDenied`, `closed`.

@@ -22,6 +22,7 @@ public final class NATSTransport: EventTransport {
     ///   - authentication: how to log in; addresses may hold user and password instead.
     ///   - tls: how to speak TLS, beyond what the addresses say.
     ///   - name: the name the server shows for this connection.
+    ///   - logger: hears of lost and restored connections, and of what the server refuses.
     /// - Throws: `connectionFailed`, `authenticationFailed`, `invalidArgument` for an address that cannot be read.
     public static func connect(
         to servers: String,

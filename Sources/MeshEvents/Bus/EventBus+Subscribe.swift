@@ -23,7 +23,7 @@ extension EventBus {
 
     /// Subscribes to the events of one type.
     ///
-    /// - Throws: `invalidEventType`; otherwise as ``subscribe(to:queueGroup:buffer:)``.
+    /// - Throws: `invalidEventType`; otherwise as ``subscribe(to:queueGroup:buffer:)->EventSubscription``.
     public func subscribe(
         type: EventType,
         queueGroup: String? = nil,
@@ -56,7 +56,7 @@ extension EventBus {
     /// The subscription lives until it is cancelled or drained or the bus is closed; there is no need to keep it. An
     /// error that the handler throws is counted and logged and does not end it.
     ///
-    /// - Throws: as ``subscribe(to:queueGroup:buffer:)``.
+    /// - Throws: as ``subscribe(to:queueGroup:buffer:)->EventSubscription``.
     @discardableResult
     public func subscribe(
         to pattern: EventPattern = .all,
@@ -75,9 +75,9 @@ extension EventBus {
         )
     }
 
-    /// Calls `handler` for every event of one type; see ``subscribe(to:queueGroup:buffer:handler:)``.
+    /// Calls `handler` for every event of one type; see ``subscribe(to:queueGroup:buffer:handler:)-(EventPattern,_,_,_)``.
     ///
-    /// - Throws: `invalidEventType`; otherwise as ``subscribe(to:queueGroup:buffer:)``.
+    /// - Throws: `invalidEventType`; otherwise as ``subscribe(to:queueGroup:buffer:)->EventSubscription``.
     @discardableResult
     public func subscribe(
         type: EventType,
@@ -96,7 +96,7 @@ extension EventBus {
         )
     }
 
-    /// Calls `handler` for every event of a payload's type; see ``subscribe(to:queueGroup:buffer:handler:)``.
+    /// Calls `handler` for every event of a payload's type; see ``subscribe(to:queueGroup:buffer:handler:)-(EventPattern,_,_,_)``.
     ///
     /// An event whose data is not such a payload is skipped and counted as malformed.
     ///

@@ -6,7 +6,9 @@ extension PersistentEventBus {
     /// deadline; no event is stored twice, and none before an earlier one of the batch, short of a cluster that changes
     /// its leader between two of them.
     ///
-    /// - Parameter onStored: called for each event as it is stored, with its index, from 0; it must be quick.
+    /// - Parameters:
+    ///   - events: the batch; may be empty.
+    ///   - onStored: called for each event as it is stored, with its index, from 0; it must be quick.
     /// - Returns: where the events are, in the order of the batch.
     /// - Throws: ``BatchEmitError``, which says what became of each event.
     @discardableResult
@@ -24,7 +26,9 @@ extension PersistentEventBus {
     ///
     /// When the sequence throws, the events before are stored first, then its error is thrown.
     ///
-    /// - Parameter onStored: called for each event as it is stored, with its index, from 0; it must be quick.
+    /// - Parameters:
+    ///   - events: what to emit; taken no faster than it is stored.
+    ///   - onStored: called for each event as it is stored, with its index, from 0; it must be quick.
     /// - Returns: how many events were stored.
     /// - Throws: ``BatchEmitError``, or what the sequence throws.
     @discardableResult

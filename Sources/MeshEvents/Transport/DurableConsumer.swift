@@ -19,7 +19,10 @@ public protocol DurableConsumer: Sendable {
     ///
     /// Answering again, or a delivery that has come again meanwhile, is harmless.
     ///
-    /// - Parameter deadline: how long to keep trying, across reconnects and changes of the leader.
+    /// - Parameters:
+    ///   - message: the delivery, from ``fetch(_:wait:)``.
+    ///   - answer: what became of it.
+    ///   - deadline: how long to keep trying, across reconnects and changes of the leader.
     /// - Throws: `timeout` when the store has not confirmed (it may know nevertheless), `closed`.
     func answer(
         _ message: DurableMessage,

@@ -51,7 +51,10 @@ public protocol EventStore: Sendable {
 
     /// Follows the stream: what is stored from `start` on, then what comes; see ``StoreFollower``.
     ///
-    /// - Parameter timeout: how long the beginning may take.
+    /// - Parameters:
+    ///   - pattern: the subjects to follow.
+    ///   - start: where to begin.
+    ///   - timeout: how long the beginning may take.
     func follow(
         matching pattern: EventPattern,
         from start: ReplayStart,

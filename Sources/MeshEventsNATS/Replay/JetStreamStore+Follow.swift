@@ -3,7 +3,7 @@ import NATSClient
 import Synchronization
 
 extension JetStreamStore {
-    /// Follows the stream with a consumer of its own that ends with it; see ``StoreFollower``.
+    /// Follows the stream with a consumer of its own that ends with it; see ``/MeshEvents/StoreFollower``.
     ///
     /// A consumer that is lost, with its server, a leader or the connection, is replaced by one that begins right behind
     /// what was handed over. A consumer that falls silent is noticed within a few seconds.

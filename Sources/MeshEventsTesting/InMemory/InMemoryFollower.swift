@@ -100,7 +100,7 @@ final class InMemoryFollower: StoreFollower {
 }
 
 extension InMemoryStore {
-    /// Follows the stream; see ``StoreFollower``.
+    /// Follows the stream; see ``/MeshEvents/StoreFollower``.
     ///
     /// - Throws: `streamNotFound`, `invalidPattern`; `invalidArgument` for a sequence beyond the stream's next.
     public func follow(

@@ -22,7 +22,10 @@ public struct RemoteTools: Sendable {
 
     /// Has the node do something with a tool; returns when it is done.
     ///
-    /// - Parameter timeout: how long that may take. A tool that does not end by itself is killed after its grace period.
+    /// - Parameters:
+    ///   - action: what to do.
+    ///   - tool: the tool's name.
+    ///   - timeout: how long that may take. A tool that does not end by itself is killed after its grace period.
     /// - Returns: the tool's state afterwards, as ``ToolStatus/State`` names it.
     /// - Throws: `noResponders` when there is no such node, or it takes no requests; `timeout`; `serverRefused` with the
     ///   node's own words; what sending throws.

@@ -26,7 +26,11 @@ public final class ToolControl: Sendable {
 
     /// Creates what answers; it does so while ``run()`` runs.
     ///
-    /// - Parameter node: the name by which others ask for this node.
+    /// - Parameters:
+    ///   - supervisor: what runs the tools.
+    ///   - node: the name by which others ask for this node.
+    ///   - connection: where requests come from.
+    ///   - logger: hears of each request that is carried out or refused.
     public init(
         supervisor: ToolSupervisor,
         node: String,

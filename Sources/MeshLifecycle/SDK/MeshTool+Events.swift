@@ -10,21 +10,21 @@ extension MeshTool {
     ///   - topic: the event's type without `user.`: `training.complete` is sent as `user.training.complete`. A topic that
     ///     begins with `user.` is taken as the whole type.
     ///   - data: what goes with it.
-    /// - Throws: as ``MeshEvents/EventBus/emit(_:)-(Event)``.
+    /// - Throws: as ``/MeshEvents/EventBus/emit(_:)-(Event)``.
     public func emit(_ topic: String, _ data: EventData = nil) throws(MeshEventsError) {
         try bus.emit(Self.type(of: topic), data)
     }
 
     /// Emits a payload as an event of its type.
     ///
-    /// - Throws: as ``MeshEvents/EventBus/emit(_:)-(Event)``.
+    /// - Throws: as ``/MeshEvents/EventBus/emit(_:)-(Event)``.
     public func emit(_ payload: some EventPayload) throws(MeshEventsError) {
         try bus.emit(payload)
     }
 
     /// Emits a user event and returns when it is stored. The first call opens the stream, creating it when there is none.
     ///
-    /// - Throws: as ``MeshEvents/PersistentEventBus/emit(_:)-(Event)`` and ``MeshEvents/PersistentEventBus``'s `open`.
+    /// - Throws: as ``/MeshEvents/PersistentEventBus/emit(_:)-(Event)`` and ``/MeshEvents/PersistentEventBus``'s `open`.
     @discardableResult
     public func emitAcknowledged(_ topic: String, _ data: EventData = nil) async throws(MeshEventsError)
         -> StoredPosition
@@ -50,14 +50,14 @@ extension MeshTool {
 
     /// Subscribes to the events that match a pattern; ``bus`` offers more forms.
     ///
-    /// - Throws: as ``MeshEvents/EventBus/subscribe(to:queueGroup:buffer:)``.
+    /// - Throws: as ``/MeshEvents/EventBus/subscribe(to:queueGroup:buffer:)->EventSubscription``.
     public func subscribe(to pattern: EventPattern = .all) async throws(MeshEventsError) -> EventSubscription {
         try await bus.subscribe(to: pattern)
     }
 
     /// Calls `handler` for every event that matches a pattern: one call at a time, in order.
     ///
-    /// - Throws: as ``MeshEvents/EventBus/subscribe(to:queueGroup:buffer:handler:)``.
+    /// - Throws: as ``/MeshEvents/EventBus/subscribe(to:queueGroup:buffer:handler:)-(EventPattern,_,_,_)``.
     @discardableResult
     public func subscribe(
         to pattern: EventPattern = .all,

@@ -48,7 +48,7 @@ public final class MeshMonitor: Sendable {
     ///   - now: the time of day, on the same clock.
     ///   - timeout: how long taking in what was stored may take.
     ///   - logger: hears of malformed messages.
-    /// - Throws: `timeout`, and as ``EventReplay``: `streamNotFound`, `persistenceUnavailable`, `permissionDenied` …
+    /// - Throws: `timeout`, and as ``/MeshEvents/EventReplay``: `streamNotFound`, `persistenceUnavailable`, `permissionDenied` …
     public static func start(
         store: some EventStore,
         configuration: Configuration = Configuration(),

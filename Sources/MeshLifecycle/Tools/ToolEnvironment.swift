@@ -22,7 +22,11 @@ public struct ToolEnvironment: Sendable, CustomStringConvertible {
 
     /// Creates an environment.
     ///
-    /// - Parameter inherited: The environment that tools inherit; `nil` for this process's.
+    /// - Parameters:
+    ///   - url: the server's address, for `JB_NATS_URL`.
+    ///   - node: the node's name, for `JB_NODE_NAME`.
+    ///   - extra: more variables for every tool.
+    ///   - inherited: the environment that tools inherit; `nil` for this process's.
     public init(
         url: String,
         node: String,

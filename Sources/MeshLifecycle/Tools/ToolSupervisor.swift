@@ -166,7 +166,9 @@ public final class ToolSupervisor: Sendable {
     /// Stops all tools at the same time, for good: `tool.stopped` for each that ran. Returns when nothing is left of
     /// them and their events are out; not cut short by cancellation.
     ///
-    /// - Parameter grace: How long tools may take to end when asked to; their own grace periods count when shorter.
+    /// - Parameters:
+    ///   - reason: what `tool.stopped` gives as the reason.
+    ///   - grace: how long tools may take to end when asked to; their own grace periods count when shorter.
     public func shutdown(reason: String = "shutdown", grace: Duration = .seconds(10)) async {
         let runners = state.withLock { state in
             state.isShutDown = true

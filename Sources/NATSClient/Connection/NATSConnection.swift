@@ -305,6 +305,7 @@ public final class NATSConnection: Sendable {
     ///   - queueGroup: members of a group share the messages: each goes to one of them.
     ///   - maximumMessages: how many messages may wait for the reader before newer ones are dropped and counted.
     ///   - maximumBytes: the same in bytes.
+    ///   - timeout: how long the server may take to answer.
     /// - Throws: `invalidSubject`, `permissionDenied`, `timeout`, `closed`, `cancelled`.
     public func subscribe(
         to subject: String,

@@ -4,9 +4,12 @@ extension JetStream {
     /// Publishes a message and returns when a stream has stored it.
     ///
     /// - Parameters:
+    ///   - payload: the message's content.
+    ///   - subject: where to publish: one that a stream captures.
     ///   - messageID: stored once, however often it is sent within the stream's duplicate window.
     ///   - expectedStream: the stream that must store it; the message is refused by any other.
     ///   - headers: further header fields.
+    ///   - timeout: how long to wait for the acknowledgement; `nil` for ``timeout``.
     /// - Throws: the server's error; a `connection` error without responders when no stream has the subject; `timeout`
     ///   when the acknowledgement did not come: the message may be stored, send it again with the same id.
     public func publish(

@@ -6,6 +6,8 @@ extension JetStream {
     /// - Parameters:
     ///   - request: without ``PullRequest/noWait`` and ``PullRequest/expires`` the server would wait for ever; then it
     ///     waits for `timeout`.
+    ///   - consumer: the consumer's name.
+    ///   - stream: the stream's name.
     ///   - timeout: the deadline, whatever the server does.
     /// - Returns: possibly nothing.
     /// - Throws: `consumerLost` when the consumer is gone, `timeout` only when the server did not end the request.
@@ -37,6 +39,9 @@ extension JetStream {
     /// - Parameters:
     ///   - count: how many messages to read at most, at least 1.
     ///   - before: ends at this sequence, exclusive; `nil` for no end.
+    ///   - consumer: the consumer's name.
+    ///   - stream: the stream's name.
+    ///   - deadline: when to give up.
     ///   - transform: makes an element of each message, in place on the connection's event loop: little, never blocking.
     public func read<Element: Sendable>(
         _ count: Int,

@@ -3,7 +3,10 @@ import NIOCore
 extension JetStream {
     /// Counts a stream's messages by subject; all pages of the answer are fetched.
     ///
-    /// - Parameter filter: which subjects, as a pattern.
+    /// - Parameters:
+    ///   - stream: the stream's name.
+    ///   - filter: which subjects, as a pattern.
+    ///   - timeout: how long the server may take for each page; `nil` for ``timeout``.
     public func subjectCounts(
         of stream: String,
         matching filter: String = ">",

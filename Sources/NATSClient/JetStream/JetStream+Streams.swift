@@ -40,9 +40,11 @@ extension JetStream {
     /// Deletes messages of a stream; their sequences are not used again.
     ///
     /// - Parameters:
+    ///   - name: the stream's name.
     ///   - subject: only messages that match this pattern; `nil` for all.
     ///   - before: only messages below this sequence; `nil` for all.
     ///   - keeping: how many of the newest stay; `nil` for none. Not together with `before`.
+    ///   - timeout: how long the server may take; `nil` for ``timeout``.
     /// - Returns: how many messages were deleted.
     @discardableResult
     public func purgeStream(

@@ -15,6 +15,7 @@ public final class JetStream: Sendable {
     /// Creates access to JetStream; asks nothing yet.
     ///
     /// - Parameters:
+    ///   - connection: the connection to ask over.
     ///   - domain: the JetStream domain to talk to; `nil` for the one of the server connected to.
     ///   - timeout: the deadline of calls that name none. Default 5 s.
     public init(connection: NATSConnection, domain: String? = nil, timeout: Duration = .seconds(5)) {

@@ -22,6 +22,7 @@ public struct StreamConfiguration: Sendable, Hashable, Codable {
     /// - Parameters:
     ///   - name: no dots, wildcards or white space.
     ///   - subjects: the subjects it captures; they must not overlap those of another stream.
+    ///   - storage: where messages are kept.
     public init(name: String, subjects: [String], storage: Storage = .file) {
         fields = [
             "name": .string(name),
