@@ -3,7 +3,8 @@
 # newer one and a Python client in .tools/venv. Works on Debian 12 and macOS, with or without sudo; asks nothing.
 #
 #   Scripts/setup.sh          for `make demo`
-#   Scripts/setup.sh test     also nginx, in .tools/nginx: only its program, no service is installed or started
+#   Scripts/setup.sh test     also nginx, in .tools/nginx: only its program, no service is installed or started;
+#                            in .tools/contracts, independent readers of CloudEvents, JSON Schema and AsyncAPI
 #   Scripts/setup.sh browser  also Chromium, and playwright in .tools/venv, which drives it
 #   Scripts/setup.sh bench    also libnats, which the benchmarks compare with; in .tools/bench, a Python client and plots
 #   Scripts/setup.sh guard    also valgrind, which counts what an event costs
@@ -14,6 +15,9 @@ server_bin_version=2.15.1
 nats_py_version=2.16.0
 orjson_version=3.13.0
 matplotlib_version=3.11.2
+cloudevents_version=2.2.0
+jsonschema_version=4.26.0
+asyncapi3_version=0.0.2
 playwright_version=1.65.2
 venv=.tools/venv
 
@@ -101,6 +105,20 @@ if [ "${1:-}" = test ] && [ ! -x .tools/nginx/usr/sbin/nginx ]; then
         ln -sf "$(command -v nginx)" .tools/nginx/usr/sbin/nginx
     fi
     .tools/nginx/usr/sbin/nginx -v 2>/dev/null || fail "nginx cannot be run: install it, then try again"
+fi
+
+# Others' readers of what the package writes for its neighbours.
+if [ "${1:-}" = test ] && ! .tools/contracts/bin/python - "$cloudevents_version" "$jsonschema_version" \
+    "$asyncapi3_version" 2>/dev/null <<'PYTHON'
+import sys
+from importlib.metadata import version
+sys.exit([version(name) for name in ("cloudevents", "jsonschema", "asyncapi3")] != sys.argv[1:])
+PYTHON
+then
+    say "creating .tools/contracts with cloudevents, jsonschema and asyncapi3"
+    python3 -m venv --clear .tools/contracts
+    .tools/contracts/bin/python -m pip install --quiet --disable-pip-version-check "cloudevents==$cloudevents_version" \
+        "jsonschema==$jsonschema_version" "asyncapi3==$asyncapi3_version" >&2
 fi
 
 if [ "${1:-}" = browser ]; then

@@ -35,16 +35,17 @@ extension EventBus {
 
     // MARK: With more to do
 
-    /// Emitting when somebody wants to know about it, or when it is to be signed.
+    /// Emitting when somebody wants to know about it, or when more than the event is to be sent.
     @inline(never)
     private func sendObserved(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
         let span = tracing?.startEmit(type.subject, node: node)
         defer { span?.end() }
         do throws(MeshEventsError) {
             guard !isClosed else { throw Self.closedError }
-            let payload = try encoder.encode(Event(type, node: node, timestamp: .now, data: data))
+            let event = Event(type, node: node, timestamp: .now, data: data)
+            let payload = try encoder.encode(event)
             let headers = span.flatMap { tracing?.headers(of: $0) } ?? MessageHeaders()
-            try publish(type.subject, payload, sign(headers, subject: type.subject, payload: payload, node: node))
+            try publish(type.subject, payload, complete(headers, event, payload, id: cloudEventIDs?.next()))
         } catch {
             metrics?.failed(error)
             span?.failed(error)
@@ -68,6 +69,22 @@ extension EventBus {
             }
         }
         try result.get()
+    }
+
+    /// Adds to the header fields of an encoded event what the bus sends beside it.
+    ///
+    /// - Parameter id: the CloudEvent's; `nil` when it is to be none.
+    func complete(
+        _ headers: MessageHeaders,
+        _ event: Event,
+        _ payload: [UInt8],
+        id: String?
+    ) throws(MeshEventsError) -> MessageHeaders {
+        var headers = headers
+        if let id {
+            for field in CloudEvent.headers(of: event, id: id).fields { headers.append(field.name, field.value) }
+        }
+        return try sign(headers, subject: event.type.subject, payload: payload, node: event.node)
     }
 
     /// Adds this node's signature to the header fields of an encoded event, when the bus signs. Events that are emitted

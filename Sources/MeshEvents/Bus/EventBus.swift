@@ -35,6 +35,9 @@ public final class EventBus: Sendable {
         public var signer: (any EventSigner)?
         /// Looks at the signatures of what arrives. Default: nobody does.
         public var verification: SignatureVerification?
+        /// Whether each message carries the attributes of a ``CloudEvent`` in its header fields: CloudEvents' NATS
+        /// protocol binding, binary mode. The payload stays the event as the mesh reads it. Default false.
+        public var cloudEvents: Bool
 
         /// Creates a configuration.
         public init(
@@ -43,7 +46,8 @@ public final class EventBus: Sendable {
             metrics: (any MetricsFactory)? = nil,
             tracer: (any Tracer)? = nil,
             signer: (any EventSigner)? = nil,
-            verification: SignatureVerification? = nil
+            verification: SignatureVerification? = nil,
+            cloudEvents: Bool = false
         ) {
             self.buffer = buffer
             self.onMalformed = onMalformed
@@ -52,6 +56,7 @@ public final class EventBus: Sendable {
             self.tracer = tracer
             self.signer = signer
             self.verification = verification
+            self.cloudEvents = cloudEvents
         }
     }
 
@@ -73,6 +78,8 @@ public final class EventBus: Sendable {
     let metrics: BusMetrics?
     let tracing: EventTracing?
     let signer: (any EventSigner)?
+    /// The ids of its CloudEvents; `nil` when it sends none.
+    let cloudEventIDs: MessageIDs?
     /// Whether emitting does more than sending.
     let isObserved: Bool
     private let closed = Atomic(false)
@@ -105,7 +112,8 @@ public final class EventBus: Sendable {
         )
         tracing = configuration.tracer.map { EventTracing(tracer: $0) }
         signer = configuration.signer
-        isObserved = metrics != nil || tracing != nil || signer != nil
+        cloudEventIDs = configuration.cloudEvents ? MessageIDs() : nil
+        isObserved = metrics != nil || tracing != nil || signer != nil || cloudEventIDs != nil
     }
 
     // MARK: Emitting

@@ -56,7 +56,7 @@ extension PersistentEventBus {
             subject: subject,
             payload: payload,
             messageID: messageID,
-            headers: try bus.sign(headers, subject: subject, payload: payload, node: stamped.node)
+            headers: try bus.complete(headers, stamped, payload, id: bus.cloudEventIDs == nil ? nil : messageID)
         )
     }
 }

@@ -8,8 +8,9 @@ struct EmitCommand: AsyncParsableCommand {
         commandName: "emit",
         abstract: "Emit one event, or all those of a file.",
         usage: """
-            mesh-events emit TYPE [key=value ...] [--data JSON] [--node NAME] [--ack] [--sign-key FILE]
-            mesh-events emit --from FILE|- [--node NAME] [--sign-key FILE]
+            mesh-events emit TYPE [key=value ...] [--data JSON] [--node NAME] [--ack] [--sign-key FILE] \
+            [--cloudevents]
+            mesh-events emit --from FILE|- [--format FORMAT] [--node NAME] [--sign-key FILE] [--cloudevents]
             """,
         discussion: """
             The exit code is 0 only when the event was delivered: the server has it; with --ack, the stream has stored \
@@ -31,7 +32,12 @@ struct EmitCommand: AsyncParsableCommand {
               {"type":"tool.started","node":"pi","data":{"tool":"whisper"}}
             node and data may be missing, a timestamp is replaced by the time of emitting. Events are stored in the \
             order of the lines, each acknowledged. At a bad line emitting ends with exit code 65 and the line's \
-            number; everything before it is stored.
+            number; everything before it is stored. With --format cloudevents a line is a CloudEvent 1.0 in JSON, whose data \
+            is an object or null; a source /mesh/nodes/NAME names the node, any other is the node's name itself.
+
+            With --cloudevents each message also carries the attributes of a CloudEvent as header fields (ce-id, \
+            ce-source, ...: CloudEvents' NATS protocol binding, binary mode). The message itself stays the same, so that \
+            every node reads it as before.
             """
     )
 
@@ -47,12 +53,18 @@ struct EmitCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Emit the events in a file of NDJSON; - is standard input.", valueName: "file|-"))
     var from: String?
 
+    @Option(
+        help: ArgumentHelp("What the lines of --from are: json or cloudevents. Default: json.", valueName: "format")
+    )
+    var format: LineFormat?
+
     @Flag(help: "Wait until the event is stored, and say where. Creates the stream when there is none.")
     var ack = false
 
     @OptionGroup var output: OutputOptions
     @OptionGroup var node: NodeOptions
     @OptionGroup var signing: SigningOptions
+    @OptionGroup var cloudEvents: CloudEventOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
@@ -71,6 +83,7 @@ struct EmitCommand: AsyncParsableCommand {
             }
             try await emitFile(from)
         } else {
+            guard format == nil else { throw CommandFailure(.usage, "--format says what the lines of --from are") }
             guard let type else { throw CommandFailure(.usage, "give the event's TYPE, or a file with --from") }
             try await emit(event(type))
         }
@@ -93,7 +106,7 @@ struct EmitCommand: AsyncParsableCommand {
     }
 
     private func emit(_ event: Event) async throws {
-        let configuration = try signing.busConfiguration()
+        let configuration = try signing.busConfiguration(cloudEvents)
         let transport = try await connection.connect(name: "mesh-events emit")
         if ack {
             let bus = try await PersistentEventBus.open(
@@ -129,7 +142,7 @@ struct EmitCommand: AsyncParsableCommand {
 
     private func emitFile(_ path: String) async throws {
         let name = try node.name()
-        let configuration = try signing.busConfiguration()
+        let configuration = try signing.busConfiguration(cloudEvents)
         let reader = try LineReader(path: path)
         defer { reader.close() }
         let transport = try await connection.connect(name: "mesh-events emit --from")
@@ -139,7 +152,7 @@ struct EmitCommand: AsyncParsableCommand {
             busConfiguration: configuration,
             logger: Silence.logger
         )
-        try await FileEmission(bus: bus).run(reader)
+        try await FileEmission(bus: bus, format: format ?? .json).run(reader)
         await transport.close()
     }
 }

@@ -4,11 +4,13 @@ import Synchronization
 /// Emits the events of a file, in order, many at a time, each acknowledged.
 struct FileEmission {
     private let bus: PersistentEventBus
+    private let format: LineFormat
     private let progress: ProgressLine
     private let counter = Counter()
 
-    init(bus: PersistentEventBus, progress: ProgressLine = ProgressLine()) {
+    init(bus: PersistentEventBus, format: LineFormat = .json, progress: ProgressLine = ProgressLine()) {
         self.bus = bus
+        self.format = format
         self.progress = progress
     }
 
@@ -30,7 +32,9 @@ struct FileEmission {
             progress.finish(stored: counter.count)
         }
         do {
-            try await bus.emit(contentsOf: EventLines(reader: reader, numbers: numbers)) { _, _ in counter.increment() }
+            try await bus.emit(contentsOf: EventLines(reader: reader, numbers: numbers, format: format)) { _, _ in
+                counter.increment()
+            }
         } catch {
             throw failure(error, numbers).suffixed("; \(summary)")
         }

@@ -9,7 +9,7 @@ struct ListCommand: AsyncParsableCommand {
         abstract: "List the events that are kept: the newest, oldest first.",
         usage: """
             mesh-events list [PATTERN ...] [--limit N] [--since WHEN] [--until WHEN] [--node NAME] [--cursor SEQ] \
-            [--trust FILE] [--json]
+            [--trust FILE] [--json | --format FORMAT]
             """,
         discussion: """
             Of the events that fit, the newest --limit are printed, the oldest of them first. Nothing is created or \
@@ -30,9 +30,14 @@ struct ListCommand: AsyncParsableCommand {
               mesh-events list --limit 100 --cursor 4711
               mesh-events list --node pi --until 2026-11-24T09:30:00+01:00
               mesh-events list 'user.>' --json --limit 1000 | jq -r .data.file
+              mesh-events list --format cloudevents
 
             With --json a line is the event as it travels, with the members sequence (its place in the stream) and \
             stored (when the stream took it) behind the others.
+
+            With --format cloudevents a line is a CloudEvent 1.0: its source is /mesh/nodes/NODE, its data the event's, \
+            its attributes sequence and stored tell its place. Its id is the one the emitter gave it \
+            (`mesh-events emit --cloudevents`), else made of sequence and time of storing.
             """
     )
 
@@ -54,7 +59,7 @@ struct ListCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Only events before this one: the sequence an earlier page named.", valueName: "seq"))
     var cursor: UInt64?
 
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var output: EventOutputOptions
     @OptionGroup(title: "Signatures") var trust: TrustOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
@@ -69,7 +74,7 @@ struct ListCommand: AsyncParsableCommand {
         )
         let page = try await StreamAbsence.explained { try await history.page(query) }
         await transport.close()
-        var printer = EventPrinter(output, marks: trust.marks)
+        var printer = EventPrinter(output.chosen, marks: trust.marks)
         for stored in page.events { trust.note(stored.event) }
         try printer.print(page.events)
         TrustOptions.reportRejected(page.rejected)

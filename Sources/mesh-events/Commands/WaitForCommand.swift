@@ -45,7 +45,7 @@ struct WaitForCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Let events stored then or later count too.", valueName: "when"))
     var since: String?
 
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var output: EventOutputOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
@@ -97,7 +97,7 @@ struct WaitForCommand: AsyncParsableCommand {
     private func wait(for pattern: EventPattern, _ since: Timestamp?, _ stop: StopRequest) async throws -> Bool {
         var hasHappened = false
         let transport = try await connection.connect(name: "mesh-events wait-for \(type)")
-        var printer = EventPrinter(output, stop: stop)
+        var printer = EventPrinter(output.chosen, stop: stop)
         if let replay = try await replay(transport, pattern, since) {
             try await announce(transport, pattern, missing: "nothing will be missing")
             for try await element in replay {

@@ -8,7 +8,8 @@ struct WatchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "watch",
         abstract: "Print events as they come, until Ctrl-C.",
-        usage: "mesh-events watch [PATTERN] [--limit N] [--queue GROUP] [--node NAME] [--trust FILE] [--json]",
+        usage:
+            "mesh-events watch [PATTERN] [--limit N] [--queue GROUP] [--node NAME] [--trust FILE] [--json | --format FORMAT]",
         discussion: """
             Prints what is emitted from now on; `mesh-events list` shows what was before. When the connection is lost \
             it is restored by itself; that is said on standard error.
@@ -22,6 +23,7 @@ struct WatchCommand: AsyncParsableCommand {
               mesh-events watch tool.crashed --json | jq .data
               mesh-events watch tool.crashed --limit 1   # waits for the next one
               mesh-events watch 'user.*' --queue workers # several share the events
+              mesh-events watch --format cloudevents     # for systems that speak CloudEvents 1.0
               mesh-events watch --trust trust            # only what its node has signed; see `mesh-events key`
             """
     )
@@ -38,7 +40,7 @@ struct WatchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Show only events of this node.", valueName: "name"))
     var node: String?
 
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var output: EventOutputOptions
     @OptionGroup(title: "Signatures") var trust: TrustOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
@@ -75,7 +77,7 @@ struct WatchCommand: AsyncParsableCommand {
             Self.reportDropped(subscription.dropped)
             TrustOptions.reportRejected(subscription.rejected)
         }
-        var printer = EventPrinter(output, marks: trust.marks, stop: stop)
+        var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
         var count = 0
         for try await event in subscription {
             if let node, event.node != node { continue }

@@ -6,17 +6,23 @@ import Synchronization
 struct EventLines: AsyncSequence {
     let reader: LineReader
     let numbers: LineNumbers
+    var format = LineFormat.json
 
-    func makeAsyncIterator() -> Iterator { Iterator(reader: reader, numbers: numbers) }
+    func makeAsyncIterator() -> Iterator { Iterator(reader: reader, numbers: numbers, format: format) }
 
     struct Iterator: AsyncIteratorProtocol {
         fileprivate var reader: LineReader
         fileprivate let numbers: LineNumbers
+        fileprivate let format: LineFormat
 
         mutating func next() async throws -> Event? {
             guard let line = try await reader.next() else { return nil }
             do throws(MeshEventsError) {
-                let event = try EventLine.parse(line.bytes)
+                let event =
+                    switch format {
+                    case .json: try EventLine.parse(line.bytes)
+                    case .cloudevents: try CloudEventLine.parse(line.bytes).event()
+                    }
                 numbers.append(line.number)
                 return event
             } catch {

@@ -22,9 +22,10 @@ struct SigningOptions: ParsableArguments {
         path ?? environment[Self.variable].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// What a bus does that signs with this key.
-    func busConfiguration() throws(MeshEventsError) -> EventBus.Configuration {
-        guard let file = file() else { return EventBus.Configuration() }
-        return EventBus.Configuration(signer: try NodeSigningKey(file: file))
+    /// What a bus does that signs with this key, and sends CloudEvents when they are wanted.
+    func busConfiguration(_ cloudEvents: CloudEventOptions) throws(MeshEventsError) -> EventBus.Configuration {
+        var configuration = EventBus.Configuration(cloudEvents: cloudEvents.isWanted)
+        if let file = file() { configuration.signer = try NodeSigningKey(file: file) }
+        return configuration
     }
 }

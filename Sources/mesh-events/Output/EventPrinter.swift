@@ -1,19 +1,20 @@
 import MeshEvents
 
-/// Prints events on standard output: rows for people, or lines of JSON.
+/// Prints events on standard output: rows for people, or lines for programs.
 struct EventPrinter {
     private let output: LineOutput
     private let terminal: Terminal
-    private let json: EventJSON?
+    /// For programs; `nil` for rows.
+    private let text: EventText?
     private let marks: Bool
     private var rows: RowFormatter
 
     /// - Parameter marks: whether each event is shown with what its signature says.
-    init(_ options: OutputOptions, marks: Bool = false, stop: StopRequest? = nil, terminal: Terminal = .output) {
+    init(_ format: EventFormat, marks: Bool = false, stop: StopRequest? = nil, terminal: Terminal = .output) {
         self.marks = marks
         output = LineOutput.standard(stop: stop)
         self.terminal = terminal
-        json = options.json ? EventJSON(isForTerminal: terminal.isTerminal, marks: marks) : nil
+        text = EventText(format, isForTerminal: terminal.isTerminal, marks: marks)
         rows = RowFormatter(isColored: terminal.usesColor())
     }
 
@@ -21,14 +22,14 @@ struct EventPrinter {
     ///
     /// - Throws: `OutputClosed` when nobody reads any more.
     mutating func print(_ event: Event) throws {
-        try output.write(json?.line(event) ?? row(event, width: terminal.width))
+        try output.write(text?.line(event) ?? row(event, width: terminal.width))
     }
 
     /// Prints one event of the stream.
     ///
     /// - Throws: `OutputClosed` when nobody reads any more.
     mutating func print(_ stored: StoredEvent) throws {
-        try output.write(json?.line(stored) ?? row(stored.event, width: terminal.width))
+        try output.write(text?.line(stored) ?? row(stored.event, width: terminal.width))
     }
 
     /// Prints events read from the stream, all rows lined up.
@@ -36,7 +37,7 @@ struct EventPrinter {
         let width = terminal.width
         for stored in events { rows.makeRoom(for: stored.event, width: width) }
         for stored in events {
-            try output.write(json?.line(stored) ?? row(stored.event, width: width))
+            try output.write(text?.line(stored) ?? row(stored.event, width: width))
         }
     }
 

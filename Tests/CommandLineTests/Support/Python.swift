@@ -9,16 +9,22 @@ enum Python {
             ?? NATSServers.packageDirectory + "/.tools/venv/bin/python"
     }
 
+    /// A Python that has others' readers of CloudEvents, JSON Schema and AsyncAPI.
+    static var contracts: String { NATSServers.packageDirectory + "/.tools/contracts/bin/python" }
+
     /// Starts a script; it finds the server's URL in `URL`.
     static func start(_ script: String, url: String) throws -> Script {
         try start(script, environment: ["URL": url])
     }
 
     /// Starts a script with these variables in its environment, besides PATH.
-    static func start(_ script: String, environment: [String: String]) throws -> Script {
-        let python = executable
+    static func start(
+        _ script: String,
+        environment: [String: String],
+        _ python: String = executable
+    ) throws -> Script {
         guard FileManager.default.isExecutableFile(atPath: python) else {
-            throw TestSupportError("There is no \(python) with nats-py: run `make setup`.")
+            throw TestSupportError("There is no \(python): run `Scripts/setup.sh test`.")
         }
         return try Script(python, script, environment)
     }
@@ -27,6 +33,12 @@ enum Python {
     @discardableResult
     static func run(_ script: String, url: String) async throws -> String {
         try await start(script, url: url).wait()
+    }
+
+    /// Runs a script to its end, with these variables in its environment.
+    @discardableResult
+    static func run(_ script: String, environment: [String: String], _ python: String) async throws -> String {
+        try await start(script, environment: environment, python).wait()
     }
 
     final class Script {

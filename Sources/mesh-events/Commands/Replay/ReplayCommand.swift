@@ -55,7 +55,7 @@ struct ReplayCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Print only events of this node.", valueName: "name"))
     var node: String?
 
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var output: EventOutputOptions
     @OptionGroup(title: "Signatures") var trust: TrustOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
@@ -104,7 +104,7 @@ struct ReplayCommand: AsyncParsableCommand {
 
     private func print(_ replay: ReplaySubscription, _ pace: ReplayPace, _ stop: StopRequest) async throws {
         var pace = pace
-        var printer = EventPrinter(output, marks: trust.marks, stop: stop)
+        var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
         var count = 0
         for try await element in replay {
             switch element {

@@ -13,7 +13,7 @@ struct ServeCommand: AsyncParsableCommand {
         abstract: "Run a node of the mesh, with a server of its own unless one is named.",
         usage: """
             mesh-events serve [--config FILE] [--port N] [--store-dir DIR] [--for DURATION] [--node NAME] \
-            [--sign-key FILE] [--json]
+            [--sign-key FILE] [--cloudevents] [--json | --format FORMAT]
             mesh-events serve --dashboard [--dashboard-listen HOST:PORT] [...]
             mesh-events serve --auth DIR [--listen ADDRESS] [...]
             """,
@@ -126,9 +126,10 @@ struct ServeCommand: AsyncParsableCommand {
     )
     var dashboardAddress: String?
 
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var output: EventOutputOptions
     @OptionGroup var node: NodeOptions
     @OptionGroup var signing: SigningOptions
+    @OptionGroup var cloudEvents: CloudEventOptions
     @OptionGroup(title: "Page, with --dashboard") var page: DashboardOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
@@ -152,7 +153,7 @@ struct ServeCommand: AsyncParsableCommand {
                 stop.stop(.timeUp)
             }
         }
-        try await node.run(stop, EventPrinter(output, stop: stop))
+        try await node.run(stop, EventPrinter(output.chosen, stop: stop))
     }
 
     /// What the options, the manifest and the environment amount to; the first of these that says something counts.
@@ -197,7 +198,7 @@ struct ServeCommand: AsyncParsableCommand {
             toolVariables: variables,
             toolsHaveKey: key != nil,
             toolLogin: key == nil ? connection.passwordOrToken(environment) : nil,
-            busConfiguration: try signing.busConfiguration(),
+            busConfiguration: try signing.busConfiguration(cloudEvents),
             dashboard: dashboard ? try page.configuration(listen: dashboardAddress, environment) : nil,
             dashboardEmits: page.allowsEmit
         )

@@ -7,7 +7,10 @@ struct ExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
         abstract: "Write the events that are kept to a file, one a line.",
-        usage: "mesh-events export [PATTERN ...] [--out FILE|-] [--since WHEN] [--until WHEN] [--node NAME]",
+        usage: """
+            mesh-events export [PATTERN ...] [--out FILE|-] [--since WHEN] [--until WHEN] [--node NAME] \
+            [--format FORMAT]
+            """,
         discussion: """
             Writes all that fit, oldest first, as NDJSON: the event as it travels, with the members sequence (its place \
             in the stream) and stored (when the stream took it) behind the others. `mesh-events import` reads it \
@@ -20,6 +23,10 @@ struct ExportCommand: AsyncParsableCommand {
             EXAMPLES
               mesh-events export --out events.ndjson
               mesh-events export 'tool.*' 'node.*' --since 1d | gzip > lifecycle.ndjson.gz
+              mesh-events export --format cloudevents --out events.cloudevents
+
+            With --format cloudevents a line is a CloudEvent 1.0, as `mesh-events list --help` says; `mesh-events import \
+            --format cloudevents` reads it back.
             """
     )
 
@@ -37,6 +44,9 @@ struct ExportCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Only events of this node.", valueName: "name"))
     var node: String?
+
+    @Option(help: ArgumentHelp("What the lines are: json or cloudevents.", valueName: "format"))
+    var format = LineFormat.json
 
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
@@ -71,12 +81,16 @@ struct ExportCommand: AsyncParsableCommand {
         let state = try await StreamAbsence.explained { try await store.state() }
         var file = try LineFile(path: out, stop: stop)
         var bar = ProgressBar(verb: "exported")
-        let json = EventJSON(isForTerminal: out == "-" && Terminal.output.isTerminal)
+        let isForTerminal = out == "-" && Terminal.output.isTerminal
+        let text: EventText =
+            format == .json
+            ? .wire(EventJSON(isForTerminal: isForTerminal))
+            : .cloudEvents(CloudEventText(isForTerminal: isForTerminal))
         var count = 0
         let events = EventHistory(store: store, logger: Silence.logger)
             .events(matching: patterns, since: since, until: until, node: node)
         for try await stored in events {
-            try file.write(json.line(stored))
+            try file.write(text.line(stored))
             count += 1
             bar.show(count, fraction: Self.fraction(stored.sequence, of: state))
         }

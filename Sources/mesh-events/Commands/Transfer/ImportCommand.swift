@@ -8,7 +8,7 @@ struct ImportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import",
         abstract: "Store the events of a file that `mesh-events export` wrote.",
-        usage: "mesh-events import FILE|- [--state FILE]",
+        usage: "mesh-events import FILE|- [--state FILE] [--format FORMAT]",
         discussion: """
             Stores the events in the order of the lines, with their own timestamps and nodes; the stream gives them new \
             sequences and times of storing. Creates the stream when there is none. The stream's limits count for them \
@@ -27,6 +27,12 @@ struct ImportCommand: AsyncParsableCommand {
             EXAMPLES
               mesh-events import events.ndjson
               gunzip -c events.ndjson.gz | mesh-events import -
+              mesh-events import --format cloudevents events.cloudevents
+
+            With --format cloudevents a line is a CloudEvent 1.0 in JSON, with a time, whose data is an object or null. A \
+            source /mesh/nodes/NAME names the node; any other source is the node's name itself. Source and id are kept in \
+            header fields, so that a later export has them again, and tell a line that is stored already, as the message \
+            id does otherwise; other attributes are dropped.
             """
     )
 
@@ -35,6 +41,9 @@ struct ImportCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Where to note how far it is. Default: FILE.import-state.", valueName: "file"))
     var state: String?
+
+    @Option(help: ArgumentHelp("What the lines are: json or cloudevents.", valueName: "format"))
+    var format = LineFormat.json
 
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
@@ -63,6 +72,7 @@ struct ImportCommand: AsyncParsableCommand {
         _ = try await store.open(PersistenceConfiguration())
         let run = ImportRun(
             store: store,
+            format: format,
             server: connection.namedServers(ProcessInfo.processInfo.environment) ?? ConnectionOptions.defaultURL,
             statePath: statePath,
             fileSize: file == "-" ? nil : Self.size(of: file)

@@ -8,41 +8,56 @@ struct ImportLine: Sendable {
 
     /// Reads a line of an export: an event with its timestamp.
     ///
+    /// - Throws: `MeshEventsError`; its message says what is wrong with the line.
+    init(_ line: LineReader.Line, _ format: LineFormat = .json) throws(MeshEventsError) {
+        number = line.number
+        message =
+            switch format {
+            case .json: try Self.event(line)
+            case .cloudevents: try Self.cloudEvent(line)
+            }
+    }
+
     /// The message id depends on nothing but the line: on its bytes, and on its number unless a sequence in it tells it
     /// from others.
-    /// - Throws: `MeshEventsError`; its message says what is wrong with the line.
-    init(_ line: LineReader.Line) throws(MeshEventsError) {
-        number = line.number
+    private static func event(_ line: LineReader.Line) throws(MeshEventsError) -> PendingMessage {
         var event = try EventLine.parse(line.bytes)
         let members = try EventData(json: line.bytes)
-        guard let text = members["timestamp"]?.string else {
-            throw MeshEventsError(
-                .invalidData,
-                "it has no \"timestamp\"; `mesh-events emit --from` takes such lines and gives events the present time"
-            )
-        }
+        guard let text = members["timestamp"]?.string else { throw missing("timestamp") }
         event.timestamp = try Timestamp(rfc3339: text)
-        var hash = LineHash()
+        var hash = StableHash()
         hash.add(line.bytes)
         if members["sequence"] == nil { hash.add("\(line.number)".utf8) }
-        message = PendingMessage(
+        return PendingMessage(
             subject: event.type.subject,
             payload: try EventEncoder().encode(event),
             messageID: "import-\(hash.text)"
         )
     }
-}
 
-/// A hash of lines, 128 bits: FNV-1a (Fowler, Noll, Vo), for telling apart what nobody forges.
-struct LineHash: Sendable, Hashable {
-    private var value: UInt128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d
-
-    mutating func add(_ bytes: some Sequence<UInt8>) {
-        for byte in bytes { value = (value ^ UInt128(byte)) &* 0x0000_0000_0100_0000_0000_0000_0000_013b }
-        // Where one piece ends matters.
-        value = (value ^ 0x100) &* 0x0000_0000_0100_0000_0000_0000_0000_013b
+    /// The message id depends on source and id, which tell CloudEvents apart; both travel beside the event.
+    private static func cloudEvent(_ line: LineReader.Line) throws(MeshEventsError) -> PendingMessage {
+        var cloudEvent = try CloudEventLine.parse(line.bytes)
+        guard cloudEvent.time != nil else { throw missing("time") }
+        let event = try cloudEvent.event()
+        var hash = StableHash()
+        hash.add(cloudEvent.source.utf8)
+        hash.add(cloudEvent.id.utf8)
+        // What was true of another stream, and of no stream at all.
+        cloudEvent.extensions = [:]
+        cloudEvent.dataContentType = CloudEvent.wholeEventContentType
+        return PendingMessage(
+            subject: event.type.subject,
+            payload: try EventEncoder().encode(event),
+            messageID: "import-\(hash.text)",
+            headers: cloudEvent.headers
+        )
     }
 
-    /// The hash in base 36.
-    var text: String { String(value, radix: 36) }
+    private static func missing(_ member: String) -> MeshEventsError {
+        MeshEventsError(
+            .invalidData,
+            "it has no \"\(member)\"; `mesh-events emit --from` takes such lines and gives events the present time"
+        )
+    }
 }

@@ -10,6 +10,7 @@ struct ImportRun {
     private static let noteInterval: Duration = .milliseconds(250)
 
     let store: any EventStore
+    let format: LineFormat
     let server: String
     /// Where to note how far it is; `nil` for standard input, which cannot be read again.
     let statePath: String?
@@ -47,11 +48,11 @@ struct ImportRun {
                 stream: stream.name,
                 server: server,
                 lines: 0,
-                hash: LineHash().text,
+                hash: StableHash().text,
                 sequence: stream.lastSequence
             )
         if found != nil { try check(state, stream) }
-        var hash = LineHash()
+        var hash = StableHash()
         var outcome = Outcome()
         var number = 0
         while number < state.lines {
@@ -68,7 +69,7 @@ struct ImportRun {
 
     private func append(
         _ source: LineReader,
-        _ begun: LineHash,
+        _ begun: StableHash,
         _ stored: StoredLines,
         _ state: ImportState,
         _ before: Outcome
@@ -86,7 +87,7 @@ struct ImportRun {
         do {
             while let line = try await reader.next() {
                 number = line.number
-                let message = try Self.message(line)
+                let message = try message(line)
                 hash.add(line.bytes)
                 let isKnown = known.take(message)
                 let (lineNumber, text) = (number, hash.text)
@@ -112,9 +113,9 @@ struct ImportRun {
         return outcome
     }
 
-    private static func message(_ line: LineReader.Line) throws -> PendingMessage {
+    private func message(_ line: LineReader.Line) throws -> PendingMessage {
         do throws(MeshEventsError) {
-            return try ImportLine(line).message
+            return try ImportLine(line, format).message
         } catch {
             throw CommandFailure(.badData, "line \(line.number): \(error.message)")
         }

@@ -4,7 +4,7 @@ import MeshEvents
 struct StoredLines {
     private static let readSize = 4_096
 
-    private var counts: [LineHash: Int] = [:]
+    private var counts: [StableHash: Int] = [:]
 
     /// Knows nothing.
     init() {}
@@ -34,8 +34,8 @@ struct StoredLines {
         return true
     }
 
-    private static func hash(_ subject: String, _ payload: [UInt8]) -> LineHash {
-        var hash = LineHash()
+    private static func hash(_ subject: String, _ payload: [UInt8]) -> StableHash {
+        var hash = StableHash()
         hash.add(subject.utf8)
         hash.add(payload)
         return hash

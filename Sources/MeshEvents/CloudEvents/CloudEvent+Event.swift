@@ -1,0 +1,41 @@
+extension CloudEvent {
+    /// The node that the source names: of `/mesh/nodes/node-a` it is `node-a`, of any other source the source itself.
+    public var node: String { Self.node(ofSource: source) }
+
+    /// The event of the mesh: ``type``, ``node`` and ``data``, at ``time``; ``Timestamp/epoch`` without a time.
+    ///
+    /// When the data is a whole event, as those who forward messages in binary mode write it
+    /// (``wholeEventContentType``), it is that event, and what it says has to agree with the attributes.
+    ///
+    /// - Throws: `invalidEventType` when ``type`` is none of the mesh's, `invalidData`.
+    public func event() throws(MeshEventsError) -> Event {
+        let type = try EventType(type)
+        var data = data
+        if isWholeEvent {
+            guard data["type"]?.string == type.rawValue else {
+                throw Self.invalid("the \"type\" within its data is not \(SubjectRules.quoted(type.rawValue))")
+            }
+            guard (data["node"]?.string ?? "") == node else {
+                throw Self.invalid(
+                    "the \"node\" within its data is not \(SubjectRules.quoted(node)), as its source says"
+                )
+            }
+            guard let inner = data["data"] else { return Event(type, node: node, timestamp: time ?? .epoch) }
+            guard let object = inner.data else {
+                throw Self.invalid("the \"data\" within its data is neither an object nor null")
+            }
+            data = object
+        }
+        let event = Event(type, node: node, timestamp: time ?? .epoch, data: data)
+        try event.validate()
+        return event
+    }
+
+    private var isWholeEvent: Bool {
+        guard let dataContentType else { return false }
+        return dataContentType.lowercased().split(separator: ";").dropFirst().contains { parameter in
+            let text = parameter.filter { $0 != " " && $0 != "\t" && $0 != "\"" }
+            return text == "profile=mesh-event"
+        }
+    }
+}

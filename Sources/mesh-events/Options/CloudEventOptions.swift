@@ -1,0 +1,10 @@
+import ArgumentParser
+
+/// Whether what is emitted is a CloudEvent too.
+struct CloudEventOptions: ParsableArguments {
+    @Flag(
+        name: .customLong("cloudevents"),
+        help: "Send the attributes of a CloudEvent beside each event, as header fields (ce-id, ce-source, ...)."
+    )
+    var isWanted = false
+}

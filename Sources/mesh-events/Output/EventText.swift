@@ -1,0 +1,32 @@
+import MeshEvents
+
+/// Events as lines for programs.
+enum EventText {
+    case wire(EventJSON)
+    case cloudEvents(CloudEventText)
+
+    /// - Parameter marks: whether each line says what the event's signature says.
+    init?(_ format: EventFormat, isForTerminal: Bool, marks: Bool = false) {
+        switch format {
+        case .text: return nil
+        case .json: self = .wire(EventJSON(isForTerminal: isForTerminal, marks: marks))
+        case .cloudevents: self = .cloudEvents(CloudEventText(isForTerminal: isForTerminal, marks: marks))
+        }
+    }
+
+    /// One event.
+    func line(_ event: Event) throws -> String {
+        switch self {
+        case .wire(let json): try json.line(event)
+        case .cloudEvents(let text): try text.line(event)
+        }
+    }
+
+    /// One event of the stream.
+    func line(_ stored: StoredEvent) throws -> String {
+        switch self {
+        case .wire(let json): try json.line(stored)
+        case .cloudEvents(let text): try text.line(stored)
+        }
+    }
+}
