@@ -1,6 +1,6 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long browser screenshots build docs lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos soak
+.PHONY: help setup demo test test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos soak
 
 SWIFT ?= swift
 # The tests start real servers; one at a time is dependable on a small machine.
@@ -45,6 +45,9 @@ build: ## Build everything, tests included; a warning is an error
 docs: ## Build the guide and the reference into .build/docs (DocC; a warning is an error) and say how to read them
 	@Scripts/docs.sh
 
+examples: setup ## Build and run the examples, each a package of its own, and compare what they print
+	@Scripts/examples.sh
+
 lint: ## Check the formatting
 	$(SWIFT) format lint --strict --parallel --recursive $(SOURCES)
 
@@ -88,4 +91,4 @@ guard-update: ## Record what one event costs now
 	@Benchmarks/Guard/guard.py --update
 
 clean: ## Remove everything built and the tools of .tools
-	rm -rf .build .build-* .tools Benchmarks/.build Fuzz/.build
+	rm -rf .build .build-* .tools Benchmarks/.build Fuzz/.build Examples/*/.build

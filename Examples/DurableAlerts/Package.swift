@@ -1,0 +1,20 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "DurableAlerts",
+    platforms: [.macOS(.v15)],
+    // In a package of your own: .package(url: "https://github.com/mesh-events/mesh-events", from: "1.0.0")
+    dependencies: [.package(name: "mesh-events", path: "../..")],
+    targets: [
+        .executableTarget(
+            name: "DurableAlerts",
+            dependencies: [
+                .product(name: "LocalNATSServer", package: "mesh-events"),
+                .product(name: "MeshEvents", package: "mesh-events"),
+                .product(name: "MeshEventsNATS", package: "mesh-events"),
+            ],
+            path: "Sources"
+        )
+    ]
+)
