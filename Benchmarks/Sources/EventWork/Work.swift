@@ -25,16 +25,6 @@ public enum Work {
         return try EventEncoder().encode(Event(.nodeHealth, node: node, timestamp: time, data: data(sequence)))
     }
 
-    /// The same as a payload of its type.
-    @inlinable
-    @inline(__always)
-    public static func health(_ sequence: Int) -> NodeHealth {
-        NodeHealth(
-            status: "online",
-            resources: ["cpu": 0.42, "gpu": true, "mem_mb": 12345, "seq": JSONValue(sequence)]
-        )
-    }
-
     /// Emits as fast as the connection takes it, every event; waits when the buffer is full.
     @concurrent
     public static func emit(_ numbers: Range<Int>, on bus: EventBus) async throws(MeshEventsError) {
@@ -53,10 +43,10 @@ public enum Work {
     public static func emitPayloads(_ numbers: Range<Int>, on bus: EventBus) async throws(MeshEventsError) {
         for sequence in numbers {
             do throws(MeshEventsError) {
-                try bus.emit(health(sequence))
+                try bus.emit(HealthReading(sequence))
             } catch {
                 try await waitUntilWritable(bus, after: error)
-                try bus.emit(health(sequence))
+                try bus.emit(HealthReading(sequence))
             }
         }
     }

@@ -10,6 +10,7 @@ struct EventCosts {
         case buildAndEncode = "build-encode"
         case decode
         case emit
+        case emitPayload = "emit-payload"
         case handle
         case iterate
     }
@@ -26,6 +27,7 @@ struct EventCosts {
         case .buildAndEncode: try buildAndEncode(count)
         case .decode: try decodeAndRead(count)
         case .emit: try emit(count)
+        case .emitPayload: try emitPayload(count)
         case .handle: try OneThread.shared.run { try await handle(count) }
         case .iterate: try OneThread.shared.run { try await iterate(count) }
         }
@@ -64,6 +66,12 @@ struct EventCosts {
     private static func emit(_ count: Int) throws {
         let bus = EventBus(transport: NowhereTransport(), node: Work.node)
         for sequence in 0..<count { try bus.emit(.nodeHealth, Work.data(sequence)) }
+    }
+
+    /// The same with a payload that writes itself.
+    private static func emitPayload(_ count: Int) throws {
+        let bus = EventBus(transport: NowhereTransport(), node: Work.node)
+        for sequence in 0..<count { try bus.emit(HealthReading(sequence)) }
     }
 
     /// Delivers to a handler that reads two fields. It has caught up before the next batch comes, so that the batches,

@@ -6,19 +6,43 @@ extension EventBus {
     /// Encodes on the stack, and on the heap what is too large for that. In parts, since copies of an event cost.
     func send(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
         guard !isObserved else { return try sendObserved(type, node: node, data: data) }
-        guard !isClosed else { throw Self.closedError }
         let timestamp = Timestamp.now
-        let isSent = try withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 8) {
+        let isSent = try encodeOnStack(type) { buffer throws(MeshEventsError) in
+            try encoder.encode(type, node: node, timestamp: timestamp, data: data, into: buffer)
+        }
+        if !isSent { try sendLarge(Event(type, node: node, timestamp: timestamp, data: data)) }
+    }
+
+    /// The same for a payload, which becomes no data of its own.
+    func send<Payload: EventPayload>(_ payload: Payload) throws(MeshEventsError) {
+        let type = Payload.eventType
+        guard !isObserved else { return try sendObserved(type, node: node, data: payload.eventData()) }
+        let timestamp = Timestamp.now
+        let isSent = try encodeOnStack(type) { buffer throws(MeshEventsError) in
+            try encoder.encode(payload, node: node, timestamp: timestamp, into: buffer)
+        }
+        if !isSent { try sendLarge(Event(type, node: node, timestamp: timestamp, data: payload.eventData())) }
+    }
+
+    /// - Returns: whether the event, of which `encode` says how many bytes it has, fitted, and is sent.
+    @inline(__always)
+    private func encodeOnStack(
+        _ type: EventType,
+        _ encode: (UnsafeMutableRawBufferPointer) throws(MeshEventsError) -> Int?
+    ) throws(MeshEventsError) -> Bool {
+        guard !isClosed else { throw Self.closedError }
+        return try withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 8) {
             buffer throws(MeshEventsError) -> Bool in
-            let length = try encoder.encode(type, node: node, timestamp: timestamp, data: data, into: buffer)
-            guard let length else { return false }
+            guard let length = try encode(buffer) else { return false }
             try publish(type.subject, UnsafeRawBufferPointer(rebasing: buffer[..<length]))
             return true
         }
-        if isSent { return }
-        let bytes = try encoder.encode(Event(type, node: node, timestamp: timestamp, data: data))
+    }
+
+    private func sendLarge(_ event: Event) throws(MeshEventsError) {
+        let bytes = try encoder.encode(event)
         let result = bytes.withUnsafeBytes { payload in
-            Result { () throws(MeshEventsError) in try publish(type.subject, payload) }
+            Result { () throws(MeshEventsError) in try publish(event.type.subject, payload) }
         }
         try result.get()
     }

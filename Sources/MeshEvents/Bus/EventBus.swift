@@ -133,7 +133,7 @@ public final class EventBus: Sendable {
     ///
     /// - Throws: as ``emit(_:)-(Event)``.
     public func emit(_ payload: some EventPayload) throws(MeshEventsError) {
-        try send(type(of: payload).eventType, node: node, data: payload.eventData())
+        try send(payload)
     }
 
     /// Emits an event of a type with data.

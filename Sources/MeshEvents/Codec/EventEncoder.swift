@@ -48,6 +48,23 @@ public struct EventEncoder: Sendable {
         return count <= buffer.count ? count : nil
     }
 
+    /// The same for a payload, which writes itself between the other members.
+    func encode(
+        _ payload: some EventPayload,
+        node: String,
+        timestamp: Timestamp,
+        into buffer: UnsafeMutableRawBufferPointer
+    ) throws(MeshEventsError) -> Int? {
+        let type = Swift.type(of: payload).eventType
+        try type.validate()
+        var writer = JSONWriter(buffer)
+        Self.open(type, node, timestamp, in: &writer)
+        try EventDataWriter.write(payload, to: &writer)
+        writer.write(UInt8(ascii: "}"))
+        if let problem = writer.problem { throw MeshEventsError(.invalidData, problem.message) }
+        return writer.fits ? writer.count : nil
+    }
+
     /// - Returns: how many bytes the event has, whether they fit or not.
     private static func write(
         _ type: EventType,
@@ -57,6 +74,20 @@ public struct EventEncoder: Sendable {
         into buffer: UnsafeMutableRawBufferPointer
     ) -> Int {
         var writer = JSONWriter(buffer)
+        open(type, node, timestamp, in: &writer)
+        data.withBytes { writer.write($0) }
+        writer.write(UInt8(ascii: "}"))
+        return writer.count
+    }
+
+    /// Writes everything before the data.
+    @inline(__always)
+    private static func open(
+        _ type: EventType,
+        _ node: String,
+        _ timestamp: Timestamp,
+        in writer: inout JSONWriter
+    ) {
         writer.write("{\"type\":\"")
         type.withBytes { writer.contents($0) }
         writer.write("\",\"node\":\"")
@@ -64,8 +95,5 @@ public struct EventEncoder: Sendable {
         writer.write("\",\"timestamp\":\"")
         writer.timestamp(timestamp)
         writer.write("\",\"data\":")
-        data.withBytes { writer.write($0) }
-        writer.write(UInt8(ascii: "}"))
-        return writer.count
     }
 }

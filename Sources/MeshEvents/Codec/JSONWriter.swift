@@ -9,7 +9,10 @@ struct JSONWriter {
         case tooDeep
         case invalidMember
 
-        var description: String {
+        /// What is wrong with the data, and what to do.
+        var message: String { "the data cannot be sent: \(description)" }
+
+        private var description: String {
             switch self {
             case .notFinite: "JSON has no NaN and no infinity; use null or a string"
             case .tooDeep: "deeper than \(EventData.maximumDepth) levels"
@@ -96,6 +99,21 @@ struct JSONWriter {
         deepest = max(deepest, depth + data.depth)
         if depth + data.depth > EventData.maximumDepth { report(.tooDeep) }
         data.withBytes { write($0) }
+    }
+
+    /// Writes what stands between the braces of an object, which must have members.
+    mutating func write(membersOf data: EventData) {
+        deepest = max(deepest, depth - 1 + data.depth)
+        if depth - 1 + data.depth > EventData.maximumDepth { report(.tooDeep) }
+        data.withBytes { write(UnsafeBufferPointer(rebasing: $0.dropFirst().dropLast())) }
+    }
+
+    /// Writes a member's name and the colon.
+    @inline(__always)
+    mutating func name(_ name: StaticString) {
+        write(UInt8(ascii: "\""))
+        name.withUTF8Buffer { contents($0) }
+        write("\":")
     }
 
     /// A member's name that was written as it is, without escapes.

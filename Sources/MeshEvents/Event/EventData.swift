@@ -102,7 +102,7 @@ extension EventData {
             depth = writer.deepest
         }
         if let problem {
-            self.init(invalid: "the data cannot be sent: \(problem.description)")
+            self.init(invalid: problem.message)
         } else {
             self.init(uncheckedObject: text, depth: depth)
         }

@@ -4,47 +4,47 @@
 extension Event {
     /// A tool was installed on a node; see ``ToolInstalled``.
     public static func toolInstalled(node: String = "", tool: String, version: String) -> Event {
-        Event(.toolInstalled, node: node, data: ToolInstalled(tool: tool, version: version).data)
+        Event(unvalidated: ToolInstalled(tool: tool, version: version), node: node)
     }
 
     /// A tool's configuration was changed; see ``ToolConfigured``.
     public static func toolConfigured(node: String = "", tool: String, config: EventData) -> Event {
-        Event(.toolConfigured, node: node, data: ToolConfigured(tool: tool, config: config).data)
+        Event(unvalidated: ToolConfigured(tool: tool, config: config), node: node)
     }
 
     /// A tool was started; see ``ToolStarted``.
     public static func toolStarted(node: String = "", tool: String) -> Event {
-        Event(.toolStarted, node: node, data: ToolStarted(tool: tool).data)
+        Event(unvalidated: ToolStarted(tool: tool), node: node)
     }
 
     /// A tool was stopped on purpose; see ``ToolStopped``.
     public static func toolStopped(node: String = "", tool: String, reason: String) -> Event {
-        Event(.toolStopped, node: node, data: ToolStopped(tool: tool, reason: reason).data)
+        Event(unvalidated: ToolStopped(tool: tool, reason: reason), node: node)
     }
 
     /// A tool ended by itself; see ``ToolCrashed``.
     public static func toolCrashed(node: String = "", tool: String, error: String, restartCount: Int) -> Event {
-        Event(.toolCrashed, node: node, data: ToolCrashed(tool: tool, error: error, restartCount: restartCount).data)
+        Event(unvalidated: ToolCrashed(tool: tool, error: error, restartCount: restartCount), node: node)
     }
 
     /// A tool was removed from a node; see ``ToolRemoved``.
     public static func toolRemoved(node: String = "", tool: String) -> Event {
-        Event(.toolRemoved, node: node, data: ToolRemoved(tool: tool).data)
+        Event(unvalidated: ToolRemoved(tool: tool), node: node)
     }
 
     /// A node joined the mesh, or came back; see ``NodeJoined``.
     public static func nodeJoined(node: String = "", capabilities: EventData) -> Event {
-        Event(.nodeJoined, node: node, data: NodeJoined(capabilities: capabilities).data)
+        Event(unvalidated: NodeJoined(capabilities: capabilities), node: node)
     }
 
     /// A node left the mesh; see ``NodeLeft``.
     public static func nodeLeft(node: String = "", reason: String) -> Event {
-        Event(.nodeLeft, node: node, data: NodeLeft(reason: reason).data)
+        Event(unvalidated: NodeLeft(reason: reason), node: node)
     }
 
     /// A node says how it is; see ``NodeHealth``.
     public static func nodeHealth(node: String = "", status: String, resources: EventData) -> Event {
-        Event(.nodeHealth, node: node, data: NodeHealth(status: status, resources: resources).data)
+        Event(unvalidated: NodeHealth(status: status, resources: resources), node: node)
     }
 
     /// A user's event, of type `user.<topic>`.
@@ -56,5 +56,11 @@ extension Event {
         data: EventData = nil
     ) throws(MeshEventsError) -> Event {
         Event(try .user(topic), node: node, data: data)
+    }
+
+    /// The event of a payload that throws nothing; what JSON cannot express in it is found when it is emitted.
+    private init<Payload: EventPayload>(unvalidated payload: Payload, node: String) {
+        let data = EventData { try? EventDataWriter.write(payload, to: &$0) }
+        self.init(Payload.eventType, node: node, data: data)
     }
 }

@@ -19,21 +19,7 @@ public struct ToolStarted: EventPayload, Hashable {
     }
 
     /// Writes the payload.
-    ///
-    /// - Throws: `invalidData` when a member holds data that JSON cannot express.
-    public func eventData() throws(MeshEventsError) -> EventData {
-        let data = data
-        try data.validate()
-        return data
-    }
-
-    /// The payload as data; invalid when a member's is.
-    var data: EventData {
-        EventData { writer in
-            writer.open(UInt8(ascii: "{"))
-            writer.write("\"tool\":")
-            writer.string(tool)
-            writer.close(UInt8(ascii: "}"))
-        }
+    public func write(to data: inout EventDataWriter) {
+        data.write("tool", tool)
     }
 }
