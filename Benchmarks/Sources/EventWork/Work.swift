@@ -9,7 +9,7 @@ public enum Work {
     /// As long as ``subject``, and nobody of ours listens.
     public static let rawSubject = "bench1.node.health"
 
-    /// Fresh data, built in the code that asks for it, as a user's would be.
+    /// Fresh data as a literal, built in the code that asks for it, as a user's would be.
     @inlinable
     @inline(__always)
     public static func data(_ sequence: Int) -> EventData {
@@ -25,28 +25,28 @@ public enum Work {
         return try EventEncoder().encode(Event(.nodeHealth, node: node, timestamp: time, data: data(sequence)))
     }
 
-    /// Emits as fast as the connection takes it, every event; waits when the buffer is full.
+    /// Emits payloads as fast as the connection takes them, every one; waits when the buffer is full.
     @concurrent
     public static func emit(_ numbers: Range<Int>, on bus: EventBus) async throws(MeshEventsError) {
         for sequence in numbers {
             do throws(MeshEventsError) {
-                try bus.emit(.nodeHealth, data(sequence))
+                try bus.emit(HealthReading(sequence))
             } catch {
                 try await waitUntilWritable(bus, after: error)
-                try bus.emit(.nodeHealth, data(sequence))
+                try bus.emit(HealthReading(sequence))
             }
         }
     }
 
-    /// The same with payloads.
+    /// The same with literals.
     @concurrent
-    public static func emitPayloads(_ numbers: Range<Int>, on bus: EventBus) async throws(MeshEventsError) {
+    public static func emitLiterals(_ numbers: Range<Int>, on bus: EventBus) async throws(MeshEventsError) {
         for sequence in numbers {
             do throws(MeshEventsError) {
-                try bus.emit(HealthReading(sequence))
+                try bus.emit(.nodeHealth, data(sequence))
             } catch {
                 try await waitUntilWritable(bus, after: error)
-                try bus.emit(HealthReading(sequence))
+                try bus.emit(.nodeHealth, data(sequence))
             }
         }
     }

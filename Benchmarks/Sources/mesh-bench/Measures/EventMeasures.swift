@@ -32,11 +32,11 @@ struct EventMeasures: Sendable {
         }
     }
 
-    /// The same with payloads.
-    func emitPayloads(_ count: Int) -> Measure {
+    /// The same with literals.
+    func emitLiterals(_ count: Int) -> Measure {
         {
             let start = now()
-            try await Work.emitPayloads(0..<count, on: emitter)
+            try await Work.emitLiterals(0..<count, on: emitter)
             try await emitter.flush(timeout: .seconds(30))
             return [rate(count, since: start)]
         }
@@ -114,7 +114,7 @@ struct EventMeasures: Sendable {
                     var start = 0.0
                     let arrival = try await turns.next {
                         start = now()
-                        try emitter.emit(.nodeHealth, Work.data(round))
+                        try emitter.emit(HealthReading(round))
                     }
                     times.append((arrival - start) / 1000)
                 }
