@@ -2,6 +2,7 @@ public import MeshEvents
 
 /// The unit of work as a type of one's own: a `node.health` that writes itself.
 public struct HealthReading: EventPayload {
+    /// `node.health`.
     public static var eventType: EventType { .nodeHealth }
 
     @usableFromInline let cpu: Double
@@ -21,10 +22,12 @@ public struct HealthReading: EventPayload {
         status = "online"
     }
 
+    /// Throws: nobody reads one.
     public init(eventData: EventData) throws(MeshEventsError) {
         throw MeshEventsError(.invalidData, "the benchmarks read events, not payloads")
     }
 
+    /// Writes the unit of work.
     public func write(to data: inout EventDataWriter) {
         data.object("resources") { resources in
             resources.write("cpu", cpu)
