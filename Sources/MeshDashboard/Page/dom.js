@@ -1,12 +1,19 @@
-// Elements without markup: what comes from the mesh only ever becomes text.
+// Elements without markup: what comes from the mesh only ever becomes text, in which nothing is hidden.
 
 export const $ = (id) => document.getElementById(id);
+
+/** Control characters and those that turn the direction of a text around, but for tabs and line breaks. */
+const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+
+/** The text with these characters as JSON would escape them: what is shown is what there is. */
+export const visible = (value) => value.replace(HIDDEN, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 /** An element: `el("p", { class: "dim", title: "…" }, "text", otherElement)`. */
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   set(element, attributes);
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false)
+    .map((child) => typeof child === "string" ? visible(child) : child));
   return element;
 }
 
@@ -24,13 +31,21 @@ function set(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "title" || name === "aria-label") element.setAttribute(name, visible(value));
     else element.setAttribute(name, value === true ? "" : value);
   }
 }
 
 /** Puts text there, and touches nothing when it is there already. */
 export function text(element, value) {
-  if (element.textContent !== value) element.textContent = value;
+  const shown = visible(value);
+  if (element.textContent !== shown) element.textContent = shown;
+}
+
+/** The title of an element, likewise. */
+export function title(element, value) {
+  const shown = visible(value);
+  if (element.title !== shown) element.title = shown;
 }
 
 /** Calls `body` once, `milliseconds` after the last call. */

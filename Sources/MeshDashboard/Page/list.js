@@ -1,6 +1,7 @@
 // The list of events: only the rows that are seen are elements, however many there are.
 
-import { $, el, text, once } from "/dom.js";
+import { $, el, text, title, once } from "/dom.js";
+import { summary } from "/summary.js";
 import { absolute, ago, age, clock, everySecond } from "/times.js";
 import { colorName } from "/colors.js";
 
@@ -122,7 +123,7 @@ export class List extends EventTarget {
     const root = el("div", { role: "row", class: "row" }, ...Object.values(cells));
     root.addEventListener("click", () => this.open(Number(root.dataset.sequence)));
     this.spacer.append(root);
-    return { root, cells, shown: null };
+    return { root, cells, shown: null, top: null, isActive: null };
   }
 
   empty(element) {
@@ -133,10 +134,18 @@ export class List extends EventTarget {
 
   fill(element, row, index, height) {
     const { root, cells } = element;
-    root.hidden = false;
-    root.style.transform = `translateY(${index * height}px)`;
-    root.setAttribute("aria-rowindex", String(index + 1));
-    root.setAttribute("aria-selected", String(row.sequence === this.active));
+    const top = index * height, isActive = row.sequence === this.active;
+    // Most rows stay what and where they are from one picture to the next.
+    if (element.shown === null) root.hidden = false;
+    if (element.top !== top || element.shown === null) {
+      element.top = top;
+      root.style.transform = `translateY(${top}px)`;
+      root.setAttribute("aria-rowindex", String(index + 1));
+    }
+    if (element.isActive !== isActive) {
+      element.isActive = isActive;
+      root.setAttribute("aria-selected", String(isActive));
+    }
     if (element.shown !== row) {
       element.shown = row;
       root.id = row.id;
@@ -156,10 +165,10 @@ export class List extends EventTarget {
     cells.time.title = absolute(time);
     cells.type.dataset.color = colorName(event.type);
     text(cells.type.lastChild, event.type);
-    cells.type.title = event.type;
+    title(cells.type, event.type);
     text(cells.node, event.node);
-    cells.node.title = event.node;
-    cells.data.replaceChildren(...dataParts(event));
+    title(cells.node, event.node);
+    cells.data.replaceChildren(...summary(event));
   }
 
   fillGap(cells, { from, to, reason }) {
@@ -180,7 +189,7 @@ export class List extends EventTarget {
     text($("newer"), `↑ ${this.unseen.toLocaleString("en")} new`);
     const all = cursor === null ? "that is all there is" : "scroll for older ones";
     text($("list-status"), error ? `${error.message} Trying again.`
-      : isLoading ? "Loading…" : rows.length ? `${rows.length.toLocaleString("en")} events, ${all}` : "");
+      : isLoading ? "Loading…" : rows.length ? `${rows.length === 1 ? "One event" : `${rows.length.toLocaleString("en")} events`}, ${all}` : "");
   }
 
   renderEmpty(error) {
@@ -223,18 +232,4 @@ export class List extends EventTarget {
     this.draw();
     this.dispatchEvent(new CustomEvent("open", { detail: row }));
   }
-}
-
-/** `key=value key=value`, the keys dimmed; never more than a line can show. */
-function dataParts(event) {
-  if (event.data_bytes) return [el("em", {}, `${event.data_bytes.toLocaleString("en")} bytes of data`)];
-  const parts = [];
-  let length = 0;
-  for (const [key, value] of Object.entries(event.data ?? {})) {
-    const shown = (typeof value === "string" ? value : JSON.stringify(value)).slice(0, 240);
-    parts.push(el("i", {}, `${key.slice(0, 80)}=`), `${shown} `);
-    length += key.length + shown.length;
-    if (length > 300) break;
-  }
-  return parts;
 }

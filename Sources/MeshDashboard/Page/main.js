@@ -152,7 +152,8 @@ const THEMES = ["system", "light", "dark"];
 
 function theme(name) {
   if (name === "system") delete document.documentElement.dataset.theme; else document.documentElement.dataset.theme = name;
-  text($("theme"), `Theme: ${name}`);
+  text($("theme-name"), name);
+  $("theme").setAttribute("aria-label", `Theme: ${name}`);
   histogram.recolor();
 }
 

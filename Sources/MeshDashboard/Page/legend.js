@@ -1,0 +1,52 @@
+// What stands around the histogram: its types, to press, and how much time it shows.
+
+import { $, el, text } from "/dom.js";
+import { colorName } from "/colors.js";
+import { RANGES } from "/filters.js";
+
+const MAXIMUM_TYPES = 9;
+/** These are named however few they are. */
+const ALWAYS = ["tool.crashed", "node.left"];
+
+/** A button for each type, the most frequent first; pressed, only these types are shown. */
+export function renderLegend({ series, width }, filters) {
+  const named = series.filter(({ type }, index) => index < MAXIMUM_TYPES || ALWAYS.includes(type) || filters.types.includes(type));
+  const rest = series.filter((one) => !named.includes(one));
+  const buttons = named.map(({ type, total }) => {
+    const isPressed = filters.types.includes(type);
+    return el("button", {
+      type: "button", "data-type": type, "data-color": colorName(type), title: type, "aria-pressed": String(isPressed),
+      class: filters.types.length && !isPressed ? "off" : null, onclick: () => filters.toggleType(type),
+    }, el("i", { class: "swatch", "aria-hidden": "true" }), el("span", { class: "type" }, type), " ", el("b", {}, total.toLocaleString("en")));
+  });
+  const box = $("legend");
+  // A button that somebody is about to press is not taken away.
+  if (box.contains(document.activeElement) || box.matches(":active")) {
+    const old = [...box.querySelectorAll("button")];
+    const fits = old.length === buttons.length && old.every((button, index) => button.dataset.type === buttons[index].dataset.type);
+    if (fits) return old.forEach((button, index) => copy(buttons[index], button));
+  }
+  const count = rest.reduce((sum, { total }) => sum + total, 0);
+  const more = rest.length ? `${rest.length} more ${rest.length === 1 ? "type" : "types"} with ${count.toLocaleString("en")} events; ` : "";
+  box.replaceChildren(...buttons, el("span", { class: "rest" }, `${more}a bar is ${duration(width)}`));
+}
+
+/** The lengths of time to choose from. */
+export function renderRanges(filters) {
+  const box = $("ranges");
+  if (box.childElementCount === 0) {
+    box.append(...RANGES.map(([name]) => el("button", {
+      type: "button", role: "radio", onclick: () => filters.change({ range: name }),
+    }, name)));
+  }
+  for (const button of box.children) button.setAttribute("aria-checked", String(filters.range === button.textContent));
+}
+
+function copy(from, to) {
+  to.className = from.className;
+  to.setAttribute("aria-pressed", from.getAttribute("aria-pressed"));
+  text(to.lastChild, from.lastChild.textContent);
+}
+
+const duration = (milliseconds) => milliseconds < 60_000 ? `${milliseconds / 1000} s` : milliseconds < 3_600_000
+  ? `${milliseconds / 60_000} min` : `${milliseconds / 3_600_000} h`;

@@ -1,0 +1,45 @@
+// Tools as a table.
+
+import { $, el, text, title } from "/dom.js";
+import { absolute, ago, parse } from "/times.js";
+
+const LABELS = ["Tool", "Node", "Version", "State", "Restarts", "Last error", "Since"];
+
+/** `tools` in their order, each with the `node` it runs on. */
+export function renderTools(tools, isKnown) {
+  const body = $("tools");
+  const empty = $("tools-empty");
+  empty.hidden = tools.length > 0 || !isKnown;
+  if (!empty.hidden && !empty.childNodes.length) {
+    empty.append(el("p", {}, "No tools. A node runs those of its manifest:"), el("code", {}, "mesh-events serve --config mesh.yaml"));
+  }
+  body.closest("table").hidden = tools.length === 0;
+  while (body.rows.length > tools.length) body.deleteRow(-1);
+  while (body.rows.length < tools.length) body.append(makeRow());
+  tools.forEach((tool, index) => fillRow(body.rows[index], tool));
+}
+
+function makeRow() {
+  return el("tr", {}, ...LABELS.map((label, index) => el(index ? "td" : "th",
+    { "data-label": label, scope: index ? null : "row", class: label === "Restarts" ? "number" : null }, label === "State" ? el("span", { class: "state" }) : "")));
+}
+
+function fillRow(row, tool) {
+  const [name, node, version, state, restarts, error, since] = row.cells;
+  const time = tool.since ? parse(tool.since) : null;
+  text(name, tool.name);
+  title(name, tool.name);
+  text(node, tool.node);
+  title(node, tool.node);
+  text(version, tool.version ?? "");
+  title(version, tool.version ?? "");
+  text(state.firstChild, tool.state + (tool.uncertain ? "?" : ""));
+  state.firstChild.dataset.status = tool.state;
+  title(state, tool.uncertain ? "Its node is unreachable: this is what it last did" : tool.stop_reason ?? "");
+  text(restarts, String(tool.restart_count));
+  restarts.dataset.count = tool.restart_count;
+  text(error, tool.last_error ?? "");
+  title(error, tool.last_error ?? "");
+  text(since, time ? ago(time) : "");
+  title(since, time ? absolute(time) : "");
+}
