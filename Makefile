@@ -29,10 +29,10 @@ test-long: setup ## The long tests in full: 200 000 events over killed servers, 
 	MESH_EVENTS_LONG=1 MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" \
 		$(SWIFT) test --skip-build $(TEST_FLAGS) --filter 'BatchEmitTests|DurableOverNATSTests|ToolTroubleTests'
 
-browser: ## Try the dashboard in Chromium (installs it, and playwright in .tools/venv)
+browser: ## Try the dashboard in Chromium (BROWSER_TEST=phone for one; installs it, and playwright in .tools/venv)
 	@Scripts/setup.sh browser
 	$(SWIFT) build --product mesh-events
-	.tools/venv/bin/python -B Tests/Browser/test_dashboard.py
+	.tools/venv/bin/python -B Tests/Browser/run.py $(BROWSER_TEST)
 
 screenshots: ## Take the pictures of the dashboard anew, into docs/images
 	@Scripts/setup.sh browser

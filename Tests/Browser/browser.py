@@ -6,20 +6,24 @@ from playwright.sync_api import sync_playwright
 
 
 class Browser:
-    def __init__(self):
-        self.playwright = sync_playwright().start()
+    """`arguments` are the program's. There is one driver at a time: a second browser takes that of the first."""
+
+    def __init__(self, *arguments, playwright=None):
+        self.playwright = playwright or sync_playwright().start()
+        self.is_driver_mine = playwright is None
         executable = os.environ.get("MESH_EVENTS_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
         assert executable, "there is no chromium: run `Scripts/setup.sh browser`"
         # Without the sandbox where the tests run as root; the pages are ours.
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        self.chromium = self.playwright.chromium.launch(executable_path=executable, args=arguments)
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+        self.chromium = self.playwright.chromium.launch(executable_path=executable, args=[*sandbox, *arguments])
 
     def open(self, address, width=1360, height=900, **options):
         return Page(self.chromium.new_context(viewport={"width": width, "height": height}, **options), address)
 
     def close(self):
         self.chromium.close()
-        self.playwright.stop()
+        if self.is_driver_mine:
+            self.playwright.stop()
 
 
 class Page:
@@ -41,20 +45,33 @@ class Page:
         self.page.wait_for_selector("#link[data-state=live]")
 
     def rows(self):
-        """The data of the rows that are elements, newest first."""
-        return self.page.evaluate("""() => [...document.querySelectorAll('.row:not([hidden])')]
+        """What stands in the rows that are elements, newest first: type, node and data of each."""
+        return self.evaluate("""() => [...document.querySelectorAll('.row:not([hidden])')]
             .sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)
-            .map((row) => row.querySelector('.type').textContent + ' ' + row.querySelector('.node').textContent
-                + ' ' + row.querySelector('.data').textContent.trim())""")
+            .map((row) => ['.type', '.node', '.data'].map((name) => row.querySelector(name).textContent.trim()).join(' '))""")
 
     def wait_for_row(self, text, within=10.0):
         self.page.wait_for_function(
             "text => [...document.querySelectorAll('.row:not([hidden])')].some(row => row.textContent.includes(text))",
             arg=text, timeout=within * 1000)
 
+    def row(self, text):
+        return self.page.locator(".row:not([hidden])", has_text=text).first
+
     def wait_for_status(self, pattern):
         self.page.wait_for_function("text => new RegExp(text).test(document.querySelector('#list-status').textContent)",
                                     arg=pattern)
+
+    def wait_for_address(self, query):
+        self.page.wait_for_function("query => location.search === query", arg=query)
+
+    def scroll_down(self):
+        """To the last row that is loaded. Returns whether there is none behind it in the stream."""
+        return self.evaluate("""() => {
+            const list = document.querySelector('#list');
+            list.scrollTop = list.scrollHeight;
+            return document.querySelector('#list-status').textContent.includes('that is all there is');
+        }""")
 
     def evaluate(self, script, argument=None):
         return self.page.evaluate(script, argument)

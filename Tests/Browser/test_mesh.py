@@ -1,0 +1,46 @@
+"""Nodes as cards and tools as a table, live."""
+from case import MANIFEST, DashboardCase
+from mesh import eventually
+
+
+class MeshTests(DashboardCase):
+    manifest = MANIFEST
+
+    def test_tools_are_shown_as_they_are(self):
+        page = self.open_live()
+        page.page.wait_for_selector("#tools tr:has-text('steady') .state[data-status=running]")
+        page.page.wait_for_selector("#tools tr:has-text('broken') .state[data-status=crashed]")
+        cells = page.page.locator("#tools tr", has_text="broken").locator("th, td").all_inner_texts()
+        self.assertEqual(cells[:5], ["broken", "atelier", "0.1.0", "crashed", "0"])
+        self.assertIn("exit", cells[5].lower())
+        self.assertRegex(cells[6], "^(now|[0-9]+ s ago)$")
+        self.mesh.run("tool", "stop", "steady")
+        page.page.wait_for_selector("#tools tr:has-text('steady') .state[data-status=stopped]")
+        self.mesh.run("tool", "start", "steady")
+        page.page.wait_for_selector("#tools tr:has-text('steady') .state[data-status=running]")
+
+    def test_nodes_come_report_and_leave(self):
+        page = self.open_live()
+        page.page.wait_for_selector(".card[data-status=online] >> text=atelier")
+        self.mesh.emit("node.joined", {"capabilities": {"version": "9"}}, node="guest")
+        page.page.wait_for_selector(".card[data-status=online]:has-text('guest')")
+        for cpu in (0.1, 0.9, 0.25):
+            self.mesh.emit("node.health", {"status": "online", "resources": {
+                "cpu": cpu, "mem_used_mb": 1024, "mem_total_mb": 4096, "disk_free_mb": 2_097_152}}, node="guest")
+        card = page.page.locator(".card", has_text="guest")
+        eventually("the resources", lambda: "25 %" in card.inner_text() and "1.0 of 4.0 GB" in card.inner_text()
+                   and "2.0 TB free" in card.inner_text())
+        # Three reports are three points of the line, the last a quarter of the way up.
+        points = card.locator(".spark polyline").first.get_attribute("points").split()
+        heights = [float(point.split(",")[1]) for point in points]
+        self.assertEqual(len(points), 3)
+        self.assertLess(heights[1], heights[2])
+        self.assertLess(heights[2], heights[0])
+        self.mesh.emit("node.health", {"status": "degraded", "resources": {
+            "cpu": 0.2, "checks": {"disk": "412 MB free"}}}, node="guest")
+        page.page.wait_for_selector(".card[data-status=degraded]:has-text('disk: 412 MB free')")
+        self.mesh.emit("node.left", {"reason": "enough"}, node="guest")
+        page.page.wait_for_selector(".card[data-status=left]:has-text('Left: enough')")
+        card.locator("button.name").click()
+        page.wait_for_address("?node=guest")
+        page.wait_for_status("^6 events")

@@ -1,0 +1,104 @@
+"""What is away comes back: the dashboard, the server of the mesh, the browser. No gap, no repeat."""
+import os
+import signal
+
+from case import DashboardCase
+from mesh import eventually
+
+
+class OutageTests(DashboardCase):
+    def test_a_dashboard_that_restarts_leaves_no_gap_and_no_repeat(self):
+        page = self.open_live("?pattern=user.away")
+        self.mesh.emit("user.away", {"number": "a00"})
+        page.wait_for_row("a00")
+        self.mesh.stop_dashboard(signal.SIGKILL)
+        page.page.wait_for_selector("#link-text:has-text('Reconnecting in')")
+        self.assertIn("cannot be reached", page.page.inner_text("#problem"))
+        self.mesh.emit_all([("user.away", {"number": f"a{number:02}"}) for number in range(1, 15)])
+        self.mesh.start_dashboard()
+        page.wait_for_row("a14")
+        page.wait_until_live()
+        self.mesh.emit("user.away", {"number": "a15"})
+        page.wait_for_row("a15")
+        page.wait_for_status("^16 events")
+        self.assertEqual([row.split("number=")[1] for row in page.rows()], [f"a{number:02}" for number in range(15, -1, -1)])
+        self.assertTrue(page.page.is_hidden("#problem"))
+
+    def test_a_browser_that_was_away_goes_on_at_its_last_event_id(self):
+        # The browser's own reconnection, which sends Last-Event-ID; not the page's.
+        page = self.open_live()
+        page.evaluate("""() => {
+            window.seen = [];
+            window.opened = 0;
+            const source = new EventSource('/api/stream?pattern=user.gone');
+            source.onopen = () => { window.opened += 1; };
+            source.onmessage = (message) => window.seen.push([Number(message.lastEventId), JSON.parse(message.data).data.number]);
+        }""")
+        page.page.wait_for_function("() => window.opened === 1")
+        sent = 0
+        for round in range(3):
+            self.mesh.emit_all([("user.gone", {"number": number}) for number in range(sent, sent + 50)])
+            page.page.wait_for_function("count => window.seen.length >= count", arg=sent + 50)
+            self.mesh.stop_dashboard(signal.SIGKILL)
+            self.mesh.emit_all([("user.gone", {"number": number}) for number in range(sent + 50, sent + 100)])
+            self.mesh.start_dashboard()
+            sent += 100
+            page.page.wait_for_function("count => window.seen.length >= count", arg=sent, timeout=20_000)
+        seen = page.evaluate("() => window.seen")
+        self.assertEqual([number for _, number in seen], list(range(sent)))
+        sequences = [sequence for sequence, _ in seen]
+        self.assertEqual(sequences, sorted(set(sequences)))
+        self.assertEqual(page.evaluate("() => window.opened"), 4)
+
+    def test_what_the_stream_has_dropped_meanwhile_is_shown_as_missing(self):
+        page = self.open_live("?pattern=user.lost")
+        self.mesh.emit("user.lost", {"number": "l0"})
+        page.wait_for_row("l0")
+        self.mesh.stop_dashboard(signal.SIGKILL)
+        self.mesh.emit_all([("user.lost", {"number": f"l{number}"}) for number in range(1, 11)])
+        self.mesh.run("stream", "purge", "--yes")
+        self.mesh.emit("user.lost", {"number": "l11"})
+        self.mesh.start_dashboard()
+        page.wait_for_row("l11")
+        page.page.wait_for_selector(".row[data-kind=gap]:has-text('missing here (the stream no longer has them)')")
+        self.assertTrue(any("l0" in row for row in page.rows()))
+
+    def test_a_server_of_the_mesh_that_restarts_is_waited_for(self):
+        page = self.open_live("?pattern=user.outage")
+        self.mesh.emit("user.outage", {"text": "before it"})
+        page.wait_for_row("before it")
+        page.evaluate("""() => { window.told = []; new MutationObserver(() => window.told.push(
+            document.querySelector('#link-text').textContent)).observe(document.querySelector('#link'),
+            { subtree: true, childList: true, characterData: true }); }""")
+        servers = children(self.mesh.server.process.pid, "nats-server")
+        self.assertEqual(len(servers), 1)
+        os.kill(servers[0], signal.SIGKILL)
+        eventually("the server", lambda: try_emit(self.mesh), within=20)
+        page.wait_for_row("after the outage", within=10)
+        page.wait_until_live()
+        page.wait_for_status("^2 events")
+        self.assertIn("Mesh unreachable", page.evaluate("() => window.told"))
+        self.assertTrue(page.page.is_hidden("#problem"))
+
+
+def children(parent, name):
+    """The ids of the processes of this name that `parent` has started."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat") as file:
+                status = file.read()
+        except OSError:
+            continue
+        program, _, rest = status.rpartition(")")
+        if program.endswith(f"({name}") and rest.split()[1] == str(parent):
+            found.append(int(entry))
+    return found
+
+
+def try_emit(mesh):
+    try:
+        mesh.emit("user.outage", {"text": "after the outage"})
+        return True
+    except AssertionError:
+        return False
