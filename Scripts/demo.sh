@@ -31,27 +31,56 @@ if [ -z "${MESH_EVENTS_NATS_SERVER:-}" ]; then
     servers="$(Scripts/test-servers.sh)"
     export MESH_EVENTS_NATS_SERVER="${servers%%:*}"
 fi
-port="$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"
+# A port that is free: the one that is named, if it is.
+free_port() {
+    python3 - "$1" <<'PYTHON'
+import socket, sys
+for port in (int(sys.argv[1]), 0):
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        print(listener.getsockname()[1])
+        break
+PYTHON
+}
+port="$(free_port 0)"
 url="nats://127.0.0.1:$port"
+page_port="$(free_port 8080)"
+page="http://127.0.0.1:$page_port/"
+
+# What a browser would get.
+fetch() {
+    python3 -c 'import sys, urllib.request
+sys.stdout.buffer.write(urllib.request.urlopen(sys.argv[1], timeout=5).read())' "$page$1" 2>/dev/null
+}
 
 # What anybody in the mesh can ask, from another process.
 show_status() {
     while sleep 4; do
         status="$("$mesh_events" status --nats "$url" 2>/dev/null)" || continue
-        printf '\n%s\n\n' "$status"
+        printf '\n%s\n\nThe live page: %s\n\n' "$status" "$page"
         "$mesh_events" list '>' --json --limit 1000 --nats "$url" >"$work/events.new" 2>/dev/null || continue
         mv "$work/events.new" "$work/events"
+        if [ -n "$seconds" ]; then
+            for path in "" main.js page.css healthz api/mesh; do
+                fetch "$path" >"$work/fetched" && mv "$work/fetched" "$work/page.${path//\//.}" || true
+            done
+        fi
     done
 }
 
 echo "A node with three tools at $url${seconds:+, for $seconds seconds}. Ctrl-C ends it."
+echo "The live page: $page"
 echo "From another terminal: $mesh_events status --watch --nats $url"
 show_status &
 watcher=$!
 
 code=0
 "$mesh_events" serve --config Examples/Demo/mesh.yaml --port "$port" --store-dir "$work/store" \
-    --dashboard --dashboard-listen 127.0.0.1:0 ${seconds:+--for "${seconds}s"} || code=$?
+    --dashboard --dashboard-listen "127.0.0.1:$page_port" ${seconds:+--for "${seconds}s"} || code=$?
 
 if [ "$code" -ne 0 ]; then echo "demo: serve ended with exit code $code" >&2; exit "$code"; fi
 # With a time limit this is a check, too: of what each tool was to show.
@@ -63,6 +92,17 @@ if [ -n "$seconds" ]; then
             exit 1
         fi
     done
+    shows() {
+        if ! grep -q -- "$2" "$work/page.$1"; then
+            echo "demo: the live page did not answer as it has to: no $2 in $page${1//./\/}" >&2
+            exit 1
+        fi
+    }
+    shows "" '<script type="module" src="/main.js">'
+    shows main.js 'new Stream('
+    shows page.css prefers-reduced-motion
+    shows healthz '"status":"ok"'
+    for tool in trainer transcriber flaky; do shows api.mesh "\"name\":\"$tool\""; done
     if grep -q this-is-redacted "$work/events"; then echo "demo: a secret was published" >&2; exit 1; fi
 fi
 echo "demo: $(wc -l <"$work/events" 2>/dev/null || echo 0) events are in the history."
