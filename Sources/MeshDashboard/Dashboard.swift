@@ -45,12 +45,15 @@ public final class Dashboard: Service {
     ///
     /// - Parameters:
     ///   - store: where the events are; it need not have been opened, nor exist yet.
+    ///   - verification: looks at the signatures of events; each is then shown as signed, unsigned or forged, or not shown
+    ///     when it is rejected. How nodes and tools are is taken from all events. Nobody looks when `nil`.
     ///   - emitter: the bus on which `POST /api/events` emits, which then needs a token; `nil` for none of that.
     ///   - configuration: where, for whom, how much.
     ///   - logger: hears of what goes wrong.
     /// - Throws: `invalidArgument` when it would be open to everybody, or the token is too short.
     public init(
         store: some EventStore,
+        verification: SignatureVerification? = nil,
         emitter: PersistentEventBus? = nil,
         configuration: Configuration = Configuration(),
         logger: Logger = Logger(label: "mesh-events.dashboard")
@@ -70,13 +73,18 @@ public final class Dashboard: Service {
         self.logger = logger
         let health = DashboardHealth()
         self.health = health
-        feed = EventFeed(store: store, configuration: configuration, logger: logger) { feed, problem in
+        feed = EventFeed(
+            store: store,
+            verification: verification,
+            configuration: configuration,
+            logger: logger
+        ) { feed, problem in
             if let notice = health.stream(problem) { feed.say(.notice(notice)) }
         }
         mesh = MeshFollower(store: store, logger: logger)
         routes = DashboardRoutes(
             store: store,
-            history: EventHistory(store: store, logger: logger),
+            history: EventHistory(store: store, verification: verification, logger: logger),
             feed: feed,
             mesh: mesh,
             health: health,

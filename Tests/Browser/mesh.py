@@ -98,6 +98,7 @@ class Mesh:
         self.server = self.start(*arguments)
         self.server.wait_for(r"listens on")
         self.token = token
+        self.trust = None
         self.page_port = free_port()
         self.dashboard = None
         self.start_dashboard()
@@ -116,8 +117,15 @@ class Mesh:
         extra = os.environ.get("MESH_EVENTS_PAGE")
         self.dashboard = self.start(
             "dashboard", "--nats", self.url, "--listen", f"127.0.0.1:{self.page_port}",
-            *(["--page-directory", extra] if extra else []), environment=environment)
+            *(["--page-directory", extra] if extra else []), *(["--trust", self.trust] if self.trust else []),
+            environment=environment)
         self.dashboard.wait_for(r"the dashboard is at")
+
+    def restart_dashboard(self, trust=None):
+        """Has it look at signatures from now on, by a trust list, or no longer."""
+        self.stop_dashboard()
+        self.trust = trust
+        self.start_dashboard()
 
     def stop_dashboard(self, number=signal.SIGTERM):
         self.dashboard.stop(number)

@@ -1,5 +1,6 @@
 """What strangers write is text, what strangers ask is refused."""
 import http.server
+import subprocess
 import threading
 import unittest
 
@@ -68,6 +69,41 @@ class HostileEventTests(DashboardCase):
                 await failed(async () => { document.createElement('script').text = 'window.hacked = 1'; })];
         }""")
         self.assertEqual(blocked, [True, True, True])
+
+
+class SignatureTests(DashboardCase):
+    """Told whom to trust, the page says who has said it."""
+
+    def test_each_event_is_marked_as_signed_unsigned_or_forged(self):
+        key, trust = str(self.mesh.directory / "node-a.nk"), str(self.mesh.directory / "trust")
+        made = subprocess.run([self.mesh.program, "key", "new", key, "--node", "node-a"], capture_output=True, text=True)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        (self.mesh.directory / "trust").write_text(made.stdout)
+        self.mesh.restart_dashboard(trust)
+        page = self.open_live("?pattern=user.said")
+
+        def say(number, node, *arguments):
+            self.mesh.run("emit", "user.said", f"number={number}", "--node", node, "--ack", *arguments)
+        # As they come, and again as history.
+        say(1, "node-a", "--sign-key", key)
+        say(2, "node-a")
+        say(3, "node-b", "--sign-key", key)
+        for _ in range(2):
+            page.wait_for_row("number=3")
+            page.wait_for_row("number=1")
+            marks = [page.row(f"number={number}").locator(".mark").get_attribute("aria-label") for number in (1, 2, 3)]
+            self.assertEqual(marks[:2], ["signed by its node", "unsigned"])
+            self.assertRegex(marks[2], "^forged: the key is not one of the node")
+            self.assertEqual(page.row("number=3").locator(".mark").inner_text(), "✕ forged")
+            page.page.reload()
+        page.row("number=3").click()
+        page.page.wait_for_selector("#detail dd.mark[data-signature=forged]:has-text('forged: the key is not one of the node')")
+        # An event cannot say it of itself, and nobody says it who was not told whom to trust.
+        self.mesh.restart_dashboard()
+        self.mesh.emit("user.said", {"number": 4, "signature": "signed"})
+        page.page.goto(self.mesh.page + "?pattern=user.said")
+        page.wait_for_row("number=4")
+        self.assertEqual(page.page.locator(".mark:visible").count(), 0)
 
 
 class ElsewhereTests(DashboardCase):

@@ -18,6 +18,7 @@ final class EventFeed: Sendable {
     }
 
     private let store: any EventStore
+    private let verification: SignatureVerification?
     private let logger: Logger
     private let maximumClients: Int
     private let bufferedEvents: Int
@@ -28,11 +29,13 @@ final class EventFeed: Sendable {
 
     init(
         store: any EventStore,
+        verification: SignatureVerification?,
         configuration: Dashboard.Configuration,
         logger: Logger,
         onProblem: @escaping @Sendable (EventFeed, String?) -> Void
     ) {
         self.store = store
+        self.verification = verification
         self.logger = logger
         self.onProblem = onProblem
         maximumClients = configuration.maximumClients
@@ -124,7 +127,8 @@ final class EventFeed: Sendable {
         let known = position
         if let known, isAnother || known > last { reset(after: last) }
         let start = isAnother ? last : min(known ?? last, last)
-        let replay = try await EventReplay(store: store, logger: logger).open(from: .sequence(start + 1))
+        let replay = try await EventReplay(store: store, verification: verification, logger: logger)
+            .open(from: .sequence(start + 1))
         defer { replay.cancel() }
         isAnother = false
         begin(after: start)
@@ -190,7 +194,7 @@ final class EventFeed: Sendable {
             return !state.isFilling
         }
         guard isMine else { return }
-        let history = EventHistory(store: store, logger: logger)
+        let history = EventHistory(store: store, verification: verification, logger: logger)
         var query: EventHistory.Query? = .init(limit: 1_000, before: end)
         while let next = query, !Task.isCancelled {
             guard let page = try? await history.page(next) else { break }

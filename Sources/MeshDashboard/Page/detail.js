@@ -3,6 +3,7 @@
 import { $, el, request } from "/dom.js";
 import { absolute, ago, parse } from "/times.js";
 import { colorName } from "/colors.js";
+import { signed } from "/signatures.js";
 
 /** Beyond this many characters the text is not colored. */
 const MAXIMUM_COLORED = 200_000;
@@ -55,6 +56,7 @@ export class Detail {
         el("button", { type: "button", class: "close", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.close() }, "✕")),
       el("dl", { class: "facts" },
         el("dt", {}, "Node"), el("dd", {}, event.node || "none"),
+        ...signature(event),
         el("dt", {}, "Stored"), el("dd", {}, time(stored)),
         el("dt", {}, "Happened"), el("dd", {}, Number.isNaN(happened) ? event.timestamp : time(happened)),
         el("dt", {}, "Sequence"), el("dd", {}, String(event.sequence))),
@@ -64,6 +66,11 @@ export class Detail {
         isWhole && copy),
       el("pre", { tabindex: "0", "aria-label": "The event as JSON" }, ...pretty(raw)));
   }
+}
+
+function signature(event) {
+  const words = signed(event);
+  return words ? [el("dt", {}, "Signature"), el("dd", { class: "mark", "data-signature": event.signature }, words)] : [];
 }
 
 /** JSON with one member a line and colors, token by token: no number is read, so none changes. */

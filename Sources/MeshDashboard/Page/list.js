@@ -1,6 +1,7 @@
 // The list of events: only the rows that are seen are elements, however many there are.
 
 import { $, el, text, title, once } from "/dom.js";
+import { mark, signed } from "/signatures.js";
 import { summary } from "/summary.js";
 import { absolute, ago, age, clock, everySecond } from "/times.js";
 import { colorName } from "/colors.js";
@@ -116,7 +117,7 @@ export class List extends EventTarget {
     const cells = {
       time: el("span", { role: "gridcell", class: "time" }),
       type: el("span", { role: "gridcell", class: "type" }, el("i", { class: "swatch", "aria-hidden": "true" }), el("b")),
-      node: el("span", { role: "gridcell", class: "node" }),
+      node: el("span", { role: "gridcell", class: "node" }, el("span", { class: "name" }), el("i", { class: "mark", role: "img" })),
       data: el("span", { role: "gridcell", class: "data" }),
       age: el("span", { role: "gridcell", class: "age" }),
     };
@@ -166,15 +167,17 @@ export class List extends EventTarget {
     cells.type.dataset.color = colorName(event.type);
     text(cells.type.lastChild, event.type);
     title(cells.type, event.type);
-    text(cells.node, event.node);
-    title(cells.node, event.node);
+    text(cells.node.firstChild, event.node);
+    title(cells.node, signed(event) ? `${event.node}: ${signed(event)}` : event.node);
+    mark(cells.node.lastChild, event);
     cells.data.replaceChildren(...summary(event));
   }
 
   fillGap(cells, { from, to, reason }) {
     const why = { dropped: "the stream no longer has them", skipped: "too many were missed", paused: "too many came while it was paused" };
     for (const cell of Object.values(cells)) cell.removeAttribute("title");
-    for (const cell of [cells.time, cells.node, cells.age, cells.type.lastChild]) text(cell, "");
+    for (const cell of [cells.time, cells.node.firstChild, cells.age, cells.type.lastChild]) text(cell, "");
+    mark(cells.node.lastChild, {});
     delete cells.type.dataset.color;
     const count = to - from + 1;
     text(cells.data, `${count === 1 ? "One event is" : `${count.toLocaleString("en")} events are`} missing here (${why[reason] ?? reason})`);

@@ -7,22 +7,33 @@ enum EventText {
 
     private static let encoder = EventEncoder()
 
-    /// The event with its place in the stream. `data` is null and `data_bytes` says how long it is when that is too much
-    /// for a list.
+    /// The event with its place in the stream, and what its signature says when somebody has looked. `data` is null and
+    /// `data_bytes` says how long it is when that is too much for a list.
     ///
     /// - Throws: what a stored event never causes.
     static func summary(_ stored: StoredEvent) throws(MeshEventsError) -> [UInt8] {
         let size = stored.event.data.json.utf8.count
-        guard size > dataLimit else { return try encoder.encode(stored) }
+        guard size > dataLimit else { return try whole(stored) }
         var event = stored.event
         event.data = nil
-        var bytes = try encoder.encode(StoredEvent(event: event, sequence: stored.sequence, storedAt: stored.storedAt))
+        var bytes = try whole(StoredEvent(event: event, sequence: stored.sequence, storedAt: stored.storedAt))
         bytes.removeLast()
         return bytes + #","data_bytes":\#(size)}"#.utf8
     }
 
-    /// The whole event with its place in the stream.
-    static func whole(_ stored: StoredEvent) throws(MeshEventsError) -> [UInt8] { try encoder.encode(stored) }
+    /// The same with all of its data.
+    static func whole(_ stored: StoredEvent) throws(MeshEventsError) -> [UInt8] {
+        var bytes = try encoder.encode(stored)
+        let members: String
+        switch stored.event.signature {
+        case .unchecked: return bytes
+        case .unsigned: members = #","signature":"unsigned"}"#
+        case .signed: members = #","signature":"signed"}"#
+        case .forged(let reason): members = #","signature":"forged","signature_reason":\#(JSONValue.string(reason))}"#
+        }
+        bytes.removeLast()
+        return bytes + members.utf8
+    }
 
     /// A page: `events`, oldest first, and `cursor`.
     static func page(_ page: EventHistory.Page) throws(MeshEventsError) -> [UInt8] {

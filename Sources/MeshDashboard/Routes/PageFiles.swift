@@ -39,6 +39,7 @@ struct PageFiles: Sendable {
             "events.js": File(PackageResources.events_js, script),
             "list.js": File(PackageResources.list_js, script),
             "detail.js": File(PackageResources.detail_js, script),
+            "signatures.js": File(PackageResources.signatures_js, script),
             "summary.js": File(PackageResources.summary_js, script),
             "histogram.js": File(PackageResources.histogram_js, script),
             "bars.js": File(PackageResources.bars_js, script),

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
 import MeshDashboard
+import MeshEvents
+import MeshEventsSigning
 
 /// For whom a dashboard is, and what one may do with it.
 struct DashboardOptions: ParsableArguments {
@@ -26,6 +28,14 @@ struct DashboardOptions: ParsableArguments {
     )
     var hostNames: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Mark each event as signed, unsigned or forged; the file has a line a key: a node's name and its public key (U…).",
+            valueName: "file"
+        )
+    )
+    var trust: String?
+
     @Option(name: .customLong("page-directory"), help: .hidden)
     var pageDirectory: String?
 
@@ -33,7 +43,15 @@ struct DashboardOptions: ParsableArguments {
     var firstOption: String? {
         if tokenFile != nil { return "--token-file" }
         if allowsEmit { return "--allow-emit" }
+        if trust != nil { return "--trust" }
         return hostNames.isEmpty ? nil : "--allow-host"
+    }
+
+    /// How signatures are looked at; `nil` for not at all.
+    ///
+    /// - Throws: `invalidArgument` for a file that is no trust list.
+    func verification() throws -> SignatureVerification? {
+        try trust.map { SignatureVerification(try TrustList(file: $0), policy: .accept) }
     }
 
     /// What the options and the environment amount to.

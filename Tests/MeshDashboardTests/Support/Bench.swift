@@ -19,10 +19,12 @@ struct Bench: Sendable {
     /// Runs `body` with a dashboard that listens.
     ///
     /// - Parameters:
+    ///   - verification: what it looks at signatures with.
     ///   - emits: whether it is given the bus to emit on.
     ///   - stream: what the stream keeps.
     static func run(
         _ configuration: Dashboard.Configuration = .init(),
+        verification: SignatureVerification? = nil,
         emits: Bool = false,
         stream: PersistenceConfiguration = .init(),
         _ body: @Sendable (Bench) async throws -> Void
@@ -40,6 +42,7 @@ struct Bench: Sendable {
         )
         let dashboard = try Dashboard(
             store: store,
+            verification: verification,
             emitter: emits ? bus : nil,
             configuration: configuration,
             logger: quiet

@@ -8,7 +8,10 @@ struct DashboardCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dashboard",
         abstract: "Show the mesh and its events on a page, live.",
-        usage: "mesh-events dashboard [--listen HOST:PORT] [--token-file FILE] [--allow-host NAME ...] [--allow-emit]",
+        usage: """
+            mesh-events dashboard [--listen HOST:PORT] [--token-file FILE] [--allow-host NAME ...] [--trust FILE] \
+            [--allow-emit]
+            """,
         discussion: """
             A page for the browser: how nodes and tools are, the events as they come and those that are kept, how many of \
             which type there were when. It loads nothing from elsewhere. It reads the stream and creates and changes \
@@ -19,6 +22,9 @@ struct DashboardCommand: AsyncParsableCommand {
             \(DashboardOptions.tokenVariable), never as an argument, which others could see. It speaks HTTP without TLS: \
             put a proxy in front of it where others can listen, and name the host that browsers ask for with --allow-host; \
             without that, only addresses and localhost are answered (DNS rebinding).
+
+            WHO SAYS IT: with --trust each event is marked as signed by its node, unsigned, or forged; see `mesh-events \
+            key`. How nodes and tools are is what all events say, signed or not.
 
             FOR PROGRAMS: GET /api/events, /api/mesh, /api/histogram, /api/stream (server-sent events) and, with \
             --allow-emit, POST /api/events; /api/openapi.json describes them. They take the token as \
@@ -48,6 +54,7 @@ struct DashboardCommand: AsyncParsableCommand {
     func run() async throws {
         let environment = ProcessInfo.processInfo.environment
         let configuration = try page.configuration(listen: listen, environment)
+        let verification = try page.verification()
         let node = try node.name(environment)
         let stop = StopRequest()
         Signals.install(stop)
@@ -58,7 +65,12 @@ struct DashboardCommand: AsyncParsableCommand {
             let emitter =
                 page.allowsEmit
                 ? try await PersistentEventBus.open(transport: transport, node: node, logger: Silence.logger) : nil
-            try await DashboardRun(configuration, transport.connection, emitter: emitter).run()
+            try await DashboardRun(
+                configuration,
+                transport.connection,
+                verification: verification,
+                emitter: emitter
+            ).run()
             await transport.close()
         }
         Diagnostics.clearInterrupt()

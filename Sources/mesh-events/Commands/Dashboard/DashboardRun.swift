@@ -9,14 +9,17 @@ struct DashboardRun: Sendable {
     private let connection: NATSConnection
 
     /// - Parameters:
+    ///   - verification: looks at signatures; `nil` for nobody.
     ///   - emitter: the bus to emit on; `nil` for none.
     init(
         _ configuration: Dashboard.Configuration,
         _ connection: NATSConnection,
+        verification: SignatureVerification?,
         emitter: PersistentEventBus?
     ) throws {
         dashboard = try Dashboard(
             store: JetStreamStore(connection),
+            verification: verification,
             emitter: emitter,
             configuration: configuration,
             logger: Silence.logger

@@ -29,6 +29,8 @@ extension NodeSession {
         let busConfiguration: EventBus.Configuration
         /// The page to show the mesh on; `nil` for none.
         let dashboard: Dashboard.Configuration?
+        /// How the page looks at signatures; `nil` for not at all.
+        let dashboardVerification: SignatureVerification?
         /// Whether events can be emitted over HTTP.
         let dashboardEmits: Bool
     }

@@ -78,7 +78,12 @@ struct NodeSession: Sendable {
                 node: node
             ),
             dashboard: try plan.dashboard.map {
-                try DashboardRun($0, transport.connection, emitter: plan.dashboardEmits ? persistent : nil)
+                try DashboardRun(
+                    $0,
+                    transport.connection,
+                    verification: plan.dashboardVerification,
+                    emitter: plan.dashboardEmits ? persistent : nil
+                )
             }
         )
         await ServeAnnouncement(server: server, access: plan.access, transport: transport, persistent: persistent).say()

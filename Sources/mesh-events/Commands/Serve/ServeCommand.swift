@@ -200,6 +200,7 @@ struct ServeCommand: AsyncParsableCommand {
             toolLogin: key == nil ? connection.passwordOrToken(environment) : nil,
             busConfiguration: try signing.busConfiguration(cloudEvents),
             dashboard: dashboard ? try page.configuration(listen: dashboardAddress, environment) : nil,
+            dashboardVerification: try page.verification(),
             dashboardEmits: page.allowsEmit
         )
     }
