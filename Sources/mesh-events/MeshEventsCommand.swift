@@ -38,6 +38,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
             EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
             StatusCommand.self, WaitForCommand.self, ExportCommand.self, ImportCommand.self, StreamCommand.self,
             ToolCommand.self, ServeCommand.self, DashboardCommand.self, AuthCommand.self, KeyCommand.self,
+            SchemaCommand.self,
         ]
     )
 

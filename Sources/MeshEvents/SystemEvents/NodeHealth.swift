@@ -28,3 +28,26 @@ public struct NodeHealth: EventPayload, Hashable {
         data.write("status", status)
     }
 }
+
+extension NodeHealth: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A node says how it is." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField(
+                "status",
+                .string,
+                "The node's state: online, or degraded while one of its checks fails.",
+                example: "online"
+            ),
+            PayloadField(
+                "resources",
+                .object,
+                "What it uses and has, e.g. cpu (0 to 1), mem_used_mb, disk_free_mb.",
+                example: ["cpu": 0.42, "mem_used_mb": 812]
+            ),
+        ]
+    }
+}

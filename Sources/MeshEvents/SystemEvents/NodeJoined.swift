@@ -23,3 +23,20 @@ public struct NodeJoined: EventPayload, Hashable {
         data.write("capabilities", capabilities)
     }
 }
+
+extension NodeJoined: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A node joined the mesh, or came back." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField(
+                "capabilities",
+                .object,
+                "What the node can do and what it is, e.g. tools, os, arch, cpus, mem_mb, host, version.",
+                example: ["os": "linux", "tools": 3]
+            )
+        ]
+    }
+}

@@ -23,3 +23,15 @@ public struct NodeLeft: EventPayload, Hashable {
         data.write("reason", reason)
     }
 }
+
+extension NodeLeft: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A node left the mesh." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField("reason", .string, "Why, e.g. shutdown.", example: "shutdown")
+        ]
+    }
+}

@@ -28,3 +28,16 @@ public struct ToolConfigured: EventPayload, Hashable {
         data.write("tool", tool)
     }
 }
+
+extension ToolConfigured: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A tool's configuration was changed." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField("config", .object, "The new configuration, without secrets.", example: ["model": "base"]),
+            PayloadField("tool", .string, "The tool's name.", example: "whisper"),
+        ]
+    }
+}

@@ -33,3 +33,17 @@ public struct ToolCrashed: EventPayload, Hashable {
         data.write("tool", tool)
     }
 }
+
+extension ToolCrashed: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A tool ended by itself." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField("error", .string, "What went wrong.", example: "out of memory"),
+            PayloadField("restart_count", .integer, "How often it was restarted so far.", example: 2),
+            PayloadField("tool", .string, "The tool's name.", example: "whisper"),
+        ]
+    }
+}

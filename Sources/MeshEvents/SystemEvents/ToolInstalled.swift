@@ -28,3 +28,16 @@ public struct ToolInstalled: EventPayload, Hashable {
         data.write("version", version)
     }
 }
+
+extension ToolInstalled: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A tool was installed on a node." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField("tool", .string, "The tool's name.", example: "whisper"),
+            PayloadField("version", .string, "The version that was installed.", example: "v1.4.0"),
+        ]
+    }
+}

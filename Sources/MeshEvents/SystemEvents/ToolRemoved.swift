@@ -23,3 +23,15 @@ public struct ToolRemoved: EventPayload, Hashable {
         data.write("tool", tool)
     }
 }
+
+extension ToolRemoved: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A tool was removed from a node." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField("tool", .string, "The tool's name.", example: "whisper")
+        ]
+    }
+}

@@ -23,3 +23,15 @@ public struct ToolStarted: EventPayload, Hashable {
         data.write("tool", tool)
     }
 }
+
+extension ToolStarted: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A tool was started." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField("tool", .string, "The tool's name.", example: "whisper")
+        ]
+    }
+}

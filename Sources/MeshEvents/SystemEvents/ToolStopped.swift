@@ -28,3 +28,16 @@ public struct ToolStopped: EventPayload, Hashable {
         data.write("tool", tool)
     }
 }
+
+extension ToolStopped: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A tool was stopped on purpose." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField("reason", .string, "Why, e.g. stopped, restart, update or uninstall.", example: "update"),
+            PayloadField("tool", .string, "The tool's name.", example: "whisper"),
+        ]
+    }
+}

@@ -1,0 +1,105 @@
+import MeshEvents
+import Testing
+
+/// What the AsyncAPI document says of the payloads is compared with what they write and read.
+struct SchemaTests {
+    private static let document = AsyncAPIDocument().value
+
+    private func data(of type: String) throws -> JSONObject {
+        let id = type.replacing(".", with: "-") + "-data"
+        return try #require(Self.document["components"]?["schemas"]?[id]?.object)
+    }
+
+    /// A value of a kind, and what is of every other.
+    private static let samples: [(PayloadField.Kind, JSONValue)] = [
+        (.string, "text"), (.integer, 3), (.object, ["a": [1]]), (.boolean, true), (.array, [1]), (.number, 1.5),
+    ]
+
+    @Test func everyTypeOfTheMeshIsDescribed() {
+        let described = Set(AsyncAPIDocument.meshPayloads.map { $0.eventType.rawValue })
+        let sent = Set(SystemEventTests.events.map { $0.event.type.rawValue })
+        #expect(described == sent && described.count == AsyncAPIDocument.meshPayloads.count)
+        let addresses = Self.document["channels"]?.object?.compactMap { $0.value["address"]?.string }
+        #expect(Set(addresses ?? []) == Set(SystemEventTests.events.map(\.subject) + ["events.user.{topic}"]))
+    }
+
+    @Test(arguments: AsyncAPIDocument.meshPayloads.indices)
+    func whatAPayloadWritesIsWhatIsDescribed(index: Int) throws {
+        let payload = AsyncAPIDocument.meshPayloads[index]
+        let example = EventData(JSONObject(payload.fields.map { ($0.name, $0.example) }))
+        let written = try payload.init(eventData: example).eventData()
+        // Every member that is written is described, and what is described is written, with the value that was read.
+        #expect(written == example)
+        #expect(written.keys.sorted() == payload.fields.map(\.name).sorted())
+        let schema = try data(of: payload.eventType.rawValue)
+        #expect(schema["properties"]?.object?.keys == written.keys)
+        #expect(schema["required"]?.array?.compactMap(\.string).sorted() == written.keys)
+        for field in payload.fields { #expect(!field.summary.isEmpty) }
+    }
+
+    @Test(arguments: AsyncAPIDocument.meshPayloads.indices)
+    func whatAPayloadReadsIsWhatIsDescribed(index: Int) throws {
+        let payload = AsyncAPIDocument.meshPayloads[index]
+        let properties = try #require(try data(of: payload.eventType.rawValue)["properties"])
+        for field in payload.fields {
+            let types =
+                properties[field.name]?["type"]?.string.map { [$0] }
+                ?? properties[field.name]?["type"]?.array?.compactMap(\.string) ?? []
+            #expect(!types.isEmpty)
+            for (kind, value) in Self.samples {
+                let data = EventData(JSONObject([(field.name, value)]))
+                let name = "\(payload).\(field.name) as \(value)"
+                if kind == field.kind {
+                    #expect(try payload.init(eventData: data).eventData()[field.name]?.value == value, "\(name)")
+                } else {
+                    #expect(throws: MeshEventsError.self, "\(name)") { try payload.init(eventData: data) }
+                }
+            }
+            let null = EventData(JSONObject([(field.name, .null)]))
+            let back = try payload.init(eventData: null).eventData()[field.name]
+            // Null is written again only where it is described.
+            #expect(back?.isNull == types.contains("null"), "\(payload).\(field.name)")
+        }
+    }
+
+    struct TrainingComplete: DescribedPayload, Codable {
+        static let eventType: EventType = "user.training-complete.é"
+        static let summary = "A model was trained."
+        static let fields = [PayloadField("loss", .number, "The loss at the end.", example: 0.023)]
+        var loss: Double
+    }
+
+    @Test func payloadsOfOnesOwnAreDescribedToo() throws {
+        let document = AsyncAPIDocument(
+            version: "2.1.0",
+            server: "broker:4223",
+            payloads: [TrainingComplete.self],
+            describesUserEvents: false
+        )
+        .value
+        #expect(document["info"]?["version"] == "2.1.0" && document["servers"]?["nats"]?["host"] == "broker:4223")
+        let channels = try #require(document["channels"]?.object)
+        #expect(channels.keys == ["user-training_2dcomplete-_c3_a9"])
+        #expect(channels[0].value["address"] == "events.user.training-complete.é")
+        #expect(
+            document["components"]?["schemas"]?["user-training_2dcomplete-_c3_a9-data"]?["properties"]
+                == ["loss": ["type": "number", "description": "The loss at the end."]]
+        )
+    }
+
+    @Test func everyReferenceLeadsSomewhere() throws {
+        var references: [String] = []
+        func collect(_ value: JSONValue) {
+            if let reference = value["$ref"]?.string { references.append(reference) }
+            for member in value.object ?? [:] { collect(member.value) }
+            for element in value.array ?? [] { collect(element) }
+        }
+        collect(Self.document)
+        #expect(references.count > 50)
+        for reference in references {
+            let path = reference.split(separator: "/").map(String.init)
+            let target = path.dropFirst().reduce(Self.document as JSONValue?) { $0?[$1] }
+            #expect(path.first == "#" && target?.object != nil, "\(reference)")
+        }
+    }
+}
