@@ -26,15 +26,15 @@ final class OutboundBuffer: Sendable {
         case rest
         /// More waits.
         case flush
-        /// Little waits and more is coming: flush in a moment.
+        /// Little waits, or nothing, and more is coming: flush in a moment.
         case linger
     }
 
-    /// In the middle of a burst, fewer bytes than this wait a moment for company: a system call for a few messages
-    /// costs more than their making.
+    /// In the middle of a burst, fewer bytes than this wait a moment for company: a system call for a few messages, and
+    /// waking the event loop for them, cost more than their making.
     private static let worthFlushing = 64 << 10
-    /// This many flushes without a rest between them are a burst.
-    private static let burst = 3
+    /// A flush of at least so many messages is part of a burst.
+    private static let burst = 8
 
     private struct State {
         var messages = ByteBuffer()
@@ -49,7 +49,10 @@ final class OutboundBuffer: Sendable {
         var isFlushScheduled = false
         /// A flush is scheduled, but not at once.
         var isLingering = false
-        var flushesWithoutRest = 0
+        /// How many messages the last flushes took, in all.
+        var taken: UInt64 = 0
+        /// Whether the last flush was part of a burst.
+        var isBurst = false
         /// Where in `messages` those lie that a lost connection takes with it.
         var perishable: [Range<Int>] = []
         var maximumPayload: Int?
@@ -99,15 +102,14 @@ final class OutboundBuffer: Sendable {
 
         /// What is to happen after a flush; claims the next one.
         mutating func next() -> Next {
-            isFlushScheduled = isConnected && !isEmpty
-            guard isFlushScheduled else {
-                flushesWithoutRest = 0
+            guard isConnected, !isEmpty || isBurst else {
+                isFlushScheduled = false
                 return .rest
             }
-            flushesWithoutRest += 1
+            isFlushScheduled = true
             isLingering =
-                flushesWithoutRest >= OutboundBuffer.burst && messages.readableBytes < OutboundBuffer.worthFlushing
-                && subscribes.readableBytes == 0 && unsubscribes.readableBytes == 0
+                isBurst && messages.readableBytes < OutboundBuffer.worthFlushing && subscribes.readableBytes == 0
+                && unsubscribes.readableBytes == 0
             return isLingering ? .linger : .flush
         }
 
@@ -227,6 +229,8 @@ final class OutboundBuffer: Sendable {
             state.inFlight = chunk.messages.readableBytes
             state.isFlushScheduled = !chunk.isEmpty
             state.isLingering = false
+            state.isBurst = state.appended - state.taken >= Self.burst
+            state.taken = state.appended
             return chunk
         }
     }
