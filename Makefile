@@ -1,8 +1,9 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos soak
+.PHONY: install uninstall release check-install check-docker help setup demo test test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos soak
 
 SWIFT ?= swift
+export SWIFT PREFIX DESTDIR BUILD
 # The tests start real servers; one at a time is dependable on a small machine.
 TEST_FLAGS ?= --no-parallel
 SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Micro/Package.swift Benchmarks/Micro/Benchmarks Examples \
@@ -89,6 +90,23 @@ guard: ## Count the instructions and allocations of one event; fails when they a
 guard-update: ## Record what one event costs now
 	@Scripts/setup.sh guard
 	@Benchmarks/Guard/guard.py --update
+
+release: ## Build mesh-events as it is installed: optimized, with the Swift runtime in it
+	@Scripts/install.sh build
+
+install: ## Install into PREFIX (/usr/local) below DESTDIR: the program, completions, manual pages, systemd unit
+	@Scripts/install.sh install
+
+uninstall: ## Remove what install put into PREFIX
+	@Scripts/install.sh uninstall
+
+check-install: ## Install into a directory of its own and try everything (BUILD=debug is quicker)
+	@Scripts/setup.sh install
+	@Scripts/check-install.sh
+
+check-docker: ## Do what the Dockerfile says in a bare Debian, and run what comes of it (as root)
+	@Scripts/setup.sh docker
+	@Scripts/check-docker.sh
 
 clean: ## Remove everything built and the tools of .tools
 	rm -rf .build .build-* .tools Benchmarks/.build Fuzz/.build Examples/*/.build

@@ -6,6 +6,8 @@
 #   Scripts/setup.sh test     also nginx, in .tools/nginx: only its program, no service is installed or started;
 #                            in .tools/contracts, independent readers of CloudEvents, JSON Schema and AsyncAPI
 #   Scripts/setup.sh browser  also Chromium, and playwright in .tools/venv, which drives it
+#   Scripts/setup.sh install  also what tries an installation: shells, readers of manual pages, systemd's own check
+#   Scripts/setup.sh docker   also what tries the Dockerfile without an engine: debootstrap
 #   Scripts/setup.sh bench    also libnats, which the benchmarks compare with; in .tools/bench, a Python client and plots
 #   Scripts/setup.sh guard    also valgrind, which counts what an event costs
 set -euo pipefail
@@ -160,6 +162,22 @@ if [ "${1:-}" = bench ] && ! .tools/bench/bin/python -c 'import nats, orjson, ma
     .tools/bench/bin/python -m pip install --quiet --disable-pip-version-check "nats-py==$nats_py_version" \
         "orjson==$orjson_version" "matplotlib==$matplotlib_version" >&2 ||
         say "cannot install them here: the benchmarks run without the rows beside nats-py and without plots"
+fi
+
+if [ "${1:-}" = install ] && [ "$(uname)" = Linux ]; then
+    missing=()
+    for entry in zsh:zsh fish:fish mandoc:mandoc groff:groff-base man:man-db systemd-analyze:systemd objdump:binutils; do
+        command -v "${entry%%:*}" >/dev/null || missing+=("${entry#*:}")
+    done
+    if [ "${#missing[@]}" -gt 0 ]; then
+        apt_install "${missing[@]}" || fail "install ${missing[*]}, then try again"
+    fi
+fi
+
+if [ "${1:-}" = docker ]; then
+    command -v apt-get >/dev/null || fail "without Debian the Dockerfile cannot be tried this way: use docker build"
+    command -v debootstrap >/dev/null || apt_install debootstrap || fail "debootstrap is missing"
+    { command -v ip && command -v objdump; } >/dev/null || apt_install iproute2 binutils
 fi
 
 if [ "${1:-}" = guard ] && ! { command -v valgrind && command -v strip; } >/dev/null; then

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Installs mesh-events, its completions, manual pages and systemd unit: `make install PREFIX=/usr/local DESTDIR=`.
+#
+#   install.sh install      builds (BUILD=release, the Swift runtime linked in, or BUILD=debug) and installs
+#   install.sh uninstall    removes what install put there
+#   install.sh list         says what those files are
+#
+# Without a Swift toolchain in PATH (sudo has its own) what `make release` has built is taken.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+prefix="${PREFIX:-/usr/local}"
+destination="${DESTDIR:-}"
+build="${BUILD:-release}"
+swift="${SWIFT:-swift}"
+
+fail() { printf 'install: %s\n' "$*" >&2; exit 1; }
+
+case "$prefix" in /*) ;; *) fail "PREFIX must be an absolute path, not '$prefix'" ;; esac
+flags=(--product mesh-events)
+case "$build" in
+release)
+    flags+=(-c release)
+    # A Mac has the runtime itself.
+    if [ "$(uname)" != Darwin ]; then flags+=(--static-swift-stdlib); fi
+    ;;
+debug) ;;
+*) fail "BUILD is release or debug, not '$build'" ;;
+esac
+
+program="$prefix/bin/mesh-events"
+bash_completion="$prefix/share/bash-completion/completions/mesh-events"
+zsh_completion="$prefix/share/zsh/site-functions/_mesh-events"
+fish_completion="$prefix/share/fish/vendor_completions.d/mesh-events.fish"
+manuals="$prefix/share/man/man1"
+unit="$prefix/lib/systemd/system/mesh-events.service"
+
+build() { "$swift" build "${flags[@]}"; }
+
+put() { # MODE SOURCE TARGET
+    mkdir -p "$destination$(dirname "$3")"
+    install -m "$1" "$2" "$destination$3"
+}
+
+install_all() {
+    local work built date shell
+    if command -v "$swift" >/dev/null; then
+        build
+        built="$("$swift" build "${flags[@]}" --show-bin-path)/mesh-events"
+    else
+        built=".build/$build/mesh-events"
+        [ -x "$built" ] || fail "there is neither Swift in PATH nor $built: run \`make release\` first"
+    fi
+    work="$(mktemp -d)"
+    trap 'rm -rf "$work"' RETURN
+    put 755 "$built" "$program"
+    for shell in bash zsh fish; do "$built" --generate-completion-script "$shell" >"$work/$shell"; done
+    put 644 "$work/bash" "$bash_completion"
+    put 644 "$work/zsh" "$zsh_completion"
+    put 644 "$work/fish" "$fish_completion"
+    date="$(git log -1 --format=%cs 2>/dev/null || date +%F)"
+    mkdir "$work/man"
+    Scripts/manual.py "$built" "$work/man" "$date"
+    for page in "$work"/man/*.1; do put 644 "$page" "$manuals/$(basename "$page")"; done
+    if [ "$(uname)" = Linux ]; then
+        sed "s|@BINDIR@|$prefix/bin|g" Packaging/mesh-events.service.in >"$work/unit"
+        put 644 "$work/unit" "$unit"
+    fi
+    printf 'install: %s\n' "$destination$program" >&2
+}
+
+files() {
+    local page
+    for page in "$program" "$bash_completion" "$zsh_completion" "$fish_completion" "$unit" \
+        "$destination$manuals"/mesh-events.1 "$destination$manuals"/mesh-events-*.1; do
+        page="${page#"$destination"}"
+        if [ -e "$destination$page" ]; then printf '%s\n' "$destination$page"; fi
+    done
+}
+
+case "${1:-}" in
+build) build ;;
+install) install_all ;;
+list) files ;;
+uninstall) files | while IFS= read -r file; do rm -f "$file"; printf 'removed %s\n' "$file" >&2; done ;;
+*) fail "say install, uninstall, list or build" ;;
+esac
