@@ -27,6 +27,7 @@ function makeRow() {
 function fillRow(row, tool) {
   const [name, node, version, state, restarts, error, since] = row.cells;
   const time = tool.since ? parse(tool.since) : null;
+  row.dataset.state = tool.state;
   text(name, tool.name);
   title(name, tool.name);
   text(node, tool.node);
