@@ -8,7 +8,8 @@ from case import DashboardCase
 from mesh import eventually
 
 ROWS = 10_000
-FRAMES = 240
+FEW = 60
+FRAMES = 180
 # Scrolls through the whole list, by a page and by leaps, and measures how long after each picture the next one came.
 SCROLL = """async (frames) => {
     const list = document.querySelector('#list');
@@ -34,7 +35,10 @@ class ScrollingTests(DashboardCase):
         page = self.open_live("?pattern=user.row")
         eventually("all rows", page.scroll_down, within=60)
         page.wait_for_status("^10,000 events")
-        self.measure(page, "at rest")
+        self.mesh.emit_all([("user.few", {"number": number, "text": "something to look at " * 3}) for number in range(FEW)])
+        few = self.open_live("?pattern=user.few")
+        few.wait_for_status(f"^{FEW} events")
+        self.measure(page, few, "at rest")
         # And while more come in, 50 a second.
         coming = subprocess.Popen([self.mesh.program, "emit", "--from", "-", "--nats", self.mesh.url], stdin=subprocess.PIPE,
                                   text=True)
@@ -51,28 +55,34 @@ class ScrollingTests(DashboardCase):
         thread = threading.Thread(target=emit)
         thread.start()
         try:
-            self.measure(page, "50 more a second")
+            self.measure(page, few, "50 more a second")
         finally:
             stopped.set()
             thread.join()
         coming.wait(10)
         page.page.wait_for_function("() => Number(document.querySelector('#list').ariaRowCount) > 10_050")
 
-    def measure(self, page, what):
+    def measure(self, page, few, what):
+        """Five times at most: the machine has other things to do, too. How busy it is, a list of few rows shows."""
+        for _ in range(5):
+            least = self.scroll(few)
+            times = self.scroll(page)
+            print(f"\n10 000 rows, {what}: {times['elements']} elements; a picture every {times['median']:.0f} ms, 95 % within "
+                  f"{times['most']:.0f} ms, the longest {times['longest']:.0f} ms, {times['work']:.1f} ms of processor time for "
+                  f"each; {FEW} rows: {least['most']:.0f}, {least['longest']:.0f} and {least['work']:.1f} ms", flush=True)
+            self.assertLess(times["elements"], 120)
+            self.assertLess(times["work"], 1000 / 60)
+            if times["most"] < max(34, 1.5 * least["most"]) and times["longest"] < max(100, 1.5 * least["longest"]):
+                return
+        self.fail("it stutters")
+
+    def scroll(self, page):
         session = page.context.new_cdp_session(page.page)
         session.send("Performance.enable")
 
+        # Of the page's process, on all its threads.
         def working():
-            return {metric["name"]: metric["value"] for metric in session.send("Performance.getMetrics")["metrics"]}["TaskDuration"]
-        # Three times at most: the machine has other things to do, too.
-        for _ in range(3):
-            before = working()
-            times = page.evaluate(SCROLL, FRAMES)
-            work = (working() - before) / FRAMES * 1000
-            print(f"\n10 000 rows, {what}: {times['elements']} elements; a picture every {times['median']:.0f} ms, 95 % within "
-                  f"{times['most']:.0f} ms, the longest {times['longest']:.0f} ms; {work:.1f} ms of work for each", flush=True)
-            if times["most"] < 34 and times["longest"] < 100 and work < 1000 / 60:
-                break
-        else:
-            self.fail("it stutters")
-        self.assertLess(times["elements"], 120)
+            return {metric["name"]: metric["value"] for metric in session.send("Performance.getMetrics")["metrics"]}["ProcessTime"]
+        before = working()
+        times = page.evaluate(SCROLL, FRAMES)
+        return {**times, "work": (working() - before) / FRAMES * 1000}
