@@ -43,8 +43,10 @@ screenshots: ## Take the pictures of the dashboard anew, into docs/images
 build: ## Build everything, tests included; a warning is an error
 	$(SWIFT) build --build-tests
 
-docs: ## Build the guide and the reference into .build/docs (DocC; a warning is an error) and say how to read them
+docs: ## Build the guide and the reference (DocC) into .build/docs, check its code and commands, and say how to read it
+	$(SWIFT) build --product mesh-events
 	@Scripts/docs.sh
+	@Scripts/documents/check.py
 
 examples: setup ## Build and run the examples, each a package of its own, and compare what they print
 	@Scripts/examples.sh
