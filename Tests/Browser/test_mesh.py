@@ -1,4 +1,6 @@
 """Nodes as cards and tools as a table, live."""
+import time
+
 from case import MANIFEST, DashboardCase
 from mesh import eventually
 
@@ -44,3 +46,19 @@ class MeshTests(DashboardCase):
         card.locator("button.name").click()
         page.wait_for_address("?node=guest")
         page.wait_for_status("^6 events")
+
+
+class CrowdTests(DashboardCase):
+    def test_a_thousand_nodes_and_tools_are_counted_and_hold_nothing_up(self):
+        page = self.open_live("?pattern=user.after")
+        self.mesh.emit_all([(kind, data, f"n{number:04}") for number in range(1_000) for kind, data in [
+            ("node.joined", {"capabilities": {"version": "1"}}), ("tool.installed", {"tool": "t", "version": "1"})]])
+        page.page.wait_for_selector("#nodes-count:has-text('1001 of 1001 online')")
+        page.page.wait_for_selector("#nodes .more:has-text('and 701 more')")
+        page.page.wait_for_selector("#tools-more:has-text('and 700 more')")
+        self.assertEqual(page.page.locator(".card").count(), 300)
+        began = time.monotonic()
+        self.mesh.emit("user.after", {"number": "still quick"})
+        page.wait_for_row("still quick", within=2)
+        self.assertLess(time.monotonic() - began, 2)
+        self.assertLessEqual(page.page.locator("#node option").count(), 500)

@@ -3,14 +3,18 @@
 import { $, el, svg, text, title } from "/dom.js";
 import { absolute, ago, parse } from "/times.js";
 
+/** So many cards can be looked at; what is beyond is counted. */
+const MAXIMUM = 300;
+
 export class Cards {
   cards = new Map();
 
   constructor(filters) { this.filters = filters; }
 
   /** `samples` has for each node what it said of itself, oldest first. */
-  render(nodes, samples, isKnown) {
+  render(all, samples, isKnown) {
     const list = $("nodes");
+    const nodes = all.slice(0, MAXIMUM);
     const names = new Set(nodes.map(({ name }) => name));
     for (const [name, card] of this.cards) if (!names.has(name)) { card.root.remove(); this.cards.delete(name); }
     list.querySelector(".empty")?.remove();
@@ -23,6 +27,9 @@ export class Cards {
       if (list.children[index] !== card.root) list.insertBefore(card.root, list.children[index] ?? null);
       fill(card, node, samples.get(node.name) ?? []);
     });
+    list.querySelector(".more")?.remove();
+    const more = all.length - nodes.length;
+    if (more > 0) list.append(el("li", { class: "more" }, `and ${more.toLocaleString("en")} more`));
   }
 
   make(name) {

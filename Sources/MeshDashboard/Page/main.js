@@ -12,6 +12,9 @@ import { Nodes } from "/nodes.js";
 import { Stream } from "/stream.js";
 import { clock } from "/times.js";
 
+/** More than one wants to choose from. */
+const MAXIMUM_CHOICES = 500;
+
 const filters = new Filters();
 const stream = new Stream(filters);
 const events = new Events(filters);
@@ -105,11 +108,11 @@ function choose(select, value, label = value) {
 
 function choices(select, values) {
   const known = new Set([...select.options].map(({ value }) => value));
-  for (const value of values) if (!known.has(value)) select.append(el("option", { value }, value));
+  for (const value of values) if (!known.has(value) && select.options.length < MAXIMUM_CHOICES) select.append(el("option", { value }, value));
 }
 
-const nodeChoices = once(() => choices($("node"), [...new Set([...nodes.nodes.keys(), ...events.nodes])].sort()));
-histogram.onTypes = (types) => choices($("type"), types.slice(0, 200).sort());
+const nodeChoices = once(() => choices($("node"), [...new Set([...nodes.nodes.keys(), ...events.nodes])].sort().slice(0, MAXIMUM_CHOICES)));
+histogram.onTypes = (types) => choices($("type"), types.slice(0, MAXIMUM_CHOICES).sort());
 
 $("pattern").addEventListener("input", debounced(400, () => filters.change({ pattern: $("pattern").value.trim() })));
 $("text").addEventListener("input", debounced(250, () => filters.change({ text: $("text").value })));

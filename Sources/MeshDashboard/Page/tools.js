@@ -5,9 +5,16 @@ import { absolute, ago, parse } from "/times.js";
 
 const LABELS = ["Tool", "Node", "Version", "State", "Restarts", "Last error", "Since"];
 
-/** `tools` in their order, each with the `node` it runs on. */
-export function renderTools(tools, isKnown) {
+/** So many rows can be looked at; what is beyond is counted. */
+const MAXIMUM = 300;
+
+/** `all` tools in their order, each with the `node` it runs on. */
+export function renderTools(all, isKnown) {
   const body = $("tools");
+  const tools = all.slice(0, MAXIMUM);
+  const more = all.length - tools.length;
+  $("tools-more").hidden = more === 0;
+  text($("tools-more"), `and ${more.toLocaleString("en")} more`);
   const empty = $("tools-empty");
   empty.hidden = tools.length > 0 || !isKnown;
   if (!empty.hidden && !empty.childNodes.length) {
