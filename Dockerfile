@@ -15,7 +15,8 @@ COPY Sources ./Sources
 COPY Tests ./Tests
 COPY Examples ./Examples
 RUN swift build -c release --product mesh-events --static-swift-stdlib \
-    && install -D "$(swift build -c release --product mesh-events --static-swift-stdlib --show-bin-path)/mesh-events" /out/mesh-events
+    && install -D "$(swift build -c release --product mesh-events --static-swift-stdlib --show-bin-path)/mesh-events" /out/mesh-events \
+    && strip --strip-debug /out/mesh-events
 
 FROM debian:12-slim
 RUN apt-get update \

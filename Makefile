@@ -3,7 +3,7 @@
 .PHONY: install uninstall release check-install check-docker help setup demo test test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos soak
 
 SWIFT ?= swift
-export SWIFT PREFIX DESTDIR BUILD
+export SWIFT SWIFT_BUILD_FLAGS PREFIX DESTDIR BUILD
 # The tests start real servers; one at a time is dependable on a small machine.
 TEST_FLAGS ?= --no-parallel
 SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Micro/Package.swift Benchmarks/Micro/Benchmarks Examples \

@@ -31,7 +31,7 @@ def check(condition, text):
 def run(*arguments, **options):
     outcome = subprocess.run(arguments, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600, **options)
     if outcome.returncode != 0:
-        raise SystemExit(f"check-docker: {shlex.join(arguments)}: {outcome.stdout[-2000:]}{outcome.stderr[-2000:]}")
+        raise SystemExit(f"check-docker: {shlex.join(arguments)[:200]}: {outcome.stdout[-2000:]}{outcome.stderr[-2000:]}")
     return outcome.stdout
 
 
@@ -69,6 +69,7 @@ check(not any(name.startswith(("libswift", "lib_", "libFoundation")) for name in
 check(dict(last)["FROM"] == "debian:12-slim", "it runs on Debian 12")
 mirror = next(uri for uri in run("apt-get", "indextargets", "--format", "$(REPO_URI)").split("\n") if "security" not in uri)
 root = tempfile.mkdtemp(prefix="mesh-events-docker.")
+os.chmod(root, 0o755)
 try:
     run("debootstrap", "--variant=minbase", "bookworm", root, mirror)
     shutil.copy("/etc/resolv.conf", root + "/etc/resolv.conf")

@@ -5,6 +5,7 @@
 #   install.sh uninstall    removes what install put there
 #   install.sh list         says what those files are
 #
+# SWIFT_BUILD_FLAGS are handed to `swift build` as well.
 # Without a Swift toolchain in PATH (sudo has its own) what `make release` has built is taken.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,7 +18,7 @@ swift="${SWIFT:-swift}"
 fail() { printf 'install: %s\n' "$*" >&2; exit 1; }
 
 case "$prefix" in /*) ;; *) fail "PREFIX must be an absolute path, not '$prefix'" ;; esac
-flags=(--product mesh-events)
+read -ra flags <<<"--product mesh-events ${SWIFT_BUILD_FLAGS:-}"
 case "$build" in
 release)
     flags+=(-c release)
@@ -54,6 +55,10 @@ install_all() {
     work="$(mktemp -d)"
     trap 'rm -rf "$work"' RETURN
     put 755 "$built" "$program"
+    if [ "$build" = release ] && [ "$(uname)" = Linux ] && command -v strip >/dev/null; then
+        # A third of its size; names stay for backtraces.
+        strip --strip-debug "$destination$program"
+    fi
     for shell in bash zsh fish; do "$built" --generate-completion-script "$shell" >"$work/$shell"; done
     put 644 "$work/bash" "$bash_completion"
     put 644 "$work/zsh" "$zsh_completion"
