@@ -5,7 +5,7 @@ import { Bars, describe } from "/bars.js";
 import { encoded } from "/filters.js";
 import { renderLegend, renderRanges } from "/legend.js";
 import { Selection } from "/selection.js";
-import { now, parse } from "/times.js";
+import { everySecond, now, parse } from "/times.js";
 
 /** How long a bar can be, in seconds. */
 const WIDTHS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
@@ -29,6 +29,8 @@ export class Histogram {
     renderRanges(filters);
     new ResizeObserver(() => { this.draw(); this.reload(); }).observe(this.canvas);
     setInterval(() => { if (!document.hidden) this.load(); }, REFRESH);
+    // What has come since then is counted, too.
+    everySecond(() => this.legend());
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.load(); });
     filters.addEventListener("change", () => { renderRanges(filters); this.draw(); this.reload(); });
   }

@@ -20,15 +20,17 @@ export function renderLegend({ series, width }, filters) {
     }, el("i", { class: "swatch", "aria-hidden": "true" }), el("span", { class: "type" }, type), " ", el("b", {}, total.toLocaleString("en")));
   });
   const box = $("legend");
-  // A button that somebody is about to press is not taken away.
-  if (box.contains(document.activeElement) || box.matches(":active")) {
-    const old = [...box.querySelectorAll("button")];
-    const fits = old.length === buttons.length && old.every((button, index) => button.dataset.type === buttons[index].dataset.type);
-    if (fits) return old.forEach((button, index) => copy(buttons[index], button));
-  }
   const count = rest.reduce((sum, { total }) => sum + total, 0);
   const more = rest.length ? `${rest.length} more ${rest.length === 1 ? "type" : "types"} with ${count.toLocaleString("en")} events; ` : "";
-  box.replaceChildren(...buttons, el("span", { class: "rest" }, `${more}a bar is ${duration(width)}`));
+  const scale = `${more}a bar is ${duration(width)}`;
+  // Buttons stay, so that one which somebody is about to press is not taken away.
+  const old = [...box.querySelectorAll("button")];
+  if (old.length && old.length === buttons.length && old.every((button, index) => button.dataset.type === buttons[index].dataset.type)) {
+    old.forEach((button, index) => copy(buttons[index], button));
+    text(box.lastChild, scale);
+  } else {
+    box.replaceChildren(...buttons, el("span", { class: "rest" }, scale));
+  }
 }
 
 /** The lengths of time to choose from. */
