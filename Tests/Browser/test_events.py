@@ -23,9 +23,9 @@ class EventsTests(DashboardCase):
         page.wait_for_row("m0899")
         page.page.wait_for_selector("#node option[value=left]", state="attached")
         page.page.select_option("#node", "left")
-        page.wait_for_status("^200 events")
         page.wait_for_address("?pattern=user.many&node=left")
-        self.assertEqual({row.split()[1] for row in page.rows()}, {"left"})
+        eventually("that node's events alone", lambda: {row.split()[1] for row in page.rows()} == {"left"})
+        page.wait_for_status("^200 events")
         # To the oldest: what is older is loaded on the way, each row once and in order.
         eventually("the beginning of the history", page.scroll_down)
         page.wait_for_row("m0001")
