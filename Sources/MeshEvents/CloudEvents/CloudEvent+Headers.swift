@@ -14,7 +14,7 @@ extension CloudEvent {
         if let time { append("time", time.description) }
         if let dataContentType { append("datacontenttype", dataContentType) }
         for (name, value) in extensions where name.utf8.allSatisfy(Self.isAttributeCharacter) {
-            append(name, value.string ?? value.description)
+            append(name, value.string ?? value.int.map { String($0) } ?? value.description)
         }
         return headers
     }

@@ -124,7 +124,7 @@ extension CloudEvent {
     private func data(of object: EventData) throws(MeshEventsError) -> EventData {
         let encoded = object["data_base64"].flatMap { $0.isNull ? nil : $0 }
         guard isJSON else {
-            guard object["data"] != nil || encoded != nil else { return nil }
+            guard object["data"].map({ !$0.isNull }) == true || encoded != nil else { return nil }
             throw Self.invalid(
                 "its data is \(SubjectRules.quoted(dataContentType ?? "")); only JSON can be an event's data"
             )
