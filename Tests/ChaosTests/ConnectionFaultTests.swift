@@ -21,7 +21,8 @@ struct ConnectionFaultTests {
             let handled = Mutex<[Int: Int]>([:])
             let durable = try await reader.subscribe(
                 durable: "chaos",
-                configuration: .init(acknowledgementWait: .seconds(5), concurrency: 32)
+                // What a cut takes with it counts as delivered.
+                configuration: .init(acknowledgementWait: .seconds(5), maximumDeliveries: 20, concurrency: 32)
             ) { delivery in
                 handled.withLock { $0[delivery.event.data["n"]?.int ?? -1, default: 0] += 1 }
             }

@@ -12,7 +12,8 @@ extension DurableSubscription {
         /// How long failed events wait before they are delivered again.
         public var redelivery: RedeliveryDelays
         /// How often an event is delivered before it is given up and goes to the dead letters, from 1. Default 5.
-        /// A delivery that was handed back or whose process died counts too. Kept by the store: all must agree.
+        /// A delivery that was handed back, was lost with its connection or whose process died counts too: allow more over
+        /// a link that breaks all the time. Kept by the store: all must agree.
         public var maximumDeliveries: Int
         /// Handler form: how many handlers run at once, from 1. Default 1: one after the other, in the stream's order
         /// (redeliveries aside).
