@@ -93,7 +93,8 @@ public struct EventDataWriter: ~Copyable {
     /// Writes the members of an object as the text they are; of `null`, nothing.
     public mutating func write(membersOf data: EventData) {
         guard data.isValid else { return json.report(.invalidMember) }
-        guard data.depth > 0, data != .empty else { return }
+        // The text is compact: an object without members has two bytes.
+        guard data.json.utf8.count > 2, !data.isNull else { return }
         writeComma()
         json.write(membersOf: data)
     }
