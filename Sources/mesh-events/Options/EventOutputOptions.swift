@@ -8,6 +8,15 @@ enum EventFormat: String, ExpressibleByArgument, CaseIterable {
     case json
     /// CloudEvents 1.0 in JSON, structured mode, one event a line.
     case cloudevents
+
+    /// What the lines for programs are; `nil` for rows.
+    var lines: LineFormat? {
+        switch self {
+        case .text: nil
+        case .json: .json
+        case .cloudevents: .cloudevents
+        }
+    }
 }
 
 /// How a command prints the events it finds.

@@ -14,7 +14,7 @@ struct EventPrinter {
         self.marks = marks
         output = LineOutput.standard(stop: stop)
         self.terminal = terminal
-        text = EventText(format, isForTerminal: terminal.isTerminal, marks: marks)
+        text = format.lines.map { EventText($0, isForTerminal: terminal.isTerminal, marks: marks) }
         rows = RowFormatter(isColored: terminal.usesColor())
     }
 

@@ -6,9 +6,8 @@ enum EventText {
     case cloudEvents(CloudEventText)
 
     /// - Parameter marks: whether each line says what the event's signature says.
-    init?(_ format: EventFormat, isForTerminal: Bool, marks: Bool = false) {
+    init(_ format: LineFormat, isForTerminal: Bool, marks: Bool = false) {
         switch format {
-        case .text: return nil
         case .json: self = .wire(EventJSON(isForTerminal: isForTerminal, marks: marks))
         case .cloudevents: self = .cloudEvents(CloudEventText(isForTerminal: isForTerminal, marks: marks))
         }

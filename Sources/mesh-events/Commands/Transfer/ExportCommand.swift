@@ -81,11 +81,7 @@ struct ExportCommand: AsyncParsableCommand {
         let state = try await StreamAbsence.explained { try await store.state() }
         var file = try LineFile(path: out, stop: stop)
         var bar = ProgressBar(verb: "exported")
-        let isForTerminal = out == "-" && Terminal.output.isTerminal
-        let text: EventText =
-            format == .json
-            ? .wire(EventJSON(isForTerminal: isForTerminal))
-            : .cloudEvents(CloudEventText(isForTerminal: isForTerminal))
+        let text = EventText(format, isForTerminal: out == "-" && Terminal.output.isTerminal)
         var count = 0
         let events = EventHistory(store: store, logger: Silence.logger)
             .events(matching: patterns, since: since, until: until, node: node)
