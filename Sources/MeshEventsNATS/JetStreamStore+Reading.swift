@@ -5,7 +5,8 @@ import Synchronization
 extension JetStreamStore {
     /// The newest `limit` messages that match and lie below `before`, oldest first.
     ///
-    /// Counts matches at a few sequences near the end to learn where to begin (`NewestSearch`); never scans.
+    /// Counts matches at a few sequences near the end to learn where to begin (`NewestSearch`); never scans. A user who
+    /// may not create consumers reads message by message instead (`MessageReader`).
     ///
     /// - Throws: `invalidArgument`, `invalidPattern`, `streamNotFound`, `timeout`, `persistenceUnavailable`,
     ///   `permissionDenied`, `closed`.
@@ -16,8 +17,18 @@ extension JetStreamStore {
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage] {
         try check(limit, pattern)
-        return try await retrying(until: .now + timeout) { deadline throws(JetStreamError) in
+        return try await reading(until: .now + timeout) { deadline throws(JetStreamError) in
             try await newest(limit, matching: pattern, before: before, deadline: deadline)
+        } messages: { reader, deadline throws(JetStreamError) in
+            let state = try await covered(pattern, deadline).state
+            let end = min(before ?? .max, state.lastSequence == .max ? .max : state.lastSequence + 1)
+            guard state.messages > 0, end > state.firstSequence else { return [] }
+            return try await reader.newest(
+                limit,
+                matching: pattern,
+                in: max(state.firstSequence, 1)..<end,
+                deadline: deadline
+            )
         }
     }
 
@@ -36,16 +47,61 @@ extension JetStreamStore {
             case .sequence(let sequence): .sequence(sequence)
             case .time(let time): .time(time.description)
             }
-        return try await retrying(until: .now + timeout) { deadline throws(JetStreamError) in
-            if !coversAllEvents.load(ordering: .relaxed) {
-                let stream = try await jetStream.streamInfo(streamName, timeout: Self.remaining(deadline))
-                try checkCoverage(pattern, by: stream)
-            }
+        return try await reading(until: .now + timeout) { deadline throws(JetStreamError) in
+            if !coversAllEvents.load(ordering: .relaxed) { _ = try await covered(pattern, deadline) }
             let consumer = try await reader(pattern, from: begin, deadline: deadline)
             defer { jetStream.discardConsumer(consumer.name, on: streamName) }
             let count = min(UInt64(limit), consumer.pending)
             return try await read(count, before: nil, from: consumer, deadline: deadline)
+        } messages: { reader, deadline throws(JetStreamError) in
+            let begin: UInt64
+            switch start {
+            case .sequence(let sequence):
+                begin = sequence
+                if !coversAllEvents.load(ordering: .relaxed) { _ = try await covered(pattern, deadline) }
+            case .time(let time):
+                let stream = try await covered(pattern, deadline)
+                begin = try await reader.sequence(at: time, in: stream, deadline: deadline)
+            }
+            return try await reader.first(limit, matching: pattern, from: begin, deadline: deadline).messages
         }
+    }
+
+    /// Reads through consumers, or message by message when the server forbids this user to create any.
+    func reading<Answer>(
+        until deadline: ContinuousClock.Instant,
+        consumers: (ContinuousClock.Instant) async throws(JetStreamError) -> Answer,
+        messages: (MessageReader, ContinuousClock.Instant) async throws(JetStreamError) -> Answer
+    ) async throws(MeshEventsError) -> Answer {
+        if !readsMessages.load(ordering: .relaxed) {
+            do throws(MeshEventsError) {
+                return try await retrying(until: deadline, consumers)
+            } catch {
+                guard isRefusedConsumer(error) else { throw error }
+                readsMessages.store(true, ordering: .relaxed)
+            }
+        }
+        let reader = MessageReader(jetStream: jetStream, stream: streamName)
+        return try await retrying(until: deadline) { deadline throws(JetStreamError) in
+            try await messages(reader, deadline)
+        }
+    }
+
+    private func isRefusedConsumer(_ error: MeshEventsError) -> Bool {
+        guard error.code == .permissionDenied, let subject = (error.underlying as? NATSError)?.subject else {
+            return false
+        }
+        return subject.hasPrefix("\(jetStream.prefix).CONSUMER.CREATE.\(streamName)")
+    }
+
+    /// The stream, when all that a pattern matches can be in it.
+    func covered(
+        _ pattern: EventPattern,
+        _ deadline: ContinuousClock.Instant
+    ) async throws(JetStreamError) -> StreamInformation {
+        let stream = try await jetStream.streamInfo(streamName, timeout: Self.remaining(deadline))
+        try checkCoverage(pattern, by: stream)
+        return stream
     }
 
     private func newest(
@@ -54,9 +110,7 @@ extension JetStreamStore {
         before: UInt64?,
         deadline: ContinuousClock.Instant
     ) async throws(JetStreamError) -> [StoredMessage] {
-        let stream = try await jetStream.streamInfo(streamName, timeout: Self.remaining(deadline))
-        try checkCoverage(pattern, by: stream)
-        let state = stream.state
+        let state = try await covered(pattern, deadline).state
         guard state.messages > 0 else { return [] }
         var messages: [StoredMessage] = []
         var upper = before

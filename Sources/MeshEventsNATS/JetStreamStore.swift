@@ -13,6 +13,8 @@ public final class JetStreamStore: EventStore {
     private let knownDuplicateWindow = Mutex<Duration>(.seconds(120))
     /// Whether the stream is known to take every event.
     let coversAllEvents = Atomic(false)
+    /// Whether the server has forbidden this user to create consumers, so that it reads message by message.
+    let readsMessages = Atomic(false)
 
     /// Creates a store; asks and creates nothing.
     ///

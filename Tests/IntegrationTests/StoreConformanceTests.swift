@@ -10,13 +10,27 @@ import Testing
 struct StoreConformanceTests {
     @Test("against real servers", arguments: NATSServers.all)
     func conforms(binary: NATSServers.Binary) async throws {
-        try await withServer(binary) { server in
-            for (number, check) in StoreConformance.checks.enumerated() {
-                do {
-                    try await check.run { try await fixture(server, number) }
-                } catch {
-                    Issue.record("\(check): \(error)")
-                }
+        try await withServer(binary) { try await conforms($0) }
+    }
+
+    /// Message by message, as the roles of `mesh-events auth` read.
+    @Test("for users who may create no consumers but durables", arguments: NATSServers.all)
+    func conformsWithoutConsumers(binary: NATSServers.Binary) async throws {
+        let users = """
+            no_auth_user: reader
+            authorization { users: [
+              { user: reader, password: "x", permissions: { publish: { deny: ["$JS.API.CONSUMER.CREATE.>"] } } }
+            ] }
+            """
+        try await withServer(binary, .init(extraConfiguration: users)) { try await conforms($0) }
+    }
+
+    private func conforms(_ server: LocalNATSServer) async throws {
+        for (number, check) in StoreConformance.checks.enumerated() {
+            do {
+                try await check.run { try await fixture(server, number) }
+            } catch {
+                Issue.record("\(check): \(error)")
             }
         }
     }

@@ -13,9 +13,6 @@ extension JetStreamFollower {
         case stop
     }
 
-    /// How long errors that do not pass by themselves are borne with after a consumer was lost: a server that starts
-    /// may not have its streams yet.
-    private static let grace: Duration = .seconds(5)
     /// How often the server may say that something is on its way before it counts as lost.
     private static let maximumSilentChecks = 6
 
@@ -146,36 +143,15 @@ extension JetStreamFollower {
 
     /// Replaces the consumer, however long that takes.
     private func replace() async {
-        var backoff = RetryBackoff(deadline: .now + .seconds(1 << 32))
-        var refusedSince: ContinuousClock.Instant?
+        var patience = FollowPatience()
         while !state.withLock({ $0.queue.isEnded }) {
             do throws(JetStreamError) {
                 return try await beginSession(timeout: .seconds(5))
             } catch {
-                let isFinal = await isFinal(error)
-                if isFinal {
-                    let since = refusedSince ?? .now
-                    refusedSince = since
-                    let code = error.underlying?.code
-                    if .now - since >= Self.grace || code == .closed || code == .permissionDenied {
-                        return fail(explained(error))
-                    }
-                } else {
-                    refusedSince = nil
+                guard await patience.bears(error, store) else {
+                    return fail(FollowPatience.explained(error, stream: store.streamName))
                 }
-                _ = await backoff.wait()
             }
         }
-    }
-
-    private func isFinal(_ error: JetStreamError) async -> Bool {
-        guard error.isNoResponders else { return !error.isRetriable && error.errorCode != .consumerNotFound }
-        // No leader at the moment, or no JetStream at all?
-        return await store.jetStream.connection.serverInfo?.hasJetStream == false
-    }
-
-    private func explained(_ error: JetStreamError) -> MeshEventsError {
-        guard error.errorCode == .wrongLastSequence else { return MeshEventsError(error, stream: store.streamName) }
-        return MeshEventsError(.streamMismatch, error.message, underlying: error)
     }
 }

@@ -151,13 +151,7 @@ final class JetStreamFollower: StoreFollower {
             let found = try await jetStream.streamInfo(store.streamName, timeout: timeout).state
             if let next, next > found.lastSequence + 1 {
                 jetStream.discardConsumer(created.name, on: store.streamName)
-                throw JetStreamError(
-                    code: 400,
-                    errorCode: .wrongLastSequence,
-                    message:
-                        "the stream ends at sequence \(found.lastSequence), but \(next - 1) has been read: it was deleted "
-                        + "and created again, or has lost what it had; begin a new replay"
-                )
+                throw FollowPatience.replaced(end: found.lastSequence, read: next - 1)
             }
             let isCurrent = state.withLock { state -> Bool in
                 guard state.session == session, !state.queue.isEnded else { return false }

@@ -3,7 +3,8 @@ import NATSClient
 import Synchronization
 
 extension JetStreamStore {
-    /// Follows the stream with a consumer of its own that ends with it; see ``/MeshEvents/StoreFollower``.
+    /// Follows the stream with a consumer of its own that ends with it; see ``/MeshEvents/StoreFollower``. A user who
+    /// may not create consumers follows it message by message.
     ///
     /// A consumer that is lost, with its server, a leader or the connection, is replaced by one that begins right behind
     /// what was handed over. A consumer that falls silent is noticed within a few seconds.
@@ -19,9 +20,7 @@ extension JetStreamStore {
         try pattern.validate()
         let deadline = ContinuousClock.now + timeout
         let stream = try await retrying(until: deadline) { deadline throws(JetStreamError) in
-            let stream = try await jetStream.streamInfo(streamName, timeout: Self.remaining(deadline))
-            try checkCoverage(pattern, by: stream)
-            return stream
+            try await covered(pattern, deadline)
         }
         var next: UInt64?
         var begin = ConsumerConfiguration.Start.all
@@ -35,20 +34,43 @@ extension JetStreamStore {
                 throw ReplayStart.beyond(sequence, last: stream.state.lastSequence)
             }
         }
-        let follower = JetStreamFollower(
-            store: self,
-            pattern: pattern,
-            start: begin,
-            progress: FollowProgress(
-                next: next,
-                matchesAll: pattern == .all && stream.configuration.subjects == [EventPattern.all.subject]
+        let matchesAll = pattern == .all && stream.configuration.subjects == [EventPattern.all.subject]
+        return try await reading(until: deadline) { deadline throws(JetStreamError) -> any StoreFollower in
+            let follower = JetStreamFollower(
+                store: self,
+                pattern: pattern,
+                start: begin,
+                progress: FollowProgress(next: next, matchesAll: matchesAll)
             )
-        )
-        try await retrying(until: deadline) { deadline throws(JetStreamError) in
             try await follower.beginSession(timeout: Self.remaining(deadline))
+            follower.run()
+            return follower
+        } messages: { reader, deadline throws(JetStreamError) -> any StoreFollower in
+            var isExact = true
+            let first: UInt64
+            if let next {
+                first = next
+            } else {
+                isExact = false
+                if case .time(let time) = start {
+                    first = try await reader.sequence(at: time, in: stream, deadline: deadline)
+                } else {
+                    first = max(stream.state.firstSequence, 1)
+                }
+            }
+            let follower = MessageFollower(
+                store: self,
+                pattern: pattern,
+                progress: ReadingProgress(
+                    next: first,
+                    end: stream.state.lastSequence,
+                    isExact: isExact,
+                    matchesAll: matchesAll
+                )
+            )
+            try await follower.listen(timeout: Self.remaining(deadline))
+            return follower
         }
-        follower.run()
-        return follower
     }
 
     /// Throws `filterOutsideStream` unless all that a pattern matches can be in the stream: servers from 2.10 would

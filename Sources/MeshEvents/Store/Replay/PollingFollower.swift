@@ -8,12 +8,7 @@ final class PollingFollower: StoreFollower {
     private static let interval: Duration = .milliseconds(50)
 
     private struct State {
-        /// Everything below has been looked at.
-        var next: UInt64
-        /// The last sequence when following began; `nil` once that has been reached.
-        var backlogEnd: UInt64?
-        /// Whether what is missing before the first message counts.
-        var expectsNext: Bool
+        var progress: ReadingProgress
         var isCancelled = false
     }
 
@@ -30,66 +25,60 @@ final class PollingFollower: StoreFollower {
     ) async throws(MeshEventsError) {
         let found = try await store.state()
         let next: UInt64
-        var expectsNext = true
+        var isExact = true
         switch start {
         case .beginning:
             next = found.firstSequence
-            expectsNext = false
+            isExact = false
         case .sequence(let sequence):
             next = max(sequence, 1)
             guard next <= found.lastSequence + 1 else { throw ReplayStart.beyond(next, last: found.lastSequence) }
         case .time(let time):
             let first = try await store.first(1, matching: .all, from: .time(time), timeout: timeout)
             next = first.first?.sequence ?? found.lastSequence + 1
-            expectsNext = false
+            isExact = false
         case .new:
             next = found.lastSequence + 1
         }
         self.store = store
         self.pattern = pattern
         self.timeout = timeout
-        state = Locked(State(next: next, backlogEnd: found.lastSequence, expectsNext: expectsNext))
+        let progress = ReadingProgress(
+            next: next,
+            end: found.lastSequence,
+            isExact: isExact,
+            matchesAll: pattern == .all
+        )
+        state = Locked(State(progress: progress))
     }
 
     func cancel() { state.withLock { $0.isCancelled = true } }
 
     func next(isolation: isolated (any Actor)?) async throws(MeshEventsError) -> [FollowedItem]? {
         while true {
-            let (start, isCancelled) = state.withLock { ($0.next, $0.isCancelled) }
+            let (start, isCancelled, isCaughtUp) = state.withLock { state in
+                (state.progress.next, state.isCancelled, state.progress.takeCaughtUp())
+            }
             if isCancelled || Task.isCancelled { return nil }
-            let found = try await store.state()
+            if isCaughtUp { return [.caughtUp] }
             let messages = try await store.first(
                 Self.readSize,
                 matching: pattern,
                 from: .sequence(start),
                 timeout: timeout
             )
-            let items = state.withLock { Self.take(messages, found, into: &$0) }
+            // Afterwards: what was dropped before it could be read is told by where the stream begins now.
+            let found = try await store.state()
+            let items = state.withLock { state in
+                state.progress.read(
+                    messages,
+                    isEnd: messages.count < Self.readSize,
+                    first: found.firstSequence,
+                    last: found.lastSequence
+                )
+            }
             if !items.isEmpty { return items }
             try? await Task.sleep(for: Self.interval)
         }
-    }
-
-    private static func take(
-        _ messages: [StoredMessage],
-        _ found: StreamState,
-        into state: inout State
-    ) -> [FollowedItem] {
-        var items: [FollowedItem] = []
-        if found.firstSequence > state.next {
-            if state.expectsNext { items.append(.lost(state.next...found.firstSequence - 1)) }
-            state.next = found.firstSequence
-        }
-        items += messages.map { .message($0) }
-        if let last = messages.last { (state.next, state.expectsNext) = (last.sequence + 1, true) }
-        guard messages.count < readSize else { return items }
-        // All that was there before the reading has been looked at.
-        state.next = max(state.next, found.lastSequence + 1)
-        state.expectsNext = true
-        if let end = state.backlogEnd, state.next > end {
-            state.backlogEnd = nil
-            items.append(.caughtUp)
-        }
-        return items
     }
 }

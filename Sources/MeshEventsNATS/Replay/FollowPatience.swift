@@ -1,0 +1,48 @@
+import MeshEvents
+import NATSClient
+
+/// How long a follower bears with errors: for ever with those that pass, for a while with others, since a server that
+/// starts may not have its streams yet.
+struct FollowPatience {
+    private static let grace: Duration = .seconds(5)
+
+    private var backoff = RetryBackoff(deadline: .now + .seconds(1 << 32))
+    private var refusedSince: ContinuousClock.Instant?
+
+    /// Waits before the next attempt; `false` when there is to be none.
+    mutating func bears(_ error: JetStreamError, _ store: JetStreamStore) async -> Bool {
+        if await Self.isFinal(error, store) {
+            let since = refusedSince ?? .now
+            refusedSince = since
+            let code = error.underlying?.code
+            if .now - since >= Self.grace || code == .closed || code == .permissionDenied { return false }
+        } else {
+            refusedSince = nil
+        }
+        _ = await backoff.wait()
+        return true
+    }
+
+    private static func isFinal(_ error: JetStreamError, _ store: JetStreamStore) async -> Bool {
+        guard error.isNoResponders else { return !error.isRetriable && error.errorCode != .consumerNotFound }
+        // No leader at the moment, or no JetStream at all?
+        return await store.jetStream.connection.serverInfo?.hasJetStream == false
+    }
+
+    /// The stream ends before what has been read.
+    static func replaced(end: UInt64, read: UInt64) -> JetStreamError {
+        JetStreamError(
+            code: 400,
+            errorCode: .wrongLastSequence,
+            message:
+                "the stream ends at sequence \(end), but \(read) has been read: it was deleted and created again, or has "
+                + "lost what it had; begin a new replay"
+        )
+    }
+
+    /// Why a follower ends.
+    static func explained(_ error: JetStreamError, stream: String) -> MeshEventsError {
+        guard error.errorCode == .wrongLastSequence else { return MeshEventsError(error, stream: stream) }
+        return MeshEventsError(.streamMismatch, error.message, underlying: error)
+    }
+}

@@ -1,0 +1,159 @@
+import Locking
+import MeshEvents
+import NATSClient
+
+/// Follows a stream with requests that change nothing on the server: for users who may not create consumers.
+///
+/// It reads when its reader asks, and holds nothing beside what it hands over. When it has come to the end, a plain
+/// subscription to the same subjects wakes it; what that may miss, a look at the stream every second finds.
+final class MessageFollower: StoreFollower {
+    /// How many messages one reading takes at most.
+    private static let mostMessages = 512
+    /// How many bytes one reading is to take, as far as the size of the last ones tells.
+    private static let bytesWanted = 2 << 20
+    /// How long nothing may be heard at the end of the stream before it is looked at.
+    private static let interval: Duration = .seconds(1)
+    /// A message reaches subscribers before it is stored: when to look again.
+    private static let lags: [Duration] = [
+        .milliseconds(1), .milliseconds(4), .milliseconds(20), .milliseconds(100), .milliseconds(400),
+    ]
+
+    private struct State {
+        var progress: ReadingProgress
+        /// How many messages the next reading asks for.
+        var limit = 16
+        var isCancelled = false
+        /// Whether something has been heard since the last reading began.
+        var isHeard = false
+        /// Set while the reader sleeps.
+        var sleep: Completion?
+        var subscription: NATSSubscriptionHandle?
+    }
+
+    private let store: JetStreamStore
+    private let pattern: EventPattern
+    private let state: Locked<State>
+
+    /// - Parameter progress: where to begin.
+    init(store: JetStreamStore, pattern: EventPattern, progress: ReadingProgress) {
+        self.store = store
+        self.pattern = pattern
+        state = Locked(State(progress: progress))
+    }
+
+    deinit { state.withLock { $0.subscription }?.cancel() }
+
+    /// Begins to listen; before the first reading, so that nothing falls between.
+    func listen(timeout: Duration) async throws(JetStreamError) {
+        do throws(NATSError) {
+            let handle = try await store.jetStream.connection.subscribe(
+                to: pattern.subject,
+                receiver: Listener(follower: self),
+                timeout: timeout
+            )
+            let isLate = state.withLock { state in
+                state.subscription = handle
+                return state.isCancelled
+            }
+            if isLate { handle.cancel() }
+        } catch {
+            // Without it events come a second late.
+            guard error.code == .permissionDenied else { throw JetStreamError(error) }
+        }
+    }
+
+    func cancel() {
+        let (handle, sleep) = state.withLock { state in
+            state.isCancelled = true
+            defer { (state.subscription, state.sleep) = (nil, nil) }
+            return (state.subscription, state.sleep)
+        }
+        handle?.cancel()
+        sleep?.complete()
+    }
+
+    func next(isolation: isolated (any Actor)?) async throws(MeshEventsError) -> [FollowedItem]? {
+        var patience = FollowPatience()
+        var looks = 0
+        while true {
+            let (isCancelled, wasHeard, atBegin) = state.withLock { state in
+                defer { state.isHeard = false }
+                return (state.isCancelled, state.isHeard, state.progress.takeCaughtUp())
+            }
+            if isCancelled || Task.isCancelled { return nil }
+            if atBegin { return [.caughtUp] }
+            if wasHeard { looks = 0 }
+            do throws(JetStreamError) {
+                let items = try await read()
+                patience = FollowPatience()
+                if !items.isEmpty { return items }
+            } catch {
+                guard await patience.bears(error, store) else {
+                    throw FollowPatience.explained(error, stream: store.streamName)
+                }
+                continue
+            }
+            let isLagging = wasHeard || (1..<Self.lags.count).contains(looks)
+            await sleep(isLagging ? Self.lags[min(looks, Self.lags.count - 1)] : Self.interval, isLagging: isLagging)
+            looks = isLagging ? looks + 1 : 0
+        }
+    }
+
+    /// One reading, and what the stream has dropped meanwhile.
+    private func read() async throws(JetStreamError) -> [FollowedItem] {
+        let (next, limit) = state.withLock { ($0.progress.next, $0.limit) }
+        let reader = MessageReader(jetStream: store.jetStream, stream: store.streamName)
+        let deadline = ContinuousClock.now + .seconds(30)
+        let (messages, isEnd) = try await reader.first(limit, matching: pattern, from: next, deadline: deadline)
+        let found = try await store.jetStream.streamInfo(store.streamName, timeout: JetStreamStore.remaining(deadline))
+        let end = found.state.lastSequence
+        guard end == .max || next <= end + 1 else {
+            throw FollowPatience.replaced(end: end, read: next - 1)
+        }
+        let bytes = messages.reduce(0) { $0 + $1.payload.count + $1.subject.utf8.count }
+        return state.withLock { state in
+            if !messages.isEmpty {
+                let size = max(bytes / messages.count, 1)
+                state.limit = min(max(Self.bytesWanted / size, 1), Self.mostMessages, state.limit * 8)
+            }
+            let first = found.state.messages == 0 ? end &+ 1 : found.state.firstSequence
+            return state.progress.read(messages, isEnd: isEnd, first: first, last: end)
+        }
+    }
+
+    private func sleep(_ duration: Duration, isLagging: Bool) async {
+        let completion = Completion()
+        let isDue = state.withLock { state in
+            guard !state.isCancelled, isLagging || !state.isHeard else { return true }
+            state.sleep = completion
+            return false
+        }
+        guard !isDue else { return }
+        try? await completion.wait(until: .now + duration, for: "a message")
+    }
+
+    fileprivate func heard() {
+        let sleep = state.withLock { state in
+            state.isHeard = true
+            defer { state.sleep = nil }
+            return state.sleep
+        }
+        sleep?.complete()
+    }
+}
+
+/// Wakes a follower; what it hears it does not keep. Weak, since the connection holds the receiver.
+private final class Listener: NATSMessageReceiver {
+    private let follower: Reference
+
+    private final class Reference: Sendable {
+        weak let follower: MessageFollower?
+        init(_ follower: MessageFollower) { self.follower = follower }
+    }
+
+    init(follower: MessageFollower) { self.follower = Reference(follower) }
+
+    func receive(_ message: NATSMessageView) {}
+    func receiveBatchEnd() { follower.follower?.heard() }
+    func receiveEnd(_ error: NATSError?) { follower.follower?.heard() }
+}
