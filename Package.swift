@@ -112,7 +112,7 @@ let package = Package(
         .target(
             name: "MeshAuth",
             dependencies: [
-                "NATSClient",
+                "MeshEvents", "NATSClient",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),

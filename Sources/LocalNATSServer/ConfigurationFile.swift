@@ -19,7 +19,9 @@ struct ConfigurationFile {
         if configuration.jetStream {
             // Without it a power loss may take the last two minutes of what was acknowledged.
             let sync = configuration.syncsEachWrite && version.knowsSyncInterval ? ", sync_interval: always" : ""
-            lines.append("jetstream { store_dir: \(Self.quoted(storeDirectory))\(sync) }")
+            let limits =
+                configuration.maximumAcknowledgementsPending.map { ", limits { max_ack_pending: \($0) }" } ?? ""
+            lines.append("jetstream { store_dir: \(Self.quoted(storeDirectory))\(sync)\(limits) }")
         }
         lines.append(configuration.extraConfiguration)
         return lines.joined(separator: "\n") + "\n"

@@ -33,6 +33,10 @@ extension LocalNATSServer {
         /// The largest payload a client may publish, in bytes; `nil`: the server's default of 1 MiB.
         public var maxPayload: Int?
 
+        /// How many deliveries of a consumer may be without an answer, 1 or more; a consumer that asks for more is refused.
+        /// `nil`: as many as it asks for.
+        public var maximumAcknowledgementsPending: Int?
+
         /// A file to which the server's log is appended, readable by its owner only when it is new. It is not
         /// rotated. `nil`: the log goes with the server's temporary files.
         public var logFile: String?
@@ -61,6 +65,7 @@ extension LocalNATSServer {
             maxPayload: Int? = nil,
             logFile: String? = nil,
             extraConfiguration: String = "",
+            maximumAcknowledgementsPending: Int? = nil,
             requiresTLS: Bool = false,
             startTimeout: Duration = .seconds(10),
             stopGracePeriod: Duration = .seconds(5)
@@ -73,6 +78,7 @@ extension LocalNATSServer {
             self.storeDirectory = storeDirectory
             self.syncsEachWrite = syncsEachWrite
             self.maxPayload = maxPayload
+            self.maximumAcknowledgementsPending = maximumAcknowledgementsPending
             self.logFile = logFile
             self.extraConfiguration = extraConfiguration
             self.requiresTLS = requiresTLS

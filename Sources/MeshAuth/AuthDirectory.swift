@@ -50,11 +50,13 @@ public struct AuthDirectory: Sendable {
     ///   - path: the directory, made when there is none.
     ///   - hosts: under which names and addresses others reach the server, besides ``standardHosts``.
     ///   - listen: the address that the server of ``serverFile`` listens on.
+    ///   - nodes: the names of the nodes that log in as the user `node`; `nil` for `node`.
     /// - Throws: `alreadyExists` when the directory holds users; `invalidName`, `fileAccess`.
     public static func create(
         at path: String,
         hosts: [String] = [],
-        listen: String = "127.0.0.1"
+        listen: String = "127.0.0.1",
+        nodes: [String]? = nil
     ) throws(MeshAuthError) -> AuthDirectory {
         for host in hosts { _ = try CertificateAuthority.name(of: host) }
         let all = standardHosts + hosts.filter { !standardHosts.contains($0) }
@@ -72,7 +74,9 @@ public struct AuthDirectory: Sendable {
         try directory.write("ca.pem", issued.certificate, mode: PrivateFile.publicMode)
         try directory.writeServerCertificate(authority)
         try directory.write("nats-server.conf", directory.serverConfiguration(listen: listen))
-        for role in MeshRole.allCases { try directory.makeUser(role.rawValue, role) }
+        for role in MeshRole.allCases {
+            try directory.makeUser(role.rawValue, role, durables: nil, nodes: role == .node ? nodes : nil)
+        }
         try directory.save()
         return directory
     }
@@ -96,34 +100,70 @@ public struct AuthDirectory: Sendable {
 
     /// Adds a user with a new key. The server has to read its configuration again.
     ///
+    /// - Parameters:
+    ///   - name: the user's name.
+    ///   - role: what the user may do.
+    ///   - durables: the durables that the user may keep; `nil` for one of the user's own name.
+    ///   - nodes: the nodes the user answers for; `nil` for one of the user's own name.
     /// - Returns: the file with the seed, which is for that user.
     /// - Throws: `alreadyExists`, `invalidName`, `fileAccess`.
     @discardableResult
-    public mutating func add(_ name: String, role: MeshRole) throws(MeshAuthError) -> String {
+    public mutating func add(
+        _ name: String,
+        role: MeshRole,
+        durables: [String]? = nil,
+        nodes: [String]? = nil
+    ) throws(MeshAuthError) -> String {
         guard !document.users.contains(where: { $0.name == name }) else {
             throw MeshAuthError(
                 .alreadyExists,
                 "there is a user \(name) already; remove it first, or take another name"
             )
         }
-        try makeUser(name, role)
+        try makeUser(name, role, durables: durables, nodes: nodes)
         try save()
         return seedFile(of: name)
+    }
+
+    /// Lets a user keep more durables, or answer for more nodes. The server has to read its configuration again.
+    ///
+    /// - Throws: `notFound`, `invalidName`, `fileAccess`.
+    public mutating func allow(
+        _ name: String,
+        durables: [String] = [],
+        nodes: [String] = []
+    ) throws(MeshAuthError) {
+        guard let index = document.users.firstIndex(where: { $0.name == name }) else { throw Self.missing(name) }
+        for durable in durables where !document.users[index].durables.contains(durable) {
+            try MeshUser.check(durable: durable)
+            document.users[index].durables.append(durable)
+        }
+        for node in nodes where !document.users[index].nodes.contains(node) {
+            try MeshUser.check(node: node)
+            document.users[index].nodes.append(node)
+        }
+        try save()
     }
 
     /// Removes a user and its seed. The server has to read its configuration again; then the user is cut off.
     ///
     /// - Throws: `notFound`, `fileAccess`.
     public mutating func remove(_ name: String) throws(MeshAuthError) {
-        guard document.users.contains(where: { $0.name == name }) else {
-            throw MeshAuthError(
-                .notFound,
-                "there is no user \(name.debugDescription); `mesh-events auth list` shows all"
-            )
-        }
+        guard document.users.contains(where: { $0.name == name }) else { throw Self.missing(name) }
         document.users.removeAll { $0.name == name }
         try save()
         try PrivateFile(path: seedFile(of: name)).remove()
+    }
+
+    private static func missing(_ name: String) -> MeshAuthError {
+        MeshAuthError(.notFound, "there is no user \(name.debugDescription); `mesh-events auth list` shows all")
+    }
+
+    /// The user with the role node that answers for a node, and whose seed is here.
+    public func user(forNode node: String) -> MeshUser? {
+        users.first {
+            $0.role == .node && $0.nodes.contains(node) && FileManager.default.fileExists(atPath: seedFile(of: $0.name))
+        }
     }
 
     /// The first user of a role whose seed is here, the one named after the role before others.
@@ -140,6 +180,21 @@ public struct AuthDirectory: Sendable {
     /// What a server's configuration needs: the users, their permissions, and TLS.
     public var serverAccess: String {
         ServerAccess(users: document.users, certificateFile: file("server.pem"), keyFile: file("server.key")).text
+    }
+
+    /// Limits for all users, which a server reads once, when it starts.
+    public static var serverLimits: String { ServerAccess.limits }
+    /// How many deliveries of a consumer may be without an answer, by the server's configuration.
+    public static var maximumAcknowledgementsPending: Int { ServerAccess.maximumAcknowledgementsPending }
+
+    /// Whether a server of a version holds everybody to the roles, e.g. `2.12.8`.
+    ///
+    /// Servers before 2.12 take the acknowledgement of an event, which they send to whatever reply subject the event
+    /// names, for a request: so every user who may emit can have the stream emptied. Seen with 2.9.10, 2.10.26 and 2.11.11, not with 2.12.8 and
+    /// 2.15.1.
+    public static func isHeld(byServer version: String) -> Bool {
+        let numbers = version.split(separator: ".").prefix(2).compactMap { Int($0) }
+        return numbers.count == 2 && !numbers.lexicographicallyPrecedes([2, 12])
     }
 
     /// When the server's certificate ends; `nil` when there is none.
@@ -177,9 +232,14 @@ public struct AuthDirectory: Sendable {
         try PrivateFile(path: file(name)).write(text, mode: mode)
     }
 
-    private mutating func makeUser(_ name: String, _ role: MeshRole) throws(MeshAuthError) {
+    private mutating func makeUser(
+        _ name: String,
+        _ role: MeshRole,
+        durables: [String]?,
+        nodes: [String]?
+    ) throws(MeshAuthError) {
         let key = NKey()
-        let user = try MeshUser(name: name, role: role, key: key)
+        let user = try MeshUser(name: name, role: role, key: key, durables: durables, nodes: nodes)
         try write("\(name).nk", key.seed + "\n")
         document.users.append(user)
     }
@@ -207,7 +267,8 @@ public struct AuthDirectory: Sendable {
         # have the server read access.conf again: nats-server --signal reload
         host: \(ServerAccess.quoted(listen))
         port: 4222
-        jetstream { store_dir: \(ServerAccess.quoted(file("store"))) }
+        \(ServerAccess.limits.replacing("\n", with: "\n        "))
+        jetstream { store_dir: \(ServerAccess.quoted(file("store"))), \(ServerAccess.jetStreamLimits) }
         include "access.conf"
 
         """

@@ -1,21 +1,21 @@
 /// What a user of the mesh may do. The server enforces it; see ``MeshPermissions`` for the subjects.
 public enum MeshRole: String, Sendable, Hashable, Codable, CaseIterable {
-    /// Emits every event, keeps durable subscriptions, creates the mesh's stream, and answers requests about its tools.
+    /// Emits every event, reads all events, keeps the durables listed for it, and answers requests about its own tools.
     case node
-    /// Emits user events, reads all events, keeps durable subscriptions.
+    /// Emits user events, reads all events, keeps the durables listed for it.
     case tool
     /// Reads all events, and emits none.
     case observer
-    /// Does everything, the changing and deleting of streams and the control of tools included.
+    /// Does everything: creates, changes and deletes streams, creates any consumer, controls tools.
     case admin
 
     /// What the role is for, in a few words.
     public var summary: String {
         switch self {
-        case .node: "emits all events, keeps durables, creates the stream, answers for its tools"
-        case .tool: "emits events.user.> only, reads all events, keeps durables"
+        case .node: "emits all events, reads all, keeps its own durables, answers for its own tools"
+        case .tool: "emits events.user.> only, reads all events, keeps its own durables"
         case .observer: "reads all events, emits none"
-        case .admin: "everything: changes and deletes streams, controls tools"
+        case .admin: "everything: creates and deletes streams, controls tools"
         }
     }
 }

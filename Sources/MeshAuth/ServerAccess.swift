@@ -22,15 +22,27 @@ struct ServerAccess {
             """
     }
 
+    /// Limits for everybody, as a server reads them when it starts; a reload does not change them. What a durable asks for
+    /// lies within.
+    static let limits = """
+        max_connections: 10000
+        max_subscriptions: 1000
+        max_payload: 1MB
+        """
+
+    /// Limits of JetStream, a member of its block: a consumer may have so many deliveries without an answer.
+    static let jetStreamLimits = "limits { max_ack_pending: \(maximumAcknowledgementsPending) }"
+    /// As many as a durable of ours asks for.
+    static let maximumAcknowledgementsPending = 10_000
+
     private static func user(_ user: MeshUser) -> String {
         let permissions = user.permissions
-        let answers = permissions.answersRequests ? "\n        allow_responses: { max: 1, expires: \"10m\" }" : ""
         return """
                 # \(user.name): \(user.role.rawValue)
                 { nkey: \(user.publicKey)
                   permissions: {
                     publish: { allow: \(list(permissions.publish)) }
-                    subscribe: { allow: \(list(permissions.subscribe)) }\(answers)
+                    subscribe: { allow: \(list(permissions.subscribe)) }
                   }
                 }
             """

@@ -15,11 +15,15 @@ struct PermissionHint {
         } else if subject.hasPrefix("events.") {
             allowed = "nodes and admins may emit there, tools only under events.user., observers nowhere"
         } else if subject.hasPrefix("$JS.API.STREAM.") {
-            allowed = "nodes may create the mesh's stream, only admins change, purge or delete streams"
+            allowed =
+                "only admins create, change, purge or delete streams: `mesh-events stream create` once, with an admin's key"
+        } else if subject.hasPrefix("$JS.API.CONSUMER.") || subject.hasPrefix("$JS.ACK.") {
+            allowed =
+                "tools and nodes keep the durables listed for them, others none: `mesh-events auth allow --durable` adds one"
         } else if subject.hasPrefix("$JS.") {
-            allowed = "each may read the mesh's own stream, only nodes and admins keep durable subscriptions"
+            allowed = "each may read the mesh's own stream"
         } else if subject.hasPrefix("mesh.control.") {
-            allowed = "only admins may control tools"
+            allowed = "only admins may control tools, and a node answers under its own name only"
         } else if subject.hasPrefix("_INBOX.") {
             allowed = "each has an inbox of its own, `_INBOX.` and the first 16 characters of its public key"
         } else {

@@ -1,3 +1,4 @@
+import Foundation
 import MeshAuth
 import NATSClient
 import Testing
@@ -19,13 +20,48 @@ import Testing
 
     @Test(arguments: MeshRole.allCases)
     func nobodyButAnAdminMayChangeStreamsOrControlTools(role: MeshRole) {
-        let permissions = MeshPermissions(role, inbox: "_INBOX.U")
-        let forbidden = ["STREAM.DELETE", "STREAM.PURGE", "STREAM.UPDATE", "STREAM.MSG.DELETE", "mesh.control"]
+        let permissions = MeshPermissions(role, inbox: "_INBOX.U", durables: ["d"], nodes: ["n"])
+        let forbidden = [
+            "STREAM.CREATE", "STREAM.DELETE", "STREAM.PURGE", "STREAM.UPDATE", "STREAM.MSG.DELETE", "DIRECT.GET",
+            "CONSUMER.CREATE", "mesh.control.tool",
+        ]
         let named = permissions.publish.filter { subject in forbidden.contains { subject.contains($0) } }
         #expect(named.isEmpty)
         #expect(permissions.publish.contains(">") == (role == .admin))
         #expect(permissions.publish.contains("$JS.API.>") == false)
         #expect(permissions.subscribe.contains("_INBOX.>") == false)
-        #expect(permissions.answersRequests == (role == .node))
+        let keeps = permissions.publish.contains("$JS.API.CONSUMER.DURABLE.CREATE.MESH_EVENTS.d")
+        #expect(keeps == (role == .tool || role == .node))
+        #expect(permissions.subscribe.contains("mesh.control.tool.n") == (role == .node))
+    }
+
+    @Test(arguments: ["", "a.b", "*", ">", "a b", "ä", "a*", String(repeating: "a", count: 65)])
+    func aDurableThatCouldBeMoreThanATokenIsRefused(name: String) {
+        let error = #expect(throws: MeshAuthError.self) {
+            try MeshUser(name: "a", role: .tool, key: NKey(), durables: [name])
+        }
+        #expect(error?.code == .invalidName)
+        let text = #"{"name":"a","role":"tool","publicKey":"U","durables":["\#(name)"]}"#
+        #expect(throws: MeshAuthError.self) { try JSONDecoder().decode(MeshUser.self, from: Data(text.utf8)) }
+    }
+
+    @Test func whatIsListedForAUserIsByItsName() throws {
+        let tool = try MeshUser(name: "mailer", role: .tool, key: NKey())
+        #expect(tool.durables == ["mailer"] && tool.nodes == [])
+        #expect(try MeshUser(name: "a.b", role: .tool, key: NKey()).durables == [])
+        #expect(try MeshUser(name: "o", role: .observer, key: NKey()).durables == [])
+        let node = try MeshUser(name: "pi.local", role: .node, key: NKey(), durables: ["d"])
+        #expect(node.nodes == ["pi.local"] && node.durables == ["d"])
+        #expect(node.permissions.subscribe.contains("mesh.control.tool.pi_2elocal"))
+        // Written before users had either.
+        let old = #"{"name":"pi","role":"node","publicKey":"U"}"#
+        let read = try JSONDecoder().decode(MeshUser.self, from: Data(old.utf8))
+        #expect(read.nodes == ["pi"] && read.durables == ["pi"])
+    }
+
+    @Test func aNodeNameWithWildcardsIsNoRightToOthers() throws {
+        let node = try MeshUser(name: "n", role: .node, key: NKey(), nodes: ["*", ">", "a.>"])
+        let control = node.permissions.subscribe.filter { $0.hasPrefix("mesh.control") }
+        #expect(control == ["mesh.control.tool._2a", "mesh.control.tool._3e", "mesh.control.tool.a_2e_3e"])
     }
 }

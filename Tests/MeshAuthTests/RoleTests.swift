@@ -99,12 +99,17 @@ import Testing
         },
         Act("look at the stream", everybody) { transport, _ in _ = try await open(transport).report() },
         Act("keep a durable subscription", emitters) { transport, user in
+            let durable = try await openDurable(user.name, transport)
+            _ = try await durable.fetch(1, wait: .zero)
+            try await store(transport).deleteDurable(user.name)
+        },
+        Act("keep a durable subscription that is not listed for it", []) { transport, user in
             _ = try await openDurable("of-\(user.name)", transport)
         },
-        Act("delete a durable subscription", [.node]) { transport, _ in
+        Act("delete the durable subscription of others", []) { transport, _ in
             try await store(transport).deleteDurable("spare")
         },
-        Act("make the mesh's stream", [.node]) { transport, _ in
+        Act("make the mesh's stream", []) { transport, _ in
             let configuration = try await JetStream(connection: transport.connection).streamInfo("MESH_EVENTS")
                 .configuration
             _ = try await JetStream(connection: transport.connection).createStream(configuration)
@@ -132,8 +137,20 @@ import Testing
                 guard error.code == .noResponders else { throw error }
             }
         },
-        Act("be asked to control tools", [.node]) { transport, _ in
-            try await subscribe("mesh.control.tool.n", transport)
+        Act("be asked to control its tools", [.node]) { transport, user in
+            try await subscribe("mesh.control.tool.\(user.name)", transport)
+        },
+        Act("answer who asked about its tools", [.node]) { transport, _ in
+            try await publish("mesh.control.answer.x", transport)
+        },
+        Act("be asked in the place of another node", []) { transport, _ in
+            try await subscribe("mesh.control.tool.other", transport)
+        },
+        Act("be asked in the place of all nodes", []) { transport, _ in
+            try await subscribe("mesh.control.tool.*", transport)
+        },
+        Act("listen to the answers about tools", []) { transport, _ in
+            try await subscribe("mesh.control.answer.*", transport)
         },
         Act("listen to everything", []) { transport, _ in try await subscribe(">", transport) },
         Act("listen to the answers of others", []) { transport, _ in try await subscribe("_INBOX.>", transport) },
@@ -159,7 +176,7 @@ import Testing
                             StreamConfiguration(name: "SPARE", subjects: ["spare"])
                         )
                     }
-                    if act.testDescription == "delete a durable subscription" {
+                    if act.testDescription == "delete the durable subscription of others" {
                         _ = try await Self.openDurable("spare", root)
                     }
                     let transport = try await mesh.connect(role.rawValue)
@@ -186,49 +203,6 @@ import Testing
                     await transport.close()
                 }
             }
-        }
-    }
-
-    @Test(arguments: NATSServers.all)
-    func aPushConsumerOfAnObserverReachesNoRequestAndNoStream(binary: NATSServers.Binary) async throws {
-        try await SecuredMesh.with(binary) { mesh in
-            let node = try await mesh.open("node")
-            let admin = try await mesh.connect("admin")
-            let supervisor = ToolSupervisor(environment: .init(url: "", node: "n"), logger: quiet) { _ in }
-            let control = ToolControl(
-                supervisor: supervisor,
-                node: "n",
-                connection: try await mesh.connect("node").connection
-            )
-            let controlling = Task { try await control.run() }
-            defer { controlling.cancel() }
-            let answers = try await admin.connection.subscribe(to: "$JS.ACK.>")
-            _ = try await node.emit(EventType("user.x"), ["action": "stop", "tool": "x"])
-            let observer = try await mesh.connect("observer")
-            let targets = [
-                "mesh.control.tool.n", "$JS.API.STREAM.DELETE.MESH_EVENTS", "$JS.API.STREAM.PURGE.MESH_EVENTS",
-            ]
-            for (index, target) in targets.enumerated() {
-                let body =
-                    #"{"stream_name":"MESH_EVENTS","config":{"name":"p\#(index)","deliver_subject":"\#(target)","#
-                    + #""deliver_policy":"all","ack_policy":"none","headers_only":\#(index > 0)}}"#
-                _ = try await observer.connection.request(
-                    ByteBuffer(string: body),
-                    to: "$JS.API.CONSUMER.CREATE.MESH_EVENTS.p\(index)",
-                    timeout: .seconds(5)
-                )
-            }
-            // The node answers a request that is one; by then the others have long come.
-            let asked = await failure {
-                try await RemoteTools(node: "n", connection: admin.connection).perform(.stop, on: "x")
-            }
-            #expect(asked?.code == .serverRefused, "\(String(describing: asked))")
-            _ = try await node.emit(EventType("user.y"))
-            #expect(try await node.history(limit: 10).count == 2)
-            answers.cancel()
-            var replies = 0
-            for try await _ in answers { replies += 1 }
-            #expect(replies == 0, "the node has answered what nobody may ask")
         }
     }
 

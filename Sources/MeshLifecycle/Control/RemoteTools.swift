@@ -38,21 +38,19 @@ public struct RemoteTools: Sendable {
         let message: NATSMessage
         do {
             let request = try JSONEncoder().encode(ToolControlRequest(action: action, tool: tool))
-            message = try await connection.request(
-                ByteBuffer(bytes: request),
-                to: ToolControlRequest.subject(node: node),
-                timeout: timeout
-            )
-        } catch let error as NATSError where error.code == .noResponders {
-            throw MeshEventsError(
-                .noResponders,
-                "no node \(node.debugDescription) in this mesh takes requests about tools; is it running, and is that its name?",
-                underlying: error
-            )
+            message = try await ask(ByteBuffer(bytes: request), until: .now + timeout)
         } catch let error as NATSError {
             throw MeshEventsError(error)
+        } catch let error as MeshEventsError {
+            throw error
         } catch {
             throw MeshEventsError(.invalidArgument, "the request cannot be written: \(error)")
+        }
+        guard message.status != 503 else {
+            throw MeshEventsError(
+                .noResponders,
+                "no node \(node.debugDescription) in this mesh takes requests about tools; is it running, and is that its name?"
+            )
         }
         guard
             let answer = try? JSONDecoder().decode(
@@ -67,5 +65,39 @@ public struct RemoteTools: Sendable {
         }
         if let failure = answer.error { throw MeshEventsError(.serverRefused, failure.message) }
         return answer.state ?? "unknown"
+    }
+
+    /// Sends a request that is answered below ``ControlSubject/answers``: the one place where a node may publish answers,
+    /// under a subject that only this request's sender knows.
+    private func ask(_ request: ByteBuffer, until deadline: ContinuousClock.Instant) async throws -> NATSMessage {
+        let inbox = connection.makeInbox(below: ControlSubject.answers)
+        let answers = try await connection.subscribe(
+            to: inbox,
+            maximumMessages: 1,
+            timeout: max(deadline - .now, .zero)
+        )
+        defer { answers.cancel() }
+        try connection.publish(request, to: ControlSubject.tools(of: node), replyTo: inbox)
+        // A server that forbids it says so before it answers the ping.
+        try await connection.flush(timeout: max(deadline - .now, .zero))
+        return try await withThrowingTaskGroup(of: NATSMessage?.self) { group in
+            group.addTask {
+                var iterator = answers.makeAsyncIterator()
+                return try await iterator.next()
+            }
+            group.addTask {
+                try await Task.sleep(until: deadline)
+                throw MeshEventsError(
+                    .timeout,
+                    "node \(node.debugDescription) did not answer in time; what was asked for may still be done",
+                    isRetriable: true
+                )
+            }
+            defer { group.cancelAll() }
+            guard let answer = try await group.next() ?? nil else {
+                throw MeshEventsError(.closed, "ended before node \(node.debugDescription) answered")
+            }
+            return answer
+        }
     }
 }

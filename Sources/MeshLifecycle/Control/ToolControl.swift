@@ -13,7 +13,8 @@ import NIOCore
 /// try await control.run()  // until the task is cancelled
 /// ```
 ///
-/// Whoever may publish on `mesh.control.tool.>` may use it: keep others out with the server's permissions.
+/// Whoever may publish on `mesh.control.tool.<node>` may use it: keep others out with the server's permissions. Of the
+/// roles of `mesh-events auth` only admins may; a node may listen under its own name only.
 public final class ToolControl: Sendable {
     /// Requests under way at once; more are refused.
     private static let maximumRequests = 64
@@ -47,7 +48,7 @@ public final class ToolControl: Sendable {
     ///
     /// - Throws: what subscribing throws: `permissionDenied`, `timeout`, `closed`.
     public func run() async throws(NATSError) {
-        let subject = ToolControlRequest.subject(node: node)
+        let subject = ControlSubject.tools(of: node)
         let requests = try await connection.subscribe(to: subject, maximumMessages: 1_000)
         await withDiscardingTaskGroup { group in
             do {

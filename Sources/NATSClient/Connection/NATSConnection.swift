@@ -281,6 +281,9 @@ public final class NATSConnection: Sendable {
     /// A subject nobody else uses, to receive answers on.
     public func makeInbox() -> String { "\(loop.inboxRoot).\(UniqueToken.make())" }
 
+    /// A subject nobody else uses below another one: for answers that come where their sender may publish.
+    package func makeInbox(below subject: String) -> String { "\(subject).\(UniqueToken.make())" }
+
     // MARK: Subscribing
 
     /// Subscribes with a receiver that is called on the event loop; returns when the server has the subscription.

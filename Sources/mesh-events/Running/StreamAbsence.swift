@@ -9,8 +9,8 @@ enum StreamAbsence {
         } catch let error as MeshEventsError where error.code == .streamNotFound {
             throw CommandFailure(
                 .unavailable,
-                "no events are kept there: the stream MESH_EVENTS does not exist; `mesh-events serve` or "
-                    + "`mesh-events emit --ack` creates it"
+                "no events are kept there: the stream MESH_EVENTS does not exist; `mesh-events serve`, "
+                    + "`mesh-events emit --ack` or `mesh-events stream create` creates it"
             )
         }
     }

@@ -6,7 +6,10 @@ struct AuthAddCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "add",
         abstract: "Add a user, with a key of its own.",
-        usage: "mesh-events auth add DIR NAME --role tool|node|observer|admin"
+        usage: "mesh-events auth add DIR NAME --role tool|node|observer|admin [--durable NAME ...] [--node NAME ...]",
+        discussion:
+            "Without --durable and --node a tool or a node may keep one durable of its own name, and a node answers "
+            + "for the node of its own name."
     )
 
     @OptionGroup var auth: AuthDirectoryOptions
@@ -20,12 +23,23 @@ struct AuthAddCommand: AsyncParsableCommand {
     )
     var role: MeshRole
 
+    @OptionGroup var names: AuthNameOptions
+
     func run() async throws {
         var directory = try AuthDirectory.open(at: auth.directory)
-        let file = try directory.add(name, role: role)
-        try LineOutput.standard().write(
+        let file = try directory.add(
+            name,
+            role: role,
+            durables: names.durables.isEmpty ? nil : names.durables,
+            nodes: names.nodes.isEmpty ? nil : names.nodes
+        )
+        let output = LineOutput.standard()
+        try output.write(
             "\(name) may log in as \(role.rawValue) with \(SafeText.escaped(file)) and \(SafeText.escaped(directory.authorityFile))"
         )
+        if let user = directory.users.first(where: { $0.name == name }) {
+            for line in AuthNameOptions.lines(user) { try output.write(line) }
+        }
         Diagnostics.say(AuthDirectoryOptions.reloading)
     }
 }

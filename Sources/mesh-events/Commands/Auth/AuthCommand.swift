@@ -14,6 +14,10 @@ struct AuthCommand: AsyncParsableCommand {
             ROLES
             \(MeshRole.allCases.map { "  \($0.rawValue.padding(to: 10))\($0.summary)" }.joined(separator: "\n"))
 
+            A tool or a node keeps the durables that are listed for it, by default one of its own name; a node answers \
+            requests about its tools under its own name only. Use nats-server 2.12 or newer: an older one \
+            takes the acknowledgement of an event for a request, so that every user who may emit can empty the stream.
+
             A user needs two files, DIR/NAME.nk (its key, a secret) and DIR/ca.pem:
               mesh-events watch --nats tls://host:4222 --nkey alice.nk --tls-ca ca.pem
             or, in the environment, MESH_EVENTS_NKEY and MESH_EVENTS_TLS_CA. Nobody needs DIR/ca.key but `auth renew`.
@@ -22,14 +26,16 @@ struct AuthCommand: AsyncParsableCommand {
               mesh-events auth init ~/mesh-auth --host mesh.local --host 192.168.1.5
               mesh-events serve --auth ~/mesh-auth --listen 0.0.0.0
               mesh-events auth add ~/mesh-auth alice --role observer
+              mesh-events auth add ~/mesh-auth pi --role node           # for serve --node pi elsewhere
+              mesh-events auth add ~/mesh-auth mailer --role tool --durable alarms
               mesh-events auth remove ~/mesh-auth alice
 
             A server that runs reads users anew when told to: SIGHUP to `mesh-events serve`, or nats-server --signal \
             reload. Whoever was removed is cut off then.
             """,
         subcommands: [
-            AuthInitCommand.self, AuthAddCommand.self, AuthRemoveCommand.self, AuthListCommand.self,
-            AuthRenewCommand.self,
+            AuthInitCommand.self, AuthAddCommand.self, AuthAllowCommand.self, AuthRemoveCommand.self,
+            AuthListCommand.self, AuthRenewCommand.self,
         ]
     )
 }

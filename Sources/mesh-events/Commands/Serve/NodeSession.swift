@@ -38,6 +38,7 @@ struct NodeSession: Sendable {
     }
 
     private static func join(_ plan: Plan, server: LocalNATSServer?) async throws -> NodeSession {
+        if let server { try await plan.access?.createStream(server, plan.connection) }
         let transport = try await plan.connection.connect(
             to: server?.url ?? plan.servers,
             name: "mesh-events serve \(plan.node)"

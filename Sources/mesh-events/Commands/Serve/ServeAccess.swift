@@ -1,5 +1,7 @@
 import LocalNATSServer
 import MeshAuth
+import MeshEvents
+import MeshEventsNATS
 
 /// Who may use the local server, by the directory of `serve --auth`.
 struct ServeAccess: Sendable {
@@ -9,26 +11,58 @@ struct ServeAccess: Sendable {
     /// The key that its tools log in with.
     let toolKey: String
 
-    /// Reads the directory.
+    /// The key that creates the stream; `nil` when no admin's is here: then an admin has to create it.
+    let adminKey: String?
+
+    /// Reads the directory. Its first user with the role node is let answer for this node, when no user may yet.
     ///
     /// - Throws: `CommandFailure`, `MeshAuthError`.
-    init(_ path: String) throws {
-        directory = try AuthDirectory.open(at: path)
-        guard let node = directory.user(.node), let tool = directory.user(.tool) else {
+    init(_ path: String, node name: String) throws {
+        var directory = try AuthDirectory.open(at: path)
+        guard let node = directory.user(forNode: name) ?? directory.user(.node), let tool = directory.user(.tool) else {
             throw CommandFailure(
                 .usage,
                 "\(path) has no user with the role node, or none with the role tool; add one with `mesh-events auth add`"
             )
         }
+        if !node.nodes.contains(name) {
+            try directory.allow(node.name, nodes: [name])
+            Diagnostics.say("the user \(node.name) of \(path) answers for node \(name.debugDescription) from now on")
+        }
         nodeKey = directory.seedFile(of: node.name)
         toolKey = directory.seedFile(of: tool.name)
+        adminKey = directory.user(.admin).map { [directory] in directory.seedFile(of: $0.name) }
+        self.directory = directory
+    }
+
+    /// What the local server's configuration is to hold: limits, users, certificates.
+    var configuration: String { Self.configuration(directory) }
+
+    private static func configuration(_ directory: AuthDirectory) -> String {
+        AuthDirectory.serverLimits + "\n" + directory.serverAccess
+    }
+
+    /// Creates the stream on the local server, unless it is there: nodes may not.
+    func createStream(_ server: LocalNATSServer, _ connection: ConnectionOptions) async throws {
+        guard let adminKey else { return }
+        var connection = connection
+        connection.nkey = adminKey
+        let transport = try await connection.connect(to: server.url, name: "mesh-events serve")
+        let opening: Result<StoreOpening, MeshEventsError>
+        do throws(MeshEventsError) {
+            opening = .success(try await JetStreamStore(transport.connection).open(PersistenceConfiguration()))
+        } catch {
+            opening = .failure(error)
+        }
+        await transport.close()
+        _ = try opening.get()
     }
 
     /// Has the server let in those whom the directory names now.
     func reload(_ server: LocalNATSServer) {
         do {
             let changed = try AuthDirectory.open(at: directory.path)
-            try server.reconfigure(changed.serverAccess)
+            try server.reconfigure(Self.configuration(changed))
             Diagnostics.say("\(directory.path) read again: \(changed.users.count) users may log in")
         } catch {
             Diagnostics.say("the users stay as they are: \(CommandFailure(describing: error).message)")

@@ -37,6 +37,11 @@ struct ServeAnnouncement {
                 : "and lets in only those whom `mesh-events auth` has given a key"
             Diagnostics.say("it listens on \(host), for other machines too, \(who)")
         }
+        if access != nil, !AuthDirectory.isHeld(byServer: server.version) {
+            Diagnostics.say(
+                "nats-server \(server.version) lets every user who may emit, a tool too, empty the stream; take 2.12 or newer"
+            )
+        }
         var variables: [String] = []
         if server.url != ConnectionOptions.defaultURL { variables.append("JB_NATS_URL=\(server.url)") }
         if let directory = access?.directory {

@@ -33,7 +33,8 @@ extension ServeCommand {
             host: listen,
             port: port == 0 ? nil : port,
             storeDirectory: storeDirectory ?? (port == 0 ? nil : StoreDirectory.standard(port: port, environment)),
-            extraConfiguration: access?.directory.serverAccess ?? "",
+            extraConfiguration: access?.configuration ?? "",
+            maximumAcknowledgementsPending: access == nil ? nil : AuthDirectory.maximumAcknowledgementsPending,
             requiresTLS: access != nil
         )
     }

@@ -54,7 +54,8 @@ struct ServeCommand: AsyncParsableCommand {
             STRANGERS: that server listens on this machine only, unless --listen says otherwise, and whoever reaches it \
             may do everything, unless --auth names a directory of `mesh-events auth init`: then everybody needs a key, \
             speaks TLS, and may do what the role allows. The node logs in as the directory's user `node`, its tools as \
-            `tool`, who may emit user events only. SIGHUP has the users read again. In somebody else's mesh give the \
+            `tool`, who may emit user events only. It takes a server from 2.12 on to hold everybody to that; an older one \
+            lets every user who may emit empty the stream. SIGHUP has the users read again. In somebody else's mesh give the \
             tools a key of their own with --tool-nkey; else they log in as the node.
 
             --dashboard shows the mesh on a page as well, at http://127.0.0.1:8080/ unless --dashboard-listen says otherwise; \
@@ -161,7 +162,8 @@ struct ServeCommand: AsyncParsableCommand {
         let file = try manifestFile()
         let manifest = await file?.present
         var connection = connection
-        let access = try auth.map { try ServeAccess($0) }
+        let name = try node.node == nil ? manifest?.node ?? node.name(environment) : node.name(environment)
+        let access = try auth.map { try ServeAccess($0, node: name) }
         if let access {
             guard !connection.namesLogin else {
                 throw CommandFailure(.usage, "--auth says how the node logs in; leave the other logins out")
@@ -187,7 +189,7 @@ struct ServeCommand: AsyncParsableCommand {
             variables["PATH"] = "\(environment["PATH"] ?? "/usr/bin:/bin"):\(executable[..<slash])"
         }
         return NodeSession.Plan(
-            node: try node.node == nil ? manifest?.node ?? node.name(environment) : node.name(environment),
+            node: name,
             connection: connection,
             localServer: try localServer(environment, manifest: servers, access: access),
             access: access,

@@ -9,13 +9,15 @@ struct StreamCommand: AsyncParsableCommand {
         abstract: "Look at the stream that keeps the events, change its limits, empty it.",
         discussion: """
             EXAMPLES
+              mesh-events stream create
               mesh-events stream info
               mesh-events stream update --max-age 7d --max-messages 1000000
               mesh-events stream purge 'user.debug.>' --yes
               mesh-events stream forget alerts --yes
             """,
         subcommands: [
-            StreamInfoCommand.self, StreamUpdateCommand.self, StreamPurgeCommand.self, StreamForgetCommand.self,
+            StreamCreateCommand.self, StreamInfoCommand.self, StreamUpdateCommand.self, StreamPurgeCommand.self,
+            StreamForgetCommand.self,
         ]
     )
 
@@ -31,7 +33,7 @@ struct StreamCommand: AsyncParsableCommand {
         } catch let error as MeshEventsError where error.code == .streamNotFound {
             throw CommandFailure(
                 .unavailable,
-                "there is no stream MESH_EVENTS there; `mesh-events serve` or `mesh-events emit --ack` creates it"
+                "there is no stream MESH_EVENTS there; `mesh-events stream create` creates it"
             )
         }
         await transport.close()
