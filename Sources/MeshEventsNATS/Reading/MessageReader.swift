@@ -51,7 +51,8 @@ struct MessageReader: Sendable {
             let wanted = limit - messages.count
             let scan = try await scan(cursor..<cursor.addingClamped(width), matching: pattern, deadline: deadline)
             messages += scan.messages
-            guard let reached = scan.next else { return (Array(messages.prefix(limit)), true) }
+            // What is beyond the limit is there, too.
+            guard let reached = scan.next else { return (Array(messages.prefix(limit)), messages.count <= limit) }
             cursor = reached
             width = Self.width(wanted, found: scan.messages.count, in: width)
         }
