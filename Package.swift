@@ -285,6 +285,7 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "TestSupport",
                 logging, metrics, tracing, .product(name: "MetricsTestKit", package: "swift-metrics"),
+                .product(name: "Crypto", package: "swift-crypto"),
             ] + nio,
             swiftSettings: settings
         ),

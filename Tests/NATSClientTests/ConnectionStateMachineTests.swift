@@ -148,6 +148,64 @@ struct ConnectionStateMachineTests {
         #expect(tried == ["nats://a:4222", "nats://10.0.0.2:4333", "nats://[::1]:4444"])
     }
 
+    @Test("what is announced before TLS, or by a server that refuses the login, is not used")
+    func announcedTooEarly() throws {
+        let announcing = #""tls_available":true,"connect_urls":["10.0.0.2:4333"]"#
+        for (address, required) in [(ServerAddress(host: "a", usesTLS: true), false), (a, true)] {
+            var machine = machine([address], tlsRequired: required)
+            _ = machine.start()
+            _ = machine.tcpConnected()
+            #expect(machine.isUnprotected)
+            _ = machine.infoReceived(try info(announcing))
+            #expect(machine.isStartingTLS && machine.isUnprotected)
+            _ = machine.tlsEstablished()
+            #expect(machine.isLoggingIn && !machine.isUnprotected)
+            _ = machine.loginAnswered()
+            #expect(machine.pool.count == 1)
+            // Said again on the encrypted connection, it counts.
+            _ = machine.infoReceived(try info(announcing))
+            #expect(machine.pool.count == 2)
+        }
+        var plain = machine([a])
+        _ = plain.start()
+        _ = plain.tcpConnected()
+        _ = plain.infoReceived(try info(announcing.replacing(#""tls_available":true,"#, with: "")))
+        #expect(plain.pool.count == 1)
+        _ = plain.loginAnswered()
+        #expect(plain.pool.count == 2)
+        var first = machine([a], tlsFirst: true, tlsRequired: true)
+        _ = first.start()
+        _ = first.tcpConnected()
+        #expect(first.isStartingTLS)
+        _ = first.tlsEstablished()
+        _ = first.infoReceived(try info(announcing))
+        _ = first.loginAnswered()
+        #expect(first.pool.count == 2)
+    }
+
+    @Test("a server announced by its address keeps the name that was given, over any number of announcements")
+    func certificateName() throws {
+        let given = ServerAddress(host: "mesh.local", usesTLS: true)
+        let second = try #require(given.announced("10.0.0.2:4333"))
+        #expect(second.certificateName == "mesh.local")
+        #expect(second.announced("[::1]:4444")?.certificateName == "mesh.local")
+        #expect(second.announced("other.local:4444")?.certificateName == nil)
+        #expect(ServerAddress(host: "10.0.0.1", usesTLS: true).announced("10.0.0.2:4333")?.certificateName == nil)
+    }
+
+    @Test("a WebSocket without TLS is refused when TLS is configured")
+    func plainWebSocket() throws {
+        var machine = machine([try ServerAddress("ws://a")], tlsRequired: true)
+        _ = machine.start()
+        _ = machine.tcpConnected()
+        #expect(machine.infoReceived(try info()) == [.closeChannel, .end])
+        #expect(machine.lastError?.code == .tlsFailed)
+        var secured = self.machine([try ServerAddress("wss://a")], tlsRequired: true)
+        _ = secured.start()
+        _ = secured.tcpConnected()
+        #expect(secured.infoReceived(try info()) == [.login])
+    }
+
     @Test("closing ends it from every state, and nothing revives it")
     func close() throws {
         var idle = machine([a])
@@ -162,6 +220,10 @@ struct ConnectionStateMachineTests {
         #expect(up.close() == [.closeChannel, .end])
         #expect(up.close() == [])
         #expect(up.waitElapsed() == [])
+        var lost = try connected([a])
+        _ = lost.failed(refused)
+        #expect(lost.close() == [.end])
+        #expect(lost.lastError == nil)
     }
 
     @Test("delays double up to the maximum and are jittered")

@@ -20,12 +20,13 @@ public struct Certificates: Sendable {
 
     /// Makes them, in a directory that goes with the last reference.
     ///
+    /// - Parameter names: what the certificates are for, as in `subjectAltName`.
     /// - Throws: `TestSupportError` with what `openssl` said.
-    public static func make() async throws -> Certificates {
+    public static func make(names: String = "DNS:localhost,IP:127.0.0.1") async throws -> Certificates {
         let directory = try TemporaryDirectory()
         try directory.file(
             "extensions",
-            "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n"
+            "subjectAltName=\(names)\nextendedKeyUsage=serverAuth,clientAuth\n"
         )
         let script = try directory.script(
             "make",

@@ -16,11 +16,13 @@ public final class TemporaryDirectory: Sendable {
 
     /// Writes a file into it.
     ///
+    /// - Parameter mode: its mode, `0o600` for a secret say; as the process has it when `nil`.
     /// - Returns: The path of the file.
     @discardableResult
-    public func file(_ name: String, _ text: String) throws -> String {
+    public func file(_ name: String, _ text: String, mode: Int? = nil) throws -> String {
         let file = path + "/" + name
         try Data(text.utf8).write(to: URL(fileURLWithPath: file))
+        if let mode { try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file) }
         return file
     }
 

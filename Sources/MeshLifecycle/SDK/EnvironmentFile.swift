@@ -5,22 +5,27 @@ import NATSClient
 struct EnvironmentFile {
     private let variable: String
     private let what: String
+    private let isSecret: Bool
 
-    /// - Parameter what: what the file is, for messages.
-    init(_ variable: String, _ what: String) {
+    /// - Parameters:
+    ///   - what: what the file is, for messages.
+    ///   - isSecret: whether only its owner may read it.
+    init(_ variable: String, _ what: String, isSecret: Bool = false) {
         self.variable = variable
         self.what = what
+        self.isSecret = isSecret
     }
 
     /// The path; `nil` when the variable is not set, or empty.
     ///
-    /// - Throws: `invalidArgument` when the file cannot be read.
+    /// - Throws: `invalidArgument` when the file cannot be read, or is a secret that others may read.
     func path(in environment: [String: String]) throws(NATSError) -> String? {
         guard let path = environment[variable], !path.isEmpty else { return nil }
         guard FileManager.default.isReadableFile(atPath: path) else {
             let problem = FileManager.default.fileExists(atPath: path) ? "may not be read" : "does not exist"
             throw NATSError(.invalidArgument, "\(variable) must hold the path of \(what), but \(path) \(problem)")
         }
+        if isSecret { try SecretFile("file of \(variable),", path).checkMode() }
         return path
     }
 }

@@ -6,12 +6,13 @@ extension NATSAuthentication {
     /// a credentials file, `MESH_EVENTS_NKEY` that of a file with an NKey's seed, `MESH_EVENTS_TOKEN` a token; the first
     /// of them counts. Without any, the address's user and password do.
     ///
-    /// - Throws: `invalidArgument` when a variable names a file that cannot be read.
+    /// - Throws: `invalidArgument` when a variable names a file that cannot be read, or that others may read too.
     package static func named(in environment: [String: String]) throws(NATSError) -> NATSAuthentication {
-        if let path = try EnvironmentFile("JB_NATS_CREDS", "a credentials file").path(in: environment) {
+        if let path = try EnvironmentFile("JB_NATS_CREDS", "a credentials file", isSecret: true).path(in: environment) {
             return .credentialsFile(path: path)
         }
-        if let path = try EnvironmentFile("MESH_EVENTS_NKEY", "a file with an NKey's seed").path(in: environment) {
+        let key = EnvironmentFile("MESH_EVENTS_NKEY", "a file with an NKey's seed", isSecret: true)
+        if let path = try key.path(in: environment) {
             return .nkeyFile(path: path)
         }
         if let token = environment["MESH_EVENTS_TOKEN"], !token.isEmpty { return .token(token) }
@@ -27,7 +28,8 @@ extension NATSTLSConfiguration {
     package static func named(in environment: [String: String]) throws(NATSError) -> NATSTLSConfiguration? {
         let authority = try EnvironmentFile("MESH_EVENTS_TLS_CA", "the authorities to trust").path(in: environment)
         let certificate = try EnvironmentFile("MESH_EVENTS_TLS_CERT", "a certificate").path(in: environment)
-        let key = try EnvironmentFile("MESH_EVENTS_TLS_KEY", "a certificate's key").path(in: environment)
+        let key = try EnvironmentFile("MESH_EVENTS_TLS_KEY", "a certificate's key", isSecret: true)
+            .path(in: environment)
         guard authority != nil || certificate != nil || key != nil else { return nil }
         guard (certificate == nil) == (key == nil) else {
             throw NATSError(.invalidArgument, "MESH_EVENTS_TLS_CERT and MESH_EVENTS_TLS_KEY go together; set both")

@@ -25,16 +25,7 @@ package struct WebSocketHeaderFile {
     /// - Throws: `invalidArgument` when the file cannot be read, when others than its owner may read it, or with the
     ///   number of a line that is no field; never with what the line holds.
     package func fields() throws(NATSError) -> [String: String] {
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-            throw NATSError(.invalidArgument, "the file of WebSocket headers, \(path), cannot be read as text")
-        }
-        var status = stat()
-        if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o077 != 0 {
-            throw NATSError(
-                .invalidArgument,
-                "others may read the file of WebSocket headers, \(path), which may hold a secret: chmod 600 it"
-            )
-        }
+        let text = try SecretFile("file of WebSocket headers", path).text()
         var fields: [String: String] = [:]
         let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
         for (index, line) in lines.enumerated() {

@@ -7,17 +7,7 @@ struct CredentialsFile {
 
     /// Reads the file again at every login, so that rotated credentials are picked up.
     init(path: String) throws(NATSError) {
-        let text: String
-        do {
-            text = try String(contentsOfFile: path, encoding: .utf8)
-        } catch {
-            throw NATSError(
-                .authenticationFailed,
-                "the credentials file \(path) cannot be read; check the path and its permissions",
-                underlying: error
-            )
-        }
-        try self.init(text: text, name: path)
+        try self.init(text: try SecretFile("credentials file", path).text(.authenticationFailed), name: path)
     }
 
     init(text: String, name: String) throws(NATSError) {

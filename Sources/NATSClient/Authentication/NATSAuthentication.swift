@@ -10,9 +10,9 @@ public enum NATSAuthentication: Sendable {
     case token(String)
     /// An NKey: the server's challenge is signed, the seed never leaves the process.
     case nkey(NKey)
-    /// A file with an NKey seed in it, read again at every login.
+    /// A file with an NKey seed in it, read again at every login; refused when others than its owner may read it.
     case nkeyFile(path: String)
-    /// A `.creds` file (JWT and seed), read again at every login.
+    /// A `.creds` file (JWT and seed), read again at every login; refused when others than its owner may read it.
     case credentialsFile(path: String)
 
     /// What `CONNECT` carries for this login; `address` brings its own when this is ``none``.
@@ -50,16 +50,7 @@ public enum NATSAuthentication: Sendable {
     }
 
     private static func seedFile(_ path: String) throws(NATSError) -> NKey {
-        let text: String
-        do {
-            text = try String(contentsOfFile: path, encoding: .utf8)
-        } catch {
-            throw NATSError(
-                .authenticationFailed,
-                "the NKey file \(path) cannot be read; check the path and its permissions",
-                underlying: error
-            )
-        }
+        let text = try SecretFile("NKey file", path).text(.authenticationFailed)
         let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix("S") }
         return try NKey(seed: line.map(String.init) ?? "")
     }

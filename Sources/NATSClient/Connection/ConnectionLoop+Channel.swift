@@ -16,6 +16,8 @@ extension ConnectionLoop {
 
     func openChannel(to server: ServerAddress, attempt: Int) {
         parser = ProtocolParser()
+        pongs = OwedPongs()
+        isLameDuckReported = false
         readBuffer.clear()
         info = nil
         attemptTimeout = eventLoop.scheduleTask(in: TimeAmount(configuration.connectTimeout)) {
@@ -23,20 +25,40 @@ extension ConnectionLoop {
             let limit = self.configuration.connectTimeout
             self.fail(NATSError(.connectionFailed, "\(server) did not answer within \(limit)", isRetriable: true))
         }
-        openings = [:]
+        // The first attempt uses what was read before it.
+        if attempt == 1, tlsContext != nil { return connect(to: server, attempt: attempt) }
+        tlsContext = nil
+        guard configuration.tls != nil || server.usesTLS else { return connect(to: server, attempt: attempt) }
+        let tls = configuration.tls ?? NATSTLSConfiguration()
+        // Not on the event loop: other connections may share it.
+        NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) { try TLSHandlerFactory.context(tls) }
+            .whenComplete { result in
+                guard self.machine.attempt == attempt, case .connecting(_, .tcp) = self.machine.state else { return }
+                switch result {
+                case .success(let context):
+                    self.tlsContext = context
+                    self.connect(to: server, attempt: attempt)
+                case .failure(let error):
+                    let known = error as? NATSError
+                    self.fail(known ?? NATSError(.tlsFailed, "TLS cannot be set up", underlying: error))
+                }
+            }
+    }
+
+    private func connect(to server: ServerAddress, attempt: Int) {
+        let openings = WebSocketOpenings()
         bootstrap
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try self.prepare(channel, for: server, attempt: attempt) }
+                channel.eventLoop.makeCompletedFuture {
+                    try self.prepare(channel, for: server, attempt: attempt, openings)
+                }
             }
             .connect(host: server.host, port: server.port)
             .flatMap { channel in
-                let opening = self.openings[ObjectIdentifier(channel)]
+                let opening = openings.byChannel[ObjectIdentifier(channel)]
                 return (opening ?? channel.eventLoop.makeSucceededVoidFuture()).map { channel }
             }
-            .whenComplete { result in
-                self.openings = [:]
-                self.connected(result, to: server, attempt: attempt)
-            }
+            .whenComplete { self.connected($0, to: server, attempt: attempt) }
     }
 
     private var bootstrap: ClientBootstrap {
@@ -52,13 +74,18 @@ extension ConnectionLoop {
     }
 
     /// Adds the handlers that a channel needs: one of several when the host has several addresses.
-    private func prepare(_ channel: any Channel, for server: ServerAddress, attempt: Int) throws {
+    private func prepare(
+        _ channel: any Channel,
+        for server: ServerAddress,
+        attempt: Int,
+        _ openings: WebSocketOpenings
+    ) throws {
         guard server.usesWebSocket else {
             return try channel.pipeline.syncOperations.addHandler(ConnectionHandler(loop: self, attempt: attempt))
         }
         let upgrade = WebSocketUpgrade(server: server, headers: configuration.webSocketHeaders)
         let tls = try server.usesTLS ? makeTLSHandler(for: server) : nil
-        openings[ObjectIdentifier(channel)] = try upgrade.configure(channel, tls: tls) {
+        openings.byChannel[ObjectIdentifier(channel)] = try upgrade.configure(channel, tls: tls) {
             ConnectionHandler(loop: self, attempt: attempt)
         }
     }
@@ -184,6 +211,11 @@ extension ConnectionLoop {
         self.channel = nil
         channel?.close(promise: nil)
     }
+}
+
+/// The WebSockets that one attempt opens, by their channels; touched on the event loop only.
+private final class WebSocketOpenings: @unchecked Sendable {
+    var byChannel: [ObjectIdentifier: EventLoopFuture<Void>] = [:]
 }
 
 extension TimeAmount {

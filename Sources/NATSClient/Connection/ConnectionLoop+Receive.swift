@@ -22,35 +22,65 @@ extension ConnectionLoop {
         // Before the TCP connection is reported, INFO waits. A write that fails hands over what was still to be read:
         // when that happens while an operation is answered, the bytes wait for their turn.
         guard channel != nil, !isParsing else { return }
+        guard !machine.isStartingTLS else { return readBuffer.clear() }
         isParsing = true
         defer { isParsing = false }
         while readBuffer.readableBytes > 0, parseOnce() {}
+        writePongs()
     }
+
+    /// Receivers collect messages of so many bytes at most before they hear that a batch has ended.
+    private static let maximumBatch = 1 << 20
 
     /// Parses what has come; whether more came meanwhile.
     private func parseOnce() -> Bool {
         let attempt = machine.attempt
-        // Taken out, so that a receiver which ends the connection does not pull the bytes from under the parser.
+        // Taken out, both: an operation may end the connection, begin the next one and have more bytes handed over,
+        // and must not find the parser at work or pull the bytes from under it.
         var buffer = readBuffer
         readBuffer = ByteBuffer()
-        do throws(NATSError) {
-            try parser.parse(&buffer) { operation throws(NATSError) in
-                try handle(operation)
-                return machine.attempt == attempt && channel != nil && !machine.isStartingTLS
+        var parser = parser
+        var failure: NATSError?
+        let used = buffer.withUnsafeReadableBytes { bytes in
+            var offset = 0
+            var batch = 0
+            do throws(NATSError) {
+                while offset < bytes.count {
+                    let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+                    guard let (operation, length) = try parser.next(in: rest) else { break }
+                    offset += length
+                    try handle(operation)
+                    if offset - batch >= Self.maximumBatch {
+                        // A WebSocket's frame can bring any number of messages.
+                        batch = offset
+                        finishBatch()
+                    }
+                    guard isReading(attempt) else { break }
+                }
+            } catch {
+                failure = error
             }
-        } catch {
-            fail(error)
+            return offset
         }
+        if let failure { fail(failure) }
         // What came in plain text behind INFO is not taken for the server's words after the handshake.
-        guard machine.attempt == attempt, channel != nil, !machine.isStartingTLS else {
+        guard isReading(attempt) else {
             readBuffer.clear()
+            self.parser = ProtocolParser()
             return false
         }
+        self.parser = parser
         let hasMore = readBuffer.readableBytes > 0
+        buffer.moveReaderIndex(forwardBy: used)
         buffer.discardReadBytes()
         if hasMore { buffer.writeBuffer(&readBuffer) }
         readBuffer = buffer
         return hasMore
+    }
+
+    /// Whether what was read on the channel of an attempt still counts.
+    private func isReading(_ attempt: Int) -> Bool {
+        machine.attempt == attempt && channel != nil && !machine.isStartingTLS
     }
 
     /// Ends the batch of every subscription that has had messages.
@@ -65,13 +95,47 @@ extension ConnectionLoop {
     }
 
     private func handle(_ operation: ServerOperation) throws(NATSError) {
+        guard machine.isConnected else { return try handleBeforeReady(operation) }
         switch operation {
         case .message(let frame): deliver(frame)
-        case .ping: channel?.writeAndFlush(ByteBuffer(staticString: "PONG\r\n"), promise: nil)
+        case .ping: pongs.pinged()
         case .pong: pongReceived()
         case .ok: break
         case .info(let json): infoReceived(try ServerInfo.parse(json))
         case .error(let text): serverReported(text)
+        }
+    }
+
+    /// Until the server has accepted the login it greets, and answers or refuses the login, nothing else. What is not
+    /// encrypted yet could come from anyone on the way: a message or a refused subscription must not reach subscribers.
+    private func handleBeforeReady(_ operation: ServerOperation) throws(NATSError) {
+        switch operation {
+        case .info(let json): infoReceived(try ServerInfo.parse(json))
+        case .pong where machine.isLoggingIn: perform(machine.loginAnswered())
+        case .ping where machine.isLoggingIn: pongs.pinged()
+        case .ok where machine.isLoggingIn: break
+        case .error(let text): loginRefused(text)
+        case .message, .ping, .pong, .ok:
+            throw NATSError(
+                .protocolViolation,
+                "the server sent something else before it had accepted the login; is this really a NATS server?",
+                isRetriable: true
+            )
+        }
+    }
+
+    /// Answers the pings of this read in one write, unless the one before is still under way.
+    private func writePongs() {
+        guard let channel else { return }
+        let count = pongs.take()
+        guard count > 0 else { return }
+        var answer = ByteBuffer()
+        for _ in 0..<count { answer.writeStaticString("PONG\r\n") }
+        let attempt = machine.attempt
+        channel.writeAndFlush(answer).whenSuccess {
+            guard self.machine.attempt == attempt else { return }
+            self.pongs.written()
+            self.writePongs()
         }
     }
 
@@ -87,20 +151,18 @@ extension ConnectionLoop {
     }
 
     private func infoReceived(_ info: ServerInfo) {
-        let wasLameDuck = self.info?.isLameDuck ?? false
         self.info = info
         perform(machine.infoReceived(info))
-        if info.isLameDuck, !wasLameDuck, let server = machine.server {
+        guard machine.isConnected else { return }
+        outbound.learned(info)
+        if info.isLameDuck, !isLameDuckReported, let server = machine.server {
+            isLameDuckReported = true
             logger.notice("the server is about to shut down", [.server: "\(server)"])
             status.send(.lameDuck(server))
         }
     }
 
     private func pongReceived() {
-        guard machine.isConnected else {
-            perform(machine.loginAnswered())
-            return
-        }
         guard !pings.isEmpty else { return }
         let ping = pings.removeFirst()
         lastConfirmed = max(lastConfirmed, ping.confirms)
@@ -108,7 +170,21 @@ extension ConnectionLoop {
         for waiter in ping.waiters { waiter(.success(())) }
     }
 
-    /// An `-ERR`: while logging in it ends the attempt; later, the server either goes on or closes by itself.
+    /// An `-ERR` before the login was accepted ends the attempt, unless it forbids only the inbox.
+    private func loginRefused(_ text: String) {
+        let report = ServerReport(text)
+        if machine.isLoggingIn, case .subscriptionDenied(let name) = report.kind, name.subject == inbox.subject {
+            return inboxDenied(report.error)
+        }
+        guard !machine.isUnprotected else {
+            // Anyone on the way can say so: it does not count as the server's last word on the login.
+            let text = "the server refused the connection before TLS began: \(report.error.message)"
+            return fail(NATSError(.connectionFailed, text, underlying: report.error, isRetriable: true))
+        }
+        fail(report.error)
+    }
+
+    /// An `-ERR` on an established connection: the server either goes on or closes by itself.
     private func serverReported(_ text: String) {
         let report = ServerReport(text)
         switch report.kind {
@@ -122,7 +198,6 @@ extension ConnectionLoop {
             outbound.refused(subject, report.error)
             status.send(.serverError(report.error))
         case .other:
-            guard machine.isConnected else { return fail(report.error) }
             status.send(.serverError(report.error))
             // The server closes after these; say why instead of "closed the connection".
             if report.closesConnection { fail(report.error) }
@@ -130,12 +205,7 @@ extension ConnectionLoop {
     }
 
     private func subscriptionDenied(_ name: ServerReport.SubscriptionName, _ error: NATSError) {
-        if name.subject == inbox.subject {
-            inbox.failure = error
-            requests.block(error)
-            sharedReplies.block(error)
-            return
-        }
+        guard name.subject != inbox.subject else { return inboxDenied(error) }
         let denied = subscriptions.all.filter { entry in
             guard entry.failure == nil, entry.subject == name.subject else { return false }
             return name.sid.map { $0 == entry.sid } ?? (entry.queueGroup == name.queueGroup)
@@ -145,5 +215,11 @@ extension ConnectionLoop {
             end(entry, error: error)
         }
         status.send(.serverError(error))
+    }
+
+    private func inboxDenied(_ error: NATSError) {
+        inbox.failure = error
+        requests.block(error)
+        sharedReplies.block(error)
     }
 }

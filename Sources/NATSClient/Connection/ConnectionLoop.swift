@@ -22,10 +22,11 @@ final class ConnectionLoop: @unchecked Sendable {
     let counts = ConnectionCounts()
     let inboxPrefix: String
     let logger: Logger
-    let tlsContext: NIOSSLContext?
 
     var machine: ConnectionStateMachine
     var channel: (any Channel)?
+    /// Made of the files as they are at the present attempt.
+    var tlsContext: NIOSSLContext?
     var info: ServerInfo?
     var subscriptions = SubscriptionTable()
     let nextSubscriptionID = Atomic<UInt64>(0)
@@ -34,8 +35,11 @@ final class ConnectionLoop: @unchecked Sendable {
     var parser = ProtocolParser()
     var readBuffer = ByteBuffer()
     var isParsing = false
-    /// The WebSockets that are being opened, by their channels.
-    var openings: [ObjectIdentifier: EventLoopFuture<Void>] = [:]
+    var pongs = OwedPongs()
+    /// Once for each connection, however often the server says it.
+    var isLameDuckReported = false
+    /// Why the last attempt failed.
+    private var lastFailure: String?
     /// Callers who wait for the next `PING` to be written and answered.
     var pingWaiters: [PingWaiter] = []
     /// The pings on their way, oldest first.
@@ -120,15 +124,23 @@ final class ConnectionLoop: @unchecked Sendable {
         eventLoop.scheduleTask(in: TimeAmount(duration)) { self.perform(self.machine.waitElapsed()) }
     }
 
+    /// A new reason that waiting does not mend, a file that cannot be read say, is a warning, once.
     private func attemptFailed(_ server: ServerAddress) {
         guard let error = machine.lastError else { return }
-        logger.debug("connecting failed", [.server: "\(server)", .error: "\(error)"])
+        let needsAction = error.code == .tlsFailed || error.code == .authenticationFailed
+        if needsAction, lastFailure != error.message {
+            logger.warning("connecting failed", [.server: "\(server)", .error: "\(error)"])
+        } else {
+            logger.debug("connecting failed", [.server: "\(server)", .error: "\(error)"])
+        }
+        lastFailure = error.message
         status.send(.reconnectFailed(server, error))
     }
 
     /// The first connection, or a new one, can be used: subscriptions first, then what waits.
     private func becomeReady(isReconnect: Bool) {
         attemptTimeout?.cancel()
+        lastFailure = nil
         guard let info, let server = machine.server else { return }
         restoreSubscriptions()
         outbound.connected(info)

@@ -36,6 +36,10 @@ struct ConnectionStateMachine {
     /// Counts attempts; events of an older attempt's channel are ignored by the caller.
     private(set) var attempt = 0
     private(set) var lastError: NATSError?
+    /// Whether the bytes of the current attempt are encrypted, by a server that has proved who it is.
+    private var isEncrypted = false
+    /// What the server announced before it accepted the login; `nil` when it has not, or not where it counts.
+    private var announced: [String]?
     private var hasBeenConnected = false
     private var pass = 0
     private var triedInPass = 0
@@ -65,9 +69,20 @@ struct ConnectionStateMachine {
         if case .connected = state { true } else { false }
     }
 
-    /// Whether the handshake that follows `INFO` is under way.
+    /// Whether `CONNECT` has been sent and not been answered yet.
+    var isLoggingIn: Bool {
+        if case .connecting(_, .login) = state { true } else { false }
+    }
+
+    /// Whether TLS is wanted and has not begun yet: what comes could come from anyone on the way.
+    var isUnprotected: Bool { server.map { wantsTLS($0) && !isEncrypted } ?? false }
+
+    /// Whether the handshake is under way, before `INFO` or behind it.
     var isStartingTLS: Bool {
-        if case .connecting(_, .tls) = state { true } else { false }
+        switch state {
+        case .connecting(_, .tls), .connecting(_, .tlsFirst): true
+        default: false
+        }
     }
 
     var isClosed: Bool {
@@ -96,11 +111,13 @@ struct ConnectionStateMachine {
         guard case .connecting(let server, .tcp) = state else { return [] }
         // A WebSocket comes with its TLS.
         let startsTLS = tlsFirst && !server.usesWebSocket
+        isEncrypted = server.usesWebSocket && server.usesTLS
         state = .connecting(server, startsTLS ? .tlsFirst : .info)
         return startsTLS ? [.startTLS] : []
     }
 
     mutating func tlsEstablished() -> [Action] {
+        isEncrypted = true
         switch state {
         case .connecting(let server, .tlsFirst):
             state = .connecting(server, .info)
@@ -113,11 +130,18 @@ struct ConnectionStateMachine {
     }
 
     /// An `INFO` line, the first or a later one.
+    ///
+    /// The servers it announces get the login later, so they count only once this one has accepted it, and only when
+    /// they were announced on the connection as it is then: what `INFO` says before TLS, anyone on the way may have
+    /// written.
     mutating func infoReceived(_ info: ServerInfo) -> [Action] {
         switch state {
         case .connecting(let server, .info):
-            pool.update(announced: info.clusterAddresses, by: server)
-            guard !tlsFirst, !server.usesWebSocket, tlsRequired || server.usesTLS || info.requiresTLS else {
+            guard isEncrypted || !server.usesWebSocket || !tlsRequired else {
+                return failed(NATSError(.tlsFailed, "\(server) has no TLS, which is configured; use wss://"))
+            }
+            guard !isEncrypted, !server.usesWebSocket, wantsTLS(server) || info.requiresTLS else {
+                announced = info.clusterAddresses
                 state = .connecting(server, .login)
                 return [.login]
             }
@@ -126,6 +150,9 @@ struct ConnectionStateMachine {
             }
             state = .connecting(server, .tls)
             return [.startTLS]
+        case .connecting(_, .login):
+            announced = info.clusterAddresses
+            return []
         case .connected(let server):
             pool.update(announced: info.clusterAddresses, by: server)
             return []
@@ -137,6 +164,7 @@ struct ConnectionStateMachine {
     mutating func loginAnswered() -> [Action] {
         guard case .connecting(let server, .login) = state else { return [] }
         state = .connected(server)
+        if let announced { pool.update(announced: announced, by: server) }
         pass = 0
         triedInPass = 0
         lastError = nil
@@ -175,6 +203,9 @@ struct ConnectionStateMachine {
     }
 
     mutating func close() -> [Action] {
+        if case .closed = state { return [] }
+        // Closed on purpose, whatever went wrong before.
+        lastError = nil
         switch state {
         case .closed: return []
         case .idle, .waiting:
@@ -186,8 +217,12 @@ struct ConnectionStateMachine {
         }
     }
 
+    private func wantsTLS(_ server: ServerAddress) -> Bool { tlsRequired || server.usesTLS }
+
     private mutating func connectNext() -> Action {
         let server = pool.next()
+        isEncrypted = false
+        announced = nil
         attempt += 1
         triedInPass += 1
         state = .connecting(server, .tcp)

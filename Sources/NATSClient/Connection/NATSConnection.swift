@@ -28,7 +28,8 @@ public final class NATSConnection: Sendable {
         let group = configuration.eventLoopGroup ?? Self.sharedEventLoop
         let loop = ConnectionLoop(
             configuration: configuration,
-            tlsContext: try TLSHandlerFactory.context(configuration.tls),
+            // A file that cannot be read is a mistake that is told at once.
+            tlsContext: try configuration.tls.map { tls throws(NATSError) in try TLSHandlerFactory.context(tls) },
             eventLoop: group.next(),
             logger: logger
         )
@@ -307,7 +308,7 @@ public final class NATSConnection: Sendable {
     ///   - subject: may have wildcards: `*` for a token, `>` for the rest.
     ///   - queueGroup: members of a group share the messages: each goes to one of them.
     ///   - maximumMessages: how many messages may wait for the reader before newer ones are dropped and counted.
-    ///   - maximumBytes: the same in bytes.
+    ///   - maximumBytes: the same in bytes of memory; a message takes about 256 more than it holds.
     ///   - timeout: how long the server may take to answer.
     /// - Throws: `invalidSubject`, `permissionDenied`, `timeout`, `closed`, `cancelled`.
     public func subscribe(

@@ -1,10 +1,13 @@
-/// How TLS is spoken. The files are PEM and are read once, when the connection is opened.
+/// How TLS is spoken.
+///
+/// The files are PEM and are read again for every attempt to connect, so that a certificate or an authority can be
+/// replaced while a connection is up. One that cannot be read fails the attempt; the next one tries again.
 public struct NATSTLSConfiguration: Sendable, Hashable {
     /// The authorities that are trusted; `nil` for the system's.
     public var certificateAuthorityFile: String?
     /// The client's certificate, with its chain, when the server wants one.
     public var certificateFile: String?
-    /// The key of the client's certificate.
+    /// The key of the client's certificate, in a file that only its owner may read.
     public var privateKeyFile: String?
     /// Whether TLS begins at once instead of after the server's plain-text `INFO` (the server's `handshake_first`).
     public var handshakeFirst: Bool

@@ -82,6 +82,11 @@ final class OutboundBuffer: Sendable {
             perishable = []
         }
 
+        mutating func learn(_ info: ServerInfo) {
+            maximumPayload = info.maximumPayload
+            supportsHeaders = info.supportsHeaders
+        }
+
         mutating func dropControl() {
             subscribes = ByteBuffer()
             unsubscribes = ByteBuffer()
@@ -255,10 +260,12 @@ final class OutboundBuffer: Sendable {
             state.isConnected = true
             state.generation += 1
             state.isFlushScheduled = true
-            state.maximumPayload = info.maximumPayload
-            state.supportsHeaders = info.supportsHeaders
+            state.learn(info)
         }
     }
+
+    /// The server has said anew what it accepts.
+    func learned(_ info: ServerInfo) { state.withLock { $0.learn(info) } }
 
     /// The connection is down: messages wait for the next one.
     func disconnected() {

@@ -3,7 +3,10 @@
 struct RefusedMessages {
     /// A user who may hardly publish anything must not fill the memory.
     private static let maximumSubjects = 64
+    /// The most bytes of their subjects and reasons.
+    static let maximumBytes = 64 << 10
 
+    private(set) var bytes = 0
     private var errors: [(subject: String, error: NATSError)] = []
     private var count = 0
 
@@ -12,7 +15,11 @@ struct RefusedMessages {
     /// Notes a refusal; more than can be kept are only counted.
     mutating func add(_ subject: String, _ error: NATSError) {
         count += 1
-        guard errors.count < Self.maximumSubjects, !errors.contains(where: { $0.subject == subject }) else { return }
+        let size = subject.utf8.count + error.message.utf8.count
+        guard errors.count < Self.maximumSubjects, bytes + size <= Self.maximumBytes,
+            !errors.contains(where: { $0.subject == subject })
+        else { return }
+        bytes += size
         errors.append((subject, error))
     }
 
@@ -20,6 +27,7 @@ struct RefusedMessages {
     mutating func take(for subject: UnsafeRawBufferPointer) -> NATSError? {
         guard let index = errors.firstIndex(where: { $0.subject.utf8.elementsEqual(subject) }) else { return nil }
         let error = errors.remove(at: index).error
+        bytes -= error.message.utf8.count + subject.count
         count = errors.isEmpty ? 0 : max(errors.count, count - 1)
         return NATSError(
             error.code,
@@ -30,7 +38,11 @@ struct RefusedMessages {
 
     /// What a flush reports.
     mutating func takeAll() -> NATSError? {
-        guard let first = errors.first?.error else { return nil }
+        guard count > 0 else { return nil }
+        guard let first = errors.first?.error else {
+            defer { self = RefusedMessages() }
+            return NATSError(.permissionDenied, "\(count) messages were refused; their subjects are too long to name")
+        }
         defer { self = RefusedMessages() }
         guard count > 1 else { return first }
         return NATSError(

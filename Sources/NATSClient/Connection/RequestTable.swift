@@ -40,7 +40,9 @@ final class RequestTable: Sendable {
 
     /// Forgets a request without calling anyone; `false` when it has ended before.
     func remove(_ id: UInt64) -> Bool {
-        requests.withLock { $0.remove(id) } != nil
+        // Released outside the lock, for what the completion holds may end with it.
+        let removed = requests.withLock { $0.remove(id) }
+        return removed != nil
     }
 
     /// Ends the requests whose deadline has passed; whether any are left.

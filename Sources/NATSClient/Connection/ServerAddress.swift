@@ -1,4 +1,5 @@
 import Foundation
+import NIOCore
 
 /// Where a server is: `nats://[user:password@]host[:port]`, `tls://…`, or just `host[:port]`; over WebSocket, as through
 /// an HTTP proxy, `ws://host[:port][/path]` or `wss://…`.
@@ -16,6 +17,9 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
     public let usesWebSocket: Bool
     /// The path that the WebSocket is asked for at, with its query; `nil` for `/`, and without a WebSocket.
     public let path: String?
+    /// The name that the server's certificate must have, when it is not the host's: a server announced by its IP address
+    /// is known by the name of the one that announced it, as in the Go client.
+    let certificateName: String?
     /// The user in the address, or the token when it has no password.
     let user: String?
     /// The password in the address.
@@ -31,6 +35,7 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
         self.usesTLS = usesTLS
         usesWebSocket = false
         path = nil
+        certificateName = nil
         user = nil
         password = nil
     }
@@ -89,6 +94,7 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
         self.usesTLS = usesTLS
         self.usesWebSocket = usesWebSocket
         self.path = path
+        certificateName = nil
         self.user = user
         self.password = password
     }
@@ -114,11 +120,14 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
     /// The host and the port as in an address.
     var hostAndPort: String { "\(host.contains(":") ? "[\(host)]" : host):\(port)" }
 
-    /// An announced address of the same cluster: it inherits the login and the scheme of the address that was given.
+    /// An announced address of the same cluster: it inherits the login and the scheme of the address that was given,
+    /// and when it is an IP address, the name on its certificate: certificates rarely have addresses in them.
     ///
     /// One with a path leads to a proxy: what the servers behind it announce of themselves is out of reach.
     func announced(_ text: String) -> ServerAddress? {
-        guard path == nil, let address = try? ServerAddress(text) else { return nil }
+        guard path == nil, text.utf8.count <= Self.maximumAnnounced, let address = try? ServerAddress(text) else {
+            return nil
+        }
         return ServerAddress(self, host: address.host, port: address.port, usesTLS: usesTLS || address.usesTLS)
     }
 
@@ -128,9 +137,16 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
         self.usesTLS = usesTLS
         usesWebSocket = given.usesWebSocket
         path = given.path
+        let name = given.certificateName ?? (Self.isIPAddress(given.host) ? nil : given.host)
+        certificateName = Self.isIPAddress(host) ? name : nil
         user = given.user
         password = given.password
     }
+
+    /// A name has 253 characters at most.
+    private static let maximumAnnounced = 300
+
+    static func isIPAddress(_ host: String) -> Bool { (try? SocketAddress(ipAddress: host, port: 0)) != nil }
 
     private static func hostAndPort(
         _ rest: Substring,

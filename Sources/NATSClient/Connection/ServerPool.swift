@@ -19,11 +19,15 @@ struct ServerPool {
         return server
     }
 
-    /// Takes over what a server announces; an address that is no longer announced is forgotten, a given one never.
+    /// The most announced servers that are kept: what one server says must not fill the memory, nor keep the others from
+    /// being tried for long.
+    static let maximumAnnounced = 256
+
+    /// Takes over what a server announces, up to ``maximumAnnounced``; an address that is no longer announced is forgotten, a given one never.
     mutating func update(announced addresses: [String], by current: ServerAddress) {
         let upcoming = all[position % count]
         var fresh: [ServerAddress] = []
-        for text in addresses {
+        for text in addresses.prefix(Self.maximumAnnounced) {
             guard let address = current.announced(text), !contains(address, in: given), !contains(address, in: fresh)
             else { continue }
             fresh.append(address)

@@ -51,7 +51,8 @@ final class SharedReplyTable: Sendable {
 
     /// Forgets a reply subject without calling anyone.
     func close(_ id: UInt64) {
-        replies.withLock { _ = $0.remove(id) }
+        // Released outside the lock, for what the handler holds may end with it.
+        _ = replies.withLock { $0.remove(id) }
     }
 
     /// Ends those of an owner.

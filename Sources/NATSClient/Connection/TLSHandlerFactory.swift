@@ -6,8 +6,7 @@ enum TLSHandlerFactory {
     /// Reads the files a configuration names.
     ///
     /// - Throws: `tlsFailed`, naming the file.
-    static func context(_ configuration: NATSTLSConfiguration?) throws(NATSError) -> NIOSSLContext? {
-        guard let configuration else { return nil }
+    static func context(_ configuration: NATSTLSConfiguration) throws(NATSError) -> NIOSSLContext {
         var tls = TLSConfiguration.makeClientConfiguration()
         if let path = configuration.certificateAuthorityFile {
             tls.trustRoots = .certificates(
@@ -19,8 +18,9 @@ enum TLSHandlerFactory {
             tls.certificateChain = chain.map { .certificate($0) }
         }
         if let path = configuration.privateKeyFile {
+            let pem = try SecretFile("private key file", path).text(.tlsFailed)
             tls.privateKey = .privateKey(
-                try read("private key file", path) { try NIOSSLPrivateKey(file: path, format: .pem) }
+                try read("private key file", path) { try NIOSSLPrivateKey(bytes: Array(pem.utf8), format: .pem) }
             )
         }
         tls.certificateVerification = configuration.verifiesHostName ? .fullVerification : .noHostnameVerification
@@ -32,10 +32,12 @@ enum TLSHandlerFactory {
         server: ServerAddress,
         configuration: NATSTLSConfiguration?
     ) throws -> NIOSSLClientHandler {
-        let name = configuration?.serverName ?? server.host
+        let name = configuration?.serverName ?? server.certificateName ?? server.host
         // TLS has no server name for an address; the certificate is then checked against the address itself.
-        let isAddress = (try? SocketAddress(ipAddress: name, port: 0)) != nil
-        return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : name)
+        return try NIOSSLClientHandler(
+            context: context,
+            serverHostname: ServerAddress.isIPAddress(name) ? nil : name
+        )
     }
 
     private static func read<Value>(

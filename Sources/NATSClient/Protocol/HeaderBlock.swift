@@ -16,11 +16,14 @@ struct HeaderBlock {
         return (Int(code), String(text.drop { $0 == " " }.drop { $0 != " " }.drop { $0 == " " }))
     }
 
-    /// All fields, in order.
+    /// The most fields that are read: each takes more memory than it has bytes.
+    static let maximumFields = 4_096
+
+    /// The fields, in order; those beyond ``maximumFields`` are left out.
     func fields() -> NATSHeaders {
         var headers = NATSHeaders()
         var start = bytes.firstIndex(of: 0x0A).map { $0 + 1 } ?? bytes.count
-        while start < bytes.count {
+        while start < bytes.count, headers.fields.count < Self.maximumFields {
             let end = bytes[start...].firstIndex(of: 0x0A) ?? bytes.count
             let line = bytes[start..<end]
             if let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > start {

@@ -1,5 +1,3 @@
-import NIOCore
-
 /// The incremental parser of what a server sends: a pure function of the bytes, however they are cut.
 ///
 /// It reads in place: an operation's bytes are never copied here. Bytes of an operation that is not complete yet stay
@@ -8,46 +6,30 @@ struct ProtocolParser {
     /// The longest control line accepted. `INFO` lines of large clusters run to tens of kilobytes.
     static let maximumLine = 1 << 20
     /// The largest message accepted, headers included. A server's `max_payload` is 1 MiB by default, 64 MiB at most
-    /// in its documentation.
-    static let maximumMessage = 256 << 20
+    /// in its documentation; a server adds headers of its own to that.
+    static let maximumMessage = 65 << 20
 
     /// Nothing can be complete below this many readable bytes.
     private(set) var minimumBytes = 1
     /// How much of an incomplete control line has been searched for its end.
     private var searched = 0
 
-    /// Parses every complete operation at the front of `buffer`, consumes it and hands it to `handle`.
+    /// The operation at the front of `bytes` and its whole length; `nil` when it is not complete.
     ///
-    /// `handle` answers whether to go on: after `false` the rest of the buffer is left as it is.
-    mutating func parse(
-        _ buffer: inout ByteBuffer,
-        handle: (ServerOperation) throws(NATSError) -> Bool
-    ) throws(NATSError) {
-        guard buffer.readableBytes >= minimumBytes else { return }
-        var failure: NATSError?
-        buffer.readWithUnsafeReadableBytes { bytes in
-            var offset = 0
-            do throws(NATSError) {
-                while offset < bytes.count {
-                    let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
-                    guard let (operation, length) = try next(in: rest) else { break }
-                    offset += length
-                    minimumBytes = 1
-                    searched = 0
-                    guard try handle(operation) else { break }
-                }
-            } catch {
-                failure = error
-            }
-            return offset
-        }
-        if let failure { throw failure }
+    /// The parser calls nothing: what an operation causes happens after this has returned, so that it may also replace
+    /// the parser.
+    mutating func next(
+        in bytes: UnsafeRawBufferPointer
+    ) throws(NATSError) -> (operation: ServerOperation, length: Int)? {
+        guard let found = try complete(in: bytes) else { return nil }
+        minimumBytes = 1
+        searched = 0
+        return found
     }
 
-    /// The operation at the front of `bytes` and its whole length; `nil` when it is not complete.
-    private mutating func next(
+    private mutating func complete(
         in bytes: UnsafeRawBufferPointer
-    ) throws(NATSError) -> (ServerOperation, length: Int)? {
+    ) throws(NATSError) -> (operation: ServerOperation, length: Int)? {
         guard bytes.count >= minimumBytes else { return nil }
         guard let lineEnd = endOfLine(in: bytes) else {
             guard bytes.count <= Self.maximumLine else { throw .unreadable("a control line without end", bytes) }
@@ -103,7 +85,7 @@ struct ProtocolParser {
         afterLine start: Int,
         in bytes: UnsafeRawBufferPointer,
         hasHeaders: Bool
-    ) throws(NATSError) -> (ServerOperation, length: Int)? {
+    ) throws(NATSError) -> (operation: ServerOperation, length: Int)? {
         var fields = FieldReader(line, from: fieldStart)
         guard let subject = fields.next(), let sid = fields.next()?.decimal(), let third = fields.next() else {
             throw .unreadable("a message line with missing fields", line)

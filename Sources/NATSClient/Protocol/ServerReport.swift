@@ -21,7 +21,16 @@ struct ServerReport {
     /// Whether the server closes the connection after this.
     let closesConnection: Bool
 
+    /// The most of a report that is read, in bytes: reports are kept for those who ask, and a subject that a server
+    /// takes has 4 KiB at most by default (`max_control_line`).
+    static let maximumBytes = 8 << 10
+    /// The most of a subject or a report that a message shows, in characters.
+    private static let maximumShown = 256
+
     init(_ text: String) {
+        let text =
+            text.utf8.count <= Self.maximumBytes
+            ? text : String(decoding: text.utf8.prefix(Self.maximumBytes), as: UTF8.self)
         let lower = text.lowercased()
         if lower.hasPrefix("permissions violation for ") {
             (kind, error) = Self.violation(text, isPublish: lower.hasPrefix("permissions violation for publish"))
@@ -33,7 +42,7 @@ struct ServerReport {
             closesConnection = true
             error = NATSError(
                 .authenticationFailed,
-                "the server refused the login (\(text)); check user, password, token, key or credentials file"
+                "the server refused the login (\(Self.shown(text))); check user, password, token, key or credentials file"
             )
         } else if lower.contains("tls required") {
             closesConnection = true
@@ -43,8 +52,12 @@ struct ServerReport {
             closesConnection =
                 !lower.hasPrefix("invalid") && !lower.hasPrefix("no responders")
                 && !lower.hasPrefix("maximum subscriptions")
-            error = NATSError(.serverError, "the server reported: \(text)", isRetriable: closesConnection)
+            error = NATSError(.serverError, "the server reported: \(Self.shown(text))", isRetriable: closesConnection)
         }
+    }
+
+    private static func shown(_ text: String) -> String {
+        text.count <= maximumShown ? text : "\(text.prefix(maximumShown))…"
     }
 
     /// `… for Publish to "a"`, `… for Subscription to "a"`, and behind that `using queue "q"` or `(sid "7")`.
@@ -53,7 +66,7 @@ struct ServerReport {
         let subject = word?.text ?? ""
         let error = NATSError(
             .permissionDenied,
-            "the server forbids this user to \(isPublish ? "publish" : "subscribe") to \(subject.debugDescription);"
+            "the server forbids this user to \(isPublish ? "publish" : "subscribe") to \(shown(subject).debugDescription);"
                 + " its permissions must allow it",
             subject: subject
         )

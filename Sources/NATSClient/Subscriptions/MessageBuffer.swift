@@ -52,7 +52,7 @@ final class MessageBuffer: NATSMessageReceiver {
         let overflowed = state.withLock { state in
             let droppedBefore = state.dropped
             for message in messages {
-                let size = message.payload.readableBytes + message.subject.utf8.count
+                let size = message.memory
                 guard state.waiting.count < maximumMessages, state.bytes + size <= maximumBytes else {
                     state.dropped += 1
                     continue

@@ -33,6 +33,16 @@ public struct NATSMessage: Sendable {
     }
 }
 
+extension NATSMessage {
+    /// About how many bytes of memory it takes: what it holds, and for itself and each field what their parts need.
+    var memory: Int {
+        let names = 256 + subject.utf8.count + (replyTo?.utf8.count ?? 0) + (statusDescription?.utf8.count ?? 0)
+        return headers.fields.reduce(names + payload.readableBytes) { sum, field in
+            sum + 64 + field.name.utf8.count + field.value.utf8.count
+        }
+    }
+}
+
 /// A message in place: its bytes lie in the connection's read buffer and are valid only during the call that hands
 /// it over.
 public struct NATSMessageView {

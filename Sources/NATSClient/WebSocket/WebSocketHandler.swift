@@ -9,13 +9,20 @@ final class WebSocketHandler: ChannelDuplexHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = WebSocketFrame
 
+    /// The last ping that came while the answer to an earlier one was being written: the only one that is answered then
+    /// (RFC 6455, 5.5.3). A server that pings and does not read would fill the memory with answers otherwise.
+    private var owed: ByteBuffer?
+    private var isAnswering = false
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let frame = unwrapInboundIn(data)
         switch frame.opcode {
         case .binary, .text, .continuation: context.fireChannelRead(wrapInboundOut(frame.unmaskedData))
-        case .ping: answer(.pong, frame.unmaskedData, context)
+        case .ping:
+            owed = frame.unmaskedData
+            answerPing(context)
         case .connectionClose:
-            answer(.connectionClose, frame.unmaskedData, context)
+            context.writeAndFlush(self.frame(.connectionClose, frame.unmaskedData), promise: nil)
             context.close(promise: nil)
         default: break
         }
@@ -25,8 +32,16 @@ final class WebSocketHandler: ChannelDuplexHandler {
         context.write(frame(.binary, unwrapOutboundIn(data)), promise: promise)
     }
 
-    private func answer(_ opcode: WebSocketOpcode, _ data: ByteBuffer, _ context: ChannelHandlerContext) {
-        context.writeAndFlush(frame(opcode, data), promise: nil)
+    private func answerPing(_ context: ChannelHandlerContext) {
+        guard !isAnswering, let data = owed else { return }
+        owed = nil
+        isAnswering = true
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        context.writeAndFlush(frame(.pong, data)).whenSuccess {
+            let (handler, context) = bound.value
+            handler.isAnswering = false
+            handler.answerPing(context)
+        }
     }
 
     /// A client masks what it sends.

@@ -47,7 +47,7 @@ final class WebSocketOpening: ChannelInboundHandler {
         let isForbidden = [.unauthorized, .forbidden, .proxyAuthenticationRequired].contains(status)
         return NATSError(
             isForbidden ? .authenticationFailed : .connectionFailed,
-            "\(server) answered \(status.code) \(status.reasonPhrase) instead of opening a WebSocket; "
+            "\(server) answered \(status.code) \(status.reasonPhrase.prefix(64)) instead of opening a WebSocket; "
                 + (isForbidden
                     ? "check the header fields that the proxy wants" : "is the path right, and the server up?"),
             isRetriable: !isForbidden

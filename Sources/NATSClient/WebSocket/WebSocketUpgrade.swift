@@ -45,8 +45,9 @@ struct WebSocketUpgrade {
         return opening.future
     }
 
-    /// Servers send what they have in one frame.
-    private static let maximumFrame = 1 << 28
+    /// A frame is kept until all of it is there. A server sends in one frame what waits for a client, which is 64 MiB at
+    /// most by default (`max_pending`).
+    static let maximumFrame = 65 << 20
 
     private var requestHead: HTTPRequestHead {
         var fields = HTTPHeaders()

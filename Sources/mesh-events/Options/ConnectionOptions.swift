@@ -19,14 +19,17 @@ struct ConnectionOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Log in with a credentials file (JWT and seed). Default: $JB_NATS_CREDS.",
+            "Log in with a credentials file (JWT and seed) that only its owner may read. Default: $JB_NATS_CREDS.",
             valueName: "file"
         )
     )
     var creds: String?
 
     @Option(
-        help: ArgumentHelp("Log in with the NKey seed in this file. Default: $MESH_EVENTS_NKEY.", valueName: "file")
+        help: ArgumentHelp(
+            "Log in with the NKey seed in this file, which only its owner may read. Default: $MESH_EVENTS_NKEY.",
+            valueName: "file"
+        )
     )
     var nkey: String?
 
@@ -168,8 +171,8 @@ struct ConnectionOptions: ParsableArguments {
         if password != nil, user == nil {
             throw NATSError(.invalidArgument, "--password needs --user")
         }
-        if let creds { return .credentialsFile(path: try Self.readable(creds, "--creds")) }
-        if let nkey { return .nkeyFile(path: try Self.readable(nkey, "--nkey")) }
+        if let creds { return .credentialsFile(path: try Self.secret(creds, "--creds")) }
+        if let nkey { return .nkeyFile(path: try Self.secret(nkey, "--nkey")) }
         if let token { return .token(token) }
         if let user {
             guard let password = password ?? environment["MESH_EVENTS_PASSWORD"] else {
@@ -193,9 +196,16 @@ struct ConnectionOptions: ParsableArguments {
         }
         if let certificate, let certificateKey {
             tls?.certificateFile = try Self.readable(certificate, "--tls-cert")
-            tls?.privateKeyFile = try Self.readable(certificateKey, "--tls-key")
+            tls?.privateKeyFile = try Self.secret(certificateKey, "--tls-key")
         }
         return tls
+    }
+
+    /// A readable file that only its owner may read.
+    private static func secret(_ path: String, _ option: String) throws(NATSError) -> String {
+        let path = try readable(path, option)
+        try SecretFile("file of \(option),", path).checkMode()
+        return path
     }
 
     private static func readable(_ path: String, _ option: String) throws(NATSError) -> String {

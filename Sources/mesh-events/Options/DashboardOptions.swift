@@ -3,6 +3,7 @@ import Foundation
 import MeshDashboard
 import MeshEvents
 import MeshEventsSigning
+import NATSClient
 
 /// For whom a dashboard is, and what one may do with it.
 struct DashboardOptions: ParsableArguments {
@@ -92,16 +93,11 @@ struct DashboardOptions: ParsableArguments {
 
     private func token(_ environment: [String: String]) throws -> String? {
         guard let tokenFile else { return environment[Self.tokenVariable].flatMap { $0.isEmpty ? nil : $0 } }
-        guard let data = FileManager.default.contents(atPath: tokenFile) else {
-            throw CommandFailure(.usage, "the file of --token-file, \(tokenFile), cannot be read")
+        do throws(NATSError) {
+            return try SecretFile("file of --token-file,", tokenFile).text()
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+        } catch {
+            throw CommandFailure(.usage, error.message)
         }
-        let attributes = try? FileManager.default.attributesOfItem(atPath: tokenFile)
-        guard let mode = (attributes?[.posixPermissions] as? NSNumber)?.intValue, mode & 0o077 == 0 else {
-            throw CommandFailure(
-                .usage,
-                "others can read \(tokenFile), the file of --token-file: run `chmod 600` on it"
-            )
-        }
-        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }

@@ -8,23 +8,36 @@ struct ConnectionReport {
 
     /// Reports until the connection is closed or the task is cancelled.
     func run() async {
+        // A server can report as often as it likes, and end each connection at once.
+        var limit = RepeatLimit()
+        var changes = RepeatLimit(40)
+        var lastFailure: String?
         for await status in connection.statusUpdates() {
             switch status {
             case .disconnected(let reason, let unconfirmed):
                 let lost = unconfirmed == 0 ? "" : "; \(unconfirmed) messages may not have arrived"
-                Diagnostics.say(
-                    "the connection is lost (\(reason.message))\(lost); connecting again, \(missing)"
-                )
+                say("the connection is lost (\(reason.message))\(lost); connecting again, \(missing)", &changes)
+            case .reconnectFailed(_, let error):
+                guard error.message != lastFailure else { continue }
+                lastFailure = error.message
+                say("not connected yet: \(error.message)", &limit)
             case .reconnected(let address):
-                Diagnostics.say("connected again to \(address)")
+                lastFailure = nil
+                say("connected again to \(address)", &changes)
             case .lameDuck(let address):
-                Diagnostics.say("the server \(address) is about to shut down")
+                say("the server \(address) is about to shut down", &limit)
             case .serverError(let error):
-                Diagnostics.say("the server says: \(error.message)")
-            case .connected, .reconnectFailed, .slowConsumer, .closed:
+                say("the server says: \(error.message)", &limit)
+            case .connected, .slowConsumer, .closed:
                 break
             }
         }
+    }
+
+    private func say(_ text: String, _ limit: inout RepeatLimit) {
+        guard case .say(let leftOut) = limit.decide() else { return }
+        if leftOut > 0 { Diagnostics.say("\(leftOut) more reports were left out") }
+        Diagnostics.say(text)
     }
 }
 

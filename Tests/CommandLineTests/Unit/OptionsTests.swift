@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import MeshEvents
 import NATSClient
 import TestSupport
@@ -52,7 +53,7 @@ import Testing
 
     @Test func filesCanComeFromTheEnvironmentAndOptionsWin() throws {
         let directory = try TemporaryDirectory()
-        func file(_ name: String) throws -> String { try directory.file(name, "") }
+        func file(_ name: String) throws -> String { try directory.file(name, "", mode: 0o600) }
         let environment = [
             "MESH_EVENTS_NKEY": try file("a.nk"), "MESH_EVENTS_TLS_CA": try file("ca.pem"),
             "MESH_EVENTS_TLS_CERT": try file("c.pem"), "MESH_EVENTS_TLS_KEY": try file("c.key"),
@@ -73,6 +74,12 @@ import Testing
         #expect(given.tls?.certificateAuthorityFile == directory.path + "/cb.pem")
         #expect(given.tls?.certificateFile == directory.path + "/c.pem")
         #expect(try configuration([], environment.mapValues { _ in "" }).tls == nil)
+        for (name, path) in environment where name != "MESH_EVENTS_TLS_CA" && name != "MESH_EVENTS_TLS_CERT" {
+            try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
+            let failure = #expect(throws: CommandFailure.self) { try configuration([], environment) }
+            #expect(failure?.code == .usage && failure?.message.contains("chmod 600 \(path)") == true)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+        }
         for name in environment.keys {
             let failure = #expect(throws: CommandFailure.self) { try configuration([], [name: "/no/such"]) }
             #expect(failure?.code == .usage && failure?.message.contains(name) == true)

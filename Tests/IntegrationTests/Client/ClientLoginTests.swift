@@ -57,8 +57,20 @@ struct ClientLoginTests {
             var settings = try configuration(server)
             settings.authentication = .nkey(key)
             try await prove(settings)
-            settings.authentication = .nkeyFile(path: try directory.file("user.nk", key.seed + "\n"))
+            settings.authentication = .nkeyFile(path: try directory.file("user.nk", key.seed + "\n", mode: 0o600))
             try await prove(settings)
+            for (mode, isRefused) in [(0o400, false), (0o640, true), (0o604, true), (0o644, true), (0o620, true)] {
+                let path = try directory.file("\(mode).nk", key.seed, mode: mode)
+                settings.authentication = .nkeyFile(path: path)
+                guard isRefused else {
+                    try await prove(settings)
+                    continue
+                }
+                let error = await connectFailure(settings)
+                #expect(error?.code == .authenticationFailed)
+                #expect(error?.message.contains("chmod 600 \(path)") == true, "\(String(describing: error))")
+                #expect(error.map { "\($0)".contains(key.seed) } == false)
+            }
             settings.authentication = .nkey(NKey())
             #expect(await connectFailure(settings)?.code == .authenticationFailed)
         }
@@ -96,11 +108,18 @@ struct ClientLoginTests {
                 -----BEGIN USER NKEY SEED-----
                 \(user.seed)
                 ------END USER NKEY SEED------
-                """
+                """,
+                mode: 0o600
             )
             var settings = try configuration(server)
             settings.authentication = .credentialsFile(path: path)
             try await prove(settings)
+            for mode in [0o644, 0o640, 0o604, 0o602] {
+                try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+                let error = await connectFailure(settings)
+                #expect(error?.code == .authenticationFailed)
+                #expect(error?.message.contains("chmod 600 \(path)") == true, "\(String(describing: error))")
+            }
             settings.authentication = .credentialsFile(path: directory.path + "/missing.creds")
             #expect(await connectFailure(settings)?.code == .authenticationFailed)
         }

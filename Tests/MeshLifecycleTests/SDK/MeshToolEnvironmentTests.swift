@@ -77,7 +77,7 @@ struct MeshToolEnvironmentTests {
     @Test("a credentials file comes before a token, a token before the address")
     func logins() throws {
         let directory = try TemporaryDirectory()
-        let path = try directory.file("creds", "…")
+        let path = try directory.file("creds", "…", mode: 0o600)
         let both = ["MESH_EVENTS_TOKEN": "t", "JB_NATS_CREDS": path]
         guard case .credentialsFile(path) = try NATSAuthentication.named(in: both),
             case .token("t") = try NATSAuthentication.named(in: ["MESH_EVENTS_TOKEN": "t", "JB_NATS_CREDS": ""]),

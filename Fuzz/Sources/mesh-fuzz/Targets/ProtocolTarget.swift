@@ -1,5 +1,3 @@
-import NIOCore
-
 @testable import NATSClient
 
 /// Bytes of a server: the same operations, whatever pieces they come in. The first byte says in which.
@@ -30,17 +28,28 @@ private struct Reading: Equatable {
 
     init(_ pieces: [[UInt8]]) {
         var parser = ProtocolParser()
-        var buffer = ByteBuffer()
+        var waiting: [UInt8] = []
         var operations: [String] = []
         do throws(NATSError) {
             for piece in pieces {
-                buffer.writeBytes(piece)
-                try parser.parse(&buffer) { operation throws(NATSError) in
-                    operations.append(Self.describe(operation))
-                    return true
+                waiting += piece
+                let used = waiting.withUnsafeBytes { bytes in
+                    Result { () throws(NATSError) in
+                        var offset = 0
+                        while offset < bytes.count,
+                            let (operation, length) = try parser.next(
+                                in: UnsafeRawBufferPointer(rebasing: bytes[offset...])
+                            )
+                        {
+                            operations.append(Self.describe(operation))
+                            offset += length
+                        }
+                        return offset
+                    }
                 }
+                waiting.removeFirst(try used.get())
             }
-            left = buffer.readableBytes
+            left = waiting.count
         } catch {
             self.error = error.code
         }

@@ -1,18 +1,21 @@
 import Foundation
-import NATSClient
+public import NATSClient
 import NIOCore
 import NIOPosix
 
 /// A server that greets and then answers what a test tells it to: for what no real server would say.
-final class FakeServer: Sendable {
+public final class FakeServer: Sendable {
     private let channel: any Channel
 
     private init(channel: any Channel) { self.channel = channel }
 
+    /// Starts one on a free port of loopback.
+    ///
     /// - Parameters:
+    ///   - greeting: what is sent first.
     ///   - resets: cut the connection off behind an answer that ends with a line "RESET", without waiting for anybody.
     ///   - answer: called with every read; what it returns is sent back.
-    static func start(
+    public static func start(
         greeting: String = #"INFO {"server_id":"X","version":"2.10.0","headers":true,"max_payload":1000}"# + "\r\n",
         resets: Bool = false,
         answer: @escaping @Sendable (String) -> String?
@@ -30,14 +33,19 @@ final class FakeServer: Sendable {
         return FakeServer(channel: channel)
     }
 
-    var settings: NATSConnection.Configuration {
-        let address = ServerAddress(host: "127.0.0.1", port: channel.localAddress?.port ?? 0)
+    /// How to connect to it, quick to try again.
+    public var settings: NATSConnection.Configuration {
+        let address = ServerAddress(host: "127.0.0.1", port: port)
         var settings = NATSConnection.Configuration(servers: [address])
         settings.reconnectDelay = ReconnectDelay(initial: .milliseconds(5), maximum: .milliseconds(50))
         return settings
     }
 
-    func stop() async throws { try await channel.close() }
+    /// Its port.
+    public var port: Int { channel.localAddress?.port ?? 0 }
+
+    /// Stops listening.
+    public func stop() async throws { try await channel.close() }
 
     private final class Handler: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
@@ -61,25 +69,4 @@ final class FakeServer: Sendable {
             if resets, text.hasSuffix("RESET\r\n") { context.close(promise: nil) }
         }
     }
-}
-
-/// A peer that writes bytes no proper client would write to a real server.
-final class RawPeer: Sendable {
-    private let channel: any Channel
-
-    private init(channel: any Channel) { self.channel = channel }
-
-    static func connect(port: Int) async throws -> RawPeer {
-        let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-            .connect(host: "127.0.0.1", port: port).get()
-        let peer = RawPeer(channel: channel)
-        try await peer.send(
-            #"CONNECT {"verbose":false,"pedantic":false,"headers":true,"lang":"raw","version":"0"}"# + "\r\n"
-        )
-        return peer
-    }
-
-    func send(_ text: String) async throws { try await channel.writeAndFlush(ByteBuffer(string: text)) }
-
-    func close() async throws { try await channel.close() }
 }

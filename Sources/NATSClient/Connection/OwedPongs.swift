@@ -1,0 +1,25 @@
+/// The `PONG`s that a server waits for.
+///
+/// One write of them is under way at a time, and what is owed meanwhile is bounded: a server that pings and does not
+/// read would fill the memory with answers otherwise. A server counts its pings as answered with any `PONG`.
+struct OwedPongs {
+    /// The most that are owed at a time; those beyond it are not sent.
+    static let maximum = 1_024
+
+    private(set) var count = 0
+    private var isWriting = false
+
+    /// The server has sent a `PING`.
+    mutating func pinged() { count = min(count + 1, Self.maximum) }
+
+    /// How many to write now; 0 while others are being written.
+    mutating func take() -> Int {
+        guard !isWriting, count > 0 else { return 0 }
+        defer { count = 0 }
+        isWriting = true
+        return count
+    }
+
+    /// The last write is done.
+    mutating func written() { isWriting = false }
+}
