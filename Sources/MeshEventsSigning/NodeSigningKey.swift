@@ -1,3 +1,4 @@
+import FileReading
 import Foundation
 public import MeshEvents
 public import NATSClient
@@ -38,25 +39,23 @@ public struct NodeSigningKey: EventSigner {
     ///
     /// - Throws: `invalidArgument` when the file cannot be read, has no seed, or can be read by others than its owner.
     public init(file path: String) throws(MeshEventsError) {
-        let text: String
-        do {
-            let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int ?? 0
-            guard mode & 0o077 == 0 else {
-                throw MeshEventsError(
-                    .invalidArgument,
-                    "the key file \(path) can be read by others; whoever has it can sign as this node: chmod 600 it"
-                )
-            }
-            text = try String(contentsOfFile: path, encoding: .utf8)
-        } catch let error as MeshEventsError {
-            throw error
+        let contents: RegularFile.Contents
+        do throws(RegularFile.Failure) {
+            contents = try RegularFile(path, maximumBytes: 65_536).read()
         } catch {
             throw MeshEventsError(
                 .invalidArgument,
-                "the key file \(path) cannot be read; check the path and its permissions",
+                "the key file \(path) cannot be read: it \(error.problem); check the path and its permissions",
                 underlying: error
             )
         }
+        guard !contents.isOpenToOthers else {
+            throw MeshEventsError(
+                .invalidArgument,
+                "the key file \(path) can be read by others; whoever has it can sign as this node: chmod 600 it"
+            )
+        }
+        let text = contents.text ?? ""
         guard let line = text.split(whereSeparator: \.isNewline).first(where: { $0.hasPrefix("S") }) else {
             throw MeshEventsError(.invalidArgument, "the key file \(path) has no line with an NKey seed (SU…)")
         }

@@ -1,3 +1,4 @@
+import FileReading
 import Foundation
 package import NATSClient
 
@@ -25,11 +26,19 @@ package struct WebSocketHeaderFile {
     /// - Throws: `invalidArgument` when the file cannot be read, when others than its owner may read it, or with the
     ///   number of a line that is no field; never with what the line holds.
     package func fields() throws(NATSError) -> [String: String] {
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+        let contents: RegularFile.Contents
+        do throws(RegularFile.Failure) {
+            contents = try RegularFile(path, maximumBytes: 65_536).read()
+        } catch {
+            throw NATSError(
+                .invalidArgument,
+                "the file of WebSocket headers, \(path), cannot be read: it \(error.problem)"
+            )
+        }
+        guard let text = contents.text else {
             throw NATSError(.invalidArgument, "the file of WebSocket headers, \(path), cannot be read as text")
         }
-        var status = stat()
-        if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o077 != 0 {
+        guard !contents.isOpenToOthers else {
             throw NATSError(
                 .invalidArgument,
                 "others may read the file of WebSocket headers, \(path), which may hold a secret: chmod 600 it"

@@ -1,3 +1,4 @@
+import FileReading
 import Foundation
 
 /// The JWT and the NKey seed of a `.creds` file, as `nsc` writes it.
@@ -7,17 +8,17 @@ struct CredentialsFile {
 
     /// Reads the file again at every login, so that rotated credentials are picked up.
     init(path: String) throws(NATSError) {
-        let text: String
-        do {
-            text = try String(contentsOfFile: path, encoding: .utf8)
+        let contents: RegularFile.Contents
+        do throws(RegularFile.Failure) {
+            contents = try RegularFile(path).read()
         } catch {
             throw NATSError(
                 .authenticationFailed,
-                "the credentials file \(path) cannot be read; check the path and its permissions",
+                "the credentials file \(path) \(error.problem); check the path and its permissions",
                 underlying: error
             )
         }
-        try self.init(text: text, name: path)
+        try self.init(text: contents.text ?? "", name: path)
     }
 
     init(text: String, name: String) throws(NATSError) {

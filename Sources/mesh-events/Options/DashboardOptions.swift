@@ -1,4 +1,5 @@
 import ArgumentParser
+import FileReading
 import Foundation
 import MeshDashboard
 import MeshEvents
@@ -43,7 +44,6 @@ struct DashboardOptions: ParsableArguments {
     var firstOption: String? {
         if tokenFile != nil { return "--token-file" }
         if allowsEmit { return "--allow-emit" }
-        if trust != nil { return "--trust" }
         return hostNames.isEmpty ? nil : "--allow-host"
     }
 
@@ -92,16 +92,18 @@ struct DashboardOptions: ParsableArguments {
 
     private func token(_ environment: [String: String]) throws -> String? {
         guard let tokenFile else { return environment[Self.tokenVariable].flatMap { $0.isEmpty ? nil : $0 } }
-        guard let data = FileManager.default.contents(atPath: tokenFile) else {
-            throw CommandFailure(.usage, "the file of --token-file, \(tokenFile), cannot be read")
+        let contents: RegularFile.Contents
+        do throws(RegularFile.Failure) {
+            contents = try RegularFile(tokenFile, maximumBytes: 65_536).read()
+        } catch {
+            throw CommandFailure(.usage, "the file of --token-file, \(tokenFile), cannot be read: it \(error.problem)")
         }
-        let attributes = try? FileManager.default.attributesOfItem(atPath: tokenFile)
-        guard let mode = (attributes?[.posixPermissions] as? NSNumber)?.intValue, mode & 0o077 == 0 else {
+        guard !contents.isOpenToOthers else {
             throw CommandFailure(
                 .usage,
                 "others can read \(tokenFile), the file of --token-file: run `chmod 600` on it"
             )
         }
-        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        return (contents.text ?? "").trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }
