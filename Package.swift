@@ -56,10 +56,11 @@ let package = Package(
     targets: [
         // The keys of log lines; not a product.
         .target(name: "MeshLogging", dependencies: [logging], swiftSettings: settings),
+        .target(name: "FileReading", swiftSettings: settings),
         .target(
             name: "NATSClient",
             dependencies: nio + [
-                "Locking", "MeshLogging", logging,
+                "Locking", "MeshLogging", "FileReading", logging,
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
@@ -85,7 +86,11 @@ let package = Package(
         ),
         .target(name: "MeshEventsTesting", dependencies: ["Locking", "MeshEvents"], swiftSettings: settings),
         // Ed25519 signatures, apart from the core so that this has no cryptography in it.
-        .target(name: "MeshEventsSigning", dependencies: ["MeshEvents", "NATSClient"], swiftSettings: settings),
+        .target(
+            name: "MeshEventsSigning",
+            dependencies: ["MeshEvents", "NATSClient", "FileReading"],
+            swiftSettings: settings
+        ),
         // A child process that cannot outlive this one; not a product.
         .target(
             name: "ProcessGuard",
@@ -101,7 +106,7 @@ let package = Package(
             name: "MeshLifecycle",
             dependencies: [
                 "Locking", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "NATSClient", "ProcessGuard",
-                "MeshLogging", logging,
+                "MeshLogging", "FileReading", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
@@ -139,7 +144,7 @@ let package = Package(
             dependencies: [
                 "Locking", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "MeshLifecycle", "MeshAuth",
                 "MeshDashboard",
-                "NATSClient", "LocalNATSServer", "MeshLogging", logging,
+                "NATSClient", "LocalNATSServer", "MeshLogging", "FileReading", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
@@ -244,8 +249,9 @@ let package = Package(
         .testTarget(
             name: "MeshLifecycleTests",
             dependencies: [
-                "Locking", "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient",
-                "LocalNATSServer", "TestSupport", "ProcessGuard", "mesh-tool-fixture", "tool-supervisor-fixture",
+                "FileReading", "Locking", "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning",
+                "MeshEventsTesting", "NATSClient", "LocalNATSServer", "TestSupport", "ProcessGuard",
+                "mesh-tool-fixture", "tool-supervisor-fixture",
                 logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),

@@ -38,6 +38,7 @@ let package = Package(
             dependencies: [.product(name: "NIOConcurrencyHelpers", package: "swift-nio")],
             swiftSettings: settings
         ),
+        .target(name: "FileReading", swiftSettings: settings),
         .target(
             name: "MeshLogging",
             dependencies: [.product(name: "Logging", package: "swift-log")],
@@ -60,10 +61,10 @@ let package = Package(
         ),
         .target(
             name: "MeshLifecycle",
-            dependencies: ["MeshEvents", "ProcessGuard", .product(name: "Yams", package: "Yams")],
+            dependencies: ["MeshEvents", "ProcessGuard", "FileReading", .product(name: "Yams", package: "Yams")],
             sources: [
                 "Manifest", "Tools/KeyWords.swift", "Tools/Redaction.swift", "Tools/RestartPolicy.swift",
-                "Tools/ToolError.swift", "Tools/ToolSpecification.swift", "Tools/URLPassword.swift",
+                "Tools/SecretText.swift", "Tools/ToolError.swift", "Tools/ToolSpecification.swift",
             ],
             swiftSettings: settings
         ),

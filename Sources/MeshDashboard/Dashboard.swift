@@ -46,7 +46,7 @@ public final class Dashboard: Service {
     /// - Parameters:
     ///   - store: where the events are; it need not have been opened, nor exist yet.
     ///   - verification: looks at the signatures of events; each is then shown as signed, unsigned or forged, or not shown
-    ///     when it is rejected. How nodes and tools are is taken from all events. Nobody looks when `nil`.
+    ///     when it is rejected. How nodes and tools are is taken from signed events alone. Nobody looks when `nil`.
     ///   - emitter: the bus on which `POST /api/events` emits, which then needs a token; `nil` for none of that.
     ///   - configuration: where, for whom, how much.
     ///   - logger: hears of what goes wrong.
@@ -81,7 +81,7 @@ public final class Dashboard: Service {
         ) { feed, problem in
             if let notice = health.stream(problem) { feed.say(.notice(notice)) }
         }
-        mesh = MeshFollower(store: store, logger: logger)
+        mesh = MeshFollower(store: store, verification: verification, logger: logger)
         routes = DashboardRoutes(
             store: store,
             history: EventHistory(store: store, verification: verification, logger: logger),
@@ -100,6 +100,9 @@ public final class Dashboard: Service {
     public func connection(problem: String?) {
         if let notice = health.connection(problem) { feed.say(.notice(notice)) }
     }
+
+    /// How many events did not change how nodes and tools are shown, because they are not signed by their node.
+    public var rejected: UInt64 { mesh.rejected }
 
     /// Waits until it listens.
     ///
@@ -137,8 +140,8 @@ public final class Dashboard: Service {
     private func followMesh() async {
         await mesh.run {
             feed.say(.notice(ServerSentEvent.buffer("mesh", mesh.state.json.json.utf8)))
-        } onUpdate: { update in
-            feed.say(.notice(ServerSentEvent.buffer("node", update.node.json.description.utf8)))
+        } onUpdate: { node in
+            feed.say(.notice(ServerSentEvent.buffer("node", node.utf8)))
         }
     }
 

@@ -1,3 +1,4 @@
+import FileReading
 import Foundation
 public import MeshEvents
 import NATSClient
@@ -51,11 +52,25 @@ public struct TrustList: EventVerifier, Equatable {
     ///
     /// - Throws: `invalidArgument`.
     public init(file path: String) throws(MeshEventsError) {
-        let text: String
-        do {
-            text = try String(contentsOfFile: path, encoding: .utf8)
+        let contents: RegularFile.Contents
+        do throws(RegularFile.Failure) {
+            contents = try RegularFile(path).read()
         } catch {
-            throw MeshEventsError(.invalidArgument, "the trust list \(path) cannot be read", underlying: error)
+            throw MeshEventsError(
+                .invalidArgument,
+                "the trust list \(path) cannot be read: it \(error.problem)",
+                underlying: error
+            )
+        }
+        guard let text = contents.text else {
+            throw MeshEventsError(.invalidArgument, "the trust list \(path) is not UTF-8")
+        }
+        // Whoever may write it decides whom this process believes.
+        guard !contents.isWritableByOthers else {
+            throw MeshEventsError(
+                .invalidArgument,
+                "others may write the trust list \(path), and with it say whose events count: chmod go-w it"
+            )
         }
         do throws(MeshEventsError) {
             try self.init(text: text)

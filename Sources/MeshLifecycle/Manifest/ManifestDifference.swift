@@ -5,7 +5,7 @@ extension ToolManifest {
         public enum Kind: Sendable, Hashable {
             /// Another program, version, environment or directory: an update.
             case update
-            /// Only its configuration, or what of it is secret.
+            /// Only its configuration, or what of it is published.
             case configuration
             /// Only what its supervisor does with it: restarts, grace period, autostart. It runs on.
             case supervision
@@ -59,11 +59,15 @@ extension ToolManifest {
     private static func kind(of old: ToolSpecification, _ new: ToolSpecification) -> Difference.Kind? {
         if old == new { return nil }
         if old.version != new.version || old.command != new.command || old.environment != new.environment
-            || old.directory != new.directory
+            || old.directory != new.directory || old.inherit != new.inherit
         {
             return .update
         }
-        if old.configuration != new.configuration || old.secrets != new.secrets { return .configuration }
+        if old.configuration != new.configuration || old.secrets != new.secrets || old.publish != new.publish
+            || old.confidential != new.confidential
+        {
+            return .configuration
+        }
         return .supervision
     }
 }

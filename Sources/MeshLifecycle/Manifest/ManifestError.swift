@@ -15,11 +15,14 @@ public struct ManifestError: Error, Sendable, Hashable, CustomStringConvertible 
 
     /// The file's name, as it was given.
     public let file: String
-    /// The mistakes in the order of the file; at least one.
+    /// The mistakes in the order of the file; at least one, at most 100.
     public let problems: [Problem]
+    /// How many more mistakes there are.
+    public let omitted: Int
 
-    init(file: String, problems: [Problem]) {
+    init(file: String, problems: [Problem], omitted: Int = 0) {
         self.file = file
+        self.omitted = omitted
         self.problems = problems.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
     }
 
@@ -29,6 +32,11 @@ public struct ManifestError: Error, Sendable, Hashable, CustomStringConvertible 
 
     /// One line for each mistake: `mesh.yaml:7:5: unknown key 'comand'; did you mean 'command'?`.
     public var description: String {
-        problems.map { $0.line == 0 ? "\(file): \($0.message)" : "\(file):\($0)" }.joined(separator: "\n")
+        let more = omitted > 0 ? ["\(file): and \(omitted) more mistakes"] : []
+        return (lines + more).joined(separator: "\n")
+    }
+
+    private var lines: [String] {
+        problems.map { $0.line == 0 ? "\(file): \($0.message)" : "\(file):\($0)" }
     }
 }

@@ -3,7 +3,9 @@ import Yams
 
 extension ManifestReader {
     private static let toolKeys = [
-        "name", "version", "command", "env", "config", "secrets", "restart", "autostart", "directory", "grace",
+        "name", "version", "command", "env", "inherit", "config", "publish", "secrets", "restart", "autostart",
+        "directory",
+        "grace",
     ]
 
     /// Reads one tool; `nil` when it has no name. Mistakes elsewhere leave defaults, and are reported.
@@ -14,6 +16,7 @@ extension ManifestReader {
         }
         var tool = ToolSpecification(name: "", version: "", command: [], directory: directory)
         var seen: Set<String> = []
+        confidential = []
         for (key, value) in members(of: node, "a tool", known: Self.toolKeys) {
             seen.insert(key)
             switch key {
@@ -21,6 +24,8 @@ extension ManifestReader {
             case "version": tool.version = version(value)
             case "command": tool.command = command(value)
             case "env": tool.environment = environment(value)
+            case "inherit": tool.inherit = inherit(value)
+            case "publish": tool.publish = Set(strings(value, "publish"))
             case "config": tool.configuration = configuration(value)
             case "secrets": tool.secrets = Set(strings(value, "secrets"))
             case "restart": tool.restart.mode = mode(value)
@@ -32,6 +37,7 @@ extension ManifestReader {
             default: break
             }
         }
+        tool.confidential = confidential
         let missing = ["name", "version", "command"].filter { !seen.contains($0) }
         if !missing.isEmpty {
             let who = tool.name.isEmpty ? "this tool" : "tool \(tool.name)"
@@ -92,6 +98,14 @@ extension ManifestReader {
             environment[name] = expanded(value, "env.\(name)") ?? ""
         }
         return environment
+    }
+
+    private mutating func inherit(_ node: Node) -> Set<String> {
+        let names = strings(node, "inherit")
+        for name in names where name.isEmpty || name.contains("=") {
+            report("'\(name)' is no name of an environment variable: it is empty or holds '='", at: node)
+        }
+        return Set(names)
     }
 
     private mutating func configuration(_ node: Node) -> EventData {

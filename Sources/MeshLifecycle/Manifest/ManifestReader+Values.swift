@@ -66,12 +66,19 @@ extension ManifestReader {
     }
 
     private mutating func expand(_ text: String, _ what: String, at node: Node) -> String? {
+        guard text.utf8.contains(UInt8(ascii: "$")) else { return text }
+        let expansion: VariableExpansion
         do {
-            return try VariableExpansion.expand(text, variables: variables)
+            expansion = try VariableExpansion(text, variables: variables, limit: expansionLeft)
         } catch {
             report("\(what): \(error.message)", at: node)
             return nil
         }
+        guard !expansion.values.isEmpty else { return expansion.text }
+        expansionLeft -= expansion.text.utf8.count
+        confidential.formUnion(expansion.values)
+        confidential.insert(expansion.text)
+        return expansion.text
     }
 
     /// A list of texts.

@@ -7,8 +7,14 @@ struct ManifestReader {
     let directory: String
     /// What `${NAME}` stands for.
     let variables: [String: String]
-    /// All mistakes so far.
+    /// The first mistakes.
     private(set) var problems: [ManifestError.Problem] = []
+    /// How many more there are.
+    private(set) var omittedProblems = 0
+    /// What the tool that is read has from environment variables.
+    var confidential: Set<String> = []
+    /// How many bytes strings with variables in them may still have.
+    var expansionLeft = ToolManifest.maximumExpansion
     /// What an alias stands for is read again: this bounds how often.
     var nodesLeft = 200_000
 
@@ -17,9 +23,20 @@ struct ManifestReader {
         self.variables = variables
     }
 
+    private static let maximumProblems = 100
+    /// The longest name of a node, in bytes: `MeshState` knows none that is longer.
+    private static let maximumNodeName = 512
+    /// How many characters of a mistake are kept.
+    private static let maximumMessage = 1_000
+
     /// Notes a mistake.
     mutating func report(_ message: String, at node: Node) {
+        guard problems.count < Self.maximumProblems else {
+            omittedProblems += 1
+            return
+        }
         let mark = node.mark
+        let message = Self.readable(message)
         problems.append(.init(line: mark?.line ?? 0, column: mark?.column ?? 0, message: message))
     }
 
@@ -29,7 +46,7 @@ struct ManifestReader {
         let known = ["node", "nats", "health", "tools"]
         for (key, value) in members(of: root, "the manifest", known: known) {
             switch key {
-            case "node": manifest.node = nonEmpty(value, "node")
+            case "node": manifest.node = nodeName(value)
             case "nats": servers(value, &manifest)
             case "health": manifest.healthInterval = health(value)
             case "tools": manifest.tools = tools(value)
@@ -37,6 +54,30 @@ struct ManifestReader {
             }
         }
         return manifest
+    }
+
+    /// What the manifest says stands in mistakes too: cut, and without what moves a terminal's cursor.
+    private static func readable(_ message: String) -> String {
+        var result = ""
+        for scalar in message.unicodeScalars.prefix(maximumMessage) {
+            if scalar.properties.generalCategory == .control {
+                result += "\\u{\(String(scalar.value, radix: 16))}"
+            } else {
+                result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + (message.unicodeScalars.dropFirst(maximumMessage).isEmpty ? "" : "…")
+    }
+
+    private mutating func nodeName(_ node: Node) -> String? {
+        guard let name = nonEmpty(node, "node") else { return nil }
+        guard name.utf8.count <= Self.maximumNodeName,
+            !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
+        else {
+            report("node must have at most \(Self.maximumNodeName) bytes, and no control characters", at: node)
+            return nil
+        }
+        return name
     }
 
     private mutating func servers(_ node: Node, _ manifest: inout ToolManifest) {
@@ -81,6 +122,10 @@ struct ManifestReader {
         }
         var tools: [ToolSpecification] = []
         var lines: [String: Int] = [:]
+        if nodes.count > ToolManifest.maximumTools {
+            report("\(nodes.count) tools; a manifest has at most \(ToolManifest.maximumTools)", at: node)
+            return []
+        }
         for node in nodes {
             guard let tool = tool(node) else { continue }
             if let line = lines[tool.name] {

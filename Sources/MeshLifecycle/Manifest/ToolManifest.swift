@@ -1,3 +1,4 @@
+import FileReading
 import Foundation
 
 /// What a node is and which tools it runs, from a file (`mesh.yaml`):
@@ -13,7 +14,9 @@ import Foundation
 ///     command: [python3, whisper.py, --port, 8080]
 ///     directory: tools/whisper
 ///     env: {LANG: C.UTF-8, HF_TOKEN: "${HF_TOKEN}"}
-///     config: {model: base, credentials: "${WHISPER_CREDENTIALS:-none}"}
+///     inherit: [CUDA_VISIBLE_DEVICES]
+///     config: {model: base, beam: 5, credentials: "${WHISPER_CREDENTIALS:-none}"}
+///     publish: [model]
 ///     secrets: [licence]
 ///     restart: on-failure
 ///     autostart: true
@@ -30,8 +33,15 @@ import Foundation
 ///   a program with a `/` in it start from the manifest's directory.
 /// - `restart`: `always`, `on-failure` (the default) or `never`.
 /// - `grace`: how long the tool may take to end before it is killed.
+/// - `env`: variables of the tool's own; `inherit`: names of variables that it gets from its node's environment, of which
+///   it otherwise has little (``ToolEnvironment``).
+/// - `publish`: keys of `config` whose values are published; of other strings nothing is, see ``Redaction``. `secrets`: keys
+///   whose values are not published, numbers included.
 /// - `${NAME}` and `${NAME:-default}` in strings of `nats`, `env` and `config` stand for environment variables;
-///   `$${` stands for `${`. A variable that is not set and has no default is an error.
+///   `$${` stands for `${`. A variable that is not set and has no default is an error. What stands for a variable is never
+///   published, and is not searched for variables itself.
+///
+/// A manifest says which programs run: ``load(_:variables:)`` refuses one that others may write.
 public struct ToolManifest: Sendable, Hashable {
     /// The node's name; `nil` when the manifest does not say.
     public var node: String?
@@ -46,6 +56,10 @@ public struct ToolManifest: Sendable, Hashable {
 
     /// The largest manifest, in bytes: 1 MiB.
     public static let maximumSize = 1 << 20
+    /// The most tools: 1 000.
+    public static let maximumTools = 1_000
+    /// How large all strings may become by the variables in them, in bytes: 4 MiB.
+    static let maximumExpansion = 4 << 20
 
     /// Creates a manifest.
     public init(
@@ -67,26 +81,30 @@ public struct ToolManifest: Sendable, Hashable {
     /// - Parameters:
     ///   - path: The file's path, by which errors call it.
     ///   - variables: What `${NAME}` stands for; `nil` for this process's environment.
-    /// - Throws: `ManifestError` with all mistakes, or when the file cannot be read.
+    /// - Throws: `ManifestError` with all mistakes, or when the file cannot be read, is no regular file, or may be written
+    ///   or replaced by others.
     public static func load(_ path: String, variables: [String: String]? = nil) throws(ManifestError) -> ToolManifest {
-        let bytes: Data
-        do {
-            guard let file = FileHandle(forReadingAtPath: path) else {
-                let exists = FileManager.default.fileExists(atPath: path)
-                throw ManifestError(file: path, exists ? "the file may not be read" : "there is no such file")
-            }
-            // Not all of it: it may be a device, or huge.
-            bytes = try file.read(upToCount: maximumSize + 1) ?? Data()
-        } catch let error as ManifestError {
-            throw error
+        let file = RegularFile(path, maximumBytes: maximumSize)
+        let contents: RegularFile.Contents
+        do throws(RegularFile.Failure) {
+            contents = try file.read()
         } catch {
-            throw ManifestError(file: path, "the file cannot be read: \(error)")
+            throw ManifestError(file: path, Self.problem(error))
         }
-        guard bytes.count <= maximumSize else {
-            throw ManifestError(file: path, "the file is larger than 1 MiB, the most that a manifest may have")
+        guard !contents.isWritableByOthers else {
+            throw ManifestError(
+                file: path,
+                "others may write this file, and with it say which programs the node runs; `chmod go-w` it, and own it"
+            )
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            let valid = String(decoding: bytes, as: UTF8.self)
+        if let directory = file.replaceableDirectory {
+            throw ManifestError(
+                file: path,
+                "others may write in the directory \(directory), and so replace this file; `chmod go-w` the directory"
+            )
+        }
+        guard let text = contents.text else {
+            let valid = String(decoding: contents.bytes, as: UTF8.self)
             let line = 1 + valid.prefix { $0 != "\u{FFFD}" }.filter { $0.isNewline }.count
             throw ManifestError(file: path, "the file is not UTF-8; save it as UTF-8", line: line, column: 1)
         }
@@ -111,8 +129,19 @@ public struct ToolManifest: Sendable, Hashable {
             variables: variables ?? ProcessInfo.processInfo.environment
         )
         let manifest = reader.manifest(root)
-        guard reader.problems.isEmpty else { throw ManifestError(file: file, problems: reader.problems) }
+        guard reader.problems.isEmpty else {
+            throw ManifestError(file: file, problems: reader.problems, omitted: reader.omittedProblems)
+        }
         return manifest
+    }
+
+    private static func problem(_ failure: RegularFile.Failure) -> String {
+        switch failure.code {
+        case .missing: "there is no such file"
+        case .forbidden: "the file may not be read"
+        case .tooLarge: "the file is larger than 1 MiB, the most that a manifest may have"
+        case .notRegular, .unreadable: "this \(failure.problem)"
+        }
     }
 
     /// The absolute path of the directory that a file is in.

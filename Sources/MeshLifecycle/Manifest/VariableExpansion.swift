@@ -1,14 +1,22 @@
-/// Replaces `${NAME}` and `${NAME:-default}` in text.
-enum VariableExpansion {
+/// A text with what stands for `${NAME}` and `${NAME:-default}` in it.
+struct VariableExpansion {
     /// Why it cannot.
     struct Failure: Error {
         let message: String
     }
 
-    /// The text with its variables replaced; `$${` becomes `${`. A default stands for a variable that is not set or
-    /// empty, as in a shell.
-    static func expand(_ text: String, variables: [String: String]) throws(Failure) -> String {
+    /// The text with its variables replaced.
+    let text: String
+    /// What stands in their place.
+    let values: [String]
+
+    /// Replaces variables; `$${` becomes `${`. A default stands for a variable that is not set or empty, as in a shell. What
+    /// stands for a variable is not searched for more.
+    ///
+    /// - Parameter limit: how many bytes the text may have afterwards.
+    init(_ text: String, variables: [String: String], limit: Int = .max) throws(Failure) {
         var result = ""
+        var values: [String] = []
         var rest = text[...]
         while let start = rest.firstRange(of: "${") {
             if rest[..<start.lowerBound].last == "$" {
@@ -21,10 +29,16 @@ enum VariableExpansion {
             guard let end = rest.firstIndex(of: "}") else {
                 throw Failure(message: "a '${' without its '}'; write $${ for the characters themselves")
             }
-            result += try value(rest[..<end], variables)
+            let value = try Self.value(rest[..<end], variables)
+            values.append(value)
+            result += value
             rest = rest[rest.index(after: end)...]
+            guard result.utf8.count <= limit else {
+                throw Failure(message: "the variables make this too large; all such strings have at most 4 MiB")
+            }
         }
-        return result + rest
+        self.text = result + rest
+        self.values = values
     }
 
     private static func value(_ reference: Substring, _ variables: [String: String]) throws(Failure) -> String {

@@ -59,7 +59,9 @@ public struct HealthCheck: Sendable {
 
     static func reason(_ text: String) -> String {
         let limit = 300
-        let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+        // Of a text without end, more than is needed.
+        let text = String(text.unicodeScalars.prefix(4_096))
+        let line = SecretText.redacted(text.split(whereSeparator: \.isNewline).joined(separator: " "))
         guard line.utf8.count > limit else { return line.isEmpty ? "failed" : line }
         var cut = ""
         for character in line {

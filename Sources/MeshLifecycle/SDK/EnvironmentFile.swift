@@ -1,4 +1,4 @@
-import Foundation
+import FileReading
 import NATSClient
 
 /// A file that an environment variable names.
@@ -21,8 +21,7 @@ struct EnvironmentFile {
     /// - Throws: `invalidArgument` when the file cannot be read, or is a secret that others may read.
     func path(in environment: [String: String]) throws(NATSError) -> String? {
         guard let path = environment[variable], !path.isEmpty else { return nil }
-        guard FileManager.default.isReadableFile(atPath: path) else {
-            let problem = FileManager.default.fileExists(atPath: path) ? "may not be read" : "does not exist"
+        if let problem = RegularFile(path).problem {
             throw NATSError(.invalidArgument, "\(variable) must hold the path of \(what), but \(path) \(problem)")
         }
         if isSecret { try SecretFile("file of \(variable),", path).checkMode() }

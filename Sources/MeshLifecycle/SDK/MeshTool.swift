@@ -40,7 +40,12 @@ public final class MeshTool: Service {
     private let logger: Logger
     private let state = Locked(State())
 
-    private init(_ environment: Environment, transport: NATSTransport, logger: Logger) {
+    private init(
+        _ environment: Environment,
+        transport: NATSTransport,
+        verification: SignatureVerification?,
+        logger: Logger
+    ) {
         name = environment.tool
         configuration = environment.configuration
         self.transport = transport
@@ -48,7 +53,7 @@ public final class MeshTool: Service {
         bus = EventBus(
             transport: transport,
             node: environment.node,
-            configuration: EventBus.Configuration(signer: environment.signingKey),
+            configuration: EventBus.Configuration(signer: environment.signingKey, verification: verification),
             logger: logger
         )
     }
@@ -57,21 +62,25 @@ public final class MeshTool: Service {
     ///
     /// - Parameters:
     ///   - variables: the environment; `nil` for this process's.
+    ///   - verification: looks at the signatures of the events the tool receives; nobody does when `nil`.
     ///   - logger: hears of malformed events, failing handlers and the connection.
     /// - Throws: `invalidArgument` naming the variable that is missing or wrong; `connectionFailed`,
     ///   `authenticationFailed`.
     public static func fromEnvironment(
         _ variables: [String: String]? = nil,
+        verification: SignatureVerification? = nil,
         logger: Logger = Logger(label: "mesh-events.tool")
     ) async throws(MeshEventsError) -> MeshTool {
-        try await connect(Environment(variables ?? ProcessInfo.processInfo.environment), logger: logger)
+        let environment = try Environment(variables ?? ProcessInfo.processInfo.environment)
+        return try await connect(environment, verification: verification, logger: logger)
     }
 
-    /// Connects to the mesh that an environment describes.
+    /// Connects to the mesh that an environment describes; see ``fromEnvironment(_:verification:logger:)``.
     ///
     /// - Throws: `connectionFailed`, `authenticationFailed`.
     public static func connect(
         _ environment: Environment,
+        verification: SignatureVerification? = nil,
         logger: Logger = Logger(label: "mesh-events.tool")
     ) async throws(MeshEventsError) -> MeshTool {
         var configuration = NATSConnection.Configuration(
@@ -82,7 +91,7 @@ public final class MeshTool: Service {
         )
         configuration.webSocketHeaders = environment.webSocketHeaders
         let transport = try await NATSTransport.connect(configuration, logger: logger)
-        return MeshTool(environment, transport: transport, logger: logger)
+        return MeshTool(environment, transport: transport, verification: verification, logger: logger)
     }
 
     /// The name of the node the tool runs on.

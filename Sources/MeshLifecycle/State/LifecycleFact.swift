@@ -38,12 +38,9 @@ enum LifecycleFact {
         }
     }
 
-    /// Whether it is about the node's being there.
-    var isComingOrGoing: Bool {
-        switch self {
-        case .joined, .left: true
-        case .health, .tool: false
-        }
+    /// The tool that it is about; empty when it is about none.
+    var toolName: String {
+        if case .tool(let name, _) = self { name } else { "" }
     }
 
     /// Whether only a node that is there says this. What ends something may trail behind the node's leaving.

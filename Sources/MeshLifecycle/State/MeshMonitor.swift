@@ -24,11 +24,23 @@ public final class MeshMonitor: Sendable {
         public var retention: Duration
         /// How many changes may wait for each reader of ``MeshMonitor/updates()``, from 1. Default: 4096.
         public var bufferedUpdates: Int
+        /// How many bytes they may take for each reader, the events that caused them included, from 1; the newest change
+        /// is kept whatever it takes. Default: 16 MiB.
+        public var bufferedBytes: Int
+        /// How many nodes and tools are remembered, and how much of what is said of them.
+        public var limits: MeshState.Limits
 
-        /// Creates a configuration.
-        public init(retention: Duration = .seconds(86_400), bufferedUpdates: Int = 4_096) {
+        /// Creates a configuration; a number below its range becomes the least in it.
+        public init(
+            retention: Duration = .seconds(86_400),
+            bufferedUpdates: Int = 4_096,
+            bufferedBytes: Int = 16 << 20,
+            limits: MeshState.Limits = MeshState.Limits()
+        ) {
             self.retention = retention
             self.bufferedUpdates = max(1, bufferedUpdates)
+            self.bufferedBytes = max(1, bufferedBytes)
+            self.limits = limits
         }
     }
 
@@ -43,14 +55,17 @@ public final class MeshMonitor: Sendable {
     ///
     /// - Parameters:
     ///   - store: where the events are; it need not have been opened.
+    ///   - verification: looks at the signatures of events. With the policy `reject`, its default, an event that is not
+    ///     signed by its node changes nothing and is counted by ``rejected``. Nobody looks when `nil`.
     ///   - configuration: what to keep.
     ///   - clock: measures how long to wait until a node is unreachable.
     ///   - now: the time of day, on the same clock.
     ///   - timeout: how long taking in what was stored may take.
-    ///   - logger: hears of malformed messages.
+    ///   - logger: hears of malformed messages and of rejected events.
     /// - Throws: `timeout`, and as ``/MeshEvents/EventReplay``: `streamNotFound`, `persistenceUnavailable`, `permissionDenied` …
     public static func start(
         store: some EventStore,
+        verification: SignatureVerification? = nil,
         configuration: Configuration = Configuration(),
         clock: any Clock<Duration> = ContinuousClock(),
         now: @escaping @Sendable () -> Timestamp = { .now },
@@ -58,7 +73,7 @@ public final class MeshMonitor: Sendable {
         logger: Logger = Logger(label: "mesh-events.monitor")
     ) async throws(MeshEventsError) -> MeshMonitor {
         let deadline = ContinuousClock.now + timeout
-        let replay = EventReplay(store: store, logger: logger)
+        let replay = EventReplay(store: store, verification: verification, logger: logger)
         var replays: [ReplaySubscription] = []
         // One for each family: the events of users need not travel.
         for pattern in patterns { replays.append(try await replay.open(matching: pattern, timeout: timeout)) }
@@ -86,9 +101,11 @@ public final class MeshMonitor: Sendable {
     ///
     /// To miss nothing, take these before you look at ``state``.
     public func updates() -> MeshUpdates {
-        let (stream, missed) = core.observe()
-        return MeshUpdates(monitor: self, stream: stream, counter: missed)
+        MeshUpdates(monitor: self, reader: core.observe())
     }
+
+    /// How many events changed nothing because they are not signed by their node.
+    public var rejected: UInt64 { replays.reduce(0) { $0 + $1.rejected } }
 
     /// Why the monitor cannot go on: the connection was closed, the stream deleted, permission withdrawn. `nil` as long as
     /// it goes on, and after ``close()``.

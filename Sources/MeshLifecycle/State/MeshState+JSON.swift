@@ -3,7 +3,8 @@ public import MeshEvents
 extension MeshState {
     /// The whole state as JSON, for programs. Keys are stable; what is not known is null, times are RFC 3339 in UTC.
     ///
-    /// - `time`: when; `summary`: the counts of ``Summary``, by the names of its properties.
+    /// - `time`: when; `summary`: the counts of ``Summary``, by the names of its properties; `left_out`: those of
+    ///   ``LeftOut``.
     /// - `nodes`, by name: `name`, `status`, `reported_status`, `checks` (an object), `joined`, `last_seen`, `left`,
     ///   `leave_reason`, `unreachable_since`, `interval_s`, `sends_health`, `capabilities`, `resources`, `tools`.
     /// - `tools` of a node, by name: `name`, `version`, `state`, `uncertain`, `since`, `restart_count`, `last_error`,
@@ -13,6 +14,7 @@ extension MeshState {
         return [
             "time": .string(now.description),
             "summary": Summary(nodes).json,
+            "left_out": leftOut.json,
             "nodes": .array(nodes.map(\.json)),
         ]
     }
@@ -27,6 +29,13 @@ extension MeshState.Summary {
             "installed": JSONValue(installed), "running": JSONValue(running), "stopped": JSONValue(stopped),
             "crashed": JSONValue(crashed), "uncertain": JSONValue(uncertain),
         ]
+    }
+}
+
+extension MeshState.LeftOut {
+    /// The counts as an object.
+    public var json: JSONValue {
+        ["nodes": JSONValue(nodes), "tools": JSONValue(tools), "values": JSONValue(values)]
     }
 }
 

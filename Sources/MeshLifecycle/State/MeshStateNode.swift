@@ -43,13 +43,15 @@ extension MeshState {
         public internal(set) var capabilities: EventData
         /// What it last said it uses and has; null when it never did.
         public internal(set) var resources: EventData
-        /// Its tools by name, those that were removed included.
-        public internal(set) var tools: [Tool]
+        var toolViews: ToolViews
+
+        /// Its tools by name, those that were removed included. Made on every call: ask once for what is used often.
+        public var tools: [Tool] { toolViews.all }
 
         /// The name.
         public var id: String { name }
 
         /// The tool of this name; `nil` when it never had one.
-        public func tool(_ name: String) -> Tool? { tools.first { $0.name == name } }
+        public func tool(_ name: String) -> Tool? { toolViews[name] }
     }
 }

@@ -1,29 +1,27 @@
 import Locking
 import MeshEvents
-import Synchronization
 
 /// What a monitor's readers and its timer share. It outlives the monitor by the moment they need to end.
 final class MonitorCore: Sendable {
-    private struct Observer {
-        let continuation: AsyncStream<MeshUpdate>.Continuation
-        let missed: MissedUpdates
-    }
-
     private struct State {
-        var mesh = MeshState()
+        var mesh: MeshState
         var time = ServerTime()
         /// How many of the replays are still in what was stored before.
         var behind: Int
-        var observers: [UInt64: Observer] = [:]
+        var observers: [UInt64: UpdateQueue] = [:]
         var lastObserver: UInt64 = 0
+        /// When what is old was last looked for, by the server's time.
+        var forgotAt = Timestamp.epoch
         /// When the timer wakes, by the server's time; `nil` before all has been caught up with.
         var wakeUp: Timestamp?
         var isEnded = false
         var failure: MeshEventsError?
     }
 
-    /// How often what is old is looked for.
+    /// How often what is old is looked for, at least.
     private static let forgetInterval: Duration = .seconds(3_600)
+    /// How often at most: it costs as much as there are nodes.
+    private static let shortestForgetInterval: Duration = .seconds(60)
     /// How much the server's time may change before the timer is set anew.
     private static let negligible: Duration = .milliseconds(100)
 
@@ -43,7 +41,7 @@ final class MonitorCore: Sendable {
         self.configuration = configuration
         self.now = now
         timer = DeadlineTimer(clock: clock)
-        state = Locked(State(behind: replays))
+        state = Locked(State(mesh: MeshState(limits: configuration.limits), behind: replays))
     }
 
     var failure: MeshEventsError? { state.withLock { $0.failure } }
@@ -81,15 +79,14 @@ final class MonitorCore: Sendable {
             let shift = state.time.observe(stored.storedAt, local: local, isLive: state.behind == 0)
             if let change { Self.tell(change, cause: stored, &state) }
             guard let wakeUp = state.wakeUp else { return false }
-            let deadline = state.mesh.deadline(of: stored.event.node)
-            return shift > Self.negligible || deadline.map { $0 < wakeUp } ?? false
+            return shift > Self.negligible || state.mesh.nextWakeUp.map { $0 < wakeUp } ?? false
         }
         if isEarlier { tick() }
     }
 
     /// The readers have ended: all ends.
     func end(_ error: MeshEventsError?) {
-        let observers = state.withLock { state -> [Observer] in
+        let observers = state.withLock { state -> [UpdateQueue] in
             guard !state.isEnded else { return [] }
             (state.isEnded, state.failure) = (true, error)
             defer { state.observers = [:] }
@@ -97,7 +94,7 @@ final class MonitorCore: Sendable {
         }
         timer.cancel()
         isCaughtUp.complete()
-        for observer in observers { observer.continuation.finish() }
+        for observer in observers { observer.finish() }
     }
 
     // MARK: Time
@@ -109,9 +106,12 @@ final class MonitorCore: Sendable {
         state.withLock { state in
             let time = state.time.now(local)
             for change in state.mesh.advance(to: time) { Self.tell(change, cause: nil, &state) }
-            state.mesh.forget(olderThan: time.subtracting(configuration.retention))
+            if time >= state.forgotAt.adding(Self.shortestForgetInterval) {
+                state.mesh.forget(olderThan: time.subtracting(configuration.retention))
+                state.forgotAt = time
+            }
             let latest = time.adding(Self.forgetInterval)
-            state.wakeUp = min(state.mesh.nextDeadline ?? latest, latest)
+            state.wakeUp = min(state.mesh.nextWakeUp ?? latest, latest)
         }
         setTimer(local, mark)
     }
@@ -129,34 +129,25 @@ final class MonitorCore: Sendable {
 
     // MARK: Observers
 
-    func observe() -> (AsyncStream<MeshUpdate>, MissedUpdates) {
-        let (stream, continuation) = AsyncStream.makeStream(
-            of: MeshUpdate.self,
-            bufferingPolicy: .bufferingNewest(configuration.bufferedUpdates)
-        )
-        let missed = MissedUpdates()
-        let id = state.withLock { state -> UInt64? in
-            guard !state.isEnded else { return nil }
+    /// A reader of what changes from now on.
+    func observe() -> UpdateReader {
+        let queue = UpdateQueue(capacity: configuration.bufferedUpdates, maximumBytes: configuration.bufferedBytes)
+        let id = state.withLock { state -> UInt64 in
+            guard !state.isEnded else { return 0 }
             state.lastObserver += 1
-            state.observers[state.lastObserver] = Observer(continuation: continuation, missed: missed)
+            state.observers[state.lastObserver] = queue
             return state.lastObserver
         }
-        if let id {
-            continuation.onTermination = { [weak self] _ in
-                self?.state.withLock { _ = $0.observers.removeValue(forKey: id) }
-            }
-        } else {
-            continuation.finish()
+        if id == 0 { queue.finish() }
+        return UpdateReader(queue: queue) { [weak self] in
+            self?.state.withLock { _ = $0.observers.removeValue(forKey: id) }
         }
-        return (stream, missed)
     }
 
     /// Under the lock, so that changes keep their order; yielding calls nothing back.
     private static func tell(_ change: MeshState.Change, cause: StoredEvent?, _ state: inout State) {
         guard !state.observers.isEmpty, let node = state.mesh.node(change.node) else { return }
         let update = MeshUpdate(change: change, node: node, cause: cause)
-        for observer in state.observers.values {
-            if case .dropped = observer.continuation.yield(update) { observer.missed.count.add(1, ordering: .relaxed) }
-        }
+        for observer in state.observers.values { observer.add(update) }
     }
 }

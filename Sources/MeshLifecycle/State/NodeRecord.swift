@@ -1,11 +1,31 @@
 import MeshEvents
 
-/// What is known of a node: the newest of each kind of fact. The order in which facts arrive makes no difference.
+/// What is known of a node: the newest of each kind of fact. The order in which facts arrive makes no difference, as long as
+/// its limits are not reached.
+///
+/// What an event costs does not depend on how many tools there are.
 struct NodeRecord: Sendable, Equatable {
     private struct Health: Sendable, Equatable {
         var status: String
         var resources: EventData
     }
+
+    /// What became of a fact.
+    struct Outcome {
+        /// What of the node's own is new; whether its status is, is left to the caller.
+        var kinds: MeshState.Change.Kinds = []
+        /// What was not kept.
+        var leftOut = MeshState.LeftOut()
+    }
+
+    /// What a record takes besides the texts in it, in bytes, about.
+    private static let ownBytes = 1_024
+    /// How many shards the tools of a node with many have.
+    private static let shards = 64
+    /// The longest instance; longer ones are cut, as by `NameWatch`.
+    private static let instanceLength = 64
+    /// The shortest interval that a node can claim, in seconds: no `MeshNode` has a shorter one.
+    private static let shortestClaimed = 0.1
 
     /// The interval of a node that does not say its own, in seconds.
     static let defaultInterval = 10.0
@@ -24,42 +44,91 @@ struct NodeRecord: Sendable, Equatable {
     private var capabilities: Fact<EventData>?
     private var claimedInterval: Fact<Double>?
     private var incarnation: Incarnation?
-    private(set) var tools: [String: ToolRecord] = [:]
+    private(set) var tools = ShardedTable<ToolRecord>(width: shards)
+    /// The tools that were removed, with when.
+    private var removedTools = ShardedTable<Timestamp>(width: shards)
+    /// How many tools run, or crashed, as far as they said.
+    private var activeTools = 0
+    /// What the tools take, in bytes.
+    private var toolBytes = 0
 
     init(lastSeen: Timestamp) { self.lastSeen = lastSeen }
+
+    /// What the record takes, in bytes, about.
+    var bytes: Int {
+        Self.ownBytes + toolBytes + (left?.value.utf8.count ?? 0) + (capabilities?.value.json.utf8.count ?? 0)
+            + (health.map { $0.value.status.utf8.count + $0.value.resources.json.utf8.count } ?? 0)
+    }
 
     // MARK: Taking in
 
     mutating func saw(at time: Timestamp) { lastSeen = max(lastSeen, time) }
 
     /// Takes in what was said.
-    ///
-    /// - Returns: What of the node's own is new; whether its status is, is left to the caller.
-    mutating func apply(_ fact: LifecycleFact, at stamp: Stamp) -> MeshState.Change.Kinds {
+    mutating func apply(_ fact: LifecycleFact, at stamp: Stamp, limits: MeshState.Limits) -> Outcome {
         if fact.showsPresence { present = Stamp.latest(present, stamp) }
+        var outcome = Outcome()
+        var cutter = ValueCutter(limits)
         switch fact {
         case .health(let status, let resources):
             learnIdentity(resources, at: stamp, isJoin: false)
-            return learn(Health(status: status, resources: resources), at: stamp) ? .resources : []
+            let health = Health(status: cutter.cut(status), resources: cutter.cut(resources))
+            if learn(health, at: stamp) { outcome.kinds = .resources }
         case .joined(let data):
             learnIdentity(data, at: stamp, isJoin: true)
-            var kinds: MeshState.Change.Kinds = []
             if joined.map({ $0 < stamp }) ?? true {
                 joined = stamp
-                kinds.insert(.joined)
+                outcome.kinds.insert(.joined)
             }
             // A reconnecting node of the Go mesh says nothing of what it can do; that is no news.
             let before = capabilities?.value
-            if !data.isNull, Fact.learn(&capabilities, data, at: stamp), data != before { kinds.insert(.capabilities) }
-            return kinds
+            let kept = cutter.cut(data)
+            if !data.isNull, Fact.learn(&capabilities, kept, at: stamp), kept != before {
+                outcome.kinds.insert(.capabilities)
+            }
         case .left(let reason):
-            Fact.learn(&left, reason, at: stamp)
-            return []
+            Fact.learn(&left, cutter.cut(reason), at: stamp)
         case .tool(let name, let event):
-            guard !name.isEmpty else { return [] }
-            tools[name, default: ToolRecord()].apply(event, at: stamp)
-            return []
+            guard !name.isEmpty else { break }
+            outcome.leftOut.tools = apply(cutter.cut(event), to: name, at: stamp, limits: limits)
         }
+        outcome.leftOut.values = cutter.hasCut ? 1 : 0
+        return outcome
+    }
+
+    /// - Returns: How much was left out for want of room.
+    private mutating func apply(
+        _ event: LifecycleFact.Tool,
+        to name: String,
+        at stamp: Stamp,
+        limits: MeshState.Limits
+    ) -> UInt64 {
+        var leftOut: UInt64 = 0
+        if tools.count >= limits.toolsPerNode, tools[name] == nil {
+            guard let removed = removedTools.anyName else { return 1 }
+            forgetTool(removed)
+            leftOut = 1
+        }
+        let (before, after, removal) = tools.update(name, default: ToolRecord()) { tool in
+            let before = (tool.isActive, tool.isEmpty ? 0 : tool.bytes(name))
+            tool.apply(event, at: stamp)
+            return (before, (tool.isActive, tool.bytes(name)), tool.removal)
+        }
+        activeTools += (after.0 ? 1 : 0) - (before.0 ? 1 : 0)
+        toolBytes += after.1 - before.1
+        if let removal {
+            removedTools.update(name, default: removal) { $0 = removal }
+        } else {
+            removedTools.remove(name)
+        }
+        return leftOut
+    }
+
+    private mutating func forgetTool(_ name: String) {
+        removedTools.remove(name)
+        guard let tool = tools.remove(name) else { return }
+        toolBytes -= tool.bytes(name)
+        if tool.isActive { activeTools -= 1 }
     }
 
     private mutating func learn(_ new: Health, at stamp: Stamp) -> Bool {
@@ -74,22 +143,32 @@ struct NodeRecord: Sendable, Equatable {
     private mutating func learnIdentity(_ data: EventData, at stamp: Stamp, isJoin: Bool) {
         guard !data.isNull else { return }
         if let seconds = data["interval_s"]?.double, seconds > 0, seconds <= Self.longestClaimed {
-            Fact.learn(&claimedInterval, seconds, at: stamp)
+            Fact.learn(&claimedInterval, max(seconds, Self.shortestClaimed), at: stamp)
         }
         if let instance = data["instance"]?.string, !instance.isEmpty {
+            let instance = String(instance.prefix(Self.instanceLength))
             Incarnation.learn(&incarnation, instance, at: stamp, isJoin: isJoin)
         }
     }
 
     /// Drops the tools that were removed before `time`.
     mutating func forgetTools(removedBefore time: Timestamp) {
-        for (name, tool) in tools where tool.removal.map({ $0 < time }) == true { tools[name] = nil }
+        for (name, removal) in removedTools.all where removal < time { forgetTool(name) }
     }
 
     // MARK: Asking
 
     /// Whether it has tools that were not removed.
-    var hasTools: Bool { tools.values.contains { $0.removal == nil } }
+    var hasTools: Bool { tools.count > removedTools.count }
+
+    /// Whether it has tools that were removed.
+    var hasRemovedTools: Bool { !removedTools.isEmpty }
+
+    /// Whether it has tools that the end of all that ran on it would end.
+    var hasActiveTools: Bool { activeTools > 0 }
+
+    /// When all that ran on it last ended.
+    var endingStamp: Stamp? { ending?.stamp }
 
     /// How far apart its health events are, in seconds.
     var interval: Double {
@@ -154,20 +233,16 @@ struct NodeRecord: Sendable, Equatable {
             sendsHealth: health != nil || claimedInterval != nil,
             capabilities: capabilities?.value ?? .null,
             resources: health?.value.resources ?? .null,
-            tools: toolViews(name, status)
+            toolViews: MeshState.ToolViews(
+                tools: tools,
+                node: name,
+                ending: ending.map { .init(stamp: $0.stamp, reason: $0.reason) },
+                isUncertain: status == .unreachable
+            )
         )
     }
 
     func tool(_ tool: String, of node: String, at now: Timestamp) -> MeshState.Tool? {
         tools[tool]?.view(tool, node: node, ending: ending, isUncertain: status(at: now) == .unreachable)
-    }
-
-    /// Its tools as they are shown, by name.
-    func toolViews(_ node: String, _ status: MeshState.Node.Status) -> [MeshState.Tool] {
-        let ending = ending
-        return
-            tools
-            .map { $1.view($0, node: node, ending: ending, isUncertain: status == .unreachable) }
-            .sorted { $0.name < $1.name }
     }
 }

@@ -36,6 +36,26 @@ struct ToolRecord: Sendable, Equatable {
         }
     }
 
+    /// What a record takes besides the texts in it, in bytes, about.
+    static let ownBytes = 384
+
+    /// What the record takes with its name, in bytes, about.
+    func bytes(_ name: String) -> Int {
+        var bytes = Self.ownBytes + name.utf8.count + (version?.value.utf8.count ?? 0)
+        bytes += crash?.value.error.utf8.count ?? 0
+        if case .stopped(let reason) = run?.value { bytes += reason.utf8.count }
+        return bytes
+    }
+
+    /// Whether nothing was said of it.
+    var isEmpty: Bool { self == ToolRecord() }
+
+    /// Whether it runs, or crashed, as far as it said.
+    var isActive: Bool {
+        guard let run, removal == nil else { return false }
+        return run.value == .started || run.value == .crashed
+    }
+
     /// When it was removed; `nil` as long as it is there.
     var removal: Timestamp? {
         guard let removed else { return nil }

@@ -1,73 +1,94 @@
 public import MeshEvents
 
-/// Takes secrets out of a configuration before others see it.
+/// Takes out of a configuration, and of texts, what others must not see.
 ///
-/// A value is replaced when its key names a secret (``namesSecret(_:)``) or is marked, at any depth; in other strings,
-/// the password of a URL is.
+/// Of a configuration the keys and the kinds of values are left: a number and a boolean stand as they are, `(string)` stands
+/// for a string, unless its key is to be published. ``placeholder`` stands for
+/// - the value of a key that names a secret (``namesSecret(_:)``) or is said to be secret, whatever its kind;
+/// - a string that is confidential, or holds one that is, even when its key is to be published;
+/// - what looks like a secret in a string that is published: known kinds of tokens, logins in URLs, random text.
 public struct Redaction: Sendable {
     /// What stands in the place of a secret.
     public static let placeholder = "[redacted]"
+    /// What stands in the place of a string.
+    public static let string = "(string)"
+    /// What stands in the place of a number so long that it may be a secret.
+    public static let number = "(number)"
 
-    private let marked: Set<String>
+    /// From so many digits on an integer may be a secret: the number of a card or an account.
+    private static let longNumber = 13
+    /// Shorter confidential strings are not looked for within others: they would be found everywhere.
+    private static let shortestPart = 6
+
+    private let published: Set<String>
+    private let secrets: Set<String>
+    private let confidential: Set<String>
+    private let parts: [String]
 
     /// Creates a redaction.
     ///
-    /// - Parameter marked: Keys whose values are secret: a key's name at any depth, or its path (`database.user`).
-    public init(marked: Set<String> = []) {
-        self.marked = marked
+    /// - Parameters:
+    ///   - published: keys whose values are published: a key's name at any depth, or its path (`database.host`). What an
+    ///     object holds is published with it, except for keys that name secrets.
+    ///   - secrets: keys whose values are secret, in the same notation; they win over those that are published.
+    ///   - confidential: texts that are never published, for example values of environment variables. Those of 6
+    ///     characters and more are not published as a part of others either.
+    public init(published: Set<String> = [], secrets: Set<String> = [], confidential: Set<String> = []) {
+        self.published = published
+        self.secrets = secrets
+        self.confidential = confidential.filter { !$0.isEmpty }
+        // The longest first: it may hold others.
+        parts = confidential.filter { $0.count >= Self.shortestPart }.sorted {
+            ($0.utf8.count, $0) > ($1.utf8.count, $1)
+        }
     }
 
-    /// The data without its secrets.
+    /// The data as it may be published.
     public func redact(_ data: EventData) -> EventData {
         guard let object = data.value.object else { return data }
-        return EventData(redact(object, path: ""))
+        return EventData(redact(object, path: "", isPublished: false))
     }
 
-    /// The text without the passwords of URLs in it.
-    public func redact(_ text: String) -> String { URLPassword.redacted(in: text) }
+    /// The text without what is confidential, and without what looks like a secret.
+    public func redact(_ text: String) -> String {
+        if confidential.contains(text) { return Self.placeholder }
+        var text = text
+        for part in parts where text.contains(part) { text = text.replacing(part, with: Self.placeholder) }
+        return SecretText.redacted(text)
+    }
 
-    private func redact(_ object: JSONObject, path: String) -> JSONObject {
+    /// Whether a key names a secret: `apiKey`, `API-KEY`, `db.password`, `dbpassword` and `openai_key` do; `author`,
+    /// `tokenizer`, `public_key` and `max_tokens`, a count, do not.
+    public static func namesSecret(_ key: String) -> Bool { KeyWords.nameSecret(key) }
+
+    private func redact(_ object: JSONObject, path: String, isPublished: Bool) -> JSONObject {
         JSONObject(
             object.map { key, value in
                 let path = path.isEmpty ? key : "\(path).\(key)"
+                let isListed = published.contains(key) || published.contains(path)
+                let isSecret =
+                    secrets.contains(key) || secrets.contains(path) || !isListed && Self.namesSecret(key)
+                // Keys are published; one that is made of a secret is not.
+                let shownKey = redact(key)
                 // No secret was given where null stands, which is worth knowing.
-                if !value.isNull, marked.contains(key) || marked.contains(path) || Self.namesSecret(key) {
-                    return (key, .string(Self.placeholder))
-                }
-                return (key, redact(value, path: path))
+                if isSecret, !value.isNull { return (shownKey, .string(Self.placeholder)) }
+                return (shownKey, redact(value, path: path, isPublished: isPublished || isListed))
             }
         )
     }
 
-    private func redact(_ value: JSONValue, path: String) -> JSONValue {
+    private func redact(_ value: JSONValue, path: String, isPublished: Bool) -> JSONValue {
         switch value {
-        case .string(let text): .string(redact(text))
-        case .array(let values): .array(values.map { redact($0, path: path) })
-        case .object(let object): .object(redact(object, path: path))
-        case .null, .bool, .number: value
+        case .string(let text):
+            if confidential.contains(text) { return .string(Self.placeholder) }
+            return .string(isPublished ? redact(text) : Self.string)
+        case .array(let values): return .array(values.map { redact($0, path: path, isPublished: isPublished) })
+        case .object(let object): return .object(redact(object, path: path, isPublished: isPublished))
+        case .number:
+            let text = value.description
+            let isLong = text.utf8.count >= Self.longNumber && text.utf8.allSatisfy { $0 != UInt8(ascii: ".") }
+            return isLong && !isPublished ? .string(Self.number) : value
+        case .null, .bool: return value
         }
     }
-
-    /// Whether a key names a secret, going by whole words: `apiKey`, `API-KEY` and `db.password` do; `author`,
-    /// `tokenizer` and `max_tokens`, a count, do not.
-    public static func namesSecret(_ key: String) -> Bool {
-        let words = KeyWords.split(key)
-        if words.contains(where: secretWords.contains) { return true }
-        return zip(words, words.dropFirst()).contains { first, second in
-            (second == "key" || second == "keys") && keyKinds.contains(first)
-        }
-    }
-
-    private static let secretWords: Set<String> = [
-        "token", "password", "passwords", "passwd", "passphrase", "pwd", "secret", "secrets", "authorization", "cookie",
-        "cookies", "credential", "credentials", "creds", "bearer", "jwt", "nkey",
-        // As they are often run together.
-        "apikey", "apikeys", "privatekey", "accesskey", "secretkey", "authtoken", "accesstoken", "refreshtoken",
-        "clientsecret",
-    ]
-
-    /// What a `key` must be for to be secret.
-    private static let keyKinds: Set<String> = [
-        "api", "private", "access", "auth", "signing", "encryption", "ssh", "license", "service",
-    ]
 }

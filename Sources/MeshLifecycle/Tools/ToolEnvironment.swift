@@ -8,17 +8,30 @@ import MeshEvents
 
 /// What every tool of a node finds in its environment.
 ///
-/// A tool inherits its supervisor's environment; then come `JB_NATS_URL`, `JB_NODE_NAME`, `JB_TOOL_NAME` and
-/// `JB_TOOL_CONFIG`, then ``extra``, then the variables of its own specification. Later ones win.
+/// A tool gets what ``inherited`` has; of this process's environment that is little: ``standardNames``, and the variables
+/// that name logins. Then come the variables that its specification inherits by name, `JB_NATS_URL`, `JB_NODE_NAME`,
+/// `JB_TOOL_NAME` and `JB_TOOL_CONFIG`, then ``extra``, then the variables of its specification. Later ones win.
 public struct ToolEnvironment: Sendable, CustomStringConvertible {
+    /// The variables of this process's environment that every tool gets: where programs, files and the user's own are, the
+    /// language, the time zone. `LC_` stands for all that begin so.
+    public static let standardNames = ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_"]
+
+    /// The variables with which a tool finds and logs in to the mesh as its node does; see the wire contract.
+    static let meshNames = [
+        "JB_NATS_CREDS", "MESH_EVENTS_NKEY", "MESH_EVENTS_TOKEN", "MESH_EVENTS_SIGN_KEY", "MESH_EVENTS_TLS_CA",
+        "MESH_EVENTS_TLS_CERT", "MESH_EVENTS_TLS_KEY", "MESH_EVENTS_WS_HEADERS",
+    ]
+
     /// The server's URL, credentials included (`JB_NATS_URL`).
     public var url: String
     /// The node's name (`JB_NODE_NAME`).
     public var node: String
     /// More variables for every tool, for example `JB_NATS_CREDS`.
     public var extra: [String: String]
-    /// The environment that tools inherit.
+    /// The environment that every tool gets.
     public var inherited: [String: String]
+    /// The variables that a tool gets when its specification names them.
+    public var available: [String: String]
 
     /// Creates an environment.
     ///
@@ -26,22 +39,31 @@ public struct ToolEnvironment: Sendable, CustomStringConvertible {
     ///   - url: the server's address, for `JB_NATS_URL`.
     ///   - node: the node's name, for `JB_NODE_NAME`.
     ///   - extra: more variables for every tool.
-    ///   - inherited: the environment that tools inherit; `nil` for this process's.
+    ///   - inherited: the environment that every tool gets; `nil` for what this process's has of those that all may have.
+    ///   - available: the variables that a tool gets when its specification names them; `nil` for this process's.
     public init(
         url: String,
         node: String,
         extra: [String: String] = [:],
-        inherited: [String: String]? = nil
+        inherited: [String: String]? = nil,
+        available: [String: String]? = nil
     ) {
         self.url = url
         self.node = node
         self.extra = extra
-        self.inherited = inherited ?? ProcessInfo.processInfo.environment
+        let own = ProcessInfo.processInfo.environment
+        self.inherited = inherited ?? own.filter { Self.isForAll($0.key) }
+        self.available = available ?? own
+    }
+
+    private static func isForAll(_ name: String) -> Bool {
+        standardNames.contains(name) || meshNames.contains(name) || name.hasPrefix("LC_")
     }
 
     /// All variables of a tool.
     public func variables(for tool: ToolSpecification) -> [String: String] {
         var variables = inherited
+        for name in tool.inherit { variables[name] = available[name] ?? variables[name] }
         variables["JB_NATS_URL"] = url
         variables["JB_NODE_NAME"] = node
         variables["JB_TOOL_NAME"] = tool.name

@@ -74,6 +74,9 @@ struct ToolLoop {
         stopWaiters = []
     }
 
+    /// Takes out of reasons what must not be published.
+    private var redaction: Redaction { specification()?.redaction(context.environment.available) ?? Redaction() }
+
     private var policy: RestartPolicy { specification()?.restart ?? RestartPolicy(mode: .never) }
 
     private mutating func perform(_ actions: [ToolStateMachine.Action], grace: Duration? = nil) async {
@@ -94,10 +97,11 @@ struct ToolLoop {
                 context.emit(ToolStarted(tool: name))
             case .crashed(let error, let restartCount):
                 context.logger.warning("tool crashed: \(error)", [.tool: "\(name)"])
-                context.emit(ToolCrashed(tool: name, error: error, restartCount: restartCount))
+                let published = redaction.redact(error)
+                context.emit(ToolCrashed(tool: name, error: published, restartCount: restartCount))
             case .stopped(let reason):
                 context.logger.info("tool stopped: \(reason)", [.tool: "\(name)"])
-                context.emit(ToolStopped(tool: name, reason: reason))
+                context.emit(ToolStopped(tool: name, reason: redaction.redact(reason)))
             }
         }
     }
@@ -124,7 +128,8 @@ struct ToolLoop {
             watch(process)
             await perform(machine.launched())
         } catch {
-            launchError = error
+            // It may be the answer to a request from elsewhere.
+            launchError = ToolError(error.code, tool: name, redaction.redact(error.message))
             await perform(machine.launchFailed(error.message, policy: policy))
         }
     }

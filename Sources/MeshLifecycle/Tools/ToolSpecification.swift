@@ -15,9 +15,16 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     public var directory: String?
     /// Its configuration, which it finds as JSON in `JB_TOOL_CONFIG`: an object, or null for none.
     public var configuration: EventData
-    /// Keys of the configuration whose values are never published, besides those that ``Redaction`` knows: a key's
-    /// name at any depth, or its path (`database.user`).
+    /// Variables of the supervisor's own environment that it gets, besides those that every tool gets.
+    public var inherit: Set<String>
+    /// Keys of the configuration whose values are published in `tool.configured`, which else says of a string no more than
+    /// that it is one: a key's name at any depth, or its path (`database.host`). See ``Redaction``.
+    public var publish: Set<String>
+    /// Keys of the configuration whose values are never published, besides those that ``Redaction`` knows, in the same
+    /// notation.
     public var secrets: Set<String>
+    /// Texts that are never published, wherever they stand: what came from environment variables.
+    public var confidential: Set<String>
     /// When it is started again after it ended by itself.
     public var restart: RestartPolicy
     /// Whether it is started with its node.
@@ -33,7 +40,10 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         environment: [String: String] = [:],
         directory: String? = nil,
         configuration: EventData = nil,
+        inherit: Set<String> = [],
+        publish: Set<String> = [],
         secrets: Set<String> = [],
+        confidential: Set<String> = [],
         restart: RestartPolicy = RestartPolicy(),
         autostart: Bool = true,
         gracePeriod: Duration = .seconds(10)
@@ -44,14 +54,26 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         self.environment = environment
         self.directory = directory
         self.configuration = configuration
+        self.inherit = inherit
+        self.publish = publish
         self.secrets = secrets
+        self.confidential = confidential
         self.restart = restart
         self.autostart = autostart
         self.gracePeriod = gracePeriod
     }
 
     /// The configuration as it may be published.
-    public var publishedConfiguration: EventData { Redaction(marked: secrets).redact(configuration) }
+    public var publishedConfiguration: EventData { redaction().redact(configuration) }
+
+    /// What takes out of its configuration, and of what is said of it, what must not be published.
+    ///
+    /// - Parameter available: the variables that it may inherit.
+    func redaction(_ available: [String: String] = [:]) -> Redaction {
+        let inherited = inherit.compactMap { available[$0] }
+        let named = environment.filter { Redaction.namesSecret($0.key) }.map(\.value)
+        return Redaction(published: publish, secrets: secrets, confidential: confidential.union(inherited).union(named))
+    }
 
     /// Name, version and program; neither arguments nor values, which may be secret.
     public var description: String { "\(name) \(version) (\(command.first ?? "no command"))" }
@@ -70,6 +92,9 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
                 throw invalid("has an environment variable named '\(name)'; names are not empty and hold no '='")
             }
             if Self.hasZero(value) { throw invalid("has a zero byte in the environment variable \(name)") }
+        }
+        if let name = inherit.first(where: { $0.isEmpty || $0.contains("=") || Self.hasZero($0) }) {
+            throw invalid("inherits a variable named '\(name)'; names are not empty and hold no '='")
         }
         if let directory, directory.isEmpty || Self.hasZero(directory) { throw invalid("has no usable directory") }
         do {

@@ -51,7 +51,7 @@ extension ToolSupervisor {
             try tool.validate()
             try await withRunner(tool.name) { runner throws(ToolError) in
                 runner.change { $0 = tool }
-                await runner.announce([Self.configured(tool)])
+                await runner.announce([self.configured(tool)])
                 guard runner.status.state.isActive else { return }
                 await runner.stop(reason: "configure")
                 try await runner.start()

@@ -84,11 +84,11 @@ public final class ToolSupervisor: Sendable {
             return runner
         }
         var events: [any EventPayload] = [ToolInstalled(tool: tool.name, version: tool.version)]
-        if !tool.configuration.isNull { events.append(Self.configured(tool)) }
+        if !tool.configuration.isNull { events.append(configured(tool)) }
         await runner.announce(events)
     }
 
-    /// Gives a tool another configuration: `tool.configured`, without the values of secrets. A tool that runs sees it
+    /// Gives a tool another configuration: `tool.configured`, as ``Redaction`` lets it be published. A tool that runs sees it
     /// after its next start.
     ///
     /// - Throws: `notInstalled`, `invalidSpecification`, `shutDown`.
@@ -98,7 +98,7 @@ public final class ToolSupervisor: Sendable {
             tool.configuration = configuration
             try tool.validate()
             runner.change { $0.configuration = configuration }
-            await runner.announce([Self.configured(tool)])
+            await runner.announce([configured(tool)])
         }
     }
 
@@ -145,7 +145,7 @@ public final class ToolSupervisor: Sendable {
             }
             runner.change { $0 = tool }
             var events: [any EventPayload] = [ToolInstalled(tool: tool.name, version: tool.version)]
-            if tool.configuration != before.configuration { events.append(Self.configured(tool)) }
+            if tool.configuration != before.configuration { events.append(configured(tool)) }
             await runner.announce(events)
             if wasActive { try await runner.start() }
         }
@@ -198,7 +198,8 @@ public final class ToolSupervisor: Sendable {
         }
     }
 
-    static func configured(_ tool: ToolSpecification) -> ToolConfigured {
-        ToolConfigured(tool: tool.name, config: tool.publishedConfiguration)
+    func configured(_ tool: ToolSpecification) -> ToolConfigured {
+        let redaction = tool.redaction(context.environment.available)
+        return ToolConfigured(tool: tool.name, config: redaction.redact(tool.configuration))
     }
 }

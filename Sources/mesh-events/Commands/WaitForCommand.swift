@@ -9,7 +9,8 @@ struct WaitForCommand: AsyncParsableCommand {
         commandName: "wait-for",
         abstract: "Wait until something happens, and print the event.",
         usage: """
-            mesh-events wait-for TYPE [--node NAME] [--tool NAME] [--timeout DURATION] [--since WHEN] [--json]
+            mesh-events wait-for TYPE [--node NAME] [--tool NAME] [--timeout DURATION] [--since WHEN] [--trust FILE] \
+            [--json]
             """,
         discussion: """
             Ends with 0 at the first event that fits, and with 75 when none has come within --timeout, or when it is \
@@ -27,6 +28,7 @@ struct WaitForCommand: AsyncParsableCommand {
               mesh-events wait-for tool.started --tool whisper && ./transcribe.sh
               mesh-events wait-for tool.crashed --timeout 1h --json | jq -r .data.error
               mesh-events wait-for user.training.complete --since 1d
+              mesh-events wait-for node.left --node pi --trust trust   # only what its node has signed
             """
     )
 
@@ -46,12 +48,14 @@ struct WaitForCommand: AsyncParsableCommand {
     var since: String?
 
     @OptionGroup var output: EventOutputOptions
+    @OptionGroup(title: "Signatures") var trust: TrustOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
         let pattern = try pattern()
         let since = try since.map { try TimeBound.parse($0, option: "--since") }
         let limit = try DurationText.option("--timeout", timeout)
+        let verification = try trust.verification()
         let stop = StopRequest()
         Signals.install(stop)
         let timer = Task {
@@ -59,7 +63,7 @@ struct WaitForCommand: AsyncParsableCommand {
             stop.stop(.timeUp)
         }
         defer { timer.cancel() }
-        if try await stop.race({ try await wait(for: pattern, since, stop) }) == true { return }
+        if try await stop.race({ try await wait(for: pattern, since, verification, stop) }) == true { return }
         Diagnostics.clearInterrupt()
         let what = Self.described(pattern, node: node, tool: tool)
         switch stop.reason {
@@ -94,24 +98,38 @@ struct WaitForCommand: AsyncParsableCommand {
     }
 
     /// - Returns: Whether it happened; the event has been printed then.
-    private func wait(for pattern: EventPattern, _ since: Timestamp?, _ stop: StopRequest) async throws -> Bool {
+    private func wait(
+        for pattern: EventPattern,
+        _ since: Timestamp?,
+        _ verification: SignatureVerification?,
+        _ stop: StopRequest
+    ) async throws -> Bool {
         var hasHappened = false
         let transport = try await connection.connect(name: "mesh-events wait-for \(type)")
-        var printer = EventPrinter(output.chosen, stop: stop)
-        if let replay = try await replay(transport, pattern, since) {
+        var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
+        if let replay = try await replay(transport, pattern, since, verification) {
+            defer { TrustOptions.reportRejected(replay.rejected) }
             try await announce(transport, pattern, missing: "nothing will be missing")
             for try await element in replay {
                 guard let stored = element.event, fits(stored.event) else { continue }
+                trust.note(stored.event)
                 try printer.print(stored)
                 hasHappened = true
                 break
             }
             replay.cancel()
         } else {
-            let bus = EventBus(transport: transport, node: "", logger: Silence.logger)
+            let bus = EventBus(
+                transport: transport,
+                node: "",
+                configuration: EventBus.Configuration(verification: verification),
+                logger: Silence.logger
+            )
             let subscription = try await bus.subscribe(to: pattern)
+            defer { TrustOptions.reportRejected(subscription.rejected) }
             try await announce(transport, pattern, missing: "what others emit meanwhile is not seen")
             for try await event in subscription where fits(event) {
+                trust.note(event)
                 try printer.print(event)
                 hasHappened = true
                 break
@@ -126,9 +144,14 @@ struct WaitForCommand: AsyncParsableCommand {
     private func replay(
         _ transport: NATSTransport,
         _ pattern: EventPattern,
-        _ since: Timestamp?
+        _ since: Timestamp?,
+        _ verification: SignatureVerification?
     ) async throws -> ReplaySubscription? {
-        let replay = EventReplay(store: JetStreamStore(transport.connection), logger: Silence.logger)
+        let replay = EventReplay(
+            store: JetStreamStore(transport.connection),
+            verification: verification,
+            logger: Silence.logger
+        )
         if let since {
             return try await StreamAbsence.explained { try await replay.open(matching: pattern, from: .time(since)) }
         }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import FileReading
 import Foundation
 import Logging
 import MeshEvents
@@ -209,8 +210,7 @@ struct ConnectionOptions: ParsableArguments {
     }
 
     private static func readable(_ path: String, _ option: String) throws(NATSError) -> String {
-        guard FileManager.default.isReadableFile(atPath: path) else {
-            let problem = FileManager.default.fileExists(atPath: path) ? "may not be read" : "does not exist"
+        if let problem = RegularFile(path).problem {
             throw NATSError(.invalidArgument, "the file of \(option), \(path), \(problem)")
         }
         return path

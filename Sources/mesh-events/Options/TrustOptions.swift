@@ -43,6 +43,9 @@ struct TrustOptions: ParsableArguments {
         return SignatureVerification(try TrustList(file: trust), policy: policy == .reject ? .reject : .accept)
     }
 
+    /// Whether an event is to be left out, where its signature was looked at and it was let through.
+    func leavesOut(_ event: Event) -> Bool { trust != nil && policy == .reject && !event.signature.isTrusted }
+
     /// Says that an event is not signed by its node, when that is asked for.
     func note(_ event: Event) {
         guard policy == .warn, trust != nil, !event.signature.isTrusted else { return }

@@ -93,8 +93,8 @@ struct ManifestMistakeTests {
             ),
             (
                 head + "    health: 5\n",
-                "5:5: unknown key 'health' in a tool; there are name, version, command, env, "
-                    + "config, secrets, restart, autostart, directory, grace"
+                "5:5: unknown key 'health' in a tool; there are name, version, command, env, inherit, "
+                    + "config, publish, secrets, restart, autostart, directory, grace"
             ),
             (
                 "node: \"a\n",

@@ -32,7 +32,9 @@ struct ToolManifestTests {
                   list: [1, a, {b: 2}]
                   text: "1"
                   key: ${PW}
-                secrets: [key]
+                inherit: [CUDA_VISIBLE_DEVICES]
+                publish: [model, key]
+                secrets: [text]
                 restart: always
                 autostart: false
                 grace: 500ms
@@ -58,7 +60,13 @@ struct ToolManifestTests {
         #expect(tool.configuration["big"]?.json == "12345678901234567890")
         #expect(tool.configuration["size"]?.json == "1.50")
         #expect(tool.restart.mode == .always && !tool.autostart && tool.gracePeriod == .milliseconds(500))
-        #expect(tool.publishedConfiguration["key"]?.string == "[redacted]")
+        #expect(tool.inherit == ["CUDA_VISIBLE_DEVICES"] && tool.publish == ["model", "key"])
+        let published: EventData = [
+            "model": "base", "country": "(string)", "size": 1.50, "big": "(number)", "hex": 31, "on": true,
+            "nothing": nil,
+            "list": [1, "(string)", ["b": 2]], "text": "[redacted]", "key": "[redacted]",
+        ]
+        #expect(tool.publishedConfiguration == published)
         let plain = manifest.tools[1]
         #expect(plain.command == ["sleep"] && plain.directory == "/etc/mesh" && plain.autostart)
         #expect(plain.restart.mode == .onFailure && plain.configuration.isNull)

@@ -120,7 +120,7 @@ import Testing
             at: 4
         )
         let expected = """
-            {"nodes":[{"capabilities":{"tools":1},"checks":{"disk":"full"},"interval_s":10,"joined":"2027-01-15T08:00:00Z",\
+            {"left_out":{"nodes":0,"tools":0,"values":0},"nodes":[{"capabilities":{"tools":1},"checks":{"disk":"full"},"interval_s":10,"joined":"2027-01-15T08:00:00Z",\
             "last_seen":"2027-01-15T08:00:03Z","leave_reason":null,"left":null,"name":"pi","reported_status":"degraded",\
             "resources":{"checks":{"disk":"full"},"cpu":0.5},"sends_health":true,"status":"degraded",\
             "tools":[{"last_crash":null,"last_error":null,"name":"whisper","restart_count":0,\

@@ -27,9 +27,9 @@ struct ToolSupervisorTests {
         #expect(
             bench.events == [
                 "installed 1.0.0",
-                #"configured {"api_key":"[redacted]","licence":"[redacted]","model":"base"}"#,
+                #"configured {"api_key":"[redacted]","licence":"[redacted]","model":"(string)"}"#,
                 "started", "stopped update", "installed 1.1.0", "started",
-                #"configured {"model":"large"}"#, "stopped stopped", "started", "stopped uninstall", "removed",
+                #"configured {"model":"(string)"}"#, "stopped stopped", "started", "stopped uninstall", "removed",
             ]
         )
         #expect(bench.supervisor.tools.isEmpty)

@@ -38,7 +38,10 @@ struct DashboardRun: Sendable {
                 Diagnostics.say("the dashboard is at \(url)")
                 await watchConnection()
             }
-            defer { group.cancelAll() }
+            defer {
+                group.cancelAll()
+                TrustOptions.reportRejected(dashboard.rejected)
+            }
             try await group.next()
         }
     }

@@ -29,8 +29,8 @@ extension NodeSession {
         let busConfiguration: EventBus.Configuration
         /// The page to show the mesh on; `nil` for none.
         let dashboard: Dashboard.Configuration?
-        /// How the page looks at signatures; `nil` for not at all.
-        let dashboardVerification: SignatureVerification?
+        /// How the page, and what is shown here, look at signatures; `nil` for not at all.
+        let verification: SignatureVerification?
         /// Whether events can be emitted over HTTP.
         let dashboardEmits: Bool
     }

@@ -54,7 +54,10 @@ struct NodeSession: Sendable {
         let bus = EventBus(
             transport: transport,
             node: plan.node,
-            configuration: EventBus.Configuration { malformed.report($0) },
+            configuration: EventBus.Configuration(
+                onMalformed: { malformed.report($0) },
+                verification: plan.verification
+            ),
             logger: Silence.logger
         )
         let node = node(plan, persistent, transport, server)
@@ -82,7 +85,7 @@ struct NodeSession: Sendable {
                 try DashboardRun(
                     $0,
                     transport.connection,
-                    verification: plan.dashboardVerification,
+                    verification: plan.verification,
                     emitter: plan.dashboardEmits ? persistent : nil
                 )
             }

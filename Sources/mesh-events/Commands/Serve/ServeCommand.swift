@@ -1,4 +1,5 @@
 import ArgumentParser
+import FileReading
 import Foundation
 import LocalNATSServer
 import MeshAuth
@@ -15,6 +16,7 @@ struct ServeCommand: AsyncParsableCommand {
             mesh-events serve [--config FILE] [--port N] [--store-dir DIR] [--for DURATION] [--node NAME] \
             [--sign-key FILE] [--cloudevents] [--json | --format FORMAT]
             mesh-events serve --dashboard [--dashboard-listen HOST:PORT] [...]
+            mesh-events serve --trust FILE [...]
             mesh-events serve --auth DIR [--listen ADDRESS] [...]
             """,
         discussion: """
@@ -37,11 +39,17 @@ struct ServeCommand: AsyncParsableCommand {
                   command: [python3, whisper.py, --port, 8080]
                   directory: tools/whisper  # relative to the manifest
                   env: {HF_TOKEN: "${HF_TOKEN}"}
-                  config: {model: base}     # JB_TOOL_CONFIG, and tool.configured without its secrets
-                  secrets: [licence]        # more keys to keep secret
+                  inherit: [http_proxy]     # variables of the node's environment, besides the few that all get
+                  config: {model: base}     # JB_TOOL_CONFIG; published: keys, numbers, booleans
+                  publish: [model]          # and the values of these keys, never those of variables
+                  secrets: [licence]        # whose values are not, numbers included
                   restart: on-failure       # or always, never
                   autostart: true
                   grace: 10s                # from SIGTERM to SIGKILL
+
+            A tool gets PATH, HOME, TMPDIR, TZ, LANG and LC_* of the node's environment, what the manifest names with \
+            `inherit` and `env`, and how to log in; nothing else. The manifest says which programs run: one that others may \
+            write is refused.
 
             A tool finds the mesh in its environment (JB_NATS_URL, JB_NODE_NAME, JB_TOOL_NAME, JB_TOOL_CONFIG), so that \
             `mesh-events emit user.done file=a.wav` works in it as it is.
@@ -57,6 +65,9 @@ struct ServeCommand: AsyncParsableCommand {
             `tool`, who may emit user events only. It takes a server from 2.12 on to hold everybody to that; an older one \
             lets every user who may emit empty the stream. SIGHUP has the users read again. In somebody else's mesh give the \
             tools a key of their own with --tool-nkey; else they log in as the node.
+
+            --trust marks each event as signed by its node, unsigned or forged, here and on the page; how nodes and tools are, \
+            and whether another node has this one's name, is then taken from signed events alone.
 
             --dashboard shows the mesh on a page as well, at http://127.0.0.1:8080/ unless --dashboard-listen says otherwise; \
             see `mesh-events dashboard --help`.
@@ -131,7 +142,7 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup var node: NodeOptions
     @OptionGroup var signing: SigningOptions
     @OptionGroup var cloudEvents: CloudEventOptions
-    @OptionGroup(title: "Page, with --dashboard") var page: DashboardOptions
+    @OptionGroup(title: "Page, with --dashboard; --trust also without") var page: DashboardOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
@@ -154,7 +165,7 @@ struct ServeCommand: AsyncParsableCommand {
                 stop.stop(.timeUp)
             }
         }
-        try await node.run(stop, EventPrinter(output.chosen, stop: stop))
+        try await node.run(stop, EventPrinter(output.chosen, marks: page.trust != nil, stop: stop))
     }
 
     /// What the options, the manifest and the environment amount to; the first of these that says something counts.
@@ -173,8 +184,8 @@ struct ServeCommand: AsyncParsableCommand {
         }
         if !connection.namesLogin { connection.creds = manifest?.credentials }
         let servers = connection.servers == nil ? manifest.flatMap { $0.servers.isEmpty ? nil : $0.servers } : nil
-        if let toolKey, !FileManager.default.isReadableFile(atPath: toolKey) {
-            throw CommandFailure(.usage, "the file of --tool-nkey, \(toolKey), cannot be read")
+        if let toolKey, let problem = RegularFile(toolKey).problem {
+            throw CommandFailure(.usage, "the file of --tool-nkey, \(toolKey), cannot be read: it \(problem)")
         }
         let key = toolKey ?? access?.toolKey
         var variables = ToolLogin(connection: connection, key: key).variables(environment)
@@ -182,12 +193,15 @@ struct ServeCommand: AsyncParsableCommand {
         if key == nil, let path = signing.file(environment) {
             variables[SigningOptions.variable] = AbsolutePath.of(path)
         }
-        // What lets somebody see the page is no matter of a tool's.
-        if environment[DashboardOptions.tokenVariable] != nil { variables[DashboardOptions.tokenVariable] = "" }
         // Where a tool finds `mesh-events` when it is not installed.
         if let executable = Bundle.main.executablePath, let slash = executable.lastIndex(of: "/") {
             variables["PATH"] = "\(environment["PATH"] ?? "/usr/bin:/bin"):\(executable[..<slash])"
         }
+        let verification = try page.verification()
+        var busConfiguration = try signing.busConfiguration(cloudEvents)
+        // The node's own watch for others of its name.
+        busConfiguration.verification = verification
+        busConfiguration.verification?.policy = .reject
         return NodeSession.Plan(
             node: name,
             connection: connection,
@@ -200,9 +214,9 @@ struct ServeCommand: AsyncParsableCommand {
             toolVariables: variables,
             toolsHaveKey: key != nil,
             toolLogin: key == nil ? connection.passwordOrToken(environment) : nil,
-            busConfiguration: try signing.busConfiguration(cloudEvents),
+            busConfiguration: busConfiguration,
             dashboard: dashboard ? try page.configuration(listen: dashboardAddress, environment) : nil,
-            dashboardVerification: try page.verification(),
+            verification: verification,
             dashboardEmits: page.allowsEmit
         )
     }

@@ -8,7 +8,7 @@ struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
         abstract: "Show how the nodes and tools of the mesh are.",
-        usage: "mesh-events status [--watch] [--node NAME] [--json]",
+        usage: "mesh-events status [--watch] [--node NAME] [--trust FILE] [--json]",
         discussion: """
             What is shown follows from the events that are kept; nobody is asked, and nothing is created or changed.
 
@@ -27,9 +27,14 @@ struct StatusCommand: AsyncParsableCommand {
               mesh-events status --watch
               mesh-events status --json | jq -r '.nodes[] | select(.status != "online") | .name'
               mesh-events status --json --watch | jq -c .summary
+              mesh-events status --trust trust
 
-            With --json a line is the whole status: time, summary (counts), and nodes with their tools. Keys are stable, \
-            what is not known is null.
+            At most 10000 nodes are shown, those heard of last, and 1000 tools of each; texts and data are cut. What was left \
+            out is counted. With --trust only events that their node has signed count; how many did not is said on standard \
+            error.
+
+            With --json a line is the whole status: time, summary and left_out (counts), and nodes with their tools. Keys \
+            are stable, what is not known is null.
             """
     )
 
@@ -42,22 +47,29 @@ struct StatusCommand: AsyncParsableCommand {
     @Flag(help: "Print the status as a line of JSON.")
     var json = false
 
+    @OptionGroup(title: "Signatures") var trust: TrustFileOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
         if node?.isEmpty == true { throw CommandFailure(.usage, "--node must not be empty") }
+        let verification = try trust.verification()
         let stop = StopRequest()
         Signals.install(stop)
         if watch { OutputWatch.install(stop) }
-        _ = try await stop.race { try await show(stop) }
+        _ = try await stop.race { try await show(verification, stop) }
         if watch { Diagnostics.clearInterrupt() }
     }
 
-    private func show(_ stop: StopRequest) async throws {
+    private func show(_ verification: SignatureVerification?, _ stop: StopRequest) async throws {
         let transport = try await connection.connect(name: "mesh-events status")
         let monitor = try await StreamAbsence.explained {
-            try await MeshMonitor.start(store: JetStreamStore(transport.connection), logger: Silence.logger)
+            try await MeshMonitor.start(
+                store: JetStreamStore(transport.connection),
+                verification: verification,
+                logger: Silence.logger
+            )
         }
+        defer { TrustOptions.reportRejected(monitor.rejected) }
         let printer = StatusPrinter(json: json, node: node, stop: stop)
         if watch {
             try await StatusWatch(monitor: monitor, connection: transport.connection, printer: printer).run()

@@ -11,13 +11,14 @@ struct StatusText {
     /// - Parameter node: the only node to show; `nil` for all.
     func lines(_ state: MeshState, node: String? = nil) -> [String] {
         let nodes = state.nodes
+        let leftOut = Self.leftOut(state.leftOut).map { [$0] } ?? []
         guard !nodes.isEmpty else {
             let nothing =
                 node.map { "nothing is known of a node \(SafeText.escaped($0.debugDescription))" }
                 ?? "no node or tool is known yet; `mesh-events serve` starts a node"
-            return [nothing]
+            return [nothing] + leftOut
         }
-        var lines = [Self.summary(state.summary), ""]
+        var lines = [Self.summary(state.summary)] + leftOut + [""]
         lines += nodeTable(nodes, now: state.now).lines(isColored: isColored, width: width)
         if let tools = toolTable(nodes, now: state.now) {
             lines += [""] + tools.lines(isColored: isColored, width: width)
@@ -48,6 +49,19 @@ struct StatusText {
             ]
         )
         return "\(nodes); \(tools)"
+    }
+
+    /// `left out: 20 nodes, 3 events about tools, 1 event with too much in it`; `nil` when nothing was.
+    static func leftOut(_ counts: MeshState.LeftOut) -> String? {
+        guard !counts.isEmpty else { return nil }
+        func part(_ count: UInt64, _ one: String, _ many: String) -> String? {
+            count == 0 ? nil : "\(count) \(count == 1 ? one : many)"
+        }
+        let parts = [
+            part(counts.nodes, "node", "nodes"), part(counts.tools, "event about tools", "events about tools"),
+            part(counts.values, "event with too much in it", "events with too much in them"),
+        ]
+        return "left out: " + parts.compactMap { $0 }.joined(separator: ", ")
     }
 
     private func nodeTable(_ nodes: [MeshState.Node], now: Timestamp) -> TextTable {

@@ -56,9 +56,11 @@ struct StatusWatch: Sendable {
             isFirst = false
         }
         try show()
+        var pause = Self.pause
         for await _ in wishes {
-            try await Task.sleep(for: Self.pause)
-            try show()
+            try await Task.sleep(for: pause)
+            // A large mesh is shown less often.
+            pause = max(Self.pause, try ContinuousClock().measure { try show() })
         }
     }
 

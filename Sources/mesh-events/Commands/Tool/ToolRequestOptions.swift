@@ -14,14 +14,16 @@ struct ToolRequestOptions: ParsableArguments {
     @Option(help: ArgumentHelp("How long to wait for the node to have done it. Default: 30s.", valueName: "duration"))
     var timeout: String?
 
+    @OptionGroup(title: "Signatures, without --node") var trust: TrustFileOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     /// Asks the node, and says what came of it.
     func perform(_ action: ToolAction) async throws {
         let timeout = try DurationText.option("--timeout", timeout) ?? .seconds(30)
         if node?.isEmpty == true { throw CommandFailure(.usage, "--node must not be empty") }
+        let verification = try trust.verification()
         let transport = try await connection.connect(name: "mesh-events tool")
-        let node = try await nodeName(transport)
+        let node = try await nodeName(transport, verification)
         let state = try await RemoteTools(node: node, connection: transport.connection)
             .perform(action, on: tool, timeout: timeout)
         try LineOutput.standard().write("\(SafeText.name(tool)) on \(SafeText.name(node)): \(SafeText.escaped(state))")
@@ -29,12 +31,22 @@ struct ToolRequestOptions: ParsableArguments {
     }
 
     /// The node that was named, or the only one that has the tool, by the events that are kept.
-    private func nodeName(_ transport: NATSTransport) async throws -> String {
+    private func nodeName(
+        _ transport: NATSTransport,
+        _ verification: SignatureVerification?
+    ) async throws -> String {
         if let node { return node }
         let monitor = try await StreamAbsence.explained {
-            try await MeshMonitor.start(store: JetStreamStore(transport.connection), logger: Silence.logger)
+            try await MeshMonitor.start(
+                store: JetStreamStore(transport.connection),
+                verification: verification,
+                logger: Silence.logger
+            )
         }
-        defer { monitor.close() }
+        defer {
+            TrustOptions.reportRejected(monitor.rejected)
+            monitor.close()
+        }
         let mesh = monitor.state
         let names = mesh.nodes.filter { node in
             node.status != .left && mesh.tools(on: node.name).contains { $0.name == tool && $0.state != .removed }

@@ -9,7 +9,7 @@ struct ExportCommand: AsyncParsableCommand {
         abstract: "Write the events that are kept to a file, one a line.",
         usage: """
             mesh-events export [PATTERN ...] [--out FILE|-] [--since WHEN] [--until WHEN] [--node NAME] \
-            [--format FORMAT]
+            [--trust FILE] [--format FORMAT]
             """,
         discussion: """
             Writes all that fit, oldest first, as NDJSON: the event as it travels, with the members sequence (its place \
@@ -24,6 +24,10 @@ struct ExportCommand: AsyncParsableCommand {
               mesh-events export --out events.ndjson
               mesh-events export 'tool.*' 'node.*' --since 1d | gzip > lifecycle.ndjson.gz
               mesh-events export --format cloudevents --out events.cloudevents
+              mesh-events export --trust trust --out events.ndjson   # only what its node has signed
+
+            With --trust an event that its node has not signed is left out, and how many were is said on standard error. The \
+            signatures themselves are not exported.
 
             With --format cloudevents a line is a CloudEvent 1.0, as `mesh-events list --help` says; `mesh-events import \
             --format cloudevents` reads it back.
@@ -48,6 +52,7 @@ struct ExportCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("What the lines are: json or cloudevents.", valueName: "format"))
     var format = LineFormat.json
 
+    @OptionGroup(title: "Signatures") var trust: TrustOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
@@ -58,11 +63,15 @@ struct ExportCommand: AsyncParsableCommand {
         if let since, let until, since > until {
             throw CommandFailure(.usage, "--since (\(since)) is later than --until (\(until))")
         }
+        var verification = try trust.verification()
+        // Left out here, to be counted.
+        verification?.policy = .accept
+        let query = ExportQuery(patterns: patterns, since: since, until: until, verification: verification)
         let stop = StopRequest()
         Signals.install(stop)
         OutputWatch.install(stop)
         let isDone: Bool? = try await stop.race {
-            try await export(patterns, since, until, stop)
+            try await export(query, stop)
             return true
         }
         if isDone == nil, out != "-" {
@@ -70,28 +79,30 @@ struct ExportCommand: AsyncParsableCommand {
         }
     }
 
-    private func export(
-        _ patterns: [EventPattern],
-        _ since: Timestamp?,
-        _ until: Timestamp?,
-        _ stop: StopRequest
-    ) async throws {
+    private func export(_ query: ExportQuery, _ stop: StopRequest) async throws {
         let transport = try await connection.connect(name: "mesh-events export")
         let store = JetStreamStore(transport.connection)
         let state = try await StreamAbsence.explained { try await store.state() }
         var file = try LineFile(path: out, stop: stop)
         var bar = ProgressBar(verb: "exported")
-        let text = EventText(format, isForTerminal: out == "-" && Terminal.output.isTerminal)
+        let text = EventText(format, isForTerminal: out == "-" && Terminal.output.isTerminal, marks: trust.marks)
         var count = 0
-        let events = EventHistory(store: store, logger: Silence.logger)
-            .events(matching: patterns, since: since, until: until, node: node)
+        var rejected = 0
+        let events = EventHistory(store: store, verification: query.verification, logger: Silence.logger)
+            .events(matching: query.patterns, since: query.since, until: query.until, node: node)
         for try await stored in events {
+            if trust.leavesOut(stored.event) {
+                rejected += 1
+                continue
+            }
+            trust.note(stored.event)
             try file.write(text.line(stored))
             count += 1
             bar.show(count, fraction: Self.fraction(stored.sequence, of: state))
         }
         try file.close()
         bar.finish(count, fraction: 1)
+        TrustOptions.reportRejected(rejected)
         if out != "-", !Terminal.error.isTerminal {
             Diagnostics.say("exported \(count) \(count == 1 ? "event" : "events") to \(out)")
         }
@@ -103,4 +114,12 @@ struct ExportCommand: AsyncParsableCommand {
         guard sequence >= state.firstSequence, state.lastSequence >= state.firstSequence else { return 0 }
         return Double(sequence - state.firstSequence + 1) / Double(state.lastSequence - state.firstSequence + 1)
     }
+}
+
+/// Which events to export.
+private struct ExportQuery: Sendable {
+    let patterns: [EventPattern]
+    let since: Timestamp?
+    let until: Timestamp?
+    let verification: SignatureVerification?
 }

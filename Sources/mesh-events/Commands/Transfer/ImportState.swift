@@ -1,3 +1,4 @@
+import FileReading
 import Foundation
 import MeshEvents
 
@@ -19,9 +20,15 @@ struct ImportState: Codable, Equatable, Sendable {
     /// - Returns: `nil` when there is no file.
     /// - Throws: `CommandFailure`, usage.
     static func read(_ path: String) throws -> ImportState? {
-        guard let data = FileManager.default.contents(atPath: path) else { return nil }
+        let bytes: [UInt8]
+        do throws(RegularFile.Failure) {
+            bytes = try RegularFile(path).read().bytes
+        } catch {
+            if error.code == .missing { return nil }
+            throw CommandFailure(.usage, "the file of --state, \(path), cannot be read: it \(error.problem)")
+        }
         do {
-            return try JSONDecoder().decode(ImportState.self, from: data)
+            return try JSONDecoder().decode(ImportState.self, from: Data(bytes))
         } catch {
             throw CommandFailure(
                 .usage,

@@ -1,0 +1,44 @@
+import MeshEvents
+
+/// Names by a time, the earliest first (a binary heap). A name whose time has changed stays where it was until it comes
+/// to the front; who takes it out there has to look.
+struct TimeQueue: Sendable {
+    struct Entry: Sendable {
+        var time: Timestamp
+        var name: String
+    }
+
+    private var entries: [Entry] = []
+
+    var count: Int { entries.count }
+    var first: Entry? { entries.first }
+
+    mutating func insert(_ name: String, at time: Timestamp) {
+        entries.append(Entry(time: time, name: name))
+        var child = entries.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard entries[child].time < entries[parent].time else { return }
+            entries.swapAt(child, parent)
+            child = parent
+        }
+    }
+
+    mutating func removeFirst() -> Entry? {
+        guard let first = entries.first, let last = entries.popLast() else { return nil }
+        guard !entries.isEmpty else { return first }
+        entries[0] = last
+        var parent = 0
+        while true {
+            var smallest = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < entries.count {
+                if entries[child].time < entries[smallest].time { smallest = child }
+            }
+            guard smallest != parent else { return first }
+            entries.swapAt(parent, smallest)
+            parent = smallest
+        }
+    }
+
+    mutating func removeAll() { entries = [] }
+}

@@ -1,0 +1,42 @@
+import MeshEvents
+
+/// Cuts what one event says to a state's limits.
+struct ValueCutter {
+    private static let ellipsis = "…"
+
+    private let limits: MeshState.Limits
+    /// Whether something was too large.
+    private(set) var hasCut = false
+
+    init(_ limits: MeshState.Limits) { self.limits = limits }
+
+    /// The text; a long one cut, with `…` at its end.
+    mutating func cut(_ text: String) -> String {
+        guard text.utf8.count > limits.textBytes else { return text }
+        hasCut = true
+        let bytes = text.utf8.prefix(limits.textBytes - Self.ellipsis.utf8.count)
+        // Not within a scalar; by characters it would be without end, for one can be of any length.
+        var end = bytes.endIndex
+        while end > text.utf8.startIndex, end.samePosition(in: text.unicodeScalars) == nil {
+            end = text.utf8.index(before: end)
+        }
+        return String(text.unicodeScalars[..<end]) + Self.ellipsis
+    }
+
+    /// The data; null in the place of what is too large.
+    mutating func cut(_ data: EventData) -> EventData {
+        guard data.json.utf8.count > limits.dataBytes else { return data }
+        hasCut = true
+        return .null
+    }
+
+    /// What happened to a tool, with its texts cut.
+    mutating func cut(_ event: LifecycleFact.Tool) -> LifecycleFact.Tool {
+        switch event {
+        case .installed(let version): .installed(version: cut(version))
+        case .stopped(let reason): .stopped(reason: cut(reason))
+        case .crashed(let error, let restartCount): .crashed(error: cut(error), restartCount: restartCount)
+        case .configured, .started, .removed: event
+        }
+    }
+}

@@ -1,0 +1,265 @@
+/// Takes out of a text what looks like a secret: the second net, for texts that others wrote (the first is not to publish
+/// them). It would rather take out too much.
+///
+/// What it knows: PEM blocks; what stands before the `@` of a URL, and the password of `user:password@host`; what follows
+/// `Bearer` and the like; the values of keys that name secrets, in `key=value`, `"key": "value"` and `--key value`; tokens
+/// that begin as those of well-known services do; long runs of letters and digits that look random.
+struct SecretText {
+    private let bytes: [UInt8]
+    private var secrets: [Range<Int>] = []
+
+    /// The text with ``Redaction/placeholder`` in the place of each secret.
+    static func redacted(_ text: String) -> String {
+        var scan = SecretText(bytes: Array(text.utf8))
+        scan.findBlocks()
+        scan.findLogins()
+        scan.findWords()
+        scan.findValues()
+        return scan.result ?? text
+    }
+
+    /// The text without its secrets; `nil` when there is none.
+    private var result: String? {
+        guard !secrets.isEmpty else { return nil }
+        var result: [UInt8] = []
+        var end = 0
+        var isFirst = true
+        for secret in secrets.sorted(by: { $0.lowerBound < $1.lowerBound }) where secret.upperBound > end {
+            // Those that overlap, or touch, are one.
+            if isFirst || secret.lowerBound > end {
+                result += bytes[end..<secret.lowerBound]
+                result += Redaction.placeholder.utf8
+            }
+            end = secret.upperBound
+            isFirst = false
+        }
+        return String(decoding: result + bytes[end...], as: UTF8.self)
+    }
+
+    private mutating func found(_ range: Range<Int>) { if !range.isEmpty { secrets.append(range) } }
+
+    // MARK: Blocks
+
+    private static let blockBegin = Array("-----BEGIN".utf8)
+    private static let blockEnd = Array("-----END".utf8)
+
+    private mutating func findBlocks() {
+        var start = 0
+        while let begin = index(of: Self.blockBegin, in: start..<bytes.count) {
+            let footer = index(of: Self.blockEnd, in: begin + Self.blockBegin.count..<bytes.count)
+            // To the line's end, or that of the text when the block is cut.
+            let end = footer.map { footer in self.end(from: footer + 8) { $0 == 10 || $0 == 13 } } ?? bytes.count
+            found(begin..<end)
+            start = end
+        }
+    }
+
+    // MARK: Logins
+
+    /// `scheme://user:password@host`, and `user:password@host`.
+    private mutating func findLogins() {
+        var start = 0
+        while start < bytes.count {
+            let end = end(from: start) { Self.isSpaceOrQuote($0) || $0 == UInt8(ascii: "<") || $0 == UInt8(ascii: ">") }
+            findLogins(in: start..<end)
+            start = end + 1
+        }
+    }
+
+    private mutating func findLogins(in word: Range<Int>) {
+        var start = word.lowerBound
+        while start < word.upperBound {
+            // One URL, or what stands in its place; a list has several.
+            let scheme = index(of: Self.schemeEnd, in: start..<word.upperBound)
+            let end = scheme.flatMap { nextURL(in: $0 + 3..<word.upperBound) } ?? word.upperBound
+            if let at = bytes[start..<end].lastIndex(of: UInt8(ascii: "@")) {
+                if let scheme, scheme < at {
+                    found(scheme + 3..<at)
+                } else if let colon = bytes[start..<at].firstIndex(of: UInt8(ascii: ":")) {
+                    found(colon + 1..<at)
+                }
+            }
+            start = end
+        }
+    }
+
+    /// Where the scheme of the next URL begins.
+    private func nextURL(in range: Range<Int>) -> Int? {
+        guard var start = index(of: Self.schemeEnd, in: range) else { return nil }
+        while start > range.lowerBound, Self.isLetter(bytes[start - 1]) { start -= 1 }
+        return start
+    }
+
+    private static let schemeEnd = Array("://".utf8)
+
+    // MARK: Words
+
+    /// Tokens that show by themselves what they are, and those that `Bearer` announces.
+    private mutating func findWords() {
+        var start = 0
+        var previous: Range<Int>?
+        while start < bytes.count {
+            guard Self.isTokenByte(bytes[start]) else {
+                start += 1
+                continue
+            }
+            let end = end(from: start) { !Self.isTokenByte($0) }
+            let word = start..<end
+            let isAnnounced = previous.map { isScheme($0) && bytes[$0.upperBound..<start].allSatisfy(Self.isSpace) }
+            if isAnnounced == true || hasKnownBeginning(word) {
+                found(word)
+            } else {
+                findRandom(in: word)
+            }
+            previous = word
+            start = end
+        }
+    }
+
+    private func isScheme(_ word: Range<Int>) -> Bool {
+        guard word.count <= 9 else { return false }
+        return ["bearer", "basic", "digest", "negotiate", "apikey"].contains(text(word).lowercased())
+    }
+
+    private func hasKnownBeginning(_ word: Range<Int>) -> Bool {
+        // Behind what may stand before it in the same word, as in `key=ghp_…` or `-ghp_…`.
+        var starts = [word.lowerBound]
+        for index in word.dropLast() where !Self.isAlphanumeric(bytes[index]) { starts.append(index + 1) }
+        return starts.prefix(64).contains { start in
+            Self.beginnings.contains { beginning, length in
+                word.upperBound - start >= beginning.count + length && bytes[start...].starts(with: beginning)
+            }
+        }
+    }
+
+    /// How tokens of well-known services begin, with how many bytes follow at least.
+    private static let beginnings: [(beginning: [UInt8], length: Int)] = {
+        let short = [
+            "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "xoxa-", "xoxr-",
+        ]
+        let medium = [
+            "xoxs-", "xoxe-", "xapp-", "sk-", "sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_", "AKIA", "ASIA",
+            "AIza", "ya29.", "eyJ", "shpat_", "AGE-SECRET-KEY-", "dckr_pat_", "glsa_", "sntrys_", "hvs.", "hvb.",
+        ]
+        let long = [
+            "hf_", "npm_", "pypi-", "dop_v1_", "doo_v1_", "SG.", "gsk_", "nvapi-", "pplx-", "lin_api_", "PMAK-",
+            "figd_",
+            "sq0atp-", "sq0csp-", "ATATT3", "r8_",
+        ]
+        return short.map { (Array($0.utf8), 6) } + medium.map { (Array($0.utf8), 10) }
+            + long.map { (Array($0.utf8), 16) }
+    }()
+
+    private mutating func findRandom(in word: Range<Int>) {
+        // A secret key of AWS: base64 with slashes, 40 bytes.
+        if word.count == 40, bytes[word.lowerBound] != UInt8(ascii: "/"),
+            bytes[word].allSatisfy({ Self.isAlphanumeric($0) || $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "+") }),
+            isRandom(word)
+        {
+            found(word)
+            return
+        }
+        var start = word.lowerBound
+        while start < word.upperBound {
+            guard Self.isAlphanumeric(bytes[start]) else {
+                start += 1
+                continue
+            }
+            var end = start
+            while end < word.upperBound, Self.isAlphanumeric(bytes[end]) || bytes[end] == UInt8(ascii: "+") { end += 1 }
+            let run = start..<end
+            let isLongNumber = run.count >= 13 && bytes[run].allSatisfy(Self.isDigit)
+            // A seed or a key in base32, as of NATS.
+            let isBase32 =
+                run.count >= 50
+                && bytes[run].allSatisfy { (0x41...0x5A).contains($0) || (0x32...0x37).contains($0) }
+            if isLongNumber || isBase32 || run.count >= 20 && isRandom(run) { found(run) }
+            start = end
+        }
+    }
+
+    /// Whether bytes change their kind as often, and are as evenly spread, as random ones.
+    private func isRandom(_ run: Range<Int>) -> Bool {
+        var counts: [UInt8: Int] = [:]
+        var changes = 0
+        var digits = 0
+        var last = 0
+        for byte in bytes[run] {
+            counts[byte, default: 0] += 1
+            let kind = Self.isDigit(byte) ? 1 : (0x41...0x5A).contains(byte) ? 2 : (0x61...0x7A).contains(byte) ? 3 : 4
+            if last != 0, kind != last { changes += 1 }
+            if kind == 1 { digits += 1 }
+            last = kind
+        }
+        // In bits: the sum of squares tells about as much as the entropy, without logarithms.
+        let squares = counts.values.reduce(0) { $0 + $1 * $1 }
+        let isSpread = squares * 7 <= run.count * run.count
+        // WordsThatAreRunTogether change their kind less often.
+        return isSpread && changes * (digits >= 2 ? 4 : 3) >= run.count
+    }
+
+    // MARK: Values
+
+    /// What follows a key that names a secret.
+    private mutating func findValues() {
+        var start = 0
+        while start < bytes.count {
+            guard Self.isKeyByte(bytes[start]) else {
+                start += 1
+                continue
+            }
+            let end = end(from: start) { !Self.isKeyByte($0) }
+            if let value = value(ofKey: start..<end), KeyWords.nameSecret(text(start..<end)) { found(value) }
+            start = end
+        }
+    }
+
+    private func value(ofKey key: Range<Int>) -> Range<Int>? {
+        var start = key.upperBound
+        let isOption = bytes[key.lowerBound] == UInt8(ascii: "-")
+        if start < bytes.count, Self.isQuote(bytes[start]) { start += 1 }
+        let afterKey = start
+        start = end(from: start) { !Self.isSpace($0) }
+        if start < bytes.count, bytes[start] == UInt8(ascii: "=") || bytes[start] == UInt8(ascii: ":") {
+            start = end(from: start) { ![UInt8(ascii: "="), UInt8(ascii: ":"), UInt8(ascii: ">")].contains($0) }
+            start = end(from: start) { !Self.isSpace($0) }
+        } else if !isOption || start == afterKey {
+            return nil
+        }
+        guard start < bytes.count else { return nil }
+        if Self.isQuote(bytes[start]) {
+            let quote = bytes[start]
+            return start + 1..<end(from: start + 1) { $0 == quote }
+        }
+        let end = end(from: start, where: Self.isSpaceOrQuote)
+        // `--password --user me`: an option without its value.
+        return isOption && bytes[start] == UInt8(ascii: "-") ? nil : start..<end
+    }
+
+    // MARK: Bytes
+
+    private func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
+
+    private func end(from start: Int, where isEnd: (UInt8) -> Bool) -> Int {
+        start >= bytes.count ? bytes.count : bytes[start...].firstIndex(where: isEnd) ?? bytes.count
+    }
+
+    private func index(of pattern: [UInt8], in range: Range<Int>) -> Int? {
+        bytes[range].firstRange(of: pattern)?.lowerBound
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+    private static func isLetter(_ byte: UInt8) -> Bool { (0x61...0x7A).contains(byte | 0x20) }
+    private static func isAlphanumeric(_ byte: UInt8) -> Bool { isDigit(byte) || isLetter(byte) }
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+    private static func isQuote(_ byte: UInt8) -> Bool { byte == 0x22 || byte == 0x27 || byte == 0x60 }
+    private static func isSpaceOrQuote(_ byte: UInt8) -> Bool { isSpace(byte) || isQuote(byte) }
+    /// Letters, digits, and what base64, URLs and services put into tokens.
+    private static func isTokenByte(_ byte: UInt8) -> Bool {
+        isAlphanumeric(byte) || [0x2B, 0x2D, 0x2E, 0x2F, 0x3D, 0x5F, 0x7E].contains(byte)
+    }
+    /// What a key is made of; every byte beyond ASCII, too.
+    private static func isKeyByte(_ byte: UInt8) -> Bool {
+        isAlphanumeric(byte) || byte >= 0x80 || [0x2D, 0x2E, 0x5F].contains(byte)
+    }
+}

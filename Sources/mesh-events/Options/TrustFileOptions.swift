@@ -1,0 +1,22 @@
+import ArgumentParser
+import MeshEvents
+import MeshEventsSigning
+
+/// Whose signatures are trusted, where what others have emitted must change nothing.
+struct TrustFileOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Believe only events that their node has signed; the file has a line a key: a node's name and its public key "
+                + "(U…).",
+            valueName: "file"
+        )
+    )
+    var trust: String?
+
+    /// How signatures are looked at; `nil` for not at all.
+    ///
+    /// - Throws: `invalidArgument` for a file that is no trust list.
+    func verification() throws -> SignatureVerification? {
+        try trust.map { SignatureVerification(try TrustList(file: $0), policy: .reject) }
+    }
+}
