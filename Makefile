@@ -1,6 +1,6 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: install uninstall release check-install check-docker help setup demo test test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos soak
+.PHONY: install uninstall release check-install check-docker help setup demo test test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos abuse soak
 
 SWIFT ?= swift
 export SWIFT SWIFT_BUILD_FLAGS PREFIX DESTDIR BUILD
@@ -69,6 +69,10 @@ fuzz: setup ## Attack the parsers for FUZZ_SECONDS (60), under the address sanit
 chaos: ## Kill servers, cut connections, fill disks; print what became of the events (SHORT=1: with few events)
 	@Scripts/setup.sh test
 	@Scripts/chaos.sh $(if $(SHORT),--short)
+
+abuse: ## Do what strangers and hostile servers would, in full; print each act and what came of it on each server
+	@Scripts/setup.sh test
+	@Scripts/abuse.sh
 
 soak: setup ## A node with tools and 10 000 events a second for SOAK_SECONDS (600): nothing grows, nothing is lost
 	$(SWIFT) build --product mesh-tool-fixture
