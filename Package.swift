@@ -293,6 +293,7 @@ let package = Package(
             dependencies: [
                 "mesh-events", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "MeshAuth", "NATSClient",
                 "LocalNATSServer", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],

@@ -1,3 +1,5 @@
+import MeshLogging
+
 /// The one error type of MeshEvents: what happened, what to do about it, and whether trying again can help.
 public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
     /// What kind of failure this is; stable, meant for `switch`.
@@ -64,10 +66,10 @@ public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
     /// Whether the same call can succeed later without being changed.
     public let isRetriable: Bool
 
-    /// Creates an error.
+    /// Creates an error; what in its message could harm a terminal or a log becomes an escape.
     public init(_ code: Code, _ message: String, underlying: (any Error)? = nil, isRetriable: Bool = false) {
         self.code = code
-        self.message = message
+        self.message = message.harmless
         self.underlying = underlying
         self.isRetriable = isRetriable
     }
