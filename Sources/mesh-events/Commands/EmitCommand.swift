@@ -137,7 +137,7 @@ struct EmitCommand: AsyncParsableCommand {
             try LineOutput.standard().write("stored in \(stream) at sequence \(position.sequence)")
             return
         }
-        let page = try await bus.history(EventHistory.Query(limit: 1, before: position.sequence + 1))
+        let page = try await bus.history(EventHistory.Query(limit: 1, before: position.sequence.nextSequence))
         let text = EventJSON(isForTerminal: Terminal.output.isTerminal)
         for stored in page.events { try LineOutput.standard().write(text.line(stored.event)) }
     }

@@ -37,13 +37,15 @@ final class PollingFollower: StoreFollower {
             expectsNext = false
         case .sequence(let sequence):
             next = max(sequence, 1)
-            guard next <= found.lastSequence + 1 else { throw ReplayStart.beyond(next, last: found.lastSequence) }
+            guard next <= found.lastSequence.nextSequence else {
+                throw ReplayStart.beyond(next, last: found.lastSequence)
+            }
         case .time(let time):
             let first = try await store.first(1, matching: .all, from: .time(time), timeout: timeout)
-            next = first.first?.sequence ?? found.lastSequence + 1
+            next = first.first?.sequence ?? found.lastSequence.nextSequence
             expectsNext = false
         case .new:
-            next = found.lastSequence + 1
+            next = found.lastSequence.nextSequence
         }
         self.store = store
         self.pattern = pattern
@@ -81,10 +83,10 @@ final class PollingFollower: StoreFollower {
             state.next = found.firstSequence
         }
         items += messages.map { .message($0) }
-        if let last = messages.last { (state.next, state.expectsNext) = (last.sequence + 1, true) }
+        if let last = messages.last { (state.next, state.expectsNext) = (last.sequence.nextSequence, true) }
         guard messages.count < readSize else { return items }
         // All that was there before the reading has been looked at.
-        state.next = max(state.next, found.lastSequence + 1)
+        state.next = max(state.next, found.lastSequence.nextSequence)
         state.expectsNext = true
         if let end = state.backlogEnd, state.next > end {
             state.backlogEnd = nil
