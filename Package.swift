@@ -300,6 +300,7 @@ let package = Package(
             dependencies: [
                 "mesh-events", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "MeshAuth", "NATSClient",
                 "LocalNATSServer", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
@@ -311,7 +312,7 @@ let package = Package(
 // Only the core and the tests that run under sanitizers, which have builds of their own: Scripts/sanitize.sh.
 if Context.environment["MESH_EVENTS_CORE_ONLY"] == "1" {
     let core: Set = [
-        "Locking", "MeshLogging", "NATSClient", "MeshEvents", "MeshEventsSigning", "MeshEventsNATS",
+        "FileReading", "Locking", "MeshLogging", "NATSClient", "MeshEvents", "MeshEventsSigning", "MeshEventsNATS",
         "MeshEventsTesting",
         "ProcessGuard", "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture", "NATSClientTests",
         "MeshEventsTests", "RaceTests",

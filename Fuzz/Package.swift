@@ -25,7 +25,7 @@ let package = Package(
     targets: [
         .target(
             name: "NATSClient",
-            dependencies: [.product(name: "NIOCore", package: "swift-nio")],
+            dependencies: ["MeshLogging", .product(name: "NIOCore", package: "swift-nio")],
             sources: [
                 "NATSError.swift", "Protocol/HeaderBlock.swift", "Protocol/NATSHeaders.swift",
                 "Protocol/ProtocolParser.swift", "Protocol/ServerInfo.swift", "Protocol/ServerOperation.swift",

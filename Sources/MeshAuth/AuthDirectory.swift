@@ -47,7 +47,8 @@ public struct AuthDirectory: Sendable {
     /// Makes a directory with a new authority, a server's certificate and one user for each role, named after it.
     ///
     /// - Parameters:
-    ///   - path: the directory, made when there is none.
+    ///   - path: the directory, made when there is none. One that is there must be the caller's; when it is empty it is made
+    ///     private, else it must be.
     ///   - hosts: under which names and addresses others reach the server, besides ``standardHosts``.
     ///   - listen: the address that the server of ``serverFile`` listens on.
     ///   - nodes: the names of the nodes that log in as the user `node`; `nil` for `node`.

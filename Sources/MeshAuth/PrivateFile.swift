@@ -53,8 +53,30 @@ struct PrivateFile {
         throw failure("removed")
     }
 
-    /// Makes a directory for its owner only, and those above it that are missing.
+    /// Makes a directory for its owner only, and those above it that are missing. One that is there is taken when it is
+    /// ours: made private when it is empty, as it is when only we may enter it.
+    ///
+    /// - Throws: `fileAccess` for a directory of another user, for one with files in it that others may enter, and for
+    ///   what is no directory.
     static func makeDirectory(_ path: String) throws(MeshAuthError) {
+        try createDirectory(path)
+        func refused(_ why: String) -> MeshAuthError {
+            MeshAuthError(.fileAccess, "the directory \(path) \(why); name a new or empty one of your own")
+        }
+        let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { throw refused("cannot be opened: \(String(cString: strerror(errno)))") }
+        defer { _ = close(directory) }
+        var status = stat()
+        guard fstat(directory, &status) == 0 else { throw refused("cannot be looked at") }
+        guard status.st_uid == geteuid() else { throw refused("belongs to another user, who could replace the keys") }
+        guard status.st_mode & 0o077 != 0 else { return }
+        guard (try? FileManager.default.contentsOfDirectory(atPath: path))?.isEmpty == true else {
+            throw refused("has files in it, and others may enter it (mode \(String(status.st_mode & 0o777, radix: 8)))")
+        }
+        guard fchmod(directory, 0o700) == 0 else { throw refused("cannot be made private") }
+    }
+
+    private static func createDirectory(_ path: String) throws(MeshAuthError) {
         do {
             try FileManager.default.createDirectory(
                 atPath: path,

@@ -1,3 +1,5 @@
+import MeshLogging
+
 /// The one error type of MeshEvents: what happened, what to do about it, and whether trying again can help.
 public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
     /// What kind of failure this is; stable, meant for `switch`.
@@ -49,6 +51,9 @@ public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
         public static let durableNotFound = Code("durableNotFound")
         /// The stream or the server has no room for more.
         public static let storageFull = Code("storageFull")
+        /// The store has another message with the id of one that was sent for the first time, which is therefore not
+        /// stored: another party has used the id.
+        public static let duplicateMessageID = Code("duplicateMessageID")
         /// The server refused the request for a reason of its own; see the message.
         public static let serverRefused = Code("serverRefused")
         /// The server answered something that cannot be understood.
@@ -64,10 +69,10 @@ public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
     /// Whether the same call can succeed later without being changed.
     public let isRetriable: Bool
 
-    /// Creates an error.
+    /// Creates an error; what in its message could harm a terminal or a log becomes an escape.
     public init(_ code: Code, _ message: String, underlying: (any Error)? = nil, isRetriable: Bool = false) {
         self.code = code
-        self.message = message
+        self.message = message.harmless
         self.underlying = underlying
         self.isRetriable = isRetriable
     }
@@ -76,5 +81,20 @@ public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         guard let underlying else { return "\(code): \(message)" }
         return "\(code): \(message) (\(underlying))"
+    }
+}
+
+extension MeshEventsError {
+    /// The store has another message with the id of one that was sent for the first time.
+    ///
+    /// - Parameters:
+    ///   - position: where the other message is.
+    ///   - what: what is not stored, e.g. `the event user.x`.
+    package static func duplicateMessageID(_ position: StoredPosition, _ what: String) -> MeshEventsError {
+        MeshEventsError(
+            .duplicateMessageID,
+            "\(what) is not stored: the stream \(position.stream) has another message with its message id, at sequence "
+                + "\(position.sequence); another party has used the id. Find out who; emitting again takes a new id"
+        )
     }
 }

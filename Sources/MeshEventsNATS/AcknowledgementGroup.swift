@@ -8,18 +8,25 @@ import NATSClient
 /// order of sending, the first is for the first. Whatever casts doubt on that order (an error, or a duplicate among new
 /// ones, which a cluster answers ahead of others) means that nothing is known of any: all are sent again, each with a
 /// reply subject of its own; what was stored is then found to be a duplicate.
+///
+/// A duplicate among messages that were never sent before is another party's message with the id of one of them, which is
+/// not stored. To which of several an acknowledgement belongs is not certain, so the group is refused as a whole.
 struct AcknowledgementGroup {
     enum Outcome {
         /// All are stored: the index of the first, and where they are, in order.
         case stored(first: Int, [StoredPosition])
         /// So many messages are not known to be stored. The error is theirs only when the group has one message.
         case missed(count: Int, JetStreamError?)
+        /// Of so many messages, sent for the first time, at least one is not stored: another has its id, at this position.
+        case refused(count: Int, StoredPosition)
     }
 
     /// The index of the first message.
     let first: Int
     /// How many messages it may have.
     let limit: Int
+    /// Whether its messages may be stored already.
+    let mayBeStored: Bool
     /// Set once the subject is open.
     var reply: SharedReply?
     private(set) var sent = 1
@@ -27,11 +34,14 @@ struct AcknowledgementGroup {
     private var positions: [StoredPosition] = []
     private var error: JetStreamError?
     private var isDoubtful = false
+    /// A duplicate among messages that cannot be one.
+    private var stranger: StoredPosition?
 
     /// Starts with one message.
-    init(first: Int, limit: Int) {
+    init(first: Int, limit: Int, mayBeStored: Bool = false) {
         self.first = first
         self.limit = limit
+        self.mayBeStored = mayBeStored
         if limit > 1 { positions.reserveCapacity(limit) }
     }
 
@@ -53,6 +63,7 @@ struct AcknowledgementGroup {
         answered += 1
         switch result {
         case .success(let position):
+            if position.isDuplicate, !mayBeStored, stranger == nil { stranger = position }
             if let last = positions.last {
                 isDoubtful =
                     isDoubtful || last.isDuplicate != position.isDuplicate
@@ -67,10 +78,13 @@ struct AcknowledgementGroup {
     }
 
     /// Nothing more comes.
-    func ended(_ error: JetStreamError) -> Outcome { .missed(count: sent, limit == 1 ? error : nil) }
+    func ended(_ error: JetStreamError) -> Outcome {
+        stranger.map { .refused(count: sent, $0) } ?? .missed(count: sent, limit == 1 ? error : nil)
+    }
 
     private var outcome: Outcome? {
         guard answered >= sent else { return nil }
+        if let stranger { return .refused(count: sent, stranger) }
         return isDoubtful || answered > sent
             ? .missed(count: sent, limit == 1 ? error : nil) : .stored(first: first, positions)
     }

@@ -21,14 +21,14 @@ struct AcknowledgementGroups {
         case missed
     }
 
-    /// Adds a message to the newest group when that has room, else to a new one.
-    mutating func add(_ index: Int, limit: Int) -> Place {
-        if let group = groups[newest], group.hasRoom, let reply = group.reply {
+    /// Adds a message to the newest group when that has room and holds messages of its kind, else to a new one.
+    mutating func add(_ index: Int, limit: Int, mayBeStored: Bool = false) -> Place {
+        if let group = groups[newest], group.hasRoom, group.mayBeStored == mayBeStored, let reply = group.reply {
             groups[newest]?.add()
             return Place(group: newest, reply: reply)
         }
         newest += 1
-        groups[newest] = AcknowledgementGroup(first: index, limit: limit)
+        groups[newest] = AcknowledgementGroup(first: index, limit: limit, mayBeStored: mayBeStored)
         return Place(group: newest, reply: nil)
     }
 

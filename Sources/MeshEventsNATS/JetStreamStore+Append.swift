@@ -15,7 +15,11 @@ extension JetStreamStore {
     /// reconnects and changes of the leader, until the deadline. The stream stores it once: the deadline is kept within
     /// the time the stream remembers ids.
     ///
-    /// - Throws: `timeout` when no acknowledgement came (the message may be stored nevertheless), `streamNotFound`,
+    /// "Duplicate" is an answer to a retry. To a message that cannot have been stored before it means that the id belongs
+    /// to another message.
+    ///
+    /// - Throws: `timeout` when no acknowledgement came (the message may be stored nevertheless), `duplicateMessageID`
+    ///   when another message has its id and it is not stored, `streamNotFound`,
     ///   `streamMismatch`, `storageFull`, `payloadTooLarge`, `persistenceUnavailable`, `permissionDenied`, `closed`.
     public func append(
         _ message: PendingMessage,
@@ -26,7 +30,9 @@ extension JetStreamStore {
         let body = ByteBuffer(bytes: message.payload)
         var backoff = RetryBackoff(deadline: end)
         var patience = Self.attemptTimeout
+        var mayBeStored = message.mayBeStored
         while true {
+            let position: StoredPosition
             do throws(JetStreamError) {
                 let acknowledgement = try await jetStream.publish(
                     body,
@@ -36,8 +42,9 @@ extension JetStreamStore {
                     headers: NATSHeaders(message.headers),
                     timeout: max(min(patience, end - .now), .milliseconds(1))
                 )
-                return StoredPosition(acknowledgement)
+                position = StoredPosition(acknowledgement)
             } catch {
+                mayBeStored = mayBeStored || !error.meansNotStored
                 guard error.isRetriable, !error.errorCode.meansFull else {
                     throw MeshEventsError(error, stream: streamName)
                 }
@@ -55,7 +62,12 @@ extension JetStreamStore {
                         isRetriable: true
                     )
                 }
+                continue
             }
+            guard !position.isDuplicate || mayBeStored else {
+                throw .duplicateMessageID(position, "the message to \(message.subject)")
+            }
+            return position
         }
     }
 
@@ -90,6 +102,12 @@ extension JetStreamStore {
             throw MeshEventsError(error, stream: streamName)
         }
     }
+}
+
+extension JetStreamError {
+    /// Whether the message was not stored by the attempt that this is the answer to, for certain: no stream was there, or
+    /// it was at another message with the same id.
+    fileprivate var meansNotStored: Bool { isNoResponders || errorCode == .duplicateInProcess }
 }
 
 extension NATSHeaders {

@@ -81,7 +81,7 @@ public final class JetStreamStore: EventStore {
             name: streamName,
             messages: state.messages,
             bytes: state.bytes,
-            firstSequence: state.messages == 0 ? state.lastSequence + 1 : state.firstSequence,
+            firstSequence: state.messages == 0 ? state.lastSequence.nextSequence : state.firstSequence,
             lastSequence: state.lastSequence
         )
     }

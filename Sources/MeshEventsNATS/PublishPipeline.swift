@@ -67,7 +67,7 @@ final class PublishPipeline: EventAppender {
         state.withLock { state in
             guard state.window.hasRoom else { return nil }
             let index = state.window.add(message)
-            return (index, state.groups.add(index, limit: groupLimit))
+            return (index, state.groups.add(index, limit: groupLimit, mayBeStored: message.mayBeStored))
         }
     }
 
@@ -159,6 +159,9 @@ final class PublishPipeline: EventAppender {
                 error.isRetriable && !error.errorCode.meansFull ? nil : MeshEventsError(error, stream: store.streamName)
             }
             act { $0.missed(count, final: final) }
+        case .refused(let count, let position):
+            let what = count == 1 ? "one event" : "one of \(count) events that were sent together"
+            act { $0.missed(count, final: .duplicateMessageID(position, what)) }
         }
     }
 
@@ -211,11 +214,12 @@ final class PublishPipeline: EventAppender {
     }
 
     /// Sends again what was not acknowledged: the oldest until it is stored or its deadline has come, then the others,
-    /// each with a reply subject of its own, so that what becomes of it is known exactly.
+    /// each with a reply subject of its own, so that what becomes of it is known exactly. From here on they may be stored.
     private func recover(_ indexes: [Int]) async {
-        guard let oldest = indexes.first, let message = state.withLock({ $0.window.message(oldest) }) else {
+        guard let oldest = indexes.first, var message = state.withLock({ $0.window.message(oldest) }) else {
             return act { $0.recovered() }
         }
+        message.mayBeStored = true
         do throws(MeshEventsError) {
             let position = try await store.append(message, deadline: deadline)
             onStored(oldest, [position])
@@ -225,7 +229,7 @@ final class PublishPipeline: EventAppender {
         }
         for index in indexes.dropFirst() {
             let next = state.withLock { state in
-                state.window.resend(index).map { ($0, state.groups.add(index, limit: 1)) }
+                state.window.resend(index).map { ($0, state.groups.add(index, limit: 1, mayBeStored: true)) }
             }
             guard let (message, place) = next else { break }
             do throws(NATSError) {

@@ -54,7 +54,7 @@ extension PersistenceConfiguration {
 extension Duration {
     /// Whole nanoseconds; durations beyond 292 years are cut.
     fileprivate var wholeNanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        return min(max(seconds, -9_000_000_000), 9_000_000_000) * 1_000_000_000 + attoseconds / 1_000_000_000
+        let (seconds, attoseconds) = min(max(self, .seconds(-9_000_000_000)), .seconds(9_000_000_000)).components
+        return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
     }
 }

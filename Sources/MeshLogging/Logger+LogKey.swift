@@ -74,7 +74,20 @@ extension Logger {
         _ line: UInt
     ) {
         guard logLevel <= level else { return }
-        let metadata = Logger.Metadata(fields().map { ($0.key.rawValue, $0.value) }) { $1 }
-        log(level: level, message(), metadata: metadata, file: file, function: function, line: line)
+        let metadata = Logger.Metadata(fields().map { ($0.key.rawValue, $0.value.harmless) }) { $1 }
+        let message = Logger.Message(stringLiteral: message().description.harmless)
+        log(level: level, message, metadata: metadata, file: file, function: function, line: line)
+    }
+}
+
+extension Logger.MetadataValue {
+    /// The value as it may stand in a line, whoever wrote it.
+    fileprivate var harmless: Logger.MetadataValue {
+        switch self {
+        case .string(let text): .string(text.harmless)
+        case .stringConvertible(let value): .string(value.description.harmless)
+        case .array(let values): .array(values.map(\.harmless))
+        case .dictionary(let values): .dictionary(values.mapValues(\.harmless))
+        }
     }
 }

@@ -1,3 +1,5 @@
+import MeshLogging
+
 /// The one error type of the client: what happened, what to do about it, and whether trying again can help.
 public struct NATSError: Error, Sendable, CustomStringConvertible {
     /// What kind of failure this is; stable, meant for `switch`.
@@ -56,7 +58,7 @@ public struct NATSError: Error, Sendable, CustomStringConvertible {
     /// The subject that the server forbids, for ``Code/permissionDenied``; `nil` for any other error.
     public let subject: String?
 
-    /// Creates an error.
+    /// Creates an error; what in its message could harm a terminal or a log becomes an escape.
     public init(
         _ code: Code,
         _ message: String,
@@ -65,7 +67,7 @@ public struct NATSError: Error, Sendable, CustomStringConvertible {
         subject: String? = nil
     ) {
         self.code = code
-        self.message = message
+        self.message = message.harmless
         self.underlying = underlying
         self.isRetriable = isRetriable
         self.subject = subject

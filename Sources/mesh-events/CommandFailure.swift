@@ -67,8 +67,7 @@ extension CommandFailure {
             .badData
         case .connectionFailed, .authenticationFailed, .permissionDenied, .timeout, .noResponders,
             .persistenceUnavailable, .streamNotFound, .streamMismatch, .durableMismatch, .durableNotFound, .storageFull,
-            .serverRefused, .bufferFull,
-            .subscriberTooSlow, .protocolViolation, .closed:
+            .duplicateMessageID, .serverRefused, .bufferFull, .subscriberTooSlow, .protocolViolation, .closed:
             .unavailable
         default:
             .internalError

@@ -1,6 +1,7 @@
 import Foundation
 import LocalNATSServer
 import NATSClient
+import NIOCore
 import TestSupport
 import Testing
 
@@ -132,6 +133,43 @@ import Testing
             )
             #expect(try await list(server).count == 8)
             #expect(!TemporaryDirectory.exists(file + ".import-state"))
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
+    func aMessageIDThatAnotherPartyHasUsedIsNoLineStored(binary: NATSServers.Binary) async throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.file("events.ndjson", exported(0..<8))
+        try await withServer(binary) { server in
+            let connection = try await NATSConnection.connect(to: server.url)
+            let seen = try await connection.subscribe(to: "events.>")
+            let rehearsal = try await Command.run(["import", file, "--nats", server.url])
+            #expect(rehearsal.code == 0 && rehearsal.error.contains("8 events stored"), "\(rehearsal.error)")
+            let ids = try await withDeadline(.seconds(30), "eight message ids") {
+                var ids: [String] = []
+                for try await message in seen {
+                    ids.append(message.headers["Nats-Msg-Id"] ?? "")
+                    if ids.count == 8 { break }
+                }
+                return ids
+            }
+            // The same once more, while the stream remembers the ids: they are the lines' own.
+            let again = try await Command.run(["import", file, "--nats", server.url])
+            #expect(
+                again.code == 0 && again.error.contains("0 events stored, 8 had been stored before"),
+                "\(again.error)"
+            )
+            let jetStream = JetStream(connection: connection)
+            try await jetStream.deleteStream("MESH_EVENTS")
+            _ = try await jetStream.createStream(StreamConfiguration(name: "MESH_EVENTS", subjects: ["events.>"]))
+            _ = try await jetStream.publish(.init(string: "mine"), to: "events.user.n", messageID: ids[5])
+            let robbed = try await Command.run(["import", file, "--nats", server.url])
+            #expect(robbed.code == 69 && robbed.error.contains("line 6 is not stored"), "\(robbed.error)")
+            expectOneLine(robbed)
+            #expect(TemporaryDirectory.exists(file + ".import-state"))
+            let others = exported(0..<5) + exported(6..<8)
+            #expect(try await list(server).map(event) == others.split(separator: "\n").map { event(String($0)) })
+            await connection.close()
         }
     }
 

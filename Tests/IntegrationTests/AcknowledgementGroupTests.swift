@@ -12,8 +12,8 @@ struct AcknowledgementGroupTests {
         .success(StoredPosition(stream: "EVENTS", sequence: sequence, isDuplicate: isDuplicate))
     }
 
-    private func group(of count: Int, first: Int = 10) -> AcknowledgementGroup {
-        var group = AcknowledgementGroup(first: first, limit: max(count, 2))
+    private func group(of count: Int, first: Int = 10, mayBeStored: Bool = false) -> AcknowledgementGroup {
+        var group = AcknowledgementGroup(first: first, limit: max(count, 2), mayBeStored: mayBeStored)
         for _ in 1..<count { group.add() }
         return group
     }
@@ -23,6 +23,7 @@ struct AcknowledgementGroupTests {
         switch outcome {
         case .stored(let first, let positions): "stored from \(first): \(positions.map(\.sequence))"
         case .missed(let count, let error): "missed \(count)\(error.map { ": \($0.message)" } ?? "")"
+        case .refused(let count, let position): "refused \(count): \(position.sequence)"
         case nil: nil
         }
     }
@@ -62,7 +63,7 @@ struct AcknowledgementGroupTests {
 
     @Test("so do a duplicate among new ones and sequences that do not rise; duplicates alone are in order")
     func order() {
-        var mixed = group(of: 2)
+        var mixed = group(of: 2, mayBeStored: true)
         _ = mixed.answer(position(5))
         let outcome3 = mixed.answer(position(4, isDuplicate: true))
         #expect(describe(outcome3) == "missed 2")
@@ -70,10 +71,38 @@ struct AcknowledgementGroupTests {
         _ = falling.answer(position(5))
         let outcome4 = falling.answer(position(5))
         #expect(describe(outcome4) == "missed 2")
-        var repeated = group(of: 2)
+        var repeated = group(of: 2, mayBeStored: true)
         _ = repeated.answer(position(9, isDuplicate: true))
         let outcome5 = repeated.answer(position(3, isDuplicate: true))
         #expect(describe(outcome5) == "stored from 10: [9, 3]")
+    }
+
+    @Test("a duplicate among messages sent for the first time refuses all of them, whatever else comes")
+    func stranger() {
+        var first = group(of: 3)
+        _ = first.answer(position(5))
+        _ = first.answer(position(2, isDuplicate: true))
+        let outcome = first.answer(position(6))
+        #expect(describe(outcome) == "refused 3: 2")
+        var failing = group(of: 2)
+        _ = failing.answer(position(2, isDuplicate: true))
+        let outcome2 = failing.answer(.failure(timeout))
+        #expect(describe(outcome2) == "refused 2: 2")
+        var ending = group(of: 2)
+        _ = ending.answer(position(2, isDuplicate: true))
+        #expect(describe(ending.ended(timeout)) == "refused 2: 2")
+        var alone = AcknowledgementGroup(first: 4, limit: 1)
+        let outcome3 = alone.answer(position(2, isDuplicate: true))
+        #expect(describe(outcome3) == "refused 1: 2")
+    }
+
+    @Test("messages that may be stored share no group with those that cannot be")
+    func kinds() {
+        var groups = AcknowledgementGroups()
+        let place = groups.add(0, limit: 3)
+        _ = groups.opened(.forTests, for: place.group)
+        let other = groups.add(1, limit: 3, mayBeStored: true)
+        #expect(other.group != place.group && other.reply == nil)
     }
 
     @Test("an error is a message's own only when there is one message")

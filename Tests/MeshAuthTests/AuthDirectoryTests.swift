@@ -41,6 +41,48 @@ import Testing
         }
     }
 
+    @Test("a directory that is there becomes private when it is empty and ours, else it is refused")
+    func existingDirectory() throws {
+        let temporary = try TemporaryDirectory()
+        func make(_ name: String, _ mode: Int) throws -> String {
+            let path = "\(temporary.path)/\(name)"
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+            try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+            return path
+        }
+        for open in [0o755, 0o777, 0o710] {
+            let directory = try AuthDirectory.create(at: make("empty-\(open)", open))
+            #expect(try mode(directory.path) == 0o700, "\(String(open, radix: 8))")
+        }
+        let used = try make("used", 0o755)
+        try Data("mine".utf8).write(to: URL(fileURLWithPath: used + "/notes"))
+        let refused = #expect(throws: MeshAuthError.self) { try AuthDirectory.create(at: used) }
+        #expect(refused?.code == .fileAccess, "\(refused as Any)")
+        #expect(refused?.message.contains("has files in it") == true, "\(refused as Any)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: used) == ["notes"])
+        #expect(try mode(used) == 0o755)
+        // Files of ours that only we may reach do no harm.
+        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: used)
+        _ = try AuthDirectory.create(at: used)
+        let file = "\(temporary.path)/file"
+        try Data().write(to: URL(fileURLWithPath: file))
+        #expect(throws: MeshAuthError.self) { try AuthDirectory.create(at: file) }
+    }
+
+    @Test("a directory of another user is refused")
+    func foreignDirectory() throws {
+        // Any that is not ours: those of the system, or as root one given away.
+        let temporary = try TemporaryDirectory()
+        var path = "/"
+        if geteuid() == 0 {
+            path = "\(temporary.path)/given"
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+            #expect(chown(path, 65_534, 65_534) == 0)
+        }
+        let refused = #expect(throws: MeshAuthError.self) { try AuthDirectory.create(at: path) }
+        #expect(refused?.message.contains("belongs to another user") == true, "\(refused as Any)")
+    }
+
     @Test func itIsTheSameWhenOpenedAgain() throws {
         let temporary = try TemporaryDirectory()
         var directory = try AuthDirectory.create(

@@ -1,3 +1,5 @@
+import MeshLogging
+
 /// A message on an event's subject that is not an event.
 public struct MalformedEvent: Error, Sendable, Hashable, CustomStringConvertible {
     /// How much of the payload is kept, in bytes.
@@ -22,6 +24,6 @@ public struct MalformedEvent: Error, Sendable, Hashable, CustomStringConvertible
 
     /// The subject and the reason, without the payload.
     public var description: String {
-        "malformed event on \(SubjectRules.quoted(subject)) (\(payloadCount) bytes): \(reason)"
+        "malformed event on \(SubjectRules.quoted(subject)) (\(payloadCount) bytes): \(reason)".harmless
     }
 }

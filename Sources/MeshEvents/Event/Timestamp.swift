@@ -77,6 +77,9 @@ extension Timestamp: Codable {
 extension Duration {
     /// Whole nanoseconds, rounded toward zero.
     fileprivate var nanoseconds: Int128 {
-        Int128(components.seconds) * 1_000_000_000 + Int128(components.attoseconds / 1_000_000_000)
+        // Components of more seconds than 64 bits do not exist.
+        let range = Duration.seconds(Int64.min)...Duration.seconds(Int64.max)
+        let (seconds, attoseconds) = min(max(self, range.lowerBound), range.upperBound).components
+        return Int128(seconds) * 1_000_000_000 + Int128(attoseconds / 1_000_000_000)
     }
 }

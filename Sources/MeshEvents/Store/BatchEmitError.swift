@@ -17,7 +17,7 @@ public struct BatchEmitError: Error, Sendable, CustomStringConvertible {
         self.cause = cause
         self.stored = stored
         self.sent = sent
-        unconfirmed = (0..<sent).filter { stored[$0] == nil }
+        unconfirmed = (0..<max(sent, 0)).filter { stored[$0] == nil }
     }
 
     /// The cause, and how many events are stored, unconfirmed and unsent.

@@ -27,13 +27,24 @@ public struct PendingMessage: Sendable {
     public let messageID: String
     /// Further header fields, already validated.
     public let headers: MessageHeaders
+    /// Whether the store may have this message already, because it has been sent before, or because its id is made of what
+    /// it says. Otherwise a store that knows the id at the first attempt has *another* message, and this one is refused
+    /// with `duplicateMessageID`. Default `false`.
+    public var mayBeStored: Bool
 
     /// Creates a message.
-    public init(subject: String, payload: [UInt8], messageID: String, headers: MessageHeaders = MessageHeaders()) {
+    public init(
+        subject: String,
+        payload: [UInt8],
+        messageID: String,
+        headers: MessageHeaders = MessageHeaders(),
+        mayBeStored: Bool = false
+    ) {
         self.subject = subject
         self.payload = payload
         self.messageID = messageID
         self.headers = headers
+        self.mayBeStored = mayBeStored
     }
 }
 

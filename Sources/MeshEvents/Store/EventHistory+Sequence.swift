@@ -79,8 +79,8 @@ extension EventHistory {
                     guard var query else { return nil }
                     if !isBounded {
                         try query.validate()
-                        let end = try await history.store.state().lastSequence + 1
-                        query.before = Swift.min(query.before ?? end, end)
+                        let last = try await history.store.state().lastSequence
+                        if last < .max { query.before = Swift.min(query.before ?? .max, last + 1) }
                         isBounded = true
                     }
                     // An error ends the sequence.

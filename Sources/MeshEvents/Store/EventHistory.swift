@@ -109,7 +109,7 @@ public struct EventHistory: Sendable {
         // Several readings see the stream at several moments; what comes meanwhile would be in one and not the other.
         if query.patterns.count > 1 {
             _ = try reading.timeLeft()
-            range.limit(below: try await store.state().lastSequence + 1)
+            range.limit(to: try await store.state().lastSequence)
         }
         return range
     }

@@ -9,14 +9,17 @@ struct HistoryRange {
     static let empty = HistoryRange(EventHistory.Query(before: 0))
 
     init(_ query: EventHistory.Query) {
-        lower = query.after.map { $0 == .max ? .max : $0 + 1 } ?? 1
+        lower = query.after.map(\.nextSequence) ?? 1
         upper = query.before
         since = query.since
         until = query.until
     }
 
     /// Whether there is no sequence in it.
-    var isEmpty: Bool { lower >= upper ?? .max }
+    var isEmpty: Bool { upper.map { lower >= $0 } ?? false }
+
+    /// Leaves out what lies behind a sequence; behind the last that 64 bits can hold, nothing does.
+    mutating func limit(to last: UInt64) { if last < .max { limit(below: last + 1) } }
 
     mutating func limit(below sequence: UInt64) { upper = min(sequence, upper ?? sequence) }
 
@@ -24,7 +27,7 @@ struct HistoryRange {
 
     /// Whether a message lies in the range; the first one that does not ends a reading.
     func contains(_ message: StoredMessage) -> Bool {
-        message.sequence >= lower && message.sequence < upper ?? .max && message.storedAt >= since ?? message.storedAt
-            && message.storedAt <= until ?? message.storedAt
+        message.sequence >= lower && upper.map { message.sequence < $0 } ?? true
+            && message.storedAt >= since ?? message.storedAt && message.storedAt <= until ?? message.storedAt
     }
 }

@@ -70,7 +70,7 @@ struct HistorySource {
         case .oldest:
             let start: StorePosition =
                 if let last = lane.last {
-                    .sequence(last + 1)
+                    .sequence(last.nextSequence)
                 } else if let since = query.since, query.after == nil {
                     .time(since)
                 } else {
@@ -79,7 +79,7 @@ struct HistorySource {
             let found = try await store.first(wanted, matching: lane.pattern, from: start, timeout: timeout)
             lane.messages = found[...]
             lane.last = found.last?.sequence ?? lane.last
-            lane.isExhausted = found.count < wanted || (lane.last ?? 0) + 1 >= range.upper ?? .max
+            lane.isExhausted = found.count < wanted || (lane.last ?? 0).nextSequence >= range.upper ?? .max
         }
         lanes[index] = lane
     }

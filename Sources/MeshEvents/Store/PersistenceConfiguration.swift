@@ -69,12 +69,18 @@ public struct PersistenceConfiguration: Sendable, Hashable {
         self.acknowledgementWindow = acknowledgementWindow
     }
 
+    /// Servers count nanoseconds in 64 bits.
+    static let longest: Duration = .seconds(9_000_000_000)
+
     /// Throws `invalidArgument` for a value outside its range.
     package func validate() throws(MeshEventsError) {
         func check(_ isValid: Bool, _ message: String) throws(MeshEventsError) {
             guard isValid else { throw MeshEventsError(.invalidArgument, message) }
         }
-        try check(maximumAge.map { $0 > .zero } ?? true, "the maximum age must be positive, or nil for no limit")
+        try check(
+            maximumAge.map { $0 > .zero && $0 <= Self.longest } ?? true,
+            "the maximum age must be positive and at most 285 years, or nil for no limit"
+        )
         try check(
             maximumMessages.map { $0 >= 0 } ?? true,
             "the maximum number of messages must not be negative; nil or 0 is no limit"

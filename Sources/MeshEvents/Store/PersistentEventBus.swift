@@ -1,6 +1,5 @@
 public import Logging
 import MeshLogging
-import Synchronization
 
 /// An event bus whose events are kept: ``emit(_:)-(Event)`` returns once the store has the event, and
 /// ``history(matching:limit:)`` reads back what was stored.
@@ -91,10 +90,12 @@ public final class PersistentEventBus: Sendable {
 
     /// Emits an event and waits until it is stored: its timestamp becomes the current time, an empty node this bus's.
     ///
-    /// The event carries a message id of its own, so that a retry on the way never stores it twice.
+    /// The event carries a message id of its own, so that a retry on the way never stores it twice. Only this bus knows the
+    /// id beforehand.
     ///
     /// - Throws: `invalidEventType`, `invalidData`, `payloadTooLarge` (nothing is sent); `timeout` when the store has
-    ///   not acknowledged within the configuration's deadline (the event may be stored nevertheless); `storageFull`,
+    ///   not acknowledged within the configuration's deadline (the event may be stored nevertheless);
+    ///   `duplicateMessageID` when another message had the event's id (it is not stored); `storageFull`,
     ///   `streamNotFound`, `closed`.
     @discardableResult
     public func emit(_ event: Event) async throws(MeshEventsError) -> StoredPosition {
@@ -167,37 +168,5 @@ public final class PersistentEventBus: Sendable {
         replays.cancelAll()
         await durables.cancelAll()
         await bus.close()
-    }
-}
-
-/// Message ids: a random prefix for this bus, and a counter.
-final class MessageIDs: Sendable {
-    private let prefix: String
-    private let counter = Atomic<UInt64>(0)
-
-    init() {
-        prefix = String(UInt64.random(in: .min ... .max), radix: 36)
-    }
-
-    /// Written digit by digit: it is needed for every stored event.
-    func next() -> String {
-        var number = counter.wrappingAdd(1, ordering: .relaxed).newValue
-        var digits = 1
-        var rest = number / 10
-        while rest > 0 {
-            digits += 1
-            rest /= 10
-        }
-        let count = prefix.utf8.count + 1 + digits
-        return String(unsafeUninitializedCapacity: count) { buffer in
-            var end = buffer.initialize(fromContentsOf: prefix.utf8)
-            buffer[end] = UInt8(ascii: "-")
-            end += 1
-            for index in stride(from: count - 1, through: end, by: -1) {
-                buffer[index] = UInt8(ascii: "0") + UInt8(number % 10)
-                number /= 10
-            }
-            return count
-        }
     }
 }

@@ -109,10 +109,10 @@ public struct DurableConfiguration: Sendable, Hashable {
                 "\(SubjectRules.quoted(name)) cannot be the name of a durable: use 1 to 64 letters, digits, '-' and '_'"
             )
         }
-        guard acknowledgementWait >= .milliseconds(100) else {
+        guard acknowledgementWait >= .milliseconds(100), acknowledgementWait <= PersistenceConfiguration.longest else {
             throw MeshEventsError(
                 .invalidArgument,
-                "the acknowledgement wait must be at least 100 ms, not \(acknowledgementWait)"
+                "the acknowledgement wait must be at least 100 ms and at most 285 years, not \(acknowledgementWait)"
             )
         }
         guard maximumDeliveries >= 1 else {

@@ -9,6 +9,8 @@ public protocol EventStore: Sendable {
     /// - Parameters:
     ///   - message: the message, stored once, however often it is sent within the stream's duplicate window.
     ///   - deadline: how long to keep trying, with the same message id.
+    /// - Throws: `duplicateMessageID` when the store had the id before the first attempt and
+    ///   ``PendingMessage/mayBeStored`` is `false`: that is another message, and this one is not stored.
     func append(_ message: PendingMessage, deadline: Duration) async throws(MeshEventsError) -> StoredPosition
 
     /// Stores many messages in order; see ``EventAppender``.
@@ -138,10 +140,11 @@ extension EventStore {
         subject: String,
         payload: [UInt8],
         messageID: String,
+        mayBeStored: Bool = false,
         deadline: Duration
     ) async throws(MeshEventsError) -> StoredPosition {
         try await append(
-            PendingMessage(subject: subject, payload: payload, messageID: messageID),
+            PendingMessage(subject: subject, payload: payload, messageID: messageID, mayBeStored: mayBeStored),
             deadline: deadline
         )
     }

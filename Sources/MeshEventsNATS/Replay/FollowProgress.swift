@@ -1,3 +1,5 @@
+import MeshEvents
+
 /// How far a replay has come, over all the consumers it has used; decides what a delivery means. A pure value.
 ///
 /// What is lost is known in two ways. When every message of the stream matches, a jump of the sequence is what the
@@ -84,7 +86,7 @@ struct FollowProgress: Sendable {
 
     /// A message has arrived behind which `pending` more match.
     mutating func delivered(consumer: UInt64, stream: UInt64, pending: UInt64) -> Verdict {
-        guard consumer == consumerSequence + 1 else {
+        guard consumer == consumerSequence.nextSequence else {
             return .restart("delivery \(consumer) came after delivery \(consumerSequence)")
         }
         consumerSequence = consumer
@@ -95,7 +97,7 @@ struct FollowProgress: Sendable {
         if requestFirst == nil { requestFirst = stream }
         var lost: ClosedRange<UInt64>?
         if matchesAll, let next, stream > next { lost = next...stream - 1 }
-        next = stream + 1
+        next = stream.nextSequence
         if let left = backlog, left > 0 { backlog = left - 1 }
         return .deliver(lost: lost)
     }

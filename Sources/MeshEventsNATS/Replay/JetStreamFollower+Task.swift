@@ -114,7 +114,7 @@ extension JetStreamFollower {
     private func check() async {
         do throws(JetStreamError) {
             let found = try await store.jetStream.streamInfo(store.streamName, timeout: .seconds(5)).state
-            let first = found.messages == 0 ? found.lastSequence + 1 : found.firstSequence
+            let first = found.messages == 0 ? found.lastSequence.nextSequence : found.firstSequence
             state.withLock { state in
                 guard state.loss == nil, state.progress.needsCheck else { return }
                 for lost in state.progress.check(first: first) { state.queue.append(.lost(lost)) }

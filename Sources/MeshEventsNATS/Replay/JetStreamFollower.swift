@@ -149,7 +149,7 @@ final class JetStreamFollower: StoreFollower {
             )
             // After the consumer: what is gone now, it cannot deliver.
             let found = try await jetStream.streamInfo(store.streamName, timeout: timeout).state
-            if let next, next > found.lastSequence + 1 {
+            if let next, next > found.lastSequence.nextSequence {
                 jetStream.discardConsumer(created.name, on: store.streamName)
                 throw FollowPatience.replaced(end: found.lastSequence, read: next - 1)
             }
@@ -158,7 +158,7 @@ final class JetStreamFollower: StoreFollower {
                 (state.consumer, state.inbox, state.handle) = (created.name, inbox, newHandle)
                 state.lastArrival = .now
                 state.lastRequest = .now
-                let first = found.messages == 0 ? found.lastSequence + 1 : found.firstSequence
+                let first = found.messages == 0 ? found.lastSequence.nextSequence : found.firstSequence
                 let lost = state.progress.begin(first: first, last: found.lastSequence, pending: created.pending)
                 if let lost { state.queue.append(.lost(lost)) }
                 if state.progress.takeCaughtUp() { state.queue.append(.caughtUp) }

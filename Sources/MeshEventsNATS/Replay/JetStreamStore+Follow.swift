@@ -27,10 +27,10 @@ extension JetStreamStore {
         switch start {
         case .beginning: break
         case .time(let time): begin = .time(time.description)
-        case .new: next = stream.state.lastSequence + 1
+        case .new: next = stream.state.lastSequence.nextSequence
         case .sequence(let sequence):
             next = max(sequence, 1)
-            guard sequence <= stream.state.lastSequence + 1 else {
+            guard sequence <= stream.state.lastSequence.nextSequence else {
                 throw ReplayStart.beyond(sequence, last: stream.state.lastSequence)
             }
         }

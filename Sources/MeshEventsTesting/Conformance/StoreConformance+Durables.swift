@@ -136,6 +136,33 @@ extension StoreConformance {
             try await subscription.drain()
             try requireEqual(subscription.deadLettered, 1, "deadLettered")
         },
+        Check("an event that is given up twice is one dead letter, unless another message has its id") { fixture in
+            let bus = try await fixture.open()
+            for number in 0..<3 { try await bus.emit("user.bad", ["seq": .init(number)]) }
+            let events = try await bus.history()
+            func id(_ event: StoredEvent) -> String {
+                "dead-letter.twice.\(event.sequence).\(event.storedAt.nanosecondsSinceEpoch)"
+            }
+            // As by a subscriber that crashed behind storing it: the same event, with another reason.
+            let time = events[0].event.timestamp
+            let before =
+                #"{"data":{"seq":0},"deliveries":1,"node":"node-a","reason":"crashed","#
+                + #""sequence":1,"timestamp":"\#(time)","type":"user.bad"}"#
+            for (event, data) in [(events[0], before), (events[1], #"{"sequence":2,"type":"user.bad"}"#)] {
+                _ = try await fixture.other.append(
+                    subject: "events.user.dead_letter.twice",
+                    payload: Array(#"{"node":"node-b","data":\#(data)}"#.utf8),
+                    messageID: id(event),
+                    deadline: .seconds(10)
+                )
+            }
+            let subscription = try await bus.subscribe(durable: "twice", to: "events.user.bad")
+            for _ in 0..<3 { try await subscription.first("an event").terminate(reason: "no good") }
+            let letters = try await bus.deadLetters("twice").map(\.event)
+            try requireEqual(letters.map { $0.data["sequence"]?.int }, [1, 2, 2, 3], "the dead letters")
+            try requireEqual(letters.map(\.node), ["node-b", "node-b", "node-a", "node-a"], "who stored them")
+            try await subscription.drain()
+        },
         Check("terminate: a dead letter at once; what is no event is one too and holds up nothing") { fixture in
             let bus = try await fixture.open()
             try await bus.emit("user.bad", ["seq": 1])

@@ -97,12 +97,38 @@ extension StoreConformance {
                     subject: "events.user.once",
                     payload: payload,
                     messageID: "the-id",
+                    mayBeStored: index > 0,
                     deadline: .seconds(10)
                 )
                 try requireEqual(position.sequence, 1, "the sequence")
                 try requireEqual(position.isDuplicate, index > 0, "isDuplicate")
             }
             try requireEqual(try await fixture.store.state().messages, 1, "messages")
+        },
+        Check("a message whose id another message has is refused, unless it may be stored itself") { fixture in
+            _ = try await fixture.store.open(fixture.configuration)
+            func message(_ number: Int, mayBeStored: Bool = false) -> PendingMessage {
+                PendingMessage(
+                    subject: "events.user.own",
+                    payload: Array(#"{"node":"n","data":{"seq":\#(number)}}"#.utf8),
+                    messageID: "id-\(number)",
+                    mayBeStored: mayBeStored
+                )
+            }
+            _ = try await fixture.other.append(message(3), deadline: .seconds(10))
+            try await requireCode(.duplicateMessageID, "appending one") {
+                _ = try await fixture.store.append(message(3), deadline: .seconds(10))
+            }
+            try await requireCode(.duplicateMessageID, "appending many") {
+                let appender = fixture.store.makeAppender(window: 64, deadline: .seconds(10)) { _, _ in }
+                for number in 0..<6 { try await appender.append(message(number)) }
+                try await appender.finish()
+            }
+            let appender = fixture.store.makeAppender(window: 64, deadline: .seconds(10)) { _, _ in }
+            for number in 0..<6 { try await appender.append(message(number, mayBeStored: true)) }
+            try await appender.finish()
+            let history = EventHistory(store: fixture.other)
+            try requireEqual(try await history.newest(10).numbers.sorted(), Array(0..<6), "what is stored, each once")
         },
         Check("emits at once from many tasks are all stored, each once") { fixture in
             let bus = try await fixture.open()

@@ -77,7 +77,8 @@ public final class InMemoryStore: EventStore {
 
     /// Stores one message and passes it to the subscribers.
     ///
-    /// - Throws: `payloadTooLarge`, `streamNotFound`, `invalidArgument` for a subject outside of `events.>`.
+    /// - Throws: `payloadTooLarge`, `streamNotFound`, `invalidArgument` for a subject outside of `events.>`,
+    ///   `duplicateMessageID`.
     public func append(
         _ pending: PendingMessage,
         deadline: Duration
@@ -95,6 +96,9 @@ public final class InMemoryStore: EventStore {
         _ = try await state()
         guard let position = mesh.publish(message, messageID: id, from: nil, into: streamName) else {
             throw MeshEventsError(.invalidArgument, "the stream \(streamName) does not take \(pending.subject)")
+        }
+        guard !position.isDuplicate || pending.mayBeStored else {
+            throw .duplicateMessageID(position, "the message to \(pending.subject)")
         }
         return position
     }

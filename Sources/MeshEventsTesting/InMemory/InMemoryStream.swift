@@ -88,7 +88,7 @@ struct InMemoryStream: Sendable {
         func age(_ duration: Duration?) -> String {
             guard let duration else { return "0" }
             let (seconds, attoseconds) = duration.components
-            return "\(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)"
+            return "\(Int128(seconds) * 1_000_000_000 + Int128(attoseconds / 1_000_000_000))"
         }
         func count(_ number: Int?) -> String { "\(number ?? -1)" }
         let fields = [

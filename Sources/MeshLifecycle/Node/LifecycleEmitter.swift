@@ -13,7 +13,8 @@ import MeshLogging
 /// ```
 ///
 /// An event is tried until it is stored. It is stored once, unless an acknowledgement stays away for longer than the
-/// stream remembers message ids (two minutes by default); then it may be stored twice. A stream that has vanished, as
+/// stream remembers message ids (two minutes by default); then it may be stored twice. When another party has used its
+/// message id, it gets a new one, and the log tells. A stream that has vanished, as
 /// when a server comes back with an empty store, is created again.
 public final class LifecycleEmitter: Sendable {
     /// The limits of an emitter.
@@ -226,6 +227,15 @@ public final class LifecycleEmitter: Sendable {
                     return true
                 }
                 state.withLock { $0.queue.frontFailed(error) }
+                if error.code == .duplicateMessageID {
+                    logger.error(
+                        "another party has used the message id of a lifecycle event, which is sent again with a new one",
+                        [.type: "\(event.type)", .error: "\(error.message)"]
+                    )
+                    message = nil
+                } else {
+                    message?.mayBeStored = true
+                }
                 if attempts == 1 {
                     logger.warning(
                         "lifecycle events cannot be stored for now; they are kept and tried again",

@@ -1,3 +1,5 @@
+import MeshLogging
+
 /// An error of JetStream: one the server answered, or why there was no usable answer.
 public struct JetStreamError: Error, Sendable, CustomStringConvertible {
     /// Where the error comes from.
@@ -32,7 +34,7 @@ public struct JetStreamError: Error, Sendable, CustomStringConvertible {
         self.kind = .api
         self.code = code
         self.errorCode = errorCode
-        self.message = message
+        self.message = message.harmless
         self.underlying = nil
     }
 
@@ -41,7 +43,7 @@ public struct JetStreamError: Error, Sendable, CustomStringConvertible {
         self.kind = kind
         self.code = 0
         self.errorCode = ErrorCode(rawValue: 0)
-        self.message = message
+        self.message = message.harmless
         self.underlying = underlying
     }
 

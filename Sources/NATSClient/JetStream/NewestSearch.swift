@@ -62,7 +62,7 @@ public struct NewestSearch: Sendable {
         self.limit = UInt64(max(limit, 1))
         self.first = max(first, 1)
         self.isFiltered = isFiltered
-        maximum = self.limit.multipliedReportingOverflow(by: 2).overflow ? .max : self.limit * 2 &+ 64
+        maximum = self.limit.clampedMultiply(2).clampedAdd(64)
         let natural = last == .max ? last : last + 1
         let bounded = before.map { $0 < natural } ?? false
         end = max(bounded ? before ?? natural : natural, self.first)
@@ -125,7 +125,7 @@ public struct NewestSearch: Sendable {
         let reached = end - min(tooFew.start, end)
         guard reached > 0 else {
             // Nothing is known: as if nearly everything matched, and, with a filter, as if one in sixteen did.
-            let near = limit + limit / 8 + 16
+            let near = limit.clampedAdd(limit / 8).clampedAdd(16)
             return isFiltered ? [back(near), back(near.clampedMultiply(16))].unique : [back(near)]
         }
         guard tooFew.matching > 0 else {
@@ -149,7 +149,9 @@ public struct NewestSearch: Sendable {
         refinements += 1
         let width = tooFew.start - many.start
         let share = (target - Double(tooFew.matching)) / Double(many.matching - tooFew.matching)
-        let step = UInt64(min(max(Double(width) * share, 1), Double(width - 1)))
+        let distance = max(Double(width) * share, 1)
+        // A width of nearly 64 bits, as a number of fewer digits, is one more than they hold.
+        let step = distance < Double(width) && distance < 1.8e19 ? UInt64(distance) : width - 1
         let guess = min(max(tooFew.start - min(step, width - 1), many.start + 1), tooFew.start - 1)
         // Matches in clusters mislead the interpolation; halving beside it bounds the number of rounds.
         return refinements == 1 ? [guess] : [guess, many.start + width / 2].unique
@@ -165,6 +167,11 @@ extension UInt64 {
     fileprivate func clampedMultiply(_ factor: UInt64) -> UInt64 {
         let (product, overflow) = multipliedReportingOverflow(by: factor)
         return overflow ? .max : product
+    }
+
+    fileprivate func clampedAdd(_ other: UInt64) -> UInt64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? .max : sum
     }
 }
 

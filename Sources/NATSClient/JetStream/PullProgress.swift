@@ -54,7 +54,7 @@ struct PullProgress: Sendable {
         case 404, 408: return .finish
         case 409 where text.lowercased().contains("maxbytes"):
             // The request was as full as it may get; ask again for what is missing.
-            outstanding = unfilled.map { max(0, outstanding - $0) } ?? 0
+            outstanding = unfilled.map { outstanding - min(max($0, 0), outstanding) } ?? 0
             return requestMore()
         case 409 where text.lowercased().contains("batch completed"):
             return .wait

@@ -104,6 +104,9 @@ public struct StreamConfiguration: Sendable, Hashable, Codable {
 extension Duration {
     /// Whole nanoseconds, clamped to what the API can express.
     var jetStreamNanoseconds: Int64 {
+        // Components of more seconds than 64 bits do not exist.
+        guard self < .seconds(Int64.max) else { return .max }
+        guard self > .seconds(Int64.min) else { return .min }
         let (seconds, attoseconds) = components
         let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         let (sum, sumOverflow) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000)

@@ -126,18 +126,20 @@ struct EmitCommand: AsyncParsableCommand {
             )
             try bus.emit(event)
             try await bus.flush()
-            if output.json { try LineOutput.standard().write(recorder.lastPayload) }
+            if output.json { try LineOutput.standard().write(Terminal.output.safe(json: recorder.lastPayload)) }
         }
         await transport.close()
     }
 
     private func report(_ position: StoredPosition, _ bus: PersistentEventBus) async throws {
         guard output.json else {
-            try LineOutput.standard().write("stored in \(position.stream) at sequence \(position.sequence)")
+            let stream = SafeText.name(position.stream)
+            try LineOutput.standard().write("stored in \(stream) at sequence \(position.sequence)")
             return
         }
-        let page = try await bus.history(EventHistory.Query(limit: 1, before: position.sequence + 1))
-        for stored in page.events { try LineOutput.standard().write(EventJSON().line(stored.event)) }
+        let page = try await bus.history(EventHistory.Query(limit: 1, before: position.sequence.nextSequence))
+        let text = EventJSON(isForTerminal: Terminal.output.isTerminal)
+        for stored in page.events { try LineOutput.standard().write(text.line(stored.event)) }
     }
 
     private func emitFile(_ path: String) async throws {

@@ -22,6 +22,10 @@ struct Terminal: Sendable {
         return ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 ? size : nil
     }
 
+    /// JSON as it may be written there: for a person, without scalars that could harm the terminal; the values stay the
+    /// same.
+    func safe(json: String) -> String { isTerminal ? SafeText.escaped(json) : json }
+
     /// Whether to use colours: on a terminal that has them, unless `NO_COLOR` is set (no-color.org).
     func usesColor(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> Bool {
         isTerminal && Self.allowsColor(environment)

@@ -12,6 +12,19 @@ struct FollowProgressTests {
         return progress
     }
 
+    @Test("the last sequence of 64 bits is delivered like any other")
+    func lastSequence() {
+        for matchesAll in [true, false] {
+            var progress = begun(next: .max - 1, matchesAll: matchesAll)
+            #expect(progress.delivered(consumer: 1, stream: .max - 1, pending: 1) == .deliver(lost: nil))
+            #expect(progress.delivered(consumer: 2, stream: .max, pending: 0) == .deliver(lost: nil))
+            #expect(progress.next == .max)
+            _ = progress.check(first: .max)
+            _ = progress.heartbeat(consumer: 2, stream: .max)
+            _ = progress.begin(first: .max, last: .max, pending: .max)
+        }
+    }
+
     @Test("deliveries in order are handed over, one missing restarts, one seen before is ignored")
     func order() {
         var progress = begun(next: 1, matchesAll: true)

@@ -54,7 +54,13 @@ struct InMemoryStoreTests {
         let store = InMemoryStore(mesh)
         _ = try await store.open(PersistenceConfiguration())
         func append() async throws -> StoredPosition {
-            try await store.append(subject: "events.user.n", payload: [], messageID: "id", deadline: .seconds(1))
+            try await store.append(
+                subject: "events.user.n",
+                payload: [],
+                messageID: "id",
+                mayBeStored: true,
+                deadline: .seconds(1)
+            )
         }
         #expect(try await append().sequence == 1)
         clock.advance(by: .seconds(119))

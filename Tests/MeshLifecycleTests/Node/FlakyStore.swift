@@ -7,6 +7,7 @@ final class FlakyStore: EventStore {
     private struct State {
         var failure: MeshEventsError?
         var losesAcknowledgements = false
+        var takesNextID = false
         var attempts = 0
     }
 
@@ -19,6 +20,8 @@ final class FlakyStore: EventStore {
     func fail(with error: MeshEventsError?) { state.withLock { $0.failure = error } }
     /// Whether events are stored and a timeout is thrown all the same.
     func loseAcknowledgements(_ loses: Bool) { state.withLock { $0.losesAcknowledgements = loses } }
+    /// Has another message stored with the id of the next one.
+    func takeNextID() { state.withLock { $0.takesNextID = true } }
     var attempts: Int { state.withLock { $0.attempts } }
 
     func append(_ message: PendingMessage, deadline: Duration) async throws(MeshEventsError) -> StoredPosition {
@@ -27,6 +30,18 @@ final class FlakyStore: EventStore {
             return (state.failure, state.losesAcknowledgements)
         }
         if let failure { throw failure }
+        let isTaken = state.withLock { state in
+            defer { state.takesNextID = false }
+            return state.takesNextID
+        }
+        if isTaken {
+            _ = try await store.append(
+                subject: "events.user.stranger",
+                payload: [],
+                messageID: message.messageID,
+                deadline: deadline
+            )
+        }
         let position = try await store.append(message, deadline: deadline)
         if loses { throw MeshEventsError(.timeout, "the acknowledgement was lost", isRetriable: true) }
         return position

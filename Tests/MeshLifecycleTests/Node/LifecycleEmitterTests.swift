@@ -56,6 +56,23 @@ struct LifecycleEmitterTests {
         await running.value
     }
 
+    @Test("an event whose message id another party has used is stored with another")
+    func takenID() async throws {
+        let mesh = try await MemoryMesh()
+        let emitter = mesh.emitter()
+        let running = Task { await emitter.run() }
+        mesh.store.takeNextID()
+        emitter.emit(ToolStarted(tool: "whisper"))
+        try await eventually("the event") {
+            mesh.clock.advance(by: .milliseconds(100))
+            return emitter.statistics.stored == 1
+        }
+        #expect(mesh.store.attempts == 2)
+        #expect(try await mesh.events("events.tool.started").count == 1)
+        running.cancel()
+        await running.value
+    }
+
     @Test("a stream that has vanished is created again")
     func vanishedStream() async throws {
         let mesh = try await MemoryMesh()

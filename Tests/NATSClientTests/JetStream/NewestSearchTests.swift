@@ -81,6 +81,30 @@ private func stream(_ count: UInt64, oneIn density: UInt64, seed: UInt64 = 1, fi
 
 @Suite("The search for where the newest N begin")
 struct NewestSearchTests {
+    @Test("limits, sequences and counts of 64 bits, whatever a server answers")
+    func absurdAnswers() {
+        let sequences: [UInt64] = [0, 1, .max / 2, .max - 1, .max]
+        for limit in [Int.min, 50, .max] {
+            for first in sequences {
+                for last in sequences {
+                    for before in sequences.map(Optional.some) + [nil] {
+                        for matching in [0, 1_000_000, .max] as [UInt64] {
+                            var search = NewestSearch(limit: limit, first: first, last: last, before: before)
+                            var steps = 0
+                            while case .probe(let starts) = search.next(), steps < 100 {
+                                // Too many at one place, too few at the next.
+                                let count = (steps + starts.count) % 2 == 0 ? matching : 0
+                                for start in starts { search.answer(start: start, matching: count) }
+                                steps += 1
+                            }
+                            #expect(steps < 100)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     @Test(
         "finds the newest N of any density, and never reads more than 2N + 64 matches",
         arguments: [1, 2, 10, 100, 1_000, 50_000],

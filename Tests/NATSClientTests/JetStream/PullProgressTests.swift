@@ -57,4 +57,14 @@ struct PullProgressTests {
             }
         }
     }
+
+    @Test("a count of missing messages that cannot be is no more and no less than what was asked for")
+    func absurdCounts() {
+        for unfilled in [Int.min, -1, 0, 1, 100, .max] {
+            var progress = PullProgress(total: 200, chunk: 100, endsWhenNothingPending: true)
+            _ = progress.begin()
+            _ = progress.status(409, "Exceeded MaxBytes", unfilled: unfilled)
+            #expect((0...200).contains(progress.outstanding), "\(unfilled)")
+        }
+    }
 }

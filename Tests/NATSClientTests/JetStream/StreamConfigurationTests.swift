@@ -109,4 +109,16 @@ struct StreamConfigurationTests {
         #expect(read.storage == .file)
         #expect(read.duplicateWindow == .seconds(120))
     }
+
+    @Test("durations beyond 64 bits of nanoseconds are cut")
+    func longDurations() {
+        var configuration = StreamConfiguration(name: "S", subjects: ["s"])
+        for (age, expected) in [
+            (Duration.seconds(1e19), Int64.max), (.seconds(-1e19), .min), (.seconds(Int64.max), .max),
+            (.seconds(1), 1_000_000_000),
+        ] {
+            configuration.maximumAge = age
+            #expect(configuration.fields["max_age"] == .integer(expected))
+        }
+    }
 }

@@ -16,9 +16,20 @@ struct DeadLetter {
     /// Where it is stored.
     var subject: String { Self.subjectPrefix + durable }
 
-    /// The same however often it is sent: a crash between storing and acknowledging does not store it twice.
+    /// The same whichever subscriber sends it, however often: a crash between storing and acknowledging does not store it
+    /// twice. Whoever reads the stream can work it out; see `DurableSource` for what that means.
     var messageID: String {
         "dead-letter.\(durable).\(message.stored.sequence).\(message.stored.storedAt.nanosecondsSinceEpoch)"
+    }
+
+    /// What a dead letter's data says of the event that was given up. How often that was delivered, and why it was given
+    /// up, is left out: it may differ between two subscribers.
+    static func content(_ data: EventData) -> [String: String] {
+        let members: Set = ["data", "data_omitted", "node", "payload", "sequence", "timestamp", "type"]
+        return Dictionary(
+            data.members.filter { members.contains($0.key) }.map { ($0.key, $0.value.json) },
+            uniquingKeysWith: { _, last in last }
+        )
     }
 
     /// The encoded event, as complete as it can be within a size.

@@ -135,17 +135,56 @@ extension DurableSource {
         let letter = DeadLetter(durable: name, reason: reason, message: message, event: event)
         let payload = try letter.encoded(node: bus.node, now: .now, maximumPayload: bus.transport.maximumPayload)
         let headers = try bus.sign([:], subject: letter.subject, payload: payload, node: bus.node)
-        _ = try await store.append(
+        try await store(letter, payload, headers, fields)
+        counts.deadLettered.add(1, ordering: .relaxed)
+        logger.warning("an event was given up and is a dead letter now", fields)
+    }
+
+    /// Stores the dead letter once, whoever of the durable's subscribers gives the event up. Its id follows from the event,
+    /// so another party can use it up beforehand; hence a message that has the id already is read, and counts only when it
+    /// is this dead letter.
+    private func store(
+        _ letter: DeadLetter,
+        _ payload: [UInt8],
+        _ headers: MessageHeaders,
+        _ fields: Logger.Fields
+    ) async throws(MeshEventsError) {
+        func message(_ id: String, mayBeStored: Bool) -> PendingMessage {
             PendingMessage(
                 subject: letter.subject,
                 payload: payload,
-                messageID: letter.messageID,
-                headers: headers
+                messageID: id,
+                headers: headers,
+                mayBeStored: mayBeStored
+            )
+        }
+        let position = try await store.append(message(letter.messageID, mayBeStored: true), deadline: .seconds(30))
+        guard position.isDuplicate, await !isStored(letter, payload, at: position.sequence) else { return }
+        logger.error("another message has a dead letter's message id; the dead letter is stored with a new one", fields)
+        _ = try await store.append(message(messageIDs.next(), mayBeStored: false), deadline: .seconds(30))
+    }
+
+    /// Whether the message at a sequence says of the given-up event what this dead letter says of it, also to readers who
+    /// accept signed events only. What cannot be read counts as another: two dead letters are better than none.
+    private func isStored(_ letter: DeadLetter, _ payload: [UInt8], at sequence: UInt64) async -> Bool {
+        guard
+            let pattern = try? EventPattern(letter.subject),
+            let messages = try? await store.first(
+                1,
+                matching: pattern,
+                from: .sequence(sequence),
+                timeout: .seconds(5)
             ),
-            deadline: .seconds(30)
-        )
-        counts.deadLettered.add(1, ordering: .relaxed)
-        logger.warning("an event was given up and is a dead letter now", fields)
+            let found = messages.first, found.sequence == sequence, found.subject == letter.subject
+        else { return false }
+        var decoder = StoredMessageDecoder()
+        let own = StoredMessage(subject: letter.subject, payload: payload, sequence: sequence, storedAt: .now)
+        guard
+            let event = try? decoder.decode(found), let expected = try? decoder.decode(own),
+            DeadLetter.content(event.data) == DeadLetter.content(expected.data)
+        else { return false }
+        // Who signs has readers who check; whether they would take it, only a verification of our own can tell.
+        return bus.signer == nil || bus.admission.admit(event, found)?.origin?.signature.isTrusted == true
     }
 
     /// Answers; what cannot be answered comes again.

@@ -19,6 +19,8 @@ final class DurableSource: MetricSource {
     let bus: EventBus
     let logger: Logger
     let counts = DurableCounts()
+    /// For dead letters whose own id another message has.
+    let messageIDs = MessageIDs()
 
     private let limit = SharedRateLimit()
     private let state: Locked<DurableState<Waiter>>

@@ -25,7 +25,10 @@ public struct RedeliveryDelays: Sendable, Hashable {
     public func delay(afterDelivery delivery: Int) -> Duration {
         var delay = first
         for _ in 1..<max(delivery, 1) {
-            guard delay < maximum else { break }
+            // Compared before it is multiplied: the product may be more than a duration can hold.
+            guard delay < maximum, factor < maximum / max(delay, .nanoseconds(1)) else {
+                return max(maximum, .zero)
+            }
             delay = delay * factor
         }
         return min(max(delay, .zero), maximum)

@@ -32,13 +32,15 @@ final class PollingFollower: StoreFollower {
             isExact = false
         case .sequence(let sequence):
             next = max(sequence, 1)
-            guard next <= found.lastSequence + 1 else { throw ReplayStart.beyond(next, last: found.lastSequence) }
+            guard next <= found.lastSequence.nextSequence else {
+                throw ReplayStart.beyond(next, last: found.lastSequence)
+            }
         case .time(let time):
             let first = try await store.first(1, matching: .all, from: .time(time), timeout: timeout)
-            next = first.first?.sequence ?? found.lastSequence + 1
+            next = first.first?.sequence ?? found.lastSequence.nextSequence
             isExact = false
         case .new:
-            next = found.lastSequence + 1
+            next = found.lastSequence.nextSequence
         }
         self.store = store
         self.pattern = pattern

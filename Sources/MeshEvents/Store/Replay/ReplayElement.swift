@@ -24,7 +24,7 @@ public struct ReplayGap: Sendable, Hashable, CustomStringConvertible {
     public init(sequences: ClosedRange<UInt64>) { self.sequences = sequences }
 
     /// How many sequences were lost.
-    public var count: UInt64 { sequences.upperBound - sequences.lowerBound + 1 }
+    public var count: UInt64 { (sequences.upperBound - sequences.lowerBound).nextSequence }
 
     /// `sequence 7` or `sequences 7 to 12`.
     public var description: String {

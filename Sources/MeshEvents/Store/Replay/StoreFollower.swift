@@ -47,12 +47,18 @@ extension EventStore {
     }
 }
 
+extension UInt64 {
+    /// The sequence behind this one; of the last that 64 bits can hold, that one. An operator may let a stream begin
+    /// anywhere (`first_seq`), and a server may answer anything.
+    package var nextSequence: UInt64 { self == .max ? .max : self + 1 }
+}
+
 extension ReplayStart {
     /// The error about a sequence that the stream is far from.
     package static func beyond(_ sequence: UInt64, last: UInt64) -> MeshEventsError {
         MeshEventsError(
             .invalidArgument,
-            "the stream ends at sequence \(last), a replay cannot begin at \(sequence); begin at \(last + 1) for what "
+            "the stream ends at sequence \(last), a replay cannot begin at \(sequence); begin at \(last.nextSequence) for what "
                 + "comes, and ask whether this is the stream you mean"
         )
     }

@@ -6,7 +6,11 @@ struct AuthInitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init",
         abstract: "Make users, keys, certificates and a server's configuration.",
-        usage: "mesh-events auth init DIR [--host NAME ...] [--listen ADDRESS] [--node NAME ...]"
+        usage: "mesh-events auth init DIR [--host NAME ...] [--listen ADDRESS] [--node NAME ...]",
+        discussion: """
+            DIR is made, for you alone. A directory that is there must be yours: an empty one becomes private (mode 0700), \
+            one with files in it is refused unless it is.
+            """
     )
 
     @OptionGroup var auth: AuthDirectoryOptions

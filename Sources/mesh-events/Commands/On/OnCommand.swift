@@ -51,7 +51,12 @@ struct OnCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Under which name the stream remembers how far this is.", valueName: "name"))
     var durable: String
 
-    @Option(help: ArgumentHelp("How many commands run at once; with 1, one after the other in order.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "How many commands run at once, at most 1024; with 1, one after the other in order.",
+            valueName: "n"
+        )
+    )
     var parallel = 1
 
     @Option(
@@ -116,7 +121,9 @@ struct OnCommand: AsyncParsableCommand {
     }
 
     private func configuration() throws -> DurableSubscription.Configuration {
-        guard parallel >= 1 else { throw CommandFailure(.usage, "--parallel must be at least 1, not \(parallel)") }
+        guard (1...1_024).contains(parallel) else {
+            throw CommandFailure(.usage, "--parallel is a number from 1 to 1024, not \(parallel)")
+        }
         guard maximumDeliveries >= 1 else {
             throw CommandFailure(.usage, "--max-deliveries must be at least 1, not \(maximumDeliveries)")
         }

@@ -24,8 +24,7 @@ struct StatusPrinter: Sendable {
     func print(_ state: MeshState) throws {
         let state = shown(state)
         if json {
-            let text = state.json.json
-            try output.write(terminal.isTerminal ? SafeText.escaped(text) : text)
+            try output.write(terminal.safe(json: state.json.json))
         } else {
             try output.write(text.lines(state, node: node).joined(separator: "\n"))
         }

@@ -22,7 +22,8 @@ struct StreamInfoCommand: AsyncParsableCommand {
 
     func run() async throws {
         let report = try await StreamCommand.withStore(connection) { try await $0.report() }
-        let lines = output.json ? [StreamText.json(report)] : StreamText.lines(report)
+        let lines =
+            output.json ? [Terminal.output.safe(json: StreamText.json(report))] : StreamText.lines(report)
         for line in lines { try LineOutput.standard().write(line) }
     }
 }

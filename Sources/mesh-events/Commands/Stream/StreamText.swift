@@ -6,7 +6,7 @@ enum StreamText {
     static func lines(_ report: StreamReport) -> [String] {
         let state = report.state
         var lines = [
-            "stream            \(state.name)",
+            "stream            \(SafeText.name(state.name))",
             "events            \(state.messages), \(bytes(state.bytes))",
             "sequences         \(state.firstSequence) to \(state.lastSequence)",
         ]
@@ -24,9 +24,10 @@ enum StreamText {
         if !report.consumers.isEmpty {
             lines += ["", "consumers"]
             lines += report.consumers.map { consumer in
-                "  \(SafeText.name(consumer.name))\(consumer.isDurable ? "" : " (temporary)"): lag \(consumer.pending), "
-                    + "\(consumer.unacknowledged) unacknowledged, \(consumer.redelivered) of them redelivered"
-                    + (consumer.filters.isEmpty ? "" : ", reads \(consumer.filters.joined(separator: " "))")
+                let filters = consumer.filters.map(SafeText.name).joined(separator: " ")
+                return "  \(SafeText.name(consumer.name))\(consumer.isDurable ? "" : " (temporary)"): "
+                    + "lag \(consumer.pending), \(consumer.unacknowledged) unacknowledged, \(consumer.redelivered) of them redelivered"
+                    + (filters.isEmpty ? "" : ", reads \(filters)")
             }
         }
         return lines

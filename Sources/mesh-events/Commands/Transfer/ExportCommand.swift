@@ -112,7 +112,7 @@ struct ExportCommand: AsyncParsableCommand {
     /// How far a sequence lies within the stream.
     private static func fraction(_ sequence: UInt64, of state: StreamState) -> Double {
         guard sequence >= state.firstSequence, state.lastSequence >= state.firstSequence else { return 0 }
-        return Double(sequence - state.firstSequence + 1) / Double(state.lastSequence - state.firstSequence + 1)
+        return (Double(sequence - state.firstSequence) + 1) / (Double(state.lastSequence - state.firstSequence) + 1)
     }
 }
 

@@ -19,7 +19,9 @@ struct ImportCommand: AsyncParsableCommand {
             stores no line twice: it looks at what the stream has got since the last note. The file must be the same, \
             the note must not be lost, and only one import of a file may run at a time. The lines of standard input \
             (-) cannot be noted: there, and when the note is lost, a repetition stores nothing twice only within the \
-            stream's duplicate window (2 minutes by default), by message ids that depend on nothing but the line.
+            stream's duplicate window (2 minutes by default), by message ids that depend on nothing but the line. Where \
+            the stream has such an id, the import compares what it has with the line, counts the line as stored before, \
+            or ends when it is another message.
 
             At a bad line importing ends with exit code 65 and the line's number; everything before it is stored. On a \
             terminal a bar on standard error shows how far it is.
@@ -60,9 +62,10 @@ struct ImportCommand: AsyncParsableCommand {
                     + (statePath == nil ? "" : "; the same command goes on from there")
             )
         }
-        if !Terminal.error.isTerminal || outcome.skipped > 0 {
+        if !Terminal.error.isTerminal || outcome.skipped > 0 || outcome.gone > 0 {
             let before = outcome.skipped == 0 ? "" : ", \(outcome.skipped) had been stored before"
-            Diagnostics.say("\(outcome.stored) \(outcome.stored == 1 ? "event" : "events") stored\(before)")
+            let gone = outcome.gone == 0 ? "" : ", \(outcome.gone) had been stored before and are no longer kept"
+            Diagnostics.say("\(outcome.stored) \(outcome.stored == 1 ? "event" : "events") stored\(before)\(gone)")
         }
     }
 

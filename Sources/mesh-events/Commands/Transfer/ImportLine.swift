@@ -31,7 +31,8 @@ struct ImportLine: Sendable {
         return PendingMessage(
             subject: event.type.subject,
             payload: try EventEncoder().encode(event),
-            messageID: "import-\(hash.text)"
+            messageID: "import-\(hash.text)",
+            mayBeStored: true
         )
     }
 
@@ -50,7 +51,8 @@ struct ImportLine: Sendable {
             subject: event.type.subject,
             payload: try EventEncoder().encode(event),
             messageID: "import-\(hash.text)",
-            headers: cloudEvent.headers
+            headers: cloudEvent.headers,
+            mayBeStored: true
         )
     }
 

@@ -18,7 +18,7 @@ struct ImportMarks: Sendable {
     private var sent: [Int: Int] = [:]
     private var sentCount = 0
     private var highest: UInt64
-    /// How many lines were stored.
+    /// How many lines were stored, by this import.
     private(set) var stored = 0
 
     init(_ state: ImportState) {
@@ -40,11 +40,13 @@ struct ImportMarks: Sendable {
     }
 
     /// A line, by its number in the order of sending, is stored.
-    mutating func stored(_ index: Int, at sequence: UInt64) {
+    ///
+    /// - Parameter isNew: whether this import has stored it.
+    mutating func stored(_ index: Int, at sequence: UInt64, isNew: Bool = true) {
         guard let mark = sent.removeValue(forKey: index) else { return }
         marks[mark - base].isStored = true
         highest = max(highest, sequence)
-        stored += 1
+        if isNew { stored += 1 }
         advance()
     }
 

@@ -21,18 +21,31 @@ struct ImportRun {
     struct Outcome {
         /// Lines that this run stored.
         var stored = 0
-        /// Lines that an earlier run had stored.
+        /// Lines that the stream had before.
         var skipped = 0
+        /// Lines that the stream says it had, and keeps no longer.
+        var gone = 0
     }
 
     private final class Progress: Sendable {
         private let marks: Mutex<ImportMarks>
+        private let duplicates = Mutex(ImportDuplicates())
 
         init(_ state: ImportState) { marks = Mutex(ImportMarks(state)) }
 
         var state: ImportState { marks.withLock { $0.state } }
         var stored: Int { marks.withLock { $0.stored } }
+        var hasManyDuplicates: Bool { duplicates.withLock { $0.isFull } }
+
         func update(_ change: (inout ImportMarks) -> Void) { marks.withLock { change(&$0) } }
+        func sending(_ line: ImportDuplicates.Line) { duplicates.withLock { $0.sending(line) } }
+
+        func acknowledged(_ index: Int, _ position: StoredPosition) {
+            guard duplicates.withLock({ $0.acknowledged(index, position) }) else { return }
+            update { $0.stored(index, at: position.sequence) }
+        }
+
+        func takeDuplicates() -> [ImportDuplicates.Doubt] { duplicates.withLock { $0.take() } }
     }
 
     /// Imports every line; returns when all are stored.
@@ -64,7 +77,7 @@ struct ImportRun {
         guard number == state.lines, hash.text == state.hash else { throw changed() }
         let known = found == nil ? StoredLines() : try await StoredLines(store, behind: state.sequence)
         try note(state)
-        return try await append(reader, hash, known, state, outcome)
+        return try await append(reader, hash, known, state, outcome, behind: stream.lastSequence)
     }
 
     private func append(
@@ -72,14 +85,13 @@ struct ImportRun {
         _ begun: StableHash,
         _ stored: StoredLines,
         _ state: ImportState,
-        _ before: Outcome
+        _ before: Outcome,
+        behind last: UInt64
     ) async throws -> Outcome {
         var (reader, hash, known, outcome) = (source, begun, stored, before)
         let progress = Progress(state)
         let appender = store.makeAppender(window: Self.window, deadline: .seconds(30)) { first, positions in
-            progress.update {
-                for (index, position) in zip(first..., positions) { $0.stored(index, at: position.sequence) }
-            }
+            for (index, position) in zip(first..., positions) { progress.acknowledged(index, position) }
         }
         var bar = ProgressBar(verb: "stored")
         var noted = ContinuousClock.now
@@ -92,7 +104,13 @@ struct ImportRun {
                 let isKnown = known.take(message)
                 let (lineNumber, text) = (number, hash.text)
                 progress.update { $0.take(line: lineNumber, hash: text, isKnown: isKnown) }
-                if isKnown { outcome.skipped += 1 } else { try await appender.append(message) }
+                if isKnown {
+                    outcome.skipped += 1
+                } else {
+                    progress.sending(.init(number: number, message: message))
+                    try await appender.append(message)
+                }
+                if progress.hasManyDuplicates { try await settleDuplicates(progress, &outcome, behind: last) }
                 bar.show(progress.stored, fraction: fileSize.map { Double(reader.consumed) / Double(max($0, 1)) })
                 if .now - noted >= Self.noteInterval {
                     try note(progress.state)
@@ -100,6 +118,7 @@ struct ImportRun {
                 }
             }
             try await appender.finish()
+            try await settleDuplicates(progress, &outcome, behind: last)
         } catch {
             try? await appender.finish()
             outcome.stored = progress.stored
@@ -111,6 +130,28 @@ struct ImportRun {
         bar.finish(outcome.stored, fraction: 1)
         if let statePath { try? FileManager.default.removeItem(atPath: statePath) }
         return outcome
+    }
+
+    /// Looks at what the stream has for the lines whose ids it had.
+    ///
+    /// - Parameter last: the stream's last sequence when the import began: what is stored behind it is this import's.
+    /// - Throws: `CommandFailure` when it is another message. The line is not stored then.
+    private func settleDuplicates(_ progress: Progress, _ outcome: inout Outcome, behind last: UInt64) async throws {
+        for (doubt, finding) in try await ImportDuplicates.compare(progress.takeDuplicates(), with: store) {
+            let isNew = finding == .same && doubt.sequence > last
+            switch finding {
+            case .same: outcome.skipped += isNew ? 0 : 1
+            case .gone: outcome.gone += 1
+            case .another:
+                throw CommandFailure(
+                    .unavailable,
+                    "line \(doubt.line.number) is not stored: the stream has another message with its message id, at "
+                        + "sequence \(doubt.sequence); another party has used the id. Find out who, and import again when "
+                        + "the stream has forgotten it, after its duplicate window"
+                )
+            }
+            progress.update { $0.stored(doubt.index, at: doubt.sequence, isNew: isNew) }
+        }
     }
 
     private func message(_ line: LineReader.Line) throws -> PendingMessage {

@@ -11,7 +11,7 @@ struct StoredLines {
 
     /// Reads what is there.
     init(_ store: some EventStore, behind sequence: UInt64) async throws {
-        var next = sequence + 1
+        var next = sequence.nextSequence
         while true {
             let messages = try await store.first(
                 Self.readSize,
@@ -20,7 +20,7 @@ struct StoredLines {
                 timeout: .seconds(30)
             )
             for message in messages { counts[Self.hash(message.subject, message.payload), default: 0] += 1 }
-            guard messages.count == Self.readSize, let last = messages.last else { return }
+            guard messages.count == Self.readSize, let last = messages.last, last.sequence < .max else { return }
             next = last.sequence + 1
         }
     }
