@@ -164,7 +164,8 @@ import Testing
                 let running = try Command(Self.on(server.url, command), terminal: terminal)
                 #expect(try await running.wait().code == 0, "\(command)")
                 // Colours, the clearing of a line, the terminal's own line breaks.
-                let text = terminal.text().replacing(/\u{1B}\[(?:[0-9;]*m|K)/, with: "").replacing("\r", with: "")
+                let shown = terminal.text().replacing(/\u{1B}\[(?:[0-9;]*m|K)/, with: "")
+                let text = String(String.UnicodeScalarView(shown.unicodeScalars.filter { $0.value != 0x0D }))
                 #expect(!text.isEmpty, "\(command)")
                 expectHarmless(text, "\(command)")
             }
