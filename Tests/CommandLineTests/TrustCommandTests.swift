@@ -82,7 +82,7 @@ import Testing
                         + ["--nats", server.url]
                 )
                 try await wait.waitForError("waiting up to")
-                for (reason, signs) in [("forged", false), ("true", true)] {
+                for (reason, signs) in [("forged", false), ("genuine", true)] {
                     let sign = signs ? ["--sign-key", mesh.key] : []
                     let emitted = try await Command.run(
                         ["emit", "node.left", "reason=\(reason)", "--node", "pi", "--nats", server.url] + sign
@@ -92,7 +92,7 @@ import Testing
                 }
                 let outcome = try await wait.wait()
                 #expect(outcome.code == 0 && outcome.lines.count == 1, "\(outcome.error)")
-                #expect(outcome.output.contains(#""reason":"true""#))
+                #expect(outcome.output.contains(#""reason":"genuine""#))
                 #expect(outcome.error.contains("left out 1 event not signed by their node"), "\(outcome.error)")
             }
             // Those that are stored already, too.

@@ -208,13 +208,18 @@ struct SecretText {
                 start += 1
                 continue
             }
-            let end = end(from: start) { !Self.isKeyByte($0) }
-            if let value = value(ofKey: start..<end), KeyWords.nameSecret(text(start..<end)) { found(value) }
-            start = end
+            let key = start..<end(from: start) { !Self.isKeyByte($0) }
+            start = key.upperBound
+            guard let valueStart = valueStart(ofKey: key), KeyWords.nameSecret(text(key)) else { continue }
+            let value = value(from: valueStart)
+            found(value)
+            // What is in it needs no other look.
+            start = value.upperBound
         }
     }
 
-    private func value(ofKey key: Range<Int>) -> Range<Int>? {
+    /// Where the value of a key begins; `nil` when it has none.
+    private func valueStart(ofKey key: Range<Int>) -> Int? {
         var start = key.upperBound
         let isOption = bytes[key.lowerBound] == UInt8(ascii: "-")
         if start < bytes.count, Self.isQuote(bytes[start]) { start += 1 }
@@ -226,14 +231,15 @@ struct SecretText {
         } else if !isOption || start == afterKey {
             return nil
         }
-        guard start < bytes.count else { return nil }
-        if Self.isQuote(bytes[start]) {
-            let quote = bytes[start]
-            return start + 1..<end(from: start + 1) { $0 == quote }
-        }
-        let end = end(from: start, where: Self.isSpaceOrQuote)
         // `--password --user me`: an option without its value.
-        return isOption && bytes[start] == UInt8(ascii: "-") ? nil : start..<end
+        guard start < bytes.count, !isOption || bytes[start] != UInt8(ascii: "-") else { return nil }
+        return start
+    }
+
+    private func value(from start: Int) -> Range<Int> {
+        guard Self.isQuote(bytes[start]) else { return start..<end(from: start, where: Self.isSpaceOrQuote) }
+        let quote = bytes[start]
+        return start + 1..<end(from: start + 1) { $0 == quote }
     }
 
     // MARK: Bytes

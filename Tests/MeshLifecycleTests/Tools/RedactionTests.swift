@@ -93,8 +93,8 @@ struct RedactionTests {
             "a://", "://@", "-----BEGIN", "password=", "Bearer ", "a:@", "eyJ-", "\"token\":\"", "é", "a-", "x@",
         ]
     ) func long(_ part: String) {
-        let short = ContinuousClock().measure { _ = Redaction().redact(String(repeating: part, count: 1_000)) }
-        let long = ContinuousClock().measure { _ = Redaction().redact(String(repeating: part, count: 20_000)) }
+        let short = ContinuousClock().measure { _ = Redaction().redact(String(repeating: part, count: 200)) }
+        let long = ContinuousClock().measure { _ = Redaction().redact(String(repeating: part, count: 4_000)) }
         // Twenty times as much, not four hundred times.
         #expect(long < short * 100 + .milliseconds(500), "\(part): \(short), \(long)")
     }
