@@ -2,8 +2,8 @@ import MeshEvents
 
 /// The subjects that a user may publish and subscribe to: no more than what the role needs for what it does.
 ///
-/// Nobody but admins may create consumers other than the durables listed for them: whoever may create a consumer under
-/// any name may change the durables of others, and fill the server with consumers. History, replays and live state are
+/// Only admins may create consumers other than the durables listed for them: a user who may create a consumer under any
+/// name may change the durables of others, and fill the server with consumers. History, replays and live state are
 /// read with `STREAM.MSG.GET`, which changes nothing. Direct gets (`DIRECT.GET`) are left out on purpose: their answer
 /// is the stored message itself, and the server sends it to whatever reply subject the request names, so that a user
 /// who may emit user events could have them arrive under another event's subject.

@@ -13,7 +13,7 @@ import NIOCore
 /// try await control.run()  // until the task is cancelled
 /// ```
 ///
-/// Whoever may publish on `mesh.control.tool.<node>` may use it: keep others out with the server's permissions. Of the
+/// Every user who may publish on `mesh.control.tool.<node>` may use it: keep others out with the server's permissions. Of the
 /// roles of `mesh-events auth` only admins may; a node may listen under its own name only.
 public final class ToolControl: Sendable {
     /// Requests under way at once; more are refused.
