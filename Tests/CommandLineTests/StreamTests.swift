@@ -14,7 +14,7 @@ import Testing
                 try await Command.run(["stream"] + arguments + ["--nats", server.url])
             }
             let missing = try await run(["info"])
-            #expect(missing.code == 69 && missing.error.contains("emit --ack"), "\(missing.error)")
+            #expect(missing.code == 69 && missing.error.contains("stream create"), "\(missing.error)")
             let lines = (0..<9).map { #"{"type":"user.\#($0 % 3 == 0 ? "a" : "b")","data":{"i":\#($0)}}"# + "\n" }
             let emit = try await Command.run(["emit", "--from", "-", "--nats", server.url], input: lines.joined())
             #expect(emit.code == 0)

@@ -44,7 +44,6 @@ struct DashboardOptions: ParsableArguments {
     var firstOption: String? {
         if tokenFile != nil { return "--token-file" }
         if allowsEmit { return "--allow-emit" }
-        if trust != nil { return "--trust" }
         return hostNames.isEmpty ? nil : "--allow-host"
     }
 
