@@ -141,22 +141,21 @@ final class MonitorCore: Sendable {
             state.observers[state.lastObserver] = Observer(continuation: continuation, missed: missed)
             return state.lastObserver
         }
-        if let id {
-            continuation.onTermination = { [weak self] _ in
-                self?.state.withLock { _ = $0.observers.removeValue(forKey: id) }
-            }
-        } else {
-            continuation.finish()
-        }
+        if id == nil { continuation.finish() }
         return (stream, missed)
     }
 
-    /// Under the lock, so that changes keep their order; yielding calls nothing back.
+    /// Under the lock, so that changes keep their order. Yielding wakes the reader's task, for which that task is locked; so
+    /// nothing that cancelling the task calls may take this lock: a reader that has gone is noticed here.
     private static func tell(_ change: MeshState.Change, cause: StoredEvent?, _ state: inout State) {
         guard !state.observers.isEmpty, let node = state.mesh.node(change.node) else { return }
         let update = MeshUpdate(change: change, node: node, cause: cause)
-        for observer in state.observers.values {
-            if case .dropped = observer.continuation.yield(update) { observer.missed.count.add(1, ordering: .relaxed) }
+        for (id, observer) in state.observers {
+            switch observer.continuation.yield(update) {
+            case .dropped: observer.missed.count.add(1, ordering: .relaxed)
+            case .terminated: state.observers[id] = nil
+            default: break
+            }
         }
     }
 }
