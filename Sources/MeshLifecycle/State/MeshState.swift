@@ -113,6 +113,9 @@ public struct MeshState: Sendable, Equatable {
         records.map { $1.view($0, at: now) }.sorted { $0.name < $1.name }
     }
 
+    /// The names of the nodes, in no order: for those that look at one after the other, not at all at once.
+    package var nodeNames: [String] { Array(records.keys) }
+
     /// The node of this name; `nil` when nothing is known of it.
     public func node(_ name: String) -> Node? { records[name]?.view(name, at: now) }
 
