@@ -25,10 +25,10 @@ test: ## Build and run every test, against each nats-server found
 	$(SWIFT) build --build-tests
 	MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" $(SWIFT) test --skip-build $(TEST_FLAGS) --skip '^ChaosTests\.'
 
-test-long: setup ## The long tests in full: 200 000 events over killed servers, 1 000 starts of a tool
+test-long: setup ## The long tests in full: 200 000 events over killed servers, 1 000 starts of a tool, 10 000 requests
 	$(SWIFT) build --build-tests
 	MESH_EVENTS_LONG=1 MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" \
-		$(SWIFT) test --skip-build $(TEST_FLAGS) --filter 'BatchEmitTests|DurableOverNATSTests|ToolTroubleTests'
+		$(SWIFT) test --skip-build $(TEST_FLAGS) --filter 'BatchEmitTests|DurableOverNATSTests|ToolTroubleTests|PageFuzzTests'
 
 browser: ## Try the dashboard in Chromium (BROWSER_TEST=phone for one; installs it, and playwright in .tools/venv)
 	@Scripts/setup.sh browser

@@ -25,12 +25,14 @@ public import ServiceLifecycle
 /// on afterwards, without a gap.
 ///
 /// It listens on loopback unless told otherwise; see ``Configuration``. It speaks HTTP without TLS: put a proxy in front
-/// where others can listen.
+/// where others can listen. With a token, everything but the page's own files needs a login; logging out, and the end of
+/// the process, end a session. Connections that have not logged in are limited, for each address and altogether, and
+/// make room for new ones.
 public final class Dashboard: Service {
     /// How often browsers hear the time, so that they notice when they hear nothing.
     private static let tick: Duration = .seconds(5)
-    /// How many connections there may be at once.
-    private static let maximumConnections = 512
+    /// How long connections may take to end before they are closed.
+    private static let grace: TimeAmount = .seconds(2)
 
     private let configuration: Configuration
     private let logger: Logger
@@ -38,6 +40,8 @@ public final class Dashboard: Service {
     private let mesh: MeshFollower
     private let health: DashboardHealth
     private let routes: DashboardRoutes
+    private let connections = ConnectionTable()
+    private let times: ConnectionTimer.Limits
     private let address = Locked<String?>(nil)
     private let listening = Completion()
 
@@ -51,12 +55,35 @@ public final class Dashboard: Service {
     ///   - configuration: where, for whom, how much.
     ///   - logger: hears of what goes wrong.
     /// - Throws: `invalidArgument` when it would be open to everybody, or the token is too short.
-    public init(
+    public convenience init(
         store: some EventStore,
         verification: SignatureVerification? = nil,
         emitter: PersistentEventBus? = nil,
         configuration: Configuration = Configuration(),
         logger: Logger = Logger(label: "mesh-events.dashboard")
+    ) throws(MeshEventsError) {
+        try self.init(
+            store: store,
+            verification: verification,
+            emitter: emitter,
+            configuration: configuration,
+            times: ConnectionTimer.Limits(),
+            backlog: StreamSession.maximumBacklog,
+            logger: logger
+        )
+    }
+
+    /// - Parameters:
+    ///   - times: how long connections may take over what.
+    ///   - backlog: how many missed events a browser is sent.
+    init(
+        store: some EventStore,
+        verification: SignatureVerification?,
+        emitter: PersistentEventBus?,
+        configuration: Configuration,
+        times: ConnectionTimer.Limits,
+        backlog: Int,
+        logger: Logger
     ) throws(MeshEventsError) {
         let token: DashboardToken?
         if let secret = configuration.token { token = try DashboardToken(secret) } else { token = nil }
@@ -70,29 +97,49 @@ public final class Dashboard: Service {
             throw MeshEventsError(.invalidArgument, "a dashboard that can emit needs a token")
         }
         self.configuration = configuration
+        self.times = times
         self.logger = logger
+        let gate = QueryGate()
         let health = DashboardHealth()
         self.health = health
         feed = EventFeed(
             store: store,
             verification: verification,
+            gate: gate,
             configuration: configuration,
             logger: logger
         ) { feed, problem in
             if let notice = health.stream(problem) { feed.say(.notice(notice)) }
         }
-        mesh = MeshFollower(store: store, verification: verification, logger: logger)
+        mesh = MeshFollower(
+            store: store,
+            verification: verification,
+            // A notice has to fit into what may wait for a browser.
+            maximumBytes: min(MeshDigest.maximumBytes, configuration.bufferedBytes / 2),
+            logger: logger
+        )
         routes = DashboardRoutes(
             store: store,
             history: EventHistory(store: store, verification: verification, logger: logger),
+            gate: gate,
             feed: feed,
             mesh: mesh,
             health: health,
             emitter: emitter,
-            token: token,
-            page: PageFiles(directory: configuration.pageDirectory)
+            login: token.map { Login(token: $0) },
+            page: PageFiles(directory: configuration.pageDirectory),
+            connections: connections,
+            backlog: backlog
         )
     }
+
+    /// Every route there is, as the router knows it.
+    var routeList: [AccessPolicy.Route] {
+        routes.router(names: []).routes.map { AccessPolicy.Route($0.method.rawValue, $0.path.description) }
+    }
+
+    /// How many connections are open.
+    var connectionCount: Int { connections.count }
 
     /// Tells browsers whether the connection to the mesh is there.
     ///
@@ -119,7 +166,7 @@ public final class Dashboard: Service {
     public func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await self.feed.run() }
-            group.addTask { await self.followMesh() }
+            group.addTask { await self.mesh.run(telling: self.feed) }
             group.addTask {
                 while (try? await Task.sleep(for: Self.tick)) != nil { self.feed.say(.tick(.now)) }
             }
@@ -127,6 +174,7 @@ public final class Dashboard: Service {
             group.addTask {
                 try? await gracefulShutdown()
                 self.feed.end()
+                self.connections.end(within: Self.grace)
             }
             defer {
                 feed.end()
@@ -137,22 +185,13 @@ public final class Dashboard: Service {
         }
     }
 
-    private func followMesh() async {
-        await mesh.run {
-            feed.say(.notice(ServerSentEvent.buffer("mesh", mesh.state.json.json.utf8)))
-        } onUpdate: { node in
-            feed.say(.notice(ServerSentEvent.buffer("node", node.utf8)))
-        }
-    }
-
     private func serve() async throws {
         let application = Application(
             router: routes.router(names: configuration.hostNames),
-            server: .http1(configuration: .init(idleTimeout: .seconds(60))),
-            configuration: .init(
-                address: .hostname(configuration.host, port: configuration.port),
-                availableConnectionsDelegate: .maximum(Self.maximumConnections, logger: logger)
-            ),
+            server: HTTPServerBuilder { [connections, times] responder in
+                LimitedHTTP1Channel(responder: responder, connections: connections, times: times)
+            },
+            configuration: .init(address: .hostname(configuration.host, port: configuration.port)),
             onServerRunning: { channel in
                 let port = channel.localAddress?.port ?? self.configuration.port
                 self.address.withLock { $0 = "http://\(self.configuration.urlHost):\(port)/" }
@@ -161,7 +200,12 @@ public final class Dashboard: Service {
             logger: logger
         )
         do {
-            try await application.run()
+            // A client that does not read, or is in the middle of a request, would keep the server from its end.
+            try await withTaskCancellationHandler {
+                try await application.run()
+            } onCancel: {
+                connections.end(within: Self.grace)
+            }
         } catch let error as IOError {
             throw MeshEventsError(
                 .invalidArgument,

@@ -1,5 +1,7 @@
 import Foundation
 import LocalNATSServer
+import MeshEvents
+import MeshEventsNATS
 import TestSupport
 import Testing
 
@@ -104,6 +106,77 @@ import Testing
                 outcome.code == 64 && outcome.error.contains("cannot listen on 127.0.0.1:\(port)"),
                 "\(outcome.error)"
             )
+        }
+    }
+
+    // MARK: Under abuse
+
+    /// Whatever its clients do, it ends when it is told to; also while the server of the mesh says nothing.
+    @Test(arguments: NATSServers.all)
+    func endsInTimeWhateverItsClientsDo(binary: NATSServers.Binary) async throws {
+        for isServerStopped in [false, true] {
+            try await withServer(binary) { server in
+                for number in 0..<40 {
+                    let text = String(repeating: "x", count: 15_000)
+                    let outcome = try await Command.run(
+                        ["emit", "user.long", "n=\(number)", "text=\(text)", "--ack", "--nats", server.url]
+                    )
+                    #expect(outcome.code == 0)
+                }
+                let dashboard = try Command(
+                    ["dashboard", "--listen", "127.0.0.1:0", "--nats", server.url],
+                    environment: ["MESH_EVENTS_DASHBOARD_TOKEN": Self.token]
+                )
+                let url = try await page(of: dashboard)
+                let port = try #require(url.port)
+                try await eventually("it to hear the mesh") {
+                    try await get(url.appending(path: "healthz")).status == 200
+                }
+                let head = "Host: 127.0.0.1:\(port)\r\nAuthorization: Bearer \(Self.token)\r\n"
+                let page = "GET /api/events?limit=1000 HTTP/1.1\r\n\(head)\r\n"
+                var held: [HeldConnection] = []
+                if isServerStopped, let pid = server.pid { kill(pid, SIGSTOP) }
+                defer { if isServerStopped, let pid = server.pid { kill(pid, SIGCONT) } }
+                for text in [
+                    "", "GET / HTTP/1.1\r\n", "POST /api/session HTTP/1.1\r\n\(head)Content-Length: 9\r\n\r\n{",
+                    "GET /api/stream HTTP/1.1\r\n\(head)\r\n", "GET /api/stream?after=0 HTTP/1.1\r\n\(head)\r\n",
+                    String(repeating: page, count: 20), "GET /api/histogram HTTP/1.1\r\n\(head)\r\n",
+                    "GET /api/mesh HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nAuthorization: Bearer wrong\r\n\r\n",
+                ] {
+                    for isReading in [true, false] {
+                        held.append(try await HeldConnection(port: port, sending: text, isReading: isReading))
+                    }
+                }
+                let began = ContinuousClock.now
+                dashboard.signal(SIGTERM)
+                let outcome = try await dashboard.wait(within: .seconds(30))
+                #expect(outcome.code == 0, "\(outcome.error)")
+                #expect(ContinuousClock.now - began < .seconds(15))
+                #expect(!held.isEmpty)
+            }
+        }
+    }
+
+    /// What one page of events takes does not grow with how large the events are.
+    @Test(arguments: NATSServers.all)
+    func largeEventsAreNotHeldAllAtOnce(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let transport = try await NATSTransport.connect(to: server.url)
+            let bus = try await PersistentEventBus.open(transport: transport, node: "n")
+            let data: EventData = ["text": .string(String(repeating: "x", count: 900_000))]
+            for _ in 0..<200 { try await bus.emit("user.large", data) }
+            let dashboard = try Command(["dashboard", "--listen", "127.0.0.1:0", "--nats", server.url])
+            let url = try await page(of: dashboard)
+            try await eventually("it to hear the mesh") { try await get(url.appending(path: "healthz")).status == 200 }
+            let before = try ProcessUse(of: dashboard.pid).peakResidentBytes
+            let answer = try await get(
+                url.appending(path: "api/events").appending(queryItems: [.init(name: "limit", value: "1000")])
+            )
+            #expect(answer.status == 200 && answer.text.contains("data_bytes"))
+            let after = try ProcessUse(of: dashboard.pid).peakResidentBytes
+            // All of them are 180 MB, and were held twice.
+            #expect(after < 200 << 20, "\(before >> 20) MB, then \(after >> 20) MB")
+            await transport.close()
         }
     }
 }

@@ -9,11 +9,11 @@ import Testing
 @Suite struct AccessTests {
     private typealias Head = AccessPolicy.Head
 
-    private func refusal(_ head: AccessPolicy.Head, names: Set<String> = [], token: String? = nil) throws
-        -> AccessPolicy.Refusal?
-    {
-        AccessPolicy(token: try token.map { try DashboardToken($0) }, names: names).refusal(head)
+    private func refusal(_ head: AccessPolicy.Head, names: Set<String> = []) -> AccessPolicy.Refusal? {
+        AccessPolicy(names: names).refusal(head)
     }
+
+    private let mesh = AccessPolicy.Route("GET", "/api/mesh")
 
     @Test(arguments: [
         ("127.0.0.1:8080", true), ("localhost", true), ("LOCALHOST:1", true), ("[::1]:8080", true),
@@ -22,64 +22,89 @@ import Testing
         ("localhost.evil.example:8080", false), ("1.2.3", false), ("[evil]", false), ("127.0.0.1:x", false),
     ])
     func onlyNamesThatCannotLeadElsewhereAreAnswered(host: String, isAnswered: Bool) throws {
-        let refusal = try refusal(Head(host: host), names: ["pi.local"])
+        let refusal = refusal(Head(host: host), names: ["pi.local"])
         #expect((refusal == nil) == isAnswered)
-        #expect(try self.refusal(Head(host: nil)) == .host(""))
+        #expect(self.refusal(Head(host: nil)) == .host(""))
     }
 
-    @Test func onlyItsOwnPageMayAsk() throws {
+    @Test func onlyItsOwnPageMayAsk() {
         let host = "127.0.0.1:8080"
-        #expect(try refusal(Head(path: "/api/mesh", host: host, origin: "http://127.0.0.1:8080")) == nil)
+        #expect(refusal(Head(route: mesh, host: host, origin: "http://127.0.0.1:8080")) == nil)
         for origin in ["http://evil.example", "null", "http://127.0.0.1:8081", "http://127.0.0.1"] {
-            #expect(try refusal(Head(path: "/api/mesh", host: host, origin: origin)) == .origin)
+            #expect(refusal(Head(route: mesh, host: host, origin: origin)) == .origin)
         }
         for site in ["cross-site", "same-site"] {
-            #expect(try refusal(Head(path: "/api/mesh", host: host, fetchSite: site, fetchMode: "cors")) == .origin)
-            #expect(try refusal(Head(path: "/api/mesh", host: host, fetchSite: site, fetchMode: "navigate")) == .origin)
+            #expect(refusal(Head(route: mesh, host: host, fetchSite: site, fetchMode: "cors")) == .origin)
+            #expect(refusal(Head(route: mesh, host: host, fetchSite: site, fetchMode: "navigate")) == .origin)
+            let none = AccessPolicy.Route("GET", nil)
+            #expect(refusal(Head(route: none, host: host, fetchSite: site, fetchMode: "navigate")) == .origin)
             // A link may lead to the page.
-            #expect(try refusal(Head(path: "/", host: host, fetchSite: site, fetchMode: "navigate")) == nil)
-            #expect(
-                try refusal(Head(method: "POST", path: "/", host: host, fetchSite: site, fetchMode: "navigate"))
-                    == .origin
-            )
+            #expect(refusal(Head(host: host, fetchSite: site, fetchMode: "navigate")) == nil)
+            let post = AccessPolicy.Route("POST", "/")
+            #expect(refusal(Head(route: post, host: host, fetchSite: site, fetchMode: "navigate")) == .origin)
         }
         for site in ["same-origin", "none"] {
-            #expect(try refusal(Head(path: "/api/mesh", host: host, fetchSite: site)) == nil)
+            #expect(refusal(Head(route: mesh, host: host, fetchSite: site)) == nil)
         }
     }
 
-    @Test func withATokenNothingOfTheMeshIsShownWithoutIt() throws {
-        let token = try DashboardToken(Bench.token)
-        func refusal(_ path: String, _ change: (inout Head) -> Void = { _ in }) throws -> AccessPolicy.Refusal? {
-            var head = Head(path: path, host: "127.0.0.1")
-            change(&head)
-            return try self.refusal(head, token: Bench.token)
+    @Test func everyRouteThatIsNotNamedNeedsALogin() throws {
+        let dashboard = try Dashboard(store: InMemoryStore(), configuration: .init(token: Bench.token))
+        let open = dashboard.routeList.filter { AccessPolicy.publicRoutes.contains($0) }
+        #expect(Set(open) == AccessPolicy.publicRoutes)
+        let closed = Set(dashboard.routeList).subtracting(open).map { "\($0.method) \($0.template ?? "")" }.sorted()
+        #expect(
+            closed == [
+                "GET /api/events", "GET /api/events/{sequence}", "GET /api/histogram", "GET /api/mesh",
+                "GET /api/stream", "POST /api/events",
+            ]
+        )
+    }
+
+    @Test func sessionsExpireEndAndCannotBeMade() throws {
+        let sessions = DashboardSessions()
+        let now = ContinuousClock.now
+        let value = sessions.begin(at: now)
+        let id = try #require(sessions.session(value, at: now))
+        #expect(sessions.session(value, at: now + DashboardSessions.lifetime - .seconds(1)) != nil)
+        #expect(sessions.session(value, at: now + DashboardSessions.lifetime) == nil)
+        #expect(sessions.count == 0)
+        let other = sessions.begin(at: now)
+        #expect(value != other && value.count == 64)
+        for wrong in ["", ".", String(other.dropLast()), other + "0", other.uppercased() + " ", "\(id)"] {
+            #expect(sessions.session(wrong, at: now) == nil)
         }
-        for path in ["/", "/main.js", "/healthz", "/api/session", "/api/openapi.json"] {
-            #expect(try refusal(path) == nil)
-        }
-        for path in ["/api/mesh", "/api/events", "/api/events/1", "/api/stream", "/api/histogram"] {
-            #expect(try refusal(path) == .login)
-            #expect(try refusal(path) { $0.authorization = "Bearer \(Bench.token)" } == nil)
-            #expect(try refusal(path) { $0.authorization = "Bearer another token, long enough" } == .login)
-            #expect(try refusal(path) { $0.session = token.session() } == nil)
-            #expect(try refusal(path) { $0.session = "" } == .login)
+        sessions.end(try #require(sessions.session(other, at: now)))
+        #expect(sessions.session(other, at: now) == nil)
+        // The oldest makes room.
+        let values = (0...DashboardSessions.maximum).map { sessions.begin(at: now + .seconds($0)) }
+        #expect(sessions.count == DashboardSessions.maximum)
+        #expect(sessions.session(values[0], at: now) == nil && sessions.session(values[1], at: now) != nil)
+    }
+
+    @Test func guessesAreCountedByAddress() {
+        let guesses = TokenGuesses()
+        let now = ContinuousClock.now
+        let one = PeerAddress("192.0.2.1")
+        for _ in 0..<TokenGuesses.maximum { #expect(guesses.failed(from: one, at: now) == .refused) }
+        for _ in 0..<TokenGuesses.maximumDelayed { #expect(guesses.failed(from: one, at: now) == .delayed) }
+        #expect(guesses.failed(from: one, at: now) == .tooMany)
+        #expect(guesses.failed(from: PeerAddress("192.0.2.2"), at: now) == .refused)
+        guesses.delayIsOver()
+        #expect(guesses.failed(from: one, at: now) == .delayed)
+        #expect(guesses.failed(from: one, at: now + TokenGuesses.period) == .refused)
+        for number in 0..<10_000 {
+            _ = guesses.failed(from: PeerAddress("10.0.\(number / 256).\(number % 256)"), at: now)
+            #expect(guesses.addressCount <= TokenGuesses.maximumAddresses)
         }
     }
 
-    @Test func sessionsExpireAndCannotBeMade() throws {
-        let token = try DashboardToken(Bench.token)
-        let session = token.session(from: .epoch)
-        let end = Timestamp.epoch.adding(.seconds(DashboardToken.sessionSeconds))
-        #expect(token.isSession(session, at: .epoch))
-        #expect(token.isSession(session, at: end.subtracting(.seconds(1))))
-        #expect(!token.isSession(session, at: end))
-        let later = session.replacing(#/^\d+/#, with: "99999999999")
-        #expect(!token.isSession(later, at: .epoch))
-        #expect(try !DashboardToken("another token, long enough").isSession(session, at: .epoch))
-        for wrong in ["", ".", "1.", String(session.dropLast()), session + "0", "x" + session] {
-            #expect(!token.isSession(wrong, at: .epoch))
-        }
+    @Test func oneMachineIsOneAddress() {
+        #expect(PeerAddress("::ffff:192.0.2.1") == PeerAddress("192.0.2.1"))
+        #expect(PeerAddress("2001:db8:1:2:3:4:5:6") == PeerAddress("2001:db8:1:2::9"))
+        #expect(PeerAddress("2001:db8:1:2::") != PeerAddress("2001:db8:1:3::"))
+        #expect(PeerAddress("fe80::1%eth0") == PeerAddress("fe80::2%eth0"))
+        #expect(PeerAddress("::1") != PeerAddress("127.0.0.1"))
     }
 
     @Test func aTokenThatCanBeGuessedAndAnOpenDoorAreRefused() throws {
@@ -108,17 +133,38 @@ import Testing
             #expect(try await client.get("/api/session", [("cookie", pair)]).json["logged_in"]?.bool == true)
             let out = try await client.send(.DELETE, "/api/session", [("cookie", pair)])
             #expect(out.headers.first(name: "set-cookie")?.contains("Max-Age=0") == true)
+            // Not only in the browser.
+            #expect(try await client.get("/api/mesh", [("cookie", pair)]).status == 401)
+            #expect(try await client.get("/api/session", [("cookie", pair)]).json["logged_in"]?.bool == false)
         }
     }
 
-    @Test func guessingIsStopped() async throws {
+    @Test func loggingOutEndsTheStreamsOfTheSession() async throws {
         try await Bench.run(.init(token: Bench.token)) { bench in
-            let json = [("content-type", "application/json")]
-            for _ in 0..<10 {
-                #expect(try await bench.client.send(.POST, "/api/session", json, body: #"{"token":"x"}"#).status == 401)
+            let client = bench.client
+            let body = #"{"token":"\#(Bench.token)"}"#
+            func logIn() async throws -> (String, String) {
+                let answer = try await client.send(
+                    .POST,
+                    "/api/session",
+                    [("content-type", "application/json")],
+                    body: body
+                )
+                return ("cookie", String(try #require(answer.headers.first(name: "set-cookie")).prefix { $0 != ";" }))
             }
-            let right = try await bench.client.send(.POST, "/api/session", json, body: #"{"token":"\#(Bench.token)"}"#)
-            #expect(right.status == 429)
+            let (mine, other) = (try await logIn(), try await logIn())
+            try await withDeadline(.seconds(20), "the end of the streams of one session") {
+                try await client.listen("/api/stream", [other]) { others in
+                    _ = try await others.next("position")
+                    try await client.listen("/api/stream", [mine]) { reader in
+                        _ = try await reader.next("position")
+                        _ = try await client.send(.DELETE, "/api/session", [mine])
+                        while try await reader.next() != nil {}
+                    }
+                    try await bench.emit(0..<1)
+                    _ = try await others.next("message")
+                }
+            }
         }
     }
 

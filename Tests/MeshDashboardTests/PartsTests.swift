@@ -61,6 +61,10 @@ import Testing
         }
         #expect(!EventFilter(text: "größer").matches(event))
         #expect(!EventFilter(text: String(repeating: "x", count: 1_000)).matches(event))
+        for (text, place, isThere) in [
+            ("aab", "aaaab", true), ("abcabd", "abcabcabd", true), ("aaaa", "aaa", false), ("b", "aaa", false),
+            ("abab", "ababa", true), ("x", "", false),
+        ] { #expect(TextNeedle(text).isIn(place) == isThere, "\(text) in \(place)") }
     }
 
     // MARK: Client

@@ -4,6 +4,8 @@ import Foundation
 public struct ProcessUse: Sendable {
     /// Resident memory, in bytes.
     public var residentBytes: Int
+    /// The most it has been, in bytes.
+    public var peakResidentBytes: Int
     /// How many file descriptors are open.
     public var descriptors: Int
     /// How many threads there are.
@@ -26,6 +28,7 @@ public struct ProcessUse: Sendable {
             return value
         }
         residentBytes = try number("VmRSS") * 1024
+        peakResidentBytes = try number("VmHWM") * 1024
         threads = try number("Threads")
         self.descriptors = descriptors
     }

@@ -1,32 +1,49 @@
-/// Who is answered: a page that this server sent, asked for under a name that is this server's, by somebody who is let in.
+/// Who is answered: a page that this server sent, asked for under a name that is this server's, by a client that may.
+///
+/// What a request is for is told by the route that the router has matched, never by the text of its path, which can be
+/// spelled in many ways.
 struct AccessPolicy: Sendable {
+    /// A route as the router knows it.
+    struct Route: Hashable, Sendable {
+        /// `HEAD` counts as `GET`.
+        let method: String
+        /// Its template, e.g. `/api/events/{sequence}`; `nil` when no route was matched.
+        let template: String?
+
+        init(_ method: String, _ template: String?) {
+            self.method = method == "HEAD" ? "GET" : method
+            self.template = template
+        }
+    }
+
     /// What of a request counts.
     struct Head: Sendable {
-        var method = "GET"
-        var path = "/"
+        var route = Route("GET", "/")
         var host: String?
         var origin: String?
         /// `Sec-Fetch-Site`.
         var fetchSite: String?
         /// `Sec-Fetch-Mode`.
         var fetchMode: String?
-        var authorization: String?
-        /// The value of the session's cookie.
-        var session: String?
     }
 
-    /// Why a request is refused.
+    /// Why a request is refused, whoever sends it.
     enum Refusal: Sendable, Equatable {
         /// Under a name that anybody can give to any address (DNS rebinding).
         case host(String)
         /// By a page from elsewhere.
         case origin
-        /// By somebody who has not logged in.
-        case login
     }
 
-    /// What lets somebody in; `nil` lets everybody in.
-    let token: DashboardToken?
+    /// The page's own files.
+    static let pageRoutes: Set<Route> = [Route("GET", "/"), Route("GET", "/{file}")]
+
+    /// All that is answered without a login. Every other route needs one, and so does what matches no route.
+    static let publicRoutes: Set<Route> = pageRoutes.union([
+        Route("GET", "/healthz"), Route("GET", "/api/openapi.json"),
+        Route("GET", "/api/session"), Route("POST", "/api/session"), Route("DELETE", "/api/session"),
+    ])
+
     /// The names under which it may be asked, beside addresses and `localhost`.
     let names: Set<String>
 
@@ -35,22 +52,10 @@ struct AccessPolicy: Sendable {
         guard let host = head.host.flatMap({ HostPort($0) }) else { return .host(head.host ?? "") }
         guard host.isAddress || host.host == "localhost" || names.contains(host.host) else { return .host(host.host) }
         if let origin = head.origin, !isOwn(origin, head.host ?? "") { return .origin }
-        // A link from elsewhere may lead here; nothing else may.
-        let isVisit = head.method == "GET" && head.fetchMode == "navigate" && !head.path.hasPrefix("/api")
+        // A link from elsewhere may lead to the page; nothing else may.
+        let isVisit = head.fetchMode == "navigate" && Self.pageRoutes.contains(head.route)
         if let site = head.fetchSite, site != "same-origin", site != "none", !isVisit { return .origin }
-        return needsLogin(head) && !isLoggedIn(head) ? .login : nil
-    }
-
-    /// Whether the request comes with a session, or with the token itself.
-    func isLoggedIn(_ head: Head) -> Bool {
-        guard let token else { return true }
-        if let session = head.session, token.isSession(session) { return true }
-        guard let authorization = head.authorization, authorization.hasPrefix("Bearer ") else { return false }
-        return token.matches(String(authorization.dropFirst("Bearer ".count)))
-    }
-
-    private func needsLogin(_ head: Head) -> Bool {
-        head.path.hasPrefix("/api/") && head.path != "/api/session" && head.path != "/api/openapi.json"
+        return nil
     }
 
     private func isOwn(_ origin: String, _ host: String) -> Bool {

@@ -24,18 +24,20 @@ struct HostPort: Sendable, Equatable {
         if rest.isEmpty {
             port = nil
         } else {
-            guard rest.first == ":", let number = Int(rest.dropFirst()), (0...65_535).contains(number) else {
-                return nil
-            }
+            // Digits alone: a sign would do for the conversion.
+            guard rest.first == ":", rest.dropFirst().utf8.allSatisfy(Self.digits.contains),
+                let number = Int(rest.dropFirst()), (0...65_535).contains(number)
+            else { return nil }
             port = number
         }
     }
 
-    /// Whether the host is an address in digits. What a name means, others decide; what an address means, nobody does.
+    /// Whether the host is an address in digits. What a name leads to, its owner decides; an
+    /// address leads where it says.
     var isAddress: Bool {
         if host.contains(":") { return host.utf8.allSatisfy { Self.addressBytes.contains($0) } }
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
+        return parts.count == 4 && parts.allSatisfy { $0.utf8.allSatisfy(Self.digits.contains) && UInt8($0) != nil }
     }
 
     /// Whether only this machine is meant.
@@ -43,5 +45,6 @@ struct HostPort: Sendable, Equatable {
         host == "localhost" || host == "::1" || isAddress && !host.contains(":") && host.hasPrefix("127.")
     }
 
+    private static let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
     private static let addressBytes = Set("0123456789abcdef:.%".utf8)
 }

@@ -19,6 +19,7 @@ final class EventFeed: Sendable {
 
     private let store: any EventStore
     private let verification: SignatureVerification?
+    private let gate: QueryGate
     private let logger: Logger
     private let maximumClients: Int
     private let bufferedEvents: Int
@@ -30,12 +31,14 @@ final class EventFeed: Sendable {
     init(
         store: any EventStore,
         verification: SignatureVerification?,
+        gate: QueryGate,
         configuration: Dashboard.Configuration,
         logger: Logger,
         onProblem: @escaping @Sendable (EventFeed, String?) -> Void
     ) {
         self.store = store
         self.verification = verification
+        self.gate = gate
         self.logger = logger
         self.onProblem = onProblem
         maximumClients = configuration.maximumClients
@@ -128,12 +131,12 @@ final class EventFeed: Sendable {
         if let known, isAnother || known > last { reset(after: last) }
         let start = isAnother ? last : min(known ?? last, last)
         let replay = try await EventReplay(store: store, verification: verification, logger: logger)
-            .open(from: .sequence(start + 1))
+            .open(from: .sequence(start.next))
         defer { replay.cancel() }
         isAnother = false
         begin(after: start)
         onProblem(self, nil)
-        let filling = Task { await fill(before: start + 1) }
+        let filling = Task { await fill(before: start.next) }
         defer { filling.cancel() }
         for try await element in replay {
             switch element {
@@ -195,14 +198,19 @@ final class EventFeed: Sendable {
         }
         guard isMine else { return }
         let history = EventHistory(store: store, verification: verification, logger: logger)
-        var query: EventHistory.Query? = .init(limit: 1_000, before: end)
-        while let next = query, !Task.isCancelled {
-            guard let page = try? await history.page(next) else { break }
-            query = state.withLock { state in
+        let query = EventHistory.Query(before: end)
+        guard var reader = try? await PageReader(query, store: store, history: history, gate: gate) else {
+            return state.withLock { $0.isFilling = false }
+        }
+        var isDone = false
+        while !isDone, !Task.isCancelled {
+            guard let page = try? await reader.next(scan: 1_000, timeout: .seconds(30)) else { break }
+            let isAtEnd = reader.query == nil
+            isDone = state.withLock { state in
                 for stored in page.events.reversed() { state.index.prepend(stored) }
-                return state.index.isFull ? nil : next.next(after: page)
+                return state.index.isFull || isAtEnd
             }
         }
-        if query == nil { state.withLock { $0.index.isComplete = true } }
+        if isDone { state.withLock { $0.index.isComplete = true } }
     }
 }

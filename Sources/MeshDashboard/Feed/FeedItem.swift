@@ -16,10 +16,12 @@ enum FeedItem: Sendable {
     /// The time, so that silence means something, and how far the client is: with a filter it may see nothing for long.
     case tick(Timestamp)
 
-    /// How much of a client's buffer it takes, in bytes.
+    /// How much of a client's buffer it takes, in bytes: what it holds, also when little of it is sent.
     var size: Int {
         switch self {
-        case .event(_, let buffer), .notice(let buffer): buffer.readableBytes + 128
+        case .event(let stored, let buffer):
+            buffer.readableBytes + stored.event.data.json.utf8.count + stored.event.node.utf8.count + 128
+        case .notice(let buffer): buffer.readableBytes + 128
         case .gap, .began, .reset, .tick: 128
         }
     }

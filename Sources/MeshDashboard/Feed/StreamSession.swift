@@ -4,26 +4,40 @@ import NIOCore
 
 /// What one browser gets: what it missed, read from the stream, then what the feed has for it; each event once.
 struct StreamSession {
-    /// So many missed events are sent at most, the rest is named as skipped.
+    /// So many missed events are looked through at most, the rest is named as skipped.
     static let maximumBacklog = 20_000
-    private static let pageSize = 500
-
     let client: FeedClient
     let store: any EventStore
     let history: EventHistory
+    let gate: QueryGate
     let filter: EventFilter
+    let maximumBacklog: Int
+    /// Whether the browser may still listen: it may have logged out.
+    let isAllowed: @Sendable () -> Bool
     /// The last sequence the browser has; `nil` when it has none and wants only what comes.
     private(set) var cursor: UInt64?
 
-    init(client: FeedClient, store: any EventStore, history: EventHistory, filter: EventFilter, after: UInt64?) {
+    init(
+        client: FeedClient,
+        store: any EventStore,
+        history: EventHistory,
+        gate: QueryGate,
+        filter: EventFilter,
+        after: UInt64?,
+        maximumBacklog: Int,
+        isAllowed: @escaping @Sendable () -> Bool
+    ) {
         self.client = client
         self.store = store
         self.history = history
+        self.gate = gate
         self.filter = filter
+        self.maximumBacklog = maximumBacklog
+        self.isAllowed = isAllowed
         cursor = after
     }
 
-    /// Writes until the client ends.
+    /// Writes until the client ends, or may no longer listen.
     ///
     /// - Parameters:
     ///   - position: where the feed is; `nil` when it has not begun.
@@ -31,7 +45,7 @@ struct StreamSession {
     @concurrent
     mutating func run(from position: UInt64?, into writer: inout any ResponseBodyWriter) async throws {
         if let position { try await begin(after: position, &writer) }
-        while let items = await client.next() {
+        while let items = await client.next(), isAllowed() {
             var buffer = ByteBuffer()
             for item in items {
                 switch item {
@@ -73,9 +87,9 @@ struct StreamSession {
         }
         let first = try await store.state().firstSequence
         if first > known + 1 {
-            try await writer.write(Self.gap((known + 1)...(min(first, position + 1) - 1), reason: "dropped"))
+            try await writer.write(Self.gap((known + 1)...(min(first, position.next) - 1), reason: "dropped"))
         }
-        try await sendMissed(after: known, before: position + 1, &writer)
+        try await sendMissed(after: known, before: position.next, &writer)
         cursor = position
         try await writer.write(Self.position("position", position))
     }
@@ -87,28 +101,21 @@ struct StreamSession {
         _ writer: inout any ResponseBodyWriter
     ) async throws {
         guard let patterns = filter.queryPatterns else { return }
-        var sent = 0
-        var query: EventHistory.Query? = .init(
-            matching: patterns,
-            limit: Self.pageSize,
-            end: .oldest,
-            before: end,
-            after: known
-        )
-        while let next = query {
-            let page = try await history.page(next)
+        let query = EventHistory.Query(matching: patterns, end: .oldest, before: end, after: known)
+        var reader = try await PageReader(query, store: store, history: history, gate: gate)
+        var left = maximumBacklog
+        while left > 0, isAllowed(), let page = try await reader.next(scan: left, timeout: .seconds(30)) {
+            left -= page.events.count + page.malformed + page.rejected
             var buffer = ByteBuffer()
             for stored in page.events where filter.matches(stored.event) {
                 guard case .event(_, var bytes) = EventFeed.item(stored) else { continue }
                 buffer.writeBuffer(&bytes)
             }
             if buffer.readableBytes > 0 { try await writer.write(buffer) }
-            sent += page.events.count
-            query = next.next(after: page)
-            if let rest = query?.after, sent >= Self.maximumBacklog {
-                return try await writer.write(Self.gap((rest + 1)...(end - 1), reason: "skipped"))
-            }
         }
+        // Nothing is left out when the last one that was read is the last there is.
+        guard let read = reader.query?.after, read.next < end else { return }
+        try await writer.write(Self.gap(read.next...(end - 1), reason: "skipped"))
     }
 
     private func append(_ bytes: ByteBuffer, to buffer: inout ByteBuffer) {

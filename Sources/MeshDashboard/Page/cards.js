@@ -11,8 +11,8 @@ export class Cards {
 
   constructor(filters) { this.filters = filters; }
 
-  /** `samples` has for each node what it said of itself, oldest first. */
-  render(all, samples, isKnown) {
+  /** `samples` has for each node what it said of itself, oldest first; `missing` nodes are not in `all`. */
+  render(all, samples, isKnown, missing) {
     const list = $("nodes");
     const nodes = all.slice(0, MAXIMUM);
     const names = new Set(nodes.map(({ name }) => name));
@@ -28,7 +28,7 @@ export class Cards {
       fill(card, node, samples.get(node.name) ?? []);
     });
     list.querySelector(".more")?.remove();
-    const more = all.length - nodes.length;
+    const more = all.length - nodes.length + missing;
     if (more > 0) list.append(el("li", { class: "more" }, `and ${more.toLocaleString("en")} more`));
   }
 

@@ -9,7 +9,7 @@ const MAXIMUM_TYPES = 9;
 const ALWAYS = ["tool.crashed", "node.left"];
 
 /** A button for each type, the most frequent first; pressed, only these types are shown. */
-export function renderLegend({ series, width }, filters) {
+export function renderLegend({ series, width, left_out: leftOut }, filters) {
   const named = series.filter(({ type }, index) => index < MAXIMUM_TYPES || ALWAYS.includes(type) || filters.types.includes(type));
   const rest = series.filter((one) => !named.includes(one));
   const buttons = named.map(({ type, total }) => {
@@ -20,8 +20,9 @@ export function renderLegend({ series, width }, filters) {
     }, el("i", { class: "swatch", "aria-hidden": "true" }), el("span", { class: "type" }, type), " ", el("b", {}, total.toLocaleString("en")));
   });
   const box = $("legend");
-  const count = rest.reduce((sum, { total }) => sum + total, 0);
-  const more = rest.length ? `${rest.length} more ${rest.length === 1 ? "type" : "types"} with ${count.toLocaleString("en")} events; ` : "";
+  const types = rest.length + (leftOut?.types ?? 0);
+  const count = rest.reduce((sum, { total }) => sum + total, leftOut?.events ?? 0);
+  const more = types ? `${types.toLocaleString("en")} more ${types === 1 ? "type" : "types"} with ${count.toLocaleString("en")} events; ` : "";
   const scale = `${more}a bar is ${duration(width)}`;
   // Buttons stay, so that one which somebody is about to press is not taken away.
   const old = [...box.querySelectorAll("button")];

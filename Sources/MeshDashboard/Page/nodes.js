@@ -9,6 +9,9 @@ import { everySecond } from "/times.js";
 const SAMPLES = 60;
 /** Of so many nodes at most. */
 const MAXIMUM_SAMPLED = 500;
+/** So many nodes are known at most; what is beyond is counted. */
+const MAXIMUM_NODES = 5000;
+const NOTHING = { nodes: 0, tools: 0 };
 const STATES = { crashed: 0, running: 1, stopped: 2, installed: 3, removed: 4 };
 
 export class Nodes {
@@ -16,6 +19,10 @@ export class Nodes {
   /** What each node said of itself, oldest first, as parts of 1. */
   samples = new Map();
   isKnown = false;
+  /** What the server has not sent, or has no place here. */
+  leftOut = { ...NOTHING };
+  /** The server's counts, when something is left out. */
+  summary = null;
 
   constructor(filters) {
     this.cards = new Cards(filters);
@@ -27,12 +34,14 @@ export class Nodes {
   set(mesh) {
     this.isKnown = true;
     this.nodes = new Map(mesh.nodes.map((node) => [node.name, node]));
+    this.leftOut = { ...NOTHING, ...mesh.left_out };
+    this.summary = this.leftOut.nodes || this.leftOut.tools ? mesh.summary : null;
     this.draw();
   }
 
   /** One node, as it is now. */
   update(node) {
-    this.nodes.set(node.name, node);
+    if (this.nodes.has(node.name) || this.nodes.size < MAXIMUM_NODES && !this.leftOut.nodes) this.nodes.set(node.name, node);
     this.draw();
   }
 
@@ -63,17 +72,21 @@ export class Nodes {
       (one.status === "left") - (other.status === "left") || (one.name < other.name ? -1 : 1));
     const tools = nodes.flatMap((node) => node.tools.filter(({ state }) => state !== "removed").map((tool) => ({ ...tool, node: node.name })))
       .sort((one, other) => STATES[one.state] - STATES[other.state] || (one.name < other.name ? -1 : 1));
-    this.cards.render(nodes, this.samples, this.isKnown);
-    renderTools(tools, this.isKnown);
+    this.cards.render(nodes, this.samples, this.isKnown, this.leftOut.nodes);
+    renderTools(tools, this.isKnown, this.leftOut.tools);
     this.renderSummary(nodes, tools);
   }
 
   renderSummary(nodes, tools) {
     const count = (list, test) => list.filter(test).length;
-    const crashed = count(tools, ({ state }) => state === "crashed");
-    const bad = count(nodes, ({ status }) => status === "degraded" || status === "unreachable");
-    text($("nodes-count"), nodes.length ? `${count(nodes, ({ status }) => status === "online")} of ${nodes.length} online` : "");
-    text($("tools-count"), tools.length ? `${count(tools, ({ state }) => state === "running")} of ${tools.length} running` : "");
+    const all = this.summary ?? {
+      nodes: nodes.length, online: count(nodes, ({ status }) => status === "online"),
+      degraded: count(nodes, ({ status }) => status === "degraded"), unreachable: count(nodes, ({ status }) => status === "unreachable"),
+      tools: tools.length, running: count(tools, ({ state }) => state === "running"), crashed: count(tools, ({ state }) => state === "crashed"),
+    };
+    const bad = all.degraded + all.unreachable, { crashed } = all;
+    text($("nodes-count"), all.nodes ? `${all.online} of ${all.nodes} online` : "");
+    text($("tools-count"), all.tools ? `${all.running} of ${all.tools} running` : "");
     $("summary").replaceChildren(...[
       bad > 0 && el("span", { "data-status": "degraded" }, `${bad} ${bad === 1 ? "node" : "nodes"} in trouble`),
       crashed > 0 && el("span", { "data-status": "crashed" }, `${crashed} ${crashed === 1 ? "tool" : "tools"} crashed`),

@@ -8,11 +8,11 @@ const LABELS = ["Tool", "Node", "Version", "State", "Restarts", "Last error", "S
 /** So many rows can be looked at; what is beyond is counted. */
 const MAXIMUM = 300;
 
-/** `all` tools in their order, each with the `node` it runs on. */
-export function renderTools(all, isKnown) {
+/** `all` tools in their order, each with the `node` it runs on; `missing` ones are not among them. */
+export function renderTools(all, isKnown, missing) {
   const body = $("tools");
   const tools = all.slice(0, MAXIMUM);
-  const more = all.length - tools.length;
+  const more = all.length - tools.length + missing;
   $("tools-more").hidden = more === 0;
   text($("tools-more"), `and ${more.toLocaleString("en")} more`);
   const empty = $("tools-empty");

@@ -9,23 +9,25 @@ struct EventFilter: Sendable, Equatable {
     /// It has to be of one of these nodes; empty for any.
     var nodes: [String]
     /// Stands in its type, its node or its data, whatever the case; empty for any.
-    var text: String { didSet { needle = Array(text.lowercased().utf8) } }
+    var text: String { didSet { needle = TextNeedle(text) } }
 
-    /// The text in lower case.
-    private var needle: [UInt8] = []
+    private var needle: TextNeedle
+    /// The store is asked for so many patterns at most; beyond it, for every event.
+    private static let maximumQueryPatterns = 8
 
     init(patterns: [EventPattern] = [], types: [EventType] = [], nodes: [String] = [], text: String = "") {
         self.patterns = patterns
         self.types = types
         self.nodes = nodes
         self.text = text
-        needle = Array(text.lowercased().utf8)
+        needle = TextNeedle(text)
     }
 
     /// Whether the event fits.
     func matches(_ event: Event) -> Bool {
         guard matches(type: event.type), matches(node: event.node) else { return false }
-        return needle.isEmpty || contains(event.type.rawValue) || contains(event.node) || contains(event.data.json)
+        return needle.isEmpty || needle.isIn(event.type.rawValue) || needle.isIn(event.node)
+            || needle.isIn(event.data.json)
     }
 
     /// Whether events of this type can fit.
@@ -39,24 +41,20 @@ struct EventFilter: Sendable, Equatable {
     /// Whether events of this node can fit.
     func matches(node: String) -> Bool { nodes.isEmpty || nodes.contains(node) }
 
-    /// What the store is asked for; `nil` when nothing can fit.
+    /// What the store is asked for: at least what fits; `nil` when nothing can.
     var queryPatterns: [EventPattern]? {
-        guard !types.isEmpty else { return patterns.isEmpty ? [.all] : patterns }
-        let possible = types.filter { matches(type: $0) }
-        return possible.isEmpty ? nil : possible.map { EventPattern(type: $0) }
+        let wanted: [EventPattern]
+        if types.isEmpty {
+            wanted = patterns.isEmpty ? [.all] : patterns
+        } else {
+            wanted = types.filter { matches(type: $0) }.map { EventPattern(type: $0) }
+        }
+        guard !wanted.isEmpty else { return nil }
+        return wanted.count > Self.maximumQueryPatterns ? [.all] : wanted
     }
 
     /// Whether what the store answers has to be looked through here.
-    var needsScan: Bool { !needle.isEmpty || nodes.count > 1 }
-
-    private func contains(_ text: String) -> Bool {
-        var lowered = text.lowercased()
-        return lowered.withUTF8 { bytes in
-            guard let first = needle.first, bytes.count >= needle.count else { return false }
-            for start in 0...(bytes.count - needle.count) where bytes[start] == first {
-                if (1..<needle.count).allSatisfy({ bytes[start + $0] == needle[$0] }) { return true }
-            }
-            return false
-        }
+    var needsScan: Bool {
+        !needle.isEmpty || !nodes.isEmpty || max(types.count, patterns.count) > Self.maximumQueryPatterns
     }
 }

@@ -4,8 +4,11 @@ import MeshEvents
 struct EventIndex: Sendable {
     /// How many events it remembers by default.
     static let standardCapacity = 500_000
-    /// Types and nodes beyond this many count as one without a name.
-    private static let maximumNames = 4_096
+    /// Types and nodes beyond this many count as one without a name, and so do names beyond these many bytes, each and
+    /// altogether.
+    static let maximumNames = 4_096
+    static let maximumName = 256
+    static let maximumNameBytes = 512 << 10
 
     private struct Entry: Sendable {
         let sequence: UInt64
@@ -18,10 +21,15 @@ struct EventIndex: Sendable {
     private struct Names: Sendable {
         private(set) var list: [String] = [""]
         private var numbers: [String: UInt16] = [:]
+        private(set) var bytes = 0
 
         mutating func number(_ name: String) -> UInt16 {
             if let number = numbers[name] { return number }
-            guard list.count < EventIndex.maximumNames else { return 0 }
+            let size = name.utf8.count
+            guard list.count < EventIndex.maximumNames, size <= EventIndex.maximumName,
+                bytes + size <= EventIndex.maximumNameBytes
+            else { return 0 }
+            bytes += size
             let number = UInt16(list.count)
             list.append(name)
             numbers[name] = number
@@ -41,6 +49,8 @@ struct EventIndex: Sendable {
     init(capacity: Int = standardCapacity) { self.capacity = capacity }
 
     var count: Int { older.count + newer.count }
+    /// How many bytes the names in it have.
+    var nameBytes: Int { types.bytes + nodes.bytes }
     var isFull: Bool { count >= capacity }
 
     /// Takes in an event that is newer than all others.
@@ -82,29 +92,40 @@ extension EventIndex {
             (try? EventType(name)).map { filter.matches(type: $0) } ?? filter.takesEveryType
         }
         let isNode = nodes.list.map { filter.matches(node: $0) }
-        let marks = types.list.map { Histogram.isMarked($0) }
-        var counts: [UInt16: [Int]] = [:]
-        func take(_ entry: Entry) {
-            guard range.contains(entry.time), entry.sequence >= first else { return }
-            guard isType[Int(entry.type)], isNode[Int(entry.node)] else { return }
-            let bucket = min(buckets - 1, Int((entry.time - range.lowerBound) / width))
-            counts[entry.type, default: Array(repeating: 0, count: buckets)][bucket] += 1
-            if marks[Int(entry.type)] {
-                histogram.marks.append(
-                    Histogram.Mark(
-                        sequence: entry.sequence,
-                        time: entry.time,
-                        type: types.list[Int(entry.type)],
-                        node: nodes.list[Int(entry.node)]
-                    )
-                )
-            }
+        func fits(_ entry: Entry) -> Bool {
+            range.contains(entry.time) && entry.sequence >= first && isType[Int(entry.type)] && isNode[Int(entry.node)]
         }
-        for entry in older.reversed() { take(entry) }
-        for entry in newer { take(entry) }
-        histogram.marks = histogram.marks.suffix(Histogram.maximumMarks)
-        histogram.series = counts.map { .init(type: types.list[Int($0.key)], counts: $0.value) }
-            .sorted { ($1.total, $0.type) < ($0.total, $1.type) }
+        // First how many of each type, then when: of thousands of types only the largest are told apart.
+        var totals = Array(repeating: 0, count: types.list.count)
+        for entry in older where fits(entry) { totals[Int(entry.type)] += 1 }
+        for entry in newer where fits(entry) { totals[Int(entry.type)] += 1 }
+        let largest = totals.indices.filter { totals[$0] > 0 }
+            .sorted { (totals[$1], types.list[$0]) < (totals[$0], types.list[$1]) }
+        let shown = largest.prefix(Histogram.maximumSeries)
+        histogram.leftOutTypes = largest.count - shown.count
+        histogram.leftOutEvents = largest.dropFirst(shown.count).reduce(0) { $0 + totals[$1] }
+        var counts: [Int: [Int]] = [:]
+        for type in shown { counts[type] = Array(repeating: 0, count: buckets) }
+        let marks = types.list.map { Histogram.isMarked($0) }
+        func take(_ entry: Entry) {
+            guard fits(entry) else { return }
+            let bucket = min(buckets - 1, Int((entry.time - range.lowerBound) / width))
+            counts[Int(entry.type)]?[bucket] += 1
+            guard marks[Int(entry.type)], histogram.marks.count < Histogram.maximumMarks else { return }
+            histogram.marks.append(
+                Histogram.Mark(
+                    sequence: entry.sequence,
+                    time: entry.time,
+                    type: types.list[Int(entry.type)],
+                    node: nodes.list[Int(entry.node)]
+                )
+            )
+        }
+        // The newest first: they are the ones that are marked.
+        for entry in newer.reversed() { take(entry) }
+        for entry in older { take(entry) }
+        histogram.marks.reverse()
+        histogram.series = shown.map { .init(type: types.list[$0], counts: counts[$0] ?? []) }
         return histogram
     }
 }

@@ -1,14 +1,20 @@
 import MeshEvents
+import NIOCore
 
 /// A page of stored events that fit a filter, also where the store cannot tell.
 struct EventSearch: Sendable {
     /// How many events one answer may have.
     static let maximumLimit = 1_000
+    /// How many bytes of events one answer may have; what is beyond it is in the next page.
+    static let maximumBytes = 4 << 20
     /// So many events are looked through at most for one answer; its cursor says where to go on.
     private static let maximumScan = 10_000
-    private static let pageSize = 500
+    /// After so long, what has been found is answered; the cursor says where to go on.
+    private static let maximumTime: Duration = .seconds(10)
 
+    let store: any EventStore
     let history: EventHistory
+    let gate: QueryGate
 
     /// What to look for beyond the filter.
     struct Bounds: Sendable {
@@ -21,45 +27,99 @@ struct EventSearch: Sendable {
         var limit = 200
     }
 
-    /// The events, oldest first, and where the next page begins.
+    /// What was found, as JSON: nothing of the events themselves is kept.
+    struct Page: Sendable {
+        /// Summaries, oldest first.
+        var events: [[UInt8]] = []
+        /// Where the next page begins; `nil` when there is none.
+        var cursor: UInt64?
+        /// How many messages were skipped because they are not events.
+        var malformed = 0
+
+        /// `events`, `cursor` and `malformed`.
+        var json: ByteBuffer {
+            var buffer = ByteBuffer()
+            buffer.reserveCapacity(events.reduce(64) { $0 + $1.count + 1 })
+            buffer.writeString(#"{"events":["#)
+            for (index, event) in events.enumerated() {
+                if index > 0 { buffer.writeString(",") }
+                buffer.writeBytes(event)
+            }
+            buffer.writeString(#"],"cursor":\#(cursor.map(String.init) ?? "null"),"malformed":\#(malformed)}"#)
+            return buffer
+        }
+    }
+
+    /// The events, and where the next page begins.
     ///
-    /// - Throws: as ``EventHistory/page(_:)``; `timeout` after 15 seconds.
-    func page(_ filter: EventFilter, _ bounds: Bounds) async throws(MeshEventsError) -> EventHistory.Page {
-        guard let patterns = filter.queryPatterns else { return .init(events: [], cursor: nil, malformed: 0) }
-        var query = EventHistory.Query(
+    /// - Throws: as ``EventHistory/page(_:)``; `timeout` after 15 seconds without an answer of the mesh.
+    func page(_ filter: EventFilter, _ bounds: Bounds) async throws(MeshEventsError) -> Page {
+        guard let patterns = filter.queryPatterns else { return Page() }
+        let query = EventHistory.Query(
             matching: patterns,
             since: bounds.since,
             until: bounds.until,
-            node: filter.nodes.count == 1 ? filter.nodes[0] : nil,
-            limit: filter.needsScan ? Self.pageSize : bounds.limit,
             end: bounds.after == nil ? .newest : .oldest,
             before: bounds.before,
-            after: bounds.after,
-            timeout: .seconds(15)
+            after: bounds.after
         )
-        guard filter.needsScan else { return try await history.page(query) }
-        // In the order of taking; the newest come first unless it was asked for those after a sequence.
-        var found: [StoredEvent] = []
-        var scanned = 0
-        var malformed = 0
-        var cursor: UInt64?
-        search: while true {
-            let page = try await history.page(query)
-            malformed += page.malformed
-            scanned += page.events.count
-            for stored in query.end == .newest ? page.events.reversed() : page.events where filter.matches(stored.event)
-            {
-                found.append(stored)
-                if found.count == bounds.limit {
-                    cursor = stored.sequence
-                    break search
+        var reader = try await PageReader(query, store: store, history: history, gate: gate)
+        let deadline = ContinuousClock.now + Self.maximumTime
+        var found = Found(limit: bounds.limit)
+        var left = Self.maximumScan
+        while left > 0, .now < deadline, !found.isFull {
+            let limit = filter.needsScan ? Int.max : bounds.limit - found.count
+            guard let page = try await reader.next(limit: limit, scan: left) else { break }
+            left -= page.events.count + page.malformed + page.rejected
+            found.malformed += page.malformed
+            found.cursor = page.cursor
+            let inOrder = query.end == .newest ? page.events.reversed() : page.events
+            for (index, stored) in inOrder.enumerated() where filter.matches(stored.event) {
+                let isLast = index == inOrder.count - 1
+                guard found.take(try EventText.summary(stored), isLast ? page.cursor : stored.sequence) else {
+                    // It did not fit: the next page begins with it.
+                    found.cursor = index > 0 ? inOrder[index - 1].sequence : found.position
+                    break
                 }
+                found.position = stored.sequence
+                if found.isFull { break }
             }
-            cursor = page.cursor
-            guard scanned < Self.maximumScan, let next = query.next(after: page) else { break }
-            query = next
+            if let last = inOrder.last, !found.isFull { found.position = last.sequence }
         }
-        if query.end == .newest { found.reverse() }
-        return EventHistory.Page(events: found, cursor: cursor, malformed: malformed)
+        return found.page(query.end)
+    }
+
+    /// What has been found so far, in the order of reading.
+    private struct Found {
+        let limit: Int
+        var cursor: UInt64?
+        var malformed = 0
+        /// The last sequence that was looked at.
+        var position: UInt64?
+        private(set) var isFull = false
+        private var texts: [[UInt8]] = []
+        private var bytes = 0
+
+        init(limit: Int) { self.limit = limit }
+
+        var count: Int { texts.count }
+
+        /// Takes in an event.
+        ///
+        /// - Returns: Whether there was room; there is for the first.
+        mutating func take(_ text: [UInt8], _ next: UInt64?) -> Bool {
+            guard texts.isEmpty || bytes + text.count <= EventSearch.maximumBytes else {
+                isFull = true
+                return false
+            }
+            texts.append(text)
+            bytes += text.count
+            if texts.count == limit { (isFull, cursor) = (true, next) }
+            return true
+        }
+
+        func page(_ end: EventHistory.End) -> Page {
+            Page(events: end == .newest ? texts.reversed() : texts, cursor: cursor, malformed: malformed)
+        }
     }
 }

@@ -4,6 +4,8 @@ import MeshEvents
 struct Histogram: Sendable, Equatable {
     /// So many crash and leave events are named at most, the newest.
     static let maximumMarks = 200
+    /// So many types are told apart, those with the most events.
+    static let maximumSeries = 100
 
     /// The counts of one type.
     struct Series: Sendable, Equatable {
@@ -29,6 +31,9 @@ struct Histogram: Sendable, Equatable {
     let isComplete: Bool
     /// By total, the largest first.
     var series: [Series] = []
+    /// How many types are not in the series, and how many events they have.
+    var leftOutTypes = 0
+    var leftOutEvents = 0
     /// Oldest first.
     var marks: [Mark] = []
 
@@ -41,6 +46,7 @@ struct Histogram: Sendable, Equatable {
             "width_ms": JSONValue(width),
             "buckets": JSONValue(buckets),
             "complete": .bool(isComplete),
+            "left_out": ["types": JSONValue(leftOutTypes), "events": JSONValue(leftOutEvents)],
             "series": .array(
                 series.map {
                     [

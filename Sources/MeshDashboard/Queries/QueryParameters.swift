@@ -4,6 +4,8 @@ import MeshEvents
 
 /// The parameters of a request, checked.
 struct QueryParameters {
+    private static let maximumText = 1_024
+
     private let parameters: FlatDictionary<Substring, Substring>
 
     init(_ request: Request) { parameters = request.uri.queryParameters }
@@ -17,6 +19,9 @@ struct QueryParameters {
         for text in try list("type") { filter.types.append(try EventType(text)) }
         filter.nodes = try list("node")
         filter.text = parameters["text"].map(String.init) ?? ""
+        guard filter.text.utf8.count <= Self.maximumText else {
+            throw MeshEventsError(.invalidArgument, "text has at most \(Self.maximumText) bytes")
+        }
         return filter
     }
 

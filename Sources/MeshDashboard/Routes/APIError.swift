@@ -11,7 +11,8 @@ struct APIError: HTTPResponseError {
     init(_ status: HTTPResponse.Status, _ code: String, _ message: String) {
         self.status = status
         self.code = code
-        self.message = message
+        // It may quote what was sent.
+        self.message = EventText.cut(message)
     }
 
     /// What any error means for somebody who asked over HTTP.
@@ -20,6 +21,7 @@ struct APIError: HTTPResponseError {
         case let error as APIError: self = error
         case let error as MeshEventsError:
             self.init(Self.status(of: error), error.code.description, error.message)
+        case let error as any HTTPResponseError where error.status == .notFound: self = .notFound
         case let error as any HTTPResponseError:
             self.init(error.status, "http", error.status.reasonPhrase)
         default: self.init(.internalServerError, "internal", "something unforeseen happened")
@@ -41,6 +43,8 @@ struct APIError: HTTPResponseError {
 
     func response(from request: Request, context: some RequestContext) throws -> Response {
         let json: EventData = ["error": ["code": .string(code), "message": .string(message)]]
-        return .json(json.json.utf8, status: status)
+        var response = Response.json(json.json.utf8, status: status)
+        if status == .tooManyRequests { response.headers[.retryAfter] = "60" }
+        return response
     }
 }

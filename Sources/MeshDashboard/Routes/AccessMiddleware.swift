@@ -1,13 +1,19 @@
 import HTTPTypes
 import Hummingbird
+import NIOHTTP1
 
-/// Lets through what ``AccessPolicy`` does not refuse, turns errors into answers, and puts the headers on every answer that
-/// keep a browser from doing more than this page needs.
+/// Lets through what ``AccessPolicy`` and ``Login`` do not refuse, turns errors into answers, and puts the headers on every
+/// answer that keep a browser from doing more than this page needs.
+///
+/// It runs once the router has matched the route, and for what matches none.
 struct AccessMiddleware: RouterMiddleware {
     let policy: AccessPolicy
+    /// `nil` when everybody who reaches the address is let in.
+    let login: Login?
+    let connections: ConnectionTable
 
     /// No code but that of this server's files, no connection to anywhere else, no text turned into markup
-    /// (`require-trusted-types-for`), in nobody's frame.
+    /// (`require-trusted-types-for`), in no frame.
     static let contentSecurityPolicy = """
         default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
         manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
@@ -21,27 +27,45 @@ struct AccessMiddleware: RouterMiddleware {
     ) async throws -> Response {
         var response: Response
         do {
-            if let refusal = policy.refusal(Self.head(of: request)) { throw Self.error(refusal) }
+            var context = context
+            context.grant = try await admit(request, context)
             response = try await next(request, context)
+        } catch let error as HTTPParserError {
+            // The rest of the connection cannot be understood: the server answers 400 and closes it.
+            throw error
         } catch {
             response = try APIError(error).response(from: request, context: context)
         }
         response.headers[.contentSecurityPolicy] = Self.contentSecurityPolicy
         response.headers[.xContentTypeOptions] = "nosniff"
         for (name, value) in Self.headers { response.headers[name] = value }
-        return response
+        // What follows an answer to HEAD is the next answer: errors, too, come without a body.
+        return request.method == .head ? response.createHeadResponse() : response
     }
 
-    static func head(of request: Request) -> AccessPolicy.Head {
+    /// By what the request is let in; `nil` when its route is open to everybody.
+    private func admit(_ request: Request, _ context: DashboardContext) async throws -> Login.Grant? {
+        let head = Self.head(of: request, context)
+        if let refusal = policy.refusal(head) { throw Self.error(refusal) }
+        guard let login else {
+            connections.trust(context.channel)
+            return .token
+        }
+        if AccessPolicy.publicRoutes.contains(head.route) { return nil }
+        guard let grant = try await login.grant(request, from: context.peer) else {
+            throw APIError(.unauthorized, "login", "log in first, or send the token as a bearer token")
+        }
+        connections.trust(context.channel)
+        return grant
+    }
+
+    private static func head(of request: Request, _ context: DashboardContext) -> AccessPolicy.Head {
         AccessPolicy.Head(
-            method: request.method.rawValue,
-            path: request.uri.path,
+            route: AccessPolicy.Route(request.method.rawValue, context.endpointPath),
             host: request.head.authority,
             origin: request.headers[.origin],
-            fetchSite: request.headers[Self.fetchSite],
-            fetchMode: request.headers[Self.fetchMode],
-            authorization: request.headers[.authorization],
-            session: request.cookies[SessionCookie.name(of: request)]?.value
+            fetchSite: request.headers[fetchSite],
+            fetchMode: request.headers[fetchMode]
         )
     }
 
@@ -51,11 +75,10 @@ struct AccessMiddleware: RouterMiddleware {
             APIError(
                 .misdirectedRequest,
                 "host",
-                "this dashboard is not known as \(host.debugDescription): ask for it by its address, or allow the name "
-                    + "with --allow-host"
+                "this dashboard is not known as \(String(host.prefix(253)).debugDescription): ask for it by its address, "
+                    + "or allow the name with --allow-host"
             )
         case .origin: APIError(.forbidden, "origin", "only this dashboard's own page may ask")
-        case .login: APIError(.unauthorized, "login", "log in first, or send the token as a bearer token")
         }
     }
 

@@ -5,33 +5,39 @@ import NIOCore
 
 extension DashboardRoutes {
     /// Whether one has to log in, and has.
-    func session(isIn: Bool) -> Response {
-        let json: EventData = [
-            "login": .bool(token != nil), "logged_in": .bool(isIn), "emit": .bool(emitter != nil),
-        ]
-        return .json(json.json.utf8)
+    ///
+    /// - Throws: `APIError` for a wrong token, which counts here as everywhere.
+    func session(_ request: Request, _ context: DashboardContext) async throws -> Response {
+        guard let login else { return session(isIn: true) }
+        return session(isIn: try await login.grant(request, from: context.peer) != nil)
     }
 
-    /// Gives whoever knows the token a session.
-    func logIn(_ request: Request) async throws -> Response {
-        guard let token else { return session(isIn: true) }
-        guard attempts.mayTry() else {
-            throw APIError(.tooManyRequests, "tooManyAttempts", "too many wrong tokens; wait a minute")
-        }
+    /// Gives a client that knows the token a session.
+    func logIn(_ request: Request, _ context: DashboardContext) async throws -> Response {
+        guard let login else { return session(isIn: true) }
         let body = try await request.jsonBody(upTo: 4_096)
-        guard let given = body["token"]?.string, token.matches(given) else {
-            attempts.failed()
-            throw APIError(.unauthorized, "login", "that is not the token")
-        }
+        try await login.check(body["token"]?.string ?? "", from: context.peer)
         var response = session(isIn: true)
-        response.setCookie(SessionCookie.make(token.session(), for: request))
+        response.setCookie(SessionCookie.make(login.sessions.begin(), for: request))
         return response
     }
 
-    /// Has the browser forget its session.
+    /// Ends the session, here and in the browser, and the streams that were opened with it.
     func logOut(_ request: Request) -> Response {
-        var response = session(isIn: token == nil)
+        if let login, let id = login.session(of: request) {
+            login.sessions.end(id)
+            // Each stream looks at its session when it is woken.
+            feed.say(.tick(.now))
+        }
+        var response = session(isIn: login == nil)
         response.setCookie(SessionCookie.make("", for: request))
         return response
+    }
+
+    private func session(isIn: Bool) -> Response {
+        let json: EventData = [
+            "login": .bool(login != nil), "logged_in": .bool(isIn), "emit": .bool(emitter != nil),
+        ]
+        return .json(json.json.utf8)
     }
 }

@@ -9,32 +9,36 @@ import NIOCore
 struct DashboardRoutes: Sendable {
     let store: any EventStore
     let history: EventHistory
+    let gate: QueryGate
     let feed: EventFeed
     let mesh: MeshFollower
     let health: DashboardHealth
     /// `nil` when nothing can be emitted.
     let emitter: PersistentEventBus?
-    /// `nil` when nobody has to log in.
-    let token: DashboardToken?
+    /// `nil` when no login is needed.
+    let login: Login?
     let page: PageFiles
-    let attempts = LoginAttempts()
+    let connections: ConnectionTable
+    /// How many missed events a browser is sent.
+    let backlog: Int
 
+    /// Which routes need no login is said in ``AccessPolicy/publicRoutes``; a new one does.
+    ///
     /// - Parameter names: the names under which the dashboard may be asked.
     func router(names: [String]) -> Router<DashboardContext> {
-        let policy = AccessPolicy(token: token, names: Set(names.map { $0.lowercased() }))
-        let router = Router(context: DashboardContext.self)
-        router.add(middleware: AccessMiddleware(policy: policy))
+        let policy = AccessPolicy(names: Set(names.map { $0.lowercased() }))
+        let router = Router(context: DashboardContext.self, options: .autoGenerateHeadEndpoints)
+        router.add(middleware: AccessMiddleware(policy: policy, login: login, connections: connections))
         router.get("/") { request, _ in try page.response("index.html", to: request) }
         router.get("/{file}") { request, context in
             try page.response(context.parameters.get("file") ?? "", to: request)
         }
         router.get("/healthz") { _, _ in healthResponse() }
         router.get("/api/openapi.json") { _, _ in Response.json(PackageResources.openapi_json) }
-        router.get("/api/session") { request, _ in session(isIn: policy.isLoggedIn(AccessMiddleware.head(of: request)))
-        }
-        router.post("/api/session") { request, _ in try await logIn(request) }
+        router.get("/api/session") { request, context in try await session(request, context) }
+        router.post("/api/session") { request, context in try await logIn(request, context) }
         router.delete("/api/session") { request, _ in logOut(request) }
-        router.get("/api/mesh") { _, _ in Response.json(mesh.state.json.json.utf8) }
+        router.get("/api/mesh") { _, _ in Response.json(try await mesh.digest().json.utf8) }
         router.get("/api/events") { request, _ in try await events(QueryParameters(request)) }
         router.get("/api/events/{sequence}") { _, context in try await event(context.parameters.get("sequence")) }
         router.post("/api/events") { request, _ in try await emit(request) }
@@ -58,14 +62,15 @@ struct DashboardRoutes: Sendable {
         bounds.before = try parameters.number("before", in: 0...UInt64.max)
         bounds.after = try parameters.number("after", in: 0...UInt64.max)
         bounds.limit = try parameters.number("limit", in: 1...EventSearch.maximumLimit) ?? bounds.limit
-        let page = try await EventSearch(history: history).page(try parameters.filter(), bounds)
-        return .json(try EventText.page(page))
+        let search = EventSearch(store: store, history: history, gate: gate)
+        return .json(try await search.page(try parameters.filter(), bounds).json)
     }
 
     private func event(_ text: String?) async throws -> Response {
         guard let text, let sequence = UInt64(text), sequence > 0, sequence < .max else { throw APIError.notFound }
         let query = EventHistory.Query(limit: 1, before: sequence + 1, after: sequence - 1, timeout: .seconds(15))
-        guard let stored = try await history.page(query).events.first else {
+        let page = try await gate.run { () async throws(MeshEventsError) in try await history.page(query) }
+        guard let stored = page.events.first else {
             throw APIError(.notFound, "notFound", "the stream has no event \(sequence), or no longer")
         }
         return .json(try EventText.whole(stored))
@@ -85,7 +90,10 @@ struct DashboardRoutes: Sendable {
                 until.nanosecondsSinceEpoch / 1_000_000,
                 since.nanosecondsSinceEpoch / 1_000_000 + 1
             )
-        let histogram = try await feed.histogram(try parameters.filter(), range, buckets: buckets)
+        let filter = try parameters.filter()
+        let histogram = try await gate.run { () async throws(MeshEventsError) in
+            try await feed.histogram(filter, range, buckets: buckets)
+        }
         return .json(histogram.json.json.utf8)
     }
 
@@ -110,6 +118,7 @@ struct DashboardRoutes: Sendable {
         guard feed.hasRoom else {
             throw APIError(.serviceUnavailable, "tooManyClients", "too many browsers listen; close one and try again")
         }
+        let isAllowed = stillAllowed(context.grant)
         let body = ResponseBody { writer in
             // Only here: a body that is never written must not keep a place.
             guard let (id, client, position) = feed.join() else { return try await writer.finish(nil) }
@@ -118,8 +127,17 @@ struct DashboardRoutes: Sendable {
             try await writer.write(ServerSentEvent.retry(milliseconds: 2_000))
             try await writer.write(ServerSentEvent.buffer("hello", hello.json.utf8))
             try await writer.write(health.notice)
-            try await writer.write(ServerSentEvent.buffer("mesh", mesh.state.json.json.utf8))
-            var session = StreamSession(client: client, store: store, history: history, filter: filter, after: after)
+            try await writer.write(ServerSentEvent.buffer("mesh", try await mesh.digest().json.utf8))
+            var session = StreamSession(
+                client: client,
+                store: store,
+                history: history,
+                gate: gate,
+                filter: filter,
+                after: after,
+                maximumBacklog: backlog,
+                isAllowed: isAllowed
+            )
             try await CloseNotice.add(to: context.channel) { client.end() }
             try await session.run(from: position, into: &writer)
             try await writer.finish(nil)
@@ -134,8 +152,15 @@ struct DashboardRoutes: Sendable {
         )
     }
 
+    /// Tells at any time whether what a client was let in by still holds.
+    private func stillAllowed(_ grant: Login.Grant?) -> @Sendable () -> Bool {
+        guard let login else { return { true } }
+        guard let grant else { return { false } }
+        return { login.holds(grant) }
+    }
+
     private var hello: EventData {
-        ["time": .string(Timestamp.now.description), "emit": .bool(emitter != nil), "login": .bool(token != nil)]
+        ["time": .string(Timestamp.now.description), "emit": .bool(emitter != nil), "login": .bool(login != nil)]
     }
 
     private static let lastEventID = HTTPField.Name("Last-Event-ID") ?? .eTag

@@ -3,12 +3,31 @@ import Hummingbird
 import NIOCore
 
 extension Response {
+    /// So much of an answer is handed to the connection at once. A client has a time to take what waits for it: it is to
+    /// be enough for a slow line.
+    private static let partSize = 64 << 10
+
     /// An answer in JSON.
     static func json(_ bytes: some Sequence<UInt8>, status: HTTPResponse.Status = .ok) -> Response {
+        json(ByteBuffer(bytes: bytes), status: status)
+    }
+
+    /// An answer in JSON.
+    static func json(_ bytes: ByteBuffer, status: HTTPResponse.Status = .ok) -> Response {
         Response(
             status: status,
             headers: [.contentType: "application/json; charset=utf-8", .cacheControl: "no-store"],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes))
+            body: bytes.readableBytes <= partSize ? ResponseBody(byteBuffer: bytes) : parts(of: bytes)
         )
+    }
+
+    private static func parts(of bytes: ByteBuffer) -> ResponseBody {
+        ResponseBody(contentLength: bytes.readableBytes) { writer in
+            var rest = bytes
+            while let part = rest.readSlice(length: min(partSize, rest.readableBytes)), part.readableBytes > 0 {
+                try await writer.write(part)
+            }
+            try await writer.finish(nil)
+        }
     }
 }

@@ -13,7 +13,7 @@ enum SessionCookie {
         Cookie(
             name: name(of: request),
             value: value,
-            maxAge: value.isEmpty ? 0 : Int(DashboardToken.sessionSeconds),
+            maxAge: value.isEmpty ? 0 : Int(DashboardSessions.lifetime / .seconds(1)),
             path: "/",
             httpOnly: true,
             sameSite: .strict

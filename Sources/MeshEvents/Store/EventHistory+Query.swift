@@ -29,6 +29,10 @@ extension EventHistory {
         public var after: UInt64?
         /// How long all of it may take. Default 30 seconds.
         public var timeout: Duration
+        /// How many messages of each pattern are held at once: what a reading takes, times the size of a message.
+        package var readLimit = 16_384
+        /// How many messages are looked at, those that do not fit included; the page then ends early, with a cursor.
+        package var scanLimit = Int.max
 
         /// Creates a query; the default is the newest 50 of all events.
         public init(
@@ -124,14 +128,12 @@ extension EventHistory {
 
 /// A query under way.
 struct HistoryReading {
-    /// Bounds the raw messages that are held at once.
-    private static let maximumReadSize = 16_384
-
     private let query: EventHistory.Query
     private let reporter: MalformedReporter
     private let admission: EventAdmission
     private let deadline: ContinuousClock.Instant
     private var lastReadSize = 0
+    private var taken = 0
     private var skipped = 0
     private var malformed = 0
     private var rejected = 0
@@ -146,14 +148,15 @@ struct HistoryReading {
         deadline = ContinuousClock.now + query.timeout
     }
 
-    var isFull: Bool { events.count == query.limit }
+    /// Whether the page has all it may have, or as much was looked at as may be.
+    var isFull: Bool { events.count == query.limit || taken >= query.scanLimit }
 
     /// How many messages to ask for: what is missing, and more when much of what came was of no use.
     var nextReadSize: Int {
         mutating get {
             let missing = query.limit - events.count
             let grown = skipped == 0 ? missing : max(missing, lastReadSize * 2, 64)
-            lastReadSize = min(grown, Self.maximumReadSize)
+            lastReadSize = min(grown, max(1, query.readLimit))
             return lastReadSize
         }
     }
@@ -171,6 +174,7 @@ struct HistoryReading {
     }
 
     mutating func take(_ message: StoredMessage) {
+        taken += 1
         do throws(MalformedEvent) {
             let event = try decoder.decode(message)
             if let node = query.node, event.node != node {

@@ -221,6 +221,9 @@ public struct MeshState: Sendable {
         entries.all.map { $0.value.record.view($0.name, at: now) }.sorted { $0.name < $1.name }
     }
 
+    /// The names of the nodes, in no order: for those that look at one after the other, not at all at once.
+    package var nodeNames: [String] { entries.all.map { $0.name } }
+
     /// The node of this name; `nil` when nothing is known of it.
     public func node(_ name: String) -> Node? { entries[name]?.record.view(name, at: now) }
 

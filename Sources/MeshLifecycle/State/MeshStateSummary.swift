@@ -25,17 +25,20 @@ extension MeshState {
         public internal(set) var uncertain = 0
 
         /// Counts.
-        init(_ nodes: [Node]) {
-            for node in nodes {
-                self.nodes += 1
-                switch node.status {
-                case .online: online += 1
-                case .degraded: degraded += 1
-                case .unreachable: unreachable += 1
-                case .left: left += 1
-                }
-                for tool in node.tools { count(tool) }
+        package init(_ nodes: [Node]) {
+            for node in nodes { count(node) }
+        }
+
+        /// Counts one node more.
+        package mutating func count(_ node: Node) {
+            nodes += 1
+            switch node.status {
+            case .online: online += 1
+            case .degraded: degraded += 1
+            case .unreachable: unreachable += 1
+            case .left: left += 1
             }
+            for tool in node.tools { count(tool) }
         }
 
         private mutating func count(_ tool: Tool) {

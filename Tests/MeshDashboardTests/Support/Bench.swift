@@ -1,9 +1,10 @@
 import Logging
-import MeshDashboard
 import MeshEvents
 import MeshEventsTesting
 import TestSupport
 import Testing
+
+@testable import MeshDashboard
 
 let quiet = Logger(label: "quiet") { _ in SwiftLogNoOpLogHandler() }
 
@@ -22,11 +23,17 @@ struct Bench: Sendable {
     ///   - verification: what it looks at signatures with.
     ///   - emits: whether it is given the bus to emit on.
     ///   - stream: what the stream keeps.
+    ///   - times: how long connections may take.
+    ///   - backlog: how many missed events a browser is sent.
+    ///   - logger: the dashboard's.
     static func run(
         _ configuration: Dashboard.Configuration = .init(),
         verification: SignatureVerification? = nil,
         emits: Bool = false,
         stream: PersistenceConfiguration = .init(),
+        times: ConnectionTimer.Limits = .init(),
+        backlog: Int = StreamSession.maximumBacklog,
+        logger: Logger = quiet,
         _ body: @Sendable (Bench) async throws -> Void
     ) async throws {
         var configuration = configuration
@@ -45,7 +52,9 @@ struct Bench: Sendable {
             verification: verification,
             emitter: emits ? bus : nil,
             configuration: configuration,
-            logger: quiet
+            times: times,
+            backlog: backlog,
+            logger: logger
         )
         let running = Task { try await dashboard.run() }
         let url = try await dashboard.url()

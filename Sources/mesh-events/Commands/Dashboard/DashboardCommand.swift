@@ -21,7 +21,9 @@ struct DashboardCommand: AsyncParsableCommand {
             token, which the page then asks for: in a file that only you can read, or in \
             \(DashboardOptions.tokenVariable), never as an argument, which others could see. It speaks HTTP without TLS: \
             put a proxy in front of it where others can listen, and name the host that browsers ask for with --allow-host; \
-            without that, only addresses and localhost are answered (DNS rebinding).
+            without that, only addresses and localhost are answered (DNS rebinding). Make the token with `openssl rand`: \
+            the right one is always let in, wrong ones are only slowed down. With a token, all but the page's own files, \
+            /api/openapi.json and /healthz needs it. A login lasts 12 hours, until it is logged out, or the dashboard ends.
 
             WHO SAYS IT: with --trust each event is marked as signed by its node, unsigned, or forged; see `mesh-events \
             key`. How nodes and tools are is what all events say, signed or not.

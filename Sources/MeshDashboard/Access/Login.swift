@@ -1,0 +1,61 @@
+import Hummingbird
+import MeshEvents
+
+/// Tells who has logged in, where a token is asked for.
+struct Login: Sendable {
+    /// What a client is let in by.
+    enum Grant: Sendable, Equatable {
+        /// The token itself, or that none is asked for.
+        case token
+        /// A session, which can end.
+        case session(DashboardSessions.ID)
+    }
+
+    let token: DashboardToken
+    let sessions = DashboardSessions()
+    private let guesses = TokenGuesses()
+
+    init(token: DashboardToken) { self.token = token }
+
+    /// By what the request is let in; `nil` when it brings nothing, or a session that is over.
+    ///
+    /// - Throws: as ``check(_:from:)`` for a bearer token that is wrong.
+    func grant(_ request: Request, from address: PeerAddress) async throws -> Grant? {
+        if let id = session(of: request) { return .session(id) }
+        guard let candidate = Self.bearer(request) else { return nil }
+        try await check(candidate, from: address)
+        return .token
+    }
+
+    /// The session whose cookie the request brings.
+    func session(of request: Request) -> DashboardSessions.ID? {
+        request.cookies[SessionCookie.name(of: request)].flatMap { sessions.session($0.value) }
+    }
+
+    /// Whether what a client was let in by still holds.
+    func holds(_ grant: Grant) -> Bool {
+        if case .session(let id) = grant { sessions.isSession(id) } else { true }
+    }
+
+    /// Looks at a token. A wrong one counts, wherever it comes from, and many of them are answered late.
+    ///
+    /// - Throws: `APIError` when it is wrong.
+    func check(_ candidate: String, from address: PeerAddress) async throws {
+        if token.matches(candidate) { return }
+        let verdict = guesses.failed(from: address)
+        if verdict == .delayed {
+            defer { guesses.delayIsOver() }
+            try await Task.sleep(for: TokenGuesses.delay)
+        }
+        guard verdict == .refused else {
+            throw APIError(.tooManyRequests, "tooManyAttempts", "too many wrong tokens; wait a minute")
+        }
+        throw APIError(.unauthorized, "login", "that is not the token")
+    }
+
+    private static func bearer(_ request: Request) -> String? {
+        guard let value = request.headers[.authorization] else { return nil }
+        let scheme = value.prefix(7)
+        return scheme.lowercased() == "bearer " ? String(value.dropFirst(7)) : nil
+    }
+}

@@ -1,0 +1,116 @@
+import Locking
+import NIOCore
+
+/// The open connections. Those that have shown no right to anything are limited for each address and altogether, and the
+/// oldest of them makes room: a connection is always accepted, and strangers never keep the owner out.
+final class ConnectionTable: Sendable {
+    /// How many there may be.
+    struct Limits: Sendable {
+        /// From one address, of those that have shown no right.
+        var strangersPerAddress = 48
+        /// Of all those that have shown no right.
+        var strangers = 192
+        /// Of those that have shown one; what is beyond it counts with the strangers.
+        var trusted = 320
+    }
+
+    private struct Entry: Sendable {
+        let channel: any Channel
+        let address: PeerAddress
+        /// Goes up with each connection.
+        let number: UInt64
+        var isTrusted = false
+    }
+
+    private struct State {
+        var entries: [ObjectIdentifier: Entry] = [:]
+        /// How many strangers there are from each address.
+        var strangers: [PeerAddress: Int] = [:]
+        var lastNumber: UInt64 = 0
+        var trusted = 0
+        var isEnded = false
+    }
+
+    private let limits: Limits
+    private let state = Locked(State())
+
+    init(limits: Limits = Limits()) { self.limits = limits }
+
+    /// How many are open.
+    var count: Int { state.withLock { $0.entries.count } }
+
+    /// Takes in a connection, and closes the one that has to make room.
+    func opened(_ channel: any Channel) {
+        let (isNew, victim) = state.withLock { state -> (Bool, (any Channel)?) in
+            if state.isEnded { return (false, channel) }
+            state.lastNumber += 1
+            let entry = Entry(channel: channel, address: PeerAddress(channel.remoteAddress), number: state.lastNumber)
+            state.entries[ObjectIdentifier(channel)] = entry
+            state.strangers[entry.address, default: 0] += 1
+            guard let victim = stranger(toLeave: entry.address, state) else { return (true, nil) }
+            // At once, or many could be opened before one is closed.
+            remove(victim, &state)
+            return (true, victim.channel)
+        }
+        if isNew { channel.closeFuture.whenComplete { _ in self.closed(channel) } }
+        victim?.close(promise: nil)
+    }
+
+    /// A request on this connection was let in.
+    func trust(_ channel: any Channel) {
+        state.withLock { state in
+            let id = ObjectIdentifier(channel)
+            guard let entry = state.entries[id], !entry.isTrusted, state.trusted < limits.trusted else { return }
+            state.entries[id]?.isTrusted = true
+            state.trusted += 1
+            Self.remove(entry.address, &state)
+        }
+    }
+
+    /// Whether a request on this connection was let in.
+    func isTrusted(_ channel: any Channel) -> Bool {
+        state.withLock { $0.entries[ObjectIdentifier(channel)]?.isTrusted ?? false }
+    }
+
+    /// Closes every connection when the time is up, whatever its client does, and each new one at once.
+    func end(within grace: TimeAmount) {
+        let channels = state.withLock { state in
+            state.isEnded = true
+            return state.entries.values.map(\.channel)
+        }
+        for channel in channels {
+            channel.eventLoop.scheduleTask(in: grace) { channel.close(promise: nil) }
+        }
+    }
+
+    private func closed(_ channel: any Channel) {
+        state.withLock { state in
+            guard let entry = state.entries[ObjectIdentifier(channel)] else { return }
+            remove(entry, &state)
+        }
+    }
+
+    private func remove(_ entry: Entry, _ state: inout State) {
+        state.entries[ObjectIdentifier(entry.channel)] = nil
+        if entry.isTrusted { state.trusted -= 1 } else { Self.remove(entry.address, &state) }
+    }
+
+    private static func remove(_ address: PeerAddress, _ state: inout State) {
+        let rest = (state.strangers[address] ?? 1) - 1
+        state.strangers[address] = rest > 0 ? rest : nil
+    }
+
+    /// The oldest stranger of an address that has too many, or, when there are too many altogether, of the one that has
+    /// the most.
+    private func stranger(toLeave address: PeerAddress, _ state: State) -> Entry? {
+        var address = address
+        if state.strangers[address] ?? 0 <= limits.strangersPerAddress {
+            guard state.entries.count - state.trusted > limits.strangers,
+                let largest = state.strangers.max(by: { $0.value < $1.value })
+            else { return nil }
+            address = largest.key
+        }
+        return state.entries.values.lazy.filter { !$0.isTrusted && $0.address == address }
+            .min { $0.number < $1.number }
+    }
+}

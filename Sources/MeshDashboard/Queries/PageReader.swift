@@ -1,0 +1,67 @@
+import MeshEvents
+
+/// Reads stored events page by page, so few at once that their bytes are bounded, however large each of them is.
+struct PageReader {
+    /// A stream that is no larger than this may be read in pages of ``largestPage``: they cannot be larger than it.
+    private static let smallStream: UInt64 = 16 << 20
+    private static let largestPage = 1_024
+    /// Else pages begin with so many events, and grow while those that came are small.
+    private static let firstPage = 16
+    /// How many events a page of a larger stream has at most: what comes next may be larger than all before.
+    private static let largestCarefulPage = 64
+    /// The size of a page that is aimed at, in bytes.
+    private static let pageBytes = 4 << 20
+
+    private let history: EventHistory
+    private let gate: QueryGate
+    private let maximum: Int
+    private var size: Int
+    /// What to read next; `nil` at the end.
+    private(set) var query: EventHistory.Query?
+
+    /// - Throws: as the store's state: `streamNotFound` …
+    init(
+        _ query: EventHistory.Query,
+        store: any EventStore,
+        history: EventHistory,
+        gate: QueryGate
+    ) async throws(MeshEventsError) {
+        let isSmall = try await store.state().bytes <= Self.smallStream
+        maximum = isSmall ? Self.largestPage : Self.largestCarefulPage
+        size = isSmall ? Self.largestPage : Self.firstPage
+        self.history = history
+        self.gate = gate
+        self.query = query
+    }
+
+    /// The next page; `nil` at the end.
+    ///
+    /// - Parameters:
+    ///   - limit: how many events are wanted.
+    ///   - scan: how many messages may be looked at.
+    ///   - timeout: how long it may take.
+    /// - Throws: as ``EventHistory/page(_:)`` and ``QueryGate/run(_:)``.
+    mutating func next(
+        limit: Int = .max,
+        scan: Int = .max,
+        timeout: Duration = .seconds(15)
+    ) async throws(MeshEventsError) -> EventHistory.Page? {
+        guard var query else { return nil }
+        query.limit = max(1, min(limit, size))
+        query.readLimit = max(2, size / max(1, query.patterns.count))
+        query.scanLimit = max(1, scan)
+        query.timeout = timeout
+        let asked = query
+        let history = history
+        let page = try await gate.run { () async throws(MeshEventsError) in try await history.page(asked) }
+        let largest = page.events.map { $0.event.data.json.utf8.count }.max() ?? 0
+        size = max(1, min(size * 2, maximum, Self.pageBytes / max(largest, 1)))
+        self.query = query.next(after: page)
+        return page
+    }
+}
+
+extension UInt64 {
+    /// The next sequence; the last there is stays what it is, also when a server claims to have reached it.
+    var next: UInt64 { self == .max ? self : self + 1 }
+}

@@ -1,0 +1,222 @@
+import Foundation
+import MeshEvents
+import MeshEventsTesting
+import MeshLifecycle
+import NIOCore
+import NIOHTTP1
+import TestSupport
+import Testing
+
+@testable import MeshDashboard
+
+/// What the page sends and holds has a bound, whatever the mesh says; what is beyond it is counted, or in the next page.
+@Suite struct PageBoundsTests {
+    private func stored(_ sequence: UInt64, _ event: Event, second: Int64 = 0) -> StoredEvent {
+        StoredEvent(
+            event: event,
+            sequence: sequence,
+            storedAt: Timestamp(nanosecondsSinceEpoch: second * 1_000_000_000)
+        )
+    }
+
+    // MARK: The mesh
+
+    @Test func theMeshIsCutToItsBoundAndTheRestIsCounted() throws {
+        var state = MeshState()
+        let long = String(repeating: "x", count: 2_000)
+        for number in 0..<1_000 {
+            let node = "n\(number)"
+            state.apply(Event("node.joined", node: node, data: ["capabilities": ["version": "1"]]))
+            for tool in 0..<4 {
+                state.apply(
+                    Event(
+                        "tool.crashed",
+                        node: node,
+                        data: ["tool": "t\(tool)", "error": .string(long), "restart_count": 1]
+                    )
+                )
+            }
+        }
+        let digest = MeshDigest(state)
+        let json = try EventData(json: digest.json).value
+        #expect(digest.json.utf8.count <= MeshDigest.maximumBytes + 1_024)
+        let nodes = try #require(json["nodes"]?.array)
+        #expect(nodes.count > 100)
+        #expect(json["left_out"]?["nodes"]?.int == 1_000 - nodes.count)
+        #expect(json["left_out"]?["tools"]?.int == 4 * (1_000 - nodes.count))
+        #expect(json["summary"]?["nodes"]?.int == 1_000 && json["summary"]?["crashed"]?.int == 4_000)
+        #expect(nodes[0]["tools"]?[0]?["last_error"]?.string?.hasSuffix("x…") == true)
+    }
+
+    @Test func aNodeIsCutToItsBound() throws {
+        // What is sent has bounds of its own, whatever the state may keep.
+        var state = MeshState(limits: .init(textBytes: 65_536, dataBytes: 1 << 20))
+        let long = String(repeating: "x", count: 500)
+        let longer = String(repeating: long, count: 40)
+        let checks = JSONValue(Dictionary(uniqueKeysWithValues: (0..<100).map { ("\(long)\($0)", JSONValue(long)) }))
+        state.apply(Event("node.joined", node: long, data: ["capabilities": ["text": .string(longer)]]))
+        state.apply(Event("node.health", node: long, data: ["status": "degraded", "resources": ["checks": checks]]))
+        for number in 0..<300 {
+            state.apply(
+                Event("tool.installed", node: long, data: ["tool": "\(long)\(number)", "version": .string(long)])
+            )
+        }
+        let (text, leftOut) = MeshDigest.json(try #require(state.node(state.nodes[0].name)))
+        #expect(text.utf8.count < 1 << 20)
+        let json = try EventData(json: text).value
+        #expect(json["capabilities"]?.isNull == true && json["resources"]?.isNull == true)
+        #expect(json["left_out"]?["values"]?.int == leftOut.values && leftOut.values >= 2)
+        #expect((json["tools"]?.array?.count ?? 0) <= MeshDigest.maximumTools)
+    }
+
+    @Test func manyChangesAreToldTogether() async throws {
+        try await Bench.run { bench in
+            try await withDeadline(.seconds(60), "the mesh") {
+                try await bench.client.listen { reader in
+                    _ = try await reader.next("position")
+                    let before = try await bench.bus.emit(NodeJoined(capabilities: nil)).sequence
+                    for number in 0..<600 { try await bench.bus.emit(ToolStarted(tool: "t\(number % 300)")) }
+                    var notices = 0
+                    var sizes = 0
+                    while let message = try await reader.next() {
+                        guard ["node", "mesh"].contains(message.name) else { continue }
+                        notices += 1
+                        sizes += message.data.utf8.count
+                        let node = message.name == "node" ? try message.json : try message.json["nodes"]?[0] ?? .null
+                        let known = (node["tools"]?.array?.count ?? 0) + (node["left_out"]?["tools"]?.int ?? 0)
+                        if known == 300 { break }
+                    }
+                    #expect(before > 0 && notices < 100, "\(notices) notices with \(sizes) bytes")
+                }
+            }
+        }
+    }
+
+    // MARK: Events
+
+    @Test func aPageEndsAtItsBoundAndTheNextGoesOn() async throws {
+        try await Bench.run { bench in
+            let text = String(repeating: "x", count: 16_000)
+            for number in 0..<600 {
+                try await bench.bus.emit("user.long", ["number": JSONValue(number), "text": .string(text)])
+            }
+            for direction in ["before", "after"] {
+                var numbers: [Int] = []
+                var pages = 0
+                var query = direction == "after" ? "&after=0" : ""
+                while true {
+                    let answer = try await bench.client.get("/api/events?limit=1000\(query)")
+                    #expect(answer.text.utf8.count <= EventSearch.maximumBytes + 1_024)
+                    let page = try answer.json
+                    let found = try #require(page["events"]?.array).compactMap { $0["data"]?["number"]?.int }
+                    numbers = direction == "after" ? numbers + found : found + numbers
+                    pages += 1
+                    guard let cursor = page["cursor"]?.int else { break }
+                    query = "&\(direction)=\(cursor)"
+                }
+                #expect(numbers == Array(0..<600))
+                #expect(pages > 2)
+            }
+        }
+    }
+
+    @Test func aNameThatIsTooLongIsCutInLists() async throws {
+        try await Bench.run { bench in
+            let name = String(repeating: "ü", count: 100_000)
+            let bus = try await PersistentEventBus.open(
+                transport: InMemoryTransport(),
+                store: bench.store,
+                node: "x",
+                logger: quiet
+            )
+            let sequence = try await bus.emit(Event("user.long", node: name)).sequence
+            let listed = try await bench.client.get("/api/events")
+            #expect(listed.text.utf8.count < 5_000)
+            #expect(try listed.json["events"]?[0]?["node"]?.string?.hasSuffix("ü…") == true)
+            #expect(try await bench.client.get("/api/events/\(sequence)").json["node"]?.string == name)
+        }
+    }
+
+    @Test func whatWaitsForABrowserCountsWithAllItHolds() {
+        let client = FeedClient(maximumItems: 1_000, maximumBytes: 4 << 20)
+        let data: EventData = ["text": .string(String(repeating: "x", count: 1 << 20))]
+        var offered = 0
+        while offered < 100, let item = EventFeed.item(stored(1, Event("user.large", node: "n", data: data))),
+            client.offer(item)
+        { offered += 1 }
+        #expect(offered == 3)
+    }
+
+    @Test func largeEventsAreReadAFewAtATime() async throws {
+        let mesh = InMemoryMesh()
+        let store = InMemoryStore(mesh)
+        let bus = try await PersistentEventBus.open(
+            transport: InMemoryTransport(mesh),
+            store: store,
+            node: "n",
+            logger: quiet
+        )
+        let text = String(repeating: "x", count: 200_000)
+        for _ in 0..<120 { try await bus.emit("user.large", ["text": .string(text)]) }
+        let history = EventHistory(store: store, logger: quiet)
+        var reader = try await PageReader(.init(end: .oldest), store: store, history: history, gate: QueryGate())
+        var sizes: [Int] = []
+        while let page = try await reader.next() { sizes.append(page.events.count) }
+        #expect(sizes.reduce(0, +) == 120)
+        #expect(sizes.allSatisfy { $0 * text.utf8.count <= 4 << 20 }, "\(sizes)")
+    }
+
+    @Test func aTextIsLookedForInTimeThatGrowsWithTheDataAlone() {
+        let needle = TextNeedle(String(repeating: "a", count: 1_000) + "b")
+        let text = String(repeating: "a", count: 1 << 20)
+        let began = ContinuousClock.now
+        #expect(!needle.isIn(text))
+        // Comparing at each place would take a thousand times as long.
+        #expect(ContinuousClock.now - began < .seconds(10))
+    }
+
+    @Test func onlySoManyReadingsRunAndWait() async throws {
+        let gate = QueryGate(maximumRunning: 1, maximumWaiting: 2)
+        let release = Completion()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            func run() async throws(MeshEventsError) {
+                try await gate.run { () async throws(MeshEventsError) in
+                    try await release.wait(until: .now + .seconds(30), for: "the release")
+                }
+            }
+            for _ in 0..<3 { group.addTask { try await run() } }
+            try await eventually("two to wait") { gate.waiting == 2 }
+            await #expect(throws: MeshEventsError.self) { try await run() }
+            let cancelled = Task { try await run() }
+            cancelled.cancel()
+            await #expect(throws: MeshEventsError.self) { try await cancelled.value }
+            release.complete()
+            try await group.waitForAll()
+        }
+        try await gate.run { () async throws(MeshEventsError) in }
+        #expect(gate.waiting == 0)
+    }
+
+    // MARK: The histogram
+
+    @Test func namesAndTypesOfTheHistogramAreBounded() throws {
+        var index = EventIndex()
+        let long = String(repeating: "x", count: 240)
+        for number in 0..<10_000 {
+            let type = EventType(stringLiteral: "user.t\(number % 3_000)")
+            let event = Event(type, node: "\(long)\(number)")
+            index.append(stored(UInt64(number + 1), event, second: Int64(number)))
+        }
+        index.append(stored(10_001, Event("tool.crashed", node: String(repeating: "y", count: 1 << 20)), second: 9_999))
+        for _ in 0..<300 { index.append(stored(10_002, Event("tool.crashed", node: "n"), second: 9_999)) }
+        #expect(index.nameBytes <= 2 * EventIndex.maximumNameBytes)
+        let histogram = index.histogram(EventFilter(), 0..<10_000_000, buckets: 500, from: 1)
+        #expect(histogram.series.count == Histogram.maximumSeries)
+        #expect(histogram.series[0].type == "tool.crashed" && histogram.series[0].total == 301)
+        #expect(histogram.leftOutTypes == 3_001 - Histogram.maximumSeries)
+        #expect(histogram.leftOutEvents + histogram.series.reduce(0) { $0 + $1.total } == 10_301)
+        #expect(histogram.marks.count == Histogram.maximumMarks)
+        #expect(histogram.marks.allSatisfy { $0.sequence == 10_002 })
+        #expect(histogram.json.json.utf8.count < 1 << 20)
+    }
+}
