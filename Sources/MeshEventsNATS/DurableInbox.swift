@@ -15,6 +15,8 @@ final class DurableInbox: NATSMessageReceiver {
         case status(Int, String)
         /// The connection was lost, and the request with it.
         case disconnected
+        /// The server forbids this user to ask for messages of this durable.
+        case refused
         /// The subscription has ended.
         case closed
     }
@@ -69,6 +71,9 @@ final class DurableInbox: NATSMessageReceiver {
 
     /// The connection was lost.
     func disconnected() { finish(.disconnected) }
+
+    /// The server has forbidden a request.
+    func refused() { finish(.refused) }
 
     func receive(_ message: NATSMessageView) {
         guard let position = AcknowledgementSubject(message.replyTo) else {

@@ -27,13 +27,26 @@ final class JetStreamDurableConsumer: DurableConsumer {
         let inbox = DurableInbox(jetStream.connection)
         self.inbox = inbox
         let updates = jetStream.connection.statusUpdates()
-        // A request does not survive its connection: nobody is to wait for its end.
-        watch = Task { for await case .disconnected in updates { inbox.disconnected() } }
+        let next = Self.nextSubject(jetStream, streamName, name)
+        watch = Task {
+            for await update in updates {
+                switch update {
+                // A request does not survive its connection, and one that is refused is answered by nothing else.
+                case .disconnected: inbox.disconnected()
+                case .serverError(let error) where error.subject == next: inbox.refused()
+                default: break
+                }
+            }
+        }
     }
 
     deinit {
         watch.cancel()
         subscription.withLock { $0 }?.cancel()
+    }
+
+    private static func nextSubject(_ jetStream: JetStream, _ stream: String, _ name: String) -> String {
+        "\(jetStream.prefix).CONSUMER.MSG.NEXT.\(stream).\(name)"
     }
 
     static func missing(_ name: String) -> MeshEventsError {
@@ -50,7 +63,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
             let (number, ended) = inbox.begin(limit)
             try jetStream.connection.publish(
                 ByteBuffer(string: request.json),
-                to: "\(jetStream.prefix).CONSUMER.MSG.NEXT.\(streamName).\(name)",
+                to: Self.nextSubject(jetStream, streamName, name),
                 replyTo: "\(inbox.subject).\(number)"
             )
             let deadline = ContinuousClock.now + wait + Self.requestTime
@@ -84,6 +97,15 @@ final class JetStreamDurableConsumer: DurableConsumer {
             throw MeshEventsError(.closed, "the connection has been closed")
         case .disconnected:
             throw MeshEventsError(.connectionFailed, "the connection was lost; it is restored", isRetriable: true)
+        case .refused:
+            let subject = Self.nextSubject(jetStream, streamName, name)
+            throw MeshEventsError(
+                NATSError(
+                    .permissionDenied,
+                    "the server forbids this user to take events of the durable \(name)",
+                    subject: subject
+                )
+            )
         case .status(let code, let words) where words.lowercased().contains("push based"):
             throw MeshEventsError(
                 .serverRefused,

@@ -54,16 +54,15 @@ extension JetStreamStore {
             let count = min(UInt64(limit), consumer.pending)
             return try await read(count, before: nil, from: consumer, deadline: deadline)
         } messages: { reader, deadline throws(JetStreamError) in
-            let begin: UInt64
-            switch start {
-            case .sequence(let sequence):
-                begin = sequence
-                if !coversAllEvents.load(ordering: .relaxed) { _ = try await covered(pattern, deadline) }
-            case .time(let time):
-                let stream = try await covered(pattern, deadline)
-                begin = try await reader.sequence(at: time, in: stream, deadline: deadline)
-            }
-            return try await reader.first(limit, matching: pattern, from: begin, deadline: deadline).messages
+            let stream = try await covered(pattern, deadline)
+            let begin: UInt64 =
+                switch start {
+                case .sequence(let sequence): max(sequence, 1)
+                case .time(let time): try await reader.sequence(at: time, in: stream, deadline: deadline)
+                }
+            let end = stream.state.lastSequence.nextSequence
+            guard begin < end else { return [] }
+            return try await reader.read(limit, matching: pattern, in: begin..<end, deadline: deadline).messages
         }
     }
 

@@ -4,59 +4,109 @@ import NATSClient
 /// Reads a stream message by message, with requests that change nothing on the server: for users who may not create
 /// consumers.
 ///
-/// Each request asks for the next match from a sequence on (`next_by_subj`). A range is cut into chunks, and several
-/// lanes ask at the same time, so that reading is not bound by the time of a round trip. No range is wider than what it
-/// is expected to find, and matches that lie far apart are leapt to: a range without any costs one request.
+/// Each request asks for the next match from a sequence on (`next_by_subj`). A range is cut into chunks, one a lane, and
+/// the lanes ask at the same time, so that reading is not bound by the time of a round trip. What is handed over is what
+/// lies before the first chunk that was not read to its end: it is complete up to there, whatever became of the others.
 struct MessageReader: Sendable {
-    /// How many requests are under way at once.
-    static let lanes = 16
+    /// The most requests under way at once.
+    static let mostLanes = 64
+    /// How many there are as long as the size of messages is not known.
+    static let firstLanes = 16
+    /// How many bytes of answers are to be under way: more would wait for each other on a slow link.
+    private static let bytesUnderWay = 1 << 20
     /// The narrowest range worth a lane of its own, in sequences.
-    private static let narrowestChunk: UInt64 = 16
+    private static let narrowestChunk: UInt64 = 4
     /// A range has at most one chunk more than this, however wide the stream's sequences are apart.
     private static let mostChunks: UInt64 = 4_096
+    /// How long one message may take; a connection that is lost is noticed without it.
+    private static let messageTimeout: Duration = .seconds(30)
 
     let jetStream: JetStream
     let stream: String
+    /// How many requests to begin with.
+    var lanes = Self.firstLanes
 
-    /// What one range held.
+    /// What was read of a range.
+    struct Reading: Sendable {
+        /// The matches below ``reached``, oldest first.
+        fileprivate(set) var messages: [StoredMessage] = []
+        /// All below has been looked at.
+        fileprivate(set) var reached: UInt64
+        /// How many requests to go on with.
+        fileprivate(set) var lanes: Int
+
+        fileprivate mutating func append(_ message: StoredMessage) {
+            messages.append(message)
+            reached = message.sequence.nextSequence
+        }
+    }
+
+    /// What one lane found.
     private struct Scan {
-        /// The matches, oldest first.
+        let chunk: Range<UInt64>
         var messages: [StoredMessage] = []
-        /// Where the next match behind the range may be; `nil` when there is none.
-        var next: UInt64?
+        /// All below has been looked at; beyond the chunk's end when nothing lies between.
+        var reached: UInt64
+        var error: JetStreamError?
+
+        var isComplete: Bool { reached >= chunk.upperBound }
     }
 
     // MARK: Forward
 
-    /// The first `limit` messages that match, from `start` on, oldest first.
+    /// The first `limit` messages of a range that match.
     ///
-    /// - Returns: the messages, and whether the stream had no more: then fewer than `limit` may have been found.
-    func first(
+    /// - Parameters:
+    ///   - limit: how many messages at most.
+    ///   - pattern: which messages.
+    ///   - range: the sequences; its end has to be in the stream already, so that what comes meanwhile is not taken for
+    ///     a part of it.
+    ///   - pause: when to hand over what there is, if there is something; `nil` to go on to the end.
+    ///   - deadline: when to give up.
+    func read(
         _ limit: Int,
         matching pattern: EventPattern,
-        from start: UInt64,
+        in range: Range<UInt64>,
+        until pause: ContinuousClock.Instant? = nil,
         deadline: ContinuousClock.Instant
-    ) async throws(JetStreamError) -> (messages: [StoredMessage], isEnd: Bool) {
-        var messages: [StoredMessage] = []
-        var cursor = max(start, 1)
+    ) async throws(JetStreamError) -> Reading {
+        var reading = Reading(reached: range.lowerBound, lanes: lanes)
         var width = UInt64(min(max(limit, 1), 1_024))
-        while messages.count < limit {
-            // The one request that leaps over what does not match.
-            guard let next = try await message(from: cursor, matching: pattern, deadline: deadline) else {
-                return (messages, true)
+        while reading.messages.count < limit, reading.reached < range.upperBound {
+            if let pause, !reading.messages.isEmpty, .now >= pause { break }
+            let (begin, known) = (reading.reached, reading.messages.count)
+            do throws(JetStreamError) {
+                // The one request that leaps over what does not match.
+                let next = try await message(from: begin, matching: pattern, deadline: deadline)
+                guard let next, next.sequence < range.upperBound else {
+                    reading.reached = range.upperBound
+                    break
+                }
+                reading.append(next)
+                let end = min(reading.reached.addingClamped(width), range.upperBound)
+                guard reading.messages.count < limit, reading.reached < end else { continue }
+                let wanted = limit - reading.messages.count
+                let start = reading.reached
+                let error = await scan(start..<end, wanted, matching: pattern, pause, deadline, into: &reading)
+                let found = reading.messages.count - known
+                width = Self.width(limit - reading.messages.count, found: found, in: reading.reached - start, last: width)
+                if let error { throw error }
+            } catch {
+                let hasMoved = reading.messages.count > known
+                let isSlow = error.kind == .timeout && .now < deadline
+                if pause != nil, !reading.messages.isEmpty {
+                    reading.lanes = max(1, reading.lanes / 2)
+                    break
+                }
+                guard isSlow, hasMoved || reading.lanes > 1 else { throw error }
+                reading.lanes = max(1, reading.lanes / 2)
             }
-            messages.append(next)
-            cursor = next.sequence &+ 1
-            guard messages.count < limit, cursor > 0 else { break }
-            let wanted = limit - messages.count
-            let scan = try await scan(cursor..<cursor.addingClamped(width), matching: pattern, deadline: deadline)
-            messages += scan.messages
-            // What is beyond the limit is there, too.
-            guard let reached = scan.next else { return (Array(messages.prefix(limit)), messages.count <= limit) }
-            cursor = reached
-            width = Self.width(wanted, found: scan.messages.count, in: width)
         }
-        return (Array(messages.prefix(limit)), false)
+        if reading.messages.count > limit {
+            reading.messages.removeLast(reading.messages.count - limit)
+            reading.reached = reading.messages.last?.sequence.nextSequence ?? range.lowerBound
+        }
+        return reading
     }
 
     /// The first sequence whose message was stored at `time` or later; the stream's next when there is none. Halves
@@ -66,8 +116,7 @@ struct MessageReader: Sendable {
         in stream: StreamInformation,
         deadline: ContinuousClock.Instant
     ) async throws(JetStreamError) -> UInt64 {
-        let last = stream.state.lastSequence
-        var (low, high) = (max(stream.state.firstSequence, 1), last == .max ? last : last + 1)
+        var (low, high) = (max(stream.state.firstSequence, 1), stream.state.lastSequence.nextSequence)
         while low < high {
             let middle = low + (high - low) / 2
             guard let found = try await message(from: middle, matching: nil, deadline: deadline),
@@ -92,108 +141,132 @@ struct MessageReader: Sendable {
     ) async throws(JetStreamError) -> [StoredMessage] {
         var messages: [StoredMessage] = []
         var high = range.upperBound
-        var width = UInt64(clamping: limit).addingClamped(UInt64(clamping: limit / 8 + 16))
+        var lanes = lanes
+        var width = UInt64(clamping: limit)
+        if pattern != .all { width = width.addingClamped(UInt64(clamping: limit / 8 + 16)) }
         while messages.count < limit, high > range.lowerBound {
             let low = high - min(width, high - range.lowerBound)
-            guard let first = try await message(from: low, matching: pattern, deadline: deadline),
-                first.sequence < high
-            else {
+            do throws(JetStreamError) {
+                guard let first = try await message(from: low, matching: pattern, deadline: deadline),
+                    first.sequence < high
+                else {
+                    high = low
+                    width = width.multipliedClamped(16)
+                    continue
+                }
+                let wanted = limit - messages.count
+                let found = try await descend(first.sequence..<high, wanted, lanes, matching: pattern, deadline)
+                messages = found + messages
+                lanes = Self.lanes(for: found) ?? lanes
+                let left = limit - min(limit, messages.count)
+                width = Self.width(left, found: found.count, in: high - low, last: width)
                 high = low
-                width = width.multipliedClamped(16)
-                continue
+            } catch {
+                guard error.kind == .timeout, .now < deadline, lanes > 1 else { throw error }
+                lanes /= 2
             }
-            let wanted = limit - messages.count
-            let found = try await descend(first.sequence..<high, wanted, matching: pattern, deadline: deadline)
-            messages = found + messages
-            width = Self.width(limit - min(limit, messages.count), found: found.count, in: high - low)
-            high = low
         }
         return Array(messages.suffix(limit))
     }
 
     // MARK: Ranges
 
-    /// Every match in a range, oldest first.
+    /// Reads a range with all lanes at once, and takes what is complete.
+    ///
+    /// - Returns: why the first lane that is not complete stopped, when that was an error.
     private func scan(
         _ range: Range<UInt64>,
+        _ wanted: Int,
         matching pattern: EventPattern,
-        deadline: ContinuousClock.Instant
-    ) async throws(JetStreamError) -> Scan {
+        _ pause: ContinuousClock.Instant?,
+        _ deadline: ContinuousClock.Instant,
+        into reading: inout Reading
+    ) async -> JetStreamError? {
         let size = range.upperBound - range.lowerBound
-        let chunks = Self.chunks(of: range, width: size / UInt64(Self.lanes))
-        let scans = try await each(chunks, matching: pattern, deadline: deadline) { _ in false }
-        return Scan(messages: scans.flatMap(\.messages), next: scans.last?.next ?? nil)
+        let lanes = UInt64(reading.lanes)
+        let chunks = Self.chunks(of: range, width: size / lanes + (size % lanes == 0 ? 0 : 1))
+        // A lane that finds more than its share stops: the next range is narrower then, and has more lanes for it.
+        let share = max(8, 2 * wanted / chunks.count + 1)
+        let scans = await withTaskGroup(of: (Int, Scan).self) { group in
+            for (number, chunk) in chunks.enumerated() {
+                group.addTask {
+                    (number, await self.scan(chunk, share, matching: pattern, pause: pause, deadline: deadline))
+                }
+            }
+            return await group.reduce(into: [Int: Scan]()) { $0[$1.0] = $1.1 }
+        }
+        reading.lanes = Self.lanes(for: scans.values.flatMap(\.messages)) ?? reading.lanes
+        for scan in scans.sorted(by: { $0.key < $1.key }).map(\.value) {
+            reading.messages += scan.messages
+            reading.reached = max(reading.reached, min(scan.reached, range.upperBound))
+            guard scan.isComplete else { return scan.error }
+        }
+        return nil
     }
 
     /// The newest matches of a range, at least `limit` if it has as many: chunks from the top down, until that is so.
     private func descend(
         _ range: Range<UInt64>,
         _ limit: Int,
+        _ lanes: Int,
         matching pattern: EventPattern,
-        deadline: ContinuousClock.Instant
+        _ deadline: ContinuousClock.Instant
     ) async throws(JetStreamError) -> [StoredMessage] {
         let size = range.upperBound - range.lowerBound
         let most = UInt64(clamping: limit).multipliedClamped(4).addingClamped(64)
-        let chunks = Self.chunks(of: range, width: min(size / UInt64(Self.lanes), most)).reversed()
-        let scans = try await each(Array(chunks), matching: pattern, deadline: deadline) { $0 >= limit }
-        return scans.reversed().flatMap(\.messages)
-    }
-
-    /// Scans chunks in their order, several at a time; begins no more once those begun are known to hold enough.
-    private func each(
-        _ chunks: [Range<UInt64>],
-        matching pattern: EventPattern,
-        deadline: ContinuousClock.Instant,
-        isEnough: (_ found: Int) -> Bool
-    ) async throws(JetStreamError) -> [Scan] {
-        let results = await withTaskGroup(of: (Int, Result<Scan, JetStreamError>).self) { group in
+        let chunks = Array(Self.chunks(of: range, width: min(size / UInt64(lanes), most)).reversed())
+        let result = await withTaskGroup(of: (Int, Scan).self) { group in
             var scans: [Int: Scan] = [:]
-            var begun = 0
-            var found = 0
-            while begun < min(Self.lanes, chunks.count) {
+            var (begun, found) = (0, 0)
+            func begin() {
+                guard begun < chunks.count, found < limit else { return }
                 let number = begun
-                group.addTask { (number, await self.result(chunks[number], matching: pattern, deadline: deadline)) }
                 begun += 1
+                group.addTask {
+                    (number, await self.scan(chunks[number], .max, matching: pattern, pause: nil, deadline: deadline))
+                }
             }
-            while let (number, result) = await group.next() {
-                switch result {
-                case .success(let scan):
-                    scans[number] = scan
-                    found += scan.messages.count
-                case .failure(let error):
+            for _ in 0..<lanes { begin() }
+            while let (number, scan) = await group.next() {
+                if let error = scan.error {
                     group.cancelAll()
                     return Result<[Scan], JetStreamError>.failure(error)
                 }
-                guard begun < chunks.count, !isEnough(found) else { continue }
-                let next = begun
-                group.addTask { (next, await self.result(chunks[next], matching: pattern, deadline: deadline)) }
-                begun += 1
+                scans[number] = scan
+                found += scan.messages.count
+                begin()
             }
-            return .success(scans.sorted { $0.key < $1.key }.map(\.value))
+            return .success(scans.sorted { $0.key > $1.key }.map(\.value))
         }
-        return try results.get()
+        return try result.get().flatMap(\.messages)
     }
 
-    private func result(
+    /// One lane: reads a chunk until it has its share.
+    private func scan(
         _ chunk: Range<UInt64>,
+        _ share: Int,
         matching pattern: EventPattern,
+        pause: ContinuousClock.Instant?,
         deadline: ContinuousClock.Instant
-    ) async -> Result<Scan, JetStreamError> {
-        do throws(JetStreamError) {
-            var scan = Scan(next: chunk.lowerBound)
-            while let cursor = scan.next, chunk.contains(cursor) {
-                let found = try await message(from: cursor, matching: pattern, deadline: deadline)
+    ) async -> Scan {
+        var scan = Scan(chunk: chunk, reached: chunk.lowerBound)
+        while !scan.isComplete, scan.messages.count < share {
+            if let pause, !scan.messages.isEmpty, .now >= pause { break }
+            do throws(JetStreamError) {
+                let found = try await message(from: scan.reached, matching: pattern, deadline: deadline)
                 guard let found, chunk.contains(found.sequence) else {
-                    scan.next = found?.sequence
+                    // Of what comes while this is read nothing is known here.
+                    scan.reached = chunk.upperBound
                     break
                 }
                 scan.messages.append(found)
-                scan.next = found.sequence + 1
+                scan.reached = found.sequence.nextSequence
+            } catch {
+                scan.error = error
+                break
             }
-            return .success(scan)
-        } catch {
-            return .failure(error)
         }
+        return scan
     }
 
     /// A range in pieces of about this width; never more than ``mostChunks``.
@@ -210,10 +283,17 @@ struct MessageReader: Sendable {
         return chunks
     }
 
-    /// How wide a range is that holds about as many matches as are wanted, when the last one held `found`.
-    private static func width(_ wanted: Int, found: Int, in width: UInt64) -> UInt64 {
-        let estimate = Double(width) * (Double(wanted) * 1.25 + 16) / (Double(found) + 0.5)
-        return UInt64(min(max(estimate, 16), Double(width) * 16, 1e15))
+    /// How wide a range is that holds about as many matches as are wanted, when one of `size` held `found`.
+    private static func width(_ wanted: Int, found: Int, in size: UInt64, last: UInt64) -> UInt64 {
+        let estimate = Double(size) * (Double(wanted) * 1.25 + 16) / (Double(found) + 0.5)
+        return UInt64(min(max(estimate, 16), Double(max(last, 16)) * 16, 1e15))
+    }
+
+    /// How many requests to have under way for messages like these; `nil` when there are none.
+    private static func lanes(for messages: [StoredMessage]) -> Int? {
+        guard !messages.isEmpty else { return nil }
+        let bytes = messages.reduce(0) { $0 + $1.payload.count + 256 }
+        return min(max(bytesUnderWay / (bytes / messages.count), 1), mostLanes)
     }
 
     // MARK: One message
@@ -230,7 +310,7 @@ struct MessageReader: Sendable {
             atOrAfter: sequence,
             matching: pattern?.subject ?? ">",
             on: stream,
-            timeout: JetStreamStore.remaining(deadline)
+            timeout: max(min(deadline - .now, Self.messageTimeout), .milliseconds(1))
         )
         guard let found else { return nil }
         // Asked for from there on: anything else would be read for ever.

@@ -9,8 +9,10 @@ import NATSClient
 final class MessageFollower: StoreFollower {
     /// How many messages one reading takes at most.
     private static let mostMessages = 512
-    /// How many bytes one reading is to take, as far as the size of the last ones tells.
-    private static let bytesWanted = 2 << 20
+    /// How long a reading goes on once it has something to hand over.
+    private static let pause: Duration = .seconds(1)
+    /// How long a reading may take to find something.
+    private static let readTimeout: Duration = .seconds(60)
     /// How long nothing may be heard at the end of the stream before it is looked at.
     private static let interval: Duration = .seconds(1)
     /// A message reaches subscribers before it is stored: when to look again.
@@ -20,8 +22,10 @@ final class MessageFollower: StoreFollower {
 
     private struct State {
         var progress: ReadingProgress
-        /// How many messages the next reading asks for.
-        var limit = 16
+        /// How many requests the next reading begins with.
+        var lanes = MessageReader.firstLanes
+        /// The stream after the last reading, while it may have more to read; then it need not be asked for again.
+        var known: StreamInformation.State?
         var isCancelled = false
         /// Whether something has been heard since the last reading began.
         var isHeard = false
@@ -99,26 +103,33 @@ final class MessageFollower: StoreFollower {
         }
     }
 
-    /// One reading, and what the stream has dropped meanwhile.
+    /// One reading up to where the stream ended before it, and what the stream has dropped meanwhile.
     private func read() async throws(JetStreamError) -> [FollowedItem] {
-        let (next, limit) = state.withLock { ($0.progress.next, $0.limit) }
-        let reader = MessageReader(jetStream: store.jetStream, stream: store.streamName)
-        let deadline = ContinuousClock.now + .seconds(30)
-        let (messages, isEnd) = try await reader.first(limit, matching: pattern, from: next, deadline: deadline)
-        let found = try await store.jetStream.streamInfo(store.streamName, timeout: JetStreamStore.remaining(deadline))
-        let end = found.state.lastSequence
-        guard end == .max || next <= end + 1 else {
-            throw FollowPatience.replaced(end: end, read: next - 1)
-        }
-        let bytes = messages.reduce(0) { $0 + $1.payload.count + $1.subject.utf8.count }
+        let (next, lanes, known) = state.withLock { ($0.progress.next, $0.lanes, $0.known) }
+        let reader = MessageReader(jetStream: store.jetStream, stream: store.streamName, lanes: lanes)
+        let deadline = ContinuousClock.now + Self.readTimeout
+        let before = if let known { known } else { try await look(deadline) }
+        let end = before.lastSequence.nextSequence
+        guard next <= end else { throw FollowPatience.replaced(end: before.lastSequence, read: next - 1) }
+        let reading = try await reader.read(
+            Self.mostMessages,
+            matching: pattern,
+            in: next..<end,
+            until: .now + Self.pause,
+            deadline: deadline
+        )
+        // Afterwards: what was dropped before it could be read is told by where the stream begins now.
+        let found = try await look(deadline)
         return state.withLock { state in
-            if !messages.isEmpty {
-                let size = max(bytes / messages.count, 1)
-                state.limit = min(max(Self.bytesWanted / size, 1), Self.mostMessages, state.limit * 8)
-            }
-            let first = found.state.messages == 0 ? end &+ 1 : found.state.firstSequence
-            return state.progress.read(messages, isEnd: isEnd, first: first, last: end)
+            state.lanes = reading.lanes
+            state.known = found.lastSequence >= reading.reached ? found : nil
+            let first = found.messages == 0 ? found.lastSequence.nextSequence : found.firstSequence
+            return state.progress.read(reading.messages, reached: reading.reached, first: first)
         }
+    }
+
+    private func look(_ deadline: ContinuousClock.Instant) async throws(JetStreamError) -> StreamInformation.State {
+        try await store.jetStream.streamInfo(store.streamName, timeout: JetStreamStore.remaining(deadline)).state
     }
 
     private func sleep(_ duration: Duration, isLagging: Bool) async {

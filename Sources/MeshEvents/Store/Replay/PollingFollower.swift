@@ -9,6 +9,8 @@ final class PollingFollower: StoreFollower {
 
     private struct State {
         var progress: ReadingProgress
+        /// The stream's last sequence before the next reading.
+        var knownEnd: UInt64
         var isCancelled = false
     }
 
@@ -51,7 +53,7 @@ final class PollingFollower: StoreFollower {
             isExact: isExact,
             matchesAll: pattern == .all
         )
-        state = Locked(State(progress: progress))
+        state = Locked(State(progress: progress, knownEnd: found.lastSequence))
     }
 
     func cancel() { state.withLock { $0.isCancelled = true } }
@@ -72,12 +74,11 @@ final class PollingFollower: StoreFollower {
             // Afterwards: what was dropped before it could be read is told by where the stream begins now.
             let found = try await store.state()
             let items = state.withLock { state in
-                state.progress.read(
-                    messages,
-                    isEnd: messages.count < Self.readSize,
-                    first: found.firstSequence,
-                    last: found.lastSequence
-                )
+                // A reading that is not full has looked at all that was there before it.
+                let isFull = messages.count >= Self.readSize
+                let reached = max(messages.last?.sequence.nextSequence ?? start, isFull ? 0 : state.knownEnd.nextSequence)
+                state.knownEnd = found.lastSequence
+                return state.progress.read(messages, reached: reached, first: found.firstSequence)
             }
             if !items.isEmpty { return items }
             try? await Task.sleep(for: Self.interval)

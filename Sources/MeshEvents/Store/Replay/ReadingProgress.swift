@@ -12,8 +12,6 @@ package struct ReadingProgress: Sendable {
     private var backlogEnd: UInt64?
     /// Whether what is missing before ``next`` was asked for: not when the replay begins with whatever there is.
     private var expectsNext: Bool
-    /// The stream's last sequence before the present reading.
-    private var knownEnd: UInt64
 
     /// - Parameters:
     ///   - next: where to begin.
@@ -24,7 +22,6 @@ package struct ReadingProgress: Sendable {
         self.next = next
         self.matchesAll = matchesAll
         backlogEnd = end
-        knownEnd = end
         expectsNext = isExact
     }
 
@@ -39,11 +36,9 @@ package struct ReadingProgress: Sendable {
     ///
     /// - Parameters:
     ///   - messages: what matched from ``next`` on.
-    ///   - isEnd: whether the stream had no more.
+    ///   - reached: all below has been looked at.
     ///   - first: the stream's first sequence after the reading.
-    ///   - last: the stream's last sequence after the reading.
-    package mutating func read(_ messages: [StoredMessage], isEnd: Bool, first: UInt64, last: UInt64) -> [FollowedItem]
-    {
+    package mutating func read(_ messages: [StoredMessage], reached: UInt64, first: UInt64) -> [FollowedItem] {
         var items: [FollowedItem] = []
         for message in messages where message.sequence >= next {
             if let lost = lost(before: message.sequence, first: first) { items.append(.lost(lost)) }
@@ -55,11 +50,9 @@ package struct ReadingProgress: Sendable {
             next = message.sequence &+ 1
             expectsNext = true
         }
-        if isEnd {
-            // All that was there before the reading has been looked at.
-            let looked = max(next, knownEnd &+ 1)
-            if let lost = lost(before: looked, first: first) { items.append(.lost(lost)) }
-            next = looked
+        if reached >= next {
+            if let lost = lost(before: reached, first: first) { items.append(.lost(lost)) }
+            next = reached
             expectsNext = true
         }
         if first > next {
@@ -67,7 +60,6 @@ package struct ReadingProgress: Sendable {
             next = first
             expectsNext = true
         }
-        knownEnd = last
         if takeCaughtUp() { items.append(.caughtUp) }
         return items
     }
