@@ -25,11 +25,14 @@ import Testing
     private static func with(
         _ binary: NATSServers.Binary,
         maximumMessages: Int? = nil,
+        delay: Duration = .zero,
         _ body: (Bench) async throws -> Void
     ) async throws {
         try await withServer(binary, .init(extraConfiguration: users)) { server in
             let owner = try await NATSTransport.connect(to: server.url)
-            var login = NATSConnection.Configuration(servers: try ServerAddress.list(server.url))
+            let proxy = try await TCPProxy.start(before: server.port)
+            proxy.treat { $0.delay = delay }
+            var login = NATSConnection.Configuration(servers: try ServerAddress.list(proxy.url))
             login.authentication = .userPassword(user: "reader", password: "x")
             let reader = try await NATSTransport.connect(login)
             let bus = try await PersistentEventBus.open(
@@ -42,6 +45,7 @@ import Testing
             )
             await owner.close()
             await reader.close()
+            await proxy.stop()
         }
     }
 
@@ -74,13 +78,17 @@ import Testing
                     let what = Comment(
                         rawValue: "\(pattern), \(limit), \(sequence), \(start), \(String(describing: bound))"
                     )
-                    func read(_ store: JetStreamStore) async throws -> [[StoredMessage]] {
-                        [
-                            try await store.newest(limit, matching: pattern, before: bound, timeout: .seconds(60)),
-                            try await store.first(limit, matching: pattern, from: start, timeout: .seconds(60)),
-                        ]
+                    func newest(_ store: JetStreamStore) async throws -> [StoredMessage] {
+                        try await store.newest(limit, matching: pattern, before: bound, timeout: .seconds(60))
                     }
-                    #expect(try await read(bench.reader) == read(bench.owner), what)
+                    func first(_ store: JetStreamStore) async throws -> [StoredMessage] {
+                        try await store.first(limit, matching: pattern, from: start, timeout: .seconds(60))
+                    }
+                    for read in [newest, first] {
+                        let (mine, others) = (try await read(bench.reader), try await read(bench.owner))
+                        #expect(mine.map(\.sequence) == others.map(\.sequence), what)
+                        #expect(mine == others, what)
+                    }
                 }
             }
         }
@@ -145,6 +153,62 @@ import Testing
             try await emitted
             follower.cancel()
             #expect(seen + lost == count && seen >= 300, "\(seen) seen, \(lost) lost")
+        }
+    }
+
+    /// Requests that are answered late meet a longer stream than those before them.
+    @Test(arguments: NATSServers.all)
+    func burstsBehindALongWayAreReadWhole(binary: NATSServers.Binary) async throws {
+        try await Self.with(binary, delay: .milliseconds(20)) { bench in
+            let text = String(repeating: "x", count: 4_800)
+            for pattern: EventPattern in ["events.user.k0", "events.>"] {
+                let follower = try await bench.reader.follow(matching: pattern, from: .new, timeout: .seconds(10))
+                let first = try await bench.reader.state().lastSequence + 1
+                var next = first
+                for _ in 0..<3 {
+                    _ = try await bench.bus.emit(
+                        contentsOf: (0..<431).map { _ in Event("user.k0", data: ["text": .string(text)]) }
+                    )
+                    let end = next + 431
+                    next = try await withDeadline(.seconds(90), "the burst") { [next] in
+                        var next = next
+                        while next < end, let items = try await follower.next(isolation: nil) {
+                            for item in items where item != .caughtUp {
+                                guard case .message(let message) = item else {
+                                    throw TestSupportError("\(item) before \(next)")
+                                }
+                                #expect(message.sequence == next)
+                                next = message.sequence + 1
+                            }
+                        }
+                        return next
+                    }
+                }
+                follower.cancel()
+            }
+        }
+    }
+
+    /// Few matches far apart, then very many: the width that suits the former must not make one lane read the latter.
+    @Test(arguments: NATSServers.all)
+    func aClusterBehindALongWayIsReadInParts(binary: NATSServers.Binary) async throws {
+        try await Self.with(binary, delay: .milliseconds(20)) { bench in
+            for _ in 0..<4 {
+                _ = try await bench.bus.emit(
+                    contentsOf: [Event("user.rare")] + (0..<2_000).map { _ in Event("user.k0") }
+                )
+            }
+            _ = try await bench.bus.emit(contentsOf: (0..<600).map { _ in Event("user.rare") })
+            let began = ContinuousClock.now
+            let found = try await bench.reader.first(
+                1_000,
+                matching: "events.user.rare",
+                from: .sequence(1),
+                timeout: .seconds(120)
+            )
+            #expect(found.count == 604)
+            // One after the other they would take 604 round trips of 40 ms.
+            #expect(ContinuousClock.now - began < .seconds(24))
         }
     }
 

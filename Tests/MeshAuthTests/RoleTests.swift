@@ -207,6 +207,24 @@ import Testing
     }
 
     @Test(arguments: NATSServers.all)
+    func takingEventsOfADurableOfOthersIsRefusedAtOnce(binary: NATSServers.Binary) async throws {
+        try await SecuredMesh.with(binary) { mesh in
+            _ = try await mesh.open("admin").emit(EventType("user.first"))
+            _ = try await Self.openDurable("others", mesh.connect("admin"))
+            for role in ["tool", "node", "observer"] {
+                let durable = try await Self.openDurable("others", mesh.connect(role))
+                let error = await failure {
+                    _ = try await withDeadline(.seconds(20), "a refusal") {
+                        try await durable.fetch(1, wait: .seconds(60))
+                    }
+                }
+                #expect(error?.code == .permissionDenied, "\(role): \(String(describing: error))")
+                #expect(error?.isRetriable == false && error?.message.contains("--durable") == true, "\(role)")
+            }
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
     func whoeverIsRemovedIsCutOffAndWhoeverIsAddedComesIn(binary: NATSServers.Binary) async throws {
         try await SecuredMesh.with(binary) { mesh in
             var directory = mesh.directory
