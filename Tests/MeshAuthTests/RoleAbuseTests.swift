@@ -277,6 +277,39 @@ import Testing
         }
     }
 
+    /// A reply subject travels with its event, so that every reader sees it: the next one must not follow from it.
+    @Test(arguments: NATSServers.all)
+    func noAnswerReachesAnEmitUnderAForeseenSubject(binary: NATSServers.Binary) async throws {
+        try await SecuredMesh.with(binary) { mesh in
+            let admin = try await mesh.open("admin")
+            let victim = try await mesh.open("node")
+            for attacker in try await Self.attackers(mesh) where attacker.role != .node {
+                let seen = try await attacker.connection.subscribe(to: "events.>")
+                var replies: [Substring] = []
+                let events = seen.makeAsyncIterator()
+                var iterator = events
+                for _ in 0..<3 {
+                    _ = try await victim.emit(EventType("user.x"))
+                    let reply = try #require(try await iterator.next()?.replyTo)
+                    replies.append(try #require(reply.split(separator: ".").last))
+                    // An error under the number that comes next, as if a stream had answered it.
+                    let next = try #require(UInt64(replies[replies.count - 1].prefix { $0.isNumber })) + 1
+                    let root = reply.split(separator: ".").dropLast().joined(separator: ".")
+                    for subject in ["\(root).\(next)", "\(root).\(next)\(reply.suffix(16))"] {
+                        _ = try await attacker.publish(
+                            "$JS.API.CONSUMER.INFO.MESH_EVENTS.none",
+                            replyTo: subject
+                        )
+                    }
+                }
+                let codes = Set(replies.map { $0.drop { $0.isNumber } })
+                #expect(codes.count == 3 && codes.allSatisfy { $0.count == 16 }, "\(replies)")
+                seen.cancel()
+            }
+            #expect(try await admin.history(matching: "events.user.x", limit: 100).count == 6)
+        }
+    }
+
     /// What servers before 2.12 do not hold, and what README, `auth init` and Operating say of them.
     @Test(arguments: NATSServers.all)
     func onlyServersBefore2_12TakeAnAcknowledgementForARequest(binary: NATSServers.Binary) async throws {

@@ -6,9 +6,10 @@ extension ConnectionLoop {
         isShared: Bool = false,
         _ body: (UnsafeRawBufferPointer) -> Result
     ) -> Result {
-        let limit = inboxPrefix.utf8.count + 22
+        let limit = inboxPrefix.utf8.count + 22 + ReplyCode.length
         return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: limit) { buffer in
-            var start = limit
+            var start = limit - ReplyCode.length
+            replyCode.write(id, isShared: isShared, into: UnsafeMutableBufferPointer(rebasing: buffer[start...]))
             var rest = id
             repeat {
                 start -= 1

@@ -21,6 +21,7 @@ final class ConnectionLoop: @unchecked Sendable {
     /// What the answers to this connection's requests begin with.
     let counts = ConnectionCounts()
     let inboxPrefix: String
+    let replyCode = ReplyCode()
     let logger: Logger
 
     var machine: ConnectionStateMachine
@@ -93,7 +94,12 @@ final class ConnectionLoop: @unchecked Sendable {
             sid: 0,
             subject: "\(inboxPrefix).*",
             queueGroup: nil,
-            receiver: RequestInbox(prefix: inboxPrefix, requests: requests, sharedReplies: sharedReplies)
+            receiver: RequestInbox(
+                prefix: inboxPrefix,
+                code: replyCode,
+                requests: requests,
+                sharedReplies: sharedReplies
+            )
         )
         flusher.loop = self
     }

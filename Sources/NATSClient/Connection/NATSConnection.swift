@@ -15,7 +15,7 @@ public final class NATSConnection: Sendable {
 
     /// Connects; returns when the server has accepted the login.
     ///
-    /// Every server is tried once; with ``Configuration/retriesInitialConnect`` until one answers.
+    /// When one address asks for TLS (`tls://`, `wss://`), all must speak it. Every server is tried once; with ``Configuration/retriesInitialConnect`` until one answers.
     /// - Throws: `connectionFailed`, `authenticationFailed`, `tlsFailed`, `invalidArgument`, `cancelled`.
     public static func connect(
         _ configuration: Configuration,
@@ -25,6 +25,11 @@ public final class NATSConnection: Sendable {
             throw NATSError(.invalidArgument, "no server address was given")
         }
         if let prefix = configuration.inboxPrefix { try SubjectRules.validatePublish(prefix) }
+        var configuration = configuration
+        if configuration.tls == nil, configuration.servers.contains(where: \.usesTLS) {
+            // One address that asks for TLS asks for all: else it would be enough to keep that one from answering.
+            configuration.tls = NATSTLSConfiguration()
+        }
         let group = configuration.eventLoopGroup ?? Self.sharedEventLoop
         let loop = ConnectionLoop(
             configuration: configuration,

@@ -1,14 +1,16 @@
 /// Receives the answers to requests: the last token of the subject is the request's id, or the mark and id of a reply
-/// subject that several messages share.
+/// subject that several messages share, and the code of that.
 final class RequestInbox: NATSMessageReceiver {
     static let sharedMark = UInt8(ascii: "s")
 
     private let prefix: [UInt8]
+    private let code: ReplyCode
     private let requests: RequestTable
     private let sharedReplies: SharedReplyTable
 
     /// - Parameter prefix: what the subjects of the answers begin with, without the dot behind it.
-    init(prefix: String, requests: RequestTable, sharedReplies: SharedReplyTable) {
+    init(prefix: String, code: ReplyCode, requests: RequestTable, sharedReplies: SharedReplyTable) {
+        self.code = code
         self.prefix = Array("\(prefix).".utf8)
         self.requests = requests
         self.sharedReplies = sharedReplies
@@ -19,7 +21,10 @@ final class RequestInbox: NATSMessageReceiver {
         guard message.subject.starts(with: prefix) else { return }
         let token = message.subject[prefix.count...]
         let isShared = token.first == Self.sharedMark
-        guard let id = UnsafeRawBufferPointer(rebasing: isShared ? token.dropFirst() : token).decimal() else { return }
+        let number = (isShared ? token.dropFirst() : token).dropLast(ReplyCode.length)
+        guard let id = UnsafeRawBufferPointer(rebasing: number).decimal(),
+            code.matches(token.suffix(ReplyCode.length), id, isShared: isShared)
+        else { return }
         let hasNoResponders = message.payload.isEmpty && message.status == 503
         if isShared {
             sharedReplies.answer(id, hasNoResponders ? .noResponders : .message(message))

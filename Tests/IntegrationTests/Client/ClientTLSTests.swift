@@ -199,4 +199,16 @@ struct ClientTLSTests {
             await connection.close()
         }
     }
+
+    /// Keeping the address that asks for TLS from answering is no way to get the login in plain text.
+    @Test(arguments: NATSServers.all)
+    func oneAddressThatAsksForTLSAsksForAll(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let mixed = try ServerAddress.list("tls://127.0.0.1:1,nats://127.0.0.1:\(server.port)")
+            let error = await #expect(throws: NATSError.self) {
+                try await NATSConnection.connect(.init(servers: mixed)).close()
+            }
+            #expect(error?.code == .tlsFailed || error?.code == .connectionFailed, "\(String(describing: error))")
+        }
+    }
 }
