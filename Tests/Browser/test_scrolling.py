@@ -71,7 +71,8 @@ class ScrollingTests(DashboardCase):
                   f"{times['most']:.0f} ms, the longest {times['longest']:.0f} ms, {times['work']:.1f} ms of processor time for "
                   f"each; {FEW} rows: {least['most']:.0f}, {least['longest']:.0f} and {least['work']:.1f} ms", flush=True)
             self.assertLess(times["elements"], 120)
-            self.assertLess(times["work"], 1000 / 60)
+            # A picture's time, or on a slow machine as much more as a list of few rows takes there.
+            self.assertLess(times["work"], max(1000 / 60, 3.5 * least["work"]))
             if times["most"] < max(34, 1.5 * least["most"]) and times["longest"] < max(100, 1.5 * least["longest"]):
                 return
         self.fail("it stutters")
