@@ -89,7 +89,8 @@ struct MessageReader: Sendable {
                 let start = reading.reached
                 let error = await scan(start..<end, wanted, matching: pattern, pause, deadline, into: &reading)
                 let found = reading.messages.count - known
-                width = Self.width(limit - reading.messages.count, found: found, in: reading.reached - start, last: width)
+                let size = reading.reached - start
+                width = Self.width(limit - reading.messages.count, found: found, in: size, last: width)
                 if let error { throw error }
             } catch {
                 let hasMoved = reading.messages.count > known

@@ -76,7 +76,8 @@ final class PollingFollower: StoreFollower {
             let items = state.withLock { state in
                 // A reading that is not full has looked at all that was there before it.
                 let isFull = messages.count >= Self.readSize
-                let reached = max(messages.last?.sequence.nextSequence ?? start, isFull ? 0 : state.knownEnd.nextSequence)
+                let read = messages.last?.sequence.nextSequence ?? start
+                let reached = isFull ? read : max(read, state.knownEnd.nextSequence)
                 state.knownEnd = found.lastSequence
                 return state.progress.read(messages, reached: reached, first: found.firstSequence)
             }
