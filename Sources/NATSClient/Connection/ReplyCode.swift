@@ -1,5 +1,5 @@
-/// What follows an answer's number in its reply subject, so that nobody can tell the next one from those seen: a reply
-/// subject travels with its message, to everybody who receives that, and the server sends answers to whatever reply subject
+/// What follows an answer's number in its reply subject, so that the next one does not follow from those seen: a reply
+/// subject travels with its message, to every user who receives that, and the server sends answers to whatever reply subject
 /// a message of another user names.
 ///
 /// A keyed hash of the number: 64 bits, under a random key of 128 bits that never leaves the process.
