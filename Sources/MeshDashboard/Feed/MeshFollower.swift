@@ -127,15 +127,12 @@ final class MeshFollower: Sendable {
                     missed = updates.missed
                     continuation.yield()
                 }
-                print("DEBUG reader ended")
             }
             group.addTask {
                 for await _ in signals {
-                    defer { print("DEBUG told") }
                     try await Task.sleep(for: Self.gathering)
                     try await self.tell(monitor, feed)
                 }
-                print("DEBUG teller ended")
             }
             defer {
                 continuation.finish()
