@@ -18,13 +18,17 @@ import Testing
             health: String = "1s",
             tools: String,
             login: [String] = [],
+            launcher: [String] = [],
             files: (TemporaryDirectory) throws -> Void = { _ in }
         ) throws {
             self.server = server
             directory = try TemporaryDirectory()
             try files(directory)
             let manifest = try directory.file("mesh.yaml", Self.manifest(name, health, tools))
-            serve = try Command(["serve", "--config", manifest, "--json", "--nats", server.url] + login)
+            serve = try Command(
+                ["serve", "--config", manifest, "--json", "--nats", server.url] + login,
+                launcher: launcher
+            )
         }
 
         static func manifest(_ name: String, _ health: String, _ tools: String) -> String {
@@ -183,6 +187,20 @@ import Testing
             node.serve.signal(SIGTERM)
             let outcome = try await node.serve.wait(within: .seconds(15))
             #expect(outcome.code == 0, "\(outcome.error)")
+        }
+    }
+
+    @Test func SIGHUPIsHeardUnderNohup() async throws {
+        try await withServer { server in
+            let node = try Node(server, tools: Node.sleeper("kept"), launcher: ["/usr/bin/nohup"])
+            let kept = try await node.pid("kept")
+            let manifest = Node.manifest("me", "1s", Node.sleeper("kept") + Node.sleeper("added"))
+            _ = try node.directory.file("mesh.yaml", manifest)
+            node.serve.signal(SIGHUP)
+            try await node.serve.waitForError("added added")
+            #expect(try await isAlive(node.pid("added")) && isAlive(kept))
+            node.serve.signal(SIGTERM)
+            #expect(try await node.serve.wait(within: .seconds(15)).code == 0)
         }
     }
 

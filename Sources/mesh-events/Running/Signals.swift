@@ -42,8 +42,8 @@ enum Signals {
         }
         handle(SIGINT)
         handle(SIGTERM)
-        // `nohup` has it ignored, and that is to stay so.
-        if !isIgnored(SIGHUP) { handle(SIGHUP) }
+        // `nohup` has it ignored. As a wish to stop it stays so; where it means something else it is heard.
+        if onHangup != nil || !isIgnored(SIGHUP) { handle(SIGHUP) }
     }
 
     private static func handle(_ number: Int32) {

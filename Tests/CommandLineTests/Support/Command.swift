@@ -26,16 +26,19 @@ final class Command {
     ///   - environment: what is set besides PATH, HOME and TZ (UTC).
     ///   - input: what is on standard input; nothing when `nil`.
     ///   - terminal: a terminal to be its standard output and error, instead of files.
+    ///   - launcher: a program and its arguments that start it, such as `/usr/bin/nohup`.
     init(
         _ arguments: [String],
         environment: [String: String] = [:],
         input: String? = nil,
-        terminal: PseudoTerminal? = nil
+        terminal: PseudoTerminal? = nil,
+        launcher: [String] = []
     ) throws {
         directory = try TemporaryDirectory()
         let base = ["PATH": "/usr/sbin:/usr/bin:/bin", "HOME": directory.path, "TZ": "UTC"]
-        process.executableURL = URL(fileURLWithPath: try BuildProducts.executable("mesh-events"))
-        process.arguments = arguments
+        let command = launcher + [try BuildProducts.executable("mesh-events")] + arguments
+        process.executableURL = URL(fileURLWithPath: command[0])
+        process.arguments = Array(command.dropFirst())
         process.environment = base.merging(environment) { $1 }
         process.currentDirectoryURL = URL(fileURLWithPath: directory.path)
         let inputPath = try input.map { try directory.file("input", $0) } ?? "/dev/null"
