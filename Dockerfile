@@ -20,7 +20,7 @@ RUN swift build -c release --product mesh-events --static-swift-stdlib \
 
 FROM debian:12-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates nats-server \
+    && apt-get install -y --no-install-recommends ca-certificates nats-server tini \
     && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --home-dir /var/lib/mesh-events --create-home --shell /usr/sbin/nologin mesh-events \
     && install -d -o mesh-events -g mesh-events -m 700 /var/lib/mesh-events \
@@ -35,5 +35,6 @@ EXPOSE 4222 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
     CMD ["/bin/bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET /healthz HTTP/1.1\\r\\nHost: 127.0.0.1:8080\\r\\nConnection: close\\r\\n\\r\\n' >&3 && head -1 <&3 | grep -q ' 200 '"]
-ENTRYPOINT ["/usr/local/bin/mesh-events"]
+# tini is process 1: it waits for the processes that tools leave behind, which nobody else would.
+ENTRYPOINT ["/usr/bin/tini", "--", "/usr/local/bin/mesh-events"]
 CMD ["serve", "--listen", "0.0.0.0", "--dashboard"]

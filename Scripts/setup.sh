@@ -3,7 +3,7 @@
 # newer one and a Python client in .tools/venv. Works on Debian 12 and macOS, with or without sudo; asks nothing.
 #
 #   Scripts/setup.sh          for `make demo`
-#   Scripts/setup.sh test     also nginx, in .tools/nginx: only its program, no service is installed or started;
+#   Scripts/setup.sh test     also nginx, in .tools/nginx: only its program, no service is installed or started; tini;
 #                            in .tools/contracts, independent readers of CloudEvents, JSON Schema and AsyncAPI
 #   Scripts/setup.sh browser  also Chromium, and playwright in .tools/venv, which drives it
 #   Scripts/setup.sh install  also what tries an installation: shells, readers of manual pages, systemd's own check
@@ -107,6 +107,11 @@ if [ "${1:-}" = test ] && [ ! -x .tools/nginx/usr/sbin/nginx ]; then
         ln -sf "$(command -v nginx)" .tools/nginx/usr/sbin/nginx
     fi
     .tools/nginx/usr/sbin/nginx -v 2>/dev/null || fail "nginx cannot be run: install it, then try again"
+fi
+
+# An init, for the tests of what happens in a container.
+if [ "${1:-}" = test ] && [ "$(uname)" = Linux ] && ! command -v tini >/dev/null; then
+    install tini tini || fail "tini is missing: install it, then try again"
 fi
 
 # Others' readers of what the package writes for its neighbours.

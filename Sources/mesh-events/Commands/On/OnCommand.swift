@@ -103,6 +103,7 @@ struct OnCommand: AsyncParsableCommand {
         let grace = try DurationText.option("--grace", grace, mayBeZero: true)
         let node = try node.name()
         _ = try trust.verification()
+        ProcessOne.warn()
         let stop = StopRequest()
         Signals.install(stop)
         try await stop.race {

@@ -152,6 +152,7 @@ struct ServeCommand: AsyncParsableCommand {
             throw CommandFailure(.usage, "\(option) is about the page: give --dashboard too")
         }
         let plan = try await plan(environment)
+        ProcessOne.warn()
         let stop = StopRequest()
         let session = Mutex<NodeSession?>(nil)
         let onHangup: @Sendable () -> Void = { session.withLock { $0 }?.reload() }
