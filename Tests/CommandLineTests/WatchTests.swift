@@ -1,5 +1,7 @@
 import Foundation
 import LocalNATSServer
+import MeshEvents
+import MeshEventsNATS
 import TestSupport
 import Testing
 
@@ -100,6 +102,25 @@ import Testing
             #expect(try directory.text(of: "first").contains("user.first"))
             #expect(try directory.text(of: "code") == "0\n")
             #expect(try directory.text(of: "error").split(separator: "\n").count == 1)
+        }
+    }
+
+    /// More than a subscription keeps by itself, sent faster than it can be printed.
+    @Test func aBurstIsPrintedWhole() async throws {
+        try await withServer { server in
+            let count = 120_000
+            let watch = try Command(["watch", "--json", "--limit", "\(count)", "--nats", server.url])
+            try await watch.waitForError("watching")
+            let bus = EventBus(transport: NATSTransport(try await connect(server)), node: "n")
+            try await bus.emit(contentsOf: (1...count).map { Event("user.burst", data: ["n": .init($0)]) })
+            try await bus.flush()
+            let outcome = try await watch.wait(within: .seconds(120))
+            #expect(outcome.code == 0)
+            #expect(outcome.lines.count == count)
+            #expect(outcome.lines.first?.hasSuffix(#""data":{"n":1}}"#) == true)
+            #expect(outcome.lines.last?.hasSuffix(#""data":{"n":\#(count)}}"#) == true)
+            #expect(!outcome.error.contains("not shown"), "\(outcome.error)")
+            await bus.close()
         }
     }
 

@@ -55,6 +55,9 @@ public final class EventSubscription: AsyncSequence, Sendable {
             reader = Reader(subscription)
         }
 
+        /// Whether the next event is at hand, so that ``next()`` does not wait for one to come.
+        package var hasNext: Bool { !reader.chunk.isEmpty }
+
         /// The next event; `nil` at the end.
         public mutating func next(
             isolation actor: isolated (any Actor)?

@@ -69,29 +69,21 @@ struct WatchCommand: AsyncParsableCommand {
             configuration: EventBus.Configuration(onMalformed: { malformed.report($0) }, verification: verification),
             logger: Silence.logger
         )
-        let subscription = try await bus.subscribe(to: pattern, queueGroup: queue)
+        let subscription = try await bus.subscribe(to: pattern, queueGroup: queue, buffer: LiveEvents.buffer)
         let address = await transport.connection.currentAddress?.description ?? "a server"
         Diagnostics.say("watching \(pattern) on \(address) (Ctrl-C ends)")
         defer {
             malformed.finish()
-            Self.reportDropped(subscription.dropped)
             TrustOptions.reportRejected(subscription.rejected)
         }
         var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
-        var count = 0
-        for try await event in subscription {
-            if let node, event.node != node { continue }
+        var events = LiveEvents(subscription)
+        try await events.print(with: &printer, limit: limit) { event in
+            if let node, event.node != node { return false }
             trust.note(event)
-            try printer.print(event)
-            count += 1
-            if count == limit { break }
+            return true
         }
         subscription.cancel()
         await transport.close()
-    }
-
-    private static func reportDropped(_ count: UInt64) {
-        guard count > 0 else { return }
-        Diagnostics.say("\(count) events were not shown: they came faster than they could be printed")
     }
 }

@@ -2,7 +2,7 @@ import MeshEvents
 
 /// Prints events on standard output: rows for people, or lines for programs.
 struct EventPrinter {
-    private let output: LineOutput
+    private var output: LineFile
     private let terminal: Terminal
     /// For programs; `nil` for rows.
     private let text: EventText?
@@ -12,7 +12,7 @@ struct EventPrinter {
     /// - Parameter marks: whether each event is shown with what its signature says.
     init(_ format: EventFormat, marks: Bool = false, stop: StopRequest? = nil, terminal: Terminal = .output) {
         self.marks = marks
-        output = LineOutput.standard(stop: stop)
+        output = LineFile(LineOutput.standard(stop: stop))
         self.terminal = terminal
         text = format.lines.map { EventText($0, isForTerminal: terminal.isTerminal, marks: marks) }
         rows = RowFormatter(isColored: terminal.usesColor())
@@ -20,16 +20,24 @@ struct EventPrinter {
 
     /// Prints one event.
     ///
+    /// - Parameter moreFollow: whether another one is printed at once: then the line may wait and leave with that.
     /// - Throws: `OutputClosed` when nobody reads any more.
-    mutating func print(_ event: Event) throws {
+    mutating func print(_ event: Event, moreFollow: Bool = false) throws {
         try output.write(text?.line(event) ?? row(event, width: terminal.width))
+        if !moreFollow { try output.flush() }
     }
+
+    /// Writes what waits.
+    ///
+    /// - Throws: `OutputClosed` when nobody reads any more.
+    mutating func flush() throws { try output.flush() }
 
     /// Prints one event of the stream.
     ///
     /// - Throws: `OutputClosed` when nobody reads any more.
     mutating func print(_ stored: StoredEvent) throws {
         try output.write(text?.line(stored) ?? row(stored.event, width: terminal.width))
+        try output.flush()
     }
 
     /// Prints events read from the stream, all rows lined up.
@@ -39,6 +47,7 @@ struct EventPrinter {
         for stored in events {
             try output.write(text?.line(stored) ?? row(stored.event, width: width))
         }
+        try output.flush()
     }
 
     private mutating func row(_ event: Event, width: Int?) -> String {

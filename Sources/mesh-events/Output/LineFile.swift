@@ -24,6 +24,12 @@ struct LineFile {
         self.path = path
     }
 
+    /// Writes to what is open already.
+    init(_ output: LineOutput) {
+        self.output = output
+        path = nil
+    }
+
     /// Adds a line.
     mutating func write(_ line: String) throws {
         if count > 0 { pending.append("\n") }

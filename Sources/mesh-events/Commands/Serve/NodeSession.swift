@@ -67,7 +67,7 @@ struct NodeSession: Sendable {
             access: plan.access,
             transport: transport,
             persistent: persistent,
-            events: try await bus.subscribe(),
+            events: try await bus.subscribe(buffer: LiveEvents.buffer),
             malformed: malformed,
             node: node,
             tools: NodeTools(
@@ -180,7 +180,8 @@ struct NodeSession: Sendable {
     private func show(_ stop: StopRequest, _ printer: EventPrinter) async {
         var printer = printer
         do {
-            for try await event in events { try printer.print(event) }
+            var shown = LiveEvents(events)
+            try await shown.print(with: &printer)
         } catch is OutputClosed {
             stop.stop(.outputClosed)
         } catch {
@@ -188,8 +189,5 @@ struct NodeSession: Sendable {
         }
         // A reader that is gone must not keep the drain from ending.
         events.cancel()
-        if events.dropped > 0 {
-            Diagnostics.say("\(events.dropped) events were not shown: they came faster than they could be printed")
-        }
     }
 }
