@@ -107,6 +107,7 @@ function sparkline(name, values) {
 function note(node) {
   if (node.status === "left") return `Left: ${node.leave_reason || "it did not say why"}`;
   if (node.status === "unreachable") return `Not heard of for 3 of its intervals of ${Math.round(node.interval_s)} s`;
+  if (node.status === "silent") return "It sends no health: it may be there or not";
   const checks = Object.entries(node.checks ?? {});
   if (checks.length) return checks.map(([name, problem]) => `${name}: ${problem}`).join("; ");
   if (node.status === "degraded") return `It says: ${node.reported_status}`;

@@ -19,7 +19,7 @@ public import MeshEvents
 public final class MeshMonitor: Sendable {
     /// What a monitor keeps.
     public struct Configuration: Sendable {
-        /// How long nodes that left or are unreachable, and removed tools, are remembered. Default: 24 hours, as long as the
+        /// How long nodes that left, are unreachable or silent, and removed tools, are remembered. Default: 24 hours, as long as the
         /// stream keeps events.
         public var retention: Duration
         /// How many changes may wait for each reader of ``MeshMonitor/updates()``, from 1. Default: 4096.

@@ -25,7 +25,8 @@ extension MeshState.Summary {
     public var json: JSONValue {
         [
             "nodes": JSONValue(nodes), "online": JSONValue(online), "degraded": JSONValue(degraded),
-            "unreachable": JSONValue(unreachable), "left": JSONValue(left), "tools": JSONValue(tools),
+            "unreachable": JSONValue(unreachable), "silent": JSONValue(silent),
+            "left": JSONValue(left), "tools": JSONValue(tools),
             "installed": JSONValue(installed), "running": JSONValue(running), "stopped": JSONValue(stopped),
             "crashed": JSONValue(crashed), "uncertain": JSONValue(uncertain),
         ]

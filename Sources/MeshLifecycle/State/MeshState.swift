@@ -18,7 +18,8 @@ public import MeshEvents
 /// - **Unreachable** is a node of which nothing was heard for three of its health intervals, counted from the time its
 ///   last event arrived, so that its own clock does not matter. The interval is the newest `interval_s` (seconds) in its
 ///   capabilities or resources; without one the distance of its last two health events, from 10 s to an hour; else 10 s.
-///   A node that never sends health, as those of the Go mesh, never becomes unreachable.
+///   A node that never sends health, as those of the Go mesh, never becomes unreachable: after ``silence`` it is silent,
+///   which says only that nothing was heard of it, and its tools keep their last state.
 /// - **A node that left** has no tools that run: they show as stopped. So do those of a node that was started anew, which
 ///   is known by another `instance` in its `node.joined`. Tools of an unreachable node keep their last state and are
 ///   marked ``Tool/isUncertain``.
@@ -30,6 +31,8 @@ public import MeshEvents
 public struct MeshState: Sendable {
     /// After how many health intervals of silence a node is unreachable.
     public static let missedIntervals = 3
+    /// After how long a node that never sends health is silent: five minutes.
+    public static let silence: Duration = .seconds(300)
 
     /// How many shards the table of many nodes has.
     private static let shards = 256
@@ -55,7 +58,7 @@ public struct MeshState: Sendable {
     private(set) var bytes = 0
     /// Every node by when it was last heard of, or earlier.
     private var silent = TimeQueue()
-    /// The nodes that become unreachable after ``now`` by when that is, or earlier.
+    /// The nodes that become unreachable or silent after ``now`` by when that is, or earlier.
     private var deadlines = TimeQueue()
     /// The time at which questions are answered; ``advance(to:)`` moves it.
     public private(set) var now = Timestamp.epoch
@@ -149,7 +152,7 @@ public struct MeshState: Sendable {
         for (name, entry) in entries.all { silent.insert(name, at: entry.silentAt) }
     }
 
-    /// Sees to it that a node is looked at when it becomes unreachable.
+    /// Sees to it that a node is looked at when it becomes unreachable or silent.
     private mutating func queueDeadline(of node: String) {
         guard let entry = entries[node], let deadline = entry.record.deadline, deadline > now else { return }
         // One that is in there too early is corrected when its time has come.
@@ -165,7 +168,7 @@ public struct MeshState: Sendable {
 
     /// Moves the time; backwards it does not go.
     ///
-    /// - Returns: The nodes that have become unreachable since the last call, in no order.
+    /// - Returns: The nodes that have become unreachable or silent since the last call, in no order.
     @discardableResult
     public mutating func advance(to time: Timestamp) -> [Change] {
         let before = now
@@ -180,28 +183,29 @@ public struct MeshState: Sendable {
             if deadline > time {
                 queueDeadline(of: first.name)
             } else {
-                changes.append(Change(node: first.name, kinds: entry.record.hasTools ? [.status, .tool] : .status))
+                let isUncertain = entry.record.status(at: time) == .unreachable && entry.record.hasTools
+                changes.append(Change(node: first.name, kinds: isUncertain ? [.status, .tool] : .status))
             }
         }
         return changes
     }
 
-    /// When the next node becomes unreachable if nothing more is heard; `nil` when none does.
+    /// When the next node becomes unreachable or silent if nothing more is heard; `nil` when none does.
     public var nextDeadline: Timestamp? {
         entries.all.lazy.compactMap(\.value.record.deadline).filter { $0 > now }.min()
     }
 
-    /// When ``advance(to:)`` may find an unreachable node, at the earliest; `nil` when it finds none.
+    /// When ``advance(to:)`` may find such a node, at the earliest; `nil` when it finds none.
     var nextWakeUp: Timestamp? { deadlines.first?.time }
 
-    /// Forgets the nodes that left or are unreachable and were last heard of before `time`, and the tools that were removed
-    /// before it.
+    /// Forgets the nodes that left or of which nothing is heard any more and that were last heard of before `time`, and the
+    /// tools that were removed before it.
     ///
     /// An event about something forgotten that is applied again makes it known again.
     public mutating func forget(olderThan time: Timestamp) {
         for (name, entry) in entries.all {
             let status = entry.record.status(at: now)
-            if entry.record.lastSeen < time, status == .left || status == .unreachable {
+            if entry.record.lastSeen < time, status == .left || status == .unreachable || status == .silent {
                 remove(name)
             } else if entry.record.hasRemovedTools {
                 let difference = entries.update(name, default: entry) { entry in

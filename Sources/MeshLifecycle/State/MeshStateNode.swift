@@ -11,6 +11,9 @@ extension MeshState {
             case degraded
             /// Nothing was heard of it for three of its health intervals.
             case unreachable
+            /// It sends no health events, as nodes of the Go mesh, and nothing was heard of it for five minutes: whether it is
+            /// there is not known. ``lastSeen`` says since when.
+            case silent
             /// It said that it leaves.
             case left
         }
@@ -37,7 +40,7 @@ extension MeshState {
         public internal(set) var unreachableSince: Timestamp?
         /// How far apart its health events are; see ``MeshState`` for how that is known.
         public internal(set) var healthInterval: Duration
-        /// Whether it sends health events. One that does not never becomes unreachable.
+        /// Whether it sends health events. One that does not never becomes unreachable, but ``Status/silent``.
         public internal(set) var sendsHealth: Bool
         /// What it can do, as it last said when joining; null when it never did.
         public internal(set) var capabilities: EventData

@@ -9,6 +9,8 @@ extension MeshState {
         public internal(set) var degraded = 0
         /// Nodes that nothing is heard of.
         public internal(set) var unreachable = 0
+        /// Nodes that send no health events and of which nothing was heard for long.
+        public internal(set) var silent = 0
         /// Nodes that left.
         public internal(set) var left = 0
         /// All tools, removed ones aside.
@@ -36,6 +38,7 @@ extension MeshState {
             case .online: online += 1
             case .degraded: degraded += 1
             case .unreachable: unreachable += 1
+            case .silent: silent += 1
             case .left: left += 1
             }
             for tool in node.tools { count(tool) }

@@ -6,7 +6,7 @@ public struct MeshUpdate: Sendable, Hashable {
     public let change: MeshState.Change
     /// The node after the change.
     public let node: MeshState.Node
-    /// The event that changed it; `nil` when time did: the node has become unreachable.
+    /// The event that changed it; `nil` when time did: the node has become unreachable or silent.
     public let cause: StoredEvent?
 }
 

@@ -178,9 +178,13 @@ struct NodeRecord: Sendable, Equatable {
         return min(max(observed, Self.defaultInterval), Self.longestObserved)
     }
 
-    /// When it becomes unreachable if nothing more is heard; `nil` when it never sends health, or has left.
+    /// Whether it says regularly how it is.
+    private var sendsHealth: Bool { health != nil || claimedInterval != nil }
+
+    /// When it becomes unreachable if nothing more is heard, or silent where it never sends health; `nil` when it has left.
     var deadline: Timestamp? {
-        guard health != nil || claimedInterval != nil, !hasLeft else { return nil }
+        guard !hasLeft else { return nil }
+        guard sendsHealth else { return lastSeen.adding(MeshState.silence) }
         return lastSeen.adding(.seconds(interval * Double(MeshState.missedIntervals)))
     }
 
@@ -191,7 +195,7 @@ struct NodeRecord: Sendable, Equatable {
 
     func status(at now: Timestamp) -> MeshState.Node.Status {
         if hasLeft { return .left }
-        if let deadline, now >= deadline { return .unreachable }
+        if let deadline, now >= deadline { return sendsHealth ? .unreachable : .silent }
         return reportedStatus.map { $0.isEmpty || $0 == "online" } ?? true ? .online : .degraded
     }
 
@@ -230,7 +234,7 @@ struct NodeRecord: Sendable, Equatable {
             leaveReason: status == .left ? left?.value : nil,
             unreachableSince: status == .unreachable ? deadline : nil,
             healthInterval: .seconds(interval),
-            sendsHealth: health != nil || claimedInterval != nil,
+            sendsHealth: sendsHealth,
             capabilities: capabilities?.value ?? .null,
             resources: health?.value.resources ?? .null,
             toolViews: MeshState.ToolViews(

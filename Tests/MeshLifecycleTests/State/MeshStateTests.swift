@@ -90,16 +90,19 @@ import Testing
         #expect(state.nextDeadline == Mesh.time(35))
         #expect(state.advance(to: Mesh.time(60)) == [.init(node: "b", kinds: [.status, .tool])])
         #expect(state.advance(to: Mesh.time(90)).isEmpty)
+        // The one that sends no health.
+        #expect(state.nextDeadline == Mesh.time(300))
+        #expect(state.advance(to: Mesh.time(300)) == [.init(node: "go", kinds: .status)])
         #expect(state.nextDeadline == nil)
-        #expect(state.apply(Mesh.health(91, node: "a"))?.kinds == [.resources, .status])
-        #expect(state.nextDeadline == Mesh.time(121))
+        #expect(state.apply(Mesh.health(301, node: "a"))?.kinds == [.resources, .status])
+        #expect(state.nextDeadline == Mesh.time(331))
     }
 
     @Test func forgetsWhatIsGone() {
         var state = Mesh.state(
             [
                 Mesh.joined(0, node: "left"), Mesh.left(1, node: "left"), Mesh.health(0, node: "dead"),
-                Mesh.joined(0, node: "quiet"), Mesh.health(990, node: "alive"),
+                Mesh.joined(0, node: "silent"), Mesh.joined(900, node: "quiet"), Mesh.health(990, node: "alive"),
                 Mesh.tool("removed", 1, node: "alive", ["tool": "old"]),
                 Mesh.tool("removed", 980, node: "alive", ["tool": "new"]),
                 Mesh.tool("started", 1, node: "alive"),
@@ -126,7 +129,7 @@ import Testing
             "tools":[{"last_crash":null,"last_error":null,"name":"whisper","restart_count":0,\
             "since":"2027-01-15T08:00:03Z","state":"running","stop_reason":null,"uncertain":false,"version":"v1"}],\
             "unreachable_since":null}],"summary":{"crashed":0,"degraded":1,"installed":0,"left":0,"nodes":1,"online":0,\
-            "running":1,"stopped":0,"tools":1,"uncertain":0,"unreachable":0},"time":"2027-01-15T08:00:04Z"}
+            "running":1,"silent":0,"stopped":0,"tools":1,"uncertain":0,"unreachable":0},"time":"2027-01-15T08:00:04Z"}
             """
         #expect(state.json.json == expected)
         #expect(MeshState().json["nodes"]?.array?.isEmpty == true)

@@ -67,10 +67,29 @@ import Testing
         #expect(status([Mesh.health(10), Mesh.tool("crashed", 35)], at: 50) == .online)
     }
 
-    @Test func aNodeThatNeverSendsHealthIsNeverUnreachable() throws {
-        let node = try #require(Mesh.state([Mesh.joined(0)], at: 86_400).node("pi"))
-        #expect(node.status == .online)
+    @Test func aNodeThatNeverSendsHealthIsSilentAfterFiveMinutes() throws {
+        let events = [Mesh.joined(0), Mesh.tool("started", 1)]
+        #expect(status(events, at: 300.9) == .online)
+        let state = Mesh.state(events, at: 86_400)
+        let node = try #require(state.node("pi"))
+        #expect(node.status == .silent && node.lastSeen == Mesh.time(1) && node.unreachableSince == nil)
         #expect(!node.sendsHealth)
+        #expect(state.summary.silent == 1 && state.summary.online == 0)
+        // What its tools do is as unknown as before.
+        #expect(node.tools.map(\.state) == [.running] && !node.tools[0].isUncertain && state.summary.running == 1)
+        #expect(status(events + [Mesh.tool("crashed", 86_399)], at: 86_400) == .online)
+        #expect(status(events + [Mesh.left(11)], at: 86_400) == .left)
+    }
+
+    @Test func becomingSilentIsAChange() {
+        var state = Mesh.state([Mesh.joined(0), Mesh.tool("started", 1)], at: 2)
+        #expect(state.nextDeadline == Mesh.time(301))
+        #expect(state.advance(to: Mesh.time(301)).map(\.kinds) == [.status])
+        let change = state.apply(Mesh.tool("stopped", 400), receivedAt: Mesh.time(400))
+        #expect(change?.kinds.contains(.status) == true)
+        state.advance(to: Mesh.time(2_000))
+        state.forget(olderThan: Mesh.time(1_000))
+        #expect(state.isEmpty)
     }
 
     @Test func aNodeThatPromisesHealthIsMissedBeforeTheFirst() {

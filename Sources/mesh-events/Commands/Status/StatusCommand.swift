@@ -14,7 +14,8 @@ struct StatusCommand: AsyncParsableCommand {
 
             A node is `online`; `degraded` when it says so itself (DETAILS says which checks fail); `unreachable` when \
             nothing was heard of it for three of its health intervals; `left` when it said so. Nodes that send no health, \
-            as those of the Go mesh, are never unreachable.
+            as those of the Go mesh, are never unreachable, but `silent` when nothing was heard of them for five minutes: SEEN \
+            says since when, and whether they are there is not known.
 
             A tool is `installed`, `running`, `stopped` or `crashed`. A ? behind that: its node is unreachable, this is what \
             it last did. TOOLS counts those that run, of all.

@@ -37,7 +37,7 @@ struct StatusText {
             "node",
             [
                 (summary.online, "online"), (summary.degraded, "degraded"), (summary.unreachable, "unreachable"),
-                (summary.left, "left"),
+                (summary.silent, "silent"), (summary.left, "left"),
             ]
         )
         let tools = part(
@@ -107,6 +107,7 @@ struct StatusText {
             let checks = node.failingChecks.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
             let status = node.reportedStatus == "degraded" ? [] : [node.reportedStatus ?? ""]
             return (status + checks).joined(separator: "; ")
+        case .silent: return "sends no health: it may be there or not"
         case .online, .unreachable:
             let figures = figures(node.resources)
             return figures.isEmpty ? self.figures(node.capabilities) : figures
@@ -143,7 +144,7 @@ extension Style {
         case .online: self = .green
         case .degraded: self = .yellow
         case .unreachable: self = .red
-        case .left: self = .dim
+        case .silent, .left: self = .dim
         }
     }
 
