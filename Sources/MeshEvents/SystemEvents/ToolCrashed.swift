@@ -7,7 +7,7 @@ public struct ToolCrashed: EventPayload, Hashable {
     public var tool: String
     /// What went wrong.
     public var error: String
-    /// How often it was restarted so far.
+    /// Which crash it is since the tool was started on request, from 1: the restart that may follow is counted.
     public var restartCount: Int
 
     /// Creates the payload.
@@ -42,7 +42,7 @@ extension ToolCrashed: DescribedPayload {
     public static var fields: [PayloadField] {
         [
             PayloadField("error", .string, "What went wrong.", example: "out of memory"),
-            PayloadField("restart_count", .integer, "How often it was restarted so far.", example: 2),
+            PayloadField("restart_count", .integer, "Which crash it is since the tool was started on request, from 1.", example: 2),
             PayloadField("tool", .string, "The tool's name.", example: "whisper"),
         ]
     }

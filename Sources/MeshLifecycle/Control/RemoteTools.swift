@@ -27,7 +27,7 @@ public struct RemoteTools: Sendable {
     ///   - tool: the tool's name.
     ///   - timeout: how long that may take. A tool that does not end by itself is killed after its grace period.
     /// - Returns: the tool's state afterwards, as ``ToolStatus/State`` names it.
-    /// - Throws: `noResponders` when there is no such node, or it takes no requests; `timeout`; `serverRefused` with the
+    /// - Throws: `noResponders` when there is no such node, or it takes no requests, as nodes of the Go mesh; `timeout`; `serverRefused` with the
     ///   node's own words; what sending throws.
     @discardableResult
     public func perform(
@@ -49,7 +49,8 @@ public struct RemoteTools: Sendable {
         guard message.status != 503 else {
             throw MeshEventsError(
                 .noResponders,
-                "no node \(node.debugDescription) in this mesh takes requests about tools; is it running, and is that its name?"
+                "no node \(node.debugDescription) in this mesh takes requests about tools: it does not run, it has another "
+                    + "name, or it is a node of the Go mesh, which takes none; `mesh-events status` shows what is known"
             )
         }
         guard

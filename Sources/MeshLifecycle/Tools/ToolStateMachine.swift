@@ -122,7 +122,8 @@ struct ToolStateMachine: Sendable, Hashable {
     private mutating func crashed(_ error: String) -> Action {
         lastError = error
         state = .crashed
-        return .crashed(error: error, restartCount: restartCount)
+        // As nodes of the Go mesh count: the restart that would follow is in it.
+        return .crashed(error: error, restartCount: restartCount + 1)
     }
 
     private mutating func follow(_ decision: RestartHistory.Decision, policy: RestartPolicy) -> [Action] {

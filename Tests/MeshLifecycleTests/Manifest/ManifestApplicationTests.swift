@@ -45,7 +45,7 @@ struct ManifestApplicationTests {
         #expect(
             bench.events[before...].sorted() == [
                 #"configured {"a":2}"#,
-                "crashed command not found: no-such-command is in no directory of PATH; install it, or give its path 0",
+                "crashed command not found: no-such-command is in no directory of PATH; install it, or give its path 1",
                 "installed v1", "installed v1", "installed v1", "installed v2", "removed",
                 "started", "started", "started", "stopped configure", "stopped uninstall", "stopped update",
             ]

@@ -80,13 +80,13 @@ struct ToolStateMachineTests {
         for count in 0..<5 {
             let actions = machine.ended(error: "exited with code 3", uptime: .seconds(1), policy: policy)
             let delay = Duration.seconds(1 << count)
-            #expect(actions == [.crashed(error: "exited with code 3", restartCount: count), .schedule(after: delay)])
+            #expect(actions == [.crashed(error: "exited with code 3", restartCount: count + 1), .schedule(after: delay)])
             #expect(machine.state == .restarting)
             #expect(machine.restartDue() == [.launch])
             #expect(machine.launched() == [.started])
         }
         let actions = machine.ended(error: "exited with code 3", uptime: .seconds(1), policy: policy)
-        let last = ToolStateMachine.Action.crashed(error: "exited with code 3", restartCount: 5)
+        let last = ToolStateMachine.Action.crashed(error: "exited with code 3", restartCount: 6)
         #expect(actions == [last, .stopped(reason: "gave up after 5 restarts")])
         #expect(machine.isIdle && machine.state == .crashed)
         #expect(machine.restartDue().isEmpty)
@@ -95,13 +95,13 @@ struct ToolStateMachineTests {
     @Test("a start that fails on request is not repeated; a restart that fails is") func launchFails() {
         var machine = ToolStateMachine()
         _ = machine.start()
-        #expect(machine.launchFailed("no", policy: policy) == [.crashed(error: "no", restartCount: 0)])
+        #expect(machine.launchFailed("no", policy: policy) == [.crashed(error: "no", restartCount: 1)])
         #expect(machine.isIdle)
         machine = running()
         _ = machine.ended(error: "exited with code 1", uptime: .zero, policy: policy)
         _ = machine.restartDue()
         let actions = machine.launchFailed("no", policy: policy)
-        #expect(actions == [.crashed(error: "no", restartCount: 1), .schedule(after: .seconds(2))])
+        #expect(actions == [.crashed(error: "no", restartCount: 2), .schedule(after: .seconds(2))])
     }
 
     @Test("stop and start while it waits") func waiting() {

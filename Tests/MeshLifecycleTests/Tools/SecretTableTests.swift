@@ -155,7 +155,7 @@ struct SecretTableTests {
             bench.events == [
                 "installed 1.0.0", #"configured {"endpoint":"(string)","plain":"(string)","size":3}"#,
                 "installed 1.0.0",
-                "crashed command not found: there is no [redacted] 0", "installed 1.0.0", "started",
+                "crashed command not found: there is no [redacted] 1", "installed 1.0.0", "started",
                 "stopped token=[redacted] was withdrawn",
             ]
         )

@@ -73,7 +73,7 @@ struct ToolSupervisorTests {
         kill(first, SIGKILL)
         let events = try await bench.events(3)
         let delay = ContinuousClock.now - start
-        #expect(events.last == "crashed killed by signal 9 (SIGKILL) 0")
+        #expect(events.last == "crashed killed by signal 9 (SIGKILL) 1")
         #expect(delay < .seconds(1))
         #expect(bench.supervisor.tool(named: "tool")?.state == .restarting)
         try await bench.pass(.seconds(1))
@@ -88,13 +88,13 @@ struct ToolSupervisorTests {
     func givesUp() async throws {
         let bench = try ToolBench()
         try await bench.run(bench.tool("exit 3"))
-        var expected = ["installed 1.0.0", "started", "crashed exited with code 3 0"]
+        var expected = ["installed 1.0.0", "started", "crashed exited with code 3 1"]
         for (index, delay) in [1, 2, 4, 8, 16].enumerated() {
             #expect(try await bench.events(expected.count) == expected)
             try await bench.pass(.seconds(delay) - .milliseconds(1))
             #expect(bench.clock.sleepers == 1)
             bench.clock.advance(by: .milliseconds(1))
-            expected += ["started", "crashed exited with code 3 \(index + 1)"]
+            expected += ["started", "crashed exited with code 3 \(index + 2)"]
         }
         expected.append("stopped gave up after 5 restarts")
         #expect(try await bench.events(expected.count) == expected)
@@ -102,7 +102,7 @@ struct ToolSupervisorTests {
         #expect(status.state == .crashed && status.lastError == "exited with code 3" && status.restartCount == 5)
         #expect(bench.clock.sleepers == 0)
         try await bench.supervisor.start("tool")
-        #expect(try await bench.events(expected.count + 2).last == "crashed exited with code 3 0")
+        #expect(try await bench.events(expected.count + 2).last == "crashed exited with code 3 1")
     }
 
     @Test("code 0 is no crash", arguments: RestartPolicy.Mode.allCases)
@@ -124,7 +124,7 @@ struct ToolSupervisorTests {
         try await bench.run(bench.tool("exit 3"))
         _ = try await bench.events(3)
         try await bench.supervisor.start("tool")
-        #expect(try await bench.events(5).suffix(2) == ["started", "crashed exited with code 3 0"])
+        #expect(try await bench.events(5).suffix(2) == ["started", "crashed exited with code 3 1"])
         try await bench.supervisor.stop("tool")
         #expect(bench.events.last == "stopped stopped")
         #expect(bench.clock.sleepers == 0)

@@ -125,10 +125,10 @@ struct ToolTroubleTests {
         case "stop": try await bench.supervisor.stop("tool")
         case "kill":
             kill(try bench.pid(), SIGKILL)
-            #expect(try await bench.events(3).last == "crashed killed by signal 9 (SIGKILL) 0")
+            #expect(try await bench.events(3).last == "crashed killed by signal 9 (SIGKILL) 1")
         default:
             try bench.directory.file("leave", "")
-            #expect(try await bench.events(3).last == "crashed exited with code 3 0")
+            #expect(try await bench.events(3).last == "crashed exited with code 3 1")
         }
         #expect(!ToolProcesses.exists(child))
         #expect(!ToolProcesses.exists(escaped))
@@ -139,7 +139,7 @@ struct ToolTroubleTests {
     func signalsGroup() async throws {
         let bench = try ToolBench()
         try await bench.run(bench.tool("trap '' TERM; kill -TERM 0; trap - TERM; exit 7"))
-        #expect(try await bench.events(3).last == "crashed exited with code 7 0")
+        #expect(try await bench.events(3).last == "crashed exited with code 7 1")
         try await bench.supervisor.start("tool")
         await bench.supervisor.shutdown()
     }
@@ -152,7 +152,7 @@ struct ToolTroubleTests {
         let group = getpgid(pid)
         #expect(group != pid && group != getpgid(0))
         kill(group, SIGKILL)
-        let expected = "crashed killed by signal 9 (SIGKILL), since its guard process was killed 0"
+        let expected = "crashed killed by signal 9 (SIGKILL), since its guard process was killed 1"
         #expect(try await bench.events(3).last == expected)
         #expect(!ToolProcesses.exists(pid))
         try await bench.pass(.seconds(1))
