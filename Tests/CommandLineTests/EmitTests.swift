@@ -132,6 +132,13 @@ import Testing
         }
     }
 
+    @Test(arguments: [["x=1e400"], ["--data", #"{"x":[-1e400]}"#]])
+    func aNumberThatGoNodesCannotReadIsBadData(arguments: [String]) async throws {
+        let outcome = try await Command.run(["emit", "user.a", "--nats", "nats://127.0.0.1:1"] + arguments)
+        #expect(outcome.code == 65 && outcome.error.contains("beyond the range of a double"), "\(outcome.error)")
+        expectOneLine(outcome)
+    }
+
     @Test func anEmptyFileIsDone() async throws {
         try await withServer { server in
             let outcome = try await Command.run(["emit", "--from", "-", "--nats", server.url])

@@ -57,6 +57,33 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("1e400", true), ("-1e309", true), ("1.8e308", true), ("1" + String(repeating: "0", count: 309), true),
+        ("1e308", false), ("1.7976931348623157e308", false), ("1e-400", false), ("0e999999999999999999999", false),
+        ("1" + String(repeating: "0", count: 308), false), ("\"1e400\"", false), ("[\"\\\"\",1e400]", true),
+    ]) func `a number beyond the range of a double is kept when passed on, and not built anew`(
+        text: String,
+        isBeyond: Bool
+    ) throws {
+        let data = try EventData(json: #"{"a":{"1e400":[\#(text)],"b":2}}"#)
+        #expect(data.json.contains(text))
+        try data.validate()
+        let forwarded = try EventEncoder().encode(Event("user.a", data: data))
+        #expect(String(decoding: forwarded, as: UTF8.self).contains(text))
+        let checks: [() throws -> Void] = [
+            { try data.checkNumbers() }, { try EventData(JSONObject([("x", data.value)])).validate() },
+        ]
+        for check in checks {
+            if isBeyond {
+                #expect { try check() } throws: {
+                    ($0 as? MeshEventsError)?.code == .invalidData && "\($0)".contains("beyond the range of a double")
+                }
+            } else {
+                try check()
+            }
+        }
+    }
+
     @Test(arguments: [Double.nan, .infinity, -.infinity]) func `NaN and infinity are reported, never sent`(
         value: Double
     ) throws {

@@ -25,6 +25,7 @@ struct EmitBody {
         }
         self.type = try EventType(type)
         data = try body["data"].map { try EventData(json: $0.value.description) } ?? nil
+        try data.checkNumbers()
     }
 }
 

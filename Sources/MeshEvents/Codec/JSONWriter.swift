@@ -6,6 +6,7 @@ struct JSONWriter {
     /// Why what was asked for cannot be written as JSON.
     enum Problem {
         case notFinite
+        case beyondDouble
         case tooDeep
         case invalidMember
 
@@ -15,6 +16,7 @@ struct JSONWriter {
         private var description: String {
             switch self {
             case .notFinite: "JSON has no NaN and no infinity; use null or a string"
+            case .beyondDouble: JSONNumber.beyondDouble
             case .tooDeep: "deeper than \(EventData.maximumDepth) levels"
             case .invalidMember: "a member holds invalid data"
             }

@@ -42,10 +42,38 @@ public struct EventData: Sendable {
 
     /// Checks that the data can be sent.
     ///
-    /// - Throws: `invalidData` when it was built from a literal that JSON cannot express: NaN, an infinity, or more
-    ///   than 127 levels.
+    /// - Throws: `invalidData` when it was built from values that JSON cannot express (NaN, an infinity, more than 127
+    ///   levels) or that readers in Go drop (a number beyond the range of a double).
     public func validate() throws(MeshEventsError) {
         if kind == .invalid { throw MeshEventsError(.invalidData, text) }
+    }
+
+    /// Checks that every number is within the range of a `Double`: a reader in Go drops an event with one that is not. What is
+    /// only passed on need not be checked; it keeps its digits.
+    ///
+    /// - Throws: `invalidData`.
+    package func checkNumbers() throws(MeshEventsError) {
+        let isBeyond = withBytes { bytes -> Bool in
+            var index = 0
+            while index < bytes.count {
+                switch bytes[index] {
+                case UInt8(ascii: "\""):
+                    index += 1
+                    while index < bytes.count, bytes[index] != UInt8(ascii: "\"") {
+                        index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1
+                    }
+                case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+                    let rest = bytes[index...]
+                    let number = rest.prefix { $0 != UInt8(ascii: ",") && $0 != UInt8(ascii: "]") && $0 != UInt8(ascii: "}") }
+                    if JSONNumber.isBeyondDouble(UnsafeBufferPointer(rebasing: number)) { return true }
+                    index += number.count - 1
+                default: break
+                }
+                index += 1
+            }
+            return false
+        }
+        if isBeyond { throw MeshEventsError(.invalidData, JSONNumber.beyondDouble) }
     }
 
     var isValid: Bool { kind != .invalid }
@@ -83,7 +111,7 @@ extension EventData {
 
     /// Creates data from a dictionary; members are written in byte order.
     ///
-    /// - Throws: `invalidData` for NaN, infinities, and more than 127 levels.
+    /// - Throws: `invalidData` for NaN, infinities, numbers beyond the range of a double, and more than 127 levels.
     public init(_ object: [String: JSONValue]) throws(MeshEventsError) {
         self.init(JSONObject(object))
         try validate()

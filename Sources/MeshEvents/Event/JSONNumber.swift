@@ -75,8 +75,23 @@ public struct JSONNumber: Sendable, ExpressibleByIntegerLiteral, ExpressibleByFl
         case .integer(let value): writer.integer(value)
         case .unsigned(let value): writer.unsigned(value)
         case .double(let value): writer.double(value)
-        case .text(let text): text.withBytes { writer.write($0) }
+        case .text(let text):
+            text.withBytes {
+                writer.write($0)
+                if Self.isBeyondDouble($0) { writer.report(.beyondDouble) }
+            }
         }
+    }
+
+    /// What is wrong with a number of which the nearest `Double` is infinite.
+    static let beyondDouble =
+        "a number is beyond the range of a double, about 1.8e308, and readers in Go drop such an event; use a string"
+
+    /// Whether the nearest `Double` of a number's text is infinite.
+    static func isBeyondDouble(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        // 10^308 has 309 digits.
+        guard text.count > 308 || text.contains(where: { $0 | 0x20 == UInt8(ascii: "e") }) else { return false }
+        return DecimalText.double(text).isInfinite
     }
 
     private func withText<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {

@@ -95,6 +95,7 @@ struct EmitCommand: AsyncParsableCommand {
         let base: EventData
         do throws(MeshEventsError) {
             base = try EventData(json: data)
+            try base.checkNumbers()
         } catch {
             throw CommandFailure(.badData, "--data: \(error.message)")
         }

@@ -31,6 +31,7 @@ enum EventLine {
         var data = EventData.null
         if let field = line["data"] {
             guard let object = field.data else { throw invalid("its \"data\" is neither an object nor null") }
+            try object.checkNumbers()
             data = object
         }
         return Event(try PatternText.type(typeText), node: node, data: data)

@@ -17,7 +17,7 @@ enum FieldArguments {
                 throw CommandFailure(.usage, "\(key.debugDescription) is given twice")
             }
             members.removeAll { $0.key == key }
-            members.append((key, json(value)))
+            members.append((key, try json(value, of: key)))
         }
         let text = members.map { "\(JSONValue.string($0.key)):\($0.json)" }.joined(separator: ",")
         return try EventData(json: "{\(text)}")
@@ -31,9 +31,16 @@ enum FieldArguments {
     }
 
     /// The value's JSON text.
-    private static func json(_ value: String) -> String {
+    ///
+    /// - Throws: `CommandFailure`: bad data for a number that not every reader takes.
+    private static func json(_ value: String, of key: String) throws -> String {
         // As the only member of an object; a value that smuggles in another member is a string after all.
         if let data = try? EventData(json: "{\"\":\(value)}"), data.members.count == 1, let field = data[""] {
+            do throws(MeshEventsError) {
+                try data.checkNumbers()
+            } catch {
+                throw CommandFailure(.badData, "\(key.debugDescription): \(error.message), \(key)='\"\(value)\"'")
+            }
             return field.json
         }
         return JSONValue.string(value).description
