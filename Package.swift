@@ -147,6 +147,7 @@ let package = Package(
                 "MeshDashboard",
                 "NATSClient", "LocalNATSServer", "MeshLogging", "FileReading", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "Yams", package: "Yams"),

@@ -1,5 +1,7 @@
 import Foundation
 import LocalNATSServer
+import NATSClient
+import NIOCore
 import TestSupport
 import Testing
 
@@ -85,6 +87,34 @@ import Testing
         }
     }
 
+    @Test func rawIsWhatIsStored() async throws {
+        try await withServer { server in
+            let create = try await Command.run(["stream", "create", "--nats", server.url])
+            #expect(create.code == 0, "\(create.error)")
+            let payloads = [
+                #"{"data":{"x":"\u003c","n":1e400}, "type":"user.a","node":"go","more":[1],"timestamp":"2026-11-24T10:04:34.50+01:00"}"#,
+                #"{"type":"user.a","node":"py","timestamp":"2026-11-24T10:04:34Z","data":{}}"#,
+            ]
+            let connection = try await connect(server)
+            for payload in payloads { try connection.publish(ByteBuffer(string: payload), to: "events.user.a") }
+            try await connection.flush()
+            await connection.close()
+            try await eventually("both to be stored") {
+                try await Command.run(["list", "--raw", "--nats", server.url]).lines == payloads
+            }
+            let one = try await Command.run(["list", "--raw", "--node", "go", "--nats", server.url])
+            #expect(one.lines == [payloads[0]])
+            let json = try await Command.run(["list", "--json", "--node", "go", "--nats", server.url])
+            #expect(
+                json.output.hasPrefix(
+                    #"{"type":"user.a","node":"go","timestamp":"2026-11-24T09:04:34.5Z","data":{"x":"\u003c","n":1e400},"#
+                )
+            )
+            let both = try await Command.run(["list", "--raw", "--json", "--nats", server.url])
+            #expect(both.code == 64 && both.error.contains("--raw"), "\(both.error)")
+        }
+    }
+
     @Test func rowsLineUp() async throws {
         try await withServer { server in
             let lines = [
@@ -105,10 +135,13 @@ import Testing
     @Test func readingCreatesNothingAndSaysSo() async throws {
         try await withServer { server in
             for _ in 1...2 {
-                let list = try await Command.run(["list", "--nats", server.url])
-                #expect(list.code == 69)
-                #expect(list.error.contains("MESH_EVENTS does not exist"), "\(list.error)")
-                expectOneLine(list)
+                for command in [["list"], ["list", "--raw"], ["export"]] {
+                    let outcome = try await Command.run(command + ["--nats", server.url])
+                    #expect(outcome.code == 0 && outcome.output.isEmpty)
+                    #expect(outcome.error.contains("nothing is kept there yet"), "\(outcome.error)")
+                    #expect(outcome.error.contains("`mesh-events stream create`"), "\(outcome.error)")
+                    expectOneLine(outcome)
+                }
             }
         }
     }

@@ -99,7 +99,8 @@ import Testing
             let stored = try await list(server).map(event)
             let expected = exported(0..<count).split(separator: "\n").map { event(String($0)) }
             #expect(last.code == 0, "\(last.error)")
-            #expect(Array(stored.prefix(count)) == expected, "\(kills) kills, \(stored.count) stored")
+            let isRight = Array(stored.prefix(count)) == expected
+            #expect(isRight, "\(kills) kills, \(stored.count) stored")
         }
     }
 

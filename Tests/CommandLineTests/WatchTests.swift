@@ -2,6 +2,8 @@ import Foundation
 import LocalNATSServer
 import MeshEvents
 import MeshEventsNATS
+import NATSClient
+import NIOCore
 import TestSupport
 import Testing
 
@@ -53,6 +55,28 @@ import Testing
             for watcher in watchers { #expect(try await watcher.wait().code == 0) }
             #expect(counts().reduce(0, +) == 100)
             #expect(counts().allSatisfy { $0 > 0 })
+        }
+    }
+
+    @Test func rawIsWhatCame() async throws {
+        try await withServer { server in
+            let watch = try Command(["watch", "--raw", "--limit", "3", "--nats", server.url])
+            try await watch.waitForError("watching")
+            let payloads = [
+                #"{ "type":"user.a","node":"go","timestamp":"2026-11-24T10:04:34.5+01:00","more":1,"data":{"x":"\u003c"} }"#,
+                "no event", #"{"type":"user.a","data":{"n":1e400}}"#,
+            ]
+            let connection = try await connect(server)
+            for payload in payloads { try connection.publish(ByteBuffer(string: payload), to: "events.user.a") }
+            try await connection.flush()
+            let outcome = try await watch.wait()
+            #expect(outcome.code == 0)
+            #expect(outcome.lines == payloads)
+            await connection.close()
+            for other in [["--json"], ["--node", "go"], ["--format", "cloudevents"]] {
+                let refused = try await Command.run(["watch", "--raw", "--nats", server.url] + other)
+                #expect(refused.code == 64 && refused.error.contains("--raw"), "\(refused.error)")
+            }
         }
     }
 

@@ -33,6 +33,8 @@ extension EventHistory {
         package var readLimit = 16_384
         /// How many messages are looked at, those that do not fit included; the page then ends early, with a cursor.
         package var scanLimit = Int.max
+        /// Whether the page has the payloads of its events, too.
+        package var keepsPayloads = false
 
         /// Creates a query; the default is the newest 50 of all events.
         public init(
@@ -115,6 +117,8 @@ extension EventHistory {
         public let malformed: Int
         /// How many events were left out because their signature does not hold.
         public let rejected: Int
+        /// The events' payloads as they are stored, where the query asked for them.
+        package var payloads: [[UInt8]] = []
 
         /// Creates a page.
         public init(events: [StoredEvent], cursor: UInt64?, malformed: Int, rejected: Int = 0) {
@@ -137,6 +141,7 @@ struct HistoryReading {
     private var skipped = 0
     private var malformed = 0
     private var rejected = 0
+    private var payloads: [[UInt8]] = []
     private var decoder = StoredMessageDecoder()
     /// What was found, in the order of taking.
     private(set) var events: [StoredEvent] = []
@@ -181,6 +186,7 @@ struct HistoryReading {
                 skipped += 1
             } else if let event = admission.admit(event, message) {
                 events.append(StoredEvent(event: event, sequence: message.sequence, storedAt: message.storedAt))
+                if query.keepsPayloads { payloads.append(message.payload) }
             } else {
                 skipped += 1
                 rejected += 1
@@ -195,6 +201,8 @@ struct HistoryReading {
     /// The page of what was read.
     func page(cursor: UInt64?) -> EventHistory.Page {
         let inOrder = query.end == .newest ? events.reversed() : events
-        return EventHistory.Page(events: inOrder, cursor: cursor, malformed: malformed, rejected: rejected)
+        var page = EventHistory.Page(events: inOrder, cursor: cursor, malformed: malformed, rejected: rejected)
+        page.payloads = query.end == .newest ? payloads.reversed() : payloads
+        return page
     }
 }

@@ -9,7 +9,7 @@ struct ListCommand: AsyncParsableCommand {
         abstract: "List the events that are kept: the newest, oldest first.",
         usage: """
             mesh-events list [PATTERN ...] [--limit N] [--since WHEN] [--until WHEN] [--node NAME] [--cursor SEQ] \
-            [--trust FILE] [--json | --format FORMAT]
+            [--trust FILE] [--json | --format FORMAT | --raw]
             """,
         discussion: """
             Of the events that fit, the newest --limit are printed, the oldest of them first. Nothing is created or \
@@ -32,8 +32,9 @@ struct ListCommand: AsyncParsableCommand {
               mesh-events list 'user.>' --json --limit 1000 | jq -r .data.file
               mesh-events list --format cloudevents
 
-            With --json a line is the event as it travels, with the members sequence (its place in the stream) and \
-            stored (when the stream took it) behind the others.
+            With --json a line is the event in the form in which this program emits, whoever emitted it (type, node, \
+            timestamp in UTC, data), with the members sequence (its place in the stream) and stored (when the stream took it) \
+            behind the others. --raw prints the payload of each event as it is stored instead, byte for byte.
 
             With --format cloudevents a line is a CloudEvent 1.0: its source is /mesh/nodes/NODE, its data the event's, \
             its attributes sequence and stored tell its place. Its id is the one the emitter gave it \
@@ -59,11 +60,17 @@ struct ListCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Only events before this one: the sequence an earlier page named.", valueName: "seq"))
     var cursor: UInt64?
 
+    @Flag(help: "Print the payload of each event as it is stored, a line each.")
+    var raw = false
+
     @OptionGroup var output: EventOutputOptions
     @OptionGroup(title: "Signatures") var trust: TrustOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
+        if raw, output.chosen != .text || trust.marks {
+            throw CommandFailure(.usage, "--raw adds nothing to an event; leave --json, --format and marks of signatures out")
+        }
         let query = try query()
         let verification = try trust.verification()
         let transport = try await connection.connect(name: "mesh-events list")
@@ -72,11 +79,17 @@ struct ListCommand: AsyncParsableCommand {
             verification: verification,
             logger: Silence.logger
         )
-        let page = try await StreamAbsence.explained { try await history.page(query) }
+        let page = try await StreamAbsence.noted { try await history.page(query) }
         await transport.close()
+        guard let page else { return }
         var printer = EventPrinter(output.chosen, marks: trust.marks)
         for stored in page.events { trust.note(stored.event) }
-        try printer.print(page.events)
+        if raw {
+            let output = LineOutput.standard()
+            for payload in page.payloads { try output.write(raw: payload) }
+        } else {
+            try printer.print(page.events)
+        }
         TrustOptions.reportRejected(page.rejected)
         if page.malformed > 0 {
             Diagnostics.say("skipped \(page.malformed) stored messages that are not events")
@@ -92,7 +105,7 @@ struct ListCommand: AsyncParsableCommand {
         if let since, let until, since > until {
             throw CommandFailure(.usage, "--since (\(since)) is later than --until (\(until))")
         }
-        return EventHistory.Query(
+        var query = EventHistory.Query(
             matching: try PatternText.patterns(patterns),
             since: since,
             until: until,
@@ -100,5 +113,7 @@ struct ListCommand: AsyncParsableCommand {
             limit: limit,
             before: cursor
         )
+        query.keepsPayloads = raw
+        return query
     }
 }

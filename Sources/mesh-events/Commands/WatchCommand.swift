@@ -2,6 +2,7 @@ import ArgumentParser
 import MeshEvents
 import MeshEventsNATS
 import NATSClient
+import NIOCore
 
 /// `mesh-events watch`.
 struct WatchCommand: AsyncParsableCommand {
@@ -9,13 +10,20 @@ struct WatchCommand: AsyncParsableCommand {
         commandName: "watch",
         abstract: "Print events as they come, until Ctrl-C.",
         usage:
-            "mesh-events watch [PATTERN] [--limit N] [--queue GROUP] [--node NAME] [--trust FILE] [--json | --format FORMAT]",
+            """
+            mesh-events watch [PATTERN] [--limit N] [--queue GROUP] [--node NAME] [--trust FILE] \
+            [--json | --format FORMAT | --raw]
+            """,
         discussion: """
             Prints what is emitted from now on; `mesh-events list` shows what was before. When the connection is lost \
             it is restored by itself; that is said on standard error.
 
             PATTERN: dots separate tokens, * stands for one token, > at the end for all that follow. `events.` in \
             front may be left out. Quote it, or the shell takes * and > for itself.
+
+            With --json a line is the event in the form in which this program emits, whoever emitted it: the members type, node, \
+            timestamp (UTC) and data in this order, data with its digits and escapes; members of others around data are left \
+            out. --raw prints the bytes of each message as they came instead, of what is no event too.
 
             EXAMPLES
               mesh-events watch
@@ -25,6 +33,7 @@ struct WatchCommand: AsyncParsableCommand {
               mesh-events watch 'user.*' --queue workers # several share the events
               mesh-events watch --format cloudevents     # for systems that speak CloudEvents 1.0
               mesh-events watch --trust trust            # only what its node has signed; see `mesh-events key`
+              mesh-events watch --raw                    # what really travels
             """
     )
 
@@ -40,6 +49,9 @@ struct WatchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Show only events of this node.", valueName: "name"))
     var node: String?
 
+    @Flag(help: "Print the payload of each message as it came, a line each; events are not looked into.")
+    var raw = false
+
     @OptionGroup var output: EventOutputOptions
     @OptionGroup(title: "Signatures") var trust: TrustOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
@@ -48,10 +60,46 @@ struct WatchCommand: AsyncParsableCommand {
         if let limit, limit < 1 { throw CommandFailure(.usage, "--limit must be at least 1, not \(limit)") }
         let pattern = try PatternText.pattern(pattern)
         let verification = try trust.verification()
+        if raw, output.chosen != .text || node != nil || verification != nil {
+            throw CommandFailure(.usage, "--raw looks into no event; leave --json, --format, --node and --trust out")
+        }
         let stop = StopRequest()
         Signals.install(stop)
         OutputWatch.install(stop)
-        _ = try await stop.race { try await watch(pattern, verification, stop) }
+        _ = try await stop.race {
+            if raw { try await watchRaw(pattern, stop) } else { try await watch(pattern, verification, stop) }
+        }
+    }
+
+    /// Prints payloads, whatever they are.
+    private func watchRaw(_ pattern: EventPattern, _ stop: StopRequest) async throws {
+        let connection = try await connection.connect(name: "mesh-events watch --raw").connection
+        let report = Task { await ConnectionReport(connection: connection).run() }
+        defer { report.cancel() }
+        let messages = try await connection.subscribe(
+            to: pattern.subject,
+            queueGroup: queue,
+            maximumMessages: LiveEvents.buffer.maximumEvents,
+            maximumBytes: LiveEvents.buffer.maximumBytes
+        )
+        await announce(pattern, connection)
+        let output = LineOutput.standard(stop: stop)
+        var drops = DropReport()
+        defer { drops.finish(UInt64(messages.dropped)) }
+        var count = 0
+        for try await message in messages {
+            try output.write(raw: message.payload.readableBytesView)
+            drops.look(UInt64(messages.dropped))
+            count += 1
+            if count == limit { break }
+        }
+        messages.cancel()
+        await connection.close()
+    }
+
+    private func announce(_ pattern: EventPattern, _ connection: NATSConnection) async {
+        let address = await connection.currentAddress?.description ?? "a server"
+        Diagnostics.say("watching \(pattern) on \(address) (Ctrl-C ends)")
     }
 
     private func watch(
@@ -70,8 +118,7 @@ struct WatchCommand: AsyncParsableCommand {
             logger: Silence.logger
         )
         let subscription = try await bus.subscribe(to: pattern, queueGroup: queue, buffer: LiveEvents.buffer)
-        let address = await transport.connection.currentAddress?.description ?? "a server"
-        Diagnostics.say("watching \(pattern) on \(address) (Ctrl-C ends)")
+        await announce(pattern, transport.connection)
         defer {
             malformed.finish()
             TrustOptions.reportRejected(subscription.rejected)

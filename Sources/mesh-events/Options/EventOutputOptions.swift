@@ -21,7 +21,7 @@ enum EventFormat: String, ExpressibleByArgument, CaseIterable {
 
 /// How a command prints the events it finds.
 struct EventOutputOptions: ParsableArguments {
-    @Flag(help: "Print one event a line as JSON, exactly as it travels; short for --format json.")
+    @Flag(help: "Print one event a line as JSON, in the form in which this program emits; short for --format json.")
     var json = false
 
     @Option(

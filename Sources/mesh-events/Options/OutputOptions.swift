@@ -2,6 +2,6 @@ import ArgumentParser
 
 /// How events are printed.
 struct OutputOptions: ParsableArguments {
-    @Flag(help: "Print one event a line as JSON, exactly as it travels.")
+    @Flag(help: "Print one event a line as JSON, in the form in which it was emitted.")
     var json = false
 }

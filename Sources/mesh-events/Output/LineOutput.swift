@@ -24,6 +24,16 @@ struct LineOutput: Sendable {
         try text.withUTF8 { try write(UnsafeRawBufferPointer($0)) }
     }
 
+    /// Writes bytes as they are and a line break; on a terminal what could harm it is escaped.
+    ///
+    /// - Throws: as ``write(_:)``.
+    func write(raw bytes: some Sequence<UInt8>) throws {
+        if Terminal(descriptor: descriptor).isTerminal {
+            return try write(SafeText.escaped(String(decoding: Array(bytes), as: UTF8.self)))
+        }
+        try (Array(bytes) + [UInt8(ascii: "\n")]).withUnsafeBytes { try write($0) }
+    }
+
     private func write(_ bytes: UnsafeRawBufferPointer) throws {
         var rest = bytes[...]
         while !rest.isEmpty {

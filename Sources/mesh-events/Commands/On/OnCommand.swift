@@ -16,7 +16,7 @@ struct OnCommand: AsyncParsableCommand {
             The stream remembers under NAME how far this is: after a restart it goes on where it was, and nothing that \
             was stored meanwhile is left out. Several processes with the same NAME share the events.
 
-            COMMAND gets the event on its standard input, one line of JSON as it travels, and in its environment
+            COMMAND gets the event on its standard input, one line of JSON as this program emits it, and in its environment
               MESH_EVENT_TYPE        e.g. tool.crashed
               MESH_EVENT_NODE        who emitted it
               MESH_EVENT_SEQUENCE    its number in the stream

@@ -32,7 +32,7 @@ struct ReplayCommand: AsyncParsableCommand {
               mesh-events replay --from 10m --speed 60
               mesh-events replay --follow --json | jq .sequence
 
-            With --json a line is the event as it travels, with the members sequence (its place in the stream) and \
+            With --json a line is the event as this program emits it, with the members sequence (its place in the stream) and \
             stored (when the stream took it) behind the others.
             """
     )

@@ -12,7 +12,7 @@ struct ExportCommand: AsyncParsableCommand {
             [--trust FILE] [--format FORMAT]
             """,
         discussion: """
-            Writes all that fit, oldest first, as NDJSON: the event as it travels, with the members sequence (its place \
+            Writes all that fit, oldest first, as NDJSON: the event as this program emits it, with the members sequence (its place \
             in the stream) and stored (when the stream took it) behind the others. `mesh-events import` reads it \
             back. Takes no more memory for many events than for few. On a terminal a bar on standard error shows how \
             far it is.
@@ -82,8 +82,12 @@ struct ExportCommand: AsyncParsableCommand {
     private func export(_ query: ExportQuery, _ stop: StopRequest) async throws {
         let transport = try await connection.connect(name: "mesh-events export")
         let store = JetStreamStore(transport.connection)
-        let state = try await StreamAbsence.explained { try await store.state() }
+        let state = try await StreamAbsence.noted { try await store.state() }
         var file = try LineFile(path: out, stop: stop)
+        guard let state else {
+            try file.close()
+            return await transport.close()
+        }
         var bar = ProgressBar(verb: "exported")
         let text = EventText(format, isForTerminal: out == "-" && Terminal.output.isTerminal, marks: trust.marks)
         var count = 0
