@@ -63,8 +63,9 @@ public struct EventData: Sendable {
                         index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1
                     }
                 case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
-                    let rest = bytes[index...]
-                    let number = rest.prefix { $0 != UInt8(ascii: ",") && $0 != UInt8(ascii: "]") && $0 != UInt8(ascii: "}") }
+                    let number = bytes[index...].prefix {
+                        $0 != UInt8(ascii: ",") && $0 != UInt8(ascii: "]") && $0 != UInt8(ascii: "}")
+                    }
                     if JSONNumber.isBeyondDouble(UnsafeBufferPointer(rebasing: number)) { return true }
                     index += number.count - 1
                 default: break

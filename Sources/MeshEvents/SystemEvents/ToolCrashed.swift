@@ -42,7 +42,7 @@ extension ToolCrashed: DescribedPayload {
     public static var fields: [PayloadField] {
         [
             PayloadField("error", .string, "What went wrong.", example: "out of memory"),
-            PayloadField("restart_count", .integer, "Which crash it is since the tool was started on request, from 1.", example: 2),
+            PayloadField("restart_count", .integer, "Which crash since the start on request, from 1.", example: 2),
             PayloadField("tool", .string, "The tool's name.", example: "whisper"),
         ]
     }

@@ -69,7 +69,7 @@ struct ListCommand: AsyncParsableCommand {
 
     func run() async throws {
         if raw, output.chosen != .text || trust.marks {
-            throw CommandFailure(.usage, "--raw adds nothing to an event; leave --json, --format and marks of signatures out")
+            throw CommandFailure(.usage, "--raw adds nothing to an event; leave out --json, --format and --signatures")
         }
         let query = try query()
         let verification = try trust.verification()

@@ -80,7 +80,8 @@ struct ToolStateMachineTests {
         for count in 0..<5 {
             let actions = machine.ended(error: "exited with code 3", uptime: .seconds(1), policy: policy)
             let delay = Duration.seconds(1 << count)
-            #expect(actions == [.crashed(error: "exited with code 3", restartCount: count + 1), .schedule(after: delay)])
+            let crash = ToolStateMachine.Action.crashed(error: "exited with code 3", restartCount: count + 1)
+            #expect(actions == [crash, .schedule(after: delay)])
             #expect(machine.state == .restarting)
             #expect(machine.restartDue() == [.launch])
             #expect(machine.launched() == [.started])
