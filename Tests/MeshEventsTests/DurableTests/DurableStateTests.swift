@@ -118,7 +118,14 @@ struct DurableStateTests {
         #expect(state.demand(start) == .stop)
         #expect(!state.isSettled)
         if case .end = state.take(start) {} else { Issue.record("readers get the end") }
+        // What the last request brings goes back with the others, as long as those have not.
         #expect(state.arrive(message(9), Event("user.a"), start) == .refused)
+        let isKept = state.keepRefused(message(9))
+        let kept = state.takeRefused()
+        #expect(isKept && kept.map(\.stored.sequence) == [9])
+        let isStillKept = state.keepRefused(message(10))
+        let more = state.takeRefused()
+        #expect(!isStillKept && more.isEmpty)
         state.settle(first?.id ?? 0, .acknowledge, start)
         #expect(state.isSettled)
     }

@@ -40,6 +40,35 @@ struct InMemoryDurableTests {
         #expect(try await consumer.fetch(5, wait: .zero).map(\.deliveries) == [2])
     }
 
+    /// The subscription ends while its task still takes in what it has fetched: all of it goes back, and comes in order.
+    @Test func whatIsHandedBackAtTheEndComesInOrder() async throws {
+        try await withThrowingTaskGroup { group in
+            for _ in 0..<40 { group.addTask { try await Self.handsBackInOrder() } }
+            try await group.waitForAll()
+        }
+    }
+
+    private static func handsBackInOrder() async throws {
+        let mesh = InMemoryMesh()
+        let store = InMemoryStore(mesh)
+        let bus = try await PersistentEventBus.open(transport: InMemoryTransport(mesh), store: store, node: "n")
+        try await bus.emit(contentsOf: (0..<200).map { _ in Event("user.a") })
+        let durable = try await bus.subscribe(durable: "d")
+        var iterator = durable.makeAsyncIterator()
+        try await iterator.next()?.ack()
+        try await durable.drain()
+        let configuration = DurableConfiguration(
+            name: "d",
+            pattern: .all,
+            start: .beginning,
+            acknowledgementWait: .seconds(30),
+            maximumDeliveries: 5
+        )
+        let rest = try await store.openDurable(configuration, reconcile: .update).fetch(300, wait: .zero)
+        #expect(rest.map(\.stored.sequence) == Array(2...200))
+        await bus.close()
+    }
+
     @Test func inProgressBeginsTheWaitAnewAndADelayIsKept() async throws {
         let bus = try await bus()
         try await bus.emit("user.a")

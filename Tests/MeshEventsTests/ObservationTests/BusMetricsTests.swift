@@ -101,6 +101,13 @@ struct BusMetricsTests {
             try await bus.flush()
             subscription.cancel()
         }
+        // Who lets go of a subscription last may be the mesh's delivery: its count comes with a later report then.
+        let deadline = ContinuousClock.now + .seconds(60)
+        repeat {
+            bus.reportMetrics()
+            await Task.yield()
+        } while total(.received, "events.user.a") != 3 && .now < deadline
+        #expect(total(.received, "events.user.a") == 3)
         bus.reportMetrics()
         #expect(total(.received, "events.user.a") == 3)
     }

@@ -9,6 +9,8 @@ final class DurableSource: MetricSource {
 
     /// How long one request waits for a first message.
     private static let longWait: Duration = .seconds(5)
+    /// How long handing back waits for the last request to bring its messages.
+    private static let lastRequest: Duration = .seconds(1)
     /// How long the durable may be missing, as while a cluster starts, before that ends the subscription.
     private static let absenceTolerated: Duration = .seconds(5)
 
@@ -209,7 +211,9 @@ final class DurableSource: MetricSource {
         case .accepted: wakeReaders()
         case .ignored: break
         case .answered(let answer): await answerQuietly(message, answer)
-        case .refused: await answerQuietly(message, .redeliver(after: .zero))
+        case .refused:
+            guard !state.withLock({ $0.keepRefused(message) }) else { return }
+            await answerQuietly(message, .redeliver(after: .zero))
         case .exhausted:
             await giveUp(message, event, "delivered \(message.deliveries - 1) times without an answer")
         }
@@ -325,9 +329,13 @@ final class DurableSource: MetricSource {
     }
 
     /// Hands back in order, so that the order stays; what cannot be handed back in time comes again by itself.
+    ///
+    /// The last request may still bring messages. They go back with the others: each by itself, they would come between them.
     private func handBack(_ messages: [DurableMessage]) async {
+        try? await pumped.wait(until: .now + Self.lastRequest, for: "the last request for events to end")
+        let late = state.withLock { $0.takeRefused() }
         let deadline = ContinuousClock.now + .seconds(4)
-        for message in messages {
+        for message in (messages + late).sorted(by: { $0.stored.sequence < $1.stored.sequence }) {
             let left = deadline - .now
             guard left > .zero else { return }
             await answerQuietly(message, .redeliver(after: .zero), deadline: left)

@@ -66,6 +66,8 @@ struct DurableState<Waiter: Sendable>: Sendable {
     private var waitingHead = 0
     private var waiters: [(id: UInt64, waiter: Waiter)] = []
     private var handled = HandledEvents()
+    /// What arrived when nothing was taken any more; `nil` when it is not kept any longer.
+    private var refused: [DurableMessage]? = []
     private var estimate = PrefetchEstimate()
     private var lastID: UInt64 = 0
     private var batch: UInt64 = 0
@@ -241,6 +243,20 @@ struct DurableState<Waiter: Sendable>: Sendable {
         guard isRunning else { return [] }
         phase = .draining
         return handBack { $0.handedOut == nil }
+    }
+
+    /// Keeps a message that nobody takes any more, to be handed back with the others.
+    ///
+    /// - Returns: Whether it is kept; when it is not, the others have been handed back already.
+    mutating func keepRefused(_ message: DurableMessage) -> Bool {
+        refused?.append(message)
+        return refused != nil
+    }
+
+    /// What was kept; from now on nothing is.
+    mutating func takeRefused() -> [DurableMessage] {
+        defer { refused = nil }
+        return refused ?? []
     }
 
     /// Ends; what is in hand is handed back, unless its answer is on its way.
