@@ -42,9 +42,17 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads an address.
     ///
-    /// - Throws: `invalidAddress`, naming the part that is wrong; a password is never shown.
+    /// What is not a letter or a digit must be percent-encoded in a login, as `%2C` for a comma, `%40` for `@` and `%2F`
+    /// for a slash.
+    ///
+    /// - Throws: `invalidAddress`, naming the part that is wrong; no part of a login is ever shown.
     public init(_ text: String) throws(NATSError) {
-        var rest = text.trimmingCharacters(in: .whitespaces)[...]
+        try self.init(text, within: text)
+    }
+
+    /// Reads one of several addresses.
+    private init(_ address: String, within text: String) throws(NATSError) {
+        var rest = address.trimmingCharacters(in: .whitespaces)[...]
         var usesTLS = false
         var usesWebSocket = false
         if let separator = rest.range(of: "://") {
@@ -53,11 +61,10 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
             case "tls": usesTLS = true
             case "ws": usesWebSocket = true
             case "wss": (usesTLS, usesWebSocket) = (true, true)
-            case let scheme:
+            default:
                 throw Self.invalid(
                     text,
-                    "the scheme \(scheme.debugDescription) is unknown; use nats:// or tls://, "
-                        + "or ws:// or wss:// for a WebSocket"
+                    "its scheme is unknown; use nats:// or tls://, or ws:// or wss:// for a WebSocket"
                 )
             }
             rest = rest[separator.upperBound...]
@@ -67,6 +74,10 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
             if rest[slash...] != "/" { path = String(rest[slash...]) }
             guard path == nil || usesWebSocket else {
                 throw Self.invalid(text, "it has a path; a NATS server has none")
+            }
+            // Else a login with a slash in it would become a host and a path, and be shown as such.
+            guard path?.contains("@") != true else {
+                throw Self.invalid(text, "there is an '@' behind its first slash")
             }
             guard path?.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) != false else {
                 throw Self.invalid(text, "its path has characters that must be percent-encoded")
@@ -87,7 +98,7 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
             in: text
         )
         guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
-            throw Self.invalid(text, "it has no host; write it as nats://host:4222")
+            throw Self.invalid(text, "it has no host, or one with white space in it; write it as nats://host:4222")
         }
         self.host = host
         self.port = port
@@ -101,20 +112,26 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads several addresses separated by commas.
     ///
-    /// - Throws: `invalidAddress` for the first that is wrong, or when there is none.
+    /// An address with a login that follows another one begins with its scheme: else a comma in a login would make two
+    /// addresses of it.
+    ///
+    /// - Throws: `invalidAddress` for the first that is wrong, or when there is none; no part of a login is ever shown.
     public static func list(_ text: String) throws(NATSError) -> [ServerAddress] {
         var addresses: [ServerAddress] = []
-        for part in text.split(separator: ",") where !part.allSatisfy(\.isWhitespace) {
-            addresses.append(try ServerAddress(String(part)))
+        let parts = text.split(separator: ",").filter { !$0.allSatisfy(\.isWhitespace) }
+        for part in parts.dropFirst() where part.contains("@") && !part.contains("://") {
+            throw invalid(text, "a part behind a comma has a login but no scheme")
         }
+        for part in parts { addresses.append(try ServerAddress(String(part), within: text)) }
         guard !addresses.isEmpty else { throw invalid(text, "it is empty; write it as nats://host:4222") }
         return addresses
     }
 
-    /// The address without its login: `nats://host:port`.
+    /// The address without its login, and without a query, which may hold one: `nats://host:port`.
     public var description: String {
         let scheme = usesWebSocket ? (usesTLS ? "wss" : "ws") : usesTLS ? "tls" : "nats"
-        return "\(scheme)://\(hostAndPort)\(path ?? "")"
+        guard let path, let query = path.firstIndex(of: "?") else { return "\(scheme)://\(hostAndPort)\(path ?? "")" }
+        return "\(scheme)://\(hostAndPort)\(path[..<query])?…"
     }
 
     /// The host and the port as in an address.
@@ -170,13 +187,24 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
         }
         guard let portText else { return (String(host), defaultPort) }
         guard let port = Int(portText), (1...65_535).contains(port) else {
-            throw invalid(text, "its port must be a number from 1 to 65535")
+            // What is no port may be a password whose '@' and host are missing.
+            throw invalid(text, "its port must be a number from 1 to 65535", isShown: false)
         }
         return (String(host), port)
     }
 
-    private static func invalid(_ text: String, _ why: String) -> NATSError {
-        let shown = text.lastIndex(of: "@").map { "…" + text[$0...] } ?? text
-        return NATSError(.invalidAddress, "the server address \(shown.debugDescription) cannot be used: \(why)")
+    /// - Parameters:
+    ///   - text: all that was given, of which nothing is shown when there may be a login in it.
+    ///   - isShown: whether it may be shown when nothing in it looks like a login.
+    private static func invalid(_ text: String, _ why: String, isShown: Bool = true) -> NATSError {
+        guard !text.contains("@") else {
+            return NATSError(
+                .invalidAddress,
+                "a server address cannot be used (it is not shown, for it holds a login): \(why); percent-encode what is "
+                    + "not a letter or a digit in user, password and token (',' is %2C, '@' is %40, '/' is %2F)"
+            )
+        }
+        let shown = isShown ? " \(text.debugDescription)" : ""
+        return NATSError(.invalidAddress, "the server address\(shown) cannot be used: \(why)")
     }
 }

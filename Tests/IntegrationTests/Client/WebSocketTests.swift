@@ -150,7 +150,7 @@ struct WebSocketTests {
     func addresses() throws {
         let secure = try ServerAddress("wss://mesh.example/nats?x=1")
         #expect(secure.port == 443 && secure.usesTLS && secure.usesWebSocket && secure.path == "/nats?x=1")
-        #expect("\(secure)" == "wss://mesh.example:443/nats?x=1")
+        #expect("\(secure)" == "wss://mesh.example:443/nats?…")
         let plain = try ServerAddress("ws://[::1]/")
         #expect(plain.port == 80 && !plain.usesTLS && plain.path == nil && "\(plain)" == "ws://[::1]:80")
         for text in ["ws://", "ws://host/a b", "nats://host/path", "http://host"] {

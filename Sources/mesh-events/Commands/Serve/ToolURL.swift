@@ -14,8 +14,8 @@ enum ToolURL {
             url.removeSubrange((url.range(of: "://")?.upperBound ?? url.startIndex)...at)
         }
         guard let login, !url.contains("@") else { return url }
-        // No more than must be: nats-py takes the user and the password as they stand.
-        let plain = CharacterSet.alphanumerics.union(CharacterSet(charactersIn: "-._~!$&'()*+,;="))
+        // No more than must be: nats-py takes the user and the password as they stand. A comma would end the address.
+        let plain = CharacterSet.alphanumerics.union(CharacterSet(charactersIn: "-._~!$&'()*+;="))
         let user = login.map { $0.addingPercentEncoding(withAllowedCharacters: plain) ?? $0 }
         let (scheme, rest) =
             url.range(of: "://").map { (url[..<$0.upperBound], url[$0.upperBound...]) } ?? ("nats://", url[...])
