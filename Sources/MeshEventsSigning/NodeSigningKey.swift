@@ -34,7 +34,7 @@ public struct NodeSigningKey: EventSigner {
         }
     }
 
-    /// Reads the seed in a file, the first line that begins with `S`.
+    /// Reads the seed in a file: the first line that is one.
     ///
     /// - Throws: `invalidArgument` when the file cannot be read, has no seed, or can be read by others than its owner.
     public init(file path: String) throws(MeshEventsError) {
@@ -44,10 +44,15 @@ public struct NodeSigningKey: EventSigner {
         } catch {
             throw MeshEventsError(.invalidArgument, error.message, underlying: error)
         }
-        guard let line = text.split(whereSeparator: \.isNewline).first(where: { $0.hasPrefix("S") }) else {
-            throw MeshEventsError(.invalidArgument, "the key file \(path) has no line with an NKey seed (SU…)")
+        do throws(NATSError) {
+            self.init(try NKey(seedIn: text))
+        } catch {
+            throw MeshEventsError(
+                .invalidArgument,
+                "the key file \(path) has no line with an NKey seed (SU…): \(error.message)",
+                underlying: error
+            )
         }
-        try self.init(seed: String(line))
     }
 
     /// Writes the seed into a new file that only its owner may read.

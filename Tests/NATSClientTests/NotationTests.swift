@@ -42,6 +42,41 @@ struct NotationTests {
         #expect(error?.message.contains("hunter2") == false)
     }
 
+    @Test(
+        "no part of a login is shown, whatever it is made of; the advice is to percent-encode it",
+        arguments: [
+            "nats://user:hunter,2secret@host", "nats://user:hunter2@secret,word@host:4222", "hunter,2secret@host",
+            "nats://user:hunter/2secret@host", "ws://user:hunter/2secret@host", "ws://user:12/2secret@host/path",
+            "nats://hunter2:secret@host:x", "nats://user:hunter2@secret:x@:y", "hunter2://secret@host",
+            "nats://a:4222,nats://user:hunter2secret@host:port", "nats://user:hunter2secret@",
+            "nats://user:hunter2[secret@ho st", "nats://user:p@ss:hunter2/secret@host",
+        ]
+    )
+    func nothingOfALoginIsShown(text: String) {
+        let error = #expect(throws: NATSError.self) { try ServerAddress.list(text) }
+        let shown = error.map { "\($0)" } ?? ""
+        for part in ["hunter", "secret", "2secret", "word", "user"] {
+            #expect(!shown.replacing("password", with: "").replacing("in user,", with: "").contains(part), "\(shown)")
+        }
+        #expect(shown.contains("percent-encode"), "\(shown)")
+    }
+
+    @Test("a password whose host was forgotten is not shown as a port; a path's query may be a secret")
+    func secretsInOtherPlaces() throws {
+        let error = #expect(throws: NATSError.self) { try ServerAddress("nats://user:hunter2") }
+        #expect(error?.message.contains("hunter2") == false && error?.message.contains("port") == true)
+        let address = try ServerAddress("wss://host/nats?access_token=hunter2")
+        #expect(!"\(address)".contains("hunter2"))
+    }
+
+    @Test("encoded, each of these logins goes in one piece")
+    func encodedLogins() throws {
+        let addresses = try ServerAddress.list("nats://u:a%2Cb%40c%2Fd@h, tls://t%2C@i,j")
+        #expect(addresses.map(\.host) == ["h", "i", "j"])
+        #expect(addresses.map(\.password) == ["a,b@c/d", nil, nil])
+        #expect(addresses.map(\.user) == ["u", "t,", nil])
+    }
+
     // The pair of the NATS documentation's NKey example.
     @Test("an NKey seed gives the public key that NATS's own tools give")
     func nkey() throws {
@@ -71,6 +106,23 @@ struct NotationTests {
             let error = #expect(throws: NATSError.self) { try NKey(seed: seed) }
             #expect(error?.code == .authenticationFailed)
             if seed.count > 10 { #expect(error?.message.contains(seed) == false) }
+        }
+    }
+
+    @Test("a seed is found in a file whatever stands around it")
+    func seedInAFile() throws {
+        let key = NKey()
+        for text in [
+            "\(key.seed)", "  \(key.seed)\t\r\n", "\n\n\(key.seed)\n", "Some key of mine\n\(key.seed)",
+            "# comment\n \(key.seed)\n\(key.publicKey)\n", "\(key.publicKey)\n\(key.seed)",
+            "-----BEGIN USER NKEY SEED-----\n\(key.seed)\n------END USER NKEY SEED------\n",
+        ] {
+            #expect(try NKey(seedIn: text).publicKey == key.publicKey, "\(text.debugDescription)")
+        }
+        for text in ["", "\n", "Secret words", String(key.seed.dropLast()), key.publicKey] {
+            let error = #expect(throws: NATSError.self) { try NKey(seedIn: text) }
+            #expect(error?.code == .authenticationFailed)
+            #expect(error?.message.contains(key.seed.dropLast()) == false)
         }
     }
 

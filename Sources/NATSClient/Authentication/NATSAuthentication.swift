@@ -32,7 +32,9 @@ public enum NATSAuthentication: Sendable {
             return try Self.signed(by: try Self.seedFile(path), nonce: nonce)
         case .credentialsFile(let path):
             let file = try CredentialsFile(path: path)
-            var fields = try Self.signed(by: file.key, nonce: nonce)
+            // Without a challenge there is nothing to sign: a server without a login takes whoever comes, as other clients
+            // have it. One that wants a login says so.
+            var fields = try nonce == nil ? LoginFields() : Self.signed(by: file.key, nonce: nonce)
             fields.nkey = nil
             fields.jwt = file.jwt
             return fields
@@ -50,9 +52,7 @@ public enum NATSAuthentication: Sendable {
     }
 
     private static func seedFile(_ path: String) throws(NATSError) -> NKey {
-        let text = try SecretFile("NKey file", path).text(.authenticationFailed)
-        let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix("S") }
-        return try NKey(seed: line.map(String.init) ?? "")
+        try NKey(seedIn: try SecretFile("NKey file", path).text(.authenticationFailed))
     }
 
     private static func signed(by key: NKey, nonce: String?) throws(NATSError) -> LoginFields {

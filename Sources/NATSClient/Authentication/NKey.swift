@@ -61,6 +61,26 @@ public struct NKey: Sendable {
         }
     }
 
+    /// Reads the seed in a text, such as a file's: the first line that is one, whatever stands around it.
+    ///
+    /// - Throws: `authenticationFailed` when no line is a seed; the message never shows any.
+    public init(seedIn text: String) throws(NATSError) {
+        var failure: NATSError?
+        for line in text.split(whereSeparator: \.isNewline) {
+            let word = line.trimmingCharacters(in: .whitespaces)
+            do throws(NATSError) {
+                self = try NKey(seed: word)
+                return
+            } catch {
+                // What nearly is one is named rather than what cannot be meant.
+                let isMeant = word.count == 58 && word.hasPrefix("S")
+                if failure == nil || isMeant { failure = error }
+            }
+        }
+        throw failure
+            ?? NATSError(.authenticationFailed, "there is no NKey seed (58 characters beginning with S) in it")
+    }
+
     /// Signs bytes; 64 bytes.
     public func sign(_ bytes: some DataProtocol) throws(NATSError) -> [UInt8] {
         do {

@@ -35,6 +35,7 @@ struct ConnectionOptions: ParsableArguments {
     var nkey: String?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Log in with a token. Others on this machine can see it in the list of processes; $MESH_EVENTS_TOKEN is safer.",
             valueName: "token"
@@ -42,10 +43,11 @@ struct ConnectionOptions: ParsableArguments {
     )
     var token: String?
 
-    @Option(help: ArgumentHelp("Log in as this user.", valueName: "name"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Log in as this user.", valueName: "name"))
     var user: String?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "The user's password. As with --token; $MESH_EVENTS_PASSWORD is safer.",
             valueName: "password"

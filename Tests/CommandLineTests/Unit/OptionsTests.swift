@@ -51,6 +51,18 @@ import Testing
         }
     }
 
+    @Test func secretsMayBeginWithAHyphen() throws {
+        guard case .userPassword("-u", "-x") = try configuration(["--user", "-u", "--password", "-x"]).authentication
+        else {
+            Issue.record("not that password")
+            return
+        }
+        guard case .token("--t") = try configuration(["--token", "--t"]).authentication else {
+            Issue.record("not that token")
+            return
+        }
+    }
+
     @Test func filesCanComeFromTheEnvironmentAndOptionsWin() throws {
         let directory = try TemporaryDirectory()
         func file(_ name: String) throws -> String { try directory.file(name, "", mode: 0o600) }

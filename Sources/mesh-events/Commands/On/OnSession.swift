@@ -22,7 +22,11 @@ struct OnSession: Sendable {
         ///
         /// - Throws: why the subscription has ended by itself.
         func run(_ stop: StopRequest) async throws {
-            let report = Task { await ConnectionReport(connection: transport.connection).run() }
+            let report = Task {
+                // Durable: the stream keeps what comes meanwhile.
+                let missing = "what is stored meanwhile is handled afterwards"
+                await ConnectionReport(connection: transport.connection, missing: missing).run()
+            }
             defer { report.cancel() }
             let ending = Task {
                 do throws(MeshEventsError) {
