@@ -91,6 +91,15 @@ import Testing
         }
     }
 
+    @Test(arguments: NATSServers.all)
+    func aServerThatTakesNoMoreSubscriptionsIsNotWatchedInSilence(binary: NATSServers.Binary) async throws {
+        try await withServer(binary, .init(extraConfiguration: "max_subscriptions: 1")) { server in
+            let watch = try await Command.run(["watch", "--limit", "1", "--nats", server.url])
+            #expect(watch.code == 69 && !watch.error.contains("watching"), "\(watch.error)")
+            #expect(watch.error.lowercased().contains("maximum subscriptions exceeded"), "\(watch.error)")
+        }
+    }
+
     @Test func comesBackWhenTheServerDoes() async throws {
         try await withServer { server in
             let watch = try Command(["watch", "--limit", "1", "--json", "--nats", server.url])

@@ -226,6 +226,43 @@ struct ConnectionStateMachineTests {
         #expect(lost.lastError == nil)
     }
 
+    @Test("a server that accepts and drops at once is asked ever less often, until a connection has lasted")
+    func flapping() throws {
+        var machine = try connected([a])
+        func nextDelay(_ machine: inout ConnectionStateMachine) throws -> Duration {
+            guard case .wait(let delay)? = machine.failed(refused).last else {
+                throw NATSError(.invalidArgument, "no wait")
+            }
+            #expect(machine.waitElapsed().count == 1)
+            _ = machine.tcpConnected()
+            _ = machine.infoReceived(try info())
+            #expect(machine.loginAnswered() == [.ready(isReconnect: true)])
+            return delay
+        }
+        for number in 0..<12 {
+            let delay = try nextDelay(&machine)
+            let bound = min(Duration.milliseconds(100 << number), .seconds(10))
+            #expect(delay <= bound && (number == 0 || delay >= bound / 2), "wait \(number) of \(delay)")
+        }
+        // What is known of an older connection says nothing of this one.
+        machine.connectionLasted(attempt: machine.attempt - 1)
+        #expect(try nextDelay(&machine) >= .seconds(5))
+        machine.connectionLasted(attempt: machine.attempt)
+        #expect(try nextDelay(&machine) <= .milliseconds(100))
+    }
+
+    @Test("a limit on passes counts anew for each connection, however often it is lost")
+    func passesOfAFlappingServer() throws {
+        var machine = try connected([a], maximumPasses: 2)
+        for _ in 0..<10 {
+            _ = machine.failed(refused)
+            _ = machine.waitElapsed()
+            _ = machine.tcpConnected()
+            _ = machine.infoReceived(try info())
+            #expect(machine.loginAnswered() == [.ready(isReconnect: true)])
+        }
+    }
+
     @Test("delays double up to the maximum and are jittered")
     func delays() {
         let delay = ReconnectDelay(initial: .milliseconds(100), maximum: .seconds(2))

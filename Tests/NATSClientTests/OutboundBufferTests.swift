@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import NATSClient
@@ -54,6 +55,24 @@ struct OutboundBufferTests {
         try publish(2)
         #expect(woken == 1, "what comes while it writes leaves with the next flush")
         #expect(buffer.written(chunk) == .flush)
+    }
+
+    /// What is being written when the connection is lost waits no more, and nothing else would wake who waits for room.
+    @Test func `who waits for room is woken when a lost connection makes it`() async throws {
+        let small = OutboundBuffer(highWaterMark: 1_000) {}
+        small.connected(try Self.greeting)
+        let payload = [UInt8](repeating: 0x78, count: 800)
+        try Array("events.user.x".utf8).withUnsafeBytes { subject in
+            let none = UnsafeRawBufferPointer(start: nil, count: 0)
+            _ = try payload.withUnsafeBytes {
+                try small.append(subject: subject, reply: none, headers: none, payload: $0)
+            }
+        }
+        #expect(!small.take().isEmpty)
+        let woken = Task { try await small.waitUntilWritable() }
+        try await eventually("somebody to wait") { small.hasWaiters }
+        small.disconnected()
+        try await withDeadline(.seconds(20), "the wake") { try await woken.value }
     }
 
     @Test func `single messages never wait for company`() throws {

@@ -20,9 +20,14 @@ public struct Certificates: Sendable {
 
     /// Makes them, in a directory that goes with the last reference.
     ///
-    /// - Parameter names: what the certificates are for, as in `subjectAltName`.
+    /// - Parameters:
+    ///   - names: what the certificates are for, as in `subjectAltName`.
+    ///   - days: how long they are valid; a negative number makes them expired.
     /// - Throws: `TestSupportError` with what `openssl` said.
-    public static func make(names: String = "DNS:localhost,IP:127.0.0.1") async throws -> Certificates {
+    public static func make(
+        names: String = "DNS:localhost,IP:127.0.0.1",
+        days: Int = 2
+    ) async throws -> Certificates {
         let directory = try TemporaryDirectory()
         try directory.file(
             "extensions",
@@ -39,7 +44,7 @@ public struct Certificates: Sendable {
             done
             for name in server client; do
               openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$name" -keyout $name.key -out $name.csr
-              openssl x509 -req -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \\
+              openssl x509 -req -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days \(days) \\
                 -extfile extensions -out $name.pem
             done
             """

@@ -20,6 +20,7 @@ extension ConnectionLoop {
         isLameDuckReported = false
         readBuffer.clear()
         info = nil
+        peerCertificate = nil
         attemptTimeout = eventLoop.scheduleTask(in: TimeAmount(configuration.connectTimeout)) {
             guard self.machine.attempt == attempt, !self.machine.isConnected else { return }
             let limit = self.configuration.connectTimeout
@@ -88,6 +89,7 @@ extension ConnectionLoop {
         openings.byChannel[ObjectIdentifier(channel)] = try upgrade.configure(channel, tls: tls) {
             ConnectionHandler(loop: self, attempt: attempt)
         }
+        if let tls { try channel.pipeline.syncOperations.addHandler(makeWitness(), position: .after(tls)) }
     }
 
     private func connected(_ result: Result<any Channel, any Error>, to server: ServerAddress, attempt: Int) {
@@ -103,7 +105,7 @@ extension ConnectionLoop {
             parse()
         case .failure(let error):
             guard machine.attempt == attempt else { return }
-            if let known = error as? NATSError ?? tlsFailure(error, with: "\(server)") { return fail(known) }
+            if let known = error as? NATSError ?? tlsFailure(error) { return fail(known) }
             fail(
                 NATSError(
                     .connectionFailed,
@@ -130,7 +132,9 @@ extension ConnectionLoop {
     func startTLS() {
         guard let channel, let server = machine.server else { return }
         do {
-            try channel.pipeline.syncOperations.addHandler(makeTLSHandler(for: server), position: .first)
+            let tls = try makeTLSHandler(for: server)
+            try channel.pipeline.syncOperations.addHandler(tls, position: .first)
+            try channel.pipeline.syncOperations.addHandler(makeWitness(), position: .after(tls))
         } catch {
             fail(NATSError(.tlsFailed, "TLS with \(server) cannot be set up", underlying: error))
         }
@@ -139,6 +143,14 @@ extension ConnectionLoop {
     private func makeTLSHandler(for server: ServerAddress) throws -> NIOSSLClientHandler {
         let context = try tlsContext ?? NIOSSLContext(configuration: .makeClientConfiguration())
         return try TLSHandlerFactory.make(context, server: server, configuration: configuration.tls)
+    }
+
+    private func makeWitness() -> TLSWitness {
+        let attempt = machine.attempt
+        return TLSWitness { certificate in
+            guard self.machine.attempt == attempt else { return }
+            self.peerCertificate = certificate
+        }
     }
 
     func login() {
@@ -165,11 +177,13 @@ extension ConnectionLoop {
     func channelClosed(attempt: Int, error: (any Error)?) {
         guard attempt == machine.attempt, !machine.isClosed else { return }
         let server = machine.server.map(String.init(describing:)) ?? "the server"
-        if let error, let failure = tlsFailure(error, with: server) {
+        if let error, let failure = tlsFailure(error) {
             fail(failure)
         } else if case .connecting(_, .login) = machine.state, usesClientTLS {
             // TLS 1.3 refuses a client certificate only after the handshake, by closing.
-            fail(NATSError(.tlsFailed, "\(server) closed the connection after TLS; does it want a client certificate?"))
+            let isGiven = configuration.tls?.certificateFile != nil
+            let guess = isGiven ? "does it refuse this client's certificate?" : "does it want a client certificate?"
+            fail(NATSError(.tlsFailed, "\(server) closed the connection after TLS; \(guess)"))
         } else {
             let cause = error.map { ": \($0)" } ?? ""
             fail(
@@ -184,14 +198,11 @@ extension ConnectionLoop {
     }
 
     /// What an error means when it is one of TLS.
-    private func tlsFailure(_ error: any Error, with server: String) -> NATSError? {
-        guard error is NIOSSLError || error is BoringSSLError || error is NIOSSLExtraError else { return nil }
-        return NATSError(
-            .tlsFailed,
-            "TLS with \(server) failed; check the CA, the host name and the client certificate",
-            underlying: error,
-            isRetriable: machine.isConnected
-        )
+    private func tlsFailure(_ error: any Error) -> NATSError? {
+        let failure = TLSFailure(server: machine.server, configuration: configuration.tls, certificate: peerCertificate)
+        return failure.sentence(for: error).map { sentence in
+            NATSError(.tlsFailed, sentence, underlying: error, isRetriable: machine.isConnected)
+        }
     }
 
     private var usesClientTLS: Bool { configuration.tls != nil || machine.server?.usesTLS == true }
@@ -202,8 +213,12 @@ extension ConnectionLoop {
         keepAlive?.cancel()
         keepAlive = nil
         attemptTimeout?.cancel()
+        lasting?.cancel()
+        lasting = nil
         let interrupted = pings.flatMap(\.waiters)
         pings = []
+        subscribing = []
+        refusals = []
         // Whoever waits for a flush goes on waiting: the next connection answers, and reports what may be lost.
         pingWaiters.append(contentsOf: interrupted)
         finishBatch()

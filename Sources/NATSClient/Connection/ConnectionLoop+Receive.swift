@@ -167,6 +167,7 @@ extension ConnectionLoop {
         let ping = pings.removeFirst()
         lastConfirmed = max(lastConfirmed, ping.confirms)
         finishBatch()
+        settleRefusals(of: ping.subscribes)
         for waiter in ping.waiters { waiter(.success(())) }
     }
 
@@ -190,6 +191,13 @@ extension ConnectionLoop {
         switch report.kind {
         case .subscriptionDenied(let name):
             subscriptionDenied(name, report.error)
+        case .subscriptionRefused:
+            // Which one it was follows from how many there are when the ping behind them is answered.
+            guard refusals.count < Self.maximumRefusals else { return }
+            refusals.append(report.error)
+        case .publishDenied(let subject) where JetStream.isOwnMessage(subject):
+            // Asked for or answered by one of JetStream's readers, who hears of it here: no publisher's flush is to fail.
+            if !requests.denied(subject: subject, error: report.error) { status.send(.serverError(report.error)) }
         case .publishDenied(let subject):
             // Whoever waits for an answer learns it there; of other messages the publisher is told.
             let isAwaited = requests.denied(subject: subject, error: report.error)
@@ -208,13 +216,36 @@ extension ConnectionLoop {
         guard name.subject != inbox.subject else { return inboxDenied(error) }
         let denied = subscriptions.all.filter { entry in
             guard entry.failure == nil, entry.subject == name.subject else { return false }
-            return name.sid.map { $0 == entry.sid } ?? (entry.queueGroup == name.queueGroup)
+            return name.sid.map { $0 == entry.sid }
+                ?? (name.isAnyQueueGroup || entry.queueGroup == name.queueGroup)
         }
         for entry in denied {
             entry.failure = error
             end(entry, error: error)
         }
         status.send(.serverError(error))
+    }
+
+    /// The most refusals without a name that are kept between two pings.
+    private static let maximumRefusals = 4_096
+
+    /// A server that takes no more subscriptions refuses the last of those it was sent, and answers in their order: as
+    /// many as there were refusals.
+    private func settleRefusals(of subscribes: [SubscriptionEntry]) {
+        guard !refusals.isEmpty else { return }
+        let errors = refusals
+        refusals = []
+        let waiting = subscribes.filter { $0.failure == nil }
+        for (entry, error) in zip(waiting.suffix(errors.count), errors.suffix(waiting.count)) {
+            let named = NATSError(
+                error.code,
+                error.message.replacing("a subscription", with: "the subscription to \(entry.subject)"),
+                isRetriable: error.isRetriable
+            )
+            entry.failure = named
+            end(entry, error: named)
+        }
+        for error in Set(errors.map(\.message)) { status.send(.serverError(NATSError(.serverError, error))) }
     }
 
     private func inboxDenied(_ error: NATSError) {

@@ -13,8 +13,9 @@ extension ConnectionLoop {
             scheduleConfirmation()
         }
         if !pingWaiters.isEmpty {
-            pings.append(Ping(confirms: lastWritten, waiters: pingWaiters))
+            pings.append(Ping(confirms: lastWritten, waiters: pingWaiters, subscribes: subscribing))
             pingWaiters = []
+            subscribing = []
             // The ping rides along behind everything it is to confirm.
             chunk.unsubscribes.writeStaticString("PING\r\n")
         }

@@ -17,6 +17,7 @@ extension ConnectionLoop {
                 let entry = SubscriptionEntry(sid: sid, subject: subject, queueGroup: queueGroup, receiver: receiver)
                 loop.subscriptions.insert(entry)
                 loop.outbound.subscribe(to: subject, queueGroup: queueGroup, sid: sid)
+                if loop.machine.isConnected { loop.subscribing.append(entry) }
                 loop.ping { result in done(entry.failure.map(Result.failure) ?? result) }
             }
         } catch {
@@ -54,6 +55,7 @@ extension ConnectionLoop {
             try await waitOnLoop(timeout: timeout, what: "the drain") { loop, done in
                 guard let entry = loop.subscriptions.find(sid) else { return done(.success(())) }
                 loop.unsubscribe(entry)
+                entry.isDraining = true
                 loop.ping { result in
                     loop.end(entry, error: nil)
                     done(result)
@@ -69,7 +71,10 @@ extension ConnectionLoop {
     func drain(timeout: Duration) async throws(NATSError) {
         do throws(NATSError) {
             try await waitOnLoop(timeout: timeout, what: "the drain") { loop, done in
-                for entry in loop.subscriptions.all { loop.unsubscribe(entry) }
+                for entry in loop.subscriptions.all {
+                    loop.unsubscribe(entry)
+                    entry.isDraining = true
+                }
                 loop.ping { result in
                     for entry in loop.subscriptions.all { loop.end(entry, error: nil) }
                     done(result)
@@ -92,9 +97,9 @@ extension ConnectionLoop {
         eventLoop.execute { self.perform(self.machine.close()) }
     }
 
-    /// Subscribes again on a new connection, with what is left of the limits.
+    /// Subscribes again on a new connection, with what is left of the limits; not to what was being drained.
     func restoreSubscriptions() {
-        let entries = subscriptions.all
+        let entries = subscriptions.all.filter { !$0.isDraining }
         guard let channel, !entries.isEmpty else { return }
         var buffer = ByteBuffer()
         for entry in entries {
@@ -104,6 +109,9 @@ extension ConnectionLoop {
             CommandWriter.unsubscribe(into: &buffer, sid: entry.sid, after: limit - entry.delivered)
         }
         channel.writeAndFlush(buffer, promise: nil)
+        // The ping behind them tells which of them were refused.
+        subscribing = entries
+        pingWaiters.append { _ in }
     }
 
     /// Removes a subscription; its receiver hears of it after its last batch.

@@ -29,6 +29,8 @@ final class ConnectionLoop: @unchecked Sendable {
     /// Made of the files as they are at the present attempt.
     var tlsContext: NIOSSLContext?
     var info: ServerInfo?
+    /// The certificate of a server with which TLS has failed in the present attempt.
+    var peerCertificate: NIOSSLCertificate?
     var subscriptions = SubscriptionTable()
     let nextSubscriptionID = Atomic<UInt64>(0)
     /// The entries that have had messages in this read.
@@ -43,6 +45,10 @@ final class ConnectionLoop: @unchecked Sendable {
     private var lastFailure: String?
     /// Callers who wait for the next `PING` to be written and answered.
     var pingWaiters: [PingWaiter] = []
+    /// The subscriptions that the next `PING` follows.
+    var subscribing: [SubscriptionEntry] = []
+    /// The refusals since the last answered `PING` that name no subscription, in this order.
+    var refusals: [NATSError] = []
     /// The pings on their way, oldest first.
     var pings: [Ping] = []
     var isWriting = false
@@ -55,6 +61,8 @@ final class ConnectionLoop: @unchecked Sendable {
     var isSilent = false
     var silentIntervals = 0
     var attemptTimeout: Scheduled<Void>?
+    /// Fires when the connection has lasted.
+    var lasting: Scheduled<Void>?
     /// Whether a sweep of the requests is scheduled; written from any thread.
     let requestSweep = Atomic<Bool>(false)
     /// Resumed when the first connection is up, or will never be.
@@ -66,6 +74,8 @@ final class ConnectionLoop: @unchecked Sendable {
     struct Ping {
         let confirms: UInt64
         let waiters: [PingWaiter]
+        /// What was subscribed to since the ping before, in this order.
+        var subscribes: [SubscriptionEntry] = []
     }
 
     init(
@@ -151,6 +161,10 @@ final class ConnectionLoop: @unchecked Sendable {
         restoreSubscriptions()
         outbound.connected(info)
         startKeepAlive()
+        let attempt = machine.attempt
+        lasting = eventLoop.scheduleTask(in: TimeAmount(configuration.reconnectDelay.maximum)) {
+            self.machine.connectionLasted(attempt: attempt)
+        }
         flush()
         logger.debug("connected", [.server: "\(server)", .version: "\(info.version)"])
         if isReconnect {

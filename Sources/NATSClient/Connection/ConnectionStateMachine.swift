@@ -43,6 +43,9 @@ struct ConnectionStateMachine {
     private var hasBeenConnected = false
     private var pass = 0
     private var triedInPass = 0
+    /// How often there was a wait since a connection has last lasted: a server that accepts and drops at once must not be
+    /// met at the shortest delay for ever.
+    private var waits = 0
     private let delay: ReconnectDelay
     private let retriesInitially: Bool
     private let maximumPasses: Int?
@@ -172,6 +175,12 @@ struct ConnectionStateMachine {
         return [.ready(isReconnect: hasBeenConnected)]
     }
 
+    /// The connection of an attempt has been up for as long as the longest wait: the next one begins with the shortest.
+    mutating func connectionLasted(attempt: Int) {
+        guard isConnected, attempt == self.attempt else { return }
+        waits = 0
+    }
+
     /// The current attempt failed, or the connection was lost.
     mutating func failed(_ error: NATSError) -> [Action] {
         switch state {
@@ -231,6 +240,7 @@ struct ConnectionStateMachine {
 
     private mutating func wait() -> Action {
         state = .waiting
-        return .wait(delay.delay(beforePass: pass, random: .random(in: 0..<1)))
+        defer { waits += 1 }
+        return .wait(delay.delay(beforePass: waits, random: .random(in: 0..<1)))
     }
 }

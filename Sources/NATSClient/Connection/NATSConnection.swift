@@ -1,4 +1,5 @@
 public import Logging
+import MeshLogging
 public import NIOCore
 import NIOPosix
 
@@ -154,11 +155,51 @@ public final class NATSConnection: Sendable {
         try headers.validate()
         let promise = loop.eventLoop.makePromise(of: NATSMessage.self)
         let once = OneShot(promise)
-        let id: UInt64
-        do throws(NATSError) {
-            id = try startRequest(payload, to: subject, headers: headers, timeout: timeout) { result in
+        return try await answer(promise, once) { () throws(NATSError) in
+            try startRequest(payload, to: subject, headers: headers, timeout: timeout) { result in
                 once.complete(result.map { $0.copied() })
             }
+        }
+    }
+
+    /// Sends a request and returns the first answer that `read` makes something of. It is called on the event loop, does
+    /// little, and sees answers that come after that one too (`isFurther`), while few requests have followed.
+    ///
+    /// - Throws: as ``request(_:to:headers:timeout:)``.
+    package func request<Answer: Sendable>(
+        _ payload: ByteBuffer,
+        to subject: String,
+        headers: NATSHeaders,
+        timeout: Duration,
+        read: @escaping @Sendable (_ answer: NATSMessageView, _ isFurther: Bool) -> Answer?
+    ) async throws(NATSError) -> Answer {
+        try SubjectRules.validatePublish(subject)
+        try headers.validate()
+        let promise = loop.eventLoop.makePromise(of: Answer.self)
+        let once = OneShot(promise)
+        let progress = RequestProgress()
+        return try await answer(promise, once) { () throws(NATSError) in
+            try startRequest(payload, to: subject, headers: headers, timeout: timeout) { result in
+                // Only failures come here.
+                if case .failure(let error) = result { once.complete(.failure(error)) }
+            } taker: { message in
+                guard let answer = read(message, progress.isAnswered), !progress.isAnswered else { return false }
+                progress.isAnswered = true
+                once.complete(.success(answer))
+                return true
+            }
+        }
+    }
+
+    /// Starts a request and waits for what completes it.
+    private func answer<Answer: Sendable>(
+        _ promise: EventLoopPromise<Answer>,
+        _ once: OneShot<Answer>,
+        _ start: () throws(NATSError) -> UInt64
+    ) async throws(NATSError) -> Answer {
+        let id: UInt64
+        do throws(NATSError) {
+            id = try start()
         } catch {
             once.complete(.failure(error))
             throw error
@@ -185,7 +226,8 @@ public final class NATSConnection: Sendable {
         to subject: String,
         headers: NATSHeaders,
         timeout: Duration,
-        completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void
+        completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void,
+        taker: (@Sendable (NATSMessageView) -> Bool)? = nil
     ) throws(NATSError) -> UInt64 {
         let block = CommandWriter.headerBlock(headers.fields.lazy.map { ($0.name, $0.value) })
         let result = payload.withUnsafeReadableBytes { payload in
@@ -196,7 +238,8 @@ public final class NATSConnection: Sendable {
                         to: subject,
                         headerBlock: block,
                         timeout: timeout,
-                        completion: completion
+                        completion: completion,
+                        taker: taker
                     )
                 }
             }
@@ -210,13 +253,15 @@ public final class NATSConnection: Sendable {
         to subject: String,
         headerBlock: UnsafeRawBufferPointer,
         timeout: Duration,
-        completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void
+        completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void,
+        taker: (@Sendable (NATSMessageView) -> Bool)?
     ) throws(NATSError) -> UInt64 {
         let deadline = NIODeadline.now() + TimeAmount(timeout)
         let id = try loop.requests.insert(
             subject: subject,
             deadline: deadline,
-            completion: completion
+            completion: completion,
+            taker: taker
         )
         loop.scheduleRequestSweep()
         do throws(NATSError) {
@@ -239,15 +284,17 @@ public final class NATSConnection: Sendable {
     /// - Parameters:
     ///   - owner: whose it is, for ``endReplies(of:error:)``.
     ///   - hasMessage: whether one of the messages has a subject: when the server forbids that, the reply subject ends.
+    ///   - late: called for messages that come after ``closeReply(_:)``, while few others have been closed since.
     /// - Throws: `closed`; `permissionDenied` when the server forbids the inbox.
     package func openReply(
         owner: ObjectIdentifier,
         hasMessage: @escaping @Sendable (_ subject: String) -> Bool,
-        handler: @escaping @Sendable (SharedAnswer) -> Void
+        handler: @escaping @Sendable (SharedAnswer) -> Void,
+        late: @escaping @Sendable (NATSMessageView) -> Void = { _ in }
     ) throws(NATSError) -> SharedReply {
         // Read first: when the connection is lost in between, the messages are refused.
         let generation = loop.outbound.generation
-        let id = try loop.sharedReplies.open(owner: owner, hasMessage: hasMessage, handler: handler)
+        let id = try loop.sharedReplies.open(owner: owner, hasMessage: hasMessage, handler: handler, late: late)
         return SharedReply(id: id, generation: generation)
     }
 
@@ -346,6 +393,12 @@ public final class NATSConnection: Sendable {
         await loop.closeNow()
     }
 
+    /// Says something that leaves the connection up: to the log, and to who follows the status.
+    package func report(_ error: NATSError) {
+        loop.logger.warning("the server's answers are not what they should be", [.error: "\(error.message)"])
+        loop.status.send(.serverError(error))
+    }
+
     private func send(
         _ payload: ByteBuffer,
         to subject: String,
@@ -386,6 +439,11 @@ public final class NATSConnection: Sendable {
         }
         return try result.get()
     }
+}
+
+/// Whether a request has been answered; touched on the event loop only.
+private final class RequestProgress: @unchecked Sendable {
+    var isAnswered = false
 }
 
 extension String {

@@ -138,6 +138,9 @@ final class OutboundBuffer: Sendable {
 
     var maximumPayload: Int? { state.withLock { $0.maximumPayload } }
 
+    /// Whether a publisher waits for room.
+    var hasWaiters: Bool { state.withLock { !$0.waiters.isEmpty } }
+
     /// How many bytes wait or are being written.
     var pendingBytes: Int { state.withLock { $0.pending } }
 
@@ -269,14 +272,17 @@ final class OutboundBuffer: Sendable {
 
     /// The connection is down: messages wait for the next one.
     func disconnected() {
-        state.withLock { state in
+        let resumed = state.withLock { state in
             state.isConnected = false
             state.isFlushScheduled = false
             state.isLingering = false
             state.inFlight = 0
             state.dropControl()
             state.dropPerishable()
+            // What was on its way waits no more: there may be room now.
+            return state.takeWaiters(below: highWaterMark / 2)
         }
+        for waiter in resumed { waiter.resume(returning: nil) }
     }
 
     /// Nothing is accepted any more.

@@ -1,9 +1,12 @@
 /// How long to wait between passes over the servers: doubling, with jitter, so that a server that comes back is not
 /// met by all its clients in the same moment.
+///
+/// The doubling begins anew once a connection has lasted: been up for as long as ``maximum``. A server that accepts a
+/// login and drops the connection at once, or refuses the user then, is asked ever less often.
 public struct ReconnectDelay: Sendable, Hashable {
     /// The upper bound of the wait before the first attempt, and the base of the doubling. Default 100 ms.
     public var initial: Duration
-    /// The longest wait. Default 10 s.
+    /// The longest wait, and how long a connection must be up for the doubling to begin anew. Default 10 s.
     public var maximum: Duration
 
     /// Creates a delay policy.
@@ -12,7 +15,7 @@ public struct ReconnectDelay: Sendable, Hashable {
         self.maximum = maximum
     }
 
-    /// The wait before pass `pass` (from 0): a part of `min(maximum, initial × 2^pass)`, at least half of it after the
+    /// The wait number `pass` (from 0) since a connection has lasted: a part of `min(maximum, initial × 2^pass)`, at least half of it after the
     /// first. `random` is in 0 ..< 1.
     func delay(beforePass pass: Int, random: Double) -> Duration {
         let bound = min(maximum, initial * (1 << min(pass, 20)))

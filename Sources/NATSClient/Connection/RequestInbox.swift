@@ -31,7 +31,7 @@ final class RequestInbox: NATSMessageReceiver {
         } else if hasNoResponders {
             requests.complete(id, .failure(.noResponders))
         } else {
-            requests.complete(id, .success(message))
+            requests.answer(id, message)
         }
     }
 

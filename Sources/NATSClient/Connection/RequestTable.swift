@@ -4,16 +4,21 @@ import NIOCore
 /// The requests that wait for an answer on the connection's one inbox.
 final class RequestTable: Sendable {
     typealias Completion = @Sendable (Result<NATSMessageView, NATSError>) -> Void
+    /// Looks at an answer; whether it is the one that the request waits for. It is called for later answers too.
+    typealias Taker = @Sendable (NATSMessageView) -> Bool
 
     private struct Pending {
         let subject: String
         let deadline: NIODeadline
         let completion: Completion
+        /// Takes the answer instead of the completion; `nil` when the first answer counts.
+        let taker: Taker?
         /// The number of the message that carries the request; `nil` until it is appended.
         var message: UInt64?
     }
 
     private let requests = Locked(NumberedEntries<Pending>())
+    private let answered = Locked(RecentEntries<Taker>())
 
     var isEmpty: Bool { requests.withLock { $0.isEmpty } }
 
@@ -21,16 +26,35 @@ final class RequestTable: Sendable {
     func insert(
         subject: String,
         deadline: NIODeadline,
-        completion: @escaping Completion
+        completion: @escaping Completion,
+        taker: Taker? = nil
     ) throws(NATSError) -> UInt64 {
         try requests.withLock { (requests) throws(NATSError) -> UInt64 in
-            try requests.insert(Pending(subject: subject, deadline: deadline, completion: completion))
+            try requests.insert(Pending(subject: subject, deadline: deadline, completion: completion, taker: taker))
         }
     }
 
     /// Notes which message carries the request.
     func sent(_ id: UInt64, as message: UInt64) {
         requests.withLock { $0[id]?.message = message }
+    }
+
+    /// Hands an answer over: to who waits for it, or to who has had one before. On the event loop.
+    func answer(_ id: UInt64, _ message: NATSMessageView) {
+        let found = requests.withLock { requests -> Pending? in
+            guard let pending = requests[id] else { return nil }
+            return pending.taker == nil ? requests.remove(id) : pending
+        }
+        guard let pending = found else {
+            _ = answered.withLock { $0[id] }?(message)
+            return
+        }
+        guard let taker = pending.taker else { return pending.completion(.success(message)) }
+        guard taker(message) else { return }
+        // Released outside the locks, for what they hold may end with them.
+        let removed = requests.withLock { $0.remove(id) }
+        let replaced = answered.withLock { $0.insert(id, taker) }
+        withExtendedLifetime((removed, replaced)) {}
     }
 
     /// Ends a request with an answer or an error; nothing happens when it has ended before.

@@ -24,35 +24,44 @@ package enum SharedAnswer {
 /// The shared reply subjects that are in use on the connection's one inbox.
 final class SharedReplyTable: Sendable {
     typealias Handler = @Sendable (SharedAnswer) -> Void
+    /// Looks at a message that comes once all answers have come.
+    typealias Late = @Sendable (NATSMessageView) -> Void
 
     private struct Entry {
         let owner: ObjectIdentifier
         let hasMessage: @Sendable (_ subject: String) -> Bool
         let handler: Handler
+        let late: Late
     }
 
     private let replies = Locked(NumberedEntries<Entry>())
+    private let closed = Locked(RecentEntries<Late>())
 
     /// Registers a handler, and returns the id that the reply subject ends with.
     func open(
         owner: ObjectIdentifier,
         hasMessage: @escaping @Sendable (_ subject: String) -> Bool,
-        handler: @escaping Handler
+        handler: @escaping Handler,
+        late: @escaping Late = { _ in }
     ) throws(NATSError) -> UInt64 {
         try replies.withLock { (replies) throws(NATSError) -> UInt64 in
-            try replies.insert(Entry(owner: owner, hasMessage: hasMessage, handler: handler))
+            try replies.insert(Entry(owner: owner, hasMessage: hasMessage, handler: handler, late: late))
         }
     }
 
-    /// Hands an answer over; nothing happens when nobody waits for it any more.
+    /// Hands an answer over; what comes behind the last goes to who looks at that.
     func answer(_ id: UInt64, _ answer: SharedAnswer) {
-        replies.withLock { $0[id]?.handler }?(answer)
+        if let handler = replies.withLock({ $0[id]?.handler }) { return handler(answer) }
+        guard case .message(let message) = answer else { return }
+        closed.withLock { $0[id] }?(message)
     }
 
-    /// Forgets a reply subject without calling anyone.
+    /// All answers have come: forgets a reply subject without calling anyone.
     func close(_ id: UInt64) {
-        // Released outside the lock, for what the handler holds may end with it.
-        _ = replies.withLock { $0.remove(id) }
+        // Released outside the locks, for what the handlers hold may end with them.
+        let removed = replies.withLock { $0.remove(id) }
+        let replaced = removed.flatMap { entry in closed.withLock { $0.insert(id, entry.late) } }
+        withExtendedLifetime((removed, replaced)) {}
     }
 
     /// Ends those of an owner.

@@ -12,6 +12,8 @@ final class SubscriptionEntry {
     var isTouched = false
     /// Why the server refused it.
     var failure: NATSError?
+    /// Whether it was drained: the server has been told to send no more, so that a new connection does not restore it.
+    var isDraining = false
 
     init(sid: UInt64, subject: String, queueGroup: String?, receiver: any NATSMessageReceiver) {
         self.sid = sid

@@ -13,6 +13,10 @@ public struct StreamMessage: Sendable {
     public let headerBlock: [UInt8]
     /// The payload.
     public let payload: [UInt8]
+    /// The id it was sent with, by which a stream knows a message that is sent again.
+    package var messageID: String? {
+        headerBlock.withUnsafeBytes { HeaderBlock(bytes: $0).fields()["Nats-Msg-Id"] }
+    }
 }
 
 extension JetStream {
@@ -32,8 +36,25 @@ extension JetStream {
         on stream: String,
         timeout: Duration? = nil
     ) async throws(JetStreamError) -> StreamMessage? {
+        try await message(NextMessageRequest(seq: max(sequence, 1), next_by_subj: subject), on: stream, timeout)
+    }
+
+    /// Gets the newest message to a subject; `nil` when there is none.
+    package func lastMessage(
+        to subject: String,
+        on stream: String,
+        timeout: Duration? = nil
+    ) async throws(JetStreamError) -> StreamMessage? {
+        try await message(LastMessageRequest(last_by_subj: subject), on: stream, timeout)
+    }
+
+    private func message(
+        _ body: some Encodable,
+        on stream: String,
+        _ timeout: Duration?
+    ) async throws(JetStreamError) -> StreamMessage? {
         try Self.validate(name: stream, of: "stream")
-        let request = try APICoding.encode(NextMessageRequest(seq: max(sequence, 1), next_by_subj: subject))
+        let request = try APICoding.encode(body)
         let answer: NATSMessage
         do throws(NATSError) {
             answer = try await connection.request(
@@ -48,6 +69,10 @@ extension JetStream {
             Result { () throws(JetStreamError) in try StreamMessage.read(bytes) }
         }.get()
     }
+}
+
+private struct LastMessageRequest: Encodable {
+    let last_by_subj: String
 }
 
 private struct NextMessageRequest: Encodable {

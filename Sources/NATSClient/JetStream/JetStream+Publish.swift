@@ -20,21 +20,45 @@ extension JetStream {
         headers: NATSHeaders = [:],
         timeout: Duration? = nil
     ) async throws(JetStreamError) -> PublishAcknowledgement {
+        let answer = try await publish(
+            payload,
+            to: subject,
+            messageID: messageID,
+            expectedStream: expectedStream,
+            headers: headers,
+            timeout: timeout
+        ) { answer, _ in answer }
+        return try answer.get()
+    }
+
+    /// Publishes a message and returns the first answer that `read` makes something of. It is called on the event loop,
+    /// does little, and sees answers that come after that one too (`isFurther`): more streams than one may take the
+    /// message, and each answers.
+    package func publish<Answer: Sendable>(
+        _ payload: ByteBuffer,
+        to subject: String,
+        messageID: String?,
+        expectedStream: String?,
+        headers: NATSHeaders,
+        timeout: Duration?,
+        read: @escaping @Sendable (Result<PublishAcknowledgement, JetStreamError>, _ isFurther: Bool) -> Answer?
+    ) async throws(JetStreamError) -> Answer {
         let headers = Self.headers(headers, messageID: messageID, expectedStream: expectedStream)
-        let answer: NATSMessage
         do throws(NATSError) {
-            answer = try await connection.request(
+            return try await connection.request(
                 payload,
                 to: subject,
                 headers: headers,
                 timeout: timeout ?? self.timeout
-            )
+            ) { message, isFurther in
+                read(
+                    Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: message.payload) },
+                    isFurther
+                )
+            }
         } catch {
             throw JetStreamError(error)
         }
-        return try answer.payload.withUnsafeReadableBytes { bytes in
-            Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: bytes) }
-        }.get()
     }
 
     /// Publishes a message whose acknowledgement comes on a shared reply subject, without waiting for it;

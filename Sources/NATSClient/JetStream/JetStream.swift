@@ -61,6 +61,12 @@ public final class JetStream: Sendable {
         return try APICoding.decodeAnswer(Answer.self, from: message.payload)
     }
 
+    /// Whether a message to this subject is one that readers of a stream send without waiting for an answer on a request's
+    /// inbox: a pull request, an acknowledgement.
+    static func isOwnMessage(_ subject: String) -> Bool {
+        subject.hasPrefix("$JS.ACK.") || subject.contains(".CONSUMER.MSG.NEXT.")
+    }
+
     /// Throws `invalidArgument` unless the name can be a token of an API subject.
     static func validate(name: String, of what: String) throws(JetStreamError) {
         let isValid =

@@ -4,6 +4,8 @@ public struct StreamInformation: Sendable, Hashable, Codable {
     public let configuration: StreamConfiguration
     /// What the stream holds.
     public let state: State
+    /// The JetStream domain of the servers that keep it; `nil` when they have none.
+    public let domain: String?
     /// Which servers keep it; `nil` from a server that is in no cluster.
     public let cluster: ClusterInformation?
 
@@ -37,7 +39,7 @@ public struct StreamInformation: Sendable, Hashable, Codable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case state, cluster
+        case state, cluster, domain
         case configuration = "config"
     }
 }

@@ -5,6 +5,9 @@ struct ServerReport {
         case publishDenied(String)
         /// A subscription was refused, or has been taken away.
         case subscriptionDenied(SubscriptionName)
+        /// A subscription was refused; which one, the server does not say. It takes the later ones of those that were
+        /// sent together no more than this one.
+        case subscriptionRefused
         case other
     }
 
@@ -12,6 +15,8 @@ struct ServerReport {
     struct SubscriptionName: Equatable {
         var subject: String
         var queueGroup: String?
+        /// Whether it is meant whatever the queue group.
+        var isAnyQueueGroup = false
         /// Named when it is taken away later.
         var sid: UInt64?
     }
@@ -37,8 +42,22 @@ struct ServerReport {
             closesConnection = false
             return
         }
+        if let reason = Self.refusal(lower) {
+            kind = .subscriptionRefused
+            closesConnection = false
+            error = NATSError(.serverError, "the server refused a subscription (\(Self.shown(text))); \(reason)")
+            return
+        }
         kind = .other
-        if lower.contains("authorization") || lower.contains("authentication") || lower.contains("account") {
+        if lower.hasPrefix("maximum account active connections") || lower.hasPrefix("maximum connections") {
+            closesConnection = true
+            error = NATSError(
+                .serverError,
+                "the server takes no more connections (\(Self.shown(text))); close some, or raise the limit of the account "
+                    + "or the server",
+                isRetriable: true
+            )
+        } else if lower.contains("authorization") || lower.contains("authentication") || lower.contains("account") {
             closesConnection = true
             error = NATSError(
                 .authenticationFailed,
@@ -51,9 +70,16 @@ struct ServerReport {
             // What the server sends without closing is about one operation.
             closesConnection =
                 !lower.hasPrefix("invalid") && !lower.hasPrefix("no responders")
-                && !lower.hasPrefix("maximum subscriptions")
             error = NATSError(.serverError, "the server reported: \(Self.shown(text))", isRetriable: closesConnection)
         }
+    }
+
+    /// What to do about a report that is about some subscription; `nil` for any other.
+    private static func refusal(_ lower: String) -> String? {
+        if lower.hasPrefix("maximum subscriptions") {
+            return "end others, or raise the limit of the server (max_subscriptions), the account or the user"
+        }
+        return lower == "invalid subject" ? "it is no subject for this server" : nil
     }
 
     private static func shown(_ text: String) -> String {
@@ -76,6 +102,8 @@ struct ServerReport {
             if rest.hasPrefix(" using queue") { name.queueGroup = more.text }
             if rest.hasPrefix(" (sid") { name.sid = UInt64(more.text) }
         }
+        // max_sub_tokens counts alike for every queue group.
+        if let rest = word?.rest, rest.contains("too many tokens") { name.isAnyQueueGroup = true }
         return (.subscriptionDenied(name), error)
     }
 }

@@ -125,8 +125,110 @@ struct ClientLoginTests {
         }
     }
 
+    /// What a server that knows JWT users needs, and the credentials file of one of them.
+    private func operatorMode(
+        _ directory: TemporaryDirectory,
+        connections: Int = -1,
+        expires: Date? = nil
+    ) throws -> (rules: String, credentials: String) {
+        let (operatorKey, account, user) = (NKey(role: .operator), NKey(role: .account), NKey())
+        let limits =
+            #""limits":{"subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"wildcards":true,"conn":\#(connections),"leaf":-1},"#
+        let operatorJWT = try jwt(subject: operatorKey, issuer: operatorKey, type: "operator", extra: "")
+        let accountJWT = try jwt(subject: account, issuer: operatorKey, type: "account", extra: limits)
+        let unlimited = #""subs":-1,"data":-1,"payload":-1,"#
+        let userJWT = try jwt(subject: user, issuer: account, type: "user", extra: unlimited, expires: expires)
+        let rules = """
+            operator: \(operatorJWT)
+            resolver: MEMORY
+            resolver_preload: { \(account.publicKey): \(accountJWT) }
+            """
+        let text = """
+            -----BEGIN NATS USER JWT-----
+            \(userJWT)
+            ------END NATS USER JWT------
+
+            -----BEGIN USER NKEY SEED-----
+            \(user.seed)
+            ------END USER NKEY SEED------
+            """
+        return (rules, try directory.file("user.creds", text, mode: 0o600))
+    }
+
+    @Test("a credentials file is no obstacle to a server without a login", arguments: NATSServers.all)
+    func credentialsWithoutLogin(binary: NATSServers.Binary) async throws {
+        let directory = try TemporaryDirectory()
+        let path = try operatorMode(directory).credentials
+        try await withServer(binary, .init(jetStream: false)) { server in
+            var settings = try configuration(server)
+            settings.authentication = .credentialsFile(path: path)
+            try await prove(settings)
+        }
+        // One with another kind of login refuses, and says so itself.
+        let rules = "authorization { token: s3cr3t }"
+        try await withServer(binary, .init(jetStream: false, extraConfiguration: rules)) { server in
+            var settings = try configuration(server)
+            settings.authentication = .credentialsFile(path: path)
+            #expect(await connectFailure(settings)?.code == .authenticationFailed)
+        }
+    }
+
+    @Test("an account that has all the connections it may have is no wrong password", arguments: NATSServers.all)
+    func maximumConnections(binary: NATSServers.Binary) async throws {
+        let directory = try TemporaryDirectory()
+        let (rules, path) = try operatorMode(directory, connections: 1)
+        try await withServer(binary, .init(jetStream: false, extraConfiguration: rules)) { server in
+            var settings = try configuration(server)
+            settings.authentication = .credentialsFile(path: path)
+            let first = try await NATSConnection.connect(settings, logger: quiet)
+            let error = await connectFailure(settings)
+            #expect(error?.code == .serverError && error?.isRetriable == true, "\(String(describing: error))")
+            #expect(error?.message.contains("no more connections") == true, "\(String(describing: error))")
+            await first.close()
+            try await eventually("the place to be free") { await connectFailure(settings) == nil }
+        }
+    }
+
+    @Test(
+        "a user whose JWT expires is asked for ever less often, and never taken for connected",
+        arguments: NATSServers.all
+    )
+    func expired(binary: NATSServers.Binary) async throws {
+        let directory = try TemporaryDirectory()
+        let (rules, path) = try operatorMode(directory, expires: Date() + 3)
+        try await withServer(binary, .init(jetStream: false, extraConfiguration: rules)) { server in
+            var settings = try configuration(server)
+            settings.authentication = .credentialsFile(path: path)
+            settings.reconnectDelay = ReconnectDelay(initial: .milliseconds(40), maximum: .seconds(5))
+            let connection = try await NATSConnection.connect(settings, logger: quiet)
+            let updates = connection.statusUpdates()
+            let times = try await withDeadline(.seconds(30), "six refusals") {
+                var times: [ContinuousClock.Instant] = []
+                for await update in updates {
+                    switch update {
+                    case .disconnected(let error, _), .reconnectFailed(_, let error):
+                        if error.code == .authenticationFailed { times.append(.now) }
+                    default: break
+                    }
+                    if times.count == 6 { return times }
+                }
+                return times
+            }
+            // After the first wait, four of at least half of 80, 160, 320 and 640 ms.
+            #expect(times.count == 6 && times[5] - times[0] >= .milliseconds(590), "\(times)")
+            await connection.close()
+        }
+    }
+
     /// A JWT as `nsc` makes it.
-    private func jwt(subject: NKey, issuer: NKey, type: String, extra: String) throws -> String {
+    private func jwt(
+        subject: NKey,
+        issuer: NKey,
+        type: String,
+        extra: String,
+        expires: Date? = nil
+    ) throws -> String {
+        let expiry = expires.map { #""exp":\#(Int($0.timeIntervalSince1970)),"# } ?? ""
         func base64(_ bytes: some Sequence<UInt8>) -> String {
             Data(bytes).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing(
                 "=",
@@ -135,7 +237,7 @@ struct ClientLoginTests {
         }
         let header = base64(#"{"typ":"JWT","alg":"ed25519-nkey"}"#.utf8)
         let claims = """
-            {"jti":"\(UUID())","iat":\(Int(Date().timeIntervalSince1970)),"iss":"\(issuer.publicKey)","name":"test",\
+            {\(expiry)"jti":"\(UUID())","iat":\(Int(Date().timeIntervalSince1970)),"iss":"\(issuer.publicKey)","name":"test",\
             "sub":"\(subject.publicKey)","nats":{\(extra)"type":"\(type)","version":2}}
             """
         let body = "\(header).\(base64(claims.utf8))"

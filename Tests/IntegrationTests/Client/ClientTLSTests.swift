@@ -135,6 +135,77 @@ struct ClientTLSTests {
         }
     }
 
+    @Test("each failure of TLS says which it was, and what to do", arguments: NATSServers.all)
+    func failures(binary: NATSServers.Binary) async throws {
+        let files = try await Certificates.make(names: "DNS:mesh.example,IP:10.1.2.3")
+        let expired = try await Certificates.make(days: -1)
+        func said(_ server: Certificates, _ more: String = "", _ tls: NATSTLSConfiguration) async throws -> String {
+            let block = """
+                tls { cert_file: "\(server.server)", key_file: "\(server.serverKey)", ca_file: "\(server.ca)" \(more) }
+                """
+            return try await withServer(binary, .init(jetStream: false, extraConfiguration: block)) { running in
+                var settings = try configuration(running)
+                settings.tls = tls
+                let error = await connectFailure(settings)
+                #expect(error?.code == .tlsFailed, "\(String(describing: error))")
+                return error?.message ?? "connected"
+            }
+        }
+        let isExpired = try await said(expired, "", .init(certificateAuthorityFile: expired.ca))
+        #expect(isExpired.contains("has expired, on 20"), "\(isExpired)")
+        let unknown = try await said(files, "", .init(certificateAuthorityFile: files.otherCA))
+        #expect(unknown.contains("not trusted") && unknown.contains(files.otherCA), "\(unknown)")
+        let system = try await said(files, "", .init())
+        #expect(system.contains("the system's authorities") && system.contains("--tls-ca"), "\(system)")
+        let other = try await said(files, "", .init(certificateAuthorityFile: files.ca))
+        #expect(other.contains("another host, not for 127.0.0.1: it has mesh.example, 10.1.2.3"), "\(other)")
+        let named = NATSTLSConfiguration(certificateAuthorityFile: files.ca, serverName: "mesh.example")
+        let none = try await said(files, ", verify: true", named)
+        #expect(none.contains("client certificate"), "\(none)")
+        var stranger = named
+        let theirs = try await Certificates.make()
+        (stranger.certificateFile, stranger.privateKeyFile) = (theirs.client, theirs.clientKey)
+        let refused = try await said(files, ", verify: true", stranger)
+        #expect(refused.contains("client's certificate"), "\(refused)")
+    }
+
+    @Test("why TLS fails is said while reconnecting too, and over a WebSocket", arguments: NATSServers.all)
+    func failuresOfAReconnect(binary: NATSServers.Binary) async throws {
+        let files = try await Certificates.make()
+        let expired = try await Certificates.make(days: -1)
+        let directory = try TemporaryDirectory()
+        func install(_ files: Certificates) throws {
+            for (from, to) in [(files.server, "server.pem"), (files.serverKey, "server.key"), (files.ca, "ca.pem")] {
+                try? FileManager.default.removeItem(atPath: "\(directory.path)/\(to)")
+                try FileManager.default.copyItem(atPath: from, toPath: "\(directory.path)/\(to)")
+            }
+        }
+        try install(files)
+        let keys = #"cert_file: "\#(directory.path)/server.pem", key_file: "\#(directory.path)/server.key""#
+        let port = try freePorts(1)[0]
+        let rules = """
+            tls { \(keys) }
+            websocket { listen: "127.0.0.1:\(port)", tls { \(keys) } }
+            """
+        try await withServer(binary, .init(jetStream: false, extraConfiguration: rules)) { server in
+            var settings = try configuration(server)
+            settings.tls = NATSTLSConfiguration(certificateAuthorityFile: "\(directory.path)/ca.pem")
+            let connection = try await NATSConnection.connect(settings, logger: quiet)
+            async let said = status(of: connection, "the reason") { status -> String? in
+                guard case .reconnectFailed(_, let error) = status, error.code == .tlsFailed else { return nil }
+                return error.message
+            }
+            try await connection.flush()
+            try install(expired)
+            try await server.restart()
+            #expect(try await said.contains("has expired, on 20"))
+            await connection.close()
+            settings.servers = try ServerAddress.list("wss://127.0.0.1:\(port)")
+            let error = await connectFailure(settings)
+            #expect(error?.message.contains("has expired, on 20") == true, "\(String(describing: error))")
+        }
+    }
+
     @Test("the authority and the client's certificate are read again at each reconnect", arguments: NATSServers.all)
     func replacedFiles(binary: NATSServers.Binary) async throws {
         let first = try await Certificates.make()

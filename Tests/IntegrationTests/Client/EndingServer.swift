@@ -170,7 +170,7 @@ extension EndingServer.Ending {
         ("Maximum Control Line Exceeded", .serverError), ("Parser Error", .serverError),
         ("Secure Connection - TLS Required", .tlsFailed), ("Stale Connection", .serverError),
         ("Maximum Connections Exceeded", .serverError), ("Slow Consumer", .serverError),
-        ("maximum account active connections exceeded", .authenticationFailed),
+        ("maximum account active connections exceeded", .serverError),
         ("Maximum Payload Violation", .serverError), ("Invalid Subject", .serverError),
         ("Invalid Publish Subject", .serverError), ("Maximum Subscriptions Exceeded", .serverError),
         ("Permissions Violation for Subscription to \"a\"", .permissionDenied),
