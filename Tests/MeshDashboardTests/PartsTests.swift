@@ -22,8 +22,9 @@ import Testing
     @Test func bothEndsOfTheIndexAreCounted() {
         var index = EventIndex()
         index.append(stored(10, second: 10))
-        index.prepend(stored(9, "tool.crashed", node: "cellar", second: 9))
-        index.prepend(stored(8, second: 8))
+        index.beginFilling()
+        index.fill(stored(8, second: 8))
+        index.fill(stored(9, "tool.crashed", node: "cellar", second: 9))
         index.append(stored(11, second: 11))
         let histogram = index.histogram(EventFilter(), 8_000..<12_000, buckets: 4, from: 1)
         #expect(histogram.width == 1_000)
@@ -41,8 +42,8 @@ import Testing
     @Test func theIndexForgetsTheOldest() {
         var index = EventIndex(capacity: 10)
         index.append(stored(100, second: 100))
-        for sequence in (90..<100).reversed() { index.prepend(stored(UInt64(sequence), second: Int64(sequence))) }
-        #expect(index.count == 10 && index.isFull)
+        for sequence in 90..<100 { index.fill(stored(UInt64(sequence), second: Int64(sequence))) }
+        #expect(index.count == 10)
         for sequence in 101..<150 {
             index.append(stored(UInt64(sequence), second: Int64(sequence)))
             #expect(index.count <= 10)

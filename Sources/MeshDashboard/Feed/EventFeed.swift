@@ -190,27 +190,41 @@ final class EventFeed: Sendable {
         for client in clients { client.offer(item) }
     }
 
-    /// Reads what was stored before into the index, newest first.
+    /// Reads what was stored before into the index: once, from the oldest that has room on, as one replay.
     private func fill(before end: UInt64) async {
-        let isMine = state.withLock { state in
-            defer { state.isFilling = true }
-            return !state.isFilling
+        let capacity = state.withLock { state -> Int? in
+            guard !state.isFilling else { return nil }
+            state.isFilling = true
+            state.index.beginFilling()
+            return state.index.capacity
         }
-        guard isMine else { return }
-        let history = EventHistory(store: store, verification: verification, logger: logger)
-        let query = EventHistory.Query(before: end)
-        guard var reader = try? await PageReader(query, store: store, history: history, gate: gate) else {
-            return state.withLock { $0.isFilling = false }
+        guard let capacity else { return }
+        do {
+            let first = try await store.state().firstSequence
+            let start = max(first, 1, end - min(end, UInt64(capacity)))
+            if start < end { try await fill(start..<end) }
+            state.withLock { $0.index.isComplete = true }
+        } catch {
+            // The next time the stream is followed, it is tried again.
+            logger.debug("the dashboard cannot read what is stored", [.error: "\(error)"])
+            state.withLock { $0.isFilling = false }
         }
-        var isDone = false
-        while !isDone, !Task.isCancelled {
-            guard let page = try? await reader.next(scan: 1_000, timeout: .seconds(30)) else { break }
-            let isAtEnd = reader.query == nil
-            isDone = state.withLock { state in
-                for stored in page.events.reversed() { state.index.prepend(stored) }
-                return state.index.isFull || isAtEnd
+    }
+
+    private func fill(_ range: Range<UInt64>) async throws {
+        let replay = try await EventReplay(store: store, verification: verification, logger: logger)
+            .open(from: .sequence(range.lowerBound))
+        defer { replay.cancel() }
+        for try await element in replay {
+            switch element {
+            case .event(let stored):
+                guard stored.sequence < range.upperBound else { return }
+                state.withLock { $0.index.fill(stored) }
+            case .gap(let gap):
+                if gap.sequences.upperBound >= range.upperBound - 1 { return }
+            case .caughtUp: return
             }
         }
-        if isDone { state.withLock { $0.index.isComplete = true } }
+        try Task.checkCancellation()
     }
 }

@@ -37,8 +37,8 @@ struct EventIndex: Sendable {
         }
     }
 
-    private let capacity: Int
-    /// From the newest to the oldest: what was stored before it began.
+    let capacity: Int
+    /// What was stored before it began, oldest first.
     private var older: [Entry] = []
     private var newer: [Entry] = []
     private var types = Names()
@@ -51,18 +51,33 @@ struct EventIndex: Sendable {
     var count: Int { older.count + newer.count }
     /// How many bytes the names in it have.
     var nameBytes: Int { types.bytes + nodes.bytes }
-    var isFull: Bool { count >= capacity }
 
     /// Takes in an event that is newer than all others.
     mutating func append(_ stored: StoredEvent) {
         newer.append(entry(stored))
-        guard count > capacity else { return }
-        if older.isEmpty { newer.removeFirst(max(1, capacity / 10)) } else { older.removeLast() }
+        forget()
     }
 
-    /// Takes in an event that is older than all others; not when it is full.
-    mutating func prepend(_ stored: StoredEvent) {
-        if !isFull { older.append(entry(stored)) }
+    /// Begins to take in what was stored before it began, from the oldest on.
+    mutating func beginFilling() {
+        older = []
+        isComplete = false
+    }
+
+    /// Takes in the next event of those stored before it began.
+    mutating func fill(_ stored: StoredEvent) {
+        older.append(entry(stored))
+        forget()
+    }
+
+    /// Forgets the oldest when there is no room; some at once, since that moves the others.
+    private mutating func forget() {
+        guard count > capacity else { return }
+        if older.isEmpty {
+            newer.removeFirst(max(1, capacity / 10))
+        } else {
+            older.removeFirst(min(older.count, max(1, capacity / 10)))
+        }
     }
 
     mutating func removeAll() { self = EventIndex(capacity: capacity) }
@@ -123,7 +138,7 @@ extension EventIndex {
         }
         // The newest first: they are the ones that are marked.
         for entry in newer.reversed() { take(entry) }
-        for entry in older { take(entry) }
+        for entry in older.reversed() { take(entry) }
         histogram.marks.reverse()
         histogram.series = shown.map { .init(type: types.list[$0], counts: counts[$0] ?? []) }
         return histogram
