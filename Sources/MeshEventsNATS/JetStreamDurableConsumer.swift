@@ -17,13 +17,15 @@ final class JetStreamDurableConsumer: DurableConsumer {
     private let streamName: String
     private let name: String
     private let inbox: DurableInbox
+    private let limits: Locked<PullLimits>
     private let subscription = Locked<NATSSubscriptionHandle?>(nil)
     private let watch: Task<Void, Never>
 
-    init(jetStream: JetStream, streamName: String, name: String) {
+    init(jetStream: JetStream, streamName: String, name: String, limits: PullLimits) {
         self.jetStream = jetStream
         self.streamName = streamName
         self.name = name
+        self.limits = Locked(limits)
         let inbox = DurableInbox(jetStream.connection)
         self.inbox = inbox
         let updates = jetStream.connection.statusUpdates()
@@ -59,8 +61,9 @@ final class JetStreamDurableConsumer: DurableConsumer {
             let late = inbox.take(limit)
             guard late.isEmpty else { return late }
             let waits = wait > .zero
-            let request = PullRequest(batch: limit, expires: waits ? wait : nil, noWait: !waits)
-            let (number, ended) = inbox.begin(limit)
+            let request = limits.withLock { $0 }
+                .applied(to: PullRequest(batch: limit, expires: waits ? wait : nil, noWait: !waits))
+            let (number, ended) = inbox.begin(request.batch)
             try jetStream.connection.publish(
                 ByteBuffer(string: request.json),
                 to: Self.nextSubject(jetStream, streamName, name),
@@ -106,6 +109,14 @@ final class JetStreamDurableConsumer: DurableConsumer {
                     subject: subject
                 )
             )
+        case .status(409, let words) where words.lowercased().hasPrefix("exceeded maxrequest"):
+            // A limit of the durable's own or of the server: the next request keeps to it.
+            guard limits.withLock({ $0.learn(words) }) != .newLimit else { return }
+            throw refusal("409 \(words)")
+        case .status(409, let words) where words.lowercased().contains("maxbytes"):
+            throw refusal("409 \(words): its max_bytes is smaller than the next event")
+        case .status(400, let words):
+            throw refusal("400 \(words)")
         case .status(let code, let words) where words.lowercased().contains("push based"):
             throw MeshEventsError(
                 .serverRefused,
@@ -127,6 +138,14 @@ final class JetStreamDurableConsumer: DurableConsumer {
                 isRetriable: true
             )
         }
+    }
+
+    private func refusal(_ said: String) -> MeshEventsError {
+        MeshEventsError(
+            .serverRefused,
+            "the server refuses the requests for events of the durable \(name) (\(said)); raise that limit of the consumer "
+                + "or of the server"
+        )
     }
 
     /// Sends an answer as a request: the server says that it has it. An answer without a word back may have been lost

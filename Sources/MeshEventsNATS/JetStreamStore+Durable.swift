@@ -23,11 +23,17 @@ extension JetStreamStore {
         reconcile: DurableReconcile
     ) async throws(MeshEventsError) -> any DurableConsumer {
         try configuration.validate()
-        let differences = try await retrying(until: .now + .seconds(10)) { _ throws(JetStreamError) in
+        let consumer = try await retrying(until: .now + .seconds(10)) { _ throws(JetStreamError) in
             try await found(configuration, reconcile)
         }
+        let differences = configuration.differences(from: consumer)
         guard differences.isEmpty else { throw .durableMismatch(configuration.name, differences) }
-        return JetStreamDurableConsumer(jetStream: jetStream, streamName: streamName, name: configuration.name)
+        return JetStreamDurableConsumer(
+            jetStream: jetStream,
+            streamName: streamName,
+            name: configuration.name,
+            limits: PullLimits(consumer)
+        )
     }
 
     /// Deletes a durable consumer.
@@ -42,11 +48,11 @@ extension JetStreamStore {
         }
     }
 
-    /// Creates or updates the consumer; the differences that stand.
+    /// Creates or updates the consumer; its configuration then.
     private func found(
         _ asked: DurableConfiguration,
         _ reconcile: DurableReconcile
-    ) async throws(JetStreamError) -> [StoreOpening.Difference] {
+    ) async throws(JetStreamError) -> ConsumerConfiguration {
         let consumer: ConsumerInformation
         do throws(JetStreamError) {
             consumer = try await jetStream.consumerInfo(asked.name, on: streamName)
@@ -57,16 +63,21 @@ extension JetStreamStore {
                 maximumAcknowledgementsPending: Self.maximumAcknowledgementsPending
             )
             Self.apply(asked, to: &configuration)
-            // Another process may have created it in between, with other settings: the answer tells.
-            return asked.differences(
-                from: try await jetStream.createConsumer(configuration, on: streamName).configuration
-            )
+            do throws(JetStreamError) {
+                return try await jetStream.createConsumer(configuration, on: streamName, action: .create).configuration
+            } catch  where error.errorCode == .consumerExists || error.errorCode == .consumerNameExists {
+                // Another process has created it in between, with other settings. Servers before 2.10 update it instead;
+                // a durable that both of them want differently is then the later one's.
+                consumer = try await jetStream.consumerInfo(asked.name, on: streamName)
+            }
         }
-        let differences = asked.differences(from: consumer.configuration)
-        guard reconcile == .update, !differences.isEmpty else { return differences }
+        guard reconcile == .update, !asked.differences(from: consumer.configuration).isEmpty else {
+            return consumer.configuration
+        }
+        // What was answered, fields of newer servers included, with what is asked for in it.
         var configuration = consumer.configuration
         Self.apply(asked, to: &configuration)
-        return asked.differences(from: try await jetStream.createConsumer(configuration, on: streamName).configuration)
+        return try await jetStream.createConsumer(configuration, on: streamName, action: .update).configuration
     }
 
     private static func apply(_ asked: DurableConfiguration, to configuration: inout ConsumerConfiguration) {

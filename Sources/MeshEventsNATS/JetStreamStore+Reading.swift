@@ -5,8 +5,9 @@ import Synchronization
 extension JetStreamStore {
     /// The newest `limit` messages that match and lie below `before`, oldest first.
     ///
-    /// Counts matches at a few sequences near the end to learn where to begin (`NewestSearch`); never scans. A user who
-    /// may not create consumers reads message by message instead (`MessageReader`).
+    /// Where every message of the stream matches, sequences say where to begin; else counts of matches at a few sequences
+    /// near the end do (`NewestSearch`). Counts only guide: what they left out is looked for and read too (`ConsumerReader`).
+    /// A user who may not create consumers reads message by message instead (`MessageReader`).
     ///
     /// - Throws: `invalidArgument`, `invalidPattern`, `streamNotFound`, `timeout`, `persistenceUnavailable`,
     ///   `permissionDenied`, `closed`.
@@ -48,11 +49,11 @@ extension JetStreamStore {
             case .time(let time): .time(time.description)
             }
         return try await reading(until: .now + timeout) { deadline throws(JetStreamError) in
-            if !coversAllEvents.load(ordering: .relaxed) { _ = try await covered(pattern, deadline) }
-            let consumer = try await reader(pattern, from: begin, deadline: deadline)
-            defer { jetStream.discardConsumer(consumer.name, on: streamName) }
-            let count = min(UInt64(limit), consumer.pending)
-            return try await read(count, before: nil, from: consumer, deadline: deadline)
+            let stream = try await covered(pattern, deadline)
+            let end = stream.state.lastSequence.nextSequence
+            var reader = consumerReader(pattern, in: stream, deadline)
+            defer { reader.discard() }
+            return try await reader.first(limit, from: begin, before: end)
         } messages: { reader, deadline throws(JetStreamError) in
             let stream = try await covered(pattern, deadline)
             let begin: UInt64 =
@@ -109,120 +110,41 @@ extension JetStreamStore {
         before: UInt64?,
         deadline: ContinuousClock.Instant
     ) async throws(JetStreamError) -> [StoredMessage] {
-        let state = try await covered(pattern, deadline).state
-        guard state.messages > 0 else { return [] }
-        var messages: [StoredMessage] = []
-        var upper = before
-        while true {
-            let search = NewestSearch(
-                limit: limit - messages.count,
-                first: state.firstSequence,
-                last: state.lastSequence,
-                before: upper,
-                isFiltered: pattern != .all
-            )
-            let (found, start) = try await run(search, matching: pattern, deadline: deadline)
-            messages = found + messages
-            // Counts are answers of their moment: when messages came or went meanwhile, there may be more further back.
-            guard messages.count < limit, start > state.firstSequence, start < upper ?? .max else { return messages }
-            upper = start
-        }
-    }
-
-    /// Searches where to begin, and reads from there.
-    private func run(
-        _ search: NewestSearch,
-        matching pattern: EventPattern,
-        deadline: ContinuousClock.Instant
-    ) async throws(JetStreamError) -> (messages: [StoredMessage], start: UInt64) {
-        var search = search
-        var consumers: [UInt64: ConsumerInformation] = [:]
-        defer { for consumer in consumers.values { jetStream.discardConsumer(consumer.name, on: streamName) } }
-        while true {
-            switch search.next() {
-            case .probe(let starts):
-                for (start, consumer) in try await readers(pattern, from: starts, deadline: deadline) {
-                    consumers[start] = consumer
-                    search.answer(start: start, matching: consumer.pending)
-                }
-            case .read(let start):
-                // The probe that found the place can read from it.
-                if consumers[start] == nil {
-                    consumers[start] = try await reader(pattern, from: .sequence(start), deadline: deadline)
-                }
-                guard let consumer = consumers[start] else { return ([], start) }
-                let bound = search.isEndFixed ? search.end : nil
-                let beyond = min(search.beyond ?? 0, consumer.pending)
-                let count = min(consumer.pending - beyond, bound.map { $0 - start } ?? .max)
-                let found = try await read(count, before: bound, from: consumer, deadline: deadline)
-                return (found.suffix(Int(clamping: search.limit)), start)
-            }
-        }
-    }
-
-    /// Consumers at several places, created at once.
-    private func readers(
-        _ pattern: EventPattern,
-        from starts: [UInt64],
-        deadline: ContinuousClock.Instant
-    ) async throws(JetStreamError) -> [(UInt64, ConsumerInformation)] {
-        guard starts.count > 1 else {
-            guard let start = starts.first else { return [] }
-            return [(start, try await reader(pattern, from: .sequence(start), deadline: deadline))]
-        }
-        let results = await withTaskGroup(of: (UInt64, Result<ConsumerInformation, JetStreamError>).self) { group in
-            for start in starts {
-                group.addTask {
-                    do throws(JetStreamError) {
-                        return (
-                            start, .success(try await self.reader(pattern, from: .sequence(start), deadline: deadline))
-                        )
-                    } catch {
-                        return (start, .failure(error))
-                    }
-                }
-            }
-            return await group.reduce(into: []) { $0.append($1) }
-        }
-        var consumers: [(UInt64, ConsumerInformation)] = []
-        for (start, result) in results { consumers.append((start, try result.get())) }
-        return consumers
-    }
-
-    private func reader(
-        _ pattern: EventPattern,
-        from start: ConsumerConfiguration.Start,
-        deadline: ContinuousClock.Instant
-    ) async throws(JetStreamError) -> ConsumerInformation {
-        try await jetStream.createConsumer(
-            .reader(start: start, filterSubjects: [pattern.subject]),
-            on: streamName,
-            timeout: Self.remaining(deadline)
+        let stream = try await covered(pattern, deadline)
+        let state = stream.state
+        let end = min(before ?? .max, state.lastSequence.nextSequence)
+        guard state.messages > 0, end > max(state.firstSequence, 1) else { return [] }
+        var reader = consumerReader(pattern, in: stream, deadline)
+        defer { reader.discard() }
+        return try await reader.newest(
+            limit,
+            in: max(state.firstSequence, 1)..<end,
+            isAtEnd: end == state.lastSequence.nextSequence
         )
     }
 
-    private func read(
-        _ count: UInt64,
-        before: UInt64?,
-        from consumer: ConsumerInformation,
-        deadline: ContinuousClock.Instant
-    ) async throws(JetStreamError) -> [StoredMessage] {
-        guard count > 0 else { return [] }
-        return try await jetStream.read(
-            Int(clamping: count),
-            before: before,
-            from: consumer.name,
-            on: streamName,
+    /// A reader for one query.
+    private func consumerReader(
+        _ pattern: EventPattern,
+        in stream: StreamInformation,
+        _ deadline: ContinuousClock.Instant
+    ) -> ConsumerReader {
+        ConsumerReader(
+            jetStream: jetStream,
+            stream: streamName,
+            pattern: pattern,
+            matchesAll: Self.matchesAll(pattern, of: stream),
             deadline: deadline
-        ) { message in
-            StoredMessage(
-                subject: String(decoding: message.subject, as: UTF8.self),
-                payload: Array(message.payload),
-                sequence: message.position.streamSequence,
-                storedAt: Timestamp(nanosecondsSinceEpoch: message.position.timestamp),
-                headers: MessageHeaders(block: message.headers)
-            )
-        }
+        )
+    }
+
+    /// Whether every message of the stream matches: then consumers need no filter, which is much cheaper for servers before
+    /// 2.10.
+    static func matchesAll(_ pattern: EventPattern, of stream: StreamInformation) -> Bool {
+        let (subjects, fields) = (stream.configuration.subjects, stream.configuration.fields)
+        // What a stream gathers from others may have any subject.
+        guard fields["sources"] == nil, fields["mirror"] == nil else { return false }
+        return !subjects.isEmpty && subjects.allSatisfy { EventPattern.covers(pattern.subject, $0) }
     }
 
     /// What is left for one request: at most the API's own timeout, so that a lost answer is noticed.

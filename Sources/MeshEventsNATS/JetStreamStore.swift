@@ -11,8 +11,6 @@ public final class JetStreamStore: EventStore {
 
     /// How long the stream remembers message ids; longer than that a retry is not safe.
     private let knownDuplicateWindow = Mutex<Duration>(.seconds(120))
-    /// Whether the stream is known to take every event.
-    let coversAllEvents = Atomic(false)
     /// Whether the server has forbidden this user to create consumers, so that it reads message by message.
     let readsMessages = Atomic(false)
 

@@ -49,6 +49,8 @@ extension MeshEventsError {
             (.protocolViolation, error.message)
         case .invalidArgument:
             (.invalidArgument, error.message)
+        case .refused:
+            (.serverRefused, "\(error.message); raise that limit of the server or of the consumer")
         case .api:
             explainAnswer(error, stream)
         }

@@ -79,7 +79,10 @@ extension JetStreamFollower {
             switch verdict {
             case .deliver(let lost):
                 if let lost { state.queue.append(.lost(lost)) }
-                state.queue.append(.message(message))
+                // Without a filter, a stream whose subjects were changed hands over others from before.
+                let matches = !state.progress.matchesAll || EventPattern.all.matches(subject: message.subject)
+                if matches { state.queue.append(.message(message)) }
+                state.refusals = FollowRefusals()
             case .ignore: break
             case .restart(let reason): state.loss = reason
             }
@@ -90,9 +93,11 @@ extension JetStreamFollower {
 
     /// A status instead of a message (NATS ADR-13).
     private static func take(_ status: NATSMessage, into state: inout State) {
-        let text = (status.statusDescription ?? "").lowercased()
+        let words = status.statusDescription ?? ""
+        let text = words.lowercased()
         switch status.status {
         case 100?:
+            state.refusals = FollowRefusals()
             let verdict = state.progress.heartbeat(
                 consumer: status.headers["Nats-Last-Consumer"].flatMap { UInt64($0) },
                 stream: status.headers["Nats-Last-Stream"].flatMap { UInt64($0) }
@@ -102,10 +107,23 @@ extension JetStreamFollower {
             case .deliver(nil), .ignore: break
             case .restart(let reason): state.loss = reason
             }
-        case 404?, 408?: state.progress.requestEnded(isCutShort: false)
+        case 404?, 408?:
+            state.refusals = FollowRefusals()
+            state.progress.requestEnded(isCutShort: false)
+        case 409? where text.hasPrefix("exceeded max"):
+            // Refused whole: the next request keeps to what the server says.
+            state.refusals.add("\(409) \(words)", state.limits.learn(words))
+            state.progress.requestEnded(isCutShort: false)
+        case 409? where text.contains("maxbytes") && state.progress.isUnused:
+            state.refusals.add("409 \(words), although nothing was delivered", .knownLimit)
+            state.progress.requestEnded(isCutShort: true)
         case 409? where text.contains("maxbytes") || text.contains("batch completed"):
             state.progress.requestEnded(isCutShort: true)
-        default: state.loss = "the server ended the request: \(status.status ?? 0) \(text)"
+        default:
+            let isPassing =
+                ["leadership", "deleted", "shutdown"].contains { text.contains($0) } || status.status == 503
+            if !isPassing { state.refusals.add("\(status.status ?? 0) \(words)", .none) }
+            state.loss = "the server ended the request: \(status.status ?? 0) \(text)"
         }
     }
 }

@@ -10,6 +10,8 @@ extension JetStreamFollower {
         case request(inbox: String, consumer: String)
         case probe(consumer: String, delivered: UInt64)
         case replace
+        case pause(Completion, until: ContinuousClock.Instant)
+        case refuse(String)
         case stop
     }
 
@@ -54,6 +56,16 @@ extension JetStreamFollower {
                 if isWoken { silentChecks = 0 }
             case .request(let inbox, let consumer): request(inbox, consumer)
             case .check: await check()
+            case .pause(let completion, let deadline):
+                try? await completion.wait(until: deadline, for: "the next attempt")
+            case .refuse(let reason):
+                fail(
+                    MeshEventsError(
+                        .serverRefused,
+                        "the server refuses the requests of a replay of stream \(store.streamName) (\(reason)); raise "
+                            + "that limit of the server or of the stream's consumers"
+                    )
+                )
             case .probe(let consumer, let delivered):
                 silentChecks += 1
                 await probe(consumer, delivered, isLast: silentChecks > Self.maximumSilentChecks)
@@ -68,6 +80,14 @@ extension JetStreamFollower {
         let now = ContinuousClock.now
         return state.withLock { state in
             if state.queue.isEnded { return .stop }
+            switch state.refusals.verdict(now) {
+            case .goOn: break
+            case .wait(let until):
+                let completion = Completion()
+                state.pause = completion
+                return .pause(completion, until: until)
+            case .giveUp(let reason): return .refuse(reason)
+            }
             guard state.loss == nil, let consumer = state.consumer else { return .replace }
             let completion = Completion()
             guard state.progress.outstanding == 0 else {
@@ -91,12 +111,13 @@ extension JetStreamFollower {
 
     private func request(_ inbox: String, _ consumer: String) {
         let jetStream = store.jetStream
-        let request = PullRequest(
+        let wish = PullRequest(
             batch: Self.batch,
             maximumBytes: max(4 << 20, (jetStream.connection.maximumPayload ?? 0) * 2),
             expires: .seconds(30),
             idleHeartbeat: Self.heartbeat
         )
+        let request = state.withLock { $0.limits }.applied(to: wish)
         state.withLock { state in
             guard state.consumer == consumer else { return }
             state.progress.request(request.batch)

@@ -24,12 +24,18 @@ final class JetStreamFollower: StoreFollower {
         var consumer: String?
         var inbox = ""
         var handle: NATSSubscriptionHandle?
+        /// What the present consumer allows in one request.
+        var limits = PullLimits()
+        /// Refused requests without anything delivered in between.
+        var refusals = FollowRefusals()
         /// Why the consumer has to be replaced.
         var loss: String?
         var lastArrival = ContinuousClock.now
         var lastRequest = ContinuousClock.now
         /// Set while the task sleeps.
         var sleep: Completion?
+        /// Set while the task waits after a refusal; only the end wakes it.
+        var pause: Completion?
     }
 
     let store: JetStreamStore
@@ -90,16 +96,17 @@ final class JetStreamFollower: StoreFollower {
     func fail(_ error: MeshEventsError) { end { $0.finish(error) } }
 
     private func end(_ change: @Sendable (inout FollowQueue) -> Void) {
-        let (handle, consumer, wakes, sleep) = state.withLock { state in
+        let (handle, consumer, wakes, sleep, pause) = state.withLock { state in
             change(&state.queue)
-            defer { (state.handle, state.consumer, state.sleep) = (nil, nil, nil) }
+            defer { (state.handle, state.consumer, state.sleep, state.pause) = (nil, nil, nil, nil) }
             state.session += 1
-            return (state.handle, state.consumer, state.queue.takeWakes(), state.sleep)
+            return (state.handle, state.consumer, state.queue.takeWakes(), state.sleep, state.pause)
         }
         for (waiter, answer) in wakes { waiter.resume(returning: answer) }
         handle?.cancel()
         if let consumer { store.jetStream.discardConsumer(consumer, on: store.streamName) }
         sleep?.complete()
+        pause?.complete()
     }
 
     /// The present consumer cannot be used any longer.
@@ -141,7 +148,7 @@ final class JetStreamFollower: StoreFollower {
             let created = try await jetStream.createConsumer(
                 .reader(
                     start: next.map { .sequence($0) } ?? start,
-                    filterSubjects: [pattern.subject],
+                    filterSubjects: state.withLock { $0.progress.matchesAll } ? [] : [pattern.subject],
                     inactiveThreshold: Self.consumerLife
                 ),
                 on: store.streamName,
@@ -156,6 +163,7 @@ final class JetStreamFollower: StoreFollower {
             let isCurrent = state.withLock { state -> Bool in
                 guard state.session == session, !state.queue.isEnded else { return false }
                 (state.consumer, state.inbox, state.handle) = (created.name, inbox, newHandle)
+                state.limits = PullLimits(created.configuration)
                 state.lastArrival = .now
                 state.lastRequest = .now
                 let first = found.messages == 0 ? found.lastSequence.nextSequence : found.firstSequence

@@ -1,6 +1,5 @@
 public import MeshEvents
 import NATSClient
-import Synchronization
 
 extension JetStreamStore {
     /// Follows the stream with a consumer of its own that ends with it; see ``/MeshEvents/StoreFollower``. A user who
@@ -34,7 +33,9 @@ extension JetStreamStore {
                 throw ReplayStart.beyond(sequence, last: stream.state.lastSequence)
             }
         }
-        let matchesAll = pattern == .all && stream.configuration.subjects == [EventPattern.all.subject]
+        let matchesAll =
+            pattern == .all && stream.configuration.subjects == [EventPattern.all.subject]
+            && Self.matchesAll(pattern, of: stream)
         return try await reading(until: deadline) { deadline throws(JetStreamError) -> any StoreFollower in
             let follower = JetStreamFollower(
                 store: self,
@@ -86,7 +87,5 @@ extension JetStreamStore {
                 message: "the stream takes \(subjects.joined(separator: ", ")), which does not cover \(pattern)"
             )
         }
-        let coversAll = subjects.contains { EventPattern.covers($0, EventPattern.all.subject) }
-        coversAllEvents.store(coversAll, ordering: .relaxed)
     }
 }

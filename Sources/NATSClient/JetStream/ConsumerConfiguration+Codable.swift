@@ -1,5 +1,5 @@
 extension ConsumerConfiguration {
-    private enum CodingKeys: String, CodingKey {
+    private enum CodingKeys: String, CodingKey, CaseIterable {
         case name, backoff
         case durableName = "durable_name"
         case deliverPolicy = "deliver_policy"
@@ -52,6 +52,8 @@ extension ConsumerConfiguration {
         try container.encode(replicas ?? 0, forKey: .replicas)
         try container.encodeIfPresent(maximumAcknowledgementsPending, forKey: .maximumAcknowledgementsPending)
         try container.encodeIfPresent(maximumWaiting, forKey: .maximumWaiting)
+        var fields = encoder.container(keyedBy: FieldName.self)
+        for (name, value) in otherFields { try fields.encode(value, forKey: FieldName(name)) }
     }
 
     /// Reads what a server answers.
@@ -90,5 +92,33 @@ extension ConsumerConfiguration {
             maximumWaiting: try container.decodeIfPresent(Int.self, forKey: .maximumWaiting),
             descriptionText: try container.decodeIfPresent(String.self, forKey: .descriptionText)
         )
+        otherFields = try Self.otherFields(decoder)
+    }
+
+    /// The fields for which this type has no property, or no case for the value.
+    private static func otherFields(_ decoder: any Decoder) throws -> [String: JetStreamValue] {
+        var fields = try [String: JetStreamValue](from: decoder)
+        for key in CodingKeys.allCases {
+            switch (key, fields[key.rawValue]) {
+            case (.replayPolicy, let policy?) where policy != "instant": break
+            case (.deliverPolicy, let policy?) where !knownPolicies.contains(policy): break
+            default: fields[key.rawValue] = nil
+            }
+        }
+        return fields
+    }
+
+    private static let knownPolicies: Set<JetStreamValue> = [
+        "all", "new", "last", "by_start_sequence", "by_start_time",
+    ]
+
+    /// A field by its name in the API.
+    private struct FieldName: CodingKey {
+        let stringValue: String
+        var intValue: Int? { nil }
+
+        init(_ name: String) { stringValue = name }
+        init?(stringValue: String) { self.init(stringValue) }
+        init?(intValue: Int) { nil }
     }
 }

@@ -52,6 +52,9 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
     public var maximumWaiting: Int?
     /// A text for people.
     public var descriptionText: String?
+    /// What a server's answer holds beyond that, by its name in the API: fields of newer servers, and values that this type
+    /// has no case for. They are sent as they are, so that an update keeps what it does not know.
+    public var otherFields: [String: JetStreamValue] = [:]
 
     /// Creates a configuration.
     public init(
@@ -84,6 +87,19 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
         self.maximumAcknowledgementsPending = maximumAcknowledgementsPending
         self.maximumWaiting = maximumWaiting
         self.descriptionText = descriptionText
+    }
+
+    /// How many messages one pull request may ask for (`max_batch`), by the consumer's own settings or the server's;
+    /// `nil` for any number.
+    public var maximumRequestBatch: Int? { limit("max_batch").map { Int(clamping: $0) } }
+    /// How long a pull request may wait (`max_expires`); `nil` for any time.
+    public var maximumRequestExpires: Duration? { limit("max_expires").map { .nanoseconds($0) } }
+    /// How many bytes one pull request may ask for (`max_bytes`); `nil` for any number.
+    public var maximumRequestBytes: Int? { limit("max_bytes").map { Int(clamping: $0) } }
+
+    private func limit(_ field: String) -> Int64? {
+        guard case .integer(let value)? = otherFields[field], value > 0 else { return nil }
+        return value
     }
 
     /// A consumer to read a part of a stream once: ephemeral, in memory, nothing to acknowledge, gone a few seconds

@@ -1,17 +1,34 @@
 import NIOCore
 
 extension JetStream {
+    /// What is to become of a consumer that exists; servers before 2.10 do not know it, and create or update.
+    public enum ConsumerAction: String, Sendable, Hashable, Encodable {
+        /// Only create: one that exists with another configuration is `consumerExists`.
+        case create
+        /// Only update: one that does not exist is an error.
+        case update
+    }
+
     /// Creates a pull consumer, or finds the durable one of that name and configuration.
     ///
     /// The answer tells how many messages match from the start on (``ConsumerInformation/pending``).
+    ///
+    /// - Parameters:
+    ///   - configuration: the consumer. To change one, begin with the configuration ``consumerInfo(_:on:timeout:)``
+    ///     answered, so that fields this client does not know stay as they are.
+    ///   - stream: the stream's name.
+    ///   - action: whether it may exist; `nil` creates one, or updates the one of that name.
+    ///   - timeout: how long the server may take; `nil` for ``timeout``.
     public func createConsumer(
         _ configuration: ConsumerConfiguration,
         on stream: String,
+        action: ConsumerAction? = nil,
         timeout: Duration? = nil
     ) async throws(JetStreamError) -> ConsumerInformation {
         struct Request: Encodable {
             let stream_name: String
             let config: ConsumerConfiguration
+            let action: ConsumerAction?
         }
         try Self.validate(name: stream, of: "stream")
         if let name = configuration.durableName ?? configuration.name { try Self.validate(name: name, of: "consumer") }
@@ -22,7 +39,11 @@ extension JetStream {
             case (nil, let name?, _): "CONSUMER.CREATE.\(stream).\(name)"
             case (nil, nil, _): "CONSUMER.CREATE.\(stream)"
             }
-        return try await call(subject, body: Request(stream_name: stream, config: configuration), timeout: timeout)
+        return try await call(
+            subject,
+            body: Request(stream_name: stream, config: configuration, action: action),
+            timeout: timeout
+        )
     }
 
     /// Asks for a consumer's configuration and state.

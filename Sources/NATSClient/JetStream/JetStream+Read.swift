@@ -25,22 +25,27 @@ extension JetStream {
             progress,
             request,
             before: nil,
+            delivered: nil,
             from: consumer,
             on: stream,
             deadline: .now + limit + .milliseconds(500)
-        ) { JetStreamMessage($0) }
+        ) { JetStreamMessage($0) }.elements
     }
 
     /// Reads messages that a consumer has at hand: large, overlapping pulls, no waiting, nothing acknowledged.
     ///
     /// Ends after `count` messages, after one behind which nothing is pending, or when the server has no more: the
-    /// caller asks for as many as the consumer said to have, so no silence is ever waited for.
+    /// caller asks for as many as the consumer said to have, so no silence is ever waited for. For the one reader of a
+    /// consumer that acknowledges nothing: a delivery that is missing between others is `consumerLost`, since the server
+    /// makes each once.
     ///
     /// - Parameters:
     ///   - count: how many messages to read at most, at least 1.
     ///   - before: ends at this sequence, exclusive; `nil` for no end.
     ///   - consumer: the consumer's name.
     ///   - stream: the stream's name.
+    ///   - delivered: the number of the consumer's last delivery; 0 for a new one.
+    ///   - limits: what one request may ask for; limits that the server names when it refuses a request are learnt.
     ///   - deadline: when to give up.
     ///   - transform: makes an element of each message, in place on the connection's event loop: little, never blocking.
     public func read<Element: Sendable>(
@@ -48,16 +53,42 @@ extension JetStream {
         before: UInt64? = nil,
         from consumer: String,
         on stream: String,
+        delivered: UInt64 = 0,
+        limits: PullLimits = PullLimits(),
         deadline: ContinuousClock.Instant,
         transform: @escaping @Sendable (JetStreamMessageView) -> Element
     ) async throws(JetStreamError) -> [Element] {
+        try await reading(
+            count,
+            before: before,
+            from: consumer,
+            on: stream,
+            delivered: delivered,
+            limits: limits,
+            deadline: deadline,
+            transform: transform
+        ).elements
+    }
+
+    /// Reads as ``read(_:before:from:on:delivered:limits:deadline:transform:)``, and tells how it ended.
+    package func reading<Element: Sendable>(
+        _ count: Int,
+        before: UInt64?,
+        from consumer: String,
+        on stream: String,
+        delivered: UInt64,
+        limits: PullLimits,
+        deadline: ContinuousClock.Instant,
+        transform: @escaping @Sendable (JetStreamMessageView) -> Element
+    ) async throws(JetStreamError) -> PullReading<Element> {
         let largest = max(16 << 20, (connection.maximumPayload ?? 0) * 2)
         let request = PullRequest(batch: 1, maximumBytes: largest, noWait: true)
-        let progress = PullProgress(total: count, chunk: 4_096, endsWhenNothingPending: true)
+        let progress = PullProgress(total: count, chunk: 4_096, endsWhenNothingPending: true, limits: limits)
         return try await read(
             progress,
             request,
             before: before,
+            delivered: delivered,
             from: consumer,
             on: stream,
             deadline: deadline,
@@ -69,11 +100,12 @@ extension JetStream {
         _ progress: PullProgress,
         _ template: PullRequest,
         before: UInt64?,
+        delivered: UInt64?,
         from consumer: String,
         on stream: String,
         deadline: ContinuousClock.Instant,
         transform: @escaping @Sendable (JetStreamMessageView) -> Element
-    ) async throws(JetStreamError) -> [Element] {
+    ) async throws(JetStreamError) -> PullReading<Element> {
         try Self.validate(name: stream, of: "stream")
         try Self.validate(name: consumer, of: "consumer")
         guard template.batch > 0, progress.total > 0 else {
@@ -82,9 +114,11 @@ extension JetStream {
         let inbox = connection.makeInbox()
         let subject = "\(prefix).CONSUMER.MSG.NEXT.\(stream).\(consumer)"
         let connection = connection
-        let reader = PullReader(progress: progress, before: before) { (batch: Int) throws(NATSError) in
+        let reader = PullReader(progress: progress, before: before, delivered: delivered) {
+            (batch: Int, limits: PullLimits) throws(NATSError) in
             var request = template
             request.batch = batch
+            request = limits.applied(to: request)
             try connection.publish(ByteBuffer(string: request.json), to: subject, replyTo: inbox)
         } transform: {
             transform($0)

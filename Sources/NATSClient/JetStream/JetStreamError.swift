@@ -14,6 +14,8 @@ public struct JetStreamError: Error, Sendable, CustomStringConvertible {
         case invalidArgument
         /// The consumer that was read is gone, or its server no longer answers.
         case consumerLost
+        /// The server refuses to deliver the messages as they were asked for, whatever is asked: a limit of it.
+        case refused
         /// The deadline passed.
         case timeout
     }
@@ -58,7 +60,7 @@ public struct JetStreamError: Error, Sendable, CustomStringConvertible {
         case .api: errorCode.isRetriable || (code == 503 && !errorCode.isPermanent)
         case .connection: underlying?.isRetriable ?? false || isNoResponders
         case .timeout, .consumerLost: true
-        case .invalidAnswer, .invalidArgument: false
+        case .invalidAnswer, .invalidArgument, .refused: false
         }
     }
 

@@ -89,9 +89,9 @@ public struct NewestSearch: Sendable {
         if isEndFixed, start == end {
             beyond = count
             tooFew = Sample(start: end, matching: 0)
-            return
+        } else {
+            pending.append(Sample(start: start, matching: count))
         }
-        pending.append(Sample(start: start, matching: count))
         guard let beyond else { return }
         let samples = pending
         pending = []

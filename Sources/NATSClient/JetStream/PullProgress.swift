@@ -11,22 +11,29 @@ struct PullProgress: Sendable {
         case finish
         /// The consumer can no longer be read: why.
         case fail(String)
+        /// The server does not let it be read like this, and would not the next time: why.
+        case refuse(String)
     }
 
     /// How many messages are wanted.
     let total: Int
-    /// How many one request asks for.
-    let chunk: Int
+    /// How many messages one request asks for.
+    private(set) var chunk: Int
+    /// What the consumer allows in one request, as far as it is known.
+    private(set) var limits: PullLimits
     /// Whether a message behind which nothing is pending ends the reading.
     let endsWhenNothingPending: Bool
     /// Messages received.
     private(set) var received = 0
     /// Messages asked for and not yet received.
     private(set) var outstanding = 0
+    /// Whether a message has come since a request was last cut short by its bytes.
+    private var hasMovedSinceCut = true
 
-    init(total: Int, chunk: Int, endsWhenNothingPending: Bool) {
+    init(total: Int, chunk: Int, endsWhenNothingPending: Bool, limits: PullLimits = PullLimits()) {
         self.total = max(total, 1)
-        self.chunk = max(chunk, 1)
+        self.chunk = max(min(chunk, limits.batch ?? chunk), 1)
+        self.limits = limits
         self.endsWhenNothingPending = endsWhenNothingPending
     }
 
@@ -36,6 +43,7 @@ struct PullProgress: Sendable {
     /// A message arrived behind which `pending` more match.
     mutating func delivered(pending: UInt64) -> Action {
         received += 1
+        hasMovedSinceCut = true
         if outstanding > 0 { outstanding -= 1 }
         if received >= total || (endsWhenNothingPending && pending == 0) { return .finish }
         return requestMore()
@@ -52,8 +60,23 @@ struct PullProgress: Sendable {
         switch code {
         case 100: return .wait
         case 404, 408: return .finish
+        case 409 where text.lowercased().hasPrefix("exceeded maxrequest"):
+            // Refused whole. Ask within the limit that the server names; when that was kept already, there is no way.
+            guard limits.learn(text) == .newLimit else {
+                return .refuse("the server refuses the requests for messages: \(code) \(text)")
+            }
+            chunk = min(chunk, limits.batch ?? chunk)
+            outstanding = 0
+            return requestMore()
         case 409 where text.lowercased().contains("maxbytes"):
             // The request was as full as it may get; ask again for what is missing.
+            guard hasMovedSinceCut else {
+                return .refuse(
+                    "the next message is larger than one request may ask for"
+                        + (limits.bytes.map { " (max_bytes \($0) of the consumer)" } ?? "") + ": \(code) \(text)"
+                )
+            }
+            hasMovedSinceCut = false
             outstanding = unfilled.map { outstanding - min(max($0, 0), outstanding) } ?? 0
             return requestMore()
         case 409 where text.lowercased().contains("batch completed"):

@@ -1,40 +1,57 @@
 import Locking
 import NIOCore
 
+/// What one reading of a pull consumer found.
+package struct PullReading<Element: Sendable>: Sendable {
+    /// In the order of the stream.
+    package var elements: [Element]
+    /// Whether a message at or behind the given end was met: then nothing before it is missing, whatever the server's
+    /// counts say.
+    package var hasPassedEnd = false
+}
+
 /// Collects the messages of one reading of a pull consumer, on the connection's event loop: no task and no
 /// continuation per message.
 final class PullReader<Element: Sendable>: NATSMessageReceiver {
     private struct State {
         var progress: PullProgress
         var elements: [Element] = []
-        var requests: [Int] = []
-        var outcome: Result<[Element], JetStreamError>?
-        var waiter: CheckedContinuation<Result<[Element], JetStreamError>, Never>?
+        var requests: [(batch: Int, limits: PullLimits)] = []
+        var outcome: Result<PullReading<Element>, JetStreamError>?
+        var waiter: CheckedContinuation<Result<PullReading<Element>, JetStreamError>, Never>?
+        /// Whether a message at or behind the end has come: there is none before it any more.
+        var hasPassedEnd = false
         /// Grows with everything that arrives: whoever watches sees whether anything still happens.
         var activity: UInt64 = 0
-        /// The number of the consumer's newest delivery that arrived.
-        var lastDelivery: UInt64 = 0
+        /// The number of the consumer's newest delivery that arrived, or of the last before this reading.
+        var lastDelivery: UInt64
     }
 
     private let state: Locked<State>
     private let before: UInt64
-    private let request: @Sendable (Int) throws(NATSError) -> Void
+    /// Whether every delivery is this reading's, so that a jump of their numbers is a loss.
+    private let isSoleReader: Bool
+    private let request: @Sendable (Int, PullLimits) throws(NATSError) -> Void
     private let transform: @Sendable (JetStreamMessageView) -> Element
 
     /// - Parameters:
     ///   - before: a message with this sequence or a later one ends the reading and is left out.
-    ///   - request: sends a pull request for so many messages.
+    ///   - delivered: the number of the consumer's last delivery before this reading, when all that follow are for this
+    ///     reading; `nil` when others read the consumer too.
+    ///   - request: sends a pull request for so many messages, within the limits.
     ///   - transform: makes an element of each message, in place.
     init(
         progress: PullProgress,
         before: UInt64?,
-        request: @escaping @Sendable (Int) throws(NATSError) -> Void,
+        delivered: UInt64?,
+        request: @escaping @Sendable (Int, PullLimits) throws(NATSError) -> Void,
         transform: @escaping @Sendable (JetStreamMessageView) -> Element
     ) {
-        var state = State(progress: progress)
+        var state = State(progress: progress, lastDelivery: delivered ?? 0)
         state.elements.reserveCapacity(min(progress.total, 65_536))
         self.state = Locked(state)
         self.before = before ?? .max
+        isSoleReader = delivered != nil
         self.request = request
         self.transform = transform
     }
@@ -52,7 +69,7 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
     }
 
     /// Suspends until the reading has ended.
-    func result() async -> Result<[Element], JetStreamError> {
+    func result() async -> Result<PullReading<Element>, JetStreamError> {
         await withCheckedContinuation { continuation in
             let outcome = state.withLock { state in
                 if state.outcome == nil { state.waiter = continuation }
@@ -80,8 +97,12 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
             }
             return
         }
+        guard isNext(position) else { return }
         guard position.streamSequence < before else {
-            state.withLock { state in Self.apply(.finish, to: &state) }
+            state.withLock { state in
+                state.hasPassedEnd = true
+                Self.apply(.finish, to: &state)
+            }
             return
         }
         let element = transform(
@@ -102,6 +123,20 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
         }
     }
 
+    /// Ends the reading when deliveries are missing before this one: each is made once, and read again by another
+    /// consumer.
+    private func isNext(_ position: AcknowledgementSubject) -> Bool {
+        guard isSoleReader else { return true }
+        return state.withLock { state in
+            guard state.outcome == nil else { return false }
+            let last = state.lastDelivery
+            if last != .max, position.consumerSequence == last + 1 { return true }
+            let reason = "delivery \(position.consumerSequence) of the consumer came after delivery \(last)"
+            Self.end(&state, .failure(JetStreamError(.consumerLost, reason)))
+            return false
+        }
+    }
+
     func receiveBatchEnd() { passOn() }
 
     func receiveEnd(_ error: NATSError?) {
@@ -111,16 +146,17 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
     private static func apply(_ action: PullProgress.Action, to state: inout State) {
         switch action {
         case .wait: break
-        case .request(let batch): state.requests.append(batch)
+        case .request(let batch): state.requests.append((batch, state.progress.limits))
         case .finish:
             let elements = state.elements
             state.elements = []
-            end(&state, .success(elements))
+            end(&state, .success(PullReading(elements: elements, hasPassedEnd: state.hasPassedEnd)))
         case .fail(let reason): end(&state, .failure(JetStreamError(.consumerLost, reason)))
+        case .refuse(let reason): end(&state, .failure(JetStreamError(.refused, reason)))
         }
     }
 
-    private static func end(_ state: inout State, _ outcome: Result<[Element], JetStreamError>) {
+    private static func end(_ state: inout State, _ outcome: Result<PullReading<Element>, JetStreamError>) {
         guard state.outcome == nil else { return }
         state.outcome = outcome
         state.requests = []
@@ -131,7 +167,7 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
         let (requests, waiter, outcome) = state.withLock { state in
             let requests = state.requests
             state.requests = []
-            var waiter: CheckedContinuation<Result<[Element], JetStreamError>, Never>?
+            var waiter: CheckedContinuation<Result<PullReading<Element>, JetStreamError>, Never>?
             if state.outcome != nil {
                 waiter = state.waiter
                 state.waiter = nil
@@ -139,9 +175,9 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
             return (requests, waiter, state.outcome)
         }
         if let waiter, let outcome { waiter.resume(returning: outcome) }
-        for batch in requests {
+        for (batch, limits) in requests {
             do throws(NATSError) {
-                try request(batch)
+                try request(batch, limits)
             } catch {
                 fail(JetStreamError(error))
                 return

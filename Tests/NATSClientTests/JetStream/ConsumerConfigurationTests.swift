@@ -54,4 +54,17 @@ struct ConsumerConfigurationTests {
         let data = try JSONEncoder().encode(configuration)
         #expect(try JSONDecoder().decode(ConsumerConfiguration.self, from: data) == configuration)
     }
+
+    @Test("what a server answers and this type does not know goes back as it came")
+    func otherFields() throws {
+        let answer =
+            #"{"ack_policy":"explicit","deliver_policy":"last_per_subject","durable_name":"d","headers_only":true,"#
+            + #""max_batch":5,"max_bytes":1000,"max_expires":2000000000,"metadata":{"a":"b"},"num_replicas":0,"#
+            + #""replay_policy":"original"}"#
+        let configuration = try JSONDecoder().decode(ConsumerConfiguration.self, from: Data(answer.utf8))
+        #expect(configuration.maximumRequestBatch == 5)
+        #expect(configuration.maximumRequestBytes == 1_000)
+        #expect(configuration.maximumRequestExpires == .seconds(2))
+        #expect(try encode(configuration) == answer)
+    }
 }

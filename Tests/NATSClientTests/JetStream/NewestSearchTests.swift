@@ -251,4 +251,18 @@ struct NewestSearchTests {
             }
         }
     }
+
+    @Test("a fixed end that is counted last settles what was counted before it: no place is asked twice")
+    func endCountedLast() {
+        let stream = stream(60_000, oneIn: 3)
+        var search = NewestSearch(limit: 50, first: 1, last: stream.last, before: 40_000)
+        var asked: Set<UInt64> = []
+        while case .probe(let starts) = search.next() {
+            for start in starts.sorted() {
+                #expect(asked.insert(start).inserted, "\(start) is asked again")
+                search.answer(start: start, matching: stream.count(from: start))
+            }
+            guard asked.count < 100 else { break }
+        }
+    }
 }

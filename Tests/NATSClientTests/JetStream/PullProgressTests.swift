@@ -20,7 +20,7 @@ struct PullProgressTests {
                 asked += batch
             case .finish: #expect(received == total)
             case .wait: #expect(received < total)
-            case .fail(let reason): Issue.record("\(reason)")
+            case .fail(let reason), .refuse(let reason): Issue.record("\(reason)")
             }
         }
         #expect(asked == total)
@@ -66,5 +66,53 @@ struct PullProgressTests {
             _ = progress.status(409, "Exceeded MaxBytes", unfilled: unfilled)
             #expect((0...200).contains(progress.outstanding), "\(unfilled)")
         }
+    }
+
+    @Test("a request that is refused for its size is made again within the limit, once for each limit")
+    func refusals() {
+        var progress = PullProgress(total: 1_000, chunk: 400, endsWhenNothingPending: true)
+        #expect(progress.begin() == .request(400))
+        #expect(progress.status(409, "Exceeded MaxRequestBatch of 150", unfilled: nil) == .request(150))
+        #expect(progress.limits.batch == 150 && progress.outstanding == 150)
+        #expect(progress.status(409, "Exceeded MaxRequestMaxBytes of 4096", unfilled: nil) == .request(150))
+        #expect(progress.limits.bytes == 4_096)
+        guard case .refuse(let reason) = progress.status(409, "Exceeded MaxRequestBatch of 150", unfilled: nil) else {
+            Issue.record("a limit that was kept cannot be kept again")
+            return
+        }
+        #expect(reason.contains("MaxRequestBatch of 150"))
+    }
+
+    @Test("a message that fits into no request ends the reading")
+    func tooLarge() {
+        var limits = PullLimits()
+        limits.bytes = 100
+        var progress = PullProgress(total: 10, chunk: 10, endsWhenNothingPending: true, limits: limits)
+        _ = progress.begin()
+        _ = progress.status(409, "Message Size Exceeds MaxBytes", unfilled: 10)
+        guard case .refuse(let reason) = progress.status(409, "Message Size Exceeds MaxBytes", unfilled: 10) else {
+            Issue.record("the same request would be made for ever")
+            return
+        }
+        #expect(reason.contains("max_bytes 100"))
+    }
+
+    @Test("the limits of a consumer, learnt from what a server says and applied to a request")
+    func limits() {
+        var limits = PullLimits()
+        #expect(limits.learn("Exceeded MaxRequestExpires of 1m0.5s") == .newLimit)
+        #expect(limits.expires == .seconds(60.5))
+        #expect(limits.learn("exceeded maxrequestexpires of 250ms") == .newLimit)
+        #expect(limits.learn("Exceeded MaxRequestExpires of 250ms") == .knownLimit)
+        for text in ["", "Exceeded MaxWaiting", "Exceeded MaxRequestBatch of", "Exceeded x of 5", "Consumer Deleted"] {
+            #expect(limits.learn(text) == .none, "\(text)")
+        }
+        #expect(limits.learn("Exceeded MaxRequestBatch of -3") == .newLimit)
+        #expect(limits.batch == 1)
+        let wish = PullRequest(batch: 10, expires: .seconds(30), idleHeartbeat: .seconds(1))
+        let request = limits.applied(to: wish)
+        #expect(request.batch == 1 && request.expires == .milliseconds(250))
+        #expect(request.idleHeartbeat == .milliseconds(125))
+        #expect(PullLimits().applied(to: wish) == wish)
     }
 }
