@@ -130,7 +130,9 @@ func encoded(_ event: Event) throws(MeshEventsError) -> String {
 
     @Test func `what is missing is filled in`() throws {
         let received = Timestamp(nanosecondsSinceEpoch: 42)
-        #expect(try decode("{}") == Event("user.x", node: "", timestamp: received, data: nil))
+        for one in [#""node":"""#, #""type":"""#, #""data":null"#, #""timestamp":1"#] {
+            #expect(try decode("{\(one)}") == Event("user.x", node: "", timestamp: received, data: nil))
+        }
         for bad in [#""""#, #""yesterday""#, "1", "null", "{}", #""9999-01-01T00:00:00Z""#, #""2026-11-24""#] {
             #expect(try decode("{\"timestamp\":\(bad)}").timestamp == received)
         }
@@ -142,6 +144,21 @@ func encoded(_ event: Event) throws(MeshEventsError) -> String {
         #expect(try decode(#"{"type":"tool.started"}"#, subject: "elsewhere").type == .toolStarted)
         for bad in ["", "tool..x", "a b", "tool.*", "a\\nb", String(repeating: "x", count: 201)] {
             #expect(try decode("{\"type\":\"\(bad)\"}").type == "user.x")
+        }
+    }
+
+    /// Whoever sends a server a request names the subject of the answer. The texts are those of nats-server.
+    @Test(arguments: [
+        #"{"stream":"MESH_EVENTS", "seq":7}"#, #"{"stream":"MESH_EVENTS","domain":"hub", "seq":7,"duplicate": true}"#,
+        #"{"error":{"code":503,"err_code":10077,"description":"maximum messages exceeded"},"stream":"MESH_EVENTS","seq":0}"#,
+        #"{"type":"io.nats.jetstream.api.v1.stream_msg_get_response","message":{"subject":"events.user.a","seq":1,"data":"e30="}}"#,
+        #"{"type":"io.nats.jetstream.api.v1.account_info_response","memory":0,"storage":0}"#,
+        #"{"type":"io.nats.\u006aetstream.api.v1.x"}"#, "{}", #"{"event":"reconnect"}"#,
+    ]) func `what a server answers to a request is no event on any subject`(answer: String) throws {
+        for type in ["tool.crashed", "node.left", "user.x", "io.nats.jetstream.api.v1.account_info_response"] {
+            let error = try #require(throws: MeshEventsError.self) { try decode(answer, subject: "events.\(type)") }
+            #expect(error.code == .malformedEvent)
+            #expect(error.message.contains("answer"), "\(error)")
         }
     }
 
@@ -191,13 +208,14 @@ func encoded(_ event: Event) throws(MeshEventsError) -> String {
         }
         func nested(_ levels: Int) -> [UInt8] {
             let inner = String(repeating: "[", count: levels - 1) + String(repeating: "]", count: levels - 1)
-            return Array("{\"other\":\(inner)}".utf8)
+            return Array("{\"node\":\"n\",\"other\":\(inner)}".utf8)
         }
         #expect(fails(nested(128)) == nil)
         #expect(fails(nested(129))?.contains("deeper") == true)
         #expect(fails(Array(String(repeating: "[", count: 1_000_000).utf8))?.contains("deeper") == true)
-        #expect(fails(Array("{}".utf8), "other.x")?.contains("type") == true)
-        #expect(fails(Array("{}".utf8), "events.") != nil)
+        let bare = Array(#"{"node":"n"}"#.utf8)
+        #expect(fails(bare, "other.x")?.contains("type") == true)
+        #expect(fails(bare, "events.") != nil)
         #expect(fails(Array(#"{"type":"tool.*"}"#.utf8), "events.tool.*") != nil)
         let long = [UInt8](repeating: UInt8(ascii: "x"), count: 10_000)
         let report = try #require(throws: MeshEventsError.self) {

@@ -153,6 +153,9 @@ private struct ExpectedEvent {
     init?(_ members: [String: Any], _ received: Timestamp) {
         if let type = members["type"], !(type is String) { return nil }
         if let node = members["node"], !(node is String) { return nil }
+        // What a server answers to a request.
+        let isAlone = members["node"] == nil && members["timestamp"] == nil && members["data"] == nil
+        if isAlone, (members["type"] as? String).map({ $0.hasPrefix("io.nats.jetstream.") }) ?? true { return nil }
         let data = members["data"] ?? NSNull()
         guard data is NSNull || data is [String: Any] else { return nil }
         type = (members["type"] as? String).flatMap { try? EventType($0) } ?? "user.fuzz"

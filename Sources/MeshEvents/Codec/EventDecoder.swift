@@ -10,6 +10,8 @@
 /// - Malformed, and thrown as ``MalformedEvent``: not JSON, not an object, `type` or `node` not strings, `data` neither
 ///   object nor null, invalid UTF-8, deeper than 128 levels; also no valid type in either place, and a type that is
 ///   another than the subject's: whoever may emit on one subject only must not speak of what belongs on another.
+/// - Malformed too is what a server answers to a request whose reply subject is an event's: an object with none of the
+///   four members, or with a type that begins with `io.nats.jetstream.` and none of the other three.
 ///
 /// A decoder remembers types and nodes it has seen: keep one per subscription.
 public struct EventDecoder: Sendable {

@@ -6,6 +6,8 @@ struct EventEnvelope {
         case notAnObject
         case notAString(StaticString)
         case dataKind
+        case noMember
+        case serverAnswer
 
         var description: String {
             switch self {
@@ -13,6 +15,8 @@ struct EventEnvelope {
             case .notAnObject: "not a JSON object"
             case .notAString(let name): "'\(name)' is not a string"
             case .dataKind: "'data' is neither an object nor null"
+            case .noMember: "has none of 'type', 'node', 'timestamp' and 'data', as a server's answer to a request"
+            case .serverAnswer: "an answer of a server's JetStream API"
             }
         }
     }
@@ -30,6 +34,7 @@ struct EventEnvelope {
     }
 
     private enum DataMember {
+        case missing
         case null
         case object(Range<Int>)
         case other
@@ -50,7 +55,7 @@ struct EventEnvelope {
         var type = Member.missing
         var node = Member.missing
         var timestamp = Member.missing
-        var data = DataMember.null
+        var data = DataMember.missing
         let isObject: Bool
         do throws(JSONScanner.Failure) {
             scanner.skipWhitespace()
@@ -66,13 +71,30 @@ struct EventEnvelope {
             throw .notJSON(error, offset: scanner.offset)
         }
         guard isObject else { throw .notAnObject }
+        if case (.missing, .missing, .missing) = (node, timestamp, data) { try Self.checkOrigin(type, payload) }
         self.type = try Self.string(type, "type")
         self.node = try Self.string(node, "node")
         if case .string(let span) = timestamp { self.timestamp = span }
         switch data {
-        case .null: break
+        case .missing, .null: break
         case .object(let range): self.data = range
         case .other: throw .dataKind
+        }
+    }
+
+    /// Refuses what a server answers to a request, in a message whose `type` is the only member of an event, if that.
+    ///
+    /// Whoever sends the request names the subject of the answer, and may name an event's. The answer to a publish has
+    /// none of an event's members (`{"stream":"MESH_EVENTS","seq":7}`), those of the API have a `type` of their own.
+    @inline(never)
+    private static func checkOrigin(_ type: Member, _ payload: UnsafeRawBufferPointer) throws(Failure) {
+        switch type {
+        case .missing: throw .noMember
+        case .other: return
+        case .string(let span):
+            let bytes = UnsafeRawBufferPointer(rebasing: payload[span.range])
+            let text = JSONText.string(bytes.assumingMemoryBound(to: UInt8.self), hasEscapes: span.hasEscapes)
+            guard !text.utf8.starts(with: "io.nats.jetstream.".utf8) else { throw .serverAnswer }
         }
     }
 

@@ -58,7 +58,7 @@ struct ReplayFailureTests {
             _ = try await store.jetStream.createStream(narrow)
             _ = try await store.append(
                 subject: "events.tool.x",
-                payload: Array("{}".utf8),
+                payload: Array(#"{"node":"n"}"#.utf8),
                 messageID: "1",
                 deadline: .seconds(5)
             )
