@@ -2,9 +2,10 @@ import MeshEvents
 
 /// The subjects that a user may publish and subscribe to: no more than what the role needs for what it does.
 ///
-/// Only admins may create consumers other than the durables listed for them: a user who may create a consumer under any
-/// name may change the durables of others, and fill the server with consumers. History, replays and live state are
-/// read with `STREAM.MSG.GET`, which changes nothing. Direct gets (`DIRECT.GET`) are left out on purpose: their answer
+/// Only admins may create consumers, durables included: a user who may create a consumer under any name may change the
+/// durables of others and fill the server with consumers, and under one name may still choose what it reads, and limits
+/// that nats-server 2.9 does not survive. Others take the events of the durables listed for them, which an admin has
+/// created. History, replays and live state are read with `STREAM.MSG.GET`, which changes nothing. Direct gets (`DIRECT.GET`) are left out on purpose: their answer
 /// is the stored message itself, and the server sends it to whatever reply subject the request names, so that a user
 /// who may emit user events could have them arrive under another event's subject.
 public struct MeshPermissions: Sendable, Hashable {
@@ -18,7 +19,7 @@ public struct MeshPermissions: Sendable, Hashable {
     /// - Parameters:
     ///   - role: what the user may do in the mesh.
     ///   - inbox: what the user's inboxes begin with: no other user may listen there, where answers come.
-    ///   - durables: the durables that a tool or a node keeps.
+    ///   - durables: the durables whose events a tool or a node takes.
     ///   - nodes: the names of the nodes in whose place a node answers requests about tools.
     ///   - stream: the mesh's stream.
     public init(
@@ -30,14 +31,14 @@ public struct MeshPermissions: Sendable, Hashable {
     ) {
         subscribe = ["events.>", "\(inbox).>"]
         let reading = Self.reading(stream)
-        let keeping = durables.flatMap { Self.keeping($0, stream) }
+        let taking = durables.flatMap { Self.taking($0, stream) }
         switch role {
         case .observer:
             publish = reading
         case .tool:
-            publish = ["events.user.>"] + reading + keeping
+            publish = ["events.user.>"] + reading + taking
         case .node:
-            publish = ["events.>", "\(ControlSubject.answers).*"] + reading + keeping
+            publish = ["events.>", "\(ControlSubject.answers).*"] + reading + taking
             subscribe += nodes.map { ControlSubject.tools(of: $0) }
         case .admin:
             publish = [">"]
@@ -53,11 +54,8 @@ public struct MeshPermissions: Sendable, Hashable {
         ]
     }
 
-    /// What keeping one durable needs. The server holds the request's body to the name in the subject.
-    private static func keeping(_ durable: String, _ stream: String) -> [String] {
-        [
-            "$JS.API.CONSUMER.DURABLE.CREATE.\(stream).\(durable)", "$JS.API.CONSUMER.MSG.NEXT.\(stream).\(durable)",
-            "$JS.API.CONSUMER.DELETE.\(stream).\(durable)", "$JS.ACK.\(stream).\(durable).>",
-        ]
+    /// What taking and answering the events of one durable needs.
+    private static func taking(_ durable: String, _ stream: String) -> [String] {
+        ["$JS.API.CONSUMER.MSG.NEXT.\(stream).\(durable)", "$JS.ACK.\(stream).\(durable).>"]
     }
 }

@@ -8,7 +8,7 @@ public struct MeshUser: Sendable, Hashable, Codable {
     public let role: MeshRole
     /// The public NKey, `U…`.
     public let publicKey: String
-    /// The durables that the user may keep; of use to tools and nodes.
+    /// The durables whose events the user may take, once an admin has created them; of use to tools and nodes.
     public internal(set) var durables: [String]
     /// The names of the nodes for which the user answers requests about tools; of use to nodes.
     public internal(set) var nodes: [String]
@@ -19,8 +19,8 @@ public struct MeshUser: Sendable, Hashable, Codable {
     ///   - name: 1 to 64 ASCII letters, digits, `-`, `_`, and dots inside.
     ///   - role: what the user may do.
     ///   - key: the user's key; only its public half is kept.
-    ///   - durables: the durables that the user may keep; `nil` for one of the user's own name, if that can be one: the
-    ///     name of a durable has no dots.
+    ///   - durables: the durables whose events the user may take; `nil` for one of the user's own name, if that can be
+    ///     one: the name of a durable has no dots.
     ///   - nodes: the nodes the user answers for; `nil` for one of the user's own name.
     /// - Throws: `invalidName`.
     public init(

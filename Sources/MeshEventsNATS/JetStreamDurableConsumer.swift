@@ -13,6 +13,10 @@ final class JetStreamDurableConsumer: DurableConsumer {
     /// How long a request may take beyond the time it waits.
     private static let requestTime: Duration = .seconds(2)
 
+    /// For how many messages one request asks at most, and may ask by the consumer's configuration. A server goes on with
+    /// a request also when who made it has gone, and sends what it asks for to any subject that it names.
+    static let largestRequest = 256
+
     private let jetStream: JetStream
     private let streamName: String
     private let name: String
@@ -56,6 +60,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
     }
 
     func fetch(_ limit: Int, wait: Duration) async throws(MeshEventsError) -> [DurableMessage] {
+        let limit = min(limit, Self.largestRequest)
         do throws(NATSError) {
             try await subscribe()
             let late = inbox.take(limit)

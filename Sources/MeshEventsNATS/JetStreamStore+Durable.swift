@@ -17,14 +17,20 @@ extension JetStreamStore {
     /// that subscribers who disagree notice.
     ///
     /// - Throws: `durableMismatch`, `streamNotFound`, `streamMismatch` when the pattern lies outside the stream,
-    ///   `invalidArgument`, `invalidPattern`, `persistenceUnavailable`, `permissionDenied`, `timeout`, `closed`.
+    ///   `invalidArgument`, `invalidPattern`, `persistenceUnavailable`, `timeout`, `closed`; `permissionDenied`, which names
+    ///   the command for an admin, when this user may not create or change it.
     public func openDurable(
         _ configuration: DurableConfiguration,
         reconcile: DurableReconcile
     ) async throws(MeshEventsError) -> any DurableConsumer {
         try configuration.validate()
-        let consumer = try await retrying(until: .now + .seconds(10)) { _ throws(JetStreamError) in
-            try await found(configuration, reconcile)
+        let consumer: ConsumerConfiguration
+        do throws(MeshEventsError) {
+            consumer = try await retrying(until: .now + .seconds(10)) { _ throws(JetStreamError) in
+                try await found(configuration, reconcile)
+            }
+        } catch {
+            throw configuration.explained(error)
         }
         let differences = configuration.differences(from: consumer)
         guard differences.isEmpty else { throw .durableMismatch(configuration.name, differences) }
@@ -60,7 +66,8 @@ extension JetStreamStore {
             var configuration = ConsumerConfiguration(
                 durableName: asked.name,
                 start: Self.start(asked.start),
-                maximumAcknowledgementsPending: Self.maximumAcknowledgementsPending
+                maximumAcknowledgementsPending: Self.maximumAcknowledgementsPending,
+                maximumRequestBatch: JetStreamDurableConsumer.largestRequest
             )
             Self.apply(asked, to: &configuration)
             do throws(JetStreamError) {
@@ -118,6 +125,26 @@ struct DurableDescription {
 }
 
 extension DurableConfiguration {
+    /// The error about a durable that cannot be opened; names the command for an admin when this user may not create or
+    /// change it.
+    fileprivate func explained(_ error: MeshEventsError) -> MeshEventsError {
+        guard error.code == .permissionDenied, let cause = error.underlying as? NATSError,
+            cause.subject?.contains(".CONSUMER.DURABLE.CREATE.") == true
+        else { return error }
+        let standard = DurableSubscription.Configuration()
+        var command = "mesh-events stream durable \(name) '\(pattern)'"
+        if maximumDeliveries != standard.maximumDeliveries { command += " --max-deliveries \(maximumDeliveries)" }
+        if acknowledgementWait != standard.acknowledgementWait {
+            command += " --ack-wait \(Int64(acknowledgementWait / .milliseconds(1)))ms"
+        }
+        return MeshEventsError(
+            .permissionDenied,
+            "the server forbids this user to create or change the durable \(name); of the roles of `mesh-events auth`, only "
+                + "admins may: `\(command)`, once, with an admin's key (and --update when it is there already)",
+            underlying: error.underlying
+        )
+    }
+
     /// The settings in which a consumer differs.
     func differences(from found: ConsumerConfiguration) -> [StoreOpening.Difference] {
         typealias Difference = StoreOpening.Difference

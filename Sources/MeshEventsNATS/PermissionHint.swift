@@ -17,9 +17,13 @@ struct PermissionHint {
         } else if subject.hasPrefix("$JS.API.STREAM.") {
             allowed =
                 "only admins create, change, purge or delete streams: `mesh-events stream create` once, with an admin's key"
-        } else if subject.hasPrefix("$JS.API.CONSUMER.") || subject.hasPrefix("$JS.ACK.") {
+        } else if subject.hasPrefix("$JS.API.CONSUMER.MSG.NEXT.") || subject.hasPrefix("$JS.ACK.") {
             allowed =
-                "tools and nodes keep the durables listed for them, others none: `mesh-events auth allow --durable` adds one"
+                "tools and nodes take the events of the durables listed for them, others of none: "
+                + "`mesh-events auth allow --durable` adds one"
+        } else if subject.hasPrefix("$JS.API.CONSUMER.") {
+            allowed =
+                "only admins create, change and delete durables: `mesh-events stream durable` once, with an admin's key"
         } else if subject.hasPrefix("$JS.") {
             allowed = "each may read the mesh's own stream"
         } else if subject.hasPrefix("mesh.control.") {

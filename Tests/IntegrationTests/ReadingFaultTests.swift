@@ -127,7 +127,8 @@ struct ReadingFaultTests {
                 filterSubjects: ["events.>"],
                 descriptionText: "mesh-events durable, maximum deliveries 5"
             )
-            configuration.otherFields = ["max_batch": 2, "max_expires": 1_000_000_000]
+            configuration.maximumRequestBatch = 2
+            configuration.otherFields = ["max_expires": 1_000_000_000]
             _ = try await store.jetStream.createConsumer(configuration, on: store.streamName)
             let handled = Counter()
             let subscription = try await bus.subscribe(

@@ -23,15 +23,15 @@ import Testing
         let permissions = MeshPermissions(role, inbox: "_INBOX.U", durables: ["d"], nodes: ["n"])
         let forbidden = [
             "STREAM.CREATE", "STREAM.DELETE", "STREAM.PURGE", "STREAM.UPDATE", "STREAM.MSG.DELETE", "DIRECT.GET",
-            "CONSUMER.CREATE", "mesh.control.tool",
+            "CONSUMER.CREATE", "CONSUMER.DURABLE", "CONSUMER.DELETE", "mesh.control.tool",
         ]
         let named = permissions.publish.filter { subject in forbidden.contains { subject.contains($0) } }
         #expect(named.isEmpty)
         #expect(permissions.publish.contains(">") == (role == .admin))
         #expect(permissions.publish.contains("$JS.API.>") == false)
         #expect(permissions.subscribe.contains("_INBOX.>") == false)
-        let keeps = permissions.publish.contains("$JS.API.CONSUMER.DURABLE.CREATE.MESH_EVENTS.d")
-        #expect(keeps == (role == .tool || role == .node))
+        let takes = permissions.publish.contains("$JS.API.CONSUMER.MSG.NEXT.MESH_EVENTS.d")
+        #expect(takes == (role == .tool || role == .node))
         #expect(permissions.subscribe.contains("mesh.control.tool.n") == (role == .node))
     }
 

@@ -92,6 +92,17 @@ import Testing
                 config(#""durable_name":"others","filter_subject":"events.user.nothing","#)
             ),
             ("$JS.API.CONSUMER.DELETE.\(stream).others", ""),
+            // The durables that are listed for a tool and a node.
+            (
+                "$JS.API.CONSUMER.DURABLE.CREATE.\(stream).tool",
+                config(#""durable_name":"tool","max_waiting":2147483648,"#)
+            ),
+            ("$JS.API.CONSUMER.DURABLE.CREATE.\(stream).node", config(#""durable_name":"node","#)),
+            (
+                "$JS.API.CONSUMER.CREATE.\(stream).tool.events.user.a",
+                config(#""durable_name":"tool","filter_subject":"events.user.a","#)
+            ),
+            ("$JS.API.CONSUMER.DELETE.\(stream).tool", ""), ("$JS.API.CONSUMER.DELETE.\(stream).node", ""),
             ("$JS.API.CONSUMER.PAUSE.\(stream).others", #"{"pause_until":"2099-01-01T00:00:00Z"}"#),
             ("$JS.API.CONSUMER.UNPIN.\(stream).others", #"{"group":"x"}"#),
             ("$JS.API.CONSUMER.RESET.\(stream).others", ""),
@@ -181,7 +192,7 @@ import Testing
     }
 
     @Test(arguments: NATSServers.all)
-    func theDurableOfAToolReachesNoOtherNameNoRequestAndNoStream(binary: NATSServers.Binary) async throws {
+    func theDurableOfAToolReachesNoRequestAndNoStream(binary: NATSServers.Binary) async throws {
         try await SecuredMesh.with(binary) { mesh in
             let node = try await mesh.open("admin")
             let admin = try await mesh.connect("admin")
@@ -197,35 +208,18 @@ import Testing
             let answers = try await admin.connection.subscribe(to: "$JS.ACK.>")
             _ = try await node.emit("user.x", ["action": "stop", "tool": "x"])
             let tool = Attacker(role: .tool, transport: try await mesh.connect("tool"))
-            let create = "$JS.API.CONSUMER.DURABLE.CREATE.MESH_EVENTS.tool"
-            for name in [
-                #""durable_name":"x""#, #""durable_name":"tool","name":"x""#, #""name":"x""#, #""durable_name":"x.y""#,
-            ] {
-                let body = #"{"stream_name":"MESH_EVENTS","config":{\#(name),"ack_policy":"explicit"}}"#
-                _ = try await tool.ask(create, body)
-            }
-            let names = try await Self.consumers(jetStream).keys
-            #expect(names.allSatisfy { $0 == "tool" }, "\(names)")
-            let many = #"{"stream_name":"MESH_EVENTS","config":{"durable_name":"tool","max_ack_pending":1000000}}"#
-            try? await jetStream.deleteConsumer("tool", on: "MESH_EVENTS")
-            _ = try await tool.ask(create, many)
             let targets = [
                 "mesh.control.tool.node", "mesh.control.answer.x", "$JS.API.STREAM.DELETE.MESH_EVENTS",
                 "$JS.API.STREAM.PURGE.MESH_EVENTS",
             ]
             for target in targets {
                 try? await jetStream.deleteConsumer("tool", on: "MESH_EVENTS")
-                let body =
-                    #"{"stream_name":"MESH_EVENTS","config":{"durable_name":"tool","deliver_subject":"\#(target)","#
-                    + #""deliver_policy":"all","ack_policy":"none","headers_only":\#(target.hasPrefix("$"))}}"#
-                #expect(try await tool.ask(create, body) != nil, "a tool may keep the durable that is listed for it")
-                // Pulled, too, with the target as the reply's subject.
-                try? await jetStream.deleteConsumer("tool", on: "MESH_EVENTS")
-                _ = try await tool.ask(
-                    create,
-                    #"{"stream_name":"MESH_EVENTS","config":{"durable_name":"tool","ack_policy":"none"}}"#
+                _ = try await jetStream.createConsumer(
+                    ConsumerConfiguration(durableName: "tool", start: .all),
+                    on: "MESH_EVENTS"
                 )
-                _ = try await tool.publish("$JS.API.CONSUMER.MSG.NEXT.MESH_EVENTS.tool", "1", replyTo: target)
+                let next = "$JS.API.CONSUMER.MSG.NEXT.MESH_EVENTS.tool"
+                #expect(try await tool.publish(next, "1", replyTo: target), "a tool takes the events of its durable")
             }
             // The node answers a request that is one; by then the others have long come.
             let asked = await failure {
@@ -238,6 +232,47 @@ import Testing
             var replies = 0
             for try await _ in answers { replies += 1 }
             #expect(replies == 0, "the node has answered what nobody may ask")
+        }
+    }
+
+    /// What a tool can do with the durable that an admin has created for it, and Design says of it.
+    @Test(arguments: NATSServers.all)
+    func aToolRepeatsNoMoreThanTheEventsOfItsDurable(binary: NATSServers.Binary) async throws {
+        try await SecuredMesh.with(binary) { mesh in
+            let admin = try await mesh.open("admin")
+            try await admin.subscribe(durable: "tool", to: "events.user.job").cancel()
+            let tool = Attacker(role: .tool, transport: try await mesh.connect("tool"))
+            // Without a message id: the stream takes one with the same id no second time within two minutes.
+            for type in [EventType.nodeLeft, "user.job", "user.other"] { try admin.bus.emit(type) }
+            try await admin.bus.flush()
+            let next = "$JS.API.CONSUMER.MSG.NEXT.MESH_EVENTS.tool"
+            #expect(try await tool.publish(next, "1", replyTo: "events.user.x"))
+            try await eventually("the repeated event") {
+                try await admin.history(matching: "events.user.job", limit: 10).count == 2
+            }
+            let history = try await admin.history(matching: "events.user.job", limit: 10)
+            #expect(history.first?.event == history.last?.event)
+            // A request that asks for more than the durable gives at once is refused whole.
+            let inbox = try #require(mesh.directory.user(.tool)).inbox + ".x"
+            let own = try await tool.connection.subscribe(to: inbox)
+            #expect(try await tool.publish(next, "257", replyTo: inbox))
+            let answer = try await withDeadline(.seconds(20), "the refusal") {
+                var iterator = own.makeAsyncIterator()
+                return try await iterator.next()
+            }
+            #expect(answer?.status == 409, "\(answer as Any)")
+            #expect(
+                try await admin.history(limit: 10).map(\.event.type) == [
+                    "node.left", "user.job", "user.other", "user.job",
+                ]
+            )
+            AbuseTable.note(
+                suite: "roles",
+                act: "tool: have its durable's events stored again",
+                server: binary,
+                outcome: .open,
+                note: "only those of the durable, 256 a request"
+            )
         }
     }
 
@@ -266,6 +301,27 @@ import Testing
                 }
             }
             _ = try await jetStream.streamInfo("OTHER")
+            // The acknowledgement of its own event, which arrives under the subject that the event names.
+            let crashes = try await EventBus(transport: root, node: "n", logger: quiet).subscribe(to: "events.tool.*")
+            for attacker in try await Self.attackers(mesh) where attacker.role != .observer {
+                _ = try await attacker.publish("events.user.a", "1", replyTo: "events.tool.crashed")
+            }
+            try await eventually("both acknowledgements to arrive") { crashes.malformed == 2 }
+            _ = try await admin.emit(EventType.toolStarted)
+            let tool = try await withDeadline(.seconds(10), "the tool's event") {
+                var iterator = crashes.makeAsyncIterator()
+                return try await iterator.next()
+            }
+            #expect(tool?.type == .toolStarted, "an acknowledgement was taken for an event")
+            for role in ["tool", "node"] {
+                AbuseTable.note(
+                    suite: "roles",
+                    act: "\(role): have the acknowledgement of an event sent to events.tool.crashed",
+                    server: binary,
+                    outcome: .held
+                )
+            }
+            #expect(try await admin.history(matching: "events.tool.crashed", limit: 100).isEmpty)
             _ = try await admin.emit(EventType.nodeHealth)
             let first = try await withDeadline(.seconds(10), "the node's event") {
                 var iterator = heard.makeAsyncIterator()

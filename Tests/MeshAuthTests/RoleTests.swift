@@ -16,15 +16,21 @@ import Testing
         let testDescription: String
         /// The roles that may, besides admins.
         let allowed: Set<MeshRole>
-        let attempt: @Sendable (_ transport: NATSTransport, _ user: MeshUser) async throws -> Void
+        /// What an admin does beforehand.
+        let prepare: Attempt?
+        let attempt: Attempt
+
+        typealias Attempt = @Sendable (_ transport: NATSTransport, _ user: MeshUser) async throws -> Void
 
         init(
             _ description: String,
             _ allowed: Set<MeshRole>,
-            _ attempt: @escaping @Sendable (NATSTransport, MeshUser) async throws -> Void
+            prepare: Attempt? = nil,
+            _ attempt: @escaping Attempt
         ) {
             testDescription = description
             self.allowed = allowed.union([.admin])
+            self.prepare = prepare
             self.attempt = attempt
         }
     }
@@ -54,17 +60,29 @@ import Testing
         try await PersistentEventBus.open(transport: transport, node: "n", logger: quiet)
     }
 
-    private static func openDurable(_ name: String, _ transport: NATSTransport) async throws -> any DurableConsumer {
+    @discardableResult
+    private static func openDurable(
+        _ name: String,
+        _ transport: NATSTransport,
+        maximumDeliveries: Int = 5,
+        reconcile: DurableReconcile = .fail
+    ) async throws -> any DurableConsumer {
         try await store(transport).openDurable(
             DurableConfiguration(
                 name: name,
                 pattern: "events.user.>",
                 start: .beginning,
                 acknowledgementWait: .seconds(30),
-                maximumDeliveries: 5
+                maximumDeliveries: maximumDeliveries
             ),
-            reconcile: .fail
+            reconcile: reconcile
         )
+    }
+
+    /// An admin has created the durable of a user's own name.
+    private static let durableIsThere: Act.Attempt = { root, user in
+        try? await store(root).deleteDurable(user.name)
+        try await openDurable(user.name, root)
     }
 
     private static let acts: [Act] = [
@@ -98,15 +116,23 @@ import Testing
             try await MeshMonitor.start(store: store(transport), logger: quiet).close()
         },
         Act("look at the stream", everybody) { transport, _ in _ = try await open(transport).report() },
-        Act("keep a durable subscription", emitters) { transport, user in
+        Act("take the events of its durable", emitters, prepare: durableIsThere) { transport, user in
             let durable = try await openDurable(user.name, transport)
-            _ = try await durable.fetch(1, wait: .zero)
-            try await store(transport).deleteDurable(user.name)
+            let messages = try await durable.fetch(1, wait: .seconds(1))
+            guard let message = messages.first else { throw TestSupportError("the durable is empty") }
+            try await durable.answer(message, .acknowledge, deadline: .seconds(5))
         },
-        Act("keep a durable subscription that is not listed for it", []) { transport, user in
-            _ = try await openDurable("of-\(user.name)", transport)
+        Act("create its durable", [], prepare: { root, user in try? await store(root).deleteDurable(user.name) }) {
+            try await openDurable($1.name, $0)
         },
-        Act("delete the durable subscription of others", []) { transport, _ in
+        Act("change its durable", [], prepare: durableIsThere) {
+            try await openDurable($1.name, $0, maximumDeliveries: 9, reconcile: .update)
+        },
+        Act("delete its durable", [], prepare: durableIsThere) { try await store($0).deleteDurable($1.name) },
+        Act("create a durable that is not listed for it", []) { try await openDurable("of-\($1.name)", $0) },
+        Act("delete the durable of others", [], prepare: { root, _ in try await openDurable("spare", root) }) {
+            transport,
+            _ in
             try await store(transport).deleteDurable("spare")
         },
         Act("make the mesh's stream", []) { transport, _ in
@@ -126,7 +152,15 @@ import Testing
         Act("purge the stream", []) { transport, _ in
             _ = try await store(transport).purge(matching: "events.user.nothing")
         },
-        Act("delete a stream", []) { transport, _ in
+        Act(
+            "delete a stream",
+            [],
+            prepare: { root, _ in
+                _ = try? await JetStream(connection: root.connection).createStream(
+                    StreamConfiguration(name: "SPARE", subjects: ["spare"])
+                )
+            }
+        ) { transport, _ in
             try await JetStream(connection: transport.connection).deleteStream("SPARE")
         },
         Act("control a tool", []) { transport, _ in
@@ -171,14 +205,7 @@ import Testing
             for role in [MeshRole.observer, .tool, .node, .admin] {
                 let user = try #require(mesh.directory.user(role))
                 for act in Self.acts {
-                    if act.testDescription == "delete a stream" {
-                        _ = try? await JetStream(connection: root.connection).createStream(
-                            StreamConfiguration(name: "SPARE", subjects: ["spare"])
-                        )
-                    }
-                    if act.testDescription == "delete the durable subscription of others" {
-                        _ = try await Self.openDurable("spare", root)
-                    }
+                    try await act.prepare?(root, user)
                     let transport = try await mesh.connect(role.rawValue)
                     let start = ContinuousClock.now
                     let failure = await failure { try await act.attempt(transport, user) }
@@ -221,6 +248,46 @@ import Testing
                 #expect(error?.code == .permissionDenied, "\(role): \(String(describing: error))")
                 #expect(error?.isRetriable == false && error?.message.contains("--durable") == true, "\(role)")
             }
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
+    func whoMayNotCreateADurableIsToldTheCommandForAnAdmin(binary: NATSServers.Binary) async throws {
+        try await SecuredMesh.with(binary) { mesh in
+            _ = try await mesh.open("admin").emit(EventType("user.first"))
+            let tool = try await mesh.open("tool")
+            let create = await failure { _ = try await tool.subscribe(durable: "tool", to: "events.user.job.*") }
+            #expect(
+                create?.message.contains("`mesh-events stream durable tool 'events.user.job.*'`") == true,
+                "\(create as Any)"
+            )
+            var configuration = DurableSubscription.Configuration(
+                acknowledgementWait: .seconds(90),
+                maximumDeliveries: 7
+            )
+            let settings = await failure {
+                _ = try await tool.subscribe(durable: "tool", to: "events.user.job.*", configuration: configuration)
+            }
+            #expect(settings?.message.contains("--max-deliveries 7 --ack-wait 90000ms`") == true, "\(settings as Any)")
+            let admin = try await mesh.open("admin")
+            try await admin.subscribe(durable: "tool", to: "events.user.job.*").cancel()
+            // With other settings than the admin's.
+            configuration.reconcile = .update
+            let change = await failure {
+                _ = try await tool.subscribe(durable: "tool", to: "events.user.job.*", configuration: configuration)
+            }
+            #expect(
+                change?.code == .permissionDenied && change?.message.contains("--update") == true,
+                "\(change as Any)"
+            )
+            _ = try await tool.emit("user.job.a", ["number": 1])
+            let deliveries = try await tool.subscribe(durable: "tool", to: "events.user.job.*")
+            let delivery = try await withDeadline(.seconds(20), "an event of the admin's durable") {
+                var iterator = deliveries.makeAsyncIterator()
+                return try await iterator.next()
+            }
+            try await delivery?.ack()
+            #expect(delivery?.event.type == "user.job.a")
         }
     }
 

@@ -16,6 +16,7 @@ extension ConsumerConfiguration {
         case replicas = "num_replicas"
         case maximumAcknowledgementsPending = "max_ack_pending"
         case maximumWaiting = "max_waiting"
+        case maximumRequestBatch = "max_batch"
         case descriptionText = "description"
     }
 
@@ -52,6 +53,7 @@ extension ConsumerConfiguration {
         try container.encode(replicas ?? 0, forKey: .replicas)
         try container.encodeIfPresent(maximumAcknowledgementsPending, forKey: .maximumAcknowledgementsPending)
         try container.encodeIfPresent(maximumWaiting, forKey: .maximumWaiting)
+        try container.encodeIfPresent(maximumRequestBatch, forKey: .maximumRequestBatch)
         var fields = encoder.container(keyedBy: FieldName.self)
         for (name, value) in otherFields { try fields.encode(value, forKey: FieldName(name)) }
     }
@@ -90,6 +92,7 @@ extension ConsumerConfiguration {
                 forKey: .maximumAcknowledgementsPending
             ),
             maximumWaiting: try container.decodeIfPresent(Int.self, forKey: .maximumWaiting),
+            maximumRequestBatch: try container.decodeIfPresent(Int.self, forKey: .maximumRequestBatch).flatMap { $0 > 0 ? $0 : nil },
             descriptionText: try container.decodeIfPresent(String.self, forKey: .descriptionText)
         )
         otherFields = try Self.otherFields(decoder)

@@ -50,6 +50,9 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
     public var maximumAcknowledgementsPending: Int?
     /// How many pull requests may wait.
     public var maximumWaiting: Int?
+    /// How many messages one pull request may ask for (`max_batch`), by the consumer's own settings or the server's; `nil`
+    /// for any number.
+    public var maximumRequestBatch: Int?
     /// A text for people.
     public var descriptionText: String?
     /// What a server's answer holds beyond that, by its name in the API: fields of newer servers, and values that this type
@@ -71,6 +74,7 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
         replicas: Int? = nil,
         maximumAcknowledgementsPending: Int? = nil,
         maximumWaiting: Int? = nil,
+        maximumRequestBatch: Int? = nil,
         descriptionText: String? = nil
     ) {
         self.name = name
@@ -86,12 +90,10 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
         self.replicas = replicas
         self.maximumAcknowledgementsPending = maximumAcknowledgementsPending
         self.maximumWaiting = maximumWaiting
+        self.maximumRequestBatch = maximumRequestBatch
         self.descriptionText = descriptionText
     }
 
-    /// How many messages one pull request may ask for (`max_batch`), by the consumer's own settings or the server's;
-    /// `nil` for any number.
-    public var maximumRequestBatch: Int? { limit("max_batch").map { Int(clamping: $0) } }
     /// How long a pull request may wait (`max_expires`); `nil` for any time.
     public var maximumRequestExpires: Duration? { limit("max_expires").map { .nanoseconds($0) } }
     /// How many bytes one pull request may ask for (`max_bytes`); `nil` for any number.

@@ -34,6 +34,8 @@ struct OnCommand: AsyncParsableCommand {
             --from counts only when NAME is new: beginning (all that is kept), new (from now on), a sequence number, \
             how long ago (90s, 10m, 1d), or a time in RFC 3339.
 
+            Where users have roles (`mesh-events auth`), an admin creates NAME beforehand: `mesh-events stream durable`.
+
             EXAMPLES
               mesh-events on tool.crashed --durable alerts -- ./alert.sh
               mesh-events on 'user.job.*' --durable jobs --parallel 4 --timeout 10m -- python3 job.py

@@ -13,11 +13,12 @@ struct StreamCommand: AsyncParsableCommand {
               mesh-events stream info
               mesh-events stream update --max-age 7d --max-messages 1000000
               mesh-events stream purge 'user.debug.>' --yes
+              mesh-events stream durable alerts tool.crashed
               mesh-events stream forget alerts --yes
             """,
         subcommands: [
             StreamCreateCommand.self, StreamInfoCommand.self, StreamUpdateCommand.self, StreamPurgeCommand.self,
-            StreamForgetCommand.self,
+            StreamDurableCommand.self, StreamForgetCommand.self,
         ]
     )
 
