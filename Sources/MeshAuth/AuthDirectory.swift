@@ -7,11 +7,13 @@ import NATSClient
 /// | file | what |
 /// | --- | --- |
 /// | `mesh-auth.json` | the users and hosts; nothing secret |
-/// | `access.conf` | users, permissions and TLS as the server reads them |
+/// | `access.conf` | users, permissions and TLS as the server reads them; the passwords of those who have one |
 /// | `nats-server.conf` | a whole configuration for `nats-server -c`, which includes the former |
 /// | `ca.pem` | the authority's certificate: every client needs it |
 /// | `ca.key`, `server.pem`, `server.key` | the authority's key, the server's certificate and key |
-/// | `<name>.nk` | the seed of a user: that user needs it, and nobody else |
+/// | `<name>.nk` | the seed of a user: that user needs it, and no other |
+/// | `<name>.password` | a password beside the key, for a user whose program knows no NKeys |
+/// | `tools-ca.pem` | what `serve` makes for its tools: the authorities of the system, and this one |
 ///
 /// The directory and the files with secrets are for their owner only. Every change is written whole or not at all.
 public struct AuthDirectory: Sendable {
@@ -44,7 +46,8 @@ public struct AuthDirectory: Sendable {
 
     // MARK: Making and opening
 
-    /// Makes a directory with a new authority, a server's certificate and one user for each role, named after it.
+    /// Makes a directory with a new authority, a server's certificate and one user for each role, named after it. The user
+    /// `tool` has a password as well.
     ///
     /// - Parameters:
     ///   - path: the directory, made when there is none. One that is there must be the caller's; when it is empty it is made
@@ -78,6 +81,7 @@ public struct AuthDirectory: Sendable {
         for role in MeshRole.allCases {
             try directory.makeUser(role.rawValue, role, durables: nil, nodes: role == .node ? nodes : nil)
         }
+        try directory.makePassword(MeshRole.tool.rawValue)
         try directory.save()
         return directory
     }
@@ -104,8 +108,9 @@ public struct AuthDirectory: Sendable {
     /// - Parameters:
     ///   - name: the user's name.
     ///   - role: what the user may do.
-    ///   - durables: the durables that the user may keep; `nil` for one of the user's own name.
+    ///   - durables: the durables whose events the user may take; `nil` for one of the user's own name.
     ///   - nodes: the nodes the user answers for; `nil` for one of the user's own name.
+    ///   - password: whether the user may log in with a password as well, which ``passwordFile(of:)`` holds.
     /// - Returns: the file with the seed, which is for that user.
     /// - Throws: `alreadyExists`, `invalidName`, `fileAccess`.
     @discardableResult
@@ -113,7 +118,8 @@ public struct AuthDirectory: Sendable {
         _ name: String,
         role: MeshRole,
         durables: [String]? = nil,
-        nodes: [String]? = nil
+        nodes: [String]? = nil,
+        password: Bool = false
     ) throws(MeshAuthError) -> String {
         guard !document.users.contains(where: { $0.name == name }) else {
             throw MeshAuthError(
@@ -122,17 +128,20 @@ public struct AuthDirectory: Sendable {
             )
         }
         try makeUser(name, role, durables: durables, nodes: nodes)
+        if password { try makePassword(name) }
         try save()
         return seedFile(of: name)
     }
 
-    /// Lets a user keep more durables, or answer for more nodes. The server has to read its configuration again.
+    /// Lets a user take the events of more durables, answer for more nodes, or log in with a password as well. The server
+    /// has to read its configuration again.
     ///
     /// - Throws: `notFound`, `invalidName`, `fileAccess`.
     public mutating func allow(
         _ name: String,
         durables: [String] = [],
-        nodes: [String] = []
+        nodes: [String] = [],
+        password: Bool = false
     ) throws(MeshAuthError) {
         guard let index = document.users.firstIndex(where: { $0.name == name }) else { throw Self.missing(name) }
         for durable in durables where !document.users[index].durables.contains(durable) {
@@ -143,10 +152,11 @@ public struct AuthDirectory: Sendable {
             try MeshUser.check(node: node)
             document.users[index].nodes.append(node)
         }
+        if password, self.password(of: name) == nil { try makePassword(name) }
         try save()
     }
 
-    /// Removes a user and its seed. The server has to read its configuration again; then the user is cut off.
+    /// Removes a user, its seed and its password. The server has to read its configuration again; then the user is cut off.
     ///
     /// - Throws: `notFound`, `fileAccess`.
     public mutating func remove(_ name: String) throws(MeshAuthError) {
@@ -154,6 +164,7 @@ public struct AuthDirectory: Sendable {
         document.users.removeAll { $0.name == name }
         try save()
         try PrivateFile(path: seedFile(of: name)).remove()
+        try PrivateFile(path: passwordFile(of: name)).remove()
     }
 
     private static func missing(_ name: String) -> MeshAuthError {
@@ -176,11 +187,50 @@ public struct AuthDirectory: Sendable {
     /// Where a user's seed is.
     public func seedFile(of name: String) -> String { file("\(name).nk") }
 
+    /// Where a user's password is, when it has one.
+    public func passwordFile(of name: String) -> String { file("\(name).password") }
+
+    /// A user's password, a secret: 32 letters and digits; `nil` for a user that has none.
+    public func password(of name: String) -> String? {
+        guard let text = try? PrivateFile(path: passwordFile(of: name)).read() else { return nil }
+        let password = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        return password.isEmpty ? nil : password
+    }
+
+    /// Writes the authorities that programs in other languages are to trust when they know of one file only: those of the
+    /// system, and this one.
+    ///
+    /// - Parameter systemFile: the system's authorities, PEM; `nil` for where systems keep them.
+    /// - Returns: the file, for `SSL_CERT_FILE`.
+    /// - Throws: `notFound`, `fileAccess`.
+    public func writeTrustBundle(systemFile: String? = nil) throws(MeshAuthError) -> String {
+        let own = try PrivateFile(path: authorityFile).read()
+        let system = (systemFile.map { [$0] } ?? Self.systemAuthorities).lazy
+            .compactMap { try? PrivateFile(path: $0).read() }.first
+        try write("tools-ca.pem", (system.map { $0 + "\n" } ?? "") + own, mode: PrivateFile.publicMode)
+        return file("tools-ca.pem")
+    }
+
+    /// Where systems keep the authorities they trust, as Go's `crypto/x509` looks for them.
+    private static let systemAuthorities = [
+        "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
+        "/etc/pki/tls/cacert.pem", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem",
+    ]
+
     // MARK: Server
 
     /// What a server's configuration needs: the users, their permissions, and TLS.
     public var serverAccess: String {
-        ServerAccess(users: document.users, certificateFile: file("server.pem"), keyFile: file("server.key")).text
+        ServerAccess(
+            users: document.users,
+            passwords: Dictionary(
+                uniqueKeysWithValues: document.users.compactMap { user in
+                    password(of: user.name).map { (user.name, $0) }
+                }
+            ),
+            certificateFile: file("server.pem"),
+            keyFile: file("server.key")
+        ).text
     }
 
     /// Limits for all users, which a server reads once, when it starts.
@@ -243,6 +293,12 @@ public struct AuthDirectory: Sendable {
         let user = try MeshUser(name: name, role: role, key: key, durables: durables, nodes: nodes)
         try write("\(name).nk", key.seed + "\n")
         document.users.append(user)
+    }
+
+    /// A password no program can guess, and every URL can hold as it is.
+    private func makePassword(_ name: String) throws(MeshAuthError) {
+        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+        try write("\(name).password", String((0..<32).map { _ in letters[Int.random(in: letters.indices)] }) + "\n")
     }
 
     private func writeServerCertificate(_ authority: CertificateAuthority) throws(MeshAuthError) {

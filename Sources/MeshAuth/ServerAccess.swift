@@ -1,11 +1,13 @@
 /// The part of a nats-server's configuration that says who may do what, and with which certificate it shows itself.
 struct ServerAccess {
     let users: [MeshUser]
+    /// The passwords of those who have one, by name.
+    let passwords: [String: String]
     let certificateFile: String
     let keyFile: String
 
     var text: String {
-        let users = users.sorted { $0.name < $1.name }.map(Self.user).joined(separator: "\n")
+        let users = users.sorted { $0.name < $1.name }.map(entries).joined(separator: "\n")
         return """
             # Written by `mesh-events auth`, which writes it anew: change users with `mesh-events auth add` and `remove`.
             tls {
@@ -35,17 +37,22 @@ struct ServerAccess {
     /// As many as a durable of ours asks for.
     static let maximumAcknowledgementsPending = 10_000
 
-    private static func user(_ user: MeshUser) -> String {
+    /// A user, by its key and by its password.
+    private func entries(_ user: MeshUser) -> String {
         let permissions = user.permissions
-        return """
+        let password = passwords[user.name]
+            .map { "user: \(Self.quoted(user.name)), password: \(Self.quoted($0))" }
+        return (["nkey: \(user.publicKey)"] + (password.map { [$0] } ?? [])).map { login in
+            """
                 # \(user.name): \(user.role.rawValue)
-                { nkey: \(user.publicKey)
+                { \(login)
                   permissions: {
-                    publish: { allow: \(list(permissions.publish)) }
-                    subscribe: { allow: \(list(permissions.subscribe)) }
+                    publish: { allow: \(Self.list(permissions.publish)) }
+                    subscribe: { allow: \(Self.list(permissions.subscribe)) }
                   }
                 }
             """
+        }.joined(separator: "\n")
     }
 
     private static func list(_ subjects: [String]) -> String {

@@ -114,6 +114,96 @@ import Testing
         try await bench.end()
     }
 
+    /// Tools in other languages know neither NKeys nor MESH_EVENTS_TLS_CA.
+    @Test(arguments: NATSServers.all)
+    func aToolWithThePythonSDKWorksUnchanged(binary: NATSServers.Binary) async throws {
+        let scripts = try TemporaryDirectory()
+        let manifest = """
+            tools:
+              - name: whisper
+                version: "1"
+                command: [\(Python.executable), \(try scripts.file("tool.py", PythonSDK.tool))]
+                config: {model: base}
+                env: {PYTHONUNBUFFERED: "1"}
+                restart: never
+            """
+        let bench = try await Bench(binary, manifest: manifest)
+        try await bench.serve.waitForError("emitted")
+        #expect(try await bench.run("tool", "emit", "user.answer", "text=Grüße").code == 0)
+        try await bench.serve.waitForError(#"user.transcript me {"file": "\u00e4.wav", "model": "base"}"#)
+        try await bench.serve.waitForError("user.answer")
+        try await bench.serve.waitForOutput("tool.stopped")
+        #expect(!bench.serve.output.contains("tool.crashed"))
+        let list = try await bench.run("observer", "list", "user.>")
+        #expect(list.lines.count == 3, "\(list.output)")
+        try await bench.end()
+    }
+
+    /// What Operating says of programs elsewhere: a password, and the authority in SSL_CERT_FILE.
+    @Test(arguments: NATSServers.all)
+    func aProgramWithoutNKeysLogsInWithAPassword(binary: NATSServers.Binary) async throws {
+        let bench = try await Bench(binary)
+        for (name, role) in [("garden", "tool"), ("attic", "node"), ("eve", "observer")] {
+            let added = try await Command.run(["auth", "add", bench.path, name, "--role", role, "--password"])
+            #expect(added.code == 0 && added.output.contains("\(name).password"), "\(added.error)")
+        }
+        bench.serve.signal(SIGHUP)
+        try await bench.serve.waitForError("7 users may log in")
+        let list = try await Command.run(["auth", "list", bench.path])
+        let inbox = try #require(list.output.firstMatch(of: #/garden +tool +U[A-Z0-9]+ +(_INBOX\.[A-Z0-9]+)/#)).1
+        let script = #"""
+            import asyncio, os, ssl, nats
+            async def main():
+                errors = []
+                async def failed(error): errors.append(str(error))
+                nc = await nats.connect(
+                    os.environ["JB_NATS_URL"], error_cb=failed, allow_reconnect=False, connect_timeout=20,
+                    inbox_prefix=os.environ.get("INBOX", "_INBOX").encode()
+                )
+                got = asyncio.get_running_loop().create_future()
+                async def received(message):
+                    if not got.done(): got.set_result(message.subject)
+                await nc.subscribe("events.>", cb=received)
+                await nc.publish("events.node.joined", b'{"node":"X","event":"reconnect"}')
+                await nc.publish("events.user.py", b'{"type":"user.py","node":"X","data":{}}')
+                await nc.flush()
+                if os.environ.get("INBOX"):
+                    print("stream", (await nc.jetstream().stream_info("MESH_EVENTS")).config.name)
+                elif not errors:
+                    print("got", await asyncio.wait_for(got, 20))
+                print("errors", len(errors))
+                await nc.close()
+            asyncio.run(main())
+            """#
+        func run(_ name: String, _ password: String? = nil, _ more: [String: String] = [:]) async throws -> String {
+            let file = try String(contentsOfFile: "\(bench.path)/\(name).password", encoding: .utf8)
+            let login = "\(name):\(password ?? file.trimmingCharacters(in: .newlines))@"
+            let environment = [
+                "JB_NATS_URL": bench.url.replacing("tls://", with: "tls://\(login)"),
+                "SSL_CERT_FILE": bench.path + "/ca.pem",
+            ]
+            return try await Python.run(script, environment: environment.merging(more) { $1 }, Python.executable)
+        }
+        func reason(_ body: () async throws -> String) async -> String {
+            do { return try await body() } catch { return "\(error)" }
+        }
+        // A tool may emit user events only, an observer none.
+        try await eventually("the server to know the users") { await reason { try await run("attic") }.contains("got") }
+        let expected: [(String, [String: String], String)] = [
+            ("attic", [:], "got events.node.joined\nerrors 0\n"), ("garden", [:], "errors 1\n"),
+            ("eve", [:], "errors 2\n"),
+            ("garden", ["INBOX": String(inbox)], "stream MESH_EVENTS\nerrors 1\n"),
+        ]
+        for (name, more, output) in expected {
+            let printed = try await run(name, nil, more)
+            #expect(printed.contains(output), "\(name): \(printed)")
+        }
+        #expect(await reason { try await run("garden", "wrong") }.contains("Authorization Violation"))
+        let untrusted = await reason { try await run("attic", nil, ["SSL_CERT_FILE": ""]) }
+        #expect(untrusted.contains("CERTIFICATE_VERIFY_FAILED"), "\(untrusted)")
+        try await bench.end()
+    }
+
     @Test func itSaysWhoCanReachIt() async throws {
         let open = try Command(
             ["serve", "--port", "0", "--listen", "0.0.0.0", "--for", "1s"],

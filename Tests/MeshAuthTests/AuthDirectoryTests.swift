@@ -21,7 +21,7 @@ import Testing
         #expect(
             names == [
                 "access.conf", "admin.nk", "ca.key", "ca.pem", "mesh-auth.json", "nats-server.conf", "node.nk",
-                "observer.nk", "server.key", "server.pem", "tool.nk",
+                "observer.nk", "server.key", "server.pem", "tool.nk", "tool.password",
             ]
         )
         for name in names {
@@ -30,6 +30,11 @@ import Testing
         // No secret but in the files that are for it.
         let secrets = try ["admin.nk", "node.nk", "tool.nk", "observer.nk"].map {
             try String(contentsOfFile: "\(directory.path)/\($0)", encoding: .utf8).trimmingCharacters(in: .newlines)
+        }
+        let password = try #require(directory.password(of: "tool"))
+        #expect(password.utf8.count == 32 && directory.serverAccess.contains(password))
+        for name in ["mesh-auth.json", "nats-server.conf", "ca.pem", "server.pem"] {
+            #expect(try !String(contentsOfFile: "\(directory.path)/\(name)", encoding: .utf8).contains(password))
         }
         for name in ["access.conf", "mesh-auth.json", "nats-server.conf", "ca.pem", "server.pem"] {
             let text = try String(contentsOfFile: "\(directory.path)/\(name)", encoding: .utf8)
@@ -117,12 +122,44 @@ import Testing
         #expect(try AuthDirectory.open(at: path).users == directory.users)
         #expect(directory.users.count == 4)
         try directory.remove("tool")
-        #expect(!FileManager.default.fileExists(atPath: directory.seedFile(of: "tool")))
+        for file in [directory.seedFile(of: "tool"), directory.passwordFile(of: "tool")] {
+            #expect(!FileManager.default.fileExists(atPath: file))
+        }
         #expect(directory.user(.tool) == nil)
         #expect(!directory.serverAccess.contains("# tool:"))
         try "{}".write(toFile: path + "/mesh-auth.json", atomically: true, encoding: .utf8)
         let damaged = #expect(throws: MeshAuthError.self) { try AuthDirectory.open(at: path) }
         #expect(damaged?.code == .invalidFile)
+    }
+
+    @Test func toolsTrustTheSystemsAuthoritiesToo() throws {
+        let temporary = try TemporaryDirectory()
+        let other = try AuthDirectory.create(at: temporary.path + "/other")
+        let directory = try AuthDirectory.create(at: temporary.path + "/auth")
+        let bundle = try directory.writeTrustBundle(systemFile: other.authorityFile)
+        let text = try String(contentsOfFile: bundle, encoding: .utf8)
+        for file in [directory.authorityFile, other.authorityFile] {
+            #expect(try text.contains(String(contentsOfFile: file, encoding: .utf8)))
+        }
+        #expect(try mode(bundle) == 0o644)
+        _ = try directory.writeTrustBundle(systemFile: "/no/such.pem")
+        #expect(
+            try String(contentsOfFile: bundle, encoding: .utf8)
+                == String(contentsOfFile: directory.authorityFile, encoding: .utf8)
+        )
+    }
+
+    @Test func aPasswordIsMadeOnceAndOnlyForWhoIsToHaveOne() throws {
+        let temporary = try TemporaryDirectory()
+        var directory = try AuthDirectory.create(at: temporary.path + "/auth")
+        try directory.add("garden", role: .tool, password: true)
+        try directory.add("alice", role: .observer)
+        let first = try #require(directory.password(of: "garden"))
+        #expect(first != directory.password(of: "tool") && directory.password(of: "alice") == nil)
+        try directory.allow("garden", password: true)
+        #expect(try AuthDirectory.open(at: directory.path).password(of: "garden") == first)
+        try directory.allow("alice", password: true)
+        #expect(directory.password(of: "alice") != nil)
     }
 
     @Test(arguments: NATSServers.all)

@@ -14,13 +14,18 @@ struct AuthCommand: AsyncParsableCommand {
             ROLES
             \(MeshRole.allCases.map { "  \($0.rawValue.padding(to: 10))\($0.summary)" }.joined(separator: "\n"))
 
-            A tool or a node keeps the durables that are listed for it, by default one of its own name; a node answers \
-            requests about its tools under its own name only. Use nats-server 2.12 or newer: an older one \
+            A tool or a node takes the events of the durables that are listed for it, by default one of its own name, once \
+            an admin has created them (`mesh-events stream durable`); a node answers requests about its tools under its own \
+            name only. Use nats-server 2.12 or newer: an older one \
             takes the acknowledgement of an event for a request, so that every user who may emit can empty the stream.
 
             A user needs two files, DIR/NAME.nk (its key, a secret) and DIR/ca.pem:
               mesh-events watch --nats tls://host:4222 --nkey alice.nk --tls-ca ca.pem
-            or, in the environment, MESH_EVENTS_NKEY and MESH_EVENTS_TLS_CA. Nobody needs DIR/ca.key but `auth renew`.
+            or, in the environment, MESH_EVENTS_NKEY and MESH_EVENTS_TLS_CA. DIR/ca.key is for `auth renew` alone.
+
+            A program that knows no NKeys, as the Python SDK and programs in Go, logs in with a password (--password) and finds \
+            the authority in SSL_CERT_FILE:
+              JB_NATS_URL=tls://garden:PASSWORD@host:4222 SSL_CERT_FILE=ca.pem python3 tool.py
 
             EXAMPLES
               mesh-events auth init ~/mesh-auth --host mesh.local --host 192.168.1.5
@@ -28,6 +33,8 @@ struct AuthCommand: AsyncParsableCommand {
               mesh-events auth add ~/mesh-auth alice --role observer
               mesh-events auth add ~/mesh-auth pi --role node           # for serve --node pi elsewhere
               mesh-events auth add ~/mesh-auth mailer --role tool --durable alarms
+              mesh-events stream durable alarms user.alarm --nkey ~/mesh-auth/admin.nk --tls-ca ~/mesh-auth/ca.pem
+              mesh-events auth add ~/mesh-auth garden --role tool --password
               mesh-events auth remove ~/mesh-auth alice
 
             A server that runs reads users anew when told to: SIGHUP to `mesh-events serve`, or nats-server --signal \

@@ -14,9 +14,12 @@ struct AuthListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let directory = try AuthDirectory.open(at: auth.directory)
-        var table = TextTable(["USER", "ROLE", "PUBLIC KEY", "INBOX"])
+        var table = TextTable(["USER", "ROLE", "PUBLIC KEY", "INBOX", "PASSWORD"])
         for user in directory.users {
-            table.add([.name(user.name), .init(user.role.rawValue), .init(user.publicKey), .init(user.inbox)])
+            table.add([
+                .name(user.name), .init(user.role.rawValue), .init(user.publicKey), .init(user.inbox),
+                .init(directory.password(of: user.name) == nil ? "" : "yes"),
+            ])
         }
         let output = LineOutput.standard()
         for line in table.lines(isColored: Terminal.output.usesColor()) { try output.write(line) }

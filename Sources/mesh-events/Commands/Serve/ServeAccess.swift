@@ -11,13 +11,20 @@ struct ServeAccess: Sendable {
     /// The key that its tools log in with.
     let toolKey: String
 
+    /// The user and password with which tools log in whose language knows no NKeys.
+    let toolLogin: [String]
+    /// The authorities that such tools trust: the system's, and the mesh's own.
+    let trustBundle: String
+
     /// The key that creates the stream; `nil` when no admin's is here: then an admin has to create it.
     let adminKey: String?
 
-    /// Reads the directory. Its first user with the role node is let answer for this node, when no user may yet.
+    /// Reads the directory. Its first user with the role node is let answer for this node, when no user may yet, and its
+    /// tools' user gets a password, when it has none.
     ///
+    /// - Parameter systemAuthorities: the file with the authorities that this process trusts; `nil` for the system's.
     /// - Throws: `CommandFailure`, `MeshAuthError`.
-    init(_ path: String, node name: String) throws {
+    init(_ path: String, node name: String, systemAuthorities: String?) throws {
         var directory = try AuthDirectory.open(at: path)
         guard let node = directory.user(forNode: name) ?? directory.user(.node), let tool = directory.user(.tool) else {
             throw CommandFailure(
@@ -31,6 +38,12 @@ struct ServeAccess: Sendable {
         }
         nodeKey = directory.seedFile(of: node.name)
         toolKey = directory.seedFile(of: tool.name)
+        if directory.password(of: tool.name) == nil {
+            try directory.allow(tool.name, password: true)
+            Diagnostics.say("the user \(tool.name) of \(path) has a password from now on, for tools that know no NKeys")
+        }
+        toolLogin = [tool.name, directory.password(of: tool.name) ?? ""]
+        trustBundle = try directory.writeTrustBundle(systemFile: systemAuthorities)
         adminKey = directory.user(.admin).map { [directory] in directory.seedFile(of: $0.name) }
         self.directory = directory
     }

@@ -62,7 +62,8 @@ struct ServeCommand: AsyncParsableCommand {
             STRANGERS: that server listens on this machine only, unless --listen says otherwise, and whoever reaches it \
             may do everything, unless --auth names a directory of `mesh-events auth init`: then everybody needs a key, \
             speaks TLS, and may do what the role allows. The node logs in as the directory's user `node`, its tools as \
-            `tool`, who may emit user events only. It takes a server from 2.12 on to hold everybody to that; an older one \
+            `tool`, who may emit user events only: with the key, or in languages that know no NKeys with the password that \
+            JB_NATS_URL holds, trusting SSL_CERT_FILE. It takes a server from 2.12 on to hold everybody to that; an older one \
             lets every user who may emit empty the stream. SIGHUP has the users read again. In somebody else's mesh give the \
             tools a key of their own with --tool-nkey; else they log in as the node.
 
@@ -175,7 +176,8 @@ struct ServeCommand: AsyncParsableCommand {
         let manifest = await file?.present
         var connection = connection
         let name = try node.node == nil ? manifest?.node ?? node.name(environment) : node.name(environment)
-        let access = try auth.map { try ServeAccess($0, node: name) }
+        let trusted = environment["SSL_CERT_FILE"].flatMap { $0.isEmpty ? nil : $0 }
+        let access = try auth.map { try ServeAccess($0, node: name, systemAuthorities: trusted) }
         if let access {
             guard !connection.namesLogin else {
                 throw CommandFailure(.usage, "--auth says how the node logs in; leave the other logins out")
@@ -190,6 +192,8 @@ struct ServeCommand: AsyncParsableCommand {
         }
         let key = toolKey ?? access?.toolKey
         var variables = ToolLogin(connection: connection, key: key).variables(environment)
+        // What other languages read, where ours read MESH_EVENTS_TLS_CA.
+        if let access { variables["SSL_CERT_FILE"] = access.trustBundle }
         // Tools that must not act as the node do not get its key either.
         if key == nil, let path = signing.file(environment) {
             variables[SigningOptions.variable] = AbsolutePath.of(path)
@@ -214,7 +218,8 @@ struct ServeCommand: AsyncParsableCommand {
             healthInterval: manifest?.healthInterval ?? .seconds(10),
             toolVariables: variables,
             toolsHaveKey: key != nil,
-            toolLogin: key == nil ? connection.passwordOrToken(environment) : nil,
+            toolLogin: key == nil
+                ? connection.passwordOrToken(environment) : toolKey == nil ? access?.toolLogin : nil,
             busConfiguration: busConfiguration,
             dashboard: dashboard ? try page.configuration(listen: dashboardAddress, environment) : nil,
             verification: verification,
