@@ -29,6 +29,10 @@ struct PullProgress: Sendable {
     private(set) var outstanding = 0
     /// Whether a message has come since a request was last cut short by its bytes.
     private var hasMovedSinceCut = true
+    /// What the last request asked for.
+    private var lastBatch = 0
+    /// Whether requests no longer overlap, because the server has refused one for that.
+    private var asksAlone = false
 
     init(total: Int, chunk: Int, endsWhenNothingPending: Bool, limits: PullLimits = PullLimits()) {
         self.total = max(total, 1)
@@ -59,6 +63,12 @@ struct PullProgress: Sendable {
     mutating func status(_ code: Int, _ text: String, unfilled: Int?) -> Action {
         switch code {
         case 100: return .wait
+        case 408 where text.lowercased().hasPrefix("requests pending") && outstanding > lastBatch:
+            // Not the end: an earlier request is still being filled. Once it is, ask again.
+            outstanding -= lastBatch
+            lastBatch = 0
+            asksAlone = true
+            return .wait
         case 404, 408: return .finish
         case 409 where text.lowercased().hasPrefix("exceeded maxrequest"):
             // Refused whole. Ask within the limit that the server names; when that was kept already, there is no way.
@@ -89,9 +99,10 @@ struct PullProgress: Sendable {
     /// Keeps requests overlapping: the next one leaves when half of one is still to come.
     private mutating func requestMore() -> Action {
         let missing = total - received - outstanding
-        guard missing > 0, outstanding <= chunk / 2 else { return .wait }
+        guard missing > 0, outstanding <= (asksAlone ? 0 : chunk / 2) else { return .wait }
         let batch = min(chunk, missing)
         outstanding += batch
+        lastBatch = batch
         return .request(batch)
     }
 }

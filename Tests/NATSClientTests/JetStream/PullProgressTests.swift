@@ -58,6 +58,21 @@ struct PullProgressTests {
         }
     }
 
+    /// As servers from 2.9 answer a request without waiting while an earlier one has asked for all that is at hand.
+    @Test("a request refused because another is being filled is no end: it is asked again once that one is")
+    func requestsPending() {
+        var progress = PullProgress(total: 150, chunk: 100, endsWhenNothingPending: true)
+        #expect(progress.begin() == .request(100))
+        var second: PullProgress.Action?
+        for left in stride(from: 149, to: 99, by: -1) { second = progress.delivered(pending: UInt64(left)) }
+        #expect(second == .request(50))
+        #expect(progress.status(408, "Requests Pending", unfilled: nil) == .wait)
+        for left in stride(from: 99, to: 50, by: -1) { #expect(progress.delivered(pending: UInt64(left)) == .wait) }
+        #expect(progress.delivered(pending: 50) == .request(50))
+        // With none other on its way it is the end.
+        #expect(progress.status(408, "Requests Pending", unfilled: nil) == .finish)
+    }
+
     @Test("a count of missing messages that cannot be is no more and no less than what was asked for")
     func absurdCounts() {
         for unfilled in [Int.min, -1, 0, 1, 100, .max] {
