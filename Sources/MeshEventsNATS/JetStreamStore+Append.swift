@@ -1,6 +1,7 @@
 public import MeshEvents
 import NATSClient
 import NIOCore
+import Synchronization
 
 extension JetStreamStore {
     /// How long the first attempt waits for its acknowledgement before the message is sent again; each further one
@@ -25,6 +26,7 @@ extension JetStreamStore {
         _ message: PendingMessage,
         deadline: Duration
     ) async throws(MeshEventsError) -> StoredPosition {
+        try checkAcknowledges()
         let start = ContinuousClock.now
         let end = start + min(deadline, duplicateWindow)
         let body = ByteBuffer(bytes: message.payload)
@@ -34,15 +36,11 @@ extension JetStreamStore {
         while true {
             let position: StoredPosition
             do throws(JetStreamError) {
-                let acknowledgement = try await jetStream.publish(
+                position = try await attempt(
+                    message,
                     body,
-                    to: message.subject,
-                    messageID: message.messageID,
-                    expectedStream: streamName,
-                    headers: NATSHeaders(message.headers),
                     timeout: max(min(patience, end - .now), .milliseconds(1))
                 )
-                position = StoredPosition(acknowledgement)
             } catch {
                 mayBeStored = mayBeStored || !error.meansNotStored
                 guard error.isRetriable, !error.errorCode.meansFull else {
@@ -93,6 +91,8 @@ extension JetStreamStore {
         guard remaining > .zero else { return }
         do throws(JetStreamError) {
             let stream = try await jetStream.streamInfo(streamName, timeout: min(remaining, .seconds(2)))
+            note(stream)
+            noteDomain(stream)
             guard stream.configuration.captures(subject) else {
                 throw JetStreamError(code: 400, errorCode: .filterOutsideStream, message: "not a subject of the stream")
             }
@@ -101,6 +101,17 @@ extension JetStreamStore {
             guard isAbsent || !error.isRetriable else { return }
             throw MeshEventsError(error, stream: streamName)
         }
+        try checkAcknowledges()
+    }
+
+    /// Throws when the stream is known to acknowledge nothing.
+    func checkAcknowledges() throws(MeshEventsError) {
+        guard acknowledgesNothing.load(ordering: .relaxed) else { return }
+        throw MeshEventsError(
+            .streamMismatch,
+            "stream \(streamName) acknowledges nothing (no_ack), so that whether an event is stored cannot be known; "
+                + "remove no_ack from it (`nats stream edit --ack`), or emit without waiting"
+        )
     }
 }
 

@@ -9,6 +9,7 @@ extension JetStreamStore {
     ) async throws(JetStreamError) -> StoreOpening {
         let stream = try await jetStream.streamInfo(streamName)
         note(stream)
+        noteDomain(stream)
         let differences = asked.differences(from: stream.configuration)
         guard !differences.isEmpty, configuration.reconcile == .update else { return opening(differences) }
         // The server refuses what cannot be changed; another storage it would only half understand.

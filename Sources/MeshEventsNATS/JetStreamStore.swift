@@ -11,6 +11,10 @@ public final class JetStreamStore: EventStore {
 
     /// How long the stream remembers message ids; longer than that a retry is not safe.
     private let knownDuplicateWindow = Mutex<Duration>(.seconds(120))
+    /// Whether an acknowledgement is this stream's.
+    let origin: AcknowledgementOrigin
+    /// Whether the stream is configured to acknowledge nothing.
+    let acknowledgesNothing = Atomic(false)
     /// Whether the server has forbidden this user to create consumers, so that it reads message by message.
     let readsMessages = Atomic(false)
 
@@ -19,14 +23,27 @@ public final class JetStreamStore: EventStore {
     /// - Parameters:
     ///   - connection: the connection to use; it may carry an ``NATSTransport`` too.
     ///   - streamName: the stream this store is about; ``open(_:)`` must ask for the same.
-    ///   - domain: the JetStream domain that has the stream; `nil` for the server's own.
+    ///   - domain: the JetStream domain that has the stream; `nil` for the one that the connection is configured with, else the
+    ///     server's own.
+    ///   - prefix: what the subjects of JetStream's API begin with, where an account imports another's under a name of its
+    ///     own; instead of `domain`.
     public init(
         _ connection: NATSConnection,
         streamName: String = PersistenceConfiguration().streamName,
-        domain: String? = nil
+        domain: String? = nil,
+        prefix: String? = nil
     ) {
         self.streamName = streamName
-        jetStream = JetStream(connection: connection, domain: domain)
+        jetStream = JetStream(connection: connection, domain: domain, prefix: prefix)
+        origin = AcknowledgementOrigin(stream: streamName) { [weak connection] other in
+            connection?.report(
+                NATSError(
+                    .serverError,
+                    "two streams take the events: beside \(streamName), which was opened, \(other) acknowledges them too; "
+                        + "what it says does not count. \(MeshEventsError.domainAdvice)"
+                )
+            )
+        }
     }
 
     var duplicateWindow: Duration { knownDuplicateWindow.withLock { $0 } }
@@ -52,8 +69,9 @@ public final class JetStreamStore: EventStore {
                 return try await reconcile(configuration, asked)
             } catch  where error.errorCode == .streamNotFound {
                 do throws(JetStreamError) {
-                    let stream = try await jetStream.createStream(asked)
-                    note(stream)
+                    note(try await jetStream.createStream(asked))
+                    // The answer to this alone names the domain.
+                    if let stream = try? await jetStream.streamInfo(streamName) { noteDomain(stream) }
                     return StoreOpening(created: true, differences: [])
                 } catch  where error.errorCode == .streamNameInUse {
                     return try await reconcile(configuration, asked)
@@ -84,7 +102,11 @@ public final class JetStreamStore: EventStore {
         )
     }
 
+    /// Takes over what the answer to a question about the stream says of its domain.
+    func noteDomain(_ stream: StreamInformation) { origin.opened(domain: stream.domain) }
+
     func note(_ stream: StreamInformation) {
+        acknowledgesNothing.store(stream.configuration.fields["no_ack"] == true, ordering: .relaxed)
         guard let window = stream.configuration.duplicateWindow else { return }
         knownDuplicateWindow.withLock { $0 = window }
     }

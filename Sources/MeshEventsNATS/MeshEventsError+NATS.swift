@@ -57,7 +57,14 @@ extension MeshEventsError {
     }
 
     private static let howToEnable =
-        "start nats-server with JetStream (-js, or `jetstream {}` in its configuration) for this account"
+        "start nats-server with JetStream (-js, or `jetstream {}` in its configuration) for this account; behind a leaf "
+        + "node, name the hub's domain instead (--js-domain or MESH_EVENTS_JS_DOMAIN, JetStreamStore's domain), for a "
+        + "second JetStream would keep the events too"
+
+    /// What to do where two streams take the same events.
+    static let domainAdvice =
+        "Give each nats-server with JetStream a domain of its own (`jetstream { domain: … }`), keep the stream on one of "
+        + "them, and name its domain (--js-domain, MESH_EVENTS_JS_DOMAIN, JetStreamStore's domain)"
 
     private static func explainAnswer(_ error: JetStreamError, _ stream: String) -> (Code, String) {
         let said = error.message
@@ -72,10 +79,14 @@ extension MeshEventsError {
         case .subjectsOverlap:
             return (
                 .streamMismatch,
-                "another stream holds subjects of \(stream) already; use that stream's name, or delete it"
+                "another stream holds subjects of \(stream) already; use that stream's name (--stream, MESH_EVENTS_STREAM), "
+                    + "or delete it"
             )
         case .streamNotExpected:
-            return (.streamMismatch, "another stream than \(stream) holds this subject; use that stream's name")
+            return (
+                .streamMismatch,
+                "another stream than \(stream) holds this subject; use that stream's name (--stream, MESH_EVENTS_STREAM)"
+            )
         case .filterOutsideStream:
             return (
                 .streamMismatch,

@@ -8,7 +8,10 @@ struct PermissionHint {
     /// - Parameter subject: what the server has forbidden to publish or subscribe to; `nil` when it has not.
     /// - Returns: `nil` when the subject is not one of the mesh's.
     init?(forbidden subject: String?) {
-        guard let subject else { return nil }
+        guard var subject else { return nil }
+        // The same in a domain: `$JS.hub.API.…`.
+        let tokens = subject.split(separator: ".", maxSplits: 3, omittingEmptySubsequences: false)
+        if tokens.count == 4, tokens[0] == "$JS", tokens[2] == "API" { subject = "$JS.API.\(tokens[3])" }
         let allowed: String
         if subject.hasPrefix("events.user.") {
             allowed = "tools, nodes and admins may emit there, observers only read"

@@ -36,6 +36,7 @@ final class PublishPipeline: EventAppender {
     deinit { watch.withLock { $0 }?.cancel() }
 
     func append(_ message: PendingMessage) async throws(MeshEventsError) {
+        try store.checkAcknowledges()
         while true {
             if Task.isCancelled { throw Self.cancelled }
             guard let (index, place) = add(message) else {
@@ -125,6 +126,8 @@ final class PublishPipeline: EventAppender {
             }
         } handler: { answer in
             self.answered(group, answer)
+        } late: { [origin = store.origin] message in
+            origin.further(Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: message.payload) })
         }
         guard state.withLock({ $0.groups.opened(reply, for: group) }) else {
             connection.closeReply(reply)
@@ -135,18 +138,43 @@ final class PublishPipeline: EventAppender {
 
     private func answered(_ group: Int, _ answer: SharedAnswer) {
         if case .ended(let error) = answer { return change(group) { $0.ended(group, JetStreamError(error)) } }
-        let result = Result { () throws(JetStreamError) in StoredPosition(try PublishAcknowledgement(answer)) }
-        change(group) { $0.answer(group, result) }
+        let result = Result { () throws(JetStreamError) in try PublishAcknowledgement(answer) }
+        switch store.origin.judge(result) {
+        // Not one of this stream: the messages still wait for theirs.
+        case .foreign: break
+        case .ours: change(group) { $0.answer(group, result.map { StoredPosition($0) }) }
+        case .unproven: change(group, isProven: false) { $0.answer(group, result.map { StoredPosition($0) }) }
+        }
     }
 
-    private func change(_ group: Int, _ body: (inout AcknowledgementGroups) -> AcknowledgementGroup.Outcome?) {
+    private func change(
+        _ group: Int,
+        isProven: Bool = true,
+        _ body: (inout AcknowledgementGroups) -> AcknowledgementGroup.Outcome?
+    ) {
         let (outcome, reply) = state.withLock { state in
             let reply = state.groups.reply(of: group)
             return (body(&state.groups), reply)
         }
         guard let outcome else { return }
         if let reply { store.jetStream.connection.closeReply(reply) }
-        settle(outcome)
+        if case .stored(let first, let positions) = outcome, !isProven {
+            Task { await self.prove(first, positions) }
+        } else {
+            settle(outcome)
+        }
+    }
+
+    /// Settles a group when the stream holds its last message where the acknowledgements say. They came in ascending order,
+    /// one for each message: then all are this stream's.
+    private func prove(_ first: Int, _ positions: [StoredPosition]) async {
+        let last = state.withLock { $0.window.message(first + positions.count - 1)?.messageID }
+        if let last, let position = positions.last, await !store.holds(last, at: position) {
+            store.origin.contest()
+            return settle(.missed(count: positions.count, nil))
+        }
+        store.origin.proven()
+        settle(.stored(first: first, positions))
     }
 
     private func settle(_ outcome: AcknowledgementGroup.Outcome) {
@@ -156,7 +184,8 @@ final class PublishPipeline: EventAppender {
             act { $0.stored(first..<first + positions.count) }
         case .missed(let count, let error):
             let final = error.flatMap { error in
-                error.isRetriable && !error.errorCode.meansFull ? nil : MeshEventsError(error, stream: store.streamName)
+                // What a server answers is looked into by the attempt that follows, for it may be another stream's.
+                error.isRetriable || error.kind == .api ? nil : MeshEventsError(error, stream: store.streamName)
             }
             act { $0.missed(count, final: final) }
         case .refused(let count, let position):
@@ -220,14 +249,15 @@ final class PublishPipeline: EventAppender {
             return act { $0.recovered() }
         }
         message.mayBeStored = true
-        do throws(MeshEventsError) {
-            let position = try await store.append(message, deadline: deadline)
-            onStored(oldest, [position])
-            state.withLock { $0.window.restored(oldest) }
-        } catch {
-            state.withLock { $0.window.fail(error) }
-        }
+        await restore(oldest, message)
         for index in indexes.dropFirst() {
+            if store.origin.hasOthers, state.withLock({ $0.window.phase == .recovering }) {
+                // Where another stream answers too, what becomes of a message is known only of one alone.
+                guard var next = state.withLock({ $0.window.message(index) }) else { continue }
+                next.mayBeStored = true
+                await restore(index, next)
+                continue
+            }
             let next = state.withLock { state in
                 state.window.resend(index).map { ($0, state.groups.add(index, limit: 1, mayBeStored: true)) }
             }
@@ -240,6 +270,17 @@ final class PublishPipeline: EventAppender {
             }
         }
         act { $0.recovered() }
+    }
+
+    /// Sends one message again, alone, until it is stored or its deadline has come.
+    private func restore(_ index: Int, _ message: PendingMessage) async {
+        do throws(MeshEventsError) {
+            let position = try await store.append(message, deadline: deadline)
+            onStored(index, [position])
+            state.withLock { $0.window.restored(index) }
+        } catch {
+            state.withLock { $0.window.fail(error) }
+        }
     }
 
     private static var cancelled: MeshEventsError {

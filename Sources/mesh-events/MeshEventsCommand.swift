@@ -27,7 +27,11 @@ struct MeshEventsCommand: AsyncParsableCommand {
 
             Strangers are kept out with `mesh-events auth`.
 
-            SERVER: --nats, else the environment variable JB_NATS_URL, else nats://127.0.0.1:4222.
+            SERVER: --nats, else the environment variable JB_NATS_URL, else nats://127.0.0.1:4222. Percent-encode what is \
+            not a letter or a digit in a login of it (',' is %2C, '@' is %40, '/' is %2F).
+
+            STREAM: --stream, else MESH_EVENTS_STREAM, else MESH_EVENTS. Behind a leaf node name the hub's JetStream \
+            domain: --js-domain, or MESH_EVENTS_JS_DOMAIN.
 
             EXIT CODES: 0 done; 64 used wrongly; 65 bad data; 69 the server cannot be reached or does not do what is \
             asked; 70 an internal error; 75 what was waited for has not happened. When it is not 0, one line on \

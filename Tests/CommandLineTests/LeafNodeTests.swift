@@ -66,6 +66,108 @@ struct LeafNodeTests {
         }
     }
 
+    @Test("commands at a leaf that name the hub's domain need no mapping", arguments: NATSServers.all)
+    func commandsWithADomain(binary: NATSServers.Binary) async throws {
+        try await withLeaf(binary, mappings: "") { hub, leaf in
+            try await commands(hub: hub, leaf: leaf, domain: "hub")
+        }
+    }
+
+    @Test("at a leaf without JetStream the hint names the domain, no second JetStream", arguments: NATSServers.all)
+    func hint(binary: NATSServers.Binary) async throws {
+        try await withLeaf(binary, mappings: "") { _, leaf in
+            let outcome = try await Command.run(["emit", "user.x", "--ack", "--nats", leaf.url])
+            #expect(outcome.code == 69 && outcome.error.contains("--js-domain"), "\(outcome.error)")
+        }
+    }
+
+    @Test(
+        "where the leaf has a stream too, the hub's counts at the hub, and the other is said",
+        arguments: NATSServers.all
+    )
+    func twoStreams(binary: NATSServers.Binary) async throws {
+        let directory = try TemporaryDirectory()
+        let own = "jetstream { store_dir: \"\(directory.path)\" }"
+        try await withLeaf(binary, mappings: own) { hub, leaf in
+            for number in 0..<3 {
+                let stored = try await Command.run(["emit", "user.before", "n=\(number)", "--ack", "--nats", hub.url])
+                #expect(stored.output.contains("at sequence \(number + 1)"), "\(stored.output) \(stored.error)")
+            }
+            #expect(try await Command.run(["stream", "create", "--nats", leaf.url]).code == 0)
+            try await eventually(within: .seconds(20), "the leaf to keep the hub's events") {
+                _ = try await Command.run(["emit", "user.knock", "--nats", hub.url])
+                return try await Command.run(["list", "user.knock", "--nats", leaf.url]).lines.count > 0
+            }
+            let knocks = try await Command.run(["list", "user.knock", "--nats", hub.url]).lines.count
+            for number in 0..<5 {
+                let stored = try await Command.run(["emit", "user.x", "--ack", "--nats", hub.url])
+                #expect(stored.code == 0)
+                #expect(stored.output.contains("at sequence \(4 + knocks + number)"), "\(stored.output)")
+            }
+            let lines = String(repeating: #"{"type":"user.many"}"# + "\n", count: 100)
+            let many = try await Command.run(["emit", "--from", "-", "--nats", hub.url], input: lines)
+            #expect(many.code == 0 && many.error.contains("--js-domain"), "\(many.error)")
+            let there = try await Command.run(["list", "user.many", "--limit", "200", "--nats", hub.url])
+            #expect(there.lines.count == 100)
+        }
+    }
+
+    @Test(
+        "a request that the server forbids under the name it is mapped to is refused at once",
+        arguments: NATSServers.all
+    )
+    func forbiddenMapping(binary: NATSServers.Binary) async throws {
+        let rules = """
+            mappings { "mesh.API.>": "$JS.API.>" }
+            authorization { users: [ { user: u, password: p, permissions: { publish: { deny: ["$JS.API.>"] } } } ] }
+            """
+        try await withServer(binary, .init(extraConfiguration: rules)) { server in
+            let url = "nats://u:p@127.0.0.1:\(server.port)"
+            let outcome = try await Command.run(["list", "--nats", url, "--js-prefix", "mesh.API"])
+            #expect(outcome.code == 69 && outcome.error.contains("forbids this user"), "\(outcome.error)")
+        }
+    }
+
+    @Test("a stream, an inbox and a prefix of its own, by option and by environment", arguments: NATSServers.all)
+    func ownNames(binary: NATSServers.Binary) async throws {
+        let rules = """
+            mappings { "mesh.API.>": "$JS.API.>" }
+            authorization { users: [ { user: u, password: p, permissions: {
+              subscribe: { deny: ["_INBOX.>"] } } } ] }
+            """
+        try await withServer(binary, .init(extraConfiguration: rules)) { server in
+            let url = "nats://u:p@127.0.0.1:\(server.port)"
+            let options = [
+                "--nats", url, "--stream", "OTHER", "--js-prefix", "mesh.API", "--inbox-prefix", "mesh.inbox",
+            ]
+            let environment = [
+                "JB_NATS_URL": url, "MESH_EVENTS_STREAM": "OTHER", "MESH_EVENTS_JS_PREFIX": "mesh.API",
+                "MESH_EVENTS_INBOX_PREFIX": "mesh.inbox",
+            ]
+            let first = try await Command.run(["emit", "user.one", "--ack"] + options)
+            #expect(first.output.contains("stored in OTHER at sequence 1"), "\(first.output) \(first.error)")
+            let second = try await Command.run(["emit", "user.two", "--ack"], environment: environment)
+            #expect(second.output.contains("stored in OTHER at sequence 2"), "\(second.output) \(second.error)")
+            for command in [
+                ["list"], ["replay"], ["export"], ["status"], ["stream", "info"],
+                ["wait-for", "user.two", "--since", "1h", "--timeout", "10s"],
+            ] {
+                let given = try await Command.run(command + options)
+                let set = try await Command.run(command, environment: environment)
+                #expect(given.code == 0, "\(command) \(given.error)")
+                #expect(set.code == 0 && set.lines.count == given.lines.count, "\(command) \(set.error)")
+            }
+            let on = try Command(["on", "user.*", "--durable", "d", "--", "echo", "handled"], environment: environment)
+            try await eventually(within: .seconds(20), "both events to be handled") {
+                on.output.components(separatedBy: "handled").count == 3
+            }
+            on.signal(2)
+            #expect(try await on.wait().code == 0)
+            let without = try await Command.run(["list", "--nats", url])
+            #expect(without.code == 69, "\(without.output)")
+        }
+    }
+
     @Test(
         "commands at a leaf without JetStream see and keep the events of the hub, and the hub those of the leaf",
         arguments: NATSServers.all
@@ -76,9 +178,12 @@ struct LeafNodeTests {
         }
     }
 
-    private func commands(hub: LocalNATSServer, leaf: LocalNATSServer) async throws {
+    private func commands(hub: LocalNATSServer, leaf: LocalNATSServer, domain: String? = nil) async throws {
+        func options(_ server: LocalNATSServer) -> [String] {
+            ["--nats", server.url] + (server.port == leaf.port ? domain.map { ["--js-domain", $0] } ?? [] : [])
+        }
         func at(_ server: LocalNATSServer, _ arguments: [String]) async throws -> Command.Outcome {
-            try await Command.run(arguments + ["--nats", server.url])
+            try await Command.run(arguments + options(server))
         }
         // The leaf accepts clients before it has found the hub.
         try await eventually(within: .seconds(20), "the leaf to reach the hub's stream") {
@@ -100,7 +205,9 @@ struct LeafNodeTests {
             let wait = try await at(server, ["wait-for", "user.from.hub", "--since", "1h", "--timeout", "5s"])
             #expect(wait.code == 0, "\(wait.error)")
         }
-        let handling = try Command(["on", "user.from.*", "--durable", "d", "--nats", leaf.url, "--", "echo", "handled"])
+        let handling = try Command(
+            ["on", "user.from.*", "--durable", "d"] + options(leaf) + ["--", "echo", "handled"]
+        )
         try await eventually(within: .seconds(20), "both events to be handled") {
             handling.output.components(separatedBy: "handled").count == 3
         }

@@ -25,6 +25,10 @@ extension MeshTool {
     /// | `MESH_EVENTS_TLS_CA` | a PEM file with the authorities to trust |
     /// | `MESH_EVENTS_TLS_CERT`, `MESH_EVENTS_TLS_KEY` | PEM files with a certificate and its key, when the server asks |
     /// | `MESH_EVENTS_WS_HEADERS` | a file with header fields for a `ws://` or `wss://` server |
+    /// | `MESH_EVENTS_STREAM` | the name of the stream that keeps the events; when missing, `MESH_EVENTS` |
+    /// | `MESH_EVENTS_JS_DOMAIN` | the JetStream domain of the servers that keep it, behind a leaf node |
+    /// | `MESH_EVENTS_JS_PREFIX` | what the subjects of JetStream's API begin with, instead of a domain |
+    /// | `MESH_EVENTS_INBOX_PREFIX` | what the subjects of answers begin with |
     public struct Environment: Sendable {
         /// Where the servers are.
         public let servers: [ServerAddress]
@@ -34,6 +38,8 @@ extension MeshTool {
         public let tls: NATSTLSConfiguration?
         /// Header fields of the request for a WebSocket; secret.
         public let webSocketHeaders: [String: String]
+        /// Where the stream is.
+        package let place: StreamPlace
         /// The node's name in the mesh.
         public let node: String
         /// The tool's name.
@@ -64,6 +70,7 @@ extension MeshTool {
                 authentication = try .named(in: variables)
                 tls = try .named(in: variables)
                 webSocketHeaders = try WebSocketHeaderFile.fields(in: variables)
+                place = try StreamPlace(variables)
             } catch {
                 throw MeshEventsError(error)
             }

@@ -36,6 +36,7 @@ public final class MeshTool: Service {
     /// The bus underneath, with all it offers.
     public let bus: EventBus
 
+    private let streamName: String
     private let transport: NATSTransport
     private let logger: Logger
     private let state = Locked(State())
@@ -48,6 +49,7 @@ public final class MeshTool: Service {
     ) {
         name = environment.tool
         configuration = environment.configuration
+        streamName = environment.place.streamName
         self.transport = transport
         self.logger = logger
         bus = EventBus(
@@ -90,7 +92,7 @@ public final class MeshTool: Service {
             name: "\(environment.tool) on \(environment.node)"
         )
         configuration.webSocketHeaders = environment.webSocketHeaders
-        let transport = try await NATSTransport.connect(configuration, logger: logger)
+        let transport = try await NATSTransport.connect(environment.place.applied(to: configuration), logger: logger)
         return MeshTool(environment, transport: transport, verification: verification, logger: logger)
     }
 
@@ -183,8 +185,13 @@ public final class MeshTool: Service {
         let opening = try state.withLock { state throws(MeshEventsError) in
             guard !state.isStopped else { throw MeshEventsError(.closed, "tool \(name) has been stopped") }
             if let store = state.store { return store }
-            let store = Task { [transport, bus, logger] in
-                try await PersistentEventBus.open(transport: transport, node: bus.node, logger: logger)
+            let store = Task { [transport, bus, streamName, logger] in
+                try await PersistentEventBus.open(
+                    transport: transport,
+                    node: bus.node,
+                    configuration: PersistenceConfiguration(streamName: streamName),
+                    logger: logger
+                )
             }
             state.store = store
             return store

@@ -17,10 +17,11 @@ public struct ToolEnvironment: Sendable, CustomStringConvertible {
     public static let standardNames = ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_"]
 
     /// The variables with which a tool finds and logs in to the mesh as its node does; see the wire contract.
-    static let meshNames = [
-        "JB_NATS_CREDS", "MESH_EVENTS_NKEY", "MESH_EVENTS_TOKEN", "MESH_EVENTS_SIGN_KEY", "MESH_EVENTS_TLS_CA",
-        "MESH_EVENTS_TLS_CERT", "MESH_EVENTS_TLS_KEY", "MESH_EVENTS_WS_HEADERS",
-    ]
+    static let meshNames =
+        [
+            "JB_NATS_CREDS", "MESH_EVENTS_NKEY", "MESH_EVENTS_TOKEN", "MESH_EVENTS_SIGN_KEY", "MESH_EVENTS_TLS_CA",
+            "MESH_EVENTS_TLS_CERT", "MESH_EVENTS_TLS_KEY", "MESH_EVENTS_WS_HEADERS",
+        ] + StreamPlace.variables
 
     /// The server's URL, credentials included (`JB_NATS_URL`).
     public var url: String

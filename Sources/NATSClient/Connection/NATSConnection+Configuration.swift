@@ -29,6 +29,10 @@ extension NATSConnection {
         /// the first 16 characters of its public key, so that a server's permissions can keep each user's answers from
         /// the others.
         public var inboxPrefix: String?
+        /// What the subjects of JetStream's API begin with for a ``JetStream`` that names neither a domain nor a prefix:
+        /// `$JS.hub.API` for the domain `hub`, or what an account imports another's JetStream under. `nil`, the default:
+        /// `$JS.API`, the JetStream of the server connected to.
+        public var jetStreamPrefix: String?
         /// Further header fields of the request for a WebSocket (`ws://`, `wss://`), such as
         /// `["Authorization": "Bearer …"]` for a proxy. Never shown in errors or logs.
         public var webSocketHeaders: [String: String]
@@ -54,6 +58,7 @@ extension NATSConnection {
             maximumPingsOut = 2
             maximumPendingBytes = 8 << 20
             inboxPrefix = nil
+            jetStreamPrefix = nil
             webSocketHeaders = [:]
             eventLoopGroup = nil
         }

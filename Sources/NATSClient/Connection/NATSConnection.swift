@@ -26,6 +26,7 @@ public final class NATSConnection: Sendable {
             throw NATSError(.invalidArgument, "no server address was given")
         }
         if let prefix = configuration.inboxPrefix { try SubjectRules.validatePublish(prefix) }
+        if let prefix = configuration.jetStreamPrefix { try SubjectRules.validatePublish(prefix) }
         var configuration = configuration
         if configuration.tls == nil, configuration.servers.contains(where: \.usesTLS) {
             // One address that asks for TLS asks for all: else it would be enough to keep that one from answering.
@@ -78,6 +79,9 @@ public final class NATSConnection: Sendable {
 
     /// The largest message the server accepts, in bytes, headers included.
     public var maximumPayload: Int? { loop.outbound.maximumPayload }
+
+    /// What the subjects of JetStream's API begin with, unless a ``JetStream`` says otherwise.
+    package var jetStreamPrefix: String? { loop.configuration.jetStreamPrefix }
 
     /// What the connection has counted so far.
     public var statistics: NATSStatistics {

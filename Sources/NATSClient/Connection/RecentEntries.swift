@@ -2,7 +2,7 @@
 /// answer unless several streams take it.
 struct RecentEntries<Value: Sendable>: Sendable {
     /// How many are kept; an answer that comes later than that is nobody's.
-    static var capacity: Int { 64 }
+    static var capacity: Int { 256 }
 
     private var entries: [(id: UInt64, value: Value)] = []
     private var next = 0

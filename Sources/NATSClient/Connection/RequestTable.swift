@@ -1,3 +1,4 @@
+import Foundation
 import Locking
 import NIOCore
 
@@ -94,8 +95,18 @@ final class RequestTable: Sendable {
     }
 
     /// Ends the requests to a subject that the server forbids; whether there were any.
+    ///
+    /// Where the server maps the requests of an API to other subjects (`$JS.API.>` to `$JS.hub.API.>` at a leaf, say) it
+    /// forbids those: then the ones that end alike are meant.
     func denied(subject: String, error: NATSError) -> Bool {
-        fail(with: error) { $0.subject == subject }
+        if fail(with: error, where: { $0.subject == subject }) { return true }
+        guard let call = Self.call(of: subject) else { return false }
+        return fail(with: error) { Self.call(of: $0.subject) == call }
+    }
+
+    /// What stands behind the prefix of an API.
+    private static func call(of subject: String) -> Substring? {
+        subject.range(of: ".API.").map { subject[$0.upperBound...] }
     }
 
     /// Ends every request, and refuses later ones while this is set: the connection is closed, or its inbox forbidden.

@@ -16,11 +16,19 @@ public final class JetStream: Sendable {
     ///
     /// - Parameters:
     ///   - connection: the connection to ask over.
-    ///   - domain: the JetStream domain to talk to; `nil` for the one of the server connected to.
+    ///   - domain: the JetStream domain to talk to; `nil` for the one that the connection is configured with, else that of
+    ///     the server connected to.
+    ///   - prefix: what API subjects begin with, without the dot at the end, where an account imports another's JetStream
+    ///     under a name of its own; instead of `domain`.
     ///   - timeout: the deadline of calls that name none. Default 5 s.
-    public init(connection: NATSConnection, domain: String? = nil, timeout: Duration = .seconds(5)) {
+    public init(
+        connection: NATSConnection,
+        domain: String? = nil,
+        prefix: String? = nil,
+        timeout: Duration = .seconds(5)
+    ) {
         self.connection = connection
-        self.prefix = domain.map { "$JS.\($0).API" } ?? "$JS.API"
+        self.prefix = prefix ?? domain.map { "$JS.\($0).API" } ?? connection.jetStreamPrefix ?? "$JS.API"
         self.timeout = timeout
     }
 

@@ -110,9 +110,13 @@ struct EmitCommand: AsyncParsableCommand {
         let configuration = try signing.busConfiguration(cloudEvents)
         let transport = try await connection.connect(name: "mesh-events emit")
         if ack {
+            let store = try connection.store(transport)
+            defer { Self.sayOthers(store) }
             let bus = try await PersistentEventBus.open(
                 transport: transport,
+                store: store,
                 node: event.node,
+                configuration: connection.persistence(),
                 busConfiguration: configuration,
                 logger: Silence.logger
             )
@@ -132,6 +136,15 @@ struct EmitCommand: AsyncParsableCommand {
         await transport.close()
     }
 
+    /// Says that a stream of another server keeps the events too.
+    private static func sayOthers(_ store: JetStreamStore) {
+        guard store.hasOtherStream else { return }
+        Diagnostics.say(
+            "another stream than the one of this server keeps these events too, and acknowledges them; its word does not "
+                + "count. Give each JetStream a domain and name one with --js-domain"
+        )
+    }
+
     private func report(_ position: StoredPosition, _ bus: PersistentEventBus) async throws {
         guard output.json else {
             let stream = SafeText.name(position.stream)
@@ -149,9 +162,13 @@ struct EmitCommand: AsyncParsableCommand {
         let reader = try LineReader(path: path)
         defer { reader.close() }
         let transport = try await connection.connect(name: "mesh-events emit --from")
+        let store = try connection.store(transport)
+        defer { Self.sayOthers(store) }
         let bus = try await PersistentEventBus.open(
             transport: transport,
+            store: store,
             node: name,
+            configuration: connection.persistence(),
             busConfiguration: configuration,
             logger: Silence.logger
         )

@@ -75,7 +75,7 @@ struct ListCommand: AsyncParsableCommand {
         let verification = try trust.verification()
         let transport = try await connection.connect(name: "mesh-events list")
         let history = EventHistory(
-            store: JetStreamStore(transport.connection),
+            store: try connection.store(transport),
             verification: verification,
             logger: Silence.logger
         )

@@ -148,7 +148,7 @@ struct WaitForCommand: AsyncParsableCommand {
         _ verification: SignatureVerification?
     ) async throws -> ReplaySubscription? {
         let replay = EventReplay(
-            store: JetStreamStore(transport.connection),
+            store: try connection.store(transport),
             verification: verification,
             logger: Silence.logger
         )

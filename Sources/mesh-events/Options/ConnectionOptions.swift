@@ -92,6 +92,42 @@ struct ConnectionOptions: ParsableArguments {
     )
     var webSocketHeaders: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "The stream that keeps the events. Default: $MESH_EVENTS_STREAM, else MESH_EVENTS.",
+            valueName: "name"
+        )
+    )
+    var stream: String?
+
+    @Option(
+        name: .customLong("js-domain"),
+        help: ArgumentHelp(
+            "The JetStream domain of the servers that keep it, as behind a leaf node. Default: $MESH_EVENTS_JS_DOMAIN.",
+            valueName: "name"
+        )
+    )
+    var jetStreamDomain: String?
+
+    @Option(
+        name: .customLong("js-prefix"),
+        help: ArgumentHelp(
+            "What the subjects of JetStream's API begin with, instead of a domain. Default: $MESH_EVENTS_JS_PREFIX, else "
+                + "$JS.API.",
+            valueName: "subject"
+        )
+    )
+    var jetStreamPrefix: String?
+
+    @Option(
+        name: .customLong("inbox-prefix"),
+        help: ArgumentHelp(
+            "What the subjects of answers begin with. Default: $MESH_EVENTS_INBOX_PREFIX, else _INBOX.",
+            valueName: "subject"
+        )
+    )
+    var inboxPrefix: String?
+
     static let defaultURL = "nats://127.0.0.1:4222"
 
     /// The server that the flag or the environment names; `nil` when neither does.
@@ -159,10 +195,35 @@ struct ConnectionOptions: ParsableArguments {
             } else {
                 configuration.webSocketHeaders = try WebSocketHeaderFile.fields(in: environment)
             }
-            return configuration
+            return try place(environment).applied(to: configuration)
         } catch {
             throw CommandFailure(.usage, error.message)
         }
+    }
+
+    /// Where the stream is, by the options and the environment.
+    func place(
+        _ environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws(NATSError) -> StreamPlace {
+        try StreamPlace(
+            stream: stream,
+            domain: jetStreamDomain,
+            prefix: jetStreamPrefix,
+            inbox: inboxPrefix,
+            environment
+        )
+    }
+
+    /// The stream, asked for with the mesh's settings.
+    func persistence(acknowledgementDeadline: Duration? = nil) throws -> PersistenceConfiguration {
+        var configuration = PersistenceConfiguration(streamName: try place().streamName)
+        if let acknowledgementDeadline { configuration.acknowledgementDeadline = acknowledgementDeadline }
+        return configuration
+    }
+
+    /// The store of the stream.
+    func store(_ transport: NATSTransport) throws -> JetStreamStore {
+        JetStreamStore(transport.connection, streamName: try place().streamName)
     }
 
     private func authentication(_ environment: [String: String]) throws(NATSError) -> NATSAuthentication {

@@ -51,6 +51,16 @@ import Testing
         }
     }
 
+    @Test func whereTheStreamIsCanComeFromTheEnvironment() throws {
+        let environment = ["MESH_EVENTS_JS_DOMAIN": "hub", "MESH_EVENTS_INBOX_PREFIX": "_mine."]
+        let named = try configuration([], environment)
+        #expect(named.jetStreamPrefix == "$JS.hub.API" && named.inboxPrefix == "_mine")
+        #expect(try configuration(["--js-prefix", "x.API."], environment).jetStreamPrefix == "x.API")
+        #expect(try configuration(["--js-domain", "d"], environment).jetStreamPrefix == "$JS.d.API")
+        let none = try configuration([], environment.mapValues { _ in "" })
+        #expect(none.jetStreamPrefix == nil && none.inboxPrefix == nil)
+    }
+
     @Test func secretsMayBeginWithAHyphen() throws {
         guard case .userPassword("-u", "-x") = try configuration(["--user", "-u", "--password", "-x"]).authentication
         else {
@@ -101,6 +111,8 @@ import Testing
     @Test(arguments: [
         ["--user", "u"], ["--password", "p"], ["--token", "t", "--user", "u"], ["--creds", "/no/such/file"],
         ["--nkey", "/no/such/file"], ["--tls-ca", "/no/such/file"], ["--nats", "http://x"], ["--nats", ""],
+        ["--stream", "a.b"], ["--stream", ""], ["--js-domain", "a b"], ["--js-prefix", "a.*"], ["--js-prefix", ".a"],
+        ["--inbox-prefix", "a.>"], ["--js-domain", "a", "--js-prefix", "b"],
         ["--nats", "nats://a:99999"], ["--tls-cert", "/dev/null"], ["--tls-key", "/dev/null"],
     ])
     func contradictionsAreUsageErrors(arguments: [String]) {

@@ -46,6 +46,18 @@ import Testing
         )
     }
 
+    @Test func toolsFindTheSameStream() throws {
+        let options = ["--stream", "S", "--js-domain", "hub", "--inbox-prefix", "_mine"]
+        #expect(
+            try variables(options, ["MESH_EVENTS_JS_PREFIX": "other"]) == [
+                "MESH_EVENTS_STREAM": "S", "MESH_EVENTS_JS_DOMAIN": "hub", "MESH_EVENTS_JS_PREFIX": "",
+                "MESH_EVENTS_INBOX_PREFIX": "_mine",
+            ]
+        )
+        // What only the environment says, they inherit.
+        #expect(try variables([], ["MESH_EVENTS_STREAM": "S"]) == [:])
+    }
+
     @Test(arguments: [
         ("127.0.0.1", false), ("localhost", false), ("::1", false), ("127.1.2.3", false), ("0.0.0.0", true),
         ("::", true), ("192.168.1.5", true), ("mesh.local", true),

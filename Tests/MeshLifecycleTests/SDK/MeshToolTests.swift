@@ -135,4 +135,22 @@ struct MeshToolTests {
             try await tool.stop()
         }
     }
+
+    @Test("a tool stores where its node says that the stream is")
+    func elsewhere() async throws {
+        try await withServer { server in
+            var variables = environment(server)
+            variables["MESH_EVENTS_STREAM"] = "OTHER"
+            variables["MESH_EVENTS_INBOX_PREFIX"] = "mesh.inbox"
+            let tool = try await MeshTool.fromEnvironment(variables, logger: quiet)
+            let position = try await tool.emitAcknowledged("n")
+            #expect(position.stream == "OTHER" && position.sequence == 1)
+            try await tool.stop()
+            variables["MESH_EVENTS_JS_DOMAIN"] = "not a name"
+            let error = await #expect(throws: MeshEventsError.self) {
+                try await MeshTool.fromEnvironment(variables, logger: quiet)
+            }
+            #expect(error?.message.contains("MESH_EVENTS_JS_DOMAIN") == true)
+        }
+    }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MeshEvents
 import MeshEventsNATS
+import MeshLifecycle
 
 /// `mesh-events dashboard`.
 struct DashboardCommand: AsyncParsableCommand {
@@ -66,10 +67,16 @@ struct DashboardCommand: AsyncParsableCommand {
             defer { report.cancel() }
             let emitter =
                 page.allowsEmit
-                ? try await PersistentEventBus.open(transport: transport, node: node, logger: Silence.logger) : nil
+                ? try await PersistentEventBus.open(
+                    transport: transport,
+                    node: node,
+                    configuration: connection.persistence(),
+                    logger: Silence.logger
+                ) : nil
             try await DashboardRun(
                 configuration,
                 transport.connection,
+                streamName: connection.place().streamName,
                 verification: verification,
                 emitter: emitter
             ).run()

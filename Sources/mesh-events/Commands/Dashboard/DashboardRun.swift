@@ -14,11 +14,12 @@ struct DashboardRun: Sendable {
     init(
         _ configuration: Dashboard.Configuration,
         _ connection: NATSConnection,
+        streamName: String,
         verification: SignatureVerification?,
         emitter: PersistentEventBus?
     ) throws {
         dashboard = try Dashboard(
-            store: JetStreamStore(connection),
+            store: JetStreamStore(connection, streamName: streamName),
             verification: verification,
             emitter: emitter,
             configuration: configuration,

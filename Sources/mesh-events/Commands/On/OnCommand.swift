@@ -117,7 +117,8 @@ struct OnCommand: AsyncParsableCommand {
                 command: runner,
                 node: node,
                 grace: grace,
-                trust: trust
+                trust: trust,
+                persistence: try connection.persistence()
             )
             return try await session.open(transport)
         }?.run(stop)

@@ -11,6 +11,7 @@ struct OnSession: Sendable {
     let node: String
     let grace: Duration
     let trust: TrustOptions
+    let persistence: PersistenceConfiguration
 
     /// A subscription that runs commands.
     struct Running: Sendable {
@@ -55,6 +56,7 @@ struct OnSession: Sendable {
         let bus = try await PersistentEventBus.open(
             transport: transport,
             node: node,
+            configuration: persistence,
             busConfiguration: EventBus.Configuration(verification: try trust.verification()),
             logger: Silence.logger
         )

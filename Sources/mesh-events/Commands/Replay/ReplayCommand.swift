@@ -85,7 +85,7 @@ struct ReplayCommand: AsyncParsableCommand {
         defer { report.cancel() }
         let replay = try await StreamAbsence.explained {
             try await EventReplay(
-                store: JetStreamStore(transport.connection),
+                store: try connection.store(transport),
                 verification: verification,
                 logger: Silence.logger
             )

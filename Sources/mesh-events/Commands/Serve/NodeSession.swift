@@ -46,7 +46,7 @@ struct NodeSession: Sendable {
         let persistent = try await PersistentEventBus.open(
             transport: transport,
             node: plan.node,
-            configuration: PersistenceConfiguration(acknowledgementDeadline: acknowledgementDeadline),
+            configuration: try plan.connection.persistence(acknowledgementDeadline: acknowledgementDeadline),
             busConfiguration: plan.busConfiguration,
             logger: Silence.logger
         )
@@ -85,6 +85,7 @@ struct NodeSession: Sendable {
                 try DashboardRun(
                     $0,
                     transport.connection,
+                    streamName: plan.connection.place().streamName,
                     verification: plan.verification,
                     emitter: plan.dashboardEmits ? persistent : nil
                 )

@@ -1,4 +1,5 @@
 import Foundation
+import MeshLifecycle
 
 /// What tools find in their environment to log in with, besides what their server's address holds.
 struct ToolLogin {
@@ -33,6 +34,13 @@ struct ToolLogin {
             ("MESH_EVENTS_TLS_KEY", key == nil ? connection.certificateKey : nil),
         ]
         for case (let name, let path?) in files { variables[name] = AbsolutePath.of(path) }
+        // The environment's, which tools have anyway, need not be repeated.
+        let named = [
+            connection.stream, connection.jetStreamDomain, connection.jetStreamPrefix, connection.inboxPrefix,
+        ]
+        if named.contains(where: { $0 != nil }), let place = try? connection.place(environment) {
+            variables.merge(place.environment) { $1 }
+        }
         return variables
     }
 }

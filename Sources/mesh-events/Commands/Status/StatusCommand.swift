@@ -65,7 +65,7 @@ struct StatusCommand: AsyncParsableCommand {
         let transport = try await connection.connect(name: "mesh-events status")
         let monitor = try await StreamAbsence.explained {
             try await MeshMonitor.start(
-                store: JetStreamStore(transport.connection),
+                store: try connection.store(transport),
                 verification: verification,
                 logger: Silence.logger
             )

@@ -1,6 +1,7 @@
 import ArgumentParser
 import MeshEvents
 import MeshEventsNATS
+import MeshLifecycle
 
 /// `mesh-events stream`.
 struct StreamCommand: AsyncParsableCommand {
@@ -30,11 +31,11 @@ struct StreamCommand: AsyncParsableCommand {
         let transport = try await connection.connect(name: "mesh-events stream")
         let result: Result
         do {
-            result = try await body(JetStreamStore(transport.connection))
+            result = try await body(try connection.store(transport))
         } catch let error as MeshEventsError where error.code == .streamNotFound {
             throw CommandFailure(
                 .unavailable,
-                "there is no stream MESH_EVENTS there; `mesh-events stream create` creates it"
+                "there is no stream \(try connection.place().streamName) there; `mesh-events stream create` creates it"
             )
         }
         await transport.close()

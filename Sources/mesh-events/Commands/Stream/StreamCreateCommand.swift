@@ -23,7 +23,7 @@ struct StreamCreateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (opening, report) = try await StreamCommand.withStore(connection) { store in
-            (try await store.open(PersistenceConfiguration()), try await store.report())
+            (try await store.open(connection.persistence()), try await store.report())
         }
         if !opening.created { Diagnostics.say("the stream \(report.state.name) is there already, and stays as it is") }
         let lines = output.json ? [StreamText.json(report)] : StreamText.limits(report.configuration)

@@ -38,7 +38,7 @@ struct ToolRequestOptions: ParsableArguments {
         if let node { return node }
         let monitor = try await StreamAbsence.explained {
             try await MeshMonitor.start(
-                store: JetStreamStore(transport.connection),
+                store: try connection.store(transport),
                 verification: verification,
                 logger: Silence.logger
             )

@@ -71,8 +71,8 @@ struct ImportCommand: AsyncParsableCommand {
 
     private func store(_ reader: LineReader) async throws -> ImportRun.Outcome {
         let transport = try await connection.connect(name: "mesh-events import")
-        let store = JetStreamStore(transport.connection)
-        _ = try await store.open(PersistenceConfiguration())
+        let store = try connection.store(transport)
+        _ = try await store.open(connection.persistence())
         let run = ImportRun(
             store: store,
             format: format,

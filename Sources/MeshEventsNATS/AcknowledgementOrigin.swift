@@ -1,0 +1,129 @@
+import Locking
+import MeshEvents
+import NATSClient
+
+/// Whether an acknowledgement comes from the stream that was opened.
+///
+/// Behind leaf nodes several streams can take the same event, one of the same name among them, and each answers. An
+/// acknowledgement names the stream and the JetStream domain of its servers, so where they have domains the others are
+/// known. Where none has a domain nothing in an answer tells them apart: now and then one is compared with what the
+/// stream holds, and every one as long as second answers come, of which the opened stream never gives any.
+final class AcknowledgementOrigin: Sendable {
+    enum Verdict {
+        /// It counts.
+        case ours
+        /// It counts once what the stream holds agrees with it.
+        case unproven
+        /// It is another stream's.
+        case foreign
+    }
+
+    private struct State {
+        /// The domain of the opened stream; `nil` when that is not known, `.some(nil)` when it has none.
+        var domain: String??
+        /// How many acknowledgements count without proof since one was proven.
+        var trusted = 0
+        /// How many acknowledgements have to be proven, each, since a second answer came.
+        var contested = 0
+        var hasOthers = false
+        var isTold = false
+        /// What there is to say, once.
+        var news: String?
+    }
+
+    /// How many acknowledgements follow a proven one without a proof of their own.
+    private static let trust = 8_192
+    /// How many acknowledgements must be proven after a second answer.
+    private static let doubt = 256
+
+    private let stream: String
+    private let say: @Sendable (String) -> Void
+    private let state = Locked(State())
+
+    /// - Parameter say: is told, once, that another stream answers too.
+    init(stream: String, say: @escaping @Sendable (String) -> Void) {
+        self.stream = stream
+        self.say = say
+    }
+
+    /// Whether another stream has answered too.
+    var hasOthers: Bool { state.withLock { $0.hasOthers } }
+
+    /// Whether every acknowledgement needs a proof.
+    var isContested: Bool { state.withLock { $0.contested > 0 } }
+
+    /// Whether the first answer to a message may be another stream's error: then it is not the last word.
+    var isShared: Bool {
+        state.withLock { state in
+            if case .some(.some) = state.domain { return state.hasOthers }
+            return state.contested > 0
+        }
+    }
+
+    /// The stream was looked at.
+    func opened(domain: String?) { state.withLock { $0.domain = .some(domain) } }
+
+    /// What an acknowledgement is worth. An error says nothing of the stream it comes from.
+    func judge(_ answer: Result<PublishAcknowledgement, JetStreamError>) -> Verdict {
+        guard case .success(let acknowledgement) = answer else { return .ours }
+        let (verdict, news) = state.withLock { state -> (Verdict, String?) in
+            guard let domain = state.domain else { return (.ours, nil) }
+            guard acknowledgement.domain == domain, acknowledgement.stream == stream else {
+                let other = acknowledgement.domain.map { "of the domain \($0)" } ?? "without a domain"
+                Self.note(&state, "one \(other)")
+                return (.foreign, Self.takeNews(&state))
+            }
+            guard domain == nil else { return (.ours, nil) }
+            if state.contested > 0 {
+                state.contested -= 1
+                return (.unproven, nil)
+            }
+            guard state.trusted > 0 else { return (.unproven, nil) }
+            state.trusted -= 1
+            return (.ours, nil)
+        }
+        if let news { say(news) }
+        return verdict
+    }
+
+    /// A further answer to a message that had its own.
+    func further(_ answer: Result<PublishAcknowledgement, JetStreamError>) {
+        guard case .ours = judgeFurther(answer) else { return }
+        contest()
+    }
+
+    /// What the stream holds agrees with an acknowledgement.
+    func proven() { state.withLock { $0.trusted = Self.trust } }
+
+    /// Acknowledgements of another stream come that look like this one's.
+    func contest() {
+        let news = state.withLock { state in
+            state.trusted = 0
+            if state.domain == .some(nil) { state.contested = Self.doubt }
+            Self.note(&state, "one that nothing tells from it")
+            return Self.takeNews(&state)
+        }
+        if let news { say(news) }
+    }
+
+    private func judgeFurther(_ answer: Result<PublishAcknowledgement, JetStreamError>) -> Verdict {
+        // Judged as any other it would be foreign, or use up trust.
+        let isForeign = state.withLock { state in
+            guard let domain = state.domain, case .success(let acknowledgement) = answer else { return false }
+            return acknowledgement.domain != domain
+        }
+        return isForeign ? judge(answer) : .ours
+    }
+
+    private static func note(_ state: inout State, _ other: String) {
+        state.hasOthers = true
+        guard !state.isTold else { return }
+        state.isTold = true
+        state.news = other
+    }
+
+    private static func takeNews(_ state: inout State) -> String? {
+        defer { state.news = nil }
+        return state.news
+    }
+}

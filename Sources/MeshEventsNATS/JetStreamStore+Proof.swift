@@ -1,0 +1,164 @@
+import Locking
+import MeshEvents
+import NATSClient
+import NIOCore
+
+// Whether it was this store's stream that stored a message.
+extension JetStreamStore {
+    /// How long the stream may take to show what it holds.
+    private static let proofTimeout: Duration = .seconds(2)
+    /// How long one attempt waits for further answers where another stream answers too.
+    private static let sharedTimeout: Duration = .seconds(2)
+
+    /// Whether another stream than the one that was opened has answered events of this store too: one of a leaf node,
+    /// say. Its acknowledgements do not count.
+    public var hasOtherStream: Bool { origin.hasOthers }
+
+    /// Sends a message once; returns where this store's stream has it.
+    func attempt(
+        _ message: PendingMessage,
+        _ body: ByteBuffer,
+        timeout: Duration
+    ) async throws(JetStreamError) -> StoredPosition {
+        guard !origin.isShared else { return try await shared(message, body, timeout) }
+        let origin = origin
+        let heard: Heard = try await send(message, body, timeout) { answer, isFurther in
+            guard !isFurther else {
+                origin.further(answer)
+                return nil
+            }
+            switch origin.judge(answer) {
+            case .foreign: return nil
+            case .ours: return Heard(answer: answer, isProven: true)
+            case .unproven: return Heard(answer: answer, isProven: false)
+            }
+        }
+        switch heard.answer {
+        case .success(let acknowledgement):
+            let position = StoredPosition(acknowledgement)
+            guard !heard.isProven else { return position }
+            if await holds(message.messageID, at: position) {
+                origin.proven()
+                return position
+            }
+            origin.contest()
+            return try await shared(message, body, timeout)
+        case .failure(let error):
+            // Another stream's error would look the same.
+            guard error.kind == .api, let found = await find(message) else { throw error }
+            return found
+        }
+    }
+
+    /// An answer that is not another stream's.
+    private struct Heard: Sendable {
+        let answer: Result<PublishAcknowledgement, JetStreamError>
+        let isProven: Bool
+    }
+
+    private func send<Answer: Sendable>(
+        _ message: PendingMessage,
+        _ body: ByteBuffer,
+        _ timeout: Duration,
+        read: @escaping @Sendable (Result<PublishAcknowledgement, JetStreamError>, _ isFurther: Bool) -> Answer?
+    ) async throws(JetStreamError) -> Answer {
+        try await jetStream.publish(
+            body,
+            to: message.subject,
+            messageID: message.messageID,
+            expectedStream: streamName,
+            headers: NATSHeaders(message.headers),
+            timeout: timeout,
+            read: read
+        )
+    }
+
+    /// The same where another stream answers too: an error counts only when all have answered and none of them has the
+    /// event, and where nothing tells the streams apart each acknowledgement is compared with what the stream holds.
+    private func shared(
+        _ message: PendingMessage,
+        _ body: ByteBuffer,
+        _ timeout: Duration
+    ) async throws(JetStreamError) -> StoredPosition {
+        let origin = origin
+        let heard = Locked(Answers())
+        var silence: JetStreamError?
+        do throws(JetStreamError) {
+            try await send(message, body, min(timeout, Self.sharedTimeout)) { answer, isFurther -> Void? in
+                guard !isFurther else { return nil }
+                let verdict = origin.judge(answer)
+                let isDone = heard.withLock { $0.add(answer, verdict) }
+                return isDone ? () : nil
+            }
+        } catch {
+            silence = error
+        }
+        let answers = heard.withLock { $0 }
+        if let stored = answers.ours { return StoredPosition(stored) }
+        for acknowledgement in answers.unproven {
+            let position = StoredPosition(acknowledgement)
+            if await holds(message.messageID, at: position) {
+                if answers.count > 1 { origin.contest() }
+                return position
+            }
+        }
+        if let found = await find(message) { return found }
+        throw answers.error ?? silence
+            ?? JetStreamError(.timeout, "another stream than \(streamName) has acknowledged the event")
+    }
+
+    /// What several streams answer to one message.
+    private struct Answers: Sendable {
+        private(set) var count = 0
+        /// The acknowledgement of the opened stream, for certain.
+        private(set) var ours: PublishAcknowledgement?
+        private(set) var unproven: [PublishAcknowledgement] = []
+        private(set) var error: JetStreamError?
+
+        /// Adds an answer; whether no more need be waited for.
+        mutating func add(
+            _ answer: Result<PublishAcknowledgement, JetStreamError>,
+            _ verdict: AcknowledgementOrigin.Verdict
+        ) -> Bool {
+            count += 1
+            switch (answer, verdict) {
+            case (.failure(let error), _): self.error = self.error ?? error
+            case (.success(let acknowledgement), .ours): ours = acknowledgement
+            case (.success(let acknowledgement), .unproven): unproven.append(acknowledgement)
+            case (.success, .foreign): break
+            }
+            return ours != nil || count >= 2
+        }
+    }
+
+    /// Whether the stream has the message of this id at this position. A user who may not look takes it as it is said.
+    func holds(_ messageID: String, at position: StoredPosition) async -> Bool {
+        do throws(JetStreamError) {
+            let found = try await jetStream.message(
+                atOrAfter: position.sequence,
+                matching: ">",
+                on: streamName,
+                timeout: Self.proofTimeout
+            )
+            if let found, found.sequence == position.sequence { return found.messageID == messageID }
+            // Its limits may have removed it by now.
+            let state = try await jetStream.streamInfo(streamName, timeout: Self.proofTimeout).state
+            return position.sequence <= state.lastSequence && !origin.isContested
+        } catch {
+            return true
+        }
+    }
+
+    /// Where the stream has a message, when it is the last of its subject; `nil` when it is not, or cannot be seen.
+    private func find(_ message: PendingMessage) async -> StoredPosition? {
+        let last = try? await jetStream.lastMessage(
+            to: message.subject,
+            on: streamName,
+            timeout: Self.proofTimeout
+        )
+        guard let found = last ?? nil, found.messageID == message.messageID, found.payload == message.payload else {
+            return nil
+        }
+        return StoredPosition(stream: streamName, sequence: found.sequence, isDuplicate: false)
+    }
+}

@@ -1,0 +1,104 @@
+import MeshEvents
+package import NATSClient
+
+/// Where the mesh's stream is: its name, the way to JetStream, and where answers come.
+package struct StreamPlace: Sendable, Hashable {
+    /// The variables that say so; see the wire contract.
+    package static let variables = [
+        "MESH_EVENTS_STREAM", "MESH_EVENTS_JS_DOMAIN", "MESH_EVENTS_JS_PREFIX", "MESH_EVENTS_INBOX_PREFIX",
+    ]
+
+    /// The stream's name; `nil` for the mesh's.
+    package let stream: String?
+    /// The JetStream domain of the servers that keep it; `nil` for that of the server connected to.
+    package let domain: String?
+    /// What the subjects of JetStream's API begin with, instead of a domain; `nil` for `$JS.API`.
+    package let prefix: String?
+    /// What the subjects of answers begin with; `nil` for `_INBOX`, and behind it what the login says.
+    package let inbox: String?
+
+    /// What options say, else the environment.
+    ///
+    /// - Throws: `invalidArgument` for what cannot be a name or a subject, and for a domain beside a prefix.
+    package init(
+        stream: String? = nil,
+        domain: String? = nil,
+        prefix: String? = nil,
+        inbox: String? = nil,
+        _ environment: [String: String]
+    ) throws(NATSError) {
+        func value(_ option: String?, _ variable: String) -> (text: String, source: String)? {
+            if let option { return (option, "--" + variable.dropFirst(12).lowercased().replacing("_", with: "-")) }
+            return environment[variable].flatMap { $0.isEmpty ? nil : ($0, variable) }
+        }
+        self.stream = try Self.name(value(stream, Self.variables[0]))
+        // An option of either kind replaces what the environment says of both.
+        let fromEnvironment = domain == nil && prefix == nil
+        let domain = domain != nil || fromEnvironment ? value(domain, Self.variables[1]) : nil
+        let prefix = prefix != nil || fromEnvironment ? value(prefix, Self.variables[2]) : nil
+        if let domain, let prefix {
+            throw NATSError(.invalidArgument, "\(domain.source) and \(prefix.source) exclude each other; give one")
+        }
+        self.domain = try Self.name(domain)
+        self.prefix = try Self.subject(prefix)
+        self.inbox = try Self.subject(value(inbox, Self.variables[3]))
+    }
+
+    /// A connection's configuration with all this.
+    package func applied(to configuration: NATSConnection.Configuration) -> NATSConnection.Configuration {
+        var configuration = configuration
+        configuration.inboxPrefix = inbox
+        configuration.jetStreamPrefix = prefix ?? domain.map { "$JS.\($0).API" }
+        return configuration
+    }
+
+    /// The name of the stream.
+    package var streamName: String { stream ?? PersistenceConfiguration().streamName }
+
+    /// The variables with which a program finds the same; empty ones count as not set.
+    package var environment: [String: String] {
+        guard self != .standard else { return [:] }
+        return [
+            Self.variables[0]: stream ?? "", Self.variables[1]: domain ?? "", Self.variables[2]: prefix ?? "",
+            Self.variables[3]: inbox ?? "",
+        ]
+    }
+
+    private static let standard = StreamPlace()
+
+    private init() { (stream, domain, prefix, inbox) = (nil, nil, nil, nil) }
+
+    private static func name(_ value: (text: String, source: String)?) throws(NATSError) -> String? {
+        guard let value else { return nil }
+        let isName =
+            !value.text.isEmpty
+            && value.text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && !".*>/\\".utf8.contains($0) }
+        guard isName else {
+            throw NATSError(
+                .invalidArgument,
+                "\(value.source) takes a name without white space, '.', '*', '>', '/' and '\\', not "
+                    + value.text.debugDescription
+            )
+        }
+        return value.text
+    }
+
+    private static func subject(_ value: (text: String, source: String)?) throws(NATSError) -> String? {
+        guard let value else { return nil }
+        var text = value.text[...]
+        // As other tools take it, with a dot at its end.
+        if text.hasSuffix(".") { text.removeLast() }
+        let tokens = text.split(separator: ".", omittingEmptySubsequences: false)
+        let isSubject = tokens.allSatisfy { token in
+            !token.isEmpty && token.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && !"*>".utf8.contains($0) }
+        }
+        guard isSubject else {
+            throw NATSError(
+                .invalidArgument,
+                "\(value.source) takes the beginning of a subject, tokens with dots between them and no wildcards, not "
+                    + value.text.debugDescription
+            )
+        }
+        return String(text)
+    }
+}

@@ -1,0 +1,194 @@
+import LocalNATSServer
+import MeshEvents
+import MeshEventsNATS
+import NATSClient
+import NIOCore
+import TestSupport
+import Testing
+
+/// A hub and a leaf node, each with JetStream and a stream of the same name: every event is kept twice, and acknowledged
+/// twice. What counts is the stream that was opened.
+@Suite("Two streams take the events", .timeLimit(.minutes(5)))
+struct TwoStreamTests {
+    /// Which of the servers have a domain.
+    enum Domains: String, CaseIterable, Sendable {
+        case both, hub, leaf, neither
+
+        var ofHub: String? { self == .both || self == .hub ? "hub" : nil }
+        var ofLeaf: String? { self == .both || self == .leaf ? "leaf" : nil }
+    }
+
+    static let cases = NATSServers.all.flatMap { binary in Domains.allCases.map { (binary, $0) } }
+
+    /// The hub's side of both.
+    struct Mesh {
+        let hub: JetStream
+        let leaf: JetStream
+        let store: JetStreamStore
+        let persistent: PersistentEventBus
+
+        var hubState: StreamInformation.State {
+            get async throws { try await hub.streamInfo("MESH_EVENTS").state }
+        }
+    }
+
+    private func withMesh(
+        _ binary: NATSServers.Binary,
+        _ domains: Domains,
+        _ body: (Mesh) async throws -> Void
+    ) async throws {
+        let directory = try TemporaryDirectory()
+        let port = try freePorts(1)[0]
+        func jetStream(_ name: String, _ domain: String?) -> String {
+            "jetstream { store_dir: \"\(directory.path)/\(name)\"\(domain.map { ", domain: \($0)" } ?? "") }\n"
+        }
+        func configuration(_ name: String, _ text: String) -> LocalNATSServer.Configuration {
+            .init(executable: binary.path, serverName: name, jetStream: false, extraConfiguration: text)
+        }
+        let hub = configuration(
+            "hub",
+            jetStream("hub", domains.ofHub) + "leafnodes { listen: \"127.0.0.1:\(port)\" }"
+        )
+        try await withServer(binary, hub) { hub in
+            let leaf = configuration(
+                "leaf",
+                jetStream("leaf", domains.ofLeaf)
+                    + "leafnodes { remotes: [{ url: \"nats://127.0.0.1:\(port)\" }] }"
+            )
+            try await withServer(binary, leaf) { leaf in
+                let transport = NATSTransport(try await connect(hub))
+                let store = JetStreamStore(transport.connection)
+                let persistent = try await PersistentEventBus.open(transport: transport, store: store, node: "a")
+                // The sequences of the two are to differ.
+                for number in 0..<7 { try await persistent.emit("user.before", ["n": JSONValue(number)]) }
+                let other = NATSTransport(try await connect(leaf))
+                _ = try await JetStreamStore(other.connection).open(PersistenceConfiguration())
+                let mesh = Mesh(
+                    hub: JetStream(connection: transport.connection),
+                    leaf: JetStream(connection: other.connection),
+                    store: store,
+                    persistent: persistent
+                )
+                let bus = EventBus(transport: transport, node: "a", logger: quiet)
+                try await eventually(within: .seconds(20), "the leaf to keep the hub's events") {
+                    try bus.emit("user.knock")
+                    return try await mesh.leaf.streamInfo("MESH_EVENTS").state.messages > 0
+                }
+                try await bus.flush()
+                try await body(mesh)
+                await persistent.close()
+                await other.close()
+                await transport.close()
+            }
+        }
+    }
+
+    /// Gives a stream no room for more.
+    private func fill(_ jetStream: JetStream) async throws {
+        let stream = try await jetStream.streamInfo("MESH_EVENTS")
+        var configuration = stream.configuration
+        configuration.fields["discard"] = "new"
+        configuration.maximumMessages = Int64(stream.state.messages)
+        _ = try await jetStream.updateStream(configuration)
+    }
+
+    @Test("each emit is told where the stream that was opened has it", arguments: cases)
+    func sequences(binary: NATSServers.Binary, domains: Domains) async throws {
+        try await withMesh(binary, domains) { mesh in
+            for number in 0..<40 {
+                let position = try await mesh.persistent.emit("user.one", ["n": JSONValue(number)])
+                #expect(position.sequence == (try await mesh.hubState.lastSequence))
+            }
+            try await eventually("the second answers to be noticed") { mesh.store.hasOtherStream }
+            let before = try await mesh.hubState.messages
+            let positions = try await mesh.persistent.emit(
+                contentsOf: (0..<300).map { Event("user.many", node: "a", data: ["n": JSONValue($0)]) }
+            )
+            #expect(positions.count == 300 && Set(positions.map(\.sequence)).count == 300)
+            #expect(try await mesh.hubState.messages == before + 300, "each is stored once")
+        }
+    }
+
+    @Test("when the opened stream is full, nothing counts as stored, whatever the other says", arguments: cases)
+    func full(binary: NATSServers.Binary, domains: Domains) async throws {
+        try await withMesh(binary, domains) { mesh in
+            try await fill(mesh.hub)
+            for number in 0..<30 {
+                let error = await #expect(throws: MeshEventsError.self) {
+                    try await mesh.persistent.emit("user.one", ["n": JSONValue(number)])
+                }
+                #expect(error?.code == .storageFull, "\(String(describing: error))")
+            }
+            let batch = await #expect(throws: BatchEmitError.self) {
+                try await mesh.persistent.emit(
+                    contentsOf: (0..<200).map { Event("user.many", node: "a", data: ["n": JSONValue($0)]) }
+                )
+            }
+            #expect(batch?.stored.isEmpty == true && batch?.cause.code == .storageFull, "\(String(describing: batch))")
+        }
+    }
+
+    @Test("when the other stream is full, its errors fail nothing", arguments: cases)
+    func otherFull(binary: NATSServers.Binary, domains: Domains) async throws {
+        try await withMesh(binary, domains) { mesh in
+            try await fill(mesh.leaf)
+            for number in 0..<20 {
+                let position = try await mesh.persistent.emit("user.one", ["n": JSONValue(number)])
+                #expect(position.sequence == (try await mesh.hubState.lastSequence))
+            }
+            let before = try await mesh.hubState.messages
+            let positions = try await mesh.persistent.emit(
+                contentsOf: (0..<200).map { Event("user.many", node: "a", data: ["n": JSONValue($0)]) }
+            )
+            #expect(positions.count == 200 && Set(positions.map(\.sequence)).count == 200)
+            #expect(try await mesh.hubState.messages == before + 200)
+        }
+    }
+
+    @Test("a second answer is said, once", arguments: cases)
+    func said(binary: NATSServers.Binary, domains: Domains) async throws {
+        try await withMesh(binary, domains) { mesh in
+            let connection = mesh.hub.connection
+            async let heard = status(of: connection, "the word") { status -> String? in
+                guard case .serverError(let error) = status, error.message.contains("two streams") else { return nil }
+                return error.message
+            }
+            // A reader of the status may come late: what is told once is told to those who listen by then.
+            let other = JetStreamStore(connection)
+            let bus = try await PersistentEventBus.open(
+                transport: NATSTransport(connection),
+                store: other,
+                node: "a"
+            )
+            try await connection.flush()
+            for number in 0..<5 { try await bus.emit("user.one", ["n": JSONValue(number)]) }
+            #expect(try await heard.contains("--js-domain"))
+        }
+    }
+
+    @Test("a stream that acknowledges nothing is said to be one, at once", arguments: NATSServers.all)
+    func noAcknowledgements(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let transport = NATSTransport(try await connect(server))
+            let jetStream = JetStream(connection: transport.connection)
+            var configuration = StreamConfiguration(name: "MESH_EVENTS", subjects: ["events.>"])
+            configuration.fields["no_ack"] = true
+            _ = try await jetStream.createStream(configuration)
+            let persistent = try await PersistentEventBus.open(transport: transport, node: "a")
+            let start = ContinuousClock.now
+            let error = await #expect(throws: MeshEventsError.self) { try await persistent.emit("user.one") }
+            #expect(error?.code == .streamMismatch && error?.message.contains("no_ack") == true)
+            await #expect(throws: BatchEmitError.self) {
+                try await persistent.emit(contentsOf: [Event("user.two", node: "a")])
+            }
+            #expect(ContinuousClock.now - start < .seconds(20))
+            #expect(try await jetStream.streamInfo("MESH_EVENTS").state.messages == 0, "nothing was sent")
+            // Changed while the store is open: told after the first attempt.
+            configuration.fields["no_ack"] = false
+            _ = try await jetStream.updateStream(configuration)
+            let later = try await PersistentEventBus.open(transport: transport, node: "a")
+            try await later.emit("user.three")
+            await transport.close()
+        }
+    }
+}
