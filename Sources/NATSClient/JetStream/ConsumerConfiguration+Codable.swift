@@ -92,7 +92,9 @@ extension ConsumerConfiguration {
                 forKey: .maximumAcknowledgementsPending
             ),
             maximumWaiting: try container.decodeIfPresent(Int.self, forKey: .maximumWaiting),
-            maximumRequestBatch: try container.decodeIfPresent(Int.self, forKey: .maximumRequestBatch).flatMap { $0 > 0 ? $0 : nil },
+            maximumRequestBatch: try container.decodeIfPresent(Int.self, forKey: .maximumRequestBatch).flatMap {
+                $0 > 0 ? $0 : nil
+            },
             descriptionText: try container.decodeIfPresent(String.self, forKey: .descriptionText)
         )
         otherFields = try Self.otherFields(decoder)
