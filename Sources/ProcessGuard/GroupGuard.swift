@@ -87,7 +87,8 @@ final class GroupGuard: Sendable {
         let configuration = Configuration(
             executable: .name("sh"),
             arguments: ["-c", Self.script, "mesh-events-guard", mark],
-            environment: .inherit.updating(["PATH": path]),
+            // No more: those it guards may read it, as processes of the same user.
+            environment: .custom(["PATH": path]),
             platformOptions: options
         )
         var problem = LaunchError("the guard process ended at once")

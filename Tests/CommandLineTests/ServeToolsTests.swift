@@ -242,6 +242,30 @@ import Testing
         }
     }
 
+    /// A tool may read what other processes of its user have in their environment, its guard's first of all.
+    @Test func theGuardOfAToolHasNothingOfItsNodesEnvironment() async throws {
+        let directory = try TemporaryDirectory()
+        let script = #"read -r _ _ _ _ guard _ </proc/self/stat; tr '\0' '\n' </proc/$guard/environ >seen.new"#
+        let tool = """
+            tools:
+              - name: reader
+                version: "1"
+                command: [sh, -c, "\(script.replacing(#"\"#, with: #"\\"#)); mv seen.new seen; exec sleep 600"]
+            """
+        let serve = try Command(
+            ["serve", "--port", "0", "--config", try directory.file("mesh.yaml", tool)],
+            environment: ["MY_SECRET": "s3cr3t", "MESH_EVENTS_NATS_SERVER": NATSServers.first.path]
+        )
+        var seen: String?
+        try await eventually(within: .seconds(20), "the guard's environment") {
+            seen = try? directory.text(of: "seen")
+            return seen != nil
+        }
+        #expect(seen?.contains("PATH=") == true && seen?.contains("s3cr3t") == false, "\(seen ?? "")")
+        serve.signal(SIGTERM)
+        #expect(try await serve.wait().code == 0)
+    }
+
     @Test func aToolFindsTheMeshInItsEnvironment() async throws {
         try await withServer { server in
             let tools = """
