@@ -1,4 +1,5 @@
 import MeshEvents
+import MeshLifecycle
 
 /// What commands that only read say when there is nothing to read from: a mesh of Go nodes has no stream until it is asked
 /// for one.
