@@ -97,10 +97,28 @@ import Testing
         try await withServer { server in
             for command in ["replay", "export"] {
                 let outcome = try await Command.run([command, "--nats", server.url])
-                #expect(outcome.code == 69)
-                #expect(outcome.error.contains("MESH_EVENTS does not exist"), "\(outcome.error)")
+                #expect(outcome.code == 0 && outcome.output.isEmpty)
+                #expect(outcome.error.contains("nothing is kept there yet"), "\(outcome.error)")
                 expectOneLine(outcome)
+                let named = try await Command.run([command, "--stream", "OTHER", "--nats", server.url])
+                #expect(named.code == 69 && named.error.contains("OTHER does not exist"), "\(named.error)")
             }
+        }
+    }
+
+    @Test func withoutAStreamWhatComesIsShown() async throws {
+        try await withServer { server in
+            let replay = try Command(
+                ["replay", "user.*", "tool.*", "--follow", "--limit", "2", "--json", "--nats", server.url]
+            )
+            try await replay.waitForError("what comes is shown")
+            for type in ["user.a", "node.left", "tool.started"] {
+                #expect(try await Command.run(["emit", type, "--nats", server.url]).code == 0)
+            }
+            let outcome = try await replay.wait()
+            #expect(outcome.code == 0 && outcome.lines.count == 2, "\(outcome.error)")
+            #expect(outcome.lines.first?.contains("user.a") == true)
+            #expect(outcome.lines.last?.contains("tool.started") == true)
         }
     }
 

@@ -94,7 +94,7 @@ import Testing
 
             let crash = try #require(node.events().first { $0.type == .toolCrashed })
             #expect(crash.data["error"]?.string == "killed by signal 9 (SIGKILL)")
-            #expect(crash.data["restart_count"]?.int == 0)
+            #expect(crash.data["restart_count"]?.int == 1)
             #expect(crash.timestamp.duration(since: killed) < .seconds(1))
 
             node.serve.signal(SIGTERM)
@@ -228,7 +228,7 @@ import Testing
             let nowhere = try await node.run("tool", "stop", "zap")
             #expect(nowhere.code == 69 && nowhere.error.contains("no node in the mesh has"), "\(nowhere.error)")
             let nobody = try await node.run("tool", "stop", "whisper", "--node", "other")
-            #expect(nobody.code == 69 && nobody.error.contains("is it running"), "\(nobody.error)")
+            #expect(nobody.code == 69 && nobody.error.contains("it does not run"), "\(nobody.error)")
 
             let twin = try Node(server, name: "twin", tools: Node.sleeper("whisper"))
             try await twin.serve.waitForOutput("tool.started")

@@ -56,8 +56,13 @@ import Testing
     @Test func anEmptyMeshAndOneThatKeepsNothingSaySo() async throws {
         try await withServer { server in
             let absent = try await Command.run(["status", "--nats", server.url])
-            #expect(absent.code == 69 && absent.error.contains("MESH_EVENTS does not exist"), "\(absent.error)")
+            #expect(absent.code == 0 && absent.output.hasPrefix("no node or tool is known yet"), "\(absent.output)")
+            #expect(absent.error.contains("nothing is kept there yet"), "\(absent.error)")
             expectOneLine(absent)
+            let watch = try await Command.run(["status", "--watch", "--nats", server.url])
+            #expect(watch.code == 69 && watch.error.contains("MESH_EVENTS does not exist"), "\(watch.error)")
+            let time = try await Command.run(["status", "--json", "--nats", server.url])
+            #expect(!time.output.contains("1970") && time.output.contains(#""nodes":[]"#), "\(time.output)")
             try await emit([#"{"type":"user.a"}"#], to: server)
             let empty = try await Command.run(["status", "--nats", server.url])
             #expect(empty.code == 0 && empty.output.hasPrefix("no node or tool is known yet"), "\(empty.output)")

@@ -29,7 +29,7 @@ extension MeshState {
         public internal(set) var isUncertain = false
         /// When it came to its state, by the clock of its node; `nil` when that is not known.
         public internal(set) var since: Timestamp?
-        /// How often it was restarted, as its last crash said; 0 since the node was started anew.
+        /// How often it was started again by itself, as its last crash said; 0 since the node was started anew.
         public internal(set) var restartCount = 0
         /// What its last crash was; `nil` when it never crashed.
         public internal(set) var lastError: String?

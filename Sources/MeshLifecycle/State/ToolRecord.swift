@@ -65,6 +65,15 @@ struct ToolRecord: Sendable, Equatable {
         return life.map { $0 > removed } == true ? nil : removed.at
     }
 
+    /// Whether no restart has followed the last crash: it still stands there, or has been given up.
+    private func hasNotRestarted(_ run: Fact<Run>?) -> Bool {
+        switch run?.value {
+        case .crashed: true
+        case .stopped(let reason): reason.hasPrefix("gave up")
+        case .started, nil: false
+        }
+    }
+
     /// The tool as it is shown.
     ///
     /// - Parameters:
@@ -87,7 +96,10 @@ struct ToolRecord: Sendable, Equatable {
         tool.isUncertain = isUncertain && removal == nil
         tool.lastError = crash?.value.error
         tool.lastCrashAt = crash?.stamp.at
-        if let crash, !isOver(crash.stamp) { tool.restartCount = crash.value.restartCount }
+        if let crash, !isOver(crash.stamp) {
+            // A crash counts the restart that may follow.
+            tool.restartCount = hasNotRestarted(run) ? max(0, crash.value.restartCount - 1) : crash.value.restartCount
+        }
         if let removal {
             (tool.state, tool.since) = (.removed, removal)
             return tool

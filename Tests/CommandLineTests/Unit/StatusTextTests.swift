@@ -49,7 +49,7 @@ import Testing
                 "",
                 "NODE  TOOL     VERSION  STATE     SINCE    RESTARTS  DETAILS",
                 "lab   train    -        running?  90s ago  0",
-                "pi    flaky    -        crashed   98s ago  2         exited with code 3",
+                "pi    flaky    -        crashed   98s ago  1         exited with code 3",
                 "pi    whisper  v1.0     running   99s ago  0",
             ]
         )

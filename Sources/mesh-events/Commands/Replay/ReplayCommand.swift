@@ -83,13 +83,17 @@ struct ReplayCommand: AsyncParsableCommand {
             await ConnectionReport(connection: transport.connection, missing: "nothing will be missing").run()
         }
         defer { report.cancel() }
-        let replay = try await StreamAbsence.explained {
+        let replay = try await StreamAbsence.noted(at: connection) {
             try await EventReplay(
-                store: try connection.store(transport),
+                store: connection.store(transport),
                 verification: verification,
                 logger: Silence.logger
             )
             .open(matching: patterns, from: start)
+        }
+        guard let replay else {
+            if follow { try await live(transport, patterns, verification, stop) }
+            return await transport.close()
         }
         defer {
             TrustOptions.reportRejected(replay.rejected)
@@ -100,6 +104,32 @@ struct ReplayCommand: AsyncParsableCommand {
         try await print(replay, pace, stop)
         replay.cancel()
         await transport.close()
+    }
+
+    /// Prints what comes, as it comes: there is nothing that keeps it.
+    private func live(
+        _ transport: NATSTransport,
+        _ patterns: [EventPattern],
+        _ verification: SignatureVerification?,
+        _ stop: StopRequest
+    ) async throws {
+        let bus = EventBus(
+            transport: transport,
+            node: "",
+            configuration: EventBus.Configuration(verification: verification),
+            logger: Silence.logger
+        )
+        let subscription = try await bus.subscribe(buffer: LiveEvents.buffer)
+        Diagnostics.say("what comes is shown (Ctrl-C ends), but not what comes while the connection is lost")
+        defer { TrustOptions.reportRejected(subscription.rejected) }
+        var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
+        var events = LiveEvents(subscription)
+        try await events.print(with: &printer, limit: limit) { event in
+            guard patterns.contains(where: { $0.matches(event.type) }) else { return false }
+            if let node, event.node != node { return false }
+            trust.note(event)
+            return true
+        }
     }
 
     private func print(_ replay: ReplaySubscription, _ pace: ReplayPace, _ stop: StopRequest) async throws {

@@ -63,15 +63,14 @@ struct StatusCommand: AsyncParsableCommand {
 
     private func show(_ verification: SignatureVerification?, _ stop: StopRequest) async throws {
         let transport = try await connection.connect(name: "mesh-events status")
-        let monitor = try await StreamAbsence.explained {
-            try await MeshMonitor.start(
-                store: try connection.store(transport),
-                verification: verification,
-                logger: Silence.logger
-            )
+        let printer = StatusPrinter(json: json, node: node, stop: stop)
+        guard let monitor = try await monitor(transport, verification) else {
+            var unknown = MeshState()
+            unknown.advance(to: .now)
+            try printer.print(unknown)
+            return await transport.close()
         }
         defer { TrustOptions.reportRejected(monitor.rejected) }
-        let printer = StatusPrinter(json: json, node: node, stop: stop)
         if watch {
             try await StatusWatch(monitor: monitor, connection: transport.connection, printer: printer).run()
         } else {
@@ -79,5 +78,21 @@ struct StatusCommand: AsyncParsableCommand {
         }
         monitor.close()
         await transport.close()
+    }
+
+    /// Knows the mesh by the stream; `nil` without one, and not to go on watching.
+    private func monitor(
+        _ transport: NATSTransport,
+        _ verification: SignatureVerification?
+    ) async throws -> MeshMonitor? {
+        func start() async throws -> MeshMonitor {
+            try await MeshMonitor.start(
+                store: try connection.store(transport),
+                verification: verification,
+                logger: Silence.logger
+            )
+        }
+        return watch
+            ? try await StreamAbsence.explained(start) : try await StreamAbsence.noted(at: connection, start)
     }
 }
