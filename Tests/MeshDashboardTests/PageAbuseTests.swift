@@ -290,6 +290,135 @@ import Testing
         }
     }
 
+    // MARK: Answers that are not read
+
+    @Test func requestsAreAnsweredOneAfterTheOtherAndNotTooManyAhead() async throws {
+        try await Bench.run(.init(token: Bench.token)) { bench in
+            let host = "127.0.0.1:\(bench.client.port)"
+            let request = "GET /healthz HTTP/1.1\r\nHost: \(host)\r\n\r\n"
+            let last = "GET /api/nothing HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\r\n"
+            let some = String(repeating: request, count: RequestQueue.maximumWaiting - 1)
+            let answer = try await RawClient(port: bench.client.port).send(some + last)
+            #expect(answer.count == RequestQueue.maximumWaiting)
+            // In their order, and what is no request behind them is told behind them.
+            #expect(answer.text.contains("HTTP/1.1 401"))
+            let wrong = try await RawClient(port: bench.client.port).send(request + request + "nonsense\r\n\r\n")
+            #expect(wrong.count == 3)
+            #expect(wrong.text.ranges(of: "HTTP/1.1 200").count == 2 && wrong.text.contains("HTTP/1.1 400"))
+            // Nobody has that many to ask at once.
+            let specification = "GET /api/openapi.json HTTP/1.1\r\nHost: \(host)\r\n\r\n"
+            let before = bench.dashboard.connectionCount
+            let greedy = try await HeldConnection(
+                port: bench.client.port,
+                sending: String(repeating: specification, count: 3_000),
+                isReading: false
+            )
+            defer { greedy.close() }
+            try await eventually(within: .seconds(10), "the end of a connection that asks for 3000 answers at once") {
+                bench.dashboard.connectionCount <= before
+            }
+            AbuseRow(act: "3000 requests at once whose answers are not read", times: 1, held: "closed").report()
+        }
+    }
+
+    @Test func largeAnswersThatAreNotReadMakeRoomForOthers() async throws {
+        try await Bench.run { bench in
+            let text = String(repeating: "x", count: 15_000)
+            for _ in 0..<300 { try await bench.bus.emit("user.large", ["text": .string(text)]) }
+            let path = "/api/events?limit=1000"
+            let size = try await bench.client.get(path).text.utf8.count
+            let host = "127.0.0.1:\(bench.client.port)"
+            let request = "GET \(path) HTTP/1.1\r\nHost: \(host)\r\n\r\n"
+            var held: [HeldConnection] = []
+            for _ in 0..<24 {
+                held.append(try await HeldConnection(port: bench.client.port, sending: request, isReading: false))
+            }
+            defer { for connection in held { connection.close() } }
+            // Those that read are answered meanwhile.
+            #expect(try await bench.client.get(path).status == 200)
+            try await eventually(within: .seconds(20), "the oldest of those that do not read to be closed") {
+                bench.dashboard.connectionCount <= (32 << 20) / size + 1
+            }
+            AbuseRow(
+                act: "answers of \(size >> 10) KiB that are not read",
+                times: 24,
+                held: "32 MiB altogether; the oldest are closed"
+            )
+            .report()
+        }
+    }
+
+    @Test func aClientOfHTTP10IsAnsweredWithoutChunksAndTheEnd() async throws {
+        try await Bench.run { bench in
+            for path in ["/healthz", "/api/events", "/main.js"] {
+                let answer = try await RawClient(port: bench.client.port)
+                    .send("GET \(path) HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n")
+                #expect(answer.text.hasPrefix("HTTP/1.0 200"))
+                let head = answer.text.prefix(
+                    upTo: answer.text.firstRange(of: "\r\n\r\n")?.lowerBound ?? answer.text.endIndex
+                )
+                .lowercased()
+                #expect(head.contains("connection: close") && !head.contains("chunked"))
+            }
+            let stream = try await RawClient(port: bench.client.port)
+                .send("GET /api/stream HTTP/1.0\r\nHost: localhost\r\n\r\n") { $0.contains("event: hello") }
+            #expect(stream.body.hasPrefix("retry: ") && !stream.text.lowercased().contains("chunked"))
+        }
+    }
+
+    @Test func aBodyThatIsNotWantedEndsTheConnection() async throws {
+        try await Bench.run(.init(token: Bench.token), emits: true) { bench in
+            let began = ContinuousClock.now
+            let answer = try await RawClient(port: bench.client.port).send(
+                "POST /api/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                    + "Content-Length: 1000000000\r\n\r\n{"
+            )
+            #expect(answer.status == 401 && answer.text.lowercased().contains("connection: close"))
+            #expect(ContinuousClock.now - began < .seconds(20))
+        }
+    }
+
+    // MARK: Other servers of this host
+
+    @Test func aCookieOfAnotherServerDoesNotHideTheSession() async throws {
+        try await Bench.run(.init(token: Bench.token)) { bench in
+            let logged = try await bench.client.send(
+                .POST,
+                "/api/session",
+                [("content-type", "application/json")],
+                body: #"{"token":"\#(Bench.token)"}"#
+            )
+            let cookie = try #require(logged.headers["set-cookie"].first?.split(separator: ";").first)
+            let name = try #require(cookie.split(separator: "=").first)
+            for cookies in [
+                "\(cookie)", "\(name)=x; \(cookie)", "\(cookie); \(name)=x", "\(name)=x; other=y;\(name)=z;\(cookie)",
+                String(repeating: "\(name)=x; ", count: 100) + cookie,
+            ] {
+                #expect(try await bench.client.get("/api/mesh", [("cookie", cookies)]).status == 200)
+            }
+            #expect(try await bench.client.get("/api/mesh", [("cookie", "\(name)=x")]).status == 401)
+        }
+    }
+
+    @Test func whoGuessesInManyConnectionsIsNotAnswered() async throws {
+        try await Bench.run(.init(token: Bench.token)) { bench in
+            let request =
+                "GET /api/mesh HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a wrong one of some length\r\n\r\n"
+            let count = TokenGuesses.maximum + TokenGuesses.maximumDelayed + 20
+            let answers = try await withThrowingTaskGroup(of: Int?.self) { group in
+                for _ in 0..<count {
+                    group.addTask {
+                        // Those beyond the limit of one address are closed as well.
+                        try await RawClient(port: bench.client.port).send(request) { !$0.isEmpty }.status
+                    }
+                }
+                return try await group.reduce(into: [Int?]()) { $0.append($1) }
+            }
+            #expect(answers.count { $0 == nil } >= 1)
+            #expect(answers.count { $0 == 429 } <= TokenGuesses.maximumDelayed)
+        }
+    }
+
     // MARK: What is logged
 
     @Test func nothingThatAStrangerSendsIsLogged() async throws {

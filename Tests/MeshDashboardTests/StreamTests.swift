@@ -1,9 +1,11 @@
-import MeshDashboard
+import Locking
 import MeshEvents
 import MeshEventsTesting
 import NIOHTTP1
 import TestSupport
 import Testing
+
+@testable import MeshDashboard
 
 @Suite struct StreamTests {
     @Test func anEventIsThereWithinASecond() async throws {
@@ -117,21 +119,54 @@ import Testing
     }
 
     @Test func thereIsRoomForSoManyAndForOneMoreWhenOneHasGone() async throws {
-        try await Bench.run(.init(maximumClients: 1)) { bench in
+        let bearer = [("authorization", "Bearer \(Bench.token)")]
+        try await Bench.run(.init(token: Bench.token, maximumClients: 1)) { bench in
             try await withDeadline(.seconds(10), "a refusal") {
-                try await bench.client.listen { reader in
+                try await bench.client.listen("/api/stream", bearer) { reader in
                     _ = try await reader.next("position")
-                    let refused = try await bench.client.get("/api/stream")
+                    let refused = try await bench.client.get("/api/stream", bearer)
                     #expect(refused.status == 503)
                     #expect(try refused.json["error"]?["code"]?.string == "tooManyClients")
                 }
             }
             try await eventually("room") {
-                try await bench.client.listen { reader in
+                try await bench.client.listen("/api/stream", bearer) { reader in
                     try await reader.next("status").data == "200"
                 }
             }
         }
+    }
+
+    @Test func withoutALoginTheOldestMakesRoomAndIsToldWhy() async throws {
+        try await Bench.run(.init(maximumClients: 1)) { bench in
+            try await withDeadline(.seconds(20), "the newest to be let in, and the oldest to be told") {
+                let isIn = Completion()
+                async let reason = bench.client.listen { oldest in
+                    _ = try await oldest.next("position")
+                    isIn.complete()
+                    let reason = try await oldest.next("closed").json["code"]?.string
+                    #expect(try await oldest.next() == nil)
+                    return reason
+                }
+                try await isIn.wait(until: .now + .seconds(10), for: "the oldest to listen")
+                try await bench.client.listen { newest in
+                    _ = try await newest.next("position")
+                    try await bench.emit(0..<1)
+                    #expect(try await newest.numbers(1) == [0])
+                }
+                #expect(try await reason == "tooManyClients")
+            }
+        }
+    }
+
+    @Test func whoDoesNotReadMakesRoomAtOnce() async throws {
+        let client = FeedClient(maximumItems: 10, maximumBytes: 10_000)
+        let isCut = Locked(false)
+        client.whenCut { isCut.withLock { $0 = true } }
+        client.offer(.tick(.now))
+        client.giveWay(saying: .tick(.now))
+        #expect(isCut.withLock { $0 })
+        #expect(await client.next() == nil)
     }
 
     @Test func theStateOfTheMeshAndOfTheConnectionIsTold() async throws {

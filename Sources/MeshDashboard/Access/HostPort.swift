@@ -15,13 +15,17 @@ struct HostPort: Sendable, Equatable {
             guard host.contains(":") else { return nil }
         } else {
             let end = rest.firstIndex(of: ":") ?? rest.endIndex
-            host = rest[..<end].lowercased()
+            var name = rest[..<end]
+            // The same name, written from the root of all names (RFC 1034, section 3.1).
+            if name.last == "." { name = name.dropLast() }
+            host = name.lowercased()
             rest = rest[end...]
         }
         guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }) else {
             return nil
         }
-        if rest.isEmpty {
+        // A port may be left out behind its colon (RFC 3986, section 3.2.3).
+        if rest.isEmpty || rest == ":" {
             port = nil
         } else {
             // Digits alone: a sign would do for the conversion.

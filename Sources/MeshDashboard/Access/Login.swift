@@ -29,7 +29,7 @@ struct Login: Sendable {
 
     /// The session whose cookie the request brings.
     func session(of request: Request) -> DashboardSessions.ID? {
-        request.cookies[SessionCookie.name(of: request)].flatMap { sessions.session($0.value) }
+        SessionCookie.values(of: request).lazy.compactMap { sessions.session($0) }.first
     }
 
     /// Whether what a client was let in by still holds.
@@ -39,7 +39,7 @@ struct Login: Sendable {
 
     /// Looks at a token. A wrong one counts, wherever it comes from, and many of them are answered late.
     ///
-    /// - Throws: `APIError` when it is wrong.
+    /// - Throws: `APIError` when it is wrong; `TooManyGuesses` when there are too many to be answered.
     func check(_ candidate: String, from address: PeerAddress) async throws {
         if token.matches(candidate) { return }
         let verdict = guesses.failed(from: address)
@@ -47,6 +47,7 @@ struct Login: Sendable {
             defer { guesses.delayIsOver() }
             try await Task.sleep(for: TokenGuesses.delay)
         }
+        guard verdict != .tooMany else { throw TooManyGuesses() }
         guard verdict == .refused else {
             throw APIError(.tooManyRequests, "tooManyAttempts", "too many wrong tokens; wait a minute")
         }

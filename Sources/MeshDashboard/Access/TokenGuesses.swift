@@ -1,5 +1,8 @@
 import Locking
 
+/// A wrong token that is not answered: its connection is closed.
+struct TooManyGuesses: Error {}
+
 /// Counts wrong tokens by the address they come from, whichever way they were sent, and slows those down that send many.
 ///
 /// The right token is let in whatever was sent before it, also from the same address: behind a proxy all clients share
@@ -12,7 +15,7 @@ final class TokenGuesses: Sendable {
         case refused
         /// It was one of too many: it is refused after a delay, and with another status.
         case delayed
-        /// As ``delayed``, without a delay: too many wait already.
+        /// It is not answered, its connection is closed: too many wait already.
         case tooMany
     }
 

@@ -60,7 +60,9 @@ struct LimitedHTTP1Channel: ServerChildChannel {
             let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
             let check = RequestCheck()
             try pipeline.addHandler(check, position: .after(decoder))
-            try pipeline.addHandler(ConnectionTimer(limits: times, connections: connections), position: .after(check))
+            let timer = ConnectionTimer(limits: times, connections: connections)
+            try pipeline.addHandler(timer, position: .after(check))
+            try pipeline.addHandler(RequestQueue(), position: .after(timer))
             // A channel that is closed already says so by itself.
             try? channel.syncOptions?.setOption(.autoRead, value: true)
             return value

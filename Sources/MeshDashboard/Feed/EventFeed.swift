@@ -24,6 +24,8 @@ final class EventFeed: Sendable {
     private let maximumClients: Int
     private let bufferedEvents: Int
     private let bufferedBytes: Int
+    /// Whether a client always has room: the oldest one gives way.
+    private let oldestGivesWay: Bool
     /// Hears why there is nothing to hear; `nil` when there is.
     private let onProblem: @Sendable (EventFeed, String?) -> Void
     private let state = Locked(State())
@@ -44,6 +46,8 @@ final class EventFeed: Sendable {
         maximumClients = configuration.maximumClients
         bufferedEvents = configuration.bufferedEvents
         bufferedBytes = configuration.bufferedBytes
+        // Without a login any program of this machine can take all places; it must not keep them.
+        oldestGivesWay = configuration.token == nil
     }
 
     // MARK: Clients
@@ -51,21 +55,33 @@ final class EventFeed: Sendable {
     var clientCount: Int { state.withLock { $0.clients.count } }
 
     /// Whether another client has room.
-    var hasRoom: Bool { state.withLock { !$0.isEnded && $0.clients.count < maximumClients } }
+    var hasRoom: Bool { state.withLock { !$0.isEnded && (oldestGivesWay || $0.clients.count < maximumClients) } }
 
-    /// A new client; `nil` when there are too many.
+    /// A new client; `nil` when there are too many and none gives way.
     ///
     /// - Returns: What comes behind `position` is in the client; `position` is `nil` when the feed has not begun, it then
     ///   says `began`.
     func join() -> (id: Int, client: FeedClient, position: UInt64?)? {
-        state.withLock { state in
-            guard !state.isEnded, state.clients.count < maximumClients else { return nil }
+        let (joined, oldest) = state.withLock {
+            state -> ((id: Int, client: FeedClient, position: UInt64?)?, FeedClient?) in
+            guard !state.isEnded else { return (nil, nil) }
+            var oldest: FeedClient?
+            if state.clients.count >= maximumClients {
+                guard oldestGivesWay, let first = state.clients.keys.min() else { return (nil, nil) }
+                oldest = state.clients.removeValue(forKey: first)
+            }
             let client = FeedClient(maximumItems: bufferedEvents, maximumBytes: bufferedBytes)
             state.lastClient += 1
             state.clients[state.lastClient] = client
-            return (state.lastClient, client, state.position)
+            return ((state.lastClient, client, state.position), oldest)
         }
+        oldest?.giveWay(saying: .notice(ServerSentEvent.buffer("closed", Self.gaveWay.json.utf8)))
+        return joined
     }
+
+    private static let gaveWay: EventData = [
+        "code": "tooManyClients", "message": "Too many browsers listen, and a newer one has taken this one's place.",
+    ]
 
     func leave(_ id: Int) { state.withLock { _ = $0.clients.removeValue(forKey: id) } }
 

@@ -47,6 +47,20 @@ final class FeedClient: Sendable {
     /// What to do when it is cut off, to free a writer that hangs.
     func whenCut(_ action: @escaping @Sendable () -> Void) { state.withLock { $0.onCut = action } }
 
+    /// Makes room for another client: with a last word when this one has taken all it was given; cut off when not.
+    func giveWay(saying item: FeedItem) {
+        let (waiter, onCut) = state.withLock {
+            state -> (CheckedContinuation<Void, Never>?, (@Sendable () -> Void)?) in
+            guard !state.isEnded else { return (nil, nil) }
+            state.isEnded = true
+            let waiter = Self.take(&state.waiter)
+            state.items = waiter == nil ? [] : [item]
+            return (waiter, waiter == nil ? state.onCut : nil)
+        }
+        waiter?.resume()
+        onCut?()
+    }
+
     /// Ends it: what waits is handed over, then nothing.
     func end() {
         state.withLock { state in

@@ -14,6 +14,8 @@ final class MeshFollower: Sendable {
     private static let gathering: Duration = .milliseconds(250)
     /// The whole mesh is told no more often than this.
     private static let wholeInterval: Duration = .seconds(1)
+    /// It is told at least this often, however long it takes to tell.
+    static let maximumPause: Duration = .seconds(10)
     /// Of so many changed nodes each is told by itself.
     private static let maximumChanged = 64
     /// Changes that may wait to be gathered.
@@ -71,6 +73,10 @@ final class MeshFollower: Sendable {
         }
     }
 
+    /// How long a digest that took `time` to make is told before the next one is made: ten times as long, so that
+    /// telling takes a tenth of the time, but never so long that what is shown is out of date.
+    static func pause(after time: Duration) -> Duration { min(time * 10, maximumPause) }
+
     /// Makes a digest, and keeps it for those who ask.
     private func newDigest() -> (digest: MeshDigest, time: Duration) {
         let began = ContinuousClock.now
@@ -78,8 +84,8 @@ final class MeshFollower: Sendable {
         let state = monitor.withLock { $0 }?.state ?? MeshState()
         let digest = MeshDigest(state, maximumBytes: maximumBytes)
         let end = ContinuousClock.now
-        // A mesh that takes long to tell is told less often: a tenth of the time at most.
-        let kept = end - began > .milliseconds(500) ? end + (end - began) * 10 : end
+        // A mesh that takes long to tell is told less often.
+        let kept = end - began > .milliseconds(500) ? end + Self.pause(after: end - began) : end
         cache.withLock {
             $0 = Cache(digest: digest, generation: number, validUntil: end + .seconds(1), keptUntil: kept)
         }
@@ -156,7 +162,7 @@ final class MeshFollower: Sendable {
         }
         if gathered.isWhole {
             let time = try await tellWhole(feed)
-            return try await Task.sleep(for: max(Self.wholeInterval, time * 10))
+            return try await Task.sleep(for: max(Self.wholeInterval, Self.pause(after: time)))
         }
         // A browser that comes now asks for a newer digest than one made before this.
         generation.withLock { $0 += 1 }

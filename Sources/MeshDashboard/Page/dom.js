@@ -2,11 +2,21 @@
 
 export const $ = (id) => document.getElementById(id);
 
-/** Control characters and those that turn the direction of a text around, but for tabs and line breaks. */
-const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+/**
+ * What is not seen, or makes two texts look alike, as on a terminal (SafeText): control and format characters, line and
+ * paragraph separators, what has no meaning, letters that show nothing, joiners and variation selectors behind ASCII, and
+ * more marks than a letter has. Tabs and line breaks are shown.
+ */
+const HIDDEN = new RegExp([
+  "(?![\\t\\n\\r\\u200c\\u200d])[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\p{Cs}\\p{Co}\\p{Cn}\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u2800\\u3164\\uffa0]",
+  "(?<=^|\\p{ASCII})[\\u200c\\u200d]",
+  "(?<=[A-Za-z])[\\u180b-\\u180d\\u180f\\ufe00-\\ufe0f\\u{e0100}-\\u{e01ef}]",
+  "(?<=[\\p{Mn}\\p{Me}]{6})[\\p{Mn}\\p{Me}]",
+].join("|"), "gu");
 
 /** The text with these characters as JSON would escape them: what is shown is what there is. */
-export const visible = (value) => value.replace(HIDDEN, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+export const visible = (value) => value.replace(HIDDEN, (character) =>
+  character.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""));
 
 /** An element: `el("p", { class: "dim", title: "…" }, "text", otherElement)`. */
 export function el(tag, attributes = {}, ...children) {
@@ -77,10 +87,15 @@ export async function request(path, options = {}) {
   } catch {
     throw Object.assign(new Error("The dashboard cannot be reached."), { status: 0, code: "unreachable" });
   }
+  if (!answer.ok) throw await refusal(answer);
+  return answer.json().catch(() => null);
+}
+
+/** The error that an answer other than 200 means. */
+export async function refusal(answer) {
   const body = await answer.json().catch(() => null);
-  if (answer.ok) return body;
   const error = body?.error ?? {};
-  throw Object.assign(new Error(error.message ?? `The dashboard answered ${answer.status}.`), {
+  return Object.assign(new Error(error.message ?? `The dashboard answered ${answer.status}.`), {
     status: answer.status, code: error.code ?? "",
   });
 }

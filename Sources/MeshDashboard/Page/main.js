@@ -67,13 +67,17 @@ function showState() {
   const [state, label] = stream.state === "waiting" ? ["lost", `Reconnecting in ${stream.secondsToRetry} s`]
     : stream.state === "reconnecting" ? ["lost", "Reconnecting"]
     : stream.state === "stopped" ? ["lost", "Not logged in"]
+    : stream.state === "refused" ? ["lost", "Not accepted"]
     : stream.state === "connecting" ? ["connecting", "Connecting"]
     : problem ? ["lost", "Mesh unreachable"]
     : events.isPaused ? ["paused", `Paused${waiting}`]
     : filters.isBounded ? ["paused", `Showing ${clock(filters.since, false)} to ${clock(filters.until, false)}`] : ["live", "Live"];
   $("link").dataset.state = state;
   text($("link-text"), label);
-  const told = stream.state === "waiting" || stream.state === "reconnecting" ? "The dashboard cannot be reached. What is shown may be old." : problem;
+  const isAway = stream.state === "waiting" || stream.state === "reconnecting";
+  const told = stream.problem ? `${stream.problem} What is shown may be old.`.replace(/([^.])( What)/, "$1.$2")
+    : isAway ? "The dashboard cannot be reached. What is shown may be old." : problem;
+  if (stream.state === "refused") showPatternError(stream.problem);
   $("problem").hidden = !told;
   text($("problem"), told ?? "");
   text($("pause"), events.isPaused ? "Go on" : "Pause");
@@ -138,10 +142,14 @@ async function isPattern() {
   query.set("limit", "1");
   const error = filters.pattern ? await request(`/api/events?${query}`).then(() => null, (error) => error) : null;
   const isWrong = error?.code === "invalidPattern";
-  $("pattern-error").hidden = !isWrong;
-  text($("pattern-error"), isWrong ? error.message : "");
-  $("pattern").setAttribute("aria-invalid", String(isWrong));
+  showPatternError(isWrong ? error.message : null);
   return !isWrong;
+}
+
+function showPatternError(message) {
+  $("pattern-error").hidden = !message;
+  text($("pattern-error"), message ?? "");
+  $("pattern").setAttribute("aria-invalid", String(Boolean(message)));
 }
 
 // Opening, theme, keys

@@ -1,15 +1,20 @@
 // The connection to the server: opened again when it is lost, from the last event that came.
 
 import { encoded } from "/filters.js";
-import { request } from "/dom.js";
+import { refusal } from "/dom.js";
 import { synchronize } from "/times.js";
 
 /** The server says the time every 5 s; longer silence is a lost connection. */
 const SILENCE = 15_000;
+/** A tab that is hidden for so long gives its connection back: a browser has six for all tabs of a host. */
+const HIDDEN = 5_000;
 const NOTICES = ["hello", "link", "mesh", "node"];
 
 export class Stream extends EventTarget {
+  /** Ends the connection that is open; null when none is. */
   source = null;
+  /** Why there is no connection, when the server has said it. */
+  problem = null;
   /** The last sequence that has come; null before the first answer. */
   last = null;
   attempts = 0;
@@ -21,6 +26,16 @@ export class Stream extends EventTarget {
     super();
     this.filters = filters;
     setInterval(() => this.watch(), 500);
+    let hiding = 0;
+    document.addEventListener("visibilitychange", () => {
+      clearTimeout(hiding);
+      if (!document.hidden) { if (this.state === "asleep") this.connect(); return; }
+      hiding = setTimeout(() => {
+        if (!document.hidden || this.state === "stopped" || this.state === "refused") return;
+        this.close();
+        this.to("asleep");
+      }, HIDDEN);
+    });
     addEventListener("online", () => { if (this.state === "waiting") this.connect(); });
   }
 
@@ -31,54 +46,73 @@ export class Stream extends EventTarget {
     this.connect();
   }
 
-  connect() {
-    this.source?.close();
+  async connect() {
+    this.close();
     this.to(this.attempts === 0 ? "connecting" : "reconnecting");
     const query = this.filters.query({ withText: false });
     if (this.last !== null) query.set("after", String(this.last));
-    const source = new EventSource(`/api/stream?${encoded(query)}`);
+    const source = new AbortController();
     this.source = source;
     this.heard = performance.now();
-    const on = (name, body) => source.addEventListener(name, (message) => {
-      if (source !== this.source) return;
-      this.heard = performance.now();
-      this.attempts = 0;
-      if (message.lastEventId) this.last = Number(message.lastEventId);
-      if (this.state !== "live") this.to("live");
-      body(JSON.parse(message.data), message);
-    });
-    on("message", (event) => this.tell("event", event));
-    on("gap", (gap) => this.tell("gap", gap));
-    on("position", ({ sequence }) => this.tell("position", sequence));
-    on("reset", ({ sequence }) => this.tell("reset", sequence));
-    on("time", ({ time }) => synchronize(time));
-    for (const name of NOTICES) on(name, (value) => this.tell(name, value));
-    source.onerror = () => { if (source === this.source) this.lost(); };
+    let error = null;
+    try {
+      // Not EventSource, which does not say why there is no answer.
+      const answer = await fetch(`/api/stream?${encoded(query)}`, {
+        signal: source.signal, headers: { accept: "text/event-stream" }, cache: "no-store",
+      });
+      if (!answer.ok) throw await refusal(answer);
+      for await (const message of messages(answer.body)) {
+        if (source !== this.source) return;
+        this.take(message);
+      }
+    } catch (found) {
+      error = found;
+    }
+    if (source === this.source) this.lost(error);
+  }
+
+  take({ name, id, data }) {
+    this.heard = performance.now();
+    this.attempts = 0;
+    if (id !== null) this.last = id;
+    const value = JSON.parse(data);
+    if (name === "closed") return this.lost(value);
+    this.problem = null;
+    if (this.state !== "live") this.to("live");
+    if (name === "message") this.tell("event", value);
+    else if (name === "gap") this.tell("gap", value);
+    else if (name === "position" || name === "reset") this.tell(name, value.sequence);
+    else if (name === "time") synchronize(value.time);
+    else if (NOTICES.includes(name)) this.tell(name, value);
+  }
+
+  close() {
+    const { source } = this;
+    this.source = null;
+    source?.abort();
   }
 
   /** Closes it for good, until `begin` or `connect`. */
   stop() {
-    this.source?.close();
-    this.source = null;
+    this.close();
     this.to("stopped");
   }
 
-  async lost() {
-    this.source?.close();
-    this.source = null;
-    this.attempts += 1;
-    this.retryAt = Date.now() + Math.min(1000 * 2 ** (this.attempts - 1), 8000);
-    this.to("waiting");
-    // EventSource does not say why: perhaps one has to log in.
-    try {
-      const session = await request("/api/session");
-      if (session.login && !session.logged_in) {
-        this.stop();
-        this.tell("login");
-      }
-    } catch {
-      // Tried again anyway.
+  /** @param error why, as `request` throws it; null when the connection was lost. */
+  lost(error) {
+    this.close();
+    if (error?.status === 401) {
+      this.stop();
+      return this.tell("login");
     }
+    this.problem = error?.code && error.code !== "unreachable" ? error.message : null;
+    // Asked again, the same would be refused again.
+    if (error?.status === 400) return this.to("refused");
+    this.attempts += 1;
+    // Who had to make room does not take the place of another at once.
+    const delay = error?.code === "tooManyClients" ? 8000 : Math.min(1000 * 2 ** (this.attempts - 1), 8000);
+    this.retryAt = Date.now() + delay;
+    this.to("waiting");
   }
 
   watch() {
@@ -97,4 +131,25 @@ export class Stream extends EventTarget {
   }
 
   tell(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })); }
+}
+
+/** The server-sent events of an answer's body, as they come. */
+async function* messages(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  let [name, id, data] = ["message", null, []];
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    for (const line of lines) {
+      if (line === "") {
+        if (data.length) yield { name, id, data: data.join("\n") };
+        [name, id, data] = ["message", null, []];
+      } else if (line.startsWith("data: ")) data.push(line.slice(6));
+      else if (line.startsWith("event: ")) name = line.slice(7);
+      else if (line.startsWith("id: ")) id = Number(line.slice(4));
+    }
+  }
 }

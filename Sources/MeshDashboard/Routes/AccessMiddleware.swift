@@ -11,6 +11,7 @@ struct AccessMiddleware: RouterMiddleware {
     /// `nil` when everybody who reaches the address is let in.
     let login: Login?
     let connections: ConnectionTable
+    let budget = AnswerBudget()
 
     /// No code but that of this server's files, no connection to anywhere else, no text turned into markup
     /// (`require-trusted-types-for`), in no frame.
@@ -33,6 +34,9 @@ struct AccessMiddleware: RouterMiddleware {
         } catch let error as HTTPParserError {
             // The rest of the connection cannot be understood: the server answers 400 and closes it.
             throw error
+        } catch let error as TooManyGuesses {
+            context.channel.close(promise: nil)
+            throw error
         } catch {
             response = try APIError(error).response(from: request, context: context)
         }
@@ -40,7 +44,8 @@ struct AccessMiddleware: RouterMiddleware {
         response.headers[.xContentTypeOptions] = "nosniff"
         for (name, value) in Self.headers { response.headers[name] = value }
         // What follows an answer to HEAD is the next answer: errors, too, come without a body.
-        return request.method == .head ? response.createHeadResponse() : response
+        if request.method == .head { return response.createHeadResponse() }
+        return budget.counted(response, on: context.channel)
     }
 
     /// By what the request is let in; `nil` when its route is open to everybody.

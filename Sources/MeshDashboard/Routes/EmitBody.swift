@@ -35,7 +35,8 @@ extension Request {
     /// - Throws: `APIError` when it is something else, or too long.
     func jsonBody(upTo limit: Int) async throws -> EventData {
         // A form of another site can send text, but not this.
-        guard headers[.contentType]?.lowercased().hasPrefix("application/json") == true else {
+        let mediaType = headers[.contentType]?.prefix { $0 != ";" }.lowercased()
+        guard mediaType?.trimmingPrefix(while: { $0 == " " }).prefix(while: { $0 != " " }) == "application/json" else {
             throw APIError(.unsupportedMediaType, "mediaType", "send application/json")
         }
         let bytes: ByteBuffer

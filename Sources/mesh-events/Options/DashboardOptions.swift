@@ -64,12 +64,53 @@ struct DashboardOptions: ParsableArguments {
         if allowsEmit, token == nil {
             throw CommandFailure(.usage, "--allow-emit needs a token: --token-file, or \(Self.tokenVariable)")
         }
+        for name in hostNames where !Self.isHostName(name) {
+            throw CommandFailure(
+                .usage,
+                "--allow-host takes the name of a host, like pi.local, without scheme and port, not "
+                    + name.debugDescription
+            )
+        }
         return Dashboard.Configuration(
             host: host,
             port: port,
             token: token,
             hostNames: hostNames,
             pageDirectory: pageDirectory
+        )
+    }
+
+    /// Whether it is a name as it can stand in a request's `Host` (RFC 1123, section 2.1; underscores are in use).
+    static func isHostName(_ name: String) -> Bool {
+        let labels = name.split(separator: ".", omittingEmptySubsequences: false)
+        return name.utf8.count <= 253
+            && labels.allSatisfy { label in
+                (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
+                    && label.utf8.allSatisfy { byte in
+                        switch byte {
+                        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+                            true
+                        default: false
+                        }
+                    }
+            }
+    }
+
+    /// Says so when a mesh that asks for a login is shown to whoever asks for the page.
+    static func warn(
+        _ configuration: Dashboard.Configuration,
+        _ connection: ConnectionOptions,
+        _ environment: [String: String]
+    ) {
+        let isSet = { (name: String) in !(environment[name] ?? "").isEmpty }
+        let logsIn =
+            connection.namesLogin || connection.passwordOrToken(environment) != nil || isSet("MESH_EVENTS_CREDS")
+            || isSet("MESH_EVENTS_NKEY")
+        guard logsIn, configuration.token == nil else { return }
+        Diagnostics.say(
+            "warning: the mesh needs a login, the page does not: anybody on this machine can see the mesh on it; give it "
+                + "a token with --token-file"
         )
     }
 

@@ -11,16 +11,19 @@ enum SafeText {
         result.reserveCapacity(text.utf8.count)
         var marks = 0
         var isAfterASCII = true
+        var isAfterLetter = false
         for scalar in text.unicodeScalars {
             marks = isMark(scalar) ? marks + 1 : 0
             // Between letters of ASCII a joiner joins nothing: it only makes two names look alike.
-            let isStray = isJoiner(scalar) && isAfterASCII
+            // A letter has no other shape to select; behind a digit it can be a keycap.
+            let isStray = isJoiner(scalar) && isAfterASCII || scalar.properties.isVariationSelector && isAfterLetter
             if isUnsafe(scalar) || isStray || marks > mostMarks {
                 for unit in String(scalar).utf16 { result += escape(unit) }
             } else {
                 result.unicodeScalars.append(scalar)
             }
             isAfterASCII = scalar.isASCII
+            isAfterLetter = isAfterASCII && scalar.properties.isAlphabetic
         }
         return result
     }

@@ -23,8 +23,11 @@ struct DashboardCommand: AsyncParsableCommand {
             \(DashboardOptions.tokenVariable), never as an argument, which others could see. It speaks HTTP without TLS: \
             put a proxy in front of it where others can listen, and name the host that browsers ask for with --allow-host; \
             without that, only addresses and localhost are answered (DNS rebinding). Make the token with `openssl rand`: \
-            the right one is always let in, wrong ones are only slowed down. With a token, all but the page's own files, \
-            /api/openapi.json and /healthz needs it. A login lasts 12 hours, until it is logged out, or the dashboard ends.
+            the right one is always let in, and wrong ones are answered late or their connections closed, which does not keep \
+            a short one from being found. With a token, all but the page's own files, \
+            /api/openapi.json and /healthz needs it. A login lasts 12 hours, until it is logged out, or the dashboard ends. \
+            Browsers know cookies by host name, not by port: a server on another port of the same name that you visit \
+            gets the cookie of your login and can use it. The cookie is not marked Secure, also behind a proxy with TLS.
 
             WHO SAYS IT: with --trust each event is marked as signed by its node, unsigned, or forged; see `mesh-events \
             key`. How nodes and tools are is what all events say, signed or not.
@@ -57,6 +60,7 @@ struct DashboardCommand: AsyncParsableCommand {
     func run() async throws {
         let environment = ProcessInfo.processInfo.environment
         let configuration = try page.configuration(listen: listen, environment)
+        DashboardOptions.warn(configuration, connection, environment)
         let verification = try page.verification()
         let node = try node.name(environment)
         let stop = StopRequest()

@@ -207,6 +207,10 @@ struct ServeCommand: AsyncParsableCommand {
         // The node's own watch for others of its name.
         busConfiguration.verification = verification
         busConfiguration.verification?.policy = .reject
+        let pageConfiguration = dashboard ? try page.configuration(listen: dashboardAddress, environment) : nil
+        if let pageConfiguration {
+            DashboardOptions.warn(pageConfiguration, connection, environment)
+        }
         return NodeSession.Plan(
             node: name,
             connection: connection,
@@ -221,7 +225,7 @@ struct ServeCommand: AsyncParsableCommand {
             toolLogin: key == nil
                 ? connection.passwordOrToken(environment) : toolKey == nil ? access?.toolLogin : nil,
             busConfiguration: busConfiguration,
-            dashboard: dashboard ? try page.configuration(listen: dashboardAddress, environment) : nil,
+            dashboard: pageConfiguration,
             verification: verification,
             dashboardEmits: page.allowsEmit
         )
