@@ -181,8 +181,9 @@ import Testing
             for attacker in try await Self.attackers(mesh) {
                 for message in messages {
                     for answer in ["+ACK", "+TERM", "-NAK", "+WPI"] {
-                        let isLet = try await attacker.publish(message.replyTo, answer)
-                        #expect(!isLet, "\(attacker.role) \(answer)")
+                        // As a request: an answer to a delivery that is refused fails no flush.
+                        let outcome = try await attacker.ask(message.replyTo, answer)
+                        #expect(outcome == nil, "\(attacker.role) \(answer)")
                     }
                 }
             }

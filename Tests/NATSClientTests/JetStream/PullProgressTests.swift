@@ -46,6 +46,8 @@ struct PullProgressTests {
         #expect(progress.status(100, "Idle Heartbeat", unfilled: nil) == .wait)
         #expect(progress.status(409, "Message Size Exceeds MaxBytes", unfilled: 90) == .request(100))
         #expect(progress.outstanding == 110)
+        // Without a message in between the next one would be larger than a request may be.
+        #expect(progress.delivered(pending: 500) == .wait)
         #expect(progress.status(409, "Message Size Exceeds MaxBytes", unfilled: nil) == .request(100))
         #expect(progress.outstanding == 100)
         #expect(progress.status(404, "No Messages", unfilled: nil) == .finish)
