@@ -53,7 +53,8 @@ class CrowdTests(DashboardCase):
         page = self.open_live("?pattern=user.after")
         self.mesh.emit_all([(kind, data, f"n{number:04}") for number in range(1_000) for kind, data in [
             ("node.joined", {"capabilities": {"version": "1"}}), ("tool.installed", {"tool": "t", "version": "1"})]])
-        page.page.wait_for_selector("#nodes-count:has-text('1001 of 1001 online')")
+        # A debug build on a busy machine tells a thousand nodes seldom; what counts is that it comes to tell all of them.
+        page.page.wait_for_selector("#nodes-count:has-text('1001 of 1001 online')", timeout=60_000)
         page.page.wait_for_selector("#nodes .more:has-text('and 701 more')")
         page.page.wait_for_selector("#tools-more:has-text('and 700 more')")
         self.assertEqual(page.page.locator(".card").count(), 300)

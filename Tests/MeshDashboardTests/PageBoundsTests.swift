@@ -93,7 +93,7 @@ import Testing
     }
 
     @Test func theMeshIsToldNoLaterThanItsBoundHoweverLongThatTakes() {
-        #expect(MeshFollower.pause(after: .milliseconds(20)) == .milliseconds(200))
+        #expect(MeshFollower.pause(after: .milliseconds(20)) == .milliseconds(80))
         #expect(MeshFollower.pause(after: .seconds(20)) == MeshFollower.maximumPause)
         #expect(MeshFollower.maximumPause <= .seconds(10))
     }

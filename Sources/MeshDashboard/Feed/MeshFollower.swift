@@ -73,9 +73,9 @@ final class MeshFollower: Sendable {
         }
     }
 
-    /// How long a digest that took `time` to make is told before the next one is made: ten times as long, so that
-    /// telling takes a tenth of the time, but never so long that what is shown is out of date.
-    static func pause(after time: Duration) -> Duration { min(time * 10, maximumPause) }
+    /// How long a digest that took `time` to make is told before the next one is made: four times as long, so that
+    /// telling takes a fifth of the time, but never so long that what is shown is out of date.
+    static func pause(after time: Duration) -> Duration { min(time * 4, maximumPause) }
 
     /// Makes a digest, and keeps it for those who ask.
     private func newDigest() -> (digest: MeshDigest, time: Duration) {
