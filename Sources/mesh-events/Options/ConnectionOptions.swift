@@ -141,6 +141,14 @@ struct ConnectionOptions: ParsableArguments {
     /// Whether an option says how to log in.
     var namesLogin: Bool { creds != nil || nkey != nil || token != nil || user != nil }
 
+    /// Whether options or environment say how to log in; what is wrong with them the connecting says.
+    func logsIn(_ environment: [String: String]) -> Bool {
+        switch try? authentication(environment) {
+        case .some(.none), nil: false
+        default: true
+        }
+    }
+
     /// The user and password, or the token, that options and environment name; `nil` for none.
     func passwordOrToken(_ environment: [String: String]) -> [String]? {
         if let token { return [token] }

@@ -97,17 +97,13 @@ struct DashboardOptions: ParsableArguments {
             }
     }
 
-    /// Says so when a mesh that asks for a login is shown to whoever asks for the page.
+    /// Says so when a mesh that asks for a login is shown to everybody who asks for the page.
     static func warn(
         _ configuration: Dashboard.Configuration,
         _ connection: ConnectionOptions,
         _ environment: [String: String]
     ) {
-        let isSet = { (name: String) in !(environment[name] ?? "").isEmpty }
-        let logsIn =
-            connection.namesLogin || connection.passwordOrToken(environment) != nil || isSet("MESH_EVENTS_CREDS")
-            || isSet("MESH_EVENTS_NKEY")
-        guard logsIn, configuration.token == nil else { return }
+        guard connection.logsIn(environment), configuration.token == nil else { return }
         Diagnostics.say(
             "warning: the mesh needs a login, the page does not: anybody on this machine can see the mesh on it; give it "
                 + "a token with --token-file"

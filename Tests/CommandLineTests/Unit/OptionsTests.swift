@@ -28,6 +28,24 @@ import Testing
         #expect(try configuration([]).servers.map(\.description) == ["nats://127.0.0.1:4222"])
     }
 
+    @Test func everyWayToLogInIsKnownAsOne() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.file("secret", "", mode: 0o600)
+        func logsIn(_ arguments: [String], _ environment: [String: String] = [:]) throws -> Bool {
+            try ConnectionOptions.parse(arguments).logsIn(environment)
+        }
+        #expect(try !logsIn([]) && !logsIn(["--nats", "nats://a:1"], ["MESH_EVENTS_TOKEN": ""]))
+        let options = [
+            ["--creds", file], ["--nkey", file], ["--token", "t"], ["--user", "u", "--password", "p"],
+        ]
+        for arguments in options {
+            #expect(try logsIn(arguments), "\(arguments)")
+        }
+        for (name, value) in [("JB_NATS_CREDS", file), ("MESH_EVENTS_NKEY", file), ("MESH_EVENTS_TOKEN", "t")] {
+            #expect(try logsIn([], [name: value]), "\(name)")
+        }
+    }
+
     @Test func passwordsAndTokensCanComeFromTheEnvironment() throws {
         let environment = ["MESH_EVENTS_PASSWORD": "p", "MESH_EVENTS_TOKEN": "t"]
         guard case .userPassword("u", "p") = try configuration(["--user", "u"], environment).authentication else {
