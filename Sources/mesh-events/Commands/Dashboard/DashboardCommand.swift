@@ -2,7 +2,6 @@ import ArgumentParser
 import Foundation
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
 
 /// `mesh-events dashboard`.
 struct DashboardCommand: AsyncParsableCommand {
@@ -79,8 +78,8 @@ struct DashboardCommand: AsyncParsableCommand {
                 ) : nil
             try await DashboardRun(
                 configuration,
+                connection.store(transport),
                 transport.connection,
-                streamName: connection.place().streamName,
                 verification: verification,
                 emitter: emitter
             ).run()

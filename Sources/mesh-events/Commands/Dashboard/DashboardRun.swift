@@ -9,17 +9,19 @@ struct DashboardRun: Sendable {
     private let connection: NATSConnection
 
     /// - Parameters:
+    ///   - store: the events to show.
+    ///   - connection: the connection of that store.
     ///   - verification: looks at signatures; `nil` for nobody.
     ///   - emitter: the bus to emit on; `nil` for none.
     init(
         _ configuration: Dashboard.Configuration,
+        _ store: JetStreamStore,
         _ connection: NATSConnection,
-        streamName: String,
         verification: SignatureVerification?,
         emitter: PersistentEventBus?
     ) throws {
         dashboard = try Dashboard(
-            store: JetStreamStore(connection, streamName: streamName),
+            store: store,
             verification: verification,
             emitter: emitter,
             configuration: configuration,

@@ -84,8 +84,8 @@ struct NodeSession: Sendable {
             dashboard: try plan.dashboard.map {
                 try DashboardRun(
                     $0,
+                    plan.connection.store(transport),
                     transport.connection,
-                    streamName: plan.connection.place().streamName,
                     verification: plan.verification,
                     emitter: plan.dashboardEmits ? persistent : nil
                 )

@@ -2,7 +2,6 @@ import LocalNATSServer
 import MeshAuth
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
 
 /// Who may use the local server, by the directory of `serve --auth`.
 struct ServeAccess: Sendable {
@@ -62,11 +61,9 @@ struct ServeAccess: Sendable {
         var connection = connection
         connection.nkey = adminKey
         let transport = try await connection.connect(to: server.url, name: "mesh-events serve")
-        let streamName = try connection.place().streamName
+        let (store, configuration) = (try connection.store(transport), try connection.persistence())
         let opening: Result<StoreOpening, MeshEventsError>
         do throws(MeshEventsError) {
-            let configuration = PersistenceConfiguration(streamName: streamName)
-            let store = JetStreamStore(transport.connection, streamName: streamName)
             opening = .success(try await store.open(configuration))
         } catch {
             opening = .failure(error)
