@@ -16,7 +16,7 @@ struct LiveEvents {
     /// Prints until the subscription ends or `limit` events have been printed.
     ///
     /// - Parameter isShown: whether an event is printed.
-    /// - Throws: `OutputClosed` when nobody reads any more, and what the subscription throws.
+    /// - Throws: `OutputClosed` when standard output has no reader any more, and what the subscription throws.
     mutating func print(
         with printer: inout EventPrinter,
         limit: Int? = nil,
@@ -43,7 +43,7 @@ struct LiveEvents {
 /// Says on standard error that events were dropped: when it happens, at most one line a second, and all of them at the end.
 struct DropReport {
     private var said: UInt64 = 0
-    private var last: ContinuousClock.Instant?
+    private var limit = RepeatLimit(1, each: .seconds(1))
     private let say: (String) -> Void
 
     init(say: @escaping (String) -> Void = { Diagnostics.say($0) }) {
@@ -52,8 +52,7 @@ struct DropReport {
 
     /// - Parameter dropped: how many there are in all.
     mutating func look(_ dropped: UInt64, now: ContinuousClock.Instant = .now) {
-        guard dropped > said, last.map({ now - $0 >= .seconds(1) }) ?? true else { return }
-        last = now
+        guard dropped > said, case .say = limit.decide(at: now) else { return }
         report(dropped)
     }
 

@@ -6,7 +6,7 @@ final class MalformedReport: Sendable {
     private struct State {
         var count = 0
         var said = 0
-        var last: ContinuousClock.Instant?
+        var limit = RepeatLimit(1, each: .seconds(1))
     }
 
     private let state = Mutex(State())
@@ -14,9 +14,7 @@ final class MalformedReport: Sendable {
     func report(_ malformed: MalformedEvent) {
         let count = state.withLock { state -> Int? in
             state.count += 1
-            let now = ContinuousClock.now
-            guard state.last.map({ now - $0 >= .seconds(1) }) ?? true else { return nil }
-            state.last = now
+            guard case .say = state.limit.decide() else { return nil }
             state.said = state.count
             return state.count
         }
