@@ -28,6 +28,8 @@ struct ToolStateMachine: Sendable, Hashable {
 
     /// The reason when a tool ends with code 0 that nobody asked to end.
     static let exitedReason = "exited"
+    /// What the reason begins with when a tool has crashed too often.
+    static let gaveUpReason = "gave up after "
 
     private var phase = Phase.idle
     private var history = RestartHistory()
@@ -134,7 +136,7 @@ struct ToolStateMachine: Sendable, Hashable {
             return [.schedule(after: delay)]
         case .giveUp:
             phase = .idle
-            return [.stopped(reason: "gave up after \(policy.maximumRestarts) restarts")]
+            return [.stopped(reason: Self.gaveUpReason + "\(policy.maximumRestarts) restarts")]
         case .leave:
             phase = .idle
             return []
