@@ -117,16 +117,21 @@ struct ReadingFaultTests {
         }
     }
 
+    /// A durable as this package makes it, to be given limits of its own.
+    private func durable(_ name: String) -> ConsumerConfiguration {
+        ConsumerConfiguration(
+            durableName: name,
+            acknowledgementWait: .seconds(30),
+            filterSubjects: ["events.>"],
+            descriptionText: "mesh-events durable, maximum deliveries 5"
+        )
+    }
+
     @Test("limits of a durable's own: events arrive, however few a request may ask for", arguments: NATSServers.all)
     func limitedDurable(binary: NATSServers.Binary) async throws {
         try await withStore(binary) { store, transport, _ in
             let bus = try await fill(transport, 30)
-            var configuration = ConsumerConfiguration(
-                durableName: "theirs",
-                acknowledgementWait: .seconds(30),
-                filterSubjects: ["events.>"],
-                descriptionText: "mesh-events durable, maximum deliveries 5"
-            )
+            var configuration = durable("theirs")
             configuration.maximumRequestBatch = 2
             configuration.otherFields = ["max_expires": 1_000_000_000]
             _ = try await store.jetStream.createConsumer(configuration, on: store.streamName)
@@ -147,12 +152,7 @@ struct ReadingFaultTests {
     func impossibleDurable(binary: NATSServers.Binary) async throws {
         try await withStore(binary) { store, transport, _ in
             let bus = try await fill(transport, 3)
-            var configuration = ConsumerConfiguration(
-                durableName: "tiny",
-                acknowledgementWait: .seconds(30),
-                filterSubjects: ["events.>"],
-                descriptionText: "mesh-events durable, maximum deliveries 5"
-            )
+            var configuration = durable("tiny")
             configuration.otherFields = ["max_bytes": 10]
             _ = try await store.jetStream.createConsumer(configuration, on: store.streamName)
             let subscription = try await bus.subscribe(durable: "tiny", to: .all) { _ in }

@@ -78,39 +78,9 @@ struct ClientLoginTests {
 
     @Test("a credentials file with a JWT of the server's operator", arguments: NATSServers.all)
     func credentials(binary: NATSServers.Binary) async throws {
-        let operatorKey = NKey(role: .operator)
-        let account = NKey(role: .account)
-        let user = NKey()
-        let operatorJWT = try jwt(subject: operatorKey, issuer: operatorKey, type: "operator", extra: "")
-        let limits =
-            #""limits":{"subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"wildcards":true,"conn":-1,"leaf":-1},"#
-        let accountJWT = try jwt(subject: account, issuer: operatorKey, type: "account", extra: limits)
-        let userJWT = try jwt(
-            subject: user,
-            issuer: account,
-            type: "user",
-            extra: #""subs":-1,"data":-1,"payload":-1,"#
-        )
-        let rules = """
-            operator: \(operatorJWT)
-            resolver: MEMORY
-            resolver_preload: { \(account.publicKey): \(accountJWT) }
-            """
+        let directory = try TemporaryDirectory()
+        let (rules, path) = try operatorMode(directory)
         try await withServer(binary, .init(jetStream: false, extraConfiguration: rules)) { server in
-            let directory = try TemporaryDirectory()
-            let path = try directory.file(
-                "user.creds",
-                """
-                -----BEGIN NATS USER JWT-----
-                \(userJWT)
-                ------END NATS USER JWT------
-
-                -----BEGIN USER NKEY SEED-----
-                \(user.seed)
-                ------END USER NKEY SEED------
-                """,
-                mode: 0o600
-            )
             var settings = try configuration(server)
             settings.authentication = .credentialsFile(path: path)
             try await prove(settings)
