@@ -6,7 +6,7 @@
 
     /// `serve` in a process namespace of its own, as in a container.
     @Suite(.timeLimit(.minutes(3))) struct ProcessOneTests {
-        /// A tool that leaves a process behind in each round, and says how many of them nobody has waited for.
+        /// A tool that leaves a process behind in each round, and says how many of them process 1 has not waited for.
         private static let tool = """
             tools:
               - name: careless

@@ -305,7 +305,7 @@ import Testing
             let wrong = try await RawClient(port: bench.client.port).send(request + request + "nonsense\r\n\r\n")
             #expect(wrong.count == 3)
             #expect(wrong.text.ranges(of: "HTTP/1.1 200").count == 2 && wrong.text.contains("HTTP/1.1 400"))
-            // Nobody has that many to ask at once.
+            // No browser has that many to ask at once.
             let specification = "GET /api/openapi.json HTTP/1.1\r\nHost: \(host)\r\n\r\n"
             let before = bench.dashboard.connectionCount
             let greedy = try await HeldConnection(

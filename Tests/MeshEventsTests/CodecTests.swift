@@ -147,7 +147,7 @@ func encoded(_ event: Event) throws(MeshEventsError) -> String {
         }
     }
 
-    /// Whoever sends a server a request names the subject of the answer. The texts are those of nats-server.
+    /// The sender of a request names the subject of the answer. The texts are those of nats-server.
     @Test(arguments: [
         #"{"stream":"MESH_EVENTS", "seq":7}"#, #"{"stream":"MESH_EVENTS","domain":"hub", "seq":7,"duplicate": true}"#,
         #"{"error":{"code":503,"err_code":10077,"description":"maximum messages exceeded"},"stream":"MESH_EVENTS","seq":0}"#,

@@ -84,7 +84,7 @@ struct EventEnvelope {
 
     /// Refuses what a server answers to a request, in a message whose `type` is the only member of an event, if that.
     ///
-    /// Whoever sends the request names the subject of the answer, and may name an event's. The answer to a publish has
+    /// The sender of a request names the subject of the answer, and may name an event's. The answer to a publish has
     /// none of an event's members (`{"stream":"MESH_EVENTS","seq":7}`), those of the API have a `type` of their own.
     @inline(never)
     private static func checkOrigin(_ type: Member, _ payload: UnsafeRawBufferPointer) throws(Failure) {

@@ -32,7 +32,7 @@ public enum NATSAuthentication: Sendable {
             return try Self.signed(by: try Self.seedFile(path), nonce: nonce)
         case .credentialsFile(let path):
             let file = try CredentialsFile(path: path)
-            // Without a challenge there is nothing to sign: a server without a login takes whoever comes, as other clients
+            // Without a challenge there is nothing to sign: a server without a login takes every client, as other clients
             // have it. One that wants a login says so.
             var fields = try nonce == nil ? LoginFields() : Self.signed(by: file.key, nonce: nonce)
             fields.nkey = nil

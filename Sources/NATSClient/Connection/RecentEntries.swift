@@ -1,7 +1,7 @@
-/// What was answered lately, by number: whoever asked looks at answers that come after the first, for one message has one
+/// What was answered lately, by number: the asker looks at answers that come after the first, for one message has one
 /// answer unless several streams take it.
 struct RecentEntries<Value: Sendable>: Sendable {
-    /// How many are kept; an answer that comes later than that is nobody's.
+    /// How many are kept; an answer that comes later than that is looked at no more.
     static var capacity: Int { 256 }
 
     private var entries: [(id: UInt64, value: Value)] = []

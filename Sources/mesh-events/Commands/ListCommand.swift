@@ -32,7 +32,7 @@ struct ListCommand: AsyncParsableCommand {
               mesh-events list 'user.>' --json --limit 1000 | jq -r .data.file
               mesh-events list --format cloudevents
 
-            With --json a line is the event in the form in which this program emits, whoever emitted it (type, node, \
+            With --json a line is the event in the form in which this program emits, also of another emitter (type, node, \
             timestamp in UTC, data), with the members sequence (its place in the stream) and stored (when the stream took it) \
             behind the others. --raw prints the payload of each event as it is stored instead, byte for byte.
 

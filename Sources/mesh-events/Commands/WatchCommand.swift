@@ -21,7 +21,7 @@ struct WatchCommand: AsyncParsableCommand {
             PATTERN: dots separate tokens, * stands for one token, > at the end for all that follow. `events.` in \
             front may be left out. Quote it, or the shell takes * and > for itself.
 
-            With --json a line is the event in the form in which this program emits, whoever emitted it: the members type, node, \
+            With --json a line is the event in the form in which this program emits, also of another emitter: the members type, node, \
             timestamp (UTC) and data in this order, data with its digits and escapes; members of others around data are left \
             out. --raw prints the bytes of each message as they came instead, of what is no event too.
 

@@ -29,7 +29,7 @@ struct EventPrinter {
 
     /// Writes what waits.
     ///
-    /// - Throws: `OutputClosed` when nobody reads any more.
+    /// - Throws: `OutputClosed` when standard output has no reader any more.
     mutating func flush() throws { try output.flush() }
 
     /// Prints one event of the stream.

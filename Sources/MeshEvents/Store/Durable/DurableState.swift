@@ -245,7 +245,7 @@ struct DurableState<Waiter: Sendable>: Sendable {
         return handBack { $0.handedOut == nil }
     }
 
-    /// Keeps a message that nobody takes any more, to be handed back with the others.
+    /// Keeps a message that no reader takes any more, to be handed back with the others.
     ///
     /// - Returns: Whether it is kept; when it is not, the others have been handed back already.
     mutating func keepRefused(_ message: DurableMessage) -> Bool {
