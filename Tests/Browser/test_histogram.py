@@ -12,7 +12,38 @@ COLORED = """([top, bottom]) => {
 MARKS, BARS = [0, 11], [14, 78]
 
 
+# How often an event is counted that the server has counted before it comes, and one that comes before the answer does.
+COUNTED_ONCE = """async () => {
+    const [{ Histogram }, { Filters }] = await Promise.all([import("/histogram.js"), import("/filters.js")]);
+    const histogram = new Histogram(new Filters());
+    await histogram.load();
+    const { through } = histogram.data;
+    const count = () => histogram.data.series.find(({ type }) => type === "user.once")?.total ?? 0;
+    const time = histogram.data.start + histogram.data.width * (histogram.data.buckets - 1);
+    const come = (sequence) => histogram.add({ time, event: { sequence, type: "user.once", node: "n" } });
+    const counts = [count()];
+    come(through);
+    counts.push(count());
+    const answer = histogram.load();
+    come(through + 1);
+    counts.push(count());
+    await answer;
+    counts.push(count());
+    histogram.reset();
+    come(1);
+    await histogram.load();
+    counts.push(count());
+    return counts;
+}"""
+
+
 class HistogramTests(DashboardCase):
+    def test_an_event_is_counted_once_whether_it_comes_before_the_answer_or_behind_it(self):
+        self.mesh.emit("user.once", {})
+        page = self.open_live()
+        page.page.wait_for_selector("#legend button[data-type='user.once']")
+        self.assertEqual(page.evaluate(COUNTED_ONCE), [1, 1, 2, 2, 1])
+
     def test_it_is_counted_pressed_and_brushed(self):
         page = self.open_live()
         self.mesh.emit_all([("user.bars", {"number": number}) for number in range(40)])

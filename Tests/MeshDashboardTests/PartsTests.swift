@@ -26,17 +26,24 @@ import Testing
         index.fill(stored(8, second: 8))
         index.fill(stored(9, "tool.crashed", node: "cellar", second: 9))
         index.append(stored(11, second: 11))
-        let histogram = index.histogram(EventFilter(), 8_000..<12_000, buckets: 4, from: 1)
-        #expect(histogram.width == 1_000)
-        #expect(histogram.series.map(\.type) == ["user.a", "tool.crashed"])
-        #expect(histogram.series.map(\.counts) == [[1, 0, 1, 1], [0, 1, 0, 0]])
-        #expect(histogram.marks.map(\.sequence) == [9])
+        func histogram(
+            _ seconds: Range<Int64>,
+            buckets: Int,
+            from first: UInt64 = 1,
+            filter: EventFilter = EventFilter()
+        ) -> Histogram {
+            let range = seconds.lowerBound * 1_000..<seconds.upperBound * 1_000
+            return index.histogram(filter, range, buckets: buckets, of: (first, 11))
+        }
+        let whole = histogram(8..<12, buckets: 4)
+        #expect(whole.width == 1_000 && whole.through == 11)
+        #expect(whole.series.map(\.type) == ["user.a", "tool.crashed"])
+        #expect(whole.series.map(\.counts) == [[1, 0, 1, 1], [0, 1, 0, 0]])
+        #expect(whole.marks.map(\.sequence) == [9])
         // What the stream has dropped, and what lies outside.
-        #expect(index.histogram(EventFilter(), 8_000..<11_000, buckets: 1, from: 9).series.map(\.total) == [1, 1])
-        #expect(index.histogram(EventFilter(nodes: ["cellar"]), 0..<20_000, buckets: 3, from: 1).series.count == 1)
-        #expect(
-            index.histogram(EventFilter(patterns: ["events.tool.>"]), 0..<20_000, buckets: 3, from: 1).series.count == 1
-        )
+        #expect(histogram(8..<11, buckets: 1, from: 9).series.map(\.total) == [1, 1])
+        #expect(histogram(0..<20, buckets: 3, filter: EventFilter(nodes: ["cellar"])).series.count == 1)
+        #expect(histogram(0..<20, buckets: 3, filter: EventFilter(patterns: ["events.tool.>"])).series.count == 1)
     }
 
     @Test func theIndexForgetsTheOldest() {
@@ -48,7 +55,7 @@ import Testing
             index.append(stored(UInt64(sequence), second: Int64(sequence)))
             #expect(index.count <= 10)
         }
-        let histogram = index.histogram(EventFilter(), 0..<200_000, buckets: 200, from: 1)
+        let histogram = index.histogram(EventFilter(), 0..<200_000, buckets: 200, of: (1, 12_000))
         #expect(histogram.series.first?.counts[149] == 1)
         #expect(histogram.series.first?.counts[100] == 0)
     }

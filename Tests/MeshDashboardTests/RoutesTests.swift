@@ -72,6 +72,7 @@ import Testing
             }
             let histogram = try await bench.client.get("/api/histogram?buckets=10").json
             #expect(histogram["complete"]?.bool == true)
+            #expect(histogram["through"]?.int == 31)
             let series = try #require(histogram["series"]?.array)
             #expect(series.map { $0["type"]?.string } == ["user.count", "tool.crashed"])
             #expect(series.map { $0["total"]?.int } == [30, 1])

@@ -99,8 +99,9 @@ final class EventFeed: Sendable {
     {
         // Only the stream knows what it has dropped.
         let first = try await store.state().firstSequence
-        let index = state.withLock { $0.index }
-        return index.histogram(filter, range, buckets: buckets, from: first)
+        // In one step: an event is in the index when the position has reached it, and only then.
+        let (index, position) = state.withLock { ($0.index, $0.position ?? 0) }
+        return index.histogram(filter, range, buckets: buckets, of: (first, position))
     }
 
     /// Ends it for all clients.

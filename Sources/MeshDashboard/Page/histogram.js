@@ -10,10 +10,14 @@ import { everySecond, now, parse } from "/times.js";
 /** How long a bar can be, in seconds. */
 const WIDTHS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 const REFRESH = 5_000;
+/** So many events that have just come are held until the server has counted them; the oldest are let go. */
+const MAXIMUM_RECENT = 20_000;
 
 export class Histogram {
-  /** `start` and `width` in milliseconds, `buckets`, `series` of `type`, `total` and `counts`, and `marks`. */
+  /** `start` and `width` in milliseconds, `buckets`, `series` of `type`, `total` and `counts`, `marks`, and `through`. */
   data = null;
+  /** What has come behind the sequence up to which the server has counted: an answer under way may lack it. */
+  recent = [];
   /** Hears which types there are. */
   onTypes = () => {};
   /** Goes up with every question: answers to older ones are thrown away. */
@@ -32,7 +36,14 @@ export class Histogram {
     // What has come since then is counted, too.
     everySecond(() => this.legend());
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.load(); });
-    filters.addEventListener("change", () => { renderRanges(filters); this.draw(); this.reload(); });
+    filters.addEventListener("change", () => { renderRanges(filters); this.recent = []; this.draw(); this.reload(); });
+  }
+
+  /** The stream is another one: its sequences say nothing about what was counted. */
+  reset() {
+    this.data = null;
+    this.recent = [];
+    this.load();
   }
 
   async load() {
@@ -51,6 +62,9 @@ export class Histogram {
       if (generation !== this.generation) return;
       this.data = { ...data, start: parse(data.start), width: data.width_ms };
       this.data.marks.forEach((mark) => { mark.time = parse(mark.time); });
+      // An event reaches this page by the stream and in this answer, in either order: it is counted once.
+      this.recent = this.recent.filter(({ event }) => event.sequence > this.data.through);
+      for (const row of this.recent) this.count(row);
       this.legend();
       this.draw();
     } catch {
@@ -59,8 +73,14 @@ export class Histogram {
   }
 
   /** Counts an event that has just come. */
-  add({ event, time }) {
-    if (!this.data) return;
+  add(row) {
+    if (row.event.sequence <= this.data?.through) return;
+    this.recent.push(row);
+    if (this.recent.length > MAXIMUM_RECENT) this.recent.splice(0, MAXIMUM_RECENT / 2);
+    if (this.data) this.count(row);
+  }
+
+  count({ event, time }) {
     const bucket = Math.floor((time - this.data.start) / this.data.width);
     if (bucket < 0) return;
     if (bucket >= this.data.buckets) return this.reload();

@@ -39,7 +39,7 @@ stream.addEventListener("position", ({ detail: sequence }) => {
   isFresh = false;
   events.begin(sequence);
 });
-stream.addEventListener("reset", ({ detail: sequence }) => { events.begin(sequence); histogram.load(); });
+stream.addEventListener("reset", ({ detail: sequence }) => { events.begin(sequence); histogram.reset(); });
 stream.addEventListener("event", ({ detail: event }) => {
   events.add(event);
   nodes.sample(event);
@@ -87,11 +87,7 @@ function showState() {
 function togglePause() { events.pause(!events.isPaused); }
 
 // The mesh is asked for now and then: nodes that are forgotten say nothing.
-setInterval(async () => {
-  if (document.hidden || stream.state !== "live") return;
-  const mesh = await request("/api/mesh").catch(() => null);
-  if (mesh) nodes.set(mesh);
-}, 60_000);
+setInterval(() => { if (!document.hidden && stream.state === "live") nodes.refresh(); }, 60_000);
 
 // The filters
 

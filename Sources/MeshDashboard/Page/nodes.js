@@ -18,6 +18,8 @@ export class Nodes {
   nodes = new Map();
   /** What each node said of itself, oldest first, as parts of 1. */
   samples = new Map();
+  /** What the stream has said of nodes since the mesh was asked for; null when no answer is awaited. */
+  updated = null;
   isKnown = false;
   /** What the server has not sent, or has no place here. */
   leftOut = { ...NOTHING };
@@ -39,8 +41,19 @@ export class Nodes {
     this.draw();
   }
 
+  /** Asks for the whole mesh; what the stream says of a node meanwhile stays, for the answer may be older. */
+  async refresh() {
+    const updated = this.updated = new Map();
+    const mesh = await request("/api/mesh").catch(() => null);
+    if (!mesh || updated !== this.updated) return;
+    this.set(mesh);
+    for (const node of updated.values()) this.update(node);
+    this.updated = null;
+  }
+
   /** One node, as it is now. */
   update(node) {
+    this.updated?.set(node.name, node);
     if (this.nodes.has(node.name) || this.nodes.size < MAXIMUM_NODES && !this.leftOut.nodes) this.nodes.set(node.name, node);
     this.draw();
   }
@@ -49,8 +62,10 @@ export class Nodes {
   async loadSamples() {
     try {
       const page = await request("/api/events?type=node.health&limit=1000");
-      this.samples.clear();
+      const come = this.samples;
+      this.samples = new Map();
       for (const event of page.events) this.sample(event);
+      for (const [node, list] of come) this.append(node, list);
       this.draw();
     } catch {
       // They fill with what comes.
@@ -59,12 +74,17 @@ export class Nodes {
 
   sample(event) {
     if (event.type !== "node.health" || !event.data?.resources) return;
-    const list = this.samples.get(event.node) ?? [];
-    if (list.length && list.at(-1).sequence >= event.sequence) return;
-    if (!list.length && this.samples.size >= MAXIMUM_SAMPLED) return;
     const { cpu, mem_used_mb: used, mem_total_mb: total } = event.data.resources;
-    list.push({ sequence: event.sequence, cpu: part(cpu, 1), memory: part(used, total) });
-    this.samples.set(event.node, list.slice(-SAMPLES));
+    this.append(event.node, [{ sequence: event.sequence, cpu: part(cpu, 1), memory: part(used, total) }]);
+  }
+
+  /** Adds those of the samples that are newer than what is known of the node. */
+  append(node, samples) {
+    const list = this.samples.get(node) ?? [];
+    const newest = list.at(-1)?.sequence ?? 0;
+    const newer = samples.filter(({ sequence }) => sequence > newest);
+    if (!newer.length || !list.length && this.samples.size >= MAXIMUM_SAMPLED) return;
+    this.samples.set(node, [...list, ...newer].slice(-SAMPLES));
   }
 
   render() {

@@ -99,16 +99,29 @@ extension EventIndex {
     ///   - filter: which events; its text is not looked at.
     ///   - range: when they were stored, in milliseconds since the epoch.
     ///   - buckets: into how many parts of equal length the range is divided, from 1.
-    ///   - first: events with a lower sequence have been dropped by the stream.
-    func histogram(_ filter: EventFilter, _ range: Range<Int64>, buckets: Int, from first: UInt64) -> Histogram {
+    ///   - sequences: those of the stream: what is before them it has dropped, and what comes behind them is not in this
+    ///     index yet.
+    func histogram(
+        _ filter: EventFilter,
+        _ range: Range<Int64>,
+        buckets: Int,
+        of sequences: (first: UInt64, last: UInt64)
+    ) -> Histogram {
         let width = max(1, (range.upperBound - range.lowerBound + Int64(buckets) - 1) / Int64(buckets))
-        var histogram = Histogram(start: range.lowerBound, width: width, buckets: buckets, isComplete: isComplete)
+        var histogram = Histogram(
+            start: range.lowerBound,
+            width: width,
+            buckets: buckets,
+            isComplete: isComplete,
+            through: sequences.last
+        )
         let isType = types.list.map { name in
             (try? EventType(name)).map { filter.matches(type: $0) } ?? filter.takesEveryType
         }
         let isNode = nodes.list.map { filter.matches(node: $0) }
         func fits(_ entry: Entry) -> Bool {
-            range.contains(entry.time) && entry.sequence >= first && isType[Int(entry.type)] && isNode[Int(entry.node)]
+            range.contains(entry.time) && entry.sequence >= sequences.first && isType[Int(entry.type)]
+                && isNode[Int(entry.node)]
         }
         // First how many of each type, then when: of thousands of types only the largest are told apart.
         var totals = Array(repeating: 0, count: types.list.count)

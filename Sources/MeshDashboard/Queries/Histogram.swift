@@ -29,6 +29,8 @@ struct Histogram: Sendable, Equatable {
     let buckets: Int
     /// Whether every event that the stream holds was counted.
     let isComplete: Bool
+    /// Every event up to this sequence that fits was counted, and none behind it.
+    let through: UInt64
     /// By total, the largest first.
     var series: [Series] = []
     /// How many types are not in the series, and how many events they have.
@@ -46,6 +48,7 @@ struct Histogram: Sendable, Equatable {
             "width_ms": JSONValue(width),
             "buckets": JSONValue(buckets),
             "complete": .bool(isComplete),
+            "through": JSONValue(through),
             "left_out": ["types": JSONValue(leftOutTypes), "events": JSONValue(leftOutEvents)],
             "series": .array(
                 series.map {
