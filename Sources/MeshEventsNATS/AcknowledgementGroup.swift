@@ -29,6 +29,8 @@ struct AcknowledgementGroup {
     let mayBeStored: Bool
     /// Set once the subject is open.
     var reply: SharedReply?
+    /// Its messages' bytes.
+    private var bytes: Int
     private(set) var sent = 1
     private var answered = 0
     private var positions: [StoredPosition] = []
@@ -38,7 +40,8 @@ struct AcknowledgementGroup {
     private var stranger: StoredPosition?
 
     /// Starts with one message.
-    init(first: Int, limit: Int, mayBeStored: Bool = false) {
+    init(first: Int, limit: Int, mayBeStored: Bool = false, bytes: Int = 0) {
+        self.bytes = bytes
         self.first = first
         self.limit = limit
         self.mayBeStored = mayBeStored
@@ -47,10 +50,17 @@ struct AcknowledgementGroup {
 
     /// Whether the next message may join. None does once answers come, so that a group lasts no longer than an answer
     /// takes.
-    var hasRoom: Bool { sent < limit && answered == 0 }
+    var hasRoom: Bool { sent < limit && answered == 0 && bytes < Self.mostBytes }
+
+    /// With so many bytes a group takes no further message: on a slow link it would take seconds, and nothing of any of
+    /// them would be known meanwhile.
+    private static let mostBytes = 32 << 10
 
     /// The next message is about to be sent.
-    mutating func add() { sent += 1 }
+    mutating func add(bytes: Int = 0) {
+        sent += 1
+        self.bytes += bytes
+    }
 
     /// The last message was not sent after all.
     mutating func withdraw() -> Outcome? {

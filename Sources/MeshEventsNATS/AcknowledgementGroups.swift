@@ -22,13 +22,13 @@ struct AcknowledgementGroups {
     }
 
     /// Adds a message to the newest group when that has room and holds messages of its kind, else to a new one.
-    mutating func add(_ index: Int, limit: Int, mayBeStored: Bool = false) -> Place {
+    mutating func add(_ index: Int, limit: Int, mayBeStored: Bool = false, bytes: Int = 0) -> Place {
         if let group = groups[newest], group.hasRoom, group.mayBeStored == mayBeStored, let reply = group.reply {
-            groups[newest]?.add()
+            groups[newest]?.add(bytes: bytes)
             return Place(group: newest, reply: reply)
         }
         newest += 1
-        groups[newest] = AcknowledgementGroup(first: index, limit: limit, mayBeStored: mayBeStored)
+        groups[newest] = AcknowledgementGroup(first: index, limit: limit, mayBeStored: mayBeStored, bytes: bytes)
         return Place(group: newest, reply: nil)
     }
 

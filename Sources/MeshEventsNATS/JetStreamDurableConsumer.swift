@@ -169,7 +169,9 @@ final class JetStreamDurableConsumer: DurableConsumer {
                 _ = try await jetStream.connection.request(
                     payload,
                     to: message.token,
-                    timeout: max(min(Self.attemptTimeout, end - .now), .milliseconds(1))
+                    timeout: max(min(Self.attemptTimeout, end - .now), .milliseconds(1)),
+                    // On a slow link it is under way for long.
+                    silence: max(end - .now, .milliseconds(1))
                 )
                 return
             } catch {

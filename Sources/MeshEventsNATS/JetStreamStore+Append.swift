@@ -4,8 +4,8 @@ import NIOCore
 import Synchronization
 
 extension JetStreamStore {
-    /// How long the first attempt waits for its acknowledgement before the message is sent again; each further one
-    /// waits twice as long, so that a store that is slow rather than gone is not sent ever more.
+    /// How long the first attempt waits for its acknowledgement, once the server has the message, before it is sent again;
+    /// each further one waits twice as long, so that a store that is slow rather than gone is not sent ever more.
     static let attemptTimeout: Duration = .seconds(4)
     /// How long JetStream may be missing altogether, as when a cluster starts, before that counts as the answer.
     private static let absenceTolerated: Duration = .seconds(2)
@@ -13,8 +13,10 @@ extension JetStreamStore {
     /// Stores one message; returns once the stream has acknowledged it.
     ///
     /// An acknowledgement that gets lost is asked for again by sending the message with the same id, across
-    /// reconnects and changes of the leader, until the deadline. The stream stores it once: the deadline is kept within
-    /// the time the stream remembers ids.
+    /// reconnects and changes of the leader, until the deadline. Until a ping behind the message is answered it is under
+    /// way, and is not sent again on the same connection; while something comes or goes, that time does not count. The
+    /// stream stores it once: when the message was first sent longer ago than the stream remembers ids, the stream is read
+    /// to see whether it is there.
     ///
     /// "Duplicate" is an answer to a retry. To a message that cannot have been stored before it means that the id belongs
     /// to another message.
@@ -26,27 +28,62 @@ extension JetStreamStore {
         _ message: PendingMessage,
         deadline: Duration
     ) async throws(MeshEventsError) -> StoredPosition {
+        try await append(message, deadline: deadline, sent: nil)
+    }
+
+    /// The same for a message that has perhaps been sent before.
+    ///
+    /// - Parameter sent: when that was.
+    func append(
+        _ message: PendingMessage,
+        deadline: Duration,
+        sent: FirstSending?
+    ) async throws(MeshEventsError) -> StoredPosition {
         try checkAcknowledges()
         let start = ContinuousClock.now
-        let end = start + min(deadline, duplicateWindow)
+        var end = start + deadline
+        var first = sent ?? FirstSending(after: lastKnownSequence)
+        var wasSent = sent != nil
         let body = ByteBuffer(bytes: message.payload)
         var backoff = RetryBackoff(deadline: end)
         var patience = Self.attemptTimeout
         var mayBeStored = message.mayBeStored
         while true {
+            if wasSent, first.isForgotten(window: duplicateWindow) {
+                let look = ContinuousClock.now
+                let (found, last) = try await find(
+                    [message.messageID],
+                    on: [message.subject],
+                    after: first.after,
+                    patience: deadline
+                )
+                if let sequence = found[message.messageID] {
+                    return StoredPosition(stream: streamName, sequence: sequence, isDuplicate: true)
+                }
+                first = FirstSending(after: last, at: look)
+            }
+            wasSent = true
             let position: StoredPosition
+            let (begun, moved) = (ContinuousClock.now, movedBytes)
             do throws(JetStreamError) {
+                let left = max(end - begun, .milliseconds(1))
                 position = try await attempt(
                     message,
                     body,
-                    timeout: max(min(patience, end - .now), .milliseconds(1))
+                    timeout: min(patience, left),
+                    silence: left
                 )
             } catch {
                 mayBeStored = mayBeStored || !error.meansNotStored
                 guard error.isRetriable, !error.errorCode.meansFull else {
                     throw MeshEventsError(error, stream: streamName)
                 }
-                if error.kind == .timeout { patience *= 2 }
+                if error.kind == .timeout {
+                    // The time on a slow way does not count.
+                    if movedBytes != moved { end += max(.now - begun - patience, .zero) }
+                    backoff.deadline = end
+                    patience *= 2
+                }
                 if error.isNoResponders || error.kind == .timeout {
                     try await explainSilence(about: message.subject, since: start, until: end)
                 }
@@ -65,6 +102,7 @@ extension JetStreamStore {
             guard !position.isDuplicate || mayBeStored else {
                 throw .duplicateMessageID(position, "the message to \(message.subject)")
             }
+            note(sequence: position.sequence)
             return position
         }
     }

@@ -15,14 +15,21 @@ extension JetStreamStore {
     public var hasOtherStream: Bool { origin.hasOthers }
 
     /// Sends a message once; returns where this store's stream has it.
+    ///
+    /// - Parameters:
+    ///   - message: the message.
+    ///   - body: its payload.
+    ///   - timeout: how long the server may take once it has the message.
+    ///   - silence: how long nothing may come or go while nothing tells whether the server has it.
     func attempt(
         _ message: PendingMessage,
         _ body: ByteBuffer,
-        timeout: Duration
+        timeout: Duration,
+        silence: Duration
     ) async throws(JetStreamError) -> StoredPosition {
-        guard !origin.isShared else { return try await shared(message, body, timeout) }
+        guard !origin.isShared else { return try await shared(message, body, timeout, silence) }
         let origin = origin
-        let heard: Heard = try await send(message, body, timeout) { answer, isFurther in
+        let heard: Heard = try await send(message, body, timeout, silence) { answer, isFurther in
             guard !isFurther else {
                 origin.further(answer)
                 return nil
@@ -42,7 +49,7 @@ extension JetStreamStore {
                 return position
             }
             origin.contest()
-            return try await shared(message, body, timeout)
+            return try await shared(message, body, timeout, silence)
         case .failure(let error):
             // Another stream's error would look the same.
             guard error.kind == .api, let found = await find(message) else { throw error }
@@ -60,6 +67,7 @@ extension JetStreamStore {
         _ message: PendingMessage,
         _ body: ByteBuffer,
         _ timeout: Duration,
+        _ silence: Duration,
         read: @escaping @Sendable (Result<PublishAcknowledgement, JetStreamError>, _ isFurther: Bool) -> Answer?
     ) async throws(JetStreamError) -> Answer {
         try await jetStream.publish(
@@ -69,6 +77,7 @@ extension JetStreamStore {
             expectedStream: streamName,
             headers: NATSHeaders(message.headers),
             timeout: timeout,
+            silence: silence,
             read: read
         )
     }
@@ -78,20 +87,21 @@ extension JetStreamStore {
     private func shared(
         _ message: PendingMessage,
         _ body: ByteBuffer,
-        _ timeout: Duration
+        _ timeout: Duration,
+        _ silence: Duration
     ) async throws(JetStreamError) -> StoredPosition {
         let origin = origin
         let heard = Locked(Answers())
-        var silence: JetStreamError?
+        var failure: JetStreamError?
         do throws(JetStreamError) {
-            try await send(message, body, min(timeout, Self.sharedTimeout)) { answer, isFurther -> Void? in
+            try await send(message, body, min(timeout, Self.sharedTimeout), silence) { answer, isFurther -> Void? in
                 guard !isFurther else { return nil }
                 let verdict = origin.judge(answer)
                 let isDone = heard.withLock { $0.add(answer, verdict) }
                 return isDone ? () : nil
             }
         } catch {
-            silence = error
+            failure = error
         }
         let answers = heard.withLock { $0 }
         if let stored = answers.ours { return StoredPosition(stored) }
@@ -103,7 +113,7 @@ extension JetStreamStore {
             }
         }
         if let found = await find(message) { return found }
-        throw answers.error ?? silence
+        throw answers.error ?? failure
             ?? JetStreamError(.timeout, "another stream than \(streamName) has acknowledged the event")
     }
 

@@ -19,7 +19,7 @@ extension JetStreamStore {
     ) async throws(MeshEventsError) -> [StoredMessage] {
         try check(limit, pattern)
         return try await reading(until: .now + timeout) { deadline throws(JetStreamError) in
-            try await newest(limit, matching: pattern, before: before, deadline: deadline)
+            try await newest(limit, matching: pattern, before: before, deadline: deadline, patience: timeout)
         } messages: { reader, deadline throws(JetStreamError) in
             let state = try await covered(pattern, deadline).state
             let end = min(before ?? .max, state.lastSequence == .max ? .max : state.lastSequence + 1)
@@ -42,19 +42,58 @@ extension JetStreamStore {
         from start: StorePosition,
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage] {
+        try await first(limit, maximumBytes: .max, matching: pattern, from: start, timeout: timeout).messages
+    }
+
+    /// The first messages that match, from `start` on, until there are `limit` of them or so many bytes. What came before
+    /// a connection was lost is kept, and read on from there.
+    ///
+    /// - Throws: as ``newest(_:matching:before:timeout:)``.
+    public func first(
+        _ limit: Int,
+        maximumBytes: Int,
+        matching pattern: EventPattern,
+        from start: StorePosition,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> StoredPart {
         try check(limit, pattern)
+        var (found, bytes) = (StoredPart(), 0)
+        var start = start
+        while true {
+            let (count, room) = (limit - found.messages.count, max(maximumBytes - bytes, 1))
+            let part = try await part(count, room, matching: pattern, from: start, timeout: timeout)
+            found.messages += part.messages
+            found.isCutShort = part.isCutShort && found.messages.count < limit
+            bytes += part.messages.reduce(0) { $0 + $1.payload.count }
+            guard found.isCutShort, bytes < maximumBytes, let last = found.messages.last else { return found }
+            start = .sequence(last.sequence.nextSequence)
+        }
+    }
+
+    /// How many bytes have come and gone on the store's connection.
+    public var movedBytes: UInt64 { jetStream.connection.movedBytes }
+
+    /// What one consumer, or a while of reading without one, brings.
+    private func part(
+        _ limit: Int,
+        _ maximumBytes: Int,
+        matching pattern: EventPattern,
+        from start: StorePosition,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> StoredPart {
         let begin: ConsumerConfiguration.Start =
             switch start {
             case .sequence(let sequence): .sequence(sequence)
             case .time(let time): .time(time.description)
             }
-        return try await reading(until: .now + timeout) { deadline throws(JetStreamError) in
-            let stream = try await covered(pattern, deadline)
+        return try await reading(until: .now + timeout) { _ throws(JetStreamError) in
+            let stream = try await covered(pattern, .now + timeout)
             let end = stream.state.lastSequence.nextSequence
-            var reader = consumerReader(pattern, in: stream, deadline)
+            var reader = consumerReader(pattern, in: stream, timeout)
             defer { reader.discard() }
-            return try await reader.first(limit, from: begin, before: end)
-        } messages: { reader, deadline throws(JetStreamError) in
+            return try await reader.first(limit, maximumBytes: maximumBytes, from: begin, before: end)
+        } messages: { reader, _ throws(JetStreamError) in
+            let deadline = ContinuousClock.now + timeout
             let stream = try await covered(pattern, deadline)
             let begin: UInt64 =
                 switch start {
@@ -62,10 +101,20 @@ extension JetStreamStore {
                 case .time(let time): try await reader.sequence(at: time, in: stream, deadline: deadline)
                 }
             let end = stream.state.lastSequence.nextSequence
-            guard begin < end else { return [] }
-            return try await reader.read(limit, matching: pattern, in: begin..<end, deadline: deadline).messages
+            guard begin < end else { return StoredPart() }
+            let found = try await reader.read(
+                maximumBytes == .max ? limit : min(limit, Self.blindReadSize),
+                matching: pattern,
+                in: begin..<end,
+                until: .now + timeout / 2,
+                deadline: deadline
+            )
+            return StoredPart(messages: found.messages, isCutShort: !found.messages.isEmpty && found.reached < end)
         }
     }
+
+    /// How many messages are read without a consumer before their bytes are looked at.
+    private static let blindReadSize = 64
 
     /// Reads through consumers, or message by message when the server forbids this user to create any.
     func reading<Answer>(
@@ -108,13 +157,14 @@ extension JetStreamStore {
         _ limit: Int,
         matching pattern: EventPattern,
         before: UInt64?,
-        deadline: ContinuousClock.Instant
+        deadline: ContinuousClock.Instant,
+        patience: Duration
     ) async throws(JetStreamError) -> [StoredMessage] {
         let stream = try await covered(pattern, deadline)
         let state = stream.state
         let end = min(before ?? .max, state.lastSequence.nextSequence)
         guard state.messages > 0, end > max(state.firstSequence, 1) else { return [] }
-        var reader = consumerReader(pattern, in: stream, deadline)
+        var reader = consumerReader(pattern, in: stream, patience)
         defer { reader.discard() }
         return try await reader.newest(
             limit,
@@ -127,14 +177,14 @@ extension JetStreamStore {
     private func consumerReader(
         _ pattern: EventPattern,
         in stream: StreamInformation,
-        _ deadline: ContinuousClock.Instant
+        _ patience: Duration
     ) -> ConsumerReader {
         ConsumerReader(
             jetStream: jetStream,
             stream: streamName,
             pattern: pattern,
             matchesAll: Self.matchesAll(pattern, of: stream),
-            deadline: deadline
+            patience: patience
         )
     }
 

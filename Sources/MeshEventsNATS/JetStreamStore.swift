@@ -15,6 +15,8 @@ public final class JetStreamStore: EventStore {
     let origin: AcknowledgementOrigin
     /// Whether the stream is configured to acknowledge nothing.
     let acknowledgesNothing = Atomic(false)
+    /// The highest sequence that the stream is known to have given: what is sent from now on comes behind it.
+    private let highestSequence = Atomic<UInt64>(0)
     /// Whether the server has forbidden this user to create consumers, so that it reads message by message.
     let readsMessages = Atomic(false)
 
@@ -105,8 +107,14 @@ public final class JetStreamStore: EventStore {
     /// Takes over what the answer to a question about the stream says of its domain.
     func noteDomain(_ stream: StreamInformation) { origin.opened(domain: stream.domain) }
 
+    var lastKnownSequence: UInt64 { highestSequence.load(ordering: .relaxed) }
+
+    /// Notes a sequence of the stream.
+    func note(sequence: UInt64) { highestSequence.max(sequence, ordering: .relaxed) }
+
     func note(_ stream: StreamInformation) {
         acknowledgesNothing.store(stream.configuration.fields["no_ack"] == true, ordering: .relaxed)
+        note(sequence: stream.state.lastSequence)
         guard let window = stream.configuration.duplicateWindow else { return }
         knownDuplicateWindow.withLock { $0 = window }
     }

@@ -7,6 +7,8 @@ final class PublishPipeline: EventAppender {
     private struct State {
         var window: PublishWindow
         var groups = AcknowledgementGroups()
+        /// When the newest group was begun.
+        var begun: FirstSending?
         var waiter: CheckedContinuation<Void, Never>?
     }
 
@@ -67,8 +69,19 @@ final class PublishPipeline: EventAppender {
     private func add(_ message: PendingMessage) -> (Int, AcknowledgementGroups.Place)? {
         state.withLock { state in
             guard state.window.hasRoom else { return nil }
-            let index = state.window.add(message)
-            return (index, state.groups.add(index, limit: groupLimit, mayBeStored: message.mayBeStored))
+            let index = state.window.add(message, state.begun)
+            let place = state.groups.add(
+                index,
+                limit: groupLimit,
+                mayBeStored: message.mayBeStored,
+                bytes: message.payload.count
+            )
+            if place.reply == nil {
+                let sending = FirstSending(after: store.lastKnownSequence)
+                state.begun = sending
+                state.window.note(sending, of: index)
+            }
+            return (index, place)
         }
     }
 
@@ -78,15 +91,20 @@ final class PublishPipeline: EventAppender {
     }
 
     /// Acknowledgements come in the order of the messages. When the oldest does not come for a while, whatever else
-    /// does, it is lost, as over a change of the stream's leader: then what is under way is given up and sent again. A
-    /// store that is merely slow goes on acknowledging, and is left alone.
+    /// does, the server is asked for a round trip: until that is over the message is under way, on a slow link for long.
+    /// When the server has had it for a while, and all it sent meanwhile has come, the acknowledgement is lost, as over a
+    /// change of the stream's leader: then what is under way is given up and sent again. A store that is merely slow goes
+    /// on acknowledging, and is left alone.
     private func startWatch() {
+        let (connection, patience) = (store.jetStream.connection, deadline)
+        let time = JetStreamStore.attemptTimeout
         watch.withLock { watch in
             guard watch == nil else { return }
             watch = Task { [weak self] in
                 var last: (oldest: Int, since: ContinuousClock.Instant)?
-                while (try? await Task.sleep(for: .milliseconds(500))) != nil, let self {
-                    guard let oldest = state.withLock({ $0.window.oldestUnderWay }) else {
+                while (try? await Task.sleep(for: .milliseconds(500))) != nil {
+                    guard let oldest = self.map({ $0.oldestUnderWay }) else { return }
+                    guard let oldest else {
                         last = nil
                         continue
                     }
@@ -94,14 +112,21 @@ final class PublishPipeline: EventAppender {
                         last = (oldest, .now)
                         continue
                     }
-                    guard .now - seen.since > JetStreamStore.attemptTimeout else { continue }
+                    guard .now - seen.since > time else { continue }
                     last = nil
+                    for pause in [time, .zero] {
+                        try? await connection.roundTrip(silence: patience)
+                        try? await Task.sleep(for: pause)
+                    }
+                    guard let self, oldestUnderWay == oldest else { continue }
                     let error = NATSError(.timeout, "an acknowledgement is missing", isRetriable: true)
-                    store.jetStream.connection.endReplies(of: ObjectIdentifier(self), error: error)
+                    connection.endReplies(of: ObjectIdentifier(self), error: error)
                 }
             }
         }
     }
+
+    private var oldestUnderWay: Int? { state.withLock { $0.window.oldestUnderWay } }
 
     private func send(_ message: PendingMessage, _ place: AcknowledgementGroups.Place) throws(NATSError) {
         var reply = place.reply
@@ -180,6 +205,7 @@ final class PublishPipeline: EventAppender {
     private func settle(_ outcome: AcknowledgementGroup.Outcome) {
         switch outcome {
         case .stored(let first, let positions):
+            if let last = positions.last { store.note(sequence: last.sequence) }
             onStored(first, positions)
             act { $0.stored(first..<first + positions.count) }
         case .missed(let count, let error):
@@ -245,17 +271,21 @@ final class PublishPipeline: EventAppender {
     /// Sends again what was not acknowledged: the oldest until it is stored or its deadline has come, then the others,
     /// each with a reply subject of its own, so that what becomes of it is known exactly. From here on they may be stored.
     private func recover(_ indexes: [Int]) async {
-        guard let oldest = indexes.first, var message = state.withLock({ $0.window.message(oldest) }) else {
-            return act { $0.recovered() }
+        var left = indexes
+        do throws(MeshEventsError) {
+            left = try await withoutStored(left)
+            if let oldest = left.first {
+                await restore(oldest)
+                // That may have taken long.
+                left = try await withoutStored(Array(left.dropFirst()))
+            }
+        } catch {
+            state.withLock { $0.window.fail(error) }
         }
-        message.mayBeStored = true
-        await restore(oldest, message)
-        for index in indexes.dropFirst() {
+        for index in left {
             if store.origin.hasOthers, state.withLock({ $0.window.phase == .recovering }) {
                 // Where another stream answers too, what becomes of a message is known only of one alone.
-                guard var next = state.withLock({ $0.window.message(index) }) else { continue }
-                next.mayBeStored = true
-                await restore(index, next)
+                await restore(index)
                 continue
             }
             let next = state.withLock { state in
@@ -273,14 +303,52 @@ final class PublishPipeline: EventAppender {
     }
 
     /// Sends one message again, alone, until it is stored or its deadline has come.
-    private func restore(_ index: Int, _ message: PendingMessage) async {
+    private func restore(_ index: Int) async {
+        let (found, sent) = state.withLock { ($0.window.message(index), $0.window.first(of: index)) }
+        guard var message = found else { return }
+        message.mayBeStored = true
         do throws(MeshEventsError) {
-            let position = try await store.append(message, deadline: deadline)
+            let position = try await store.append(message, deadline: deadline, sent: sent)
             onStored(index, [position])
             state.withLock { $0.window.restored(index) }
         } catch {
             state.withLock { $0.window.fail(error) }
         }
+    }
+
+    /// Looks in the stream for the messages that were first sent longer ago than it remembers ids: sent again they could be
+    /// stored twice.
+    ///
+    /// - Returns: those that are not stored.
+    private func withoutStored(_ indexes: [Int]) async throws(MeshEventsError) -> [Int] {
+        let window = store.duplicateWindow
+        let due = state.withLock { state in
+            indexes.compactMap { index -> (index: Int, message: PendingMessage, after: UInt64)? in
+                guard let message = state.window.message(index), let first = state.window.first(of: index),
+                    first.isForgotten(window: window)
+                else { return nil }
+                return (index, message, first.after)
+            }
+        }
+        guard let after = due.map(\.after).min() else { return indexes }
+        let look = ContinuousClock.now
+        let (found, last) = try await store.find(
+            Set(due.map(\.message.messageID)),
+            on: Set(due.map(\.message.subject)),
+            after: after,
+            patience: deadline
+        )
+        var stored: Set<Int> = []
+        for (index, message, _) in due {
+            guard let sequence = found[message.messageID] else {
+                state.withLock { $0.window.note(FirstSending(after: last, at: look), of: index) }
+                continue
+            }
+            stored.insert(index)
+            onStored(index, [StoredPosition(stream: store.streamName, sequence: sequence, isDuplicate: true)])
+            state.withLock { $0.window.restored(index) }
+        }
+        return indexes.filter { !stored.contains($0) }
     }
 
     private static var cancelled: MeshEventsError {

@@ -50,10 +50,16 @@ struct PublishWindow {
     func message(_ index: Int) -> PendingMessage? { messages[index] }
 
     /// Takes a message that is about to be sent; its index.
-    mutating func add(_ message: PendingMessage) -> Int {
+    mutating func add(_ message: PendingMessage, _ sending: FirstSending? = nil) -> Int {
         underWay += 1
-        return messages.append(message)
+        return messages.append(message, sending)
     }
+
+    /// When a message was first sent.
+    func first(of index: Int) -> FirstSending? { messages.first(of: index) }
+
+    /// Notes when a message was first sent, as far as the stream can have it.
+    mutating func note(_ sending: FirstSending, of index: Int) { messages.note(sending, of: index) }
 
     /// The message was not taken by the connection, and will be offered again.
     mutating func withdraw(_ index: Int) {
@@ -82,7 +88,7 @@ struct PublishWindow {
         return settled()
     }
 
-    /// The oldest message, sent again alone, is stored.
+    /// The oldest message, sent again alone, or one that the stream was found to have, is stored.
     mutating func restored(_ index: Int) { messages.remove(index..<index + 1) }
 
     /// Takes a message that is about to be sent again behind the oldest; `nil` when that must stop, because one of them

@@ -1,7 +1,7 @@
 /// Waits between attempts: 20 ms, doubling up to a second. The last attempt is made just before the deadline.
 struct RetryBackoff {
     /// When to give up.
-    let deadline: ContinuousClock.Instant
+    var deadline: ContinuousClock.Instant
     private var delay: Duration = .milliseconds(20)
 
     init(deadline: ContinuousClock.Instant) { self.deadline = deadline }

@@ -4,7 +4,12 @@ import NIOCore
 /// Messages that are not stored yet, by index. They are stored nearly in the order in which they were added, so this is
 /// a queue with holes.
 struct UnstoredMessages {
-    private var slots: CircularBuffer<PendingMessage?> = []
+    private struct Slot {
+        let message: PendingMessage
+        var first: FirstSending?
+    }
+
+    private var slots: CircularBuffer<Slot?> = []
     /// The index of the first slot, which is never empty.
     private var first = 0
 
@@ -19,12 +24,23 @@ struct UnstoredMessages {
     subscript(index: Int) -> PendingMessage? {
         let offset = index - first
         guard offset >= 0, offset < slots.count else { return nil }
-        return slots[slots.index(slots.startIndex, offsetBy: offset)]
+        return slots[slots.index(slots.startIndex, offsetBy: offset)]?.message
+    }
+
+    /// When a message was first sent.
+    func first(of index: Int) -> FirstSending? {
+        guard self[index] != nil else { return nil }
+        return slots[slots.index(slots.startIndex, offsetBy: index - first)]?.first
+    }
+
+    mutating func note(_ sending: FirstSending, of index: Int) {
+        guard self[index] != nil else { return }
+        slots[slots.index(slots.startIndex, offsetBy: index - first)]?.first = sending
     }
 
     /// Adds a message; its index, one above the last.
-    mutating func append(_ message: PendingMessage) -> Int {
-        slots.append(message)
+    mutating func append(_ message: PendingMessage, _ sending: FirstSending? = nil) -> Int {
+        slots.append(Slot(message: message, first: sending))
         return first + slots.count - 1
     }
 

@@ -10,6 +10,10 @@ public final class TCPProxy: Sendable {
         public var delay: Duration = .zero
         /// How many bytes a second pass in each direction; `nil` for no limit.
         public var bytesPerSecond: Int?
+        /// The same from the client to the server alone.
+        public var bytesPerSecondUp: Int?
+        /// The same from the server to the client alone.
+        public var bytesPerSecondDown: Int?
         /// A connection is reset when so many bytes have passed in one direction, wherever in a message that is; drawn
         /// anew for each connection. `nil` for never.
         public var cutAfter: ClosedRange<Int>?
@@ -23,22 +27,53 @@ public final class TCPProxy: Sendable {
         var pairs: [ObjectIdentifier: ProxyPair] = [:]
         var connections = 0
         var cuts = 0
+        var up = Passage()
+        var down = Passage()
     }
 
+    /// What has passed in one direction.
+    public struct Passage: Sendable {
+        /// How many bytes.
+        public var bytes = 0
+        /// When the last of them did.
+        public var last = ContinuousClock.now
+    }
+
+    /// What a slow link holds in each direction.
+    private static let heldBytes = 16 << 10
+
     private let target: Int
+    private let pieces: Int?
     private let state = Mutex(State())
     private let listener = Mutex<(any Channel)?>(nil)
 
-    private init(target: Int) { self.target = target }
+    private init(target: Int, pieces: Int?) {
+        self.target = target
+        self.pieces = pieces
+    }
+
+    private var allocator: any RecvByteBufferAllocator {
+        pieces.map { FixedSizeRecvByteBufferAllocator(capacity: $0) } ?? AdaptiveRecvByteBufferAllocator()
+    }
 
     /// Starts a proxy on a free port of loopback, before a port of loopback.
-    public static func start(before port: Int) async throws -> TCPProxy {
-        let proxy = TCPProxy(target: port)
-        let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+    ///
+    /// - Parameter pieces: how many bytes are passed on at once; a link that is to be slow does that in small ones, and
+    ///   holds little. `nil`: as they come.
+    public static func start(before port: Int, pieces: Int? = nil) async throws -> TCPProxy {
+        let proxy = TCPProxy(target: port, pieces: pieces)
+        var bootstrap = ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+        if pieces != nil {
+            // Its connections have that of the listener.
+            bootstrap = bootstrap.serverChannelOption(.socketOption(.so_rcvbuf), value: TCPProxy.heldBytes)
+        }
+        let channel =
+            try await bootstrap
             .childChannelOption(.autoRead, value: false)
             // One piece at a time: the pause before each depends on its size, and must not let a later one overtake.
             .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(.recvAllocator, value: proxy.allocator)
             .childChannelInitializer { proxy.join($0) }
             .bind(host: "127.0.0.1", port: 0).get()
         proxy.listener.withLock { $0 = channel }
@@ -51,6 +86,10 @@ public final class TCPProxy: Sendable {
     public var port: Int { listener.withLock { $0?.localAddress?.port } ?? 0 }
     /// How many connections it has taken so far.
     public var connections: Int { state.withLock { $0.connections } }
+    /// What has passed from clients to the server.
+    public var up: Passage { state.withLock { $0.up } }
+    /// What has passed from the server to clients.
+    public var down: Passage { state.withLock { $0.down } }
     /// How many it has cut.
     public var cuts: Int { state.withLock { $0.cuts } }
 
@@ -70,9 +109,13 @@ public final class TCPProxy: Sendable {
     }
 
     private func join(_ inbound: any Channel) -> EventLoopFuture<Void> {
-        ClientBootstrap(group: inbound.eventLoop)
+        var bootstrap = ClientBootstrap(group: inbound.eventLoop)
+        if pieces != nil { bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: Self.heldBytes) }
+        return
+            bootstrap
             .channelOption(.autoRead, value: false)
             .channelOption(.maxMessagesPerRead, value: 1)
+            .channelOption(.recvAllocator, value: allocator)
             .connect(host: "127.0.0.1", port: target)
             .flatMapThrowing { [self] outbound in
                 let conduct = state.withLock { state in
@@ -82,9 +125,10 @@ public final class TCPProxy: Sendable {
                 let limit = conduct.cutAfter?.randomElement()
                 let pair = ProxyPair(inbound, outbound, cutAfter: limit) { [weak self] in self?.forget($0) }
                 state.withLock { $0.pairs[ObjectIdentifier(pair)] = pair }
-                let pause: @Sendable (Int) -> TimeAmount = { [weak self] in self?.pause($0) ?? .zero }
-                try inbound.pipeline.syncOperations.addHandler(ProxyHandler(pair, to: outbound, pause))
-                try outbound.pipeline.syncOperations.addHandler(ProxyHandler(pair, to: inbound, pause))
+                let up: @Sendable (Int) -> TimeAmount = { [weak self] in self?.pause($0, isUp: true) ?? .zero }
+                let down: @Sendable (Int) -> TimeAmount = { [weak self] in self?.pause($0, isUp: false) ?? .zero }
+                try inbound.pipeline.syncOperations.addHandler(ProxyHandler(pair, to: outbound, up))
+                try outbound.pipeline.syncOperations.addHandler(ProxyHandler(pair, to: inbound, down))
             }
     }
 
@@ -95,9 +139,14 @@ public final class TCPProxy: Sendable {
         }
     }
 
-    private func pause(_ bytes: Int) -> TimeAmount {
-        let conduct = state.withLock { $0.conduct }
-        let transfer = conduct.bytesPerSecond.map { Int64(bytes) * 1_000_000_000 / Int64($0) } ?? 0
+    private func pause(_ bytes: Int, isUp: Bool) -> TimeAmount {
+        let conduct = state.withLock { state in
+            if isUp { state.up.bytes += bytes } else { state.down.bytes += bytes }
+            if isUp { state.up.last = .now } else { state.down.last = .now }
+            return state.conduct
+        }
+        let rate = (isUp ? conduct.bytesPerSecondUp : conduct.bytesPerSecondDown) ?? conduct.bytesPerSecond
+        let transfer = rate.map { Int64(bytes) * 1_000_000_000 / Int64($0) } ?? 0
         return TimeAmount(conduct.delay) + .nanoseconds(transfer)
     }
 }
@@ -159,6 +208,8 @@ private final class ProxyHandler: ChannelInboundHandler {
     private let pair: ProxyPair
     private let peer: any Channel
     private let pause: @Sendable (Int) -> TimeAmount
+    /// When the link is free again: what a timer is late by does not make it slower.
+    private var free = NIODeadline.now()
 
     init(_ pair: ProxyPair, to peer: any Channel, _ pause: @escaping @Sendable (Int) -> TimeAmount) {
         self.pair = pair
@@ -184,7 +235,10 @@ private final class ProxyHandler: ChannelInboundHandler {
             }
         }
         let pause = pause(count)
-        if pause > .zero { context.eventLoop.scheduleTask(in: pause, pass) } else { pass() }
+        let now = NIODeadline.now()
+        // A link that was idle for longer than a timer is late begins anew.
+        free = (free + .milliseconds(20) < now ? now : free) + pause
+        if pause > .zero { context.eventLoop.scheduleTask(deadline: free, pass) } else { pass() }
     }
 
     func channelInactive(context: ChannelHandlerContext) { pair.end() }

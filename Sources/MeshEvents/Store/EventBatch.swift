@@ -9,12 +9,15 @@ struct EventBatch {
 
     /// Where events are, by index; filled on the store's threads.
     private final class Progress: Sendable {
-        private let state = Locked<(stored: [StoredPosition?], sent: Int)>(([], 0))
+        private let state: Locked<(positions: BatchPositions, sent: Int)>
         /// When events were handed over that are not acknowledged yet, by index; kept only when somebody listens.
         private let started = Locked<[Int: ContinuousClock.Instant]>([:])
         private let metrics: StoreMetrics?
 
-        init(_ metrics: StoreMetrics?) { self.metrics = metrics }
+        init(_ metrics: StoreMetrics?, keepsAll: Bool) {
+            self.metrics = metrics
+            state = Locked((BatchPositions(keepsAll: keepsAll), 0))
+        }
 
         func noteSending() {
             guard metrics != nil else { return }
@@ -37,26 +40,20 @@ struct EventBatch {
 
         func noteStored(_ first: Int, _ positions: [StoredPosition]) {
             state.withLock { state in
-                // Nearly in order; room for those before them that are still on their way.
-                while state.stored.count < first { state.stored.append(nil) }
-                for (index, position) in zip(first..., positions) {
-                    if index < state.stored.count {
-                        state.stored[index] = position
-                    } else {
-                        state.stored.append(position)
-                    }
-                }
+                for (index, position) in zip(first..., positions) { state.positions.add(index, position) }
             }
         }
 
         /// Where the events are that are stored, and how many were sent.
-        var outcome: (stored: [StoredPosition?], sent: Int) { state.withLock { $0 } }
+        var outcome: (positions: BatchPositions, sent: Int) { state.withLock { $0 } }
     }
 
+    /// - Parameter keepsAll: whether the positions of all events are wanted at the end. Else they are forgotten as soon as
+    ///   all before them are stored: a sequence may have no end.
     @usableFromInline
-    init(bus: PersistentEventBus, onStored: (@Sendable (Int, StoredPosition) -> Void)?) {
+    init(bus: PersistentEventBus, keepsAll: Bool, onStored: (@Sendable (Int, StoredPosition) -> Void)?) {
         self.bus = bus
-        let progress = Progress(bus.metrics)
+        let progress = Progress(bus.metrics, keepsAll: keepsAll)
         self.progress = progress
         appender = bus.makeAppender { first, positions in
             progress.noteStored(first, positions)
@@ -80,24 +77,26 @@ struct EventBatch {
         }
     }
 
-    @usableFromInline
-    func finish() async throws(BatchEmitError) -> [StoredPosition] {
+    /// Returns when all are stored; how many.
+    func finish() async throws(BatchEmitError) -> Int {
         do throws(MeshEventsError) {
             try await appender.finish()
         } catch {
             throw failure(error)
         }
-        return progress.outcome.stored.compactMap(\.self)
+        return progress.outcome.positions.count
+    }
+
+    /// Returns when all are stored; where they are.
+    @usableFromInline
+    func finishAll() async throws(BatchEmitError) -> [StoredPosition] {
+        _ = try await finish()
+        return progress.outcome.positions.all
     }
 
     private func failure(_ cause: MeshEventsError) -> BatchEmitError {
         progress.noteFailed(cause)
-        let (stored, sent) = progress.outcome
-        let positions = stored.enumerated().compactMap { index, position in position.map { (index, $0) } }
-        return BatchEmitError(
-            cause: cause,
-            stored: Dictionary(positions, uniquingKeysWith: { first, _ in first }),
-            sent: sent
-        )
+        let (positions, sent) = progress.outcome
+        return BatchEmitError(cause: cause, stored: positions.byIndex, sent: sent, forgotten: positions.forgotten)
     }
 }

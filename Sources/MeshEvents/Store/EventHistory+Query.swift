@@ -17,7 +17,8 @@ extension EventHistory {
         public var until: Timestamp?
         /// Only events of this node.
         public var node: String?
-        /// How many events at most, from 1. Default 50.
+        /// How many events at most, from 1. Default 50. A page of large events ends earlier, with a cursor: it holds about
+        /// 64 MiB at most.
         public var limit: Int
         /// At which end to begin. Default: with the newest.
         public var end: End
@@ -27,10 +28,13 @@ extension EventHistory {
         /// Only events whose sequence is above this. 0 is no bound; from the stream's last sequence on it leaves
         /// nothing.
         public var after: UInt64?
-        /// How long all of it may take. Default 30 seconds.
+        /// How long nothing may come while there is something to read. Default 30 seconds. A slow link takes the time it
+        /// needs.
         public var timeout: Duration
         /// How many messages of each pattern are held at once: what a reading takes, times the size of a message.
         package var readLimit = 16_384
+        /// How many bytes of messages a page takes; it then ends early, with a cursor.
+        package var byteLimit = 64 << 20
         /// How many messages are looked at, those that do not fit included; the page then ends early, with a cursor.
         package var scanLimit = Int.max
         /// Whether the page has the payloads of its events, too.
@@ -84,6 +88,9 @@ extension EventHistory {
             self.patterns = patterns
         }
 
+        /// How many bytes of one pattern's messages are read ahead.
+        var laneBytes: Int { max(byteLimit / 4 / max(patterns.count, 1), 1 << 20) }
+
         /// The query for the page behind another one; `nil` when there is none.
         public func next(after page: Page) -> Query? {
             guard let cursor = page.cursor else { return nil }
@@ -135,9 +142,12 @@ struct HistoryReading {
     private let query: EventHistory.Query
     private let reporter: MalformedReporter
     private let admission: EventAdmission
-    private let deadline: ContinuousClock.Instant
+    /// How many messages are read backwards as long as their size is not known.
+    private static let firstReadSize = 128
+
     private var lastReadSize = 0
     private var taken = 0
+    private var takenBytes = 0
     private var skipped = 0
     private var malformed = 0
     private var rejected = 0
@@ -145,41 +155,42 @@ struct HistoryReading {
     private var decoder = StoredMessageDecoder()
     /// What was found, in the order of taking.
     private(set) var events: [StoredEvent] = []
+    private var eventBytes = 0
 
     init(_ query: EventHistory.Query, reporter: MalformedReporter, admission: EventAdmission) {
         self.query = query
         self.reporter = reporter
         self.admission = admission
-        deadline = ContinuousClock.now + query.timeout
     }
 
     /// Whether the page has all it may have, or as much was looked at as may be.
-    var isFull: Bool { events.count == query.limit || taken >= query.scanLimit }
+    var isFull: Bool {
+        events.count == query.limit || taken >= query.scanLimit || eventBytes >= query.byteLimit
+    }
 
     /// How many messages to ask for: what is missing, and more when much of what came was of no use.
     var nextReadSize: Int {
         mutating get {
             let missing = query.limit - events.count
             let grown = skipped == 0 ? missing : max(missing, lastReadSize * 2, 64)
-            lastReadSize = min(grown, max(1, query.readLimit))
+            lastReadSize = min(grown, max(1, query.readLimit), readSizeForBytes)
             return lastReadSize
         }
     }
 
-    func timeLeft() throws(MeshEventsError) -> Duration {
-        let left = deadline - .now
-        guard left > .zero else {
-            throw MeshEventsError(
-                .timeout,
-                "reading the history took longer than \(query.timeout); ask for less or allow more time",
-                isRetriable: true
-            )
-        }
-        return left
+    /// What is read forwards is cut by its bytes; backwards a read is as small as what came before tells.
+    private var readSizeForBytes: Int {
+        guard query.end == .newest else { return .max }
+        guard taken > 0 else { return Self.firstReadSize }
+        return max(8, query.laneBytes / max(takenBytes / taken, 1))
     }
+
+    /// How long the next reading may be without anything that comes.
+    var timeout: Duration { query.timeout }
 
     mutating func take(_ message: StoredMessage) {
         taken += 1
+        takenBytes += message.payload.count + 64
         do throws(MalformedEvent) {
             let event = try decoder.decode(message)
             if let node = query.node, event.node != node {
@@ -187,6 +198,7 @@ struct HistoryReading {
             } else if let event = admission.admit(event, message) {
                 events.append(StoredEvent(event: event, sequence: message.sequence, storedAt: message.storedAt))
                 if query.keepsPayloads { payloads.append(message.payload) }
+                eventBytes += message.payload.count
             } else {
                 skipped += 1
                 rejected += 1

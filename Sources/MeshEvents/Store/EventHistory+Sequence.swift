@@ -16,8 +16,9 @@ extension EventHistory {
     ///   - node: only events of this node.
     ///   - after: only events with a sequence above this.
     ///   - before: only events with a sequence below this.
-    ///   - pageSize: how many events are held at once, from 1. Default 1 000.
-    ///   - timeout: how long one page may take. Default 30 seconds.
+    ///   - pageSize: how many events are held at once, from 1; fewer when they are large: about 16 MiB of them. Default
+    ///     1 000.
+    ///   - timeout: how long nothing may come while there is something to read. Default 30 seconds.
     public func events(
         matching patterns: [EventPattern] = [.all],
         since: Timestamp? = nil,
@@ -28,20 +29,19 @@ extension EventHistory {
         pageSize: Int = 1_000,
         timeout: Duration = .seconds(30)
     ) -> StoredEvents {
-        StoredEvents(
-            history: self,
-            query: Query(
-                matching: patterns,
-                since: since,
-                until: until,
-                node: node,
-                limit: pageSize,
-                end: .oldest,
-                before: before,
-                after: after,
-                timeout: timeout
-            )
+        var query = Query(
+            matching: patterns,
+            since: since,
+            until: until,
+            node: node,
+            limit: pageSize,
+            end: .oldest,
+            before: before,
+            after: after,
+            timeout: timeout
         )
+        query.byteLimit = 16 << 20
+        return StoredEvents(history: self, query: query)
     }
 
     /// Stored events, read as they are asked for; see ``EventHistory/events(matching:since:until:node:after:before:pageSize:timeout:)``.

@@ -46,7 +46,7 @@ public struct EventHistory: Sendable {
     ///   - until: the latest time of storing, inclusive; `nil` for no bound.
     ///   - node: only events of this node; `nil` for all.
     ///   - limit: how many at most, from 1.
-    ///   - timeout: how long all of it may take.
+    ///   - timeout: how long nothing may come while there is something to read.
     /// - Throws: as ``newest(_:matching:)``; `invalidArgument` as well when `since` is later than `until`, or lies
     ///   in the future.
     public func first(
@@ -75,9 +75,12 @@ public struct EventHistory: Sendable {
     ///   the future.
     public func page(_ query: Query) async throws(MeshEventsError) -> Page {
         try query.validate()
+        guard query.timeout > .zero else {
+            throw MeshEventsError(.timeout, "reading the history has no time left", isRetriable: true)
+        }
         var reading = HistoryReading(query, reporter: reporter, admission: admission)
         if let since = query.since {
-            try await store.checkIsPast(since, "since", timeout: try reading.timeLeft())
+            try await store.checkIsPast(since, "since", timeout: reading.timeout)
         }
         let range = try await range(of: query, reading)
         if range.isEmpty {
@@ -108,14 +111,13 @@ public struct EventHistory: Sendable {
         }
         // Several readings see the stream at several moments; what comes meanwhile would be in one and not the other.
         if query.patterns.count > 1 {
-            _ = try reading.timeLeft()
             range.limit(to: try await store.state().lastSequence)
         }
         return range
     }
 
     private func first(at time: Timestamp, _ reading: HistoryReading) async throws(MeshEventsError) -> UInt64? {
-        let timeout = try reading.timeLeft()
+        let timeout = reading.timeout
         return try await store.first(1, matching: .all, from: .time(time), timeout: timeout).first?.sequence
     }
 }

@@ -58,7 +58,7 @@ struct HistorySource {
 
     private mutating func fill(_ index: Int, _ reading: inout HistoryReading) async throws(MeshEventsError) {
         let wanted = reading.nextReadSize
-        let timeout = try reading.timeLeft()
+        let timeout = reading.timeout
         var lane = lanes[index]
         switch query.end {
         case .newest:
@@ -76,10 +76,17 @@ struct HistorySource {
                 } else {
                     .sequence(range.lower)
                 }
-            let found = try await store.first(wanted, matching: lane.pattern, from: start, timeout: timeout)
-            lane.messages = found[...]
-            lane.last = found.last?.sequence ?? lane.last
-            lane.isExhausted = found.count < wanted || (lane.last ?? 0).nextSequence >= range.upper ?? .max
+            let found = try await store.first(
+                wanted,
+                maximumBytes: query.laneBytes,
+                matching: lane.pattern,
+                from: start,
+                timeout: timeout
+            )
+            lane.messages = found.messages[...]
+            lane.last = found.messages.last?.sequence ?? lane.last
+            let isAtEnd = found.messages.count < wanted && !found.isCutShort
+            lane.isExhausted = isAtEnd || (lane.last ?? 0).nextSequence >= range.upper ?? .max
         }
         lanes[index] = lane
     }

@@ -9,7 +9,8 @@ extension PersistentEventBus {
     /// - Parameters:
     ///   - events: the batch; may be empty.
     ///   - onStored: called for each event as it is stored, with its index, from 0; it must be quick.
-    /// - Returns: where the events are, in the order of the batch.
+    /// - Returns: where the events are, in the order of the batch. Until then this is kept, in little memory as long as no
+    ///   other emitter's events come between; for a sequence without an end use an asynchronous one.
     /// - Throws: ``BatchEmitError``, which says what became of each event.
     @discardableResult
     @inlinable  // or each event would be asked for through the sequence's witnesses
@@ -17,14 +18,15 @@ extension PersistentEventBus {
         contentsOf events: some Sequence<Event>,
         onStored: (@Sendable (_ index: Int, _ position: StoredPosition) -> Void)? = nil
     ) async throws(BatchEmitError) -> [StoredPosition] {
-        let batch = EventBatch(bus: self, onStored: onStored)
+        let batch = EventBatch(bus: self, keepsAll: true, onStored: onStored)
         for event in events { try await batch.emit(event) }
-        return try await batch.finish()
+        return try await batch.finishAll()
     }
 
     /// Emits the events of an asynchronous sequence as they come, and returns when it has ended and all are stored.
     ///
-    /// When the sequence throws, the events before are stored first, then its error is thrown.
+    /// When the sequence throws, the events before are stored first, then its error is thrown. The sequence may be
+    /// endless: the memory this takes does not grow with it.
     ///
     /// - Parameters:
     ///   - events: what to emit; taken no faster than it is stored.
@@ -36,7 +38,7 @@ extension PersistentEventBus {
         contentsOf events: Events,
         onStored: (@Sendable (_ index: Int, _ position: StoredPosition) -> Void)? = nil
     ) async throws -> Int where Events.Element == Event {
-        let batch = EventBatch(bus: self, onStored: onStored)
+        let batch = EventBatch(bus: self, keepsAll: false, onStored: onStored)
         var failure: (any Error)?
         do {
             for try await event in events { try await batch.emit(event) }
@@ -45,8 +47,8 @@ extension PersistentEventBus {
         } catch {
             failure = error
         }
-        let positions = try await batch.finish()
+        let count = try await batch.finish()
         if let failure { throw failure }
-        return positions.count
+        return count
     }
 }

@@ -51,6 +51,25 @@ public protocol EventStore: Sendable {
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage]
 
+    /// The same, and no more than about so many bytes of them: a reading that holds what it gets asks in parts.
+    ///
+    /// - Parameters:
+    ///   - limit: how many messages at most.
+    ///   - maximumBytes: soon after so many bytes the part ends; it has one message at least when there is one.
+    ///   - pattern: which messages.
+    ///   - start: where to begin.
+    ///   - timeout: how long nothing may come or go while there is something to read.
+    func first(
+        _ limit: Int,
+        maximumBytes: Int,
+        matching pattern: EventPattern,
+        from start: StorePosition,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> StoredPart
+
+    /// How many bytes have come and gone so far: while it grows, a slow store is there. 0 when the store cannot say.
+    var movedBytes: UInt64 { get }
+
     /// Follows the stream: what is stored from `start` on, then what comes; see ``StoreFollower``.
     ///
     /// - Parameters:
@@ -84,6 +103,36 @@ public enum StorePosition: Sendable, Hashable {
     case sequence(UInt64)
     /// At the first message stored at this time or later.
     case time(Timestamp)
+}
+
+/// A part of what a store has.
+public struct StoredPart: Sendable, Hashable {
+    /// The messages, oldest first.
+    public var messages: [StoredMessage]
+    /// Whether there may be more behind them, although fewer than the limit are here.
+    public var isCutShort: Bool
+
+    /// Creates a part.
+    public init(messages: [StoredMessage] = [], isCutShort: Bool = false) {
+        self.messages = messages
+        self.isCutShort = isCutShort
+    }
+}
+
+extension EventStore {
+    /// All at once: right for a store that holds its messages in memory anyway.
+    public func first(
+        _ limit: Int,
+        maximumBytes: Int,
+        matching pattern: EventPattern,
+        from start: StorePosition,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> StoredPart {
+        StoredPart(messages: try await first(limit, matching: pattern, from: start, timeout: timeout))
+    }
+
+    /// Cannot say.
+    public var movedBytes: UInt64 { 0 }
 }
 
 /// Where an event went: the proof that it is stored.

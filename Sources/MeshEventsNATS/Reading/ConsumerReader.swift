@@ -13,7 +13,8 @@ struct ConsumerReader {
     let pattern: EventPattern
     /// Whether every message of the stream matches.
     let matchesAll: Bool
-    let deadline: ContinuousClock.Instant
+    /// How long nothing may come while there is something to read.
+    let patience: Duration
     /// The consumers created so far.
     private var created: [String] = []
 
@@ -22,13 +23,13 @@ struct ConsumerReader {
         stream: String,
         pattern: EventPattern,
         matchesAll: Bool,
-        deadline: ContinuousClock.Instant
+        patience: Duration
     ) {
         self.jetStream = jetStream
         self.stream = stream
         self.pattern = pattern
         self.matchesAll = matchesAll
-        self.deadline = deadline
+        self.patience = patience
     }
 
     /// Deletes the consumers.
@@ -37,16 +38,33 @@ struct ConsumerReader {
         created = []
     }
 
-    /// The first `limit` matches from a place on, that lie below `end`.
+    /// The first matches from a place on, that lie below `end`, until there are `limit` of them or so many bytes. What came
+    /// before an error is a part too.
     mutating func first(
         _ limit: Int,
+        maximumBytes: Int,
         from start: ConsumerConfiguration.Start,
         before end: UInt64
-    ) async throws(JetStreamError) -> [StoredMessage] {
-        let consumer = try await consumer(from: start)
+    ) async throws(JetStreamError) -> StoredPart {
         let begin: UInt64? = if case .sequence(let sequence) = start { max(sequence, 1) } else { nil }
-        if let begin, begin >= end { return [] }
-        return try await read(consumer, from: begin, before: end, expected: consumer.pending, limit: limit)
+        if let begin, begin >= end { return StoredPart() }
+        let consumer = try await consumer(from: start)
+        var part = StoredPart()
+        do throws(JetStreamError) {
+            try await read(
+                consumer,
+                from: begin,
+                before: end,
+                expected: consumer.pending,
+                limit: limit,
+                maximumBytes: maximumBytes,
+                into: &part
+            )
+        } catch {
+            guard !part.messages.isEmpty else { throw error }
+            part.isCutShort = true
+        }
+        return part
     }
 
     /// The newest `limit` matches of a range, oldest first.
@@ -66,14 +84,16 @@ struct ConsumerReader {
                 matchesAll
                 ? try await behind(end, missing, in: range)
                 : try await search(missing, in: range.lowerBound..<end, isAtEnd: isAtEnd)
-            let found = try await read(
+            var found = StoredPart()
+            try await read(
                 consumer.information,
                 from: start,
                 before: end,
                 expected: consumer.expected,
-                keeping: missing
+                keeping: missing,
+                into: &found
             )
-            messages = found + messages
+            messages = found.messages + messages
             // There may be fewer than was thought: messages go, and counts are of their moment.
             (end, isAtEnd) = (start, false)
         }
@@ -135,43 +155,54 @@ struct ConsumerReader {
     ///   - expected: how many there are, as far as is known.
     ///   - limit: how many of the first are wanted.
     ///   - keeping: how many of the last are wanted.
+    ///   - maximumBytes: soon after so many bytes the part is cut short.
+    ///   - part: gets what was read, before an error too.
     private mutating func read(
         _ consumer: ConsumerInformation,
         from start: UInt64?,
         before end: UInt64,
         expected: UInt64,
         limit: Int = .max,
-        keeping: Int = .max
-    ) async throws(JetStreamError) -> [StoredMessage] {
+        keeping: Int = .max,
+        maximumBytes: Int = .max,
+        into part: inout StoredPart
+    ) async throws(JetStreamError) {
         var (consumer, next, expected) = (consumer, start, expected)
-        var messages: [StoredMessage] = []
+        var bytes = 0
         var stalls = 0
         while true {
             // What is read beyond what is kept has to fit into memory too.
-            let most = keeping == .max ? limit - messages.count : max(4_096, keeping.clampedMultiply(4))
+            let most = keeping == .max ? limit - part.messages.count : max(4_096, keeping.clampedMultiply(4))
             let count = min(Int(clamping: expected), most)
             if count > 0 {
                 let reading = try await jetStream.reading(
                     count,
+                    maximumBytes: max(maximumBytes - bytes, 1),
                     before: end,
                     from: consumer.name,
                     on: stream,
                     delivered: 0,
                     limits: PullLimits(consumer.configuration),
-                    deadline: deadline
+                    deadline: .now + patience
                 ) { StoredMessage($0) }
                 // A stream whose subjects were changed may have others from before.
-                messages +=
+                part.messages +=
                     matchesAll ? reading.elements.filter { pattern.matches(subject: $0.subject) } : reading.elements
-                if messages.count > keeping { messages.removeFirst(messages.count - keeping) }
+                if part.messages.count > keeping { part.messages.removeFirst(part.messages.count - keeping) }
+                bytes += reading.elements.reduce(0) { $0 + $1.payload.count }
                 if let last = reading.elements.last { next = last.sequence.nextSequence }
-                if reading.hasPassedEnd { return messages }
+                if let error = reading.error { throw error }
+                if reading.hasPassedEnd { return }
                 stalls = reading.elements.isEmpty ? stalls + 1 : 0
             }
-            if messages.count >= limit { return messages }
+            if part.messages.count >= limit { return }
             // A time says where to begin, but not from which sequence on something may be missing.
-            guard let begin = next, begin < end else { return messages }
-            guard let missed = try await nextMatch(from: begin), missed < end else { return messages }
+            guard let begin = next, begin < end else { return }
+            if bytes >= maximumBytes, !part.messages.isEmpty {
+                part.isCutShort = true
+                return
+            }
+            guard let missed = try await nextMatch(from: begin), missed < end else { return }
             guard stalls < 3 else {
                 throw JetStreamError(.consumerLost, "message \(missed) was not delivered")
             }
@@ -188,7 +219,7 @@ struct ConsumerReader {
                 atOrAfter: sequence,
                 matching: matchesAll ? ">" : pattern.subject,
                 on: stream,
-                timeout: JetStreamStore.remaining(deadline)
+                timeout: JetStreamStore.remaining(.now + patience)
             )?.sequence
         } catch {
             guard error.underlying?.code == .permissionDenied else { throw error }
@@ -201,7 +232,7 @@ struct ConsumerReader {
     private mutating func consumer(
         from start: ConsumerConfiguration.Start
     ) async throws(JetStreamError) -> ConsumerInformation {
-        let consumer = try await Self.create(jetStream, configuration(start), stream, deadline)
+        let consumer = try await Self.create(jetStream, configuration(start), stream, patience)
         created.append(consumer.name)
         return consumer
     }
@@ -209,13 +240,13 @@ struct ConsumerReader {
     /// Consumers at several places, created at once.
     private mutating func probes(_ starts: [UInt64]) async throws(JetStreamError) -> [(UInt64, ConsumerInformation)] {
         typealias Answer = (UInt64, Result<ConsumerInformation, JetStreamError>)
-        let (jetStream, stream, deadline) = (jetStream, stream, deadline)
+        let (jetStream, stream, patience) = (jetStream, stream, patience)
         let configurations = starts.map { ($0, configuration(.sequence($0))) }
         let answers = await withTaskGroup(of: Answer.self) { group in
             for (start, configuration) in configurations {
                 group.addTask {
                     do throws(JetStreamError) {
-                        return (start, .success(try await Self.create(jetStream, configuration, stream, deadline)))
+                        return (start, .success(try await Self.create(jetStream, configuration, stream, patience)))
                     } catch {
                         return (start, .failure(error))
                     }
@@ -231,16 +262,22 @@ struct ConsumerReader {
     }
 
     private func configuration(_ start: ConsumerConfiguration.Start) -> ConsumerConfiguration {
-        .reader(start: start, filterSubjects: matchesAll ? [] : [pattern.subject])
+        // On a slow link there may be long between two requests.
+        .reader(
+            start: start,
+            filterSubjects: matchesAll ? [] : [pattern.subject],
+            inactiveThreshold: .seconds(60)
+        )
     }
 
     private static func create(
         _ jetStream: JetStream,
         _ configuration: ConsumerConfiguration,
         _ stream: String,
-        _ deadline: ContinuousClock.Instant
+        _ patience: Duration
     ) async throws(JetStreamError) -> ConsumerInformation {
-        try await jetStream.createConsumer(configuration, on: stream, timeout: JetStreamStore.remaining(deadline))
+        let timeout = JetStreamStore.remaining(.now + patience)
+        return try await jetStream.createConsumer(configuration, on: stream, timeout: timeout)
     }
 }
 

@@ -31,8 +31,6 @@ struct FollowProgress: Sendable {
     private(set) var consumerSequence: UInt64 = 0
     /// How many messages of the present request are still to come; 0 when there is no request.
     private(set) var outstanding = 0
-    /// Whether nothing has come of the present request.
-    private(set) var isUnused = true
     /// Whether the consumer stands still right behind the last delivery, so that losses can be told.
     private(set) var needsCheck = false
     /// Where the present request began, when it was known that there was something to deliver.
@@ -82,7 +80,6 @@ struct FollowProgress: Sendable {
     /// A request leaves.
     mutating func request(_ count: Int) {
         outstanding = count
-        isUnused = true
         requestStart = pending > 0 ? next : nil
         requestFirst = nil
     }
@@ -93,7 +90,6 @@ struct FollowProgress: Sendable {
             return .restart("delivery \(consumer) came after delivery \(consumerSequence)")
         }
         consumerSequence = consumer
-        isUnused = false
         outstanding = max(0, outstanding - 1)
         self.pending = pending
         if outstanding == 0 { needsCheck = !matchesAll }

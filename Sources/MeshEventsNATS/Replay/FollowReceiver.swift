@@ -71,6 +71,7 @@ extension JetStreamFollower {
     private static func take(_ arrival: FollowReceiver.Arrival, into state: inout State) {
         switch arrival {
         case .message(let position, let message):
+            state.size.took(message.payload.count + message.subject.utf8.count)
             let verdict = state.progress.delivered(
                 consumer: position.consumerSequence,
                 stream: position.streamSequence,
@@ -114,10 +115,12 @@ extension JetStreamFollower {
             // Refused whole: the next request keeps to what the server says.
             state.refusals.add("\(409) \(words)", state.limits.learn(words))
             state.progress.requestEnded(isCutShort: false)
-        case 409? where text.contains("maxbytes") && state.progress.isUnused:
-            state.refusals.add("409 \(words), although nothing was delivered", .knownLimit)
+        case 409? where text.contains("maxbytes"):
+            if state.size.ended() {
+                state.refusals.add("409 \(words), although nothing was delivered", .knownLimit)
+            }
             state.progress.requestEnded(isCutShort: true)
-        case 409? where text.contains("maxbytes") || text.contains("batch completed"):
+        case 409? where text.contains("batch completed"):
             state.progress.requestEnded(isCutShort: true)
         default:
             let isPassing =

@@ -67,8 +67,8 @@ extension JetStreamFollower {
                     )
                 )
             case .probe(let consumer, let delivered):
-                silentChecks += 1
-                await probe(consumer, delivered, isLast: silentChecks > Self.maximumSilentChecks)
+                let isSilent = await probe(consumer, delivered, isLast: silentChecks >= Self.maximumSilentChecks)
+                silentChecks = isSilent ? silentChecks + 1 : 0
             case .replace:
                 silentChecks = 0
                 await replace()
@@ -113,7 +113,7 @@ extension JetStreamFollower {
         let jetStream = store.jetStream
         let wish = PullRequest(
             batch: Self.batch,
-            maximumBytes: max(4 << 20, (jetStream.connection.maximumPayload ?? 0) * 2),
+            maximumBytes: state.withLock { $0.size.next() },
             expires: .seconds(30),
             idleHeartbeat: Self.heartbeat
         )
@@ -147,18 +147,27 @@ extension JetStreamFollower {
         }
     }
 
-    /// Nothing has arrived for long: asks whether the request still waits.
-    private func probe(_ consumer: String, _ delivered: UInt64, isLast: Bool) async {
+    /// Nothing has arrived for long: asks whether the request still waits. The answer comes behind what the server has
+    /// sent before it, on a slow link after a message that takes seconds.
+    ///
+    /// - Returns: whether the server has answered, and nothing has come meanwhile.
+    private func probe(_ consumer: String, _ delivered: UInt64, isLast: Bool) async -> Bool {
+        let begun = ContinuousClock.now
         do throws(JetStreamError) {
             let info = try await store.jetStream.consumerInfo(consumer, on: store.streamName, timeout: .seconds(1))
+            let hasArrived = state.withLock { $0.lastArrival > begun }
+            if hasArrived { return false }
             // A stream that is flooded delivers late, and its heartbeats too.
             if info.requestsWaiting > 0 || info.delivered.consumerSequence > delivered, !isLast {
                 state.withLock { $0.lastArrival = .now }
-                return
+            } else {
+                lose("the request was lost")
             }
-            lose("the request was lost")
+            return true
         } catch {
-            lose(error.message)
+            // No answer is no loss.
+            if error.kind == .timeout { state.withLock { $0.lastArrival = .now } } else { lose(error.message) }
+            return false
         }
     }
 

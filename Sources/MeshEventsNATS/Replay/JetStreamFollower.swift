@@ -18,6 +18,7 @@ final class JetStreamFollower: StoreFollower {
 
     struct State {
         var progress: FollowProgress
+        var size: PullSize
         var queue = FollowQueue()
         /// Counts consumers: what a former one sends is not for the present one.
         var session: UInt64 = 0
@@ -52,7 +53,8 @@ final class JetStreamFollower: StoreFollower {
         self.store = store
         self.pattern = pattern
         self.start = start
-        state = Locked(State(progress: progress))
+        let size = PullSize(most: 4 << 20, maximumPayload: store.jetStream.connection.maximumPayload)
+        state = Locked(State(progress: progress, size: size))
     }
 
     // MARK: For the reader

@@ -60,7 +60,7 @@ public final class MeshMonitor: Sendable {
     ///   - configuration: what to keep.
     ///   - clock: measures how long to wait until a node is unreachable.
     ///   - now: the time of day, on the same clock.
-    ///   - timeout: how long taking in what was stored may take.
+    ///   - timeout: how long nothing may come while what was stored is taken in.
     ///   - logger: hears of malformed messages and of rejected events.
     /// - Throws: `timeout`, and as ``/MeshEvents/EventReplay``: `streamNotFound`, `persistenceUnavailable`, `permissionDenied` …
     public static func start(
@@ -72,16 +72,34 @@ public final class MeshMonitor: Sendable {
         timeout: Duration = .seconds(30),
         logger: Logger = Logger(label: "mesh-events.monitor")
     ) async throws(MeshEventsError) -> MeshMonitor {
-        let deadline = ContinuousClock.now + timeout
         let replay = EventReplay(store: store, verification: verification, logger: logger)
         var replays: [ReplaySubscription] = []
         // One for each family: the events of users need not travel.
         for pattern in patterns { replays.append(try await replay.open(matching: pattern, timeout: timeout)) }
         let core = MonitorCore(configuration, replays: replays.count, clock: clock, now: now)
         let monitor = MeshMonitor(core, replays)
-        try await core.isCaughtUp.wait(until: deadline, for: "the events that are stored")
+        try await waitUntilCaughtUp(core, store, timeout)
         if let failure = core.failure { throw failure }
         return monitor
+    }
+
+    /// As long as something comes, the events that are stored are on their way.
+    private static func waitUntilCaughtUp(
+        _ core: MonitorCore,
+        _ store: some EventStore,
+        _ timeout: Duration
+    ) async throws(MeshEventsError) {
+        var (moved, end) = (store.movedBytes, ContinuousClock.now + timeout)
+        while true {
+            let look = min(end, .now + timeout / 8)
+            do throws(MeshEventsError) {
+                return try await core.isCaughtUp.wait(until: look, for: "the events that are stored")
+            } catch {
+                guard error.code == .timeout, !Task.isCancelled else { throw error }
+                if store.movedBytes != moved { (moved, end) = (store.movedBytes, .now + timeout) }
+                guard .now < end else { throw error }
+            }
+        }
     }
 
     private init(_ core: MonitorCore, _ replays: [ReplaySubscription]) {

@@ -100,6 +100,9 @@ extension ConnectionLoop {
                 return
             }
             self.channel = channel
+            // What the system holds unsent looks as if it had left, and nothing can be put before it; where it cannot be
+            // limited, that is so.
+            channel.setOption(.tcpOption(.init(rawValue: TCP_NOTSENT_LOWAT)), value: 128 << 10).whenComplete { _ in }
             perform(machine.tcpConnected())
             // INFO may have come before this callback.
             parse()
@@ -208,8 +211,10 @@ extension ConnectionLoop {
     private var usesClientTLS: Bool { configuration.tls != nil || machine.server?.usesTLS == true }
 
     func closeChannel() {
-        outbound.disconnected()
+        outbound.disconnected(unwritten: unwritten?.messages)
+        unwritten = nil
         isWriting = false
+        chunksTaken = 0
         keepAlive?.cancel()
         keepAlive = nil
         attemptTimeout?.cancel()
@@ -221,6 +226,8 @@ extension ConnectionLoop {
         refusals = []
         // Whoever waits for a flush goes on waiting: the next connection answers, and reports what may be lost.
         pingWaiters.append(contentsOf: interrupted)
+        // Behind what waits.
+        for index in pingWaiters.indices where pingWaiters[index].chunk > 0 { pingWaiters[index].chunk = 1 }
         finishBatch()
         let channel = channel
         self.channel = nil

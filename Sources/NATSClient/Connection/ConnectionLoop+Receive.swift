@@ -6,7 +6,7 @@ import NIOCore
 extension ConnectionLoop {
     func received(_ bytes: ByteBuffer, attempt: Int) {
         guard attempt == machine.attempt, !machine.isClosed else { return }
-        isSilent = false
+        moved(bytes.readableBytes)
         if readBuffer.readableBytes == 0 {
             // The usual case: a read that ends with an operation is parsed where it lies.
             readBuffer = bytes
@@ -168,7 +168,7 @@ extension ConnectionLoop {
         lastConfirmed = max(lastConfirmed, ping.confirms)
         finishBatch()
         settleRefusals(of: ping.subscribes)
-        for waiter in ping.waiters { waiter(.success(())) }
+        for waiter in ping.waiters { waiter.answer(.success(())) }
     }
 
     /// An `-ERR` before the login was accepted ends the attempt, unless it forbids only the inbox.

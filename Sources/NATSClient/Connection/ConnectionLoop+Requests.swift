@@ -1,6 +1,39 @@
 import NIOCore
 import Synchronization
 
+/// What tells, at a request's deadline, whether its answer can still come; confined to the connection's event loop.
+struct RequestProbes {
+    /// Whether there is a connection.
+    var isConnected = false
+    /// When something has come or gone last, as far as the sweeps have seen.
+    var lastMoved = NIODeadline.now()
+    /// The highest number of a ping that was answered.
+    var answered: UInt64 = 0
+    private var seen: UInt64 = 0
+    private var sent: UInt64 = 0
+    private var wanted: UInt64?
+
+    /// Looks at how many bytes have come and gone.
+    mutating func look(_ moved: UInt64, at now: NIODeadline, isConnected: Bool, isFirst: Bool) {
+        self.isConnected = isConnected
+        guard moved != seen || isFirst else { return }
+        (seen, lastMoved) = (moved, now)
+    }
+
+    /// The number of the ping that is to be sent next.
+    mutating func next() -> UInt64 {
+        wanted = sent + 1
+        return sent + 1
+    }
+
+    /// The number of the ping that is to be sent now; `nil` when there is none.
+    mutating func takeWanted() -> UInt64? {
+        defer { wanted = nil }
+        if let wanted { sent = wanted }
+        return wanted
+    }
+}
+
 // Deadlines of requests.
 extension ConnectionLoop {
     /// From any thread: sees to it that requests past their deadline end, 50 ms late at most. One sweep serves all, so
@@ -8,11 +41,20 @@ extension ConnectionLoop {
     func scheduleRequestSweep() {
         guard requestSweep.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
         else { return }
-        eventLoop.execute { self.sweepRequests() }
+        eventLoop.execute { self.sweepRequests(isFirst: true) }
     }
 
-    private func sweepRequests() {
-        if requests.expire(at: .now()) {
+    private func sweepRequests(isFirst: Bool = false) {
+        let now = NIODeadline.now()
+        requestProbes.look(counts.moved, at: now, isConnected: machine.isConnected, isFirst: isFirst)
+        let left = requests.expire(at: now, &requestProbes)
+        if let probe = requestProbes.takeWanted() {
+            ping { result in
+                guard case .success = result else { return }
+                self.requestProbes.answered = max(self.requestProbes.answered, probe)
+            }
+        }
+        if left {
             eventLoop.scheduleTask(in: .milliseconds(50)) { self.sweepRequests() }
         } else {
             requestSweep.store(false, ordering: .releasing)

@@ -2,37 +2,43 @@ import NIOCore
 
 // Flushing, pings and keep-alive.
 extension ConnectionLoop {
-    /// Writes what waits, one write at a time: what gathers meanwhile leaves together.
+    /// Writes what waits, one write at a time: what gathers meanwhile leaves together. A large amount leaves in pieces,
+    /// and between them subscriptions and pings.
     func flush() {
         eventLoop.assertInEventLoop()
         guard !isWriting, machine.isConnected, let channel else { return }
-        var chunk = outbound.take()
-        let hasMessages = chunk.messages.readableBytes > 0
-        if hasMessages {
-            lastWritten = chunk.lastMessage
+        var chunk: OutboundBuffer.Chunk
+        if let rest = unwritten {
+            chunk = rest
+            chunk.subscribes = outbound.takeSubscribes()
+        } else {
+            chunk = outbound.take()
+            chunksTaken += 1
+        }
+        let piece = chunk.messages.nextPiece()
+        let isLast = chunk.messages.readableBytes == 0
+        var commands = isLast ? chunk.unsubscribes : ByteBuffer()
+        if let piece {
+            lastWritten = piece.lastMessage
             scheduleConfirmation()
         }
-        if !pingWaiters.isEmpty {
-            pings.append(Ping(confirms: lastWritten, waiters: pingWaiters, subscribes: subscribing))
-            pingWaiters = []
-            subscribing = []
-            // The ping rides along behind everything it is to confirm.
-            chunk.unsubscribes.writeStaticString("PING\r\n")
-        }
-        guard !chunk.isEmpty else { return }
+        writePing(behind: isLast ? chunksTaken : chunksTaken - 1, into: &commands)
+        guard piece != nil || chunk.subscribes.readableBytes > 0 || commands.readableBytes > 0 else { return }
         isWriting = true
-        let attempt = machine.attempt
+        unwritten = isLast ? nil : chunk
         if chunk.subscribes.readableBytes > 0 { channel.write(chunk.subscribes, promise: nil) }
-        let sent = chunk
-        if chunk.unsubscribes.readableBytes > 0 {
-            channel.write(chunk.messages, promise: nil)
-            chunk.messages = chunk.unsubscribes
-        }
-        channel.writeAndFlush(chunk.messages).whenComplete { result in
+        let attempt = machine.attempt
+        let taken = chunk
+        let size = piece?.bytes.readableBytes ?? 0
+        write(piece?.bytes ?? ByteBuffer(), then: commands, to: channel).whenComplete { result in
             // After a failed write the channel closes: what waits is for the next connection.
             guard case .success = result, self.machine.attempt == attempt, self.isWriting else { return }
             self.isWriting = false
-            var next = self.outbound.written(sent)
+            guard isLast else {
+                self.outbound.written(size)
+                return self.eventLoop.execute { self.flush() }
+            }
+            var next = self.outbound.written(taken)
             if !self.pingWaiters.isEmpty { next = .flush }
             switch next {
             case .rest: break
@@ -42,13 +48,68 @@ extension ConnectionLoop {
         }
     }
 
+    /// A ping for those whose turn it is: it rides along behind everything it is to confirm.
+    private func writePing(behind chunk: Int, into commands: inout ByteBuffer) {
+        guard !pingWaiters.isEmpty else { return }
+        let ready = pingWaiters.filter { $0.chunk <= chunk }
+        guard !ready.isEmpty else { return }
+        pingWaiters.removeAll { $0.chunk <= chunk }
+        // Every subscription has asked for a ping: those that leave with this write are in front of it.
+        pings.append(Ping(confirms: lastWritten, waiters: ready, subscribes: subscribing))
+        subscribing = []
+        commands.writeStaticString("PING\r\n")
+    }
+
+    /// How much of a message is written at once: what has left is known no finer.
+    private static let slice = 64 << 10
+
+    /// Writes messages and the commands behind them, and notes what leaves. What the system takes at once says nothing of
+    /// the peer; when a write had to wait for room, the peer has taken what came before.
+    private func write(
+        _ messages: ByteBuffer,
+        then commands: ByteBuffer,
+        to channel: any Channel
+    ) -> EventLoopFuture<Void> {
+        var messages = messages
+        while messages.readableBytes > 2 * Self.slice, let slice = messages.readSlice(length: Self.slice) {
+            channel.write(slice).whenSuccess { if !self.isHandingOver { self.moved(Self.slice) } }
+        }
+        let size = messages.readableBytes + commands.readableBytes
+        if commands.readableBytes > 0 {
+            if messages.readableBytes > 0 { channel.write(messages, promise: nil) }
+            messages = commands
+        }
+        isHandingOver = true
+        defer { isHandingOver = false }
+        return channel.writeAndFlush(messages).map { if !self.isHandingOver { self.moved(size) } }
+    }
+
+    /// Bytes have come, or the peer has taken some: the connection lives.
+    func moved(_ bytes: Int) {
+        isSilent = false
+        if machine.isConnected { counts.countMoved(bytes) }
+    }
+
     /// How long a few messages wait for company in the middle of a burst.
     private static let lingering = TimeAmount.microseconds(50)
 
-    /// Calls `waiter` when the server has answered a ping that follows everything published so far.
-    func ping(_ waiter: @escaping PingWaiter) {
-        guard !machine.isClosed else { return waiter(.failure(machine.lastError ?? .closed)) }
-        pingWaiters.append(waiter)
+    /// What a ping is to come behind.
+    enum PingPlace {
+        /// What has been handed to the channel, and the subscriptions that wait.
+        case early
+        /// Everything published and unsubscribed so far.
+        case behindAll
+    }
+
+    /// Calls `answer` when the server has answered a ping.
+    func ping(_ place: PingPlace = .behindAll, _ answer: @escaping (Result<Void, NATSError>) -> Void) {
+        guard !machine.isClosed else { return answer(.failure(machine.lastError ?? .closed)) }
+        let chunk =
+            switch place {
+            case .early: 0
+            case .behindAll: outbound.hasWaiting || !machine.isConnected ? chunksTaken + 1 : chunksTaken
+            }
+        pingWaiters.append(PingWaiter(chunk: chunk, answer: answer))
         flush()
     }
 
@@ -66,7 +127,7 @@ extension ConnectionLoop {
             let silence = configuration.pingInterval * silentIntervals
             return fail(NATSError(.connectionFailed, "the server has been silent for \(silence)", isRetriable: true))
         }
-        ping { _ in }
+        ping(.early) { _ in }
     }
 
     /// A moment after messages were written, a ping asks the server to confirm them, so that a lost connection reports
@@ -77,7 +138,7 @@ extension ConnectionLoop {
         eventLoop.scheduleTask(in: .milliseconds(100)) {
             self.isConfirmScheduled = false
             guard self.machine.isConnected, self.lastConfirmed < self.lastWritten else { return }
-            if self.pings.isEmpty { self.ping { _ in } } else { self.scheduleConfirmation() }
+            if self.pings.isEmpty { self.ping(.early) { _ in } } else { self.scheduleConfirmation() }
         }
     }
 
@@ -101,7 +162,7 @@ extension ConnectionLoop {
         )
     }
 
-    /// Runs `start` on the loop and suspends until it calls back, or until the deadline.
+    /// Runs `start` on the loop and suspends until it calls back, or until nothing has come or gone for so long.
     func waitOnLoop(
         timeout: Duration,
         what: String,
@@ -110,7 +171,7 @@ extension ConnectionLoop {
         let promise = eventLoop.makePromise(of: Void.self)
         let once = OneShot(promise)
         eventLoop.execute {
-            let timer = self.eventLoop.scheduleTask(in: TimeAmount(timeout)) {
+            let timer = IdleTimer(self, timeout) {
                 let text = "\(what) was not answered within \(timeout); the server is down or overloaded"
                 once.complete(.failure(NATSError(.timeout, text, isRetriable: true)))
             }

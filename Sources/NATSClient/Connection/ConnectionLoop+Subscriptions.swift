@@ -18,7 +18,7 @@ extension ConnectionLoop {
                 loop.subscriptions.insert(entry)
                 loop.outbound.subscribe(to: subject, queueGroup: queueGroup, sid: sid)
                 if loop.machine.isConnected { loop.subscribing.append(entry) }
-                loop.ping { result in done(entry.failure.map(Result.failure) ?? result) }
+                loop.ping(.early) { result in done(entry.failure.map(Result.failure) ?? result) }
             }
         } catch {
             cancelSubscription(sid)
@@ -111,7 +111,7 @@ extension ConnectionLoop {
         channel.writeAndFlush(buffer, promise: nil)
         // The ping behind them tells which of them were refused.
         subscribing = entries
-        pingWaiters.append { _ in }
+        pingWaiters.append(PingWaiter(chunk: 0) { _ in })
     }
 
     /// Removes a subscription; its receiver hears of it after its last batch.

@@ -43,7 +43,7 @@ final class ConnectionLoop: @unchecked Sendable {
     var isLameDuckReported = false
     /// Why the last attempt failed.
     private var lastFailure: String?
-    /// Callers who wait for the next `PING` to be written and answered.
+    /// Callers who wait for a `PING` to be written and answered.
     var pingWaiters: [PingWaiter] = []
     /// The subscriptions that the next `PING` follows.
     var subscribing: [SubscriptionEntry] = []
@@ -52,6 +52,12 @@ final class ConnectionLoop: @unchecked Sendable {
     /// The pings on their way, oldest first.
     var pings: [Ping] = []
     var isWriting = false
+    /// Whether bytes are being handed to the channel at this moment.
+    var isHandingOver = false
+    /// What was taken from `outbound` and has not been handed to the channel yet.
+    var unwritten: OutboundBuffer.Chunk?
+    /// How often something was taken from `outbound` on this connection.
+    var chunksTaken = 0
     var lastWritten: UInt64 = 0
     var lastConfirmed: UInt64 = 0
     /// Messages that were on their way when a connection was lost, since the last flush that reported it.
@@ -65,11 +71,17 @@ final class ConnectionLoop: @unchecked Sendable {
     var lasting: Scheduled<Void>?
     /// Whether a sweep of the requests is scheduled; written from any thread.
     let requestSweep = Atomic<Bool>(false)
+    /// What the sweeps have seen of the connection.
+    var requestProbes = RequestProbes()
     /// Resumed when the first connection is up, or will never be.
     var started: EventLoopPromise<ServerInfo>?
     let inbox: SubscriptionEntry
 
-    typealias PingWaiter = (Result<Void, NATSError>) -> Void
+    struct PingWaiter {
+        /// The `PING` follows what was taken from `outbound` then; see `chunksTaken`.
+        var chunk: Int
+        let answer: (Result<Void, NATSError>) -> Void
+    }
 
     struct Ping {
         let confirms: UInt64
@@ -203,7 +215,7 @@ final class ConnectionLoop: @unchecked Sendable {
         sharedReplies.block(reason)
         let waiters = pingWaiters
         pingWaiters = []
-        for waiter in waiters { waiter(.failure(reason)) }
+        for waiter in waiters { waiter.answer(.failure(reason)) }
         for entry in subscriptions.removeAll() { entry.receiver.receiveEnd(error) }
         started?.fail(reason)
         started = nil

@@ -137,6 +137,8 @@ public final class NATSConnection: Sendable {
 
     /// Suspends until the server has processed everything published before: it has answered a ping that followed.
     ///
+    /// - Parameter timeout: how long nothing may come or go on the connection. A slow link may take longer for what is
+    ///   published.
     /// - Throws: `timeout`; `permissionDenied` when the server refused a message since the last flush;
     ///   `messagesUnconfirmed` when the connection was lost since then with messages on their way; `closed`.
     public func flush(timeout: Duration = .seconds(10)) async throws(NATSError) {
@@ -155,19 +157,36 @@ public final class NATSConnection: Sendable {
         headers: NATSHeaders = [:],
         timeout: Duration = .seconds(5)
     ) async throws(NATSError) -> NATSMessage {
+        try await request(payload, to: subject, headers: headers, timeout: timeout, silence: nil)
+    }
+
+    /// The same for a request that may be under way for long on a slow link, it or its answer.
+    ///
+    /// - Parameters:
+    ///   - timeout: how long the server may take once it has the request.
+    ///   - silence: how long nothing may come or go while nothing tells whether the server has it; `nil`: `timeout` is
+    ///     all there is.
+    package func request(
+        _ payload: ByteBuffer,
+        to subject: String,
+        headers: NATSHeaders = [:],
+        timeout: Duration,
+        silence: Duration?
+    ) async throws(NATSError) -> NATSMessage {
         try SubjectRules.validatePublish(subject)
         try headers.validate()
         let promise = loop.eventLoop.makePromise(of: NATSMessage.self)
         let once = OneShot(promise)
         return try await answer(promise, once) { () throws(NATSError) in
-            try startRequest(payload, to: subject, headers: headers, timeout: timeout) { result in
+            try startRequest(payload, to: subject, headers: headers, timeout: timeout, silence: silence) { result in
                 once.complete(result.map { $0.copied() })
             }
         }
     }
 
     /// Sends a request and returns the first answer that `read` makes something of. It is called on the event loop, does
-    /// little, and sees answers that come after that one too (`isFurther`), while few requests have followed.
+    /// little, and sees answers that come after that one too (`isFurther`), while few requests have followed. `silence`
+    /// is as above.
     ///
     /// - Throws: as ``request(_:to:headers:timeout:)``.
     package func request<Answer: Sendable>(
@@ -175,6 +194,7 @@ public final class NATSConnection: Sendable {
         to subject: String,
         headers: NATSHeaders,
         timeout: Duration,
+        silence: Duration? = nil,
         read: @escaping @Sendable (_ answer: NATSMessageView, _ isFurther: Bool) -> Answer?
     ) async throws(NATSError) -> Answer {
         try SubjectRules.validatePublish(subject)
@@ -183,7 +203,7 @@ public final class NATSConnection: Sendable {
         let once = OneShot(promise)
         let progress = RequestProgress()
         return try await answer(promise, once) { () throws(NATSError) in
-            try startRequest(payload, to: subject, headers: headers, timeout: timeout) { result in
+            try startRequest(payload, to: subject, headers: headers, timeout: timeout, silence: silence) { result in
                 // Only failures come here.
                 if case .failure(let error) = result { once.complete(.failure(error)) }
             } taker: { message in
@@ -221,6 +241,18 @@ public final class NATSConnection: Sendable {
         }
     }
 
+    /// Suspends until the server has answered a ping that follows everything published so far, and has so processed it,
+    /// and all it sent before has come.
+    ///
+    /// - Parameter silence: how long nothing may come or go.
+    /// - Throws: `timeout`, `closed`, `cancelled`.
+    package func roundTrip(silence: Duration) async throws(NATSError) {
+        try await loop.waitOnLoop(timeout: silence, what: "a ping") { loop, done in loop.ping { done($0) } }
+    }
+
+    /// How many bytes have come and gone so far: while this grows, the link is slow and not dead.
+    package var movedBytes: UInt64 { loop.counts.moved }
+
     /// Sends a request without a task: `completion` is called exactly once, mostly on the event loop, and does little.
     ///
     /// - Throws: what ``publish(_:to:replyTo:headers:)`` throws; `completion` is not called then.
@@ -230,6 +262,7 @@ public final class NATSConnection: Sendable {
         to subject: String,
         headers: NATSHeaders,
         timeout: Duration,
+        silence: Duration? = nil,
         completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void,
         taker: (@Sendable (NATSMessageView) -> Bool)? = nil
     ) throws(NATSError) -> UInt64 {
@@ -242,6 +275,7 @@ public final class NATSConnection: Sendable {
                         to: subject,
                         headerBlock: block,
                         timeout: timeout,
+                        silence: silence,
                         completion: completion,
                         taker: taker
                     )
@@ -257,6 +291,7 @@ public final class NATSConnection: Sendable {
         to subject: String,
         headerBlock: UnsafeRawBufferPointer,
         timeout: Duration,
+        silence: Duration?,
         completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void,
         taker: (@Sendable (NATSMessageView) -> Bool)?
     ) throws(NATSError) -> UInt64 {
@@ -264,6 +299,7 @@ public final class NATSConnection: Sendable {
         let id = try loop.requests.insert(
             subject: subject,
             deadline: deadline,
+            silence: silence.map { TimeAmount($0) },
             completion: completion,
             taker: taker
         )
@@ -365,7 +401,7 @@ public final class NATSConnection: Sendable {
     ///   - queueGroup: members of a group share the messages: each goes to one of them.
     ///   - maximumMessages: how many messages may wait for the reader before newer ones are dropped and counted.
     ///   - maximumBytes: the same in bytes of memory; a message takes about 256 more than it holds.
-    ///   - timeout: how long the server may take to answer.
+    ///   - timeout: how long nothing may come or go before the server answers.
     /// - Throws: `invalidSubject`, `permissionDenied`, `timeout`, `closed`, `cancelled`.
     public func subscribe(
         to subject: String,

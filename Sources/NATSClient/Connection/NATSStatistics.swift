@@ -14,9 +14,15 @@ public struct NATSStatistics: Sendable, Hashable {
 final class ConnectionCounts: Sendable {
     private let reconnectCount = Atomic<UInt64>(0)
     private let unconfirmedCount = Atomic<UInt64>(0)
+    private let movedBytes = Atomic<UInt64>(0)
 
     var reconnects: UInt64 { reconnectCount.load(ordering: .relaxed) }
     var unconfirmed: UInt64 { unconfirmedCount.load(ordering: .relaxed) }
+
+    /// How many bytes have come and gone on established connections: while this grows, the peer is there.
+    var moved: UInt64 { movedBytes.load(ordering: .relaxed) }
+
+    func countMoved(_ bytes: Int) { movedBytes.add(UInt64(bytes), ordering: .relaxed) }
 
     func countReconnect() { reconnectCount.add(1, ordering: .relaxed) }
 

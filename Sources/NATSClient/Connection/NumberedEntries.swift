@@ -27,6 +27,9 @@ struct NumberedEntries<Entry: Sendable>: Sendable {
     /// Removes an entry; `nil` when it is not there any more.
     mutating func remove(_ id: UInt64) -> Entry? { entries.removeValue(forKey: id) }
 
+    /// The numbers of the entries that match, in no order.
+    func ids(where matches: (Entry) -> Bool) -> [UInt64] { entries.filter { matches($0.value) }.map(\.key) }
+
     /// Removes the entries that match, in the order in which they came.
     mutating func take(where matches: (Entry) -> Bool) -> [Entry] {
         let ids = entries.filter { matches($0.value) }.map(\.key).sorted()

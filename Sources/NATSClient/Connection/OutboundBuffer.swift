@@ -3,17 +3,18 @@ import NIOCore
 
 /// Where publishers on any thread meet the event loop: one lock, one buffer, one scheduled flush per burst.
 ///
-/// Published messages outlive a lost connection; `SUB` and `UNSUB` do not, since a new connection restores the
-/// subscriptions from the table. Within a flush, `SUB`s go before the messages and `UNSUB`s after them: whoever
-/// subscribes, publishes and drains gets what it published.
+/// Published messages outlive a lost connection, those taken and not yet written among them; `SUB` and `UNSUB` do not,
+/// since a new connection restores the subscriptions from the table. Within a flush, `SUB`s go before the messages and
+/// `UNSUB`s after them: whoever subscribes, publishes and drains gets what it published.
 final class OutboundBuffer: Sendable {
-    /// What one flush writes.
+    /// What is written before the next is taken, in one piece or several.
     struct Chunk {
         var subscribes: ByteBuffer
-        var messages: ByteBuffer
+        var messages: OutboundMessages
         var unsubscribes: ByteBuffer
+
         /// How many messages have been taken in all, this chunk included.
-        var lastMessage: UInt64
+        var lastMessage: UInt64 { messages.lastMessage }
 
         var isEmpty: Bool {
             subscribes.readableBytes == 0 && messages.readableBytes == 0 && unsubscribes.readableBytes == 0
@@ -37,12 +38,11 @@ final class OutboundBuffer: Sendable {
     private static let burst = 8
 
     private struct State {
-        var messages = ByteBuffer()
+        var messages = OutboundMessages()
         var spare = ByteBuffer()
         var subscribes = ByteBuffer()
         var unsubscribes = ByteBuffer()
         var inFlight = 0
-        var appended: UInt64 = 0
         var isConnected = false
         /// Counts the connections.
         var generation: UInt64 = 0
@@ -53,8 +53,6 @@ final class OutboundBuffer: Sendable {
         var taken: UInt64 = 0
         /// Whether the last flush was part of a burst.
         var isBurst = false
-        /// Where in `messages` those lie that a lost connection takes with it.
-        var perishable: [Range<Int>] = []
         var maximumPayload: Int?
         var supportsHeaders = true
         var failure: NATSError?
@@ -66,20 +64,6 @@ final class OutboundBuffer: Sendable {
 
         var isEmpty: Bool {
             subscribes.readableBytes == 0 && messages.readableBytes == 0 && unsubscribes.readableBytes == 0
-        }
-
-        mutating func dropPerishable() {
-            guard !perishable.isEmpty else { return }
-            var kept = ByteBuffer()
-            var start = 0
-            for range in perishable + [messages.readableBytes..<messages.readableBytes] {
-                if let slice = messages.getSlice(at: messages.readerIndex + start, length: range.lowerBound - start) {
-                    kept.writeImmutableBuffer(slice)
-                }
-                start = range.upperBound
-            }
-            messages = kept
-            perishable = []
         }
 
         mutating func learn(_ info: ServerInfo) {
@@ -178,15 +162,14 @@ final class OutboundBuffer: Sendable {
             }
             let start = state.messages.readableBytes
             CommandWriter.publish(
-                into: &state.messages,
+                into: &state.messages.bytes,
                 subject: subject,
                 reply: reply,
                 headers: headers,
                 payload: payload
             )
-            if generation != nil { state.perishable.append(start..<state.messages.readableBytes) }
-            state.appended += 1
-            return (state.appended, state.claimFlush())
+            let number = state.messages.appended(behind: start, isPerishable: generation != nil)
+            return (number, state.claimFlush())
         }
         if needsFlush { scheduleFlush() }
         return number
@@ -221,32 +204,49 @@ final class OutboundBuffer: Sendable {
         if needsFlush { scheduleFlush() }
     }
 
+    /// Whether something waits to be taken.
+    var hasWaiting: Bool { state.withLock { !$0.isEmpty } }
+
+    /// The `SUB`s that wait, for the event loop to write while it has not yet written all that it has taken.
+    func takeSubscribes() -> ByteBuffer {
+        state.withLock { state in
+            defer { state.subscribes = ByteBuffer() }
+            return state.subscribes
+        }
+    }
+
     /// Everything that waits, for the event loop to write; empty buffers when nothing does.
     func take() -> Chunk {
         state.withLock { state in
             let chunk = Chunk(
                 subscribes: state.subscribes,
-                messages: state.messages,
-                unsubscribes: state.unsubscribes,
-                lastMessage: state.appended
+                messages: state.messages.takeAll(spare: state.spare),
+                unsubscribes: state.unsubscribes
             )
             state.dropControl()
-            state.messages = state.spare
             state.spare = ByteBuffer()
-            state.perishable.removeAll(keepingCapacity: true)
             state.inFlight = chunk.messages.readableBytes
             state.isFlushScheduled = !chunk.isEmpty
             state.isLingering = false
-            state.isBurst = state.appended - state.taken >= Self.burst
-            state.taken = state.appended
+            state.isBurst = chunk.lastMessage - state.taken >= Self.burst
+            state.taken = chunk.lastMessage
             return chunk
         }
     }
 
+    /// A part of what was taken has left.
+    func written(_ bytes: Int) {
+        let resumed = state.withLock { state in
+            state.inFlight = max(0, state.inFlight - bytes)
+            return state.takeWaiters(below: highWaterMark / 2)
+        }
+        for waiter in resumed { waiter.resume(returning: nil) }
+    }
+
     /// The chunk has left; its memory is used again. The caller does what is to happen next.
     func written(_ chunk: consuming Chunk) -> Next {
-        var messages = chunk.messages
-        chunk.messages = ByteBuffer()
+        var messages = chunk.messages.bytes
+        chunk.messages = OutboundMessages()
         messages.clear()
         let (next, resumed) = state.withLock { state in
             state.inFlight = 0
@@ -271,15 +271,17 @@ final class OutboundBuffer: Sendable {
     func learned(_ info: ServerInfo) { state.withLock { $0.learn(info) } }
 
     /// The connection is down: messages wait for the next one.
-    func disconnected() {
+    ///
+    /// - Parameter unwritten: what was taken and has not been written; it goes first on the next connection.
+    func disconnected(unwritten: OutboundMessages? = nil) {
         let resumed = state.withLock { state in
             state.isConnected = false
             state.isFlushScheduled = false
             state.isLingering = false
             state.inFlight = 0
             state.dropControl()
-            state.dropPerishable()
-            // What was on its way waits no more: there may be room now.
+            if let unwritten { state.messages.putBack(unwritten) } else { state.messages.dropPerishable() }
+            // What belonged to the connection is gone, and with it perhaps what others waited for.
             return state.takeWaiters(below: highWaterMark / 2)
         }
         for waiter in resumed { waiter.resume(returning: nil) }
@@ -290,7 +292,7 @@ final class OutboundBuffer: Sendable {
         let waiters = state.withLock { state in
             state.isConnected = false
             state.failure = error
-            state.messages = ByteBuffer()
+            state.messages = OutboundMessages(lastMessage: state.messages.lastMessage)
             state.dropControl()
             state.inFlight = 0
             return state.takeWaiters(below: .max)

@@ -11,9 +11,14 @@ final class RequestTable: Sendable {
     private struct Pending {
         let subject: String
         let deadline: NIODeadline
+        /// For a request that outlasts its deadline while nothing tells that the server has it: how long nothing may
+        /// come or go then. `nil`: the deadline counts, whatever happens.
+        let silence: TimeAmount?
         let completion: Completion
         /// Takes the answer instead of the completion; `nil` when the first answer counts.
         let taker: Taker?
+        /// The number of the ping that was sent at the deadline.
+        var probe: UInt64?
         /// The number of the message that carries the request; `nil` until it is appended.
         var message: UInt64?
     }
@@ -27,11 +32,14 @@ final class RequestTable: Sendable {
     func insert(
         subject: String,
         deadline: NIODeadline,
+        silence: TimeAmount? = nil,
         completion: @escaping Completion,
         taker: Taker? = nil
     ) throws(NATSError) -> UInt64 {
         try requests.withLock { (requests) throws(NATSError) -> UInt64 in
-            try requests.insert(Pending(subject: subject, deadline: deadline, completion: completion, taker: taker))
+            try requests.insert(
+                Pending(subject: subject, deadline: deadline, silence: silence, completion: completion, taker: taker)
+            )
         }
     }
 
@@ -70,10 +78,16 @@ final class RequestTable: Sendable {
         return removed != nil
     }
 
-    /// Ends the requests whose deadline has passed; whether any are left.
-    func expire(at now: NIODeadline) -> Bool {
+    /// Ends the requests whose time is up; whether any are left.
+    ///
+    /// A request that has ``Pending/silence`` ends at its deadline when there is no connection. Else a ping asks first
+    /// whether the server has it: once that is answered, all that the server had to say before has come, and there is no
+    /// answer; until then it is under way, on a link that may be slow.
+    func expire(at now: NIODeadline, _ probes: inout RequestProbes) -> Bool {
         let (expired, left) = requests.withLock { requests in
-            (requests.take { $0.deadline <= now }, !requests.isEmpty)
+            let due = requests.ids { $0.silence != nil && $0.probe == nil && $0.deadline <= now }
+            for id in due { requests[id]?.probe = probes.next() }
+            return (requests.take { Self.isOver($0, at: now, probes) }, !requests.isEmpty)
         }
         for request in expired {
             request.completion(
@@ -87,6 +101,12 @@ final class RequestTable: Sendable {
             )
         }
         return left
+    }
+
+    private static func isOver(_ request: Pending, at now: NIODeadline, _ probes: RequestProbes) -> Bool {
+        guard request.deadline <= now else { return false }
+        guard let silence = request.silence, let probe = request.probe, probes.isConnected else { return true }
+        return probes.answered >= probe || probes.lastMoved + silence <= now
     }
 
     /// Ends the requests that were written before the connection was lost; others stay buffered.

@@ -13,7 +13,8 @@ public struct StreamMessage: Sendable {
     public let headerBlock: [UInt8]
     /// The payload.
     public let payload: [UInt8]
-    /// The id it was sent with, by which a stream knows a message that is sent again.
+
+    /// The id it was sent with; `nil` without one.
     package var messageID: String? {
         headerBlock.withUnsafeBytes { HeaderBlock(bytes: $0).fields()["Nats-Msg-Id"] }
     }
@@ -60,7 +61,8 @@ extension JetStream {
             answer = try await connection.request(
                 request,
                 to: "\(prefix).STREAM.MSG.GET.\(stream)",
-                timeout: timeout ?? self.timeout
+                timeout: timeout ?? self.timeout,
+                silence: Self.silence(timeout ?? self.timeout)
             )
         } catch {
             throw JetStreamError(error)

@@ -9,7 +9,7 @@ extension JetStream {
     ///   - messageID: stored once, however often it is sent within the stream's duplicate window.
     ///   - expectedStream: the stream that must store it; the message is refused by any other.
     ///   - headers: further header fields.
-    ///   - timeout: how long to wait for the acknowledgement; `nil` for ``timeout``.
+    ///   - timeout: how long to wait for the acknowledgement once the server has the message; `nil` for ``timeout``.
     /// - Throws: the server's error; a `connection` error without responders when no stream has the subject; `timeout`
     ///   when the acknowledgement did not come: the message may be stored, send it again with the same id.
     public func publish(
@@ -34,6 +34,9 @@ extension JetStream {
     /// Publishes a message and returns the first answer that `read` makes something of. It is called on the event loop,
     /// does little, and sees answers that come after that one too (`isFurther`): more streams than one may take the
     /// message, and each answers.
+    ///
+    /// - Parameter silence: how long nothing may come or go while nothing tells whether the server has the message; `nil`
+    ///   for six times the timeout.
     package func publish<Answer: Sendable>(
         _ payload: ByteBuffer,
         to subject: String,
@@ -41,15 +44,18 @@ extension JetStream {
         expectedStream: String?,
         headers: NATSHeaders,
         timeout: Duration?,
+        silence: Duration? = nil,
         read: @escaping @Sendable (Result<PublishAcknowledgement, JetStreamError>, _ isFurther: Bool) -> Answer?
     ) async throws(JetStreamError) -> Answer {
+        let timeout = timeout ?? self.timeout
         let headers = Self.headers(headers, messageID: messageID, expectedStream: expectedStream)
         do throws(NATSError) {
             return try await connection.request(
                 payload,
                 to: subject,
                 headers: headers,
-                timeout: timeout ?? self.timeout
+                timeout: timeout,
+                silence: silence ?? Self.silence(timeout)
             ) { message, isFurther in
                 read(
                     Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: message.payload) },

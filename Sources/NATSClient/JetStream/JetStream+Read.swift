@@ -20,16 +20,20 @@ extension JetStream {
         let limit = timeout ?? self.timeout
         var request = request
         if !request.noWait, request.expires == nil { request.expires = limit }
+        let asked = request.maximumBytes
         let progress = PullProgress(total: request.batch, chunk: request.batch, endsWhenNothingPending: false)
-        return try await read(
+        let reading = try await read(
             progress,
             request,
+            maximumBytes: { _ in asked },
             before: nil,
             delivered: nil,
             from: consumer,
             on: stream,
             deadline: .now + limit + .milliseconds(500)
-        ) { JetStreamMessage($0) }.elements
+        ) { JetStreamMessage($0) }
+        if let error = reading.error { throw error }
+        return reading.elements
     }
 
     /// Reads messages that a consumer has at hand: large, overlapping pulls, no waiting, nothing acknowledged.
@@ -41,15 +45,17 @@ extension JetStream {
     ///
     /// - Parameters:
     ///   - count: how many messages to read at most, at least 1.
+    ///   - maximumBytes: ends soon after so many bytes have come, wherever that is; one message comes at least.
     ///   - before: ends at this sequence, exclusive; `nil` for no end.
     ///   - consumer: the consumer's name.
     ///   - stream: the stream's name.
     ///   - delivered: the number of the consumer's last delivery; 0 for a new one.
     ///   - limits: what one request may ask for; limits that the server names when it refuses a request are learnt.
-    ///   - deadline: when to give up.
+    ///   - deadline: when to give up if nothing comes; as long as bytes come or go on the connection, it moves on.
     ///   - transform: makes an element of each message, in place on the connection's event loop: little, never blocking.
     public func read<Element: Sendable>(
         _ count: Int,
+        maximumBytes: Int = .max,
         before: UInt64? = nil,
         from consumer: String,
         on stream: String,
@@ -58,8 +64,9 @@ extension JetStream {
         deadline: ContinuousClock.Instant,
         transform: @escaping @Sendable (JetStreamMessageView) -> Element
     ) async throws(JetStreamError) -> [Element] {
-        try await reading(
+        let reading = try await reading(
             count,
+            maximumBytes: maximumBytes,
             before: before,
             from: consumer,
             on: stream,
@@ -67,12 +74,16 @@ extension JetStream {
             limits: limits,
             deadline: deadline,
             transform: transform
-        ).elements
+        )
+        if let error = reading.error { throw error }
+        return reading.elements
     }
 
-    /// Reads as ``read(_:before:from:on:delivered:limits:deadline:transform:)``, and tells how it ended.
+    /// Reads as ``read(_:maximumBytes:before:from:on:delivered:limits:deadline:transform:)``, and tells how it ended: what
+    /// came before an error counts, so that a link that is lost again and again still brings something each time.
     package func reading<Element: Sendable>(
         _ count: Int,
+        maximumBytes: Int,
         before: UInt64?,
         from consumer: String,
         on stream: String,
@@ -81,12 +92,18 @@ extension JetStream {
         deadline: ContinuousClock.Instant,
         transform: @escaping @Sendable (JetStreamMessageView) -> Element
     ) async throws(JetStreamError) -> PullReading<Element> {
-        let largest = max(16 << 20, (connection.maximumPayload ?? 0) * 2)
-        let request = PullRequest(batch: 1, maximumBytes: largest, noWait: true)
-        let progress = PullProgress(total: count, chunk: 4_096, endsWhenNothingPending: true, limits: limits)
+        let request = PullRequest(batch: 1, noWait: true)
+        let progress = PullProgress(
+            total: count,
+            chunk: 4_096,
+            endsWhenNothingPending: true,
+            maximumBytes: maximumBytes,
+            limits: limits
+        )
         return try await read(
             progress,
             request,
+            maximumBytes: { $0 },
             before: before,
             delivered: delivered,
             from: consumer,
@@ -99,6 +116,7 @@ extension JetStream {
     private func read<Element: Sendable>(
         _ progress: PullProgress,
         _ template: PullRequest,
+        maximumBytes: @escaping @Sendable (Int) -> Int?,
         before: UInt64?,
         delivered: UInt64?,
         from consumer: String,
@@ -114,10 +132,12 @@ extension JetStream {
         let inbox = connection.makeInbox()
         let subject = "\(prefix).CONSUMER.MSG.NEXT.\(stream).\(consumer)"
         let connection = connection
-        let reader = PullReader(progress: progress, before: before, delivered: delivered) {
-            (batch: Int, limits: PullLimits) throws(NATSError) in
+        let size = PullSize(most: 16 << 20, maximumPayload: connection.maximumPayload)
+        let reader = PullReader(progress: progress, size: size, before: before, delivered: delivered) {
+            (batch: Int, bytes: Int, limits: PullLimits) throws(NATSError) in
             var request = template
             request.batch = batch
+            request.maximumBytes = maximumBytes(bytes)
             request = limits.applied(to: request)
             try connection.publish(ByteBuffer(string: request.json), to: subject, replyTo: inbox)
         } transform: {
@@ -134,12 +154,11 @@ extension JetStream {
         reader.begin()
         let watching = Task { await self.watch(reader, of: consumer, on: stream, deadline: deadline) }
         defer { watching.cancel() }
-        let result = await withTaskCancellationHandler {
+        return await withTaskCancellationHandler {
             await reader.result()
         } onCancel: {
             reader.fail(JetStreamError(NATSError(.cancelled, "the task was cancelled")))
         }
-        return try result.get()
     }
 
     /// Ends a reading that has gone quiet: at the deadline, or when the server says that nothing is on its way.
@@ -152,26 +171,51 @@ extension JetStream {
         on stream: String,
         deadline: ContinuousClock.Instant
     ) async {
-        var seen = reader.activity
+        let patience = deadline - .now
+        let connections = connection.statistics.reconnects
+        var end = deadline
+        var quietSince = ContinuousClock.now
+        var (seen, moved) = (reader.activity, connection.movedBytes)
         var silentChecks = 0
         while true {
             do {
-                try await Task.sleep(until: min(deadline, .now + Self.silenceTolerated))
+                try await Task.sleep(until: min(end, .now + Self.silenceTolerated / 4))
             } catch {
                 return
             }
-            guard .now < deadline else {
+            // A message that takes seconds to come is on its way all that time.
+            if connection.movedBytes != moved { (end, moved) = (.now + patience, connection.movedBytes) }
+            guard .now < end else {
                 reader.fail(JetStreamError(.timeout, "the messages did not arrive before the deadline"))
                 return
             }
-            let activity = reader.activity
-            silentChecks = activity == seen ? silentChecks + 1 : 0
-            seen = activity
-            if silentChecks > 0, let loss = await loss(reader, silentChecks, of: consumer, on: stream) {
+            guard connection.statistics.reconnects == connections else {
+                // What was on its way does not come on another connection.
+                reader.fail(JetStreamError(.consumerLost, "the pull request was lost with its connection"))
+                return
+            }
+            guard reader.activity == seen else {
+                (seen, silentChecks, quietSince) = (reader.activity, 0, .now)
+                continue
+            }
+            guard .now - quietSince >= Self.silenceTolerated else { continue }
+            quietSince = .now
+            switch await standing(reader, silentChecks, of: consumer, on: stream) {
+            case .unknown: break
+            case .goesOn: silentChecks += 1
+            case .lost(let loss):
                 reader.fail(loss)
                 return
             }
         }
+    }
+
+    /// What the server says of a reading that is quiet.
+    private enum Standing {
+        /// Nothing: its answer is not there. That is no loss.
+        case unknown
+        case goesOn
+        case lost(JetStreamError)
     }
 
     /// How long nothing may arrive before the server is asked why.
@@ -179,25 +223,26 @@ extension JetStream {
     /// How often the server may answer that something is on its way before it counts as lost with a connection.
     private static var maximumSilentChecks: Int { 6 }
 
-    /// Why a quiet reading cannot go on; `nil` when it can.
-    private func loss<Element: Sendable>(
+    /// Whether a quiet reading can go on.
+    private func standing<Element: Sendable>(
         _ reader: PullReader<Element>,
         _ silentChecks: Int,
         of consumer: String,
         on stream: String
-    ) async -> JetStreamError? {
+    ) async -> Standing {
         do throws(JetStreamError) {
+            let activity = reader.activity
             let info = try await consumerInfo(consumer, on: stream, timeout: .seconds(1))
-            if info.requestsWaiting > 0 { return nil }
-            if info.delivered.consumerSequence > reader.lastDelivery,
-                silentChecks <= Self.maximumSilentChecks
-            {
-                return nil
+            // The answer came behind what the server had sent before it, however long that took.
+            if reader.activity != activity { return .unknown }
+            if info.requestsWaiting > 0 { return .goesOn }
+            if info.delivered.consumerSequence > reader.lastDelivery, silentChecks < Self.maximumSilentChecks {
+                return .goesOn
             }
-            return JetStreamError(.consumerLost, "the pull request was lost with its connection")
+            return .lost(JetStreamError(.consumerLost, "the pull request was lost with its connection"))
         } catch {
-            guard error.errorCode == .consumerNotFound else { return nil }
-            return JetStreamError(.consumerLost, "the consumer does not exist any more")
+            guard error.errorCode == .consumerNotFound else { return .unknown }
+            return .lost(JetStreamError(.consumerLost, "the consumer does not exist any more"))
         }
     }
 }

@@ -9,7 +9,8 @@ public final class JetStream: Sendable {
     public let connection: NATSConnection
     /// What API subjects begin with, without the dot at the end: `$JS.API`, or `$JS.<domain>.API`.
     public let prefix: String
-    /// The deadline of calls that name none.
+    /// How long the server may take for calls that name no other time, once it has the request. On the way, six times as
+    /// long nothing may come or go on the connection: a link that is slow has time.
     public let timeout: Duration
 
     /// Creates access to JetStream; asks nothing yet.
@@ -61,7 +62,8 @@ public final class JetStream: Sendable {
             message = try await connection.request(
                 payload,
                 to: "\(prefix).\(subject)",
-                timeout: timeout ?? self.timeout
+                timeout: timeout ?? self.timeout,
+                silence: Self.silence(timeout ?? self.timeout)
             )
         } catch {
             throw JetStreamError(error)
@@ -74,6 +76,10 @@ public final class JetStream: Sendable {
     static func isOwnMessage(_ subject: String) -> Bool {
         subject.hasPrefix("$JS.ACK.") || subject.contains(".CONSUMER.MSG.NEXT.")
     }
+
+    /// How long nothing may come or go while nothing tells whether the server has a request: what lies in the buffers of
+    /// a link looks as if it had left, and may be seconds away.
+    static func silence(_ timeout: Duration) -> Duration { timeout * 6 }
 
     /// Throws `invalidArgument` unless the name can be a token of an API subject.
     static func validate(name: String, of what: String) throws(JetStreamError) {

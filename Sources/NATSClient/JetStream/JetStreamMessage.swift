@@ -12,6 +12,9 @@ public struct JetStreamMessageView {
     public let replyTo: UnsafeRawBufferPointer
     /// Where it lies in the stream.
     public let position: AcknowledgementSubject
+
+    /// The id it was sent with; `nil` without one.
+    package var messageID: String? { HeaderBlock(bytes: headers).fields()["Nats-Msg-Id"] }
 }
 
 /// A message of a stream, copied.

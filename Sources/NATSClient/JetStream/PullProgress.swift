@@ -15,6 +15,10 @@ struct PullProgress: Sendable {
         case refuse(String)
     }
 
+    /// So often a request may bring nothing because of its bytes, before no request can: the second one asks for as
+    /// much as a message may have.
+    private static let maximumCuts = 3
+
     /// How many messages are wanted.
     let total: Int
     /// How many messages one request asks for.
@@ -23,18 +27,28 @@ struct PullProgress: Sendable {
     private(set) var limits: PullLimits
     /// Whether a message behind which nothing is pending ends the reading.
     let endsWhenNothingPending: Bool
+    /// Once so many bytes have come nothing more is asked for, and the reading ends with what was.
+    let maximumBytes: Int
     /// Messages received.
     private(set) var received = 0
     /// Messages asked for and not yet received.
     private(set) var outstanding = 0
-    /// Whether a message has come since a request was last cut short by its bytes.
-    private var hasMovedSinceCut = true
+    private var receivedBytes = 0
+    /// How many requests were cut short by their bytes since a message has come, with no other under way.
+    private var cuts = 0
     /// What the last request asked for.
     private var lastBatch = 0
     /// Whether requests no longer overlap, because the server has refused one for that.
     private var asksAlone = false
 
-    init(total: Int, chunk: Int, endsWhenNothingPending: Bool, limits: PullLimits = PullLimits()) {
+    init(
+        total: Int,
+        chunk: Int,
+        endsWhenNothingPending: Bool,
+        maximumBytes: Int = .max,
+        limits: PullLimits = PullLimits()
+    ) {
+        self.maximumBytes = maximumBytes
         self.total = max(total, 1)
         self.chunk = max(min(chunk, limits.batch ?? chunk), 1)
         self.limits = limits
@@ -44,10 +58,11 @@ struct PullProgress: Sendable {
     /// The first request.
     mutating func begin() -> Action { requestMore() }
 
-    /// A message arrived behind which `pending` more match.
-    mutating func delivered(pending: UInt64) -> Action {
+    /// A message of so many bytes arrived behind which `pending` more match.
+    mutating func delivered(pending: UInt64, bytes: Int = 0) -> Action {
         received += 1
-        hasMovedSinceCut = true
+        receivedBytes += bytes
+        cuts = 0
         if outstanding > 0 { outstanding -= 1 }
         if received >= total || (endsWhenNothingPending && pending == 0) { return .finish }
         return requestMore()
@@ -79,15 +94,16 @@ struct PullProgress: Sendable {
             outstanding = 0
             return requestMore()
         case 409 where text.lowercased().contains("maxbytes"):
-            // The request was as full as it may get; ask again for what is missing.
-            guard hasMovedSinceCut else {
+            // The request was as full as it may get; ask again for what is missing. Another one may be under way.
+            outstanding = unfilled.map { outstanding - min(max($0, 0), outstanding) } ?? 0
+            guard outstanding == 0 else { return requestMore() }
+            cuts += 1
+            guard cuts <= Self.maximumCuts else {
                 return .refuse(
                     "the next message is larger than one request may ask for"
                         + (limits.bytes.map { " (max_bytes \($0) of the consumer)" } ?? "") + ": \(code) \(text)"
                 )
             }
-            hasMovedSinceCut = false
-            outstanding = unfilled.map { outstanding - min(max($0, 0), outstanding) } ?? 0
             return requestMore()
         case 409 where text.lowercased().contains("batch completed"):
             return .wait
@@ -98,6 +114,7 @@ struct PullProgress: Sendable {
 
     /// Keeps requests overlapping: the next one leaves when half of one is still to come.
     private mutating func requestMore() -> Action {
+        guard receivedBytes < maximumBytes else { return outstanding == 0 ? .finish : .wait }
         let missing = total - received - outstanding
         guard missing > 0, outstanding <= (asksAlone ? 0 : chunk / 2) else { return .wait }
         let batch = min(chunk, missing)

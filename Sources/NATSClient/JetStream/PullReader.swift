@@ -3,8 +3,10 @@ import NIOCore
 
 /// What one reading of a pull consumer found.
 package struct PullReading<Element: Sendable>: Sendable {
-    /// In the order of the stream.
+    /// In the order of the stream; with an error, all up to there.
     package var elements: [Element]
+    /// Why it ended before everything was read; `nil` when it was.
+    package var error: JetStreamError?
     /// Whether a message at or behind the given end was met: then nothing before it is missing, whatever the server's
     /// counts say.
     package var hasPassedEnd = false
@@ -13,12 +15,15 @@ package struct PullReading<Element: Sendable>: Sendable {
 /// Collects the messages of one reading of a pull consumer, on the connection's event loop: no task and no
 /// continuation per message.
 final class PullReader<Element: Sendable>: NATSMessageReceiver {
+    private typealias Request = (messages: Int, bytes: Int, limits: PullLimits)
+
     private struct State {
         var progress: PullProgress
         var elements: [Element] = []
-        var requests: [(batch: Int, limits: PullLimits)] = []
-        var outcome: Result<PullReading<Element>, JetStreamError>?
-        var waiter: CheckedContinuation<Result<PullReading<Element>, JetStreamError>, Never>?
+        var requests: [Request] = []
+        var size: PullSize
+        var outcome: PullReading<Element>?
+        var waiter: CheckedContinuation<PullReading<Element>, Never>?
         /// Whether a message at or behind the end has come: there is none before it any more.
         var hasPassedEnd = false
         /// Grows with everything that arrives: whoever watches sees whether anything still happens.
@@ -31,23 +36,25 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
     private let before: UInt64
     /// Whether every delivery is this reading's, so that a jump of their numbers is a loss.
     private let isSoleReader: Bool
-    private let request: @Sendable (Int, PullLimits) throws(NATSError) -> Void
+    private let request: @Sendable (_ messages: Int, _ bytes: Int, PullLimits) throws(NATSError) -> Void
     private let transform: @Sendable (JetStreamMessageView) -> Element
 
     /// - Parameters:
     ///   - before: a message with this sequence or a later one ends the reading and is left out.
+    ///   - size: how many bytes requests ask for.
     ///   - delivered: the number of the consumer's last delivery before this reading, when all that follow are for this
     ///     reading; `nil` when others read the consumer too.
-    ///   - request: sends a pull request for so many messages, within the limits.
+    ///   - request: sends a pull request for so many messages and bytes, within the limits.
     ///   - transform: makes an element of each message, in place.
     init(
         progress: PullProgress,
+        size: PullSize,
         before: UInt64?,
         delivered: UInt64?,
-        request: @escaping @Sendable (Int, PullLimits) throws(NATSError) -> Void,
+        request: @escaping @Sendable (_ messages: Int, _ bytes: Int, PullLimits) throws(NATSError) -> Void,
         transform: @escaping @Sendable (JetStreamMessageView) -> Element
     ) {
-        var state = State(progress: progress, lastDelivery: delivered ?? 0)
+        var state = State(progress: progress, size: size, lastDelivery: delivered ?? 0)
         state.elements.reserveCapacity(min(progress.total, 65_536))
         self.state = Locked(state)
         self.before = before ?? .max
@@ -69,7 +76,7 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
     }
 
     /// Suspends until the reading has ended.
-    func result() async -> Result<PullReading<Element>, JetStreamError> {
+    func result() async -> PullReading<Element> {
         await withCheckedContinuation { continuation in
             let outcome = state.withLock { state in
                 if state.outcome == nil { state.waiter = continuation }
@@ -81,7 +88,7 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
 
     /// Ends the reading with an error, unless it has ended.
     func fail(_ error: JetStreamError) {
-        state.withLock { Self.end(&$0, .failure(error)) }
+        state.withLock { Self.end(&$0, error) }
         passOn()
     }
 
@@ -93,6 +100,7 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
             state.withLock { state in
                 guard state.outcome == nil else { return }
                 state.activity &+= 1
+                if status.code == 409, status.description.lowercased().contains("maxbytes") { state.size.ended() }
                 Self.apply(state.progress.status(status.code, status.description, unfilled: unfilled), to: &state)
             }
             return
@@ -105,6 +113,7 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
             }
             return
         }
+        let size = message.payload.count + message.headers.count + message.subject.count
         let element = transform(
             JetStreamMessageView(
                 subject: message.subject,
@@ -119,7 +128,8 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
             state.activity &+= 1
             state.lastDelivery = position.consumerSequence
             state.elements.append(element)
-            Self.apply(state.progress.delivered(pending: position.pending), to: &state)
+            state.size.took(size)
+            Self.apply(state.progress.delivered(pending: position.pending, bytes: size), to: &state)
         }
     }
 
@@ -132,7 +142,7 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
             let last = state.lastDelivery
             if last != .max, position.consumerSequence == last + 1 { return true }
             let reason = "delivery \(position.consumerSequence) of the consumer came after delivery \(last)"
-            Self.end(&state, .failure(JetStreamError(.consumerLost, reason)))
+            Self.end(&state, JetStreamError(.consumerLost, reason))
             return false
         }
     }
@@ -146,19 +156,17 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
     private static func apply(_ action: PullProgress.Action, to state: inout State) {
         switch action {
         case .wait: break
-        case .request(let batch): state.requests.append((batch, state.progress.limits))
-        case .finish:
-            let elements = state.elements
-            state.elements = []
-            end(&state, .success(PullReading(elements: elements, hasPassedEnd: state.hasPassedEnd)))
-        case .fail(let reason): end(&state, .failure(JetStreamError(.consumerLost, reason)))
-        case .refuse(let reason): end(&state, .failure(JetStreamError(.refused, reason)))
+        case .request(let batch): state.requests.append((batch, state.size.next(), state.progress.limits))
+        case .finish: end(&state, nil)
+        case .fail(let reason): end(&state, JetStreamError(.consumerLost, reason))
+        case .refuse(let reason): end(&state, JetStreamError(.refused, reason))
         }
     }
 
-    private static func end(_ state: inout State, _ outcome: Result<PullReading<Element>, JetStreamError>) {
+    private static func end(_ state: inout State, _ error: JetStreamError?) {
         guard state.outcome == nil else { return }
-        state.outcome = outcome
+        state.outcome = PullReading(elements: state.elements, error: error, hasPassedEnd: state.hasPassedEnd)
+        state.elements = []
         state.requests = []
     }
 
@@ -167,7 +175,7 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
         let (requests, waiter, outcome) = state.withLock { state in
             let requests = state.requests
             state.requests = []
-            var waiter: CheckedContinuation<Result<PullReading<Element>, JetStreamError>, Never>?
+            var waiter: CheckedContinuation<PullReading<Element>, Never>?
             if state.outcome != nil {
                 waiter = state.waiter
                 state.waiter = nil
@@ -175,9 +183,9 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
             return (requests, waiter, state.outcome)
         }
         if let waiter, let outcome { waiter.resume(returning: outcome) }
-        for (batch, limits) in requests {
+        for (messages, bytes, limits) in requests {
             do throws(NATSError) {
-                try request(batch, limits)
+                try request(messages, bytes, limits)
             } catch {
                 fail(JetStreamError(error))
                 return

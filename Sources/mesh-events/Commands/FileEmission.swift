@@ -36,7 +36,7 @@ struct FileEmission {
                 counter.increment()
             }
         } catch {
-            throw failure(error, numbers).suffixed("; \(summary)")
+            throw failure(error, numbers).suffixed("; \(summary)\(Self.unknown(error))")
         }
     }
 
@@ -45,6 +45,15 @@ struct FileEmission {
         let failure = CommandFailure(describing: error.cause)
         guard let line = numbers.line(of: error.unconfirmed.first ?? error.sent) else { return failure }
         return failure.prefixed("line \(line): ")
+    }
+
+    /// How many events were sent of which nothing is known.
+    private static func unknown(_ error: any Error) -> String {
+        switch (error as? BatchEmitError)?.unconfirmed.count ?? 0 {
+        case 0: ""
+        case 1: ", 1 more may be: its acknowledgement has not come"
+        case let count: ", \(count) more may be: their acknowledgements have not come"
+        }
     }
 
     private var summary: String {

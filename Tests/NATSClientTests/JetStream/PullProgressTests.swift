@@ -106,12 +106,31 @@ struct PullProgressTests {
         limits.bytes = 100
         var progress = PullProgress(total: 10, chunk: 10, endsWhenNothingPending: true, limits: limits)
         _ = progress.begin()
-        _ = progress.status(409, "Message Size Exceeds MaxBytes", unfilled: 10)
-        guard case .refuse(let reason) = progress.status(409, "Message Size Exceeds MaxBytes", unfilled: 10) else {
+        func cut(_ unfilled: Int) -> PullProgress.Action {
+            progress.status(409, "Message Size Exceeds MaxBytes", unfilled: unfilled)
+        }
+        // The one behind it asks for as much as a message may have.
+        for _ in 0..<3 { #expect(cut(10) == .request(10)) }
+        guard case .refuse(let reason) = cut(10) else {
             Issue.record("the same request would be made for ever")
             return
         }
         #expect(reason.contains("max_bytes 100"))
+    }
+
+    @Test("requests that overlap are cut short by one large message without ending the reading")
+    func largeBehindSmall() {
+        var progress = PullProgress(total: 100, chunk: 10, endsWhenNothingPending: true)
+        #expect(progress.begin() == .request(10))
+        for _ in 0..<5 where progress.delivered(pending: 90) == .request(10) {}
+        #expect(progress.outstanding == 15)
+        for round in 0..<10 {
+            // The rest of the first, and all of the second: neither had room for the message.
+            #expect(progress.status(409, "Message Size Exceeds MaxBytes", unfilled: 5) == .wait, "\(round)")
+            #expect(progress.status(409, "Message Size Exceeds MaxBytes", unfilled: 10) == .request(10), "\(round)")
+            for _ in 0..<5 { _ = progress.delivered(pending: 80) }
+            #expect(progress.outstanding == 15)
+        }
     }
 
     @Test("the limits of a consumer, learnt from what a server says and applied to a request")

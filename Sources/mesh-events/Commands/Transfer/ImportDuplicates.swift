@@ -59,8 +59,8 @@ extension ImportDuplicates {
         case gone
     }
 
-    /// How many messages are read at once.
-    private static let readSize = 128
+    /// How many messages are read at once, and about how many bytes.
+    private static let readSize = (messages: 128, bytes: 4 << 20)
 
     /// Compares lines with what the stream has.
     ///
@@ -71,11 +71,12 @@ extension ImportDuplicates {
         for doubt in doubts {
             if read.last.map({ $0.sequence < doubt.sequence }) ?? true {
                 read = try await store.first(
-                    Self.readSize,
+                    Self.readSize.messages,
+                    maximumBytes: Self.readSize.bytes,
                     matching: .all,
                     from: .sequence(doubt.sequence),
                     timeout: .seconds(30)
-                )
+                ).messages
             }
             let found = read.first { $0.sequence == doubt.sequence }
             let message = doubt.line.message

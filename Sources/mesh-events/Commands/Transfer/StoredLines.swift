@@ -2,7 +2,7 @@ import MeshEvents
 
 /// What a stream has behind a sequence, to recognize lines that an interrupted import has stored without noting it.
 struct StoredLines {
-    private static let readSize = 4_096
+    private static let read = (messages: 4_096, bytes: 4 << 20)
 
     private var counts: [StableHash: Int] = [:]
 
@@ -13,14 +13,16 @@ struct StoredLines {
     init(_ store: some EventStore, behind sequence: UInt64) async throws {
         var next = sequence.nextSequence
         while true {
-            let messages = try await store.first(
-                Self.readSize,
+            let part = try await store.first(
+                Self.read.messages,
+                maximumBytes: Self.read.bytes,
                 matching: .all,
                 from: .sequence(next),
                 timeout: .seconds(30)
             )
-            for message in messages { counts[Self.hash(message.subject, message.payload), default: 0] += 1 }
-            guard messages.count == Self.readSize, let last = messages.last, last.sequence < .max else { return }
+            for message in part.messages { counts[Self.hash(message.subject, message.payload), default: 0] += 1 }
+            let mayHaveMore = part.isCutShort || part.messages.count == Self.read.messages
+            guard mayHaveMore, let last = part.messages.last, last.sequence < .max else { return }
             next = last.sequence + 1
         }
     }

@@ -1,0 +1,41 @@
+import NIOCore
+
+/// Fires when nothing has come or gone on a connection for so long: a slow link is no silent one. While there is no
+/// connection, time passes as usual. Used on the connection's event loop only.
+final class IdleTimer {
+    /// How often it looks, in parts of its limit.
+    private static let looks: Int64 = 8
+
+    private let loop: ConnectionLoop
+    private let limit: TimeAmount
+    private let action: () -> Void
+    private var seen: UInt64
+    private var idleSince: NIODeadline
+    private var next: Scheduled<Void>?
+
+    init(_ loop: ConnectionLoop, _ limit: Duration, _ action: @escaping () -> Void) {
+        self.loop = loop
+        self.limit = TimeAmount(limit)
+        self.action = action
+        seen = loop.counts.moved
+        idleSince = .now()
+        look()
+    }
+
+    func cancel() {
+        next?.cancel()
+        next = nil
+    }
+
+    private func look() {
+        let step = max(limit.nanoseconds / Self.looks, 1_000_000)
+        let due = min(idleSince + limit, .now() + .nanoseconds(step))
+        next = loop.eventLoop.assumeIsolated().scheduleTask(deadline: due) {
+            let moved = self.loop.counts.moved
+            if moved != self.seen { (self.seen, self.idleSince) = (moved, .now()) }
+            guard .now() >= self.idleSince + self.limit else { return self.look() }
+            self.next = nil
+            self.action()
+        }
+    }
+}

@@ -1,0 +1,118 @@
+import LocalNATSServer
+import MeshEvents
+import MeshEventsNATS
+import NATSClient
+import Synchronization
+import TestSupport
+import Testing
+
+/// Links that are lost for longer than a stream remembers message ids, that are lost again and again, and events so large
+/// that pages have to be bounded by bytes.
+@Suite("Uncertain links", .timeLimit(.minutes(5)))
+struct UncertainLinkTests {
+    /// Short, so that a test need not wait two minutes.
+    private static let window: Duration = .milliseconds(300)
+
+    private func open(_ address: String) async throws -> PersistentEventBus {
+        try await PersistentEventBus.open(
+            transport: NATSTransport(try await connect(at: address)),
+            node: "node-a",
+            configuration: .init(maximumMessages: nil, duplicateWindow: Self.window),
+            logger: quiet
+        )
+    }
+
+    /// Holds back what the server says until the stream has `count` messages and has forgotten their ids, then cuts.
+    private func cutLate(_ proxy: TCPProxy, _ count: UInt64, _ store: JetStreamStore) async throws {
+        try await eventually(within: .seconds(30), "the stream to have them") {
+            try await store.state().lastSequence >= count
+        }
+        let stored = ContinuousClock.now
+        try await eventually(within: .seconds(30), "the stream to forget their ids") { .now - stored > Self.window * 2 }
+        proxy.treat { $0.bytesPerSecondDown = nil }
+        proxy.cut()
+    }
+
+    @Test(
+        "acknowledgements lost for longer than ids are remembered: each event is stored once",
+        arguments: NATSServers.all
+    )
+    func lateRetry(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let proxy = try await TCPProxy.start(before: server.port, pieces: 64)
+            let emitter = try await open(proxy.url)
+            let store = JetStreamStore(try await connect(server))
+            try await emitter.emit("user.first", [:])
+            // An acknowledgement passes in a second or so: those of the batch wait for each other.
+            proxy.treat { $0.bytesPerSecondDown = 40 }
+            let count = 200
+            async let positions = emitter.emit(
+                contentsOf: (0..<count).map { Event("user.batch", data: ["n": .init($0)]) }
+            )
+            try await cutLate(proxy, UInt64(count + 1), store)
+            #expect(try await positions.map(\.sequence) == (2...UInt64(count + 1)).map { $0 })
+            #expect(try await store.state().messages == UInt64(count + 1))
+
+            proxy.treat { $0.bytesPerSecondDown = 40 }
+            async let position = emitter.emit("user.single", ["n": 1])
+            try await cutLate(proxy, UInt64(count + 2), store)
+            #expect(try await position.sequence == UInt64(count + 2))
+            #expect(try await store.state().messages == UInt64(count + 2))
+            await proxy.stop()
+        }
+    }
+
+    @Test("what a link brings before it is lost is kept: reading comes to the end over many connections")
+    func readingGoesOn() async throws {
+        try await withServer(NATSServers.current) { server in
+            let emitter = try await open(server.url)
+            let pad = JSONValue(String(repeating: "x", count: 10_000))
+            try await emitter.emit(contentsOf: (0..<300).map { Event("user.batch", data: ["n": .init($0), "p": pad]) })
+            let proxy = try await TCPProxy.start(before: server.port)
+            proxy.treat { $0.cutAfter = 200_000...400_000 }
+            let store = JetStreamStore(try await connect(at: proxy.url))
+            let found = try await store.first(4_096, matching: .all, from: .sequence(1), timeout: .seconds(30))
+            #expect(found.map(\.sequence) == Array(1...300))
+            #expect(proxy.cuts > 5)
+            await proxy.stop()
+        }
+    }
+
+    @Test(
+        "large events: a reading is as large as it may be in bytes, a page ends early, all come",
+        arguments: NATSServers.all
+    )
+    func bytes(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let emitter = try await open(server.url)
+            let (count, size) = (40, 500_000)
+            let pad = JSONValue(String(repeating: "x", count: size))
+            try await emitter.emit(contentsOf: (0..<count).map { Event("user.big", data: ["n": .init($0), "p": pad]) })
+            let store = JetStreamStore(try await connect(server))
+            let part = try await store.first(
+                1_000,
+                maximumBytes: 4 << 20,
+                matching: .all,
+                from: .sequence(1),
+                timeout: .seconds(30)
+            )
+            #expect(part.isCutShort)
+            let bytes = part.messages.reduce(0) { $0 + $1.payload.count }
+            #expect(bytes >= 4 << 20 && bytes < 32 << 20, "\(bytes)")
+            #expect(part.messages.map(\.sequence) == Array(1...UInt64(part.messages.count)))
+            let history = EventHistory(store: store, logger: quiet)
+            var sequences: [UInt64] = []
+            for try await stored in history.events() { sequences.append(stored.sequence) }
+            #expect(sequences == Array(1...UInt64(count)))
+            // Of a page that any caller asks for it is 64 MiB.
+            var query = EventHistory.Query(limit: 1_000)
+            query.byteLimit = 8 << 20
+            let page = try await history.page(query)
+            #expect(page.events.count < count && page.events.count * size > 7 << 20, "\(page.events.count)")
+            #expect(page.events.last?.sequence == UInt64(count))
+            query = EventHistory.Query(limit: 1_000, before: page.cursor)
+            let rest = try await history.page(query)
+            #expect(rest.events.map(\.sequence) + page.events.map(\.sequence) == Array(1...UInt64(count)))
+        }
+    }
+}
