@@ -236,6 +236,7 @@ let package = Package(
             name: "ChaosTests",
             dependencies: [
                 "MeshEvents", "MeshEventsNATS", "NATSClient", "LocalNATSServer", "TestSupport", "chaos-fixture",
+                "mesh-events",
             ],
             swiftSettings: settings
         ),
