@@ -164,7 +164,7 @@ let package = Package(
         // What several test targets share; not a product.
         .target(
             name: "TestSupport",
-            dependencies: ["LocalNATSServer", "NATSClient", "ProcessGuard", logging] + nio,
+            dependencies: ["LocalNATSServer", "Locking", "NATSClient", "ProcessGuard", logging] + nio,
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),

@@ -50,14 +50,7 @@ final class DescriptorShortage {
 
     /// Sets the soft limit. Swift does not see the function `prlimit`; util-linux has a program of that name.
     private static func limit(_ pid: Int32, to limit: String) throws {
-        let program = Process()
-        program.executableURL = URL(fileURLWithPath: "/usr/bin/prlimit")
-        program.arguments = ["--pid", "\(pid)", "--nofile=\(limit)"]
-        try program.run()
-        program.waitUntilExit()
-        guard program.terminationStatus == 0 else {
-            throw TestSupportError("prlimit ended with \(program.terminationStatus)")
-        }
+        try SpawnedProcess.run("/usr/bin/prlimit", ["--pid", "\(pid)", "--nofile=\(limit)"])
     }
 
     private static func refused(_ what: String) -> TestSupportError {

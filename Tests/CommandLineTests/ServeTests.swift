@@ -122,9 +122,7 @@ import Testing
                 "pipe",
                 "{ '\(mesh)' serve --json --node me --nats \(server.url) 2>/dev/null; echo $? >'\(directory.path)/code'; } | head -n 1 >/dev/null"
             )
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: script)
-            try process.run()
+            let process = try SpawnedProcess(script)
             try await eventually("the pipeline to end") { !process.isRunning }
             #expect(try directory.text(of: "code") == "0\n")
             let list = try await Command.run(["list", "--nats", server.url])
@@ -152,14 +150,7 @@ import Testing
     }
 
     private func children(of parent: Int32) throws -> [Int32] {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/ps")
-        process.arguments = ["-A", "-o", "pid=,ppid="]
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        let text = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
+        let text = try SpawnedProcess.run("/bin/ps", ["-A", "-o", "pid=,ppid="])
         return text.split(separator: "\n").compactMap { line in
             let words = line.split(separator: " ").compactMap { Int32($0) }
             return words.count == 2 && words[1] == parent ? words[0] : nil

@@ -123,9 +123,7 @@ import Testing
                 "pipe",
                 "{ '\(mesh)' watch --json --nats \(server.url) 2>'\(directory.path)/error'; echo $? >'\(directory.path)/code'; } | head -n 1 >'\(directory.path)/first'"
             )
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: script)
-            try process.run()
+            let process = try SpawnedProcess(script)
             try await eventually("the watch to begin") {
                 (try? directory.text(of: "error"))?.contains("watching") == true
             }
@@ -161,14 +159,13 @@ import Testing
         try await withServer { server in
             let mesh = try BuildProducts.executable("mesh-events")
             let pipe = Pipe()
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: mesh)
-            process.arguments = ["watch", "--json", "--nats", server.url]
-            process.standardOutput = pipe
             let directory = try TemporaryDirectory()
-            process.standardError = FileHandle(forWritingAtPath: try directory.file("error", ""))
-            try process.run()
-            defer { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+            let process = try SpawnedProcess(
+                mesh,
+                ["watch", "--json", "--nats", server.url],
+                output: pipe.fileHandleForWriting,
+                error: FileHandle(forWritingAtPath: try directory.file("error", ""))
+            )
             try await eventually("the watch to begin") { try directory.text(of: "error").contains("watching") }
             let line = #"{"type":"user.a","data":{"x":"\#(String(repeating: "x", count: 1_000))"}}"# + "\n"
             let emit = try await Command.run(
@@ -176,9 +173,9 @@ import Testing
                 input: String(repeating: line, count: 500)
             )
             #expect(emit.code == 0)
-            kill(process.processIdentifier, SIGTERM)
+            process.signal(SIGTERM)
             try await eventually(within: .seconds(3), "the watch to end") { !process.isRunning }
-            #expect(process.terminationStatus == 0)
+            #expect(process.code == 0)
             _ = pipe
         }
     }

@@ -178,7 +178,10 @@ struct BatchEmitTests {
             let persistent = try await open(server)
             let store = JetStreamStore(try await connect(server))
             let task = Task { try await persistent.emit(contentsOf: try events(1_000_000)) }
-            try await eventually("the first events") { try await store.state().messages > 10_000 }
+            defer { task.cancel() }
+            try await eventually(within: .seconds(60), "the first events") {
+                try await store.state().messages > 10_000
+            }
             task.cancel()
             let error = await #expect(throws: BatchEmitError.self) { try await task.value }
             #expect((error?.stored.count ?? 0) > 1000)

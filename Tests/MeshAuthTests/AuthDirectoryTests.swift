@@ -181,15 +181,8 @@ import Testing
         var directory = try AuthDirectory.create(at: temporary.path + "/auth", hosts: ["mesh.local"])
         try directory.renew(adding: ["10.0.0.7"])
         func verifies(_ check: String...) throws -> Bool {
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-            process.arguments =
-                ["openssl", "verify", "-CAfile", directory.authorityFile] + check + [directory.path + "/server.pem"]
-            process.standardOutput = FileHandle.nullDevice
-            process.standardError = FileHandle.nullDevice
-            try process.run()
-            process.waitUntilExit()
-            return process.terminationStatus == 0
+            let arguments = ["-CAfile", directory.authorityFile] + check + [directory.path + "/server.pem"]
+            return try SpawnedProcess.outcome(of: "/usr/bin/env", ["openssl", "verify"] + arguments).code == 0
         }
         #expect(try verifies("-purpose", "sslserver", "-x509_strict"))
         for host in ["localhost", "mesh.local"] { #expect(try verifies("-verify_hostname", host)) }
@@ -203,15 +196,7 @@ import Testing
     func theWrittenConfigurationIsOneAServerAccepts(binary: NATSServers.Binary) throws {
         let temporary = try TemporaryDirectory()
         let directory = try AuthDirectory.create(at: temporary.path + "/with \"quotes\" and spaces")
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: binary.path)
-        process.arguments = ["-t", "-c", directory.serverFile]
-        let output = Pipe()
-        process.standardError = output
-        process.standardOutput = output
-        try process.run()
-        let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0, "\(text)")
+        let (code, text) = try SpawnedProcess.outcome(of: binary.path, ["-t", "-c", directory.serverFile])
+        #expect(code == 0, "\(text)")
     }
 }

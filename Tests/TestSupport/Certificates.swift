@@ -49,15 +49,7 @@ public struct Certificates: Sendable {
             done
             """
         )
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: script)
-        let output = Pipe()
-        process.standardError = output
-        process.standardOutput = output
-        try process.run()
-        let text = try output.fileHandleForReading.readToEnd().map { String(decoding: $0, as: UTF8.self) } ?? ""
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw TestSupportError("openssl made no certificates: \(text)") }
+        try SpawnedProcess.run(script)
         return Certificates(directory: directory)
     }
 }

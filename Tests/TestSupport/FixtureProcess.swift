@@ -8,7 +8,7 @@ import Foundation
 
 /// A built executable, run with nothing but an environment; killed with the last reference.
 public final class FixtureProcess {
-    private let process = Process()
+    private let process: SpawnedProcess
     private let directory: TemporaryDirectory
     private let input = Pipe()
 
@@ -17,23 +17,22 @@ public final class FixtureProcess {
     /// - Throws: `TestSupportError` when it was not built.
     public init(_ name: String, _ arguments: [String] = [], environment: [String: String]) throws {
         directory = try TemporaryDirectory()
-        process.executableURL = URL(fileURLWithPath: try BuildProducts.executable(name))
-        process.arguments = arguments
-        process.environment = environment
-        process.currentDirectoryURL = URL(fileURLWithPath: directory.path)
-        process.standardInput = input
         let output = FileHandle(forWritingAtPath: try directory.file("output", ""))
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-    }
-
-    deinit {
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        process = try SpawnedProcess(
+            try BuildProducts.executable(name),
+            arguments,
+            environment: environment,
+            directory: directory.path,
+            input: input.fileHandleForReading,
+            output: output,
+            error: output
+        )
+        // Its end is the process's alone.
+        try input.fileHandleForReading.close()
     }
 
     /// Its process id.
-    public var pid: Int32 { process.processIdentifier }
+    public var pid: Int32 { process.pid }
 
     /// What it has printed so far.
     public var output: String { (try? directory.text(of: "output")) ?? "" }
@@ -42,7 +41,7 @@ public final class FixtureProcess {
     public var lines: [Substring] { output.split(separator: "\n") }
 
     /// Sends it a signal.
-    public func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+    public func signal(_ number: Int32) { process.signal(number) }
 
     /// Writes a line to its standard input.
     public func say(_ line: String) { input.fileHandleForWriting.write(Data((line + "\n").utf8)) }
@@ -75,6 +74,6 @@ public final class FixtureProcess {
         } catch {
             throw TestSupportError("\(error) It printed: \(output)")
         }
-        return process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
+        return process.waitUntilExit()
     }
 }

@@ -37,16 +37,9 @@ public final class SmallDisk: Sendable {
     public func empty() throws { try FileManager.default.removeItem(atPath: path + "/ballast") }
 
     private static func asRoot(_ command: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = (geteuid() == 0 ? [] : ["sudo", "-n"]) + command
-        let output = Pipe()
-        process.standardError = output
-        process.standardOutput = output
-        try process.run()
-        let text = try output.fileHandleForReading.readToEnd().map { String(decoding: $0, as: UTF8.self) } ?? ""
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
+        let arguments = (geteuid() == 0 ? [] : ["sudo", "-n"]) + command
+        let (code, text) = try SpawnedProcess.outcome(of: "/usr/bin/env", arguments)
+        guard code == 0 else {
             throw TestSupportError(
                 "This test needs a small file system and may not make one: \(command.joined(separator: " ")): \(text)"
             )

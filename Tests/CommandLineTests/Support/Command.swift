@@ -17,8 +17,9 @@ final class Command {
         var lines: [String] { output.split(separator: "\n").map(String.init) }
     }
 
-    private let process = Process()
+    private let process: SpawnedProcess
     private let directory: TemporaryDirectory
+    private let what: String
 
     /// Starts it, with an environment in which nothing of this machine's counts.
     ///
@@ -37,39 +38,35 @@ final class Command {
         directory = try TemporaryDirectory()
         let base = ["PATH": "/usr/sbin:/usr/bin:/bin", "HOME": directory.path, "TZ": "UTC"]
         let command = launcher + [try BuildProducts.executable("mesh-events")] + arguments
-        process.executableURL = URL(fileURLWithPath: command[0])
-        process.arguments = Array(command.dropFirst())
-        process.environment = base.merging(environment) { $1 }
-        process.currentDirectoryURL = URL(fileURLWithPath: directory.path)
-        let inputPath = try input.map { try directory.file("input", $0) } ?? "/dev/null"
-        process.standardInput = try Self.open(inputPath)
-        process.standardOutput = try terminal?.handle ?? Self.create(directory.file("output", ""))
-        process.standardError = try terminal?.handle ?? Self.create(directory.file("error", ""))
-        try process.run()
-    }
-
-    deinit {
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        what = arguments.joined(separator: " ")
+        process = try SpawnedProcess(
+            command[0],
+            Array(command.dropFirst()),
+            environment: base.merging(environment) { $1 },
+            directory: directory.path,
+            input: try input.map { try Self.open(directory.file("input", $0)) },
+            output: try terminal?.handle ?? Self.create(directory.file("output", "")),
+            error: try terminal?.handle ?? Self.create(directory.file("error", ""))
+        )
     }
 
     /// What it has printed so far.
     var output: String { (try? directory.text(of: "output")) ?? "" }
     /// What it has said on standard error so far.
     var error: String { (try? directory.text(of: "error")) ?? "" }
-    var pid: Int32 { process.processIdentifier }
+    var pid: Int32 { process.pid }
     var isRunning: Bool { process.isRunning }
 
-    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+    func signal(_ number: Int32) { process.signal(number) }
 
     /// Waits for its end.
     func wait(within limit: Duration = .seconds(20)) async throws -> Outcome {
         do {
-            try await eventually(within: limit, "\(process.arguments ?? []) to end") { !process.isRunning }
+            try await eventually(within: limit, "\(what) to end") { !process.isRunning }
         } catch {
             throw TestSupportError("\(error) It printed: \(output) and said: \(self.error)")
         }
-        let code = process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
-        return Outcome(code: code, output: output, error: error)
+        return Outcome(code: process.waitUntilExit(), output: output, error: error)
     }
 
     /// Waits until it has printed something.

@@ -42,22 +42,20 @@ enum Python {
     }
 
     final class Script {
-        private let process = Process()
+        private let process: SpawnedProcess
         private let directory: TemporaryDirectory
 
         fileprivate init(_ python: String, _ script: String, _ environment: [String: String]) throws {
             directory = try TemporaryDirectory()
-            process.executableURL = URL(fileURLWithPath: python)
-            process.arguments = [try directory.file("script.py", script)]
-            process.environment = environment.merging(["PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"]) { $1 }
-            process.standardInput = FileHandle.nullDevice
             let output = FileHandle(forWritingAtPath: try directory.file("output", ""))
-            process.standardOutput = output
-            process.standardError = output
-            try process.run()
+            process = try SpawnedProcess(
+                python,
+                [try directory.file("script.py", script)],
+                environment: environment.merging(["PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"]) { $1 },
+                output: output,
+                error: output
+            )
         }
-
-        deinit { if process.isRunning { process.terminate() } }
 
         var output: String { (try? directory.text(of: "output")) ?? "" }
 
@@ -67,7 +65,7 @@ enum Python {
 
         func wait() async throws -> String {
             try await eventually(within: .seconds(20), "a Python script to end") { !process.isRunning }
-            guard process.terminationStatus == 0 else { throw TestSupportError("The script failed: \(output)") }
+            guard process.code == 0 else { throw TestSupportError("The script failed: \(output)") }
             return output
         }
     }
