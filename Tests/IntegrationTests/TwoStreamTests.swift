@@ -2,7 +2,6 @@ import LocalNATSServer
 import MeshEvents
 import MeshEventsNATS
 import NATSClient
-import NIOCore
 import TestSupport
 import Testing
 
@@ -10,15 +9,7 @@ import Testing
 /// twice. What counts is the stream that was opened.
 @Suite("Two streams take the events", .timeLimit(.minutes(5)))
 struct TwoStreamTests {
-    /// Which of the servers have a domain.
-    enum Domains: String, CaseIterable, Sendable {
-        case both, hub, leaf, neither
-
-        var ofHub: String? { self == .both || self == .hub ? "hub" : nil }
-        var ofLeaf: String? { self == .both || self == .leaf ? "leaf" : nil }
-    }
-
-    static let cases = NATSServers.all.flatMap { binary in Domains.allCases.map { (binary, $0) } }
+    static let cases = NATSServers.all.flatMap { binary in JetStreamDomains.allCases.map { (binary, $0) } }
 
     /// The hub's side of both.
     struct Mesh {
@@ -34,66 +25,33 @@ struct TwoStreamTests {
 
     private func withMesh(
         _ binary: NATSServers.Binary,
-        _ domains: Domains,
+        _ domains: JetStreamDomains,
         _ body: (Mesh) async throws -> Void
     ) async throws {
-        let directory = try TemporaryDirectory()
-        let port = try freePorts(1)[0]
-        func jetStream(_ name: String, _ domain: String?) -> String {
-            "jetstream { store_dir: \"\(directory.path)/\(name)\"\(domain.map { ", domain: \($0)" } ?? "") }\n"
-        }
-        func configuration(_ name: String, _ text: String) -> LocalNATSServer.Configuration {
-            .init(executable: binary.path, serverName: name, jetStream: false, extraConfiguration: text)
-        }
-        let hub = configuration(
-            "hub",
-            jetStream("hub", domains.ofHub) + "leafnodes { listen: \"127.0.0.1:\(port)\" }"
-        )
-        try await withServer(binary, hub) { hub in
-            let leaf = configuration(
-                "leaf",
-                jetStream("leaf", domains.ofLeaf)
-                    + "leafnodes { remotes: [{ url: \"nats://127.0.0.1:\(port)\" }] }"
+        try await withHubAndLeaf(binary, domains) { hub, leaf in
+            let transport = NATSTransport(try await connect(hub))
+            let store = JetStreamStore(transport.connection)
+            let persistent = try await PersistentEventBus.open(transport: transport, store: store, node: "a")
+            // The sequences of the two are to differ.
+            for number in 0..<7 { try await persistent.emit("user.before", ["n": JSONValue(number)]) }
+            let other = NATSTransport(try await connect(leaf))
+            _ = try await JetStreamStore(other.connection).open(PersistenceConfiguration())
+            let mesh = Mesh(
+                hub: JetStream(connection: transport.connection),
+                leaf: JetStream(connection: other.connection),
+                store: store,
+                persistent: persistent
             )
-            try await withServer(binary, leaf) { leaf in
-                let transport = NATSTransport(try await connect(hub))
-                let store = JetStreamStore(transport.connection)
-                let persistent = try await PersistentEventBus.open(transport: transport, store: store, node: "a")
-                // The sequences of the two are to differ.
-                for number in 0..<7 { try await persistent.emit("user.before", ["n": JSONValue(number)]) }
-                let other = NATSTransport(try await connect(leaf))
-                _ = try await JetStreamStore(other.connection).open(PersistenceConfiguration())
-                let mesh = Mesh(
-                    hub: JetStream(connection: transport.connection),
-                    leaf: JetStream(connection: other.connection),
-                    store: store,
-                    persistent: persistent
-                )
-                let bus = EventBus(transport: transport, node: "a", logger: quiet)
-                try await eventually(within: .seconds(20), "the leaf to keep the hub's events") {
-                    try bus.emit("user.knock")
-                    return try await mesh.leaf.streamInfo("MESH_EVENTS").state.messages > 0
-                }
-                try await bus.flush()
-                try await body(mesh)
-                await persistent.close()
-                await other.close()
-                await transport.close()
-            }
+            try await waitUntilKept(by: mesh.leaf, from: transport.connection)
+            try await body(mesh)
+            await persistent.close()
+            await other.close()
+            await transport.close()
         }
-    }
-
-    /// Gives a stream no room for more.
-    private func fill(_ jetStream: JetStream) async throws {
-        let stream = try await jetStream.streamInfo("MESH_EVENTS")
-        var configuration = stream.configuration
-        configuration.fields["discard"] = "new"
-        configuration.maximumMessages = Int64(stream.state.messages)
-        _ = try await jetStream.updateStream(configuration)
     }
 
     @Test("each emit is told where the stream that was opened has it", arguments: cases)
-    func sequences(binary: NATSServers.Binary, domains: Domains) async throws {
+    func sequences(binary: NATSServers.Binary, domains: JetStreamDomains) async throws {
         try await withMesh(binary, domains) { mesh in
             for number in 0..<40 {
                 let position = try await mesh.persistent.emit("user.one", ["n": JSONValue(number)])
@@ -110,9 +68,9 @@ struct TwoStreamTests {
     }
 
     @Test("when the opened stream is full, nothing counts as stored, whatever the other says", arguments: cases)
-    func full(binary: NATSServers.Binary, domains: Domains) async throws {
+    func full(binary: NATSServers.Binary, domains: JetStreamDomains) async throws {
         try await withMesh(binary, domains) { mesh in
-            try await fill(mesh.hub)
+            try await mesh.hub.leaveRoom(for: 0)
             for number in 0..<30 {
                 let error = await #expect(throws: MeshEventsError.self) {
                     try await mesh.persistent.emit("user.one", ["n": JSONValue(number)])
@@ -129,9 +87,9 @@ struct TwoStreamTests {
     }
 
     @Test("when the other stream is full, its errors fail nothing", arguments: cases)
-    func otherFull(binary: NATSServers.Binary, domains: Domains) async throws {
+    func otherFull(binary: NATSServers.Binary, domains: JetStreamDomains) async throws {
         try await withMesh(binary, domains) { mesh in
-            try await fill(mesh.leaf)
+            try await mesh.leaf.leaveRoom(for: 0)
             for number in 0..<20 {
                 let position = try await mesh.persistent.emit("user.one", ["n": JSONValue(number)])
                 #expect(position.sequence == (try await mesh.hubState.lastSequence))
@@ -146,7 +104,7 @@ struct TwoStreamTests {
     }
 
     @Test("a second answer is said, once", arguments: cases)
-    func said(binary: NATSServers.Binary, domains: Domains) async throws {
+    func said(binary: NATSServers.Binary, domains: JetStreamDomains) async throws {
         try await withMesh(binary, domains) { mesh in
             let connection = mesh.hub.connection
             async let heard = status(of: connection, "the word") { status -> String? in
