@@ -268,20 +268,25 @@ def check_shell():
 
 
 def check_tests():
-    """Who names a test as the proof of a claim has to name one that exists."""
-    known = set()
+    """Who names a test as the proof of a claim has to name one that exists: a suite, or a suite and its function."""
+    known, functions = set(), {}
     for path in [*(ROOT / "Tests").rglob("*.swift"), *(ROOT / "Examples").glob("*/Tests/**/*.swift")]:
-        known |= set(re.findall(r"(?:struct|class|enum|actor) (\w+)", path.read_text(encoding="utf-8")))
-        known |= {part for part in path.parts}
+        text = path.read_text(encoding="utf-8")
+        suites = set(re.findall(r"(?:struct|class|enum|actor) (\w+)", text))
+        known |= suites | {part for part in path.parts}
+        for suite in suites:
+            functions.setdefault(suite, set()).update(re.findall(r"func (\w+)\(", text))
     problems, count = [], 0
     for document in DOCUMENTS:
-        for name in re.findall(r"`(\w+Tests)`", document.read_text(encoding="utf-8")):
+        for suite, function in re.findall(r"`(\w+Tests)(?:\.(\w+))?`", document.read_text(encoding="utf-8")):
             count += 1
-            if name not in known:
-                problems.append(f"{document.relative_to(ROOT)}: there is no {name}")
+            if suite not in known:
+                problems.append(f"{document.relative_to(ROOT)}: there is no {suite}")
+            elif function and function not in functions.get(suite, ()):
+                problems.append(f"{document.relative_to(ROOT)}: there is no {function} in {suite}")
     if problems:
         sys.exit("\n".join(problems))
-    print(f"documents: {count} test suites are named and exist")
+    print(f"documents: {count} tests are named and exist")
 
 
 check_tests()
