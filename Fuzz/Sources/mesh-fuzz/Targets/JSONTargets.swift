@@ -45,9 +45,12 @@ func attackData(_ bytes: [UInt8]) {
     guard let again = try? EventData(json: data.json), again == data, again.json == data.json else {
         finding("its own text reads differently", text)
     }
-    let written = EventData(object).json
-    guard let rebuilt = try? EventData(json: written), rebuilt == data, rebuilt.hashValue == data.hashValue else {
-        finding("its tree reads differently once written: \(written)", text)
+    // A number beyond a double's range is kept as it came, and cannot be made anew.
+    if (try? data.checkNumbers()) != nil {
+        let written = EventData(object).json
+        guard let rebuilt = try? EventData(json: written), rebuilt == data, rebuilt.hashValue == data.hashValue else {
+            finding("its tree reads differently once written: \(written)", text)
+        }
     }
     for (key, value) in object {
         guard let field = data[key], field.value == value else { finding("the member \(key) differs", text) }
