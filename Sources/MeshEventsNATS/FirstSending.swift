@@ -34,26 +34,39 @@ extension JetStreamStore {
         after sequence: UInt64,
         patience: Duration
     ) async throws(MeshEventsError) -> (found: [String: UInt64], last: UInt64) {
-        do throws(MeshEventsError) {
-            let last = try await state().lastSequence
-            // A stream that is shorter was made anew.
-            var next = sequence <= last ? sequence.nextSequence : 1
-            var found: [String: UInt64] = [:]
-            while next <= last, found.count < ids.count {
-                let part = try await storedIDs(on: subjects, from: next, through: last, patience: patience)
-                for (position, id) in part.ids where ids.contains(id) { found[id] = found[id] ?? position }
-                next = part.next
+        var found: [String: UInt64] = [:]
+        var range: (next: UInt64, last: UInt64)?
+        // The link may be away; each part that came counts.
+        var backoff = RetryBackoff(deadline: .now + patience)
+        while true {
+            do throws(MeshEventsError) {
+                let last: UInt64 = if let range { range.last } else { try await state().lastSequence }
+                // A stream that is shorter was made anew.
+                var next = range?.next ?? (sequence <= last ? sequence.nextSequence : 1)
+                range = (next, last)
+                while next <= last, found.count < ids.count {
+                    let part = try await storedIDs(on: subjects, from: next, through: last, patience: patience)
+                    for (position, id) in part.ids where ids.contains(id) { found[id] = found[id] ?? position }
+                    next = part.next
+                    range = (next, last)
+                    backoff.deadline = .now + patience
+                }
+                return (found, last)
+            } catch {
+                if error.isRetriable, await backoff.wait() { continue }
+                throw Self.unknown(error)
             }
-            return (found, last)
-        } catch {
-            throw MeshEventsError(
-                error.code,
-                "whether the event is stored is not known: it was sent longer ago than the stream remembers message ids, and "
-                    + "the stream cannot be read: \(error.message)",
-                underlying: error,
-                isRetriable: false
-            )
         }
+    }
+
+    private static func unknown(_ error: MeshEventsError) -> MeshEventsError {
+        MeshEventsError(
+            error.code,
+            "whether the event is stored is not known: it was sent longer ago than the stream remembers message ids, and "
+                + "the stream cannot be read: \(error.message)",
+            underlying: error,
+            isRetriable: false
+        )
     }
 
     private typealias StoredIDs = (ids: [(UInt64, String)], next: UInt64)

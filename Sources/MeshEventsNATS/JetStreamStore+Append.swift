@@ -62,6 +62,7 @@ extension JetStreamStore {
                 }
                 first = FirstSending(after: last, at: look)
             }
+            let isRetry = wasSent
             wasSent = true
             let position: StoredPosition
             let (begun, moved) = (ContinuousClock.now, movedBytes)
@@ -71,7 +72,8 @@ extension JetStreamStore {
                     message,
                     body,
                     timeout: min(patience, left),
-                    silence: left
+                    silence: left,
+                    isRetry: isRetry
                 )
             } catch {
                 mayBeStored = mayBeStored || !error.meansNotStored

@@ -21,15 +21,18 @@ extension JetStreamStore {
     ///   - body: its payload.
     ///   - timeout: how long the server may take once it has the message.
     ///   - silence: how long nothing may come or go while nothing tells whether the server has it.
+    ///   - isRetry: whether it was sent before. Then it goes out now or not at all: kept for the next connection it could
+    ///     arrive when the stream has forgotten its id.
     func attempt(
         _ message: PendingMessage,
         _ body: ByteBuffer,
         timeout: Duration,
-        silence: Duration
+        silence: Duration,
+        isRetry: Bool
     ) async throws(JetStreamError) -> StoredPosition {
-        guard !origin.isShared else { return try await shared(message, body, timeout, silence) }
+        guard !origin.isShared else { return try await shared(message, body, timeout, silence, isRetry: isRetry) }
         let origin = origin
-        let heard: Heard = try await send(message, body, timeout, silence) { answer, isFurther in
+        let heard: Heard = try await send(message, body, timeout, silence, isRetry: isRetry) { answer, isFurther in
             guard !isFurther else {
                 origin.further(answer)
                 return nil
@@ -49,7 +52,7 @@ extension JetStreamStore {
                 return position
             }
             origin.contest()
-            return try await shared(message, body, timeout, silence)
+            return try await shared(message, body, timeout, silence, isRetry: true)
         case .failure(let error):
             // Another stream's error would look the same.
             guard error.kind == .api, let found = await find(message) else { throw error }
@@ -68,6 +71,7 @@ extension JetStreamStore {
         _ body: ByteBuffer,
         _ timeout: Duration,
         _ silence: Duration,
+        isRetry: Bool,
         read: @escaping @Sendable (Result<PublishAcknowledgement, JetStreamError>, _ isFurther: Bool) -> Answer?
     ) async throws(JetStreamError) -> Answer {
         try await jetStream.publish(
@@ -78,6 +82,7 @@ extension JetStreamStore {
             headers: NATSHeaders(message.headers),
             timeout: timeout,
             silence: silence,
+            onlyNow: isRetry,
             read: read
         )
     }
@@ -88,13 +93,16 @@ extension JetStreamStore {
         _ message: PendingMessage,
         _ body: ByteBuffer,
         _ timeout: Duration,
-        _ silence: Duration
+        _ silence: Duration,
+        isRetry: Bool
     ) async throws(JetStreamError) -> StoredPosition {
         let origin = origin
         let heard = Locked(Answers())
         var failure: JetStreamError?
         do throws(JetStreamError) {
-            try await send(message, body, min(timeout, Self.sharedTimeout), silence) { answer, isFurther -> Void? in
+            try await send(message, body, min(timeout, Self.sharedTimeout), silence, isRetry: isRetry) {
+                answer,
+                isFurther -> Void? in
                 guard !isFurther else { return nil }
                 let verdict = origin.judge(answer)
                 let isDone = heard.withLock { $0.add(answer, verdict) }

@@ -62,6 +62,38 @@ struct UncertainLinkTests {
         }
     }
 
+    @Test(
+        "the server is away for longer than ids are remembered, behind an acknowledgement that was lost: stored once",
+        arguments: NATSServers.all
+    )
+    func awayForLong(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let proxy = try await TCPProxy.start(before: server.port, pieces: 64)
+            let emitter = try await open(proxy.url)
+            let store = JetStreamStore(try await connect(server))
+            try await emitter.emit("user.first", [:])
+            for round in 1...2 {
+                proxy.treat { $0.bytesPerSecondDown = 1 }
+                let before = try await store.state().lastSequence
+                let count = round == 1 ? 1 : 100
+                async let positions = emitter.emit(
+                    contentsOf: (0..<count).map { Event("user.late", data: ["n": .init($0)]) }
+                )
+                try await eventually(within: .seconds(30), "the stream to have some") {
+                    try await store.state().lastSequence > before
+                }
+                // What is sent again waits for the connection: it must not go out when that is back after the window.
+                proxy.treat { $0.refuses = true }
+                proxy.cut()
+                try await Task.sleep(for: Self.window * 3)
+                proxy.treat { ($0.bytesPerSecondDown, $0.refuses) = (nil, false) }
+                #expect(try await positions.count == count)
+                #expect(try await store.state().lastSequence == before + UInt64(count))
+            }
+            await proxy.stop()
+        }
+    }
+
     @Test("what a link brings before it is lost is kept: reading comes to the end over many connections")
     func readingGoesOn() async throws {
         try await withServer(NATSServers.current) { server in

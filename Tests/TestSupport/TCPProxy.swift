@@ -17,6 +17,8 @@ public final class TCPProxy: Sendable {
         /// A connection is reset when so many bytes have passed in one direction, wherever in a message that is; drawn
         /// anew for each connection. `nil` for never.
         public var cutAfter: ClosedRange<Int>?
+        /// Whether new connections are reset at once.
+        public var refuses = false
 
         /// Lets everything pass.
         public init() {}
@@ -109,6 +111,7 @@ public final class TCPProxy: Sendable {
     }
 
     private func join(_ inbound: any Channel) -> EventLoopFuture<Void> {
+        if state.withLock({ $0.conduct.refuses }) { return inbound.eventLoop.makeFailedFuture(ChannelError.eof) }
         var bootstrap = ClientBootstrap(group: inbound.eventLoop)
         if pieces != nil { bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: Self.heldBytes) }
         return

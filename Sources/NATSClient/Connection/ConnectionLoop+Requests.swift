@@ -10,14 +10,17 @@ struct RequestProbes {
     /// The highest number of a ping that was answered.
     var answered: UInt64 = 0
     private var seen: UInt64 = 0
+    private var attempt = 0
     private var sent: UInt64 = 0
     private var wanted: UInt64?
 
-    /// Looks at how many bytes have come and gone.
-    mutating func look(_ moved: UInt64, at now: NIODeadline, isConnected: Bool, isFirst: Bool) {
+    /// Looks at how many bytes have come and gone. Over a connection that has ended since the last look they do not count.
+    ///
+    /// - Parameter attempt: tells connections apart.
+    mutating func look(_ moved: UInt64, at now: NIODeadline, isConnected: Bool, attempt: Int, isFirst: Bool) {
         self.isConnected = isConnected
-        guard moved != seen || isFirst else { return }
-        (seen, lastMoved) = (moved, now)
+        if isFirst || moved != seen && attempt == self.attempt { lastMoved = now }
+        (seen, self.attempt) = (moved, attempt)
     }
 
     /// The number of the ping that is to be sent next.
@@ -46,7 +49,13 @@ extension ConnectionLoop {
 
     private func sweepRequests(isFirst: Bool = false) {
         let now = NIODeadline.now()
-        requestProbes.look(counts.moved, at: now, isConnected: machine.isConnected, isFirst: isFirst)
+        requestProbes.look(
+            counts.moved,
+            at: now,
+            isConnected: machine.isConnected,
+            attempt: machine.attempt,
+            isFirst: isFirst
+        )
         let left = requests.expire(at: now, &requestProbes)
         if let probe = requestProbes.takeWanted() {
             ping { result in

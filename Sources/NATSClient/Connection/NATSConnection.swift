@@ -186,7 +186,7 @@ public final class NATSConnection: Sendable {
 
     /// Sends a request and returns the first answer that `read` makes something of. It is called on the event loop, does
     /// little, and sees answers that come after that one too (`isFurther`), while few requests have followed. `silence`
-    /// is as above.
+    /// is as above; with `onlyNow` it goes out on the present connection or not at all.
     ///
     /// - Throws: as ``request(_:to:headers:timeout:)``.
     package func request<Answer: Sendable>(
@@ -195,6 +195,7 @@ public final class NATSConnection: Sendable {
         headers: NATSHeaders,
         timeout: Duration,
         silence: Duration? = nil,
+        onlyNow: Bool = false,
         read: @escaping @Sendable (_ answer: NATSMessageView, _ isFurther: Bool) -> Answer?
     ) async throws(NATSError) -> Answer {
         try SubjectRules.validatePublish(subject)
@@ -203,7 +204,14 @@ public final class NATSConnection: Sendable {
         let once = OneShot(promise)
         let progress = RequestProgress()
         return try await answer(promise, once) { () throws(NATSError) in
-            try startRequest(payload, to: subject, headers: headers, timeout: timeout, silence: silence) { result in
+            try startRequest(
+                payload,
+                to: subject,
+                headers: headers,
+                timeout: timeout,
+                silence: silence,
+                onlyNow: onlyNow
+            ) { result in
                 // Only failures come here.
                 if case .failure(let error) = result { once.complete(.failure(error)) }
             } taker: { message in
@@ -263,6 +271,7 @@ public final class NATSConnection: Sendable {
         headers: NATSHeaders,
         timeout: Duration,
         silence: Duration? = nil,
+        onlyNow: Bool = false,
         completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void,
         taker: (@Sendable (NATSMessageView) -> Bool)? = nil
     ) throws(NATSError) -> UInt64 {
@@ -276,6 +285,7 @@ public final class NATSConnection: Sendable {
                         headerBlock: block,
                         timeout: timeout,
                         silence: silence,
+                        onlyNow: onlyNow,
                         completion: completion,
                         taker: taker
                     )
@@ -292,14 +302,18 @@ public final class NATSConnection: Sendable {
         headerBlock: UnsafeRawBufferPointer,
         timeout: Duration,
         silence: Duration?,
+        onlyNow: Bool,
         completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void,
         taker: (@Sendable (NATSMessageView) -> Bool)?
     ) throws(NATSError) -> UInt64 {
         let deadline = NIODeadline.now() + TimeAmount(timeout)
+        // Read first: when the connection is lost in between, the message is refused.
+        let generation = onlyNow ? loop.outbound.generation : nil
         let id = try loop.requests.insert(
             subject: subject,
             deadline: deadline,
             silence: silence.map { TimeAmount($0) },
+            isPerishable: onlyNow,
             completion: completion,
             taker: taker
         )
@@ -307,7 +321,7 @@ public final class NATSConnection: Sendable {
         do throws(NATSError) {
             let sent = loop.withReplySubject(of: id) { replyTo in
                 Result { () throws(NATSError) in
-                    try send(payload, to: subject, replyTo: replyTo, headerBlock: headerBlock)
+                    try send(payload, to: subject, replyTo: replyTo, headerBlock: headerBlock, onlyOn: generation)
                 }
             }
             loop.requests.sent(id, as: try sent.get())

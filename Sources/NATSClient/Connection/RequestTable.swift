@@ -14,6 +14,8 @@ final class RequestTable: Sendable {
         /// For a request that outlasts its deadline while nothing tells that the server has it: how long nothing may
         /// come or go then. `nil`: the deadline counts, whatever happens.
         let silence: TimeAmount?
+        /// Whether it ends with the connection, written or not.
+        let isPerishable: Bool
         let completion: Completion
         /// Takes the answer instead of the completion; `nil` when the first answer counts.
         let taker: Taker?
@@ -33,12 +35,20 @@ final class RequestTable: Sendable {
         subject: String,
         deadline: NIODeadline,
         silence: TimeAmount? = nil,
+        isPerishable: Bool = false,
         completion: @escaping Completion,
         taker: Taker? = nil
     ) throws(NATSError) -> UInt64 {
         try requests.withLock { (requests) throws(NATSError) -> UInt64 in
             try requests.insert(
-                Pending(subject: subject, deadline: deadline, silence: silence, completion: completion, taker: taker)
+                Pending(
+                    subject: subject,
+                    deadline: deadline,
+                    silence: silence,
+                    isPerishable: isPerishable,
+                    completion: completion,
+                    taker: taker
+                )
             )
         }
     }
@@ -109,9 +119,10 @@ final class RequestTable: Sendable {
         return probes.answered >= probe || probes.lastMoved + silence <= now
     }
 
-    /// Ends the requests that were written before the connection was lost; others stay buffered.
+    /// Ends the requests that were written before the connection was lost, and those that go on no other; what else was not
+    /// written stays buffered.
     func connectionLost(lastWritten: UInt64, error: NATSError) {
-        fail(with: error) { $0.message.map { $0 <= lastWritten } ?? false }
+        fail(with: error) { $0.isPerishable || $0.message.map { $0 <= lastWritten } ?? false }
     }
 
     /// Ends the requests to a subject that the server forbids; whether there were any.

@@ -35,8 +35,10 @@ extension JetStream {
     /// does little, and sees answers that come after that one too (`isFurther`): more streams than one may take the
     /// message, and each answers.
     ///
-    /// - Parameter silence: how long nothing may come or go while nothing tells whether the server has the message; `nil`
-    ///   for six times the timeout.
+    /// - Parameters:
+    ///   - silence: how long nothing may come or go while nothing tells whether the server has the message; `nil` for six
+    ///     times the timeout.
+    ///   - onlyNow: whether it goes out on the present connection or not at all.
     package func publish<Answer: Sendable>(
         _ payload: ByteBuffer,
         to subject: String,
@@ -45,6 +47,7 @@ extension JetStream {
         headers: NATSHeaders,
         timeout: Duration?,
         silence: Duration? = nil,
+        onlyNow: Bool = false,
         read: @escaping @Sendable (Result<PublishAcknowledgement, JetStreamError>, _ isFurther: Bool) -> Answer?
     ) async throws(JetStreamError) -> Answer {
         let timeout = timeout ?? self.timeout
@@ -55,7 +58,8 @@ extension JetStream {
                 to: subject,
                 headers: headers,
                 timeout: timeout,
-                silence: silence ?? Self.silence(timeout)
+                silence: silence ?? Self.silence(timeout),
+                onlyNow: onlyNow
             ) { message, isFurther in
                 read(
                     Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: message.payload) },

@@ -183,8 +183,10 @@ extension JetStream {
             } catch {
                 return
             }
-            // A message that takes seconds to come is on its way all that time.
-            if connection.movedBytes != moved { (end, moved) = (.now + patience, connection.movedBytes) }
+            // A message that takes seconds to come is on its way all that time. A question and its answer are no message.
+            let nowMoved = connection.movedBytes
+            if nowMoved - moved > Self.questionBytes { end = .now + patience }
+            moved = nowMoved
             guard .now < end else {
                 reader.fail(JetStreamError(.timeout, "the messages did not arrive before the deadline"))
                 return
@@ -218,6 +220,8 @@ extension JetStream {
         case lost(JetStreamError)
     }
 
+    /// What asking the server moves at most, with the pings of a connection.
+    private static var questionBytes: UInt64 { 2_048 }
     /// How long nothing may arrive before the server is asked why.
     private static var silenceTolerated: Duration { .seconds(1) }
     /// How often the server may answer that something is on its way before it counts as lost with a connection.

@@ -15,9 +15,9 @@ struct PullProgress: Sendable {
         case refuse(String)
     }
 
-    /// So often a request may bring nothing because of its bytes, before no request can: the second one asks for as
-    /// much as a message may have.
-    private static let maximumCuts = 3
+    /// So often a request may bring nothing because of its bytes, before no request can: the next asks for as much as a
+    /// message may have, the one behind it for as much as any can.
+    private static let maximumCuts = 4
 
     /// How many messages are wanted.
     let total: Int

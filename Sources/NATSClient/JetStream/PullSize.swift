@@ -11,8 +11,10 @@ package struct PullSize: Sendable {
 
     /// The most one request asks for.
     private let most: Int
-    /// What a message may have at most.
+    /// What a message may have at most, as the server says.
     private let largest: Int
+    /// What a message may have that was stored when the server took larger ones.
+    private static let utmost = 65 << 20
     private var bytes = Self.first
     /// Since the last request.
     private var received = 0
@@ -39,12 +41,12 @@ package struct PullSize: Sendable {
 
     /// A request has ended because the next message did not fit into what was left of its bytes.
     ///
-    /// - Returns: whether the last request brought nothing although it asked for as much as a message may have: then no
+    /// - Returns: whether the last request brought nothing although it asked for as much as any message can have: then no
     ///   request brings more.
     @discardableResult
     package mutating func ended() -> Bool {
         isBlocked = received == 0
-        return isBlocked && asked >= largest
+        return isBlocked && asked >= Self.utmost
     }
 
     /// How many bytes the next request asks for.
@@ -55,7 +57,8 @@ package struct PullSize: Sendable {
             bytes = Int(min(2 * Double(received) / elapsed, Double(most)))
         }
         (received, since) = (0, now)
-        asked = isBlocked ? largest : min(max(bytes, Self.least, largestSeen + Self.overhead), most)
+        let more = asked < largest ? largest : Self.utmost
+        asked = isBlocked ? more : min(max(bytes, Self.least, largestSeen + Self.overhead), most)
         isBlocked = false
         return asked
     }

@@ -35,7 +35,8 @@ final class Command {
         terminal: PseudoTerminal? = nil,
         launcher: [String] = []
     ) throws {
-        directory = try TemporaryDirectory()
+        let directory = try TemporaryDirectory()
+        self.directory = directory
         let base = ["PATH": "/usr/sbin:/usr/bin:/bin", "HOME": directory.path, "TZ": "UTC"]
         let command = launcher + [try BuildProducts.executable("mesh-events")] + arguments
         what = arguments.joined(separator: " ")

@@ -110,7 +110,7 @@ struct PullProgressTests {
             progress.status(409, "Message Size Exceeds MaxBytes", unfilled: unfilled)
         }
         // The one behind it asks for as much as a message may have.
-        for _ in 0..<3 { #expect(cut(10) == .request(10)) }
+        for _ in 0..<4 { #expect(cut(10) == .request(10)) }
         guard case .refuse(let reason) = cut(10) else {
             Issue.record("the same request would be made for ever")
             return
