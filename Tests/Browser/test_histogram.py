@@ -16,7 +16,9 @@ MARKS, BARS = [0, 11], [14, 78]
 COUNTED_ONCE = """async () => {
     const [{ Histogram }, { Filters }] = await Promise.all([import("/histogram.js"), import("/filters.js")]);
     const histogram = new Histogram(new Filters());
-    await histogram.load();
+    // An answer to an older question is thrown away.
+    const loaded = async () => { do await histogram.load(); while (!histogram.data); };
+    await loaded();
     const { through } = histogram.data;
     const count = () => histogram.data.series.find(({ type }) => type === "user.once")?.total ?? 0;
     const time = histogram.data.start + histogram.data.width * (histogram.data.buckets - 1);
@@ -31,7 +33,7 @@ COUNTED_ONCE = """async () => {
     counts.push(count());
     histogram.reset();
     come(1);
-    await histogram.load();
+    await loaded();
     counts.push(count());
     return counts;
 }"""

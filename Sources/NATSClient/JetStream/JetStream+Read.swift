@@ -205,6 +205,9 @@ extension JetStream {
             switch await standing(reader, silentChecks, of: consumer, on: stream) {
             case .unknown: break
             case .goesOn: silentChecks += 1
+            case .isOver:
+                silentChecks += 1
+                reader.askAgain()
             case .lost(let loss):
                 reader.fail(loss)
                 return
@@ -217,6 +220,8 @@ extension JetStream {
         /// Nothing: its answer is not there. That is no loss.
         case unknown
         case goesOn
+        /// Nothing is on its way, and nothing is missing.
+        case isOver
         case lost(JetStreamError)
     }
 
@@ -243,6 +248,7 @@ extension JetStream {
             if info.delivered.consumerSequence > reader.lastDelivery, silentChecks < Self.maximumSilentChecks {
                 return .goesOn
             }
+            if info.delivered.consumerSequence == reader.lastDelivery, silentChecks == 0 { return .isOver }
             return .lost(JetStreamError(.consumerLost, "the pull request was lost with its connection"))
         } catch {
             guard error.errorCode == .consumerNotFound else { return .unknown }

@@ -106,10 +106,19 @@ struct PullProgress: Sendable {
             }
             return requestMore()
         case 409 where text.lowercased().contains("batch completed"):
-            return .wait
+            // Its messages are here, or its bytes are used up to the last one.
+            outstanding -= min(max(unfilled ?? 0, 0), outstanding)
+            return requestMore()
         case 503: return .fail("the consumer does not exist any more")
         default: return .fail("the server ended the request: \(code) \(text)")
         }
+    }
+
+    /// No request is open at the server any more. One whose bytes are used up to the last one ends without a word at servers
+    /// before 2.10.
+    mutating func requestsAreGone() -> Action {
+        outstanding = 0
+        return requestMore()
     }
 
     /// Keeps requests overlapping: the next one leaves when half of one is still to come.

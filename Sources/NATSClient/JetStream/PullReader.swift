@@ -86,6 +86,15 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
         }
     }
 
+    /// Asks again: the server has no request any more, and has sent nothing beyond what has come.
+    func askAgain() {
+        state.withLock { state in
+            guard state.outcome == nil else { return }
+            Self.apply(state.progress.requestsAreGone(), to: &state)
+        }
+        passOn()
+    }
+
     /// Ends the reading with an error, unless it has ended.
     func fail(_ error: JetStreamError) {
         state.withLock { Self.end(&$0, error) }

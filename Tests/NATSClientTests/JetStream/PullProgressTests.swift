@@ -118,6 +118,17 @@ struct PullProgressTests {
         #expect(reason.contains("max_bytes 100"))
     }
 
+    @Test("a request whose bytes are used up to the last one is followed by another, said or not")
+    func usedUp() {
+        var progress = PullProgress(total: 100, chunk: 10, endsWhenNothingPending: true)
+        #expect(progress.begin() == .request(10))
+        for _ in 0..<3 { #expect(progress.delivered(pending: 90) == .wait) }
+        #expect(progress.status(409, "Batch Completed", unfilled: 7) == .request(10))
+        for _ in 0..<3 { #expect(progress.delivered(pending: 90) == .wait) }
+        #expect(progress.requestsAreGone() == .request(10))
+        #expect(progress.outstanding == 10)
+    }
+
     @Test("requests that overlap are cut short by one large message without ending the reading")
     func largeBehindSmall() {
         var progress = PullProgress(total: 100, chunk: 10, endsWhenNothingPending: true)
