@@ -22,20 +22,22 @@ struct UnstoredMessages {
     var indices: [Int] { slots.enumerated().compactMap { $1 == nil ? nil : first + $0 } }
 
     subscript(index: Int) -> PendingMessage? {
-        let offset = index - first
-        guard offset >= 0, offset < slots.count else { return nil }
-        return slots[slots.index(slots.startIndex, offsetBy: offset)]?.message
+        place(of: index).flatMap { slots[$0]?.message }
     }
 
     /// When a message was first sent.
-    func first(of index: Int) -> FirstSending? {
-        guard self[index] != nil else { return nil }
-        return slots[slots.index(slots.startIndex, offsetBy: index - first)]?.first
+    func first(of index: Int) -> FirstSending? { place(of: index).flatMap { slots[$0]?.first } }
+
+    /// Notes when a message was first sent.
+    mutating func note(_ sending: FirstSending, of index: Int) {
+        if let place = place(of: index) { slots[place]?.first = sending }
     }
 
-    mutating func note(_ sending: FirstSending, of index: Int) {
-        guard self[index] != nil else { return }
-        slots[slots.index(slots.startIndex, offsetBy: index - first)]?.first = sending
+    /// Where a message's slot is, which may be empty; `nil` when there is none.
+    private func place(of index: Int) -> CircularBuffer<Slot?>.Index? {
+        let offset = index - first
+        guard offset >= 0, offset < slots.count else { return nil }
+        return slots.index(slots.startIndex, offsetBy: offset)
     }
 
     /// Adds a message; its index, one above the last.

@@ -53,6 +53,15 @@ struct LimitFaultTests {
         }
     }
 
+    /// Emits 60 events one by one; every third has so many bytes, and is refused for that.
+    private func emitSixty(_ tally: inout EmitTally, on emitter: PersistentEventBus, tooLarge: Int) async {
+        for number in 0..<60 {
+            let isTooLarge = number.isMultiple(of: 3)
+            let error = await tally.emit(on: emitter, padding: isTooLarge ? tooLarge : 1_000)
+            #expect(error?.code == (isTooLarge ? .payloadTooLarge : nil), "\(String(describing: error))")
+        }
+    }
+
     @Test("a stream's max_msg_size: what is larger is refused as such, all else is stored")
     func messageSize() async throws {
         try await withServer(NATSServers.current) { server in
@@ -61,11 +70,7 @@ struct LimitFaultTests {
             let (store, jetStream) = (JetStreamStore(connection), JetStream(connection: connection))
             try await jetStream.limitStream(["max_msg_size": 5_000])
             var tally = EmitTally()
-            for number in 0..<60 {
-                let isTooLarge = number.isMultiple(of: 3)
-                let error = await tally.emit(on: emitter, padding: isTooLarge ? 10_000 : 1_000)
-                #expect(error?.code == (isTooLarge ? .payloadTooLarge : nil), "\(String(describing: error))")
-            }
+            await emitSixty(&tally, on: emitter, tooLarge: 10_000)
             let paddings = Array(repeating: 1_000, count: 100) + [10_000]
             let error = await tally.emitBatch(on: emitter, paddings: paddings)
             #expect(error?.code == .payloadTooLarge, "\(String(describing: error))")
@@ -82,11 +87,7 @@ struct LimitFaultTests {
             let emitter = try await openBus(at: server.url)
             let store = JetStreamStore(try await connect(server))
             var tally = EmitTally()
-            for number in 0..<60 {
-                let isTooLarge = number.isMultiple(of: 3)
-                let error = await tally.emit(on: emitter, padding: isTooLarge ? 100_000 : 1_000)
-                #expect(error?.code == (isTooLarge ? .payloadTooLarge : nil), "\(String(describing: error))")
-            }
+            await emitSixty(&tally, on: emitter, tooLarge: 100_000)
             let paddings = Array(repeating: 60_000, count: 50) + [100_000] + Array(repeating: 1_000, count: 50)
             let error = await tally.emitBatch(on: emitter, paddings: paddings)
             #expect(error?.code == .payloadTooLarge, "\(String(describing: error))")

@@ -22,13 +22,32 @@ struct UncertainLinkTests {
         )
     }
 
+    /// Runs `body` with an emitter behind a link, and the store as it is without that link.
+    private func withLink(
+        _ binary: NATSServers.Binary,
+        _ body: (TCPProxy, PersistentEventBus, JetStreamStore) async throws -> Void
+    ) async throws {
+        try await withServer(binary) { server in
+            let proxy = try await TCPProxy.start(before: server.port, pieces: 64)
+            let emitter = try await open(proxy.url)
+            try await emitter.emit("user.first", [:])
+            try await body(proxy, emitter, JetStreamStore(try await connect(server)))
+            await proxy.stop()
+        }
+    }
+
+    /// Waits for longer than the stream remembers ids.
+    private func outlastWindow() async throws {
+        let begun = ContinuousClock.now
+        try await eventually(within: .seconds(30), "the stream to forget ids") { .now - begun > Self.window * 3 }
+    }
+
     /// Holds back what the server says until the stream has `count` messages and has forgotten their ids, then cuts.
     private func cutLate(_ proxy: TCPProxy, _ count: UInt64, _ store: JetStreamStore) async throws {
         try await eventually(within: .seconds(30), "the stream to have them") {
             try await store.state().lastSequence >= count
         }
-        let stored = ContinuousClock.now
-        try await eventually(within: .seconds(30), "the stream to forget their ids") { .now - stored > Self.window * 2 }
+        try await outlastWindow()
         proxy.treat { $0.bytesPerSecondDown = nil }
         proxy.cut()
     }
@@ -38,11 +57,7 @@ struct UncertainLinkTests {
         arguments: NATSServers.all
     )
     func lateRetry(binary: NATSServers.Binary) async throws {
-        try await withServer(binary) { server in
-            let proxy = try await TCPProxy.start(before: server.port, pieces: 64)
-            let emitter = try await open(proxy.url)
-            let store = JetStreamStore(try await connect(server))
-            try await emitter.emit("user.first", [:])
+        try await withLink(binary) { proxy, emitter, store in
             // An acknowledgement passes in a second or so: those of the batch wait for each other.
             proxy.treat { $0.bytesPerSecondDown = 40 }
             let count = 200
@@ -58,7 +73,6 @@ struct UncertainLinkTests {
             try await cutLate(proxy, UInt64(count + 2), store)
             #expect(try await position.sequence == UInt64(count + 2))
             #expect(try await store.state().messages == UInt64(count + 2))
-            await proxy.stop()
         }
     }
 
@@ -67,11 +81,7 @@ struct UncertainLinkTests {
         arguments: NATSServers.all
     )
     func awayForLong(binary: NATSServers.Binary) async throws {
-        try await withServer(binary) { server in
-            let proxy = try await TCPProxy.start(before: server.port, pieces: 64)
-            let emitter = try await open(proxy.url)
-            let store = JetStreamStore(try await connect(server))
-            try await emitter.emit("user.first", [:])
+        try await withLink(binary) { proxy, emitter, store in
             for round in 1...2 {
                 proxy.treat { $0.bytesPerSecondDown = 1 }
                 let before = try await store.state().lastSequence
@@ -85,12 +95,11 @@ struct UncertainLinkTests {
                 // What is sent again waits for the connection: it must not go out when that is back after the window.
                 proxy.treat { $0.refuses = true }
                 proxy.cut()
-                try await Task.sleep(for: Self.window * 3)
+                try await outlastWindow()
                 proxy.treat { ($0.bytesPerSecondDown, $0.refuses) = (nil, false) }
                 #expect(try await positions.count == count)
                 #expect(try await store.state().lastSequence == before + UInt64(count))
             }
-            await proxy.stop()
         }
     }
 

@@ -45,10 +45,11 @@ export class Nodes {
   async refresh() {
     const updated = this.updated = new Map();
     const mesh = await request("/api/mesh").catch(() => null);
-    if (!mesh || updated !== this.updated) return;
+    if (updated !== this.updated) return;
+    this.updated = null;
+    if (!mesh) return;
     this.set(mesh);
     for (const node of updated.values()) this.update(node);
-    this.updated = null;
   }
 
   /** One node, as it is now. */

@@ -9,18 +9,15 @@ struct RequestProbes {
     var lastMoved = NIODeadline.now()
     /// The highest number of a ping that was answered.
     var answered: UInt64 = 0
-    private var seen: UInt64 = 0
-    private var attempt = 0
+    private var progress = LinkProgress()
     private var sent: UInt64 = 0
     private var wanted: UInt64?
 
-    /// Looks at how many bytes have come and gone. Over a connection that has ended since the last look they do not count.
-    ///
-    /// - Parameter attempt: tells connections apart.
+    /// Looks at how many bytes have come and gone; see ``LinkProgress``.
     mutating func look(_ moved: UInt64, at now: NIODeadline, isConnected: Bool, attempt: Int, isFirst: Bool) {
         self.isConnected = isConnected
-        if isFirst || moved != seen && attempt == self.attempt { lastMoved = now }
-        (seen, self.attempt) = (moved, attempt)
+        let hasMoved = progress.look(moved: moved, attempt: attempt)
+        if isFirst || hasMoved { lastMoved = now }
     }
 
     /// The number of the ping that is to be sent next.

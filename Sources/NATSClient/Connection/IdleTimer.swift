@@ -1,8 +1,7 @@
 import NIOCore
 
 /// Fires when nothing has come or gone on a connection for so long: a slow link is no silent one. While there is no
-/// connection, and over one that ends and is made anew, time passes as usual: what a server sends before it ends each
-/// connection is no progress. Used on the connection's event loop only.
+/// connection, and over one that ends and is made anew, time passes as usual (``LinkProgress``). Used on the connection's event loop only.
 final class IdleTimer {
     /// How often it looks, in parts of its limit.
     private static let looks: Int64 = 8
@@ -10,8 +9,7 @@ final class IdleTimer {
     private let loop: ConnectionLoop
     private let limit: TimeAmount
     private let action: () -> Void
-    private var seen: UInt64
-    private var attempt: Int
+    private var progress: LinkProgress
     private var idleSince: NIODeadline
     private var next: Scheduled<Void>?
 
@@ -19,8 +17,7 @@ final class IdleTimer {
         self.loop = loop
         self.limit = TimeAmount(limit)
         self.action = action
-        seen = loop.counts.moved
-        attempt = loop.machine.attempt
+        progress = LinkProgress(moved: loop.counts.moved, attempt: loop.machine.attempt)
         idleSince = .now()
         look()
     }
@@ -34,9 +31,9 @@ final class IdleTimer {
         let step = max(limit.nanoseconds / Self.looks, 1_000_000)
         let due = min(idleSince + limit, .now() + .nanoseconds(step))
         next = loop.eventLoop.assumeIsolated().scheduleTask(deadline: due) {
-            let (moved, attempt) = (self.loop.counts.moved, self.loop.machine.attempt)
-            if moved != self.seen, attempt == self.attempt { self.idleSince = .now() }
-            (self.seen, self.attempt) = (moved, attempt)
+            if self.progress.look(moved: self.loop.counts.moved, attempt: self.loop.machine.attempt) {
+                self.idleSince = .now()
+            }
             guard .now() >= self.idleSince + self.limit else { return self.look() }
             self.next = nil
             self.action()

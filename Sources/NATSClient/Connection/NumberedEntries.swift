@@ -32,7 +32,7 @@ struct NumberedEntries<Entry: Sendable>: Sendable {
 
     /// Removes the entries that match, in the order in which they came.
     mutating func take(where matches: (Entry) -> Bool) -> [Entry] {
-        let ids = entries.filter { matches($0.value) }.map(\.key).sorted()
+        let ids = ids(where: matches).sorted()
         return ids.compactMap { entries.removeValue(forKey: $0) }
     }
 }

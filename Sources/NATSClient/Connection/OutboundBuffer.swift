@@ -5,7 +5,7 @@ import NIOCore
 ///
 /// Published messages outlive a lost connection, those taken and not yet written among them; `SUB` and `UNSUB` do not,
 /// since a new connection restores the subscriptions from the table. Within a flush, `SUB`s go before the messages and
-/// `UNSUB`s after them: whoever subscribes, publishes and drains gets what it published.
+/// `UNSUB`s after them: a program that subscribes, publishes and drains gets what it published.
 final class OutboundBuffer: Sendable {
     /// What is written before the next is taken, in one piece or several.
     struct Chunk {

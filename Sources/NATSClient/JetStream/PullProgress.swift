@@ -95,7 +95,7 @@ struct PullProgress: Sendable {
             return requestMore()
         case 409 where text.lowercased().contains("maxbytes"):
             // The request was as full as it may get; ask again for what is missing. Another one may be under way.
-            outstanding = unfilled.map { outstanding - min(max($0, 0), outstanding) } ?? 0
+            giveUp(unfilled ?? outstanding)
             guard outstanding == 0 else { return requestMore() }
             cuts += 1
             guard cuts <= Self.maximumCuts else {
@@ -107,12 +107,15 @@ struct PullProgress: Sendable {
             return requestMore()
         case 409 where text.lowercased().contains("batch completed"):
             // Its messages are here, or its bytes are used up to the last one.
-            outstanding -= min(max(unfilled ?? 0, 0), outstanding)
+            giveUp(unfilled ?? 0)
             return requestMore()
         case 503: return .fail("the consumer does not exist any more")
         default: return .fail("the server ended the request: \(code) \(text)")
         }
     }
+
+    /// So many messages that were asked for do not come.
+    private mutating func giveUp(_ count: Int) { outstanding -= min(max(count, 0), outstanding) }
 
     /// No request is open at the server any more. One whose bytes are used up to the last one ends without a word at servers
     /// before 2.10.
