@@ -23,12 +23,11 @@ demo: setup ## Run a node with three tools, see its events and status (DEMO_SECO
 test: ## Build and run every test, against each nats-server found
 	@Scripts/setup.sh test
 	$(SWIFT) build --build-tests
-	MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" $(SWIFT) test --skip-build $(TEST_FLAGS) --skip '^ChaosTests\.'
+	Scripts/run-tests.sh $(TEST_FLAGS) --skip '^ChaosTests\.'
 
 test-long: setup ## The long tests in full: 200 000 events over killed servers, 1 000 starts of a tool, 10 000 requests
 	$(SWIFT) build --build-tests
-	MESH_EVENTS_LONG=1 MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" \
-		$(SWIFT) test --skip-build $(TEST_FLAGS) --filter 'BatchEmitTests|DurableOverNATSTests|ToolTroubleTests|PageFuzzTests'
+	MESH_EVENTS_LONG=1 Scripts/run-tests.sh $(TEST_FLAGS) --filter 'BatchEmitTests|DurableOverNATSTests|ToolTroubleTests|PageFuzzTests'
 
 browser: ## Try the dashboard in Chromium (BROWSER_TEST=phone for one; installs it, and playwright in .tools/venv)
 	@Scripts/setup.sh browser

@@ -14,8 +14,6 @@ export MESH_EVENTS_CORE_ONLY=1
 export TSAN_OPTIONS="halt_on_error=0 exitcode=66 ${TSAN_OPTIONS:-}"
 # The Swift runtime keeps what it has once made: no leaks.
 export ASAN_OPTIONS="detect_leaks=0 ${ASAN_OPTIONS:-}"
-export MESH_EVENTS_TEST_SERVERS="${MESH_EVENTS_TEST_SERVERS:-$(Scripts/test-servers.sh)}"
-
 
 swift build --build-tests "${build[@]}"
 fixture="$(swift build --show-bin-path "${build[@]}")/sanitizer-fixture"
@@ -42,4 +40,4 @@ address)
     ;;
 esac
 
-swift test --skip-build "${build[@]}" --no-parallel
+Scripts/run-tests.sh "${build[@]}" --no-parallel
