@@ -51,16 +51,17 @@ extension JetStreamStore {
         while true {
             if wasSent, first.isForgotten(window: duplicateWindow) {
                 let look = ContinuousClock.now
-                let (found, last) = try await find(
+                let found = try await find(
                     [message.messageID],
                     on: [message.subject],
                     after: first.after,
                     patience: deadline
                 )
-                if let sequence = found[message.messageID] {
+                if let sequence = found.positions[message.messageID] {
                     return StoredPosition(stream: streamName, sequence: sequence, isDuplicate: true)
                 }
-                first = FirstSending(after: last, at: look)
+                guard !found.hasGaps else { throw outcomeLost() }
+                first = FirstSending(after: found.last, at: look)
             }
             let isRetry = wasSent
             wasSent = true

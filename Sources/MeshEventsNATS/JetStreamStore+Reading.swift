@@ -114,7 +114,7 @@ extension JetStreamStore {
     }
 
     /// How many messages are read without a consumer before their bytes are looked at.
-    private static let blindReadSize = 64
+    static let blindReadSize = 64
 
     /// Reads through consumers, or message by message when the server forbids this user to create any.
     func reading<Answer>(

@@ -11,6 +11,8 @@ public final class JetStreamStore: EventStore {
 
     /// How long the stream remembers message ids; longer than that a retry is not safe.
     private let knownDuplicateWindow = Mutex<Duration>(.seconds(120))
+    /// How many messages of each subject the stream keeps; 0 for any number.
+    private let knownSubjectLimit = Atomic(0)
     /// Whether an acknowledgement is this stream's.
     let origin: AcknowledgementOrigin
     /// Whether the stream is configured to acknowledge nothing.
@@ -49,6 +51,12 @@ public final class JetStreamStore: EventStore {
     }
 
     var duplicateWindow: Duration { knownDuplicateWindow.withLock { $0 } }
+
+    /// How many messages of each subject the stream keeps; `nil` for any number.
+    var subjectLimit: Int? {
+        let limit = knownSubjectLimit.load(ordering: .relaxed)
+        return limit > 0 ? limit : nil
+    }
 
     /// Creates the stream, or finds it; what happens to one that is configured otherwise, the configuration says.
     ///
@@ -89,7 +97,9 @@ public final class JetStreamStore: EventStore {
     /// - Throws: `streamNotFound`, `persistenceUnavailable`, `permissionDenied`, `timeout`.
     public func state() async throws(MeshEventsError) -> StreamState {
         try await retrying(until: .now + jetStream.timeout) { _ throws(JetStreamError) in
-            state(of: try await jetStream.streamInfo(streamName))
+            let stream = try await jetStream.streamInfo(streamName)
+            note(stream)
+            return state(of: stream)
         }
     }
 
@@ -115,6 +125,9 @@ public final class JetStreamStore: EventStore {
     func note(_ stream: StreamInformation) {
         acknowledgesNothing.store(stream.configuration.fields["no_ack"] == true, ordering: .relaxed)
         note(sequence: stream.state.lastSequence)
+        if case .integer(let limit)? = stream.configuration.fields["max_msgs_per_subject"] {
+            knownSubjectLimit.store(Int(clamping: limit), ordering: .relaxed)
+        }
         guard let window = stream.configuration.duplicateWindow else { return }
         knownDuplicateWindow.withLock { $0 = window }
     }

@@ -316,38 +316,41 @@ final class PublishPipeline: EventAppender {
         }
     }
 
-    /// Looks in the stream for the messages that were first sent longer ago than it remembers ids: sent again they could be
-    /// stored twice.
+    /// Looks in the stream for the messages without an acknowledgement, when one of them was first sent longer ago than the
+    /// stream remembers ids: sent again it could be stored twice.
     ///
-    /// - Returns: those that are not stored.
+    /// - Returns: those to send again.
+    /// - Throws: when the stream cannot be read, or has removed what may have been one of them.
     private func withoutStored(_ indexes: [Int]) async throws(MeshEventsError) -> [Int] {
         let window = store.duplicateWindow
-        let due = state.withLock { state in
-            indexes.compactMap { index -> (index: Int, message: PendingMessage, after: UInt64)? in
-                guard let message = state.window.message(index), let first = state.window.first(of: index),
-                    first.isForgotten(window: window)
-                else { return nil }
-                return (index, message, first.after)
+        let suspects = state.withLock { state in
+            indexes.compactMap { index -> UncertainMessage? in
+                guard let message = state.window.message(index), let first = state.window.first(of: index) else {
+                    return nil
+                }
+                return UncertainMessage(message, index, first, isForgotten: first.isForgotten(window: window))
             }
         }
-        guard let after = due.map(\.after).min() else { return indexes }
+        guard suspects.contains(where: \.isForgotten), let after = suspects.map(\.first.after).min() else {
+            return indexes
+        }
         let look = ContinuousClock.now
-        let (found, last) = try await store.find(
-            Set(due.map(\.message.messageID)),
-            on: Set(due.map(\.message.subject)),
+        let found = try await store.find(
+            Set(suspects.map(\.messageID)),
+            on: Set(suspects.map(\.subject)),
             after: after,
             patience: deadline
         )
-        var stored: Set<Int> = []
-        for (index, message, _) in due {
-            guard let sequence = found[message.messageID] else {
-                state.withLock { $0.window.note(FirstSending(after: last, at: look), of: index) }
-                continue
-            }
-            stored.insert(index)
+        let outcome = found.outcome(of: suspects, subjectLimit: store.subjectLimit)
+        for (index, sequence) in outcome.stored {
             onStored(index, [StoredPosition(stream: store.streamName, sequence: sequence, isDuplicate: true)])
             state.withLock { $0.window.restored(index) }
         }
+        guard !outcome.isUnknown else { throw store.outcomeLost() }
+        state.withLock { state in
+            for index in outcome.absent { state.window.note(FirstSending(after: found.last, at: look), of: index) }
+        }
+        let stored = Set(outcome.stored.map(\.index))
         return indexes.filter { !stored.contains($0) }
     }
 

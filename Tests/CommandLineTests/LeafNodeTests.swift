@@ -104,11 +104,27 @@ struct LeafNodeTests {
                 #expect(stored.code == 0)
                 #expect(stored.output.contains("at sequence \(4 + knocks + number)"), "\(stored.output)")
             }
-            let lines = String(repeating: #"{"type":"user.many"}"# + "\n", count: 100)
-            let many = try await Command.run(["emit", "--from", "-", "--nats", hub.url], input: lines)
-            #expect(many.code == 0 && many.error.contains("--js-domain"), "\(many.error)")
-            let there = try await Command.run(["list", "user.many", "--limit", "200", "--nats", hub.url])
-            #expect(there.lines.count == 100)
+            let many = try FixtureProcess(
+                "mesh-events",
+                ["emit", "--from", "-", "--nats", hub.url],
+                environment: ["HOME": directory.path]
+            )
+            for _ in 0..<100 { many.say(#"{"type":"user.many"}"#) }
+            // The other stream's answers come later than the hub's: it must still be there to hear one.
+            try await waitForMany(100, at: leaf)
+            many.say(#"{"type":"user.many"}"#)
+            try await waitForMany(101, at: leaf)
+            try await waitForMany(101, at: hub)
+            many.endInput()
+            let code = try await many.wait()
+            #expect(code == 0 && many.output.contains("--js-domain"), "\(many.output)")
+            try await waitForMany(101, at: hub)
+        }
+    }
+
+    private func waitForMany(_ count: Int, at server: LocalNATSServer) async throws {
+        try await eventually(within: .seconds(20), "\(count) events in the stream") {
+            try await Command.run(["list", "user.many", "--limit", "200", "--nats", server.url]).lines.count == count
         }
     }
 

@@ -103,6 +103,74 @@ struct UncertainLinkTests {
         }
     }
 
+    @Test(
+        "a stream that keeps the last of each subject: what a later one has replaced is not stored again behind it",
+        arguments: NATSServers.all
+    )
+    func lastValues(binary: NATSServers.Binary) async throws {
+        try await withLink(binary) { proxy, emitter, store in
+            try await store.jetStream.limitStream(["max_msgs_per_subject": 1, "discard": "old"])
+            let types: [EventType] = ["user.value0", "user.value1"]
+            proxy.treat { $0.bytesPerSecondDown = 40 }
+            let count = 200
+            async let positions = emitter.emit(
+                contentsOf: (0..<count).map { Event(types[$0 % 2], data: ["n": .init($0)]) }
+            )
+            try await cutLate(proxy, UInt64(count + 1), store)
+            #expect(try await positions.count == count)
+            let last = try await store.newest(2, matching: .all, before: nil, timeout: .seconds(10))
+            #expect(last.map(\.sequence) == [UInt64(count), UInt64(count + 1)])
+        }
+    }
+
+    @Test(
+        "what a stream's limits may have removed is not stored again: that it is not known is said",
+        arguments: NATSServers.all
+    )
+    func removed(binary: NATSServers.Binary) async throws {
+        try await withLink(binary) { proxy, emitter, store in
+            try await store.jetStream.limitStream(["max_msgs": 50, "discard": "old"])
+            proxy.treat { $0.bytesPerSecondDown = 40 }
+            let count = 200
+            async let positions = emitter.emit(
+                contentsOf: (0..<count).map { Event("user.batch", data: ["n": .init($0)]) }
+            )
+            try await cutLate(proxy, UInt64(count + 1), store)
+            do {
+                _ = try await positions
+                Issue.record("of the first events nothing can be known")
+            } catch {
+                let error = try #require(error as? BatchEmitError)
+                #expect(error.cause.code == .timeout && error.cause.message.contains("removed"), "\(error)")
+                #expect(error.unconfirmed.count + error.stored.count == count, "\(error)")
+            }
+            #expect(try await store.state().lastSequence == UInt64(count + 1))
+        }
+    }
+
+    @Test(
+        "an event that was never stored is sent again, also where others of the stream were deleted",
+        arguments: NATSServers.all,
+        [0, 1]
+    )
+    func neverStored(binary: NATSServers.Binary, gaps: Int) async throws {
+        try await withLink(binary) { proxy, emitter, store in
+            for number in 0..<gaps + 1 { try await emitter.emit(try EventType("user.gap\(number)"), [:]) }
+            if gaps > 0 { _ = try await store.purge(matching: EventPattern("events.user.gap0")) }
+            let before = try await store.state()
+            // It is under way when the link is lost, and another party's is stored meanwhile.
+            proxy.treat { $0.bytesPerSecondUp = 1 }
+            async let position = emitter.emit("user.single", ["n": 1])
+            let other = PendingMessage(subject: "events.user.other", payload: Array("{}".utf8), messageID: "other")
+            _ = try await store.append(other, deadline: .seconds(10))
+            try await outlastWindow()
+            proxy.treat { $0.bytesPerSecondUp = nil }
+            proxy.cut()
+            #expect(try await position.sequence == before.lastSequence + 2)
+            #expect(try await store.state().messages == before.messages + 2)
+        }
+    }
+
     @Test("what a link brings before it is lost is kept: reading comes to the end over many connections")
     func readingGoesOn() async throws {
         try await withServer(NATSServers.current) { server in

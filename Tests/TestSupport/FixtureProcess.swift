@@ -46,6 +46,9 @@ public final class FixtureProcess {
     /// Writes a line to its standard input.
     public func say(_ line: String) { input.fileHandleForWriting.write(Data((line + "\n").utf8)) }
 
+    /// Closes its standard input.
+    public func endInput() { try? input.fileHandleForWriting.close() }
+
     /// Waits until it has printed a line with this beginning; the rest of that line.
     ///
     /// - Throws: `TestSupportError` with all it has printed when the time is up or it ends first.

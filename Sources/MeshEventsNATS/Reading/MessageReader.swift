@@ -58,14 +58,14 @@ struct MessageReader: Sendable {
     ///
     /// - Parameters:
     ///   - limit: how many messages at most.
-    ///   - pattern: which messages.
+    ///   - pattern: which messages; `nil` for all, events or not.
     ///   - range: the sequences; its end has to be in the stream already, so that what comes meanwhile is not taken for
     ///     a part of it.
     ///   - pause: when to hand over what there is, if there is something; `nil` to go on to the end.
     ///   - deadline: when to give up.
     func read(
         _ limit: Int,
-        matching pattern: EventPattern,
+        matching pattern: EventPattern?,
         in range: Range<UInt64>,
         until pause: ContinuousClock.Instant? = nil,
         deadline: ContinuousClock.Instant
@@ -178,7 +178,7 @@ struct MessageReader: Sendable {
     private func scan(
         _ range: Range<UInt64>,
         _ wanted: Int,
-        matching pattern: EventPattern,
+        matching pattern: EventPattern?,
         _ pause: ContinuousClock.Instant?,
         _ deadline: ContinuousClock.Instant,
         into reading: inout Reading
@@ -246,7 +246,7 @@ struct MessageReader: Sendable {
     private func scan(
         _ chunk: Range<UInt64>,
         _ share: Int,
-        matching pattern: EventPattern,
+        matching pattern: EventPattern?,
         pause: ContinuousClock.Instant?,
         deadline: ContinuousClock.Instant
     ) async -> Scan {

@@ -11,6 +11,7 @@ extension ConsumerConfiguration {
         case filterSubject = "filter_subject"
         case filterSubjects = "filter_subjects"
         case replayPolicy = "replay_policy"
+        case headersOnly = "headers_only"
         case inactiveThreshold = "inactive_threshold"
         case memoryStorage = "mem_storage"
         case replicas = "num_replicas"
@@ -48,6 +49,7 @@ extension ConsumerConfiguration {
         case 1: try container.encode(filterSubjects[0], forKey: .filterSubject)
         default: try container.encode(filterSubjects, forKey: .filterSubjects)
         }
+        if headersOnly { try container.encode(true, forKey: .headersOnly) }
         try container.encodeIfPresent(inactiveThreshold?.jetStreamNanoseconds, forKey: .inactiveThreshold)
         if memoryStorage { try container.encode(true, forKey: .memoryStorage) }
         try container.encode(replicas ?? 0, forKey: .replicas)
@@ -84,6 +86,7 @@ extension ConsumerConfiguration {
             backoff: try container.decodeIfPresent([Int64].self, forKey: .backoff)?.map { .nanoseconds($0) } ?? [],
             filterSubjects: try container.decodeIfPresent([String].self, forKey: .filterSubjects)
                 ?? filter.map { $0.isEmpty ? [] : [$0] } ?? [],
+            headersOnly: try container.decodeIfPresent(Bool.self, forKey: .headersOnly) ?? false,
             inactiveThreshold: try duration(.inactiveThreshold),
             memoryStorage: try container.decodeIfPresent(Bool.self, forKey: .memoryStorage) ?? false,
             replicas: try container.decodeIfPresent(Int.self, forKey: .replicas).flatMap { $0 > 0 ? $0 : nil },

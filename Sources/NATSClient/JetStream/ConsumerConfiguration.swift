@@ -42,6 +42,8 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
     public var filterSubjects: [String]
     /// How long an ephemeral consumer survives without anybody asking it.
     public var inactiveThreshold: Duration?
+    /// Whether messages come without their payloads (`headers_only`).
+    public var headersOnly: Bool
     /// Whether the consumer's state is kept in memory, whatever the stream's storage.
     public var memoryStorage: Bool
     /// On how many servers of a cluster it lives; `nil` for the stream's number.
@@ -69,6 +71,7 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
         maximumDeliveries: Int? = nil,
         backoff: [Duration] = [],
         filterSubjects: [String] = [],
+        headersOnly: Bool = false,
         inactiveThreshold: Duration? = nil,
         memoryStorage: Bool = false,
         replicas: Int? = nil,
@@ -85,6 +88,7 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
         self.maximumDeliveries = maximumDeliveries
         self.backoff = backoff
         self.filterSubjects = filterSubjects
+        self.headersOnly = headersOnly
         self.inactiveThreshold = inactiveThreshold
         self.memoryStorage = memoryStorage
         self.replicas = replicas
@@ -109,12 +113,14 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
     public static func reader(
         start: Start,
         filterSubjects: [String],
+        headersOnly: Bool = false,
         inactiveThreshold: Duration = .seconds(10)
     ) -> ConsumerConfiguration {
         ConsumerConfiguration(
             start: start,
             acknowledgementPolicy: .none,
             filterSubjects: filterSubjects,
+            headersOnly: headersOnly,
             inactiveThreshold: inactiveThreshold,
             memoryStorage: true,
             replicas: 1

@@ -1,0 +1,198 @@
+import MeshEvents
+import NATSClient
+
+/// What the stream shows of messages that may be stored.
+struct MessageSearch {
+    private let ids: Set<String>
+    /// The sequences that are looked at.
+    private let range: ClosedRange<UInt64>?
+    /// The stream's last sequence before it was read: what is not found is not at it or before.
+    let last: UInt64
+    /// Where those are that are stored, by their ids.
+    private(set) var positions: [String: UInt64] = [:]
+    /// Where to go on.
+    private(set) var next: UInt64
+    /// How many messages were read.
+    private(set) var messages: UInt64 = 0
+
+    /// - Parameters:
+    ///   - ids: the ids to look for.
+    ///   - sequence: none of the messages is at it or before.
+    ///   - last: the stream's last sequence.
+    init(_ ids: Set<String>, after sequence: UInt64, last: UInt64) {
+        self.ids = ids
+        self.last = last
+        // A stream that is shorter was made anew.
+        next = sequence <= last ? sequence.nextSequence : 1
+        range = next <= last ? next...last : nil
+    }
+
+    var isOver: Bool { next > last || hasAll }
+
+    /// Whether all were found; never when none is looked for, for then the messages are counted.
+    private var hasAll: Bool { !ids.isEmpty && positions.count == ids.count }
+
+    /// Takes over what one reading has brought.
+    mutating func add(_ part: StoredIDs) {
+        for (position, id) in part.ids where id.map(ids.contains) ?? false {
+            positions[id ?? ""] = positions[id ?? ""] ?? position
+        }
+        messages += UInt64(part.ids.count)
+        next = part.next
+    }
+
+    /// Whether messages of the range are gone; `nil` when the state of the stream, of a later moment, does not tell.
+    func hasGaps(_ stream: StreamState) -> Bool? {
+        guard let range, !hasAll else { return false }
+        guard stream.firstSequence <= range.lowerBound, stream.lastSequence >= range.upperBound else { return true }
+        // Counted in numbers that hostile answers cannot overflow.
+        return stream.messages >= stream.lastSequence - stream.firstSequence + 1 ? false : nil
+    }
+
+    /// Whether messages of the range are gone, when every message of it was read.
+    var lacksMessages: Bool { range.map { messages <= $0.upperBound - $0.lowerBound } ?? false }
+}
+
+/// The sequences and ids of messages, as many as one reading brings, and where to go on.
+typealias StoredIDs = (ids: [(UInt64, String?)], next: UInt64)
+
+extension JetStreamStore {
+    /// Looks for messages that may be stored, by their ids: what is found in the stream needs no guess. What its limits
+    /// have removed cannot be found; that there were such messages is told.
+    ///
+    /// - Parameters:
+    ///   - ids: the ids to look for.
+    ///   - subjects: the subjects of these messages.
+    ///   - sequence: none of them is at it or before.
+    ///   - patience: how long nothing may come.
+    func find(
+        _ ids: Set<String>,
+        on subjects: Set<String>,
+        after sequence: UInt64,
+        patience: Duration
+    ) async throws(MeshEventsError) -> FoundMessages {
+        do throws(MeshEventsError) {
+            let filter = subjects.count == 1 ? subjects.first : nil
+            let search = try await search(ids, on: filter, after: sequence, patience: patience)
+            // Asked for after the reading: what went before it was read counts.
+            let state = try await persistently(patience) { () throws(MeshEventsError) -> StreamState in try await self.state() }
+            var hasGaps = search.hasGaps(state)
+            if hasGaps == nil {
+                hasGaps = try await self.search([], on: nil, after: sequence, patience: patience).lacksMessages
+            }
+            return FoundMessages(positions: search.positions, last: search.last, hasGaps: hasGaps ?? true)
+        } catch {
+            throw MeshEventsError(
+                error.code,
+                "\(Self.outcomeUnknown), and the stream cannot be read: \(error.message)",
+                underlying: error,
+                isRetriable: false
+            )
+        }
+    }
+
+    /// The error for a message that the stream may have had, and has removed.
+    func outcomeLost() -> MeshEventsError {
+        MeshEventsError(
+            .timeout,
+            "\(Self.outcomeUnknown), and stream \(streamName) has removed messages of that time; emit it anew if it may be "
+                + "there twice. A longer duplicate window of the stream bridges longer outages"
+        )
+    }
+
+    private static var outcomeUnknown: String {
+        "whether the event is stored is not known: it was sent longer ago than the stream remembers message ids"
+    }
+
+    /// Reads what was stored after a sequence, over as many connections as that takes; each part that came counts.
+    private func search(
+        _ ids: Set<String>,
+        on subject: String?,
+        after sequence: UInt64,
+        patience: Duration
+    ) async throws(MeshEventsError) -> MessageSearch {
+        let last = try await persistently(patience) { () throws(MeshEventsError) -> UInt64 in try await self.state().lastSequence }
+        var search = MessageSearch(ids, after: sequence, last: last)
+        while !search.isOver {
+            let next = search.next
+            search.add(
+                try await persistently(patience) { () throws(MeshEventsError) -> StoredIDs in
+                    try await storedIDs(on: subject, from: next, through: last, patience: patience)
+                }
+            )
+        }
+        return search
+    }
+
+    /// Does it again after errors that pass, for so long.
+    private func persistently<Answer>(
+        _ patience: Duration,
+        _ body: () async throws(MeshEventsError) -> Answer
+    ) async throws(MeshEventsError) -> Answer {
+        var backoff = RetryBackoff(deadline: .now + patience)
+        while true {
+            do throws(MeshEventsError) {
+                return try await body()
+            } catch {
+                guard error.isRetriable, await backoff.wait() else { throw error }
+            }
+        }
+    }
+
+    /// The ids of the messages on one subject, or on all: without their payloads.
+    private func storedIDs(
+        on subject: String?,
+        from next: UInt64,
+        through last: UInt64,
+        patience: Duration
+    ) async throws(MeshEventsError) -> StoredIDs {
+        try await reading(until: .now + patience) { _ throws(JetStreamError) -> StoredIDs in
+            let consumer = try await jetStream.createConsumer(
+                .reader(
+                    start: .sequence(next),
+                    filterSubjects: subject.map { [$0] } ?? [],
+                    headersOnly: true,
+                    inactiveThreshold: .seconds(60)
+                ),
+                on: streamName
+            )
+            defer { jetStream.discardConsumer(consumer.name, on: streamName) }
+            guard consumer.pending > 0 else { return try await nextID(on: subject, from: next, through: last) }
+            let reading = try await jetStream.reading(
+                Int(clamping: consumer.pending),
+                maximumBytes: 16 << 20,
+                before: last.nextSequence,
+                from: consumer.name,
+                on: streamName,
+                delivered: 0,
+                limits: PullLimits(consumer.configuration),
+                deadline: .now + patience
+            ) { ($0.position.streamSequence, $0.messageID) }
+            if reading.hasPassedEnd { return (reading.elements, last.nextSequence) }
+            if let (end, _) = reading.elements.last { return (reading.elements, end.nextSequence) }
+            if let error = reading.error { throw error }
+            return try await nextID(on: subject, from: next, through: last)
+        } messages: { reader, deadline throws(JetStreamError) -> StoredIDs in
+            let reading = try await reader.read(
+                Self.blindReadSize,
+                matching: subject.flatMap { try? EventPattern($0) },
+                in: next..<last.nextSequence,
+                until: .now + patience / 2,
+                deadline: deadline
+            )
+            return (reading.messages.map { ($0.sequence, $0.headers["Nats-Msg-Id"]) }, reading.reached)
+        }
+    }
+
+    /// The id of the next message: also where a consumer says that there is none, for servers before 2.10 have been seen to
+    /// count too low.
+    private func nextID(
+        on subject: String?,
+        from next: UInt64,
+        through last: UInt64
+    ) async throws(JetStreamError) -> StoredIDs {
+        let message = try await jetStream.message(atOrAfter: next, matching: subject ?? ">", on: streamName)
+        guard let message, message.sequence <= last else { return ([], last.nextSequence) }
+        return ([(message.sequence, message.messageID)], max(message.sequence, next).nextSequence)
+    }
+}
