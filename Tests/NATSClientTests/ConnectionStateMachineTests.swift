@@ -229,8 +229,8 @@ struct ConnectionStateMachineTests {
     @Test("a server that accepts and drops at once is asked ever less often, until a connection has lasted")
     func flapping() throws {
         var machine = try connected([a])
-        func nextDelay(_ machine: inout ConnectionStateMachine) throws -> Duration {
-            guard case .wait(let delay)? = machine.failed(refused).last else {
+        func nextDelay(_ machine: inout ConnectionStateMachine, uptime: Duration = .zero) throws -> Duration {
+            guard case .wait(let delay)? = machine.failed(refused, uptime: uptime).last else {
                 throw NATSError(.invalidArgument, "no wait")
             }
             #expect(machine.waitElapsed().count == 1)
@@ -244,11 +244,14 @@ struct ConnectionStateMachineTests {
             let bound = min(Duration.milliseconds(100 << number), .seconds(10))
             #expect(delay <= bound && (number == 0 || delay >= bound / 2), "wait \(number) of \(delay)")
         }
-        // What is known of an older connection says nothing of this one.
-        machine.connectionLasted(attempt: machine.attempt - 1)
-        #expect(try nextDelay(&machine) >= .seconds(5))
-        machine.connectionLasted(attempt: machine.attempt)
-        #expect(try nextDelay(&machine) <= .milliseconds(100))
+        #expect(try nextDelay(&machine, uptime: .milliseconds(999)) >= .seconds(5))
+        // Of use, though not for long: the link is to be up most of the time.
+        for _ in 0..<5 { #expect(try nextDelay(&machine, uptime: .milliseconds(1_500)) <= .milliseconds(375)) }
+        for _ in 0..<12 { _ = try nextDelay(&machine) }
+        let delay = try nextDelay(&machine, uptime: .seconds(8))
+        #expect(delay <= .seconds(2) && delay >= .milliseconds(800), "\(delay)")
+        for _ in 0..<12 { _ = try nextDelay(&machine) }
+        #expect(try nextDelay(&machine, uptime: .seconds(10)) <= .milliseconds(100))
     }
 
     @Test("a limit on passes counts anew for each connection, however often it is lost")

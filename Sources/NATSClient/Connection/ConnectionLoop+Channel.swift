@@ -218,8 +218,6 @@ extension ConnectionLoop {
         keepAlive?.cancel()
         keepAlive = nil
         attemptTimeout?.cancel()
-        lasting?.cancel()
-        lasting = nil
         let interrupted = pings.flatMap(\.waiters)
         pings = []
         subscribing = []

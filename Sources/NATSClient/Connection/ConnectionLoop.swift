@@ -67,8 +67,8 @@ final class ConnectionLoop: @unchecked Sendable {
     var isSilent = false
     var silentIntervals = 0
     var attemptTimeout: Scheduled<Void>?
-    /// Fires when the connection has lasted.
-    var lasting: Scheduled<Void>?
+    /// When the connection became ready.
+    var connectedSince = NIODeadline.now()
     /// Whether a sweep of the requests is scheduled; written from any thread.
     let requestSweep = Atomic<Bool>(false)
     /// What the sweeps have seen of the connection.
@@ -145,7 +145,7 @@ final class ConnectionLoop: @unchecked Sendable {
     }
 
     func fail(_ error: NATSError) {
-        perform(machine.failed(error))
+        perform(machine.failed(error, uptime: Duration(NIODeadline.now() - connectedSince)))
     }
 
     private func wait(_ duration: Duration) {
@@ -173,10 +173,7 @@ final class ConnectionLoop: @unchecked Sendable {
         restoreSubscriptions()
         outbound.connected(info)
         startKeepAlive()
-        let attempt = machine.attempt
-        lasting = eventLoop.scheduleTask(in: TimeAmount(configuration.reconnectDelay.maximum)) {
-            self.machine.connectionLasted(attempt: attempt)
-        }
+        connectedSince = .now()
         flush()
         logger.debug("connected", [.server: "\(server)", .version: "\(info.version)"])
         if isReconnect {

@@ -175,14 +175,10 @@ struct ConnectionStateMachine {
         return [.ready(isReconnect: hasBeenConnected)]
     }
 
-    /// The connection of an attempt has been up for as long as the longest wait: the next one begins with the shortest.
-    mutating func connectionLasted(attempt: Int) {
-        guard isConnected, attempt == self.attempt else { return }
-        waits = 0
-    }
-
     /// The current attempt failed, or the connection was lost.
-    mutating func failed(_ error: NATSError) -> [Action] {
+    ///
+    /// - Parameter uptime: how long the connection was up.
+    mutating func failed(_ error: NATSError, uptime: Duration = .zero) -> [Action] {
         switch state {
         case .idle, .waiting, .closed:
             return []
@@ -207,6 +203,7 @@ struct ConnectionStateMachine {
             lastError = error
             pass = 0
             triedInPass = 0
+            waits = delay.waits(waits, afterUptime: uptime)
             return [.closeChannel, .lost, wait()]
         }
     }
