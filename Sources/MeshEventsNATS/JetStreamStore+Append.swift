@@ -7,6 +7,8 @@ extension JetStreamStore {
     /// How long the first attempt waits for its acknowledgement, once the server has the message, before it is sent again;
     /// each further one waits twice as long, so that a store that is slow rather than gone is not sent ever more.
     static let attemptTimeout: Duration = .seconds(4)
+    /// From how many bytes on it matters that a message goes over the way once.
+    private static let largePayload = 64 << 10
     /// How long JetStream may be missing altogether, as when a cluster starts, before that counts as the answer.
     private static let absenceTolerated: Duration = .seconds(2)
 
@@ -66,16 +68,13 @@ extension JetStreamStore {
             let isRetry = wasSent
             wasSent = true
             let position: StoredPosition
-            let (begun, moved) = (ContinuousClock.now, movedBytes)
+            var onTheWay: Duration = .zero
             do throws(JetStreamError) {
-                let left = max(end - begun, .milliseconds(1))
-                position = try await attempt(
-                    message,
-                    body,
-                    timeout: min(patience, left),
-                    silence: left,
-                    isRetry: isRetry
-                )
+                let left = max(end - .now, .milliseconds(1))
+                position =
+                    body.readableBytes >= Self.largePayload
+                    ? try await patientAttempt(message, body, patience, left, isRetry: isRetry, &onTheWay)
+                    : try await quickAttempt(message, body, patience, left, isRetry: isRetry, &onTheWay)
             } catch {
                 mayBeStored = mayBeStored || !error.meansNotStored
                 guard error.isRetriable, !error.errorCode.meansFull else {
@@ -83,7 +82,7 @@ extension JetStreamStore {
                 }
                 if error.kind == .timeout {
                     // The time on a slow way does not count.
-                    if movedBytes != moved { end += max(.now - begun - patience, .zero) }
+                    end += onTheWay
                     backoff.deadline = end
                     patience *= 2
                 }
@@ -107,6 +106,100 @@ extension JetStreamStore {
             }
             note(sequence: position.sequence)
             return position
+        }
+    }
+
+    /// One attempt that is over when the server that we are connected to has had the message for a while. That may be a leaf
+    /// node, and the stream behind a line that takes longer: then the next attempt waits longer, and costs little.
+    private func quickAttempt(
+        _ message: PendingMessage,
+        _ body: ByteBuffer,
+        _ patience: Duration,
+        _ left: Duration,
+        isRetry: Bool,
+        _ onTheWay: inout Duration
+    ) async throws(JetStreamError) -> StoredPosition {
+        let (begun, moved) = (ContinuousClock.now, movedBytes)
+        defer { if movedBytes != moved { onTheWay = max(.now - begun - patience, .zero) } }
+        return try await attempt(message, body, timeout: min(patience, left), silence: left, isRetry: isRetry)
+    }
+
+    /// One attempt that is over when the *stream* has had the message for a while: sending it again would cost a slow line
+    /// behind a leaf node as much as sending it did.
+    private func patientAttempt(
+        _ message: PendingMessage,
+        _ body: ByteBuffer,
+        _ patience: Duration,
+        _ left: Duration,
+        isRetry: Bool,
+        _ onTheWay: inout Duration
+    ) async throws(JetStreamError) -> StoredPosition {
+        enum Part: Sendable {
+            case answer(Result<StoredPosition, JetStreamError>)
+            case silence(onTheWay: Duration)
+        }
+        let (answer, way) = await withTaskGroup(of: Part.self) { group in
+            group.addTask {
+                do throws(JetStreamError) {
+                    // How long it may take is decided beside it.
+                    let endless = left + .seconds(24 * 3_600)
+                    return .answer(
+                        .success(
+                            try await self.attempt(message, body, timeout: endless, silence: left, isRetry: isRetry)
+                        )
+                    )
+                } catch {
+                    return .answer(.failure(error))
+                }
+            }
+            group.addTask {
+                try? await Task.sleep(for: min(patience, left))
+                let begun = ContinuousClock.now
+                try? await self.jetStream.connection.roundTrip(silence: left)
+                let onTheWay = ContinuousClock.now - begun
+                await self.reachStream(within: left)
+                try? await Task.sleep(for: min(patience, left))
+                try? await self.jetStream.connection.roundTrip(silence: left)
+                return .silence(onTheWay: onTheWay)
+            }
+            var (answer, way) = (Result<StoredPosition, JetStreamError>?.none, Duration.zero)
+            for await part in group {
+                switch part {
+                case .answer(let result): answer = result
+                case .silence(let onTheWay): way = onTheWay
+                }
+                group.cancelAll()
+            }
+            return (answer, way)
+        }
+        switch answer {
+        case .success(let position)?: return position
+        // Given up beside it.
+        case .failure(let error)? where error.underlying?.code == .cancelled && !Task.isCancelled:
+            onTheWay = way
+            throw JetStreamError(.timeout, "the stream has the message and did not acknowledge it")
+        case .failure(let error)?: throw error
+        case nil: throw JetStreamError(NATSError(.cancelled, "the task was cancelled"))
+        }
+    }
+
+    /// Suspends until the stream's servers have answered a question that follows all that was sent so far, and so have that
+    /// too; at most for so long.
+    ///
+    /// A ping is answered by the next server, which may be a leaf node. Questions and answers get lost when a cluster changes
+    /// its leader, so it is asked again, each time with twice the patience.
+    func reachStream(within limit: Duration) async {
+        let end = ContinuousClock.now + limit
+        var patience = Self.attemptTimeout
+        while !Task.isCancelled, .now < end {
+            do throws(JetStreamError) {
+                _ = try await jetStream.streamInfo(streamName, timeout: min(patience, end - .now))
+                return
+            } catch {
+                // Any other answer is one too, and to who may not ask none comes.
+                guard error.kind == .timeout else { return }
+                patience *= 2
+            }
         }
     }
 

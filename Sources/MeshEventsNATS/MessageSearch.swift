@@ -75,7 +75,9 @@ extension JetStreamStore {
             let filter = subjects.count == 1 ? subjects.first : nil
             let search = try await search(ids, on: filter, after: sequence, patience: patience)
             // Asked for after the reading: what went before it was read counts.
-            let state = try await persistently(patience) { () throws(MeshEventsError) -> StreamState in try await self.state() }
+            let state = try await persistently(patience) { () throws(MeshEventsError) -> StreamState in
+                try await self.state()
+            }
             var hasGaps = search.hasGaps(state)
             if hasGaps == nil {
                 hasGaps = try await self.search([], on: nil, after: sequence, patience: patience).lacksMessages
@@ -111,7 +113,9 @@ extension JetStreamStore {
         after sequence: UInt64,
         patience: Duration
     ) async throws(MeshEventsError) -> MessageSearch {
-        let last = try await persistently(patience) { () throws(MeshEventsError) -> UInt64 in try await self.state().lastSequence }
+        let last = try await persistently(patience) { () throws(MeshEventsError) -> UInt64 in
+            try await self.state().lastSequence
+        }
         var search = MessageSearch(ids, after: sequence, last: last)
         while !search.isOver {
             let next = search.next

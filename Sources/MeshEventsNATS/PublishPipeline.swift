@@ -91,12 +91,12 @@ final class PublishPipeline: EventAppender {
     }
 
     /// Acknowledgements come in the order of the messages. When the oldest does not come for a while, whatever else
-    /// does, the server is asked for a round trip: until that is over the message is under way, on a slow link for long.
-    /// When the server has had it for a while, and all it sent meanwhile has come, the acknowledgement is lost, as over a
+    /// does, the server, and behind it the stream, is asked for a round trip: until that is over the message is under way,
+    /// on a slow link for long. When the stream has had it for a while, and all it sent meanwhile has come, the acknowledgement is lost, as over a
     /// change of the stream's leader: then what is under way is given up and sent again. A store that is merely slow goes
     /// on acknowledging, and is left alone.
     private func startWatch() {
-        let (connection, patience) = (store.jetStream.connection, deadline)
+        let (store, connection, patience) = (store, store.jetStream.connection, deadline)
         let time = JetStreamStore.attemptTimeout
         watch.withLock { watch in
             guard watch == nil else { return }
@@ -116,6 +116,7 @@ final class PublishPipeline: EventAppender {
                     last = nil
                     for pause in [time, .zero] {
                         try? await connection.roundTrip(silence: patience)
+                        await store.reachStream(within: patience)
                         try? await Task.sleep(for: pause)
                     }
                     guard let self, oldestUnderWay == oldest else { continue }
