@@ -22,8 +22,8 @@ struct UncertainMessage {
 struct FoundMessages {
     /// What became of each.
     struct Outcome {
-        /// Those that are stored, and where.
-        var stored: [(index: Int, sequence: UInt64)] = []
+        /// Those that are stored, and where; or at which place one that has replaced it is.
+        var stored: [(index: Int, sequence: UInt64, isReplaced: Bool)] = []
         /// Those that are not stored: what is sent again is stored once.
         var absent: [Int] = []
         /// Whether of one of them nothing can be known.
@@ -40,8 +40,8 @@ struct FoundMessages {
     /// What became of messages, in the order in which they were sent.
     ///
     /// Where a stream keeps only so many messages of each subject, one that so many later ones of its subject have followed
-    /// would be gone by now, stored or not; sent again it would stand behind those that follow it. It counts as stored, at the
-    /// place of the next of its subject.
+    /// would be gone by now, stored or not; sent again it would stand behind those that follow it. It counts as stored by
+    /// this sending, at the place of the next of its subject.
     ///
     /// - Parameter subjectLimit: how many messages of each subject the stream keeps; `nil` for any number.
     func outcome(of messages: [UncertainMessage], subjectLimit: Int?) -> Outcome {
@@ -51,13 +51,13 @@ struct FoundMessages {
         for message in messages.reversed() {
             if let sequence = positions[message.messageID] {
                 later[message.subject, default: []].append(sequence)
-                outcome.stored.append((message.index, sequence))
+                outcome.stored.append((message.index, sequence, false))
             } else if !hasGaps {
                 outcome.absent.append(message.index)
             } else if let subjectLimit, let followers = later[message.subject], followers.count >= subjectLimit,
                 let next = followers.last
             {
-                outcome.stored.append((message.index, next))
+                outcome.stored.append((message.index, next, true))
             } else if message.isForgotten {
                 outcome.isUnknown = true
             }

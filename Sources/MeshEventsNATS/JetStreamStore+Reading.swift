@@ -24,11 +24,13 @@ extension JetStreamStore {
             let state = try await covered(pattern, deadline).state
             let end = min(before ?? .max, state.lastSequence == .max ? .max : state.lastSequence + 1)
             guard state.messages > 0, end > state.firstSequence else { return [] }
-            return try await reader.newest(
-                limit,
-                matching: pattern,
-                in: max(state.firstSequence, 1)..<end,
-                deadline: deadline
+            return try StoredMessage.all(
+                try await reader.newest(
+                    limit,
+                    matching: pattern,
+                    in: max(state.firstSequence, 1)..<end,
+                    deadline: deadline
+                )
             )
         }
     }
@@ -109,14 +111,15 @@ extension JetStreamStore {
                 until: .now + timeout / 2,
                 deadline: deadline
             )
-            return StoredPart(messages: found.messages, isCutShort: !found.messages.isEmpty && found.reached < end)
+            let messages = try StoredMessage.all(found.messages)
+            return StoredPart(messages: messages, isCutShort: !found.messages.isEmpty && found.reached < end)
         }
     }
 
     /// How many messages are read without a consumer before their bytes are looked at.
     static let blindReadSize = 64
 
-    /// Reads through consumers, or message by message when the server forbids this user to create any.
+    /// Reads through consumers, or message by message when the server forbids this user to create any, or has none to give.
     func reading<Answer>(
         until deadline: ContinuousClock.Instant,
         consumers: (ContinuousClock.Instant) async throws(JetStreamError) -> Answer,
@@ -126,8 +129,11 @@ extension JetStreamStore {
             do throws(MeshEventsError) {
                 return try await retrying(until: deadline, consumers)
             } catch {
-                guard isRefusedConsumer(error) else { throw error }
-                readsMessages.store(true, ordering: .relaxed)
+                if isForbiddenConsumer(error) {
+                    readsMessages.store(true, ordering: .relaxed)
+                } else if !Self.isLackOfConsumers(error) {
+                    throw error
+                }
             }
         }
         let reader = MessageReader(jetStream: jetStream, stream: streamName)
@@ -136,11 +142,19 @@ extension JetStreamStore {
         }
     }
 
-    private func isRefusedConsumer(_ error: MeshEventsError) -> Bool {
+    private func isForbiddenConsumer(_ error: MeshEventsError) -> Bool {
         guard error.code == .permissionDenied, let subject = (error.underlying as? NATSError)?.subject else {
             return false
         }
         return subject.hasPrefix("\(jetStream.prefix).CONSUMER.CREATE.\(streamName)")
+    }
+
+    /// Whether the stream has as many consumers as it may, or is a work queue, of which each message is for one consumer.
+    private static func isLackOfConsumers(_ error: MeshEventsError) -> Bool {
+        switch (error.underlying as? JetStreamError)?.errorCode {
+        case .maximumConsumersReached?, .acknowledgementRequired?: true
+        default: false
+        }
     }
 
     /// The stream, when all that a pattern matches can be in it.

@@ -98,8 +98,22 @@ extension MeshEventsError {
             return (.persistenceUnavailable, "JetStream is not available at the moment (\(said)); try again")
         case .messageTooLarge:
             return (.payloadTooLarge, "the event is larger than stream \(stream) accepts; raise its max_msg_size")
-        case .maximumStreamsReached, .maximumConsumersReached:
+        case .maximumStreamsReached:
             return (.storageFull, "the account's limit is reached (\(said)); raise it, or delete what is not used")
+        case .maximumConsumersReached:
+            return (
+                .storageFull,
+                "no more consumers are allowed (\(said)): raise max_consumers of stream \(stream) or the account's limit, or "
+                    + "delete consumers that are not used"
+            )
+        case .acknowledgementRequired:
+            return (
+                .streamMismatch,
+                "stream \(stream) is a work queue, in which each message is for one consumer (\(said)); to follow events give "
+                    + "it the retention policy \"limits\""
+            )
+        case .accountResourcesExceeded:
+            return (.storageFull, "the account has no room (\(said)); free space in its streams, or raise its limits")
         case let code where code.meansFull:
             return (.storageFull, "the store has no room (\(said)); free space, or raise the limits of \(stream)")
         default:

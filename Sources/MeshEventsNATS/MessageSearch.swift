@@ -184,7 +184,7 @@ extension JetStreamStore {
                 until: .now + patience / 2,
                 deadline: deadline
             )
-            return (reading.messages.map { ($0.sequence, $0.headers["Nats-Msg-Id"]) }, reading.reached)
+            return (reading.messages.map { ($0.sequence, $0.messageID) }, reading.reached)
         }
     }
 

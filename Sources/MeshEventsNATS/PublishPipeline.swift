@@ -343,8 +343,11 @@ final class PublishPipeline: EventAppender {
             patience: deadline
         )
         let outcome = found.outcome(of: suspects, subjectLimit: store.subjectLimit)
-        for (index, sequence) in outcome.stored {
-            onStored(index, [StoredPosition(stream: store.streamName, sequence: sequence, isDuplicate: true)])
+        for (index, sequence, isReplaced) in outcome.stored {
+            onStored(
+                index,
+                [StoredPosition(stream: store.streamName, sequence: sequence, isDuplicate: !isReplaced)]
+            )
             state.withLock { $0.window.restored(index) }
         }
         guard !outcome.isUnknown else { throw store.outcomeLost() }

@@ -77,6 +77,35 @@ struct UncertainLinkTests {
     }
 
     @Test(
+        "a user who may create no consumers: lost acknowledgements are looked for all the same",
+        arguments: NATSServers.all
+    )
+    func lateRetryWithoutConsumers(binary: NATSServers.Binary) async throws {
+        let rules = """
+            authorization { users: [
+                { user: u, password: p, permissions: { publish: { deny: ["$JS.API.CONSUMER.CREATE.>"] } } },
+                { user: admin, password: p }
+            ] }
+            """
+        try await withServer(binary, .init(extraConfiguration: rules)) { server in
+            let proxy = try await TCPProxy.start(before: server.port, pieces: 64)
+            let emitter = try await open("nats://u:p@127.0.0.1:\(proxy.port)")
+            let store = JetStreamStore(try await connect(at: "nats://admin:p@127.0.0.1:\(server.port)"))
+            for count in [1, 200] {
+                let before = try await store.state().lastSequence
+                proxy.treat { $0.bytesPerSecondDown = 40 }
+                async let positions = emitter.emit(
+                    contentsOf: (0..<count).map { Event("user.batch", data: ["n": .init($0)]) }
+                )
+                try await cutLate(proxy, before + UInt64(count), store)
+                #expect(try await positions.map(\.sequence) == Array(before + 1...before + UInt64(count)))
+                #expect(try await store.state().lastSequence == before + UInt64(count))
+            }
+            await proxy.stop()
+        }
+    }
+
+    @Test(
         "the server is away for longer than ids are remembered, behind an acknowledgement that was lost: stored once",
         arguments: NATSServers.all
     )

@@ -29,13 +29,13 @@ struct MessageReader: Sendable {
     /// What was read of a range.
     struct Reading: Sendable {
         /// The matches below ``reached``, oldest first.
-        fileprivate(set) var messages: [StoredMessage] = []
+        fileprivate(set) var messages: [StreamMessage] = []
         /// All below has been looked at.
         fileprivate(set) var reached: UInt64
         /// How many requests to go on with.
         fileprivate(set) var lanes: Int
 
-        fileprivate mutating func append(_ message: StoredMessage) {
+        fileprivate mutating func append(_ message: StreamMessage) {
             messages.append(message)
             reached = message.sequence.nextSequence
         }
@@ -44,7 +44,7 @@ struct MessageReader: Sendable {
     /// What one lane found.
     private struct Scan {
         let chunk: Range<UInt64>
-        var messages: [StoredMessage] = []
+        var messages: [StreamMessage] = []
         /// All below has been looked at; beyond the chunk's end when nothing lies between.
         var reached: UInt64
         var error: JetStreamError?
@@ -126,7 +126,7 @@ struct MessageReader: Sendable {
                 high = middle
                 continue
             }
-            if found.storedAt < time { low = found.sequence + 1 } else { high = middle }
+            if try StoredMessage(found).storedAt < time { low = found.sequence + 1 } else { high = middle }
         }
         return low
     }
@@ -139,8 +139,8 @@ struct MessageReader: Sendable {
         matching pattern: EventPattern,
         in range: Range<UInt64>,
         deadline: ContinuousClock.Instant
-    ) async throws(JetStreamError) -> [StoredMessage] {
-        var messages: [StoredMessage] = []
+    ) async throws(JetStreamError) -> [StreamMessage] {
+        var messages: [StreamMessage] = []
         var high = range.upperBound
         var lanes = lanes
         var width = UInt64(clamping: limit)
@@ -212,7 +212,7 @@ struct MessageReader: Sendable {
         _ lanes: Int,
         matching pattern: EventPattern,
         _ deadline: ContinuousClock.Instant
-    ) async throws(JetStreamError) -> [StoredMessage] {
+    ) async throws(JetStreamError) -> [StreamMessage] {
         let size = range.upperBound - range.lowerBound
         let most = UInt64(clamping: limit).multipliedClamped(4).addingClamped(64)
         let chunks = Array(Self.chunks(of: range, width: min(size / UInt64(lanes), most)).reversed())
@@ -291,7 +291,7 @@ struct MessageReader: Sendable {
     }
 
     /// How many requests to have under way for messages like these; `nil` when there are none.
-    private static func lanes(for messages: [StoredMessage]) -> Int? {
+    private static func lanes(for messages: [StreamMessage]) -> Int? {
         guard !messages.isEmpty else { return nil }
         let bytes = messages.reduce(0) { $0 + $1.payload.count + 256 }
         return min(max(bytesUnderWay / (bytes / messages.count), 1), mostLanes)
@@ -303,7 +303,7 @@ struct MessageReader: Sendable {
         from sequence: UInt64,
         matching pattern: EventPattern?,
         deadline: ContinuousClock.Instant
-    ) async throws(JetStreamError) -> StoredMessage? {
+    ) async throws(JetStreamError) -> StreamMessage? {
         guard .now < deadline else {
             throw JetStreamError(.timeout, "the messages did not arrive before the deadline")
         }
@@ -321,11 +321,19 @@ struct MessageReader: Sendable {
                 "asked for a message from sequence \(sequence) on, the server answered sequence \(found.sequence)"
             )
         }
-        return try StoredMessage(found)
+        return found
     }
 }
 
 extension StoredMessage {
+    /// Messages of a stream as the store hands them over.
+    static func all(_ messages: [StreamMessage]) throws(JetStreamError) -> [StoredMessage] {
+        var stored: [StoredMessage] = []
+        stored.reserveCapacity(messages.count)
+        for message in messages { stored.append(try StoredMessage(message)) }
+        return stored
+    }
+
     fileprivate init(_ message: StreamMessage) throws(JetStreamError) {
         guard let time = try? Timestamp(rfc3339: message.time) else {
             throw JetStreamError(

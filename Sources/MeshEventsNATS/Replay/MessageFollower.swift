@@ -118,13 +118,14 @@ final class MessageFollower: StoreFollower {
             until: .now + Self.pause,
             deadline: deadline
         )
+        let messages = try StoredMessage.all(reading.messages)
         // Afterwards: what was dropped before it could be read is told by where the stream begins now.
         let found = try await look(deadline)
         return state.withLock { state in
             state.lanes = reading.lanes
             state.known = found.lastSequence >= reading.reached ? found : nil
             let first = found.messages == 0 ? found.lastSequence.nextSequence : found.firstSequence
-            return state.progress.read(reading.messages, reached: reading.reached, first: first)
+            return state.progress.read(messages, reached: reading.reached, first: first)
         }
     }
 

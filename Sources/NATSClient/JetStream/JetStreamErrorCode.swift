@@ -60,6 +60,8 @@ extension JetStreamError {
         public static let notEnabled = ErrorCode(rawValue: 10076)
         /// The message could not be stored: a limit of the stream is reached, or its disk failed.
         public static let storeFailed = ErrorCode(rawValue: 10077)
+        /// The consumer must acknowledge: messages of a work-queue stream are gone once they are acknowledged.
+        public static let acknowledgementRequired = ErrorCode(rawValue: 10084)
         /// The filter lies outside the stream's subjects (servers before 2.10).
         public static let filterOutsideStream = ErrorCode(rawValue: 10093)
         /// The stream is sealed.

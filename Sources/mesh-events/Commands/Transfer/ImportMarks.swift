@@ -21,6 +21,9 @@ struct ImportMarks: Sendable {
     /// How many lines were stored, by this import.
     private(set) var stored = 0
 
+    /// The first line taken that is not known to be stored.
+    var firstMissing: Int? { head < marks.count ? marks[head].line : nil }
+
     init(_ state: ImportState) {
         self.state = state
         highest = state.sequence

@@ -34,6 +34,8 @@ struct ImportRun {
         init(_ state: ImportState) { marks = Mutex(ImportMarks(state)) }
 
         var state: ImportState { marks.withLock { $0.state } }
+        /// The first line that is not known to be stored; `nil` when all that were taken are.
+        var firstMissing: Int? { marks.withLock { $0.firstMissing } }
         var stored: Int { marks.withLock { $0.stored } }
         var hasManyDuplicates: Bool { duplicates.withLock { $0.isFull } }
 
@@ -95,19 +97,17 @@ struct ImportRun {
         }
         var bar = ProgressBar(verb: "stored")
         var noted = ContinuousClock.now
-        var number = 0
         do {
             while let line = try await reader.next() {
-                number = line.number
                 let message = try message(line)
                 hash.add(line.bytes)
                 let isKnown = known.take(message)
-                let (lineNumber, text) = (number, hash.text)
-                progress.update { $0.take(line: lineNumber, hash: text, isKnown: isKnown) }
+                let text = hash.text
+                progress.update { $0.take(line: line.number, hash: text, isKnown: isKnown) }
                 if isKnown {
                     outcome.skipped += 1
                 } else {
-                    progress.sending(.init(number: number, message: message))
+                    progress.sending(.init(number: line.number, message: message))
                     try await appender.append(message)
                 }
                 if progress.hasManyDuplicates { try await settleDuplicates(progress, &outcome, behind: last) }
@@ -121,10 +121,12 @@ struct ImportRun {
             try await settleDuplicates(progress, &outcome, behind: last)
         } catch {
             try? await appender.finish()
+            // What was sent again is known as stored only once it is compared.
+            let isExact = (try? await settleDuplicates(progress, &outcome, behind: last)) != nil
             outcome.stored = progress.stored
             bar.finish(outcome.stored, fraction: nil)
             try note(progress.state)
-            throw failure(error, number, outcome)
+            throw failure(error, progress.firstMissing, outcome, isExact: isExact)
         }
         outcome.stored = progress.stored
         bar.finish(outcome.stored, fraction: 1)
@@ -162,9 +164,13 @@ struct ImportRun {
         }
     }
 
-    private func failure(_ error: any Error, _ number: Int, _ outcome: Outcome) -> CommandFailure {
+    private func failure(_ error: any Error, _ line: Int?, _ outcome: Outcome, isExact: Bool) -> CommandFailure {
         let more = statePath == nil ? "" : "; the same command goes on from there"
-        return CommandFailure(describing: error).suffixed("; \(outcome.stored) stored\(more)")
+        let stored = isExact ? "\(outcome.stored) stored" : "at least \(outcome.stored) stored"
+        let failure = CommandFailure(describing: error).suffixed("; \(stored)\(more)")
+        // What is wrong with a line itself names it.
+        guard let line, !(error is CommandFailure) else { return failure }
+        return failure.prefixed("line \(line) is the first that is not stored: ")
     }
 
     private func note(_ state: ImportState) throws {
