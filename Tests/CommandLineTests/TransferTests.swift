@@ -138,6 +138,61 @@ import Testing
     }
 
     @Test(arguments: NATSServers.all)
+    func whatAFullStreamTookOfAnImportIsCounted(binary: NATSServers.Binary) async throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.file("events.ndjson", exported(0..<20))
+        try await withServer(binary) { server in
+            let connection = try await NATSConnection.connect(to: server.url)
+            let jetStream = JetStream(connection: connection)
+            _ = try await jetStream.createStream(StreamConfiguration(name: "MESH_EVENTS", subjects: ["events.>"]))
+            try await jetStream.leaveRoom(for: 5)
+            // Those before the one that is refused are under way with it, and are sent again.
+            for stored in [5, 0] {
+                let full = try await Command.run(["import", file, "--nats", server.url])
+                #expect(full.code == 69)
+                #expect(
+                    full.error.contains("line 6 is the first that is not stored: the store has no room"),
+                    "\(full.error)"
+                )
+                #expect(full.error.contains("; \(stored) stored; the same command goes on from there"), "\(full.error)")
+            }
+            try await jetStream.limitStream(["max_msgs": -1])
+            let rest = try await Command.run(["import", file, "--nats", server.url])
+            #expect(
+                rest.code == 0 && rest.error.contains("15 events stored, 5 had been stored before"),
+                "\(rest.error)"
+            )
+            #expect(try await list(server).count == 20)
+            await connection.close()
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
+    func aStreamWithoutAConsumerToGiveIsReadMessageByMessage(binary: NATSServers.Binary) async throws {
+        for fields: [String: JetStreamValue] in [["retention": "workqueue"], ["max_consumers": 1]] {
+            try await withServer(binary) { server in
+                let connection = try await NATSConnection.connect(to: server.url)
+                let jetStream = JetStream(connection: connection)
+                var configuration = StreamConfiguration(name: "MESH_EVENTS", subjects: ["events.>"])
+                configuration.fields.merge(fields) { $1 }
+                _ = try await jetStream.createStream(configuration)
+                try await fill(server, 10)
+                if fields["max_consumers"] != nil {
+                    _ = try await jetStream.createConsumer(ConsumerConfiguration(durableName: "all"), on: "MESH_EVENTS")
+                }
+                #expect(try await list(server).count == 10)
+                #expect(try await list(server, ["user.even"]).count == 5)
+                for command in [["export"], ["replay", "--json"], ["replay", "--json", "--follow", "--limit", "10"]] {
+                    let read = try await Command.run(command + ["--nats", server.url])
+                    #expect(read.code == 0 && read.lines.count == 10, "\(command) \(fields): \(read.error)")
+                }
+                #expect(try await Command.run(["status", "--nats", server.url]).code == 0)
+                await connection.close()
+            }
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
     func aMessageIDThatAnotherPartyHasUsedIsNoLineStored(binary: NATSServers.Binary) async throws {
         let directory = try TemporaryDirectory()
         let file = try directory.file("events.ndjson", exported(0..<8))

@@ -200,6 +200,50 @@ struct UncertainLinkTests {
         }
     }
 
+    @Test("a large event goes once over a slow line behind a leaf node, alone and in a batch")
+    func slowLeaf() async throws {
+        let proxy = Mutex<TCPProxy?>(nil)
+        try await withHubAndLeaf(
+            NATSServers.current,
+            .both,
+            way: { port in
+                let started = try await TCPProxy.start(before: port, pieces: 2_048)
+                proxy.withLock { $0 = started }
+                return started.port
+            },
+            { hub, leaf in
+                let proxy = try #require(proxy.withLock { $0 })
+                let store = JetStreamStore(try await connect(hub))
+                _ = try await store.open(PersistenceConfiguration())
+                let transport = NATSTransport(try await connect(leaf))
+                let behind = JetStreamStore(transport.connection, domain: "hub")
+                let emitter = try await withDeadline(.seconds(30), "the line to be up") {
+                    while true {
+                        do {
+                            return try await PersistentEventBus.open(transport: transport, store: behind, node: "n")
+                        } catch {
+                            try await Task.sleep(for: .milliseconds(100))
+                        }
+                    }
+                }
+                // Random, for servers compress what goes to a leaf: it takes longer than an attempt waits at a server.
+                let size = 400_000
+                var generator = SeededGenerator(seed: 1)
+                let pad = String(
+                    (0..<size).map { _ in Character(Unicode.Scalar(UInt8.random(in: 48..<91, using: &generator))) }
+                )
+                proxy.treat { $0.bytesPerSecondUp = 60_000 }
+                let before = proxy.up.bytes
+                try await emitter.emit("user.single", ["p": .init(pad)])
+                _ = try await emitter.emit(contentsOf: [Event("user.batch", data: ["p": .init(pad)])])
+                #expect(try await store.state().messages == 2)
+                #expect(proxy.up.bytes - before < size * 5 / 2, "\(proxy.up.bytes - before)")
+                await transport.close()
+                await proxy.stop()
+            }
+        )
+    }
+
     @Test("what a link brings before it is lost is kept: reading comes to the end over many connections")
     func readingGoesOn() async throws {
         try await withServer(NATSServers.current) { server in
