@@ -45,6 +45,8 @@ public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
         public static let streamNotFound = Code("streamNotFound")
         /// The stream exists with another configuration.
         public static let streamMismatch = Code("streamMismatch")
+        /// The stream was deleted and created again, or has lost what it had: sequences mean other events than before.
+        public static let streamReplaced = Code("streamReplaced")
         /// A durable subscription exists with other settings.
         public static let durableMismatch = Code("durableMismatch")
         /// The durable subscription does not exist, or was deleted.

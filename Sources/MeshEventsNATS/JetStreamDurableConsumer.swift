@@ -22,14 +22,19 @@ final class JetStreamDurableConsumer: DurableConsumer {
     private let name: String
     private let inbox: DurableInbox
     private let limits: Locked<PullLimits>
+    /// When the stream was created in which the durable is; `nil` when that is not known.
+    private let created: Timestamp?
+    /// Whether the stream may be another one since it was last looked at.
+    private let isDoubtful = Locked(false)
     private let subscription = Locked<NATSSubscriptionHandle?>(nil)
     private let watch: Task<Void, Never>
 
-    init(jetStream: JetStream, streamName: String, name: String, limits: PullLimits) {
+    init(jetStream: JetStream, streamName: String, name: String, limits: PullLimits, created: Timestamp?) {
         self.jetStream = jetStream
         self.streamName = streamName
         self.name = name
         self.limits = Locked(limits)
+        self.created = created
         let inbox = DurableInbox(jetStream.connection)
         self.inbox = inbox
         let updates = jetStream.connection.statusUpdates()
@@ -61,6 +66,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
 
     func fetch(_ limit: Int, wait: Duration) async throws(MeshEventsError) -> [DurableMessage] {
         let limit = min(limit, Self.largestRequest)
+        if isDoubtful.withLock({ $0 }) { try await checkStream() }
         do throws(NATSError) {
             try await subscribe()
             let late = inbox.take(limit)
@@ -104,6 +110,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
         case .closed:
             throw MeshEventsError(.closed, "the connection has been closed")
         case .disconnected:
+            isDoubtful.withLock { $0 = true }
             throw MeshEventsError(.connectionFailed, "the connection was lost; it is restored", isRetriable: true)
         case .refused:
             let subject = Self.nextSubject(jetStream, streamName, name)
@@ -128,10 +135,13 @@ final class JetStreamDurableConsumer: DurableConsumer {
                 "the consumer \(name) is not one to pull from (\(code) \(words)); choose another name"
             )
         case .status, nil:
+            isDoubtful.withLock { $0 = true }
             // Newer servers say 503 of a consumer that is gone, as of one without a leader; older ones say nothing.
             do throws(JetStreamError) {
                 _ = try await jetStream.consumerInfo(name, on: streamName, timeout: Self.attemptTimeout)
             } catch  where error.errorCode == .consumerNotFound {
+                // With its stream, or by itself?
+                try await checkStream()
                 throw Self.missing(name)
             } catch {
                 throw MeshEventsError(error, stream: streamName)
@@ -143,6 +153,25 @@ final class JetStreamDurableConsumer: DurableConsumer {
                 isRetriable: true
             )
         }
+    }
+
+    /// Throws `streamReplaced` when the stream is another one than when the durable was opened: one of the same name and
+    /// sequences that begin anew, in which other processes may have created the durable again.
+    private func checkStream() async throws(MeshEventsError) {
+        guard let created else { return isDoubtful.withLock { $0 = false } }
+        let found: Timestamp?
+        do throws(JetStreamError) {
+            found = try await jetStream.streamInfo(streamName, timeout: Self.attemptTimeout).creation
+        } catch {
+            // Asked again before the next request.
+            throw MeshEventsError(error, stream: streamName)
+        }
+        guard let found, found != created else { return isDoubtful.withLock { $0 = false } }
+        throw MeshEventsError(
+            .streamReplaced,
+            "the stream \(streamName) was deleted and created again at \(found); how far the durable \(name) was is gone "
+                + "with the former one, begin anew"
+        )
     }
 
     private func refusal(_ said: String) -> MeshEventsError {

@@ -38,7 +38,9 @@ extension JetStreamStore {
             jetStream: jetStream,
             streamName: streamName,
             name: configuration.name,
-            limits: PullLimits(consumer)
+            limits: PullLimits(consumer),
+            // A user may be allowed no more than its durable.
+            created: try? await jetStream.streamInfo(streamName).creation
         )
     }
 

@@ -110,7 +110,8 @@ public final class JetStreamStore: EventStore {
             messages: state.messages,
             bytes: state.bytes,
             firstSequence: state.messages == 0 ? state.lastSequence.nextSequence : state.firstSequence,
-            lastSequence: state.lastSequence
+            lastSequence: state.lastSequence,
+            created: stream.creation
         )
     }
 
@@ -150,4 +151,9 @@ public final class JetStreamStore: EventStore {
             }
         }
     }
+}
+
+extension StreamInformation {
+    /// When the stream was created; `nil` when the server does not say.
+    var creation: Timestamp? { created.flatMap { try? Timestamp(rfc3339: $0) } }
 }

@@ -18,6 +18,8 @@ struct CommandFailure: Error, CustomStringConvertible {
         case internalError = 70
         /// EX_TEMPFAIL: what was waited for has not happened.
         case notHappened = 75
+        /// The stream was deleted and created again meanwhile: sequences mean other events than before.
+        case streamReplaced = 76
     }
 
     let code: Code
@@ -65,6 +67,8 @@ extension CommandFailure {
             .usage
         case .invalidData, .malformedEvent, .payloadTooLarge:
             .badData
+        case .streamReplaced:
+            .streamReplaced
         case .connectionFailed, .authenticationFailed, .permissionDenied, .timeout, .noResponders,
             .persistenceUnavailable, .streamNotFound, .streamMismatch, .durableMismatch, .durableNotFound, .storageFull,
             .duplicateMessageID, .serverRefused, .bufferFull, .subscriberTooSlow, .protocolViolation, .closed:

@@ -34,7 +34,8 @@ struct MeshEventsCommand: AsyncParsableCommand {
             domain: --js-domain, or MESH_EVENTS_JS_DOMAIN.
 
             EXIT CODES: 0 done; 64 used wrongly; 65 bad data; 69 the server cannot be reached or does not do what is \
-            asked; 70 an internal error; 75 what was waited for has not happened. When it is not 0, one line on \
+            asked; 70 an internal error; 75 what was waited for has not happened; 76 the \
+            stream was deleted and created anew meanwhile. When it is not 0, one line on \
             standard error says what to do.
             """,
         version: softwareVersion,

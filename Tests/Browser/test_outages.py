@@ -32,7 +32,7 @@ class OutageTests(DashboardCase):
             window.opened = 0;
             const source = new EventSource('/api/stream?pattern=user.gone');
             source.onopen = () => { window.opened += 1; };
-            source.onmessage = (message) => window.seen.push([Number(message.lastEventId), JSON.parse(message.data).data.number]);
+            source.onmessage = (message) => window.seen.push([Number(message.lastEventId.split('-')[0]), JSON.parse(message.data).data.number]);
         }""")
         page.page.wait_for_function("() => window.opened === 1")
         sent = 0

@@ -51,7 +51,7 @@ import Testing
             repeat {
                 let list = try await Command.run(["list", "--json", "--limit", "10", "--nats", server.url] + cursor)
                 pages.append(list.output.matches(of: #/"data":\{"i":(\d+)\}/#).compactMap { Int($0.1) })
-                let next = list.error.firstMatch(of: #/older events: (--cursor) (\d+)/#)
+                let next = list.error.firstMatch(of: #/older events: (--cursor) (\d+-\d+)/#)
                 cursor = next.map { [String($0.1), String($0.2)] } ?? []
             } while !cursor.isEmpty && pages.count < 9
             #expect(pages == [Array(15..<25), Array(5..<15), Array(0..<5)])
@@ -150,6 +150,7 @@ import Testing
         ["--since", "10x"], ["--since", "yesterday"], ["--until", "2026-11-24"], ["--limit", "0"], ["--limit", "-1"],
         ["--limit", "x"], ["events.>.x"], ["a b"], [""], ["tool..x"], ["--since", "1m", "--until", "1h"],
         ["--nonsense"], ["a", "b c"], ["--cursor", "-1"], ["--cursor", "x"],
+        ["--cursor", "1-"], ["--cursor", "1-x"], ["--cursor", "18446744073709551616"],
     ])
     func whatCannotBeUnderstoodIsAUsageError(arguments: [String]) async throws {
         let list = try await Command.run(["list", "--nats", "nats://127.0.0.1:1"] + arguments)

@@ -156,6 +156,7 @@ import Testing
                             next = range.upperBound + 1
                             lost += range.upperBound - range.lowerBound + 1
                         case .caughtUp: break
+                        case .reset(let reset): throw TestSupportError("unexpected: \(reset)")
                         }
                     }
                 }

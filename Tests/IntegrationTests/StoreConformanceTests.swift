@@ -45,6 +45,9 @@ struct StoreConformanceTests {
             other: JetStreamStore(second.connection),
             transport: first,
             configuration: configuration,
+            deleteStream: {
+                try await JetStream(connection: second.connection).deleteStream(configuration.streamName)
+            },
             close: {
                 // The checks share the server, and each needs a stream that does not exist yet.
                 try? await JetStream(connection: second.connection).deleteStream(configuration.streamName)

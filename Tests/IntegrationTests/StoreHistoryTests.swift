@@ -26,6 +26,35 @@ struct StoreHistoryTests {
         messages.map { Int(String(decoding: $0.payload, as: UTF8.self)) ?? -1 }
     }
 
+    @Test(
+        "pages, cursors and sequences of a stream that is created again meanwhile end with an error",
+        arguments: NATSServers.all,
+        [EventHistory.End.newest, .oldest]
+    )
+    func replaced(binary: NATSServers.Binary, end: EventHistory.End) async throws {
+        try await withStore(binary) { store, transport, _ in
+            let bus = try await PersistentEventBus.open(transport: transport, node: "n", logger: quiet)
+            for number in 0..<6 { try await bus.emit("user.n", ["seq": .init(number)]) }
+            let history = EventHistory(store: store, logger: quiet)
+            let query = EventHistory.Query(limit: 2, end: end)
+            let page = try await history.page(query)
+            let created = try await store.state().created
+            #expect(page.created == created && created != nil)
+            let next = try #require(query.next(after: page))
+            #expect(try await history.page(next).events.map(\.sequence) == [3, 4])
+            var iterator = history.events(pageSize: 2).makeAsyncIterator()
+            #expect(try await iterator.next()?.sequence == 1)
+            #expect(try await iterator.next()?.sequence == 2)
+            try await store.jetStream.deleteStream(store.streamName)
+            _ = try await store.open(PersistenceConfiguration())
+            for number in 0..<9 { try await bus.emit("user.n", ["seq": .init(number)]) }
+            let error = await #expect(throws: MeshEventsError.self) { try await history.page(next) }
+            #expect(error?.code == .streamReplaced)
+            let ending = await #expect(throws: MeshEventsError.self) { try await iterator.next() }
+            #expect(ending?.code == .streamReplaced)
+        }
+    }
+
     @Test("the newest of a long stream, at any density, with a cursor and without", arguments: NATSServers.all)
     func newest(binary: NATSServers.Binary) async throws {
         try await withStore(binary) { store, transport, _ in

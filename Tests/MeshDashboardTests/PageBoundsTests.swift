@@ -117,7 +117,7 @@ import Testing
                     let found = try #require(page["events"]?.array).compactMap { $0["data"]?["number"]?.int }
                     numbers = direction == "after" ? numbers + found : found + numbers
                     pages += 1
-                    guard let cursor = page["cursor"]?.int else { break }
+                    guard let cursor = page["cursor"]?.string else { break }
                     query = "&\(direction)=\(cursor)"
                 }
                 #expect(numbers == Array(0..<600))

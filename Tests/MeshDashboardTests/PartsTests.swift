@@ -110,7 +110,11 @@ import Testing
     // MARK: Server-sent events
 
     @Test func lineBreaksInDataDoNotBreakTheStream() {
-        let buffer = ServerSentEvent.buffer("node", id: 7, "{\n\"a\":1}\r\n\ndata: x".utf8)
+        let buffer = ServerSentEvent.buffer(
+            "node",
+            id: StreamPosition(7, created: nil),
+            "{\n\"a\":1}\r\n\ndata: x".utf8
+        )
         #expect(
             String(buffer: buffer) == "event: node\nid: 7\ndata: {\ndata: \"a\":1}\ndata: \ndata: \ndata: data: x\n\n"
         )

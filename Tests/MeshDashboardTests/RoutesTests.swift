@@ -14,12 +14,32 @@ import Testing
             while true {
                 let page = try await bench.client.get("/api/events?limit=100\(query)").json
                 numbers = try #require(page["events"]?.array).compactMap { $0["data"]?["number"]?.int } + numbers
-                guard let cursor = page["cursor"]?.int else { break }
+                guard let cursor = page["cursor"]?.string else { break }
                 query = "&before=\(cursor)"
             }
             #expect(numbers == Array(0..<250))
             let forward = try await bench.client.get("/api/events?limit=10&after=20").json
             #expect(forward["events"]?.array?.first?["sequence"]?.int == 21)
+        }
+    }
+
+    @Test func aCursorOfAnotherStreamIsRefused() async throws {
+        try await Bench.run { bench in
+            try await bench.emit(0..<5)
+            let former = try await bench.client.get("/api/events?limit=2").json
+            let cursor = try #require(former["cursor"]?.string)
+            #expect(cursor.wholeMatch(of: #/4-\d+/#) != nil)
+            let created = try #require(cursor.split(separator: "-").last)
+            #expect(try await bench.client.get("/api/events/2-\(created)").status == 200)
+            try await bench.store.deleteStream()
+            _ = try await bench.store.open(.init())
+            try await bench.emit(10..<17)
+            for path in ["/api/events?before=\(cursor)", "/api/events?after=\(cursor)", "/api/events/2-\(created)"] {
+                let answer = try await bench.client.get(path)
+                #expect(answer.status == 410, "\(path)")
+                #expect(try answer.json["error"]?["code"]?.string == "streamReplaced", "\(path)")
+            }
+            #expect(try await bench.client.get("/api/events?before=4").json["events"]?.array?.count == 3)
         }
     }
 

@@ -213,4 +213,35 @@ import Testing
             }
         }
     }
+
+    @Test func anotherStreamIsSaidAndItsIdsAreItsOwn() async throws {
+        try await Bench.run { bench in
+            try await bench.emit(0..<3)
+            let former = try await bench.store.state().created
+            try await withDeadline(.seconds(30), "a reset and what follows") {
+                try await bench.client.listen("/api/stream?after=0") { reader in
+                    #expect(try await reader.numbers(3) == [0, 1, 2])
+                    try await bench.store.deleteStream()
+                    _ = try await bench.store.open(.init())
+                    try await bench.emit(10..<17)
+                    _ = try await reader.next("reset")
+                }
+            }
+            let stale = StreamPosition(1, created: former).text
+            try await withDeadline(.seconds(30), "a reset for a browser that comes back") {
+                try await bench.client.listen("/api/stream", [("last-event-id", stale)]) { reader in
+                    let reset = try await reader.next("reset").json
+                    let sequence = reset["sequence"]?.int
+                    #expect(sequence == 7)
+                }
+            }
+            let fresh = StreamPosition(2, created: try await bench.store.state().created).text
+            try await withDeadline(.seconds(30), "what was missed") {
+                try await bench.client.listen("/api/stream?after=\(fresh)") { reader in
+                    let numbers = try await reader.numbers(5)
+                    #expect(numbers == Array(12..<17))
+                }
+            }
+        }
+    }
 }

@@ -68,7 +68,7 @@ struct SoakRun {
                 case .event(let stored) where stored.event.type == "user.soak": replayed.add(stored.event)
                 case .event: toolEvents.add()
                 case .gap: gaps.add()
-                case .caughtUp: break
+                case .caughtUp, .reset: break
                 }
             }
         }

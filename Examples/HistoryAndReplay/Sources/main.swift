@@ -43,6 +43,8 @@ for try await element in replay {
         if stored.event.type == .toolStopped { replay.cancel() }
     case .gap(let gap):
         print("the stream no longer has \(gap)")
+    case .reset(let reset):
+        print(reset)
     case .caughtUp:
         print("from here on live")
         try await persistent.emit(ToolStopped(tool: "trainer", reason: "stopped"))

@@ -9,11 +9,17 @@ final class EventFeed: Sendable {
     private struct State {
         /// The newest sequence that was handed to the clients; `nil` before it has begun.
         var position: UInt64?
+        /// When the stream was created in which that is.
+        var created: Timestamp?
         var clients: [Int: FeedClient] = [:]
         var lastClient = 0
         var index = EventIndex()
+        /// The position, with the stream it is in.
+        var place: StreamPosition? { position.map { StreamPosition($0, created: created) } }
         /// Whether somebody reads into it what was stored before.
         var isFilling = false
+        /// How often the stream has become another one: who still reads the former one for the index ends without effect.
+        var resets = 0
         var isEnded = false
     }
 
@@ -61,9 +67,9 @@ final class EventFeed: Sendable {
     ///
     /// - Returns: What comes behind `position` is in the client; `position` is `nil` when the feed has not begun, it then
     ///   says `began`.
-    func join() -> (id: Int, client: FeedClient, position: UInt64?)? {
+    func join() -> (id: Int, client: FeedClient, position: StreamPosition?)? {
         let (joined, oldest) = state.withLock {
-            state -> ((id: Int, client: FeedClient, position: UInt64?)?, FeedClient?) in
+            state -> ((id: Int, client: FeedClient, position: StreamPosition?)?, FeedClient?) in
             guard !state.isEnded else { return (nil, nil) }
             var oldest: FeedClient?
             if state.clients.count >= maximumClients {
@@ -73,7 +79,7 @@ final class EventFeed: Sendable {
             let client = FeedClient(maximumItems: bufferedEvents, maximumBytes: bufferedBytes)
             state.lastClient += 1
             state.clients[state.lastClient] = client
-            return ((state.lastClient, client, state.position), oldest)
+            return ((state.lastClient, client, state.place), oldest)
         }
         oldest?.giveWay(saying: .notice(ServerSentEvent.buffer("closed", Self.gaveWay.json.utf8)))
         return joined
@@ -143,9 +149,12 @@ final class EventFeed: Sendable {
     }
 
     private func follow(_ isAnother: inout Bool) async throws(MeshEventsError) {
-        let last = try await store.state().lastSequence
-        let known = position
-        if let known, isAnother || known > last { reset(after: last) }
+        let found = try await store.state()
+        let last = found.lastSequence
+        let (known, created) = state.withLock { ($0.position, $0.created) }
+        if created != nil, created != found.created { isAnother = true }
+        if let known, isAnother || known > last { reset(after: last, created: found.created) }
+        state.withLock { $0.created = found.created }
         let start = isAnother ? last : min(known ?? last, last)
         let replay = try await EventReplay(store: store, verification: verification, logger: logger)
             .open(from: .sequence(start.next))
@@ -153,12 +162,16 @@ final class EventFeed: Sendable {
         isAnother = false
         begin(after: start)
         onProblem(self, nil)
-        let filling = Task { await fill(before: start.next) }
+        var filling = Task { await fill(before: start.next) }
         defer { filling.cancel() }
         for try await element in replay {
             switch element {
             case .event(let stored): take(stored)
             case .gap(let gap): handOver(.gap(gap), position: gap.sequences.upperBound)
+            case .reset(let another):
+                filling.cancel()
+                reset(after: another.next - 1, created: another.created)
+                filling = Task { await fill(before: another.next) }
             case .caughtUp: break
             }
         }
@@ -166,37 +179,43 @@ final class EventFeed: Sendable {
     }
 
     private func take(_ stored: StoredEvent) {
-        let clients = state.withLock { state in
+        let (clients, created) = state.withLock { state in
             state.position = stored.sequence
             state.index.append(stored)
-            return Array(state.clients.values)
+            return (Array(state.clients.values), state.created)
         }
-        guard !clients.isEmpty, let item = Self.item(stored) else { return }
+        guard !clients.isEmpty, let item = Self.item(stored, created: created) else { return }
         for client in clients { client.offer(item) }
     }
 
     /// The item of an event.
-    static func item(_ stored: StoredEvent) -> FeedItem? {
+    ///
+    /// - Parameter created: when its stream was created.
+    static func item(_ stored: StoredEvent, created: Timestamp? = nil) -> FeedItem? {
         guard let json = try? EventText.summary(stored) else { return nil }
-        return .event(stored, ServerSentEvent.buffer(id: stored.sequence, json))
+        return .event(stored, ServerSentEvent.buffer(id: StreamPosition(stored.sequence, created: created), json))
     }
 
     private func begin(after start: UInt64) {
         // Under the lock, a client that joins knows where it is or hears it.
-        let clients = state.withLock { state -> [FeedClient] in
-            guard state.position == nil else { return [] }
+        let (clients, place) = state.withLock { state -> ([FeedClient], StreamPosition) in
+            let place = StreamPosition(start, created: state.created)
+            guard state.position == nil else { return ([], place) }
             state.position = start
-            return Array(state.clients.values)
+            return (Array(state.clients.values), place)
         }
-        for client in clients { client.offer(.began(after: start)) }
+        for client in clients { client.offer(.began(after: place)) }
     }
 
-    private func reset(after last: UInt64) {
+    /// - Parameter created: when the stream was created that it goes on with.
+    private func reset(after last: UInt64, created: Timestamp?) {
         state.withLock { state in
             state.index.removeAll()
             state.isFilling = false
+            state.resets += 1
+            state.created = created
         }
-        handOver(.reset(after: last), position: last)
+        handOver(.reset(after: StreamPosition(last, created: created)), position: last)
     }
 
     private func handOver(_ item: FeedItem, position: UInt64) {
@@ -209,26 +228,26 @@ final class EventFeed: Sendable {
 
     /// Reads what was stored before into the index: once, from the oldest that has room on, as one replay.
     private func fill(before end: UInt64) async {
-        let capacity = state.withLock { state -> Int? in
+        let begun = state.withLock { state -> (capacity: Int, resets: Int)? in
             guard !state.isFilling else { return nil }
             state.isFilling = true
             state.index.beginFilling()
-            return state.index.capacity
+            return (state.index.capacity, state.resets)
         }
-        guard let capacity else { return }
+        guard let (capacity, resets) = begun else { return }
         do {
             let first = try await store.state().firstSequence
             let start = max(first, 1, end - min(end, UInt64(capacity)))
-            if start < end { try await fill(start..<end) }
-            state.withLock { $0.index.isComplete = true }
+            if start < end { try await fill(start..<end, resets) }
+            state.withLock { if $0.resets == resets { $0.index.isComplete = true } }
         } catch {
             // The next time the stream is followed, it is tried again.
             logger.debug("the dashboard cannot read what is stored", [.error: "\(error)"])
-            state.withLock { $0.isFilling = false }
+            state.withLock { if $0.resets == resets { $0.isFilling = false } }
         }
     }
 
-    private func fill(_ range: Range<UInt64>) async throws {
+    private func fill(_ range: Range<UInt64>, _ resets: Int) async throws {
         let replay = try await EventReplay(store: store, verification: verification, logger: logger)
             .open(from: .sequence(range.lowerBound))
         defer { replay.cancel() }
@@ -236,10 +255,11 @@ final class EventFeed: Sendable {
             switch element {
             case .event(let stored):
                 guard stored.sequence < range.upperBound else { return }
-                state.withLock { $0.index.fill(stored) }
+                state.withLock { if $0.resets == resets { $0.index.fill(stored) } }
             case .gap(let gap):
                 if gap.sequences.upperBound >= range.upperBound - 1 { return }
-            case .caughtUp: return
+            // The other replay begins anew, and takes in all that there is.
+            case .caughtUp, .reset: return
             }
         }
         try Task.checkCancellation()

@@ -8,9 +8,9 @@ enum FeedItem: Sendable {
     /// Events that the stream dropped before they could be read.
     case gap(ReplayGap)
     /// From the event behind this sequence on all that is stored will follow: the feed has begun.
-    case began(after: UInt64)
+    case began(after: StreamPosition)
     /// The stream is another one: the sequences begin anew, behind this one.
-    case reset(after: UInt64)
+    case reset(after: StreamPosition)
     /// Something for everybody that has no place in the stream.
     case notice(ByteBuffer)
     /// The time, so that silence means something, and how far the client is: with a filter it may see nothing for long.

@@ -129,7 +129,10 @@ final class MeshFollower: Sendable {
             group.addTask {
                 var missed: UInt64 = 0
                 for try await update in updates {
-                    self.gather(update.node.name, isWhole: updates.missed != missed)
+                    self.gather(
+                        update.node.name,
+                        isWhole: updates.missed != missed || update.change.kinds.contains(.forgotten)
+                    )
                     missed = updates.missed
                     continuation.yield()
                 }

@@ -1,3 +1,4 @@
+import MeshEvents
 import NIOCore
 
 /// Writes the lines of server-sent events (the HTML standard, "Server-sent events").
@@ -8,11 +9,11 @@ enum ServerSentEvent {
     ///   - name: its type; `nil` for `message`.
     ///   - id: what a browser that comes back says it had last.
     ///   - data: UTF-8; line breaks in it come out as they should.
-    static func buffer(_ name: String? = nil, id: UInt64? = nil, _ data: some Collection<UInt8>) -> ByteBuffer {
+    static func buffer(_ name: String? = nil, id: StreamPosition? = nil, _ data: some Collection<UInt8>) -> ByteBuffer {
         var buffer = ByteBuffer()
         buffer.reserveCapacity(data.count + 64)
         if let name { buffer.writeString("event: \(name)\n") }
-        if let id { buffer.writeString("id: \(id)\n") }
+        if let id { buffer.writeString("id: \(id.text)\n") }
         for line in data.split(omittingEmptySubsequences: false, whereSeparator: { $0 == 0x0A || $0 == 0x0D }) {
             buffer.writeString("data: ")
             buffer.writeBytes(line)

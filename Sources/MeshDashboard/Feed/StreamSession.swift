@@ -16,6 +16,8 @@ struct StreamSession {
     let isAllowed: @Sendable () -> Bool
     /// The last sequence the browser has; `nil` when it has none and wants only what comes.
     private(set) var cursor: UInt64?
+    /// When the stream was created in which that is; `nil` when it is not known.
+    private var created: Timestamp?
 
     init(
         client: FeedClient,
@@ -23,7 +25,7 @@ struct StreamSession {
         history: EventHistory,
         gate: QueryGate,
         filter: EventFilter,
-        after: UInt64?,
+        after: StreamPosition?,
         maximumBacklog: Int,
         isAllowed: @escaping @Sendable () -> Bool
     ) {
@@ -34,7 +36,8 @@ struct StreamSession {
         self.filter = filter
         self.maximumBacklog = maximumBacklog
         self.isAllowed = isAllowed
-        cursor = after
+        cursor = after?.sequence
+        created = after?.created
     }
 
     /// Writes until the client ends, or may no longer listen.
@@ -43,7 +46,7 @@ struct StreamSession {
     ///   - position: where the feed is; `nil` when it has not begun.
     ///   - writer: the browser's; it may belong to no actor.
     @concurrent
-    mutating func run(from position: UInt64?, into writer: inout any ResponseBodyWriter) async throws {
+    mutating func run(from position: StreamPosition?, into writer: inout any ResponseBodyWriter) async throws {
         if let position { try await begin(after: position, &writer) }
         while let items = await client.next(), isAllowed() {
             var buffer = ByteBuffer()
@@ -55,18 +58,19 @@ struct StreamSession {
                     if filter.matches(stored.event) { buffer.writeBuffer(&bytes) }
                 case .gap(let gap):
                     guard gap.sequences.upperBound > cursor ?? 0 else { continue }
+                    let first = max(gap.sequences.lowerBound, (cursor ?? 0).next)
                     cursor = gap.sequences.upperBound
-                    append(Self.gap(gap.sequences, reason: "dropped"), to: &buffer)
+                    append(gapNotice(first...gap.sequences.upperBound, reason: "dropped"), to: &buffer)
                 case .began(let start):
                     try await begin(after: start, &writer)
                 case .reset(let last):
-                    cursor = last
-                    append(Self.reset(last), to: &buffer)
+                    (cursor, created) = (last.sequence, last.created)
+                    append(positionNotice("reset", last.sequence), to: &buffer)
                 case .notice(var bytes):
                     buffer.writeBuffer(&bytes)
                 case .tick(let time):
                     let json: EventData = ["time": .string(time.description)]
-                    append(ServerSentEvent.buffer("time", id: cursor, json.json.utf8), to: &buffer)
+                    append(ServerSentEvent.buffer("time", id: cursor.map { place($0) }, json.json.utf8), to: &buffer)
                 }
             }
             if buffer.readableBytes > 0 { try await writer.write(buffer) }
@@ -75,23 +79,30 @@ struct StreamSession {
 
     /// Says where the browser is, and sends what lies between that and where the feed is.
     @concurrent
-    private mutating func begin(after position: UInt64, _ writer: inout any ResponseBodyWriter) async throws {
+    private mutating func begin(after place: StreamPosition, _ writer: inout any ResponseBodyWriter) async throws {
+        let position = place.sequence
+        let isSame = cursor == nil || StreamPosition(position, created: created).isSameStream(place.created)
+        created = place.created
+        if isSame, let known = cursor, known > position, known <= (try await store.state().lastSequence) {
+            // The feed has not come so far yet.
+            return try await writer.write(positionNotice("position", known))
+        }
+        guard isSame, cursor ?? 0 <= position else {
+            // It had another stream, or knows more than there is.
+            cursor = position
+            return try await writer.write(positionNotice("reset", position))
+        }
         guard let known = cursor, known != position else {
             cursor = position
-            return try await writer.write(Self.position("position", position))
-        }
-        guard known < position else {
-            // It knows more than there is: it had another stream.
-            cursor = position
-            return try await writer.write(Self.reset(position))
+            return try await writer.write(positionNotice("position", position))
         }
         let first = try await store.state().firstSequence
         if first > known + 1 {
-            try await writer.write(Self.gap((known + 1)...(min(first, position.next) - 1), reason: "dropped"))
+            try await writer.write(gapNotice((known + 1)...(min(first, position.next) - 1), reason: "dropped"))
         }
         try await sendMissed(after: known, before: position.next, &writer)
         cursor = position
-        try await writer.write(Self.position("position", position))
+        try await writer.write(positionNotice("position", position))
     }
 
     @concurrent
@@ -101,21 +112,22 @@ struct StreamSession {
         _ writer: inout any ResponseBodyWriter
     ) async throws {
         guard let patterns = filter.queryPatterns else { return }
-        let query = EventHistory.Query(matching: patterns, end: .oldest, before: end, after: known)
+        var query = EventHistory.Query(matching: patterns, end: .oldest, before: end, after: known)
+        query.created = created
         var reader = try await PageReader(query, store: store, history: history, gate: gate)
         var left = maximumBacklog
         while left > 0, isAllowed(), let page = try await reader.next(scan: left, timeout: .seconds(30)) {
             left -= page.events.count + page.malformed + page.rejected
             var buffer = ByteBuffer()
             for stored in page.events where filter.matches(stored.event) {
-                guard case .event(_, var bytes) = EventFeed.item(stored) else { continue }
+                guard case .event(_, var bytes) = EventFeed.item(stored, created: created) else { continue }
                 buffer.writeBuffer(&bytes)
             }
             if buffer.readableBytes > 0 { try await writer.write(buffer) }
         }
         // Nothing is left out when the last one that was read is the last there is.
         guard let read = reader.query?.after, read.next < end else { return }
-        try await writer.write(Self.gap(read.next...(end - 1), reason: "skipped"))
+        try await writer.write(gapNotice(read.next...(end - 1), reason: "skipped"))
     }
 
     private func append(_ bytes: ByteBuffer, to buffer: inout ByteBuffer) {
@@ -125,18 +137,18 @@ struct StreamSession {
 
     // MARK: What is said beside events
 
-    private static func gap(_ sequences: ClosedRange<UInt64>, reason: String) -> ByteBuffer {
+    private func place(_ sequence: UInt64) -> StreamPosition { StreamPosition(sequence, created: created) }
+
+    private func gapNotice(_ sequences: ClosedRange<UInt64>, reason: String) -> ByteBuffer {
         let json: EventData = [
             "from": JSONValue(sequences.lowerBound), "to": JSONValue(sequences.upperBound),
             "reason": .string(reason),
         ]
-        return ServerSentEvent.buffer("gap", id: sequences.upperBound, json.json.utf8)
+        return ServerSentEvent.buffer("gap", id: place(sequences.upperBound), json.json.utf8)
     }
 
-    private static func reset(_ last: UInt64) -> ByteBuffer { position("reset", last) }
-
-    private static func position(_ name: String, _ sequence: UInt64) -> ByteBuffer {
+    private func positionNotice(_ name: String, _ sequence: UInt64) -> ByteBuffer {
         let json: EventData = ["sequence": JSONValue(sequence)]
-        return ServerSentEvent.buffer(name, id: sequence, json.json.utf8)
+        return ServerSentEvent.buffer(name, id: place(sequence), json.json.utf8)
     }
 }

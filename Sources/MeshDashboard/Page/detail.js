@@ -1,6 +1,7 @@
 // One event, whole.
 
 import { $, el, request } from "/dom.js";
+import { join } from "/events.js";
 import { absolute, ago, parse } from "/times.js";
 import { colorName } from "/colors.js";
 import { signed } from "/signatures.js";
@@ -24,14 +25,15 @@ export class Detail {
     document.body.classList.remove("has-detail");
   }
 
-  async open({ event, sequence }) {
+  /** @param created when the stream was created that has the event, as it stands in ids; null when that is not known. */
+  async open({ event, sequence }, created) {
     this.sequence = sequence;
     this.render(event, JSON.stringify(event.data ?? null));
     this.element.hidden = false;
     document.body.classList.add("has-detail");
     try {
       // As it was stored, digit by digit: a number here need not be one that JavaScript can hold.
-      const answer = await fetch(`/api/events/${sequence}`);
+      const answer = await fetch(`/api/events/${join(sequence, created)}`);
       const raw = await answer.text();
       if (this.sequence !== sequence || !answer.ok) return;
       const whole = JSON.parse(raw);

@@ -18,8 +18,10 @@ export class Events extends EventTarget {
   /** What has come while it was paused. */
   pending = [];
   isPaused = false;
-  /** Where older events begin: `undefined` when nothing was asked yet, `null` when there are none. */
+  /** The sequence where older events begin: `undefined` when nothing was asked yet, `null` when there are none. */
   cursor = undefined;
+  /** When the stream was created that has the events, as it stands in ids; null when that is not known. */
+  created = null;
   isLoading = false;
   error = null;
   /** The nodes whose events have been seen. */
@@ -32,8 +34,10 @@ export class Events extends EventTarget {
     this.filters = filters;
   }
 
-  /** Forgets all and loads the newest events; those up to `position` when the stream goes on behind it. */
-  async begin(position = null) {
+  /** Forgets all and loads the newest events, those up to the event of this id; the stream goes on behind it. */
+  async begin(id) {
+    const [position, created] = split(id);
+    this.created = created;
     this.generation += 1;
     this.rows = [];
     this.pending = [];
@@ -42,7 +46,7 @@ export class Events extends EventTarget {
     this.error = null;
     this.isLoading = false;
     this.tell("cleared");
-    await this.loadOlder(position === null ? null : position + 1);
+    await this.loadOlder(position + 1);
     for (const row of this.early.splice(0)) this.take(row);
   }
 
@@ -123,7 +127,7 @@ export class Events extends EventTarget {
     const { generation } = this;
     const query = this.filters.query();
     query.set("limit", String(PAGE));
-    if (before !== null) query.set("before", String(before));
+    if (before !== null) query.set("before", join(before, this.created));
     if (this.filters.isBounded) {
       query.set("since", new Date(this.filters.since).toISOString());
       query.set("until", new Date(this.filters.until).toISOString());
@@ -133,7 +137,7 @@ export class Events extends EventTarget {
       if (generation !== this.generation) return;
       for (const event of page.events) this.see(event.node);
       this.rows.unshift(...page.events.map(eventRow));
-      this.cursor = page.cursor;
+      [this.cursor, this.created] = page.cursor === null ? [null, this.created] : split(page.cursor);
       this.error = null;
     } catch (error) {
       if (generation !== this.generation) return;
@@ -150,6 +154,15 @@ export class Events extends EventTarget {
 
   tell(name) { this.dispatchEvent(new Event(name)); }
 }
+
+/** The sequence of an id, and when its stream was created, as text: it has more digits than a number. */
+function split(id) {
+  const [sequence, created] = id.split("-");
+  return [Number(sequence), created ?? null];
+}
+
+/** The id of a sequence in the stream that was created then. */
+export const join = (sequence, created) => created === null ? String(sequence) : `${sequence}-${created}`;
 
 export function eventRow(event) {
   return { kind: "event", id: `event-${event.sequence}`, sequence: event.sequence, time: parse(event.stored), event };

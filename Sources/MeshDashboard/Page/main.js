@@ -34,12 +34,18 @@ function begin() {
   stream.begin();
 }
 
-stream.addEventListener("position", ({ detail: sequence }) => {
+stream.addEventListener("position", () => {
   if (!isFresh) return;
   isFresh = false;
-  events.begin(sequence);
+  events.begin(stream.last);
 });
-stream.addEventListener("reset", ({ detail: sequence }) => { events.begin(sequence); histogram.reset(); });
+stream.addEventListener("reset", () => {
+  isFresh = false;
+  detail.close();
+  events.begin(stream.last);
+  histogram.reset();
+  nodes.reset();
+});
 stream.addEventListener("event", ({ detail: event }) => {
   events.add(event);
   nodes.sample(event);
@@ -150,8 +156,8 @@ function showPatternError(message) {
 
 // Opening, theme, keys
 
-list.addEventListener("open", ({ detail: row }) => detail.open(row));
-list.addEventListener("move", ({ detail: row }) => { if (detail.isOpen && row.kind === "event") detail.open(row); });
+list.addEventListener("open", ({ detail: row }) => detail.open(row, events.created));
+list.addEventListener("move", ({ detail: row }) => { if (detail.isOpen && row.kind === "event") detail.open(row, events.created); });
 $("pause").addEventListener("click", togglePause);
 $("logout").addEventListener("click", logOut);
 

@@ -20,6 +20,8 @@ export class Nodes {
   samples = new Map();
   /** What the stream has said of nodes since the mesh was asked for; null when no answer is awaited. */
   updated = null;
+  /** Goes up when the stream is another one: answers about the former one are thrown away. */
+  generation = 0;
   isKnown = false;
   /** What the server has not sent, or has no place here. */
   leftOut = { ...NOTHING };
@@ -52,6 +54,14 @@ export class Nodes {
     for (const node of updated.values()) this.update(node);
   }
 
+  /** The stream is another one: what is known is the former one's. */
+  reset() {
+    this.generation += 1;
+    this.samples = new Map();
+    this.loadSamples();
+    this.refresh();
+  }
+
   /** One node, as it is now. */
   update(node) {
     this.updated?.set(node.name, node);
@@ -61,8 +71,10 @@ export class Nodes {
 
   /** Looks up what nodes said before, for the sparklines. */
   async loadSamples() {
+    const { generation } = this;
     try {
       const page = await request("/api/events?type=node.health&limit=1000");
+      if (generation !== this.generation) return;
       const come = this.samples;
       this.samples = new Map();
       for (const event of page.events) this.sample(event);

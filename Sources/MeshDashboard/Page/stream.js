@@ -15,7 +15,7 @@ export class Stream extends EventTarget {
   source = null;
   /** Why there is no connection, when the server has said it. */
   problem = null;
-  /** The last sequence that has come; null before the first answer. */
+  /** The id of the last event that has come, its sequence and its stream; null before the first answer. */
   last = null;
   attempts = 0;
   retryAt = 0;
@@ -50,7 +50,7 @@ export class Stream extends EventTarget {
     this.close();
     this.to(this.attempts === 0 ? "connecting" : "reconnecting");
     const query = this.filters.query({ withText: false });
-    if (this.last !== null) query.set("after", String(this.last));
+    if (this.last !== null) query.set("after", this.last);
     const source = new AbortController();
     this.source = source;
     this.heard = performance.now();
@@ -81,7 +81,7 @@ export class Stream extends EventTarget {
     if (this.state !== "live") this.to("live");
     if (name === "message") this.tell("event", value);
     else if (name === "gap") this.tell("gap", value);
-    else if (name === "position" || name === "reset") this.tell(name, value.sequence);
+    else if (name === "position" || name === "reset") this.tell(name);
     else if (name === "time") synchronize(value.time);
     else if (NOTICES.includes(name)) this.tell(name, value);
   }
@@ -149,7 +149,7 @@ async function* messages(body) {
         [name, id, data] = ["message", null, []];
       } else if (line.startsWith("data: ")) data.push(line.slice(6));
       else if (line.startsWith("event: ")) name = line.slice(7);
-      else if (line.startsWith("id: ")) id = Number(line.slice(4));
+      else if (line.startsWith("id: ")) id = line.slice(4);
     }
   }
 }

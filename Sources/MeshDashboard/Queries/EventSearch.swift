@@ -21,9 +21,9 @@ struct EventSearch: Sendable {
         var since: Timestamp?
         var until: Timestamp?
         /// Only sequences below this; the newest ones.
-        var before: UInt64?
+        var before: StreamPosition?
         /// Only sequences above this; the oldest ones.
-        var after: UInt64?
+        var after: StreamPosition?
         var limit = 200
     }
 
@@ -32,7 +32,7 @@ struct EventSearch: Sendable {
         /// Summaries, oldest first.
         var events: [[UInt8]] = []
         /// Where the next page begins; `nil` when there is none.
-        var cursor: UInt64?
+        var cursor: StreamPosition?
         /// How many messages were skipped because they are not events.
         var malformed = 0
 
@@ -45,7 +45,7 @@ struct EventSearch: Sendable {
                 if index > 0 { buffer.writeString(",") }
                 buffer.writeBytes(event)
             }
-            buffer.writeString(#"],"cursor":\#(cursor.map(String.init) ?? "null"),"malformed":\#(malformed)}"#)
+            buffer.writeString(#"],"cursor":\#(cursor.map { "\"\($0.text)\"" } ?? "null"),"malformed":\#(malformed)}"#)
             return buffer
         }
     }
@@ -55,14 +55,15 @@ struct EventSearch: Sendable {
     /// - Throws: as ``EventHistory/page(_:)``; `timeout` after 15 seconds without an answer of the mesh.
     func page(_ filter: EventFilter, _ bounds: Bounds) async throws(MeshEventsError) -> Page {
         guard let patterns = filter.queryPatterns else { return Page() }
-        let query = EventHistory.Query(
+        var query = EventHistory.Query(
             matching: patterns,
             since: bounds.since,
             until: bounds.until,
             end: bounds.after == nil ? .newest : .oldest,
-            before: bounds.before,
-            after: bounds.after
+            before: bounds.before?.sequence,
+            after: bounds.after?.sequence
         )
+        query.created = bounds.before?.created ?? bounds.after?.created
         var reader = try await PageReader(query, store: store, history: history, gate: gate)
         let deadline = ContinuousClock.now + Self.maximumTime
         var found = Found(limit: bounds.limit)
@@ -86,7 +87,7 @@ struct EventSearch: Sendable {
             }
             if let last = inOrder.last, !found.isFull { found.position = last.sequence }
         }
-        return found.page(query.end)
+        return found.page(query.end, created: reader.created)
     }
 
     /// What has been found so far, in the order of reading.
@@ -118,8 +119,12 @@ struct EventSearch: Sendable {
             return true
         }
 
-        func page(_ end: EventHistory.End) -> Page {
-            Page(events: end == .newest ? texts.reversed() : texts, cursor: cursor, malformed: malformed)
+        func page(_ end: EventHistory.End, created: Timestamp?) -> Page {
+            Page(
+                events: end == .newest ? texts.reversed() : texts,
+                cursor: cursor.map { StreamPosition($0, created: created) },
+                malformed: malformed
+            )
         }
     }
 }

@@ -15,6 +15,8 @@ struct PageReader {
     private let history: EventHistory
     private let gate: QueryGate
     private let maximum: Int
+    /// When the stream was created that is read.
+    let created: Timestamp?
     private var size: Int
     /// What to read next; `nil` at the end.
     private(set) var query: EventHistory.Query?
@@ -26,12 +28,15 @@ struct PageReader {
         history: EventHistory,
         gate: QueryGate
     ) async throws(MeshEventsError) {
-        let isSmall = try await store.state().bytes <= Self.smallStream
+        let state = try await store.state()
+        created = query.created ?? state.created
+        let isSmall = state.bytes <= Self.smallStream
         maximum = isSmall ? Self.largestPage : Self.largestCarefulPage
         size = isSmall ? Self.largestPage : Self.firstPage
         self.history = history
         self.gate = gate
         self.query = query
+        self.query?.created = created
     }
 
     /// The next page; `nil` at the end.

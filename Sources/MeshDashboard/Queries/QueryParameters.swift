@@ -42,6 +42,20 @@ struct QueryParameters {
         return number
     }
 
+    /// A place in the stream that may be left out: a sequence, or the `id` of an event.
+    ///
+    /// - Throws: `invalidArgument`.
+    func position(_ name: String) throws(MeshEventsError) -> StreamPosition? {
+        guard let text = parameters[name[...]] else { return nil }
+        guard let position = StreamPosition(text) else {
+            throw MeshEventsError(
+                .invalidArgument,
+                "\(name) is a sequence, or an event's id or a cursor as it was answered"
+            )
+        }
+        return position
+    }
+
     /// A time in RFC 3339 that may be left out.
     ///
     /// - Throws: `invalidTimestamp`.

@@ -37,6 +37,7 @@ struct APIError: HTTPResponseError {
         case .payloadTooLarge: .contentTooLarge
         case .permissionDenied, .authenticationFailed: .badGateway
         case .timeout: .gatewayTimeout
+        case .streamReplaced: .gone
         default: .serviceUnavailable
         }
     }

@@ -59,17 +59,22 @@ struct DashboardRoutes: Sendable {
         var bounds = EventSearch.Bounds()
         bounds.since = try parameters.time("since")
         bounds.until = try parameters.time("until")
-        bounds.before = try parameters.number("before", in: 0...UInt64.max)
-        bounds.after = try parameters.number("after", in: 0...UInt64.max)
+        bounds.before = try parameters.position("before")
+        bounds.after = try parameters.position("after")
         bounds.limit = try parameters.number("limit", in: 1...EventSearch.maximumLimit) ?? bounds.limit
         let search = EventSearch(store: store, history: history, gate: gate)
         return .json(try await search.page(try parameters.filter(), bounds).json)
     }
 
     private func event(_ text: String?) async throws -> Response {
-        guard let text, let sequence = UInt64(text), sequence > 0, sequence < .max else { throw APIError.notFound }
-        let query = EventHistory.Query(limit: 1, before: sequence + 1, after: sequence - 1, timeout: .seconds(15))
-        let page = try await gate.run { () async throws(MeshEventsError) in try await history.page(query) }
+        guard let text, let place = StreamPosition(text), place.sequence > 0, place.sequence < .max else {
+            throw APIError.notFound
+        }
+        let sequence = place.sequence
+        var query = EventHistory.Query(limit: 1, before: sequence + 1, after: sequence - 1, timeout: .seconds(15))
+        query.created = place.created
+        let asked = query
+        let page = try await gate.run { () async throws(MeshEventsError) in try await history.page(asked) }
         guard let stored = page.events.first else {
             throw APIError(.notFound, "notFound", "the stream has no event \(sequence), or no longer")
         }
@@ -113,8 +118,8 @@ struct DashboardRoutes: Sendable {
         let parameters = QueryParameters(request)
         let filter = try parameters.filter()
         // A browser that comes back by itself says the last it had in a header, and that is the newer one.
-        let last = request.headers[Self.lastEventID].flatMap { UInt64($0) }
-        let after = try last ?? parameters.number("after", in: 0...UInt64.max - 1)
+        let last = request.headers[Self.lastEventID].flatMap { StreamPosition($0) }
+        let after = try last ?? parameters.position("after")
         guard feed.hasRoom else {
             throw APIError(.serviceUnavailable, "tooManyClients", "too many browsers listen; close one and try again")
         }

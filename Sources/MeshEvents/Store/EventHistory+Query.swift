@@ -28,6 +28,9 @@ extension EventHistory {
         /// Only events whose sequence is above this. 0 is no bound; from the stream's last sequence on it leaves
         /// nothing.
         public var after: UInt64?
+        /// When the stream was created that ``before`` and ``after`` are sequences of, as ``Page/created`` says it: of another
+        /// stream they would mean other events, and the query throws `streamReplaced`. `nil`, the default, is any stream.
+        public var created: Timestamp?
         /// How long nothing may come while there is something to read. Default 30 seconds. A slow link takes the time it
         /// needs.
         public var timeout: Duration
@@ -95,6 +98,7 @@ extension EventHistory {
         public func next(after page: Page) -> Query? {
             guard let cursor = page.cursor else { return nil }
             var query = self
+            query.created = page.created ?? created
             switch end {
             case .newest: query.before = cursor
             case .oldest: query.after = cursor
@@ -124,6 +128,8 @@ extension EventHistory {
         public let malformed: Int
         /// How many events were left out because their signature does not hold.
         public let rejected: Int
+        /// When the stream was created that has these sequences; `nil` when the store cannot tell.
+        public internal(set) var created: Timestamp?
         /// The events' payloads as they are stored, where the query asked for them.
         package var payloads: [[UInt8]] = []
 

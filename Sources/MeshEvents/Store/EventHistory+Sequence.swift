@@ -3,7 +3,8 @@ extension EventHistory {
     /// on how many they are.
     ///
     /// It ends with the last event that was stored when reading began. Events that the stream drops before they are read
-    /// are missing without a word; ``EventReplay`` says which. Each iterator reads anew.
+    /// are missing without a word; ``EventReplay`` says which. A stream that is deleted and created again meanwhile ends it
+    /// with `streamReplaced`. Each iterator reads anew.
     ///
     /// ```swift
     /// for try await stored in history.events(matching: ["events.tool.>", "events.node.>"]) { print(stored) }
@@ -79,7 +80,9 @@ extension EventHistory {
                     guard var query else { return nil }
                     if !isBounded {
                         try query.validate()
-                        let last = try await history.store.state().lastSequence
+                        let state = try await history.store.state()
+                        let last = state.lastSequence
+                        query.created = state.created
                         if last < .max { query.before = Swift.min(query.before ?? .max, last + 1) }
                         isBounded = true
                     }

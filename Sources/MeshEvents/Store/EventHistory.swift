@@ -72,12 +72,23 @@ public struct EventHistory: Sendable {
     /// The events that fit a query: of more than its limit, those at the end it names; in the page oldest first.
     ///
     /// - Throws: as ``newest(_:matching:)``; `invalidArgument` as well when `since` is later than `until`, or lies in
-    ///   the future.
+    ///   the future; `streamReplaced` when the stream is another one than ``Query/created`` says, or becomes another one
+    ///   meanwhile.
     public func page(_ query: Query) async throws(MeshEventsError) -> Page {
         try query.validate()
         guard query.timeout > .zero else {
             throw MeshEventsError(.timeout, "reading the history has no time left", isRetriable: true)
         }
+        let created: Timestamp?
+        if let known = query.created { created = known } else { created = try await store.state().created }
+        var page = try await read(query)
+        // Afterwards: what has been read may be the other stream's.
+        try StreamState.check(try await store.state(), isOf: created)
+        page.created = created
+        return page
+    }
+
+    private func read(_ query: Query) async throws(MeshEventsError) -> Page {
         var reading = HistoryReading(query, reporter: reporter, admission: admission)
         if let since = query.since {
             try await store.checkIsPast(since, "since", timeout: reading.timeout)

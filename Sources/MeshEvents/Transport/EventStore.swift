@@ -211,14 +211,35 @@ public struct StreamState: Sendable, Hashable {
     public let firstSequence: UInt64
     /// The newest sequence it ever gave; 0 when nothing was stored yet.
     public let lastSequence: UInt64
+    /// When the stream was created: a sequence says which event is meant only together with it, since a stream that is
+    /// deleted and created again counts from 1. `nil` from a store that cannot tell.
+    public let created: Timestamp?
 
     /// Creates a state.
-    public init(name: String, messages: UInt64, bytes: UInt64, firstSequence: UInt64, lastSequence: UInt64) {
+    public init(
+        name: String,
+        messages: UInt64,
+        bytes: UInt64,
+        firstSequence: UInt64,
+        lastSequence: UInt64,
+        created: Timestamp? = nil
+    ) {
         self.name = name
         self.messages = messages
         self.bytes = bytes
         self.firstSequence = firstSequence
         self.lastSequence = lastSequence
+        self.created = created
+    }
+
+    /// Throws `streamReplaced` unless the stream is still the one that was created then, as far as both are known.
+    package static func check(_ state: StreamState, isOf created: Timestamp?) throws(MeshEventsError) {
+        guard let created, let found = state.created, found != created else { return }
+        throw MeshEventsError(
+            .streamReplaced,
+            "the stream \(state.name) was deleted and created again at \(found): its sequences mean other events than "
+                + "before; begin anew"
+        )
     }
 }
 

@@ -29,20 +29,8 @@ struct FollowPatience {
         return await store.jetStream.connection.serverInfo?.hasJetStream == false
     }
 
-    /// The stream ends before what has been read.
-    static func replaced(end: UInt64, read: UInt64) -> JetStreamError {
-        JetStreamError(
-            code: 400,
-            errorCode: .wrongLastSequence,
-            message:
-                "the stream ends at sequence \(end), but \(read) has been read: it was deleted and created again, or has "
-                + "lost what it had; begin a new replay"
-        )
-    }
-
     /// Why a follower ends.
     static func explained(_ error: JetStreamError, stream: String) -> MeshEventsError {
-        guard error.errorCode == .wrongLastSequence else { return MeshEventsError(error, stream: stream) }
-        return MeshEventsError(.streamMismatch, error.message, underlying: error)
+        MeshEventsError(error, stream: stream)
     }
 }

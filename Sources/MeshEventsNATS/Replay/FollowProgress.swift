@@ -44,6 +44,13 @@ struct FollowProgress: Sendable {
         self.matchesAll = matchesAll
     }
 
+    /// The stream is another one, or has lost what it had: what it has from a sequence on is to come.
+    mutating func reset(next: UInt64) {
+        let wasCaughtUp = isCaughtUp
+        self = FollowProgress(next: next, matchesAll: matchesAll)
+        isCaughtUp = wasCaughtUp
+    }
+
     /// A new consumer stands at the beginning, or behind what was handed over.
     ///
     /// - Parameters:

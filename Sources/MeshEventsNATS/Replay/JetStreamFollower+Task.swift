@@ -134,7 +134,11 @@ extension JetStreamFollower {
     /// Looks whether the stream has dropped something while the consumer stood still.
     private func check() async {
         do throws(JetStreamError) {
-            let found = try await store.jetStream.streamInfo(store.streamName, timeout: .seconds(5)).state
+            let stream = try await store.jetStream.streamInfo(store.streamName, timeout: .seconds(5))
+            guard stream.creation == state.withLock({ $0.created }) else {
+                return lose("the stream is another one")
+            }
+            let found = stream.state
             let first = found.messages == 0 ? found.lastSequence.nextSequence : found.firstSequence
             state.withLock { state in
                 guard state.loss == nil, state.progress.needsCheck else { return }

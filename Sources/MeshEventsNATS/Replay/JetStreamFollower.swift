@@ -20,6 +20,8 @@ final class JetStreamFollower: StoreFollower {
         var progress: FollowProgress
         var size: PullSize
         var queue = FollowQueue()
+        /// When the stream was created that is followed.
+        var created: Timestamp?
         /// Counts consumers: what a former one sends is not for the present one.
         var session: UInt64 = 0
         var consumer: String?
@@ -48,13 +50,14 @@ final class JetStreamFollower: StoreFollower {
         store: JetStreamStore,
         pattern: EventPattern,
         start: ConsumerConfiguration.Start,
-        progress: FollowProgress
+        progress: FollowProgress,
+        created: Timestamp?
     ) {
         self.store = store
         self.pattern = pattern
         self.start = start
         let size = PullSize(most: 4 << 20, maximumPayload: store.jetStream.connection.maximumPayload)
-        state = Locked(State(progress: progress, size: size))
+        state = Locked(State(progress: progress, size: size, created: created))
     }
 
     // MARK: For the reader
@@ -157,10 +160,14 @@ final class JetStreamFollower: StoreFollower {
                 timeout: timeout
             )
             // After the consumer: what is gone now, it cannot deliver.
-            let found = try await jetStream.streamInfo(store.streamName, timeout: timeout).state
-            if let next, next > found.lastSequence.nextSequence {
+            let stream = try await jetStream.streamInfo(store.streamName, timeout: timeout)
+            let found = stream.state
+            if reset(to: stream) {
                 jetStream.discardConsumer(created.name, on: store.streamName)
-                throw FollowPatience.replaced(end: found.lastSequence, read: next - 1)
+                newHandle.cancel()
+                passOn()
+                // With a consumer that begins where the stream begins now.
+                return try await beginSession(timeout: timeout)
             }
             let isCurrent = state.withLock { state -> Bool in
                 guard state.session == session, !state.queue.isEnded else { return false }
@@ -183,6 +190,23 @@ final class JetStreamFollower: StoreFollower {
             throw error
         }
         passOn()
+    }
+
+    /// Notices that the stream is another one, or has lost what it had, and says so to the reader.
+    func reset(to stream: StreamInformation) -> Bool {
+        state.withLock { state in
+            let reset = ReplayReset(
+                from: state.created,
+                to: stream.creation,
+                last: stream.state.lastSequence,
+                next: state.progress.next ?? 0
+            )
+            guard let reset else { return false }
+            state.created = stream.creation
+            state.progress.reset(next: reset.next)
+            state.queue.append(.reset(reset))
+            return true
+        }
     }
 
     /// Hands what has arrived to readers that wait.

@@ -41,7 +41,8 @@ extension JetStreamStore {
                 store: self,
                 pattern: pattern,
                 start: begin,
-                progress: FollowProgress(next: next, matchesAll: matchesAll)
+                progress: FollowProgress(next: next, matchesAll: matchesAll),
+                created: stream.creation
             )
             try await follower.beginSession(timeout: Self.remaining(deadline))
             follower.run()
@@ -67,7 +68,8 @@ extension JetStreamStore {
                     end: stream.state.lastSequence,
                     isExact: isExact,
                     matchesAll: matchesAll
-                )
+                ),
+                created: stream.creation
             )
             try await follower.listen(timeout: Self.remaining(deadline))
             return follower

@@ -22,6 +22,8 @@ final class MessageFollower: StoreFollower {
 
     private struct State {
         var progress: ReadingProgress
+        /// When the stream was created that is followed.
+        var created: Timestamp?
         /// How many requests the next reading begins with.
         var lanes = MessageReader.firstLanes
         /// The stream after the last reading, while it may have more to read; then it need not be asked for again.
@@ -38,11 +40,13 @@ final class MessageFollower: StoreFollower {
     private let pattern: EventPattern
     private let state: Locked<State>
 
-    /// - Parameter progress: where to begin.
-    init(store: JetStreamStore, pattern: EventPattern, progress: ReadingProgress) {
+    /// - Parameters:
+    ///   - progress: where to begin.
+    ///   - created: when the stream was created in which that is.
+    init(store: JetStreamStore, pattern: EventPattern, progress: ReadingProgress, created: Timestamp?) {
         self.store = store
         self.pattern = pattern
-        state = Locked(State(progress: progress))
+        state = Locked(State(progress: progress, created: created))
     }
 
     deinit { state.withLock { $0.subscription }?.cancel() }
@@ -108,9 +112,15 @@ final class MessageFollower: StoreFollower {
         let (next, lanes, known) = state.withLock { ($0.progress.next, $0.lanes, $0.known) }
         let reader = MessageReader(jetStream: store.jetStream, stream: store.streamName, lanes: lanes)
         let deadline = ContinuousClock.now + Self.readTimeout
-        let before = if let known { known } else { try await look(deadline) }
+        let before: StreamInformation.State
+        if let known {
+            before = known
+        } else {
+            let stream = try await look(deadline)
+            if let reset = reset(to: stream) { return [.reset(reset)] }
+            before = stream.state
+        }
         let end = before.lastSequence.nextSequence
-        guard next <= end else { throw FollowPatience.replaced(end: before.lastSequence, read: next - 1) }
         let reading = try await reader.read(
             Self.mostMessages,
             matching: pattern,
@@ -120,7 +130,10 @@ final class MessageFollower: StoreFollower {
         )
         let messages = try StoredMessage.all(reading.messages)
         // Afterwards: what was dropped before it could be read is told by where the stream begins now.
-        let found = try await look(deadline)
+        let stream = try await look(deadline)
+        // What was read may be the other stream's.
+        if let reset = reset(to: stream) { return [.reset(reset)] }
+        let found = stream.state
         return state.withLock { state in
             state.lanes = reading.lanes
             state.known = found.lastSequence >= reading.reached ? found : nil
@@ -129,8 +142,20 @@ final class MessageFollower: StoreFollower {
         }
     }
 
-    private func look(_ deadline: ContinuousClock.Instant) async throws(JetStreamError) -> StreamInformation.State {
-        try await store.jetStream.streamInfo(store.streamName, timeout: JetStreamStore.remaining(deadline)).state
+    private func look(_ deadline: ContinuousClock.Instant) async throws(JetStreamError) -> StreamInformation {
+        try await store.jetStream.streamInfo(store.streamName, timeout: JetStreamStore.remaining(deadline))
+    }
+
+    /// Notices that the stream is another one, or has lost what it had.
+    private func reset(to stream: StreamInformation) -> ReplayReset? {
+        state.withLock { state in
+            let (found, last) = (stream.creation, stream.state.lastSequence)
+            let reset = ReplayReset(from: state.created, to: found, last: last, next: state.progress.next)
+            guard let reset else { return nil }
+            (state.created, state.known) = (found, nil)
+            state.progress.reset(next: reset.next, end: last)
+            return reset
+        }
     }
 
     private func sleep(_ duration: Duration, isLagging: Bool) async {

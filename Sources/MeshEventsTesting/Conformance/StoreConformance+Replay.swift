@@ -3,6 +3,29 @@ import MeshEvents
 extension StoreConformance {
     /// Replay.
     static let replaying: [Check] = [
+        Check("a stream that is deleted and created again under a replay is a reset, and read from its beginning") {
+            fixture in
+            guard let deleteStream = fixture.deleteStream else { return }
+            let bus = try await fixture.open()
+            try await fixture.fill(bus, 3)
+            var replays: [ReplaySubscription] = []
+            for pattern: EventPattern in [.all, "events.user.*"] {
+                let replay = try await bus.replay(matching: pattern)
+                try requireEqual(try await replay.collect(4, "what is stored").last, .caughtUp, "the seam")
+                replays.append(replay)
+            }
+            let before = try await fixture.store.state().created
+            try await deleteStream()
+            let other = try await fixture.open()
+            try await fixture.fill(other, 7)
+            let created = try await fixture.store.state().created
+            try require(created != before, "a stream that is created again has another time of creation")
+            for replay in replays {
+                let elements = try await replay.collect(8, "the other stream")
+                try requireEqual(elements.first, .reset(ReplayReset(created: created)), "the first element")
+                try requireEqual(elements.compactMap(\.event?.sequence), Array(1...7), "the other stream's sequences")
+            }
+        },
         Check("a replay from the beginning is all that is stored, then the seam, then what comes") { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 120)
@@ -119,6 +142,7 @@ extension StoreConformance {
                 for element in try await replay.collect(1, "the element behind \(covered)") {
                     switch element {
                     case .caughtUp: break
+                    case .reset(let reset): throw ConformanceFailure("an unexpected reset: \(reset)")
                     case .event(let stored):
                         try requireEqual(stored.sequence, covered + 1, "the next sequence")
                         covered = stored.sequence

@@ -15,6 +15,9 @@ public enum StoreConformance {
         public let transport: any EventTransport
         /// The configuration to open the stream with.
         public let configuration: PersistenceConfiguration
+        /// Deletes the stream with all it holds, so that opening it creates another; `nil` where that cannot be done, and
+        /// is not checked.
+        public let deleteStream: (@Sendable () async throws -> Void)?
         /// Cleans up. May be called twice.
         public let close: @Sendable () async -> Void
 
@@ -24,12 +27,14 @@ public enum StoreConformance {
             other: any EventStore,
             transport: any EventTransport,
             configuration: PersistenceConfiguration,
+            deleteStream: (@Sendable () async throws -> Void)? = nil,
             close: @escaping @Sendable () async -> Void
         ) {
             self.store = store
             self.other = other
             self.transport = transport
             self.configuration = configuration
+            self.deleteStream = deleteStream
             self.close = close
         }
     }

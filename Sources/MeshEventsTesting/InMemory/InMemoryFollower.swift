@@ -9,6 +9,8 @@ final class InMemoryFollower: StoreFollower {
     private struct State {
         /// Everything below has been looked at.
         var next: UInt64
+        /// When the stream was created that is followed.
+        var created: Timestamp?
         /// Whether what is gone before the first look counts as lost.
         var expectsNext: Bool
         /// The last sequence when following began; `nil` once that has been reached.
@@ -47,7 +49,7 @@ final class InMemoryFollower: StoreFollower {
         self.mesh = mesh
         self.streamName = streamName
         self.pattern = pattern
-        state = Locked(State(next: next, expectsNext: isExact, backlogEnd: found.lastSequence))
+        state = Locked(State(next: next, created: found.created, expectsNext: isExact, backlogEnd: found.lastSequence))
     }
 
     func cancel() {
@@ -78,6 +80,12 @@ final class InMemoryFollower: StoreFollower {
     }
 
     private func take(_ messages: [StoredMessage], _ found: StreamState, into state: inout State) -> [FollowedItem] {
+        let reset = ReplayReset(from: state.created, to: found.created, last: found.lastSequence, next: state.next)
+        if let reset {
+            (state.created, state.next, state.expectsNext) = (found.created, reset.next, true)
+            if state.backlogEnd != nil { state.backlogEnd = found.lastSequence }
+            return [.reset(reset)]
+        }
         var items: [FollowedItem] = []
         if found.firstSequence > state.next {
             if state.expectsNext { items.append(.lost(state.next...found.firstSequence - 1)) }

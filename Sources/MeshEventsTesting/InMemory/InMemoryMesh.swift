@@ -65,6 +65,7 @@ public final class InMemoryMesh: Sendable {
 
     let configuration: Configuration
     private let state = Locked(State())
+    private let lastCreation = Locked(Timestamp.epoch)
     /// Those who wait for something to be stored.
     let storeWaiters = StoreWaiters()
 
@@ -88,6 +89,14 @@ public final class InMemoryMesh: Sendable {
     }
 
     // MARK: For transports and stores
+
+    /// When a stream is created: no two at the same time, also when the clock stands still.
+    func nextCreation(_ now: Timestamp) -> Timestamp {
+        lastCreation.withLock { last in
+            last = max(now, last.adding(.nanoseconds(1)))
+            return last
+        }
+    }
 
     func subscribe(_ subscription: InMemorySubscription) {
         state.withLock { $0.table.add(subscription) }

@@ -29,9 +29,9 @@ public final class InMemoryStore: EventStore {
             )
         }
         try configuration.validate()
-        let opening = mesh.withStreams { streams, _ in
+        let opening = mesh.withStreams { streams, now in
             guard var stream = streams[streamName] else {
-                streams[streamName] = InMemoryStream(configuration)
+                streams[streamName] = InMemoryStream(configuration, created: mesh.nextCreation(now))
                 return StoreOpening(created: true, differences: [])
             }
             if configuration.reconcile == .update {
@@ -44,6 +44,16 @@ public final class InMemoryStore: EventStore {
         }
         try opening.check(configuration)
         return opening
+    }
+
+    /// Deletes the stream and all it holds; ``open(_:)`` creates another one, whose sequences begin anew.
+    ///
+    /// - Throws: `streamNotFound`.
+    public func deleteStream() async throws(MeshEventsError) {
+        _ = try await state()
+        mesh.withStreams { streams, _ in streams[streamName] = nil }
+        mesh.storeWaiters.wakeAll()
+        mesh.streamsChanged()
     }
 
     /// Everything about the stream; nobody reads it by a name.

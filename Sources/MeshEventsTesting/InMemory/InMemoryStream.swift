@@ -7,6 +7,8 @@ struct InMemoryStream: Sendable {
     private static let events = Array("events.>".utf8)
 
     var configuration: PersistenceConfiguration
+    /// When it was created.
+    let created: Timestamp
     /// The durable subscriptions, by name.
     var durables: [String: InMemoryDurable] = [:]
     private var messages: [StoredMessage] = []
@@ -17,8 +19,9 @@ struct InMemoryStream: Sendable {
     private var knownInOrder: [(id: String, at: Timestamp)] = []
     private var knownHead = 0
 
-    init(_ configuration: PersistenceConfiguration) {
+    init(_ configuration: PersistenceConfiguration, created: Timestamp) {
         self.configuration = configuration
+        self.created = created
     }
 
     /// The stored messages, oldest first.
@@ -79,7 +82,8 @@ struct InMemoryStream: Sendable {
             messages: UInt64(messages.count - head),
             bytes: bytes,
             firstSequence: kept.first?.sequence ?? lastSequence + 1,
-            lastSequence: lastSequence
+            lastSequence: lastSequence,
+            created: created
         )
     }
 

@@ -11,8 +11,8 @@ public import MeshEvents
 /// }
 /// ```
 ///
-/// It reads the stream and creates and changes nothing. Lost connections and restarts of the server it gets over by itself;
-/// while the server cannot be reached nothing is heard of the nodes, so that they become unreachable for that time. Whether
+/// It reads the stream and creates and changes nothing. Lost connections and restarts of the server it gets over by itself,
+/// also those after which the stream is gone or another one: then it begins anew with what there is. While the server cannot be reached nothing is heard of the nodes, so that they become unreachable for that time. Whether
 /// a node is unreachable is told by the server's clock, as the times of storing show it: this machine's may be wrong.
 ///
 /// Letting go of the last reference, that of its updates included, closes it.
@@ -48,7 +48,7 @@ public final class MeshMonitor: Sendable {
     public static let patterns: [EventPattern] = ["events.node.>", "events.tool.>"]
 
     private let core: MonitorCore
-    private let replays: [ReplaySubscription]
+    private let replays: MonitorReplays
     private let reading: Task<Void, Never>
 
     /// Starts a monitor; it has taken in all that was stored when this returns.
@@ -72,11 +72,14 @@ public final class MeshMonitor: Sendable {
         timeout: Duration = .seconds(30),
         logger: Logger = Logger(label: "mesh-events.monitor")
     ) async throws(MeshEventsError) -> MeshMonitor {
-        let replay = EventReplay(store: store, verification: verification, logger: logger)
-        var replays: [ReplaySubscription] = []
+        let replays = MonitorReplays(
+            store,
+            EventReplay(store: store, verification: verification, logger: logger),
+            patterns: patterns
+        )
         // One for each family: the events of users need not travel.
-        for pattern in patterns { replays.append(try await replay.open(matching: pattern, timeout: timeout)) }
-        let core = MonitorCore(configuration, replays: replays.count, clock: clock, now: now)
+        let created = try await replays.open(timeout: timeout)
+        let core = MonitorCore(configuration, replays: patterns.count, created: created, clock: clock, now: now)
         let monitor = MeshMonitor(core, replays)
         try await waitUntilCaughtUp(core, store, timeout)
         if let failure = core.failure { throw failure }
@@ -102,7 +105,7 @@ public final class MeshMonitor: Sendable {
         }
     }
 
-    private init(_ core: MonitorCore, _ replays: [ReplaySubscription]) {
+    private init(_ core: MonitorCore, _ replays: MonitorReplays) {
         self.core = core
         self.replays = replays
         reading = Task { await Self.read(replays, into: core) }
@@ -123,9 +126,9 @@ public final class MeshMonitor: Sendable {
     }
 
     /// How many events changed nothing because they are not signed by their node.
-    public var rejected: UInt64 { replays.reduce(0) { $0 + $1.rejected } }
+    public var rejected: UInt64 { replays.rejected }
 
-    /// Why the monitor cannot go on: the connection was closed, the stream deleted, permission withdrawn. `nil` as long as
+    /// Why the monitor cannot go on: the connection was closed, permission withdrawn. `nil` as long as
     /// it goes on, and after ``close()``.
     public var failure: MeshEventsError? { core.failure }
 
@@ -133,27 +136,43 @@ public final class MeshMonitor: Sendable {
     public func close() {
         core.end(nil)
         reading.cancel()
-        for replay in replays { replay.cancel() }
+        replays.cancel()
     }
 
     // MARK: Reading
 
-    private static func read(_ replays: [ReplaySubscription], into core: MonitorCore) async {
+    private static func read(_ replays: MonitorReplays, into core: MonitorCore) async {
+        while !Task.isCancelled {
+            let error = await readOnce(replays.current, into: core)
+            guard let error, MonitorReplays.isAboutStream(error) else {
+                return core.end(error)
+            }
+            // A server that came back without its data has no stream until another node creates it.
+            do throws(MeshEventsError) {
+                core.beginAnew(created: try await replays.reopen())
+            } catch {
+                return core.end(error)
+            }
+        }
+    }
+
+    /// Reads until one of the replays ends: one without the other is half the truth.
+    private static func readOnce(_ replays: [ReplaySubscription], into core: MonitorCore) async -> MeshEventsError? {
         await withTaskGroup(of: MeshEventsError?.self) { group in
-            for replay in replays {
+            for (number, replay) in replays.enumerated() {
                 group.addTask {
                     do throws(MeshEventsError) {
-                        for try await element in replay { core.take(element) }
+                        for try await element in replay { core.take(element, from: number) }
                         return MeshEventsError(.closed, "what the monitor reads has been closed")
                     } catch {
                         return error
                     }
                 }
             }
-            // One without the other is half the truth.
-            core.end(await group.next() ?? nil)
+            let first = await group.next() ?? nil
             group.cancelAll()
             for replay in replays { replay.cancel() }
+            return first
         }
     }
 }

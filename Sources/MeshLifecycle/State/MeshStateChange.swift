@@ -19,6 +19,8 @@ extension MeshState {
             public static let resources = Kinds(rawValue: 8)
             /// One of its tools changed.
             public static let tool = Kinds(rawValue: 16)
+            /// It is known no longer: the stream that told of it was deleted, and is another one now.
+            public static let forgotten = Kinds(rawValue: 32)
         }
 
         /// The node.

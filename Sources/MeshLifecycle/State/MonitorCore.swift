@@ -8,6 +8,8 @@ final class MonitorCore: Sendable {
         var time = ServerTime()
         /// How many of the replays are still in what was stored before.
         var behind: Int
+        /// When the stream was created that each replay reads; `epoch` when the store cannot tell.
+        var created: [Timestamp]
         var observers: [UInt64: UpdateQueue] = [:]
         var lastObserver: UInt64 = 0
         /// When what is old was last looked for, by the server's time.
@@ -35,13 +37,20 @@ final class MonitorCore: Sendable {
     init(
         _ configuration: MeshMonitor.Configuration,
         replays: Int,
+        created: Timestamp?,
         clock: any Clock<Duration>,
         now: @escaping @Sendable () -> Timestamp
     ) {
         self.configuration = configuration
         self.now = now
         timer = DeadlineTimer(clock: clock)
-        state = Locked(State(mesh: MeshState(limits: configuration.limits), behind: replays))
+        state = Locked(
+            State(
+                mesh: MeshState(limits: configuration.limits),
+                behind: replays,
+                created: Array(repeating: created ?? .epoch, count: replays)
+            )
+        )
     }
 
     var failure: MeshEventsError? { state.withLock { $0.failure } }
@@ -56,9 +65,11 @@ final class MonitorCore: Sendable {
 
     // MARK: From the readers
 
-    func take(_ element: ReplayElement) {
+    /// - Parameter replay: the number of the replay that it comes from.
+    func take(_ element: ReplayElement, from replay: Int) {
         switch element {
-        case .event(let stored): take(stored)
+        case .event(let stored): take(stored, from: replay)
+        case .reset(let reset): take(reset, from: replay)
         // What is missing leaves something unknown, as it does when nothing says that it is missing.
         case .gap: break
         case .caughtUp:
@@ -72,9 +83,42 @@ final class MonitorCore: Sendable {
         }
     }
 
-    private func take(_ stored: StoredEvent) {
+    /// A replay goes on with another stream: what was known is forgotten, once for all replays.
+    private func take(_ reset: ReplayReset, from replay: Int) {
+        state.withLock { state in
+            // The same stream without its newest events: what the others told still holds.
+            guard reset.next == 1 else { return }
+            let newest = state.created.max() ?? .epoch
+            // From a store that cannot tell, the resets are counted.
+            state.created[replay] = reset.created ?? state.created[replay].adding(.nanoseconds(1))
+            if state.created[replay] > newest { forget(&state) }
+        }
+    }
+
+    /// All replays begin anew, with a stream that was created then.
+    func beginAnew(created: Timestamp?) {
+        state.withLock { state in
+            state.created = state.created.map { _ in created ?? .epoch }
+            forget(&state)
+        }
+    }
+
+    private func forget(_ state: inout State) {
+        let former = state.mesh
+        state.mesh = MeshState(limits: configuration.limits)
+        guard !state.observers.isEmpty else { return }
+        for name in former.nodeNames {
+            guard let node = former.node(name) else { continue }
+            let update = MeshUpdate(change: .init(node: name, kinds: .forgotten), node: node, cause: nil)
+            for observer in state.observers.values { observer.add(update) }
+        }
+    }
+
+    private func take(_ stored: StoredEvent, from replay: Int) {
         let local = now()
         let isEarlier = state.withLock { state -> Bool in
+            // Another replay has seen the end of the stream that this one still tells of.
+            guard state.created[replay] == state.created.max() else { return false }
             let change = state.mesh.apply(stored)
             let shift = state.time.observe(stored.storedAt, local: local, isLive: state.behind == 0)
             if let change { Self.tell(change, cause: stored, &state) }

@@ -6,6 +6,8 @@ public struct StreamInformation: Sendable, Hashable, Codable {
     public let state: State
     /// The JetStream domain of the servers that keep it; `nil` when they have none.
     public let domain: String?
+    /// When the stream was created, RFC 3339: with a sequence, it tells which message is meant.
+    public let created: String?
     /// Which servers keep it; `nil` from a server that is in no cluster.
     public let cluster: ClusterInformation?
 
@@ -39,7 +41,7 @@ public struct StreamInformation: Sendable, Hashable, Codable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case state, cluster, domain
+        case state, cluster, domain, created
         case configuration = "config"
     }
 }

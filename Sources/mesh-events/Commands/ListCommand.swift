@@ -8,7 +8,7 @@ struct ListCommand: AsyncParsableCommand {
         commandName: "list",
         abstract: "List the events that are kept: the newest, oldest first.",
         usage: """
-            mesh-events list [PATTERN ...] [--limit N] [--since WHEN] [--until WHEN] [--node NAME] [--cursor SEQ] \
+            mesh-events list [PATTERN ...] [--limit N] [--since WHEN] [--until WHEN] [--node NAME] [--cursor CURSOR] \
             [--trust FILE] [--json | --format FORMAT | --raw]
             """,
         discussion: """
@@ -17,8 +17,10 @@ struct ListCommand: AsyncParsableCommand {
             the event was stored.
 
             When there are older events that fit, a line on standard error says where they are: \
-            `older events: --cursor SEQ`. With that option the same command prints the page before, the events whose \
-            sequence is below SEQ; a SEQ beyond the last event is no bound, 0 and 1 leave nothing.
+            `older events: --cursor CURSOR`, a sequence and when the stream was created, 4711-1764367000123456789. With \
+            that option the same command prints the page before, the events whose sequence is below it; one beyond the last \
+            event is no bound, 0 and 1 leave nothing. When the stream was deleted and created anew since then, it ends with \
+            exit code 76. A sequence alone, 4711, is taken as one of the stream that is there.
 
             PATTERN: dots separate tokens, * stands for one token, > at the end for all that follow. `events.` in \
             front may be left out. Quote it, or the shell takes * and > for itself. Of several, one has to match.
@@ -57,8 +59,8 @@ struct ListCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Only events of this node.", valueName: "name"))
     var node: String?
 
-    @Option(help: ArgumentHelp("Only events before this one: the sequence an earlier page named.", valueName: "seq"))
-    var cursor: UInt64?
+    @Option(help: ArgumentHelp("Only events before this: what an earlier page named.", valueName: "cursor"))
+    var cursor: StreamPosition?
 
     @Flag(help: "Print the payload of each event as it is stored, a line each.")
     var raw = false
@@ -94,7 +96,9 @@ struct ListCommand: AsyncParsableCommand {
         if page.malformed > 0 {
             Diagnostics.say("skipped \(page.malformed) stored messages that are not events")
         }
-        if let cursor = page.cursor { Diagnostics.say("older events: --cursor \(cursor)") }
+        if let cursor = page.cursor {
+            Diagnostics.say("older events: --cursor \(StreamPosition(cursor, created: page.created).text)")
+        }
     }
 
     private func query() throws -> EventHistory.Query {
@@ -111,9 +115,14 @@ struct ListCommand: AsyncParsableCommand {
             until: until,
             node: node,
             limit: limit,
-            before: cursor
+            before: cursor?.sequence
         )
+        query.created = cursor?.created
         query.keepsPayloads = raw
         return query
     }
+}
+
+extension StreamPosition: ExpressibleByArgument {
+    init?(argument: String) { self.init(argument) }
 }

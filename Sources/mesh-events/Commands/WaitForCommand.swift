@@ -108,16 +108,18 @@ struct WaitForCommand: AsyncParsableCommand {
         let transport = try await connection.connect(name: "mesh-events wait-for \(type)")
         var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
         if let replay = try await replay(transport, pattern, since, verification) {
-            defer { TrustOptions.reportRejected(replay.rejected) }
             try await announce(transport, pattern, missing: "nothing will be missing")
-            for try await element in replay {
-                guard let stored = element.event, fits(stored.event) else { continue }
-                trust.note(stored.event)
-                try printer.print(stored)
-                hasHappened = true
-                break
+            var next: ReplaySubscription? = replay
+            while let current = next {
+                defer { TrustOptions.reportRejected(current.rejected) }
+                do {
+                    hasHappened = try await happens(in: current, &printer)
+                    next = nil
+                } catch let error as MeshEventsError where error.code == .streamNotFound {
+                    // The server came back without its data: all that another stream has came meanwhile.
+                    next = try await nextStream(transport, pattern, verification)
+                }
             }
-            replay.cancel()
         } else {
             let bus = EventBus(
                 transport: transport,
@@ -138,6 +140,18 @@ struct WaitForCommand: AsyncParsableCommand {
         }
         await transport.close()
         return hasHappened
+    }
+
+    /// Reads until it happens, and prints the event.
+    private func happens(in replay: ReplaySubscription, _ printer: inout EventPrinter) async throws -> Bool {
+        defer { replay.cancel() }
+        for try await element in replay {
+            guard let stored = element.event, fits(stored.event) else { continue }
+            trust.note(stored.event)
+            try printer.print(stored)
+            return true
+        }
+        return false
     }
 
     /// Follows the stream; `nil` when there is none, or none that keeps such events.
@@ -161,6 +175,29 @@ struct WaitForCommand: AsyncParsableCommand {
             switch error.code {
             case .streamNotFound, .streamMismatch, .persistenceUnavailable, .permissionDenied: return nil
             default: throw error
+            }
+        }
+    }
+
+    /// Follows the stream that is created next, from its beginning; waits until there is one.
+    private func nextStream(
+        _ transport: NATSTransport,
+        _ pattern: EventPattern,
+        _ verification: SignatureVerification?
+    ) async throws -> ReplaySubscription {
+        let replay = EventReplay(
+            store: try connection.store(transport),
+            verification: verification,
+            logger: Silence.logger
+        )
+        var delay = Duration.milliseconds(100)
+        while true {
+            do {
+                return try await replay.open(matching: pattern, from: .beginning)
+            } catch {
+                guard error.code == .streamNotFound || error.isRetriable else { throw error }
+                try await Task.sleep(for: delay)
+                delay = min(delay * 2, .seconds(2))
             }
         }
     }

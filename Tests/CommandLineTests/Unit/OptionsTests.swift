@@ -168,6 +168,7 @@ import Testing
         (.invalidData, .badData), (.payloadTooLarge, .badData), (.connectionFailed, .unavailable),
         (.authenticationFailed, .unavailable), (.persistenceUnavailable, .unavailable), (.timeout, .unavailable),
         (.streamNotFound, .unavailable), (.storageFull, .unavailable), (.permissionDenied, .unavailable),
+        (.streamReplaced, .streamReplaced),
     ])
     func everyErrorHasItsExitCode(code: MeshEventsError.Code, expected: CommandFailure.Code) {
         #expect(CommandFailure(describing: MeshEventsError(code, "x")).code == expected)

@@ -100,22 +100,61 @@ struct ReplayFailureTests {
         }
     }
 
-    @Test("the stream is deleted, or replaced, under a replay: an error says so", arguments: NATSServers.all)
+    @Test("the stream is deleted under a replay: an error says so", arguments: NATSServers.all)
     func deleted(binary: NATSServers.Binary) async throws {
-        for isReplaced in [false, true] {
-            try await withStore(binary) { store, transport, _ in
-                let bus = try await PersistentEventBus.open(transport: transport, node: "n", logger: quiet)
-                for number in 0..<5 { try await bus.emit("user.n", ["seq": .init(number)]) }
-                let record = ReplayRecord()
-                let task = record.follow(try await bus.replay())
-                try await eventually("what is stored") { record.count == 5 }
-                try await store.jetStream.deleteStream(store.streamName)
-                if isReplaced { _ = try await store.open(PersistenceConfiguration()) }
-                let error = await #expect(throws: MeshEventsError.self) {
-                    try await withDeadline(.seconds(20), "an error") { try await task.value }
-                }
-                #expect(error?.code == (isReplaced ? .streamMismatch : .streamNotFound))
+        try await withStore(binary) { store, transport, _ in
+            let bus = try await PersistentEventBus.open(transport: transport, node: "n", logger: quiet)
+            for number in 0..<5 { try await bus.emit("user.n", ["seq": .init(number)]) }
+            let record = ReplayRecord()
+            let task = record.follow(try await bus.replay())
+            try await eventually("what is stored") { record.count == 5 }
+            try await store.jetStream.deleteStream(store.streamName)
+            let error = await #expect(throws: MeshEventsError.self) {
+                try await withDeadline(.seconds(20), "an error") { try await task.value }
             }
+            #expect(error?.code == .streamNotFound)
+        }
+    }
+
+    @Test(
+        "the stream is created again under a replay, with more events than were read: a reset, then all of them",
+        arguments: NATSServers.all,
+        [true, false]
+    )
+    func replaced(binary: NATSServers.Binary, mayCreateConsumers: Bool) async throws {
+        let users = """
+            no_auth_user: owner
+            authorization { users: [
+              { user: owner, password: "x" }
+              { user: reader, password: "x", permissions: { publish: { deny: ["$JS.API.CONSUMER.CREATE.>"] } } }
+            ] }
+            """
+        try await withStore(binary, .init(extraConfiguration: users)) { store, transport, server in
+            var login = NATSConnection.Configuration(servers: try ServerAddress.list(server.url))
+            if !mayCreateConsumers { login.authentication = .userPassword(user: "reader", password: "x") }
+            let reader = try await NATSTransport.connect(login)
+            let bus = try await PersistentEventBus.open(transport: transport, node: "n", logger: quiet)
+            for number in 0..<3 { try await bus.emit("user.n", ["seq": .init(number)]) }
+            let replay = try await EventReplay(store: JetStreamStore(reader.connection), logger: quiet).open()
+            var iterator = replay.makeAsyncIterator()
+            var before: [ReplayElement] = []
+            while before.last != .caughtUp, let element = try await iterator.next() { before.append(element) }
+            #expect(before.compactMap { $0.event?.sequence } == [1, 2, 3])
+            try await store.jetStream.deleteStream(store.streamName)
+            _ = try await store.open(PersistenceConfiguration())
+            for number in 0..<7 { try await bus.emit("user.n", ["seq": .init(number)]) }
+            let created = try await store.state().created
+            let task = Task {
+                var iterator = replay.makeAsyncIterator()
+                var elements: [ReplayElement] = []
+                while elements.count < 8, let element = try await iterator.next() { elements.append(element) }
+                return elements
+            }
+            let elements = try await withDeadline(.seconds(30), "the other stream's events") { try await task.value }
+            #expect(elements.first == .reset(ReplayReset(created: created)))
+            #expect(elements.compactMap { $0.event?.sequence } == Array(1...7))
+            replay.cancel()
+            await reader.close()
         }
     }
 

@@ -19,7 +19,7 @@ final class ReplayRecord: Sendable {
     func add(_ element: ReplayElement) {
         state.withLock { state in
             switch element {
-            case .caughtUp: break
+            case .caughtUp, .reset: break
             case .gap(let gap): state.gaps.append(gap)
             case .event(let stored):
                 state.sequences.append(stored.sequence)

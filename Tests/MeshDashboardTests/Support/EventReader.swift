@@ -3,6 +3,8 @@ import NIOCore
 import NIOHTTP1
 import TestSupport
 
+@testable import MeshDashboard
+
 /// Reads server-sent events as a browser does. The first message is the answer's status.
 struct EventReader {
     struct Message: Sendable {
@@ -75,7 +77,7 @@ struct EventReader {
         var lines: [String] = []
         for line in block.split(separator: 0x0A).map({ String(decoding: $0, as: UTF8.self) }) {
             if line.hasPrefix("event: ") { message.name = String(line.dropFirst(7)) }
-            if line.hasPrefix("id: ") { message.id = UInt64(line.dropFirst(4)) }
+            if line.hasPrefix("id: ") { message.id = StreamPosition(line.dropFirst(4))?.sequence }
             if line.hasPrefix("data: ") { lines.append(String(line.dropFirst(6))) }
         }
         message.data = lines.joined(separator: "\n")

@@ -27,7 +27,8 @@ struct InMemoryConformanceTests {
                 store: InMemoryStore(mesh),
                 other: InMemoryStore(mesh),
                 transport: transport,
-                configuration: PersistenceConfiguration()
+                configuration: PersistenceConfiguration(),
+                deleteStream: { try await InMemoryStore(mesh).deleteStream() }
             ) {
                 transport.close()
             }

@@ -44,6 +44,28 @@ import Testing
         }
     }
 
+    @Test(arguments: NATSServers.all, [true, false])
+    func beginsAnewWithAnotherStream(binary: NATSServers.Binary, isAwayForLong: Bool) async throws {
+        try await withServer(binary) { server in
+            let transport = try await connect(server)
+            let former = try await bus(transport)
+            try await former.emit(NodeJoined(capabilities: nil))
+            let store = JetStreamStore(transport.connection)
+            let monitor = try await MeshMonitor.start(store: store)
+            #expect(monitor.state.node("pi") != nil)
+            try await store.jetStream.deleteStream(store.streamName)
+            // Longer than a replay waits for a stream.
+            if isAwayForLong { try await Task.sleep(for: .seconds(7)) }
+            _ = try await store.open(PersistenceConfiguration())
+            for _ in 0..<5 { try await former.emit(Event("node.joined", node: "attic")) }
+            try await eventually(within: .seconds(30), "the other stream's node alone") {
+                monitor.state.node("attic") != nil && monitor.state.node("pi") == nil
+            }
+            #expect(monitor.failure == nil)
+            await transport.close()
+        }
+    }
+
     @Test(arguments: NATSServers.all)
     func endsWithTheReasonWhenItCannotGoOn(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in

@@ -10,6 +10,7 @@ public import Logging
 ///     case .event(let stored): print(stored.sequence, stored.event)
 ///     case .gap(let gap): print("\(gap) are gone")
 ///     case .caughtUp: print("from here on live")
+///     case .reset(let reset): print(reset)
 ///     }
 /// }
 /// ```

@@ -11,6 +11,8 @@ final class PollingFollower: StoreFollower {
         var progress: ReadingProgress
         /// The stream's last sequence before the next reading.
         var knownEnd: UInt64
+        /// When the stream was created.
+        var created: Timestamp?
         var isCancelled = false
     }
 
@@ -53,7 +55,7 @@ final class PollingFollower: StoreFollower {
             isExact: isExact,
             matchesAll: pattern == .all
         )
-        state = Locked(State(progress: progress, knownEnd: found.lastSequence))
+        state = Locked(State(progress: progress, knownEnd: found.lastSequence, created: found.created))
     }
 
     func cancel() { state.withLock { $0.isCancelled = true } }
@@ -73,7 +75,14 @@ final class PollingFollower: StoreFollower {
             )
             // Afterwards: what was dropped before it could be read is told by where the stream begins now.
             let found = try await store.state()
-            let items = state.withLock { state in
+            let items = state.withLock { state -> [FollowedItem] in
+                // What was read may be the other stream's.
+                if let reset = reset(found, state) {
+                    state.created = found.created
+                    state.knownEnd = found.lastSequence
+                    state.progress.reset(next: reset.next, end: found.lastSequence)
+                    return [.reset(reset)]
+                }
                 // A reading that is not full has looked at all that was there before it.
                 let isFull = messages.count >= Self.readSize
                 let read = messages.last?.sequence.nextSequence ?? start
@@ -84,5 +93,9 @@ final class PollingFollower: StoreFollower {
             if !items.isEmpty { return items }
             try? await Task.sleep(for: Self.interval)
         }
+    }
+
+    private func reset(_ found: StreamState, _ state: State) -> ReplayReset? {
+        ReplayReset(from: state.created, to: found.created, last: found.lastSequence, next: state.progress.next)
     }
 }

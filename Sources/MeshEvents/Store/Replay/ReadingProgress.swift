@@ -32,6 +32,14 @@ package struct ReadingProgress: Sendable {
         return true
     }
 
+    /// The stream is another one, or has lost what it had: what it has from `next` on is to come, up to `end` as what was
+    /// stored at the beginning, unless that has been handed over already.
+    package mutating func reset(next: UInt64, end: UInt64) {
+        self.next = next
+        expectsNext = true
+        if backlogEnd != nil { backlogEnd = end }
+    }
+
     /// What follows from one reading.
     ///
     /// - Parameters:

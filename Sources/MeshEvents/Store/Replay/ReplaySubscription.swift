@@ -6,16 +6,18 @@ import Synchronization
 /// - Each event comes once, across the seam between stored and live, lost connections, restarts of the server and
 ///   changes of a cluster's leader. While the server cannot be reached, the sequence waits.
 /// - What the stream has dropped before it could be read is reported as ``ReplayElement/gap(_:)``.
+/// - A stream that is deleted and created again meanwhile, or comes back without what it had, is reported as
+///   ``ReplayElement/reset(_:)``; the replay goes on with all that it has then.
 /// - A reader that is slow holds back only itself: little is fetched ahead of it. One that is slower than the stream
 ///   forgets gets gaps.
 /// - The sequence ends after ``cancel()``, when the bus it came from is closed, and when the reading task is cancelled.
-///   It throws what makes going on impossible: the connection was closed, the stream deleted or replaced, permission
-///   withdrawn.
+///   It throws what makes going on impossible: the connection was closed, the stream deleted and not created again within
+///   some seconds, permission withdrawn.
 ///
 /// Several iterators share the elements; what one leaves unread goes to the next. Letting go of the last reference
 /// cancels the replay.
 public final class ReplaySubscription: AsyncSequence, Sendable {
-    /// An event, a gap, or the seam.
+    /// An event, a gap, the seam, or a reset.
     public typealias Element = ReplayElement
     /// The only error it throws.
     public typealias Failure = MeshEventsError
@@ -105,6 +107,7 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
             switch item {
             case .caughtUp: return .caughtUp
             case .lost(let sequences): return .gap(ReplayGap(sequences: sequences))
+            case .reset(let reset): return .reset(reset)
             case .message(let message):
                 if !replay.patterns.isEmpty, !replay.patterns.contains(where: { $0.matches(subject: message.subject) })
                 {

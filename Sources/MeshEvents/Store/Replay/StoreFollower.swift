@@ -19,6 +19,8 @@ public enum FollowedItem: Sendable, Hashable {
     case lost(ClosedRange<UInt64>)
     /// All that was stored when following began has been handed over; comes once.
     case caughtUp
+    /// The stream is another one, or has lost what it had; what follows is all that it has from the reset's sequence on.
+    case reset(ReplayReset)
 }
 
 /// Follows a stream from a position on: what is stored, then what comes, in order and each message once.

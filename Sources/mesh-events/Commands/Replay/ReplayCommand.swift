@@ -14,7 +14,8 @@ struct ReplayCommand: AsyncParsableCommand {
         discussion: """
             Prints what is stored, oldest first, and ends; with --follow it goes on with what comes, without missing or \
             repeating an event, also when the connection is lost or the server restarted. Events that the stream has \
-            dropped before they could be read are named on standard error.
+            dropped before they could be read are named on standard error. When the stream is deleted and created \
+            anew meanwhile, it ends with exit code 76.
 
             START: `beginning` (the default), `new` (with --follow: only what comes), a sequence (17), how long ago \
             (90s, 10m, 2h30m, 1d) or a time in RFC 3339, compared with the time the event was stored.
@@ -148,6 +149,11 @@ struct ReplayCommand: AsyncParsableCommand {
             case .gap(let gap):
                 Diagnostics.say(
                     "the stream no longer has \(gap): \(gap.count == 1 ? "an event" : "events") may be missing here"
+                )
+            case .reset(let reset):
+                throw CommandFailure(
+                    .streamReplaced,
+                    "\(reset); what was printed belongs to the former one, begin a new replay for the other"
                 )
             case .caughtUp:
                 guard follow else { return }

@@ -15,7 +15,8 @@ struct ExportCommand: AsyncParsableCommand {
             Writes all that fit, oldest first, as NDJSON: the event as this program emits it, with the members sequence (its place \
             in the stream) and stored (when the stream took it) behind the others. `mesh-events import` reads it \
             back. Takes no more memory for many events than for few. On a terminal a bar on standard error shows how \
-            far it is.
+            far it is. When the stream is deleted and created anew meanwhile, it ends with exit code 76; what was written \
+            is the former one's.
 
             WHEN is how long ago (90s, 10m, 2h30m, 1d) or a time in RFC 3339; it is compared with the time the event \
             was stored.

@@ -64,6 +64,7 @@ struct ImportRun {
                 server: server,
                 lines: 0,
                 hash: StableHash().text,
+                created: stream.created?.description,
                 sequence: stream.lastSequence
             )
         if found != nil { try check(state, stream) }
@@ -128,6 +129,7 @@ struct ImportRun {
             try note(progress.state)
             throw failure(error, progress.firstMissing, outcome, isExact: isExact)
         }
+        try await checkStream(state)
         outcome.stored = progress.stored
         bar.finish(outcome.stored, fraction: 1)
         if let statePath { try? FileManager.default.removeItem(atPath: statePath) }
@@ -178,6 +180,14 @@ struct ImportRun {
     }
 
     private func check(_ state: ImportState, _ stream: StreamState) throws {
+        let isOther = state.created != nil && state.created != stream.created?.description
+        guard !isOther else {
+            throw CommandFailure(
+                .streamReplaced,
+                "the stream was deleted and created anew since the import began; delete \(statePath ?? "") to "
+                    + "import from the beginning"
+            )
+        }
         guard state.stream == stream.name, state.server == server, state.sequence <= stream.lastSequence else {
             throw CommandFailure(
                 .usage,
@@ -185,6 +195,17 @@ struct ImportRun {
                     + "from the beginning, or name another file with --state"
             )
         }
+    }
+
+    /// Throws when the stream has become another one during the import, which then lacks the lines stored before.
+    private func checkStream(_ state: ImportState) async throws {
+        guard let created = state.created, let found = try await store.state().created?.description, found != created
+        else { return }
+        let advice = statePath.map { "delete \($0) and import" } ?? "import"
+        throw CommandFailure(
+            .streamReplaced,
+            "the stream was deleted and created anew during the import, and lacks the lines stored before; \(advice) again"
+        )
     }
 
     private func changed() -> CommandFailure {

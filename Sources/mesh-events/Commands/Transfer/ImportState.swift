@@ -12,6 +12,8 @@ struct ImportState: Codable, Equatable, Sendable {
     var lines: Int
     /// The hash over the lines that are stored.
     var hash: String
+    /// When the stream was created, RFC 3339: another one of that name does not have the lines. Older notes do not say.
+    var created: String?
     /// A sequence of the stream below which none of the other lines is.
     var sequence: UInt64
 
