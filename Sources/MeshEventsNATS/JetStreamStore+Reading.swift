@@ -17,22 +17,40 @@ extension JetStreamStore {
         before: UInt64?,
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage] {
+        try await newest(limit, maximumBytes: .max, matching: pattern, before: before, timeout: timeout).messages
+    }
+
+    /// The newest messages that match and lie below `before`, until there are `limit` of them or about so many bytes. What
+    /// came before a connection was lost is kept, and read on from there.
+    ///
+    /// - Throws: as ``newest(_:matching:before:timeout:)``; `streamReplaced`.
+    public func newest(
+        _ limit: Int,
+        maximumBytes: Int,
+        matching pattern: EventPattern,
+        before: UInt64?,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> StoredPart {
         try check(limit, pattern)
-        return try await reading(until: .now + timeout) { deadline throws(JetStreamError) in
-            try await newest(limit, matching: pattern, before: before, deadline: deadline, patience: timeout)
-        } messages: { reader, deadline throws(JetStreamError) in
-            let state = try await covered(pattern, deadline).state
-            let end = min(before ?? .max, state.lastSequence == .max ? .max : state.lastSequence + 1)
-            guard state.messages > 0, end > state.firstSequence else { return [] }
-            return try StoredMessage.all(
-                try await reader.newest(
-                    limit,
-                    matching: pattern,
-                    in: max(state.firstSequence, 1)..<end,
-                    deadline: deadline
-                )
-            )
-        }
+        var backward = BackwardReading(limit: limit, maximumBytes: maximumBytes, before: before)
+        repeat {
+            // Each time something has come, there is as much time as at the beginning.
+            let found = try await reading(until: .now + timeout) { deadline throws(JetStreamError) in
+                let stream = try await covered(pattern, deadline)
+                guard backward.look(at: state(of: stream)) else { return stream.creation }
+                var reader = consumerReader(pattern, in: stream, timeout)
+                defer { reader.discard() }
+                try await reader.newest(&backward)
+                return stream.creation
+            } messages: { reader, deadline throws(JetStreamError) in
+                let stream = try await covered(pattern, deadline)
+                guard backward.look(at: state(of: stream)) else { return stream.creation }
+                try await reader.newest(&backward, matching: pattern, patience: timeout)
+                return stream.creation
+            }
+            try StreamPosition.check(found, isOf: backward.created)
+        } while !backward.isDone
+        return backward.part
     }
 
     /// The first `limit` messages that match, from `start` on, oldest first.
@@ -64,6 +82,8 @@ extension JetStreamStore {
         while true {
             let (count, room) = (limit - found.messages.count, max(maximumBytes - bytes, 1))
             let part = try await part(count, room, matching: pattern, from: start, timeout: timeout)
+            try StreamPosition.check(part.created, isOf: found.created)
+            found.created = found.created ?? part.created
             found.messages += part.messages
             found.isCutShort = part.isCutShort && found.messages.count < limit
             bytes += part.messages.reduce(0) { $0 + $1.payload.count }
@@ -93,7 +113,9 @@ extension JetStreamStore {
             let end = stream.state.lastSequence.nextSequence
             var reader = consumerReader(pattern, in: stream, timeout)
             defer { reader.discard() }
-            return try await reader.first(limit, maximumBytes: maximumBytes, from: begin, before: end)
+            var part = try await reader.first(limit, maximumBytes: maximumBytes, from: begin, before: end)
+            part.created = stream.creation
+            return part
         } messages: { reader, _ throws(JetStreamError) in
             let deadline = ContinuousClock.now + timeout
             let stream = try await covered(pattern, deadline)
@@ -103,7 +125,7 @@ extension JetStreamStore {
                 case .time(let time): try await reader.sequence(at: time, in: stream, deadline: deadline)
                 }
             let end = stream.state.lastSequence.nextSequence
-            guard begin < end else { return StoredPart() }
+            guard begin < end else { return StoredPart(created: stream.creation) }
             let found = try await reader.read(
                 maximumBytes == .max ? limit : min(limit, Self.blindReadSize),
                 matching: pattern,
@@ -111,8 +133,11 @@ extension JetStreamStore {
                 until: .now + timeout / 2,
                 deadline: deadline
             )
-            let messages = try StoredMessage.all(found.messages)
-            return StoredPart(messages: messages, isCutShort: !found.messages.isEmpty && found.reached < end)
+            return StoredPart(
+                messages: try StoredMessage.all(found.messages),
+                isCutShort: !found.messages.isEmpty && found.reached < end,
+                created: stream.creation
+            )
         }
     }
 
@@ -165,26 +190,6 @@ extension JetStreamStore {
         let stream = try await jetStream.streamInfo(streamName, timeout: Self.remaining(deadline))
         try checkCoverage(pattern, by: stream)
         return stream
-    }
-
-    private func newest(
-        _ limit: Int,
-        matching pattern: EventPattern,
-        before: UInt64?,
-        deadline: ContinuousClock.Instant,
-        patience: Duration
-    ) async throws(JetStreamError) -> [StoredMessage] {
-        let stream = try await covered(pattern, deadline)
-        let state = stream.state
-        let end = min(before ?? .max, state.lastSequence.nextSequence)
-        guard state.messages > 0, end > max(state.firstSequence, 1) else { return [] }
-        var reader = consumerReader(pattern, in: stream, patience)
-        defer { reader.discard() }
-        return try await reader.newest(
-            limit,
-            in: max(state.firstSequence, 1)..<end,
-            isAtEnd: end == state.lastSequence.nextSequence
-        )
     }
 
     /// A reader for one query.

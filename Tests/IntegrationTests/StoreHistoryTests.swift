@@ -1,3 +1,4 @@
+import LocalNATSServer
 import MeshEvents
 import MeshEventsNATS
 import NATSClient
@@ -52,6 +53,45 @@ struct StoreHistoryTests {
             #expect(error?.code == .streamReplaced)
             let ending = await #expect(throws: MeshEventsError.self) { try await iterator.next() }
             #expect(ending?.code == .streamReplaced)
+        }
+    }
+
+    @Test(
+        "how often the stream is asked for: once a page, and once more where sequences are given",
+        arguments: NATSServers.all
+    )
+    func looks(binary: NATSServers.Binary) async throws {
+        try await withStore(binary) { store, transport, server in
+            let bus = try await PersistentEventBus.open(transport: transport, node: "n", logger: quiet)
+            try await bus.emit(contentsOf: (0..<50).map { Event("user.n", data: ["seq": .init($0)]) })
+            let history = EventHistory(store: store, logger: quiet)
+            let listener = try await NATSTransport.connect(to: server.url)
+            let (asked, ends) = (Counter(), Counter())
+            let requests = try await listener.connection.subscribe(to: "$JS.API.STREAM.INFO.>")
+            let counting = Task {
+                for try await request in requests { (request.subject.hasSuffix(".END") ? ends : asked).add() }
+            }
+            func count(_ body: () async throws -> Void) async throws -> Int {
+                let (before, rounds) = (asked.count, ends.count)
+                try await body()
+                // What was asked has been counted when this has.
+                try transport.connection.publish(payload(""), to: "$JS.API.STREAM.INFO.END")
+                try await eventually("the requests to be counted") { ends.count > rounds }
+                return asked.count - before
+            }
+            for end in [EventHistory.End.newest, .oldest] {
+                let query = EventHistory.Query(limit: 10, end: end)
+                var page = EventHistory.Page(events: [], cursor: nil, malformed: 0)
+                #expect(try await count { page = try await history.page(query) } == 1)
+                let next = try #require(query.next(after: page))
+                #expect(try await count { page = try await history.page(next) } == 2)
+                #expect(page.events.count == 10)
+            }
+            let all = try await count { for try await _ in history.events(pageSize: 10) {} }
+            // For the end of the sequence, for its pages, and for the stream that it was.
+            #expect(all <= 8, "\(all)")
+            counting.cancel()
+            await listener.close()
         }
     }
 

@@ -148,12 +148,9 @@ struct HistoryReading {
     private let query: EventHistory.Query
     private let reporter: MalformedReporter
     private let admission: EventAdmission
-    /// How many messages are read backwards as long as their size is not known.
-    private static let firstReadSize = 128
 
     private var lastReadSize = 0
     private var taken = 0
-    private var takenBytes = 0
     private var skipped = 0
     private var malformed = 0
     private var rejected = 0
@@ -162,12 +159,30 @@ struct HistoryReading {
     /// What was found, in the order of taking.
     private(set) var events: [StoredEvent] = []
     private var eventBytes = 0
+    /// When the stream was created that is read; `nil` when it is not known.
+    private var created: Timestamp?
+    /// How often the stream has been looked at.
+    private var looks = 0
 
     init(_ query: EventHistory.Query, reporter: MalformedReporter, admission: EventAdmission) {
         self.query = query
         self.reporter = reporter
         self.admission = admission
+        created = query.created
     }
+
+    /// Takes over when the stream was created from which the next messages are.
+    ///
+    /// - Throws: `streamReplaced`.
+    mutating func look(at found: Timestamp?) throws(MeshEventsError) {
+        try StreamPosition.check(found, isOf: created)
+        created = created ?? found
+        looks += 1
+    }
+
+    /// Whether no look at the stream is needed behind the last reading: there was one reading, and no sequence that had
+    /// to be the same stream's.
+    var isProven: Bool { looks <= 1 && query.created == nil }
 
     /// Whether the page has all it may have, or as much was looked at as may be.
     var isFull: Bool {
@@ -179,24 +194,19 @@ struct HistoryReading {
         mutating get {
             let missing = query.limit - events.count
             let grown = skipped == 0 ? missing : max(missing, lastReadSize * 2, 64)
-            lastReadSize = min(grown, max(1, query.readLimit), readSizeForBytes)
+            lastReadSize = min(grown, max(1, query.readLimit))
             return lastReadSize
         }
     }
 
-    /// What is read forwards is cut by its bytes; backwards a read is as small as what came before tells.
-    private var readSizeForBytes: Int {
-        guard query.end == .newest else { return .max }
-        guard taken > 0 else { return Self.firstReadSize }
-        return max(8, query.laneBytes / max(takenBytes / taken, 1))
-    }
+    /// How many bytes the next reading brings at most: no more than the page may still take.
+    var nextReadBytes: Int { max(min(query.laneBytes, query.byteLimit - eventBytes), 1) }
 
     /// How long the next reading may be without anything that comes.
     var timeout: Duration { query.timeout }
 
     mutating func take(_ message: StoredMessage) {
         taken += 1
-        takenBytes += message.payload.count + 64
         do throws(MalformedEvent) {
             let event = try decoder.decode(message)
             if let node = query.node, event.node != node {
@@ -221,6 +231,7 @@ struct HistoryReading {
         let inOrder = query.end == .newest ? events.reversed() : events
         var page = EventHistory.Page(events: inOrder, cursor: cursor, malformed: malformed, rejected: rejected)
         page.payloads = query.end == .newest ? payloads.reversed() : payloads
+        page.created = created
         return page
     }
 }

@@ -88,8 +88,11 @@ extension EventHistory {
                     }
                     // An error ends the sequence.
                     self.query = nil
-                    let found = try await history.page(query)
-                    self.query = query.next(after: found)
+                    let (found, _) = try await history.read(query)
+                    let next = query.next(after: found)
+                    // Each page looks at the stream before it is read, which proves those before it.
+                    if next == nil { try await history.checkStream(isOf: found.created, timeout: query.timeout) }
+                    self.query = next
                     page = found.events[...]
                 }
             }

@@ -75,60 +75,82 @@ public struct EventHistory: Sendable {
     ///   the future; `streamReplaced` when the stream is another one than ``Query/created`` says, or becomes another one
     ///   meanwhile.
     public func page(_ query: Query) async throws(MeshEventsError) -> Page {
+        let (page, isProven) = try await read(query)
+        if !isProven { try await checkStream(isOf: page.created, timeout: query.timeout) }
+        return page
+    }
+
+    /// A page, and whether all of it is known to be the stream's that ``Page/created`` tells. Of several looks at the stream
+    /// each proves what was read before it; the one of a page that is read at once needs no proof, there is nothing that
+    /// it has to fit to.
+    func read(_ query: Query) async throws(MeshEventsError) -> (page: Page, isProven: Bool) {
         try query.validate()
         guard query.timeout > .zero else {
             throw MeshEventsError(.timeout, "reading the history has no time left", isRetriable: true)
         }
-        let created: Timestamp?
-        if let known = query.created { created = known } else { created = try await store.state().created }
-        var page = try await read(query)
-        // Afterwards: what has been read may be the other stream's.
-        try StreamState.check(try await store.state(), isOf: created)
-        page.created = created
-        return page
-    }
-
-    private func read(_ query: Query) async throws(MeshEventsError) -> Page {
         var reading = HistoryReading(query, reporter: reporter, admission: admission)
         if let since = query.since {
             try await store.checkIsPast(since, "since", timeout: reading.timeout)
         }
-        let range = try await range(of: query, reading)
+        let range = try await range(of: query, &reading)
         if range.isEmpty {
             // There may be no stream either.
-            _ = try await store.state()
-            return reading.page(cursor: nil)
+            try reading.look(at: try await store.state().created)
+            return (reading.page(cursor: nil), true)
         }
         var source = HistorySource(store, query, range)
         while let message = try await source.next(&reading) {
             guard range.contains(message) else { break }
             reading.take(message)
-            if reading.isFull { return reading.page(cursor: source.isAtEnd ? nil : message.sequence) }
+            if reading.isFull {
+                return (reading.page(cursor: source.isAtEnd ? nil : message.sequence), reading.isProven)
+            }
         }
-        return reading.page(cursor: nil)
+        return (reading.page(cursor: nil), reading.isProven)
+    }
+
+    /// Throws `streamReplaced` when the stream is no longer the one that was created then.
+    func checkStream(isOf created: Timestamp?, timeout: Duration) async throws(MeshEventsError) {
+        guard created != nil else { return }
+        let deadline = ContinuousClock.now + timeout
+        while true {
+            do throws(MeshEventsError) {
+                return try StreamPosition.check(try await store.state().created, isOf: created)
+            } catch {
+                // On a link that is lost again and again: the store has tried for some seconds.
+                guard error.code == .timeout || error.code == .connectionFailed, .now < deadline, !Task.isCancelled
+                else {
+                    throw error
+                }
+            }
+        }
     }
 
     /// The bounds of a query; times become sequences at the end where reading begins.
-    private func range(of query: Query, _ reading: HistoryReading) async throws(MeshEventsError) -> HistoryRange {
+    private func range(of query: Query, _ reading: inout HistoryReading) async throws(MeshEventsError) -> HistoryRange {
         var range = HistoryRange(query)
         if query.end == .newest, let until = query.until, until.nanosecondsSinceEpoch < .max {
             let after = Timestamp(nanosecondsSinceEpoch: until.nanosecondsSinceEpoch + 1)
-            if let later = try await first(at: after, reading) { range.limit(below: later) }
+            if let later = try await first(at: after, &reading) { range.limit(below: later) }
         }
         if query.end == .oldest, query.after != nil, let since = query.since {
             // No event of that time or later: nothing fits.
-            guard let first = try await first(at: since, reading) else { return .empty }
+            guard let first = try await first(at: since, &reading) else { return .empty }
             range.limit(from: first)
         }
         // Several readings see the stream at several moments; what comes meanwhile would be in one and not the other.
         if query.patterns.count > 1 {
-            range.limit(to: try await store.state().lastSequence)
+            let state = try await store.state()
+            try reading.look(at: state.created)
+            range.limit(to: state.lastSequence)
         }
         return range
     }
 
-    private func first(at time: Timestamp, _ reading: HistoryReading) async throws(MeshEventsError) -> UInt64? {
+    private func first(at time: Timestamp, _ reading: inout HistoryReading) async throws(MeshEventsError) -> UInt64? {
         let timeout = reading.timeout
-        return try await store.first(1, matching: .all, from: .time(time), timeout: timeout).first?.sequence
+        let part = try await store.first(1, maximumBytes: 1, matching: .all, from: .time(time), timeout: timeout)
+        try reading.look(at: part.created)
+        return part.messages.first?.sequence
     }
 }

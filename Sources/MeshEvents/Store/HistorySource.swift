@@ -58,15 +58,23 @@ struct HistorySource {
 
     private mutating func fill(_ index: Int, _ reading: inout HistoryReading) async throws(MeshEventsError) {
         let wanted = reading.nextReadSize
-        let timeout = reading.timeout
+        let (bytes, timeout) = (reading.nextReadBytes, reading.timeout)
         var lane = lanes[index]
         switch query.end {
         case .newest:
             let before = lane.last ?? range.upper
-            let found = try await store.newest(wanted, matching: lane.pattern, before: before, timeout: timeout)
-            lane.messages = found.reversed()[...]
-            lane.last = found.first?.sequence ?? lane.last
-            lane.isExhausted = found.count < wanted || lane.last ?? 0 <= range.lower
+            let found = try await store.newest(
+                wanted,
+                maximumBytes: bytes,
+                matching: lane.pattern,
+                before: before,
+                timeout: timeout
+            )
+            try reading.look(at: found.created)
+            lane.messages = found.messages.reversed()[...]
+            lane.last = found.messages.first?.sequence ?? lane.last
+            let isAtEnd = found.messages.count < wanted && !found.isCutShort
+            lane.isExhausted = isAtEnd || lane.last ?? 0 <= range.lower
         case .oldest:
             let start: StorePosition =
                 if let last = lane.last {
@@ -78,11 +86,12 @@ struct HistorySource {
                 }
             let found = try await store.first(
                 wanted,
-                maximumBytes: query.laneBytes,
+                maximumBytes: bytes,
                 matching: lane.pattern,
                 from: start,
                 timeout: timeout
             )
+            try reading.look(at: found.created)
             lane.messages = found.messages[...]
             lane.last = found.messages.last?.sequence ?? lane.last
             let isAtEnd = found.messages.count < wanted && !found.isCutShort

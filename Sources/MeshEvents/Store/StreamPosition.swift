@@ -25,6 +25,22 @@ package struct StreamPosition: Sendable, Equatable {
     /// What ``init(_:)`` reads.
     package var text: String { created.map { "\(sequence)-\($0.nanosecondsSinceEpoch)" } ?? "\(sequence)" }
 
+    /// Throws `streamReplaced` unless a stream that was created at `found` is the one that was created at `known`, as far as
+    /// both are known.
+    package static func check(_ found: Timestamp?, isOf known: Timestamp?) throws(MeshEventsError) {
+        guard let known, let found, found != known else { return }
+        throw MeshEventsError(
+            .streamReplaced,
+            "the stream was deleted and created again at \(found): its sequences mean other events than before; begin anew"
+        )
+    }
+
+    /// The lowest of several; when they are not all of one stream, a place before every sequence.
+    package static func lowest(_ positions: [StreamPosition]) -> StreamPosition? {
+        guard let lowest = positions.min(by: { $0.sequence < $1.sequence }) else { return nil }
+        return positions.allSatisfy { $0.created == lowest.created } ? lowest : StreamPosition(0, created: nil)
+    }
+
     /// Whether both are about one stream, as far as is known.
     package func isSameStream(_ other: Timestamp?) -> Bool {
         guard let created, let other else { return true }

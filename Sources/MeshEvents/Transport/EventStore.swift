@@ -43,6 +43,22 @@ public protocol EventStore: Sendable {
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage]
 
+    /// The same, and no more than about so many bytes of them: a reading that holds what it gets asks in parts.
+    ///
+    /// - Parameters:
+    ///   - limit: how many messages at most.
+    ///   - maximumBytes: about so many bytes are read; the part has one message at least when there is one.
+    ///   - pattern: which messages.
+    ///   - before: only messages below this sequence; `nil` for no bound.
+    ///   - timeout: how long nothing may come or go while there is something to read.
+    func newest(
+        _ limit: Int,
+        maximumBytes: Int,
+        matching pattern: EventPattern,
+        before: UInt64?,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> StoredPart
+
     /// The first `limit` messages that match, from `start` on, oldest first.
     func first(
         _ limit: Int,
@@ -109,13 +125,17 @@ public enum StorePosition: Sendable, Hashable {
 public struct StoredPart: Sendable, Hashable {
     /// The messages, oldest first.
     public var messages: [StoredMessage]
-    /// Whether there may be more behind them, although fewer than the limit are here.
+    /// Whether there may be more in the direction of reading, although fewer than the limit are here.
     public var isCutShort: Bool
+    /// When the stream was created, as it was known when reading began; `nil` when the store cannot tell. A later part, or
+    /// ``EventStore/state()``, that says the same shows that these messages are that stream's.
+    public var created: Timestamp?
 
     /// Creates a part.
-    public init(messages: [StoredMessage] = [], isCutShort: Bool = false) {
+    public init(messages: [StoredMessage] = [], isCutShort: Bool = false, created: Timestamp? = nil) {
         self.messages = messages
         self.isCutShort = isCutShort
+        self.created = created
     }
 }
 
@@ -128,7 +148,22 @@ extension EventStore {
         from start: StorePosition,
         timeout: Duration
     ) async throws(MeshEventsError) -> StoredPart {
-        StoredPart(messages: try await first(limit, matching: pattern, from: start, timeout: timeout))
+        let created = try await state().created
+        let messages = try await first(limit, matching: pattern, from: start, timeout: timeout)
+        return StoredPart(messages: messages, created: created)
+    }
+
+    /// All at once: right for a store that holds its messages in memory anyway.
+    public func newest(
+        _ limit: Int,
+        maximumBytes: Int,
+        matching pattern: EventPattern,
+        before: UInt64?,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> StoredPart {
+        let created = try await state().created
+        let messages = try await newest(limit, matching: pattern, before: before, timeout: timeout)
+        return StoredPart(messages: messages, created: created)
     }
 
     /// Cannot say.
@@ -230,16 +265,6 @@ public struct StreamState: Sendable, Hashable {
         self.firstSequence = firstSequence
         self.lastSequence = lastSequence
         self.created = created
-    }
-
-    /// Throws `streamReplaced` unless the stream is still the one that was created then, as far as both are known.
-    package static func check(_ state: StreamState, isOf created: Timestamp?) throws(MeshEventsError) {
-        guard let created, let found = state.created, found != created else { return }
-        throw MeshEventsError(
-            .streamReplaced,
-            "the stream \(state.name) was deleted and created again at \(found): its sequences mean other events than "
-                + "before; begin anew"
-        )
     }
 }
 

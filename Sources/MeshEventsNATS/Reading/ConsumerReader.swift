@@ -67,37 +67,46 @@ struct ConsumerReader {
         return part
     }
 
-    /// The newest `limit` matches of a range, oldest first.
-    ///
-    /// - Parameter isAtEnd: whether the range ends where the stream does.
-    mutating func newest(
-        _ limit: Int,
-        in range: Range<UInt64>,
-        isAtEnd: Bool
-    ) async throws(JetStreamError) -> [StoredMessage] {
-        var messages: [StoredMessage] = []
-        var end = range.upperBound
-        var isAtEnd = isAtEnd
-        while messages.count < limit, end > range.lowerBound {
-            let missing = limit - messages.count
-            let (start, consumer) =
-                matchesAll
-                ? try await behind(end, missing, in: range)
-                : try await search(missing, in: range.lowerBound..<end, isAtEnd: isAtEnd)
-            var found = StoredPart()
-            try await read(
-                consumer.information,
-                from: start,
-                before: end,
-                expected: consumer.expected,
-                keeping: missing,
-                into: &found
-            )
-            messages = found.messages + messages
-            // There may be fewer than was thought: messages go, and counts are of their moment.
-            (end, isAtEnd) = (start, false)
+    /// Reads the newest matches, until there are as many as are wanted. What came before an error is kept, and the error only
+    /// thrown when nothing came.
+    mutating func newest(_ reading: inout BackwardReading) async throws(JetStreamError) {
+        let begun = reading.progress
+        do throws(JetStreamError) {
+            while !reading.isDone { try await readPiece(&reading) }
+        } catch {
+            guard reading.progress > begun else { throw error }
         }
-        return messages
+    }
+
+    private mutating func readPiece(_ reading: inout BackwardReading) async throws(JetStreamError) {
+        let range = reading.range
+        let found: Found
+        if let next = reading.next {
+            let consumer = try await consumer(from: .sequence(next))
+            found = (next, (consumer, min(max(consumer.pending, 1), range.upperBound - next)))
+        } else {
+            found =
+                matchesAll
+                ? try await behind(range.upperBound, reading.wanted, in: range)
+                : try await search(reading.wanted, atMost: reading.foundAtMost, in: range, isAtEnd: reading.isAtEnd)
+            reading.begin(at: found.start)
+        }
+        let (start, (consumer, expected)) = found
+        var part = StoredPart()
+        do throws(JetStreamError) {
+            try await read(
+                consumer,
+                from: start,
+                before: range.upperBound,
+                expected: expected,
+                maximumBytes: reading.readBytes,
+                into: &part
+            )
+        } catch {
+            reading.take(part.messages, isWhole: false, expected: expected)
+            throw error
+        }
+        reading.take(part.messages, isWhole: !part.isCutShort, expected: expected)
     }
 
     /// A consumer, and how much of what it delivers is wanted.
@@ -117,6 +126,7 @@ struct ConsumerReader {
     /// A consumer at about so many matches before the end.
     private mutating func search(
         _ count: Int,
+        atMost maximum: UInt64,
         in range: Range<UInt64>,
         isAtEnd: Bool
     ) async throws(JetStreamError) -> Found {
@@ -125,7 +135,8 @@ struct ConsumerReader {
             first: range.lowerBound,
             last: isAtEnd ? range.upperBound - 1 : .max,
             before: isAtEnd ? nil : range.upperBound,
-            isFiltered: true
+            isFiltered: true,
+            maximum: maximum
         )
         var consumers: [UInt64: ConsumerInformation] = [:]
         while true {
@@ -154,7 +165,6 @@ struct ConsumerReader {
     ///   - end: the first sequence that does not.
     ///   - expected: how many there are, as far as is known.
     ///   - limit: how many of the first are wanted.
-    ///   - keeping: how many of the last are wanted.
     ///   - maximumBytes: soon after so many bytes the part is cut short.
     ///   - part: gets what was read, before an error too.
     private mutating func read(
@@ -163,7 +173,6 @@ struct ConsumerReader {
         before end: UInt64,
         expected: UInt64,
         limit: Int = .max,
-        keeping: Int = .max,
         maximumBytes: Int = .max,
         into part: inout StoredPart
     ) async throws(JetStreamError) {
@@ -171,9 +180,7 @@ struct ConsumerReader {
         var bytes = 0
         var stalls = 0
         while true {
-            // What is read beyond what is kept has to fit into memory too.
-            let most = keeping == .max ? limit - part.messages.count : max(4_096, keeping.clampedMultiply(4))
-            let count = min(Int(clamping: expected), most)
+            let count = min(Int(clamping: expected), limit - part.messages.count)
             if count > 0 {
                 let reading = try await jetStream.reading(
                     count,
@@ -188,7 +195,6 @@ struct ConsumerReader {
                 // A stream whose subjects were changed may have others from before.
                 part.messages +=
                     matchesAll ? reading.elements.filter { pattern.matches(subject: $0.subject) } : reading.elements
-                if part.messages.count > keeping { part.messages.removeFirst(part.messages.count - keeping) }
                 bytes += reading.elements.reduce(0) { $0 + $1.payload.count }
                 if let last = reading.elements.last { next = last.sequence.nextSequence }
                 if let error = reading.error { throw error }
@@ -278,13 +284,6 @@ struct ConsumerReader {
     ) async throws(JetStreamError) -> ConsumerInformation {
         let timeout = JetStreamStore.remaining(.now + patience)
         return try await jetStream.createConsumer(configuration, on: stream, timeout: timeout)
-    }
-}
-
-extension Int {
-    fileprivate func clampedMultiply(_ factor: Int) -> Int {
-        let (product, overflow) = multipliedReportingOverflow(by: factor)
-        return overflow ? .max : product
     }
 }
 

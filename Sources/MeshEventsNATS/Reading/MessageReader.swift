@@ -133,8 +133,28 @@ struct MessageReader: Sendable {
 
     // MARK: Backward
 
-    /// The newest `limit` messages that match in a range, oldest first.
+    /// Reads the newest matches, until there are as many as are wanted. What came before an error is kept, and the error only
+    /// thrown when nothing came.
     func newest(
+        _ reading: inout BackwardReading,
+        matching pattern: EventPattern,
+        patience: Duration
+    ) async throws(JetStreamError) {
+        let begun = reading.progress
+        do throws(JetStreamError) {
+            while !reading.isDone {
+                let count = reading.wantedAtOnce
+                let found = try await newest(count, matching: pattern, in: reading.range, deadline: .now + patience)
+                reading.take(try StoredMessage.all(found), of: count)
+            }
+        } catch {
+            reading.hasFailed()
+            guard reading.progress > begun else { throw error }
+        }
+    }
+
+    /// The newest `limit` messages that match in a range, oldest first.
+    private func newest(
         _ limit: Int,
         matching pattern: EventPattern,
         in range: Range<UInt64>,
@@ -218,17 +238,22 @@ struct MessageReader: Sendable {
         let chunks = Array(Self.chunks(of: range, width: min(size / UInt64(lanes), most)).reversed())
         let result = await withTaskGroup(of: (Int, Scan).self) { group in
             var scans: [Int: Scan] = [:]
-            var (begun, found) = (0, 0)
+            var (begun, ended, found) = (0, 0, 0)
+            // No more at once than have what is wanted when every message matches; more when there is less.
+            var most = min(lanes, max(1, limit / Int(Self.narrowestChunk)))
             func begin() {
-                guard begun < chunks.count, found < limit else { return }
-                let number = begun
-                begun += 1
-                group.addTask {
-                    (number, await self.scan(chunks[number], .max, matching: pattern, pause: nil, deadline: deadline))
+                while begun < chunks.count, found < limit, begun - ended < most {
+                    let (number, chunk) = (begun, chunks[begun])
+                    begun += 1
+                    group.addTask {
+                        (number, await self.scan(chunk, .max, matching: pattern, pause: nil, deadline: deadline))
+                    }
                 }
             }
-            for _ in 0..<lanes { begin() }
+            begin()
             while let (number, scan) = await group.next() {
+                ended += 1
+                if scan.messages.isEmpty { most = min(lanes, most * 2) }
                 if let error = scan.error {
                     group.cancelAll()
                     return Result<[Scan], JetStreamError>.failure(error)

@@ -34,7 +34,7 @@ final class MonitorReplays: Sendable {
         var opened: [ReplaySubscription] = []
         for pattern in patterns { opened.append(try await replay.open(matching: pattern, timeout: timeout)) }
         do throws(MeshEventsError) {
-            try StreamState.check(try await store.state(), isOf: created)
+            try StreamPosition.check(try await store.state().created, isOf: created)
         } catch {
             for replay in opened { replay.cancel() }
             throw error

@@ -26,7 +26,7 @@ public struct NewestSearch: Sendable {
     public let limit: UInt64
     /// The oldest sequence of the stream.
     public let first: UInt64
-    /// The most matches that reading may meet: twice the limit, and 64.
+    /// The most matches that reading may meet: unless given, twice the limit, and 64.
     public let maximum: UInt64
 
     private let isFiltered: Bool
@@ -58,11 +58,20 @@ public struct NewestSearch: Sendable {
     ///   - last: the newest sequence the stream holds.
     ///   - before: only messages below this sequence count; `nil` for all.
     ///   - isFiltered: whether some messages of the stream may not match.
-    public init(limit: Int, first: UInt64, last: UInt64, before: UInt64? = nil, isFiltered: Bool = true) {
+    ///   - maximum: the most matches that reading may meet, where they are large; at least one more than the limit.
+    public init(
+        limit: Int,
+        first: UInt64,
+        last: UInt64,
+        before: UInt64? = nil,
+        isFiltered: Bool = true,
+        maximum: UInt64? = nil
+    ) {
         self.limit = UInt64(max(limit, 1))
         self.first = max(first, 1)
         self.isFiltered = isFiltered
-        maximum = self.limit.clampedMultiply(2).clampedAdd(64)
+        let least = self.limit.clampedAdd(1)
+        self.maximum = maximum.map { max($0, least) } ?? self.limit.clampedMultiply(2).clampedAdd(64)
         let natural = last == .max ? last : last + 1
         let bounded = before.map { $0 < natural } ?? false
         end = max(bounded ? before ?? natural : natural, self.first)
@@ -118,7 +127,7 @@ public struct NewestSearch: Sendable {
     }
 
     /// How many matches to aim at: the middle of what is acceptable.
-    private var target: Double { Double(limit) * 1.5 + 32 }
+    private var target: Double { (Double(limit) + Double(maximum)) / 2 }
 
     /// Farther back than what is known to be too few.
     private func gallop() -> [UInt64] {

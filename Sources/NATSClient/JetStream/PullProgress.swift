@@ -55,6 +55,9 @@ struct PullProgress: Sendable {
         self.endsWhenNothingPending = endsWhenNothingPending
     }
 
+    /// How many bytes are still wanted.
+    var wantedBytes: Int { max(maximumBytes - receivedBytes, 0) }
+
     /// The first request.
     mutating func begin() -> Action { requestMore() }
 

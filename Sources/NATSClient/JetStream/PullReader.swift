@@ -165,7 +165,9 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
     private static func apply(_ action: PullProgress.Action, to state: inout State) {
         switch action {
         case .wait: break
-        case .request(let batch): state.requests.append((batch, state.size.next(), state.progress.limits))
+        case .request(let batch):
+            let bytes = state.size.next(wanted: state.progress.wantedBytes)
+            state.requests.append((batch, bytes, state.progress.limits))
         case .finish: end(&state, nil)
         case .fail(let reason): end(&state, JetStreamError(.consumerLost, reason))
         case .refuse(let reason): end(&state, JetStreamError(.refused, reason))

@@ -50,7 +50,9 @@ package struct PullSize: Sendable {
     }
 
     /// How many bytes the next request asks for.
-    package mutating func next(at now: ContinuousClock.Instant = .now) -> Int {
+    ///
+    /// - Parameter wanted: how many are wanted; a message that is larger than that still comes.
+    package mutating func next(at now: ContinuousClock.Instant = .now, wanted: Int = .max) -> Int {
         if let since, received > 0 {
             let (seconds, attoseconds) = (now - since).components
             let elapsed = max(Double(seconds) + Double(attoseconds) / 1e18, 1e-3)
@@ -58,7 +60,7 @@ package struct PullSize: Sendable {
         }
         (received, since) = (0, now)
         let more = asked < largest ? largest : Self.utmost
-        asked = isBlocked ? more : min(max(bytes, Self.least, largestSeen + Self.overhead), most)
+        asked = isBlocked ? more : min(max(min(bytes, wanted), Self.least, largestSeen + Self.overhead), most)
         // Odd: messages of equal size seldom use it up to the last byte, which old servers do not tell.
         asked |= 1
         isBlocked = false
