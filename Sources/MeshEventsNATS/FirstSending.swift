@@ -8,9 +8,9 @@ struct FirstSending: Sendable {
     private static let trusted = 0.75
 
     let time: ContinuousClock.Instant
-    let after: UInt64
+    let after: StreamPosition
 
-    init(after: UInt64, at time: ContinuousClock.Instant = .now) {
+    init(after: StreamPosition, at time: ContinuousClock.Instant = .now) {
         self.after = after
         self.time = time
     }

@@ -33,7 +33,7 @@ struct FoundMessages {
     /// Where those are that are stored, by their ids.
     let positions: [String: UInt64]
     /// The others are not stored at this sequence or before.
-    let last: UInt64
+    let last: StreamPosition
     /// Whether the stream has lost messages among which the others may have been.
     let hasGaps: Bool
 

@@ -44,7 +44,7 @@ extension JetStreamStore {
         try checkAcknowledges()
         let start = ContinuousClock.now
         var end = start + deadline
-        var first = sent ?? FirstSending(after: lastKnownSequence)
+        var first = sent ?? FirstSending(after: lastKnownPosition)
         var wasSent = sent != nil
         let body = ByteBuffer(bytes: message.payload)
         var backoff = RetryBackoff(deadline: end)

@@ -17,8 +17,9 @@ public final class JetStreamStore: EventStore {
     let origin: AcknowledgementOrigin
     /// Whether the stream is configured to acknowledge nothing.
     let acknowledgesNothing = Atomic(false)
-    /// The highest sequence that the stream is known to have given: what is sent from now on comes behind it.
-    private let highestSequence = Atomic<UInt64>(0)
+    /// The highest sequence that the stream is known to have given, and when it was created: what is sent from now on comes
+    /// behind it, or into another stream.
+    private let highest = Mutex(StreamPosition(0, created: nil))
     /// Whether the server has forbidden this user to create consumers, so that it reads message by message.
     let readsMessages = Atomic(false)
 
@@ -118,14 +119,18 @@ public final class JetStreamStore: EventStore {
     /// Takes over what the answer to a question about the stream says of its domain.
     func noteDomain(_ stream: StreamInformation) { origin.opened(domain: stream.domain) }
 
-    var lastKnownSequence: UInt64 { highestSequence.load(ordering: .relaxed) }
+    var lastKnownPosition: StreamPosition { highest.withLock { $0 } }
 
-    /// Notes a sequence of the stream.
-    func note(sequence: UInt64) { highestSequence.max(sequence, ordering: .relaxed) }
+    /// Notes a sequence of the stream, as an acknowledgement tells it: of which one it does not say.
+    func note(sequence: UInt64) { highest.withLock { $0.sequence = max($0.sequence, sequence) } }
 
     func note(_ stream: StreamInformation) {
         acknowledgesNothing.store(stream.configuration.fields["no_ack"] == true, ordering: .relaxed)
-        note(sequence: stream.state.lastSequence)
+        highest.withLock { known in
+            let last = stream.state.lastSequence
+            let isSame = known.isSameStream(stream.creation) && known.sequence <= last
+            known = StreamPosition(isSame ? max(known.sequence, last) : last, created: stream.creation)
+        }
         if case .integer(let limit)? = stream.configuration.fields["max_msgs_per_subject"] {
             knownSubjectLimit.store(Int(clamping: limit), ordering: .relaxed)
         }

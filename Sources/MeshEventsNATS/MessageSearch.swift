@@ -63,26 +63,33 @@ extension JetStreamStore {
     /// - Parameters:
     ///   - ids: the ids to look for.
     ///   - subjects: the subjects of these messages.
-    ///   - sequence: none of them is at it or before.
+    ///   - position: none of them is at it or before, in the stream that it is of; in another one they may be anywhere.
     ///   - patience: how long nothing may come.
     func find(
         _ ids: Set<String>,
         on subjects: Set<String>,
-        after sequence: UInt64,
+        after position: StreamPosition,
         patience: Duration
     ) async throws(MeshEventsError) -> FoundMessages {
         do throws(MeshEventsError) {
             let filter = subjects.count == 1 ? subjects.first : nil
-            let search = try await search(ids, on: filter, after: sequence, patience: patience)
-            // Asked for after the reading: what went before it was read counts.
-            let state = try await persistently(patience) { () throws(MeshEventsError) -> StreamState in
-                try await self.state()
+            var state = try await persistentState(patience)
+            while true {
+                let created = state.created
+                let sequence = position.isSameStream(created) ? position.sequence : 0
+                let search = try await search(ids, on: filter, after: sequence, in: state, patience: patience)
+                // Asked for after the reading: what went before it was read counts.
+                state = try await persistentState(patience)
+                // What was read may be the other stream's.
+                guard state.created == created else { continue }
+                var hasGaps = search.hasGaps(state)
+                if hasGaps == nil {
+                    hasGaps = try await self.search([], on: nil, after: sequence, in: state, patience: patience)
+                        .lacksMessages
+                }
+                let last = StreamPosition(search.last, created: created)
+                return FoundMessages(positions: search.positions, last: last, hasGaps: hasGaps ?? true)
             }
-            var hasGaps = search.hasGaps(state)
-            if hasGaps == nil {
-                hasGaps = try await self.search([], on: nil, after: sequence, patience: patience).lacksMessages
-            }
-            return FoundMessages(positions: search.positions, last: search.last, hasGaps: hasGaps ?? true)
         } catch {
             throw MeshEventsError(
                 error.code,
@@ -111,11 +118,10 @@ extension JetStreamStore {
         _ ids: Set<String>,
         on subject: String?,
         after sequence: UInt64,
+        in state: StreamState,
         patience: Duration
     ) async throws(MeshEventsError) -> MessageSearch {
-        let last = try await persistently(patience) { () throws(MeshEventsError) -> UInt64 in
-            try await self.state().lastSequence
-        }
+        let last = state.lastSequence
         var search = MessageSearch(ids, after: sequence, last: last)
         while !search.isOver {
             let next = search.next
@@ -126,6 +132,10 @@ extension JetStreamStore {
             )
         }
         return search
+    }
+
+    private func persistentState(_ patience: Duration) async throws(MeshEventsError) -> StreamState {
+        try await persistently(patience) { () throws(MeshEventsError) -> StreamState in try await self.state() }
     }
 
     /// Does it again after errors that pass, for so long.

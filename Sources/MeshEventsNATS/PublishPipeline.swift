@@ -77,7 +77,7 @@ final class PublishPipeline: EventAppender {
                 bytes: message.payload.count
             )
             if place.reply == nil {
-                let sending = FirstSending(after: store.lastKnownSequence)
+                let sending = FirstSending(after: store.lastKnownPosition)
                 state.begun = sending
                 state.window.note(sending, of: index)
             }
@@ -332,7 +332,8 @@ final class PublishPipeline: EventAppender {
                 return UncertainMessage(message, index, first, isForgotten: first.isForgotten(window: window))
             }
         }
-        guard suspects.contains(where: \.isForgotten), let after = suspects.map(\.first.after).min() else {
+        guard suspects.contains(where: \.isForgotten), let after = StreamPosition.lowest(suspects.map(\.first.after))
+        else {
             return indexes
         }
         let look = ContinuousClock.now

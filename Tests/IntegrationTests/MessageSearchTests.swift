@@ -12,7 +12,8 @@ struct MessageSearchTests {
     private func uncertain(_ subjects: [String], isForgotten: Bool = true) -> [UncertainMessage] {
         subjects.enumerated().map { index, subject in
             let message = PendingMessage(subject: subject, payload: [], messageID: "\(index)")
-            return UncertainMessage(message, index, FirstSending(after: 0), isForgotten: isForgotten)
+            let first = FirstSending(after: StreamPosition(0, created: nil))
+            return UncertainMessage(message, index, first, isForgotten: isForgotten)
         }
     }
 
@@ -56,7 +57,7 @@ struct MessageSearchTests {
 
     @Test("what is not found where nothing is gone was not stored")
     func absent() {
-        let found = FoundMessages(positions: ["1": 9], last: 9, hasGaps: false)
+        let found = FoundMessages(positions: ["1": 9], last: StreamPosition(9, created: nil), hasGaps: false)
         let outcome = found.outcome(of: uncertain(["a", "a", "a"]), subjectLimit: 1)
         #expect(outcome.stored.map(\.index) == [1] && outcome.absent == [0, 2] && !outcome.isUnknown)
     }
@@ -65,7 +66,7 @@ struct MessageSearchTests {
         "what so many later ones of its subject have replaced is as good as stored, of anything else nothing is known"
     )
     func replaced() {
-        let found = FoundMessages(positions: ["2": 7, "3": 8], last: 9, hasGaps: true)
+        let found = FoundMessages(positions: ["2": 7, "3": 8], last: StreamPosition(9, created: nil), hasGaps: true)
         let all = found.outcome(of: uncertain(["a", "b", "a", "b"]), subjectLimit: 1)
         #expect(all.stored.map(\.index) == [0, 1, 2, 3] && all.stored.map(\.sequence) == [7, 8, 7, 8])
         #expect(!all.isUnknown && all.absent.isEmpty)

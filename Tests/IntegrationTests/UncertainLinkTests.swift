@@ -106,6 +106,35 @@ struct UncertainLinkTests {
     }
 
     @Test(
+        "an acknowledgement lost for long, after the stream was created again: stored once, wherever that is",
+        arguments: NATSServers.all
+    )
+    func replaced(binary: NATSServers.Binary) async throws {
+        try await withLink(binary) { proxy, emitter, store in
+            // The emitter knows a sequence of the former stream that the new one has, too.
+            try await emitter.emit(contentsOf: (0..<9).map { Event("user.former", data: ["n": .init($0)]) })
+            try await store.jetStream.deleteStream(store.streamName)
+            _ = try await store.open(.init(maximumMessages: nil, duplicateWindow: Self.window))
+            proxy.treat { $0.bytesPerSecondDown = 40 }
+            async let position = emitter.emit("user.single", ["n": 1])
+            try await eventually(within: .seconds(30), "the event in the new stream") {
+                try await store.state().lastSequence == 1
+            }
+            for number in 0..<20 {
+                _ = try await store.append(
+                    subject: "events.user.other",
+                    payload: Array("{}".utf8),
+                    messageID: "other-\(number)",
+                    deadline: .seconds(30)
+                )
+            }
+            try await cutLate(proxy, 21, store)
+            #expect(try await position.sequence == 1)
+            #expect(try await store.state().messages == 21)
+        }
+    }
+
+    @Test(
         "the server is away for longer than ids are remembered, behind an acknowledgement that was lost: stored once",
         arguments: NATSServers.all
     )
