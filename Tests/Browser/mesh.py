@@ -147,6 +147,17 @@ class Mesh:
                  for kind, data, *node in events]
         self.run("emit", "--from", "-", text="\n".join(lines) + "\n")
 
+    def delete_stream(self):
+        """Deletes the stream with all it holds."""
+        with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
+            connection.sendall(b'CONNECT {"verbose":false}\r\nSUB deleted 1\r\n'
+                               b'PUB $JS.API.STREAM.DELETE.MESH_EVENTS deleted 0\r\n\r\n')
+            heard = b""
+            while b'"success":true' not in heard:
+                piece = connection.recv(4096)
+                assert piece and b"-ERR" not in heard, heard
+                heard += piece
+
     def close(self):
         for process in reversed(self.processes):
             process.stop()

@@ -6,6 +6,32 @@ from case import DashboardCase
 from mesh import eventually
 
 
+class ReplacedTests(DashboardCase):
+    def test_a_stream_that_is_created_again_is_shown_from_its_beginning(self):
+        page = self.open_live()
+        self.mesh.emit("node.joined", {"capabilities": {"version": "1"}}, node="former")
+        self.mesh.emit_all([("user.anew", {"number": f"f{number}"}) for number in range(3)])
+        page.wait_for_row("f2")
+        page.page.wait_for_selector("#legend button[data-type='user.anew'] >> text=3")
+        page.page.wait_for_selector(".card:has-text('former')")
+        self.mesh.delete_stream()
+        # More than the page has seen, so that no sequence tells.
+        self.mesh.run("stream", "create")
+        self.mesh.emit("node.joined", {"capabilities": {"version": "1"}}, node="latter")
+        self.mesh.emit_all([("user.anew", {"number": f"n{number}"}) for number in range(40)])
+        page.wait_for_row("n39", within=20)
+        # Exactly: the events of the new stream, counted once, and its nodes.
+        page.page.wait_for_selector("#legend button[data-type='user.anew'] >> text=40")
+        page.page.wait_for_selector(".card:has-text('latter')")
+        page.page.wait_for_function("() => ![...document.querySelectorAll('.card')].some((card) => card.textContent.includes('former'))")
+        page.page.fill("#text", "number")
+        page.wait_for_status("^40 events")
+        self.assertFalse([row for row in page.rows() if "number=f" in row])
+        page.wait_until_live()
+        self.assertTrue(page.page.is_hidden("#problem"))
+        self.assertEqual(page.complaints, [])
+
+
 class OutageTests(DashboardCase):
     def test_a_dashboard_that_restarts_leaves_no_gap_and_no_repeat(self):
         page = self.open_live("?pattern=user.away")

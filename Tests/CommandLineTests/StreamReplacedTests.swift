@@ -47,6 +47,8 @@ import Testing
             try await emit(server, 3, "node.joined")
             let wait = try Command(["wait-for", "user.after", "--nats", server.url])
             let status = try Command(["status", "--watch", "--json", "--nats", server.url])
+            let replay = try Command(["replay", "--follow", "--nats", server.url])
+            try await replay.waitForError("what comes follows")
             try await wait.waitForError("waiting")
             try await status.waitForOutput("\"pi\"")
             await server.kill()
@@ -54,8 +56,9 @@ import Testing
                 try FileManager.default.removeItem(atPath: directory.path + "/" + name)
             }
             try await server.restart()
-            // Longer than a replay waits for a stream.
-            try await Task.sleep(for: .seconds(7))
+            // A replay ends that waits for the stream; these two wait on.
+            let ended = try await replay.wait(within: .seconds(90))
+            #expect(ended.code == 69, "\(ended.error)")
             let joined = ["emit", "node.joined", "--ack", "--node", "attic", "--nats", server.url]
             #expect(try await Command.run(joined).code == 0)
             try await emit(server, 1, "user.after")

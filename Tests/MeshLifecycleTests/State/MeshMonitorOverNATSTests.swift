@@ -53,9 +53,15 @@ import Testing
             let store = JetStreamStore(transport.connection)
             let monitor = try await MeshMonitor.start(store: store)
             #expect(monitor.state.node("pi") != nil)
+            let replay = try await EventReplay(store: store, logger: quiet).open()
             try await store.jetStream.deleteStream(store.streamName)
-            // Longer than a replay waits for a stream.
-            if isAwayForLong { try await Task.sleep(for: .seconds(7)) }
+            // Until a replay that waits for the stream ends.
+            if isAwayForLong {
+                let error = await #expect(throws: MeshEventsError.self) {
+                    try await withDeadline(.seconds(90), "the end of a replay") { for try await _ in replay {} }
+                }
+                #expect(error?.code == .streamNotFound)
+            }
             _ = try await store.open(PersistenceConfiguration())
             for _ in 0..<5 { try await former.emit(Event("node.joined", node: "attic")) }
             try await eventually(within: .seconds(30), "the other stream's node alone") {

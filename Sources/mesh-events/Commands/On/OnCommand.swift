@@ -43,7 +43,8 @@ struct OnCommand: AsyncParsableCommand {
               mesh-events list 'user.dead_letter.*'        # what was given up, and why
 
             EXIT CODES: 0 after Ctrl-C or SIGTERM; 64 also when COMMAND does not exist; 69 also when NAME exists with \
-            other settings (--update changes them) or is deleted while this runs.
+            other settings (--update changes them) or is deleted while this runs; 76 when the stream is deleted and \
+            created anew while this runs: what NAME had not done yet is gone with the former one.
             """
     )
 

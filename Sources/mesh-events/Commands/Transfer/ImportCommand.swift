@@ -23,6 +23,9 @@ struct ImportCommand: AsyncParsableCommand {
             the stream has such an id, the import compares what it has with the line, counts the line as stored before, \
             or ends when it is another message.
 
+            When the stream is deleted and created anew meanwhile, or between the interruption and the repetition, the \
+            import ends with exit code 76 and says which note to delete to begin anew.
+
             At a bad line importing ends with exit code 65 and the line's number; everything before it is stored. On a \
             terminal a bar on standard error shows how far it is.
 
