@@ -142,6 +142,7 @@ struct BackwardReading {
     ///   - expected: how many were to come, as far as was known.
     mutating func take(_ new: [StoredMessage], isWhole: Bool, expected: UInt64) {
         guard var piece else { return }
+        let wasGuessed = !isAverageKnown
         progress += new.count
         piece.messages += new
         piece.bytes += new.reduce(0) { $0 + Self.size($1) }
@@ -158,8 +159,8 @@ struct BackwardReading {
         }
         let left = min(expected - min(UInt64(new.count), expected), end - piece.next)
         let fitting = max(room / average, 1)
-        if UInt64(fitting) < left, fitting <= piece.wanted / 2 {
-            // The newer ones alone fill the room: only those are read. Each time that is half as many at most.
+        if UInt64(fitting) < left, wasGuessed || fitting <= piece.wanted / 2 {
+            // The newer ones alone fill the room: only those are read. After the first time that is half as many at most.
             self.piece = nil
         } else {
             piece.drop(downTo: room)

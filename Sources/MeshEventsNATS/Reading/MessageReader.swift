@@ -144,7 +144,9 @@ struct MessageReader: Sendable {
         do throws(JetStreamError) {
             while !reading.isDone {
                 let count = reading.wantedAtOnce
-                let found = try await newest(count, matching: pattern, in: reading.range, deadline: .now + patience)
+                // Requests that are lost with their connection are noticed by time: fewer are made while there is some left.
+                let deadline = ContinuousClock.now + (count > 1 ? patience / 4 : patience)
+                let found = try await newest(count, matching: pattern, in: reading.range, deadline: deadline)
                 reading.take(try StoredMessage.all(found), of: count)
             }
         } catch {
