@@ -153,13 +153,19 @@ extension JetStreamStore {
                 }
             }
             group.addTask {
+                let connection = self.jetStream.connection
+                var end = ContinuousClock.now + left
                 try? await Task.sleep(for: min(patience, left))
                 let begun = ContinuousClock.now
-                try? await self.jetStream.connection.roundTrip(silence: left)
+                guard (try? await connection.roundTrip(silence: end - .now)) != nil else {
+                    return .silence(onTheWay: .zero)
+                }
                 let onTheWay = ContinuousClock.now - begun
-                await self.reachStream(within: left)
-                try? await Task.sleep(for: min(patience, left))
-                try? await self.jetStream.connection.roundTrip(silence: left)
+                end += onTheWay
+                if await self.reachStream(within: end - .now) {
+                    try? await Task.sleep(for: min(patience, end - .now))
+                    try? await connection.roundTrip(silence: patience)
+                }
                 return .silence(onTheWay: onTheWay)
             }
             var (answer, way) = (Result<StoredPosition, JetStreamError>?.none, Duration.zero)
@@ -188,19 +194,22 @@ extension JetStreamStore {
     ///
     /// A ping is answered by the next server, which may be a leaf node. Questions and answers get lost when a cluster changes
     /// its leader, so it is asked again, each time with twice the patience.
-    func reachStream(within limit: Duration) async {
+    ///
+    /// - Returns: whether there was an answer.
+    func reachStream(within limit: Duration) async -> Bool {
         let end = ContinuousClock.now + limit
         var patience = Self.attemptTimeout
         while !Task.isCancelled, .now < end {
             do throws(JetStreamError) {
                 _ = try await jetStream.streamInfo(streamName, timeout: min(patience, end - .now))
-                return
+                return true
             } catch {
-                // Any other answer is one too, and to who may not ask none comes.
-                guard error.kind == .timeout else { return }
+                // Any other answer is one too, and to a user who may not ask none comes.
+                guard error.kind == .timeout else { return true }
                 patience *= 2
             }
         }
+        return false
     }
 
     /// Stores many messages in order, at most `window` under way at once.

@@ -115,8 +115,9 @@ final class PublishPipeline: EventAppender {
                     guard .now - seen.since > time else { continue }
                     last = nil
                     for pause in [time, .zero] {
-                        try? await connection.roundTrip(silence: patience)
-                        await store.reachStream(within: patience)
+                        guard (try? await connection.roundTrip(silence: patience)) != nil,
+                            await store.reachStream(within: patience)
+                        else { break }
                         try? await Task.sleep(for: pause)
                     }
                     guard let self, oldestUnderWay == oldest else { continue }
