@@ -45,6 +45,9 @@ public final class Dashboard: Service {
     private let address = Locked<String?>(nil)
     private let listening = Completion()
 
+    /// Whether it knows the mesh by the stream.
+    var followsMesh: Bool { mesh.isFollowing }
+
     /// Creates a dashboard; nothing listens before ``run()``.
     ///
     /// - Parameters:

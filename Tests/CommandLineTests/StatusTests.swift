@@ -59,8 +59,6 @@ import Testing
             #expect(absent.code == 0 && absent.output.hasPrefix("no node or tool is known yet"), "\(absent.output)")
             #expect(absent.error.contains("nothing is kept there yet"), "\(absent.error)")
             expectOneLine(absent)
-            let watch = try await Command.run(["status", "--watch", "--nats", server.url])
-            #expect(watch.code == 69 && watch.error.contains("MESH_EVENTS does not exist"), "\(watch.error)")
             let time = try await Command.run(["status", "--json", "--nats", server.url])
             #expect(!time.output.contains("1970") && time.output.contains(#""nodes":[]"#), "\(time.output)")
             try await emit([#"{"type":"user.a"}"#], to: server)
@@ -68,6 +66,30 @@ import Testing
             #expect(empty.code == 0 && empty.output.hasPrefix("no node or tool is known yet"), "\(empty.output)")
             let json = try await Command.run(["status", "--json", "--nats", server.url])
             #expect(json.output.contains(#""nodes":[]"#))
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
+    func watchingAMeshThatKeepsNothingShowsWhatComesAndGoesOnWithWhatIsKept(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let watch = try Command(["status", "--watch", "--nats", server.url])
+            try await watch.waitForOutput("no node or tool is known yet")
+            try await watch.waitForError("nothing is kept there yet")
+            func join(_ node: String, _ arguments: [String]) async throws {
+                let joined = ["emit", "node.joined", "--node", node, "--data", #"{"capabilities":null}"#]
+                #expect(try await Command.run(joined + arguments + ["--nats", server.url]).code == 0)
+            }
+            try await join("pi", [])
+            try await watch.waitForOutput("1 node: 1 online")
+            try await watch.waitForOutput("pi")
+            try await join("lab", ["--ack"])
+            try await watch.waitForOutput("lab")
+            try await join("third", ["--ack"])
+            try await watch.waitForOutput("third")
+            watch.signal(SIGINT)
+            let end = try await watch.wait()
+            #expect(end.code == 130 || end.code == 0, "\(end.code) \(end.error)")
+            expectOneLine(end)
         }
     }
 

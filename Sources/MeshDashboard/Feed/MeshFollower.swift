@@ -62,6 +62,9 @@ final class MeshFollower: Sendable {
     /// How many events changed nothing because they are not signed by their node.
     var rejected: UInt64 { monitor.withLock { $0 }?.rejected ?? 0 }
 
+    /// Whether the mesh is known by the stream.
+    var isFollowing: Bool { monitor.withLock { $0 != nil } }
+
     /// The mesh as it is now; empty before anything is known. One that takes long to make may be some seconds old.
     ///
     /// - Throws: as ``QueryGate/run(_:)``.
@@ -81,7 +84,7 @@ final class MeshFollower: Sendable {
     private func newDigest() -> (digest: MeshDigest, time: Duration) {
         let began = ContinuousClock.now
         let number = generation.withLock { $0 }
-        let state = monitor.withLock { $0 }?.state ?? MeshState()
+        let state = monitor.withLock { $0 }?.state ?? Self.unknown
         let digest = MeshDigest(state, maximumBytes: maximumBytes)
         let end = ContinuousClock.now
         // A mesh that takes long to tell is told less often.
@@ -90,6 +93,13 @@ final class MeshFollower: Sendable {
             $0 = Cache(digest: digest, generation: number, validUntil: end + .seconds(1), keptUntil: kept)
         }
         return (digest, end - began)
+    }
+
+    /// What is known before there is a stream: what time it is.
+    private static var unknown: MeshState {
+        var state = MeshState()
+        state.advance(to: .now)
+        return state
     }
 
     private func cached() -> MeshDigest? {

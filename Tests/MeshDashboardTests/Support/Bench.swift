@@ -64,10 +64,7 @@ struct Bench: Sendable {
             try await eventually("the dashboard to follow the stream") {
                 try await client.get("/healthz").status == 200
             }
-            try await eventually("the dashboard to follow the mesh") {
-                let mesh = try await client.get("/api/mesh", [("authorization", "Bearer \(token)")])
-                return try mesh.json["time"]?.string?.hasPrefix("1970") == false
-            }
+            try await eventually("the dashboard to follow the mesh") { dashboard.followsMesh }
             try await body(Bench(store: store, bus: bus, client: client, dashboard: dashboard))
             running.cancel()
             _ = await running.result

@@ -21,7 +21,8 @@ struct StatusCommand: AsyncParsableCommand {
             it last did. TOOLS counts those that run, of all.
 
             --watch goes on until Ctrl-C: on a terminal in place; otherwise with the whole status again whenever something \
-            other than a node's figures has changed.
+            other than a node's figures has changed. Where nothing is kept yet, it \
+            shows what comes, and goes on by itself with what is kept as soon as there is a stream.
 
             EXAMPLES
               mesh-events status
@@ -64,7 +65,19 @@ struct StatusCommand: AsyncParsableCommand {
     private func show(_ verification: SignatureVerification?, _ stop: StopRequest) async throws {
         let transport = try await connection.connect(name: "mesh-events status")
         let printer = StatusPrinter(json: json, node: node, stop: stop)
-        guard let monitor = try await monitor(transport, verification) else {
+        let start = { @Sendable [connection] () async throws -> MeshMonitor in
+            try await MeshMonitor.start(
+                store: try connection.store(transport),
+                verification: verification,
+                logger: Silence.logger
+            )
+        }
+        var monitor = try await StreamAbsence.noted(at: connection, start)
+        if monitor == nil, watch {
+            let live = LiveStatus(printer: printer, transport: transport, verification: verification)
+            monitor = try await live.run(until: start)
+        }
+        guard let monitor else {
             var unknown = MeshState()
             unknown.advance(to: .now)
             try printer.print(unknown)
@@ -78,21 +91,5 @@ struct StatusCommand: AsyncParsableCommand {
         }
         monitor.close()
         await transport.close()
-    }
-
-    /// Knows the mesh by the stream; `nil` without one, and not to go on watching.
-    private func monitor(
-        _ transport: NATSTransport,
-        _ verification: SignatureVerification?
-    ) async throws -> MeshMonitor? {
-        func start() async throws -> MeshMonitor {
-            try await MeshMonitor.start(
-                store: try connection.store(transport),
-                verification: verification,
-                logger: Silence.logger
-            )
-        }
-        return watch
-            ? try await StreamAbsence.explained(start) : try await StreamAbsence.noted(at: connection, start)
     }
 }

@@ -30,8 +30,21 @@ struct StatusPrinter: Sendable {
         }
     }
 
-    /// Sets off what follows from what was printed.
-    func separate() throws { try output.write("") }
+    /// Changes that come together are shown together.
+    static let pause: Duration = .milliseconds(100)
+
+    /// Whether a change is one that is shown.
+    func isShown(_ change: MeshState.Change) -> Bool {
+        if let node, change.node != node { return false }
+        return isInPlace || !change.kinds.subtracting(.resources).isEmpty
+    }
+
+    /// Shows the status once more: in place, or behind what was printed.
+    func show(_ state: MeshState, heading: String, isFirst: Bool) throws {
+        guard !isInPlace else { return try draw(state, heading: heading, isFirst: isFirst) }
+        if !isFirst, !json { try output.write("") }
+        try print(state)
+    }
 
     /// Draws the status over the last picture, below a heading; what does not fit is counted. The
     /// terminal's last row is left for the cursor.

@@ -9,8 +9,6 @@ struct StatusWatch: Sendable {
     let connection: NATSConnection
     let printer: StatusPrinter
 
-    /// Changes that come together are shown together.
-    private static let pause: Duration = .milliseconds(100)
     /// How often ages are counted on, on a terminal.
     private static let tick: Duration = .seconds(1)
 
@@ -21,7 +19,7 @@ struct StatusWatch: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             let notice = ConnectionNotice()
             group.addTask {
-                for try await update in updates where isShown(update.change) { wish.yield() }
+                for try await update in updates where printer.isShown(update.change) { wish.yield() }
                 wish.finish()
             }
             group.addTask { await watchConnection(notice) { wish.yield() } }
@@ -37,30 +35,20 @@ struct StatusWatch: Sendable {
         }
     }
 
-    private func isShown(_ change: MeshState.Change) -> Bool {
-        if let node = printer.node, change.node != node { return false }
-        return printer.isInPlace || !change.kinds.subtracting(.resources).isEmpty
-    }
-
     private func show(_ wishes: AsyncStream<Void>, _ notice: ConnectionNotice) async throws {
         let address = await connection.currentAddress?.description ?? "a server"
         var isFirst = true
         func show() throws {
-            if printer.isInPlace {
-                let state = notice.text ?? "\(address) (Ctrl-C ends)"
-                try printer.draw(monitor.state, heading: "mesh-events status: \(state)", isFirst: isFirst)
-            } else {
-                if !isFirst, !printer.json { try printer.separate() }
-                try printer.print(monitor.state)
-            }
+            let state = notice.text ?? "\(address) (Ctrl-C ends)"
+            try printer.show(monitor.state, heading: "mesh-events status: \(state)", isFirst: isFirst)
             isFirst = false
         }
         try show()
-        var pause = Self.pause
+        var pause = StatusPrinter.pause
         for await _ in wishes {
             try await Task.sleep(for: pause)
             // A large mesh is shown less often.
-            pause = max(Self.pause, try ContinuousClock().measure { try show() })
+            pause = max(StatusPrinter.pause, try ContinuousClock().measure { try show() })
         }
     }
 
