@@ -95,6 +95,10 @@ final class AcknowledgementOrigin: Sendable {
     /// What the stream holds agrees with an acknowledgement.
     func proven() { state.withLock { $0.trusted = Self.trust } }
 
+    /// All was waited for that may answer one message, and only this stream did: a stream that was created again, say, leaves
+    /// answers that do not fit, but no second ones.
+    func heardAlone() { state.withLock { $0.contested /= 4 } }
+
     /// Acknowledgements of another stream come that look like this one's.
     func contest() {
         let news = state.withLock { state in

@@ -51,6 +51,7 @@ extension JetStreamStore {
         var patience = Self.attemptTimeout
         var mayBeStored = message.mayBeStored
         while true {
+            if wasSent { await renew() }
             if wasSent, first.isForgotten(window: duplicateWindow) {
                 let look = ContinuousClock.now
                 let found = try await find(
@@ -201,7 +202,7 @@ extension JetStreamStore {
         var patience = Self.attemptTimeout
         while !Task.isCancelled, .now < end {
             do throws(JetStreamError) {
-                _ = try await jetStream.streamInfo(streamName, timeout: min(patience, end - .now))
+                note(try await jetStream.streamInfo(streamName, timeout: min(patience, end - .now)))
                 return true
             } catch {
                 // Any other answer is one too, and to a user who may not ask none comes.

@@ -116,7 +116,7 @@ extension JetStreamStore {
         for acknowledgement in answers.unproven {
             let position = StoredPosition(acknowledgement)
             if await holds(message.messageID, at: position) {
-                if answers.count > 1 { origin.contest() }
+                if answers.count > 1 { origin.contest() } else { origin.heardAlone() }
                 return position
             }
         }

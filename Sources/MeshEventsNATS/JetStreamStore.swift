@@ -13,6 +13,10 @@ public final class JetStreamStore: EventStore {
     private let knownDuplicateWindow = Mutex<Duration>(.seconds(120))
     /// How many messages of each subject the stream keeps; 0 for any number.
     private let knownSubjectLimit = Atomic(0)
+    /// Whether the stream stores messages under other subjects than they are sent to.
+    let renamesSubjects = Atomic(false)
+    /// How often the connection had come back when the stream was last asked how it is configured.
+    private let notedReconnects = Atomic<UInt64>(0)
     /// Whether an acknowledgement is this stream's.
     let origin: AcknowledgementOrigin
     /// Whether the stream is configured to acknowledge nothing.
@@ -131,11 +135,23 @@ public final class JetStreamStore: EventStore {
             let isSame = known.isSameStream(stream.creation) && known.sequence <= last
             known = StreamPosition(isSame ? max(known.sequence, last) : last, created: stream.creation)
         }
+        renamesSubjects.store(stream.configuration.fields["subject_transform"] != nil, ordering: .relaxed)
         if case .integer(let limit)? = stream.configuration.fields["max_msgs_per_subject"] {
             knownSubjectLimit.store(Int(clamping: limit), ordering: .relaxed)
         }
         guard let window = stream.configuration.duplicateWindow else { return }
         knownDuplicateWindow.withLock { $0 = window }
+    }
+
+    /// Asks how the stream is configured when the connection was lost since: it may remember ids for a shorter time now, or
+    /// be another one. Before what is sent again.
+    func renew() async {
+        let reconnects = UInt64(clamping: jetStream.connection.statistics.reconnects)
+        guard notedReconnects.load(ordering: .relaxed) != reconnects,
+            let stream = try? await jetStream.streamInfo(streamName, timeout: .seconds(2))
+        else { return }
+        note(stream)
+        notedReconnects.store(reconnects, ordering: .relaxed)
     }
 
     /// Runs a request that changes nothing when repeated, again after errors that pass, until the deadline.

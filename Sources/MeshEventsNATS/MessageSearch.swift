@@ -1,5 +1,6 @@
 import MeshEvents
 import NATSClient
+import Synchronization
 
 /// What the stream shows of messages that may be stored.
 struct MessageSearch {
@@ -72,8 +73,9 @@ extension JetStreamStore {
         patience: Duration
     ) async throws(MeshEventsError) -> FoundMessages {
         do throws(MeshEventsError) {
-            let filter = subjects.count == 1 ? subjects.first : nil
             var state = try await persistentState(patience)
+            let isFiltered = subjects.count == 1 && !renamesSubjects.load(ordering: .relaxed)
+            let filter = isFiltered ? subjects.first : nil
             while true {
                 let created = state.created
                 let sequence = position.isSameStream(created) ? position.sequence : 0

@@ -274,6 +274,7 @@ final class PublishPipeline: EventAppender {
     /// each with a reply subject of its own, so that what becomes of it is known exactly. From here on they may be stored.
     private func recover(_ indexes: [Int]) async {
         var left = indexes
+        await store.renew()
         do throws(MeshEventsError) {
             left = try await withoutStored(left)
             if let oldest = left.first {

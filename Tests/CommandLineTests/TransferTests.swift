@@ -167,6 +167,29 @@ import Testing
         }
     }
 
+    @Test func anImportThatMayNotReadSaysWhatIsNotKnownAndItsNoteHoldsNoLogin() async throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.file("events.ndjson", exported(0..<20))
+        let rules = """
+            authorization { users: [
+                { user: all, password: "1" }
+                { user: writer, password: "hidden", permissions: { publish: {
+                    deny: ["$JS.API.CONSUMER.>", "$JS.API.STREAM.MSG.GET.>", "$JS.API.DIRECT.>"] } } }
+            ] }
+            """
+        try await withServer(NATSServers.current, .init(extraConfiguration: rules)) { server in
+            let first = try await Command.run(["import", file, "--nats", "nats://all:1@127.0.0.1:\(server.port)"])
+            #expect(first.code == 0, "\(first.error)")
+            let again = ["import", file, "--nats", "nats://writer:hidden@127.0.0.1:\(server.port)"]
+            let unread = try await Command.run(again)
+            #expect(unread.code != 0, "\(unread.error)")
+            #expect(unread.error.contains("line 1 is the first that is not known to be stored"), "\(unread.error)")
+            #expect(unread.error.contains("at least 0 stored"), "\(unread.error)")
+            let note = try directory.text(of: "events.ndjson.import-state")
+            #expect(note.contains("nats://127.0.0.1:\(server.port)") && !note.contains("hidden"), "\(note)")
+        }
+    }
+
     @Test(arguments: NATSServers.all)
     func aStreamWithoutAConsumerToGiveIsReadMessageByMessage(binary: NATSServers.Binary) async throws {
         for fields: [String: JetStreamValue] in [["retention": "workqueue"], ["max_consumers": 1]] {

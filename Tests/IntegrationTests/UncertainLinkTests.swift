@@ -206,6 +206,47 @@ struct UncertainLinkTests {
         }
     }
 
+    @Test("the stream stores under other subjects: what it has is found all the same")
+    func transformed() async throws {
+        try await withLink(NATSServers.current) { proxy, emitter, store in
+            try await store.jetStream.limitStream(["subject_transform": ["src": "events.>", "dest": "kept.events.>"]])
+            proxy.treat { $0.bytesPerSecondDown = 40 }
+            async let position = emitter.emit("user.single", ["n": 1])
+            try await cutLate(proxy, 2, store)
+            #expect(try await position.sequence == 2)
+            #expect(try await store.state().messages == 2)
+        }
+    }
+
+    @Test(
+        "a stream is made to remember ids for a shorter time: an emitter that knew it before asks again",
+        arguments: NATSServers.all
+    )
+    func shorterWindow(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let proxy = try await TCPProxy.start(before: server.port, pieces: 64)
+            let emitter = try await PersistentEventBus.open(
+                transport: NATSTransport(try await connect(at: proxy.url)),
+                node: "node-a",
+                configuration: .init(maximumMessages: nil, duplicateWindow: .seconds(60)),
+                logger: quiet
+            )
+            let store = JetStreamStore(try await connect(server))
+            try await store.jetStream.limitStream(["duplicate_window": 300_000_000, "discard": "old"])
+            for count in [1, 100] {
+                let before = try await store.state().lastSequence
+                proxy.treat { $0.bytesPerSecondDown = 40 }
+                async let positions = emitter.emit(
+                    contentsOf: (0..<count).map { Event("user.batch", data: ["n": .init($0)]) }
+                )
+                try await cutLate(proxy, before + UInt64(count), store)
+                #expect(try await positions.map(\.sequence) == Array(before + 1...before + UInt64(count)))
+                #expect(try await store.state().lastSequence == before + UInt64(count))
+            }
+            await proxy.stop()
+        }
+    }
+
     @Test(
         "an event that was never stored is sent again, also where others of the stream were deleted",
         arguments: NATSServers.all,

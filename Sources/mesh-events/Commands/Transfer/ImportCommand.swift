@@ -79,7 +79,7 @@ struct ImportCommand: AsyncParsableCommand {
         let run = ImportRun(
             store: store,
             format: format,
-            server: connection.namedServers(ProcessInfo.processInfo.environment) ?? ConnectionOptions.defaultURL,
+            server: ImportState.server(connection.serversOrDefault),
             statePath: statePath,
             fileSize: file == "-" ? nil : Self.size(of: file)
         )

@@ -41,6 +41,12 @@ struct ImportDuplicates: Sendable {
         return false
     }
 
+    /// Keeps what could not be compared.
+    mutating func giveBack(_ doubts: [Doubt]) {
+        self.doubts += doubts
+        bytes += doubts.reduce(0) { $0 + $1.line.message.payload.count }
+    }
+
     /// What is to be compared, in the stream's order; it is no longer kept here.
     mutating func take() -> [Doubt] {
         defer { (doubts, bytes) = ([], 0) }

@@ -48,6 +48,7 @@ struct ImportRun {
         }
 
         func takeDuplicates() -> [ImportDuplicates.Doubt] { duplicates.withLock { $0.take() } }
+        func giveBack(_ doubts: [ImportDuplicates.Doubt]) { duplicates.withLock { $0.giveBack(doubts) } }
     }
 
     /// Imports every line; returns when all are stored.
@@ -141,7 +142,15 @@ struct ImportRun {
     /// - Parameter last: the stream's last sequence when the import began: what is stored behind it is this import's.
     /// - Throws: `CommandFailure` when it is another message. The line is not stored then.
     private func settleDuplicates(_ progress: Progress, _ outcome: inout Outcome, behind last: UInt64) async throws {
-        for (doubt, finding) in try await ImportDuplicates.compare(progress.takeDuplicates(), with: store) {
+        let doubts = progress.takeDuplicates()
+        let findings: [(ImportDuplicates.Doubt, ImportDuplicates.Finding)]
+        do {
+            findings = try await ImportDuplicates.compare(doubts, with: store)
+        } catch {
+            progress.giveBack(doubts)
+            throw error
+        }
+        for (doubt, finding) in findings {
             let isNew = finding == .same && doubt.sequence > last
             switch finding {
             case .same: outcome.skipped += isNew ? 0 : 1
@@ -172,7 +181,7 @@ struct ImportRun {
         let failure = CommandFailure(describing: error).suffixed("; \(stored)\(more)")
         // What is wrong with a line itself names it.
         guard let line, !(error is CommandFailure) else { return failure }
-        return failure.prefixed("line \(line) is the first that is not stored: ")
+        return failure.prefixed("line \(line) is the first that is not \(isExact ? "stored" : "known to be stored"): ")
     }
 
     private func note(_ state: ImportState) throws {
@@ -188,10 +197,12 @@ struct ImportRun {
                     + "import from the beginning"
             )
         }
-        guard state.stream == stream.name, state.server == server, state.sequence <= stream.lastSequence else {
+        // Notes of former versions have the servers as they were given.
+        let noted = ImportState.server(state.server)
+        guard state.stream == stream.name, noted == server, state.sequence <= stream.lastSequence else {
             throw CommandFailure(
                 .usage,
-                "\(statePath ?? "") belongs to an import into another stream, on \(state.server); delete it to import "
+                "\(statePath ?? "") belongs to an import into another stream, on \(noted); delete it to import "
                     + "from the beginning, or name another file with --state"
             )
         }

@@ -1,12 +1,13 @@
 import FileReading
 import Foundation
 import MeshEvents
+import NATSClient
 
 /// How far an import has come, in a file beside the one that is imported.
 struct ImportState: Codable, Equatable, Sendable {
     /// The stream it goes into.
     var stream: String
-    /// The server as it was named.
+    /// The servers, without a login.
     var server: String
     /// The lines up to this number are stored or blank.
     var lines: Int
@@ -16,6 +17,12 @@ struct ImportState: Codable, Equatable, Sendable {
     var created: String?
     /// A sequence of the stream below which none of the other lines is.
     var sequence: UInt64
+
+    /// Servers as a note names them: without a login, which is nobody else's to read, and may change.
+    static func server(_ servers: String) -> String {
+        let addresses = (try? ServerAddress.list(servers)) ?? []
+        return addresses.map(\.description).joined(separator: ",")
+    }
 
     /// Reads a state.
     ///
