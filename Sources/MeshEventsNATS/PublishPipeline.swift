@@ -285,7 +285,14 @@ final class PublishPipeline: EventAppender {
         } catch {
             state.withLock { $0.window.fail(error) }
         }
+        // Until they arrive the stream must remember their ids.
+        var room = resendBytes
+        var isWhole = true
         for index in left {
+            guard room > 0 else {
+                isWhole = false
+                break
+            }
             if store.origin.hasOthers, state.withLock({ $0.window.phase == .recovering }) {
                 // Where another stream answers too, what becomes of a message is known only of one alone.
                 await restore(index)
@@ -295,6 +302,7 @@ final class PublishPipeline: EventAppender {
                 state.window.resend(index).map { ($0, state.groups.add(index, limit: 1, mayBeStored: true)) }
             }
             guard let (message, place) = next else { break }
+            room -= message.payload.count + Self.headBytes
             do throws(NATSError) {
                 try send(message, place)
             } catch {
@@ -302,8 +310,18 @@ final class PublishPipeline: EventAppender {
                 refused(index, place, error)
             }
         }
-        act { $0.recovered() }
+        act { $0.recovered(isWhole: isWhole) }
     }
+
+    /// How many bytes are sent again at once: what a link of 20 KB/s moves in the part of the duplicate window that is left for
+    /// the way.
+    private var resendBytes: Int {
+        let seconds = Double(store.duplicateWindow.components.seconds)
+        return Int(min(max(seconds / 4 * 20_000, 4_096), 4_194_304))
+    }
+
+    /// About what a message takes beside its payload.
+    private static let headBytes = 200
 
     /// Sends one message again, alone, until it is stored or its deadline has come.
     private func restore(_ index: Int) async {

@@ -99,10 +99,10 @@ struct PublishWindow {
         return message
     }
 
-    /// All have been sent again, as far as that went.
-    mutating func recovered() -> Event? {
+    /// All have been sent again, as far as that went; or some of them, and the others follow when those are answered.
+    mutating func recovered(isWhole: Bool = true) -> Event? {
         isRecovering = false
-        if phase == .recovering { phase = .flowing }
+        if phase == .recovering { phase = isWhole ? .flowing : .settling }
         return settled()
     }
 

@@ -60,6 +60,22 @@ struct PublishWindowTests {
         #expect(!window.isDone)
     }
 
+    @Test("what is sent again in parts: the rest goes when the part is answered, and before anything new")
+    func parts() {
+        var window = PublishWindow(size: 10)
+        for _ in 0..<4 { _ = window.add(message) }
+        #expect(window.missed(4, final: nil) == .recover([0, 1, 2, 3]))
+        window.restored(0)
+        #expect(window.resend(1) != nil)
+        #expect(window.recovered(isWhole: false) == nil)
+        #expect(!window.hasRoom)
+        #expect(window.stored(1..<2) == .recover([2, 3]))
+        window.restored(2)
+        #expect(window.resend(3) != nil)
+        #expect(window.stored(3..<4) == .wake)
+        #expect(window.recovered() != nil && window.hasRoom && window.isDone)
+    }
+
     @Test("a final failure is reported when all is answered, the first one counts")
     func final() {
         var window = PublishWindow(size: 10)

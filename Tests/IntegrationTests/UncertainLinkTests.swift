@@ -206,6 +206,34 @@ struct UncertainLinkTests {
         }
     }
 
+    @Test("a burst is sent again over a link on which that takes longer than ids are remembered: stored once")
+    func slowResend() async throws {
+        try await withServer(NATSServers.current) { server in
+            let proxy = try await TCPProxy.start(before: server.port, pieces: 1_024)
+            let emitter = try await PersistentEventBus.open(
+                transport: NATSTransport(try await connect(at: proxy.url)),
+                node: "node-a",
+                configuration: .init(maximumMessages: nil, duplicateWindow: .seconds(4)),
+                logger: quiet
+            )
+            let store = JetStreamStore(try await connect(server))
+            let (count, pad) = (500, JSONValue(String(repeating: "x", count: 1_000)))
+            proxy.treat { $0.bytesPerSecondDown = 1 }
+            async let positions = emitter.emit(
+                contentsOf: (0..<count).map { Event("user.burst", data: ["n": .init($0), "p": pad]) }
+            )
+            try await eventually(within: .seconds(30), "the stream to have them") {
+                try await store.state().lastSequence == UInt64(count)
+            }
+            // Ten seconds for all of them.
+            proxy.treat { ($0.bytesPerSecondDown, $0.bytesPerSecondUp) = (nil, 60_000) }
+            proxy.cut()
+            #expect(try await positions.map(\.sequence) == Array(1...UInt64(count)))
+            #expect(try await store.state().lastSequence == UInt64(count))
+            await proxy.stop()
+        }
+    }
+
     @Test("the stream stores under other subjects: what it has is found all the same")
     func transformed() async throws {
         try await withLink(NATSServers.current) { proxy, emitter, store in
