@@ -52,7 +52,10 @@ extension JetStreamStore {
                 return position
             }
             origin.contest()
-            return try await shared(message, body, timeout, silence, isRetry: true)
+            let stored = try await shared(message, body, timeout, silence, isRetry: true)
+            guard stored.isDuplicate, !isRetry, await isKept(message, at: stored) else { return stored }
+            // Stored by the sending that another stream has answered first.
+            return StoredPosition(stream: streamName, sequence: stored.sequence, isDuplicate: false)
         case .failure(let error):
             // Another stream's error would look the same.
             guard error.kind == .api, let found = await find(message) else { throw error }
@@ -165,6 +168,18 @@ extension JetStreamStore {
         } catch {
             return true
         }
+    }
+
+    /// Whether the stream has just this message at a position.
+    private func isKept(_ message: PendingMessage, at position: StoredPosition) async -> Bool {
+        let found = try? await jetStream.message(
+            atOrAfter: position.sequence,
+            matching: ">",
+            on: streamName,
+            timeout: Self.proofTimeout
+        )
+        guard let found = found ?? nil, found.sequence == position.sequence else { return false }
+        return found.messageID == message.messageID && found.payload == message.payload
     }
 
     /// Where the stream has a message, when it is the last of its subject; `nil` when it is not, or cannot be seen.

@@ -28,7 +28,10 @@ struct MessageSearch {
         range = next <= last ? next...last : nil
     }
 
-    var isOver: Bool { next > last || hasAll }
+    /// Whether the last part has brought the search no further: nothing lies behind the highest sequence that there is.
+    private var isAtEnd = false
+
+    var isOver: Bool { next > last || isAtEnd || hasAll }
 
     /// Whether all were found; never when none is looked for, for then the messages are counted.
     private var hasAll: Bool { !ids.isEmpty && positions.count == ids.count }
@@ -39,6 +42,7 @@ struct MessageSearch {
             positions[id ?? ""] = positions[id ?? ""] ?? position
         }
         messages += UInt64(part.ids.count)
+        isAtEnd = part.next <= next
         next = part.next
     }
 
@@ -46,8 +50,7 @@ struct MessageSearch {
     func hasGaps(_ stream: StreamState) -> Bool? {
         guard let range, !hasAll else { return false }
         guard stream.firstSequence <= range.lowerBound, stream.lastSequence >= range.upperBound else { return true }
-        // Counted in numbers that hostile answers cannot overflow.
-        return stream.messages >= stream.lastSequence - stream.firstSequence + 1 ? false : nil
+        return stream.messages > stream.lastSequence - stream.firstSequence ? false : nil
     }
 
     /// Whether messages of the range are gone, when every message of it was read.
@@ -76,7 +79,7 @@ extension JetStreamStore {
             var state = try await persistentState(patience)
             let isFiltered = subjects.count == 1 && !renamesSubjects.load(ordering: .relaxed)
             let filter = isFiltered ? subjects.first : nil
-            while true {
+            for _ in 0..<Self.mostSearches {
                 let created = state.created
                 let sequence = position.isSameStream(created) ? position.sequence : 0
                 let search = try await search(ids, on: filter, after: sequence, in: state, patience: patience)
@@ -92,6 +95,7 @@ extension JetStreamStore {
                 let last = StreamPosition(search.last, created: created)
                 return FoundMessages(positions: search.positions, last: last, hasGaps: hasGaps ?? true)
             }
+            throw MeshEventsError(.streamReplaced, "the stream is deleted and created again all the time")
         } catch {
             throw MeshEventsError(
                 error.code,
@@ -101,6 +105,9 @@ extension JetStreamStore {
             )
         }
     }
+
+    /// How often a search begins anew because the stream was created again meanwhile.
+    private static let mostSearches = 5
 
     /// The error for a message that the stream may have had, and has removed.
     func outcomeLost() -> MeshEventsError {

@@ -32,6 +32,18 @@ struct MessageSearchTests {
         #expect(MessageSearch(["a"], after: 30, last: 20).next == 1, "a stream that is shorter was made anew")
     }
 
+    @Test("numbers at their limits: it ends, and nothing overflows")
+    func limits() {
+        var search = MessageSearch(["a"], after: 5, last: .max)
+        search.add(([], .max))
+        #expect(!search.isOver)
+        search.add(([], .max))
+        #expect(search.isOver)
+        #expect(search.hasGaps(stream(0, .max, messages: 10)) == nil)
+        #expect(search.hasGaps(stream(0, .max, messages: .max)) == nil)
+        #expect(MessageSearch(["a"], after: 0, last: .max - 1).hasGaps(stream(1, .max, messages: .max)) == false)
+    }
+
     @Test("whether messages are gone: by the stream's state, else by counting")
     func gaps() {
         let search = MessageSearch(["a"], after: 5, last: 20)
