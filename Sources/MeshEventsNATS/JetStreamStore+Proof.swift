@@ -32,6 +32,7 @@ extension JetStreamStore {
     ) async throws(JetStreamError) -> StoredPosition {
         guard !origin.isShared else { return try await shared(message, body, timeout, silence, isRetry: isRetry) }
         let origin = origin
+        let created = lastKnownPosition.created
         let heard: Heard = try await send(message, body, timeout, silence, isRetry: isRetry) { answer, isFurther in
             guard !isFurther else {
                 origin.further(answer)
@@ -51,7 +52,8 @@ extension JetStreamStore {
                 origin.proven()
                 return position
             }
-            origin.contest()
+            // It may have told the truth of a stream that is gone.
+            if await !isCreatedAgain(since: created) { origin.contest() }
             let stored = try await shared(message, body, timeout, silence, isRetry: true)
             guard stored.isDuplicate, !isRetry, await isKept(message, at: stored) else { return stored }
             // Stored by the sending that another stream has answered first.
@@ -180,6 +182,15 @@ extension JetStreamStore {
         )
         guard let found = found ?? nil, found.sequence == position.sequence else { return false }
         return found.messageID == message.messageID && found.payload == message.payload
+    }
+
+    /// Whether the stream is another one than the one that was created then.
+    func isCreatedAgain(since created: Timestamp?) async -> Bool {
+        guard let created, let stream = try? await jetStream.streamInfo(streamName, timeout: Self.proofTimeout) else {
+            return false
+        }
+        note(stream)
+        return stream.creation.map { $0 != created } ?? false
     }
 
     /// Where the stream has a message, when it is the last of its subject; `nil` when it is not, or cannot be seen.

@@ -195,9 +195,10 @@ final class PublishPipeline: EventAppender {
     /// Settles a group when the stream holds its last message where the acknowledgements say. They came in ascending order,
     /// one for each message: then all are this stream's.
     private func prove(_ first: Int, _ positions: [StoredPosition]) async {
-        let last = state.withLock { $0.window.message(first + positions.count - 1)?.messageID }
+        let index = first + positions.count - 1
+        let (last, sent) = state.withLock { ($0.window.message(index)?.messageID, $0.window.first(of: index)) }
         if let last, let position = positions.last, await !store.holds(last, at: position) {
-            store.origin.contest()
+            if await !store.isCreatedAgain(since: sent?.after.created) { store.origin.contest() }
             return settle(.missed(count: positions.count, nil))
         }
         store.origin.proven()

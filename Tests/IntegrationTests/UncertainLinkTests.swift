@@ -234,6 +234,50 @@ struct UncertainLinkTests {
         }
     }
 
+    @Test(
+        "a stream is created again while events are on their way: they go on at once, no other stream is suspected",
+        arguments: NATSServers.all
+    )
+    func createdAgain(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            // Answers of the former stream are under way when it goes.
+            let proxy = try await TCPProxy.start(before: server.port)
+            proxy.treat { $0.delay = .milliseconds(50) }
+            let transport = NATSTransport(try await connect(at: proxy.url))
+            let store = JetStreamStore(transport.connection)
+            let configuration = PersistenceConfiguration(maximumMessages: nil)
+            let emitter = try await PersistentEventBus.open(
+                transport: transport,
+                store: store,
+                node: "node-a",
+                configuration: configuration,
+                logger: quiet
+            )
+            let direct = JetStreamStore(try await connect(server))
+            let begun = ContinuousClock.now
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    for number in 0..<30 { try await emitter.emit("user.one", ["n": .init(number)]) }
+                }
+                group.addTask {
+                    let events = (0..<2_000).map { Event("user.many", data: ["n": .init($0)]) }
+                    try await emitter.emit(contentsOf: events)
+                }
+                try await eventually(within: .seconds(30), "some to be stored") {
+                    try await direct.state().lastSequence > 100
+                }
+                try await direct.jetStream.deleteStream(direct.streamName)
+                _ = try await direct.open(configuration)
+                try await group.waitForAll()
+            }
+            #expect(!store.hasOtherStream)
+            // 30 ways of a tenth of a second, and some; it was two seconds for each event.
+            #expect(ContinuousClock.now - begun < .seconds(60))
+            await transport.close()
+            await proxy.stop()
+        }
+    }
+
     @Test("the stream stores under other subjects: what it has is found all the same")
     func transformed() async throws {
         try await withLink(NATSServers.current) { proxy, emitter, store in
