@@ -88,7 +88,7 @@ final class AcknowledgementOrigin: Sendable {
 
     /// A further answer to a message that had its own.
     func further(_ answer: Result<PublishAcknowledgement, JetStreamError>) {
-        // That nobody serves the subject at the moment is no stream's answer.
+        // That no server takes the subject at the moment is no stream's answer.
         if case .failure(let error) = answer, error.kind != .api { return }
         guard case .ours = judgeFurther(answer) else { return }
         contest()

@@ -157,13 +157,7 @@ extension JetStreamStore {
     /// Whether the stream has the message of this id at this position. A user who may not look takes it as it is said.
     func holds(_ messageID: String, at position: StoredPosition) async -> Bool {
         do throws(JetStreamError) {
-            let found = try await jetStream.message(
-                atOrAfter: position.sequence,
-                matching: ">",
-                on: streamName,
-                timeout: Self.proofTimeout
-            )
-            if let found, found.sequence == position.sequence { return found.messageID == messageID }
+            if let found = try await message(at: position) { return found.messageID == messageID }
             // Its limits may have removed it by now.
             let state = try await jetStream.streamInfo(streamName, timeout: Self.proofTimeout).state
             return position.sequence <= state.lastSequence && !origin.isContested
@@ -174,14 +168,19 @@ extension JetStreamStore {
 
     /// Whether the stream has just this message at a position.
     private func isKept(_ message: PendingMessage, at position: StoredPosition) async -> Bool {
-        let found = try? await jetStream.message(
+        guard let found = try? await self.message(at: position) else { return false }
+        return found.messageID == message.messageID && found.payload == message.payload
+    }
+
+    /// What the stream has at a position; `nil` when there is no message any more.
+    private func message(at position: StoredPosition) async throws(JetStreamError) -> StreamMessage? {
+        let found = try await jetStream.message(
             atOrAfter: position.sequence,
             matching: ">",
             on: streamName,
             timeout: Self.proofTimeout
         )
-        guard let found = found ?? nil, found.sequence == position.sequence else { return false }
-        return found.messageID == message.messageID && found.payload == message.payload
+        return found?.sequence == position.sequence ? found : nil
     }
 
     /// Whether the stream is another one than the one that was created then.

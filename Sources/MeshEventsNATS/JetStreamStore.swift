@@ -130,11 +130,7 @@ public final class JetStreamStore: EventStore {
 
     func note(_ stream: StreamInformation) {
         acknowledgesNothing.store(stream.configuration.fields["no_ack"] == true, ordering: .relaxed)
-        highest.withLock { known in
-            let last = stream.state.lastSequence
-            let isSame = known.isSameStream(stream.creation) && known.sequence <= last
-            known = StreamPosition(isSame ? max(known.sequence, last) : last, created: stream.creation)
-        }
+        highest.withLock { $0 = StreamPosition(stream.state.lastSequence, created: stream.creation) }
         renamesSubjects.store(stream.configuration.fields["subject_transform"] != nil, ordering: .relaxed)
         if case .integer(let limit)? = stream.configuration.fields["max_msgs_per_subject"] {
             knownSubjectLimit.store(Int(clamping: limit), ordering: .relaxed)

@@ -38,8 +38,8 @@ struct MessageSearch {
 
     /// Takes over what one reading has brought.
     mutating func add(_ part: StoredIDs) {
-        for (position, id) in part.ids where id.map(ids.contains) ?? false {
-            positions[id ?? ""] = positions[id ?? ""] ?? position
+        for case (let position, let id?) in part.ids where ids.contains(id) {
+            positions[id] = positions[id] ?? position
         }
         messages += UInt64(part.ids.count)
         isAtEnd = part.next <= next
@@ -87,13 +87,15 @@ extension JetStreamStore {
                 state = try await persistentState(patience)
                 // What was read may be the other stream's.
                 guard state.created == created else { continue }
-                var hasGaps = search.hasGaps(state)
-                if hasGaps == nil {
-                    hasGaps = try await self.search([], on: nil, after: sequence, in: state, patience: patience)
-                        .lacksMessages
-                }
+                let hasGaps =
+                    if let known = search.hasGaps(state) {
+                        known
+                    } else {
+                        try await self.search([], on: nil, after: sequence, in: state, patience: patience)
+                            .lacksMessages
+                    }
                 let last = StreamPosition(search.last, created: created)
-                return FoundMessages(positions: search.positions, last: last, hasGaps: hasGaps ?? true)
+                return FoundMessages(positions: search.positions, last: last, hasGaps: hasGaps)
             }
             throw MeshEventsError(.streamReplaced, "the stream is deleted and created again all the time")
         } catch {

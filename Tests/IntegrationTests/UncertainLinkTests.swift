@@ -13,11 +13,11 @@ struct UncertainLinkTests {
     /// Short, so that a test need not wait two minutes.
     private static let window: Duration = .milliseconds(300)
 
-    private func open(_ address: String) async throws -> PersistentEventBus {
+    private func open(_ address: String, window: Duration = Self.window) async throws -> PersistentEventBus {
         try await PersistentEventBus.open(
             transport: NATSTransport(try await connect(at: address)),
             node: "node-a",
-            configuration: .init(maximumMessages: nil, duplicateWindow: Self.window),
+            configuration: .init(maximumMessages: nil, duplicateWindow: window),
             logger: quiet
         )
     }
@@ -50,6 +50,23 @@ struct UncertainLinkTests {
         try await outlastWindow()
         proxy.treat { $0.bytesPerSecondDown = nil }
         proxy.cut()
+    }
+
+    /// Emits a batch whose acknowledgements are lost for longer than the stream remembers ids: each event is stored once.
+    private func emitLosingAcknowledgements(
+        _ count: Int,
+        _ emitter: PersistentEventBus,
+        _ proxy: TCPProxy,
+        _ store: JetStreamStore
+    ) async throws {
+        let before = try await store.state().lastSequence
+        proxy.treat { $0.bytesPerSecondDown = 40 }
+        async let positions = emitter.emit(
+            contentsOf: (0..<count).map { Event("user.batch", data: ["n": .init($0)]) }
+        )
+        try await cutLate(proxy, before + UInt64(count), store)
+        #expect(try await positions.map(\.sequence) == Array(before + 1...before + UInt64(count)))
+        #expect(try await store.state().lastSequence == before + UInt64(count))
     }
 
     @Test(
@@ -91,16 +108,7 @@ struct UncertainLinkTests {
             let proxy = try await TCPProxy.start(before: server.port, pieces: 64)
             let emitter = try await open("nats://u:p@127.0.0.1:\(proxy.port)")
             let store = JetStreamStore(try await connect(at: "nats://admin:p@127.0.0.1:\(server.port)"))
-            for count in [1, 200] {
-                let before = try await store.state().lastSequence
-                proxy.treat { $0.bytesPerSecondDown = 40 }
-                async let positions = emitter.emit(
-                    contentsOf: (0..<count).map { Event("user.batch", data: ["n": .init($0)]) }
-                )
-                try await cutLate(proxy, before + UInt64(count), store)
-                #expect(try await positions.map(\.sequence) == Array(before + 1...before + UInt64(count)))
-                #expect(try await store.state().lastSequence == before + UInt64(count))
-            }
+            for count in [1, 200] { try await emitLosingAcknowledgements(count, emitter, proxy, store) }
             await proxy.stop()
         }
     }
@@ -210,12 +218,7 @@ struct UncertainLinkTests {
     func slowResend() async throws {
         try await withServer(NATSServers.current) { server in
             let proxy = try await TCPProxy.start(before: server.port, pieces: 1_024)
-            let emitter = try await PersistentEventBus.open(
-                transport: NATSTransport(try await connect(at: proxy.url)),
-                node: "node-a",
-                configuration: .init(maximumMessages: nil, duplicateWindow: .seconds(4)),
-                logger: quiet
-            )
+            let emitter = try await open(proxy.url, window: .seconds(4))
             let store = JetStreamStore(try await connect(server))
             let (count, pad) = (500, JSONValue(String(repeating: "x", count: 1_000)))
             proxy.treat { $0.bytesPerSecondDown = 1 }
@@ -297,24 +300,10 @@ struct UncertainLinkTests {
     func shorterWindow(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
             let proxy = try await TCPProxy.start(before: server.port, pieces: 64)
-            let emitter = try await PersistentEventBus.open(
-                transport: NATSTransport(try await connect(at: proxy.url)),
-                node: "node-a",
-                configuration: .init(maximumMessages: nil, duplicateWindow: .seconds(60)),
-                logger: quiet
-            )
+            let emitter = try await open(proxy.url, window: .seconds(60))
             let store = JetStreamStore(try await connect(server))
             try await store.jetStream.limitStream(["duplicate_window": 300_000_000, "discard": "old"])
-            for count in [1, 100] {
-                let before = try await store.state().lastSequence
-                proxy.treat { $0.bytesPerSecondDown = 40 }
-                async let positions = emitter.emit(
-                    contentsOf: (0..<count).map { Event("user.batch", data: ["n": .init($0)]) }
-                )
-                try await cutLate(proxy, before + UInt64(count), store)
-                #expect(try await positions.map(\.sequence) == Array(before + 1...before + UInt64(count)))
-                #expect(try await store.state().lastSequence == before + UInt64(count))
-            }
+            for count in [1, 100] { try await emitLosingAcknowledgements(count, emitter, proxy, store) }
             await proxy.stop()
         }
     }
@@ -359,15 +348,10 @@ struct UncertainLinkTests {
                 _ = try await store.open(PersistenceConfiguration())
                 let transport = NATSTransport(try await connect(leaf))
                 let behind = JetStreamStore(transport.connection, domain: "hub")
-                let emitter = try await withDeadline(.seconds(30), "the line to be up") {
-                    while true {
-                        do {
-                            return try await PersistentEventBus.open(transport: transport, store: behind, node: "n")
-                        } catch {
-                            try await Task.sleep(for: .milliseconds(100))
-                        }
-                    }
+                try await eventually(within: .seconds(30), "the line to be up") {
+                    (try? await behind.open(PersistenceConfiguration())) != nil
                 }
+                let emitter = try await PersistentEventBus.open(transport: transport, store: behind, node: "n")
                 // Random, for servers compress what goes to a leaf: it takes longer than an attempt waits at a server.
                 let size = 400_000
                 var generator = SeededGenerator(seed: 1)

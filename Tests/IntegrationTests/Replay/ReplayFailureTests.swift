@@ -144,13 +144,12 @@ struct ReplayFailureTests {
             _ = try await store.open(PersistenceConfiguration())
             for number in 0..<7 { try await bus.emit("user.n", ["seq": .init(number)]) }
             let created = try await store.state().created
-            let task = Task {
+            let elements = try await withDeadline(.seconds(30), "the other stream's events") {
                 var iterator = replay.makeAsyncIterator()
                 var elements: [ReplayElement] = []
                 while elements.count < 8, let element = try await iterator.next() { elements.append(element) }
                 return elements
             }
-            let elements = try await withDeadline(.seconds(30), "the other stream's events") { try await task.value }
             #expect(elements.first == .reset(ReplayReset(created: created)))
             #expect(elements.compactMap { $0.event?.sequence } == Array(1...7))
             replay.cancel()

@@ -18,7 +18,7 @@ struct ImportState: Codable, Equatable, Sendable {
     /// A sequence of the stream below which none of the other lines is.
     var sequence: UInt64
 
-    /// Servers as a note names them: without a login, which is nobody else's to read, and may change.
+    /// Servers as a note names them: without a login, which readers of the file are not to learn, and which may change.
     static func server(_ servers: String) -> String {
         let addresses = (try? ServerAddress.list(servers)) ?? []
         return addresses.map(\.description).joined(separator: ",")
