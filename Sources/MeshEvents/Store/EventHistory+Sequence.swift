@@ -18,7 +18,7 @@ extension EventHistory {
     ///   - after: only events with a sequence above this.
     ///   - before: only events with a sequence below this.
     ///   - pageSize: how many events are held at once, from 1; fewer when they are large: about 16 MiB of them. Default
-    ///     1 000.
+    ///     8 192.
     ///   - timeout: how long nothing may come while there is something to read. Default 30 seconds.
     public func events(
         matching patterns: [EventPattern] = [.all],
@@ -27,7 +27,7 @@ extension EventHistory {
         node: String? = nil,
         after: UInt64? = nil,
         before: UInt64? = nil,
-        pageSize: Int = 1_000,
+        pageSize: Int = 8_192,
         timeout: Duration = .seconds(30)
     ) -> StoredEvents {
         var query = Query(

@@ -199,15 +199,15 @@ struct ConsumerReader {
                 if let last = reading.elements.last { next = last.sequence.nextSequence }
                 if let error = reading.error { throw error }
                 if reading.hasPassedEnd { return }
+                if reading.isCutShort, !part.messages.isEmpty {
+                    part.isCutShort = true
+                    return
+                }
                 stalls = reading.elements.isEmpty ? stalls + 1 : 0
             }
             if part.messages.count >= limit { return }
             // A time says where to begin, but not from which sequence on something may be missing.
             guard let begin = next, begin < end else { return }
-            if bytes >= maximumBytes, !part.messages.isEmpty {
-                part.isCutShort = true
-                return
-            }
             guard let missed = try await nextMatch(from: begin), missed < end else { return }
             guard stalls < 3 else {
                 throw JetStreamError(.consumerLost, "message \(missed) was not delivered")

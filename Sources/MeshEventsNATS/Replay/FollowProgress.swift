@@ -29,7 +29,7 @@ struct FollowProgress: Sendable {
     private var backlogEnd: UInt64 = 0
     /// The number of the present consumer's last delivery.
     private(set) var consumerSequence: UInt64 = 0
-    /// How many messages of the present request are still to come; 0 when there is no request.
+    /// How many messages of the requests under way are still to come; 0 when there is no request.
     private(set) var outstanding = 0
     /// Whether the consumer stands still right behind the last delivery, so that losses can be told.
     private(set) var needsCheck = false
@@ -84,9 +84,13 @@ struct FollowProgress: Sendable {
         return lost
     }
 
+    /// Whether a request may leave while another one is being filled: what is lost is told by jumps of the sequence, without
+    /// looks at the stream between requests.
+    var mayOverlap: Bool { matchesAll }
+
     /// A request leaves.
     mutating func request(_ count: Int) {
-        outstanding = count
+        outstanding += count
         requestStart = pending > 0 ? next : nil
         requestFirst = nil
     }
@@ -135,9 +139,14 @@ struct FollowProgress: Sendable {
         return .deliver(lost: next...stream)
     }
 
-    /// The request has ended before it was used up.
-    mutating func requestEnded(isCutShort: Bool) {
-        outstanding = 0
+    /// A request has ended before it was used up.
+    ///
+    /// - Parameters:
+    ///   - unfilled: how many of its messages do not come, as far as the server says so; else no request is under way any
+    ///     more.
+    ///   - isCutShort: whether it was used up by its bytes.
+    mutating func requestEnded(unfilled: Int?, isCutShort: Bool) {
+        outstanding -= min(max(unfilled ?? outstanding, 0), outstanding)
         needsCheck = isCutShort && !matchesAll
     }
 

@@ -55,7 +55,7 @@ extension JetStreamFollower {
             guard state.session == session, state.loss == nil else { return (state.queue.takeWakes(), false) }
             state.lastArrival = .now
             for arrival in batch where state.loss == nil { Self.take(arrival, into: &state) }
-            let isDue = state.loss != nil || state.progress.outstanding == 0
+            let isDue = state.loss != nil || state.isRequestDue
             return (state.queue.takeWakes(), isDue)
         }
         for (waiter, answer) in wakes { waiter.resume(returning: answer) }
@@ -71,7 +71,7 @@ extension JetStreamFollower {
     private static func take(_ arrival: FollowReceiver.Arrival, into state: inout State) {
         switch arrival {
         case .message(let position, let message):
-            state.size.took(message.payload.count + message.subject.utf8.count)
+            state.window.took(message.payload.count + message.subject.utf8.count)
             let verdict = state.progress.delivered(
                 consumer: position.consumerSequence,
                 stream: position.streamSequence,
@@ -96,6 +96,7 @@ extension JetStreamFollower {
     private static func take(_ status: NATSMessage, into state: inout State) {
         let words = status.statusDescription ?? ""
         let text = words.lowercased()
+        let unfilled = status.headers["Nats-Pending-Messages"].flatMap { Int($0) }
         switch status.status {
         case 100?:
             state.refusals = FollowRefusals()
@@ -110,18 +111,18 @@ extension JetStreamFollower {
             }
         case 404?, 408?:
             state.refusals = FollowRefusals()
-            state.progress.requestEnded(isCutShort: false)
+            state.progress.requestEnded(unfilled: unfilled, isCutShort: false)
         case 409? where text.hasPrefix("exceeded max"):
             // Refused whole: the next request keeps to what the server says.
             state.refusals.add("\(409) \(words)", state.limits.learn(words))
-            state.progress.requestEnded(isCutShort: false)
+            state.progress.requestEnded(unfilled: nil, isCutShort: false)
         case 409? where text.contains("maxbytes"):
-            if state.size.ended() {
+            state.progress.requestEnded(unfilled: unfilled, isCutShort: true)
+            if state.progress.outstanding == 0, state.window.ended() {
                 state.refusals.add("409 \(words), although nothing was delivered", .knownLimit)
             }
-            state.progress.requestEnded(isCutShort: true)
         case 409? where text.contains("batch completed"):
-            state.progress.requestEnded(isCutShort: true)
+            state.progress.requestEnded(unfilled: unfilled, isCutShort: true)
         default:
             let isPassing =
                 ["leadership", "deleted", "shutdown"].contains { text.contains($0) } || status.status == 503

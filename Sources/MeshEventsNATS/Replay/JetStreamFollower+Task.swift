@@ -90,13 +90,13 @@ extension JetStreamFollower {
             }
             guard state.loss == nil, let consumer = state.consumer else { return .replace }
             let completion = Completion()
-            guard state.progress.outstanding == 0 else {
+            if state.progress.outstanding > 0, !(state.isRequestDue && state.hasRoom) {
                 let deadline = state.lastArrival + Self.silenceTolerated
                 if deadline <= now { return .probe(consumer: consumer, delivered: state.progress.consumerSequence) }
                 state.sleep = completion
                 return .sleep(completion, until: deadline)
             }
-            guard state.queue.count <= Self.batch / 2, state.queue.bytes <= 2 << 20 else {
+            guard state.hasRoom else {
                 state.sleep = completion
                 return .sleep(completion, until: now + .seconds(600))
             }
@@ -111,19 +111,23 @@ extension JetStreamFollower {
 
     private func request(_ inbox: String, _ consumer: String) {
         let jetStream = store.jetStream
-        let wish = PullRequest(
-            batch: Self.batch,
-            maximumBytes: state.withLock { $0.size.next() },
-            expires: .seconds(30),
-            idleHeartbeat: Self.heartbeat
-        )
-        let request = state.withLock { $0.limits }.applied(to: wish)
-        state.withLock { state in
-            guard state.consumer == consumer else { return }
+        let request = state.withLock { state -> PullRequest? in
+            guard state.consumer == consumer else { return nil }
+            let outstanding = state.progress.outstanding
+            guard let next = state.window.next(outstanding: outstanding, missing: Self.batch) else { return nil }
+            let wish = PullRequest(
+                batch: next.messages,
+                maximumBytes: next.bytes,
+                expires: .seconds(30),
+                idleHeartbeat: Self.heartbeat
+            )
+            let request = state.limits.applied(to: wish)
             state.progress.request(request.batch)
             state.lastRequest = .now
             state.lastArrival = .now
+            return request
         }
+        guard let request else { return }
         do throws(JetStreamError) {
             try jetStream.sendPull(request, to: consumer, on: store.streamName, inbox: inbox)
         } catch {

@@ -2,13 +2,14 @@ import Locking
 import MeshEvents
 import NATSClient
 
-/// Follows a stream: one pull request at a time, sent when the reader has taken what came before, each watched by
-/// heartbeats; consumers are replaced as they are lost.
+/// Follows a stream: pull requests, sent when the reader has taken what came before, each watched by heartbeats; consumers
+/// are replaced as they are lost. Requests overlap, but for a pattern: there losses are told by
+/// looks at the stream between two requests.
 ///
 /// Messages come in on the connection's event loop; all that needs an answer of the server is done by one task.
 final class JetStreamFollower: StoreFollower {
-    /// How many messages a request asks for: so many are held at most, besides those being read.
-    static let batch = 1_000
+    /// How many messages a request asks for at most; their bytes bound it where they are large.
+    static let batch = 2_048
     /// How often the server says that it is there while it has nothing to deliver.
     static let heartbeat: Duration = .seconds(1)
     /// How long nothing may arrive before the server is asked why.
@@ -18,7 +19,7 @@ final class JetStreamFollower: StoreFollower {
 
     struct State {
         var progress: FollowProgress
-        var size: PullSize
+        var window: PullWindow
         var queue = FollowQueue()
         /// When the stream was created that is followed.
         var created: Timestamp?
@@ -39,6 +40,14 @@ final class JetStreamFollower: StoreFollower {
         var sleep: Completion?
         /// Set while the task waits after a refusal; only the end wakes it.
         var pause: Completion?
+
+        /// Whether a request is due beside those under way.
+        var isRequestDue: Bool {
+            guard progress.outstanding > 0 else { return true }
+            return progress.mayOverlap && window.isDue(outstanding: progress.outstanding)
+        }
+        /// Whether the reader has taken enough of what came for more to be asked for.
+        var hasRoom: Bool { queue.count <= JetStreamFollower.batch / 2 && queue.bytes <= 2 << 20 }
     }
 
     let store: JetStreamStore
@@ -56,8 +65,8 @@ final class JetStreamFollower: StoreFollower {
         self.store = store
         self.pattern = pattern
         self.start = start
-        let size = PullSize(most: 4 << 20, maximumPayload: store.jetStream.connection.maximumPayload)
-        state = Locked(State(progress: progress, size: size, created: created))
+        let window = PullWindow(most: 4 << 20, maximumPayload: store.jetStream.connection.maximumPayload)
+        state = Locked(State(progress: progress, window: window, created: created))
     }
 
     // MARK: For the reader

@@ -20,12 +20,10 @@ extension JetStream {
         let limit = timeout ?? self.timeout
         var request = request
         if !request.noWait, request.expires == nil { request.expires = limit }
-        let asked = request.maximumBytes
         let progress = PullProgress(total: request.batch, chunk: request.batch, endsWhenNothingPending: false)
         let reading = try await read(
             progress,
             request,
-            maximumBytes: { _ in asked },
             before: nil,
             delivered: nil,
             from: consumer,
@@ -98,12 +96,12 @@ extension JetStream {
             chunk: 4_096,
             endsWhenNothingPending: true,
             maximumBytes: maximumBytes,
+            window: PullWindow(most: 16 << 20, maximumPayload: connection.maximumPayload),
             limits: limits
         )
         return try await read(
             progress,
             request,
-            maximumBytes: { $0 },
             before: before,
             delivered: delivered,
             from: consumer,
@@ -116,7 +114,6 @@ extension JetStream {
     private func read<Element: Sendable>(
         _ progress: PullProgress,
         _ template: PullRequest,
-        maximumBytes: @escaping @Sendable (Int) -> Int?,
         before: UInt64?,
         delivered: UInt64?,
         from consumer: String,
@@ -132,12 +129,11 @@ extension JetStream {
         let inbox = connection.makeInbox()
         let subject = "\(prefix).CONSUMER.MSG.NEXT.\(stream).\(consumer)"
         let connection = connection
-        let size = PullSize(most: 16 << 20, maximumPayload: connection.maximumPayload)
-        let reader = PullReader(progress: progress, size: size, before: before, delivered: delivered) {
-            (batch: Int, bytes: Int, limits: PullLimits) throws(NATSError) in
+        let reader = PullReader(progress: progress, before: before, delivered: delivered) {
+            (batch: Int, bytes: Int?, limits: PullLimits) throws(NATSError) in
             var request = template
             request.batch = batch
-            request.maximumBytes = maximumBytes(bytes)
+            request.maximumBytes = bytes ?? template.maximumBytes
             request = limits.applied(to: request)
             try connection.publish(ByteBuffer(string: request.json), to: subject, replyTo: inbox)
         } transform: {

@@ -5,8 +5,8 @@ struct PullProgress: Sendable {
     enum Action: Sendable, Equatable {
         /// Nothing yet.
         case wait
-        /// Ask for so many more.
-        case request(Int)
+        /// Ask for so many messages more; for so many bytes, or any number.
+        case request(Int, bytes: Int?)
         /// Everything is here.
         case finish
         /// The consumer can no longer be read: why.
@@ -21,8 +21,10 @@ struct PullProgress: Sendable {
 
     /// How many messages are wanted.
     let total: Int
-    /// How many messages one request asks for.
+    /// How many messages one request asks for at most.
     private(set) var chunk: Int
+    /// What requests ask for, and when; without one they ask for a chunk, the next when half of one is still to come.
+    private var window: PullWindow?
     /// What the consumer allows in one request, as far as it is known.
     private(set) var limits: PullLimits
     /// Whether a message behind which nothing is pending ends the reading.
@@ -46,17 +48,19 @@ struct PullProgress: Sendable {
         chunk: Int,
         endsWhenNothingPending: Bool,
         maximumBytes: Int = .max,
+        window: PullWindow? = nil,
         limits: PullLimits = PullLimits()
     ) {
         self.maximumBytes = maximumBytes
+        self.window = window
         self.total = max(total, 1)
         self.chunk = max(min(chunk, limits.batch ?? chunk), 1)
         self.limits = limits
         self.endsWhenNothingPending = endsWhenNothingPending
     }
 
-    /// How many bytes are still wanted.
-    var wantedBytes: Int { max(maximumBytes - receivedBytes, 0) }
+    /// Whether it has brought as many bytes as are wanted, and not all messages.
+    var isCutShort: Bool { receivedBytes >= maximumBytes && received < total }
 
     /// The first request.
     mutating func begin() -> Action { requestMore() }
@@ -65,6 +69,7 @@ struct PullProgress: Sendable {
     mutating func delivered(pending: UInt64, bytes: Int = 0) -> Action {
         received += 1
         receivedBytes += bytes
+        window?.took(bytes)
         cuts = 0
         if outstanding > 0 { outstanding -= 1 }
         if received >= total || (endsWhenNothingPending && pending == 0) { return .finish }
@@ -100,6 +105,7 @@ struct PullProgress: Sendable {
             // The request was as full as it may get; ask again for what is missing. Another one may be under way.
             giveUp(unfilled ?? outstanding)
             guard outstanding == 0 else { return requestMore() }
+            window?.ended()
             cuts += 1
             guard cuts <= Self.maximumCuts else {
                 return .refuse(
@@ -127,14 +133,25 @@ struct PullProgress: Sendable {
         return requestMore()
     }
 
-    /// Keeps requests overlapping: the next one leaves when half of one is still to come.
+    /// Keeps requests overlapping, within what is wanted.
     private mutating func requestMore() -> Action {
         guard receivedBytes < maximumBytes else { return outstanding == 0 ? .finish : .wait }
-        let missing = total - received - outstanding
-        guard missing > 0, outstanding <= (asksAlone ? 0 : chunk / 2) else { return .wait }
-        let batch = min(chunk, missing)
+        let missing = min(chunk, total - received - outstanding)
+        guard missing > 0, outstanding == 0 || !asksAlone else { return .wait }
+        let batch: Int
+        var bytes: Int?
+        if window != nil {
+            let wanted = maximumBytes - receivedBytes
+            guard let next = window?.next(outstanding: outstanding, missing: missing, wanted: wanted) else {
+                return .wait
+            }
+            (batch, bytes) = (next.messages, next.bytes)
+        } else {
+            guard outstanding <= chunk / 2 else { return .wait }
+            batch = missing
+        }
         outstanding += batch
         lastBatch = batch
-        return .request(batch)
+        return .request(batch, bytes: bytes)
     }
 }

@@ -10,18 +10,19 @@ package struct PullReading<Element: Sendable>: Sendable {
     /// Whether a message at or behind the given end was met: then nothing before it is missing, whatever the server's
     /// counts say.
     package var hasPassedEnd = false
+    /// Whether it ended because as many bytes have come as were wanted, before all messages had.
+    package var isCutShort = false
 }
 
 /// Collects the messages of one reading of a pull consumer, on the connection's event loop: no task and no
 /// continuation per message.
 final class PullReader<Element: Sendable>: NATSMessageReceiver {
-    private typealias Request = (messages: Int, bytes: Int, limits: PullLimits)
+    private typealias Request = (messages: Int, bytes: Int?, limits: PullLimits)
 
     private struct State {
         var progress: PullProgress
         var elements: [Element] = []
         var requests: [Request] = []
-        var size: PullSize
         var outcome: PullReading<Element>?
         var waiter: CheckedContinuation<PullReading<Element>, Never>?
         /// Whether a message at or behind the end has come: there is none before it any more.
@@ -36,25 +37,23 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
     private let before: UInt64
     /// Whether every delivery is this reading's, so that a jump of their numbers is a loss.
     private let isSoleReader: Bool
-    private let request: @Sendable (_ messages: Int, _ bytes: Int, PullLimits) throws(NATSError) -> Void
+    private let request: @Sendable (_ messages: Int, _ bytes: Int?, PullLimits) throws(NATSError) -> Void
     private let transform: @Sendable (JetStreamMessageView) -> Element
 
     /// - Parameters:
     ///   - before: a message with this sequence or a later one ends the reading and is left out.
-    ///   - size: how many bytes requests ask for.
     ///   - delivered: the number of the consumer's last delivery before this reading, when all that follow are for this
     ///     reading; `nil` when others read the consumer too.
-    ///   - request: sends a pull request for so many messages and bytes, within the limits.
+    ///   - request: sends a pull request for so many messages and bytes, if that is said, within the limits.
     ///   - transform: makes an element of each message, in place.
     init(
         progress: PullProgress,
-        size: PullSize,
         before: UInt64?,
         delivered: UInt64?,
-        request: @escaping @Sendable (_ messages: Int, _ bytes: Int, PullLimits) throws(NATSError) -> Void,
+        request: @escaping @Sendable (_ messages: Int, _ bytes: Int?, PullLimits) throws(NATSError) -> Void,
         transform: @escaping @Sendable (JetStreamMessageView) -> Element
     ) {
-        var state = State(progress: progress, size: size, lastDelivery: delivered ?? 0)
+        var state = State(progress: progress, lastDelivery: delivered ?? 0)
         state.elements.reserveCapacity(min(progress.total, 65_536))
         self.state = Locked(state)
         self.before = before ?? .max
@@ -109,7 +108,6 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
             state.withLock { state in
                 guard state.outcome == nil else { return }
                 state.activity &+= 1
-                if status.code == 409, status.description.lowercased().contains("maxbytes") { state.size.ended() }
                 Self.apply(state.progress.status(status.code, status.description, unfilled: unfilled), to: &state)
             }
             return
@@ -137,7 +135,6 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
             state.activity &+= 1
             state.lastDelivery = position.consumerSequence
             state.elements.append(element)
-            state.size.took(size)
             Self.apply(state.progress.delivered(pending: position.pending, bytes: size), to: &state)
         }
     }
@@ -165,9 +162,7 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
     private static func apply(_ action: PullProgress.Action, to state: inout State) {
         switch action {
         case .wait: break
-        case .request(let batch):
-            let bytes = state.size.next(wanted: state.progress.wantedBytes)
-            state.requests.append((batch, bytes, state.progress.limits))
+        case .request(let batch, let bytes): state.requests.append((batch, bytes, state.progress.limits))
         case .finish: end(&state, nil)
         case .fail(let reason): end(&state, JetStreamError(.consumerLost, reason))
         case .refuse(let reason): end(&state, JetStreamError(.refused, reason))
@@ -176,7 +171,12 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
 
     private static func end(_ state: inout State, _ error: JetStreamError?) {
         guard state.outcome == nil else { return }
-        state.outcome = PullReading(elements: state.elements, error: error, hasPassedEnd: state.hasPassedEnd)
+        state.outcome = PullReading(
+            elements: state.elements,
+            error: error,
+            hasPassedEnd: state.hasPassedEnd,
+            isCutShort: state.progress.isCutShort
+        )
         state.elements = []
         state.requests = []
     }

@@ -97,7 +97,7 @@ struct FollowProgressTests {
         #expect(progress.heartbeat(consumer: 0, stream: 5_000) == .ignore)
         #expect(progress.next == 5_001)
         #expect(progress.delivered(consumer: 1, stream: 9_000, pending: 0) == .deliver(lost: nil))
-        progress.requestEnded(isCutShort: false)
+        progress.requestEnded(unfilled: nil, isCutShort: false)
         #expect(!progress.needsCheck)
         #expect(progress.heartbeat(consumer: 1, stream: 8_000) == .ignore)
         #expect(progress.next == 9_001)

@@ -7,7 +7,7 @@ struct PullProgressTests {
     @Test("asks in chunks that overlap and never for more than is wanted", arguments: [1, 2, 99, 100, 101, 10_000])
     func chunks(total: Int) {
         var progress = PullProgress(total: total, chunk: 100, endsWhenNothingPending: true)
-        guard case .request(var asked) = progress.begin() else {
+        guard case .request(var asked, _) = progress.begin() else {
             Issue.record("nothing was requested")
             return
         }
@@ -15,7 +15,7 @@ struct PullProgressTests {
         for received in 1...total {
             if progress.outstanding == 0 { idle += 1 }
             switch progress.delivered(pending: UInt64(total - received)) {
-            case .request(let batch):
+            case .request(let batch, _):
                 #expect(batch <= 100)
                 asked += batch
             case .finish: #expect(received == total)
@@ -42,13 +42,13 @@ struct PullProgressTests {
     @Test("statuses: heartbeats go by, nothing left ends, a full request is renewed, a lost consumer fails")
     func statuses() {
         var progress = PullProgress(total: 1_000, chunk: 100, endsWhenNothingPending: true)
-        #expect(progress.begin() == .request(100))
+        #expect(progress.begin() == .request(100, bytes: nil))
         #expect(progress.status(100, "Idle Heartbeat", unfilled: nil) == .wait)
-        #expect(progress.status(409, "Message Size Exceeds MaxBytes", unfilled: 90) == .request(100))
+        #expect(progress.status(409, "Message Size Exceeds MaxBytes", unfilled: 90) == .request(100, bytes: nil))
         #expect(progress.outstanding == 110)
         // Without a message in between the next one would be larger than a request may be.
         #expect(progress.delivered(pending: 500) == .wait)
-        #expect(progress.status(409, "Message Size Exceeds MaxBytes", unfilled: nil) == .request(100))
+        #expect(progress.status(409, "Message Size Exceeds MaxBytes", unfilled: nil) == .request(100, bytes: nil))
         #expect(progress.outstanding == 100)
         #expect(progress.status(404, "No Messages", unfilled: nil) == .finish)
         #expect(progress.status(408, "Request Timeout", unfilled: 5) == .finish)
@@ -64,13 +64,13 @@ struct PullProgressTests {
     @Test("a request refused because another is being filled is no end: it is asked again once that one is")
     func requestsPending() {
         var progress = PullProgress(total: 150, chunk: 100, endsWhenNothingPending: true)
-        #expect(progress.begin() == .request(100))
+        #expect(progress.begin() == .request(100, bytes: nil))
         var second: PullProgress.Action?
         for left in stride(from: 149, to: 99, by: -1) { second = progress.delivered(pending: UInt64(left)) }
-        #expect(second == .request(50))
+        #expect(second == .request(50, bytes: nil))
         #expect(progress.status(408, "Requests Pending", unfilled: nil) == .wait)
         for left in stride(from: 99, to: 50, by: -1) { #expect(progress.delivered(pending: UInt64(left)) == .wait) }
-        #expect(progress.delivered(pending: 50) == .request(50))
+        #expect(progress.delivered(pending: 50) == .request(50, bytes: nil))
         // With none other on its way it is the end.
         #expect(progress.status(408, "Requests Pending", unfilled: nil) == .finish)
     }
@@ -88,10 +88,10 @@ struct PullProgressTests {
     @Test("a request that is refused for its size is made again within the limit, once for each limit")
     func refusals() {
         var progress = PullProgress(total: 1_000, chunk: 400, endsWhenNothingPending: true)
-        #expect(progress.begin() == .request(400))
-        #expect(progress.status(409, "Exceeded MaxRequestBatch of 150", unfilled: nil) == .request(150))
+        #expect(progress.begin() == .request(400, bytes: nil))
+        #expect(progress.status(409, "Exceeded MaxRequestBatch of 150", unfilled: nil) == .request(150, bytes: nil))
         #expect(progress.limits.batch == 150 && progress.outstanding == 150)
-        #expect(progress.status(409, "Exceeded MaxRequestMaxBytes of 4096", unfilled: nil) == .request(150))
+        #expect(progress.status(409, "Exceeded MaxRequestMaxBytes of 4096", unfilled: nil) == .request(150, bytes: nil))
         #expect(progress.limits.bytes == 4_096)
         guard case .refuse(let reason) = progress.status(409, "Exceeded MaxRequestBatch of 150", unfilled: nil) else {
             Issue.record("a limit that was kept cannot be kept again")
@@ -110,7 +110,7 @@ struct PullProgressTests {
             progress.status(409, "Message Size Exceeds MaxBytes", unfilled: unfilled)
         }
         // The one behind it asks for as much as a message may have.
-        for _ in 0..<4 { #expect(cut(10) == .request(10)) }
+        for _ in 0..<4 { #expect(cut(10) == .request(10, bytes: nil)) }
         guard case .refuse(let reason) = cut(10) else {
             Issue.record("the same request would be made for ever")
             return
@@ -121,24 +121,27 @@ struct PullProgressTests {
     @Test("a request whose bytes are used up to the last one is followed by another, said or not")
     func usedUp() {
         var progress = PullProgress(total: 100, chunk: 10, endsWhenNothingPending: true)
-        #expect(progress.begin() == .request(10))
+        #expect(progress.begin() == .request(10, bytes: nil))
         for _ in 0..<3 { #expect(progress.delivered(pending: 90) == .wait) }
-        #expect(progress.status(409, "Batch Completed", unfilled: 7) == .request(10))
+        #expect(progress.status(409, "Batch Completed", unfilled: 7) == .request(10, bytes: nil))
         for _ in 0..<3 { #expect(progress.delivered(pending: 90) == .wait) }
-        #expect(progress.requestsAreGone() == .request(10))
+        #expect(progress.requestsAreGone() == .request(10, bytes: nil))
         #expect(progress.outstanding == 10)
     }
 
     @Test("requests that overlap are cut short by one large message without ending the reading")
     func largeBehindSmall() {
         var progress = PullProgress(total: 100, chunk: 10, endsWhenNothingPending: true)
-        #expect(progress.begin() == .request(10))
-        for _ in 0..<5 where progress.delivered(pending: 90) == .request(10) {}
+        #expect(progress.begin() == .request(10, bytes: nil))
+        for _ in 0..<5 where progress.delivered(pending: 90) == .request(10, bytes: nil) {}
         #expect(progress.outstanding == 15)
         for round in 0..<10 {
             // The rest of the first, and all of the second: neither had room for the message.
             #expect(progress.status(409, "Message Size Exceeds MaxBytes", unfilled: 5) == .wait, "\(round)")
-            #expect(progress.status(409, "Message Size Exceeds MaxBytes", unfilled: 10) == .request(10), "\(round)")
+            #expect(
+                progress.status(409, "Message Size Exceeds MaxBytes", unfilled: 10) == .request(10, bytes: nil),
+                "\(round)"
+            )
             for _ in 0..<5 { _ = progress.delivered(pending: 80) }
             #expect(progress.outstanding == 15)
         }

@@ -1,0 +1,152 @@
+/// How much of what a consumer has is asked for ahead: a request leaves while the one before it is still being filled, so
+/// that the link does not stand still for a round trip, and asks for about what the link carries in a second. So an answer
+/// that the server gives meanwhile is not behind megabytes, and the server, which gives up a client that takes no more
+/// than a part of what it was sent for ten seconds, never has much to send. A pure value.
+package struct PullWindow: Sendable {
+    /// What one request asks for.
+    package struct Request: Sendable, Equatable {
+        package var messages: Int
+        package var bytes: Int
+    }
+
+    /// What the first request asks for: little, as nothing is known of the link.
+    static let first = Request(messages: 128, bytes: 128 << 10)
+    /// The least bytes that are worth a request.
+    static let least = 64 << 10
+    /// A request asks for no more than so many times the bytes that came since the one before.
+    static let growth = 8
+    /// How long bytes are counted for one look at the link's rate.
+    private static let interval: Duration = .milliseconds(100)
+    /// How many bytes come between two looks at the clock.
+    private static let stride = 16 << 10
+    /// What a message takes beside its payload and header, as the server counts.
+    private static let overhead = 1 << 10
+    /// What a message may have that was stored when the server took larger ones.
+    private static let utmost = 65 << 20
+
+    /// The most bytes one request asks for.
+    private let most: Int
+    /// What a message may have at most, as the server says.
+    private let largest: Int
+    /// How many bytes a request asks for, as far as the link is known.
+    private var target = Self.first.bytes
+    /// What a message takes, by those that came last; `nil` before the first request was measured.
+    private var average: Int?
+    private var largestSeen = 0
+    /// The last request, and when it left.
+    private var asked: (request: Request, at: ContinuousClock.Instant)?
+    /// The next message is larger than all before it.
+    private var isBlocked = false
+    /// What has come since the last request.
+    private var received = Request(messages: 0, bytes: 0)
+    /// Bytes a second, by the best of the last looks: while the link stands still between two requests, less comes than it
+    /// carries.
+    private var rate: Double?
+    /// What has come in the present interval.
+    private var interval: (since: ContinuousClock.Instant, bytes: Int)?
+    /// What has come since the last look at the clock.
+    private var untimed = 0
+
+    /// - Parameters:
+    ///   - most: how many bytes are under way at most, unless one message is larger.
+    ///   - maximumPayload: how large a message may be, when the server says so.
+    package init(most: Int, maximumPayload: Int?) {
+        largest = (maximumPayload ?? 1 << 20) + 64 << 10
+        self.most = max(most / 2, Self.least)
+    }
+
+    /// A message has come.
+    package mutating func took(_ bytes: Int, at now: @autoclosure () -> ContinuousClock.Instant = .now) {
+        received.messages += 1
+        received.bytes += bytes
+        largestSeen = max(largestSeen, bytes)
+        untimed += bytes
+        if untimed >= Self.stride { look(now()) }
+    }
+
+    /// A request has ended because the next message did not fit into what was left of its bytes.
+    ///
+    /// - Returns: whether the last request brought nothing although it asked for as much as any message can have: then no
+    ///   request brings more.
+    @discardableResult
+    package mutating func ended() -> Bool {
+        isBlocked = received.messages == 0
+        return isBlocked && asked?.request.bytes ?? 0 >= Self.utmost
+    }
+
+    /// Whether a request is due beside those under way; see ``next(outstanding:missing:wanted:at:)``.
+    package func isDue(outstanding: Int, wanted: Int = .max) -> Bool {
+        guard outstanding > 0 else { return true }
+        guard let last = asked?.request else { return false }
+        // The first request shows what the link is like.
+        guard average != nil else { return outstanding <= last.messages / 2 }
+        let underWay = bytes(of: outstanding)
+        return outstanding <= last.messages && underWay <= target && underWay < wanted
+    }
+
+    /// The next request; `nil` when enough is under way.
+    ///
+    /// - Parameters:
+    ///   - outstanding: how many messages were asked for and have not come.
+    ///   - missing: how many more are wanted than those, at least 1.
+    ///   - wanted: how many bytes are wanted, those of the outstanding messages among them; a message that is larger still
+    ///     comes.
+    package mutating func next(
+        outstanding: Int,
+        missing: Int,
+        wanted: Int = .max,
+        at now: @autoclosure () -> ContinuousClock.Instant = .now
+    ) -> Request? {
+        guard isDue(outstanding: outstanding, wanted: wanted) else { return nil }
+        let now = now()
+        measure(now)
+        let wanted = max(wanted - bytes(of: outstanding), 1)
+        var request = Request(messages: 1, bytes: 0)
+        if isBlocked {
+            request.bytes = asked?.request.bytes ?? 0 < largest ? largest : Self.utmost
+        } else {
+            let bytes = min(target, wanted)
+            // The count says how much comes, as far as messages are alike; bytes are the bound where they are not.
+            request.messages = min(missing, average.map { bytes / $0 + 1 } ?? Self.first.messages)
+            request.bytes = max(bytes + bytes / 4, Self.least, largestSeen + Self.overhead)
+        }
+        // Odd: messages of equal size seldom use it up to the last byte, which old servers do not tell.
+        request.bytes |= 1
+        asked = (request, now)
+        isBlocked = false
+        received = Request(messages: 0, bytes: 0)
+        return request
+    }
+
+    private func bytes(of messages: Int) -> Int {
+        let (bytes, overflow) = messages.multipliedReportingOverflow(by: average ?? 1)
+        return overflow ? .max : bytes
+    }
+
+    /// What came since the last request shows how large messages are, and how much to ask for.
+    private mutating func measure(_ now: ContinuousClock.Instant) {
+        look(now)
+        guard received.messages > 0, let interval else { return }
+        average = max(received.bytes / received.messages, 1)
+        let carried = rate ?? Self.perSecond(interval.bytes, now - interval.since)
+        let (evidence, overflow) = received.bytes.multipliedReportingOverflow(by: Self.growth)
+        target = max(Int(min(carried, Double(overflow ? .max : evidence), Double(most))), Self.least)
+    }
+
+    /// Counts what has come for the rate of the link.
+    private mutating func look(_ now: ContinuousClock.Instant) {
+        guard var interval else { return self.interval = (now, 0) }
+        interval.bytes += untimed
+        untimed = 0
+        let elapsed = now - interval.since
+        if elapsed >= Self.interval {
+            rate = max(Self.perSecond(interval.bytes, elapsed), (rate ?? 0) * 0.9)
+            interval = (now, 0)
+        }
+        self.interval = interval
+    }
+
+    private static func perSecond(_ bytes: Int, _ elapsed: Duration) -> Double {
+        Double(bytes) / max(elapsed / .seconds(1), 1e-3)
+    }
+}
