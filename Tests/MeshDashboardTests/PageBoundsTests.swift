@@ -48,6 +48,42 @@ import Testing
         #expect(nodes[0]["tools"]?[0]?["last_error"]?.string?.hasSuffix("x…") == true)
     }
 
+    @Test func whatHasNotChangedIsNotMadeAnew() throws {
+        var state = MeshState()
+        state.advance(to: .now)
+        let count = 500
+        for number in 0..<count {
+            let node = "n\(number)"
+            state.apply(
+                Event("node.joined", node: node, timestamp: state.now, data: ["capabilities": ["interval_s": 60]])
+            )
+            for tool in 0..<3 {
+                state.apply(Event("tool.started", node: node, timestamp: state.now, data: ["tool": "t\(tool)"]))
+            }
+        }
+        var texts = MeshDigest.Texts()
+        func digest() -> String { MeshDigest(state, maximumBytes: 100_000, reusing: &texts).json }
+        #expect(digest().contains(#""left_out":{"nodes":"#))
+        #expect(texts.made == count)
+        _ = digest()
+        #expect(texts.made == 0)
+        // Some of what is told and some of what is left out.
+        for node in ["n0", "n1", "n99"] {
+            state.apply(Event("tool.crashed", node: node, timestamp: state.now, data: ["tool": "t0"]))
+        }
+        #expect(digest() == MeshDigest(state, maximumBytes: 100_000).json)
+        #expect(texts.made == 3)
+        // Time alone changes how nodes are.
+        state.advance(to: state.now.adding(.seconds(1_000)))
+        let late = digest()
+        #expect(late == MeshDigest(state, maximumBytes: 100_000).json && late.contains(#""unreachable":500"#))
+        #expect(texts.made == count)
+        // What is kept is bounded as what is told.
+        #expect(texts.bytes <= 100_000)
+        _ = MeshDigest(MeshState(), reusing: &texts)
+        #expect(texts.bytes == 0)
+    }
+
     @Test func aNodeIsCutToItsBound() throws {
         // What is sent has bounds of its own, whatever the state may keep.
         var state = MeshState(limits: .init(textBytes: 65_536, dataBytes: 1 << 20))

@@ -28,25 +28,74 @@ struct MeshDigest: Sendable {
     let json: String
     let leftOut: LeftOut
 
+    /// What was made of each node for a digest, to be used again in the next one for those of which nothing is known anew.
+    ///
+    /// It holds as many bytes of JSON as that digest has, and what was known of each node then.
+    struct Texts: Sendable {
+        fileprivate struct Entry: Sendable {
+            let version: MeshState.NodeVersion
+            let summary: MeshState.Summary
+            let toolCount: Int
+            /// `nil` when there was no room for it.
+            var text: (text: String, leftOut: LeftOut)?
+            /// How many bytes that has; `nil` when it was never made.
+            let size: Int?
+        }
+
+        fileprivate var entries: [String: Entry] = [:]
+        /// Of how many nodes the last digest has made anything anew.
+        fileprivate(set) var made = 0
+
+        /// How many bytes of JSON are held.
+        var bytes: Int { entries.values.reduce(0) { $0 + ($1.text?.text.utf8.count ?? 0) } }
+    }
+
     init(_ state: MeshState, maximumBytes: Int = Self.maximumBytes) {
+        var texts = Texts()
+        self.init(state, maximumBytes: maximumBytes, reusing: &texts)
+    }
+
+    /// - Parameter texts: those of the digest before; those of this one afterwards.
+    init(_ state: MeshState, maximumBytes: Int = Self.maximumBytes, reusing texts: inout Texts) {
         var summary = MeshState.Summary([])
         var leftOut = LeftOut()
         var text = ""
+        // The first that does not fit is the last that is tried.
+        var isFull = false
+        var new = Texts()
         // One node after the other: all of them with all of their tools at once can be very large.
         for name in state.nodeNames.sorted() {
-            guard let node = state.node(name) else { continue }
-            summary.count(node)
-            let (json, missing) = text.utf8.count < maximumBytes ? Self.json(node) : ("", LeftOut())
-            guard !json.isEmpty, text.utf8.count + json.utf8.count <= maximumBytes else {
-                leftOut.nodes += 1
-                leftOut.tools += node.tools.count
-                continue
+            guard let version = state.version(of: name) else { continue }
+            let room = maximumBytes - text.utf8.count
+            var entry = texts.entries[name]
+            if entry?.version != version || !isFull && entry?.text == nil && entry?.size ?? 0 <= room {
+                guard let node = state.node(name) else { continue }
+                new.made += 1
+                let made = isFull ? nil : Self.json(node)
+                entry = Texts.Entry(
+                    version: version,
+                    summary: MeshState.Summary([node]),
+                    toolCount: node.tools.count,
+                    text: made,
+                    size: made?.text.utf8.count
+                )
             }
-            leftOut.tools += missing.tools
-            leftOut.values += missing.values
-            if !text.isEmpty { text += "," }
-            text += json
+            guard var entry else { continue }
+            summary.add(entry.summary)
+            if !isFull, let (json, missing) = entry.text, json.utf8.count <= room {
+                leftOut.tools += missing.tools
+                leftOut.values += missing.values
+                if !text.isEmpty { text += "," }
+                text += json
+            } else {
+                isFull = true
+                leftOut.nodes += 1
+                leftOut.tools += entry.toolCount
+                entry.text = nil
+            }
+            new.entries[name] = entry
         }
+        texts = new
         // What the state itself had no room for is not there either.
         leftOut.nodes += Int(clamping: state.leftOut.nodes)
         leftOut.tools += Int(clamping: state.leftOut.tools)

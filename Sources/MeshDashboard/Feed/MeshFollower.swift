@@ -42,6 +42,7 @@ final class MeshFollower: Sendable {
     /// Goes up each time browsers are told of changes.
     private let generation = Locked<UInt64>(0)
     private let cache = Locked<Cache?>(nil)
+    private let texts = Locked(MeshDigest.Texts())
     /// One digest is made at a time, for all who ask meanwhile.
     private let gate = QueryGate(maximumRunning: 1, maximumWaiting: 1_024)
 
@@ -85,7 +86,9 @@ final class MeshFollower: Sendable {
         let began = ContinuousClock.now
         let number = generation.withLock { $0 }
         let state = monitor.withLock { $0 }?.state ?? Self.unknown
-        let digest = MeshDigest(state, maximumBytes: maximumBytes)
+        var texts = texts.withLock { $0 }
+        let digest = MeshDigest(state, maximumBytes: maximumBytes, reusing: &texts)
+        self.texts.withLock { [texts] in $0 = texts }
         let end = ContinuousClock.now
         // A mesh that takes long to tell is told less often.
         let kept = end - began > .milliseconds(500) ? end + Self.pause(after: end - began) : end

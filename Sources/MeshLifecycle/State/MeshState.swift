@@ -231,6 +231,17 @@ public struct MeshState: Sendable {
     /// The node of this name; `nil` when nothing is known of it.
     public func node(_ name: String) -> Node? { entries[name]?.record.view(name, at: now) }
 
+    /// What is known of a node at a time: equal ones look alike. To compare them costs little while nothing has changed.
+    package struct NodeVersion: Sendable, Equatable {
+        fileprivate let record: NodeRecord
+        fileprivate let status: Node.Status
+    }
+
+    /// What is known of the node of this name; `nil` when nothing is.
+    package func version(of name: String) -> NodeVersion? {
+        entries[name].map { NodeVersion(record: $0.record, status: $0.record.status(at: now)) }
+    }
+
     /// The tools of a node by name, removed ones included; none when nothing is known of it.
     public func tools(on node: String) -> [Tool] { self.node(node)?.tools ?? [] }
 

@@ -44,6 +44,22 @@ extension MeshState {
             for tool in node.tools { count(tool) }
         }
 
+        /// Adds the counts of other nodes.
+        package mutating func add(_ other: Summary) {
+            nodes += other.nodes
+            online += other.online
+            degraded += other.degraded
+            unreachable += other.unreachable
+            silent += other.silent
+            left += other.left
+            tools += other.tools
+            installed += other.installed
+            running += other.running
+            stopped += other.stopped
+            crashed += other.crashed
+            uncertain += other.uncertain
+        }
+
         private mutating func count(_ tool: Tool) {
             guard tool.state != .removed else { return }
             tools += 1
