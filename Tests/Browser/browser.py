@@ -73,6 +73,13 @@ class Page:
             return document.querySelector('#list-status').textContent.includes('that is all there is');
         }""")
 
+    def hide(self, is_hidden):
+        """As when another tab is looked at: a headless browser shows all of its tabs."""
+        self.evaluate("""(isHidden) => {
+            Object.defineProperty(document, 'hidden', { value: isHidden, configurable: true });
+            document.dispatchEvent(new Event('visibilitychange'));
+        }""", is_hidden)
+
     def evaluate(self, script, argument=None):
         return self.page.evaluate(script, argument)
 

@@ -2,6 +2,9 @@
 import os
 import signal
 
+from playwright.sync_api import TimeoutError
+
+from browser import Page
 from case import DashboardCase
 from mesh import eventually
 
@@ -105,6 +108,43 @@ class OutageTests(DashboardCase):
         page.wait_for_status("^2 events")
         self.assertIn("Mesh unreachable", page.evaluate("() => window.told"))
         self.assertTrue(page.page.is_hidden("#problem"))
+
+
+class TabTests(DashboardCase):
+    """A browser has six connections for all tabs of a host."""
+
+    def test_a_tab_beyond_the_sixth_opens_when_others_are_hidden_and_these_miss_nothing(self):
+        first = self.open_live("?pattern=user.tab")
+        self.mesh.emit("user.tab", {"number": "t0"})
+        first.wait_for_row("t0")
+        tabs = [first] + [Page(first.context, self.mesh.page) for _ in range(5)]
+        for tab in tabs:
+            tab.wait_until_live()
+        seventh = first.context.new_page()
+        # All connections are taken: nothing is answered.
+        with self.assertRaises(TimeoutError):
+            seventh.goto(self.mesh.page, timeout=3_000)
+        for tab in tabs:
+            tab.hide(True)
+        for tab in tabs:
+            tab.page.wait_for_selector("#link-text:has-text('Asleep')")
+        seventh.goto(self.mesh.page)
+        seventh.wait_for_selector("#link[data-state=live]")
+        self.mesh.emit_all([("user.tab", {"number": f"t{number}"}) for number in range(1, 4)])
+        self.assertFalse(any("t3" in row for row in first.rows()))
+        first.hide(False)
+        first.wait_until_live()
+        first.wait_for_row("t3")
+        self.assertEqual([row.split("number=")[1] for row in first.rows()], ["t3", "t2", "t1", "t0"])
+
+    def test_a_tab_that_is_hidden_for_a_moment_keeps_its_connection(self):
+        page = self.open_live()
+        opened = len([request for request in page.requests if "/api/stream" in request])
+        page.hide(True)
+        page.hide(False)
+        self.mesh.emit("user.still", {"number": "here"})
+        page.wait_for_row("here")
+        self.assertEqual(len([request for request in page.requests if "/api/stream" in request]), opened)
 
 
 def children(parent, name):
