@@ -265,7 +265,8 @@ let package = Package(
         .testTarget(
             name: "MeshDashboardTests",
             dependencies: [
-                "Locking", "MeshDashboard", "MeshLifecycle", "MeshEvents", "MeshEventsTesting", "TestSupport", logging,
+                "Locking", "MeshDashboard", "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting",
+                "NATSClient", "TestSupport", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio,
             swiftSettings: settings

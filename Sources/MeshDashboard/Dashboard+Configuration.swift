@@ -11,7 +11,9 @@ extension Dashboard {
         /// Names under which browsers may ask, beside addresses and `localhost`: a name that is not known here could lead
         /// anywhere (DNS rebinding).
         public var hostNames: [String]
-        /// How many browsers may listen at once, from 1. Default 64.
+        /// How many browsers may listen at once, from 1. Default 64. With a ``token`` those beyond are refused
+        /// (`503 tooManyClients`); without one the oldest is told so by the server-sent event `closed`, and makes room: any
+        /// program that reaches the address could take all places, and must not keep them.
         public var maximumClients: Int
         /// How many events may wait for each of them, from 1; one that is slower is cut off, comes back, and reads what it
         /// missed. Default 4 096.

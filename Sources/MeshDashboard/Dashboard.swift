@@ -22,7 +22,8 @@ public import ServiceLifecycle
 ///
 /// It reads the stream, and creates and changes nothing unless it is given a bus to emit on. All browsers share one replay
 /// of the stream; what waits for each is bounded. While the server of the mesh cannot be reached, the page says so and goes
-/// on afterwards, without a gap.
+/// on afterwards, without a gap. While the mesh keeps no stream, it shows what comes on `bus`, if it has one, says that none
+/// of that is kept, and goes over to the stream as soon as there is one.
 ///
 /// It listens on loopback unless told otherwise; see ``Configuration``. It speaks HTTP without TLS: put a proxy in front
 /// where others can listen. With a token, everything but the page's own files needs a login; logging out, and the end of
@@ -37,6 +38,8 @@ public final class Dashboard: Service {
     private let configuration: Configuration
     private let logger: Logger
     private let feed: EventFeed
+    /// `nil` when nothing is shown without a stream.
+    private let live: LiveSource?
     private let mesh: MeshFollower
     private let health: DashboardHealth
     private let routes: DashboardRoutes
@@ -54,6 +57,10 @@ public final class Dashboard: Service {
     ///   - store: where the events are; it need not have been opened, nor exist yet.
     ///   - verification: looks at the signatures of events; each is then shown as signed, unsigned or forged, or not shown
     ///     when it is rejected. How nodes and tools are is taken from signed events alone. Nobody looks when `nil`.
+    ///   - bus: where to hear events while there is no stream, as in a mesh of nodes that never asked for one; without it the
+    ///     page then says only that there is none. It stays the caller's, and nothing is emitted on it. Give it the same
+    ///     verification, with the policy `accept` where what is not signed is to be shown: where `verification` is given,
+    ///     events that this bus has not found to be signed do not tell how nodes and tools are.
     ///   - emitter: the bus on which `POST /api/events` emits, which then needs a token; `nil` for none of that.
     ///   - configuration: where, for whom, how much.
     ///   - logger: hears of what goes wrong.
@@ -61,6 +68,7 @@ public final class Dashboard: Service {
     public convenience init(
         store: some EventStore,
         verification: SignatureVerification? = nil,
+        bus: EventBus? = nil,
         emitter: PersistentEventBus? = nil,
         configuration: Configuration = Configuration(),
         logger: Logger = Logger(label: "mesh-events.dashboard")
@@ -68,6 +76,7 @@ public final class Dashboard: Service {
         try self.init(
             store: store,
             verification: verification,
+            bus: bus,
             emitter: emitter,
             configuration: configuration,
             times: ConnectionTimer.Limits(),
@@ -82,6 +91,7 @@ public final class Dashboard: Service {
     init(
         store: some EventStore,
         verification: SignatureVerification?,
+        bus: EventBus? = nil,
         emitter: PersistentEventBus?,
         configuration: Configuration,
         times: ConnectionTimer.Limits,
@@ -111,16 +121,18 @@ public final class Dashboard: Service {
             gate: gate,
             configuration: configuration,
             logger: logger
-        ) { feed, problem in
-            if let notice = health.stream(problem) { feed.say(.notice(notice)) }
+        ) { feed, source in
+            if let notice = health.source(source) { feed.say(.notice(notice)) }
         }
-        mesh = MeshFollower(
+        let mesh = MeshFollower(
             store: store,
             verification: verification,
             // A notice has to fit into what may wait for a browser.
             maximumBytes: min(MeshDigest.maximumBytes, configuration.bufferedBytes / 2),
             logger: logger
         )
+        self.mesh = mesh
+        live = bus.map { LiveSource(bus: $0, store: store, mesh: mesh, takesSignedOnly: verification != nil) }
         routes = DashboardRoutes(
             store: store,
             history: EventHistory(store: store, verification: verification, logger: logger),
@@ -140,6 +152,9 @@ public final class Dashboard: Service {
     var routeList: [AccessPolicy.Route] {
         routes.router(names: []).routes.map { AccessPolicy.Route($0.method.rawValue, $0.path.description) }
     }
+
+    /// How many browsers listen.
+    var clientCount: Int { feed.clientCount }
 
     /// How many connections are open.
     var connectionCount: Int { connections.count }
@@ -168,10 +183,12 @@ public final class Dashboard: Service {
     /// - Throws: `invalidArgument` when it cannot listen on that address.
     public func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await self.feed.run() }
+            group.addTask { await self.feed.run(live: self.live) }
             group.addTask { await self.mesh.run(telling: self.feed) }
             group.addTask {
-                while (try? await Task.sleep(for: Self.tick)) != nil { self.feed.say(.tick(.now)) }
+                while (try? await Task.sleep(for: Self.tick)) != nil {
+                    self.feed.say(.tick(.now, mesh: self.mesh.toldUntil))
+                }
             }
             group.addTask { try await self.serve() }
             group.addTask {

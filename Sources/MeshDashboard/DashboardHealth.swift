@@ -4,10 +4,32 @@ import NIOCore
 
 /// Whether there is something to hear, and if not, why.
 final class DashboardHealth: Sendable {
-    private struct State {
+    /// Where what is told comes from.
+    enum Source: Sendable, Equatable {
+        /// The stream.
+        case stream
+        /// What comes alone: there is no stream.
+        case live
+        /// From nowhere, and why.
+        case none(String)
+    }
+
+    /// What is said while there is no stream.
+    static let unkept =
+        "Nothing is kept yet: what comes is shown here, and forgotten. `mesh-events stream create` keeps it from then on; so "
+        + "does a node that runs `mesh-events serve`."
+
+    private struct State: Sendable {
         var connection: String?
-        var stream: String? = "Nothing is known yet."
-        var problem: String? { connection ?? stream }
+        var source = Source.none("Nothing is known yet.")
+
+        var problem: String? {
+            if let connection { return connection }
+            if case .none(let problem) = source { return problem }
+            return nil
+        }
+
+        var note: String? { source == .live ? DashboardHealth.unkept : nil }
     }
 
     private let state = Locked(State())
@@ -15,30 +37,36 @@ final class DashboardHealth: Sendable {
     /// Why there is nothing to hear; `nil` when all is well.
     var problem: String? { state.withLock { $0.problem } }
 
+    /// What else is to be known.
+    var note: String? { state.withLock { $0.note } }
+
     /// How it is, for one browser.
-    var notice: ByteBuffer { Self.notice(problem) }
+    var notice: ByteBuffer { Self.notice(state.withLock { $0 }) }
 
     /// The connection to the mesh is there, or not.
     ///
     /// - Returns: What to tell the browsers; `nil` when nothing has changed.
     func connection(_ problem: String?) -> ByteBuffer? { change { $0.connection = problem } }
 
-    /// The stream can be read, or not.
+    /// What is told comes from there.
     ///
     /// - Returns: as ``connection(_:)``.
-    func stream(_ problem: String?) -> ByteBuffer? { change { $0.stream = problem } }
+    func source(_ source: Source) -> ByteBuffer? { change { $0.source = source } }
 
     private func change(_ body: (inout State) -> Void) -> ByteBuffer? {
         let (before, after) = state.withLock { state in
-            let before = state.problem
+            let before = state
             body(&state)
-            return (before, state.problem)
+            return (before, state)
         }
-        return before == after ? nil : Self.notice(after)
+        return before.problem == after.problem && before.note == after.note ? nil : Self.notice(after)
     }
 
-    private static func notice(_ problem: String?) -> ByteBuffer {
-        let json: EventData = ["up": .bool(problem == nil), "problem": problem.map { .string($0) } ?? .null]
+    private static func notice(_ state: State) -> ByteBuffer {
+        let json: EventData = [
+            "up": .bool(state.problem == nil), "problem": state.problem.map { .string($0) } ?? .null,
+            "kept": .bool(state.source != .live), "note": state.note.map { .string($0) } ?? .null,
+        ]
         return ServerSentEvent.buffer("link", json.json.utf8)
     }
 }

@@ -83,20 +83,26 @@ class Process:
 
 
 class Mesh:
-    """A node with a server of its own, and a dashboard beside it."""
+    """A node with a server of its own, and a dashboard beside it; with `keeps=False` the server alone, without a stream."""
 
-    def __init__(self, node="atelier", manifest=None, token=None):
+    def __init__(self, node="atelier", manifest=None, token=None, keeps=True):
         self.program = program()
         self.directory = Path(tempfile.mkdtemp(prefix="mesh-events-browser."))
         self.processes = []
         self.port = free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
-        arguments = ["serve", "--node", node, "--port", str(self.port), "--store-dir", str(self.directory / "store")]
-        if manifest:
-            (self.directory / "mesh.yaml").write_text(manifest)
-            arguments += ["--config", str(self.directory / "mesh.yaml")]
-        self.server = self.start(*arguments)
-        self.server.wait_for(r"listens on")
+        store = str(self.directory / "store")
+        if keeps:
+            arguments = ["serve", "--node", node, "--port", str(self.port), "--store-dir", store]
+            if manifest:
+                (self.directory / "mesh.yaml").write_text(manifest)
+                arguments += ["--config", str(self.directory / "mesh.yaml")]
+            self.server = self.start(*arguments)
+            self.server.wait_for(r"listens on")
+        else:
+            self.server = Process(nats_server(), "-js", "-a", "127.0.0.1", "-p", str(self.port), "-sd", store)
+            self.processes.append(self.server)
+            self.server.wait_for(r"Server is ready")
         self.token = token
         self.trust = None
         self.page_port = free_port()
@@ -136,6 +142,10 @@ class Mesh:
             [self.program, *arguments, "--nats", self.url], input=text, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def say(self, kind, data, node="tester"):
+        """Emits one event as a node does that keeps nothing: without asking for a stream."""
+        self.run("emit", kind, "--data", json.dumps(data), "--node", node)
 
     def emit(self, kind, data=None, node="tester"):
         """Emits one event, acknowledged."""

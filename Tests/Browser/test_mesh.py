@@ -48,6 +48,21 @@ class MeshTests(DashboardCase):
         page.wait_for_status("^6 events")
 
 
+class LateTests(DashboardCase):
+    def test_a_mesh_that_is_told_late_is_shown_as_of_then(self):
+        page = self.open_live()
+        self.assertTrue(page.page.is_hidden("#as-of"))
+        page.page.route("**/api/stream?*", lambda route: route.fulfill(
+            content_type="text/event-stream",
+            body='event: time\ndata: {"time":"2026-01-01T12:00:30Z","mesh":"2026-01-01T12:00:10Z"}\n\n'))
+        page.page.fill("#pattern", "user.*")
+        page.page.wait_for_selector("#as-of:has-text('as of ')")
+        self.assertRegex(page.page.inner_text("#as-of"), "as of [0-9]{2}:[0-9]{2}:10")
+        # Told in time again, it says so no more.
+        page.page.unroute("**/api/stream?*")
+        page.page.wait_for_selector("#as-of", state="hidden", timeout=30_000)
+
+
 class CrowdTests(DashboardCase):
     def test_a_thousand_nodes_and_tools_are_counted_and_hold_nothing_up(self):
         page = self.open_live("?pattern=user.after")

@@ -86,6 +86,12 @@ final class APIDescription {
         return problems(answer, schema, at: "$")
     }
 
+    /// How a value differs from what is said of a schema.
+    func problems(_ value: JSONValue, _ schema: String) -> [String] {
+        guard let schema = document["components"]?["schemas"]?[schema] else { return ["there is no \(schema)"] }
+        return problems(value, schema, at: "$")
+    }
+
     private func problems(_ value: JSONValue, _ schema: JSONValue, at place: String) -> [String] {
         if let reference = schema["$ref"]?.string {
             guard let target = document["components"]?["schemas"]?[String(reference.split(separator: "/").last ?? "")]

@@ -128,6 +128,24 @@ import Testing
         }
     }
 
+    @Test func howLateTheMeshIsToldIsKnown() {
+        let times = (0..<4).map { Timestamp(nanosecondsSinceEpoch: Int64($0) * 1_000_000_000) }
+        var changes = MeshFollower.Changes()
+        #expect(changes.toldUntil(times[3]) == times[3])
+        changes.add("one", at: times[0])
+        changes.add("other", at: times[1])
+        #expect(changes.toldUntil(times[3]) == times[0])
+        // While they are being told, and others come.
+        #expect(changes.take().names == ["one", "other"] && changes.isTelling)
+        changes.add(nil, at: times[2])
+        #expect(changes.toldUntil(times[3]) == times[0])
+        changes.areTold()
+        #expect(changes.toldUntil(times[3]) == times[2] && changes.isWhole)
+        _ = changes.take()
+        changes.areTold()
+        #expect(changes.toldUntil(times[3]) == times[3])
+    }
+
     @Test func theMeshIsToldNoLaterThanItsBoundHoweverLongThatTakes() {
         #expect(MeshFollower.pause(after: .milliseconds(20)) == .milliseconds(80))
         #expect(MeshFollower.pause(after: .seconds(20)) == MeshFollower.maximumPause)

@@ -93,8 +93,8 @@ import Testing
 
     @Test func whatWaitsIsHandedOverTogetherAndTheEndEndsTheWait() async throws {
         let client = FeedClient(maximumItems: 10, maximumBytes: 10_000)
-        client.offer(.tick(.epoch))
-        client.offer(.tick(.epoch))
+        client.offer(.tick(.epoch, mesh: .epoch))
+        client.offer(.tick(.epoch, mesh: .epoch))
         #expect(await client.next()?.count == 2)
         try await withDeadline(.seconds(10), "the end") {
             let next = Task { await client.next() }

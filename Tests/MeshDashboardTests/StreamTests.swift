@@ -185,8 +185,8 @@ import Testing
         let client = FeedClient(maximumItems: 10, maximumBytes: 10_000)
         let isCut = Locked(false)
         client.whenCut { isCut.withLock { $0 = true } }
-        client.offer(.tick(.now))
-        client.giveWay(saying: .tick(.now))
+        client.offer(.tick(.now, mesh: .now))
+        client.giveWay(saying: .tick(.now, mesh: .now))
         #expect(isCut.withLock { $0 })
         #expect(await client.next() == nil)
     }
@@ -207,6 +207,18 @@ import Testing
                     #expect(try await bench.client.get("/healthz").status == 503)
                     bench.dashboard.connection(problem: nil)
                     #expect(try await reader.next("link").json["up"]?.bool == true)
+                }
+            }
+        }
+    }
+
+    @Test func theTimeIsToldAndHowLateTheMeshIs() async throws {
+        try await Bench.run { bench in
+            try await withDeadline(.seconds(30), "the time") {
+                try await bench.client.listen { reader in
+                    let told = try await reader.next("time").json
+                    let time = try Timestamp(rfc3339: told["time"]?.string ?? "")
+                    #expect(try Timestamp(rfc3339: told["mesh"]?.string ?? "") <= time.adding(.seconds(1)))
                 }
             }
         }

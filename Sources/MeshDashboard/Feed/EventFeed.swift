@@ -4,7 +4,7 @@ import MeshEvents
 import MeshLogging
 import NIOCore
 
-/// One replay of the stream for all browsers, and the index for the histogram.
+/// One replay of the stream for all browsers, and the index for the histogram; while there is no stream, what comes live.
 final class EventFeed: Sendable {
     private struct State {
         /// The newest sequence that was handed to the clients; `nil` before it has begun.
@@ -18,9 +18,42 @@ final class EventFeed: Sendable {
         var place: StreamPosition? { position.map { StreamPosition($0, created: created) } }
         /// Whether somebody reads into it what was stored before.
         var isFilling = false
+        /// What comes while there is no stream; `nil` when there is one, or that is not known.
+        var live: Live?
         /// How often the stream has become another one: who still reads the former one for the index ends without effect.
         var resets = 0
         var isEnded = false
+
+        /// Where a client that joins now begins.
+        var start: Start {
+            if let live { return .unkept(live) }
+            return place.map { .after($0) } ?? .notBegun
+        }
+
+        /// Forgets what was counted: what comes next is of another stream, or of none.
+        mutating func clearIndex() {
+            index.removeAll()
+            isFilling = false
+            resets += 1
+        }
+    }
+
+    /// Where a client begins.
+    enum Start: Sendable {
+        /// It is not known yet: the client hears it.
+        case notBegun
+        /// Behind this sequence; what comes behind it is in the client.
+        case after(StreamPosition)
+        /// With live events: there is no stream.
+        case unkept(Live)
+    }
+
+    /// A time without a stream.
+    struct Live: Sendable {
+        /// When it began, by this machine's clock.
+        let since: Timestamp
+        /// How many events have come since then.
+        var count: UInt64 = 0
     }
 
     private let store: any EventStore
@@ -32,8 +65,8 @@ final class EventFeed: Sendable {
     private let bufferedBytes: Int
     /// Whether a client always has room: the oldest one gives way.
     private let oldestGivesWay: Bool
-    /// Hears why there is nothing to hear; `nil` when there is.
-    private let onProblem: @Sendable (EventFeed, String?) -> Void
+    /// Hears where what is told comes from.
+    private let onSource: @Sendable (EventFeed, DashboardHealth.Source) -> Void
     private let state = Locked(State())
 
     init(
@@ -42,13 +75,13 @@ final class EventFeed: Sendable {
         gate: QueryGate,
         configuration: Dashboard.Configuration,
         logger: Logger,
-        onProblem: @escaping @Sendable (EventFeed, String?) -> Void
+        onSource: @escaping @Sendable (EventFeed, DashboardHealth.Source) -> Void
     ) {
         self.store = store
         self.verification = verification
         self.gate = gate
         self.logger = logger
-        self.onProblem = onProblem
+        self.onSource = onSource
         maximumClients = configuration.maximumClients
         bufferedEvents = configuration.bufferedEvents
         bufferedBytes = configuration.bufferedBytes
@@ -65,11 +98,10 @@ final class EventFeed: Sendable {
 
     /// A new client; `nil` when there are too many and none gives way.
     ///
-    /// - Returns: What comes behind `position` is in the client; `position` is `nil` when the feed has not begun, it then
-    ///   says `began`.
-    func join() -> (id: Int, client: FeedClient, position: StreamPosition?)? {
+    /// - Returns: What comes behind `start` is in the client.
+    func join() -> (id: Int, client: FeedClient, start: Start)? {
         let (joined, oldest) = state.withLock {
-            state -> ((id: Int, client: FeedClient, position: StreamPosition?)?, FeedClient?) in
+            state -> ((id: Int, client: FeedClient, start: Start)?, FeedClient?) in
             guard !state.isEnded else { return (nil, nil) }
             var oldest: FeedClient?
             if state.clients.count >= maximumClients {
@@ -79,7 +111,7 @@ final class EventFeed: Sendable {
             let client = FeedClient(maximumItems: bufferedEvents, maximumBytes: bufferedBytes)
             state.lastClient += 1
             state.clients[state.lastClient] = client
-            return ((state.lastClient, client, state.place), oldest)
+            return ((state.lastClient, client, state.start), oldest)
         }
         oldest?.giveWay(saying: .notice(ServerSentEvent.buffer("closed", Self.gaveWay.json.utf8)))
         return joined
@@ -103,11 +135,24 @@ final class EventFeed: Sendable {
     func histogram(_ filter: EventFilter, _ range: Range<Int64>, buckets: Int) async throws(MeshEventsError)
         -> Histogram
     {
-        // Only the stream knows what it has dropped.
-        let first = try await store.state().firstSequence
+        let live = state.withLock { state in state.live.map { (state.index, $0) } }
+        if let (index, live) = live { return index.histogram(filter, range, buckets: buckets, of: (1, live.count)) }
+        let first = try await firstSequence()
         // In one step: an event is in the index when the position has reached it, and only then.
         let (index, position) = state.withLock { ($0.index, $0.position ?? 0) }
         return index.histogram(filter, range, buckets: buckets, of: (first, position))
+    }
+
+    /// Only the stream knows what it has dropped. One that was just deleted is not asked: the clients hear of that.
+    private func firstSequence() async throws(MeshEventsError) -> UInt64 {
+        do {
+            return try await store.state().firstSequence
+        } catch {
+            guard error.code == .streamNotFound, state.withLock({ $0.position ?? $0.live?.count }) != nil else {
+                throw error
+            }
+            return 1
+        }
     }
 
     /// Ends it for all clients.
@@ -123,7 +168,9 @@ final class EventFeed: Sendable {
     // MARK: Reading
 
     /// Follows the stream until the task is cancelled; what keeps it from that is reported, and tried again.
-    func run() async {
+    ///
+    /// - Parameter live: what comes while there is no stream; `nil` for nothing.
+    func run(live: LiveSource?) async {
         var isAnother = false
         var delay = Duration.milliseconds(250)
         while !Task.isCancelled {
@@ -135,7 +182,16 @@ final class EventFeed: Sendable {
                 if error.code == .closed, Task.isCancelled { return }
                 isAnother = isAnother || error.code == .streamNotFound || error.code == .streamMismatch
                 logger.debug("the dashboard cannot follow the stream", [.error: "\(error)"])
-                onProblem(self, Self.explanation(error))
+                if error.code == .streamNotFound, let live {
+                    do {
+                        try await live.run(for: self)
+                        continue
+                    } catch {
+                        if Task.isCancelled { return }
+                        logger.debug("the dashboard cannot hear what comes", [.error: "\(error)"])
+                    }
+                }
+                onSource(self, .none(Self.explanation(error)))
             }
             delay = ContinuousClock.now - began > .seconds(10) ? .milliseconds(250) : min(delay * 2, .seconds(4))
             try? await Task.sleep(for: delay)
@@ -161,7 +217,7 @@ final class EventFeed: Sendable {
         defer { replay.cancel() }
         isAnother = false
         begin(after: start)
-        onProblem(self, nil)
+        onSource(self, .stream)
         var filling = Task { await fill(before: start.next) }
         defer { filling.cancel() }
         for try await element in replay {
@@ -201,6 +257,10 @@ final class EventFeed: Sendable {
         let (clients, place) = state.withLock { state -> ([FeedClient], StreamPosition) in
             let place = StreamPosition(start, created: state.created)
             guard state.position == nil else { return ([], place) }
+            if state.live != nil {
+                state.live = nil
+                state.clearIndex()
+            }
             state.position = start
             return (Array(state.clients.values), place)
         }
@@ -210,9 +270,7 @@ final class EventFeed: Sendable {
     /// - Parameter created: when the stream was created that it goes on with.
     private func reset(after last: UInt64, created: Timestamp?) {
         state.withLock { state in
-            state.index.removeAll()
-            state.isFilling = false
-            state.resets += 1
+            state.clearIndex()
             state.created = created
         }
         handOver(.reset(after: StreamPosition(last, created: created)), position: last)
@@ -225,6 +283,48 @@ final class EventFeed: Sendable {
         }
         for client in clients { client.offer(item) }
     }
+
+    // MARK: What is not kept
+
+    /// There is no stream: live events follow, until the stream is followed.
+    func beginLive() {
+        let live = Live(since: .now)
+        let clients = state.withLock { state in
+            (state.position, state.created, state.live) = (nil, nil, live)
+            state.clearIndex()
+            return Array(state.clients.values)
+        }
+        for client in clients { client.offer(.unkept(live)) }
+        onSource(self, .live)
+    }
+
+    /// An event that is not kept.
+    func take(live event: Event) {
+        let received = Timestamp.now
+        let (clients, number) = state.withLock { state in
+            state.live?.count += 1
+            let number = state.live?.count ?? 0
+            state.index.append(StoredEvent(event: event, sequence: number, storedAt: received))
+            return (Array(state.clients.values), number)
+        }
+        guard !clients.isEmpty, let json = try? EventText.live(event, number: number, received: received) else {
+            return
+        }
+        let item = FeedItem.live(event, ServerSentEvent.buffer("live", json))
+        for client in clients { client.offer(item) }
+    }
+
+    /// So many live events were lost.
+    func miss(live count: UInt64) {
+        let number = state.withLock { state in
+            state.live?.count += count
+            return state.live?.count ?? 0
+        }
+        let json: EventData = ["live": JSONValue(number), "count": JSONValue(count)]
+        say(.notice(ServerSentEvent.buffer("missed", json.json.utf8)))
+    }
+
+    // MARK: The index
 
     /// Reads what was stored before into the index: once, from the oldest that has room on, as one replay.
     private func fill(before end: UInt64) async {

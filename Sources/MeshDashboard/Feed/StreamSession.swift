@@ -43,11 +43,15 @@ struct StreamSession {
     /// Writes until the client ends, or may no longer listen.
     ///
     /// - Parameters:
-    ///   - position: where the feed is; `nil` when it has not begun.
+    ///   - start: where the feed is.
     ///   - writer: the browser's; it may belong to no actor.
     @concurrent
-    mutating func run(from position: StreamPosition?, into writer: inout any ResponseBodyWriter) async throws {
-        if let position { try await begin(after: position, &writer) }
+    mutating func run(from start: EventFeed.Start, into writer: inout any ResponseBodyWriter) async throws {
+        switch start {
+        case .notBegun: break
+        case .after(let position): try await begin(after: position, &writer)
+        case .unkept(let live): try await writer.write(unkeptNotice(live))
+        }
         while let items = await client.next(), isAllowed() {
             var buffer = ByteBuffer()
             for item in items {
@@ -66,10 +70,14 @@ struct StreamSession {
                 case .reset(let last):
                     (cursor, created) = (last.sequence, last.created)
                     append(positionNotice("reset", last.sequence), to: &buffer)
+                case .unkept(let live):
+                    append(unkeptNotice(live), to: &buffer)
+                case .live(let event, var bytes):
+                    if filter.matches(event) { buffer.writeBuffer(&bytes) }
                 case .notice(var bytes):
                     buffer.writeBuffer(&bytes)
-                case .tick(let time):
-                    let json: EventData = ["time": .string(time.description)]
+                case .tick(let time, let mesh):
+                    let json: EventData = ["time": .string(time.description), "mesh": .string(mesh.description)]
                     append(ServerSentEvent.buffer("time", id: cursor.map { place($0) }, json.json.utf8), to: &buffer)
                 }
             }
@@ -136,6 +144,12 @@ struct StreamSession {
     }
 
     // MARK: What is said beside events
+
+    /// There is no stream: without an `id`, since nothing is there to come back to.
+    private func unkeptNotice(_ live: EventFeed.Live) -> ByteBuffer {
+        let json: EventData = ["since": .string(live.since.description), "live": JSONValue(live.count)]
+        return ServerSentEvent.buffer("unkept", json.json.utf8)
+    }
 
     private func place(_ sequence: UInt64) -> StreamPosition { StreamPosition(sequence, created: created) }
 

@@ -26,11 +26,13 @@ export class Detail {
   }
 
   /** @param created when the stream was created that has the event, as it stands in ids; null when that is not known. */
-  async open({ event, sequence }, created) {
+  async open({ event, sequence, raw: live }, created) {
     this.sequence = sequence;
-    this.render(event, JSON.stringify(event.data ?? null));
     this.element.hidden = false;
     document.body.classList.add("has-detail");
+    // Of an event that is not kept there is no more than has come.
+    if (live !== undefined) return this.render(event, live, true);
+    this.render(event, JSON.stringify(event.data ?? null));
     try {
       // As it was stored, digit by digit: a number here need not be one that JavaScript can hold.
       const answer = await fetch(`/api/events/${join(sequence, created)}`);
@@ -45,7 +47,7 @@ export class Detail {
 
   render(event, raw, isWhole = false) {
     const { filters } = this;
-    const happened = parse(event.timestamp), stored = parse(event.stored);
+    const happened = parse(event.timestamp);
     const button = (label, action, title) => el("button", { type: "button", title, onclick: action }, label);
     const copy = button("Copy JSON", async () => {
       await navigator.clipboard?.writeText(raw).catch(() => {});
@@ -59,9 +61,11 @@ export class Detail {
       el("dl", { class: "facts" },
         el("dt", {}, "Node"), el("dd", {}, event.node || "none"),
         ...signature(event),
-        el("dt", {}, "Stored"), el("dd", {}, time(stored)),
+        ...event.received ? [el("dt", {}, "Received"), el("dd", {}, time(parse(event.received)))]
+          : [el("dt", {}, "Stored"), el("dd", {}, time(parse(event.stored)))],
         el("dt", {}, "Happened"), el("dd", {}, Number.isNaN(happened) ? event.timestamp : time(happened)),
-        el("dt", {}, "Sequence"), el("dd", {}, String(event.sequence))),
+        ...event.received ? [el("dt", {}, "Kept"), el("dd", {}, "no: the mesh has no stream")]
+          : [el("dt", {}, "Sequence"), el("dd", {}, String(event.sequence))]),
       el("div", { class: "buttons" },
         button("Only this type", () => filters.change({ types: [event.type] })),
         event.node && button("Only this node", () => filters.change({ node: event.node })),

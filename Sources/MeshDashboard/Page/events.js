@@ -24,6 +24,10 @@ export class Events extends EventTarget {
   created = null;
   isLoading = false;
   error = null;
+  /** Since when nothing is kept, so that what is held is only what has come; null while there is a stream. */
+  live = null;
+  /** What has come since then, oldest first, whatever text and time are looked for. */
+  heard = [];
   /** The nodes whose events have been seen. */
   nodes = new Set();
   /** Goes up with every new beginning: answers to older questions are thrown away. */
@@ -38,6 +42,13 @@ export class Events extends EventTarget {
   async begin(id) {
     const [position, created] = split(id);
     this.created = created;
+    this.clear();
+    this.tell("cleared");
+    await this.loadOlder(position + 1);
+    for (const row of this.early.splice(0)) this.take(row);
+  }
+
+  clear() {
     this.generation += 1;
     this.rows = [];
     this.pending = [];
@@ -45,9 +56,48 @@ export class Events extends EventTarget {
     this.cursor = undefined;
     this.error = null;
     this.isLoading = false;
+    this.live = null;
+    this.heard = [];
+  }
+
+  // While nothing is kept
+
+  /** Forgets all: there is no stream, only what comes from now on. */
+  beginLive(since) {
+    this.clear();
+    this.live = since;
+    this.cursor = null;
     this.tell("cleared");
-    await this.loadOlder(position + 1);
-    for (const row of this.early.splice(0)) this.take(row);
+  }
+
+  /** The connection is back; so many events have come since nothing is kept. */
+  resume(count) {
+    if (count > (this.heard.at(-1)?.sequence ?? 0)) this.addLive({ kind: "gap", id: `gap-${count}`, sequence: count, reason: "away" });
+  }
+
+  /** So many events were lost before that with the number `live`, which is lost too. */
+  addMissed({ live, count }) {
+    this.addLive({ kind: "gap", id: `gap-${live}`, sequence: live, from: live - count + 1, to: live, reason: "overrun" });
+  }
+
+  addLive(row) {
+    this.heard.push(row);
+    if (this.heard.length > MAXIMUM) this.heard.splice(0, EXCESS);
+    if (row.event) this.see(row.event.node);
+    if (this.isWanted(row)) this.take(row);
+  }
+
+  /** Another text or time is looked for in what has come. */
+  lookThrough() {
+    this.rows = this.heard.filter((row) => this.isWanted(row));
+    this.pending = [];
+    this.tell("cleared");
+  }
+
+  isWanted({ kind, time, event }) {
+    const { filters } = this;
+    if (kind === "gap") return !filters.isBounded;
+    return filters.hasText(event) && (!filters.isBounded || time >= filters.since && time <= filters.until);
   }
 
   /** Events that come before the history has answered. */
@@ -83,12 +133,15 @@ export class Events extends EventTarget {
       if (this.pending.length > MAXIMUM_PENDING) this.letGo(this.pending);
     } else {
       this.rows.push(row);
-      if (this.rows.length > MAXIMUM) {
-        this.rows.splice(0, EXCESS);
-        this.cursor = this.rows[0].sequence;
-      }
+      if (this.rows.length > MAXIMUM) this.forget(EXCESS);
     }
     this.tell("added");
+  }
+
+  /** Lets the oldest go; those that are kept can be loaded again. */
+  forget(count) {
+    this.rows.splice(0, count);
+    if (this.live === null) this.cursor = this.rows[0].sequence;
   }
 
   /** Of what waits too long the oldest become a gap, so that it shows. */
@@ -102,10 +155,7 @@ export class Events extends EventTarget {
     this.isPaused = isPaused;
     if (!isPaused && this.pending.length) {
       this.rows.push(...this.pending.splice(0));
-      if (this.rows.length > MAXIMUM) {
-        this.rows.splice(0, this.rows.length - MAXIMUM + EXCESS);
-        this.cursor = this.rows[0].sequence;
-      }
+      if (this.rows.length > MAXIMUM) this.forget(this.rows.length - MAXIMUM + EXCESS);
     }
     this.tell("added");
   }
@@ -166,4 +216,10 @@ export const join = (sequence, created) => created === null ? String(sequence) :
 
 export function eventRow(event) {
   return { kind: "event", id: `event-${event.sequence}`, sequence: event.sequence, time: parse(event.stored), event };
+}
+
+/** The row of an event that is not kept; it has the number among those that have come for a sequence. */
+export function liveRow(event, raw) {
+  const { live: number, received } = event;
+  return { kind: "event", id: `live-${number}`, sequence: number, time: parse(received), event: { ...event, sequence: number }, raw };
 }

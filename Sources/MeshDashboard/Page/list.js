@@ -63,6 +63,9 @@ export class List extends EventTarget {
     return -1;
   }
 
+  /** Numbers mean other events from now on. */
+  forget() { this.active = null; }
+
   toNewest() {
     this.isHeld = false;
     this.element.scrollTop = 0;
@@ -85,8 +88,9 @@ export class List extends EventTarget {
       const element = this.pool[index % size];
       if (index < last) this.fill(element, this.row(index), index, height); else this.empty(element);
     }
-    if (this.active === null) this.element.removeAttribute("aria-activedescendant");
-    else this.element.setAttribute("aria-activedescendant", `event-${this.active}`);
+    const active = this.active === null ? -1 : this.indexOf(this.active);
+    if (active < 0) this.element.removeAttribute("aria-activedescendant");
+    else this.element.setAttribute("aria-activedescendant", this.row(active).id);
     this.renderStatus();
     if (count * height - this.element.scrollTop - this.element.clientHeight < AHEAD && this.events.hasOlder
       && this.events.cursor !== undefined && !this.events.error) this.events.loadOlder();
@@ -152,6 +156,7 @@ export class List extends EventTarget {
       root.id = row.id;
       root.dataset.sequence = row.sequence;
       root.dataset.kind = row.kind;
+      root.dataset.kept = row.raw === undefined ? "yes" : "no";
       root.dataset.type = row.event?.type ?? "";
       if (row.kind === "gap") this.fillGap(cells, row); else this.fillEvent(cells, row);
     }
@@ -161,7 +166,7 @@ export class List extends EventTarget {
     }
   }
 
-  fillEvent(cells, { event, time }) {
+  fillEvent(cells, { event, time, raw }) {
     text(cells.time, clock(time));
     cells.time.title = absolute(time);
     cells.type.dataset.color = colorName(event.type);
@@ -170,40 +175,45 @@ export class List extends EventTarget {
     text(cells.node.firstChild, event.node);
     title(cells.node, signed(event) ? `${event.node}: ${signed(event)}` : event.node);
     mark(cells.node.lastChild, event);
-    cells.data.replaceChildren(...summary(event));
+    cells.data.replaceChildren(...raw === undefined ? [] : [el("em", { class: "unkept" }, "not kept"), " "], ...summary(event));
   }
 
   fillGap(cells, { from, to, reason }) {
-    const why = { dropped: "the stream no longer has them", skipped: "too many were missed", paused: "too many came while it was paused" };
+    const why = { dropped: "the stream no longer has them", skipped: "too many were missed", paused: "too many came while it was paused", overrun: "too many came at once" };
     for (const cell of Object.values(cells)) cell.removeAttribute("title");
     for (const cell of [cells.time, cells.node.firstChild, cells.age, cells.type.lastChild]) text(cell, "");
     mark(cells.node.lastChild, {});
     delete cells.type.dataset.color;
+    if (reason === "away") return text(cells.data, "What came while the connection was lost is missing here (nothing keeps it)");
     const count = to - from + 1;
     text(cells.data, `${count === 1 ? "One event is" : `${count.toLocaleString("en")} events are`} missing here (${why[reason] ?? reason})`);
   }
 
   renderStatus() {
-    const { rows, isLoading, cursor, error } = this.events;
+    const { rows, isLoading, cursor, error, live } = this.events;
     const isEmpty = rows.length === 0 && !isLoading && (cursor !== undefined || error !== null);
     $("list-empty").hidden = !isEmpty;
     if (isEmpty) this.renderEmpty(error);
     $("newer").hidden = this.unseen === 0;
     text($("newer"), `↑ ${this.unseen.toLocaleString("en")} new`);
-    const all = cursor === null ? "that is all there is" : "scroll for older ones";
+    const all = live !== null ? "not kept" : cursor === null ? "that is all there is" : "scroll for older ones";
     text($("list-status"), error ? `${error.message} Trying again.`
       : isLoading ? "Loading…" : rows.length ? `${rows.length === 1 ? "One event" : `${rows.length.toLocaleString("en")} events`}, ${all}` : "");
   }
 
   renderEmpty(error) {
     const box = $("list-empty");
-    const key = error ? error.message : String(this.filters.isActive);
+    const { live } = this.events;
+    const key = error ? error.message : `${this.filters.isActive} ${live !== null}`;
     if (box.dataset.key === key) return;
     box.dataset.key = key;
     if (error) box.replaceChildren(el("p", {}, error.message));
     else if (this.filters.isActive) {
       box.replaceChildren(el("p", {}, "No event fits these filters."),
         el("button", { type: "button", onclick: () => this.filters.clear() }, "Clear the filters"));
+    } else if (live !== null) {
+      box.replaceChildren(el("p", {}, "No event has come yet. Those that come are shown, and not kept. Keep them from now on:"),
+        el("code", {}, "mesh-events stream create"));
     } else {
       box.replaceChildren(el("p", {}, "No events are kept yet. Emit one:"), el("code", {}, "mesh-events emit user.hello name=world"));
     }

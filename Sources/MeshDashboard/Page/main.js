@@ -2,7 +2,7 @@
 
 import { $, el, text, debounced, once, request } from "/dom.js";
 import { Detail } from "/detail.js";
-import { Events, eventRow } from "/events.js";
+import { Events, eventRow, liveRow } from "/events.js";
 import { Filters } from "/filters.js";
 import { Histogram } from "/histogram.js";
 import { installKeys } from "/keys.js";
@@ -26,6 +26,8 @@ const nodes = new Nodes(filters);
 // The stream
 
 let problem = null;
+/** What else the server has to say of what it shows. */
+let note = null;
 /** Whether the list is to be loaded as soon as it is known where the stream is. */
 let isFresh = true;
 
@@ -35,17 +37,42 @@ function begin() {
 }
 
 stream.addEventListener("position", () => {
+  if (events.live !== null) return beginAnew();
   if (!isFresh) return;
   isFresh = false;
   events.begin(stream.last);
+  nodes.needSamples();
 });
-stream.addEventListener("reset", () => {
+stream.addEventListener("reset", beginAnew);
+
+/** What is shown is of another stream, or of none. */
+function beginAnew() {
   isFresh = false;
   detail.close();
+  list.forget();
   events.begin(stream.last);
   histogram.reset();
-  nodes.reset();
+  nodes.reset({ isKept: true });
+}
+
+stream.addEventListener("unkept", ({ detail: { since, live: count } }) => {
+  if (events.live === since && !isFresh) return events.resume(count);
+  const isNew = events.live !== since;
+  isFresh = false;
+  detail.close();
+  list.forget();
+  events.beginLive(since);
+  if (!isNew) return;
+  histogram.reset();
+  nodes.reset({ isKept: false });
 });
+stream.addEventListener("live", ({ detail: { event, raw } }) => {
+  const row = liveRow(event, raw);
+  events.addLive(row);
+  nodes.sample(row.event);
+  histogram.add(row);
+});
+stream.addEventListener("missed", ({ detail: missed }) => events.addMissed(missed));
 stream.addEventListener("event", ({ detail: event }) => {
   events.add(event);
   nodes.sample(event);
@@ -55,7 +82,8 @@ stream.addEventListener("gap", ({ detail: gap }) => events.addGap(gap));
 stream.addEventListener("mesh", ({ detail: mesh }) => { nodes.set(mesh); nodeChoices(); });
 stream.addEventListener("node", ({ detail: node }) => { nodes.update(node); nodeChoices(); });
 stream.addEventListener("hello", ({ detail: { login } }) => { $("logout").hidden = !login; });
-stream.addEventListener("link", ({ detail: { problem: found } }) => { problem = found; showState(); });
+stream.addEventListener("time", ({ detail: { time, mesh } }) => nodes.toldUntil(mesh, time));
+stream.addEventListener("link", ({ detail }) => { ({ problem, note = null } = detail); showState(); });
 stream.addEventListener("state", showState);
 stream.addEventListener("login", askForToken);
 events.addEventListener("login", askForToken);
@@ -74,10 +102,12 @@ function showState() {
     : stream.state === "reconnecting" ? ["lost", "Reconnecting"]
     : stream.state === "stopped" ? ["lost", "Not logged in"]
     : stream.state === "refused" ? ["lost", "Not accepted"]
+    : stream.state === "asleep" ? ["paused", "Asleep"]
     : stream.state === "connecting" ? ["connecting", "Connecting"]
     : problem ? ["lost", "Mesh unreachable"]
     : events.isPaused ? ["paused", `Paused${waiting}`]
-    : filters.isBounded ? ["paused", `Showing ${clock(filters.since, false)} to ${clock(filters.until, false)}`] : ["live", "Live"];
+    : filters.isBounded ? ["paused", `Showing ${clock(filters.since, false)} to ${clock(filters.until, false)}`]
+    : note ? ["live", "Live, not kept"] : ["live", "Live"];
   $("link").dataset.state = state;
   text($("link-text"), label);
   const isAway = stream.state === "waiting" || stream.state === "reconnecting";
@@ -86,8 +116,18 @@ function showState() {
   if (stream.state === "refused") showPatternError(stream.problem);
   $("problem").hidden = !told;
   text($("problem"), told ?? "");
+  showNote();
   text($("pause"), events.isPaused ? "Go on" : "Pause");
   $("pause").setAttribute("aria-pressed", String(events.isPaused));
+}
+
+/** With what stands between backticks as code. */
+function showNote() {
+  const box = $("note");
+  box.hidden = !note;
+  if (box.dataset.text === (note ?? "")) return;
+  box.dataset.text = note ?? "";
+  box.replaceChildren(...box.dataset.text.split("`").map((part, index) => index % 2 ? el("code", {}, part) : part));
 }
 
 function togglePause() { events.pause(!events.isPaused); }
@@ -134,7 +174,9 @@ filters.addEventListener("change", async ({ detail: changed }) => {
   detail.close();
   if (changed.includes("pattern") && !(await isPattern())) return;
   // The text is no matter of the stream, nor is a time that is over.
-  if (stream.last !== null && !["pattern", "types", "node"].some((key) => changed.includes(key))) events.begin(stream.last);
+  if (["pattern", "types", "node"].some((key) => changed.includes(key))) begin();
+  else if (events.live !== null) events.lookThrough();
+  else if (stream.last !== null) events.begin(stream.last);
   else begin();
   showState();
 });
@@ -142,7 +184,8 @@ filters.addEventListener("change", async ({ detail: changed }) => {
 async function isPattern() {
   const query = filters.query({ withText: false });
   query.set("limit", "1");
-  const error = filters.pattern ? await request(`/api/events?${query}`).then(() => null, (error) => error) : null;
+  // While nothing is kept, the stream says it.
+  const error = filters.pattern && events.live === null ? await request(`/api/events?${query}`).then(() => null, (error) => error) : null;
   const isWrong = error?.code === "invalidPattern";
   showPatternError(isWrong ? error.message : null);
   return !isWrong;
@@ -182,7 +225,6 @@ installKeys({ list, detail, filters, actions: { pause: togglePause, theme: nextT
 
 function start() {
   begin();
-  nodes.loadSamples();
   histogram.load();
 }
 

@@ -3,12 +3,14 @@
 import { $, el, text, once, request } from "/dom.js";
 import { Cards } from "/cards.js";
 import { renderTools } from "/tools.js";
-import { everySecond } from "/times.js";
+import { clock, everySecond, parse } from "/times.js";
 
 /** How many health events a sparkline shows. */
 const SAMPLES = 60;
 /** Of so many nodes at most. */
 const MAXIMUM_SAMPLED = 500;
+/** What is shown may be so old, in milliseconds, before the page says so. */
+const MAXIMUM_LAG = 5_000;
 /** So many nodes are known at most; what is beyond is counted. */
 const MAXIMUM_NODES = 5000;
 const NOTHING = { nodes: 0, tools: 0 };
@@ -27,6 +29,9 @@ export class Nodes {
   leftOut = { ...NOTHING };
   /** The server's counts, when something is left out. */
   summary = null;
+  /** The time as of which the mesh is shown, when that is some time ago; null when it is not. */
+  asOf = null;
+  hasSamples = false;
 
   constructor(filters) {
     this.cards = new Cards(filters);
@@ -43,6 +48,12 @@ export class Nodes {
     this.draw();
   }
 
+  /** Up to this time all that is known of the mesh has been told; `time` is what time it was when that was said. */
+  toldUntil(until, time) {
+    this.asOf = parse(time) - parse(until) > MAXIMUM_LAG ? parse(until) : null;
+    this.draw();
+  }
+
   /** Asks for the whole mesh; what the stream says of a node meanwhile stays, for the answer may be older. */
   async refresh() {
     const updated = this.updated = new Map();
@@ -54,12 +65,20 @@ export class Nodes {
     for (const node of updated.values()) this.update(node);
   }
 
-  /** The stream is another one: what is known is the former one's. */
-  reset() {
+  /** The stream is another one, or there is none any more: what is known is the former one's. */
+  reset({ isKept }) {
     this.generation += 1;
     this.samples = new Map();
-    this.loadSamples();
+    this.hasSamples = false;
+    if (isKept) this.needSamples();
     this.refresh();
+  }
+
+  /** Looks up what nodes said before, unless that was done. */
+  needSamples() {
+    if (this.hasSamples) return;
+    this.hasSamples = true;
+    this.loadSamples();
   }
 
   /** One node, as it is now. */
@@ -119,6 +138,8 @@ export class Nodes {
     };
     const bad = all.degraded + all.unreachable, { crashed } = all;
     text($("nodes-count"), all.nodes ? `${all.online} of ${all.nodes} online` : "");
+    $("as-of").hidden = this.asOf === null;
+    if (this.asOf !== null) text($("as-of"), `as of ${clock(this.asOf, false)}`);
     text($("tools-count"), all.tools ? `${all.running} of ${all.tools} running` : "");
     $("summary").replaceChildren(...[
       bad > 0 && el("span", { "data-status": "degraded" }, `${bad} ${bad === 1 ? "node" : "nodes"} in trouble`),

@@ -8,7 +8,7 @@ import { synchronize } from "/times.js";
 const SILENCE = 15_000;
 /** A tab that is hidden for so long gives its connection back: a browser has six for all tabs of a host. */
 const HIDDEN = 5_000;
-const NOTICES = ["hello", "link", "mesh", "node"];
+const NOTICES = ["hello", "link", "mesh", "node", "unkept", "missed"];
 
 export class Stream extends EventTarget {
   /** Ends the connection that is open; null when none is. */
@@ -82,7 +82,9 @@ export class Stream extends EventTarget {
     if (name === "message") this.tell("event", value);
     else if (name === "gap") this.tell("gap", value);
     else if (name === "position" || name === "reset") this.tell(name);
-    else if (name === "time") synchronize(value.time);
+    else if (name === "time") { synchronize(value.time); this.tell("time", value); }
+    // With its text: a number in it need not be one that JavaScript can hold.
+    else if (name === "live") this.tell("live", { event: value, raw: data });
     else if (NOTICES.includes(name)) this.tell(name, value);
   }
 

@@ -1,6 +1,6 @@
 import MeshEvents
 
-/// Stored events as JSON for the page.
+/// Events as JSON for the page.
 enum EventText {
     /// Data beyond this many bytes is left out of lists and of the stream; `/api/events/{sequence}` has it.
     static let dataLimit = 16_384
@@ -15,31 +15,50 @@ enum EventText {
     ///
     /// - Throws: what a stored event never causes.
     static func summary(_ stored: StoredEvent) throws(MeshEventsError) -> [UInt8] {
-        let size = stored.event.data.json.utf8.count
-        let isLong = size > dataLimit
-        guard isLong || stored.event.node.utf8.count > nameLimit else { return try whole(stored) }
-        var event = stored.event
-        event.node = cut(event.node)
-        if isLong { event.data = nil }
-        var bytes = try whole(StoredEvent(event: event, sequence: stored.sequence, storedAt: stored.storedAt))
-        guard isLong else { return bytes }
-        bytes.removeLast()
-        return bytes + #","data_bytes":\#(size)}"#.utf8
+        let (event, dataBytes) = short(stored.event)
+        let place = StoredEvent(event: event, sequence: stored.sequence, storedAt: stored.storedAt)
+        return adding(dataBytes, to: try whole(place))
     }
 
     /// The same with all of its data.
     static func whole(_ stored: StoredEvent) throws(MeshEventsError) -> [UInt8] {
-        var bytes = try encoder.encode(stored)
-        let members: String
-        switch stored.event.signature {
-        case .unchecked: return bytes
-        case .unsigned: members = #","signature":"unsigned"}"#
-        case .signed: members = #","signature":"signed"}"#
-        case .forged(let reason):
-            members = #","signature":"forged","signature_reason":\#(JSONValue.string(cut(reason)))}"#
+        adding(signature(of: stored.event), to: try encoder.encode(stored))
+    }
+
+    /// An event that is not kept, bounded like ``summary(_:)``: `live` is its number among those that have come, `received`
+    /// when it came, by this machine's clock.
+    ///
+    /// - Throws: what an event that has come never causes.
+    static func live(_ event: Event, number: UInt64, received: Timestamp) throws(MeshEventsError) -> [UInt8] {
+        let (event, dataBytes) = short(event)
+        let place = #","live":\#(number),"received":"\#(received)""#
+        return adding(place + signature(of: event) + dataBytes, to: try encoder.encode(event))
+    }
+
+    /// The event with no more than a list shows, and what says so.
+    private static func short(_ event: Event) -> (event: Event, members: String) {
+        let size = event.data.json.utf8.count
+        guard size > dataLimit || event.node.utf8.count > nameLimit else { return (event, "") }
+        var event = event
+        event.node = cut(event.node)
+        guard size > dataLimit else { return (event, "") }
+        event.data = nil
+        return (event, #","data_bytes":\#(size)"#)
+    }
+
+    private static func signature(of event: Event) -> String {
+        switch event.signature {
+        case .unchecked: ""
+        case .unsigned: #","signature":"unsigned""#
+        case .signed: #","signature":"signed""#
+        case .forged(let reason): #","signature":"forged","signature_reason":\#(JSONValue.string(cut(reason)))"#
         }
-        bytes.removeLast()
-        return bytes + members.utf8
+    }
+
+    /// Members behind those of an object.
+    private static func adding(_ members: String, to object: [UInt8]) -> [UInt8] {
+        guard !members.isEmpty else { return object }
+        return object.dropLast() + members.utf8 + [UInt8(ascii: "}")]
     }
 
     /// A text of which no more than ``nameLimit`` bytes are shown.

@@ -27,7 +27,7 @@ extension DashboardRoutes {
         if let login, let id = login.session(of: request) {
             login.sessions.end(id)
             // Each stream looks at its session when it is woken.
-            feed.say(.tick(.now))
+            feed.say(.tick(.now, mesh: mesh.toldUntil))
         }
         var response = session(isIn: login == nil)
         response.setCookie(SessionCookie.make("", for: request))

@@ -48,7 +48,11 @@ struct DashboardRoutes: Sendable {
     }
 
     private func healthResponse() -> Response {
-        guard let problem = health.problem else { return .json(#"{"status":"ok"}"#.utf8) }
+        guard let problem = health.problem else {
+            var members: [(String, JSONValue)] = [("status", "ok")]
+            if let note = health.note { members.append(("note", .string(note))) }
+            return .json(JSONValue.object(JSONObject(members)).description.utf8)
+        }
         let json: EventData = ["status": "unavailable", "problem": .string(problem)]
         return .json(json.json.utf8, status: .serviceUnavailable)
     }
@@ -126,7 +130,7 @@ struct DashboardRoutes: Sendable {
         let isAllowed = stillAllowed(context.grant)
         let body = ResponseBody { writer in
             // Only here: a body that is never written must not keep a place.
-            guard let (id, client, position) = feed.join() else { return try await writer.finish(nil) }
+            guard let (id, client, start) = feed.join() else { return try await writer.finish(nil) }
             defer { feed.leave(id) }
             client.whenCut { context.channel.close(promise: nil) }
             try await writer.write(ServerSentEvent.retry(milliseconds: 2_000))
@@ -144,7 +148,7 @@ struct DashboardRoutes: Sendable {
                 isAllowed: isAllowed
             )
             try await CloseNotice.add(to: context.channel) { client.end() }
-            try await session.run(from: position, into: &writer)
+            try await session.run(from: start, into: &writer)
             try await writer.finish(nil)
         }
         return Response(

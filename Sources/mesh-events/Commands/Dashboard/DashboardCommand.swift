@@ -15,7 +15,9 @@ struct DashboardCommand: AsyncParsableCommand {
         discussion: """
             A page for the browser: how nodes and tools are, the events as they come and those that are kept, how many of \
             which type there were when. It loads nothing from elsewhere. It reads the stream and creates and changes \
-            nothing, unless --allow-emit is given. `mesh-events serve --dashboard` has the same page.
+            nothing, unless --allow-emit is given. While the mesh keeps no stream, as one of Go nodes, it shows what comes, \
+            which is not kept, and goes over to the stream as soon as there is one. `mesh-events serve --dashboard` has the \
+            same page.
 
             WHO MAY SEE IT: without a token, whoever can reach 127.0.0.1 on this machine. To listen elsewhere, give a \
             token, which the page then asks for: in a file that only you can read, or in \
@@ -29,11 +31,12 @@ struct DashboardCommand: AsyncParsableCommand {
             gets the cookie of your login and can use it. The cookie is not marked Secure, also behind a proxy with TLS.
 
             WHO SAYS IT: with --trust each event is marked as signed by its node, unsigned, or forged; see `mesh-events \
-            key`. How nodes and tools are is what all events say, signed or not.
+            key`. How nodes and tools are is then what signed events alone say; without --trust, what all events say.
 
             FOR PROGRAMS: GET /api/events, /api/mesh, /api/histogram, /api/stream (server-sent events) and, with \
             --allow-emit, POST /api/events; /api/openapi.json describes them. They take the token as \
-            `Authorization: Bearer TOKEN`. /healthz answers 200 when the mesh is heard and 503 when not.
+            `Authorization: Bearer TOKEN`. /healthz answers 200 when the mesh is heard, also while it keeps nothing, and 503 \
+            when not.
 
             EXAMPLES
               mesh-events dashboard
@@ -79,7 +82,7 @@ struct DashboardCommand: AsyncParsableCommand {
             try await DashboardRun(
                 configuration,
                 connection.store(transport),
-                transport.connection,
+                transport,
                 verification: verification,
                 emitter: emitter
             ).run()

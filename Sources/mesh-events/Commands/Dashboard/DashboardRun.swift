@@ -10,24 +10,30 @@ struct DashboardRun: Sendable {
 
     /// - Parameters:
     ///   - store: the events to show.
-    ///   - connection: the connection of that store.
+    ///   - transport: the connection of that store, on which events are heard while there is no stream.
     ///   - verification: looks at signatures; `nil` for nobody.
     ///   - emitter: the bus to emit on; `nil` for none.
     init(
         _ configuration: Dashboard.Configuration,
         _ store: JetStreamStore,
-        _ connection: NATSConnection,
+        _ transport: NATSTransport,
         verification: SignatureVerification?,
         emitter: PersistentEventBus?
     ) throws {
         dashboard = try Dashboard(
             store: store,
             verification: verification,
+            bus: EventBus(
+                transport: transport,
+                node: "",
+                configuration: .init(verification: verification),
+                logger: Silence.logger
+            ),
             emitter: emitter,
             configuration: configuration,
             logger: Silence.logger
         )
-        self.connection = connection
+        connection = transport.connection
     }
 
     /// Runs it, and says where it is reached; it ends with the task.

@@ -85,7 +85,7 @@ struct NodeSession: Sendable {
                 try DashboardRun(
                     $0,
                     plan.connection.store(transport),
-                    transport.connection,
+                    transport,
                     verification: plan.verification,
                     emitter: plan.dashboardEmits ? persistent : nil
                 )

@@ -1,0 +1,78 @@
+"""A mesh that keeps no stream, as one of Go nodes: the page shows what comes, and goes over to the stream by itself."""
+import os
+import unittest
+
+from browser import Browser
+from mesh import Mesh
+
+LIVE = "#link[data-state=live]:has-text('Live, not kept')"
+
+
+class UnkeptTests(unittest.TestCase):
+    def setUp(self):
+        browser = Browser()
+        self.addCleanup(browser.close)
+        self.mesh = Mesh(keeps=False)
+        self.addCleanup(self.mesh.close)
+        self.page = browser.open(self.mesh.page)
+        self.addCleanup(self.page.close)
+        self.page.page.wait_for_selector(LIVE)
+
+    def test_what_comes_is_shown_and_said_not_to_be_kept(self):
+        mesh, page = self.mesh, self.page
+        page.page.wait_for_selector("#note:has-text('Nothing is kept yet')")
+        self.assertIn("mesh-events stream create", page.page.inner_text("#note code >> nth=0"))
+        self.assertTrue(page.page.is_hidden("#problem"))
+        page.page.wait_for_selector("#list-empty:has-text('No event has come yet')")
+        mesh.say("node.joined", {}, node="go-node")
+        mesh.say("tool.started", {"tool": "whisper"}, node="go-node")
+        for number in range(3):
+            mesh.say("user.live", {"number": f"l{number}", "exact": 9007199254740993})
+        page.wait_for_row("l2")
+        page.page.wait_for_selector(".card[data-status=online]:has-text('go-node')")
+        page.page.wait_for_selector("#tools tr:has-text('whisper') .state[data-status=running]")
+        page.page.wait_for_selector("#legend button[data-type='user.live'] >> text=3")
+        self.assertTrue(all("not kept" in row for row in page.rows()), page.rows())
+        page.wait_for_status("^5 events, not kept")
+        page.row("l1").click()
+        page.page.wait_for_selector("#detail dd:has-text('no: the mesh has no stream')")
+        page.page.wait_for_selector("#detail pre:has-text('9007199254740993')")
+        if picture := os.environ.get("MESH_EVENTS_PICTURE"):
+            page.page.screenshot(path=picture)
+        page.page.keyboard.press("Escape")
+        # A text is looked for in what has come; then all of it is there again.
+        page.page.fill("#text", "l1")
+        page.wait_for_status("^One event, not kept")
+        page.page.fill("#text", "")
+        page.wait_for_status("^5 events, not kept")
+        # What comes while nobody listens is said to be missing; what was there stays.
+        page.hide(True)
+        page.page.wait_for_selector("#link:not([data-state=live])")
+        mesh.say("user.live", {"number": "unseen"})
+        page.hide(False)
+        page.page.wait_for_selector(LIVE)
+        page.page.wait_for_selector(".row[data-kind=gap]:has-text('What came while the connection was lost')")
+        self.assertTrue(any("l1" in row for row in page.rows()))
+        self.assertEqual(page.complaints, [])
+
+    def test_the_page_goes_over_to_the_stream_and_back_by_itself(self):
+        mesh, page = self.mesh, self.page
+        mesh.say("user.live", {"number": "first"})
+        page.wait_for_row("first")
+        page.evaluate("() => { window.isSame = true; }")
+        mesh.run("stream", "create")
+        page.page.wait_for_selector("#link-text:text-is('Live')")
+        self.assertTrue(page.page.is_hidden("#note"))
+        mesh.emit("user.kept", {"number": "k1"})
+        page.wait_for_row("k1")
+        self.assertFalse(any("not kept" in row for row in page.rows()), page.rows())
+        page.wait_for_status("^One event, that is all there is")
+        page.page.wait_for_selector("#legend button[data-type='user.kept'] >> text=1")
+        mesh.delete_stream()
+        page.page.wait_for_selector(LIVE)
+        page.page.wait_for_selector("#list-empty:has-text('No event has come yet')")
+        mesh.say("user.live", {"number": "again"})
+        page.wait_for_row("again")
+        page.wait_for_status("^One event, not kept")
+        self.assertTrue(page.evaluate("() => window.isSame"))
+        self.assertEqual(page.complaints, [])
