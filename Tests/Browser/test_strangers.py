@@ -3,8 +3,10 @@ import http.server
 import subprocess
 import threading
 import unittest
+import urllib.error
+import urllib.request
 
-from browser import Browser
+from browser import Browser, Page
 from case import DashboardCase
 from mesh import Mesh
 
@@ -159,6 +161,15 @@ class Blank(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Taker(Blank):
+    """Keeps the cookies that it is sent."""
+    cookies = []
+
+    def do_GET(self):
+        self.cookies.append(self.headers.get("Cookie", ""))
+        super().do_GET()
+
+
 class LoginTests(unittest.TestCase):
     def test_the_token_is_asked_for_and_kept_from_scripts(self):
         browser = Browser()
@@ -173,7 +184,8 @@ class LoginTests(unittest.TestCase):
         page.page.fill("#login-token", mesh.token)
         page.page.keyboard.press("Enter")
         page.wait_until_live()
-        self.assertEqual(page.evaluate("() => document.cookie + JSON.stringify({...sessionStorage, ...localStorage})"), "{}")
+        self.assertEqual(page.evaluate("() => document.cookie + Object.keys({...sessionStorage, ...localStorage})"), "session")
+        self.assert_another_port_has_nothing(mesh, page)
         mesh.stop_dashboard()
         mesh.start_dashboard()
         # Sessions are the server's: one that has ended does not come alive again with a restart.
@@ -183,3 +195,23 @@ class LoginTests(unittest.TestCase):
         page.wait_until_live()
         page.page.click("#logout")
         page.page.wait_for_selector("#login[open]")
+        self.assertEqual(page.evaluate("() => ({...localStorage})"), {})
+
+    def assert_another_port_has_nothing(self, mesh, page):
+        """A server on another port of the host name gets the cookie, and its page the storage of its own origin."""
+        site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Taker)
+        self.addCleanup(site.server_close)
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        self.addCleanup(site.shutdown)
+        other = Page(page.context, f"http://127.0.0.1:{site.server_port}/")
+        cookie = Taker.cookies[-1]
+        self.assertIn(f"mesh_events_{mesh.page_port}=", cookie)
+        self.assertEqual(other.evaluate("() => Object.keys(localStorage)"), [])
+        for path in ("api/mesh", "api/events", "api/stream"):
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(urllib.request.Request(mesh.page + path, headers={"Cookie": cookie}), timeout=10)
+            self.assertEqual(refused.exception.code, 401)
+        # Another tab of the page itself is logged in.
+        second = Page(page.context, mesh.page)
+        second.wait_until_live()
+        second.page.close()

@@ -70,9 +70,17 @@ import Testing
         #expect(sessions.session(value, at: now + DashboardSessions.lifetime) == nil)
         #expect(sessions.count == 0)
         let other = sessions.begin(at: now)
-        #expect(value != other && value.count == 64)
-        for wrong in ["", ".", String(other.dropLast()), other + "0", other.uppercased() + " ", "\(id)"] {
-            #expect(sessions.session(wrong, at: now) == nil)
+        #expect(value != other && value.cookie.count == 64 && value.key.count == 64)
+        let third = sessions.begin(at: now)
+        for wrong in [
+            "", ".", String(other.cookie.dropLast()), other.cookie + "0", other.cookie.uppercased() + " ", "\(id)",
+            other.key, third.cookie,
+        ] {
+            #expect(sessions.session(.init(cookie: wrong, key: other.key), at: now) == nil)
+        }
+        // Each half alone, or with that of another session, is nothing.
+        for wrong in ["", other.cookie, third.key, String(other.key.dropLast()), other.key + "0"] {
+            #expect(sessions.session(.init(cookie: other.cookie, key: wrong), at: now) == nil)
         }
         sessions.end(try #require(sessions.session(other, at: now)))
         #expect(sessions.session(other, at: now) == nil)
@@ -128,14 +136,25 @@ import Testing
             #expect(answer.status == 200)
             let cookie = try #require(answer.headers.first(name: "set-cookie"))
             #expect(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && !cookie.contains(Bench.token))
-            let pair = String(cookie.prefix { $0 != ";" })
-            #expect(try await client.get("/api/mesh", [("cookie", pair)]).status == 200)
-            #expect(try await client.get("/api/session", [("cookie", pair)]).json["logged_in"]?.bool == true)
-            let out = try await client.send(.DELETE, "/api/session", [("cookie", pair)])
+            let pair = ("cookie", String(cookie.prefix { $0 != ";" }))
+            let key = ("mesh-events-session", try #require(try answer.json["session"]?.string))
+            #expect(!cookie.contains(key.1))
+            #expect(try await client.get("/api/mesh", [pair, key]).status == 200)
+            #expect(try await client.get("/api/session", [pair, key]).json["logged_in"]?.bool == true)
+            // Who has got hold of one half has nothing, and ends nothing.
+            for half in [[pair], [key], [pair, (key.0, String(pair.1.suffix(64)))], [pair, (key.0, "")]] {
+                for path in ["/api/mesh", "/api/events", "/api/histogram", "/api/stream", "/api/events/1"] {
+                    #expect(try await client.get(path, half).status == 401)
+                }
+                #expect(try await client.get("/api/session", half).json["logged_in"]?.bool == false)
+                _ = try await client.send(.DELETE, "/api/session", half)
+            }
+            #expect(try await client.get("/api/mesh", [pair, key]).status == 200)
+            let out = try await client.send(.DELETE, "/api/session", [pair, key])
             #expect(out.headers.first(name: "set-cookie")?.contains("Max-Age=0") == true)
             // Not only in the browser.
-            #expect(try await client.get("/api/mesh", [("cookie", pair)]).status == 401)
-            #expect(try await client.get("/api/session", [("cookie", pair)]).json["logged_in"]?.bool == false)
+            #expect(try await client.get("/api/mesh", [pair, key]).status == 401)
+            #expect(try await client.get("/api/session", [pair, key]).json["logged_in"]?.bool == false)
         }
     }
 
@@ -143,22 +162,24 @@ import Testing
         try await Bench.run(.init(token: Bench.token)) { bench in
             let client = bench.client
             let body = #"{"token":"\#(Bench.token)"}"#
-            func logIn() async throws -> (String, String) {
+            func logIn() async throws -> [(String, String)] {
                 let answer = try await client.send(
                     .POST,
                     "/api/session",
                     [("content-type", "application/json")],
                     body: body
                 )
-                return ("cookie", String(try #require(answer.headers.first(name: "set-cookie")).prefix { $0 != ";" }))
+                let cookie = try #require(answer.headers.first(name: "set-cookie")).prefix { $0 != ";" }
+                let key = try #require(try answer.json["session"]?.string)
+                return [("cookie", String(cookie)), ("mesh-events-session", key)]
             }
             let (mine, other) = (try await logIn(), try await logIn())
             try await withDeadline(.seconds(20), "the end of the streams of one session") {
-                try await client.listen("/api/stream", [other]) { others in
+                try await client.listen("/api/stream", other) { others in
                     _ = try await others.next("position")
-                    try await client.listen("/api/stream", [mine]) { reader in
+                    try await client.listen("/api/stream", mine) { reader in
                         _ = try await reader.next("position")
-                        _ = try await client.send(.DELETE, "/api/session", [mine])
+                        _ = try await client.send(.DELETE, "/api/session", mine)
                         while try await reader.next() != nil {}
                     }
                     try await bench.emit(0..<1)

@@ -1,3 +1,4 @@
+import HTTPTypes
 import Hummingbird
 import MeshEvents
 
@@ -14,6 +15,9 @@ struct Login: Sendable {
     let token: DashboardToken
     let sessions = DashboardSessions()
     private let guesses = TokenGuesses()
+    /// The header with the half of a session that is no cookie.
+    private static let sessionKey = HTTPField.Name("Mesh-Events-Session") ?? .authorization
+    private static let maximumKey = 128
 
     init(token: DashboardToken) { self.token = token }
 
@@ -27,9 +31,11 @@ struct Login: Sendable {
         return .token
     }
 
-    /// The session whose cookie the request brings.
+    /// The session whose cookie and key the request brings.
     func session(of request: Request) -> DashboardSessions.ID? {
-        SessionCookie.values(of: request).lazy.compactMap { sessions.session($0) }.first
+        guard let key = request.headers[Self.sessionKey], key.utf8.count <= Self.maximumKey else { return nil }
+        return SessionCookie.values(of: request).lazy
+            .compactMap { sessions.session(.init(cookie: $0, key: key)) }.first
     }
 
     /// Whether what a client was let in by still holds.

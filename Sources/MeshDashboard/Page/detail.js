@@ -4,6 +4,7 @@ import { $, el, request } from "/dom.js";
 import { join } from "/events.js";
 import { absolute, ago, parse } from "/times.js";
 import { colorName } from "/colors.js";
+import { sessionHeaders } from "/session.js";
 import { signed } from "/signatures.js";
 
 /** Beyond this many characters the text is not colored. */
@@ -35,7 +36,7 @@ export class Detail {
     this.render(event, JSON.stringify(event.data ?? null));
     try {
       // As it was stored, digit by digit: a number here need not be one that JavaScript can hold.
-      const answer = await fetch(`/api/events/${join(sequence, created)}`);
+      const answer = await fetch(`/api/events/${join(sequence, created)}`, { headers: sessionHeaders() });
       const raw = await answer.text();
       if (this.sequence !== sequence || !answer.ok) return;
       const whole = JSON.parse(raw);

@@ -1,5 +1,7 @@
 // Elements without markup: what comes from the mesh only ever becomes text, in which nothing is hidden.
 
+import { sessionHeaders } from "/session.js";
+
 export const $ = (id) => document.getElementById(id);
 
 /**
@@ -83,7 +85,7 @@ export function once(body) {
 export async function request(path, options = {}) {
   let answer;
   try {
-    answer = await fetch(path, { ...options, headers: { accept: "application/json", ...options.headers } });
+    answer = await fetch(path, { ...options, headers: { accept: "application/json", ...sessionHeaders(), ...options.headers } });
   } catch {
     throw Object.assign(new Error("The dashboard cannot be reached."), { status: 0, code: "unreachable" });
   }

@@ -1,6 +1,8 @@
-// Who may see this: the token goes to the server once, which answers with a cookie that no script can read.
+// Who may see this: the token goes to the server once, which answers with a cookie that no script can read, and with a key that
+// only this page can.
 
 import { $, request } from "/dom.js";
+import { keepSession } from "/session.js";
 
 /** Asks for the token until it is right. */
 export function logIn() {
@@ -14,11 +16,12 @@ export function logIn() {
       event.preventDefault();
       $("login-error").textContent = "";
       try {
-        await request("/api/session", {
+        const { session } = await request("/api/session", {
           method: "POST",
           headers: { "content-type": "application/json" },
           body: JSON.stringify({ token: $("login-token").value }),
         });
+        keepSession(session);
       } catch (error) {
         $("login-error").textContent = error.message;
         $("login-token").select();
@@ -35,5 +38,6 @@ let waiting = Promise.resolve();
 
 export async function logOut() {
   await request("/api/session", { method: "DELETE" }).catch(() => {});
+  keepSession(null);
   location.reload();
 }

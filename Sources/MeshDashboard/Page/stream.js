@@ -2,6 +2,7 @@
 
 import { encoded } from "/filters.js";
 import { refusal } from "/dom.js";
+import { sessionHeaders } from "/session.js";
 import { synchronize } from "/times.js";
 
 /** The server says the time every 5 s; longer silence is a lost connection. */
@@ -56,9 +57,9 @@ export class Stream extends EventTarget {
     this.heard = performance.now();
     let error = null;
     try {
-      // Not EventSource, which does not say why there is no answer.
+      // Not EventSource, which sends no header and does not say why there is no answer.
       const answer = await fetch(`/api/stream?${encoded(query)}`, {
-        signal: source.signal, headers: { accept: "text/event-stream" }, cache: "no-store",
+        signal: source.signal, headers: { accept: "text/event-stream", ...sessionHeaders() }, cache: "no-store",
       });
       if (!answer.ok) throw await refusal(answer);
       for await (const message of messages(answer.body)) {

@@ -17,8 +17,9 @@ extension DashboardRoutes {
         guard let login else { return session(isIn: true) }
         let body = try await request.jsonBody(upTo: 4_096)
         try await login.check(body["token"]?.string ?? "", from: context.peer)
-        var response = session(isIn: true)
-        response.setCookie(SessionCookie.make(login.sessions.begin(), for: request))
+        let halves = login.sessions.begin()
+        var response = session(isIn: true, key: halves.key)
+        response.setCookie(SessionCookie.make(halves.cookie, for: request))
         return response
     }
 
@@ -34,10 +35,12 @@ extension DashboardRoutes {
         return response
     }
 
-    private func session(isIn: Bool) -> Response {
-        let json: EventData = [
-            "login": .bool(login != nil), "logged_in": .bool(isIn), "emit": .bool(emitter != nil),
+    /// - Parameter key: the half of a session that has just begun, for the page.
+    private func session(isIn: Bool, key: String? = nil) -> Response {
+        var members: [(String, JSONValue)] = [
+            ("login", .bool(login != nil)), ("logged_in", .bool(isIn)), ("emit", .bool(emitter != nil)),
         ]
-        return .json(json.json.utf8)
+        if let key { members.append(("session", .string(key))) }
+        return .json(JSONValue.object(JSONObject(members)).description.utf8)
     }
 }

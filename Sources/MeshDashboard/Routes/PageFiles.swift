@@ -33,6 +33,7 @@ struct PageFiles: Sendable {
             "main.js": File(PackageResources.main_js, script),
             "colors.js": File(PackageResources.colors_js, script),
             "dom.js": File(PackageResources.dom_js, script),
+            "session.js": File(PackageResources.session_js, script),
             "times.js": File(PackageResources.times_js, script),
             "filters.js": File(PackageResources.filters_js, script),
             "stream.js": File(PackageResources.stream_js, script),

@@ -27,8 +27,9 @@ struct DashboardCommand: AsyncParsableCommand {
             the right one is always let in, and wrong ones are answered late or their connections closed, which does not keep \
             a short one from being found. With a token, all but the page's own files, \
             /api/openapi.json and /healthz needs it. A login lasts 12 hours, until it is logged out, or the dashboard ends. \
-            Browsers know cookies by host name, not by port: a server on another port of the same name that you visit \
-            gets the cookie of your login and can use it. The cookie is not marked Secure, also behind a proxy with TLS.
+            It is a cookie, which browsers send to every port of the host name, and a key that only this page can read: a \
+            server on another port that you visit gets the cookie, and can do nothing with it alone. The cookie is not marked \
+            Secure, also behind a proxy with TLS.
 
             WHO SAYS IT: with --trust each event is marked as signed by its node, unsigned, or forged; see `mesh-events \
             key`. How nodes and tools are is then what signed events alone say; without --trust, what all events say.
