@@ -98,6 +98,45 @@ import Testing
         }
     }
 
+    @Test(arguments: NATSServers.all)
+    func whoShowsAKeyedMeshWithoutATokenIsWarned(binary: NATSServers.Binary) async throws {
+        let directory = try TemporaryDirectory()
+        let auth = directory.path + "/auth"
+        #expect(try await Command.run(["auth", "init", auth]).code == 0)
+        let page = ["--dashboard", "--dashboard-listen", "127.0.0.1:0"]
+        let node = ["MESH_EVENTS_NATS_SERVER": binary.path]
+        let warning =
+            "warning: the mesh needs a login, the page does not: anybody on this machine can see the mesh on it"
+        let token = ["MESH_EVENTS_DASHBOARD_TOKEN": Self.token]
+
+        let serve = try Command(["serve", "--node", "me", "--port", "0", "--auth", auth] + page, environment: node)
+        _ = try await self.page(of: serve)
+        #expect(serve.error.contains(warning))
+        let url = String(try #require(serve.error.firstMatch(of: #/listens on (tls://[^ ]+)/#)).1)
+        let login = ["--nats", url, "--nkey", auth + "/observer.nk", "--tls-ca", auth + "/ca.pem"]
+        for (environment, isWarned) in [([:], true), (token, false)] {
+            let dashboard = try Command(["dashboard", "--listen", "127.0.0.1:0"] + login, environment: environment)
+            _ = try await self.page(of: dashboard)
+            #expect(dashboard.error.contains(warning) == isWarned, "\(dashboard.error)")
+            dashboard.signal(SIGTERM)
+            #expect(try await dashboard.wait().code == 0)
+        }
+        serve.signal(SIGTERM)
+        #expect(try await serve.wait().code == 0)
+
+        // With a token, and where there is no login, nothing is said.
+        for (arguments, environment) in [(["--auth", auth], token), ([], [:])] {
+            let serve = try Command(
+                ["serve", "--node", "me", "--port", "0"] + arguments + page,
+                environment: node.merging(environment) { $1 }
+            )
+            _ = try await self.page(of: serve)
+            #expect(!serve.error.contains("warning"), "\(serve.error)")
+            serve.signal(SIGTERM)
+            #expect(try await serve.wait().code == 0)
+        }
+    }
+
     @Test func anAddressThatIsTakenIsNamed() async throws {
         try await withServer { server in
             let port = server.url.split(separator: ":").last ?? ""

@@ -25,6 +25,9 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
     /// The password in the address.
     let password: String?
 
+    /// Whether the address holds a login.
+    package var hasLogin: Bool { user != nil }
+
     /// The default port of NATS.
     public static let defaultPort = 4222
 

@@ -141,12 +141,16 @@ struct ConnectionOptions: ParsableArguments {
     /// Whether an option says how to log in.
     var namesLogin: Bool { creds != nil || nkey != nil || token != nil || user != nil }
 
-    /// Whether options or environment say how to log in; what is wrong with them the connecting says.
-    func logsIn(_ environment: [String: String]) -> Bool {
-        switch try? authentication(environment) {
-        case .some(.none), nil: false
-        default: true
-        }
+    /// Whether options, environment or the servers' addresses say how to log in, by a certificate or by header fields
+    /// included; what is wrong with them the connecting says.
+    ///
+    /// - Parameter servers: the servers; `nil` for those that options and environment name.
+    func logsIn(_ environment: [String: String], at servers: String? = nil) -> Bool {
+        let servers = servers ?? namedServers(environment) ?? Self.defaultURL
+        guard let configuration = try? configuration(servers: servers, environment, name: "") else { return false }
+        guard case .none = configuration.authentication else { return true }
+        return configuration.servers.contains(where: \.hasLogin) || configuration.tls?.certificateFile != nil
+            || !configuration.webSocketHeaders.isEmpty
     }
 
     /// The user and password, or the token, that options and environment name; `nil` for none.

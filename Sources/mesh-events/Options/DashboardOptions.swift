@@ -98,12 +98,10 @@ struct DashboardOptions: ParsableArguments {
     }
 
     /// Says so when a mesh that asks for a login is shown to everybody who asks for the page.
-    static func warn(
-        _ configuration: Dashboard.Configuration,
-        _ connection: ConnectionOptions,
-        _ environment: [String: String]
-    ) {
-        guard connection.logsIn(environment), configuration.token == nil else { return }
+    ///
+    /// - Parameter needsLogin: whether the mesh does.
+    static func warn(_ configuration: Dashboard.Configuration, needsLogin: Bool) {
+        guard needsLogin, configuration.token == nil else { return }
         Diagnostics.say(
             "warning: the mesh needs a login, the page does not: anybody on this machine can see the mesh on it; give it "
                 + "a token with --token-file"

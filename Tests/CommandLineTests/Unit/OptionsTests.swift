@@ -31,17 +31,24 @@ import Testing
     @Test func everyWayToLogInIsKnownAsOne() throws {
         let directory = try TemporaryDirectory()
         let file = try directory.file("secret", "", mode: 0o600)
+        let fields = try directory.file("fields", "Authorization: Bearer x\n", mode: 0o600)
         func logsIn(_ arguments: [String], _ environment: [String: String] = [:]) throws -> Bool {
             try ConnectionOptions.parse(arguments).logsIn(environment)
         }
         #expect(try !logsIn([]) && !logsIn(["--nats", "nats://a:1"], ["MESH_EVENTS_TOKEN": ""]))
         let options = [
             ["--creds", file], ["--nkey", file], ["--token", "t"], ["--user", "u", "--password", "p"],
+            ["--nats", "nats://u:p@a:1"], ["--nats", "nats://a:1,nats://t@b:2"],
+            ["--tls-cert", file, "--tls-key", file], ["--ws-headers", fields],
         ]
         for arguments in options {
             #expect(try logsIn(arguments), "\(arguments)")
         }
-        for (name, value) in [("JB_NATS_CREDS", file), ("MESH_EVENTS_NKEY", file), ("MESH_EVENTS_TOKEN", "t")] {
+        let variables = [
+            ("JB_NATS_CREDS", file), ("MESH_EVENTS_NKEY", file), ("MESH_EVENTS_TOKEN", "t"),
+            ("JB_NATS_URL", "nats://u:p@a:1"),
+        ]
+        for (name, value) in variables {
             #expect(try logsIn([], [name: value]), "\(name)")
         }
     }

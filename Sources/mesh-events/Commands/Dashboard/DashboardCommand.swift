@@ -63,7 +63,7 @@ struct DashboardCommand: AsyncParsableCommand {
     func run() async throws {
         let environment = ProcessInfo.processInfo.environment
         let configuration = try page.configuration(listen: listen, environment)
-        DashboardOptions.warn(configuration, connection, environment)
+        DashboardOptions.warn(configuration, needsLogin: connection.logsIn(environment))
         let verification = try page.verification()
         let node = try node.name(environment)
         let stop = StopRequest()

@@ -208,13 +208,15 @@ struct ServeCommand: AsyncParsableCommand {
         busConfiguration.verification = verification
         busConfiguration.verification?.policy = .reject
         let pageConfiguration = dashboard ? try page.configuration(listen: dashboardAddress, environment) : nil
+        let local = try localServer(environment, manifest: servers, access: access)
         if let pageConfiguration {
-            DashboardOptions.warn(pageConfiguration, connection, environment)
+            let addresses = local == nil ? servers?.joined(separator: ",") : ConnectionOptions.defaultURL
+            DashboardOptions.warn(pageConfiguration, needsLogin: connection.logsIn(environment, at: addresses))
         }
         return NodeSession.Plan(
             node: name,
             connection: connection,
-            localServer: try localServer(environment, manifest: servers, access: access),
+            localServer: local,
             access: access,
             servers: servers?.joined(separator: ","),
             manifest: file,
