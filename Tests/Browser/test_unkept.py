@@ -55,6 +55,22 @@ class UnkeptTests(unittest.TestCase):
         self.assertTrue(any("l1" in row for row in page.rows()))
         self.assertEqual(page.complaints, [])
 
+    def test_what_the_page_holds_of_it_is_bounded(self):
+        held = self.page.evaluate("""async () => {
+            const { Events, liveRow } = await import('/events.js');
+            const events = new Events({ isBounded: false, hasText: () => true });
+            events.beginLive('now');
+            let most = 0;
+            for (let live = 1; live <= 4000; live += 1) {
+                const event = { live, type: 'user.large', node: 'n', received: '2026-01-01T00:00:00Z', data: null };
+                events.addLive(liveRow(event, 'x'.repeat(16_000)));
+                most = Math.max(most, events.heard.reduce((sum, { raw }) => sum + raw.length, 0));
+            }
+            return { most, first: events.rows[0].sequence === events.heard[0].sequence, last: events.rows.at(-1).sequence };
+        }""")
+        self.assertLessEqual(held["most"], 16 << 20)
+        self.assertEqual([held["first"], held["last"]], [True, 4000])
+
     def test_the_page_goes_over_to_the_stream_and_back_by_itself(self):
         mesh, page = self.mesh, self.page
         mesh.say("user.live", {"number": "first"})

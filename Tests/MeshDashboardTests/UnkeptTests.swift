@@ -2,6 +2,7 @@ import MeshEvents
 import MeshEventsNATS
 import MeshEventsTesting
 import NATSClient
+import NIOCore
 import NIOHTTP1
 import TestSupport
 import Testing
@@ -179,6 +180,34 @@ import Testing
                 }
             }
         }
+    }
+
+    @Test func whatIsLostIsCountedAndNumbered() async throws {
+        let feed = EventFeed(
+            store: InMemoryStore(InMemoryMesh()),
+            verification: nil,
+            gate: QueryGate(),
+            configuration: .init(),
+            logger: quiet
+        ) { _, _ in }
+        feed.beginLive()
+        let client = try #require(feed.join()).client
+        feed.take(live: Event("user.first", node: "n"))
+        feed.miss(live: 5)
+        feed.take(live: Event("user.last", node: "n"))
+        var texts: [String] = []
+        for item in await client.next() ?? [] {
+            switch item {
+            case .live(_, let buffer), .notice(let buffer): texts.append(String(buffer: buffer))
+            default: break
+            }
+        }
+        #expect(texts.count == 3)
+        #expect(texts[0].contains(#""live":1,"#))
+        #expect(texts[1].hasPrefix("event: missed") && texts[1].contains(#"{"count":5,"live":6}"#))
+        #expect(texts[2].contains(#""live":7,"#))
+        let histogram = try await feed.histogram(EventFilter(), 0..<Int64.max / 2, buckets: 1)
+        #expect(histogram.through == 7 && histogram.series.count == 2)
     }
 
     @Test func whoDoesNotReadIsCutOff() async throws {

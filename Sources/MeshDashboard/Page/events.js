@@ -12,6 +12,8 @@ const RETRY = 2_000;
 /** So many may wait while it is paused. */
 const MAXIMUM_PENDING = 20_000;
 const MAXIMUM_NODES = 500;
+/** What is not kept is held up to so many characters of its texts. */
+const MAXIMUM_HEARD = 16 << 20;
 
 export class Events extends EventTarget {
   rows = [];
@@ -28,6 +30,8 @@ export class Events extends EventTarget {
   live = null;
   /** What has come since then, oldest first, whatever text and time are looked for. */
   heard = [];
+  /** How many characters the texts of that have. */
+  heardLength = 0;
   /** The nodes whose events have been seen. */
   nodes = new Set();
   /** Goes up with every new beginning: answers to older questions are thrown away. */
@@ -58,6 +62,7 @@ export class Events extends EventTarget {
     this.isLoading = false;
     this.live = null;
     this.heard = [];
+    this.heardLength = 0;
   }
 
   // While nothing is kept
@@ -82,9 +87,20 @@ export class Events extends EventTarget {
 
   addLive(row) {
     this.heard.push(row);
-    if (this.heard.length > MAXIMUM) this.heard.splice(0, EXCESS);
+    this.heardLength += row.raw?.length ?? 0;
+    while (this.heard.length > MAXIMUM || this.heardLength > MAXIMUM_HEARD) this.forgetHeard();
     if (row.event) this.see(row.event.node);
     if (this.isWanted(row)) this.take(row);
+  }
+
+  /** Lets the oldest go, for good; some at once, since that moves the others. */
+  forgetHeard() {
+    for (const { raw } of this.heard.splice(0, Math.ceil(this.heard.length / 10))) this.heardLength -= raw?.length ?? 0;
+    const first = this.heard[0]?.sequence ?? Infinity;
+    for (const rows of [this.rows, this.pending]) {
+      const kept = rows.findIndex(({ sequence }) => sequence >= first);
+      rows.splice(0, kept < 0 ? rows.length : kept);
+    }
   }
 
   /** Another text or time is looked for in what has come. */
