@@ -161,9 +161,13 @@ public final class Dashboard: Service {
 
     /// Tells browsers whether the connection to the mesh is there.
     ///
-    /// - Parameter problem: why it is not; `nil` when it is.
+    /// What becomes of events meanwhile it adds by itself.
+    ///
+    /// - Parameter problem: why it is not, in a sentence; `nil` when it is.
     public func connection(problem: String?) {
-        if let notice = health.connection(problem) { feed.say(.notice(notice)) }
+        guard let notice = health.connection(problem) else { return }
+        feed.say(.notice(notice))
+        if problem == nil { feed.missLive() }
     }
 
     /// How many events did not change how nodes and tools are shown, because they are not signed by their node.

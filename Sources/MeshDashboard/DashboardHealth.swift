@@ -24,9 +24,16 @@ final class DashboardHealth: Sendable {
         var source = Source.none("Nothing is known yet.")
 
         var problem: String? {
-            if let connection { return connection }
+            if let connection { return "\(connection) \(outlook)" }
             if case .none(let problem) = source { return problem }
             return nil
+        }
+
+        /// What becomes of events while there is no connection.
+        private var outlook: String {
+            source == .live
+                ? "What comes meanwhile is not shown: nothing keeps it."
+                : "What comes meanwhile is shown once it is back."
         }
 
         var note: String? { source == .live ? DashboardHealth.unkept : nil }

@@ -69,7 +69,10 @@ class Process:
             found = re.search(pattern, self.said())
             assert found or self.process.poll() is None, f"it ended: {self.said()}"
             return found
-        return eventually(pattern, look, within)
+        try:
+            return eventually(pattern, look, within)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it said: {self.said()}") from None
 
     def stop(self, number=signal.SIGTERM):
         if self.process.poll() is None:
@@ -100,14 +103,22 @@ class Mesh:
             self.server = self.start(*arguments)
             self.server.wait_for(r"listens on")
         else:
-            self.server = Process(nats_server(), "-js", "-a", "127.0.0.1", "-p", str(self.port), "-sd", store)
-            self.processes.append(self.server)
-            self.server.wait_for(r"Server is ready")
+            self.start_server()
         self.token = token
         self.trust = None
         self.page_port = free_port()
         self.dashboard = None
         self.start_dashboard()
+
+    def start_server(self):
+        """The server alone, again with what it had."""
+        self.server = Process(nats_server(), "-js", "-a", "127.0.0.1", "-p", str(self.port), "-sd", str(self.directory / "store"))
+        self.processes.append(self.server)
+        self.server.wait_for(r"Server is ready")
+
+    def stop_server(self):
+        self.server.stop(signal.SIGKILL)
+        self.processes.remove(self.server)
 
     @property
     def page(self):

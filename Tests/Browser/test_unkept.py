@@ -55,6 +55,31 @@ class UnkeptTests(unittest.TestCase):
         self.assertTrue(any("l1" in row for row in page.rows()))
         self.assertEqual(page.complaints, [])
 
+    def test_a_server_that_restarts_is_waited_for_and_what_came_meanwhile_is_missing(self):
+        mesh, page = self.mesh, self.page
+        mesh.say("user.live", {"number": "before"})
+        page.wait_for_row("before")
+        mesh.stop_server()
+        page.page.wait_for_selector("#problem:has-text('What comes meanwhile is not shown: nothing keeps it.')")
+        mesh.start_server()
+        page.page.wait_for_selector(LIVE)
+        page.page.wait_for_selector(".row[data-kind=gap]:has-text('What came while the connection was lost')")
+        mesh.say("user.live", {"number": "after"})
+        page.wait_for_row("after")
+        self.assertEqual(len(page.rows()), 3)
+        self.assertTrue(page.page.is_hidden("#problem"))
+        # With a stream the same server is waited for without a live interlude.
+        mesh.run("stream", "create")
+        page.page.wait_for_selector("#link-text:text-is('Live')")
+        mesh.emit("user.kept", {"number": "k1"})
+        page.wait_for_row("k1")
+        mesh.stop_server()
+        page.page.wait_for_selector("#problem:has-text('What comes meanwhile is shown once it is back.')")
+        mesh.start_server()
+        page.page.wait_for_selector("#link-text:text-is('Live')")
+        page.wait_for_row("k1")
+        self.assertEqual(page.complaints, [])
+
     def test_what_the_page_holds_of_it_is_bounded(self):
         held = self.page.evaluate("""async () => {
             const { Events, liveRow } = await import('/events.js');

@@ -200,10 +200,10 @@ import Testing
                     #expect(try await reader.next("mesh").json["nodes"]?.array?.isEmpty == true)
                     try await bench.bus.emit(NodeJoined(capabilities: ["version": "1"]))
                     #expect(try await reader.next("node").json["status"]?.string == "online")
-                    bench.dashboard.connection(problem: "it is gone")
+                    bench.dashboard.connection(problem: "it is gone.")
                     let link = try await reader.next("link").json
                     #expect(link["up"]?.bool == false)
-                    #expect(link["problem"]?.string == "it is gone")
+                    #expect(link["problem"]?.string == "it is gone. What comes meanwhile is shown once it is back.")
                     #expect(try await bench.client.get("/healthz").status == 503)
                     bench.dashboard.connection(problem: nil)
                     #expect(try await reader.next("link").json["up"]?.bool == true)

@@ -166,6 +166,25 @@ import Testing
         }
     }
 
+    @Test func whatComesWithoutAConnectionIsSaidToBeMissing() async throws {
+        try await inMemory { mesh in
+            try await withDeadline(.seconds(20), "an outage") {
+                try await mesh.client.listen { reader in
+                    _ = try await reader.next("unkept")
+                    try mesh.emitter.emit("user.first")
+                    _ = try await reader.next("live")
+                    mesh.dashboard.connection(problem: "It is gone.")
+                    let link = try await reader.next("link").json
+                    let problem = "It is gone. What comes meanwhile is not shown: nothing keeps it."
+                    #expect(link["problem"]?.string == problem)
+                    mesh.dashboard.connection(problem: nil)
+                    let missed = try await reader.next("missed").json
+                    #expect(missed["live"]?.int == 1 && missed["count"]?.isNull == true)
+                }
+            }
+        }
+    }
+
     @Test func aLargeEventIsCutAsThoseThatAreKept() async throws {
         try await inMemory { mesh in
             try await withDeadline(.seconds(20), "a live event") {

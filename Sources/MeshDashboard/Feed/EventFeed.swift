@@ -314,6 +314,13 @@ final class EventFeed: Sendable {
         for client in clients { client.offer(item) }
     }
 
+    /// Live events may have been lost, if nothing is kept: it is not known how many.
+    func missLive() {
+        guard let live = state.withLock({ $0.live }) else { return }
+        let json: EventData = ["live": JSONValue(live.count), "count": .null]
+        say(.notice(ServerSentEvent.buffer("missed", json.json.utf8)))
+    }
+
     /// So many live events were lost.
     func miss(live count: UInt64) {
         let number = state.withLock { state in

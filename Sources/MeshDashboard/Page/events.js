@@ -80,9 +80,10 @@ export class Events extends EventTarget {
     if (count > (this.heard.at(-1)?.sequence ?? 0)) this.addLive({ kind: "gap", id: `gap-${count}`, sequence: count, reason: "away" });
   }
 
-  /** So many events were lost before that with the number `live`, which is lost too. */
+  /** So many events were lost, up to that with the number `live`; null when it is not known how many came behind it. */
   addMissed({ live, count }) {
-    this.addLive({ kind: "gap", id: `gap-${live}`, sequence: live, from: live - count + 1, to: live, reason: "overrun" });
+    if (count === null) this.addLive({ kind: "gap", id: `gap-${live}-lost`, sequence: live + 0.5, reason: "away" });
+    else this.addLive({ kind: "gap", id: `gap-${live}`, sequence: live, from: live - count + 1, to: live, reason: "overrun" });
   }
 
   addLive(row) {

@@ -59,10 +59,7 @@ struct DashboardRun: Sendable {
         for await status in connection.statusUpdates() {
             switch status {
             case .disconnected(let reason, _):
-                dashboard.connection(
-                    problem: "The connection to the mesh is lost (\(reason.message)). What comes meanwhile is shown "
-                        + "once it is back."
-                )
+                dashboard.connection(problem: "The connection to the mesh is lost (\(reason.message)).")
             case .connected, .reconnected: dashboard.connection(problem: nil)
             default: continue
             }
