@@ -141,6 +141,21 @@ import Testing
                         try mesh.emitter.emit("user.hello", ["number": 3])
                         #expect(try await reader.next("live").json["data"]?["number"]?.int == 3)
                         #expect(try await mesh.client.get("/api/mesh").json["nodes"]?.array?.isEmpty == true)
+
+                        // Another stream is another one, also for who knew the first.
+                        try mesh.emitter.emit(NodeJoined(capabilities: nil))
+                        _ = try await reader.next("node")
+                        let other = try await PersistentEventBus.open(
+                            transport: transport,
+                            node: "attic",
+                            logger: quiet
+                        )
+                        _ = try await reader.next("reset")
+                        let first = try await other.emit("user.stored", ["number": 4])
+                        #expect(try await reader.next("message").id == first.sequence)
+                        try await eventually("the mesh to be the other stream's") {
+                            try await mesh.client.get("/api/mesh").json["nodes"]?.array?.isEmpty == true
+                        }
                     }
                 }
             }
