@@ -23,6 +23,8 @@ final class DurableInbox: NATSMessageReceiver {
 
     private struct State {
         var messages: [DurableMessage] = []
+        /// What a message is recognised by that has begun to come.
+        var beginning: String?
         var request: UInt64 = 0
         var wanted = 0
         var end: End?
@@ -63,6 +65,11 @@ final class DurableInbox: NATSMessageReceiver {
         }
     }
 
+    /// What the messages are recognised by that are here or have begun to come.
+    var tokens: [String] {
+        state.withLock { state in state.messages.map(\.token) + (state.beginning.map { [$0] } ?? []) }
+    }
+
     /// How the request ended; `nil` when it has not.
     var end: End? { state.withLock { $0.end } }
 
@@ -74,6 +81,12 @@ final class DurableInbox: NATSMessageReceiver {
 
     /// The server has forbidden a request.
     func refused() { finish(.refused) }
+
+    func receiveBegin(replyTo: UnsafeRawBufferPointer) {
+        guard AcknowledgementSubject(replyTo) != nil else { return }
+        let token = String(decoding: replyTo, as: UTF8.self)
+        state.withLock { $0.beginning = token }
+    }
 
     func receive(_ message: NATSMessageView) {
         guard let position = AcknowledgementSubject(message.replyTo) else {
@@ -92,6 +105,7 @@ final class DurableInbox: NATSMessageReceiver {
             token: String(decoding: message.replyTo, as: UTF8.self)
         )
         let isAbandoned = state.withLock { state in
+            state.beginning = nil
             if state.isAbandoned { return true }
             state.messages.append(received)
             if state.messages.count >= state.wanted, state.end == nil { state.end = .filled }
@@ -123,6 +137,7 @@ final class DurableInbox: NATSMessageReceiver {
 
     private func finish(_ end: End) {
         let waiter = state.withLock { state in
+            state.beginning = nil
             if state.end == nil { state.end = end }
             return state.waiter
         }

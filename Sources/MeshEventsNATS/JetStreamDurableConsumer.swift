@@ -10,18 +10,23 @@ final class JetStreamDurableConsumer: DurableConsumer {
     /// How often a server that is connected may leave an answer without a word: one that was killed may not know the
     /// delivery any more, and then never says anything.
     private static let silencesTolerated = 2
-    /// How long a request may take beyond the time it waits.
+    /// How long a request may take beyond the time it waits, and then nothing may come or go.
     private static let requestTime: Duration = .seconds(2)
 
     /// For how many messages one request asks at most, and may ask by the consumer's configuration. A server goes on with
     /// a request also when who made it has gone, and sends what it asks for to any subject that it names.
     static let largestRequest = 256
+    /// For how many bytes one request asks at most, unless a message may be larger.
+    private static let mostBytes = 4 << 20
 
     private let jetStream: JetStream
     private let streamName: String
     private let name: String
     private let inbox: DurableInbox
     private let limits: Locked<PullLimits>
+    private let acknowledgementWait: Duration
+    /// How much requests ask for, and how many bytes the last one did.
+    private let size: Locked<(window: PullWindow, asked: Int)>
     /// When the stream was created in which the durable is; `nil` when that is not known.
     private let created: Timestamp?
     /// Whether the stream may be another one since it was last looked at.
@@ -29,11 +34,20 @@ final class JetStreamDurableConsumer: DurableConsumer {
     private let subscription = Locked<NATSSubscriptionHandle?>(nil)
     private let watch: Task<Void, Never>
 
-    init(jetStream: JetStream, streamName: String, name: String, limits: PullLimits, created: Timestamp?) {
+    init(
+        jetStream: JetStream,
+        streamName: String,
+        name: String,
+        limits: PullLimits,
+        acknowledgementWait: Duration,
+        created: Timestamp?
+    ) {
         self.jetStream = jetStream
         self.streamName = streamName
         self.name = name
         self.limits = Locked(limits)
+        self.acknowledgementWait = acknowledgementWait
+        size = Locked((PullWindow(most: Self.mostBytes, maximumPayload: jetStream.connection.maximumPayload), 0))
         self.created = created
         let inbox = DurableInbox(jetStream.connection)
         self.inbox = inbox
@@ -71,25 +85,67 @@ final class JetStreamDurableConsumer: DurableConsumer {
             try await subscribe()
             let late = inbox.take(limit)
             guard late.isEmpty else { return late }
-            let waits = wait > .zero
-            let request = limits.withLock { $0 }
-                .applied(to: PullRequest(batch: limit, expires: waits ? wait : nil, noWait: !waits))
+            let request = nextRequest(limit, wait)
             let (number, ended) = inbox.begin(request.batch)
             try jetStream.connection.publish(
                 ByteBuffer(string: request.json),
                 to: Self.nextSubject(jetStream, streamName, name),
                 replyTo: "\(inbox.subject).\(number)"
             )
-            let deadline = ContinuousClock.now + wait + Self.requestTime
-            try? await ended.wait(until: deadline, for: "the messages of a durable")
+            await arrival(ended, wait)
         } catch {
             throw MeshEventsError(error)
         }
         if Task.isCancelled { inbox.abandon() }
         let messages = inbox.take(limit)
+        let sizes = messages.map(\.size)
+        if let largest = sizes.max() {
+            size.withLock { $0.window.took(messages: sizes.count, bytes: sizes.reduce(0, +), largest: largest) }
+        }
         guard messages.isEmpty, !Task.isCancelled else { return messages }
         try await explain(inbox.end)
         return []
+    }
+
+    /// A request for so many messages at most, and no more bytes than the link carries soon: what waits for others to
+    /// come is not handled meanwhile, and comes again when that takes longer than the acknowledgement wait.
+    private func nextRequest(_ limit: Int, _ wait: Duration) -> PullRequest {
+        let waits = wait > .zero
+        let request = size.withLock { size in
+            let next = size.window.next(outstanding: 0, missing: limit)
+            var request = PullRequest(batch: next?.messages ?? limit, expires: waits ? wait : nil, noWait: !waits)
+            request.maximumBytes = next?.bytes
+            request = limits.withLock { $0 }.applied(to: request)
+            size.asked = request.maximumBytes ?? 0
+            return request
+        }
+        return request
+    }
+
+    /// Suspends until the request has ended, or the server has sent nothing more for it.
+    ///
+    /// A message may be on its way for longer than any time: what is here, and what has begun to come, is extended
+    /// meanwhile.
+    private func arrival(_ ended: Completion, _ wait: Duration) async {
+        let purpose = "the messages of a durable"
+        let deadline = ContinuousClock.now + wait + Self.requestTime
+        let pause = acknowledgementWait / 3
+        try? await ended.wait(until: min(deadline, .now + pause), for: purpose)
+        guard !ended.isComplete, !Task.isCancelled else { return }
+        let extending = Task {
+            repeat { extendArriving() } while (try? await Task.sleep(for: pause)) != nil
+        }
+        defer { extending.cancel() }
+        try? await ended.wait(until: deadline, for: purpose)
+        guard !ended.isComplete, !Task.isCancelled else { return }
+        // All that was sent before the answer to a ping comes before it.
+        try? await jetStream.connection.roundTrip(silence: Self.requestTime)
+    }
+
+    private func extendArriving() {
+        for token in inbox.tokens {
+            try? jetStream.connection.publish(ByteBuffer(string: Self.text(.inProgress)), to: token)
+        }
     }
 
     private func subscribe() async throws(NATSError) {
@@ -126,6 +182,9 @@ final class JetStreamDurableConsumer: DurableConsumer {
             guard limits.withLock({ $0.learn(words) }) != .newLimit else { return }
             throw refusal("409 \(words)")
         case .status(409, let words) where words.lowercased().contains("maxbytes"):
+            // The next request asks for more, unless the durable's own limit or the largest message there is was asked for.
+            let most = limits.withLock { $0.bytes } ?? .max
+            guard size.withLock({ $0.window.ended() || $0.asked >= most }) else { return }
             throw refusal("409 \(words): its max_bytes is smaller than the next event")
         case .status(400, let words):
             throw refusal("400 \(words)")
@@ -242,4 +301,9 @@ final class JetStreamDurableConsumer: DurableConsumer {
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         return overflow ? .max : product &+ attoseconds / 1_000_000_000
     }
+}
+
+extension DurableMessage {
+    /// How many bytes of a request it takes, about.
+    fileprivate var size: Int { stored.payload.count + stored.subject.utf8.count + token.utf8.count }
 }

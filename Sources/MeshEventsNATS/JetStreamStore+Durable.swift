@@ -39,6 +39,7 @@ extension JetStreamStore {
             streamName: streamName,
             name: configuration.name,
             limits: PullLimits(consumer),
+            acknowledgementWait: configuration.acknowledgementWait,
             // A user may be allowed no more than its durable.
             created: try? await jetStream.streamInfo(streamName).creation
         )

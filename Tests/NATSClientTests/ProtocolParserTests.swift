@@ -168,6 +168,25 @@ struct ProtocolParserTests {
         #expect(parser.minimumBytes == 17 + 1_000_000 + 2)
     }
 
+    @Test("a message of which much is still to come is announced once, a small one never")
+    func announcements() throws {
+        var parser = ProtocolParser()
+        var buffer = ByteBuffer(string: "MSG a 7 reply.b 100000\r\n")
+        try parser.read(&buffer) { _ in }
+        let announced = ProtocolParser.Announcement(sid: 7, reply: Array("reply.b".utf8))
+        let first = parser.takeAnnouncement()
+        #expect(first == announced)
+        buffer.writeBytes([UInt8](repeating: 0x78, count: 10))
+        try parser.read(&buffer) { _ in }
+        let again = parser.takeAnnouncement()
+        #expect(again == nil)
+        buffer.writeBytes([UInt8](repeating: 0x78, count: 99_990))
+        buffer.writeString("\r\nMSG a 7 reply.c 10\r\n")
+        try parser.read(&buffer) { _ in }
+        let small = parser.takeAnnouncement()
+        #expect(small == nil)
+    }
+
     @Test("one step reads one operation and says how long it was")
     func steps() throws {
         var parser = ProtocolParser()

@@ -69,6 +69,7 @@ extension ConnectionLoop {
             self.parser = ProtocolParser()
             return false
         }
+        if let message = parser.takeAnnouncement() { announce(message) }
         self.parser = parser
         let hasMore = readBuffer.readableBytes > 0
         buffer.moveReaderIndex(forwardBy: used)
@@ -137,6 +138,11 @@ extension ConnectionLoop {
             self.pongs.written()
             self.writePongs()
         }
+    }
+
+    private func announce(_ message: ProtocolParser.Announcement) {
+        guard machine.isConnected else { return }
+        message.reply.withUnsafeBytes { subscriptions.find(message.sid)?.receiver.receiveBegin(replyTo: $0) }
     }
 
     private func deliver(_ frame: MessageFrame) {

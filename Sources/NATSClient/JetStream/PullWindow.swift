@@ -57,9 +57,24 @@ package struct PullWindow: Sendable {
 
     /// A message has come.
     package mutating func took(_ bytes: Int, at now: @autoclosure () -> ContinuousClock.Instant = .now) {
-        received.messages += 1
+        took(messages: 1, bytes: bytes, largest: bytes, at: now())
+    }
+
+    /// Messages have come together.
+    ///
+    /// - Parameters:
+    ///   - messages: how many.
+    ///   - bytes: what they take together.
+    ///   - largest: what the largest of them takes.
+    package mutating func took(
+        messages: Int,
+        bytes: Int,
+        largest: Int,
+        at now: @autoclosure () -> ContinuousClock.Instant = .now
+    ) {
+        received.messages += messages
         received.bytes += bytes
-        largestSeen = max(largestSeen, bytes)
+        largestSeen = max(largestSeen, largest)
         untimed += bytes
         if untimed >= Self.stride { look(now()) }
     }

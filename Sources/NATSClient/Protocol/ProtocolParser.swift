@@ -9,8 +9,21 @@ struct ProtocolParser {
     /// in its documentation; a server adds headers of its own to that.
     static let maximumMessage = 65 << 20
 
+    /// A message whose line has come, and of which much is still to come.
+    struct Announcement: Equatable {
+        /// The subscription's number.
+        let sid: UInt64
+        /// Where an answer goes.
+        let reply: [UInt8]
+    }
+
+    /// A message of which less is to come is not announced.
+    private static let announcedBytes = 64 << 10
+
     /// Nothing can be complete below this many readable bytes.
     private(set) var minimumBytes = 1
+    /// The message at the front that is not complete; each is told once.
+    private var announcement: Announcement?
     /// How much of an incomplete control line has been searched for its end.
     private var searched = 0
 
@@ -26,6 +39,9 @@ struct ProtocolParser {
         searched = 0
         return found
     }
+
+    /// The message at the front of which much is still to come, once; `nil` when there is none.
+    mutating func takeAnnouncement() -> Announcement? { announcement.take() }
 
     private mutating func complete(
         in bytes: UnsafeRawBufferPointer
@@ -115,6 +131,7 @@ struct ProtocolParser {
         guard bytes.count >= total else {
             // The short line is read once more when the rest is there.
             minimumBytes = total
+            if total - bytes.count >= Self.announcedBytes { announcement = Announcement(sid: sid, reply: Array(reply)) }
             return nil
         }
         guard bytes[total - 2] == UInt8(ascii: "\r"), bytes[total - 1] == UInt8(ascii: "\n") else {

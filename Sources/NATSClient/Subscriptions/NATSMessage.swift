@@ -87,8 +87,17 @@ public struct NATSMessageView {
 public protocol NATSMessageReceiver: AnyObject, Sendable {
     /// One message; its bytes are valid during this call only.
     func receive(_ message: NATSMessageView)
+    /// A message has begun to come, of which more than what a read brings is still on its way; not every one is told.
+    ///
+    /// - Parameter replyTo: where an answer goes; valid during this call only.
+    func receiveBegin(replyTo: UnsafeRawBufferPointer)
     /// The read that brought the messages is done: pass on what was collected.
     func receiveBatchEnd()
     /// The subscription has ended: `nil` after a cancel, a drain or its last message, else why.
     func receiveEnd(_ error: NATSError?)
+}
+
+extension NATSMessageReceiver {
+    /// Waits for the whole message.
+    public func receiveBegin(replyTo: UnsafeRawBufferPointer) {}
 }

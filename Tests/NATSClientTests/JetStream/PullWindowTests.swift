@@ -158,4 +158,16 @@ struct PullWindowTests {
         #expect(!window.isDue(outstanding: 11, wanted: 10_000))
         #expect(!window.isDue(outstanding: .max))
     }
+
+    @Test("a reader that takes its time before the next request does not make the link slow")
+    func idle() {
+        let begun = ContinuousClock.now
+        var window = PullWindow(most: 16 << 20, maximumPayload: 1 << 20)
+        _ = window.next(outstanding: 0, missing: 1_000, at: begun)
+        window.took(messages: 10, bytes: 200_000, largest: 20_000, at: begun + .seconds(1))
+        let before = window.next(outstanding: 0, missing: 1_000, at: begun + .seconds(1))
+        window.took(messages: 10, bytes: 200_000, largest: 20_000, at: begun + .seconds(2))
+        let after = window.next(outstanding: 0, missing: 1_000, at: begun + .seconds(62))
+        #expect(before?.bytes == 250_001 && after?.bytes ?? 0 >= 200_000)
+    }
 }
