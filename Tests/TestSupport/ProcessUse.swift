@@ -1,5 +1,11 @@
 import Foundation
 
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
+
 /// What a process takes of the system, as Linux tells it.
 public struct ProcessUse: Sendable {
     /// Resident memory, in bytes.
@@ -10,6 +16,8 @@ public struct ProcessUse: Sendable {
     public var descriptors: Int
     /// How many threads there are.
     public var threads: Int
+    /// How long processors have worked for it so far, in hundredths of a second's steps.
+    public var processorTime: Duration
 
     /// Asks about this process, or another.
     ///
@@ -30,6 +38,14 @@ public struct ProcessUse: Sendable {
         residentBytes = try number("VmRSS") * 1024
         peakResidentBytes = try number("VmHWM") * 1024
         threads = try number("Threads")
+        // Behind the name in parentheses, which may hold anything: state, ten numbers, then ticks in the program and in the
+        // system.
+        let stat =
+            FileManager.default.contents(atPath: directory + "/stat").map { String(decoding: $0, as: UTF8.self) } ?? ""
+        let ticks = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ").dropFirst(12).prefix(2)
+        let sum = ticks.compactMap { Int($0) }
+        guard sum.count == 2 else { throw TestSupportError("\(directory)/stat says nothing of processor time.") }
+        processorTime = .seconds(1) * sum.reduce(0, +) / max(sysconf(Int32(_SC_CLK_TCK)), 1)
         self.descriptors = descriptors
     }
 }
