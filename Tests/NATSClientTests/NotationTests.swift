@@ -1,5 +1,6 @@
 import Foundation
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import NATSClient
@@ -160,7 +161,7 @@ struct NotationTests {
             #expect(fields["\u{e9}t\u{e9}"] == "y")
             #expect(fields.fields.count == 4)
         }
-        var random = SplitMix(seed: 3)
+        var random = SeededGenerator(seed: 3)
         for _ in 0..<5000 {
             let bytes = (0..<Int.random(in: 0...80, using: &random)).map { _ in
                 [0, 9, 10, 13, 32, 58, 65, 0xFF, 0xE9].randomElement(using: &random) ?? UInt8(0)

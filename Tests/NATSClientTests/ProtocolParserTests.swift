@@ -1,4 +1,5 @@
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import NATSClient
@@ -100,7 +101,7 @@ struct ProtocolParserTests {
 
     @Test("reads the same in random cuts, with large payloads of any bytes")
     func randomCuts() throws {
-        var random = SplitMix(seed: 7)
+        var random = SeededGenerator(seed: 7)
         for _ in 0..<200 {
             var bytes: [UInt8] = []
             var expected: [Parsed] = []
@@ -137,7 +138,7 @@ struct ProtocolParserTests {
 
     @Test("random bytes and mutated streams never trap, and always end in an error or a wait")
     func mutations() {
-        var random = SplitMix(seed: 11)
+        var random = SeededGenerator(seed: 11)
         let original = Array(Self.stream.utf8)
         for _ in 0..<5000 {
             var bytes = original
@@ -198,20 +199,5 @@ struct ProtocolParserTests {
             }
             #expect(found.length == 6)
         }
-    }
-}
-
-/// A small seeded generator, so that a failure can be repeated.
-struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

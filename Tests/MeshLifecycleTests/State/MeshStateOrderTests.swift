@@ -1,5 +1,6 @@
 import MeshEvents
 import MeshLifecycle
+import TestSupport
 import Testing
 
 /// Events come in any order, twice, or not at all.
