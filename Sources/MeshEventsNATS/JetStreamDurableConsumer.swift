@@ -29,8 +29,11 @@ final class JetStreamDurableConsumer: DurableConsumer {
     private let size: Locked<(window: PullWindow, asked: Int)>
     /// When the stream was created in which the durable is; `nil` when that is not known.
     private let created: Timestamp?
-    /// Whether the stream may be another one since it was last looked at.
-    private let isDoubtful = Locked(false)
+    /// How long a look at the stream holds for answers: one that was deleted and created again, with the durable, would take
+    /// the answer for one to its own event of that sequence.
+    private static let lookHolds: Duration = .seconds(2)
+    /// Whether the stream may be another one since it was last looked at, and when that was.
+    private let look = Locked((isDoubtful: false, at: ContinuousClock.now))
     private let subscription = Locked<NATSSubscriptionHandle?>(nil)
     private let watch: Task<Void, Never>
 
@@ -80,7 +83,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
 
     func fetch(_ limit: Int, wait: Duration) async throws(MeshEventsError) -> [DurableMessage] {
         let limit = min(limit, Self.largestRequest)
-        if isDoubtful.withLock({ $0 }) { try await checkStream() }
+        if look.withLock({ $0.isDoubtful }) { try await checkStream() }
         do throws(NATSError) {
             try await subscribe()
             let late = inbox.take(limit)
@@ -166,7 +169,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
         case .closed:
             throw MeshEventsError(.closed, "the connection has been closed")
         case .disconnected:
-            isDoubtful.withLock { $0 = true }
+            look.withLock { $0.isDoubtful = true }
             throw MeshEventsError(.connectionFailed, "the connection was lost; it is restored", isRetriable: true)
         case .refused:
             let subject = Self.nextSubject(jetStream, streamName, name)
@@ -194,7 +197,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
                 "the consumer \(name) is not one to pull from (\(code) \(words)); choose another name"
             )
         case .status, nil:
-            isDoubtful.withLock { $0 = true }
+            look.withLock { $0.isDoubtful = true }
             // Newer servers say 503 of a consumer that is gone, as of one without a leader; older ones say nothing.
             do throws(JetStreamError) {
                 _ = try await jetStream.consumerInfo(name, on: streamName, timeout: Self.attemptTimeout)
@@ -217,7 +220,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
     /// Throws `streamReplaced` when the stream is another one than when the durable was opened: one of the same name and
     /// sequences that begin anew, in which other processes may have created the durable again.
     private func checkStream() async throws(MeshEventsError) {
-        guard let created else { return isDoubtful.withLock { $0 = false } }
+        guard let created else { return look.withLock { $0 = (false, .now) } }
         let found: Timestamp?
         do throws(JetStreamError) {
             found = try await jetStream.streamInfo(streamName, timeout: Self.attemptTimeout).creation
@@ -225,7 +228,8 @@ final class JetStreamDurableConsumer: DurableConsumer {
             // Asked again before the next request.
             throw MeshEventsError(error, stream: streamName)
         }
-        guard let found, found != created else { return isDoubtful.withLock { $0 = false } }
+        guard let found, found != created else { return look.withLock { $0 = (false, .now) } }
+        look.withLock { $0.isDoubtful = true }
         throw MeshEventsError(
             .streamReplaced,
             "the stream \(streamName) was deleted and created again at \(found); how far the durable \(name) was is gone "
@@ -243,12 +247,22 @@ final class JetStreamDurableConsumer: DurableConsumer {
 
     /// Sends an answer as a request: the server says that it has it. An answer without a word back may have been lost
     /// with its connection.
+    ///
+    /// - Throws: `streamReplaced` when the event is of a stream that was deleted and created again since; nothing is sent then.
     func answer(
         _ message: DurableMessage,
         _ answer: DurableAnswer,
         deadline: Duration
     ) async throws(MeshEventsError) {
         let end = ContinuousClock.now + deadline
+        if look.withLock({ $0.isDoubtful || .now - $0.at > Self.lookHolds }) {
+            do throws(MeshEventsError) {
+                try await checkStream()
+            } catch {
+                // Without an answer of the stream, the one to the event tells more.
+                guard error.code != .streamReplaced else { throw error }
+            }
+        }
         let payload = ByteBuffer(string: Self.text(answer))
         var backoff = RetryBackoff(deadline: end)
         var silences = 0

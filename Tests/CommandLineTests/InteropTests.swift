@@ -87,7 +87,15 @@ import Testing
 
             let list = try await Command.run(["list", "--json", "--nats", server.url])
             #expect(list.lines.count == 5)
-            #expect(list.error.contains("skipped 2 stored messages that are not events"), "\(list.error)")
+            for read in [
+                list, try await Command.run(["replay", "--nats", server.url]),
+                try await Command.run(["export", "--nats", server.url]),
+            ] {
+                #expect(
+                    read.code == 0 && read.error.contains("skipped 2 stored messages that are not events"),
+                    "\(read.error)"
+                )
+            }
         }
     }
 }

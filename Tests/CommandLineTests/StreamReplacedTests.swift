@@ -40,6 +40,31 @@ import Testing
         }
     }
 
+    /// A command for an event of the former stream is still running when another process has taken the same durable and an
+    /// event of the same sequence in the new one.
+    @Test(arguments: NATSServers.all)
+    func anAnswerMeantForTheFormerStreamIsNotGivenInTheNewOne(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            try await emit(server, 1)
+            let arguments = ["on", "user.n", "--durable", "d", "--nats", server.url, "--", "sh", "-c"]
+            let former = try Command(arguments + ["cat > /dev/null; echo begun; sleep 5"])
+            try await former.waitForOutput("begun")
+            try await deleteStream(server)
+            try await emit(server, 1)
+            let next = try Command(arguments + ["cat > /dev/null; echo begun; sleep 60"])
+            try await next.waitForOutput("begun")
+            let outcome = try await former.wait(within: .seconds(60))
+            #expect(outcome.code == 76, "\(outcome.error)")
+            let settings = NATSConnection.Configuration(servers: try ServerAddress.list(server.url))
+            let connection = try await NATSConnection.connect(settings, logger: quiet)
+            let consumer = try await JetStream(connection: connection).consumerInfo("d", on: "MESH_EVENTS")
+            await connection.close()
+            #expect(consumer.acknowledgementsPending == 1)
+            next.signal(SIGINT)
+            _ = try await next.wait(within: .seconds(30))
+        }
+    }
+
     @Test(arguments: NATSServers.all)
     func waitForAndStatusSurviveAServerWithoutItsData(binary: NATSServers.Binary) async throws {
         let directory = try TemporaryDirectory()

@@ -64,6 +64,8 @@ extension EventHistory {
             private var query: Query?
             private var isBounded = false
             private var page: ArraySlice<StoredEvent> = []
+            /// How many messages of those read so far are not events, and were left out.
+            public private(set) var malformed = 0
 
             init(history: EventHistory, query: Query) {
                 self.history = history
@@ -93,6 +95,7 @@ extension EventHistory {
                     // Each page looks at the stream before it is read, which proves those before it.
                     if next == nil { try await history.checkStream(isOf: found.created, timeout: query.timeout) }
                     self.query = next
+                    malformed += found.malformed
                     page = found.events[...]
                 }
             }

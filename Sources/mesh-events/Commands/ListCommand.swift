@@ -93,9 +93,7 @@ struct ListCommand: AsyncParsableCommand {
             try printer.print(page.events)
         }
         TrustOptions.reportRejected(page.rejected)
-        if page.malformed > 0 {
-            Diagnostics.say("skipped \(page.malformed) stored messages that are not events")
-        }
+        MalformedReport.sayStored(page.malformed)
         if let cursor = page.cursor {
             Diagnostics.say("older events: --cursor \(StreamPosition(cursor, created: page.created).text)")
         }

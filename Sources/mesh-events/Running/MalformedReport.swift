@@ -29,4 +29,12 @@ final class MalformedReport: Sendable {
         guard count > said else { return }
         Diagnostics.say("skipped \(count) messages that are not events")
     }
+
+    /// Says how many stored messages were left out.
+    static func sayStored(_ count: some BinaryInteger) {
+        guard count > 0 else { return }
+        Diagnostics.say(
+            "skipped \(count) stored \(count == 1 ? "message that is no event" : "messages that are not events")"
+        )
+    }
 }

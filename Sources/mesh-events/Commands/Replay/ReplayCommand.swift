@@ -98,9 +98,7 @@ struct ReplayCommand: AsyncParsableCommand {
         }
         defer {
             TrustOptions.reportRejected(replay.rejected)
-            if replay.malformed > 0 {
-                Diagnostics.say("skipped \(replay.malformed) stored messages that are not events")
-            }
+            MalformedReport.sayStored(replay.malformed)
         }
         try await print(replay, pace, stop)
         replay.cancel()

@@ -93,9 +93,10 @@ struct ExportCommand: AsyncParsableCommand {
         let text = EventText(format, isForTerminal: out == "-" && Terminal.output.isTerminal, marks: trust.marks)
         var count = 0
         var rejected = 0
-        let events = EventHistory(store: store, verification: query.verification, logger: Silence.logger)
+        var events = EventHistory(store: store, verification: query.verification, logger: Silence.logger)
             .events(matching: query.patterns, since: query.since, until: query.until, node: node)
-        for try await stored in events {
+            .makeAsyncIterator()
+        while let stored = try await events.next() {
             if trust.leavesOut(stored.event) {
                 rejected += 1
                 continue
@@ -108,6 +109,7 @@ struct ExportCommand: AsyncParsableCommand {
         try file.close()
         bar.finish(count, fraction: 1)
         TrustOptions.reportRejected(rejected)
+        MalformedReport.sayStored(events.malformed)
         if out != "-", !Terminal.error.isTerminal {
             Diagnostics.say("exported \(count) \(count == 1 ? "event" : "events") to \(out)")
         }

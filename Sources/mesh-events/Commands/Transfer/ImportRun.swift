@@ -122,19 +122,31 @@ struct ImportRun {
             try await appender.finish()
             try await settleDuplicates(progress, &outcome, behind: last)
         } catch {
-            try? await appender.finish()
+            let isSettled = await isSettled(appender)
             // What was sent again is known as stored only once it is compared.
-            let isExact = (try? await settleDuplicates(progress, &outcome, behind: last)) != nil
+            let isCompared = (try? await settleDuplicates(progress, &outcome, behind: last)) != nil
             outcome.stored = progress.stored
             bar.finish(outcome.stored, fraction: nil)
             try note(progress.state)
-            throw failure(error, progress.firstMissing, outcome, isExact: isExact)
+            throw failure(error, progress.firstMissing, outcome, isExact: isSettled && isCompared)
         }
         try await checkStream(state)
         outcome.stored = progress.stored
         bar.finish(outcome.stored, fraction: 1)
         if let statePath { try? FileManager.default.removeItem(atPath: statePath) }
         return outcome
+    }
+
+    /// Waits until what was sent is stored or refused.
+    ///
+    /// - Returns: whether it is known of each message which; a refusal of the server says so, a silence does not.
+    private func isSettled(_ appender: any EventAppender) async -> Bool {
+        do throws(MeshEventsError) {
+            try await appender.finish()
+            return true
+        } catch {
+            return [.storageFull, .serverRefused, .payloadTooLarge, .permissionDenied].contains(error.code)
+        }
     }
 
     /// Looks at what the stream has for the lines whose ids it had.
