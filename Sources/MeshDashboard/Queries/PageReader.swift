@@ -5,10 +5,8 @@ struct PageReader {
     /// A stream that is no larger than this may be read in pages of ``largestPage``: they cannot be larger than it.
     private static let smallStream: UInt64 = 16 << 20
     private static let largestPage = 1_024
-    /// Else pages begin with so many events, and grow while those that came are small.
+    /// Else pages begin with so many events, grow while those that came are small, and end at ``pageBytes``.
     private static let firstPage = 16
-    /// How many events a page of a larger stream has at most: what comes next may be larger than all before.
-    private static let largestCarefulPage = 64
     /// The size of a page that is aimed at, in bytes.
     private static let pageBytes = 4 << 20
 
@@ -31,7 +29,7 @@ struct PageReader {
         let state = try await store.state()
         created = query.created ?? state.created
         let isSmall = state.bytes <= Self.smallStream
-        maximum = isSmall ? Self.largestPage : Self.largestCarefulPage
+        maximum = Self.largestPage
         size = isSmall ? Self.largestPage : Self.firstPage
         self.history = history
         self.gate = gate
@@ -55,6 +53,7 @@ struct PageReader {
         query.limit = max(1, min(limit, size))
         query.readLimit = max(2, size / max(1, query.patterns.count))
         query.scanLimit = max(1, scan)
+        query.byteLimit = Self.pageBytes
         query.timeout = timeout
         let asked = query
         let history = history
