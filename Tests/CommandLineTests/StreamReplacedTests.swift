@@ -129,7 +129,7 @@ import Testing
         let directory = try TemporaryDirectory()
         try await withServer(binary) { server in
             let text = String(repeating: "x", count: 90)
-            let lines = (0..<4_000).map { #"{"type":"user.a","data":{"text":"\#($0)\#(text)"}}"# + "\n" }
+            let lines = (0..<9_000).map { #"{"type":"user.a","data":{"text":"\#($0)\#(text)"}}"# + "\n" }
             let emit = ["emit", "--from", "-", "--nats", server.url]
             #expect(try await Command.run(emit, input: lines.joined()).code == 0)
             // The export waits while what it has written is not read.
