@@ -40,6 +40,14 @@ import Testing
                 #expect(try answer.json["error"]?["code"]?.string == "streamReplaced", "\(path)")
             }
             #expect(try await bench.client.get("/api/events?before=4").json["events"]?.array?.count == 3)
+            // Each of two places counts.
+            let fresh = try #require(try await bench.client.get("/api/events?limit=1").json["cursor"]?.string)
+            #expect(try await bench.client.get("/api/events?after=\(fresh)&before=\(fresh)").status == 200)
+            for query in ["after=\(cursor)&before=\(fresh)", "after=\(fresh)&before=\(cursor)"] {
+                let answer = try await bench.client.get("/api/events?\(query)")
+                #expect(answer.status == 410, "\(query)")
+                #expect(try answer.json["error"]?["code"]?.string == "streamReplaced", "\(query)")
+            }
         }
     }
 

@@ -63,7 +63,10 @@ struct EventSearch: Sendable {
             before: bounds.before?.sequence,
             after: bounds.after?.sequence
         )
-        query.created = bounds.before?.created ?? bounds.after?.created
+        // Two places of two streams: one of them at least is not in the stream that there is.
+        let created = [bounds.before?.created, bounds.after?.created].compactMap(\.self)
+        try StreamPosition.check(created.max(), isOf: created.min())
+        query.created = created.first
         var reader = try await PageReader(query, store: store, history: history, gate: gate)
         let deadline = ContinuousClock.now + Self.maximumTime
         var found = Found(limit: bounds.limit)
