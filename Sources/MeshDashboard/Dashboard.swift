@@ -30,8 +30,6 @@ public import ServiceLifecycle
 /// the process, end a session. Connections that have not logged in are limited, for each address and altogether, and
 /// make room for new ones.
 public final class Dashboard: Service {
-    /// How often browsers hear the time, so that they notice when they hear nothing.
-    private static let tick: Duration = .seconds(5)
     /// How long connections may take to end before they are closed.
     private static let grace: TimeAmount = .seconds(2)
 
@@ -190,7 +188,7 @@ public final class Dashboard: Service {
             group.addTask { await self.feed.run(live: self.live) }
             group.addTask { await self.mesh.run(telling: self.feed) }
             group.addTask {
-                while (try? await Task.sleep(for: Self.tick)) != nil {
+                while (try? await Task.sleep(for: StreamSession.tick)) != nil {
                     self.feed.say(.tick(.now, mesh: self.mesh.toldUntil))
                 }
             }

@@ -226,6 +226,36 @@ import Testing
         #expect(sizes.allSatisfy { $0 * text.utf8.count <= 4 << 20 }, "\(sizes)")
     }
 
+    /// Signs nothing.
+    private struct Nobody: EventVerifier {
+        func verify(
+            _ signature: String?,
+            node: String,
+            subject: UnsafeRawBufferPointer,
+            payload: UnsafeRawBufferPointer
+        ) -> EventSignature { .unsigned }
+    }
+
+    @Test func aPageEndsAfterSoManyBytesAlsoOfWhatIsLeftOut() async throws {
+        let mesh = InMemoryMesh()
+        let store = InMemoryStore(mesh)
+        let bus = try await PersistentEventBus.open(
+            transport: InMemoryTransport(mesh),
+            store: store,
+            node: "n",
+            logger: quiet
+        )
+        let text = String(repeating: "x", count: 5_000)
+        for _ in 0..<200 { try await bus.emit("user.large", ["text": .string(text)]) }
+        let verification = SignatureVerification(Nobody(), policy: .reject)
+        let history = EventHistory(store: store, verification: verification, logger: quiet)
+        var reader = try await PageReader(.init(end: .oldest), store: store, history: history, gate: QueryGate())
+        var sizes: [Int] = []
+        while let page = try await reader.next() { sizes.append(page.rejected) }
+        #expect(sizes.reduce(0, +) == 200)
+        #expect(sizes[0] > 0 && sizes[0] * text.utf8.count <= 128 << 10, "\(sizes)")
+    }
+
     @Test func aTextIsLookedForInTimeThatGrowsWithTheDataAlone() {
         let needle = TextNeedle(String(repeating: "a", count: 1_000) + "b")
         let text = String(repeating: "a", count: 1 << 20)

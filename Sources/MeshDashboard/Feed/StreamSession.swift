@@ -6,18 +6,27 @@ import NIOCore
 struct StreamSession {
     /// So many missed events are looked through at most, the rest is named as skipped.
     static let maximumBacklog = 20_000
+    /// How often browsers hear the time, so that they notice when they hear nothing.
+    static let tick: Duration = .seconds(5)
     let client: FeedClient
     let store: any EventStore
     let history: EventHistory
     let gate: QueryGate
     let filter: EventFilter
     let maximumBacklog: Int
+    /// Up to when all changes of the mesh have been told to this browser: what has changed since then waits in the client.
+    private var told: Timestamp
     /// Whether the browser may still listen: it may have logged out.
     let isAllowed: @Sendable () -> Bool
     /// The last sequence the browser has; `nil` when it has none and wants only what comes.
     private(set) var cursor: UInt64?
     /// When the stream was created in which that is; `nil` when it is not known.
     private var created: Timestamp?
+    /// When the time is to be told next, while what was missed is read.
+    private var nextTick = ContinuousClock.now + tick
+
+    /// The browser may no longer listen.
+    private struct NoLongerAllowed: Error {}
 
     init(
         client: FeedClient,
@@ -26,6 +35,7 @@ struct StreamSession {
         gate: QueryGate,
         filter: EventFilter,
         after: StreamPosition?,
+        told: Timestamp,
         maximumBacklog: Int,
         isAllowed: @escaping @Sendable () -> Bool
     ) {
@@ -34,6 +44,7 @@ struct StreamSession {
         self.history = history
         self.gate = gate
         self.filter = filter
+        self.told = told
         self.maximumBacklog = maximumBacklog
         self.isAllowed = isAllowed
         cursor = after?.sequence
@@ -47,6 +58,15 @@ struct StreamSession {
     ///   - writer: the browser's; it may belong to no actor.
     @concurrent
     mutating func run(from start: EventFeed.Start, into writer: inout any ResponseBodyWriter) async throws {
+        do {
+            try await serve(from: start, into: &writer)
+        } catch is NoLongerAllowed {
+            return
+        }
+    }
+
+    @concurrent
+    private mutating func serve(from start: EventFeed.Start, into writer: inout any ResponseBodyWriter) async throws {
         switch start {
         case .notBegun: break
         case .after(let position): try await begin(after: position, &writer)
@@ -77,8 +97,8 @@ struct StreamSession {
                 case .notice(var bytes):
                     buffer.writeBuffer(&bytes)
                 case .tick(let time, let mesh):
-                    let json: EventData = ["time": .string(time.description), "mesh": .string(mesh.description)]
-                    append(ServerSentEvent.buffer("time", id: cursor.map { place($0) }, json.json.utf8), to: &buffer)
+                    (told, nextTick) = (mesh, .now + Self.tick)
+                    append(timeNotice(time, mesh: mesh), to: &buffer)
                 }
             }
             if buffer.readableBytes > 0 { try await writer.write(buffer) }
@@ -91,7 +111,9 @@ struct StreamSession {
         let position = place.sequence
         let isSame = cursor == nil || StreamPosition(position, created: created).isSameStream(place.created)
         created = place.created
-        if isSame, let known = cursor, known > position, known <= (try await store.state().lastSequence) {
+        if isSame, let known = cursor, known > position,
+            known <= (try await sayingTheTime(&writer) { [store] in try await store.state().lastSequence })
+        {
             // The feed has not come so far yet.
             return try await writer.write(positionNotice("position", known))
         }
@@ -104,7 +126,7 @@ struct StreamSession {
             cursor = position
             return try await writer.write(positionNotice("position", position))
         }
-        let first = try await store.state().firstSequence
+        let first = try await sayingTheTime(&writer) { [store] in try await store.state().firstSequence }
         if first > known + 1 {
             try await writer.write(gapNotice((known + 1)...(min(first, position.next) - 1), reason: "dropped"))
         }
@@ -114,7 +136,7 @@ struct StreamSession {
     }
 
     @concurrent
-    private func sendMissed(
+    private mutating func sendMissed(
         after known: UInt64,
         before end: UInt64,
         _ writer: inout any ResponseBodyWriter
@@ -122,20 +144,62 @@ struct StreamSession {
         guard let patterns = filter.queryPatterns else { return }
         var query = EventHistory.Query(matching: patterns, end: .oldest, before: end, after: known)
         query.created = created
-        var reader = try await PageReader(query, store: store, history: history, gate: gate)
+        let asked = query
+        var reader = try await sayingTheTime(&writer) { [store, history, gate] in
+            try await PageReader(asked, store: store, history: history, gate: gate)
+        }
         var left = maximumBacklog
-        while left > 0, isAllowed(), let page = try await reader.next(scan: left, timeout: .seconds(30)) {
+        while left > 0 {
+            let (before, scan) = (reader, left)
+            let read = try await sayingTheTime(&writer) {
+                var reader = before
+                return (try await reader.next(scan: scan, timeout: .seconds(30)), reader)
+            }
+            guard isAllowed() else { throw NoLongerAllowed() }
+            reader = read.1
+            guard let page = read.0 else { break }
             left -= page.events.count + page.malformed + page.rejected
             var buffer = ByteBuffer()
             for stored in page.events where filter.matches(stored.event) {
                 guard case .event(_, var bytes) = EventFeed.item(stored, created: created) else { continue }
                 buffer.writeBuffer(&bytes)
+                cursor = stored.sequence
+            }
+            if let looked = reader.query?.after, looked > cursor ?? 0 {
+                // What does not fit need not be looked through again either.
+                cursor = looked
+                append(timeNotice(.now, mesh: told), to: &buffer)
             }
             if buffer.readableBytes > 0 { try await writer.write(buffer) }
         }
         // Nothing is left out when the last one that was read is the last there is.
         guard let read = reader.query?.after, read.next < end else { return }
         try await writer.write(gapNotice(read.next...(end - 1), reason: "skipped"))
+    }
+
+    /// Waits for what `body` answers, and says the time meanwhile, as the feed does at other times: over a slow line, or in a
+    /// queue, it may take long.
+    @concurrent
+    private mutating func sayingTheTime<Answer: Sendable>(
+        _ writer: inout any ResponseBodyWriter,
+        _ body: @escaping @Sendable () async throws -> Answer
+    ) async throws -> Answer {
+        try await withThrowingTaskGroup(of: Answer?.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { try await body() }
+            while true {
+                let next = nextTick
+                group.addTask {
+                    try await Task.sleep(until: next, clock: .continuous)
+                    return nil
+                }
+                guard let step = try await group.next() else { throw CancellationError() }
+                if let answer = step { return answer }
+                guard isAllowed() else { throw NoLongerAllowed() }
+                try await writer.write(timeNotice(.now, mesh: told))
+                nextTick = .now + Self.tick
+            }
+        }
     }
 
     private func append(_ bytes: ByteBuffer, to buffer: inout ByteBuffer) {
@@ -149,6 +213,11 @@ struct StreamSession {
     private func unkeptNotice(_ live: EventFeed.Live) -> ByteBuffer {
         let json: EventData = ["since": .string(live.since.description), "live": JSONValue(live.count)]
         return ServerSentEvent.buffer("unkept", json.json.utf8)
+    }
+
+    private func timeNotice(_ time: Timestamp, mesh: Timestamp) -> ByteBuffer {
+        let json: EventData = ["time": .string(time.description), "mesh": .string(mesh.description)]
+        return ServerSentEvent.buffer("time", id: cursor.map { place($0) }, json.json.utf8)
     }
 
     private func place(_ sequence: UInt64) -> StreamPosition { StreamPosition(sequence, created: created) }

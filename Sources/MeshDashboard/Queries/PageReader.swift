@@ -1,7 +1,8 @@
 import MeshEvents
 
-/// Reads stored events page by page, so few at once that their bytes are bounded, however large each of them is.
-struct PageReader {
+/// Reads stored events page by page, so few at once that their bytes are bounded, however large each of them is, and that
+/// a page does not take long, however slow the line is.
+struct PageReader: Sendable {
     /// A stream that is no larger than this may be read in pages of ``largestPage``: they cannot be larger than it.
     private static let smallStream: UInt64 = 16 << 20
     private static let largestPage = 1_024
@@ -9,6 +10,12 @@ struct PageReader {
     private static let firstPage = 16
     /// The size of a page that is aimed at, in bytes.
     private static let pageBytes = 4 << 20
+    /// A page begins with so many bytes, has at least so many when the line is slow, and twice as many as the one before when
+    /// that was quick.
+    private static let firstBytes = 128 << 10
+    private static let fewestBytes = 32 << 10
+    /// What is quick, and what is slow.
+    private static let times = (quick: Duration.seconds(2), slow: Duration.seconds(4))
 
     private let history: EventHistory
     private let gate: QueryGate
@@ -16,6 +23,7 @@ struct PageReader {
     /// When the stream was created that is read.
     let created: Timestamp?
     private var size: Int
+    private var bytes = firstBytes
     /// What to read next; `nil` at the end.
     private(set) var query: EventHistory.Query?
 
@@ -53,11 +61,19 @@ struct PageReader {
         query.limit = max(1, min(limit, size))
         query.readLimit = max(2, size / max(1, query.patterns.count))
         query.scanLimit = max(1, scan)
-        query.byteLimit = Self.pageBytes
+        query.scanByteLimit = bytes
         query.timeout = timeout
         let asked = query
         let history = history
-        let page = try await gate.run { () async throws(MeshEventsError) in try await history.page(asked) }
+        var began = ContinuousClock.now
+        let page = try await gate.run { () async throws(MeshEventsError) in
+            // What it has waited for its turn does not count.
+            began = .now
+            return try await history.page(asked)
+        }
+        let time = ContinuousClock.now - began
+        if time < Self.times.quick { bytes = min(bytes * 2, Self.pageBytes) }
+        if time > Self.times.slow { bytes = max(bytes / 2, Self.fewestBytes) }
         let largest = page.events.map { $0.event.data.json.utf8.count }.max() ?? 0
         size = max(1, min(size * 2, maximum, Self.pageBytes / max(largest, 1)))
         self.query = query.next(after: page)

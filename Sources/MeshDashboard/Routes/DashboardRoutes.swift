@@ -136,6 +136,7 @@ struct DashboardRoutes: Sendable {
             try await writer.write(ServerSentEvent.retry(milliseconds: 2_000))
             try await writer.write(ServerSentEvent.buffer("hello", hello.json.utf8))
             try await writer.write(health.notice)
+            let told = mesh.toldUntil
             try await writer.write(ServerSentEvent.buffer("mesh", try await mesh.digest().json.utf8))
             var session = StreamSession(
                 client: client,
@@ -144,6 +145,7 @@ struct DashboardRoutes: Sendable {
                 gate: gate,
                 filter: filter,
                 after: after,
+                told: told,
                 maximumBacklog: backlog,
                 isAllowed: isAllowed
             )

@@ -40,6 +40,8 @@ extension EventHistory {
         package var byteLimit = 64 << 20
         /// How many messages are looked at, those that do not fit included; the page then ends early, with a cursor.
         package var scanLimit = Int.max
+        /// After so many bytes of messages, those that do not fit included, the page ends early, with a cursor.
+        package var scanByteLimit = Int.max
         /// Whether the page has the payloads of its events, too.
         package var keepsPayloads = false
 
@@ -92,7 +94,11 @@ extension EventHistory {
         }
 
         /// How many bytes of one pattern's messages are read ahead.
-        var laneBytes: Int { max(byteLimit / 4 / max(patterns.count, 1), 1 << 20) }
+        var laneBytes: Int {
+            let lanes = max(patterns.count, 1)
+            // What is read ahead and then does not fit into the page is read again for the next one.
+            return min(max(byteLimit / 4 / lanes, 1 << 20), max(scanByteLimit / lanes, 1))
+        }
 
         /// The query for the page behind another one; `nil` when there is none.
         public func next(after page: Page) -> Query? {
@@ -159,6 +165,7 @@ struct HistoryReading {
     /// What was found, in the order of taking.
     private(set) var events: [StoredEvent] = []
     private var eventBytes = 0
+    private var takenBytes = 0
     /// When the stream was created that is read; `nil` when it is not known.
     private var created: Timestamp?
     /// How often the stream has been looked at.
@@ -187,6 +194,7 @@ struct HistoryReading {
     /// Whether the page has all it may have, or as much was looked at as may be.
     var isFull: Bool {
         events.count == query.limit || taken >= query.scanLimit || eventBytes >= query.byteLimit
+            || takenBytes >= query.scanByteLimit
     }
 
     /// How many messages to ask for: what is missing, and more when much of what came was of no use.
@@ -200,13 +208,16 @@ struct HistoryReading {
     }
 
     /// How many bytes the next reading brings at most: no more than the page may still take.
-    var nextReadBytes: Int { max(min(query.laneBytes, query.byteLimit - eventBytes), 1) }
+    var nextReadBytes: Int {
+        max(min(query.laneBytes, query.byteLimit - eventBytes, query.scanByteLimit - takenBytes), 1)
+    }
 
     /// How long the next reading may be without anything that comes.
     var timeout: Duration { query.timeout }
 
     mutating func take(_ message: StoredMessage) {
         taken += 1
+        takenBytes += message.payload.count
         do throws(MalformedEvent) {
             let event = try decoder.decode(message)
             if let node = query.node, event.node != node {
