@@ -168,6 +168,14 @@ public final class Dashboard: Service {
         if problem == nil { feed.missLive() }
     }
 
+    /// Tells browsers that nothing comes from the mesh's server, although the connection is there and it was asked.
+    ///
+    /// - Parameter since: when something came last; `nil` when something comes again.
+    package func silence(since: Timestamp?) {
+        guard let notice = health.silence(since) else { return }
+        feed.say(.notice(notice))
+    }
+
     /// How many events did not change how nodes and tools are shown, because they are not signed by their node.
     public var rejected: UInt64 { mesh.rejected }
 

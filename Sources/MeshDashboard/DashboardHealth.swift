@@ -21,10 +21,17 @@ final class DashboardHealth: Sendable {
 
     private struct State: Sendable {
         var connection: String?
+        /// Since when nothing has come on the connection, although the server was asked.
+        var silence: Timestamp?
         var source = Source.none("Nothing is known yet.")
 
         var problem: String? {
             if let connection { return "\(connection) \(outlook)" }
+            if let silence {
+                return
+                    "Nothing has come from the mesh's server since \(silence), although it was asked: it or the line has "
+                    + "stopped. \(outlook)"
+            }
             if case .none(let problem) = source { return problem }
             return nil
         }
@@ -32,7 +39,7 @@ final class DashboardHealth: Sendable {
         /// What becomes of events while there is no connection.
         private var outlook: String {
             source == .live
-                ? "What comes meanwhile is not shown: nothing keeps it."
+                ? "What comes meanwhile \(connection == nil ? "may be lost" : "is not shown"): nothing keeps it."
                 : "What comes meanwhile is shown once it is back."
         }
 
@@ -54,6 +61,11 @@ final class DashboardHealth: Sendable {
     ///
     /// - Returns: What to tell the browsers; `nil` when nothing has changed.
     func connection(_ problem: String?) -> ByteBuffer? { change { $0.connection = problem } }
+
+    /// Nothing has come since then although the server was asked, or something comes again.
+    ///
+    /// - Returns: as ``connection(_:)``.
+    func silence(_ since: Timestamp?) -> ByteBuffer? { change { $0.silence = since } }
 
     /// What is told comes from there.
     ///

@@ -207,6 +207,13 @@ import Testing
                     #expect(try await bench.client.get("/healthz").status == 503)
                     bench.dashboard.connection(problem: nil)
                     #expect(try await reader.next("link").json["up"]?.bool == true)
+                    bench.dashboard.silence(since: .now)
+                    let silent = try await reader.next("link").json["problem"]?.string
+                    #expect(silent?.hasPrefix("Nothing has come from the mesh's server since 2") == true)
+                    #expect(silent?.hasSuffix("What comes meanwhile is shown once it is back.") == true)
+                    #expect(try await bench.client.get("/healthz").status == 503)
+                    bench.dashboard.silence(since: nil)
+                    #expect(try await reader.next("link").json["up"]?.bool == true)
                 }
             }
         }

@@ -6,6 +6,7 @@ import NIOCore
 extension ConnectionLoop {
     func received(_ bytes: ByteBuffer, attempt: Int) {
         guard attempt == machine.attempt, !machine.isClosed else { return }
+        counts.countReceived(bytes.readableBytes)
         moved(bytes.readableBytes)
         if readBuffer.readableBytes == 0 {
             // The usual case: a read that ends with an operation is parsed where it lies.

@@ -261,6 +261,9 @@ public final class NATSConnection: Sendable {
     /// How many bytes have come and gone so far: while this grows, the link is slow and not dead.
     package var movedBytes: UInt64 { loop.counts.moved }
 
+    /// How many bytes have come so far: what goes may lie in a buffer of this machine.
+    package var receivedBytes: UInt64 { loop.counts.received }
+
     /// Sends a request without a task: `completion` is called exactly once, mostly on the event loop, and does little.
     ///
     /// - Throws: what ``publish(_:to:replyTo:headers:)`` throws; `completion` is not called then.

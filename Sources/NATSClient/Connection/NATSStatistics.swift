@@ -15,12 +15,18 @@ final class ConnectionCounts: Sendable {
     private let reconnectCount = Atomic<UInt64>(0)
     private let unconfirmedCount = Atomic<UInt64>(0)
     private let movedBytes = Atomic<UInt64>(0)
+    private let receivedBytes = Atomic<UInt64>(0)
 
     var reconnects: UInt64 { reconnectCount.load(ordering: .relaxed) }
     var unconfirmed: UInt64 { unconfirmedCount.load(ordering: .relaxed) }
 
     /// How many bytes have come and gone on established connections: while this grows, the peer is there.
     var moved: UInt64 { movedBytes.load(ordering: .relaxed) }
+
+    /// How many bytes have come on any connection.
+    var received: UInt64 { receivedBytes.load(ordering: .relaxed) }
+
+    func countReceived(_ bytes: Int) { receivedBytes.add(UInt64(bytes), ordering: .relaxed) }
 
     func countMoved(_ bytes: Int) { movedBytes.add(UInt64(bytes), ordering: .relaxed) }
 

@@ -37,7 +37,7 @@ struct DashboardCommand: AsyncParsableCommand {
             FOR PROGRAMS: GET /api/events, /api/mesh, /api/histogram, /api/stream (server-sent events) and, with \
             --allow-emit, POST /api/events; /api/openapi.json describes them. They take the token as \
             `Authorization: Bearer TOKEN`. /healthz answers 200 when the mesh is heard, also while it keeps nothing, and 503 \
-            when not.
+            when not: at once when the connection ends, and after some 20 seconds when it stays and nothing comes on it.
 
             EXAMPLES
               mesh-events dashboard

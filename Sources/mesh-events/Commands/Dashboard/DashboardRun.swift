@@ -47,6 +47,7 @@ struct DashboardRun: Sendable {
                 Diagnostics.say("the dashboard is at \(url)")
                 await watchConnection()
             }
+            group.addTask { await SilenceWatch(connection: connection).run { dashboard.silence(since: $0) } }
             defer {
                 group.cancelAll()
                 TrustOptions.reportRejected(dashboard.rejected)
