@@ -4,7 +4,7 @@
 
 SWIFT ?= swift
 export SWIFT SWIFT_BUILD_FLAGS PREFIX DESTDIR BUILD
-# The tests start real servers; one at a time is dependable on a small machine.
+# The tests start real servers; few at a time are dependable on a small machine.
 TEST_FLAGS ?= --no-parallel
 SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Micro/Package.swift Benchmarks/Micro/Benchmarks Examples \
 	Fuzz/Package.swift Fuzz/Sources/mesh-fuzz)
@@ -23,7 +23,7 @@ demo: setup ## Run a node with three tools, see its events and status (DEMO_SECO
 test: ## Build and run every test, against each nats-server found
 	@Scripts/setup.sh test
 	$(SWIFT) build --build-tests
-	Scripts/run-tests.sh $(TEST_FLAGS) --skip '^ChaosTests\.'
+	Scripts/run-tests.sh $(TEST_FLAGS) -- '--filter ^IntegrationTests\.' '--skip ^(IntegrationTests|ChaosTests)\.'
 
 test-long: setup ## The long tests in full: 200 000 events over killed servers, 1 000 starts of a tool, 10 000 requests
 	$(SWIFT) build --build-tests
