@@ -32,8 +32,8 @@ struct EmitCommand: AsyncParsableCommand {
               {"type":"tool.started","node":"pi","data":{"tool":"whisper"}}
             node and data may be missing, a timestamp is replaced by the time of emitting. Events are stored in the \
             order of the lines, each acknowledged. At a bad line emitting ends with exit code 65 and the line's \
-            number; everything before it is stored. With --format cloudevents a line is a CloudEvent 1.0 in JSON, whose data \
-            is an object or null; a source /mesh/nodes/NAME names the node, any other is the node's name itself.
+            number; everything before it is stored. When the stream is deleted and created anew meanwhile, it ends with exit \
+            code 76. With --format cloudevents a line is a CloudEvent 1.0 in JSON, whose data is an object or null; a source /mesh/nodes/NAME names the node, any other is the node's name itself.
 
             With --cloudevents each message also carries the attributes of a CloudEvent as header fields (ce-id, \
             ce-source, ...: CloudEvents' NATS protocol binding, binary mode). The message itself stays the same, so that \
@@ -172,7 +172,15 @@ struct EmitCommand: AsyncParsableCommand {
             busConfiguration: configuration,
             logger: Silence.logger
         )
+        // A user may be allowed no look at the stream.
+        let created = try? await store.state().created
         try await FileEmission(bus: bus, format: format ?? .json).run(reader)
+        if let created, let found = try? await store.state().created, found != created {
+            throw CommandFailure(
+                .streamReplaced,
+                "the stream was deleted and created anew meanwhile, and lacks the events stored before"
+            )
+        }
         await transport.close()
     }
 }
