@@ -91,7 +91,7 @@ import Testing
                 run.signal(SIGKILL)
                 _ = try await run.wait()
                 kills += 1
-                try await Task.sleep(for: .milliseconds(250))
+                try await settled(server)
             }
             let last = try await Command.run(["import", file, "--nats", server.url])
             #expect(kills > 0)
@@ -102,6 +102,21 @@ import Testing
             let isRight = Array(stored.prefix(count)) == expected
             #expect(isRight, "\(kills) kills, \(stored.count) stored")
         }
+    }
+
+    /// Waits until the server has stored what it had from a process that was killed: on a busy machine that takes a while, and
+    /// ids are forgotten sooner here.
+    private func settled(_ server: LocalNATSServer) async throws {
+        let connection = try await NATSConnection.connect(to: server.url)
+        let jetStream = JetStream(connection: connection)
+        var (last, seen) = (UInt64.max, 0)
+        while seen < 4 {
+            try await Task.sleep(for: .milliseconds(75))
+            let found = try await jetStream.streamInfo("MESH_EVENTS").state.lastSequence
+            seen = found == last ? seen + 1 : 0
+            last = found
+        }
+        await connection.close()
     }
 
     private func createForgetfulStream(_ server: LocalNATSServer) async throws {
