@@ -21,6 +21,8 @@ package struct PullWindow: Sendable {
     private static let stride = 16 << 10
     /// What a message takes beside its payload and header, as the server counts.
     private static let overhead = 1 << 10
+    /// What its header may take.
+    private static let header = 64 << 10
     /// What a message may have that was stored when the server took larger ones.
     private static let utmost = 65 << 20
 
@@ -33,8 +35,8 @@ package struct PullWindow: Sendable {
     /// What a message takes, by those that came last; `nil` before the first request was measured.
     private var average: Int?
     private var largestSeen = 0
-    /// The last request, and when it left.
-    private var asked: (request: Request, at: ContinuousClock.Instant)?
+    /// The last request.
+    private var asked: Request?
     /// The next message is larger than all before it.
     private var isBlocked = false
     /// What has come since the last request.
@@ -51,7 +53,8 @@ package struct PullWindow: Sendable {
     ///   - most: how many bytes are under way at most, unless one message is larger.
     ///   - maximumPayload: how large a message may be, when the server says so.
     package init(most: Int, maximumPayload: Int?) {
-        largest = (maximumPayload ?? 1 << 20) + 64 << 10
+        // A server may claim anything.
+        largest = min(max(maximumPayload ?? 1 << 20, 0), Self.utmost - Self.header) + Self.header
         self.most = max(most / 2, Self.least)
     }
 
@@ -86,13 +89,13 @@ package struct PullWindow: Sendable {
     @discardableResult
     package mutating func ended() -> Bool {
         isBlocked = received.messages == 0
-        return isBlocked && asked?.request.bytes ?? 0 >= Self.utmost
+        return isBlocked && asked?.bytes ?? 0 >= Self.utmost
     }
 
     /// Whether a request is due beside those under way; see ``next(outstanding:missing:wanted:at:)``.
     package func isDue(outstanding: Int, wanted: Int = .max) -> Bool {
         guard outstanding > 0 else { return true }
-        guard let last = asked?.request else { return false }
+        guard let last = asked else { return false }
         // The first request shows what the link is like.
         guard average != nil else { return outstanding <= last.messages / 2 }
         let underWay = bytes(of: outstanding)
@@ -118,7 +121,7 @@ package struct PullWindow: Sendable {
         let wanted = max(wanted - bytes(of: outstanding), 1)
         var request = Request(messages: 1, bytes: 0)
         if isBlocked {
-            request.bytes = asked?.request.bytes ?? 0 < largest ? largest : Self.utmost
+            request.bytes = asked?.bytes ?? 0 < largest ? largest : Self.utmost
         } else {
             let bytes = min(target, wanted)
             // The count says how much comes, as far as messages are alike; bytes are the bound where they are not.
@@ -127,7 +130,7 @@ package struct PullWindow: Sendable {
         }
         // Odd: messages of equal size seldom use it up to the last byte, which old servers do not tell.
         request.bytes |= 1
-        asked = (request, now)
+        asked = request
         isBlocked = false
         received = Request(messages: 0, bytes: 0)
         return request

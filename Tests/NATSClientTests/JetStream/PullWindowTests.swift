@@ -149,6 +149,15 @@ struct PullWindowTests {
         #expect(foundOut)
     }
 
+    @Test("whatever a server claims to take", arguments: [Int.min, -1, 0, 1 << 40, .max])
+    func claims(payload: Int) {
+        var window = PullWindow(most: 16 << 20, maximumPayload: payload)
+        #expect(window.next(outstanding: 0, missing: 1) != nil)
+        window.ended()
+        let bytes = window.next(outstanding: 0, missing: 1)?.bytes ?? 0
+        #expect(bytes > 64 << 10 && bytes <= 66 << 20)
+    }
+
     @Test("no more bytes are asked for than are wanted, and counts at their limits are no trap")
     func wanted() {
         var window = PullWindow(most: 16 << 20, maximumPayload: nil)
