@@ -126,6 +126,10 @@ public final class NATSTransport: EventTransport {
         }
     }
 
-    /// Closes the connection at once; flush first when what was emitted must arrive.
-    public func close() async { await connection.close() }
+    /// Closes the connection; flush first when what was emitted must arrive. Waits a second at most for the server to have
+    /// heard which of the store's readers have ended.
+    public func close() async {
+        await connection.flushUnawaited()
+        await connection.close()
+    }
 }

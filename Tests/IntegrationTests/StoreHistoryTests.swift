@@ -28,6 +28,24 @@ struct StoreHistoryTests {
     }
 
     @Test(
+        "a reader that closes its connection right after a query leaves no consumer behind",
+        arguments: NATSServers.all
+    )
+    func leavesNothing(binary: NATSServers.Binary) async throws {
+        try await withStore(binary) { store, transport, server in
+            try await fill(store, transport, 200)
+            for _ in 0..<20 {
+                let reading = try await NATSTransport.connect(to: server.url)
+                let found = try await JetStreamStore(reading.connection)
+                    .newest(5, matching: "events.user.none", before: nil, timeout: .seconds(10))
+                #expect(found.isEmpty)
+                await reading.close()
+            }
+            #expect(try await store.jetStream.streamInfo("MESH_EVENTS").state.consumerCount == 0)
+        }
+    }
+
+    @Test(
         "pages, cursors and sequences of a stream that is created again meanwhile end with an error",
         arguments: NATSServers.all,
         [EventHistory.End.newest, .oldest]

@@ -2,6 +2,7 @@ public import Logging
 import MeshLogging
 public import NIOCore
 import NIOPosix
+import Synchronization
 
 /// A connection to a NATS server or cluster: it publishes, subscribes and requests, and restores itself when it is lost.
 ///
@@ -9,6 +10,8 @@ import NIOPosix
 /// closes the connection.
 public final class NATSConnection: Sendable {
     private let loop: ConnectionLoop
+    /// How many requests are unanswered whose answer nobody waits for.
+    private let unawaited = Atomic<Int>(0)
 
     private init(loop: ConnectionLoop) { self.loop = loop }
 
@@ -296,6 +299,24 @@ public final class NATSConnection: Sendable {
             }
         }
         return try result.get()
+    }
+
+    /// Sends a request whose answer nobody waits for: it may get lost.
+    func requestUnawaited(_ subject: String, timeout: Duration) {
+        unawaited.add(1, ordering: .relaxed)
+        do throws(NATSError) {
+            _ = try startRequest(ByteBuffer(), to: subject, headers: [:], timeout: timeout) { [weak self] _ in
+                self?.unawaited.subtract(1, ordering: .relaxed)
+            }
+        } catch {
+            unawaited.subtract(1, ordering: .relaxed)
+        }
+    }
+
+    /// Gives the server time to take the requests whose answers nobody waits for, before the connection is closed.
+    package func flushUnawaited(timeout: Duration = .seconds(1)) async {
+        guard unawaited.load(ordering: .relaxed) > 0 else { return }
+        try? await flush(timeout: timeout)
     }
 
     /// The same with a header block as it goes over the wire; empty: no headers.

@@ -75,11 +75,6 @@ extension JetStream {
     /// lost, or be forbidden to this user, the consumer's inactivity threshold ends it.
     public func discardConsumer(_ consumer: String, on stream: String) {
         // Answered as a request, so that a refusal counts as no message's.
-        _ = try? connection.startRequest(
-            ByteBuffer(),
-            to: "\(prefix).CONSUMER.DELETE.\(stream).\(consumer)",
-            headers: [:],
-            timeout: timeout
-        ) { _ in }
+        connection.requestUnawaited("\(prefix).CONSUMER.DELETE.\(stream).\(consumer)", timeout: timeout)
     }
 }
