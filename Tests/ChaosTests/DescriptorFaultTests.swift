@@ -35,8 +35,10 @@ struct DescriptorFaultTests {
             }
             #expect(ContinuousClock.now - start < .seconds(5))
 
-            let connections = proxy.connections
+            let (connections, cuts) = (proxy.connections, proxy.cuts)
             proxy.cut()
+            // What is emitted before the link is cut arrives.
+            try await eventually("the link to be cut") { proxy.cuts > cuts }
             async let late = cutOff.emit(contentsOf: numbered(1..<count / 2))
             let positions = try await connected.emit(contentsOf: numbered(count / 2..<count))
             try await eventually("the one cut off to try again") { proxy.connections > connections }
