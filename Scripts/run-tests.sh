@@ -32,8 +32,10 @@ for index in "${!shares[@]}"; do
         TMPDIR="$temporary" "${SWIFT:-swift}" test --skip-build "${common[@]}" "${own[@]}" 2>&1 | tee "$directory/$index.log"
     ) &
     pids+=($!)
-    # Until its tests run, it has the build directory to itself.
-    while kill -0 "${pids[-1]}" 2>/dev/null && ! grep -qs 'Test run started' "$directory/$index.log"; do sleep 0.2; done
+    # Until its tests run, it has the build directory to itself. What they print may come late.
+    while kill -0 "${pids[-1]}" 2>/dev/null && ! ps -eo args | grep -F '.xctest ' | grep -qF -- "${shares[$index]}"; do
+        sleep 0.2
+    done
 done
 code=0
 for pid in "${pids[@]}"; do wait "$pid" || code=$?; done
