@@ -121,12 +121,7 @@ struct WaitForCommand: AsyncParsableCommand {
                 }
             }
         } else {
-            let bus = EventBus(
-                transport: transport,
-                node: "",
-                configuration: EventBus.Configuration(verification: verification),
-                logger: Silence.logger
-            )
+            let bus = EventBus.listening(on: transport, verification: verification)
             let subscription = try await bus.subscribe(to: pattern)
             defer { TrustOptions.reportRejected(subscription.rejected) }
             try await announce(transport, pattern, missing: "what others emit meanwhile is not seen")

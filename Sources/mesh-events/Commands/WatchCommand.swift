@@ -111,12 +111,7 @@ struct WatchCommand: AsyncParsableCommand {
         let report = Task { await ConnectionReport(connection: transport.connection).run() }
         defer { report.cancel() }
         let malformed = MalformedReport()
-        let bus = EventBus(
-            transport: transport,
-            node: "",
-            configuration: EventBus.Configuration(onMalformed: { malformed.report($0) }, verification: verification),
-            logger: Silence.logger
-        )
+        let bus = EventBus.listening(on: transport, verification: verification) { malformed.report($0) }
         let subscription = try await bus.subscribe(to: pattern, queueGroup: queue, buffer: LiveEvents.buffer)
         await announce(pattern, transport.connection)
         defer {

@@ -23,12 +23,7 @@ struct DashboardRun: Sendable {
         dashboard = try Dashboard(
             store: store,
             verification: verification,
-            bus: EventBus(
-                transport: transport,
-                node: "",
-                configuration: .init(verification: verification),
-                logger: Silence.logger
-            ),
+            bus: EventBus.listening(on: transport, verification: verification),
             emitter: emitter,
             configuration: configuration,
             logger: Silence.logger

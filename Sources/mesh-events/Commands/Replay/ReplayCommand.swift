@@ -112,12 +112,7 @@ struct ReplayCommand: AsyncParsableCommand {
         _ verification: SignatureVerification?,
         _ stop: StopRequest
     ) async throws {
-        let bus = EventBus(
-            transport: transport,
-            node: "",
-            configuration: EventBus.Configuration(verification: verification),
-            logger: Silence.logger
-        )
+        let bus = EventBus.listening(on: transport, verification: verification)
         let subscription = try await bus.subscribe(buffer: LiveEvents.buffer)
         Diagnostics.say("what comes is shown (Ctrl-C ends), but not what comes while the connection is lost")
         defer { TrustOptions.reportRejected(subscription.rejected) }

@@ -17,12 +17,7 @@ struct LiveStatus: Sendable {
     ///
     /// - Returns: What `start` returns.
     func run(until start: @escaping @Sendable () async throws -> MeshMonitor) async throws -> MeshMonitor {
-        let bus = EventBus(
-            transport: transport,
-            node: "",
-            configuration: EventBus.Configuration(verification: verification),
-            logger: Silence.logger
-        )
+        let bus = EventBus.listening(on: transport, verification: verification)
         let live = try await LiveMesh(bus)
         defer {
             live.close()
