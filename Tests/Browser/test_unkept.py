@@ -18,6 +18,11 @@ class UnkeptTests(unittest.TestCase):
         self.addCleanup(self.page.close)
         self.page.page.wait_for_selector(LIVE)
 
+    def keep(self):
+        """Creates the stream, and waits until the page shows it."""
+        self.mesh.run("stream", "create")
+        self.page.page.wait_for_selector("#link-text:text-is('Live')")
+
     def test_what_comes_is_shown_and_said_not_to_be_kept(self):
         mesh, page = self.mesh, self.page
         page.page.wait_for_selector("#note:has-text('Nothing is kept yet')")
@@ -45,7 +50,7 @@ class UnkeptTests(unittest.TestCase):
         page.wait_for_status("^One event, not kept")
         page.page.fill("#text", "")
         page.wait_for_status("^5 events, not kept")
-        # What comes while nobody listens is said to be missing; what was there stays.
+        # What comes while no page listens is said to be missing; what was there stays.
         page.hide(True)
         page.page.wait_for_selector("#link:not([data-state=live])")
         mesh.say("user.live", {"number": "unseen"})
@@ -69,8 +74,7 @@ class UnkeptTests(unittest.TestCase):
         self.assertEqual(len(page.rows()), 3)
         self.assertTrue(page.page.is_hidden("#problem"))
         # With a stream the same server is waited for without a live interlude.
-        mesh.run("stream", "create")
-        page.page.wait_for_selector("#link-text:text-is('Live')")
+        self.keep()
         mesh.emit("user.kept", {"number": "k1"})
         page.wait_for_row("k1")
         mesh.stop_server()
@@ -101,8 +105,7 @@ class UnkeptTests(unittest.TestCase):
         mesh.say("user.live", {"number": "first"})
         page.wait_for_row("first")
         page.evaluate("() => { window.isSame = true; }")
-        mesh.run("stream", "create")
-        page.page.wait_for_selector("#link-text:text-is('Live')")
+        self.keep()
         self.assertTrue(page.page.is_hidden("#note"))
         mesh.emit("user.kept", {"number": "k1"})
         page.wait_for_row("k1")

@@ -207,7 +207,8 @@ import Testing
         #expect(offered == 3)
     }
 
-    @Test func largeEventsAreReadAFewAtATime() async throws {
+    /// A store with so many events of such a text.
+    private func filled(_ count: Int, _ text: String) async throws -> InMemoryStore {
         let mesh = InMemoryMesh()
         let store = InMemoryStore(mesh)
         let bus = try await PersistentEventBus.open(
@@ -216,8 +217,13 @@ import Testing
             node: "n",
             logger: quiet
         )
+        for _ in 0..<count { try await bus.emit("user.large", ["text": .string(text)]) }
+        return store
+    }
+
+    @Test func largeEventsAreReadAFewAtATime() async throws {
         let text = String(repeating: "x", count: 200_000)
-        for _ in 0..<120 { try await bus.emit("user.large", ["text": .string(text)]) }
+        let store = try await filled(120, text)
         let history = EventHistory(store: store, logger: quiet)
         var reader = try await PageReader(.init(end: .oldest), store: store, history: history, gate: QueryGate())
         var sizes: [Int] = []
@@ -226,28 +232,10 @@ import Testing
         #expect(sizes.allSatisfy { $0 * text.utf8.count <= 4 << 20 }, "\(sizes)")
     }
 
-    /// Signs nothing.
-    private struct Nobody: EventVerifier {
-        func verify(
-            _ signature: String?,
-            node: String,
-            subject: UnsafeRawBufferPointer,
-            payload: UnsafeRawBufferPointer
-        ) -> EventSignature { .unsigned }
-    }
-
     @Test func aPageEndsAfterSoManyBytesAlsoOfWhatIsLeftOut() async throws {
-        let mesh = InMemoryMesh()
-        let store = InMemoryStore(mesh)
-        let bus = try await PersistentEventBus.open(
-            transport: InMemoryTransport(mesh),
-            store: store,
-            node: "n",
-            logger: quiet
-        )
         let text = String(repeating: "x", count: 5_000)
-        for _ in 0..<200 { try await bus.emit("user.large", ["text": .string(text)]) }
-        let verification = SignatureVerification(Nobody(), policy: .reject)
+        let store = try await filled(200, text)
+        let verification = SignatureVerification(NamedSigners(), policy: .reject)
         let history = EventHistory(store: store, verification: verification, logger: quiet)
         var reader = try await PageReader(.init(end: .oldest), store: store, history: history, gate: QueryGate())
         var sizes: [Int] = []

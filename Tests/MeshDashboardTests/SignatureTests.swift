@@ -6,21 +6,7 @@ import Testing
 
 /// What the dashboard says of signatures when it is told whom to trust.
 @Suite struct SignatureTests {
-    /// Trusts nodes by their name, and says of one that it is forged.
-    private struct Names: EventVerifier {
-        func verify(
-            _ signature: String?,
-            node: String,
-            subject: UnsafeRawBufferPointer,
-            payload: UnsafeRawBufferPointer
-        ) -> EventSignature {
-            switch node {
-            case "attic": .signed(by: node)
-            case "cellar": .forged(reason: #"the key is "another" one"#)
-            default: .unsigned
-            }
-        }
-    }
+    private let names = NamedSigners(signed: ["attic"], forged: ["cellar": #"the key is "another" one"#])
 
     /// Emits an event of a node of each kind.
     private func emit(_ bench: Bench) async throws {
@@ -36,7 +22,7 @@ import Testing
     }
 
     @Test func everyEventIsMarkedInHistoryAloneAndAsItComes() async throws {
-        try await Bench.run(verification: SignatureVerification(Names(), policy: .accept)) { bench in
+        try await Bench.run(verification: SignatureVerification(names, policy: .accept)) { bench in
             let description = try APIDescription(try await bench.client.get("/api/openapi.json").json)
             try await withDeadline(.seconds(10), "three events") {
                 try await bench.client.listen("/api/stream?pattern=user.said") { reader in
@@ -63,7 +49,7 @@ import Testing
     }
 
     @Test func whatIsRejectedIsNotShown() async throws {
-        try await Bench.run(verification: SignatureVerification(Names(), policy: .reject)) { bench in
+        try await Bench.run(verification: SignatureVerification(names, policy: .reject)) { bench in
             try await emit(bench)
             let listed = try await bench.client.get("/api/events?pattern=user.said").json["events"]?.array
             #expect(listed?.map { $0["node"]?.string } == ["attic"])

@@ -262,18 +262,9 @@ import Testing
         }
     }
 
-    /// Trusts the node that signs, by its name.
-    private struct Names: EventVerifier {
-        func verify(
-            _ signature: String?,
-            node: String,
-            subject: UnsafeRawBufferPointer,
-            payload: UnsafeRawBufferPointer
-        ) -> EventSignature { node == "trusted" ? .signed(by: node) : .unsigned }
-    }
-
     @Test func onlySignedEventsTellHowTheMeshIsAndAllAreMarked() async throws {
-        try await inMemory(verification: SignatureVerification(Names(), policy: .accept)) { mesh in
+        try await inMemory(verification: SignatureVerification(NamedSigners(signed: ["trusted"]), policy: .accept)) {
+            mesh in
             try await withDeadline(.seconds(20), "two nodes") {
                 try await mesh.client.listen { reader in
                     _ = try await reader.next("unkept")
