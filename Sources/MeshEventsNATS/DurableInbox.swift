@@ -82,10 +82,9 @@ final class DurableInbox: NATSMessageReceiver {
     /// The server has forbidden a request.
     func refused() { finish(.refused) }
 
-    func receiveBegin(replyTo: UnsafeRawBufferPointer) {
+    func receiveBegin(replyTo: String) {
         guard AcknowledgementSubject(replyTo) != nil else { return }
-        let token = String(decoding: replyTo, as: UTF8.self)
-        state.withLock { $0.beginning = token }
+        state.withLock { $0.beginning = replyTo }
     }
 
     func receive(_ message: NATSMessageView) {

@@ -16,7 +16,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
     /// For how many messages one request asks at most, and may ask by the consumer's configuration. A server goes on with
     /// a request also when who made it has gone, and sends what it asks for to any subject that it names.
     static let largestRequest = 256
-    /// For how many bytes one request asks at most, unless a message may be larger.
+    /// A request asks for half as many bytes at most, and a quarter of that more, unless a message may be larger.
     private static let mostBytes = 4 << 20
 
     private let jetStream: JetStream
@@ -135,20 +135,18 @@ final class JetStreamDurableConsumer: DurableConsumer {
         let pause = acknowledgementWait / 3
         try? await ended.wait(until: min(deadline, .now + pause), for: purpose)
         guard !ended.isComplete, !Task.isCancelled else { return }
-        let extending = Task {
-            repeat { extendArriving() } while (try? await Task.sleep(for: pause)) != nil
-        }
-        defer { extending.cancel() }
+        // Until the end of this function.
+        async let _: Void = extendArriving(each: pause)
         try? await ended.wait(until: deadline, for: purpose)
         guard !ended.isComplete, !Task.isCancelled else { return }
         // All that was sent before the answer to a ping comes before it.
         try? await jetStream.connection.roundTrip(silence: Self.requestTime)
     }
 
-    private func extendArriving() {
-        for token in inbox.tokens {
-            try? jetStream.connection.publish(ByteBuffer(string: Self.text(.inProgress)), to: token)
-        }
+    private func extendArriving(each pause: Duration) async {
+        repeat {
+            for token in inbox.tokens { extend(token) }
+        } while (try? await Task.sleep(for: pause)) != nil
     }
 
     private func subscribe() async throws(NATSError) {
@@ -295,8 +293,10 @@ final class JetStreamDurableConsumer: DurableConsumer {
         }
     }
 
-    func extend(_ message: DurableMessage) {
-        try? jetStream.connection.publish(ByteBuffer(string: Self.text(.inProgress)), to: message.token)
+    func extend(_ message: DurableMessage) { extend(message.token) }
+
+    private func extend(_ token: String) {
+        try? jetStream.connection.publish(ByteBuffer(string: Self.text(.inProgress)), to: token)
     }
 
     /// The protocol's words (NATS ADR-15); a delay needs a server from 2.7.

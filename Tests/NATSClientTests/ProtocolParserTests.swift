@@ -174,7 +174,7 @@ struct ProtocolParserTests {
         var parser = ProtocolParser()
         var buffer = ByteBuffer(string: "MSG a 7 reply.b 100000\r\n")
         try parser.read(&buffer) { _ in }
-        let announced = ProtocolParser.Announcement(sid: 7, reply: Array("reply.b".utf8))
+        let announced = ProtocolParser.Announcement(sid: 7, reply: "reply.b")
         let first = parser.takeAnnouncement()
         #expect(first == announced)
         buffer.writeBytes([UInt8](repeating: 0x78, count: 10))

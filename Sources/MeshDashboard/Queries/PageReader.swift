@@ -19,7 +19,6 @@ struct PageReader: Sendable {
 
     private let history: EventHistory
     private let gate: QueryGate
-    private let maximum: Int
     /// When the stream was created that is read.
     let created: Timestamp?
     private var size: Int
@@ -37,7 +36,6 @@ struct PageReader: Sendable {
         let state = try await store.state()
         created = query.created ?? state.created
         let isSmall = state.bytes <= Self.smallStream
-        maximum = Self.largestPage
         size = isSmall ? Self.largestPage : Self.firstPage
         self.history = history
         self.gate = gate
@@ -75,7 +73,7 @@ struct PageReader: Sendable {
         if time < Self.times.quick { bytes = min(bytes * 2, Self.pageBytes) }
         if time > Self.times.slow { bytes = max(bytes / 2, Self.fewestBytes) }
         let largest = page.events.map { $0.event.data.json.utf8.count }.max() ?? 0
-        size = max(1, min(size * 2, maximum, Self.pageBytes / max(largest, 1)))
+        size = max(1, min(size * 2, Self.largestPage, Self.pageBytes / max(largest, 1)))
         self.query = query.next(after: page)
         return page
     }

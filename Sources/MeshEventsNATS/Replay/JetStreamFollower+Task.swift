@@ -90,7 +90,7 @@ extension JetStreamFollower {
             }
             guard state.loss == nil, let consumer = state.consumer else { return .replace }
             let completion = Completion()
-            if state.progress.outstanding > 0, !(state.isRequestDue && state.hasRoom) {
+            guard state.isRequestDue else {
                 let deadline = state.lastArrival + Self.silenceTolerated
                 if deadline <= now { return .probe(consumer: consumer, delivered: state.progress.consumerSequence) }
                 state.sleep = completion

@@ -41,10 +41,10 @@ final class JetStreamFollower: StoreFollower {
         /// Set while the task waits after a refusal; only the end wakes it.
         var pause: Completion?
 
-        /// Whether a request is due beside those under way.
+        /// Whether a request is due: none is under way, or another one may leave beside it and has room.
         var isRequestDue: Bool {
             guard progress.outstanding > 0 else { return true }
-            return progress.mayOverlap && window.isDue(outstanding: progress.outstanding)
+            return progress.mayOverlap && hasRoom && window.isDue(outstanding: progress.outstanding)
         }
         /// Whether the reader has taken enough of what came for more to be asked for.
         var hasRoom: Bool { queue.count <= JetStreamFollower.batch / 2 && queue.bytes <= 2 << 20 }

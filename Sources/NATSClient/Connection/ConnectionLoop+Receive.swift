@@ -143,7 +143,7 @@ extension ConnectionLoop {
 
     private func announce(_ message: ProtocolParser.Announcement) {
         guard machine.isConnected else { return }
-        message.reply.withUnsafeBytes { subscriptions.find(message.sid)?.receiver.receiveBegin(replyTo: $0) }
+        subscriptions.find(message.sid)?.receiver.receiveBegin(replyTo: message.reply)
     }
 
     private func deliver(_ frame: MessageFrame) {

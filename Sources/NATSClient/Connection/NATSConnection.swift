@@ -10,7 +10,7 @@ import Synchronization
 /// closes the connection.
 public final class NATSConnection: Sendable {
     private let loop: ConnectionLoop
-    /// How many requests are unanswered whose answer nobody waits for.
+    /// How many requests are unanswered that were sent by ``requestUnawaited(_:timeout:)``.
     private let unawaited = Atomic<Int>(0)
 
     private init(loop: ConnectionLoop) { self.loop = loop }
@@ -301,7 +301,7 @@ public final class NATSConnection: Sendable {
         return try result.get()
     }
 
-    /// Sends a request whose answer nobody waits for: it may get lost.
+    /// Sends a request and does not wait for the answer: it may get lost.
     func requestUnawaited(_ subject: String, timeout: Duration) {
         unawaited.add(1, ordering: .relaxed)
         do throws(NATSError) {
@@ -313,7 +313,7 @@ public final class NATSConnection: Sendable {
         }
     }
 
-    /// Gives the server time to take the requests whose answers nobody waits for, before the connection is closed.
+    /// Gives the server time to take the requests that were sent without waiting, before the connection is closed.
     package func flushUnawaited(timeout: Duration = .seconds(1)) async {
         guard unawaited.load(ordering: .relaxed) > 0 else { return }
         try? await flush(timeout: timeout)

@@ -14,7 +14,7 @@ struct ProtocolParser {
         /// The subscription's number.
         let sid: UInt64
         /// Where an answer goes.
-        let reply: [UInt8]
+        let reply: String
     }
 
     /// A message of which less is to come is not announced.
@@ -131,7 +131,9 @@ struct ProtocolParser {
         guard bytes.count >= total else {
             // The short line is read once more when the rest is there.
             minimumBytes = total
-            if total - bytes.count >= Self.announcedBytes { announcement = Announcement(sid: sid, reply: Array(reply)) }
+            if total - bytes.count >= Self.announcedBytes {
+                announcement = Announcement(sid: sid, reply: String(decoding: reply, as: UTF8.self))
+            }
             return nil
         }
         guard bytes[total - 2] == UInt8(ascii: "\r"), bytes[total - 1] == UInt8(ascii: "\n") else {

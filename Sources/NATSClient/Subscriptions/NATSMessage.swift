@@ -89,8 +89,8 @@ public protocol NATSMessageReceiver: AnyObject, Sendable {
     func receive(_ message: NATSMessageView)
     /// A message has begun to come, of which more than what a read brings is still on its way; not every one is told.
     ///
-    /// - Parameter replyTo: where an answer goes; valid during this call only.
-    func receiveBegin(replyTo: UnsafeRawBufferPointer)
+    /// - Parameter replyTo: where an answer goes; empty for none.
+    func receiveBegin(replyTo: String)
     /// The read that brought the messages is done: pass on what was collected.
     func receiveBatchEnd()
     /// The subscription has ended: `nil` after a cancel, a drain or its last message, else why.
@@ -99,5 +99,5 @@ public protocol NATSMessageReceiver: AnyObject, Sendable {
 
 extension NATSMessageReceiver {
     /// Waits for the whole message.
-    public func receiveBegin(replyTo: UnsafeRawBufferPointer) {}
+    public func receiveBegin(replyTo: String) {}
 }
