@@ -8,6 +8,8 @@ public final class TCPProxy: Sendable {
     public struct Conduct: Sendable {
         /// How long what is read waits before it goes on.
         public var delay: Duration = .zero
+        /// How long it is on its way from there, as on a long line: what comes behind it is not held up.
+        public var latency: Duration = .zero
         /// How many bytes a second pass in each direction; `nil` for no limit.
         public var bytesPerSecond: Int?
         /// The same from the client to the server alone.
@@ -128,8 +130,8 @@ public final class TCPProxy: Sendable {
                 let limit = conduct.cutAfter?.randomElement()
                 let pair = ProxyPair(inbound, outbound, cutAfter: limit) { [weak self] in self?.forget($0) }
                 state.withLock { $0.pairs[ObjectIdentifier(pair)] = pair }
-                let up: @Sendable (Int) -> TimeAmount = { [weak self] in self?.pause($0, isUp: true) ?? .zero }
-                let down: @Sendable (Int) -> TimeAmount = { [weak self] in self?.pause($0, isUp: false) ?? .zero }
+                let up: ProxyHandler.Pause = { [weak self] in self?.pause($0, isUp: true) ?? (.zero, .zero) }
+                let down: ProxyHandler.Pause = { [weak self] in self?.pause($0, isUp: false) ?? (.zero, .zero) }
                 try inbound.pipeline.syncOperations.addHandler(ProxyHandler(pair, to: outbound, up))
                 try outbound.pipeline.syncOperations.addHandler(ProxyHandler(pair, to: inbound, down))
             }
@@ -142,7 +144,7 @@ public final class TCPProxy: Sendable {
         }
     }
 
-    private func pause(_ bytes: Int, isUp: Bool) -> TimeAmount {
+    private func pause(_ bytes: Int, isUp: Bool) -> (held: TimeAmount, latency: TimeAmount) {
         let conduct = state.withLock { state in
             if isUp { state.up.bytes += bytes } else { state.down.bytes += bytes }
             if isUp { state.up.last = .now } else { state.down.last = .now }
@@ -150,7 +152,7 @@ public final class TCPProxy: Sendable {
         }
         let rate = (isUp ? conduct.bytesPerSecondUp : conduct.bytesPerSecondDown) ?? conduct.bytesPerSecond
         let transfer = rate.map { Int64(bytes) * 1_000_000_000 / Int64($0) } ?? 0
-        return TimeAmount(conduct.delay) + .nanoseconds(transfer)
+        return (TimeAmount(conduct.delay) + .nanoseconds(transfer), TimeAmount(conduct.latency))
     }
 }
 
@@ -207,14 +209,16 @@ private final class ProxyPair: Sendable {
 /// Passes on what one half reads to the other; reads again when that has been written.
 private final class ProxyHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
+    /// How long so many bytes hold up what comes behind them, and how long they are on their way then.
+    typealias Pause = @Sendable (Int) -> (held: TimeAmount, latency: TimeAmount)
 
     private let pair: ProxyPair
     private let peer: any Channel
-    private let pause: @Sendable (Int) -> TimeAmount
+    private let pause: Pause
     /// When the link is free again: what a timer is late by does not make it slower.
     private var free = NIODeadline.now()
 
-    init(_ pair: ProxyPair, to peer: any Channel, _ pause: @escaping @Sendable (Int) -> TimeAmount) {
+    init(_ pair: ProxyPair, to peer: any Channel, _ pause: @escaping Pause) {
         self.pair = pair
         self.peer = peer
         self.pause = pause
@@ -237,10 +241,15 @@ private final class ProxyHandler: ChannelInboundHandler {
                 if isWhole { channel.read() } else { pair.cut() }
             }
         }
-        let pause = pause(count)
+        let (pause, latency) = pause(count)
         let now = NIODeadline.now()
         // A link that was idle for longer than a timer is late begins anew.
         free = (free + .milliseconds(20) < now ? now : free) + pause
+        if latency > .zero, isWhole {
+            context.eventLoop.scheduleTask(deadline: free + latency) { peer.writeAndFlush(part, promise: nil) }
+            context.eventLoop.scheduleTask(deadline: free) { channel.read() }
+            return
+        }
         if pause > .zero { context.eventLoop.scheduleTask(deadline: free, pass) } else { pass() }
     }
 
