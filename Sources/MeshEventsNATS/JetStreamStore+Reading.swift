@@ -33,6 +33,7 @@ extension JetStreamStore {
     ) async throws(MeshEventsError) -> StoredPart {
         try check(limit, pattern)
         var backward = BackwardReading(limit: limit, maximumBytes: maximumBytes, before: before)
+        var plan: ReadingPlan?
         repeat {
             // Each time something has come, there is as much time as at the beginning.
             let found = try await reading(until: .now + timeout) { deadline throws(JetStreamError) in
@@ -45,7 +46,10 @@ extension JetStreamStore {
             } messages: { reader, deadline throws(JetStreamError) in
                 let stream = try await covered(pattern, deadline)
                 guard backward.look(at: state(of: stream)) else { return stream.creation }
-                try await reader.newest(&backward, matching: pattern, patience: timeout)
+                var kept = plan ?? ReadingPlan(backward.range, .newestFirst, of: stream, matching: pattern)
+                kept.skip(below: stream.state.firstSequence)
+                defer { plan = kept }
+                try await reader.newest(&backward, &kept, matching: pattern, patience: timeout)
                 return stream.creation
             }
             try StreamPosition.check(found, isOf: backward.created)
@@ -79,9 +83,10 @@ extension JetStreamStore {
         try check(limit, pattern)
         var (found, bytes) = (StoredPart(), 0)
         var start = start
+        var plan: ReadingPlan?
         while true {
             let (count, room) = (limit - found.messages.count, max(maximumBytes - bytes, 1))
-            let part = try await part(count, room, matching: pattern, from: start, timeout: timeout)
+            let part = try await part(count, room, &plan, matching: pattern, from: start, timeout: timeout)
             try StreamPosition.check(part.created, isOf: found.created)
             found.created = found.created ?? part.created
             found.messages += part.messages
@@ -95,10 +100,11 @@ extension JetStreamStore {
     /// How many bytes have come and gone on the store's connection.
     public var movedBytes: UInt64 { jetStream.connection.movedBytes }
 
-    /// What one consumer, or a while of reading without one, brings.
+    /// What one consumer, or a while of reading without one, brings. What the latter has read further on stays in its plan.
     private func part(
         _ limit: Int,
         _ maximumBytes: Int,
+        _ plan: inout ReadingPlan?,
         matching pattern: EventPattern,
         from start: StorePosition,
         timeout: Duration
@@ -117,32 +123,38 @@ extension JetStreamStore {
             part.created = stream.creation
             return part
         } messages: { reader, _ throws(JetStreamError) in
-            let deadline = ContinuousClock.now + timeout
-            let stream = try await covered(pattern, deadline)
-            let begin: UInt64 =
-                switch start {
-                case .sequence(let sequence): max(sequence, 1)
-                case .time(let time): try await reader.sequence(at: time, in: stream, deadline: deadline)
-                }
+            let stream = try await covered(pattern, .now + timeout)
             let end = stream.state.lastSequence.nextSequence
-            guard begin < end else { return StoredPart(created: stream.creation) }
-            let found = try await reader.read(
-                maximumBytes == .max ? limit : min(limit, Self.blindReadSize),
+            var kept: ReadingPlan
+            if let plan {
+                kept = plan
+            } else {
+                let begin: UInt64 =
+                    switch start {
+                    case .sequence(let sequence): max(sequence, 1)
+                    case .time(let time): try await reader.sequence(at: time, in: stream, deadline: .now + timeout)
+                    }
+                kept = ReadingPlan(begin..<max(begin, end), .oldestFirst, of: stream, matching: pattern)
+            }
+            kept.extend(to: end)
+            kept.skip(below: stream.state.firstSequence)
+            defer { plan = kept }
+            try await reader.read(
+                &kept,
+                limit,
+                maximumBytes: maximumBytes,
                 matching: pattern,
-                in: begin..<end,
                 until: .now + timeout / 2,
-                deadline: deadline
+                patience: timeout
             )
+            let part = kept.take(limit)
             return StoredPart(
-                messages: try StoredMessage.all(found.messages),
-                isCutShort: !found.messages.isEmpty && found.reached < end,
+                messages: try StoredMessage.all(part.messages),
+                isCutShort: !part.messages.isEmpty && part.reached < end,
                 created: stream.creation
             )
         }
     }
-
-    /// How many messages are read without a consumer before their bytes are looked at.
-    static let blindReadSize = 64
 
     /// Reads through consumers, or message by message when the server forbids this user to create any, or has none to give.
     func reading<Answer>(

@@ -197,17 +197,23 @@ extension JetStreamStore {
             if let (end, _) = reading.elements.last { return (reading.elements, end.nextSequence) }
             if let error = reading.error { throw error }
             return try await nextID(on: subject, from: next, through: last)
-        } messages: { reader, deadline throws(JetStreamError) -> StoredIDs in
-            let reading = try await reader.read(
-                Self.blindReadSize,
+        } messages: { reader, _ throws(JetStreamError) -> StoredIDs in
+            var plan = ReadingPlan(next..<max(next, last.nextSequence), .oldestFirst)
+            try await reader.read(
+                &plan,
+                Self.searchedAtOnce.messages,
+                maximumBytes: Self.searchedAtOnce.bytes,
                 matching: subject.flatMap { try? EventPattern($0) },
-                in: next..<last.nextSequence,
                 until: .now + patience / 2,
-                deadline: deadline
+                patience: patience
             )
-            return (reading.messages.map { ($0.sequence, $0.messageID) }, reading.reached)
+            let part = plan.take()
+            return (part.messages.map { ($0.sequence, $0.messageID) }, part.reached)
         }
     }
+
+    /// How much of the stream one reading without a consumer brings at most.
+    private static let searchedAtOnce = (messages: 512, bytes: 8 << 20)
 
     /// The id of the next message: also where a consumer says that there is none, for servers before 2.10 have been seen to
     /// count too low.

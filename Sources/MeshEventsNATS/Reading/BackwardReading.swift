@@ -34,8 +34,6 @@ struct BackwardReading {
 
     /// What is read before the size of the messages is known, in bytes.
     private static let firstBytes = 1 << 20
-    /// How many messages are read at once without a consumer, at first.
-    private static let firstBatch = 16
 
     private let limit: Int
     private let maximumBytes: Int
@@ -57,9 +55,6 @@ struct BackwardReading {
     /// What a message takes: at first what those of the stream take.
     private var average = 1
     private var isAverageKnown = false
-    private var batch = Self.firstBatch
-    /// More than so many at once have not come.
-    private var mostAtOnce = Int.max
 
     /// - Parameters:
     ///   - limit: how many messages are wanted at most.
@@ -113,8 +108,8 @@ struct BackwardReading {
         return wanted + min(max(spare, 1), wanted + 64)
     }
 
-    /// How many messages are looked for at once without a consumer: what is not whole is lost with its connection.
-    var wantedAtOnce: Int { min(wanted, batch) }
+    /// How many messages are missing, if there is room for them.
+    var missing: Int { limit - messages.count }
 
     /// How many bytes are read before ``take(_:isWhole:expected:)`` has to look at what has come.
     var readBytes: Int {
@@ -127,7 +122,8 @@ struct BackwardReading {
         StoredPart(messages: messages, isCutShort: messages.count < limit && end > lower, created: created)
     }
 
-    private var room: Int { max(maximumBytes - bytes, 1) }
+    /// How many bytes there is room for; 1 at least.
+    var room: Int { max(maximumBytes - bytes, 1) }
 
     // MARK: What has come
 
@@ -168,22 +164,15 @@ struct BackwardReading {
         }
     }
 
-    /// Takes the newest matches of ``range``, looked for without a consumer: all of them, unless there are `count`.
-    mutating func take(_ found: [StoredMessage], of count: Int) {
+    /// Takes the newest matches of ``range``, read without a consumer: all from a sequence on.
+    mutating func take(_ found: [StoredMessage], from reached: UInt64) {
         progress += found.count
         piece = nil
         let size = found.reduce(0) { $0 + Self.size($1) }
         if !found.isEmpty { (average, isAverageKnown) = (max(size / found.count, 1), true) }
         messages = found + messages
         bytes += size
-        end = found.count < count ? lower : found[0].sequence
-        batch = min(min(batch, Int.max / 4) * 4, mostAtOnce)
-    }
-
-    /// What was looked for without a consumer has not come: less is looked for the next time.
-    mutating func hasFailed() {
-        mostAtOnce = max(batch / 2, 1)
-        batch = max(batch / 4, 1)
+        end = min(end, reached)
     }
 
     private static func size(_ message: StoredMessage) -> Int { message.payload.count + message.subject.utf8.count }

@@ -9,10 +9,14 @@ import NATSClient
 final class MessageFollower: StoreFollower {
     /// How many messages one reading takes at most.
     private static let mostMessages = 512
+    /// How many bytes one reading takes at most, about.
+    private static let mostBytes = 8 << 20
     /// How long a reading goes on once it has something to hand over.
     private static let pause: Duration = .seconds(1)
-    /// How long a reading may take to find something.
-    private static let readTimeout: Duration = .seconds(60)
+    /// How many round trips it goes on at least: some are lost between two readings.
+    private static let roundTrips = 4
+    /// How long nothing may come while a reading is under way.
+    private static let patience: Duration = .seconds(60)
     /// How long nothing may be heard at the end of the stream before it is looked at.
     private static let interval: Duration = .seconds(1)
     /// A message reaches subscribers before it is stored: when to look again.
@@ -24,8 +28,8 @@ final class MessageFollower: StoreFollower {
         var progress: ReadingProgress
         /// When the stream was created that is followed.
         var created: Timestamp?
-        /// How many requests the next reading begins with.
-        var lanes = MessageReader.firstLanes
+        /// What was read, and not handed over yet; `nil` before the first reading of a stream. Only the reader uses it.
+        var plan: ReadingPlan?
         /// The stream after the last reading, while it may have more to read; then it need not be asked for again.
         var known: StreamInformation.State?
         var isCancelled = false
@@ -109,41 +113,55 @@ final class MessageFollower: StoreFollower {
 
     /// One reading up to where the stream ended before it, and what the stream has dropped meanwhile.
     private func read() async throws(JetStreamError) -> [FollowedItem] {
-        let (next, lanes, known) = state.withLock { ($0.progress.next, $0.lanes, $0.known) }
-        let reader = MessageReader(jetStream: store.jetStream, stream: store.streamName, lanes: lanes)
-        let deadline = ContinuousClock.now + Self.readTimeout
+        let (next, known, kept) = state.withLock { ($0.progress.next, $0.known, $0.plan) }
         let before: StreamInformation.State
-        if let known {
-            before = known
+        var plan: ReadingPlan
+        if let known, let kept {
+            (before, plan) = (known, kept)
         } else {
-            let stream = try await look(deadline)
+            let stream = try await look()
             if let reset = reset(to: stream) { return [.reset(reset)] }
             before = stream.state
+            let end = max(before.lastSequence.nextSequence, next)
+            plan = kept ?? ReadingPlan(next..<end, .oldestFirst, of: stream, matching: pattern)
         }
-        let end = before.lastSequence.nextSequence
-        let reading = try await reader.read(
-            Self.mostMessages,
-            matching: pattern,
-            in: next..<end,
-            until: .now + Self.pause,
-            deadline: deadline
-        )
-        let messages = try StoredMessage.all(reading.messages)
+        plan.extend(to: before.lastSequence.nextSequence)
+        plan.skip(below: before.firstSequence)
+        try await read(&plan)
         // Afterwards: what was dropped before it could be read is told by where the stream begins now.
-        let stream = try await look(deadline)
+        let stream = try await look()
         // What was read may be the other stream's.
         if let reset = reset(to: stream) { return [.reset(reset)] }
         let found = stream.state
+        let reading = plan.take(Self.mostMessages)
+        let (messages, held) = (try StoredMessage.all(reading.messages), plan.firstHeld)
         return state.withLock { state in
-            state.lanes = reading.lanes
+            state.plan = plan
             state.known = found.lastSequence >= reading.reached ? found : nil
             let first = found.messages == 0 ? found.lastSequence.nextSequence : found.firstSequence
-            return state.progress.read(messages, reached: reading.reached, first: first)
+            // What was read is not lost.
+            return state.progress.read(messages, reached: reading.reached, first: min(first, held ?? .max))
         }
     }
 
-    private func look(_ deadline: ContinuousClock.Instant) async throws(JetStreamError) -> StreamInformation {
-        try await store.jetStream.streamInfo(store.streamName, timeout: JetStreamStore.remaining(deadline))
+    /// Reads on; keeps what has come, whatever becomes of this reading.
+    private func read(_ plan: inout ReadingPlan) async throws(JetStreamError) {
+        let reader = MessageReader(jetStream: store.jetStream, stream: store.streamName)
+        let pause = max(Self.pause, (plan.pace.quickest ?? .zero) * Self.roundTrips)
+        defer { state.withLock { $0.plan = plan } }
+        try await reader.read(
+            &plan,
+            Self.mostMessages,
+            maximumBytes: Self.mostBytes,
+            matching: pattern,
+            until: .now + pause,
+            patience: Self.patience
+        )
+    }
+
+    private func look() async throws(JetStreamError) -> StreamInformation {
+        let timeout = JetStreamStore.remaining(.now + Self.patience)
+        return try await store.jetStream.streamInfo(store.streamName, timeout: timeout)
     }
 
     /// Notices that the stream is another one, or has lost what it had.
@@ -152,7 +170,7 @@ final class MessageFollower: StoreFollower {
             let (found, last) = (stream.creation, stream.state.lastSequence)
             let reset = ReplayReset(from: state.created, to: found, last: last, next: state.progress.next)
             guard let reset else { return nil }
-            (state.created, state.known) = (found, nil)
+            (state.created, state.known, state.plan) = (found, nil, nil)
             state.progress.reset(next: reset.next, end: last)
             return reset
         }

@@ -1,0 +1,287 @@
+import MeshEvents
+import NATSClient
+
+/// Where to ask for the next match so that a range is read from one of its ends on, and what was found: all of it is kept,
+/// also what lies behind places that are still asked about. A pure value.
+///
+/// The answer to a request from a sequence on is the next match: nothing lies between. So each answer closes a part of the
+/// range, and what is open is asked about from the near end on. Where every message matches, each request is for the next
+/// sequence. Where few do, requests are so far apart that an answer is seldom the one that another request brings too.
+struct ReadingPlan {
+    /// Which end of the range is the near one.
+    enum Order: Sendable {
+        case oldestFirst, newestFirst
+    }
+
+    /// A part of the range of which nothing is known.
+    private struct Gap {
+        var lower: UInt64
+        var upper: UInt64
+        /// Whether a request from `lower` on is under way.
+        var isAsked = false
+    }
+
+    /// What was read: complete from the near end of the range up to a place.
+    struct Part: Sendable {
+        /// The matches, oldest first.
+        var messages: [StreamMessage]
+        /// How far everything is known: all before it, or from it on when the newest come first.
+        var reached: UInt64
+    }
+
+    /// How many distances are remembered.
+    private static let mostDistances = 32
+    /// How much may come twice, whatever else comes, in bytes.
+    private static let spareBytes = 16 << 10
+    /// The width of a piece at the end of the range while nothing is known.
+    private static let firstWidth: UInt64 = 64
+
+    let order: Order
+    /// How many requests there are at once.
+    private(set) var pace: RequestPace
+    private(set) var underWay = 0
+    /// The last request that was sent while no other was under way.
+    private var lone: UInt64?
+    private let lower: UInt64
+    private var end: UInt64
+    /// Everything below it, behind `end`, is known as well.
+    private var known: UInt64
+    private var gaps: [Gap]
+    /// The matches at the near end, the nearest first: there is no gap before them.
+    private var whole: [StreamMessage] = []
+    private var wholeBytes = 0
+    /// The matches behind a gap, oldest first.
+    private var ahead: [StreamMessage] = []
+    /// How far the last answers were from where they were asked for, in sequences.
+    private var distances: [Double]
+    private var receivedBytes = 0
+    private var repeatedBytes = 0
+
+    /// - Parameters:
+    ///   - range: the sequences.
+    ///   - order: which end is the near one.
+    ///   - distance: how far matches are apart, when that is known.
+    ///   - size: what a message takes, in bytes, when that is known.
+    init(_ range: Range<UInt64>, _ order: Order, distance: Double? = nil, size: Int? = nil) {
+        self.order = order
+        lower = range.lowerBound
+        (end, known) = (range.upperBound, range.upperBound)
+        gaps = range.isEmpty ? [] : [Gap(lower: range.lowerBound, upper: range.upperBound)]
+        distances = distance.map { Array(repeating: max($0, 1), count: Self.mostDistances / 2) } ?? []
+        pace = RequestPace(size: size)
+    }
+
+    /// A plan for a stream, whose messages are about as large as those that it has.
+    init(_ range: Range<UInt64>, _ order: Order, of stream: StreamInformation, matching pattern: EventPattern?) {
+        let state = stream.state
+        let matchesAll = pattern.map { JetStreamStore.matchesAll($0, of: stream) } ?? true
+        let span = Double(state.lastSequence - min(state.firstSequence, state.lastSequence)) + 1
+        let isKnown = matchesAll && state.messages > 0
+        self.init(
+            range,
+            order,
+            distance: isKnown ? span / Double(state.messages) : nil,
+            size: state.messages > 0 ? Int(clamping: state.bytes / state.messages) : nil
+        )
+    }
+
+    /// How far everything is known from the near end on.
+    var reached: UInt64 {
+        switch order {
+        case .oldestFirst: min(gaps.first?.lower ?? end, end)
+        case .newestFirst: gaps.last?.upper ?? lower
+        }
+    }
+
+    /// Whether the whole range is known.
+    var isDone: Bool { gaps.isEmpty }
+
+    /// Whether there are matches at the near end.
+    var hasMessages: Bool { !whole.isEmpty }
+
+    /// The lowest sequence that was read and not handed over.
+    var firstHeld: UInt64? { [ahead.first, whole.first, whole.last].compactMap { $0?.sequence }.min() }
+
+    /// The stream has grown.
+    mutating func extend(to newEnd: UInt64) {
+        guard newEnd > end else { return }
+        let start = max(end, known)
+        end = newEnd
+        known = max(known, newEnd)
+        if start < newEnd { gaps.append(Gap(lower: start, upper: newEnd)) }
+        settle()
+    }
+
+    /// The stream has nothing below a sequence.
+    mutating func skip(below first: UInt64) {
+        guard first > lower else { return }
+        close(lower..<first)
+        settle()
+    }
+
+    // MARK: Requests
+
+    /// Where the next request begins; `nil` when there is to be none now.
+    ///
+    /// - Parameters:
+    ///   - limit: how many matches are wanted at the near end.
+    ///   - maximumBytes: about how many bytes of them.
+    mutating func next(limit: Int, maximumBytes: Int) -> UInt64? {
+        let allowed = distances.isEmpty ? 1 : distances.count * 4
+        guard underWay < min(pace.width, allowed), whole.count < limit else { return nil }
+        let isForward = order == .oldestFirst
+        let found = isForward ? gaps.firstIndex { !$0.isAsked } : gaps.lastIndex { !$0.isAsked }
+        guard let index = found, isWanted(index, limit, maximumBytes) else { return nil }
+        let gap = gaps[index]
+        let width = pieceWidth
+        var start = gap.lower
+        if gap.upper - gap.lower <= width {
+            gaps[index].isAsked = true
+        } else {
+            let cut = isForward ? gap.lower + width : gap.upper - width
+            gaps[index] = Gap(lower: gap.lower, upper: cut, isAsked: isForward)
+            gaps.insert(Gap(lower: cut, upper: gap.upper, isAsked: !isForward), at: index + 1)
+            if !isForward { start = cut }
+        }
+        if underWay == 0 { lone = start }
+        underWay += 1
+        return start
+    }
+
+    /// Whether what is there and under way nearer than a gap leaves room for what it may hold.
+    private func isWanted(_ index: Int, _ limit: Int, _ maximumBytes: Int) -> Bool {
+        let isForward = order == .oldestFirst
+        let nearer = isForward ? gaps[..<index] : gaps[(index + 1)...]
+        var (count, bytes) = (whole.count, wholeBytes)
+        let gap = gaps[index]
+        for message in ahead where isForward ? message.sequence < gap.lower : message.sequence >= gap.upper {
+            count += 1
+            bytes += message.payload.count
+        }
+        for gap in nearer {
+            let expected = max(1, Int(min(Double(gap.upper - gap.lower) / (distance ?? 1), 1_024)))
+            count += expected
+            bytes += expected * min(pace.average ?? 0, 1 << 30)
+        }
+        return count < limit && (count == 0 || bytes < maximumBytes)
+    }
+
+    /// An answer has come.
+    ///
+    /// - Parameters:
+    ///   - message: the first match at or behind `start`; `nil` when the stream has none.
+    ///   - start: where the request began.
+    ///   - took: how long it took.
+    mutating func answer(_ message: StreamMessage?, to start: UInt64, after took: Duration) {
+        if let message {
+            let size = message.payload.count
+            pace.answered(after: took, size: size, underWay: underWay, wasAlone: start == lone)
+        }
+        release(start)
+        guard let message else {
+            note(distance: Double(end - min(start, end)) * 4)
+            close(start..<max(start, known))
+            return settle()
+        }
+        let (sequence, size) = (message.sequence, message.payload.count)
+        note(distance: Double(sequence - start) + 1)
+        receivedBytes += size
+        let isNew = sequence >= known || gaps.contains { $0.lower <= sequence && sequence < $0.upper }
+        let isKept = isNew && (sequence < end || order == .oldestFirst)
+        if isKept {
+            ahead.insert(message, at: (ahead.lastIndex { $0.sequence < sequence } ?? -1) + 1)
+        } else {
+            repeatedBytes += size
+        }
+        close(start..<sequence.nextSequence)
+        settle()
+    }
+
+    /// There is no answer to a request.
+    mutating func fail(_ start: UInt64) { release(start) }
+
+    /// Requests were not answered in time.
+    mutating func slowDown() { pace.hasFailed() }
+
+    /// Hands over what there is at the near end.
+    mutating func take(_ limit: Int = .max) -> Part {
+        let isCut = whole.count > limit
+        let messages = isCut ? Array(whole.prefix(limit)) : whole
+        whole.removeFirst(messages.count)
+        wholeBytes = whole.reduce(0) { $0 + $1.payload.count }
+        switch order {
+        case .oldestFirst:
+            let last = messages.last?.sequence.nextSequence
+            return Part(messages: messages, reached: isCut ? last ?? reached : reached)
+        case .newestFirst:
+            return Part(messages: messages.reversed(), reached: isCut ? messages.last?.sequence ?? reached : reached)
+        }
+    }
+
+    // MARK: Parts
+
+    /// How far matches are apart; `nil` as long as that is not known.
+    private var distance: Double? {
+        distances.isEmpty ? nil : distances.reduce(0, +) / Double(distances.count)
+    }
+
+    /// How many sequences are for one request after the other. The last of them brings what the next piece brings too:
+    /// pieces of more matches bring less twice, those of fewer are read sooner.
+    private var pieceWidth: UInt64 {
+        guard let distance else { return order == .oldestFirst ? .max : Self.firstWidth }
+        guard distance > 1.15 else { return 1 }
+        let matches: Double = repeatedBytes > Self.spareBytes + receivedBytes / 8 ? 8 : 2
+        return UInt64(min(distance * matches, 1e15))
+    }
+
+    private mutating func note(distance: Double) {
+        if distances.count == Self.mostDistances { distances.removeFirst() }
+        distances.append(max(distance, 1))
+    }
+
+    private mutating func release(_ start: UInt64) {
+        underWay -= 1
+        if lone == start { lone = nil }
+        if let index = gaps.firstIndex(where: { $0.lower == start && $0.isAsked }) { gaps[index].isAsked = false }
+    }
+
+    /// Everything in a range is known.
+    private mutating func close(_ range: Range<UInt64>) {
+        if range.lowerBound <= known { known = max(known, range.upperBound) }
+        gaps = gaps.flatMap { gap -> [Gap] in
+            guard gap.lower < range.upperBound, range.lowerBound < gap.upper else { return [gap] }
+            var left: [Gap] = []
+            if gap.lower < range.lowerBound {
+                left.append(Gap(lower: gap.lower, upper: range.lowerBound, isAsked: gap.isAsked))
+            }
+            if range.upperBound < gap.upper { left.append(Gap(lower: range.upperBound, upper: gap.upper)) }
+            return left
+        }
+    }
+
+    /// What has no gap before it any more is whole.
+    private mutating func settle() {
+        let reached = reached
+        let count =
+            switch order {
+            case .oldestFirst: ahead.firstIndex { $0.sequence >= reached } ?? ahead.count
+            case .newestFirst: ahead.count - (ahead.firstIndex { $0.sequence >= reached } ?? ahead.count)
+            }
+        guard count > 0 else { return }
+        switch order {
+        case .oldestFirst:
+            append(ahead.prefix(count))
+            ahead.removeFirst(count)
+        case .newestFirst:
+            append(ahead.suffix(count).reversed())
+            ahead.removeLast(count)
+        }
+    }
+
+    private mutating func append(_ messages: some Sequence<StreamMessage>) {
+        for message in messages {
+            whole.append(message)
+            wholeBytes += message.payload.count
+        }
+    }
+}
