@@ -35,15 +35,18 @@ extension JetStreamStore {
 
     /// The same for a message that has perhaps been sent before.
     ///
-    /// - Parameter sent: when that was.
+    /// - Parameters:
+    ///   - sent: when that was.
+    ///   - silence: how much of the deadline is over: so long nothing has come. One attempt is made at least.
     func append(
         _ message: PendingMessage,
         deadline: Duration,
-        sent: FirstSending?
+        sent: FirstSending?,
+        silence: Duration = .zero
     ) async throws(MeshEventsError) -> StoredPosition {
         try checkAcknowledges()
         let start = ContinuousClock.now
-        var end = start + deadline
+        var end = start + (deadline - min(silence, max(deadline - Self.attemptTimeout, .zero)))
         var first = sent ?? FirstSending(after: lastKnownPosition)
         var wasSent = sent != nil
         let body = ByteBuffer(bytes: message.payload)

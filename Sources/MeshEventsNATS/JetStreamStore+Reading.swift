@@ -126,9 +126,10 @@ extension JetStreamStore {
             let stream = try await covered(pattern, .now + timeout)
             let end = stream.state.lastSequence.nextSequence
             var kept: ReadingPlan
-            if let plan {
+            if let plan, plan.end <= end {
                 kept = plan
             } else {
+                // There is none yet, or the stream has lost its end, and gives those sequences anew.
                 let begin: UInt64 =
                     switch start {
                     case .sequence(let sequence): max(sequence, 1)

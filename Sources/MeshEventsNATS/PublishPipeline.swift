@@ -9,6 +9,8 @@ final class PublishPipeline: EventAppender {
         var groups = AcknowledgementGroups()
         /// When the newest group was begun.
         var begun: FirstSending?
+        /// How long nothing had come when what was under way was given up: so much of the deadline is over.
+        var silence: Duration = .zero
         var waiter: CheckedContinuation<Void, Never>?
     }
 
@@ -114,13 +116,18 @@ final class PublishPipeline: EventAppender {
                     }
                     guard .now - seen.since > time else { continue }
                     last = nil
+                    var heard = seen.since
                     for pause in [time, .zero] {
-                        guard (try? await connection.roundTrip(silence: patience)) != nil,
-                            await store.reachStream(within: patience)
+                        let left = max(patience - (.now - heard), time)
+                        guard (try? await connection.roundTrip(silence: left)) != nil,
+                            await store.reachStream(within: left)
                         else { break }
+                        heard = .now
                         try? await Task.sleep(for: pause)
                     }
                     guard let self, oldestUnderWay == oldest else { continue }
+                    let silence = ContinuousClock.now - heard
+                    state.withLock { $0.silence = silence }
                     let error = NATSError(.timeout, "an acknowledgement is missing", isRetriable: true)
                     connection.endReplies(of: ObjectIdentifier(self), error: error)
                 }
@@ -326,11 +333,14 @@ final class PublishPipeline: EventAppender {
 
     /// Sends one message again, alone, until it is stored or its deadline has come.
     private func restore(_ index: Int) async {
-        let (found, sent) = state.withLock { ($0.window.message(index), $0.window.first(of: index)) }
+        let (found, sent, silence) = state.withLock { state in
+            defer { state.silence = .zero }
+            return (state.window.message(index), state.window.first(of: index), state.silence)
+        }
         guard var message = found else { return }
         message.mayBeStored = true
         do throws(MeshEventsError) {
-            let position = try await store.append(message, deadline: deadline, sent: sent)
+            let position = try await store.append(message, deadline: deadline, sent: sent, silence: silence)
             onStored(index, [position])
             state.withLock { $0.window.restored(index) }
         } catch {

@@ -239,6 +239,29 @@ struct StoreFailureTests {
         }
     }
 
+    @Test("a server that is stopped in the middle of a batch: the deadline counts once, from the last sign of life")
+    func stoppedInBatch() async throws {
+        try await withStore(NATSServers.current) { store, transport, server in
+            var configuration = PersistenceConfiguration()
+            configuration.acknowledgementDeadline = .seconds(10)
+            let bus = try await PersistentEventBus.open(
+                transport: transport,
+                store: store,
+                node: "n",
+                configuration: configuration
+            )
+            server.suspend()
+            let start = ContinuousClock.now
+            let error = await #expect(throws: BatchEmitError.self) {
+                try await bus.emit(contentsOf: (0..<20).map { Event("user.n", data: ["i": .init($0)]) })
+            }
+            // The look for what is missing every half second, and one more attempt.
+            #expect(.now - start < .seconds(20), "after \(.now - start): \(error as Any)")
+            #expect(error?.unconfirmed.count == 20 && error?.cause.code == .timeout, "\(error as Any)")
+            server.resume()
+        }
+    }
+
     @Test("the store is about one stream, and arguments out of range are refused")
     func arguments() async throws {
         try await withStore(NATSServers.first) { store, _, _ in

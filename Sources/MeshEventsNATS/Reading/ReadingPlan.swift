@@ -43,7 +43,7 @@ struct ReadingPlan {
     /// The last request that was sent while no other was under way.
     private var lone: UInt64?
     private let lower: UInt64
-    private var end: UInt64
+    private(set) var end: UInt64
     /// Everything below it, behind `end`, is known as well.
     private var known: UInt64
     private var gaps: [Gap]

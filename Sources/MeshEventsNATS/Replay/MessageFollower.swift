@@ -133,6 +133,11 @@ final class MessageFollower: StoreFollower {
         // What was read may be the other stream's.
         if let reset = reset(to: stream) { return [.reset(reset)] }
         let found = stream.state
+        guard found.lastSequence.nextSequence >= plan.end else {
+            // The stream has lost its end, and gives those sequences anew.
+            state.withLock { ($0.plan, $0.known) = (nil, nil) }
+            return []
+        }
         let reading = plan.take(Self.mostMessages)
         let (messages, held) = (try StoredMessage.all(reading.messages), plan.firstHeld)
         return state.withLock { state in

@@ -57,6 +57,14 @@ struct ServerReport {
                     + "or the server",
                 isRetriable: true
             )
+        } else if lower == "authentication timeout" {
+            closesConnection = true
+            error = NATSError(
+                .connectionFailed,
+                "the login did not reach the server in the time that it allows (\(Self.shown(text))); the way to it is slow: "
+                    + "raise `timeout` of the server's `authorization`",
+                isRetriable: true
+            )
         } else if lower.contains("authorization") || lower.contains("authentication") || lower.contains("account") {
             closesConnection = true
             error = NATSError(
