@@ -3,7 +3,7 @@
 #   docker build -t mesh-events .
 #   docker run --name mesh -p 127.0.0.1:4222:4222 -v mesh-events:/var/lib/mesh-events mesh-events
 #
-# Whoever reaches port 4222 may do everything: publish it on this machine only, or keep strangers out with keys
+# Any program that reaches port 4222 may do everything: publish it on this machine only, or let users in by keys
 # (`mesh-events auth init`): mount that directory and add `serve --auth /etc/mesh-events/auth --listen 0.0.0.0`.
 # The page listens within the container only, where HEALTHCHECK asks it; to publish it as well, add
 # `--dashboard-listen 0.0.0.0:8080 --token-file FILE`.

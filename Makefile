@@ -3,6 +3,8 @@
 .PHONY: install uninstall release check-install check-docker help setup demo test test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos abuse soak
 
 SWIFT ?= swift
+# A warning is an error here, and only here: see Package.swift.
+export MESH_EVENTS_STRICT := 1
 export SWIFT SWIFT_BUILD_FLAGS PREFIX DESTDIR BUILD
 # The tests start real servers; few at a time are dependable on a small machine.
 TEST_FLAGS ?= --no-parallel
@@ -71,7 +73,7 @@ chaos: ## Kill servers, cut connections, fill disks; print what became of the ev
 	@Scripts/setup.sh test
 	@Scripts/chaos.sh $(if $(SHORT),--short)
 
-abuse: ## Do what strangers and hostile servers would, in full; print each act and what came of it on each server
+abuse: ## Try what users without rights and hostile servers could do, in full; print each act and what came of it on each server
 	@Scripts/setup.sh test
 	@Scripts/abuse.sh
 

@@ -43,7 +43,7 @@ program="$root/bin/mesh-events"
 
 # 1. The program.
 version="$("$program" --version)"
-grep -q "softwareVersion = \"$version\"" Sources/mesh-events/MeshEventsCommand.swift || fail "--version says $version"
+grep -q "current = \"$version\"" Sources/NATSClient/Version.swift || fail "--version says $version"
 passed "the program is version $version"
 
 # 2. A node, an event, the stream.

@@ -4,7 +4,7 @@ import PackageDescription
 let package = Package(
     name: "HistoryAndReplay",
     platforms: [.macOS(.v15)],
-    // In a package of your own: .package(url: "https://github.com/mesh-events/mesh-events", from: "1.0.0")
+    // In a package of your own: .package(url: "https://github.com/mesh-events/mesh-events", from: "0.2.0")
     dependencies: [.package(name: "mesh-events", path: "../..")],
     targets: [
         .executableTarget(

@@ -5,7 +5,7 @@ let package = Package(
     name: "MeshService",
     platforms: [.macOS(.v15)],
     dependencies: [
-        // In a package of your own: .package(url: "https://github.com/mesh-events/mesh-events", from: "1.0.0")
+        // In a package of your own: .package(url: "https://github.com/mesh-events/mesh-events", from: "0.2.0")
         .package(name: "mesh-events", path: "../.."),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Checks the README and the guide: every block of Swift compiles, the tests among them pass, every command of a shell
-block exists with its options, and every test suite that is named exists.
+block exists with its options, every test suite that is named exists, and the version is the same everywhere.
 
 The Swift is compiled in a package that is made of the documents, in this package's build directory, so that nothing is
 built twice. Errors come with the document's line."""
@@ -289,6 +289,26 @@ def check_tests():
     print(f"documents: {count} tests are named and exist")
 
 
+def check_version():
+    """README, guide, examples and CHANGELOG name the version that the program prints."""
+    version = re.search(r'current = "(.+)"', (ROOT / "Sources/NATSClient/Version.swift").read_text(encoding="utf-8"))[1]
+    problems, count = [], 0
+    for path in [*DOCUMENTS, *sorted((ROOT / "Examples").glob("*/Package.swift"))]:
+        for named in re.findall(r'mesh-events", from: "([^"]+)"', path.read_text(encoding="utf-8")):
+            count += 1
+            if named != version:
+                problems.append(f"{path.relative_to(ROOT)} names version {named}, the package is {version}")
+    newest = re.search(r"^## \[([^]]+)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    if not newest or newest[1] != version:
+        problems.append(f"CHANGELOG.md does not begin with [{version}]")
+    if count < 3:
+        problems.append(f"only {count} documents name the version")
+    if problems:
+        sys.exit("\n".join(problems))
+    print(f"documents: {count} places and CHANGELOG name version {version}")
+
+
+check_version()
 check_tests()
 check_shell()
 compile_swift()

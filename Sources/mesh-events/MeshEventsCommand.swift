@@ -1,12 +1,10 @@
 import ArgumentParser
 import Foundation
+import NATSClient
 
 /// The root of the command line, and the one place where a command's end becomes an exit code.
 @main
 struct MeshEventsCommand: AsyncParsableCommand {
-    /// What `--version` prints, and nodes publish.
-    static let softwareVersion = "0.1.0"
-
     static let configuration = CommandConfiguration(
         commandName: "mesh-events",
         abstract: "Emit, watch and list the events of a mesh of nodes and tools.",
@@ -38,7 +36,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
             stream was deleted and created anew meanwhile. When it is not 0, one line on \
             standard error says what to do.
             """,
-        version: softwareVersion,
+        version: PackageVersion.current,
         subcommands: [
             EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
             StatusCommand.self, WaitForCommand.self, ExportCommand.self, ImportCommand.self, StreamCommand.self,

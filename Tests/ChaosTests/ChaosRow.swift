@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// What became of the events of one fault: a row of the table that `make chaos` prints and the README quotes.
+/// What became of the events of one fault: a row of the table that `make chaos` prints and the article Guarantees quotes.
 struct ChaosRow {
     /// What went wrong.
     let fault: String

@@ -1,13 +1,9 @@
 import Foundation
 import LocalNATSServer
-import Logging
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
-import ServiceLifecycle
 import TestSupport
 import Testing
-import UnixSignals
 
 /// The code of the README, compiled and run: every Swift block of it stands in this file, line by line.
 @Suite("The README", .timeLimit(.minutes(1)))
@@ -44,31 +40,6 @@ struct ReadmeTests {
         _ = bus
     }
 
-    // Compiled only: it ends with a signal.
-    private func beingANode(_ persistent: PersistentEventBus, _ transport: NATSTransport, _ logger: Logger) async throws
-    {
-        let node = MeshNode(
-            bus: persistent,
-            configuration: .init(version: "1.2.0", extras: ["room": "attic"]),
-            reconnections: transport.reconnections
-        )
-        node.register(.freeDisk(at: "/", minimumMB: 1024))
-        try await ServiceGroup(services: [node], gracefulShutdownSignals: [.sigterm], logger: logger).run()
-    }
-
-    // Compiled only: it needs a tool's environment.
-    private func beingATool() async throws {
-        let tool = try await MeshTool.fromEnvironment()
-        try tool.emit("training.complete", ["loss": 0.023])
-    }
-
-    // Compiled only: it never ends.
-    private func asking(_ transport: NATSTransport) async throws {
-        let monitor = try await MeshMonitor.start(store: JetStreamStore(transport.connection))
-        for node in monitor.state.nodes where node.status != .online { print(node.name, node.status) }
-        for try await update in monitor.updates() { print(update.node.name, update.node.status) }
-    }
-
     private func firstExample(_ bus: EventBus) async throws {
         let crashes = try await bus.subscribe(to: ToolCrashed.self)
         try bus.emit(ToolCrashed(tool: "whisper", error: "out of memory", restartCount: 1))
@@ -87,11 +58,6 @@ struct ReadmeTests {
             print(stored.sequence, stored.event.type, stored.event.node)
         }
         #expect(try await persistent.history(limit: 1).first?.sequence == position.sequence)
-
-        for try await element in try await persistent.replay(matching: "events.tool.>", from: .beginning) {
-            if case .event(let stored) = element { print(stored.sequence, stored.event.type) }
-            if case .caughtUp = element { break }
-        }
         try await persistent.subscribe(durable: "alerts", to: "events.tool.crashed") { delivery in
             print("delivery \(delivery.deliveries) of \(delivery.event.type)")  // return: done; throw: again
         }

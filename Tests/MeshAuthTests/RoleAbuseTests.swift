@@ -367,7 +367,7 @@ import Testing
         }
     }
 
-    /// What servers before 2.12 do not hold, and what README, `auth init` and Operating say of them.
+    /// What servers before 2.12 do not hold, and what `auth init` and the article Security say of them.
     @Test(arguments: NATSServers.all)
     func onlyServersBefore2_12TakeAnAcknowledgementForARequest(binary: NATSServers.Binary) async throws {
         try await SecuredMesh.with(binary) { mesh in

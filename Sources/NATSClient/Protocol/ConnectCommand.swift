@@ -7,7 +7,7 @@ struct ConnectCommand: Encodable {
     let tlsRequired: Bool
     let name: String?
     let lang = "swift"
-    let version = "1.0.0"
+    let version = PackageVersion.current
     let `protocol` = 1
     let echo = true
     let headers: Bool

@@ -48,7 +48,7 @@ struct SchemaCommand: ParsableCommand {
     }
 
     private func document() throws -> AsyncAPIDocument {
-        let version = MeshEventsCommand.softwareVersion
+        let version = PackageVersion.current
         guard let type else { return AsyncAPIDocument(version: version) }
         let pattern = try PatternText.pattern(type)
         let payloads = AsyncAPIDocument.meshPayloads.filter { pattern.matches($0.eventType) }

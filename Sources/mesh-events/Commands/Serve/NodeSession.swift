@@ -105,7 +105,7 @@ struct NodeSession: Sendable {
             bus: persistent,
             configuration: MeshNode.Configuration(
                 interval: plan.healthInterval,
-                version: "mesh-events \(MeshEventsCommand.softwareVersion)",
+                version: "mesh-events \(PackageVersion.current)",
                 storePath: server?.storeDirectory ?? "/",
                 leaveTimeout: acknowledgementDeadline
             ),
