@@ -1,10 +1,10 @@
 /// How much a subscription keeps for a subscriber that is slower than the mesh, and what happens beyond that.
 ///
-/// Both limits hold at once. What the subscriber is working through (at most 512 events or 1 MiB) comes on top.
+/// Both limits hold at once. The chunk that the subscriber is reading (at most 512 events or 1 MiB) comes on top.
 public struct BufferConfiguration: Sendable, Hashable {
     /// What happens to an event that does not fit. Every event lost is counted in the subscription's `dropped`.
     public enum Policy: Sendable, Hashable {
-        /// The oldest waiting events make room. The default: what is new matters most.
+        /// The oldest waiting events make room. The default, since new events matter most.
         case dropOldest
         /// The event that does not fit is dropped.
         case dropNewest

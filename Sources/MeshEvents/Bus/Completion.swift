@@ -1,6 +1,6 @@
 import Locking
 
-/// Something that happens once, and can be waited for with a deadline.
+/// A one-time signal that tasks can wait for, each with a deadline.
 package final class Completion: Sendable {
     private enum Outcome { case completed, timedOut, cancelled }
 
@@ -14,10 +14,10 @@ package final class Completion: Sendable {
 
     package init() {}
 
-    /// Whether it has happened.
+    /// Whether ``complete()`` has been called.
     package var isComplete: Bool { state.withLock { $0.isComplete } }
 
-    /// It has happened. Harmless when repeated.
+    /// Completes the signal and resumes every waiting task. Harmless when repeated.
     package func complete() {
         let waiters = state.withLock { state -> [UnsafeContinuation<Outcome, Never>] in
             state.isComplete = true
@@ -27,7 +27,7 @@ package final class Completion: Sendable {
         for waiter in waiters { waiter.resume(returning: .completed) }
     }
 
-    /// Suspends until it has happened.
+    /// Suspends until ``complete()`` is called; returns at once when it has been.
     ///
     /// - Throws: `timeout` at the deadline, `closed` when the calling task is cancelled.
     package func wait(
@@ -47,7 +47,7 @@ package final class Completion: Sendable {
                 let immediate = state.withLock { state -> Outcome? in
                     if state.isComplete { return .completed }
                     if Task.isCancelled { return .cancelled }
-                    // The timer may have fired before there was anybody to wake.
+                    // The timer may have fired before this task was registered as a waiter.
                     if ContinuousClock.now >= deadline { return .timedOut }
                     state.waiters[id] = continuation
                     return nil

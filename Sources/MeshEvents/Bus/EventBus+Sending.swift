@@ -1,9 +1,10 @@
 import Synchronization
 import Tracing
 
-/// How an event leaves.
+/// Encoding an event and publishing it on the transport.
 extension EventBus {
-    /// Encodes on the stack, and on the heap what is too large for that. In parts, since copies of an event cost.
+    /// Encodes an event on the stack, or on the heap when it is too large, and publishes it. Takes the parts of the
+    /// event, since copying an `Event` costs time.
     func send(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
         guard !isObserved else { return try sendObserved(type, node: node, data: data) }
         let timestamp = Timestamp.now
@@ -13,7 +14,7 @@ extension EventBus {
         if !isSent { try sendLarge(Event(type, node: node, timestamp: timestamp, data: data)) }
     }
 
-    /// The same for a payload, which becomes no data of its own.
+    /// Encodes and publishes a payload without building an ``EventData`` first.
     func send<Payload: EventPayload>(_ payload: Payload) throws(MeshEventsError) {
         let type = Payload.eventType
         guard !isObserved else { return try sendObserved(type, node: node, data: payload.eventData()) }
@@ -24,7 +25,8 @@ extension EventBus {
         if !isSent { try sendLarge(Event(type, node: node, timestamp: timestamp, data: payload.eventData())) }
     }
 
-    /// - Returns: whether the event, of which `encode` says how many bytes it has, fitted, and is sent.
+    /// - Returns: whether the event fitted and was sent. `encode` returns the number of bytes; `nil` when they do not
+    ///   fit.
     @inline(__always)
     private func encodeOnStack(
         _ type: EventType,
@@ -57,9 +59,9 @@ extension EventBus {
         try result.get()
     }
 
-    // MARK: With more to do
+    // MARK: With metrics, a span, a signature or CloudEvents attributes
 
-    /// Emitting when somebody wants to know about it, or when more than the event is to be sent.
+    /// Emits an event with what ``isObserved`` stands for: metrics, a span, a signature, CloudEvents attributes.
     @inline(never)
     private func sendObserved(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
         let span = tracing?.startEmit(type.subject, node: node)
@@ -95,9 +97,9 @@ extension EventBus {
         try result.get()
     }
 
-    /// Adds to the header fields of an encoded event what the bus sends beside it.
+    /// Adds the CloudEvents attributes and the signature to the header fields of an encoded event.
     ///
-    /// - Parameter id: the CloudEvent's; `nil` when it is to be none.
+    /// - Parameter id: the CloudEvent's id; `nil` to add no CloudEvents attributes.
     func complete(
         _ headers: MessageHeaders,
         _ event: Event,
@@ -111,8 +113,8 @@ extension EventBus {
         return try sign(headers, subject: event.type.subject, payload: payload, node: event.node)
     }
 
-    /// Adds this node's signature to the header fields of an encoded event, when the bus signs. Events that are emitted
-    /// in another node's name are not signed: the signature would say that they are forged.
+    /// Adds this node's signature to the header fields of an encoded event, when the bus signs. Events emitted in
+    /// another node's name are not signed: a verifier would take them as forged.
     func sign(
         _ headers: MessageHeaders,
         subject: String,

@@ -3,7 +3,7 @@ extension EventBus {
 
     /// Subscribes to the events that match a pattern.
     ///
-    /// When this returns the server has the subscription: an event emitted from now on, by anyone, arrives.
+    /// When this returns the server has the subscription: events that any node emits from now on arrive.
     ///
     /// - Parameters:
     ///   - pattern: which events; `*` stands for one token, `>` for the rest. Default: all of them.

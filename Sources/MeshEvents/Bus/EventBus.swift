@@ -13,27 +13,29 @@ public import Tracing
 /// for try await crash in crashes { print(crash.node, crash.tool) }
 /// ```
 ///
-/// Events that one task emits arrive at one subscriber in the order of the calls. A bus lives as long as somebody holds
-/// it or one of its subscriptions is active; close it when handlers were subscribed and are no longer wanted.
+/// Events that one task emits arrive at one subscriber in the order of the calls. A bus lives as long as the program
+/// holds a reference to it or one of its subscriptions is active. Close it when handlers were subscribed and are no
+/// longer needed.
 public final class EventBus: Sendable {
     /// What a bus does by default.
     public struct Configuration: Sendable {
-        /// The buffer of a subscription that does not bring its own.
+        /// The buffer of a subscription that was made without one.
         public var buffer: BufferConfiguration
         /// Called for every message that was skipped because it is not an event.
         ///
         /// Called on the transport's thread: it must be quick and must not block.
         public var onMalformed: (@Sendable (MalformedEvent) -> Void)?
-        /// Takes what ``EventMetric`` lists; `nil` for the process's, which `MetricsSystem.bootstrap` sets: do that
-        /// before making a bus. `NOOPMetricsHandler.instance` for none.
+        /// Makes the metrics that ``EventMetric`` lists. `nil` for the process's factory: call
+        /// `MetricsSystem.bootstrap` before you make a bus. `NOOPMetricsHandler.instance` for no metrics.
         public var metrics: (any MetricsFactory)?
         /// The time between two reports to the metrics' backend. Default 1 s.
         public var metricsInterval: Duration
-        /// Makes a span for each event that is emitted or handled, and has it travel with the event. Default none.
+        /// Makes a span for each event that is emitted or handled, and sends its context in the event's header fields.
+        /// Default none.
         public var tracer: (any Tracer)?
-        /// Signs what this node emits. Default none.
+        /// Signs the events that this node emits. Default none.
         public var signer: (any EventSigner)?
-        /// Looks at the signatures of what arrives. Default: nobody does.
+        /// How the bus verifies the signatures of arriving events. Default: it does not.
         public var verification: SignatureVerification?
         /// Whether each message carries the attributes of a ``CloudEvent`` in its header fields: CloudEvents' NATS
         /// protocol binding, binary mode. The payload stays the event as the mesh reads it. Default false.
@@ -74,24 +76,24 @@ public final class EventBus: Sendable {
     let transport: any EventTransport
     let encoder = EventEncoder()
     let admission: EventAdmission
-    /// `nil` when nobody listens.
+    /// `nil` when the metrics factory makes no metrics.
     let metrics: BusMetrics?
     let tracing: EventTracing?
     let signer: (any EventSigner)?
-    /// The ids of its CloudEvents; `nil` when it sends none.
+    /// Makes the ids of the CloudEvents; `nil` when ``Configuration/cloudEvents`` is false.
     let cloudEventIDs: MessageIDs?
-    /// Whether emitting does more than sending.
+    /// Whether emitting also counts, traces, signs or adds CloudEvents attributes.
     let isObserved: Bool
     private let closed = Atomic(false)
     private let state = Locked(State())
 
-    /// Creates a bus on a transport. The transport stays its owner's: closing the bus does not close it.
+    /// Creates a bus on a transport. The caller keeps owning the transport: closing the bus does not close it.
     ///
     /// - Parameters:
     ///   - transport: carries the events.
     ///   - node: this node's name in the mesh; events without a node get it.
     ///   - configuration: the defaults of subscriptions.
-    ///   - logger: hears of malformed events and failing handlers, at most once a second each.
+    ///   - logger: gets a line about malformed events and failing handlers, at most one a second each.
     public init(
         transport: some EventTransport,
         node: String,
@@ -160,7 +162,7 @@ public final class EventBus: Sendable {
         }
     }
 
-    /// Suspends until emitting has room again; returns at once when it has.
+    /// Suspends until the transport's buffer has room for another event; returns at once when it has.
     ///
     /// - Throws: `closed`.
     public func waitUntilWritable() async throws(MeshEventsError) {
@@ -185,9 +187,9 @@ public final class EventBus: Sendable {
         reportMetrics()
     }
 
-    // MARK: Subscribing, the part that all forms share
+    // MARK: Subscribing, shared by all forms
 
-    /// An active subscription: the server has it when this returns.
+    /// Opens a subscription; the server has it when this returns.
     func open(
         subject: String,
         queueGroup: String?,
@@ -196,7 +198,8 @@ public final class EventBus: Sendable {
         let buffer = buffer ?? configuration.buffer
         try buffer.validate()
         try Self.validate(queueGroup: queueGroup)
-        // A subscription keeps its bus alive until it ends; the circle is broken there.
+        // A subscription keeps its bus alive until it ends; then the channel releases this closure, which ends the
+        // cycle.
         let channel = SubscriptionChannel(buffer, pattern: subject, metrics: metrics) { [self] channel in
             forget(channel)
         }

@@ -1,7 +1,7 @@
 /// A run of events that travels from the transport's thread to the subscriber in one piece.
 ///
-/// Its size is bounded, so that what a subscriber holds outside of its buffer is bounded too. Events are moved out,
-/// not copied: nothing is retained twice on the way.
+/// Its size is bounded, so that the memory a subscriber holds outside its buffer is bounded too. Events are moved out,
+/// not copied, which saves reference counting.
 struct EventChunk: Sendable {
     /// The most events a chunk takes.
     static let maximumEvents = 512
@@ -15,14 +15,14 @@ struct EventChunk: Sendable {
 
     private var entries: ContiguousArray<Entry> = []
     private var head = 0
-    /// The bytes of the events it holds.
+    /// The bytes of the events in it.
     private(set) var bytes = 0
 
     var count: Int { entries.count - head }
     var isEmpty: Bool { head == entries.count }
     var isFull: Bool { count >= Self.maximumEvents || bytes >= Self.maximumBytes }
 
-    /// Whether there is memory that would be lost with it.
+    /// Whether the chunk owns memory that can be used again.
     var hasCapacity: Bool { entries.capacity > 0 }
 
     /// The bytes of the first event; 0 when there is none.
@@ -42,12 +42,12 @@ struct EventChunk: Sendable {
         return event
     }
 
-    /// Whether all of `other` fits behind what is here.
+    /// Whether all events of `other` fit behind those in this chunk.
     func hasRoom(for other: EventChunk) -> Bool {
         count + other.count <= Self.maximumEvents && bytes + other.bytes <= Self.maximumBytes
     }
 
-    /// Moves the events of `other` here.
+    /// Moves the events of `other` to the end of this chunk.
     mutating func append(contentsOf other: inout EventChunk) {
         while !other.isEmpty {
             let bytes = other.firstBytes

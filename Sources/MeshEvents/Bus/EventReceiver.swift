@@ -4,7 +4,7 @@ import MeshLogging
 /// Joins a transport, the decoder and a subscription: decodes in place, on the transport's thread, and hands over
 /// whole chunks.
 ///
-/// Unchecked because its state is guarded by the transport's promise never to call it concurrently.
+/// Unchecked, because the transport guarantees that it never calls a receiver concurrently.
 final class EventReceiver: MessageReceiver, @unchecked Sendable {
     private let channel: SubscriptionChannel
     private let reporter: MalformedReporter
@@ -38,7 +38,7 @@ final class EventReceiver: MessageReceiver, @unchecked Sendable {
         if pending.isFull { channel.offer(&pending) }
     }
 
-    /// The rarer case, with more to look at.
+    /// Admits an event whose header fields must be read: the rarer case.
     @inline(never)
     private func admit(_ event: Event, _ message: IncomingMessage) {
         let headers = MessageHeaders(block: message.headers)
@@ -59,7 +59,7 @@ final class EventReceiver: MessageReceiver, @unchecked Sendable {
     }
 }
 
-/// Tells about malformed events: a log line at most once a second, and whoever asked to see them.
+/// Reports malformed events: writes a log line at most once a second, and calls ``EventBus/Configuration/onMalformed``.
 final class MalformedReporter: Sendable {
     private let logger: Logger
     private let limit = SharedRateLimit()
@@ -71,7 +71,7 @@ final class MalformedReporter: Sendable {
     }
 
     func report(_ malformed: MalformedEvent) {
-        // Neither the payload nor a subject of any length gets into the log: both are a stranger's.
+        // The log gets no payload and only the beginning of the subject: the sender of both is not trusted.
         limit.admit { suppressed in
             logger.warning(
                 "malformed event skipped",

@@ -1,9 +1,9 @@
 /// Events as they arrive, in the order of each emitter: `for try await event in subscription`.
 ///
-/// The sequence ends after ``cancel()``, a drain, `EventBus.close()` or the cancellation of the task that reads it; it
-/// throws when the transport has ended for another reason, or `subscriberTooSlow` when its buffer says so.
-/// Several iterators share the events: each event goes to one of them. What an iterator leaves unread goes to the next.
-/// Letting go of the last reference cancels the subscription.
+/// The sequence ends after ``cancel()``, a drain, `EventBus.close()` or the cancellation of the task that reads it. It
+/// throws when the transport has ended for another reason, and `subscriberTooSlow` when the buffer overflows under
+/// ``BufferConfiguration/Policy/fail``. Several iterators share the events: each event goes to one of them. What an
+/// iterator leaves unread goes to the next. Releasing the last reference cancels the subscription.
 public final class EventSubscription: AsyncSequence, Sendable {
     /// An event.
     public typealias Element = Event
@@ -47,7 +47,7 @@ public final class EventSubscription: AsyncSequence, Sendable {
         AsyncIterator(self)
     }
 
-    /// Takes a batch of events per wake-up and serves from it, without leaving the caller's actor.
+    /// Takes a batch of events per wake-up and returns them one by one, without leaving the caller's actor.
     public struct AsyncIterator: AsyncIteratorProtocol {
         private let reader: Reader
 
@@ -84,7 +84,7 @@ public final class EventSubscription: AsyncSequence, Sendable {
     /// An iterator's batch; what is left of it goes back to the subscription with the iterator.
     private final class Reader {
         let subscription: EventSubscription
-        // An iterator has one user at a time, and nothing calls back while it is looked at.
+        // One task uses an iterator at a time, and no access to the chunk calls other code.
         @exclusivity(unchecked) var chunk = EventChunk()
 
         init(_ subscription: EventSubscription) {

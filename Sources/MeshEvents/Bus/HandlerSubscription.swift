@@ -4,8 +4,8 @@ import MeshLogging
 
 /// A handler that is called for every event, one at a time, in order.
 ///
-/// It lives until ``cancel()``, a drain or `EventBus.close()`, even when nobody keeps this object. An error the handler
-/// throws is counted and logged, and never ends the subscription.
+/// It lives until ``cancel()``, a drain or `EventBus.close()`, even when the caller does not keep this object. An error
+/// the handler throws is counted and logged, and never ends the subscription.
 public final class HandlerSubscription: Sendable {
     private let channel: SubscriptionChannel
     private let finished = Completion()
@@ -38,8 +38,8 @@ public final class HandlerSubscription: Sendable {
     /// How many times the handler has thrown.
     public var handlerErrors: UInt64 { channel.handlerErrors }
 
-    /// Why the subscription has ended by itself: `subscriberTooSlow`, `permissionDenied` when the server has taken it
-    /// away, and the like. `nil` while it lives, and after ``cancel()``, a drain or the closing of the bus.
+    /// Why the subscription has ended by itself: `subscriberTooSlow`, `permissionDenied` when the server has revoked
+    /// it, and others. `nil` while it lives, and after ``cancel()``, a drain or the closing of the bus.
     public var failure: MeshEventsError? { ended.withLock { $0 } }
 
     /// Ends the subscription at once: the handler is not called again. A call under way sees its task cancelled.

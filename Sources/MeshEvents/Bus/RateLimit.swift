@@ -1,6 +1,6 @@
 import Locking
 
-/// Lets one occurrence through per interval and counts the others: for log lines that a peer can provoke.
+/// Admits one occurrence per interval and counts the others: for log lines that a peer can cause.
 struct RateLimit: Sendable {
     private let interval: Duration
     private var last: ContinuousClock.Instant?
@@ -10,7 +10,7 @@ struct RateLimit: Sendable {
         self.interval = interval
     }
 
-    /// How many were suppressed since the last one that got through; `nil` when this one does not get through.
+    /// How many occurrences were suppressed since the last admitted one; `nil` when this one is suppressed too.
     mutating func admit(now: ContinuousClock.Instant) -> UInt64? {
         if let last, now - last < interval {
             suppressed += 1
@@ -30,7 +30,7 @@ final class SharedRateLimit: Sendable {
         limit = Locked(RateLimit(interval: interval))
     }
 
-    /// Calls `body` with the number of suppressed occurrences when this one gets through.
+    /// Calls `body` with the number of suppressed occurrences when this one is admitted.
     func admit(_ body: (UInt64) -> Void) {
         guard let suppressed = limit.withLock({ $0.admit(now: .now) }) else { return }
         body(suppressed)

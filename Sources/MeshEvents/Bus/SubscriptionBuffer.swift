@@ -1,4 +1,5 @@
-/// What lies between a transport and a subscriber: events in, chunks out, limits, counts and the end.
+/// The buffer between a transport and a subscriber: takes events, hands out chunks, applies the limits, counts, and
+/// keeps the end.
 ///
 /// A pure value: it holds the waiting consumers (`Waiter` is a continuation in the library, a number in its tests) but
 /// never resumes one; the caller does, after it has let go of its lock.
@@ -7,13 +8,13 @@ struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
     struct Wake {
         let waiter: Waiter
         let delivery: SubscriptionDelivery
-        /// Whether another consumer has something to get as well.
+        /// Whether there is something for another waiting consumer too.
         let hasMore: Bool
     }
 
     private enum State {
         case open
-        /// Nothing more comes in; `error` is thrown once, after what is waiting.
+        /// No more events come in; the error is thrown once, after the waiting events.
         case finished(MeshEventsError?)
     }
 
@@ -65,13 +66,13 @@ struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
         }
     }
 
-    /// Nothing more comes; what is waiting stays. The first end counts.
+    /// Ends the input; waiting events stay. Only the first call has an effect.
     mutating func finish(_ error: MeshEventsError?) {
         guard case .open = state else { return }
         state = .finished(error)
     }
 
-    /// Ends at once: what is waiting is thrown away, and no error is thrown any more.
+    /// Ends at once: discards the waiting events and an error that was not thrown yet.
     mutating func cancel() {
         state = .finished(nil)
         queue.removeAll()
@@ -87,7 +88,8 @@ struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
 
     // MARK: From the consumer
 
-    /// What there is for a consumer right now. `used` is a chunk it has finished with: its memory is used again.
+    /// Takes the next chunk or the end for a consumer; `nil` when it has to wait. `used` is a chunk that the consumer
+    /// has read: its memory is used again.
     mutating func take(recycling used: inout EventChunk) -> SubscriptionDelivery? {
         if spare == nil, used.hasCapacity, !isFinished {
             used.reset()
@@ -97,7 +99,7 @@ struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
         return takeDelivery()
     }
 
-    /// What there is for a consumer right now.
+    /// Takes the next chunk or the end for a consumer; `nil` when it has to wait.
     mutating func take() -> SubscriptionDelivery? {
         takeDelivery()
     }
@@ -108,12 +110,12 @@ struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
         return lastID
     }
 
-    /// Lets a consumer wait; ``take()`` had nothing for it.
+    /// Registers a waiting consumer, after ``take()`` returned `nil`.
     mutating func wait(_ waiter: Waiter, id: UInt64) {
         waiters.append((id, waiter))
     }
 
-    /// Takes back a consumer that waits no longer; `nil` when it has been resumed already.
+    /// Removes a waiting consumer; `nil` when it has been resumed already.
     mutating func removeWaiter(_ id: UInt64) -> Waiter? {
         guard let index = waiters.firstIndex(where: { $0.id == id }) else { return nil }
         return waiters.remove(at: index).waiter
@@ -135,7 +137,7 @@ struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
         return .failure(error)
     }
 
-    /// The slow path: not all of `chunk` fits.
+    /// Applies the policy when not all of `chunk` fits: the slow path.
     private mutating func squeeze(_ chunk: inout EventChunk) {
         var kept = EventChunk()
         while !chunk.isEmpty {
@@ -156,9 +158,9 @@ struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
         if configuration.policy == .fail { failTooSlow() }
     }
 
-    /// Whether an event of this size gets in, room having been made for it where the policy says so.
+    /// Whether an event of this size is taken; makes room for it under `dropOldest`.
     private mutating func admit(_ size: Int, behind kept: inout EventChunk) -> Bool {
-        // An event that could never fit must not cost those that do.
+        // An event that can never fit must not displace those that do.
         guard size <= configuration.maximumBytes else { return false }
         func isOver() -> Bool {
             queue.events + kept.count + 1 > configuration.maximumEvents

@@ -1,7 +1,7 @@
 import Locking
 import Synchronization
 
-/// One subscription's inner life: the buffer behind a lock, the consumers that wait, and the transport's subscription.
+/// The shared state of one subscription: the buffer behind a lock, the waiting consumers, the transport's subscription.
 final class SubscriptionChannel: MetricSource {
     private typealias Waiter = UnsafeContinuation<SubscriptionDelivery, Never>
 
@@ -21,7 +21,7 @@ final class SubscriptionChannel: MetricSource {
     private let metrics: BusMetrics?
     private let onEnd: Locked<(@Sendable (SubscriptionChannel) -> Void)?>
 
-    /// Creates a channel; `onEnd` is called and let go of when it has been cancelled or has ended by itself.
+    /// Creates a channel; `onEnd` is called once, and released, when the channel is cancelled or ends by itself.
     init(
         _ configuration: BufferConfiguration,
         pattern: String = "",
@@ -77,7 +77,8 @@ final class SubscriptionChannel: MetricSource {
 
     // MARK: From the transport
 
-    /// Hands over what was received: one lock, at most one consumer resumed (more only when several wait).
+    /// Hands the received events to the buffer: takes one lock and resumes one consumer at most (more only when several
+    /// wait).
     func offer(_ chunk: inout EventChunk) {
         var overflowed = false
         let wake = buffer.withLock { buffer in
@@ -90,7 +91,7 @@ final class SubscriptionChannel: MetricSource {
         if overflowed { detach() }
     }
 
-    /// Nothing more comes; what is waiting is still delivered.
+    /// Ends the input; the subscriber still gets the waiting events.
     func finish(_ error: MeshEventsError?) {
         let wake = buffer.withLock { buffer in
             buffer.finish(error)
@@ -103,7 +104,7 @@ final class SubscriptionChannel: MetricSource {
 
     // MARK: From the subscriber
 
-    /// Gives the channel its transport subscription, or cancels that when the channel has ended meanwhile.
+    /// Stores the transport's subscription; cancels it when the channel has ended meanwhile.
     func attach(_ subscription: any TransportSubscription) {
         let isLate = attachment.withLock { attachment in
             guard case .none = attachment else { return true }
@@ -113,7 +114,7 @@ final class SubscriptionChannel: MetricSource {
         if isLate { subscription.cancel() }
     }
 
-    /// Ends at once: nothing is delivered any more, waiting consumers get the end.
+    /// Ends at once: no more events are delivered, waiting consumers get the end.
     func cancel() {
         guard cancelled.exchange(true, ordering: .acquiringAndReleasing) == false else { return }
         let wake = buffer.withLock { buffer in
@@ -124,7 +125,8 @@ final class SubscriptionChannel: MetricSource {
         detach()
     }
 
-    /// Lets what was sent before arrive, then ends the input; at the deadline ends it with what has arrived.
+    /// Waits until the messages sent before have arrived, then ends the input. When that fails, at the deadline for
+    /// one, ends the input with the events that have arrived, and throws.
     func drain(timeout: Duration) async throws(MeshEventsError) {
         let subscription = attachment.withLock { attachment -> (any TransportSubscription)? in
             guard case .attached(let subscription) = attachment else { return nil }
@@ -142,7 +144,7 @@ final class SubscriptionChannel: MetricSource {
 
     /// The next chunk, or the end. Ends when the calling task is cancelled.
     ///
-    /// Never leaves the caller's actor, and does not suspend when something is at hand.
+    /// Never leaves the caller's actor, and does not suspend when a chunk is ready.
     func next(
         recycling used: inout EventChunk,
         isolation: isolated (any Actor)? = #isolation
@@ -155,7 +157,7 @@ final class SubscriptionChannel: MetricSource {
         return await wait(id, isolation: isolation)
     }
 
-    /// Takes back what a consumer leaves unread.
+    /// Takes back the events that a consumer leaves unread.
     func putBack(_ chunk: EventChunk) {
         guard !chunk.isEmpty else { return }
         let wake = buffer.withLock { buffer in
@@ -168,14 +170,14 @@ final class SubscriptionChannel: MetricSource {
     // MARK: Inside
 
     private func wait(_ id: UInt64, isolation: isolated (any Actor)?) async -> SubscriptionDelivery {
-        // The thread sanitizer does not see a continuation hand over what it is resumed with; it sees the lock.
+        // The thread sanitizer does not see that a continuation orders memory accesses; it sees the lock.
         defer { buffer.withLock { _ in } }
         return await withTaskCancellationHandler {
             await withUnsafeContinuation(isolation: isolation) { continuation in
                 let delivery = buffer.withLock { buffer -> SubscriptionDelivery? in
                     if let delivery = buffer.take() { return delivery }
-                    // A task is marked before its handlers run: either this sees the mark, or the handler, which
-                    // needs the same lock, finds the waiter.
+                    // A task is marked as cancelled before its cancellation handlers run. So either this line sees the
+                    // mark, or the handler, which takes the same lock, finds the waiter.
                     if Task.isCancelled { return .end }
                     buffer.wait(continuation, id: id)
                     return nil

@@ -1,9 +1,9 @@
-/// What a consumer of a subscription gets.
+/// What a subscription hands to a consumer.
 enum SubscriptionDelivery: Sendable {
     /// Events, at least one.
     case chunk(EventChunk)
-    /// Nothing more, ever.
+    /// The end: no more events come.
     case end
-    /// The subscription has ended for this reason; told once, ``end`` from then on.
+    /// The subscription has ended for this reason. Delivered once; later deliveries are ``end``.
     case failure(MeshEventsError)
 }

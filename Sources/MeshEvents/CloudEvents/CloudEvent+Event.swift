@@ -1,13 +1,13 @@
 extension CloudEvent {
-    /// The node that the source names: of `/mesh/nodes/node-a` it is `node-a`, of any other source the source itself.
+    /// The node that the source names: `node-a` for `/mesh/nodes/node-a`; any other source as it is.
     public var node: String { Self.node(ofSource: source) }
 
     /// The event of the mesh: ``type``, ``node`` and ``data``, at ``time``; ``Timestamp/epoch`` without a time.
     ///
-    /// When the data is a whole event, as those who forward messages in binary mode write it
-    /// (``wholeEventContentType``), it is that event, and what it says has to agree with the attributes.
+    /// The data may be a whole event (``wholeEventContentType``), as programs that forward messages in binary mode
+    /// write it. Then the result is that event, and its members must agree with the attributes.
     ///
-    /// - Throws: `invalidEventType` when ``type`` is none of the mesh's, `invalidData`.
+    /// - Throws: `invalidEventType` when ``type`` is not a valid event type, `invalidData`.
     public func event() throws(MeshEventsError) -> Event {
         let type = try EventType(type)
         var data = data

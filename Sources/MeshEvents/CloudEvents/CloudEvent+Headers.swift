@@ -1,6 +1,6 @@
 extension CloudEvent {
     /// The attributes as header fields of a NATS message, `ce-id` and so on (CloudEvents' NATS protocol binding, binary
-    /// mode): values are percent-encoded, so that none can end its line.
+    /// mode): values are percent-encoded, so that none can hold a line end.
     ///
     /// The data is not among them: in binary mode it is the message's payload.
     public var headers: MessageHeaders {
@@ -19,10 +19,10 @@ extension CloudEvent {
         return headers
     }
 
-    /// The fields beside a message that is a whole event.
+    /// The header fields for a message whose payload is the whole event.
     static func headers(of event: Event, id: String) -> MessageHeaders {
         var event = event
-        // What came with it is another message's.
+        // The origin belongs to the message in which the event arrived.
         event.origin = nil
         var cloudEvent = CloudEvent(event, id: id)
         cloudEvent.dataContentType = wholeEventContentType

@@ -145,7 +145,8 @@ extension CloudEvent {
         }
     }
 
-    /// Whether the data is JSON, as far as the media type says: `application/json`, `text/json`, `…+json`, or nothing.
+    /// Whether the data is JSON, as far as the media type says: `application/json`, `text/json`, `…+json`, or no media
+    /// type.
     private var isJSON: Bool {
         guard let dataContentType else { return true }
         let type = (dataContentType.split(separator: ";").first ?? "").trimmedSpaces.lowercased()

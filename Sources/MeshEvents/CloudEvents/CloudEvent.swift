@@ -1,8 +1,8 @@
-/// An event in the words of CloudEvents 1.0, for systems that speak those.
+/// An event as CloudEvents 1.0 defines it, for systems that use that format.
 ///
 /// In structured mode (``json()``, ``init(json:)-(String)``) `data` is the event's data. In binary mode
-/// (``EventBus/Configuration/cloudEvents``) the message stays the one that the mesh expects, so that there `data` is the
-/// whole message; ``dataContentType`` tells one from the other.
+/// (``EventBus/Configuration/cloudEvents``) the message's payload stays the event as the mesh reads it, so `data` is
+/// the whole event. ``dataContentType`` says which of the two it is.
 ///
 /// | attribute | what |
 /// | --- | --- |
@@ -20,7 +20,7 @@ public struct CloudEvent: Sendable, Hashable {
     /// ``dataContentType`` when `data` is the whole event, as it travels.
     public static let wholeEventContentType = "application/json;profile=mesh-event"
 
-    /// Tells it from all others of its ``source``; not empty.
+    /// The id, unique among the events of its ``source``; not empty.
     public var id: String
     /// Where it comes from, a URI reference; not empty.
     public var source: String
@@ -34,10 +34,10 @@ public struct CloudEvent: Sendable, Hashable {
     public var dataContentType: String?
     /// The extension attributes: strings, booleans and integers.
     public var extensions: JSONObject
-    /// What goes with it: an object, or null.
+    /// The event's data: an object, or null.
     public var data: EventData
 
-    /// Creates one.
+    /// Creates a CloudEvent.
     public init(
         id: String,
         source: String,
@@ -62,9 +62,9 @@ public struct CloudEvent: Sendable, Hashable {
 // MARK: From the mesh
 
 extension CloudEvent {
-    /// An event as a CloudEvent. The id is the one that the emitter gave it (``EventBus/Configuration/cloudEvents``), else
-    /// made of all that the event says: the same for everybody who receives it, and for two events only when they agree
-    /// in type, node, data and, to the nanosecond, in time.
+    /// Creates a CloudEvent from an event. The id is the one that the emitter gave it
+    /// (``EventBus/Configuration/cloudEvents``), else a hash of the event. Every receiver computes the same hash; two
+    /// events share it only when type, node, data and timestamp (to the nanosecond) are equal.
     ///
     /// - Throws: as ``Event/validate()``.
     public init(_ event: Event) throws(MeshEventsError) {
@@ -74,8 +74,8 @@ extension CloudEvent {
         self.init(event, id: Self.givenID(event) ?? hash.text)
     }
 
-    /// An event of a stream as a CloudEvent. The id is the one that the emitter gave it, else made of the sequence and of
-    /// the time of storing: no other event has it, even in a stream of that name that was created anew.
+    /// Creates a CloudEvent from a stored event. The id is the one that the emitter gave it, else made of the sequence
+    /// and the time of storing. No other event gets that id, even after the stream was deleted and created again.
     ///
     /// - Throws: as ``Event/validate()``.
     public init(_ stored: StoredEvent) throws(MeshEventsError) {
@@ -89,7 +89,7 @@ extension CloudEvent {
         ]
     }
 
-    /// A valid event with an id.
+    /// Creates a CloudEvent from a valid event, with this id.
     init(_ event: Event, id: String) {
         self.init(
             id: id,
@@ -101,7 +101,7 @@ extension CloudEvent {
         )
     }
 
-    /// What an event is about: of those of tools, the tool.
+    /// The `subject` attribute: the tool's name for events `tool.…`, else `nil`.
     private static func subject(of event: Event) -> String? {
         guard event.type.rawValue.utf8.starts(with: "tool.".utf8), let tool = event.data["tool"]?.string else {
             return nil
@@ -109,10 +109,11 @@ extension CloudEvent {
         return isText(tool) ? tool : nil
     }
 
-    /// The id that came beside an event; `nil` when there is none that could be one.
+    /// The id in the header fields of a received event; `nil` when there is no usable one.
     private static func givenID(_ event: Event) -> String? { attribute("id", of: event) }
 
-    /// The source that came beside an event, when it names the event's node: nobody speaks for another node so.
+    /// The source in the header fields of a received event; `nil` when it names another node than the event, so that a
+    /// sender cannot use the source of another node.
     private static func givenSource(_ event: Event) -> String? {
         guard let source = attribute("source", of: event), node(ofSource: source).hasSameBytes(as: event.node) else {
             return nil
@@ -146,7 +147,7 @@ extension CloudEvent {
     /// The source of a node's events.
     static func source(ofNode node: String) -> String { sourcePrefix + PercentCoding.pathSegment(node) }
 
-    /// The node that a source names; a source that is none of the mesh's is a node's name as it is.
+    /// The node that a source names; a source without ``sourcePrefix`` is itself taken as the node's name.
     static func node(ofSource source: String) -> String {
         guard source.utf8.starts(with: sourcePrefix.utf8) else { return source }
         return PercentCoding.decoded(String(source.dropFirst(sourcePrefix.count))) ?? source

@@ -1,11 +1,11 @@
-/// Percent-encoding: of header values as CloudEvents' bindings have it, and of a segment of a path (RFC 3986).
+/// Percent-encoding: of header values as CloudEvents' bindings define it, and of one segment of a path (RFC 3986).
 enum PercentCoding {
-    /// The value of a header field: what is not printable ASCII is encoded, and space, `"` and `%`.
+    /// The value of a header field: encodes all but printable ASCII, and also space, `"` and `%`.
     static func headerValue(_ text: String) -> String {
         encoded(text) { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "%") }
     }
 
-    /// One segment of a path: all but RFC 3986's unreserved characters is encoded.
+    /// One segment of a path: encodes all but RFC 3986's unreserved characters.
     static func pathSegment(_ text: String) -> String {
         encoded(text) { byte in
             switch byte {
@@ -18,7 +18,7 @@ enum PercentCoding {
         }
     }
 
-    /// The text that was encoded, by one round; `nil` when that is not UTF-8. A `%` that begins nothing stands for itself.
+    /// The text decoded once; `nil` when the result is not UTF-8. A `%` without two hexadecimal digits stays as it is.
     static func decoded(_ text: String) -> String? {
         let bytes = Array(text.utf8)
         guard bytes.contains(UInt8(ascii: "%")) else { return text }

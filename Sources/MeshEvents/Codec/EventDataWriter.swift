@@ -1,8 +1,8 @@
 /// Writes the members of an event's data, one after the other, straight into the message that is sent.
 ///
-/// An ``EventPayload`` gets one. Members appear on the wire in the order in which they are written; of members with the
-/// same name, receivers take the last. What JSON cannot express (NaN, more than 127 levels) is reported when the event
-/// is emitted.
+/// A payload gets one in `write(to:)` of ``EventPayload``. Members appear on the wire in the order in which they are
+/// written; of members with the same name, receivers take the last. Emitting throws when a member cannot be expressed
+/// in JSON (NaN, more than 127 levels).
 ///
 /// ```swift
 /// func write(to data: inout EventDataWriter) {
@@ -71,7 +71,7 @@ public struct EventDataWriter: ~Copyable {
         value.write(to: &json)
     }
 
-    /// Writes an object, or `null`, as the text it is.
+    /// Writes an object, or `null`, as its text stands.
     public mutating func write(_ name: StaticString, _ value: EventData) {
         write(name)
         json.write(value)
@@ -90,7 +90,7 @@ public struct EventDataWriter: ~Copyable {
         json.close(UInt8(ascii: "}"))
     }
 
-    /// Writes the members of an object as the text they are; of `null`, nothing.
+    /// Writes the members of an object as their text stands; nothing for `null`.
     public mutating func write(membersOf data: EventData) {
         guard data.isValid else { return json.report(.invalidMember) }
         // The text is compact: an object without members has two bytes.

@@ -8,12 +8,13 @@
 /// - A surrogate escape without its partner is accepted; in type and node it reads as U+FFFD, in data it stays as it
 ///   is. Data keeps its text except for white space between tokens.
 /// - Malformed, and thrown as ``MalformedEvent``: not JSON, not an object, `type` or `node` not strings, `data` neither
-///   object nor null, invalid UTF-8, deeper than 128 levels; also no valid type in either place, and a type that is
-///   another than the subject's: whoever may emit on one subject only must not speak of what belongs on another.
-/// - Malformed too is what a server answers to a request whose reply subject is an event's: an object with none of the
-///   four members, or with a type that begins with `io.nats.jetstream.` and none of the other three.
+///   object nor null, invalid UTF-8, deeper than 128 levels; also no valid type in either place, and a type that
+///   differs from the subject's: permissions are about subjects, so an emitter must not send a type on the subject of
+///   another.
+/// - Malformed too is a server's answer to a request whose reply subject is an event's. Such an answer is an object
+///   with none of the four members, or with only a type, which begins with `io.nats.jetstream.`.
 ///
-/// A decoder remembers types and nodes it has seen: keep one per subscription.
+/// A decoder remembers the types and nodes that it has read: keep one per subscription.
 public struct EventDecoder: Sendable {
     private var types = RecentValues<EventType>()
     private var nodes = RecentValues<String>()
@@ -22,12 +23,12 @@ public struct EventDecoder: Sendable {
     /// Creates a decoder.
     public init() {}
 
-    /// Decodes one message; allocates the data's text, and a type or node it has not seen.
+    /// Decodes one message; allocates the data's text, and the type or node when it is a new one.
     ///
     /// - Parameters:
     ///   - subject: the message's whole subject.
     ///   - payload: the message's payload.
-    ///   - received: when it arrived, or was stored; asked for only when the message has no usable timestamp.
+    ///   - received: when it arrived, or was stored; evaluated only when the message has no usable timestamp.
     /// - Throws: ``MalformedEvent``.
     public mutating func decode(
         subject: UnsafeRawBufferPointer,
@@ -112,7 +113,7 @@ public struct EventDecoder: Sendable {
         return rememberedType(UnsafeBufferPointer(rebasing: bytes.dropFirst(prefix.count)))
     }
 
-    /// Whether a message on an event's subject says the type of that subject.
+    /// Whether the type is that of the subject; true as well for a subject outside `events.`.
     @inline(__always)
     private static func agrees(_ type: EventType, with subject: UnsafeRawBufferPointer) -> Bool {
         let prefix = SubjectRules.prefix.utf8
@@ -137,7 +138,7 @@ public struct EventDecoder: Sendable {
     private mutating func name(_ span: EventEnvelope.StringSpan, _ payload: UnsafeRawBufferPointer) -> String {
         let bytes = Self.bytes(span, payload)
         if span.hasEscapes { return JSONText.string(bytes, hasEscapes: true) }
-        // Short strings live in the value itself: nothing to save.
+        // Strings of up to 15 bytes need no allocation, so remembering them saves nothing.
         if bytes.count <= 15 { return String(decoding: bytes, as: UTF8.self) }
         let node = nodes.value(
             for: bytes,

@@ -1,7 +1,7 @@
-/// Writes events as they travel: one line of compact JSON with the members `type`, `node`, `timestamp`, `data`.
+/// Writes events in their wire form: one line of compact JSON with the members `type`, `node`, `timestamp`, `data`.
 ///
 /// Strings are UTF-8 with only `"`, `\` and control characters escaped; the timestamp is RFC 3339 in UTC; data is
-/// written as its text.
+/// written as its text stands.
 public struct EventEncoder: Sendable {
     /// Creates an encoder.
     public init() {}
@@ -34,7 +34,7 @@ public struct EventEncoder: Sendable {
         try encode(event.type, node: event.node, timestamp: event.timestamp, data: event.data, into: buffer)
     }
 
-    /// The same for an event in parts.
+    /// Encodes an event, given in parts, into a buffer; see ``encode(_:into:)``.
     func encode(
         _ type: EventType,
         node: String,
@@ -48,7 +48,8 @@ public struct EventEncoder: Sendable {
         return count <= buffer.count ? count : nil
     }
 
-    /// The same for a payload, which writes itself between the other members.
+    /// Encodes an event with a payload, which writes its own members into the buffer as `data`; see
+    /// ``encode(_:into:)``.
     func encode(
         _ payload: some EventPayload,
         node: String,
@@ -65,7 +66,7 @@ public struct EventEncoder: Sendable {
         return writer.fits ? writer.count : nil
     }
 
-    /// - Returns: how many bytes the event has, whether they fit or not.
+    /// - Returns: how many bytes the event has, also when they do not fit.
     private static func write(
         _ type: EventType,
         _ node: String,

@@ -1,4 +1,4 @@
-/// Where an event's members lie in a message: the result of the one scan.
+/// Where an event's members lie in a message: the result of one scan.
 struct EventEnvelope {
     /// Why a message is not an event.
     enum Failure: Error {
@@ -21,7 +21,7 @@ struct EventEnvelope {
         }
     }
 
-    /// The inside of a string.
+    /// Where a string's text lies, without its quotes.
     struct StringSpan {
         var range: Range<Int>
         var hasEscapes: Bool
@@ -82,10 +82,12 @@ struct EventEnvelope {
         }
     }
 
-    /// Refuses what a server answers to a request, in a message whose `type` is the only member of an event, if that.
+    /// Throws when the message is a server's answer to a request. Called for messages without `node`, `timestamp` and
+    /// `data`.
     ///
-    /// The sender of a request names the subject of the answer, and may name an event's. The answer to a publish has
-    /// none of an event's members (`{"stream":"MESH_EVENTS","seq":7}`), those of the API have a `type` of their own.
+    /// A client that sends a request chooses the subject of the answer, and may choose an event's. The answer to a
+    /// publish has none of an event's members (`{"stream":"MESH_EVENTS","seq":7}`); answers of the API have a `type` of
+    /// their own.
     @inline(never)
     private static func checkOrigin(_ type: Member, _ payload: UnsafeRawBufferPointer) throws(Failure) {
         switch type {
@@ -107,8 +109,7 @@ struct EventEnvelope {
         }
     }
 
-    /// Reads what nearly all events look like, as Go's encoder and ours write them; `false` for everything else, errors
-    /// included.
+    /// Reads the usual layout of an event, as Go's encoder and ours write it; `false` for all others, errors included.
     private mutating func scanUsual(_ payload: UnsafeRawBufferPointer) -> Bool {
         var scanner = JSONScanner(payload)
         do throws(JSONScanner.Failure) {
@@ -203,7 +204,7 @@ struct EventEnvelope {
 }
 
 extension EventEnvelope {
-    /// The members that mean something.
+    /// The members of an event.
     private enum Name {
         case type, node, timestamp, data
 

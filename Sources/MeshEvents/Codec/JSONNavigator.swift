@@ -1,4 +1,5 @@
-/// Finds its way in compact JSON text that is known to be valid. It never reads outside the text, whatever it holds.
+/// Finds members and elements in compact JSON text that is known to be valid. It never reads outside the text, even
+/// when the text is not valid.
 struct JSONNavigator {
     let bytes: UnsafeBufferPointer<UInt8>
 
@@ -118,7 +119,7 @@ struct JSONNavigator {
         UnsafeBufferPointer(rebasing: bytes[range])
     }
 
-    /// The value at `start` as a tree.
+    /// The value at `range` as a tree.
     func value(at range: Range<Int>) -> JSONValue {
         switch byte(at: range.lowerBound) {
         case UInt8(ascii: "n"): return .null

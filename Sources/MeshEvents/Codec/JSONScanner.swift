@@ -5,7 +5,7 @@
 ///
 /// The bytes must outlive the scanner; it never reads outside them.
 struct JSONScanner {
-    /// Why text is not JSON that we accept.
+    /// Why the scanner refuses a text.
     enum Failure: Error {
         case unexpectedEnd
         case unexpectedCharacter
@@ -39,7 +39,7 @@ struct JSONScanner {
     private(set) var offset = 0
     /// Whether white space between tokens was skipped since this was last set to `false`.
     var sawWhitespace = false
-    /// The deepest nesting met since this was last set.
+    /// The deepest nesting since this was last set.
     var deepest = 0
     /// Bits of bytes outside ASCII that strings held.
     private var nonASCII: UInt64 = 0
@@ -60,7 +60,7 @@ struct JSONScanner {
     @inline(__always)
     mutating func advance() { offset &+= 1 }
 
-    /// Passes over `text` if that is what comes next.
+    /// Skips `text` when it comes next; else returns `false`.
     @inline(__always)
     mutating func skip(_ text: StaticString) -> Bool {
         let length = text.utf8CodeUnitCount
@@ -123,7 +123,7 @@ struct JSONScanner {
         guard offset == end else { throw .trailingCharacters }
     }
 
-    /// Checks the encoding of everything, when a string held anything but ASCII.
+    /// Checks that the whole text is UTF-8, when a string held a byte outside ASCII.
     func validateUTF8() throws(Failure) {
         guard nonASCII != 0 else { return }
         guard UTF8Validation.isValid(UnsafeBufferPointer(start: start, count: end)) else { throw .invalidUTF8 }

@@ -1,4 +1,4 @@
-/// What JSON text means: strings out of escapes, text without white space.
+/// Converts JSON text: strings without their escapes, text without its white space.
 enum JSONText {
     @inline(__always)
     static func hexadecimal(_ byte: UInt8) -> UInt16? {
@@ -15,7 +15,7 @@ enum JSONText {
     /// A surrogate escape without its partner reads as U+FFFD, as Go's encoding/json reads it.
     static func string(_ bytes: UnsafeBufferPointer<UInt8>, hasEscapes: Bool) -> String {
         guard hasEscapes else { return String(decoding: bytes, as: UTF8.self) }
-        // No escape is longer than what it spells.
+        // No unescaped text is longer than its escape.
         return String(unsafeUninitializedCapacity: bytes.count) { unescape(bytes, into: $0) }
     }
 
@@ -80,7 +80,7 @@ enum JSONText {
         return unit
     }
 
-    /// Valid JSON text without the white space between its tokens; everything else stays as it is.
+    /// Valid JSON text without the white space between its tokens; all else is kept.
     static func compact(_ bytes: UnsafeBufferPointer<UInt8>) -> String {
         String(unsafeUninitializedCapacity: bytes.count) { output in
             var written = 0

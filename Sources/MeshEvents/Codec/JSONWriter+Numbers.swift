@@ -44,7 +44,7 @@ extension JSONWriter {
     mutating func double(_ value: Double) {
         guard value.isFinite else { return report(.notFinite) }
         let magnitude = value.magnitude
-        // Few decimals are the rule: the first scale at which an integer reads back is the shortest spelling.
+        // Most numbers have few decimals. The first scale at which an integer reads back gives the shortest digits.
         if magnitude < 1e15, magnitude >= 1e-3 || magnitude == 0 {
             var scale = 1.0
             for decimals in 0...5 {
@@ -80,7 +80,7 @@ extension JSONWriter {
         advance(decimals)
     }
 
-    /// Lays out the standard library's shortest digits (`1.25e-07`, `12.5`) in Go's manner.
+    /// Writes the standard library's shortest digits (`1.25e-07`, `12.5`) in Go's layout.
     @inline(never)
     private mutating func anyDouble(_ value: Double) {
         // At most 17 digits; `point` is where the decimal point stands relative to the first digit.

@@ -1,9 +1,9 @@
 /// Writes compact JSON into a buffer of fixed size, without allocating.
 ///
-/// What does not fit is only counted: when ``count`` exceeds the buffer, nothing written may be used, and ``count``
-/// says how large the buffer must be.
+/// Bytes that do not fit are only counted. When ``count`` exceeds the buffer, the bytes in it must not be used, and
+/// ``count`` is the size that the buffer needs.
 struct JSONWriter {
-    /// Why what was asked for cannot be written as JSON.
+    /// Why a value cannot be written as JSON.
     enum Problem {
         case notFinite
         case beyondDouble
@@ -25,9 +25,9 @@ struct JSONWriter {
 
     let base: UnsafeMutablePointer<UInt8>?
     let capacity: Int
-    /// How many bytes were written, or would have been.
+    /// How many bytes were written, those that did not fit included.
     private(set) var count = 0
-    /// The first thing that could not be written.
+    /// The first value that could not be written.
     private(set) var problem: Problem?
     /// The deepest nesting so far.
     private(set) var deepest = 0
@@ -38,7 +38,7 @@ struct JSONWriter {
         capacity = buffer.count
     }
 
-    /// Whether what is written lies some levels deep.
+    /// Whether the writer is more than three levels deep.
     var isDeep: Bool { depth > 3 }
 
     /// Whether everything fitted.
@@ -48,7 +48,7 @@ struct JSONWriter {
         if self.problem == nil { self.problem = problem }
     }
 
-    /// Marks `bytes` as written by someone who wrote them at ``base`` + ``count``.
+    /// Counts bytes that the caller has written itself at ``base`` + ``count``.
     @inline(__always)
     mutating func advance(_ bytes: Int) { count &+= bytes }
 
@@ -92,7 +92,7 @@ struct JSONWriter {
         write(byte)
     }
 
-    /// Writes text that is JSON already, as deep as `depth` says.
+    /// Writes an event's data as its text stands; reports invalid data and too deep nesting.
     mutating func write(_ data: EventData) {
         guard data.isValid else {
             report(.invalidMember)
@@ -103,7 +103,7 @@ struct JSONWriter {
         data.withBytes { write($0) }
     }
 
-    /// Writes what stands between the braces of an object, which must have members.
+    /// Writes the text between the braces of an object, which must have members.
     mutating func write(membersOf data: EventData) {
         deepest = max(deepest, depth - 1 + data.depth)
         if depth - 1 + data.depth > EventData.maximumDepth { report(.tooDeep) }
@@ -118,14 +118,14 @@ struct JSONWriter {
         write("\":")
     }
 
-    /// A member's name that was written as it is, without escapes.
+    /// Where a member's name lies that was written without escapes.
     struct Name {
         fileprivate let range: Range<Int>
     }
 
     /// Writes a member's name and the colon.
     ///
-    /// - Returns: where it stands; `nil` when it needed escapes.
+    /// - Returns: where the name lies; `nil` when it needed escapes.
     @inline(__always)
     mutating func name(_ name: String) -> Name? {
         let start = count &+ 1
@@ -134,11 +134,11 @@ struct JSONWriter {
         return start &+ length == count &- 2 ? Name(range: start..<start &+ length) : nil
     }
 
-    /// Whether the first name comes before the second in byte order, as far as what was written tells.
+    /// Whether the first name comes before the second in byte order; `false` when the second needed escapes.
     @inline(__always)
     func isOrdered(_ first: Name, _ second: Name?) -> Bool {
         guard let second else { return false }
-        // What does not fit is written again.
+        // The caller writes again with a larger buffer.
         guard fits, let base else { return true }
         var one = first.range.lowerBound
         var two = second.range.lowerBound
@@ -152,7 +152,7 @@ struct JSONWriter {
 
     /// Writes a string with its quotes.
     ///
-    /// - Returns: how many bytes the string has; with escapes it takes more.
+    /// - Returns: how many bytes the string has, not counting quotes and the bytes that escapes add.
     @inline(__always)
     @discardableResult
     mutating func string(_ string: String) -> Int {
@@ -190,9 +190,9 @@ struct JSONWriter {
         }
     }
 
-    /// Copies text that needs no escapes; `false` when it does, and what was copied then means nothing.
+    /// Copies text that needs no escapes. `false` when it does need some; then the bytes copied must not be used.
     ///
-    /// The last bytes are copied in one piece too, some of them for a second time.
+    /// The last bytes are copied as a whole word too, which may copy some bytes twice.
     @inline(__always)
     private static func copyPlain(
         _ bytes: UnsafePointer<UInt8>,

@@ -1,10 +1,10 @@
-/// Reads timestamps and remembers the last second: events come in the order of time, so mostly only the fraction is new.
+/// Reads timestamps and remembers the last second: successive events mostly differ in the fraction only.
 struct RecentSecond: Sendable {
     /// The bytes of `2026-11-24T09:04:34`, as three words that overlap.
     private var text: (UInt64, UInt64, UInt64) = (0, 0, 0)
     private var nanoseconds: Int64 = 0
 
-    /// The time these bytes spell; `nil` when they spell none.
+    /// The time that these bytes spell; `nil` when they are no time.
     @inline(__always)
     mutating func timestamp(_ bytes: UnsafeBufferPointer<UInt8>) -> Timestamp? {
         // The form with a fraction and in UTC, `2026-11-24T09:04:34.01671002Z`.
@@ -29,7 +29,7 @@ struct RecentSecond: Sendable {
     ) -> Timestamp? {
         guard let timestamp = try? Timestamp(bytes: bytes) else { return nil }
         let start = timestamp.nanosecondsSinceEpoch &- fraction
-        // Not a leap second, which is longer than its time, and not at the end of what a timestamp can hold.
+        // Not a leap second, whose fraction is dropped, and not near the ends of a timestamp's range.
         if bytes[17] < UInt8(ascii: "6"), start.isMultiple(of: 1_000_000_000), start >= 0, start < 1 << 62 {
             text = second
             nanoseconds = start

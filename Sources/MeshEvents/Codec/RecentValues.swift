@@ -1,6 +1,6 @@
-/// Remembers values made from bytes that keep coming back (types, names of nodes), so that they are made once.
+/// Remembers values made from bytes that repeat (types, names of nodes), so that each is made once.
 ///
-/// A value is found by its bytes; a newcomer takes the place of whatever shared its slot. Bounded: 64 values of at most
+/// A value's slot is a hash of its bytes; a new value replaces the one in its slot. Holds at most 64 values of at most
 /// 256 bytes each.
 struct RecentValues<Value: Sendable>: Sendable {
     private static var slots: Int { 64 }

@@ -1,13 +1,13 @@
 /// Finds bytes in a little-endian word of eight.
 ///
-/// A result has the top bit of each byte found; above the lowest one found there may be false ones (borrows). So the
-/// lowest, `trailingZeroBitCount / 8`, is exact, and so is "none at all"; who searches from the end looks at the byte
-/// itself.
+/// A result has the top bit of each byte found set. Above the lowest byte found, other bits may be set wrongly
+/// (borrows). So the lowest one, `trailingZeroBitCount / 8`, is exact, and so is a result of 0. A search from the end
+/// must check the byte itself.
 enum WordSearch {
     static let ones: UInt64 = 0x0101_0101_0101_0101
     static let highBits: UInt64 = 0x8080_8080_8080_8080
 
-    /// Quotes, backslashes and control characters: what ends or breaks a plain run of a JSON string.
+    /// Quotes, backslashes and control characters: the bytes that end a plain run of a JSON string.
     @inline(__always)
     static func needsAttention(_ word: UInt64) -> UInt64 {
         let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
@@ -24,7 +24,7 @@ enum WordSearch {
         return (lineFeed &- ones) & ~lineFeed & highBits
     }
 
-    /// Quotes and backslashes: what matters in a string known to be valid.
+    /// Quotes and backslashes: the bytes that a search in a valid string stops at.
     @inline(__always)
     static func quoteOrBackslash(_ word: UInt64) -> UInt64 {
         let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
@@ -32,10 +32,11 @@ enum WordSearch {
         return (((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash)) & highBits
     }
 
-    /// Quotes, brackets and braces: what ends a run of numbers, words, colons and commas between them.
+    /// Quotes, brackets and braces: the bytes that a search in valid text outside strings stops at.
     @inline(__always)
     static func quoteOrBracket(_ word: UInt64) -> UInt64 {
-        // With this bit, brackets become braces; a quote has it anyway, and valid text has no byte that becomes one.
+        // This bit turns brackets into braces. A quote has the bit already, and no other byte of valid text becomes a
+        // quote.
         let folded = word | (ones &* 0x20)
         let quote = folded ^ (ones &* UInt64(UInt8(ascii: "\"")))
         let opening = folded ^ (ones &* UInt64(UInt8(ascii: "{")))
