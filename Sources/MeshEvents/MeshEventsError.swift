@@ -1,6 +1,6 @@
 import MeshLogging
 
-/// The one error type of MeshEvents: what happened, what to do about it, and whether trying again can help.
+/// The only error type of MeshEvents: what happened, what to do about it, and whether a retry can help.
 public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
     /// What kind of failure this is; stable, meant for `switch`.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
@@ -37,15 +37,16 @@ public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
         public static let permissionDenied = Code("permissionDenied")
         /// No answer before the deadline.
         public static let timeout = Code("timeout")
-        /// Nobody serves the subject that was asked.
+        /// No client is subscribed to the subject of the request.
         public static let noResponders = Code("noResponders")
-        /// The server runs without JetStream, or this account may not use it.
+        /// The server runs without JetStream, or the account may not use it.
         public static let persistenceUnavailable = Code("persistenceUnavailable")
         /// The stream does not exist.
         public static let streamNotFound = Code("streamNotFound")
         /// The stream exists with another configuration.
         public static let streamMismatch = Code("streamMismatch")
-        /// The stream was deleted and created again, or has lost what it had: sequences mean other events than before.
+        /// The stream was deleted and created again, or has lost its messages: its sequences now belong to other
+        /// events.
         public static let streamReplaced = Code("streamReplaced")
         /// A durable subscription exists with other settings.
         public static let durableMismatch = Code("durableMismatch")
@@ -53,12 +54,12 @@ public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
         public static let durableNotFound = Code("durableNotFound")
         /// The stream or the server has no room for more.
         public static let storageFull = Code("storageFull")
-        /// The store has another message with the id of one that was sent for the first time, which is therefore not
-        /// stored: another party has used the id.
+        /// The store already has another message with the id of a message sent for the first time. That message is not
+        /// stored. Another client has used the id.
         public static let duplicateMessageID = Code("duplicateMessageID")
         /// The server refused the request for a reason of its own; see the message.
         public static let serverRefused = Code("serverRefused")
-        /// The server answered something that cannot be understood.
+        /// The server's answer cannot be parsed.
         public static let protocolViolation = Code("protocolViolation")
     }
 
@@ -71,7 +72,7 @@ public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
     /// Whether the same call can succeed later without being changed.
     public let isRetriable: Bool
 
-    /// Creates an error; what in its message could harm a terminal or a log becomes an escape.
+    /// Creates an error. Characters of the message that could harm a terminal or a log are escaped.
     public init(_ code: Code, _ message: String, underlying: (any Error)? = nil, isRetriable: Bool = false) {
         self.code = code
         self.message = message.harmless
@@ -87,11 +88,11 @@ public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
 }
 
 extension MeshEventsError {
-    /// The store has another message with the id of one that was sent for the first time.
+    /// The error for a message sent for the first time whose id another stored message has.
     ///
     /// - Parameters:
-    ///   - position: where the other message is.
-    ///   - what: what is not stored, e.g. `the event user.x`.
+    ///   - position: where the other message is stored.
+    ///   - what: the message that is not stored, e.g. `the event user.x`.
     package static func duplicateMessageID(_ position: StoredPosition, _ what: String) -> MeshEventsError {
         MeshEventsError(
             .duplicateMessageID,

@@ -1,11 +1,14 @@
-/// The subjects of requests to nodes and of the answers, outside `events.`, so that nothing of them is stored.
+/// The subjects of requests to nodes and of their answers. They lie outside `events.`, so the stream does not store
+/// them.
 package enum ControlSubject {
-    /// What the answers' subjects begin with, without the dot at the end. Whoever asks appends a token that nobody can
-    /// guess, and listens there: so a node needs no more than the right to publish below this.
+    /// The prefix of the answers' subjects, without the dot at the end. The client that sends a request appends a token
+    /// that others cannot guess, and subscribes there. So a node only needs the permission to publish below this
+    /// prefix.
     package static let answers = "mesh.control.answer"
 
-    /// The subject on which a node listens for requests about its tools. A name can hold what a subject token may not,
-    /// so every byte that is no letter, digit or `-` is written as `_` and two hexadecimal digits.
+    /// The subject on which a node listens for requests about its tools. A node's name may hold characters that a
+    /// subject token may not. So every byte that is no letter, digit or `-` is written as `_` and two hexadecimal
+    /// digits.
     package static func tools(of node: String) -> String {
         var token = ""
         for byte in node.utf8 {

@@ -4,7 +4,7 @@ struct DecimalText: Hashable {
     private var digits: [UInt8] = []
     private var exponent = 0
 
-    /// Reads a valid JSON number. (Anything else, NaN say, becomes a value equal to its own text only.)
+    /// Reads a valid JSON number. Any other text, NaN for example, becomes a value that equals only the same text.
     init(_ text: UnsafeBufferPointer<UInt8>) {
         var fractionDigits = 0
         var sawPoint = false
@@ -43,14 +43,14 @@ struct DecimalText: Hashable {
         }
     }
 
-    /// For what has no value that fits here: equal when the spelling is.
+    /// Keeps a text that has no value this type can hold: two such values are equal when their texts are.
     private mutating func keep(_ text: UnsafeBufferPointer<UInt8>) {
         digits = Array(text)
         exponent = .min
         isNegative = false
     }
 
-    /// `nil` when it is out of all reason.
+    /// The exponent; `nil` when it is beyond 2^40.
     private static func exponent(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Int? {
         var value = 0
         var isNegative = false

@@ -1,4 +1,4 @@
-/// Something that happened in the mesh: what, where, when, and the data that goes with it.
+/// Something that happened in the mesh: its type, node, time and data.
 ///
 /// ```swift
 /// let event = Event("user.training.complete", data: ["epochs": 100, "loss": 0.023])
@@ -7,13 +7,14 @@
 public struct Event: Sendable, Hashable {
     /// What happened, e.g. `tool.crashed`.
     public var type: EventType
-    /// The name of the node it happened on; emitting fills an empty one with the bus's own.
+    /// The name of the node it happened on; emitting replaces an empty name by the bus's own.
     public var node: String
     /// When it happened; ``Timestamp/epoch`` until the event is emitted: emitting sets it.
     public var timestamp: Timestamp
-    /// What goes with it: an object, or `null`.
+    /// The event's data: an object, or `null`.
     public var data: EventData
-    /// What came with it: `nil` for an event that was not received, or came without header fields that mean anything.
+    /// The header fields and signature of the message it arrived in; `nil` for an event that was not received, or that
+    /// had no header fields and was not verified.
     public internal(set) var origin: EventOrigin?
 
     /// Creates an event.
@@ -31,10 +32,11 @@ public struct Event: Sendable, Hashable {
         self.init(Swift.type(of: payload).eventType, node: node, data: try payload.eventData())
     }
 
-    /// What is known about who emitted it; ``EventSignature/unchecked`` unless it was received and looked at.
+    /// What the signature says about the emitter; ``EventSignature/unchecked`` unless the event was received and its
+    /// signature verified.
     public var signature: EventSignature { origin?.signature ?? .unchecked }
 
-    /// Whether type, node, timestamp and data are equal; what came with the events does not matter.
+    /// Whether type, node, timestamp and data are equal; the origins do not matter.
     public static func == (one: Event, other: Event) -> Bool {
         one.type == other.type && one.node == other.node && one.timestamp == other.timestamp && one.data == other.data
     }

@@ -1,7 +1,7 @@
 /// An event's data: a JSON object, or `null`.
 ///
-/// It is kept as the compact text that travels, never as a tree: data that is only passed on keeps its members' order,
-/// its escapes and every digit. Look inside with the subscript, with ``decode(as:)`` or with ``value``.
+/// It is kept as the compact text of the message, never as a tree. So forwarded data keeps its members' order, its
+/// escapes and every digit. Read it with the subscript, with ``decode(as:)`` or with ``value``.
 ///
 /// Two data are equal when their values are: order, escapes and the spelling of numbers do not matter; of members with
 /// the same name, the last counts.
@@ -25,7 +25,7 @@ public struct EventData: Sendable {
     /// Valid, compact text of an object.
     init(uncheckedObject text: String, depth: Int) { self.init(text: text, kind: .object, depth: depth) }
 
-    /// Data that cannot be sent, and why.
+    /// Creates data that cannot be sent, with the reason.
     init(invalid reason: String) { self.init(text: reason, kind: .invalid, depth: 0) }
 
     /// `null`: an event without data.
@@ -48,8 +48,8 @@ public struct EventData: Sendable {
         if kind == .invalid { throw MeshEventsError(.invalidData, text) }
     }
 
-    /// Checks that every number is within the range of a `Double`: a reader in Go drops an event with one that is not. What is
-    /// only passed on need not be checked; it keeps its digits.
+    /// Checks that every number is within the range of a `Double`: readers in Go drop an event with a number beyond it.
+    /// Data that is only forwarded need not be checked; it keeps its digits.
     ///
     /// - Throws: `invalidData`.
     package func checkNumbers() throws(MeshEventsError) {
@@ -118,7 +118,7 @@ extension EventData {
         try validate()
     }
 
-    /// Creates data from an object; what cannot be sent is reported by ``validate()`` and when it is emitted.
+    /// Creates data from an object; ``validate()`` and emitting throw when it cannot be sent.
     public init(_ object: JSONObject) { self.init { object.write(to: &$0) } }
 
     /// Creates an object from what `body` writes.
@@ -137,7 +137,7 @@ extension EventData {
         }
     }
 
-    /// What `body` writes; it may be called again with a larger buffer.
+    /// The text that `body` writes; `body` may be called again with a larger buffer.
     static func text(_ body: (inout JSONWriter) -> Void) -> String {
         var capacity = 1024
         while true {
@@ -192,7 +192,7 @@ extension EventData {
 
 extension EventData: ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral, CustomStringConvertible {
     /// Creates an object. Members are written in byte order of their names; of members with the same name, the last
-    /// wins. What cannot be sent (NaN, say) is reported by ``validate()`` and when it is emitted.
+    /// wins. ``validate()`` and emitting throw when a value cannot be sent (NaN, for example).
     @inlinable
     public init(dictionaryLiteral elements: (String, JSONValue)...) {
         // Inlined, so that the caller's array can live on its stack.
@@ -229,7 +229,7 @@ extension EventData {
 
     /// The member of this name; `nil` when there is none. Of members with the same name, the last counts.
     ///
-    /// The text is scanned on every call, about a nanosecond a byte: ask once for what is used often.
+    /// The text is scanned on every call, about a nanosecond a byte: keep the result when you use it often.
     public subscript(key: String) -> Field? {
         guard kind == .object else { return nil }
         return Field.member(named: key, of: text, start: 0, end: text.utf8.count)

@@ -1,6 +1,6 @@
 extension EventData {
-    /// A value inside an event's data, as a place in its text: nothing is parsed until it is asked for, and no tree is
-    /// built. Each accessor is `nil` when the value is of another kind.
+    /// A value inside an event's data, as a range of its text. Each accessor parses the text when it is called; no tree
+    /// is built. Each accessor is `nil` when the value is of another kind.
     public struct Field: Sendable {
         private let text: String
         private let start: Int

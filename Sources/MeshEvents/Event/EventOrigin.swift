@@ -1,11 +1,11 @@
-/// What came with an event that was received: the header fields of its message, and what its signature says.
+/// What a received event's message carried beside the event: its header fields and the result of the signature check.
 ///
-/// It is no part of the event: two events are equal whatever came with them, and emitting a received event again sends
-/// nothing of it.
+/// The origin is no part of the event: comparing events ignores it, and emitting a received event again does not send
+/// it.
 public final class EventOrigin: Sendable {
     /// The message's header fields.
     public let headers: MessageHeaders
-    /// What its signature says.
+    /// The result of the signature check.
     public let signature: EventSignature
 
     /// Creates an origin.

@@ -17,7 +17,7 @@ extension EventPattern {
         return wide.count == narrow.count
     }
 
-    /// The patterns that count: valid ones, each once, without those that another one covers.
+    /// The patterns, each once, without those that another one covers.
     ///
     /// - Throws: `invalidPattern`; `invalidArgument` when there is none.
     static func distinct(_ patterns: [EventPattern]) throws(MeshEventsError) -> [EventPattern] {
@@ -33,7 +33,7 @@ extension EventPattern {
         return distinct
     }
 
-    /// A pattern that covers all of these: the tokens they begin with in common, then all that follows.
+    /// A pattern that covers all of these: their common first tokens, then `>`.
     static func covering(_ patterns: [EventPattern]) -> EventPattern {
         guard let first = patterns.first else { return .all }
         guard patterns.count > 1 else { return first }
@@ -43,7 +43,7 @@ extension EventPattern {
             let shared = zip(common, tokens).prefix { $0 == $1 && $0 != ">" }.count
             common = common.prefix(shared)
         }
-        // A pattern that is the beginning of another one would not be covered by it and `>`.
+        // `>` needs at least one token: the shortest pattern must be longer than the common part.
         let shortest = patterns.map { $0.subject.split(separator: ".").count }.min() ?? 1
         common = common.prefix(max(1, min(common.count, shortest - 1)))
         return (try? EventPattern((common + [">"]).joined(separator: "."))) ?? .all

@@ -1,4 +1,4 @@
-/// Which events a subscription or a query is about: a full subject pattern, e.g. `events.tool.*` or `events.>`.
+/// Which events a subscription or a query gets: a full subject pattern, e.g. `events.tool.*` or `events.>`.
 ///
 /// The first token is `events`; `*` stands for one token, `>` for one or more and only at the end (NATS's subject
 /// rules). A literal that breaks these rules does not trap: it is kept as it is, and subscribing to it throws.
@@ -22,7 +22,7 @@ public struct EventPattern: Sendable {
 
     private init(unchecked pattern: String) { storage = pattern }
 
-    /// The pattern as the messaging system takes it, e.g. `events.tool.*`.
+    /// The pattern as a NATS subject, e.g. `events.tool.*`.
     public var subject: String { isValid ? storage : String(storage.dropFirst()) }
 
     /// Checks the rules; costs nothing for a valid pattern.

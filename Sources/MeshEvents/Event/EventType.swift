@@ -127,6 +127,6 @@ extension EventType {
     public static var nodeJoined: EventType { EventType(uncheckedSubject: "events.node.joined") }
     /// A node left the mesh.
     public static var nodeLeft: EventType { EventType(uncheckedSubject: "events.node.left") }
-    /// A node says how it is.
+    /// A node reports its health.
     public static var nodeHealth: EventType { EventType(uncheckedSubject: "events.node.health") }
 }

@@ -1,4 +1,4 @@
-/// A JSON number that keeps the digits it came with.
+/// A JSON number that keeps the digits of its text.
 ///
 /// Two numbers are equal when their decimal values are: `1`, `1.0` and `10e-1` are one number.
 public struct JSONNumber: Sendable, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral {
@@ -29,7 +29,7 @@ public struct JSONNumber: Sendable, ExpressibleByIntegerLiteral, ExpressibleByFl
     @inlinable
     public init(_ value: UInt64) { storage = .unsigned(value) }
 
-    /// Creates a number; NaN and infinities are kept, and reported when they are to be sent.
+    /// Creates a number; NaN and infinities are kept; emitting them throws.
     @inlinable
     public init(_ value: Double) { storage = .double(value) }
 
@@ -83,7 +83,7 @@ public struct JSONNumber: Sendable, ExpressibleByIntegerLiteral, ExpressibleByFl
         }
     }
 
-    /// What is wrong with a number of which the nearest `Double` is infinite.
+    /// The error message for a number whose nearest `Double` is infinite.
     static let beyondDouble =
         "a number is beyond the range of a double, about 1.8e308, and readers in Go drop such an event; use a string"
 

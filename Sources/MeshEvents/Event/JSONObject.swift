@@ -1,7 +1,7 @@
 /// The members of a JSON object: names are unique and in byte order, as Go writes maps.
 public struct JSONObject: Sendable {
-    /// The members of a literal are kept as they stand there: most are only written, and writing finds out by the way
-    /// whether they are in order.
+    /// The members; those of a literal in the order of the source code. Most literals are only written, and writing
+    /// checks the order anyway.
     private let given: [(String, JSONValue)]
     /// Whether `given` is known to be in order.
     private let isOrdered: Bool
@@ -67,7 +67,7 @@ public struct JSONObject: Sendable {
         ordered(Array(members)).withUnsafeBufferPointer { _ = write($0, to: &writer, untilDisorder: false) }
     }
 
-    /// - Returns: `false` when members were met that may not be in order; what was written means nothing then.
+    /// - Returns: `false` when members may be out of order; then the bytes written must not be used.
     private static func write(
         _ members: UnsafeBufferPointer<(String, JSONValue)>,
         to writer: inout JSONWriter,
@@ -82,13 +82,14 @@ public struct JSONObject: Sendable {
                 let name = writer.name(members[index].0)
                 if untilDisorder, let previous, !writer.isOrdered(previous, name) { return false }
                 previous = name
-                // The usual ones here, since a call for each would copy the value.
+                // The usual kinds are written here, since a call of `write(to:)` would copy the value.
                 switch members[index].1 {
                 case .number(let number): number.write(to: &writer)
                 case .string(let string): writer.string(string)
                 case .bool(let bool): writer.write(bool ? "true" : "false")
                 case let value:
-                    // What is deep inside must not be written twice at every level: the rest is looked at beforehand.
+                    // A level in disorder writes its members twice, and so do the levels inside it. So deep levels
+                    // check the order first.
                     if untilDisorder, writer.isDeep {
                         guard isOrdered(members[index...]) else { return false }
                         untilDisorder = false

@@ -1,4 +1,4 @@
-/// A JSON value as a tree, for building data and for looking at data of unknown shape.
+/// A JSON value as a tree, for building data and for reading data of unknown structure.
 ///
 /// Write it as literals: `["resources": ["cpu": 0.42, "gpu": true], "status": "online"]`.
 public enum JSONValue: Sendable {
@@ -28,7 +28,7 @@ public enum JSONValue: Sendable {
         }
     }
 
-    /// Creates a number; NaN and infinities are kept, and reported when they are to be sent.
+    /// Creates a number; NaN and infinities are kept; emitting them throws.
     @inlinable
     public init(_ value: Double) { self = .number(JSONNumber(value)) }
 

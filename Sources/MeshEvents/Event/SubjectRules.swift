@@ -1,6 +1,6 @@
 /// The rules of the tokens that subjects are made of.
 enum SubjectRules {
-    /// What every subject of the mesh begins with.
+    /// The prefix of every event's subject.
     static let prefix = "events."
     /// The longest event type, in bytes of UTF-8.
     static let maximumTypeLength = 200
@@ -11,7 +11,7 @@ enum SubjectRules {
         if bytes.count > maximumTypeLength {
             return "it has \(bytes.count) bytes, more than \(maximumTypeLength)"
         }
-        // One look for plain types: letters, digits and such, dots only between tokens.
+        // A single pass for plain types: printable ASCII without wildcards, with dots only between tokens.
         var previous = UInt8(ascii: ".")
         var isPlain = true
         for byte in bytes {

@@ -13,7 +13,7 @@ extension Timestamp: CustomStringConvertible {
 
     /// Writes ``description``; there must be room for ``maximumLength`` bytes.
     func write(to output: UnsafeMutablePointer<UInt8>) -> Int {
-        // Counted from the lowest second, all is unsigned.
+        // Counted from ``shift`` before the epoch, all values are positive.
         let (seconds, nanoseconds) = secondsAndNanoseconds
         let (day, second) = UInt64(bitPattern: seconds &+ Self.shift).quotientAndRemainder(dividingBy: 86_400)
         let date = CivilDate(daysSinceEpoch: Int(truncatingIfNeeded: day) &- Int(Self.shift / 86_400))
@@ -87,7 +87,7 @@ extension Timestamp {
         }
     }
 
-    /// The same, from raw bytes, without allocating.
+    /// Reads RFC 3339 from raw bytes, without allocating; see ``init(rfc3339:)``.
     init(bytes: UnsafeBufferPointer<UInt8>) throws(ParseFailure) {
         if let usual = Timestamp(usual: bytes) {
             self = usual

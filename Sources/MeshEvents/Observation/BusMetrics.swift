@@ -2,16 +2,16 @@ import CoreMetrics
 import Locking
 import Synchronization
 
-/// Something that counts, and can be asked.
+/// An object whose counters and gauges ``BusMetrics`` reads.
 protocol MetricSource: AnyObject, Sendable {
-    /// Adds what it stands at.
+    /// Adds the object's current counts and gauges.
     func read(into readings: inout MetricReadings)
 }
 
-/// Reports what a bus and its subscriptions have counted to swift-metrics, by difference, about once a second.
+/// Reports the counts of a bus and its subscriptions to swift-metrics, as differences, about once a second.
 ///
-/// Nothing is reported where it happens: an event costs no more than the counting that is done anyway. What ends hands
-/// over what it has counted, so that nothing is lost between two reports.
+/// An event itself reports nothing, so metrics add no cost to it: the counts are kept anyway. A source that ends hands
+/// over its counts, so that none are lost between two reports.
 final class BusMetrics: Sendable {
     private struct Weak: Sendable { weak var source: (any MetricSource)? }
 
@@ -34,9 +34,9 @@ final class BusMetrics: Sendable {
     private let sampler = Locked<Task<Void, Never>?>(nil)
 
     /// - Parameters:
-    ///   - factory: takes the metrics; `nil` for the process's.
+    ///   - factory: makes the metrics; `nil` for the process's factory.
     ///   - interval: the time between two reports.
-    /// - Returns: `nil` when nobody listens, so that nothing is done at all.
+    /// - Returns: `nil` when the factory makes no metrics; then nothing is reported.
     init?(_ factory: (any MetricsFactory)?, node: String, transport: any EventTransport, interval: Duration) {
         let factory = factory ?? MetricsSystem.factory
         if factory is NOOPMetricsHandler { return nil }
@@ -54,7 +54,7 @@ final class BusMetrics: Sendable {
         report()
     }
 
-    /// Asks this source from now on, until it is gone.
+    /// Reads this source at each report, until it is deallocated.
     func add(_ source: some MetricSource) {
         state.withLock { state in
             state.sources.removeAll { $0.source == nil }
@@ -62,12 +62,12 @@ final class BusMetrics: Sendable {
         }
     }
 
-    /// A source is gone, and this is what it stood at.
+    /// Takes the last readings of a source that is being deallocated.
     func ended(_ readings: MetricReadings) {
         state.withLock { $0.ended.addCounters(of: readings) }
     }
 
-    /// An emit threw.
+    /// Counts an emit that threw.
     func failed(_ error: MeshEventsError) {
         state.withLock { $0.errors[error.code.description, default: 0] += 1 }
     }
@@ -81,7 +81,7 @@ final class BusMetrics: Sendable {
         )
     }
 
-    /// Reports what has changed since the last time.
+    /// Reports the changes since the last report.
     func report() {
         let (sources, ended, errors) = state.withLock { state in
             (state.sources.compactMap(\.source), state.ended, state.errors)

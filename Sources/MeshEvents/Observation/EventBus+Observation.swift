@@ -1,12 +1,13 @@
 extension EventBus {
-    /// Reports to swift-metrics what has been counted since the last report; this happens by itself about once a second,
-    /// and when the bus is closed. Does nothing when there is no metrics backend.
+    /// Reports to swift-metrics what has been counted since the last report. The bus does so itself about once a second
+    /// and when it is closed. Does nothing without a metrics backend.
     public func reportMetrics() {
         metrics?.report()
     }
 
-    /// Runs `body` in a span for an event that was received, as a child of the span in which it was emitted: for those
-    /// who read events from a sequence. Handlers run in one by themselves. Without a tracer it just runs `body`.
+    /// Runs `body` in a span for an event that was received, as a child of the span in which it was emitted. For
+    /// callers that read events from a sequence: the bus runs handlers in a span itself. Without a tracer this only
+    /// runs `body`.
     ///
     /// ```swift
     /// for try await event in subscription {
@@ -14,7 +15,7 @@ extension EventBus {
     /// }
     /// ```
     ///
-    /// - Throws: what `body` throws, having noted it in the span.
+    /// - Throws: what `body` throws, after recording it in the span.
     public func process<Result: Sendable>(
         _ event: Event,
         _ body: () async throws -> Result

@@ -26,21 +26,21 @@ public enum EventMetric: String, CaseIterable, Sendable {
     case subscriptions = "mesh_events_subscriptions"
     /// Deliveries that a durable subscription has acknowledged.
     case durableAcknowledged = "mesh_events_durable_acknowledged_total"
-    /// Deliveries that failed: they come again, or are given up.
+    /// Deliveries that failed: the event is delivered again or given up.
     case durableFailed = "mesh_events_durable_failed_total"
     /// Deliveries that were not the first of their event.
     case durableRedelivered = "mesh_events_durable_redelivered_total"
     /// Events that a durable subscription has given up.
     case durableDeadLettered = "mesh_events_durable_dead_lettered_total"
-    /// Messages that a durable subscription was given and that are no events.
+    /// Messages delivered to a durable subscription that are no events.
     case durableMalformed = "mesh_events_durable_malformed_total"
     /// Events that a durable subscription has given up because their signature does not hold.
     case durableRejected = "mesh_events_durable_rejected_total"
-    /// Events that a durable subscription has in hand, answered or not.
+    /// Events that a durable subscription holds: waiting, handed out, or being answered.
     case durableOutstanding = "mesh_events_durable_outstanding"
     /// Connections that were lost and restored.
     case reconnects = "mesh_events_reconnects_total"
-    /// Messages that were on their way when a connection was lost.
+    /// Messages that were in flight when a connection was lost.
     case unconfirmed = "mesh_events_unconfirmed_total"
     /// Bytes that wait to be sent.
     case outboundBytes = "mesh_events_outbound_bytes"
@@ -64,7 +64,7 @@ public enum EventMetric: String, CaseIterable, Sendable {
         }
     }
 
-    /// The dimension beside `node` that it is reported by; `nil` for none.
+    /// The metric's second dimension, beside `node`; `nil` for none.
     public var label: String? {
         switch self {
         case .emitted, .reconnects, .unconfirmed, .outboundBytes: nil

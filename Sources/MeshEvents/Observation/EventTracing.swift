@@ -4,7 +4,7 @@ import Tracing
 struct EventTracing: Sendable {
     let tracer: any Tracer
 
-    /// A span for an event that is being emitted; a child of the task's.
+    /// Starts a span for an event that is being emitted; a child of the task's span.
     func startEmit(_ subject: String, node: String, messageID: String? = nil) -> any Span {
         let span = tracer.startAnySpan("send \(subject)", ofKind: .producer)
         span.set(operation: "send", on: subject, node: node)
@@ -12,19 +12,19 @@ struct EventTracing: Sendable {
         return span
     }
 
-    /// The header fields that make a span the parent of those who receive the message.
+    /// The header fields with a span's context, so that the receivers' spans become its children.
     func headers(of span: any Span) -> MessageHeaders {
         var headers = MessageHeaders()
         tracer.inject(span.context, into: &headers, using: HeaderInjector())
         return headers
     }
 
-    /// Runs `body` in a span for an event that was received; a child of the span that emitted it.
+    /// Runs `body` in a span for an event that was received; a child of the span in which it was emitted.
     ///
     /// - Parameters:
-    ///   - template: the pattern that brought the event here.
-    ///   - group: the durable that brought it.
-    ///   - deliveries: how often it came.
+    ///   - template: the pattern of the subscription.
+    ///   - group: the name of the durable.
+    ///   - deliveries: how often the event was delivered.
     func process<Result: Sendable>(
         _ event: Event,
         template: String? = nil,
@@ -52,7 +52,7 @@ struct EventTracing: Sendable {
 }
 
 extension Span {
-    /// The operation did not succeed.
+    /// Records the error and marks the span as failed.
     func failed(_ error: any Error) {
         set(.errorType, (error as? MeshEventsError)?.code.description ?? "\(type(of: error))")
         recordError(error)
@@ -60,7 +60,7 @@ extension Span {
     }
 
     fileprivate func set(operation: String, on subject: String, node: String) {
-        // The subjects' rules are NATS's, whatever transport carries them.
+        // Subjects follow the rules of NATS, on every transport.
         set(.system, "nats")
         set(.operationName, operation)
         set(.operationType, operation)
@@ -77,13 +77,13 @@ extension Span {
 private struct HeaderInjector: Injector {
     func inject(_ value: String, forKey key: String, into carrier: inout MessageHeaders) {
         let field: MessageHeaders = [key: value]
-        // What cannot travel is left out, the event is not.
+        // A field that is not valid is left out; the event is still sent.
         guard (try? field.validate()) != nil else { return }
         carrier[key] = value
     }
 }
 
-/// Finds the fields whatever their letter case: Go's header type writes `Traceparent`.
+/// Finds the fields in any letter case: Go's header type writes `Traceparent`.
 private struct HeaderExtractor: Extractor {
     func extract(key: String, from carrier: MessageHeaders) -> String? {
         if let value = carrier[key] { return value }

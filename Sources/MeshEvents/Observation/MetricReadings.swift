@@ -1,4 +1,4 @@
-/// What counters and gauges stand at, by metric and the value of its label. A pure value.
+/// The current values of counters and gauges, by metric and the value of its label. A pure value.
 struct MetricReadings: Sendable {
     /// One metric with one value of its label.
     struct Key: Hashable, Sendable {
@@ -6,16 +6,15 @@ struct MetricReadings: Sendable {
         let label: String
     }
 
-    /// What is to be told to the metrics' backend.
+    /// A change to report to the metrics backend.
     enum Change: Equatable, Sendable {
         case increment(Int64)
         case set(Double)
     }
 
-    /// The label of what does not fit any more.
+    /// The label for values beyond ``maximumLabels``.
     static let other = "other"
-    /// How many values one metric's label takes at most: subscriptions to patterns that somebody makes up must not fill
-    /// the backend.
+    /// The most values of one metric's label: subscriptions to patterns that users choose must not fill the backend.
     static let maximumLabels = 100
 
     private(set) var counters: [Key: UInt64] = [:]
@@ -31,20 +30,20 @@ struct MetricReadings: Sendable {
         }
     }
 
-    /// Adds the counters of something that has ended; its gauges have ended with it.
+    /// Adds the counters of a source that has ended, but not its gauges: those end with it.
     mutating func addCounters(of other: MetricReadings) {
         counters.merge(other.counters, uniquingKeysWith: +)
     }
 }
 
-/// Tells what has changed since the last reading. A pure value.
+/// Computes the changes since the last reading. A pure value.
 struct MetricDifferences: Sendable {
     private var counters: [MetricReadings.Key: UInt64] = [:]
     private var gauges: Set<MetricReadings.Key> = []
     private var labels: [EventMetric: Set<String>] = [:]
 
-    /// The changes since the last call. Counters that are lower than before are those of something that is just ending,
-    /// and are back at the next reading.
+    /// The changes since the last call. A counter is lower than before while one of its sources is being deallocated;
+    /// the next reading has its counts again.
     mutating func changes(to readings: MetricReadings) -> [(key: MetricReadings.Key, change: MetricReadings.Change)] {
         var current = MetricReadings()
         for (key, value) in readings.counters { current.add(key.metric, value, label: admitted(key)) }

@@ -1,7 +1,7 @@
 import CoreMetrics
 import Synchronization
 
-/// What a persistent bus counts and times.
+/// The counts and times of a persistent bus.
 final class StoreMetrics: MetricSource {
     private let stream: String
     private let metrics: BusMetrics
@@ -21,14 +21,14 @@ final class StoreMetrics: MetricSource {
         metrics.ended(readings)
     }
 
-    /// The store has acknowledged so many messages, the first of which was handed over then.
+    /// Counts messages that the store has acknowledged, and the time since the first of them was handed to it.
     func acknowledged(_ count: Int, since start: ContinuousClock.Instant) {
         acknowledged.add(UInt64(count), ordering: .relaxed)
         let (seconds, attoseconds) = (ContinuousClock.now - start).components
         duration.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
     }
 
-    /// An emit threw.
+    /// Counts an emit that threw.
     func failed(_ error: MeshEventsError) { metrics.failed(error) }
 
     func read(into readings: inout MetricReadings) {

@@ -5,8 +5,8 @@
 /// print(document.value)
 /// ```
 ///
-/// It is made of the payload types themselves. Data is described as the payload writes it; readers are more lenient, as the
-/// wire contract says.
+/// It is made from the payload types. It describes data as the payload writes it; readers accept more, as the wire
+/// contract says.
 public struct AsyncAPIDocument: Sendable {
     /// The version of AsyncAPI.
     public static let asyncAPIVersion = "3.0.0"
@@ -26,7 +26,7 @@ public struct AsyncAPIDocument: Sendable {
     ///   - version: of the description, a semantic version.
     ///   - server: the host and port of the NATS server that the document names.
     ///   - payloads: the events of known types.
-    ///   - describesUserEvents: whether events `user.…` of any topic are described too, as data of whatever shape.
+    ///   - describesUserEvents: whether events `user.…` of any topic are described too, with data of any structure.
     public init(
         version: String = "1.0.0",
         server: String = "127.0.0.1:4222",

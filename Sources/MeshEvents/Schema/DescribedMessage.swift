@@ -1,6 +1,6 @@
-/// What an AsyncAPI document says of one type of event.
+/// The parts of an AsyncAPI document that describe one type of event.
 struct DescribedMessage {
-    /// The channel's and the message's name in the document: made of the type.
+    /// The name of the channel and of the message in the document, made from the type.
     let id: String
     private let address: String
     private let summary: String
@@ -28,7 +28,7 @@ struct DescribedMessage {
         parameters = [:]
     }
 
-    /// Events of users, whatever their topic.
+    /// The events of users, of any topic.
     static let user = DescribedMessage(
         id: "user",
         address: "events.user.{topic}",
@@ -65,7 +65,7 @@ struct DescribedMessage {
         self.parameters = parameters
     }
 
-    /// The subject, and what comes on it.
+    /// The channel: the subject, and the message that it carries.
     var channel: JSONValue {
         var members: [(String, JSONValue)] = [
             ("address", .string(address)),
@@ -76,7 +76,7 @@ struct DescribedMessage {
         return .object(JSONObject(members))
     }
 
-    /// Emitting and receiving it.
+    /// The operations that emit and receive the message.
     var operations: [(String, JSONValue)] {
         [("emit", "send"), ("receive", "receive")].map { name, action in
             let operation: JSONValue = [
@@ -126,7 +126,7 @@ struct DescribedMessage {
         ]
     }
 
-    // MARK: What travels beside it
+    // MARK: Header fields
 
     static let headersID = "headers"
 
@@ -153,8 +153,8 @@ struct DescribedMessage {
 
     private static func reference(_ path: String) -> JSONValue { ["$ref": .string(path)] }
 
-    /// A type as AsyncAPI's tools take it for a name: dots become `-`, every byte other than letters and digits `_` and two
-    /// hexadecimal digits, so that no two types have the same.
+    /// The type as a name that AsyncAPI's tools accept. Dots become `-`; every other byte that is no letter or digit
+    /// becomes `_` and two hexadecimal digits. So no two types get the same name.
     private static func identifier(_ type: String) -> String {
         let digits = Array("0123456789abcdef")
         return type.utf8.reduce(into: "") { name, byte in

@@ -1,4 +1,4 @@
-/// A payload that says what its data holds, so that a schema can be written of it: see ``AsyncAPIDocument``.
+/// A payload that describes its data, so that a schema can be made from it: see ``AsyncAPIDocument``.
 ///
 /// ```swift
 /// extension TrainingComplete: DescribedPayload {
@@ -27,9 +27,9 @@ public struct PayloadField: Sendable, Hashable {
         case number
         /// `true` or `false`.
         case boolean
-        /// An object with whatever members, or null.
+        /// An object with any members, or null.
         case object
-        /// An array of whatever elements.
+        /// An array of any elements.
         case array
     }
 

@@ -1,7 +1,7 @@
 import Logging
 import MeshLogging
 
-/// Looks at what came beside an event, and decides whether the event is let through.
+/// Reads the header fields of an event's message, verifies its signature, and decides whether the event is delivered.
 final class EventAdmission: Sendable {
     private let verification: SignatureVerification?
     private let logger: Logger
@@ -12,7 +12,7 @@ final class EventAdmission: Sendable {
         self.logger = logger
     }
 
-    /// Whether events without header fields are looked at too.
+    /// Whether events without header fields must be checked too.
     var checksAll: Bool { verification != nil }
 
     /// The event with its origin; `nil` when it is rejected.
@@ -48,7 +48,7 @@ final class EventAdmission: Sendable {
         return isRejected ? nil : event
     }
 
-    /// The same for a message that was stored.
+    /// Admits an event from a stored message; `nil` when it is rejected.
     func admit(_ event: Event, _ message: StoredMessage) -> Event? {
         guard checksAll || !message.headers.isEmpty else { return event }
         var subject = message.subject

@@ -1,12 +1,12 @@
-/// What is known about who emitted an event.
+/// What an event's signature says about its emitter.
 public enum EventSignature: Sendable, Hashable, CustomStringConvertible {
-    /// Nobody looked: the bus or the reader has no ``SignatureVerification``.
+    /// Not verified: the bus or the reader has no ``SignatureVerification``.
     case unchecked
     /// It carries no signature.
     case unsigned
-    /// It carries the valid signature of a key that is trusted for this node, which is the event's.
+    /// It carries a valid signature by a key that is trusted for this node, the event's node.
     case signed(by: String)
-    /// It carries a signature that does not hold; the reason says why.
+    /// It carries a signature that is not valid; the reason says why.
     case forged(reason: String)
 
     /// Whether the event is known to come from its node.
@@ -25,7 +25,7 @@ public enum EventSignature: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Signs the events of a node; `NodeSigningKey` (module MeshEventsSigning) does, with Ed25519.
+/// Signs the events of a node, as `NodeSigningKey` (module MeshEventsSigning) does with Ed25519.
 public protocol EventSigner: Sendable {
     /// The value of the header ``SignatureVerification/header`` for a message.
     ///
@@ -38,15 +38,15 @@ public protocol EventSigner: Sendable {
     ) throws(MeshEventsError) -> String
 }
 
-/// Judges signatures; `TrustList` (module MeshEventsSigning) does.
+/// Verifies signatures, as `TrustList` (module MeshEventsSigning) does.
 public protocol EventVerifier: Sendable {
-    /// What the signature of a message says. Called on the transport's thread.
+    /// Verifies the signature of a message. Called on the transport's thread.
     ///
     /// - Parameters:
     ///   - signature: the value of the header ``SignatureVerification/header``; `nil` when there is none.
-    ///   - node: the node that the event says it is from.
-    ///   - subject: the full subject, as it came.
-    ///   - payload: the payload, as it came.
+    ///   - node: the node that the event names as its emitter.
+    ///   - subject: the full subject, as received.
+    ///   - payload: the payload, as received.
     func verify(
         _ signature: String?,
         node: String,

@@ -1,22 +1,22 @@
-/// How the signatures of events that arrive are looked at.
+/// How the signatures of arriving events are verified.
 public struct SignatureVerification: Sendable {
-    /// What becomes of an event that is not signed by its node.
+    /// What to do with an event that is not signed by its node.
     public enum Policy: String, Sendable, CaseIterable {
-        /// It is delivered; ``Event/signature`` says what it is.
+        /// It is delivered; ``Event/signature`` says why it is not trusted.
         case accept
-        /// The same, and a line in the log, at most once a second.
+        /// It is delivered, and a log line says so, at most once a second.
         case warn
-        /// It is not delivered: it is counted, and a line in the log says so, at most once a second. A durable
-        /// subscription gives it up, so that it is a dead letter.
+        /// It is counted and not delivered, and a log line says so, at most once a second. A durable subscription
+        /// stores it as a dead letter.
         case reject
     }
 
     /// The header field that carries a signature.
     public static let header = "Mesh-Signature"
 
-    /// Who judges.
+    /// Verifies the signatures.
     public var verifier: any EventVerifier
-    /// What becomes of an event that is not signed by its node.
+    /// What to do with an event that is not signed by its node.
     public var policy: Policy
 
     /// Creates a verification.
