@@ -1,11 +1,11 @@
-/// Why a batch was not stored as a whole, and what became of each of its events.
+/// Why a batch was not stored completely, and which of its events are stored.
 public struct BatchEmitError: Error, Sendable, CustomStringConvertible {
     /// What went wrong.
     public let cause: MeshEventsError
-    /// The events that are stored, by their index in the batch. When the batch was an asynchronous sequence, those below
-    /// ``forgotten`` are stored and not named here.
+    /// The events that are stored, by their index in the batch. When the batch was an asynchronous sequence, those
+    /// below ``forgotten`` are stored but not listed here.
     public let stored: [Int: StoredPosition]
-    /// All events below this index are stored; where they are is no longer known here. 0 unless the batch was an
+    /// All events below this index are stored, but their positions are no longer kept. 0 unless the batch was an
     /// asynchronous sequence, which may have no end.
     public let forgotten: Int
     /// The events that were sent but never acknowledged, in order: they may be stored or not.

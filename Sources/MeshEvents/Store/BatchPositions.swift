@@ -1,12 +1,12 @@
-/// Where the events of a batch are, by index, in little memory: neighbours that lie one after the other in the stream are
-/// one entry. A pure value.
+/// The positions of a batch's events by index, in little memory: events with successive sequences share one entry. A
+/// pure value.
 struct BatchPositions: Sendable {
     private struct Run: Sendable {
         let first: Int
         let position: StoredPosition
         var count: Int
 
-        /// Whether the position is the one behind this run.
+        /// Whether the event and its position follow directly on this run.
         func isFollowed(by index: Int, _ next: StoredPosition) -> Bool {
             index == first + count && !position.isDuplicate && !next.isDuplicate
                 && next.sequence == position.sequence &+ UInt64(count) && next.stream == position.stream
@@ -22,12 +22,12 @@ struct BatchPositions: Sendable {
         }
     }
 
-    /// Whether positions are kept although all before them are known.
+    /// Whether all positions are kept; else only those that arrived early.
     let keepsAll: Bool
     /// The events below this index are stored, each in ``runs`` or forgotten.
     private(set) var complete = 0
     private var runs: [Run] = []
-    /// Those that came before an earlier one.
+    /// Positions that arrived before that of an earlier event.
     private var early: [Int: StoredPosition] = [:]
 
     init(keepsAll: Bool) { self.keepsAll = keepsAll }
@@ -39,7 +39,7 @@ struct BatchPositions: Sendable {
     /// The events below this index are stored and not kept.
     var forgotten: Int { keepsAll ? 0 : complete }
 
-    /// Notes where an event is; the first time counts.
+    /// Adds the position of an event; only the first one for an index counts.
     mutating func add(_ index: Int, _ position: StoredPosition) {
         guard index >= complete else { return }
         guard index == complete else {
@@ -68,7 +68,7 @@ struct BatchPositions: Sendable {
         return all + early.sorted { $0.key < $1.key }.map(\.value)
     }
 
-    /// The same by index.
+    /// The positions that are kept, by index.
     var byIndex: [Int: StoredPosition] {
         var positions = early
         for run in runs { for offset in 0..<run.count { positions[run.first + offset] = run.position(at: offset) } }

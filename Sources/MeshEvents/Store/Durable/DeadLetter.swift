@@ -1,29 +1,30 @@
-/// An event that a durable subscription has given up, as the event `user.dead_letter.<durable>`.
+/// An event that a durable subscription has given up, stored as the event `user.dead_letter.<durable>`.
 ///
 /// Its data: `reason`, `type`, `sequence`, `node`, `timestamp` and `deliveries` of the original, and the original's
 /// `data`. A message that is no event has `payload` (its beginning, as text) instead of `node`, `timestamp` and `data`.
 /// Data that does not fit is left out and `data_omitted` says why.
 struct DeadLetter {
-    /// What every dead letter's subject begins with.
+    /// The prefix of every dead letter's subject.
     static let subjectPrefix = "events.user.dead_letter."
 
     let durable: String
     let reason: String
     let message: DurableMessage
-    /// The event; `nil` when the message is none.
+    /// The event; `nil` when the message is no event.
     let event: Event?
 
-    /// Where it is stored.
+    /// The subject it is stored on.
     var subject: String { Self.subjectPrefix + durable }
 
-    /// The same whichever subscriber sends it, however often: a crash between storing and acknowledging does not store it
-    /// twice. Whoever reads the stream can work it out; see `DurableSource` for what that means.
+    /// The message id, the same for every subscriber and every attempt: a crash between storing and acknowledging does
+    /// not store the letter twice. Every reader of the stream can compute the id; see `DurableSource` for the
+    /// consequences.
     var messageID: String {
         "dead-letter.\(durable).\(message.stored.sequence).\(message.stored.storedAt.nanosecondsSinceEpoch)"
     }
 
-    /// What a dead letter's data says of the event that was given up. How often that was delivered, and why it was given
-    /// up, is left out: it may differ between two subscribers.
+    /// The members of a dead letter's data that describe the original event. The number of deliveries and the reason
+    /// are left out: they may differ between two subscribers.
     static func content(_ data: EventData) -> [String: String] {
         let members: Set = ["data", "data_omitted", "node", "payload", "sequence", "timestamp", "type"]
         return Dictionary(
@@ -32,7 +33,7 @@ struct DeadLetter {
         )
     }
 
-    /// The encoded event, as complete as it can be within a size.
+    /// The encoded event, without the original's data when that does not fit.
     ///
     /// - Throws: `invalidEventType` for a durable's name that no subject can hold.
     func encoded(node: String, now: Timestamp, maximumPayload: Int?) throws(MeshEventsError) -> [UInt8] {

@@ -1,4 +1,4 @@
-/// Thrown by the handler of a durable subscription to say more than "it failed".
+/// An error that the handler of a durable subscription throws to choose what happens to the event.
 ///
 /// ```swift
 /// try await persistent.subscribe(durable: "alerts", to: "events.tool.crashed") { delivery in
@@ -7,7 +7,7 @@
 /// }
 /// ```
 public enum DeliveryRefusal: Error, Sendable, Hashable {
-    /// It will never work: the event goes to the dead letters at once, with this reason.
+    /// Every retry would fail: the event goes to the dead letters at once, with this reason.
     case terminate(_ reason: String)
     /// Deliver it again after this time, instead of the usual delay.
     case retry(after: Duration)

@@ -1,13 +1,13 @@
-/// An event that a durable subscription was given, until it is answered.
+/// An event delivered to a durable subscription, which the reader must answer.
 ///
-/// Answer each once: ``ack()``, ``nack(delay:reason:)`` or ``terminate(reason:)``. Without an answer the event comes
-/// again after the acknowledgement wait.
+/// Answer each once: ``ack()``, ``nack(delay:reason:)`` or ``terminate(reason:)``. Without an answer the store delivers
+/// the event again after the acknowledgement wait.
 public struct DurableDelivery: Sendable {
     /// The event.
     public let event: Event
     /// Its sequence in the stream, from 1.
     public let sequence: UInt64
-    /// When the store took it, by the server's clock.
+    /// When the store stored it, by the server's clock.
     public let storedAt: Timestamp
     /// How often it was delivered, this time included: 1 the first time.
     public let deliveries: Int
@@ -24,31 +24,33 @@ public struct DurableDelivery: Sendable {
         self.source = source
     }
 
-    /// The event is done: it does not come again. Returns when the store has confirmed that.
+    /// Acknowledges the event: it is not delivered again. Returns when the store has confirmed that.
     ///
-    /// - Throws: `timeout` when there is no confirmation. Should the event come again to this process, it is
+    /// - Throws: `timeout` when there is no confirmation. If the event is then delivered to this process again, it is
     ///   acknowledged again and not handed out. `closed` when it was answered before.
     public func ack() async throws(MeshEventsError) { try await source.acknowledge(id) }
 
-    /// The event failed: it comes again after a delay; after the maximum of deliveries it goes to the dead letters.
+    /// Reports that the event failed: it is delivered again after a delay. After the maximum of deliveries it goes to
+    /// the dead letters.
     ///
     /// - Parameters:
-    ///   - delay: how long it waits; the subscription's growing delays when `nil`.
+    ///   - delay: how long the event waits; the subscription's growing delays when `nil`.
     ///   - reason: why, for the dead letter.
-    /// - Throws: `timeout` when there is no confirmation: it comes again all the same. `closed` when it was answered
-    ///   before.
+    /// - Throws: `timeout` when there is no confirmation; the event is delivered again anyway. `closed` when it was
+    ///   answered before.
     public func nack(delay: Duration? = nil, reason: String? = nil) async throws(MeshEventsError) {
         try await source.fail(id, delay: delay, reason: reason ?? "not acknowledged")
     }
 
-    /// The event takes longer: its acknowledgement wait begins anew. The handler form does this by itself.
+    /// Starts the event's acknowledgement wait anew, for work that takes longer. The handler form does this by itself.
     ///
     /// - Throws: `timeout`; `closed` when it was answered before.
     public func inProgress() async throws(MeshEventsError) { try await source.progress(id) }
 
-    /// The event will never work: it goes to the dead letters at once.
+    /// Gives the event up, since every retry would fail: it goes to the dead letters at once.
     ///
-    /// - Throws: what storing the dead letter throws (the event comes again then); `closed` when it was answered before.
+    /// - Throws: what storing the dead letter throws (the event is then delivered again); `closed` when it was answered
+    ///   before.
     public func terminate(reason: String) async throws(MeshEventsError) {
         try await source.terminate(id, reason: reason)
     }

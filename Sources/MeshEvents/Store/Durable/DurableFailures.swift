@@ -1,4 +1,4 @@
-/// How long to wait after a request that failed, and when to give up. A pure value.
+/// Computes how long to wait after a failed request, and when to give up. A pure value.
 struct DurableFailures {
     private let tolerated: Duration
     private var delay: Duration = .milliseconds(50)
@@ -12,7 +12,7 @@ struct DurableFailures {
         missingSince = nil
     }
 
-    /// The wait before the next request; `nil` when there is none.
+    /// The wait before the next request; `nil` to give up.
     mutating func failed(_ error: MeshEventsError, now: ContinuousClock.Instant) -> Duration? {
         switch error.code {
         case .durableNotFound, .streamNotFound:

@@ -4,9 +4,10 @@ import Synchronization
 
 /// A handler that is called for every event of a durable subscription; see ``DurableSubscription``.
 ///
-/// When the handler returns, the event is acknowledged; when it throws, the event comes again after a delay, and after
-/// the maximum of deliveries it goes to the dead letters. ``DeliveryRefusal`` says more. It lives until ``cancel()``, a
-/// drain or the closing of the bus, even when nobody keeps this object.
+/// When the handler returns, the event is acknowledged. When it throws, the event is delivered again after a delay, and
+/// goes to the dead letters after the maximum of deliveries. It can throw a ``DeliveryRefusal`` to choose. The
+/// subscription lives until ``cancel()``, a drain or the closing of the bus, even when the caller does not keep this
+/// object.
 public final class DurableHandlerSubscription: Sendable {
     private let source: DurableSource
     private let workers = Locked<[Task<Void, Never>]>([])
@@ -23,7 +24,7 @@ public final class DurableHandlerSubscription: Sendable {
                 do throws(MeshEventsError) {
                     while let delivery = try await source.next() { await Self.handle(delivery, source, handler) }
                 } catch {
-                    // The source has logged it, and keeps it.
+                    // The source has logged the error and keeps it in `failure`.
                 }
             }
         }
@@ -40,25 +41,25 @@ public final class DurableHandlerSubscription: Sendable {
     public var acknowledged: UInt64 { source.counts.acknowledged.load(ordering: .relaxed) }
     /// How many times the handler has thrown.
     public var failed: UInt64 { source.counts.failed.load(ordering: .relaxed) }
-    /// How many events were given up here and are dead letters now.
+    /// How many events were given up here and stored as dead letters.
     public var deadLettered: UInt64 { source.counts.deadLettered.load(ordering: .relaxed) }
-    /// How many of them were not events.
+    /// How many messages were given up here because they are no events.
     public var malformed: UInt64 { source.counts.malformed.load(ordering: .relaxed) }
     /// How many events were given up here because their signature does not hold; see ``SignatureVerification``.
     public var rejected: UInt64 { source.counts.rejected.load(ordering: .relaxed) }
     /// How many deliveries were not the first of their event.
     public var redelivered: UInt64 { source.counts.redelivered.load(ordering: .relaxed) }
 
-    /// Ends at once: handlers that run see their task cancelled, and their events are handed back and come to somebody
-    /// else without delay. Harmless when repeated.
+    /// Ends at once: running handlers see their task cancelled. Their events are handed back, and the store delivers
+    /// them to another subscriber without delay. Harmless when repeated.
     public func cancel() {
         source.cancel()
         cancelWorkers()
     }
 
-    /// Ends gently: handlers that run go on to their end, what waits is handed back.
+    /// Ends gently: running handlers finish, waiting events are handed back.
     ///
-    /// - Throws: `timeout`; handlers that still ran were cancelled then, and their events handed back.
+    /// - Throws: `timeout`; then the handlers still running were cancelled, and their events handed back.
     public func drain(timeout: Duration = .seconds(10)) async throws(MeshEventsError) {
         let deadline = ContinuousClock.now + timeout
         await source.stopTaking()
@@ -66,7 +67,7 @@ public final class DurableHandlerSubscription: Sendable {
             try await finished.wait(until: deadline, for: "the handlers to finish with their events")
         } catch {
             cancelWorkers()
-            // A handler that heeds its cancellation gives its event back itself, when nothing of it runs any more.
+            // A handler that reacts to the cancellation returns, and its event is then handed back by its worker.
             try? await finished.wait(until: .now + .seconds(5), for: "")
             await source.cancelAndWait()
             throw error
@@ -115,7 +116,7 @@ public final class DurableHandlerSubscription: Sendable {
             case .failure(let error): try await source.fail(id, delay: nil, reason: "\(error)")
             }
         } catch {
-            // The handler may have answered itself.
+            // `closed` means that the handler has answered the delivery itself.
             guard error.code != .closed else { return }
             source.report("an answer was not confirmed; its event may come again", error)
         }

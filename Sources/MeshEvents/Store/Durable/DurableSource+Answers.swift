@@ -2,7 +2,7 @@ import Logging
 import MeshLogging
 import Synchronization
 
-/// What a durable subscription counts.
+/// The counts of a durable subscription.
 final class DurableCounts: Sendable {
     let acknowledged = Atomic<UInt64>(0)
     let failed = Atomic<UInt64>(0)
@@ -13,7 +13,7 @@ final class DurableCounts: Sendable {
 }
 
 extension DurableSource {
-    /// How long an answer is tried: after about the acknowledgement wait the event comes again anyway.
+    /// How long an answer is retried: after about the acknowledgement wait the store delivers the event again anyway.
     private var answerDeadline: Duration { min(max(configuration.acknowledgementWait, .seconds(5)), .seconds(60)) }
 
     static let noLongerInHand = MeshEventsError(
@@ -21,7 +21,7 @@ extension DurableSource {
         "this delivery has been answered, handed back, or has come again; its event is no longer this one's to answer"
     )
 
-    /// The event is done.
+    /// Acknowledges an event.
     func acknowledge(_ id: UInt64) async throws(MeshEventsError) {
         guard let entry = claim(id, .acknowledge) else { throw Self.noLongerInHand }
         try await shielded { [self] () throws(MeshEventsError) in
@@ -31,7 +31,7 @@ extension DurableSource {
         counts.acknowledged.add(1, ordering: .relaxed)
     }
 
-    /// The event failed: it comes again, or is given up.
+    /// Handles a failed event: asks for a redelivery, or gives the event up after the maximum of deliveries.
     func fail(_ id: UInt64, delay: Duration?, reason: String) async throws(MeshEventsError) {
         guard let entry = claim(id) else { throw Self.noLongerInHand }
         counts.failed.add(1, ordering: .relaxed)
@@ -49,14 +49,14 @@ extension DurableSource {
         }
     }
 
-    /// The event will never work.
+    /// Gives an event up at once.
     func terminate(_ id: UInt64, reason: String) async throws(MeshEventsError) {
         guard let entry = claim(id) else { throw Self.noLongerInHand }
         counts.failed.add(1, ordering: .relaxed)
         try await shielded { [self] () throws(MeshEventsError) in try await giveUp(entry, reason) }
     }
 
-    /// The event goes back as if it had not been delivered, though the store counts the delivery.
+    /// Hands an event back for immediate redelivery; the store still counts the delivery.
     func handBack(_ id: UInt64) async {
         guard let entry = claim(id) else { return }
         try? await shielded { [self] () throws(MeshEventsError) in
@@ -75,7 +75,8 @@ extension DurableSource {
         }
     }
 
-    /// Runs `body` to its end even when the calling task is cancelled: that must not keep an answer from leaving.
+    /// Runs `body` to its end even when the calling task is cancelled: a cancellation must not stop an answer from
+    /// being sent.
     private func shielded(
         _ body: @escaping @Sendable () async throws(MeshEventsError) -> Void
     ) async throws(MeshEventsError) {
@@ -90,7 +91,7 @@ extension DurableSource {
         if let error = await task.value { throw error }
     }
 
-    /// The event takes longer.
+    /// Starts an event's acknowledgement wait anew.
     func progress(_ id: UInt64) async throws(MeshEventsError) {
         guard let message = extend(id) else { throw Self.noLongerInHand }
         try await consumer.answer(message, .inProgress, deadline: answerDeadline)
@@ -108,7 +109,7 @@ extension DurableSource {
         try await confirm(entry, .acknowledge)
     }
 
-    /// Gives up a message that nobody was handed.
+    /// Gives up a message that was not handed to a reader.
     func giveUp(_ message: DurableMessage, _ event: Event?, _ reason: String) async {
         do throws(MeshEventsError) {
             try await bury(message, event, reason)
@@ -126,8 +127,8 @@ extension DurableSource {
             .durable: "\(name)", .sequence: "\(message.stored.sequence)", .subject: "\(message.stored.subject)",
             .reason: "\(reason)",
         ]
-        // A dead letter that fails has its place among the dead letters already; two subscribers of each other's would
-        // go on for ever.
+        // A dead letter that fails is among the dead letters already. Two subscriptions to each other's dead letters
+        // would otherwise make new ones for ever.
         guard !message.stored.subject.hasPrefix(DeadLetter.subjectPrefix) else {
             logger.error("a dead letter failed and is left where it is", fields)
             return
@@ -140,9 +141,9 @@ extension DurableSource {
         logger.warning("an event was given up and is a dead letter now", fields)
     }
 
-    /// Stores the dead letter once, whoever of the durable's subscribers gives the event up. Its id follows from the event,
-    /// so another party can use it up beforehand; hence a message that has the id already is read, and counts only when it
-    /// is this dead letter.
+    /// Stores the dead letter once, even when several subscribers of the durable give the event up. The message id
+    /// follows from the event, so another client can use it beforehand. So when a stored message has the id already,
+    /// this reads it, and accepts it only when it is the same dead letter.
     private func store(
         _ letter: DeadLetter,
         _ payload: [UInt8],
@@ -164,8 +165,8 @@ extension DurableSource {
         _ = try await store.append(message(messageIDs.next(), mayBeStored: false), deadline: .seconds(30))
     }
 
-    /// Whether the message at a sequence says of the given-up event what this dead letter says of it, also to readers who
-    /// accept signed events only. What cannot be read counts as another: two dead letters are better than none.
+    /// Whether the message at a sequence describes the event as this dead letter does, and is signed when this bus
+    /// signs. A message that cannot be read counts as a different one: two dead letters are better than none.
     private func isStored(_ letter: DeadLetter, _ payload: [UInt8], at sequence: UInt64) async -> Bool {
         guard
             let pattern = try? EventPattern(letter.subject),
@@ -183,11 +184,12 @@ extension DurableSource {
             let event = try? decoder.decode(found), let expected = try? decoder.decode(own),
             DeadLetter.content(event.data) == DeadLetter.content(expected.data)
         else { return false }
-        // Who signs has readers who check; whether they would take it, only a verification of our own can tell.
+        // A bus that signs has readers that verify. Whether they would accept the message, only this bus's own
+        // verification can tell.
         return bus.signer == nil || bus.admission.admit(event, found)?.origin?.signature.isTrusted == true
     }
 
-    /// Answers; what cannot be answered comes again.
+    /// Answers a message and only logs a failure: the store then delivers the message again.
     func answerQuietly(_ message: DurableMessage, _ answer: DurableAnswer, deadline: Duration? = nil) async {
         do throws(MeshEventsError) {
             try await shielded { [self] () throws(MeshEventsError) in

@@ -3,15 +3,16 @@ import Logging
 import MeshLogging
 import Synchronization
 
-/// A durable subscription's inner life: one task fetches when somebody waits, readers take, answers go to the store.
+/// The shared state of a durable subscription: one task fetches messages while readers wait, readers take them, answers
+/// go to the store.
 final class DurableSource: MetricSource {
     private typealias Waiter = UnsafeContinuation<DurableTaken, Never>
 
     /// How long one request waits for a first message.
     private static let longWait: Duration = .seconds(5)
-    /// How long handing back waits for the last request to bring its messages.
+    /// How long handing back waits for the messages of the last request.
     private static let lastRequest: Duration = .seconds(1)
-    /// How long the durable may be missing, as while a cluster starts, before that ends the subscription.
+    /// How long the durable may be missing, as it is while a cluster starts, before the subscription ends.
     private static let absenceTolerated: Duration = .seconds(5)
 
     let name: String
@@ -21,7 +22,7 @@ final class DurableSource: MetricSource {
     let bus: EventBus
     let logger: Logger
     let counts = DurableCounts()
-    /// For dead letters whose own id another message has.
+    /// Makes ids for dead letters whose own id another message has.
     let messageIDs = MessageIDs()
 
     private let limit = SharedRateLimit()
@@ -36,9 +37,7 @@ final class DurableSource: MetricSource {
     private let handedBack = Completion()
     private let onEnd: Locked<(@Sendable () -> Void)?>
 
-    /// - Parameters:
-    ///   - keepsAlive: whether what is in hand is extended by itself, as when handlers run.
-    ///   - onEnd: called when it has ended.
+    /// - Parameter keepsAlive: whether the acknowledgement wait of every event held is extended, as for handlers.
     init(
         name: String,
         configuration: DurableSubscription.Configuration,
@@ -89,7 +88,7 @@ final class DurableSource: MetricSource {
         readings.add(.durableOutstanding, UInt64(state.withLock { $0.outstanding }), label: name)
     }
 
-    /// Has `body` called when the subscription has ended; at once when it has.
+    /// Sets the function to call when the subscription has ended; calls it at once when it has.
     func whenEnded(_ body: @escaping @Sendable () -> Void) {
         onEnd.withLock { $0 = body }
         if !isRunning { tellEnd() }
@@ -97,7 +96,7 @@ final class DurableSource: MetricSource {
 
     var isRunning: Bool { state.withLock { $0.isRunning } }
 
-    /// Why it ended by itself.
+    /// Why it ended by itself; `nil` while it runs and after a cancellation.
     var failure: MeshEventsError? {
         state.withLock { if case .ended(let error) = $0.phase { error } else { nil } }
     }
@@ -117,7 +116,7 @@ final class DurableSource: MetricSource {
     }
 
     private func wait(_ id: UInt64, isolation: isolated (any Actor)?) async -> DurableTaken {
-        // The thread sanitizer does not see a continuation hand over what it is resumed with; it sees the lock.
+        // The thread sanitizer does not see that a continuation orders memory accesses; it sees the lock.
         defer { state.withLock { _ in } }
         return await withTaskCancellationHandler {
             await withUnsafeContinuation(isolation: isolation) { continuation in
@@ -184,7 +183,7 @@ final class DurableSource: MetricSource {
     }
 
     private func accept(_ message: DurableMessage) async {
-        // On `events.>` it would be given its own dead letters, and theirs, for ever.
+        // A durable on `events.>` would otherwise get its own dead letters, and make new ones from them for ever.
         if message.stored.subject == DeadLetter.subjectPrefix + name {
             await answerQuietly(message, .acknowledge)
             return
@@ -219,7 +218,7 @@ final class DurableSource: MetricSource {
         }
     }
 
-    /// Sends everything in hand a sign of life, three times within the acknowledgement wait.
+    /// Extends the acknowledgement wait of every event held, three times within that wait.
     private func keepAlive() async {
         while !settled.isComplete {
             do {
@@ -233,12 +232,12 @@ final class DurableSource: MetricSource {
 
     // MARK: For answers
 
-    /// Begins to answer; `nil` when the event is not in hand any more.
+    /// Begins to answer an event; `nil` when it is no longer held here.
     func claim(_ id: UInt64, _ answer: DurableAnswer? = nil) -> DurableEntry? {
         state.withLock { $0.claim(id, answer) }
     }
 
-    /// The event is not in hand any more.
+    /// Removes an event that was answered.
     func settle(_ id: UInt64, _ answer: DurableAnswer? = nil) {
         let isSettled = state.withLock { state in
             state.settle(id, answer, .now)
@@ -248,13 +247,14 @@ final class DurableSource: MetricSource {
         if isSettled { settled.complete() }
     }
 
-    /// Whether the store may not know this delivery.
+    /// Whether the store may have lost this delivery.
     func isDoubtful(_ entry: DurableEntry) -> Bool { state.withLock { $0.isDoubtful(entry) } }
 
-    /// The store has not confirmed an answer.
+    /// Notes that the store has not confirmed an answer.
     func unconfirmed(_ entry: DurableEntry) { state.withLock { $0.unconfirmed(entry) } }
 
-    /// The newest delivery of an event whose acknowledgement wait begins anew.
+    /// Starts an event's acknowledgement wait anew here, and returns its newest delivery; `nil` when it is no longer
+    /// held.
     func extend(_ id: UInt64) -> DurableMessage? { state.withLock { $0.extend(id, .now) } }
 
     func report(_ message: Logger.Message, _ error: MeshEventsError) {
@@ -268,10 +268,10 @@ final class DurableSource: MetricSource {
 
     // MARK: Ending
 
-    /// Ends at once; what is in hand is handed back in the background.
+    /// Ends at once; hands back the events held in the background.
     func cancel() { end(nil) }
 
-    /// Ends at once; on return what was in hand has been handed back, as far as the store can be reached.
+    /// Ends at once; on return the events held have been handed back, if the store could be reached.
     func cancelAndWait() async {
         end(nil)
         let deadline = ContinuousClock.now + .seconds(5)
@@ -279,7 +279,7 @@ final class DurableSource: MetricSource {
         try? await pumped.wait(until: deadline, for: "")
     }
 
-    /// Takes nothing more; on return what waited here has been handed back.
+    /// Stops fetching; on return the events that waited here have been handed back.
     func stopTaking() async {
         let (messages, isSettled) = state.withLock { state in (state.drain(), state.isSettled) }
         stopPump()
@@ -288,7 +288,7 @@ final class DurableSource: MetricSource {
         await handBack(messages)
     }
 
-    /// Takes nothing more and waits until everything handed out has been answered; at the deadline hands back the rest.
+    /// Stops fetching and waits until all events handed out have been answered; at the deadline hands back the rest.
     func drain(until deadline: ContinuousClock.Instant) async throws(MeshEventsError) {
         await stopTaking()
         do throws(MeshEventsError) {
@@ -323,14 +323,17 @@ final class DurableSource: MetricSource {
 
     private func stopPump() {
         wake.yield()
-        // A request that waits would wait on; one that does not is seen to its end, so that nothing is lost with it.
+        // Cancels a request that waits for a first message. One that does not wait may bring messages, so it is left to
+        // end.
         let pump = tasks.withLock { $0.isWaiting ? $0.pump : nil }
         pump?.cancel()
     }
 
-    /// Hands back in order, so that the order stays; what cannot be handed back in time comes again by itself.
+    /// Hands messages back in the order of the stream. The store delivers those not handed back in time again by
+    /// itself.
     ///
-    /// The last request may still bring messages. They go back with the others: each by itself, they would come between them.
+    /// The last request may still bring messages. They are sorted in with the others: handed back on arrival, they
+    /// would break the order.
     private func handBack(_ messages: [DurableMessage]) async {
         try? await pumped.wait(until: .now + Self.lastRequest, for: "the last request for events to end")
         let late = state.withLock { $0.takeRefused() }

@@ -1,32 +1,32 @@
-/// An event in this subscriber's hands.
+/// An event that this subscriber holds: waiting, handed out, or being answered.
 struct DurableEntry {
     let id: UInt64
     let event: Event
-    /// The newest delivery of it.
+    /// The event's newest delivery.
     fileprivate(set) var message: DurableMessage
-    /// When its acknowledgement wait began, as far as known here.
+    /// When its acknowledgement wait began, by this process's clock.
     fileprivate(set) var since: ContinuousClock.Instant
     /// The number of the request that brought it.
     let batch: UInt64
     /// When it was handed out; `nil` while it waits.
     fileprivate(set) var handedOut: ContinuousClock.Instant?
-    /// Whether an answer is on its way.
+    /// Whether an answer is being sent.
     fileprivate(set) var isAnswering = false
 }
 
-/// What a reader gets.
+/// What a reader gets: an event, the end, or an error.
 enum DurableTaken {
     case entry(DurableEntry)
     case end
     case failure(MeshEventsError)
 }
 
-/// What a durable subscription holds and what it does next, as a pure value: messages, readers and answers go in,
-/// decisions come out.
+/// The state of a durable subscription as a pure value: it takes messages, readers and answers, and decides what to do
+/// next.
 struct DurableState<Waiter: Sendable>: Sendable {
     enum Phase {
         case running
-        /// Nothing new comes; what was handed out is waited for.
+        /// No new events are taken; the events handed out are awaited.
         case draining
         case ended(MeshEventsError?)
     }
@@ -34,30 +34,30 @@ struct DurableState<Waiter: Sendable>: Sendable {
     /// What to fetch.
     enum Demand: Equatable {
         case fetch(Int)
-        /// Nobody waits.
+        /// No reader waits.
         case idle
-        /// Too much is in hand; look again then, or when something was answered.
+        /// Too many events are held; ask again at this time, or after an answer.
         case full(until: ContinuousClock.Instant)
         case stop
     }
 
-    /// What became of a message that arrived.
+    /// What to do with a message that arrived.
     enum Arrival: Equatable {
         case accepted
-        /// It is here already, and alive.
+        /// Drop it: the event is held here already and its delivery is still valid.
         case ignored
-        /// It was handled before: answer again.
+        /// Answer it again: the event was answered before.
         case answered(DurableAnswer)
-        /// Nobody takes it any more: hand it back.
+        /// Hand it back: the subscription takes no more events.
         case refused
-        /// It was delivered too often: give it up.
+        /// Give it up: it was delivered too often.
         case exhausted
     }
 
     private let maximumOutstanding: Int
     private let acknowledgementWait: Duration
     private let workers: Int
-    /// Whether everything in hand has its acknowledgement wait extended by itself.
+    /// Whether the acknowledgement wait of all events held is extended by itself.
     private let keepsAlive: Bool
     private(set) var phase = Phase.running
     private var entries: [UInt64: DurableEntry] = [:]
@@ -66,12 +66,12 @@ struct DurableState<Waiter: Sendable>: Sendable {
     private var waitingHead = 0
     private var waiters: [(id: UInt64, waiter: Waiter)] = []
     private var handled = HandledEvents()
-    /// What arrived when nothing was taken any more; `nil` when it is not kept any longer.
+    /// Messages that arrived after the subscription stopped taking; `nil` when they are no longer kept.
     private var refused: [DurableMessage]? = []
     private var estimate = PrefetchEstimate()
     private var lastID: UInt64 = 0
     private var batch: UInt64 = 0
-    /// The newest request of which the store does not know a delivery.
+    /// The number of the newest request with a delivery that the store has lost.
     private var doubtful: UInt64 = 0
 
     init(maximumOutstanding: Int, acknowledgementWait: Duration, workers: Int, keepsAlive: Bool) {
@@ -83,10 +83,10 @@ struct DurableState<Waiter: Sendable>: Sendable {
 
     var isRunning: Bool { if case .running = phase { true } else { false } }
 
-    /// Whether nothing comes any more and nothing is in hand.
+    /// Whether the subscription takes no more events and holds none.
     var isSettled: Bool { !isRunning && entries.isEmpty }
 
-    /// How many events are in hand.
+    /// How many events are held.
     var outstanding: Int { entries.count }
 
     private var waitingCount: Int { waiting.count - waitingHead }
@@ -97,7 +97,7 @@ struct DurableState<Waiter: Sendable>: Sendable {
     func demand(_ now: ContinuousClock.Instant) -> Demand {
         guard isRunning else { return .stop }
         guard waitingCount == 0, !waiters.isEmpty else { return .idle }
-        // What was not answered in time comes again, to whomever: it is not in hand any more.
+        // The store delivers events not answered in time again, to any subscriber; so they do not count as held.
         let fresh = entries.values.lazy.map { $0.since + acknowledgementWait }.filter { $0 > now }
         let room = maximumOutstanding - fresh.count
         guard room > 0 else { return .full(until: fresh.min() ?? now) }
@@ -105,10 +105,10 @@ struct DurableState<Waiter: Sendable>: Sendable {
         return .fetch(min(room, waiters.count + ready))
     }
 
-    /// The messages of another request are about to arrive.
+    /// Notes that the messages of another request are about to arrive.
     mutating func beginBatch() { batch += 1 }
 
-    /// A message arrived.
+    /// Takes a message that arrived.
     ///
     /// - Parameter limit: how often a message may be delivered.
     mutating func arrive(
@@ -121,7 +121,7 @@ struct DurableState<Waiter: Sendable>: Sendable {
         let key = HandledEvents.Key(message)
         if let answer = handled.answer(to: key) { return .answered(answer) }
         if let id = ids[key], var entry = entries[id] {
-            // Whoever has it may have let go of it, unless we know better.
+            // The reader may have dropped the event without an answer, except in the cases below.
             if keepsAlive || entry.handedOut == nil || entry.isAnswering {
                 entry.message = message
                 entry.since = now
@@ -140,13 +140,13 @@ struct DurableState<Waiter: Sendable>: Sendable {
 
     // MARK: Readers
 
-    /// A number for a reader that may have to wait.
+    /// Returns an id for a reader that may have to wait.
     mutating func reserveID() -> UInt64 {
         lastID += 1
         return lastID
     }
 
-    /// What a reader gets now; `nil` when it has to wait.
+    /// Takes the next event, the end or the error for a reader; `nil` when it has to wait.
     mutating func take(_ now: ContinuousClock.Instant) -> DurableTaken? {
         switch phase {
         case .ended(let error?): return .failure(error)
@@ -161,7 +161,8 @@ struct DurableState<Waiter: Sendable>: Sendable {
                 waitingHead = 0
             }
             guard var entry = entries[id] else { continue }
-            // What has waited here for long is about to come again: to hand it out now would be to do it twice.
+            // The store is about to deliver an event again that has waited here for long; handed out now, it would be
+            // handled twice.
             guard entry.since + acknowledgementWait * 0.8 > now else {
                 forget(entry)
                 continue
@@ -173,16 +174,16 @@ struct DurableState<Waiter: Sendable>: Sendable {
         return nil
     }
 
-    /// A reader waits.
+    /// Registers a waiting reader.
     mutating func wait(_ waiter: Waiter, id: UInt64) { waiters.append((id, waiter)) }
 
-    /// A reader waits no more.
+    /// Removes a waiting reader; `nil` when it has been resumed already.
     mutating func removeWaiter(_ id: UInt64) -> Waiter? {
         guard let index = waiters.firstIndex(where: { $0.id == id }) else { return nil }
         return waiters.remove(at: index).waiter
     }
 
-    /// A reader that waits and what it gets.
+    /// The next waiting reader and what it gets; `nil` when there is none.
     mutating func takeWake(_ now: ContinuousClock.Instant) -> (waiter: Waiter, taken: DurableTaken)? {
         guard !waiters.isEmpty, let taken = take(now) else { return nil }
         return (waiters.removeFirst().waiter, taken)
@@ -190,9 +191,9 @@ struct DurableState<Waiter: Sendable>: Sendable {
 
     // MARK: Answers
 
-    /// Begins to answer; `nil` when the event is not in hand any more.
+    /// Begins to answer an event; `nil` when it is no longer held or is being answered already.
     ///
-    /// - Parameter answer: what is remembered from now on, when it is for good.
+    /// - Parameter answer: the answer to remember from now on, when it is final.
     mutating func claim(_ id: UInt64, _ answer: DurableAnswer? = nil) -> DurableEntry? {
         guard var entry = entries[id], !entry.isAnswering else { return nil }
         entry.isAnswering = true
@@ -201,9 +202,9 @@ struct DurableState<Waiter: Sendable>: Sendable {
         return entry
     }
 
-    /// The event is not in hand any more.
+    /// Removes an event that was answered.
     ///
-    /// - Parameter answer: what is remembered, when it was answered for good.
+    /// - Parameter answer: the answer to remember, when it is final.
     mutating func settle(_ id: UInt64, _ answer: DurableAnswer?, _ now: ContinuousClock.Instant) {
         guard let entry = entries[id] else { return }
         if let answer { handled.insert(HandledEvents.Key(entry.message), answer) }
@@ -211,26 +212,27 @@ struct DurableState<Waiter: Sendable>: Sendable {
         forget(entry)
     }
 
-    /// The store does not know the delivery of `entry`: what waits here and was delivered with it or before is forgotten.
+    /// Notes that the store may have lost the delivery of `entry`: forgets the waiting events of the same request and
+    /// of earlier ones.
     ///
-    /// A server that was killed may have forgotten its last deliveries; it does not confirm answers to them, and
-    /// delivers again. To hand the others out would be to wait in vain for each.
+    /// A server that was killed may have lost its last deliveries. It does not confirm answers to them, and delivers
+    /// those events again. Each of the others, if handed out, would wait in vain for its confirmation.
     mutating func unconfirmed(_ entry: DurableEntry) {
         doubtful = max(doubtful, entry.batch)
         for other in entries.values where other.batch <= entry.batch && other.handedOut == nil { forget(other) }
     }
 
-    /// Whether the store may not know this delivery either, so that its confirmation is not to be waited for long.
+    /// Whether the store may have lost this delivery too, so that its confirmation is awaited only briefly.
     func isDoubtful(_ entry: DurableEntry) -> Bool { entry.batch <= doubtful }
 
-    /// An event's acknowledgement wait begins anew; `nil` when it is not in hand any more.
+    /// Starts an event's acknowledgement wait anew; `nil` when it is no longer held.
     mutating func extend(_ id: UInt64, _ now: ContinuousClock.Instant) -> DurableMessage? {
         guard let entry = entries[id] else { return nil }
         entries[id]?.since = now
         return entry.message
     }
 
-    /// Everything whose acknowledgement wait is to begin anew.
+    /// Starts the acknowledgement wait of all events held anew, and returns their deliveries.
     mutating func extendAll(_ now: ContinuousClock.Instant) -> [DurableMessage] {
         for id in entries.keys { entries[id]?.since = now }
         return entries.values.map(\.message)
@@ -238,28 +240,28 @@ struct DurableState<Waiter: Sendable>: Sendable {
 
     // MARK: Ending
 
-    /// Takes nothing more; what waited here is handed back.
+    /// Stops taking events; returns those that waited here, to be handed back.
     mutating func drain() -> [DurableMessage] {
         guard isRunning else { return [] }
         phase = .draining
         return handBack { $0.handedOut == nil }
     }
 
-    /// Keeps a message that no reader takes any more, to be handed back with the others.
+    /// Keeps a message that arrived after the end, to be handed back with the others.
     ///
-    /// - Returns: Whether it is kept; when it is not, the others have been handed back already.
+    /// - Returns: whether it is kept; `false` when the others have been handed back already.
     mutating func keepRefused(_ message: DurableMessage) -> Bool {
         refused?.append(message)
         return refused != nil
     }
 
-    /// What was kept; from now on nothing is.
+    /// Returns the messages kept; from now on none are kept.
     mutating func takeRefused() -> [DurableMessage] {
         defer { refused = nil }
         return refused ?? []
     }
 
-    /// Ends; what is in hand is handed back, unless its answer is on its way.
+    /// Ends; returns the events held, to be handed back, except those whose answer is being sent.
     mutating func end(_ error: MeshEventsError?) -> [DurableMessage] {
         if case .ended = phase { return [] }
         phase = .ended(error)

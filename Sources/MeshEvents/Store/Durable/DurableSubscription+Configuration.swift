@@ -1,27 +1,27 @@
 extension DurableSubscription {
     /// How a durable subscription behaves.
     public struct Configuration: Sendable, Hashable {
-        /// Where it begins when it is created; afterwards it goes on where it was. Default: with the oldest event that
-        /// is kept, so that nothing is missed that happened before the first start; `.new` for what only matters from
-        /// now on.
+        /// Where the durable begins when it is created; afterwards it continues after the events acknowledged. Default:
+        /// with the oldest stored event, so that events from before the first start are not missed. `.new` for events
+        /// from now on only.
         public var start: DurableStart
-        /// How long an event may be in somebody's hands without an answer before it is delivered again. Default 30
-        /// seconds. The handler form extends it by itself while a handler runs. Kept by the store: all who share the
-        /// durable must agree.
+        /// How long a subscriber may hold an event without an answer before the store delivers it again. Default 30
+        /// seconds. The handler form extends it by itself while a handler runs. The store keeps it: all subscribers of
+        /// the durable must use the same value.
         public var acknowledgementWait: Duration
         /// How long failed events wait before they are delivered again.
         public var redelivery: RedeliveryDelays
         /// How often an event is delivered before it is given up and goes to the dead letters, from 1. Default 5.
-        /// A delivery that was handed back, was lost with its connection or whose process died counts too: allow more over
-        /// a link that breaks all the time. Kept by the store: all must agree.
+        /// Deliveries that were handed back or lost with their connection or process count too: allow more over an
+        /// unstable link. The store keeps it: all subscribers of the durable must use the same value.
         public var maximumDeliveries: Int
         /// Handler form: how many handlers run at once, from 1. Default 1: one after the other, in the stream's order
         /// (redeliveries aside).
         public var concurrency: Int
-        /// How many events may be in this subscriber's hands at once, those that wait here included, from 1. Default
-        /// 256. How many of them wait here depends on how long events take: a slow subscriber leaves them to others.
+        /// How many events this subscriber may hold at once, those that wait here included, from 1. Default 256.
+        /// How many wait here depends on how long it takes to handle one: a slow subscriber leaves events to others.
         public var maximumOutstanding: Int
-        /// What to do when the durable exists with other settings. Default: throw.
+        /// What to do when the durable exists with other settings. Default: throw `durableMismatch`.
         public var reconcile: DurableReconcile
 
         /// Creates a configuration.

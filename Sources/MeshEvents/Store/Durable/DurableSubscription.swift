@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A named subscription that the store remembers: it goes on where it was, after a restart of the subscriber, of the
+/// A named subscription whose position the store keeps: it continues there after a restart of the subscriber, of the
 /// server, or of both. Every event is delivered at least once, until it is acknowledged or given up.
 ///
 /// ```swift
@@ -10,14 +10,15 @@ import Synchronization
 /// }
 /// ```
 ///
-/// Several subscriptions of one name, in one process or many, share the events. An event that fails comes again after
-/// a delay that grows; after ``Configuration/maximumDeliveries`` it is stored as `user.dead_letter.<name>` and
-/// acknowledged only then. What is not an event goes there at once.
+/// Several subscriptions of one name, in one process or many, share the events. An event that fails is delivered again
+/// after a growing delay. After ``Configuration/maximumDeliveries`` it is stored as `user.dead_letter.<name>`, and
+/// acknowledged only then. A message that is no event goes there at once.
 ///
 /// The sequence ends after ``cancel()``, a drain or the end of the task that reads it; it throws when the durable is
-/// deleted or the connection closed. Several iterators share the events. Letting go of the last reference cancels.
+/// deleted or the connection closed. Several iterators share the events. Releasing the last reference cancels the
+/// subscription.
 public final class DurableSubscription: AsyncSequence, Sendable {
-    /// An event to answer.
+    /// An event that the reader must answer.
     public typealias Element = DurableDelivery
     /// The only error it throws.
     public typealias Failure = MeshEventsError
@@ -34,22 +35,22 @@ public final class DurableSubscription: AsyncSequence, Sendable {
     public var acknowledged: UInt64 { source.counts.acknowledged.load(ordering: .relaxed) }
     /// How many deliveries failed here.
     public var failed: UInt64 { source.counts.failed.load(ordering: .relaxed) }
-    /// How many events were given up here and are dead letters now.
+    /// How many events were given up here and stored as dead letters.
     public var deadLettered: UInt64 { source.counts.deadLettered.load(ordering: .relaxed) }
-    /// How many of them were not events.
+    /// How many messages were given up here because they are no events.
     public var malformed: UInt64 { source.counts.malformed.load(ordering: .relaxed) }
     /// How many events were given up here because their signature does not hold; see ``SignatureVerification``.
     public var rejected: UInt64 { source.counts.rejected.load(ordering: .relaxed) }
     /// How many deliveries were not the first of their event.
     public var redelivered: UInt64 { source.counts.redelivered.load(ordering: .relaxed) }
 
-    /// Ends at once: events that are not answered are handed back, and come to somebody else without delay. Harmless
-    /// when repeated.
+    /// Ends at once: unanswered events are handed back, and the store delivers them to another subscriber without
+    /// delay. Harmless when repeated.
     public func cancel() { source.cancel() }
 
-    /// Ends gently: nothing new is delivered, and on return what was delivered has been answered.
+    /// Ends gently: no more events are delivered, and on return all delivered events have been answered.
     ///
-    /// - Throws: `timeout`; what was not answered has been handed back then.
+    /// - Throws: `timeout`; then the unanswered events have been handed back.
     public func drain(timeout: Duration = .seconds(10)) async throws(MeshEventsError) {
         try await source.drain(until: .now + timeout)
     }

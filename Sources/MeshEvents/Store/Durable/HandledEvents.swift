@@ -1,7 +1,7 @@
-/// Remembers the newest events that were answered for good, so that one that comes again because its answer got lost
-/// is answered again and not handled again. A pure value of bounded size.
+/// Remembers the newest final answers. When an answer was lost and its event is delivered again, the event is answered
+/// again and not handled again. A pure value of bounded size.
 struct HandledEvents {
-    /// A sequence alone is not enough: a stream that was deleted and made anew gives the same ones.
+    /// A sequence alone is not enough: a stream that was deleted and created again assigns the same sequences.
     struct Key: Hashable {
         let sequence: UInt64
         let storedAt: Timestamp
@@ -19,10 +19,10 @@ struct HandledEvents {
 
     init(capacity: Int = 8192) { self.capacity = max(capacity, 1) }
 
-    /// How the event was answered; `nil` when it was not, or too long ago.
+    /// The answer to the event; `nil` when there was none, or too long ago.
     func answer(to key: Key) -> DurableAnswer? { answers[key] }
 
-    /// Remembers an answer; the oldest is forgotten when there are too many.
+    /// Remembers an answer; replaces the oldest one when the capacity is reached.
     mutating func insert(_ key: Key, _ answer: DurableAnswer) {
         guard answers.updateValue(answer, forKey: key) == nil else { return }
         if order.count < capacity {

@@ -1,12 +1,14 @@
 import Locking
 
 extension PersistentEventBus {
-    /// Subscribes durably and returns the events as a sequence; each is to be answered.
+    /// Subscribes durably and returns the events as a sequence; the reader must answer each.
     ///
-    /// The durable is created when it does not exist. Events that were stored while nobody was subscribed come first.
+    /// The durable is created when it does not exist. Events that were stored while no subscriber was active come
+    /// first.
     ///
     /// - Parameters:
-    ///   - name: the durable's name: letters, digits, `-` and `_`, at most 64. Who uses the same name shares the events.
+    ///   - name: the durable's name: letters, digits, `-` and `_`, at most 64. Subscriptions of the same name share the
+    ///     events.
     ///   - pattern: which events. Default: all of them, its own dead letters excepted.
     ///   - configuration: see ``DurableSubscription/Configuration``.
     /// - Throws: `durableMismatch` when it exists with other settings, `invalidArgument`, `invalidPattern`, `closed`, and
@@ -22,8 +24,9 @@ extension PersistentEventBus {
     /// Calls `handler` for every event of a durable subscription, at most ``DurableSubscription/Configuration/concurrency``
     /// at once, off the caller's actor.
     ///
-    /// Returning acknowledges; throwing has the event come again after a delay that grows, and gives it up after the
-    /// maximum of deliveries. While a handler runs, its event's acknowledgement wait is extended.
+    /// When the handler returns, the event is acknowledged. When it throws, the event is delivered again after a
+    /// growing delay, and given up after the maximum of deliveries. While a handler runs, its event's acknowledgement
+    /// wait is extended.
     ///
     /// ```swift
     /// try await persistent.subscribe(durable: "alerts", to: "events.tool.crashed") { delivery in
@@ -43,7 +46,7 @@ extension PersistentEventBus {
         return DurableHandlerSubscription(source: source, handler: handler)
     }
 
-    /// Forgets a durable and how far it was; subscriptions of that name end with `durableNotFound`.
+    /// Deletes a durable and its position; subscriptions of that name end with `durableNotFound`.
     ///
     /// - Throws: `durableNotFound`, and what the store throws.
     public func deleteDurable(_ name: String) async throws(MeshEventsError) {
