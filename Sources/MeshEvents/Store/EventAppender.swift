@@ -1,19 +1,19 @@
 import Locking
 
-/// Stores many messages in the order they are given, many under way at once; made by
+/// Stores many messages in the order they are given, with many unacknowledged at once; made by
 /// ``EventStore/makeAppender(window:deadline:onStored:)``.
 ///
-/// One task uses it: it calls ``append(_:)`` for each message and ``finish()`` at the end.
+/// Only one task uses it. It calls ``append(_:)`` for each message and ``finish()`` at the end.
 public protocol EventAppender: Sendable {
     /// Takes the next message; suspends while the window is full or an earlier message is being sent again.
     ///
-    /// - Throws: what an earlier message failed with, for good; this message was not sent then. `closed` when the task
-    ///   is cancelled.
+    /// - Throws: the final error of an earlier message; then this message was not sent. `closed` when the task is
+    ///   cancelled.
     func append(_ message: PendingMessage) async throws(MeshEventsError)
 
     /// Returns when every message is stored.
     ///
-    /// - Throws: what a message failed with, for good.
+    /// - Throws: the final error of a message.
     func finish() async throws(MeshEventsError)
 }
 
@@ -23,13 +23,14 @@ public struct PendingMessage: Sendable {
     public let subject: String
     /// The encoded event.
     public let payload: [UInt8]
-    /// Stored once, however often it is sent within the stream's duplicate window.
+    /// The message id: the store keeps one message per id within the stream's duplicate window, however often it is
+    /// sent.
     public let messageID: String
     /// Further header fields, already validated.
     public let headers: MessageHeaders
-    /// Whether the store may have this message already, because it has been sent before, or because its id is made of what
-    /// it says. Otherwise a store that knows the id at the first attempt has *another* message, and this one is refused
-    /// with `duplicateMessageID`. Default `false`.
+    /// Whether the store may have this message already, because it was sent before or because its id is made from its
+    /// content. When `false`, the default, a store that knows the id at the first attempt has *another* message: this
+    /// one is refused with `duplicateMessageID`.
     public var mayBeStored: Bool
 
     /// Creates a message.
@@ -49,7 +50,7 @@ public struct PendingMessage: Sendable {
 }
 
 extension EventStore {
-    /// One message at a time: right for every store, fast for none.
+    /// Makes an appender that stores one message at a time: it works with every store, but slowly.
     public func makeAppender(
         window: Int,
         deadline: Duration,

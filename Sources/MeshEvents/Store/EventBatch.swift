@@ -1,16 +1,16 @@
 import Locking
 
-/// The events of one call on their way.
+/// The events of one batch call while they are being stored.
 @usableFromInline
 struct EventBatch {
     private let bus: PersistentEventBus
     private let appender: any EventAppender
     private let progress: Progress
 
-    /// Where events are, by index; filled on the store's threads.
+    /// The positions of the events by index; filled on the store's threads.
     private final class Progress: Sendable {
         private let state: Locked<(positions: BatchPositions, sent: Int)>
-        /// When events were handed over that are not acknowledged yet, by index; kept only when somebody listens.
+        /// The times when unacknowledged events were handed to the store, by index; kept only when metrics are on.
         private let started = Locked<[Int: ContinuousClock.Instant]>([:])
         private let metrics: StoreMetrics?
 
@@ -44,12 +44,12 @@ struct EventBatch {
             }
         }
 
-        /// Where the events are that are stored, and how many were sent.
+        /// The positions of the stored events, and how many events were sent.
         var outcome: (positions: BatchPositions, sent: Int) { state.withLock { $0 } }
     }
 
-    /// - Parameter keepsAll: whether the positions of all events are wanted at the end. Else they are forgotten as soon as
-    ///   all before them are stored: a sequence may have no end.
+    /// - Parameter keepsAll: whether to keep the positions of all events to the end. Otherwise a position is dropped as
+    ///   soon as all events before it are stored: a sequence may have no end.
     @usableFromInline
     init(bus: PersistentEventBus, keepsAll: Bool, onStored: (@Sendable (Int, StoredPosition) -> Void)?) {
         self.bus = bus
@@ -71,13 +71,13 @@ struct EventBatch {
             try await appender.append(message)
             progress.noteSent()
         } catch {
-            // What is under way is seen to its end, so that the error can say what became of it.
+            // Waits for the messages already sent, so that the error can say which are stored.
             try? await appender.finish()
             throw failure(error)
         }
     }
 
-    /// Returns when all are stored; how many.
+    /// Returns how many events were stored, once all are.
     func finish() async throws(BatchEmitError) -> Int {
         do throws(MeshEventsError) {
             try await appender.finish()
@@ -87,7 +87,7 @@ struct EventBatch {
         return progress.outcome.positions.count
     }
 
-    /// Returns when all are stored; where they are.
+    /// Returns the positions of the events, once all are stored.
     @usableFromInline
     func finishAll() async throws(BatchEmitError) -> [StoredPosition] {
         _ = try await finish()

@@ -1,5 +1,5 @@
 extension EventHistory {
-    /// Which of the events that fit are meant when there are more than the limit.
+    /// Which of the matching events a page has when there are more than the limit.
     public enum End: Sendable, Hashable {
         /// The last ones; the next page has older events.
         case newest
@@ -11,38 +11,40 @@ extension EventHistory {
     public struct Query: Sendable, Hashable {
         /// Which events: those that match at least one of these, each once. Default: all of them.
         public var patterns: [EventPattern]
-        /// Only events stored at this time or later; a time to come is refused.
+        /// Only events stored at this time or later; a time in the future throws `invalidArgument`.
         public var since: Timestamp?
         /// Only events stored at this time or earlier.
         public var until: Timestamp?
         /// Only events of this node.
         public var node: String?
-        /// How many events at most, from 1. Default 50. A page of large events ends earlier, with a cursor: it holds about
-        /// 64 MiB at most.
+        /// How many events at most, from 1. Default 50. A page holds about 64 MiB at most: with large events it ends
+        /// earlier, with a cursor.
         public var limit: Int
         /// At which end to begin. Default: with the newest.
         public var end: End
-        /// Only events whose sequence is below this. 0 and 1 leave nothing; beyond the stream's last sequence it is no
-        /// bound.
+        /// Only events whose sequence is below this. With 0 and 1 the page is empty; a value beyond the stream's last
+        /// sequence is no bound.
         public var before: UInt64?
-        /// Only events whose sequence is above this. 0 is no bound; from the stream's last sequence on it leaves
-        /// nothing.
+        /// Only events whose sequence is above this. 0 is no bound; from the stream's last sequence on the page is
+        /// empty.
         public var after: UInt64?
-        /// When the stream was created that ``before`` and ``after`` are sequences of, as ``Page/created`` says it: of another
-        /// stream they would mean other events, and the query throws `streamReplaced`. `nil`, the default, is any stream.
+        /// When the stream of ``before`` and ``after`` was created, from ``Page/created``. In another stream these
+        /// sequences belong to other events, so the query throws `streamReplaced`. `nil`, the default, accepts any
+        /// stream.
         public var created: Timestamp?
-        /// How long nothing may come while there is something to read. Default 30 seconds. A slow link takes the time it
-        /// needs.
+        /// How long the query may get no data while there is something to read. Default 30 seconds. A slow link that
+        /// still delivers data does not time out.
         public var timeout: Duration
-        /// How many messages of each pattern are held at once: what a reading takes, times the size of a message.
+        /// How many messages of each pattern one reading takes at most; this and their size bound the memory.
         package var readLimit = 16_384
-        /// How many bytes of messages a page takes; it then ends early, with a cursor.
+        /// How many bytes of messages a page takes; beyond that it ends early, with a cursor.
         package var byteLimit = 64 << 20
-        /// How many messages are looked at, those that do not fit included; the page then ends early, with a cursor.
+        /// How many messages are read, non-matching ones included; beyond that the page ends early, with a cursor.
         package var scanLimit = Int.max
-        /// After so many bytes of messages, those that do not fit included, the page ends early, with a cursor.
+        /// How many bytes of messages are read, non-matching ones included; beyond that the page ends early, with a
+        /// cursor.
         package var scanByteLimit = Int.max
-        /// Whether the page has the payloads of its events, too.
+        /// Whether the page also holds the payloads of its events.
         package var keepsPayloads = false
 
         /// Creates a query; the default is the newest 50 of all events.
@@ -96,11 +98,11 @@ extension EventHistory {
         /// How many bytes of one pattern's messages are read ahead.
         var laneBytes: Int {
             let lanes = max(patterns.count, 1)
-            // What is read ahead and then does not fit into the page is read again for the next one.
+            // Messages read ahead that do not fit into the page are read again for the next one.
             return min(max(byteLimit / 4 / lanes, 1 << 20), max(scanByteLimit / lanes, 1))
         }
 
-        /// The query for the page behind another one; `nil` when there is none.
+        /// The query for the page after another one; `nil` when there is none.
         public func next(after page: Page) -> Query? {
             guard let cursor = page.cursor else { return nil }
             var query = self
@@ -123,20 +125,20 @@ extension EventHistory {
         }
     }
 
-    /// An answer: events, and where to go on.
+    /// The result of a query: events, and the cursor of the next page.
     public struct Page: Sendable, Hashable {
         /// The events, oldest first.
         public let events: [StoredEvent]
-        /// Where the next page begins: the ``Query/before`` of older events, or the ``Query/after`` of newer ones when
-        /// the query began with the oldest; `nil` when there are none. See ``Query/next(after:)``.
+        /// Where the next page begins: the ``Query/before`` of the older events, or the ``Query/after`` of the newer
+        /// ones when the query began with the oldest. `nil` when there is no next page. See ``Query/next(after:)``.
         public let cursor: UInt64?
         /// How many messages were skipped because they are not events.
         public let malformed: Int
-        /// How many events were left out because their signature does not hold.
+        /// How many events were left out because their signature is not valid.
         public let rejected: Int
-        /// When the stream was created that has these sequences; `nil` when the store cannot tell.
+        /// When the stream with these sequences was created; `nil` when the store cannot tell.
         public internal(set) var created: Timestamp?
-        /// The events' payloads as they are stored, where the query asked for them.
+        /// The events' payloads as they are stored, when the query asked for them.
         package var payloads: [[UInt8]] = []
 
         /// Creates a page.
@@ -149,7 +151,7 @@ extension EventHistory {
     }
 }
 
-/// A query under way.
+/// The state of a query while it reads messages.
 struct HistoryReading {
     private let query: EventHistory.Query
     private let reporter: MalformedReporter
@@ -162,13 +164,13 @@ struct HistoryReading {
     private var rejected = 0
     private var payloads: [[UInt8]] = []
     private var decoder = StoredMessageDecoder()
-    /// What was found, in the order of taking.
+    /// The events found so far, in the order of reading.
     private(set) var events: [StoredEvent] = []
     private var eventBytes = 0
     private var takenBytes = 0
-    /// When the stream was created that is read; `nil` when it is not known.
+    /// When the stream being read was created; `nil` when it is not known.
     private var created: Timestamp?
-    /// How often the stream has been looked at.
+    /// How often the stream's time of creation was checked.
     private var looks = 0
 
     init(_ query: EventHistory.Query, reporter: MalformedReporter, admission: EventAdmission) {
@@ -178,7 +180,7 @@ struct HistoryReading {
         created = query.created
     }
 
-    /// Takes over when the stream was created from which the next messages are.
+    /// Checks that the next messages come from the same stream as those before, by its time of creation.
     ///
     /// - Throws: `streamReplaced`.
     mutating func look(at found: Timestamp?) throws(MeshEventsError) {
@@ -187,17 +189,17 @@ struct HistoryReading {
         looks += 1
     }
 
-    /// Whether no look at the stream is needed behind the last reading: there was one reading, and no sequence that had
-    /// to be the same stream's.
+    /// Whether the stream need not be checked after the last reading: there was at most one check, and the query named
+    /// no stream.
     var isProven: Bool { looks <= 1 && query.created == nil }
 
-    /// Whether the page has all it may have, or as much was looked at as may be.
+    /// Whether the page has reached its limits, or the reading its own.
     var isFull: Bool {
         events.count == query.limit || taken >= query.scanLimit || eventBytes >= query.byteLimit
             || takenBytes >= query.scanByteLimit
     }
 
-    /// How many messages to ask for: what is missing, and more when much of what came was of no use.
+    /// How many messages to ask for: the number missing, and more when messages were skipped.
     var nextReadSize: Int {
         mutating get {
             let missing = query.limit - events.count
@@ -207,12 +209,12 @@ struct HistoryReading {
         }
     }
 
-    /// How many bytes the next reading brings at most: no more than the page may still take.
+    /// How many bytes the next reading may return: no more than the page can still take.
     var nextReadBytes: Int {
         max(min(query.laneBytes, query.byteLimit - eventBytes, query.scanByteLimit - takenBytes), 1)
     }
 
-    /// How long the next reading may be without anything that comes.
+    /// How long the next reading may get no data.
     var timeout: Duration { query.timeout }
 
     mutating func take(_ message: StoredMessage) {

@@ -1,10 +1,10 @@
 extension EventHistory {
-    /// All events that fit, oldest first, as a sequence: read page by page, so that the memory it takes does not depend
-    /// on how many they are.
+    /// All matching events, oldest first, as a sequence. It reads page by page, so its memory does not depend on the
+    /// number of events.
     ///
-    /// It ends with the last event that was stored when reading began. Events that the stream drops before they are read
-    /// are missing without a word; ``EventReplay`` says which. A stream that is deleted and created again meanwhile ends it
-    /// with `streamReplaced`. Each iterator reads anew.
+    /// It ends with the last event that was stored when reading began. Events that the stream drops before they are
+    /// read are left out without notice; ``EventReplay`` reports them. When the stream is deleted and created again
+    /// meanwhile, it throws `streamReplaced`. Each iterator starts from the beginning.
     ///
     /// ```swift
     /// for try await stored in history.events(matching: ["events.tool.>", "events.node.>"]) { print(stored) }
@@ -12,14 +12,14 @@ extension EventHistory {
     ///
     /// - Parameters:
     ///   - patterns: which events: those that match at least one of these, each once. Default: all of them.
-    ///   - since: only events stored at this time or later; a time to come is refused.
+    ///   - since: only events stored at this time or later; a time in the future throws `invalidArgument`.
     ///   - until: only events stored at this time or earlier.
     ///   - node: only events of this node.
     ///   - after: only events with a sequence above this.
     ///   - before: only events with a sequence below this.
     ///   - pageSize: how many events are held at once, from 1; fewer when they are large: about 16 MiB of them. Default
     ///     8 192.
-    ///   - timeout: how long nothing may come while there is something to read. Default 30 seconds.
+    ///   - timeout: how long the reader may get no data while there is something to read. Default 30 seconds.
     public func events(
         matching patterns: [EventPattern] = [.all],
         since: Timestamp? = nil,
@@ -45,7 +45,8 @@ extension EventHistory {
         return StoredEvents(history: self, query: query)
     }
 
-    /// Stored events, read as they are asked for; see ``EventHistory/events(matching:since:until:node:after:before:pageSize:timeout:)``.
+    /// Stored events, read on demand; see
+    /// ``EventHistory/events(matching:since:until:node:after:before:pageSize:timeout:)``.
     public struct StoredEvents: AsyncSequence, Sendable {
         /// An event with its place in the stream.
         public typealias Element = StoredEvent
@@ -64,7 +65,7 @@ extension EventHistory {
             private var query: Query?
             private var isBounded = false
             private var page: ArraySlice<StoredEvent> = []
-            /// How many messages of those read so far are not events, and were left out.
+            /// How many messages were left out so far because they are not events.
             public private(set) var malformed = 0
 
             init(history: EventHistory, query: Query) {
@@ -92,7 +93,8 @@ extension EventHistory {
                     self.query = nil
                     let (found, _) = try await history.read(query)
                     let next = query.next(after: found)
-                    // Each page looks at the stream before it is read, which proves those before it.
+                    // Each page checks the stream before it reads, which proves the pages before it; so only the last
+                    // page needs a check.
                     if next == nil { try await history.checkStream(isOf: found.created, timeout: query.timeout) }
                     self.query = next
                     malformed += found.malformed

@@ -1,9 +1,9 @@
 public import Logging
 
-/// Reads back what the stream has kept. Creates and changes nothing.
+/// Reads the stored events of a stream. Creates and changes nothing.
 ///
-/// Messages that are not events, and events of other nodes than the one asked for, do not use up a limit: reading goes
-/// on until enough are found or the stream has no more.
+/// Messages that are not events, and events of other nodes than the one asked for, do not count towards a limit:
+/// reading continues until enough are found or the stream has no more.
 public struct EventHistory: Sendable {
     let store: any EventStore
     private let reporter: MalformedReporter
@@ -12,9 +12,9 @@ public struct EventHistory: Sendable {
     /// Creates a reader.
     ///
     /// - Parameters:
-    ///   - store: where the events are; it need not have been opened.
-    ///   - verification: looks at the signatures of events; nobody does when `nil`.
-    ///   - logger: hears of malformed messages and of rejected events, at most once a second.
+    ///   - store: the store with the events; it need not have been opened.
+    ///   - verification: how to verify the signatures of events; `nil` to verify none.
+    ///   - logger: gets a line about malformed messages and rejected events, at most one a second.
     public init(
         store: some EventStore,
         verification: SignatureVerification? = nil,
@@ -46,7 +46,7 @@ public struct EventHistory: Sendable {
     ///   - until: the latest time of storing, inclusive; `nil` for no bound.
     ///   - node: only events of this node; `nil` for all.
     ///   - limit: how many at most, from 1.
-    ///   - timeout: how long nothing may come while there is something to read.
+    ///   - timeout: how long the query may get no data while there is something to read.
     /// - Throws: as ``newest(_:matching:)``; `invalidArgument` as well when `since` is later than `until`, or lies
     ///   in the future.
     public func first(
@@ -69,20 +69,20 @@ public struct EventHistory: Sendable {
         return try await page(query).events
     }
 
-    /// The events that fit a query: of more than its limit, those at the end it names; in the page oldest first.
+    /// The events that match a query, oldest first; when there are more than its limit, those at its ``Query/end``.
     ///
     /// - Throws: as ``newest(_:matching:)``; `invalidArgument` as well when `since` is later than `until`, or lies in
-    ///   the future; `streamReplaced` when the stream is another one than ``Query/created`` says, or becomes another one
-    ///   meanwhile.
+    ///   the future; `streamReplaced` when the stream is not the one of ``Query/created``, or is deleted and created
+    ///   again meanwhile.
     public func page(_ query: Query) async throws(MeshEventsError) -> Page {
         let (page, isProven) = try await read(query)
         if !isProven { try await checkStream(isOf: page.created, timeout: query.timeout) }
         return page
     }
 
-    /// A page, and whether all of it is known to be the stream's that ``Page/created`` tells. Of several looks at the stream
-    /// each proves what was read before it; the one of a page that is read at once needs no proof, there is nothing that
-    /// it has to fit to.
+    /// Reads a page. `isProven` says whether all its events are known to come from the stream of ``Page/created``. Each
+    /// later check of the stream proves the events read before it. A page from a single reading needs no further check,
+    /// unless the query named a stream.
     func read(_ query: Query) async throws(MeshEventsError) -> (page: Page, isProven: Bool) {
         try query.validate()
         guard query.timeout > .zero else {
@@ -94,7 +94,7 @@ public struct EventHistory: Sendable {
         }
         let range = try await range(of: query, &reading)
         if range.isEmpty {
-            // There may be no stream either.
+            // This throws when there is no stream.
             try reading.look(at: try await store.state().created)
             return (reading.page(cursor: nil), true)
         }
@@ -109,7 +109,7 @@ public struct EventHistory: Sendable {
         return (reading.page(cursor: nil), reading.isProven)
     }
 
-    /// Throws `streamReplaced` when the stream is no longer the one that was created then.
+    /// Throws `streamReplaced` when the stream is no longer the one created at this time.
     func checkStream(isOf created: Timestamp?, timeout: Duration) async throws(MeshEventsError) {
         guard created != nil else { return }
         let deadline = ContinuousClock.now + timeout
@@ -117,7 +117,8 @@ public struct EventHistory: Sendable {
             do throws(MeshEventsError) {
                 return try StreamPosition.check(try await store.state().created, isOf: created)
             } catch {
-                // On a link that is lost again and again: the store has tried for some seconds.
+                // The link may be lost repeatedly. The store has retried for some seconds; this retries until the
+                // deadline.
                 guard error.code == .timeout || error.code == .connectionFailed, .now < deadline, !Task.isCancelled
                 else {
                     throw error
@@ -134,11 +135,11 @@ public struct EventHistory: Sendable {
             if let later = try await first(at: after, &reading) { range.limit(below: later) }
         }
         if query.end == .oldest, query.after != nil, let since = query.since {
-            // No event of that time or later: nothing fits.
+            // There is no event of that time or later, so none matches.
             guard let first = try await first(at: since, &reading) else { return .empty }
             range.limit(from: first)
         }
-        // Several readings see the stream at several moments; what comes meanwhile would be in one and not the other.
+        // Several readings see the stream at different times: a new event could be in one of them and not in another.
         if query.patterns.count > 1 {
             let state = try await store.state()
             try reading.look(at: state.created)

@@ -5,7 +5,7 @@ struct HistoryRange {
     private let since: Timestamp?
     private let until: Timestamp?
 
-    /// Nothing.
+    /// A range without sequences.
     static let empty = HistoryRange(EventHistory.Query(before: 0))
 
     init(_ query: EventHistory.Query) {
@@ -15,10 +15,10 @@ struct HistoryRange {
         until = query.until
     }
 
-    /// Whether there is no sequence in it.
+    /// Whether the range holds no sequence.
     var isEmpty: Bool { upper.map { lower >= $0 } ?? false }
 
-    /// Leaves out what lies behind a sequence; behind the last that 64 bits can hold, nothing does.
+    /// Ends the range with a sequence; the largest 64-bit number is no bound.
     mutating func limit(to last: UInt64) { if last < .max { limit(below: last + 1) } }
 
     mutating func limit(below sequence: UInt64) { upper = min(sequence, upper ?? sequence) }

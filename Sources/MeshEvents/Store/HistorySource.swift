@@ -1,13 +1,13 @@
 /// The messages of several patterns in the order of the stream, or backwards, each message once.
 ///
-/// Reads each pattern by itself and merges by sequence: servers before 2.10 know one filter per consumer, and later ones
-/// refuse filters that overlap.
+/// Reads each pattern separately and merges by sequence: servers before 2.10 accept one filter per consumer, and later
+/// ones refuse filters that overlap.
 struct HistorySource {
     private struct Lane {
         let pattern: EventPattern
         /// In the order of reading, the next one first.
         var messages: ArraySlice<StoredMessage> = []
-        /// The last one that was read.
+        /// The sequence of the last message read.
         var last: UInt64?
         var isExhausted = false
 
@@ -27,7 +27,7 @@ struct HistorySource {
         lanes = patterns.map { Lane(pattern: $0) }
     }
 
-    /// Whether it is known that nothing more comes.
+    /// Whether all messages have been returned and no pattern has more.
     var isAtEnd: Bool { lanes.allSatisfy { $0.isExhausted && $0.messages.isEmpty } }
 
     /// The next message; `nil` at the end.
@@ -42,8 +42,8 @@ struct HistorySource {
         return next
     }
 
-    /// The lane whose next message comes first in the order of reading. Messages are not copied for it: this is asked
-    /// once for each event.
+    /// The lane whose next message comes first in the order of reading. Runs once for each event, so it copies no
+    /// messages.
     private var nearest: Int? {
         var nearest: (index: Int, sequence: UInt64)?
         for index in lanes.indices {

@@ -1,10 +1,10 @@
 import Synchronization
 
-/// Message ids that only this bus can know before it uses them: each is a keyed hash of a counter, under a key of 128
-/// random bits that stays in this process.
+/// Makes message ids that only this bus can know before it uses them. Each is a keyed hash of a counter, with a key of
+/// 128 random bits that stays in this process.
 ///
-/// Whoever reads a stream sees the ids of its messages. An id that follows from those could be used up by another party
-/// beforehand; the server would then take the event itself for a duplicate and not store it.
+/// Every reader of a stream sees the ids of its messages. If the next id followed from those, another client could use
+/// it first; the server would then take the event for a duplicate and not store it.
 final class MessageIDs: Sendable {
     /// 128 bits, five a character, as two numbers of 64.
     private static let length = 26
@@ -12,14 +12,14 @@ final class MessageIDs: Sendable {
     private let hash: KeyedHash
     private let counter = Atomic<UInt64>(0)
 
-    /// Draws a key from the system's generator, which is cryptographically secure.
+    /// Takes a key from the system's generator, which is cryptographically secure.
     convenience init() {
         self.init(key: (UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max)))
     }
 
     init(key: (UInt64, UInt64)) { hash = KeyedHash(key: key) }
 
-    /// Written digit by digit, in one allocation: it is needed for every stored event.
+    /// The next id. Written digit by digit in one allocation, since every stored event needs one.
     func next() -> String {
         let words = hash.of(counter.wrappingAdd(1, ordering: .relaxed).newValue)
         return String(unsafeUninitializedCapacity: Self.length) { buffer in
@@ -40,8 +40,8 @@ final class MessageIDs: Sendable {
     }
 }
 
-/// SipHash-2-4 with 128 bits (Aumasson and Bernstein, "SipHash: a fast short-input PRF"): without the key its values cannot
-/// be told from random ones, however many of them are known. Swift's own `Hasher` promises nothing of that kind.
+/// SipHash-2-4 with 128 bits (Aumasson and Bernstein, "SipHash: a fast short-input PRF"): without the key its values
+/// look random, however many of them are known. Swift's own `Hasher` does not guarantee that.
 struct KeyedHash: Sendable {
     private let key: (UInt64, UInt64)
 
@@ -51,7 +51,7 @@ struct KeyedHash: Sendable {
     func of(_ number: UInt64) -> (UInt64, UInt64) {
         var state = State(key)
         state.absorb(number)
-        // The last block holds the count of bytes, and no byte.
+        // The last block holds the number of bytes, and no data.
         state.absorb(8 << 56)
         return state.finish()
     }

@@ -1,22 +1,22 @@
-/// The stream that keeps the mesh's events.
+/// The configuration of the stream that stores the mesh's events.
 ///
-/// The defaults are those of the Go implementation, field for field, so that a Go node which opens the same stream
-/// finds nothing to complain about (the server answers error 10058 when any field differs). Whoever sets a field beyond
-/// the name, the age and the number of messages leaves that common ground.
+/// The defaults are those of the Go implementation, field for field, so that a Go node can open the same stream: the
+/// server answers error 10058 when any field differs. A Go node can be given another name, age and number of messages
+/// only. When you change other fields, it cannot open the stream.
 public struct PersistenceConfiguration: Sendable, Hashable {
     /// Where a stream is kept.
     public enum Storage: String, Sendable, Hashable, CaseIterable {
         /// On disk.
         case file
-        /// In the server's memory: gone when it stops.
+        /// In the server's memory: lost when the server stops.
         case memory
     }
 
-    /// What opening does about a stream that exists with another configuration.
+    /// What opening does when the stream exists with another configuration.
     public enum Reconciliation: Sendable, Hashable {
         /// Uses it as it is and reports the differences. The default.
         case keep
-        /// Gives it this configuration; what cannot be changed (the storage) throws `streamMismatch`.
+        /// Changes it to this configuration; throws `streamMismatch` for a field that cannot be changed (the storage).
         case update
         /// Throws `streamMismatch`, naming the differences.
         case fail
@@ -32,19 +32,19 @@ public struct PersistenceConfiguration: Sendable, Hashable {
     public var maximumBytes: Int?
     /// Where the stream is kept. Default on disk.
     public var storage: Storage
-    /// On how many servers of a cluster the stream lives, 1 to 5; with 3 it survives the loss of one. Default 1.
+    /// How many servers of a cluster hold the stream, 1 to 5; with 3 it survives the loss of one. Default 1.
     public var replicas: Int
-    /// How long message ids are remembered, so that an event sent twice is stored once; `nil`, the default, leaves it to
-    /// the server: 2 minutes, or the maximum age when that is shorter.
+    /// The duplicate window: how long the server remembers message ids, so that an event sent twice is stored once.
+    /// `nil`, the default, for the server's: 2 minutes, or the maximum age when that is shorter.
     public var duplicateWindow: Duration?
-    /// What opening does about a stream that exists with another configuration.
+    /// What opening does when the stream exists with another configuration.
     public var reconcile: Reconciliation
     /// How long ``PersistentEventBus/emit(_:)-(Event)`` keeps trying before it throws `timeout`. Default 30 seconds.
     public var acknowledgementDeadline: Duration
     /// How many events of a batch may wait for their acknowledgement before emitting suspends, from 1. Default 4 096.
     public var acknowledgementWindow: Int
 
-    /// Creates a configuration; the defaults are the mesh's.
+    /// Creates a configuration; the defaults are those of the mesh.
     public init(
         streamName: String = "MESH_EVENTS",
         maximumAge: Duration? = .seconds(24 * 60 * 60),

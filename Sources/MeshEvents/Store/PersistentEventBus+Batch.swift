@@ -1,19 +1,19 @@
 extension PersistentEventBus {
-    /// Emits many events, in order, and returns when all are stored: many are under way at once, at most
-    /// ``PersistenceConfiguration/acknowledgementWindow``; beyond that this suspends.
+    /// Emits many events, in order, and returns when all are stored. At most
+    /// ``PersistenceConfiguration/acknowledgementWindow`` events are unacknowledged at once; beyond that this suspends.
     ///
-    /// A lost acknowledgement is asked for again with the same message id, across reconnects, until the configuration's
-    /// deadline; no event is stored twice, and none before an earlier one of the batch, short of a cluster that changes
-    /// its leader between two of them.
+    /// When an acknowledgement is lost, the event is sent again with the same message id, across reconnects, until the
+    /// configuration's deadline. No event is stored twice. Events are stored in the order of the batch, unless a
+    /// cluster changes its leader between two of them.
     ///
     /// - Parameters:
     ///   - events: the batch; may be empty.
-    ///   - onStored: called for each event as it is stored, with its index, from 0; it must be quick.
-    /// - Returns: where the events are, in the order of the batch. Until then this is kept, in little memory as long as no
-    ///   other emitter's events come between; for a sequence without an end use an asynchronous one.
-    /// - Throws: ``BatchEmitError``, which says what became of each event.
+    ///   - onStored: called for each event when it is stored, with its index, from 0; it must be quick.
+    /// - Returns: the positions of the events, in the order of the batch. They are kept until then, in little memory
+    ///   while no other emitter's events come between. For a sequence without an end use an asynchronous one.
+    /// - Throws: ``BatchEmitError``, which says which events are stored.
     @discardableResult
-    @inlinable  // or each event would be asked for through the sequence's witnesses
+    @inlinable  // so that events are not read through protocol witnesses
     public func emit(
         contentsOf events: some Sequence<Event>,
         onStored: (@Sendable (_ index: Int, _ position: StoredPosition) -> Void)? = nil
@@ -23,14 +23,14 @@ extension PersistentEventBus {
         return try await batch.finishAll()
     }
 
-    /// Emits the events of an asynchronous sequence as they come, and returns when it has ended and all are stored.
+    /// Emits the events of an asynchronous sequence as they arrive, and returns when it has ended and all are stored.
     ///
     /// When the sequence throws, the events before are stored first, then its error is thrown. The sequence may be
     /// endless: the memory this takes does not grow with it.
     ///
     /// - Parameters:
-    ///   - events: what to emit; taken no faster than it is stored.
-    ///   - onStored: called for each event as it is stored, with its index, from 0; it must be quick.
+    ///   - events: the events to emit; read no faster than they are stored.
+    ///   - onStored: called for each event when it is stored, with its index, from 0; it must be quick.
     /// - Returns: how many events were stored.
     /// - Throws: ``BatchEmitError``, or what the sequence throws.
     @discardableResult

@@ -1,12 +1,12 @@
 extension PersistentEventBus {
-    /// Everything about the stream: what it holds by subject, when it was stored, and who reads it how far.
+    /// A report on the stream: its messages by subject, their times, and its consumers with their positions.
     ///
     /// - Throws: `streamNotFound`, `persistenceUnavailable`, `permissionDenied`, `timeout`.
     public func report() async throws(MeshEventsError) -> StreamReport {
         try await store.report()
     }
 
-    /// Deletes the events that match, for everybody and for good; their sequences are not used again.
+    /// Deletes the events that match from the stream, permanently; their sequences are not used again.
     ///
     /// - Returns: how many were deleted.
     /// - Throws: `invalidPattern`, `streamNotFound`, `persistenceUnavailable`, `permissionDenied`, `timeout`.

@@ -1,6 +1,7 @@
-/// For events that are stored later than they happen: the lifecycle's, which outlast the store's outages.
+/// For events that are stored later than they happen: those of the lifecycle, which must survive outages of the store.
 extension PersistentEventBus {
-    /// Stores a message made by ``pending(_:at:)``. It may be tried again after an error: it carries its message id.
+    /// Stores a message made by ``pending(_:at:)``. The caller may retry after an error: the message carries its
+    /// message id.
     ///
     /// - Throws: as ``emit(_:)-(Event)``.
     @discardableResult
@@ -19,7 +20,7 @@ extension PersistentEventBus {
         }
     }
 
-    /// Opens the stream again, creating it when it has vanished.
+    /// Opens the stream again; creates it when it no longer exists.
     ///
     /// - Throws: as ``open(transport:store:node:configuration:logger:)``.
     package func reopenStore() async throws(MeshEventsError) {

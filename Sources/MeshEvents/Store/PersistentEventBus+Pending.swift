@@ -1,8 +1,8 @@
 import Tracing
 
-/// How an event becomes a message for the store.
+/// Makes messages for the store from events.
 extension PersistentEventBus {
-    /// An event as it goes to the store: encoded, with a message id of its own.
+    /// Makes the message that stores an event: encoded, with a message id of its own.
     ///
     /// - Parameter time: when it happened.
     package func pending(_ event: Event, at time: Timestamp = .now) throws(MeshEventsError) -> PendingMessage {
@@ -10,13 +10,13 @@ extension PersistentEventBus {
         guard let tracing = bus.tracing else {
             return try pending(event, at: time, messageID, headers: MessageHeaders())
         }
-        // It is sent later, or among many others: the span is about handing it over.
+        // The message is sent later, or in a batch: the span covers only making the message.
         let span = tracing.startEmit(event.subject, node: event.node.isEmpty ? node : event.node, messageID: messageID)
         defer { span.end() }
         return try pending(event, at: time, messageID, headers: tracing.headers(of: span))
     }
 
-    /// Emitting when somebody wants to know about it.
+    /// Emits an event with what ``EventBus/isObserved`` stands for, and waits until it is stored.
     func emitObserved(_ event: Event) async throws(MeshEventsError) -> StoredPosition {
         let messageID = messageIDs.next()
         let span = bus.tracing?.startEmit(

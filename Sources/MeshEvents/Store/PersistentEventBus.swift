@@ -1,8 +1,8 @@
 public import Logging
 import MeshLogging
 
-/// An event bus whose events are kept: ``emit(_:)-(Event)`` returns once the store has the event, and
-/// ``history(matching:limit:)`` reads back what was stored.
+/// An event bus whose events are stored: ``emit(_:)-(Event)`` returns once the store has the event, and
+/// ``history(matching:limit:)`` reads stored events.
 ///
 /// ```swift
 /// let persistent = try await PersistentEventBus.open(transport: transport, store: store, node: "node-a")
@@ -12,17 +12,17 @@ import MeshLogging
 public final class PersistentEventBus: Sendable {
     /// The plain bus on the same transport: emits without an acknowledgement, subscribes.
     public let bus: EventBus
-    /// What opening the stream found; an existing stream that differs was left as it is.
+    /// What opening the stream found; how an existing stream differs from the configuration.
     public let opening: StoreOpening
-    /// Reads back what was stored; it can be handed to whoever only reads.
+    /// Reads stored events; pass it to code that only reads.
     public let historyReader: EventHistory
 
     let store: any EventStore
-    /// The replays it has opened, which end with it.
+    /// The replays that this bus has opened; closing the bus ends them.
     let replays = ReplayRegistry()
     let durables = OpenDurables()
     let configuration: PersistenceConfiguration
-    /// `nil` when nobody listens.
+    /// `nil` when the metrics factory makes no metrics.
     let metrics: StoreMetrics?
     let encoder = EventEncoder()
     let messageIDs = MessageIDs()
@@ -44,15 +44,16 @@ public final class PersistentEventBus: Sendable {
 
     /// Opens the stream, creating it when it does not exist, and a bus beside it.
     ///
-    /// A stream that exists with another configuration is used as it is; ``opening`` and one log line say how it differs.
+    /// By default a stream that exists with another configuration is used as it is; ``opening`` and one log line say
+    /// how it differs. See ``PersistenceConfiguration/Reconciliation``.
     ///
     /// - Parameters:
     ///   - transport: carries the events of ``bus``.
-    ///   - store: keeps the events; it sees what the transport carries.
+    ///   - store: stores the events, those that the transport carries included.
     ///   - node: this node's name in the mesh; events without a node get it.
-    ///   - configuration: the stream. The default is the mesh's.
-    ///   - busConfiguration: what the plain bus beside it does; tracing, metrics and signatures are this one's too.
-    ///   - logger: hears of differences, malformed events and failing handlers.
+    ///   - configuration: the stream. The default is that of the mesh.
+    ///   - busConfiguration: the configuration of ``bus``; its tracing, metrics and signatures apply to this bus too.
+    ///   - logger: gets lines about differences, malformed events and failing handlers.
     /// - Throws: what the store throws: `persistenceUnavailable`, `permissionDenied`, `timeout`, `connectionFailed` …
     public static func open(
         transport: some EventTransport,
@@ -90,8 +91,8 @@ public final class PersistentEventBus: Sendable {
 
     /// Emits an event and waits until it is stored: its timestamp becomes the current time, an empty node this bus's.
     ///
-    /// The event carries a message id of its own, so that a retry on the way never stores it twice. Only this bus knows the
-    /// id beforehand.
+    /// The event carries its own message id, so that a retry never stores it twice. Only this bus knows the id
+    /// beforehand.
     ///
     /// - Throws: `invalidEventType`, `invalidData`, `payloadTooLarge` (nothing is sent); `timeout` when the store has
     ///   not acknowledged within the configuration's deadline (the event may be stored nevertheless);
@@ -155,15 +156,15 @@ public final class PersistentEventBus: Sendable {
         try await historyReader.first(limit, matching: pattern, since: since)
     }
 
-    /// The newest events that fit a query, with the cursor to those before them.
+    /// The events that match a query, with the cursor of the next page.
     ///
     /// - Throws: as ``EventHistory/page(_:)``.
     public func history(_ query: EventHistory.Query) async throws(MeshEventsError) -> EventHistory.Page {
         try await historyReader.page(query)
     }
 
-    /// Closes the plain bus, ends replays, and hands back what durable subscriptions have not finished; from now on
-    /// emitting throws `closed`. The transport stays its owner's.
+    /// Closes ``bus``, ends replays, and hands back the unanswered events of durable subscriptions. From now on
+    /// emitting throws `closed`. The transport stays open.
     public func close() async {
         replays.cancelAll()
         await durables.cancelAll()

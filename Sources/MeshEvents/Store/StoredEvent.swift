@@ -1,10 +1,10 @@
-/// An event as the stream keeps it.
+/// An event with its place in the stream.
 public struct StoredEvent: Sendable, Hashable {
     /// The event.
     public let event: Event
     /// Its sequence in the stream, from 1; sequences never repeat.
     public let sequence: UInt64
-    /// When the store took it, by the server's clock.
+    /// When the store stored it, by the server's clock.
     public let storedAt: Timestamp
 
     /// Creates a stored event.

@@ -1,4 +1,4 @@
-/// A place in a stream. The sequence alone does not say which event is meant: a stream that was deleted and created again
+/// A place in a stream. The sequence alone does not identify an event: a stream that was deleted and created again
 /// counts from 1.
 package struct StreamPosition: Sendable, Equatable {
     /// The sequence.
@@ -22,11 +22,10 @@ package struct StreamPosition: Sendable, Equatable {
         created = Timestamp(nanosecondsSinceEpoch: nanoseconds)
     }
 
-    /// What ``init(_:)`` reads.
+    /// The text that ``init(_:)`` reads.
     package var text: String { created.map { "\(sequence)-\($0.nanosecondsSinceEpoch)" } ?? "\(sequence)" }
 
-    /// Throws `streamReplaced` unless a stream that was created at `found` is the one that was created at `known`, as far as
-    /// both are known.
+    /// Throws `streamReplaced` when both times of creation are known and differ.
     package static func check(_ found: Timestamp?, isOf known: Timestamp?) throws(MeshEventsError) {
         guard let known, let found, found != known else { return }
         throw MeshEventsError(
@@ -35,13 +34,13 @@ package struct StreamPosition: Sendable, Equatable {
         )
     }
 
-    /// The lowest of several; when they are not all of one stream, a place before every sequence.
+    /// The lowest of several positions; sequence 0 when they are not all in one stream.
     package static func lowest(_ positions: [StreamPosition]) -> StreamPosition? {
         guard let lowest = positions.min(by: { $0.sequence < $1.sequence }) else { return nil }
         return positions.allSatisfy { $0.created == lowest.created } ? lowest : StreamPosition(0, created: nil)
     }
 
-    /// Whether both are about one stream, as far as is known.
+    /// Whether the position is in the stream created at this time; `true` when one of the times is not known.
     package func isSameStream(_ other: Timestamp?) -> Bool {
         guard let created, let other else { return true }
         return created == other

@@ -1,8 +1,8 @@
-/// All there is to say about a stream at one moment.
+/// A report on a stream at one moment: its state, configuration, subjects and consumers.
 public struct StreamReport: Sendable, Hashable {
     /// How much the stream holds.
     public let state: StreamState
-    /// How it is configured; `reconcile`, the deadline and the window have their defaults here.
+    /// The stream's configuration; `reconcile`, the deadline and the window have their defaults.
     public let configuration: PersistenceConfiguration
     /// When the oldest message it holds was stored; `nil` when it is empty.
     public let firstTime: Timestamp?
@@ -10,22 +10,22 @@ public struct StreamReport: Sendable, Hashable {
     public let lastTime: Timestamp?
     /// How many messages it holds of each subject.
     public let subjects: [String: UInt64]
-    /// Who reads it by a name of its own.
+    /// The stream's consumers.
     public let consumers: [Consumer]
 
-    /// A reader with a place in the stream.
+    /// A consumer: a reader whose position the server keeps.
     public struct Consumer: Sendable, Hashable {
         /// Its name.
         public let name: String
-        /// Whether it survives when nobody reads.
+        /// Whether it is durable: the server keeps it when no client reads from it.
         public let isDurable: Bool
         /// Which subjects it reads; empty for all.
         public let filters: [String]
-        /// How many matching messages it has not been given yet.
+        /// How many matching messages have not been delivered to it yet.
         public let pending: UInt64
-        /// How many messages it was given and has not acknowledged.
+        /// How many messages were delivered to it and not acknowledged.
         public let unacknowledged: Int
-        /// How many of those were given more than once.
+        /// How many of those were delivered more than once.
         public let redelivered: Int
 
         /// Creates a description of a consumer.

@@ -1,6 +1,6 @@
-/// The mesh's own events, ready to be emitted. Leave `node` out to have the bus fill in its own.
+/// The mesh's own events, ready to be emitted. Leave `node` out and the bus fills in its own.
 ///
-/// Data that JSON cannot express (NaN, say) is reported when the event is emitted.
+/// Emitting throws when JSON cannot express the data (NaN, for example).
 extension Event {
     /// A tool was installed on a node; see ``ToolInstalled``.
     public static func toolInstalled(node: String = "", tool: String, version: String) -> Event {
@@ -42,7 +42,7 @@ extension Event {
         Event(unvalidated: NodeLeft(reason: reason), node: node)
     }
 
-    /// A node says how it is; see ``NodeHealth``.
+    /// A node reports its health; see ``NodeHealth``.
     public static func nodeHealth(node: String = "", status: String, resources: EventData) -> Event {
         Event(unvalidated: NodeHealth(status: status, resources: resources), node: node)
     }
@@ -58,7 +58,8 @@ extension Event {
         Event(try .user(topic), node: node, data: data)
     }
 
-    /// The event of a payload that throws nothing; what JSON cannot express in it is found when it is emitted.
+    /// Creates an event from a payload whose `write(to:)` never throws; emitting throws when JSON cannot express its
+    /// data.
     private init<Payload: EventPayload>(unvalidated payload: Payload, node: String) {
         let data = EventData { try? EventDataWriter.write(payload, to: &$0) }
         self.init(Payload.eventType, node: node, data: data)

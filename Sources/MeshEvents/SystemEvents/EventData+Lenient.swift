@@ -1,5 +1,5 @@
-/// Lenient reading of the mesh's own payloads: what is missing or `null` reads as empty, since other implementations
-/// leave members out; only a value of the wrong kind is an error.
+/// Lenient reading of the mesh's own payloads: a missing or `null` member reads as empty, since other implementations
+/// leave members out. Only a value of the wrong kind throws.
 extension EventData {
     func string(_ key: String) throws(MeshEventsError) -> String {
         guard let field = self[key], !field.isNull else { return "" }

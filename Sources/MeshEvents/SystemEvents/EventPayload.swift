@@ -1,6 +1,6 @@
-/// A type of your own that travels as the data of one type of event.
+/// A type of your own that is sent as the data of one type of event.
 ///
-/// A `Codable` structure needs nothing but the event's type:
+/// A `Codable` structure only needs the event's type:
 ///
 /// ```swift
 /// struct TrainingComplete: EventPayload, Codable {
@@ -11,8 +11,8 @@
 /// try bus.emit(TrainingComplete(epochs: 100, loss: 0.023))
 /// ```
 ///
-/// Foundation's JSON coders take some microseconds an event. One that is emitted very often writes and reads itself,
-/// in a fraction of that:
+/// Foundation's JSON coders take some microseconds an event. A payload that is emitted very often can write and read
+/// itself, in a fraction of that time:
 ///
 /// ```swift
 /// struct Reading: EventPayload {
@@ -51,7 +51,7 @@ public protocol EventPayload: Sendable {
 extension EventPayload {
     /// The payload as an event's data.
     ///
-    /// - Throws: `invalidData` when it holds what JSON cannot express, and what ``write(to:)`` throws.
+    /// - Throws: `invalidData` when JSON cannot express its values, and what ``write(to:)`` throws.
     public func eventData() throws(MeshEventsError) -> EventData {
         var failure: MeshEventsError?
         let data = EventData { writer in

@@ -1,11 +1,11 @@
-/// A node says how it is.
+/// A node reports its health.
 public struct NodeHealth: EventPayload, Hashable {
     /// `node.health`.
     public static var eventType: EventType { .nodeHealth }
 
     /// The node's state, e.g. `online`.
     public var status: String
-    /// What it uses and has: an object, or null.
+    /// The resources it uses and has: an object, or null.
     public var resources: EventData
 
     /// Creates the payload.

@@ -7,7 +7,7 @@ public struct ToolCrashed: EventPayload, Hashable {
     public var tool: String
     /// What went wrong.
     public var error: String
-    /// Which crash it is since the tool was started on request, from 1: the restart that may follow is counted.
+    /// The number of this crash since the tool was started on request, from 1. It counts the restart that may follow.
     public var restartCount: Int
 
     /// Creates the payload.

@@ -2,7 +2,7 @@
 public struct RedeliveryDelays: Sendable, Hashable {
     /// The wait after the first delivery.
     public var first: Duration
-    /// By what the wait is multiplied each time, from 1.
+    /// The factor by which the wait grows each time, from 1.
     public var factor: Double
     /// The longest wait.
     public var maximum: Duration
@@ -25,7 +25,7 @@ public struct RedeliveryDelays: Sendable, Hashable {
     public func delay(afterDelivery delivery: Int) -> Duration {
         var delay = first
         for _ in 1..<max(delivery, 1) {
-            // Compared before it is multiplied: the product may be more than a duration can hold.
+            // Compares before it multiplies: a duration may not be able to hold the product.
             guard delay < maximum, factor < maximum / max(delay, .nanoseconds(1)) else {
                 return max(maximum, .zero)
             }

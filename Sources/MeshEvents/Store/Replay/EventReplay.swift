@@ -1,7 +1,7 @@
 public import Logging
 
-/// Replays a stream: first what is stored, then what comes, as one sequence. Creates and changes nothing but a reader
-/// of its own that ends with it.
+/// Replays a stream: first the stored events, then the new ones, as one sequence. Creates only a consumer of its own,
+/// which ends with the replay, and changes nothing else.
 ///
 /// ```swift
 /// let replay = try await EventReplay(store: store).open(matching: "events.tool.>", from: .beginning)
@@ -22,9 +22,9 @@ public struct EventReplay: Sendable {
     /// Creates a reader.
     ///
     /// - Parameters:
-    ///   - store: where the events are; it need not have been opened.
-    ///   - verification: looks at the signatures of events; nobody does when `nil`.
-    ///   - logger: hears of malformed messages and of rejected events, at most once a second.
+    ///   - store: the store with the events; it need not have been opened.
+    ///   - verification: how to verify the signatures of events; `nil` to verify none.
+    ///   - logger: gets a line about malformed messages and rejected events, at most one a second.
     public init(
         store: some EventStore,
         verification: SignatureVerification? = nil,
@@ -39,14 +39,14 @@ public struct EventReplay: Sendable {
         reporter = MalformedReporter(logger: logger, callback: nil)
     }
 
-    /// Opens a replay; see ``ReplaySubscription`` for what it promises.
+    /// Opens a replay; see ``ReplaySubscription`` for what it guarantees.
     ///
     /// - Parameters:
     ///   - pattern: which events. Default: all of them.
     ///   - start: where to begin.
     ///   - timeout: how long opening may take. The replay itself has no end.
     /// - Throws: `invalidPattern`; `invalidArgument` for a sequence or a time that the stream has not reached;
-    ///   `streamNotFound`, `streamMismatch` when the stream does not take what matches, `persistenceUnavailable`,
+    ///   `streamNotFound`, `streamMismatch` when the stream does not store matching subjects, `persistenceUnavailable`,
     ///   `permissionDenied`, `timeout`, `closed`.
     public func open(
         matching pattern: EventPattern = .all,
@@ -58,8 +58,8 @@ public struct EventReplay: Sendable {
 
     /// Opens a replay of the events that match at least one of several patterns, each event once.
     ///
-    /// The store is asked for the one pattern that covers them all; the rest is left out here. Sequences that a gap
-    /// names are those of the covering pattern.
+    /// The store follows one pattern that covers them all; this replay leaves out the other events. The sequences of a
+    /// gap are those of the covering pattern.
     ///
     /// - Throws: as ``open(matching:from:timeout:)-(EventPattern,_,_)``; `invalidArgument` when there is no pattern.
     public func open(
@@ -79,9 +79,10 @@ public struct EventReplay: Sendable {
 }
 
 extension EventStore {
-    /// Throws `invalidArgument` for a time of storing that lies ahead.
+    /// Throws `invalidArgument` for a time of storing in the future.
     ///
-    /// Times of storing are the server's, whose clock may be ahead of ours: what it has stored already is not ahead.
+    /// The server sets the times of storing, and its clock may be ahead of ours: a time up to that of its newest
+    /// message is accepted.
     func checkIsPast(_ time: Timestamp, _ name: String, timeout: Duration) async throws(MeshEventsError) {
         guard time > .now else { return }
         let newest = try await newest(1, matching: .all, before: nil, timeout: timeout).last

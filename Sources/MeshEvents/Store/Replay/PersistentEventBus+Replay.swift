@@ -1,5 +1,5 @@
 extension PersistentEventBus {
-    /// Replays the stream: first what is stored, then what comes, as one sequence without gap or duplicate.
+    /// Replays the stream: first the stored events, then the new ones, as one sequence; see ``ReplaySubscription``.
     ///
     /// ```swift
     /// for try await element in try await persistent.replay(matching: "events.tool.>", from: .sequence(17)) {

@@ -1,10 +1,10 @@
 import Locking
 
-/// Follows any store by asking it for what is new.
+/// Follows any store by asking it for new messages repeatedly.
 final class PollingFollower: StoreFollower {
     /// How many messages one reading takes.
     private static let readSize = 512
-    /// How long to wait before asking again when there was nothing.
+    /// How long to wait before the next request when there was nothing new.
     private static let interval: Duration = .milliseconds(50)
 
     private struct State {
@@ -73,17 +73,18 @@ final class PollingFollower: StoreFollower {
                 from: .sequence(start),
                 timeout: timeout
             )
-            // Afterwards: what was dropped before it could be read is told by where the stream begins now.
+            // Asks after the reading: the stream's first sequence then shows which messages were dropped before they
+            // were read.
             let found = try await store.state()
             let items = state.withLock { state -> [FollowedItem] in
-                // What was read may be the other stream's.
+                // The messages read may belong to the new stream.
                 if let reset = reset(found, state) {
                     state.created = found.created
                     state.knownEnd = found.lastSequence
                     state.progress.reset(next: reset.next, end: found.lastSequence)
                     return [.reset(reset)]
                 }
-                // A reading that is not full has looked at all that was there before it.
+                // A reading that returned fewer messages than its limit has covered everything stored before it.
                 let isFull = messages.count >= Self.readSize
                 let read = messages.last?.sequence.nextSequence ?? start
                 let reached = isFull ? read : max(read, state.knownEnd.nextSequence)

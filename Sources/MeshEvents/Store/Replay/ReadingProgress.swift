@@ -1,22 +1,24 @@
-/// How far a replay that reads its stream piece by piece has come; decides what was lost. A pure value.
+/// The position of a replay that reads its stream in parts; decides which messages were lost. A pure value.
 ///
-/// When every message of the stream matches, a jump of the sequence is what the stream no longer has. With a filter jumps
-/// are ordinary; there a jump counts as far as it lies below the stream's first sequence, looked at after the reading:
-/// what was dropped before it could be read is among it.
+/// When every message of the stream matches, a jump in the sequence means that messages are lost. With a filter, jumps
+/// are normal: only the part below the stream's first sequence counts as lost. That first sequence is read after the
+/// messages, so that it covers messages dropped before they could be read.
 package struct ReadingProgress: Sendable {
     /// Whether every message of the stream matches.
     package let matchesAll: Bool
-    /// Everything below has been handed over, or does not match, or is lost.
+    /// All messages below this have been handed over, do not match, or are lost.
     package private(set) var next: UInt64
-    /// The last sequence at the beginning; `nil` once all up to it has been handed over, and that has been said.
+    /// The last sequence at the beginning; `nil` once all messages up to it have been handed over and `caughtUp` too.
     private var backlogEnd: UInt64?
-    /// Whether what is missing before ``next`` was asked for: not when the replay begins with whatever there is.
+    /// Whether messages missing from ``next`` on count as lost: not when the replay begins with the first message that
+    /// exists.
     private var expectsNext: Bool
 
     /// - Parameters:
     ///   - next: where to begin.
     ///   - end: the stream's last sequence at the beginning.
-    ///   - isExact: whether the replay is to begin there; else with whatever there is from there on.
+    ///   - isExact: whether the replay must begin exactly there; otherwise with the first message that exists from
+    ///     there on.
     ///   - matchesAll: whether every message of the stream matches.
     package init(next: UInt64, end: UInt64, isExact: Bool, matchesAll: Bool) {
         self.next = next
@@ -25,26 +27,26 @@ package struct ReadingProgress: Sendable {
         expectsNext = isExact
     }
 
-    /// Whether all that was stored at the beginning has been handed over; true once.
+    /// Whether all messages stored at the beginning have been handed over; returns `true` only once.
     package mutating func takeCaughtUp() -> Bool {
         guard let end = backlogEnd, next > end else { return false }
         backlogEnd = nil
         return true
     }
 
-    /// The stream is another one, or has lost what it had: what it has from `next` on is to come, up to `end` as what was
-    /// stored at the beginning, unless that has been handed over already.
+    /// Continues at `next` after the stream was replaced or has lost messages. `end` becomes the last sequence at the
+    /// beginning, unless `caughtUp` was handed over already.
     package mutating func reset(next: UInt64, end: UInt64) {
         self.next = next
         expectsNext = true
         if backlogEnd != nil { backlogEnd = end }
     }
 
-    /// What follows from one reading.
+    /// The items that follow from one reading.
     ///
     /// - Parameters:
-    ///   - messages: what matched from ``next`` on.
-    ///   - reached: all below has been looked at.
+    ///   - messages: the matching messages from ``next`` on.
+    ///   - reached: the sequence below which the reading has covered everything.
     ///   - first: the stream's first sequence after the reading.
     package mutating func read(_ messages: [StoredMessage], reached: UInt64, first: UInt64) -> [FollowedItem] {
         var items: [FollowedItem] = []
@@ -72,7 +74,7 @@ package struct ReadingProgress: Sendable {
         return items
     }
 
-    /// What is missing between ``next`` and a sequence.
+    /// The sequences lost between ``next`` and a sequence; `nil` when there are none.
     private func lost(before sequence: UInt64, first: UInt64) -> ClosedRange<UInt64>? {
         let end = matchesAll ? sequence : min(sequence, first)
         guard expectsNext, end > next else { return nil }

@@ -1,13 +1,13 @@
-/// What a replay hands over, in the order of the stream.
+/// An element of a replay; elements come in the order of the stream.
 public enum ReplayElement: Sendable, Hashable {
     /// An event, stored before or after the replay was opened.
     case event(StoredEvent)
     /// Events may be missing here: the stream has dropped them before the replay could read them.
     case gap(ReplayGap)
-    /// All that was stored when the replay was opened has been handed over; what follows is live. Comes once.
+    /// All events stored when the replay was opened have been handed over; new events follow. Comes once.
     case caughtUp
-    /// The stream was deleted and created again, or has lost what it had: sequences behind this mean other events than
-    /// those before it. The replay goes on with all that the stream has now.
+    /// The stream was deleted and created again, or has lost its messages. Sequences after this element belong to other
+    /// events than those before it. The replay continues with all events that the stream has now.
     case reset(ReplayReset)
 
     /// The event; `nil` for anything else.
@@ -17,11 +17,11 @@ public enum ReplayElement: Sendable, Hashable {
     }
 }
 
-/// The stream of a replay has become another one.
+/// A change of a replay's stream: it was created again, or has lost its newest events.
 public struct ReplayReset: Sendable, Hashable, CustomStringConvertible {
-    /// When the stream was created that the replay goes on with; `nil` when the store cannot tell.
+    /// When the stream with which the replay continues was created; `nil` when the store cannot tell.
     public let created: Timestamp?
-    /// The first sequence that is to come: 1, or more when the stream is the same and has lost its newest events.
+    /// The first sequence to come: 1, or more when the same stream has lost its newest events.
     public let next: UInt64
 
     /// Creates a reset.
@@ -38,10 +38,10 @@ public struct ReplayReset: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Sequences that a replay could not read, because the stream has them no longer: its limits dropped them, or somebody
+/// Sequences that a replay could not read, because the stream no longer has them: its limits dropped them, or a user
 /// deleted them.
 public struct ReplayGap: Sendable, Hashable, CustomStringConvertible {
-    /// The sequences lost. With a pattern, those of events that do not match are among them.
+    /// The sequences lost. With a pattern, they include those of events that do not match.
     public let sequences: ClosedRange<UInt64>
 
     /// Creates a gap.
@@ -58,12 +58,12 @@ public struct ReplayGap: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension ReplayReset {
-    /// What a follower makes of a look at its stream; `nil` when it is the same as before.
+    /// Compares a stream's state with the one being followed; `nil` when the stream is the same as before.
     ///
     /// - Parameters:
-    ///   - known: when the stream was created that is being followed.
-    ///   - found: when the one was that is there now.
-    ///   - last: the newest sequence it ever gave.
+    ///   - known: when the stream being followed was created.
+    ///   - found: when the present stream was created.
+    ///   - last: the newest sequence that the present stream has assigned.
     ///   - next: the sequence to be read next.
     package init?(from known: Timestamp?, to found: Timestamp?, last: UInt64, next: UInt64) {
         if let known, let found, known != found {

@@ -1,29 +1,29 @@
 import Locking
 import Synchronization
 
-/// A replay: the events of the stream in its order, first those stored, then those that come.
+/// A replay: the events of the stream in its order, first the stored ones, then the new ones.
 ///
-/// - Each event comes once, across the seam between stored and live, lost connections, restarts of the server and
+/// - Each event comes once, also between stored and new events, and across lost connections, restarts of the server and
 ///   changes of a cluster's leader. While the server cannot be reached, the sequence waits.
-/// - What the stream has dropped before it could be read is reported as ``ReplayElement/gap(_:)``.
-/// - A stream that is deleted and created again meanwhile, or comes back without what it had, is reported as
-///   ``ReplayElement/reset(_:)``; the replay goes on with all that it has then.
-/// - A reader that is slow holds back only itself: little is fetched ahead of it. One that is slower than the stream
-///   forgets gets gaps.
+/// - Events that the stream has dropped before they could be read are reported as ``ReplayElement/gap(_:)``.
+/// - A stream that is deleted and created again meanwhile, or has lost its messages, is reported as
+///   ``ReplayElement/reset(_:)``; the replay continues with all events that it has then.
+/// - A slow reader delays only itself: little is fetched ahead of it. A reader that is slower than the stream drops
+///   events gets gaps.
 /// - The sequence ends after ``cancel()``, when the bus it came from is closed, and when the reading task is cancelled.
-///   It throws what makes going on impossible: the connection was closed, the stream deleted and not created again within
-///   some seconds, permission withdrawn.
+///   It throws when the replay cannot continue: the connection was closed, the stream was deleted and not created again
+///   within some seconds, the permission was revoked.
 ///
-/// Several iterators share the elements; what one leaves unread goes to the next. Letting go of the last reference
+/// Several iterators share the elements; the next one gets what another has left unread. Releasing the last reference
 /// cancels the replay.
 public final class ReplaySubscription: AsyncSequence, Sendable {
-    /// An event, a gap, the seam, or a reset.
+    /// An event, a gap, the end of the stored events, or a reset.
     public typealias Element = ReplayElement
     /// The only error it throws.
     public typealias Failure = MeshEventsError
 
     private let follower: any StoreFollower
-    /// What to let through; empty when the follower's own pattern says it all.
+    /// The patterns of the events to hand over; empty when the follower has exactly the one pattern.
     private let patterns: [EventPattern]
     private let reporter: MalformedReporter
     private let admission: EventAdmission
@@ -48,7 +48,7 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
 
     /// How many messages were skipped because they are not events.
     public var malformed: UInt64 { malformedCount.load(ordering: .relaxed) }
-    /// How many events were left out because their signature does not hold.
+    /// How many events were left out because their signature is not valid.
     public var rejected: UInt64 { rejectedCount.load(ordering: .relaxed) }
 
     /// Ends the replay at once; events that wait are thrown away. Harmless when repeated.
@@ -57,10 +57,10 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
         follower.cancel()
     }
 
-    /// An iterator over what is to come.
+    /// An iterator over the elements to come.
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(self) }
 
-    /// Takes a batch per wake-up and serves from it, without leaving the caller's actor.
+    /// Takes a batch per wake-up and returns its elements one by one, without leaving the caller's actor.
     public struct AsyncIterator: AsyncIteratorProtocol {
         private let reader: Reader
 
@@ -102,7 +102,7 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
 
         var isStopped: Bool { replay.isCancelled.load(ordering: .acquiring) || Task.isCancelled }
 
-        /// The element; `nil` for a message that is to be skipped.
+        /// The element for an item; `nil` for a message to skip.
         func element(_ item: FollowedItem) -> ReplayElement? {
             switch item {
             case .caughtUp: return .caughtUp

@@ -5,7 +5,7 @@ public enum ReplayStart: Sendable, Hashable {
     /// At this sequence. When the stream no longer has it, the replay begins with a gap; 0 means 1. One past the
     /// stream's last sequence is the next event to come; beyond that is `invalidArgument`.
     case sequence(UInt64)
-    /// At the first event stored at this time or later; a time to come is `invalidArgument`.
+    /// At the first event stored at this time or later; a time in the future is `invalidArgument`.
     case time(Timestamp)
     /// With the first event that is stored after the replay was opened.
     case new
@@ -15,30 +15,30 @@ public enum ReplayStart: Sendable, Hashable {
 public enum FollowedItem: Sendable, Hashable {
     /// A message that matches.
     case message(StoredMessage)
-    /// These sequences are no longer in the stream, and the follower has not seen them.
+    /// These sequences are no longer in the stream, and the follower has not read them.
     case lost(ClosedRange<UInt64>)
-    /// All that was stored when following began has been handed over; comes once.
+    /// All messages stored when following began have been handed over; comes once.
     case caughtUp
-    /// The stream is another one, or has lost what it had; what follows is all that it has from the reset's sequence on.
+    /// The stream was created again or has lost messages; all its messages from the reset's sequence on follow.
     case reset(ReplayReset)
 }
 
-/// Follows a stream from a position on: what is stored, then what comes, in order and each message once.
+/// Follows a stream from a position on: the stored messages, then the new ones, in order and each once.
 public protocol StoreFollower: AnyObject, Sendable {
     /// The next items, at least one; suspends until there are some.
     ///
-    /// Does not leave the caller's actor. What has not been asked for is not fetched beyond a bounded amount.
+    /// Does not leave the caller's actor. The follower fetches only a bounded amount ahead.
     ///
     /// - Returns: `nil` after ``cancel()``, and when the calling task is cancelled.
-    /// - Throws: what makes going on impossible: `closed`, `permissionDenied`, `streamNotFound`, `streamMismatch` …
+    /// - Throws: when it cannot continue: `closed`, `permissionDenied`, `streamNotFound`, `streamMismatch` …
     func next(isolation: isolated (any Actor)?) async throws(MeshEventsError) -> [FollowedItem]?
 
-    /// Ends it: whoever waits gets the end. Harmless when repeated.
+    /// Ends following: a waiting caller gets `nil`. Harmless when repeated.
     func cancel()
 }
 
 extension EventStore {
-    /// Asks the store again and again: right for every store, fast for none.
+    /// Follows the stream by polling: it works with every store, but slowly.
     public func follow(
         matching pattern: EventPattern,
         from start: ReplayStart,
@@ -50,13 +50,13 @@ extension EventStore {
 }
 
 extension UInt64 {
-    /// The sequence behind this one; of the last that 64 bits can hold, that one. An operator may let a stream begin
-    /// anywhere (`first_seq`), and a server may answer anything.
+    /// The sequence after this one; the largest 64-bit number gives itself. It must not overflow: an operator may
+    /// choose any first sequence (`first_seq`), and a server may answer any number.
     package var nextSequence: UInt64 { self == .max ? .max : self + 1 }
 }
 
 extension ReplayStart {
-    /// The error about a sequence that the stream is far from.
+    /// The error for a start beyond the stream's next sequence.
     package static func beyond(_ sequence: UInt64, last: UInt64) -> MeshEventsError {
         MeshEventsError(
             .invalidArgument,
