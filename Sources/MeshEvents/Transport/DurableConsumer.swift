@@ -1,46 +1,47 @@
-/// What a store keeps about a durable subscription, and how messages are taken from it; made by
+/// A durable subscription in a store, from which messages are fetched; made by
 /// ``EventStore/openDurable(_:reconcile:)``.
 ///
-/// The store remembers how far the subscription is, across restarts of the subscriber and of itself. Several consumers
-/// of one name, in one process or many, share the messages: each message goes to one of them. A message that is not
-/// answered within the acknowledgement wait comes again, to any of them, with a higher count.
+/// The store keeps the subscription's position across restarts of the subscriber and of itself. Several consumers of
+/// one name, in one process or many, share the messages: each message goes to one of them. A message that is not
+/// answered within the acknowledgement wait is delivered again, to any of them, with a higher count.
 public protocol DurableConsumer: Sendable {
-    /// Takes messages: as many as are at hand, at most `limit`.
+    /// Fetches messages: as many as are available, at most `limit`.
     ///
     /// - Parameters:
     ///   - limit: how many at most, from 1.
-    ///   - wait: how long to wait for a first one when none is at hand; zero does not wait.
-    /// - Returns: possibly nothing.
+    ///   - wait: how long to wait for a first one when none is available; zero does not wait.
+    /// - Returns: the messages; may be empty.
     /// - Throws: a retriable error when the store cannot be reached at the moment, `durableNotFound` when the durable
     ///   has been deleted, `streamNotFound`, `closed`.
     func fetch(_ limit: Int, wait: Duration) async throws(MeshEventsError) -> [DurableMessage]
 
     /// Answers a delivery; returns once the store has confirmed that it knows the answer.
     ///
-    /// Answering again, or a delivery that has come again meanwhile, is harmless.
+    /// Answering twice is harmless, and so is answering a delivery when a later one of the same message exists.
     ///
     /// - Parameters:
     ///   - message: the delivery, from ``fetch(_:wait:)``.
-    ///   - answer: what became of it.
+    ///   - answer: how the subscriber answers it.
     ///   - deadline: how long to keep trying, across reconnects and changes of the leader.
-    /// - Throws: `timeout` when the store has not confirmed (it may know nevertheless), `closed`.
+    /// - Throws: `timeout` when the store has not confirmed (it may have the answer nevertheless), `closed`.
     func answer(
         _ message: DurableMessage,
         _ answer: DurableAnswer,
         deadline: Duration
     ) async throws(MeshEventsError)
 
-    /// Begins the acknowledgement wait of a delivery anew, as far as that can be done without waiting.
+    /// Starts the acknowledgement wait of a delivery anew; does not wait for a confirmation, and may fail without
+    /// notice.
     func extend(_ message: DurableMessage)
 }
 
-/// A message that a durable subscription has been given.
+/// A message delivered to a durable subscription.
 public struct DurableMessage: Sendable, Hashable {
     /// The message.
     public let stored: StoredMessage
     /// How often it was delivered, this time included: 1 the first time.
     public let deliveries: Int
-    /// What the store recognises the delivery by.
+    /// Identifies the delivery for the store.
     public let token: String
 
     /// Creates a message.
@@ -53,28 +54,28 @@ public struct DurableMessage: Sendable, Hashable {
 
 /// How a delivery is answered.
 public enum DurableAnswer: Sendable, Hashable {
-    /// It is done, and does not come again.
+    /// The message is done: do not deliver it again.
     case acknowledge
-    /// It is to come again after this time.
+    /// Deliver it again after this time.
     case redeliver(after: Duration)
-    /// It takes longer: the acknowledgement wait begins anew.
+    /// It takes longer: start the acknowledgement wait anew.
     case inProgress
-    /// It does not come again, though it was not done.
+    /// Do not deliver it again, although it was not handled.
     case terminate
 }
 
-/// What a store is told about a durable subscription when it is created.
+/// The settings with which a store creates a durable subscription.
 public struct DurableConfiguration: Sendable, Hashable {
     /// Its name: letters, digits, `-` and `_`, at most 64 bytes.
     public var name: String
-    /// Which messages it is about.
+    /// Which messages it delivers.
     public var pattern: EventPattern
-    /// Where it begins; counts only when it is created.
+    /// Where it begins; used only when it is created.
     public var start: DurableStart
-    /// How long a delivery may stay without an answer before it comes again.
+    /// How long a delivery may stay unanswered before the store delivers the message again.
     public var acknowledgementWait: Duration
-    /// After how many deliveries subscribers give a message up. The store only keeps the number, so that subscribers
-    /// who disagree notice: it delivers until it gets an answer.
+    /// After how many deliveries subscribers give a message up. The store only keeps the number, so that a subscriber
+    /// with another number gets an error. The store itself delivers until it gets an answer.
     public var maximumDeliveries: Int
 
     /// Creates a configuration.
@@ -92,7 +93,7 @@ public struct DurableConfiguration: Sendable, Hashable {
         self.maximumDeliveries = maximumDeliveries
     }
 
-    /// Throws `invalidArgument` or `invalidPattern` for what no store would take.
+    /// Throws `invalidArgument` or `invalidPattern` for a setting that no store accepts.
     public func validate() throws(MeshEventsError) {
         try pattern.validate()
         let isName = name.utf8.allSatisfy { byte in
@@ -123,8 +124,8 @@ public struct DurableConfiguration: Sendable, Hashable {
         }
     }
 
-    /// The settings in which a durable that exists differs from this one. Where it began does not count: it goes on
-    /// where it is.
+    /// The settings in which an existing durable differs from this one. The start is not compared: the durable keeps
+    /// its position.
     public func differences(from found: DurableConfiguration) -> [StoreOpening.Difference] {
         func seconds(_ duration: Duration) -> String { "\(duration)" }
         let fields = [
@@ -138,9 +139,9 @@ public struct DurableConfiguration: Sendable, Hashable {
 
 /// Where a durable subscription begins when it is created.
 public enum DurableStart: Sendable, Hashable {
-    /// With the oldest event that is kept.
+    /// With the oldest stored event.
     case beginning
-    /// With what is stored from now on.
+    /// With the first event stored from now on.
     case new
     /// At this sequence, or the first one after it that exists.
     case sequence(UInt64)
@@ -148,17 +149,17 @@ public enum DurableStart: Sendable, Hashable {
     case time(Timestamp)
 }
 
-/// What to do when a durable subscription exists with other settings. There is no way to keep those: a subscriber has
-/// to work by the acknowledgement wait and the number of deliveries that the store goes by.
+/// What to do when a durable subscription exists with other settings. There is no option to keep them: subscriber and
+/// store must use the same acknowledgement wait and number of deliveries.
 public enum DurableReconcile: Sendable, Hashable {
-    /// Throw `durableMismatch`, which names them.
+    /// Throw `durableMismatch`; the message names the differences.
     case fail
-    /// Give it the settings asked for; it goes on where it is.
+    /// Change it to the settings asked for; it keeps its position.
     case update
 }
 
 extension EventStore {
-    /// A store without durable subscriptions.
+    /// For a store without durable subscriptions: always throws.
     ///
     /// - Throws: `persistenceUnavailable`.
     public func openDurable(
@@ -168,7 +169,7 @@ extension EventStore {
         throw MeshEventsError(.persistenceUnavailable, "this store keeps no durable subscriptions")
     }
 
-    /// A store without durable subscriptions.
+    /// For a store without durable subscriptions: always throws.
     ///
     /// - Throws: `persistenceUnavailable`.
     public func deleteDurable(_ name: String) async throws(MeshEventsError) {
@@ -177,7 +178,7 @@ extension EventStore {
 }
 
 extension MeshEventsError {
-    /// The error about a durable that exists with other settings.
+    /// The error for a durable that exists with other settings.
     package static func durableMismatch(
         _ name: String,
         _ differences: [StoreOpening.Difference]

@@ -1,25 +1,26 @@
-/// What persistence needs from a stream store with JetStream's rules: sequences from 1 that never repeat,
-/// duplicate detection by message id, limits that drop the oldest.
+/// A stream store with JetStream's rules: sequences from 1 that never repeat, duplicate detection by message id, limits
+/// that drop the oldest messages.
 public protocol EventStore: Sendable {
-    /// Creates the stream, or finds it; see ``StoreOpening`` and ``PersistenceConfiguration/Reconciliation``.
+    /// Creates the stream, or opens the existing one; see ``StoreOpening`` and
+    /// ``PersistenceConfiguration/Reconciliation``.
     func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening
 
     /// Stores one message; returns once the store has acknowledged it.
     ///
     /// - Parameters:
     ///   - message: the message, stored once, however often it is sent within the stream's duplicate window.
-    ///   - deadline: how long to keep trying, with the same message id.
+    ///   - deadline: how long to retry, with the same message id.
     /// - Throws: `duplicateMessageID` when the store had the id before the first attempt and
-    ///   ``PendingMessage/mayBeStored`` is `false`: that is another message, and this one is not stored.
+    ///   ``PendingMessage/mayBeStored`` is `false`: the id then belongs to another message, and this one is not stored.
     func append(_ message: PendingMessage, deadline: Duration) async throws(MeshEventsError) -> StoredPosition
 
     /// Stores many messages in order; see ``EventAppender``.
     ///
     /// - Parameters:
-    ///   - window: how many messages may be under way at once, from 1.
-    ///   - deadline: how long to keep trying with each message, with the same id.
-    ///   - onStored: called as messages are stored, mostly in their order: the number of the first, from 0, and where it
-    ///     and those after it are; it must be quick.
+    ///   - window: how many messages may be unacknowledged at once, from 1.
+    ///   - deadline: how long to retry each message, with the same id.
+    ///   - onStored: called when messages are stored, mostly in order, with the index of the first, from 0, and the
+    ///     positions of it and those after it; it must be quick.
     func makeAppender(
         window: Int,
         deadline: Duration,
@@ -29,10 +30,10 @@ public protocol EventStore: Sendable {
     /// The state of the stream.
     func state() async throws(MeshEventsError) -> StreamState
 
-    /// Everything about the stream: what it holds by subject, and who reads it how far.
+    /// A report on the stream: its messages by subject, and its consumers with their positions.
     func report() async throws(MeshEventsError) -> StreamReport
 
-    /// Deletes the messages that match, and answers how many; their sequences are not used again.
+    /// Deletes the messages that match, and returns how many; their sequences are not used again.
     func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64
 
     /// The newest `limit` messages that match and lie below `before`, oldest first.
@@ -43,14 +44,15 @@ public protocol EventStore: Sendable {
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage]
 
-    /// The same, and no more than about so many bytes of them: a reading that holds what it gets asks in parts.
+    /// A part of the newest messages that match and lie below `before`, oldest first: readers with bounded memory read
+    /// in parts.
     ///
     /// - Parameters:
     ///   - limit: how many messages at most.
-    ///   - maximumBytes: about so many bytes are read; the part has one message at least when there is one.
+    ///   - maximumBytes: about how many bytes to read; the part has at least one message when there is one.
     ///   - pattern: which messages.
     ///   - before: only messages below this sequence; `nil` for no bound.
-    ///   - timeout: how long nothing may come or go while there is something to read.
+    ///   - timeout: how long the connection may move no bytes while there is something to read.
     func newest(
         _ limit: Int,
         maximumBytes: Int,
@@ -67,14 +69,15 @@ public protocol EventStore: Sendable {
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage]
 
-    /// The same, and no more than about so many bytes of them: a reading that holds what it gets asks in parts.
+    /// A part of the first messages that match, from `start` on, oldest first: readers with bounded memory read in
+    /// parts.
     ///
     /// - Parameters:
     ///   - limit: how many messages at most.
-    ///   - maximumBytes: soon after so many bytes the part ends; it has one message at least when there is one.
+    ///   - maximumBytes: the part ends soon after this many bytes; it has at least one message when there is one.
     ///   - pattern: which messages.
     ///   - start: where to begin.
-    ///   - timeout: how long nothing may come or go while there is something to read.
+    ///   - timeout: how long the connection may move no bytes while there is something to read.
     func first(
         _ limit: Int,
         maximumBytes: Int,
@@ -83,22 +86,23 @@ public protocol EventStore: Sendable {
         timeout: Duration
     ) async throws(MeshEventsError) -> StoredPart
 
-    /// How many bytes have come and gone so far: while it grows, a slow store is there. 0 when the store cannot say.
+    /// How many bytes were received and sent so far. While it grows, a slow store is still working. 0 when the store
+    /// cannot tell.
     var movedBytes: UInt64 { get }
 
-    /// Follows the stream: what is stored from `start` on, then what comes; see ``StoreFollower``.
+    /// Follows the stream: the messages stored from `start` on, then the new ones; see ``StoreFollower``.
     ///
     /// - Parameters:
     ///   - pattern: the subjects to follow.
     ///   - start: where to begin.
-    ///   - timeout: how long the beginning may take.
+    ///   - timeout: how long starting may take.
     func follow(
         matching pattern: EventPattern,
         from start: ReplayStart,
         timeout: Duration
     ) async throws(MeshEventsError) -> any StoreFollower
 
-    /// Creates a durable subscription, or finds the one of that name.
+    /// Creates a durable subscription, or opens the existing one of that name.
     ///
     /// - Throws: `durableMismatch` when it exists with other settings and `reconcile` is `.fail`; `streamNotFound`,
     ///   `invalidArgument`, `invalidPattern`.
@@ -107,7 +111,7 @@ public protocol EventStore: Sendable {
         reconcile: DurableReconcile
     ) async throws(MeshEventsError) -> any DurableConsumer
 
-    /// Forgets a durable subscription and how far it was.
+    /// Deletes a durable subscription and its position.
     ///
     /// - Throws: `durableNotFound`, `streamNotFound`.
     func deleteDurable(_ name: String) async throws(MeshEventsError)
@@ -121,14 +125,14 @@ public enum StorePosition: Sendable, Hashable {
     case time(Timestamp)
 }
 
-/// A part of what a store has.
+/// A part of a store's messages.
 public struct StoredPart: Sendable, Hashable {
     /// The messages, oldest first.
     public var messages: [StoredMessage]
-    /// Whether there may be more in the direction of reading, although fewer than the limit are here.
+    /// Whether more messages may follow in the direction of reading, although the part has fewer than the limit.
     public var isCutShort: Bool
-    /// When the stream was created, as it was known when reading began; `nil` when the store cannot tell. A later part, or
-    /// ``EventStore/state()``, that says the same shows that these messages are that stream's.
+    /// When the stream was created, as known when reading began; `nil` when the store cannot tell. The messages are
+    /// known to be from that stream once a later part, or ``EventStore/state()``, has the same time.
     public var created: Timestamp?
 
     /// Creates a part.
@@ -140,7 +144,7 @@ public struct StoredPart: Sendable, Hashable {
 }
 
 extension EventStore {
-    /// All at once: right for a store that holds its messages in memory anyway.
+    /// Reads all messages in one part, for a store that holds them in memory anyway.
     public func first(
         _ limit: Int,
         maximumBytes: Int,
@@ -153,7 +157,7 @@ extension EventStore {
         return StoredPart(messages: messages, created: created)
     }
 
-    /// All at once: right for a store that holds its messages in memory anyway.
+    /// Reads all messages in one part, for a store that holds them in memory anyway.
     public func newest(
         _ limit: Int,
         maximumBytes: Int,
@@ -166,11 +170,11 @@ extension EventStore {
         return StoredPart(messages: messages, created: created)
     }
 
-    /// Cannot say.
+    /// Always 0: the store cannot tell.
     public var movedBytes: UInt64 { 0 }
 }
 
-/// Where an event went: the proof that it is stored.
+/// Where an event is stored: the store's acknowledgement.
 public struct StoredPosition: Sendable, Hashable {
     /// The stream's name.
     public let stream: String
@@ -187,7 +191,7 @@ public struct StoredPosition: Sendable, Hashable {
     }
 }
 
-/// A message as the store keeps it.
+/// A message in the store.
 public struct StoredMessage: Sendable, Hashable {
     /// The full subject.
     public let subject: String
@@ -195,7 +199,7 @@ public struct StoredMessage: Sendable, Hashable {
     public let payload: [UInt8]
     /// The sequence in the stream, from 1.
     public let sequence: UInt64
-    /// When the store took it.
+    /// When the store stored it.
     public let storedAt: Timestamp
     /// The header fields it was sent with.
     public let headers: MessageHeaders
@@ -244,10 +248,10 @@ public struct StreamState: Sendable, Hashable {
     public let bytes: UInt64
     /// The oldest sequence it still holds; one past ``lastSequence`` when it is empty.
     public let firstSequence: UInt64
-    /// The newest sequence it ever gave; 0 when nothing was stored yet.
+    /// The newest sequence it has ever assigned; 0 when nothing was stored yet.
     public let lastSequence: UInt64
-    /// When the stream was created: a sequence says which event is meant only together with it, since a stream that is
-    /// deleted and created again counts from 1. `nil` from a store that cannot tell.
+    /// When the stream was created. A sequence identifies an event only together with it, since a stream that is
+    /// deleted and created again counts from 1. `nil` when the store cannot tell.
     public let created: Timestamp?
 
     /// Creates a state.
@@ -268,7 +272,7 @@ public struct StreamState: Sendable, Hashable {
     }
 }
 
-/// What opening a store found.
+/// The result of opening a stream.
 public struct StoreOpening: Sendable, Hashable {
     /// Whether the stream was created by this call.
     public let created: Bool
@@ -303,7 +307,7 @@ public struct StoreOpening: Sendable, Hashable {
 }
 
 extension StoreOpening {
-    /// Throws `streamMismatch` when the stream differs and the configuration does not put up with that.
+    /// Throws `streamMismatch` when the stream differs and the configuration does not accept that.
     package func check(_ configuration: PersistenceConfiguration) throws(MeshEventsError) {
         guard !differences.isEmpty, configuration.reconcile != .keep else { return }
         let advice = configuration.reconcile == .fail ? "ask for .keep or .update" : "this cannot be changed"

@@ -1,4 +1,4 @@
-/// What the event bus needs from a messaging system with NATS's subject rules.
+/// A connection to a messaging system with NATS's subject rules, as the event bus uses it.
 ///
 /// Two implementations pass the same conformance suite: `NATSTransport` (module MeshEventsNATS) and
 /// `InMemoryTransport` (module MeshEventsTesting).
@@ -6,7 +6,7 @@ public protocol EventTransport: Sendable {
     /// The largest payload the other side accepts, in bytes; `nil` while unknown (not connected yet).
     var maximumPayload: Int? { get }
 
-    /// What it has counted so far; asked for about once a second.
+    /// The counts since the transport was made; read about once a second.
     var statistics: TransportStatistics { get }
 
     /// Queues one message for sending, in the order of the calls. Never blocks and never suspends.
@@ -15,7 +15,7 @@ public protocol EventTransport: Sendable {
     ///   `closed`. A message whose call threw is not sent.
     func publish(_ message: OutgoingMessage) throws(MeshEventsError)
 
-    /// Suspends until ``publish(_:)`` has room again; returns at once when it has.
+    /// Suspends until the outbound buffer has room for ``publish(_:)``; returns at once when it has.
     ///
     /// - Throws: `closed`; `CancellationError` is reported as `closed` too.
     func waitUntilWritable() async throws(MeshEventsError)
@@ -40,13 +40,13 @@ public protocol EventTransport: Sendable {
 
 /// Receives the messages of one subscription: one call at a time, in order, on the transport's own thread.
 ///
-/// Implementations do little and never block: they take what they keep, and hand it over at the end of the batch.
+/// Implementations do little work and never block: they copy what they need, and hand it over at the end of the batch.
 public protocol MessageReceiver: AnyObject, Sendable {
     /// One message. Its bytes are valid during this call only.
     func receive(_ message: IncomingMessage)
-    /// No more messages are at hand right now: pass on what was collected.
+    /// No more messages are available right now: pass on those collected.
     func receiveBatchEnd()
-    /// The subscription has ended: `nil` after a cancel or a drain, else why.
+    /// The subscription has ended: `nil` after a cancel or a drain, otherwise the reason.
     func receiveEnd(_ error: MeshEventsError?)
 }
 
@@ -54,6 +54,6 @@ public protocol MessageReceiver: AnyObject, Sendable {
 public protocol TransportSubscription: AnyObject, Sendable {
     /// Stops delivery at once and calls ``MessageReceiver/receiveEnd(_:)`` with `nil`. Harmless when repeated.
     func cancel()
-    /// Stops new deliveries, lets those under way arrive, then ends: `receiveEnd(nil)` has been called on return.
+    /// Stops new deliveries, waits for those in flight, then ends: `receiveEnd(nil)` has been called on return.
     func drain(timeout: Duration) async throws(MeshEventsError)
 }

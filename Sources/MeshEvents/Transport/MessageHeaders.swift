@@ -1,7 +1,7 @@
-/// The header fields of a message, in order: what travels beside the event, such as `traceparent`.
+/// The header fields of a message, in order, such as `traceparent`.
 ///
-/// Names compare byte by byte, as in NATS (ADR-4), and are written in the letter case they were given. The fields that a
-/// NATS server and its clients use among themselves (`Nats-…`, the message id among them) are not headers in this sense.
+/// Names compare byte by byte, as in NATS (ADR-4), and keep their letter case. Fields of NATS itself (`Nats-…`, the
+/// message id among them) are not included.
 public struct MessageHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral, CustomStringConvertible {
     /// One field.
     public struct Field: Sendable, Hashable {
@@ -48,8 +48,8 @@ public struct MessageHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral
     /// `name: value`, comma separated.
     public var description: String { fields.map { "\($0.name): \($0.value)" }.joined(separator: ", ") }
 
-    /// Throws `invalidArgument` for a name that is no token, and for a value with a line break in it: either would end
-    /// the header block early.
+    /// Throws `invalidArgument` for a name that is not printable ASCII or holds a space or `:`, and for a value with a
+    /// line break or NUL: either would break the header block.
     public func validate() throws(MeshEventsError) {
         for field in fields {
             guard !field.name.isEmpty, field.name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x3A }) else {
@@ -65,12 +65,11 @@ public struct MessageHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral
     }
 }
 
-// MARK: The block on the wire
+// MARK: The header block
 
 extension MessageHeaders {
-    /// Reads a header block as it travels: `NATS/1.0`, then a line a field, then an empty line (NATS ADR-4). Lenient: a
-    /// line that is no field is skipped. `Nats-…` is left out, without being copied: most stored messages have nothing
-    /// else.
+    /// Reads a header block: `NATS/1.0`, then one line for each field, then an empty line (NATS ADR-4). A line that is
+    /// no field is skipped. Fields `Nats-…` are left out without copying them: most stored messages have no others.
     public init(block: UnsafeRawBufferPointer) {
         fields = []
         var start = Self.end(ofLineAt: 0, in: block)
@@ -81,7 +80,7 @@ extension MessageHeaders {
         }
     }
 
-    /// The block as it travels; empty without a field.
+    /// The header block as it is sent; empty without a field.
     package var block: [UInt8] {
         guard !isEmpty else { return [] }
         return Array("NATS/1.0\r\n\(lines)\r\n".utf8)

@@ -21,9 +21,9 @@ public struct OutgoingMessage {
 
 /// A message that has arrived. Its bytes are valid only during the call that hands it over.
 public struct IncomingMessage {
-    /// The subject as it came.
+    /// The subject as received.
     public let subject: UnsafeRawBufferPointer
-    /// The payload as it came.
+    /// The payload as received.
     public let payload: UnsafeRawBufferPointer
     /// The raw header block, `NATS/1.0` line included (NATS ADR-4); empty when there is none. ``MessageHeaders`` reads it.
     public let headers: UnsafeRawBufferPointer

@@ -1,8 +1,8 @@
-/// What a transport has counted since it was made.
+/// The counts of a transport since it was made.
 public struct TransportStatistics: Sendable, Hashable {
     /// How often the connection was lost and restored.
     public var reconnects: UInt64
-    /// How many messages were on their way when a connection was lost: they may have arrived or not.
+    /// How many messages were in flight when a connection was lost: they may have arrived or not.
     public var unconfirmed: UInt64
     /// How many bytes wait to be sent at this moment.
     public var outboundBytes: Int
@@ -16,6 +16,6 @@ public struct TransportStatistics: Sendable, Hashable {
 }
 
 extension EventTransport {
-    /// A transport that counts nothing.
+    /// The default for a transport that counts nothing: all zero.
     public var statistics: TransportStatistics { TransportStatistics() }
 }
