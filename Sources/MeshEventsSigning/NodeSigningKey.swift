@@ -11,10 +11,10 @@ public import NATSClient
 public struct NodeSigningKey: EventSigner {
     private let key: NKey
 
-    /// The public key, as a ``TrustList`` takes it.
+    /// The public key, in the form that a ``TrustList`` takes.
     public let publicKey: String
 
-    /// Uses a key.
+    /// Creates a signing key from an NKey.
     public init(_ key: NKey) {
         self.key = key
         publicKey = key.publicKey
@@ -25,7 +25,7 @@ public struct NodeSigningKey: EventSigner {
 
     /// Reads a seed, `SU…`.
     ///
-    /// - Throws: `invalidArgument` when it is none; the message does not show it.
+    /// - Throws: `invalidArgument` when it is no seed; the message does not show it.
     public init(seed: String) throws(MeshEventsError) {
         do throws(NATSError) {
             self.init(try NKey(seed: seed))
@@ -34,9 +34,10 @@ public struct NodeSigningKey: EventSigner {
         }
     }
 
-    /// Reads the seed in a file: the first line that is one.
+    /// Reads a seed from a file: the first line that holds one.
     ///
-    /// - Throws: `invalidArgument` when the file cannot be read, has no seed, or can be read by others than its owner.
+    /// - Throws: `invalidArgument` when the file cannot be read, has no seed, or users other than its owner can read
+    ///   it.
     public init(file path: String) throws(MeshEventsError) {
         let text: String
         do throws(NATSError) {

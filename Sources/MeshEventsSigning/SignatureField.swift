@@ -9,7 +9,7 @@ struct SignatureField {
     /// The 64 bytes of an Ed25519 signature.
     let signature: Data
 
-    /// Reads a value; `nil` when it is none of this version.
+    /// Reads a value; `nil` when it is not a signature of this version.
     init?(_ text: String) {
         let parts = text.split(separator: " ", omittingEmptySubsequences: false)
         guard parts.count == 3, parts[0] == Self.version, parts[2].utf8.count == 88,

@@ -1,10 +1,10 @@
-/// The bytes that a signature is about:
+/// The bytes that are signed:
 ///
 ///     00 "mesh-events v1" 00 | length of the subject | subject | length of the payload | payload
 ///
-/// Lengths are unsigned, 32 bits, big-endian. The subject is in it, so that a message cannot be sent again on another
-/// one, and the lengths, so that no bytes move from one to the other. It begins with a zero byte, which no challenge of
-/// a NATS server does: the key may be one that logs in too.
+/// Lengths are unsigned, 32 bits, big-endian. The subject is included so that the message cannot be sent again on
+/// another subject. The lengths are included so that no bytes can move from one part to the other. The first byte is
+/// zero: a challenge of a NATS server never begins so, and the key may be used to log in too.
 enum SignedBytes {
     private static let tag: [UInt8] = [0] + Array("mesh-events v1".utf8) + [0]
 

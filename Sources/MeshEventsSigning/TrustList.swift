@@ -3,7 +3,7 @@ import Foundation
 public import MeshEvents
 import NATSClient
 
-/// Which keys may sign as which node.
+/// A list of the public keys that may sign for each node.
 ///
 /// ```swift
 /// let trust = try TrustList(file: "/etc/mesh/trust")
@@ -11,7 +11,7 @@ import NATSClient
 /// ```
 ///
 /// A node may have several keys, so that one can be replaced: trust the new one everywhere, let the node sign with it,
-/// take the old one out. A key may be several nodes'.
+/// then remove the old one. A key may belong to several nodes.
 public struct TrustList: EventVerifier, Equatable {
     private struct Entry: Equatable {
         let key: NKeyPublicKey
@@ -20,10 +20,10 @@ public struct TrustList: EventVerifier, Equatable {
 
     private var entries: [String: Entry] = [:]
 
-    /// Creates a list that trusts nobody.
+    /// Creates an empty list: it trusts no key.
     public init() {}
 
-    /// Reads a list: a line a key, the node's name and then the public key (`U…`); `#` begins a comment.
+    /// Reads a list with one key a line: the node's name, then the public key (`U…`). `#` begins a comment.
     ///
     ///     # the attic
     ///     atelier UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4
@@ -65,7 +65,7 @@ public struct TrustList: EventVerifier, Equatable {
         guard let text = contents.text else {
             throw MeshEventsError(.invalidArgument, "the trust list \(path) is not UTF-8")
         }
-        // Whoever may write it decides whom this process believes.
+        // A user who may write the file decides which keys this process trusts.
         guard !contents.isWritableByOthers else {
             throw MeshEventsError(
                 .invalidArgument,
@@ -79,9 +79,9 @@ public struct TrustList: EventVerifier, Equatable {
         }
     }
 
-    /// Trusts a key for a node, besides what is trusted already.
+    /// Adds a key that is trusted for a node.
     ///
-    /// - Throws: `invalidArgument` when it is no public key, or the name is empty.
+    /// - Throws: `invalidArgument` when the key is no public key, or the name is empty.
     public mutating func trust(_ node: String, key: String) throws(MeshEventsError) {
         guard !node.isEmpty else { throw MeshEventsError(.invalidArgument, "the node's name must not be empty") }
         do throws(NATSError) {
@@ -97,7 +97,7 @@ public struct TrustList: EventVerifier, Equatable {
         entries.filter { $0.value.nodes.contains(node) }.map(\.key).sorted()
     }
 
-    /// What the signature of a message says. What is cheap is looked at first, so that a stranger's signature costs
+    /// Verifies the signature of a message. The cheap checks come first, so that a signature by an unknown key costs
     /// little.
     public func verify(
         _ signature: String?,
