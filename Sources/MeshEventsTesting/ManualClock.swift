@@ -1,7 +1,7 @@
 import Locking
 public import MeshEvents
 
-/// A clock that moves only when told to: sleeping on it ends when ``advance(by:)`` has passed the deadline.
+/// A clock that only ``advance(by:)`` moves: sleeping on it ends when the clock has passed the deadline.
 public final class ManualClock: Clock, Sendable {
     /// A point on the clock: the time since its start.
     public struct Instant: InstantProtocol, Hashable, Sendable {
@@ -13,7 +13,7 @@ public final class ManualClock: Clock, Sendable {
             self.offset = offset
         }
 
-        /// This instant, moved.
+        /// This instant, moved by a duration.
         public func advanced(by duration: Swift.Duration) -> Instant {
             Instant(offset: offset + duration)
         }
@@ -54,10 +54,10 @@ public final class ManualClock: Clock, Sendable {
     public var minimumResolution: Swift.Duration { .nanoseconds(1) }
     /// The current time of day.
     public var timestamp: Timestamp { start.adding(now.offset) }
-    /// How many tasks sleep on the clock: a test that advances it waits for them first.
+    /// How many tasks sleep on the clock; a test waits for them before it advances the clock.
     public var sleepers: Int { state.withLock { $0.sleepers.count } }
 
-    /// Moves the clock and wakes those whose deadline has come.
+    /// Moves the clock and wakes the tasks whose deadline has come.
     public func advance(by duration: Swift.Duration) {
         let due = state.withLock { state -> [Sleeper] in
             state.now = state.now.advanced(by: duration)
@@ -96,7 +96,7 @@ public final class ManualClock: Clock, Sendable {
 }
 
 extension InMemoryMesh.Configuration {
-    /// The defaults, on a clock that tests move.
+    /// Creates the default configuration on a clock that the test moves.
     public init(clock: ManualClock) {
         self.init(now: { clock.timestamp }, sleep: { try await clock.sleep(until: clock.now.advanced(by: $0)) })
     }

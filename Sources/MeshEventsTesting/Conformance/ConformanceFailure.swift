@@ -1,6 +1,6 @@
-/// A guarantee that was not kept: what was expected, and what came instead.
+/// The error of a check: a guarantee was not kept.
 public struct ConformanceFailure: Error, Sendable, CustomStringConvertible {
-    /// One sentence: expected, and found.
+    /// One sentence: what was expected, and what was found.
     public let description: String
 
     /// Creates a failure.

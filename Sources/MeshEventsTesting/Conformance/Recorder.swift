@@ -1,7 +1,7 @@
 import Locking
 import MeshEvents
 
-/// Collects what callbacks report.
+/// Collects texts from callbacks.
 final class Recorder: Sendable {
     private let state = Locked<[String]>([])
 

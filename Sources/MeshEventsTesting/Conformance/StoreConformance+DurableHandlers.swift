@@ -137,7 +137,7 @@ extension StoreConformance {
         },
     ]
 
-    /// A durable that has been worked off has nothing to deliver.
+    /// Throws when a durable still delivers an event, although all were acknowledged.
     private static func requireNothingLeft(_ bus: PersistentEventBus, _ name: String) async throws {
         let subscription = try await bus.subscribe(durable: name, to: "events.user.>")
         try await bus.emit("user.marker", ["seq": 1_000_000])
@@ -148,7 +148,7 @@ extension StoreConformance {
     }
 }
 
-/// Waits until a condition holds; looks every 10 ms.
+/// Waits until a condition holds; checks it every 10 ms.
 func until(
     _ what: String,
     within limit: Duration = .seconds(30),

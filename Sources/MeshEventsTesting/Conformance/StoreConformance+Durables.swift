@@ -1,6 +1,6 @@
 import MeshEvents
 
-/// A wait long enough to be kept on a busy machine, short enough to be waited for.
+/// An acknowledgement wait long enough for a busy machine, and short enough for a test.
 private let shortWait: Duration = .seconds(2)
 
 extension StoreConformance {
@@ -143,7 +143,7 @@ extension StoreConformance {
             func id(_ event: StoredEvent) -> String {
                 "dead-letter.twice.\(event.sequence).\(event.storedAt.nanosecondsSinceEpoch)"
             }
-            // As by a subscriber that crashed behind storing it: the same event, with another reason.
+            // As a subscriber stores it that crashes afterwards: for the same event, with another reason.
             let time = events[0].event.timestamp
             let before =
                 #"{"data":{"seq":0},"deliveries":1,"node":"node-a","reason":"crashed","#

@@ -74,7 +74,7 @@ extension StoreConformance {
             let found = try await withThrowingTaskGroup(of: (Int, [Int]).self) { group in
                 for reader in 0..<6 {
                     group.addTask {
-                        // Each at another moment.
+                        // Each reader begins at a different time.
                         while try await fixture.other.state().lastSequence < UInt64(reader * 400) {}
                         let replay = try await readers.open(matching: reader.isMultiple(of: 2) ? .all : "events.user.*")
                         return (reader, try await replay.numbers(count, "reader \(reader)"))
@@ -120,7 +120,7 @@ extension StoreConformance {
                 let expected = Array(151...250 as ClosedRange<UInt64>).filter { pattern == .all || $0 % 10 != 1 }
                 try requireEqual(rest, expected, "the rest of \(pattern)")
             }
-            // From the beginning means: what there is.
+            // From the beginning means: from the oldest event that exists.
             let all = try await bus.replay().untilCaughtUp("from the beginning")
             try requireEqual(all.compactMap(\.event?.sequence), Array(151...250), "from the beginning")
             try requireEqual(all.count, 101, "no gap there")
@@ -234,7 +234,7 @@ extension ReplaySubscription {
         }
     }
 
-    /// Everything up to the seam, which is the last element.
+    /// All elements up to `caughtUp`, which is the last one.
     func untilCaughtUp(_ what: String) async throws -> [ReplayElement] {
         try await within("\(what): the seam") {
             var elements: [ReplayElement] = []
@@ -259,7 +259,7 @@ extension ReplaySubscription {
         }
     }
 
-    /// Everything up to the end.
+    /// All elements up to the end.
     func rest() async throws -> [ReplayElement] {
         var elements: [ReplayElement] = []
         for try await element in self { elements.append(element) }

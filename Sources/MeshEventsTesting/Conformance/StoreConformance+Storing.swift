@@ -150,7 +150,7 @@ extension StoreConformance {
             try await bus.bus.flush()
             let events = try await subscription.collect(2, "both events")
             try requireEqual(events.numbers, [1, 2], "what the subscriber got")
-            // The position of a third event proves that the stream has taken what came before it.
+            // The position of a third event proves that the stream has stored the events before it.
             try requireEqual(try await bus.emit("user.stored", ["seq": 3]).sequence, 3, "the sequence")
             try requireEqual(try await bus.history().numbers, [1, 2, 3], "what is stored")
         },

@@ -2,8 +2,8 @@ public import MeshEvents
 
 /// The guarantees that every event store gives, as checks; see ``TransportConformance`` for how to run them.
 ///
-/// A check needs a stream that nobody has opened yet and nobody else writes to: on a server, the factory deletes the
-/// stream or brings a server of its own.
+/// A check needs a stream that does not exist yet and that no other client writes to: on a server, the factory deletes
+/// the stream or starts a server for each check.
 public enum StoreConformance {
     /// A store whose stream does not exist yet, and a second one on the same stream through another connection.
     public struct Fixture: Sendable {
@@ -11,12 +11,12 @@ public enum StoreConformance {
         public let store: any EventStore
         /// Another store on the same stream.
         public let other: any EventStore
-        /// A connection that sees what the store stores, and whose events on `events.>` the store keeps.
+        /// A connection that receives the stored events, and whose events on `events.>` are stored.
         public let transport: any EventTransport
         /// The configuration to open the stream with.
         public let configuration: PersistenceConfiguration
-        /// Deletes the stream with all it holds, so that opening it creates another; `nil` where that cannot be done, and
-        /// is not checked.
+        /// Deletes the stream and its messages, so that opening it creates a new one. `nil` when that is not possible:
+        /// the check is then skipped.
         public let deleteStream: (@Sendable () async throws -> Void)?
         /// Cleans up. May be called twice.
         public let close: @Sendable () async -> Void
@@ -44,7 +44,7 @@ public enum StoreConformance {
 
     /// One guarantee.
     public struct Check: Sendable, CustomStringConvertible {
-        /// What is guaranteed.
+        /// The guarantee that is checked.
         public let name: String
         private let body: @Sendable (Fixture) async throws -> Void
 

@@ -1,7 +1,7 @@
 import MeshEvents
 
 extension TransportConformance {
-    /// What arrives, and where.
+    /// Checks of which events arrive, and at which subscriptions.
     static let delivery: [Check] = [
         Check("an event emitted right after subscribing, from another connection, arrives: 100 times") { bench in
             let type = try bench.type()
@@ -122,7 +122,7 @@ extension TransportConformance {
             try requireEqual(counts[3], Array(0..<400), "what a subscriber without a group got")
         },
         Check("a payload type's events arrive with the payload read") { bench in
-            // The system events share their subjects with everybody: the tool's name tells ours.
+            // Other clients may emit system events on the same subject: the tool's name identifies ours.
             let subscription = try await bench.receiver.subscribe(to: ToolCrashed.self)
             let tool = bench.prefix
             try bench.emitter.emit(ToolCrashed(tool: tool, error: "OOM killed", restartCount: 2))

@@ -1,7 +1,7 @@
 import MeshEvents
 
 extension TransportConformance {
-    /// Cancel, drain, close.
+    /// Checks of cancelling, draining and closing.
     static let endings: [Check] = [
         Check("cancelling stops delivery and ends the sequence") { bench in
             let type = try bench.type()

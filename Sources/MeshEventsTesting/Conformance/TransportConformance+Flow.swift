@@ -1,7 +1,7 @@
 import MeshEvents
 
 extension TransportConformance {
-    /// Slow subscribers, and messages that are no events.
+    /// Checks with slow subscribers, and with messages that are no events.
     static let flow: [Check] = [
         Check("a subscriber that never reads holds back nobody") { bench in
             let type = try bench.type()
@@ -99,7 +99,7 @@ extension TransportConformance {
 }
 
 extension Bench {
-    /// 1 000 events for a subscriber that does not read and may keep 100; everything has arrived.
+    /// Emits 1 000 events for a subscriber that does not read and may keep 100; returns when all have arrived.
     func overflow(_ policy: BufferConfiguration.Policy) async throws -> EventSubscription {
         let subscription = try await receiver.subscribe(
             type: try type(),

@@ -1,7 +1,7 @@
 import MeshEvents
 
 extension TransportConformance {
-    /// Sizes, and input that is refused.
+    /// Checks of sizes, and of input that is refused.
     static let limits: [Check] = [
         Check("a payload above the limit is refused, and the error names both sizes") { bench in
             guard let maximum = bench.fixture.emitting.maximumPayload else {

@@ -9,9 +9,9 @@ public import MeshEvents
 /// }
 /// ```
 ///
-/// Every check works on subjects of its own, so that all of them may share one server, even at the same time.
+/// Every check uses its own subjects, so that all of them may share one server, even at the same time.
 public enum TransportConformance {
-    /// Two connections to the same server (or what stands for one), fresh for every check.
+    /// Two connections to the same server (or its substitute), new for every check.
     public struct Fixture: Sendable {
         /// The connection that emits.
         public let emitting: any EventTransport
@@ -37,7 +37,7 @@ public enum TransportConformance {
 
     /// One guarantee.
     public struct Check: Sendable, CustomStringConvertible {
-        /// What is guaranteed.
+        /// The guarantee that is checked.
         public let name: String
         private let body: @Sendable (Bench) async throws -> Void
 
@@ -69,7 +69,7 @@ public enum TransportConformance {
     public static let checks: [Check] = delivery + flow + limits + endings
 }
 
-/// What a transport check works with: a bus on either connection, and subjects nobody else uses.
+/// The buses and subjects of one transport check: a bus on either connection, and subjects that no other check uses.
 struct Bench: Sendable {
     let fixture: TransportConformance.Fixture
     /// A type prefix of this check alone: `user.conformance.<random>`.
@@ -144,7 +144,7 @@ extension EventSubscription {
         }
     }
 
-    /// Everything up to the end of the sequence.
+    /// All events up to the end of the sequence.
     func rest(_ what: String) async throws -> [Event] {
         try await within("\(what): the end of the sequence") {
             var events: [Event] = []
@@ -155,6 +155,6 @@ extension EventSubscription {
 }
 
 extension [Event] {
-    /// The numbers that ``Bench/emit(_:suffix:node:)`` gave them.
+    /// The numbers that ``Bench/emit(_:suffix:node:)`` assigned.
     var numbers: [Int] { map { $0.data["seq"]?.int ?? -1 } }
 }

@@ -5,7 +5,7 @@ import MeshEvents
 struct InMemoryDurable: Sendable {
     private struct Pending {
         var deliveries: Int
-        /// When it comes again.
+        /// When it is delivered again.
         var due: Timestamp
     }
 
@@ -27,14 +27,14 @@ struct InMemoryDurable: Sendable {
             }
     }
 
-    /// Takes over other settings; goes on where it is.
+    /// Changes the settings and keeps the position.
     mutating func update(_ configuration: DurableConfiguration) {
         let start = self.configuration.start
         self.configuration = configuration
         self.configuration.start = start
     }
 
-    /// How far it is.
+    /// A description of the durable, with its position.
     func report(kept: ArraySlice<StoredMessage>) -> StreamReport.Consumer {
         let start = kept.partitioningIndex { $0.sequence >= nextSequence }
         let waiting = kept[start...].count { configuration.pattern.matches(subject: $0.subject) }
@@ -48,7 +48,7 @@ struct InMemoryDurable: Sendable {
         )
     }
 
-    /// When the next delivery comes again.
+    /// When the next unanswered message is due to be delivered again.
     var nextDue: Timestamp? { pending.values.lazy.map(\.due).min() }
 
     /// The messages to deliver now.
@@ -72,7 +72,7 @@ struct InMemoryDurable: Sendable {
         return messages
     }
 
-    /// Takes an answer; one to a message that is not pending changes nothing.
+    /// Takes an answer; an answer to a message that is not pending changes nothing.
     mutating func answer(_ token: String, _ answer: DurableAnswer, now: Timestamp) {
         guard let sequence = UInt64(token), pending[sequence] != nil else { return }
         switch answer {
@@ -95,7 +95,7 @@ struct InMemoryDurable: Sendable {
 }
 
 extension ArraySlice {
-    /// The first index whose element, and all behind it, fulfil the condition.
+    /// The first index from which all elements fulfil the condition.
     fileprivate func partitioningIndex(where holds: (Element) -> Bool) -> Int {
         var low = startIndex
         var high = endIndex

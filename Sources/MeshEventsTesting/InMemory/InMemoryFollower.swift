@@ -1,19 +1,19 @@
 import Locking
 public import MeshEvents
 
-/// Follows a stream in memory: looks when it is asked, waits when there is nothing.
+/// Follows a stream in memory: reads when the caller asks, and waits when there is nothing new.
 final class InMemoryFollower: StoreFollower {
-    /// How many messages are handed over at once.
+    /// How many messages one call reads at most.
     private static let batch = 512
 
     private struct State {
-        /// Everything below has been looked at.
+        /// All messages below this have been read.
         var next: UInt64
-        /// When the stream was created that is followed.
+        /// When the stream being followed was created.
         var created: Timestamp?
-        /// Whether what is gone before the first look counts as lost.
+        /// Whether messages dropped before the first reading count as lost.
         var expectsNext: Bool
-        /// The last sequence when following began; `nil` once that has been reached.
+        /// The last sequence when following began; `nil` once it has been reached.
         var backlogEnd: UInt64?
         var isCancelled = false
     }
@@ -74,7 +74,7 @@ final class InMemoryFollower: StoreFollower {
                 state.next == start ? take(messages, stream, into: &state) : []
             }
             if !items.isEmpty { return items }
-            // Messages that do not match were something too.
+            // Waits only when there were no messages at all, matching or not.
             if messages.isEmpty { await mesh.storeWaiters.wait(after: generation, isolation: isolation) }
         }
     }

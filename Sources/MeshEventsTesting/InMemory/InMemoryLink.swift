@@ -1,7 +1,7 @@
 import Locking
 import MeshEvents
 
-/// One transport's outbound buffer: how much of it is used, and who waits for room.
+/// The outbound buffer of one transport: how much of it is used, and which tasks wait for room.
 final class InMemoryLink: Sendable {
     private enum Outcome { case writable, closed }
 
@@ -24,7 +24,7 @@ final class InMemoryLink: Sendable {
     var isClosed: Bool { state.withLock { $0.isClosed } }
     var used: Int { state.withLock { $0.used } }
 
-    /// Takes room for a message; one always fits into an empty buffer.
+    /// Reserves room for a message; one message of any size fits into an empty buffer.
     func reserve(_ size: Int) throws(MeshEventsError) {
         try state.withLock { state throws(MeshEventsError) in
             if state.isClosed { throw Self.closedError }
@@ -39,7 +39,7 @@ final class InMemoryLink: Sendable {
         }
     }
 
-    /// Gives room back; wakes those who wait once half of it is free.
+    /// Returns room; wakes the waiting tasks once half of the buffer is free.
     func release(_ size: Int) {
         let waiters = state.withLock { state -> [UnsafeContinuation<Outcome, Never>] in
             state.used -= size

@@ -1,11 +1,11 @@
 import Locking
 public import MeshEvents
 
-/// What an in-memory mesh has instead of a server: it routes messages between the transports that were made from it
-/// and keeps the streams of its stores.
+/// The server of an in-memory mesh: it routes messages between the transports made from it, and keeps the streams of
+/// its stores.
 ///
-/// It routes as NATS does: at the moment of publishing, to the subscriptions that exist then, to one member of each queue
-/// group; messages of one emitter arrive in order. Delivery happens on a thread of its own, as over a network.
+/// It routes as NATS does: to the subscriptions that exist at the time of publishing, and to one member of each queue
+/// group. Messages of one emitter arrive in order. Delivery happens in a separate task, as over a network.
 ///
 /// ```swift
 /// let mesh = InMemoryMesh()
@@ -15,13 +15,13 @@ public import MeshEvents
 public final class InMemoryMesh: Sendable {
     /// The limits of a mesh and its clock.
     public struct Configuration: Sendable {
-        /// The largest payload in bytes. Default 1 MiB, as a nats-server's.
+        /// The largest payload in bytes. Default 1 MiB, as in nats-server.
         public var maximumPayload: Int
         /// How many bytes of one transport may wait for delivery before `publish` throws `bufferFull`. Default 8 MiB.
         public var outboundBytes: Int
-        /// The time at which stores say they have stored something; pass a ``ManualClock``'s timestamp in tests.
+        /// The clock that gives stored messages their times; pass a ``ManualClock``'s timestamp in tests.
         public var now: @Sendable () -> Timestamp
-        /// Waits for a time to pass on the clock of ``now``: stores use it to deliver again.
+        /// Waits for a duration on the clock of ``now``; stores use it for redeliveries.
         public var sleep: @Sendable (Duration) async throws -> Void
 
         /// Creates a configuration.
@@ -43,7 +43,7 @@ public final class InMemoryMesh: Sendable {
         let payload: [UInt8]
         let headers: [UInt8]
 
-        /// What it counts for in its transport's buffer.
+        /// How many bytes it takes in its transport's buffer.
         var size: Int { subject.count + payload.count + headers.count }
     }
 
@@ -59,14 +59,14 @@ public final class InMemoryMesh: Sendable {
         var isDelivering = false
         var isPaused = false
         var streams: [String: InMemoryStream] = [:]
-        /// Those who wait for a change of the streams.
+        /// Tasks that wait for a change of the streams.
         var watchers: [Completion] = []
     }
 
     let configuration: Configuration
     private let state = Locked(State())
     private let lastCreation = Locked(Timestamp.epoch)
-    /// Those who wait for something to be stored.
+    /// Followers that wait for a new message.
     let storeWaiters = StoreWaiters()
 
     /// Creates an empty mesh.
@@ -74,12 +74,12 @@ public final class InMemoryMesh: Sendable {
         self.configuration = configuration
     }
 
-    /// Holds back deliveries, as a network that has stalled: what is published waits, flushes time out.
+    /// Holds back deliveries, as a stalled network does: published messages wait, flushes time out.
     public func pause() {
         state.withLock { $0.isPaused = true }
     }
 
-    /// Lets deliveries go on.
+    /// Continues deliveries.
     public func resume() {
         let isIdle = state.withLock { state in
             state.isPaused = false
@@ -90,7 +90,7 @@ public final class InMemoryMesh: Sendable {
 
     // MARK: For transports and stores
 
-    /// When a stream is created: no two at the same time, also when the clock stands still.
+    /// A time of creation for a stream: unique, even when the clock stands still.
     func nextCreation(_ now: Timestamp) -> Timestamp {
         lastCreation.withLock { last in
             last = max(now, last.adding(.nanoseconds(1)))
@@ -102,12 +102,12 @@ public final class InMemoryMesh: Sendable {
         state.withLock { $0.table.add(subscription) }
     }
 
-    /// Takes a subscription out; its receiver hears of the end after what is under way (or instead of it, when
-    /// the subscription has been cancelled).
+    /// Removes a subscription. Its receiver gets the end after the messages in flight, or instead of them when the
+    /// subscription has been cancelled.
     func unsubscribe(_ subscription: InMemorySubscription, error: MeshEventsError?, completion: Completion? = nil) {
         let isIdle = state.withLock { state in
             guard state.table.remove(subscription) else {
-                // It has ended before: only the order of things is left to wait for.
+                // It has ended before: the caller only waits for the items queued before.
                 if let completion { state.queue.append(.marker(completion)) }
                 return Self.startsDelivering(&state)
             }
@@ -121,7 +121,7 @@ public final class InMemoryMesh: Sendable {
         publish(message, messageID: nil, from: link)
     }
 
-    /// Routes a message and stores it in every stream; where it went in the stream asked for.
+    /// Routes a message and stores it in every stream; returns its position in the stream asked for.
     @discardableResult
     func publish(
         _ message: Message,
@@ -147,7 +147,7 @@ public final class InMemoryMesh: Sendable {
         return position
     }
 
-    /// Completes when everything published before has been delivered.
+    /// Completes `completion` when all messages published before have been delivered.
     func mark(_ completion: Completion) {
         let isIdle = state.withLock { state in
             state.queue.append(.marker(completion))
@@ -156,13 +156,14 @@ public final class InMemoryMesh: Sendable {
         if isIdle { deliver() }
     }
 
-    /// Works on the streams; `body` must not call back.
+    /// Gives `body` access to the streams under the lock; `body` must not call the mesh.
     func withStreams<Result: Sendable>(_ body: (inout [String: InMemoryStream], Timestamp) -> Result) -> Result {
         let now = configuration.now()
         return state.withLock { body(&$0.streams, now) }
     }
 
-    /// Works on the streams, and has `watcher` completed at their next change when `body` says so.
+    /// Gives `body` access to the streams under the lock; when it returns `watches`, their next change completes
+    /// `watcher`.
     func withStreams<Result: Sendable>(
         watcher: Completion,
         _ body: (inout [String: InMemoryStream], Timestamp) -> (Result, watches: Bool)
@@ -175,7 +176,7 @@ public final class InMemoryMesh: Sendable {
         }
     }
 
-    /// Wakes those who wait for a change of the streams.
+    /// Wakes the tasks that wait for a change of the streams.
     func streamsChanged() {
         let watchers = state.withLock { state in
             defer { state.watchers = [] }

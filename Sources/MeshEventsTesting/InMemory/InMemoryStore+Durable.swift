@@ -1,7 +1,7 @@
 public import MeshEvents
 
 extension InMemoryStore {
-    /// Creates a durable subscription, or finds the one of that name.
+    /// Creates a durable subscription, or opens the existing one of that name.
     ///
     /// - Throws: `durableMismatch`, `streamNotFound`, `invalidArgument`, `invalidPattern`.
     public func openDurable(
@@ -30,7 +30,7 @@ extension InMemoryStore {
         return InMemoryDurableConsumer(mesh: mesh, streamName: streamName, name: name)
     }
 
-    /// Forgets a durable subscription.
+    /// Deletes a durable subscription.
     ///
     /// - Throws: `durableNotFound`, `streamNotFound`.
     public func deleteDurable(_ name: String) async throws(MeshEventsError) {
@@ -70,7 +70,7 @@ final class InMemoryDurableConsumer: DurableConsumer {
             let change = Completion()
             let (messages, due) = try look(limit, change)
             if !messages.isEmpty || .now >= deadline { return messages }
-            // A delivery that comes again does so by the mesh's clock, which need not be ours.
+            // Redeliveries follow the mesh's clock, which may be a manual one.
             let timer = due.map { due in
                 Task { [mesh] in
                     try await mesh.configuration.sleep(max(due.duration(since: mesh.configuration.now()), .zero))

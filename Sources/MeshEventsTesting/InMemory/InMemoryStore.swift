@@ -2,8 +2,8 @@ public import MeshEvents
 
 /// A stream without a server, for unit tests: JetStream's rules on an ``InMemoryMesh``.
 ///
-/// The mesh keeps the stream; stores of one mesh and one stream name see the same events. As with JetStream, what is
-/// published to `events.>` by a plain transport is stored too, and what is stored reaches the subscribers.
+/// The mesh keeps the stream; stores of one mesh and one stream name see the same events. As with JetStream, messages
+/// that a plain transport publishes to `events.>` are stored too, and subscribers receive stored messages.
 public final class InMemoryStore: EventStore {
     let mesh: InMemoryMesh
     let streamName: String
@@ -11,16 +11,16 @@ public final class InMemoryStore: EventStore {
     /// Connects to a mesh; creates nothing.
     ///
     /// - Parameters:
-    ///   - mesh: the mesh whose events are kept.
-    ///   - streamName: the stream this store is about; ``open(_:)`` must ask for the same.
+    ///   - mesh: the mesh whose events are stored.
+    ///   - streamName: the name of the store's stream; ``open(_:)`` must name the same one.
     public init(_ mesh: InMemoryMesh = InMemoryMesh(), streamName: String = PersistenceConfiguration().streamName) {
         self.mesh = mesh
         self.streamName = streamName
     }
 
-    /// Creates the stream, or finds it and leaves it as it is.
+    /// Creates the stream, or opens the existing one as the configuration's `reconcile` says.
     ///
-    /// - Throws: `invalidArgument` when the configuration is about another stream.
+    /// - Throws: `invalidArgument` when the configuration names another stream or is not valid; `streamMismatch`.
     public func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
         guard configuration.streamName == streamName else {
             throw MeshEventsError(
@@ -46,7 +46,7 @@ public final class InMemoryStore: EventStore {
         return opening
     }
 
-    /// Deletes the stream and all it holds; ``open(_:)`` creates another one, whose sequences begin anew.
+    /// Deletes the stream and its messages; ``open(_:)`` then creates a new one, whose sequences begin at 1.
     ///
     /// - Throws: `streamNotFound`.
     public func deleteStream() async throws(MeshEventsError) {
@@ -56,7 +56,7 @@ public final class InMemoryStore: EventStore {
         mesh.streamsChanged()
     }
 
-    /// Everything about the stream; nobody reads it by a name.
+    /// A report on the stream; its consumers are the durable subscriptions.
     ///
     /// - Throws: `streamNotFound`.
     public func report() async throws(MeshEventsError) -> StreamReport {

@@ -2,7 +2,7 @@ import MeshEvents
 
 /// A stream with JetStream's rules: sequences from 1, one message per message id, limits that drop the oldest.
 struct InMemoryStream: Sendable {
-    /// How long a message id is remembered by default, as by a nats-server.
+    /// How long a message id is remembered by default, as in nats-server.
     private static let duplicateWindow = Duration.seconds(120)
     private static let events = Array("events.>".utf8)
 
@@ -33,7 +33,7 @@ struct InMemoryStream: Sendable {
         return kept.dropFirst(Int(clamping: sequence - first.sequence))
     }
 
-    /// Stores a message when its subject is one of the stream's.
+    /// Stores a message when its subject belongs to the stream; `nil` when it does not.
     mutating func append(_ message: InMemoryMesh.Message, messageID: String?, now: Timestamp) -> StoredPosition? {
         guard SubjectMatcher.matches(pattern: Self.events, subject: message.subject) else { return nil }
         expire(now)
@@ -64,7 +64,7 @@ struct InMemoryStream: Sendable {
         return StoredPosition(stream: configuration.streamName, sequence: lastSequence, isDuplicate: false)
     }
 
-    /// Forgets what is too old.
+    /// Removes message ids and messages that are too old.
     mutating func expire(_ now: Timestamp) {
         while knownHead < knownInOrder.count,
             knownInOrder[knownHead].at.adding(configuration.duplicateWindow ?? Self.duplicateWindow) <= now
@@ -105,7 +105,7 @@ struct InMemoryStream: Sendable {
         return fields.filter { $0.1 != $0.2 }.map { StoreOpening.Difference(field: $0.0, asked: $0.1, found: $0.2) }
     }
 
-    /// Deletes the messages that match; how many there were.
+    /// Deletes the messages that match; returns how many there were.
     mutating func purge(_ pattern: [UInt8]) -> UInt64 {
         let before = messages.count - head
         messages = kept.filter { !SubjectMatcher.matches(pattern: pattern, subject: Array($0.subject.utf8)) }

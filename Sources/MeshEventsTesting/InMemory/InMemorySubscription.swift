@@ -1,7 +1,7 @@
 import MeshEvents
 import Synchronization
 
-/// One subscription in an in-memory mesh. The receiver is called by the mesh's delivery alone, so never concurrently.
+/// One subscription in an in-memory mesh. Only the mesh's delivery calls the receiver, so calls are never concurrent.
 final class InMemorySubscription: TransportSubscription {
     let pattern: [UInt8]
     let queueGroup: String?
@@ -28,7 +28,7 @@ final class InMemorySubscription: TransportSubscription {
         end(because: nil)
     }
 
-    /// Stops delivery at once; the receiver hears why.
+    /// Stops delivery at once; the receiver gets the error.
     func end(because error: MeshEventsError?) {
         isCancelled.store(true, ordering: .releasing)
         mesh.unsubscribe(self, error: error)

@@ -9,7 +9,7 @@ public final class InMemoryTransport: EventTransport {
     private let link: InMemoryLink
     private let subscriptions = Locked<[ObjectIdentifier: InMemorySubscription]>([:])
 
-    /// Connects to a mesh. Transports of the same mesh hear one another.
+    /// Connects to a mesh. Transports of the same mesh receive each other's messages.
     public init(_ mesh: InMemoryMesh = InMemoryMesh()) {
         self.mesh = mesh
         link = InMemoryLink(capacity: mesh.configuration.outboundBytes)
@@ -22,12 +22,12 @@ public final class InMemoryTransport: EventTransport {
     /// The mesh's limit in bytes.
     public var maximumPayload: Int? { mesh.configuration.maximumPayload }
 
-    /// What waits for delivery; there is no connection to lose.
+    /// The bytes that wait for delivery; the other counts are 0, since there is no connection to lose.
     public var statistics: TransportStatistics { TransportStatistics(outboundBytes: link.used) }
 
     /// Queues one message for delivery.
     ///
-    /// - Throws: `bufferFull`, `payloadTooLarge`, `closed`; `invalidArgument` for a subject NATS would not take.
+    /// - Throws: `bufferFull`, `payloadTooLarge`, `closed`; `invalidArgument` for a subject that NATS refuses.
     public func publish(_ message: OutgoingMessage) throws(MeshEventsError) {
         try Self.check(payload: message.payload.count, mesh.configuration)
         let copy = InMemoryMesh.Message(
@@ -62,7 +62,7 @@ public final class InMemoryTransport: EventTransport {
 
     /// Subscribes at once.
     ///
-    /// - Throws: `closed`; `invalidPattern` for a pattern NATS would not take.
+    /// - Throws: `closed`; `invalidPattern` for a pattern that NATS refuses.
     public func subscribe(
         to subject: String,
         queueGroup: String?,
@@ -88,7 +88,7 @@ public final class InMemoryTransport: EventTransport {
         if isClosed { throw InMemoryLink.closedError }
         mesh.subscribe(subscription)
         if link.isClosed {
-            // Closed in between: the closing has not seen it in the mesh's table.
+            // The transport was closed meanwhile, before the subscription was in the mesh's table.
             subscription.end(because: InMemoryLink.closedError)
             throw InMemoryLink.closedError
         }

@@ -1,12 +1,12 @@
 import Locking
 import MeshEvents
 
-/// The followers that wait for something to be stored.
+/// The followers that wait for a new message.
 final class StoreWaiters: Sendable {
     private typealias Waiter = CheckedContinuation<Void, Never>
 
     private struct State {
-        /// Counts what was stored, so that nothing is missed between looking and waiting.
+        /// Grows with each change, so that a follower misses none between reading and waiting.
         var generation: UInt64 = 0
         var lastID: UInt64 = 0
         var waiters: [UInt64: Waiter] = [:]
@@ -14,10 +14,10 @@ final class StoreWaiters: Sendable {
 
     private let state = Locked(State())
 
-    /// The moment to pass to ``wait(after:isolation:)``; take it before looking.
+    /// The value to pass to ``wait(after:isolation:)``; take it before reading the stream.
     var generation: UInt64 { state.withLock { $0.generation } }
 
-    /// Something was stored, or a follower was cancelled.
+    /// Wakes all followers: a message was stored, or a follower was cancelled.
     func wakeAll() {
         let waiters = state.withLock { state -> [Waiter] in
             state.generation += 1
@@ -27,7 +27,7 @@ final class StoreWaiters: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// Suspends until something has happened since `generation`, or the task is cancelled.
+    /// Suspends until there is a change after `generation`, or the task is cancelled.
     func wait(after generation: UInt64, isolation: isolated (any Actor)?) async {
         let id = state.withLock { state in
             state.lastID += 1

@@ -1,4 +1,5 @@
-/// Who gets a message: every plain subscription that matches, and one member of each queue group that does.
+/// Finds the subscriptions that get a message: every plain one that matches, and one member of each matching queue
+/// group.
 struct SubscriptionTable {
     private var subscriptions: [InMemorySubscription] = []
 
@@ -6,7 +7,7 @@ struct SubscriptionTable {
         subscriptions.append(subscription)
     }
 
-    /// Whether it was there.
+    /// Removes a subscription; returns whether it was in the table.
     mutating func remove(_ subscription: InMemorySubscription) -> Bool {
         guard let index = subscriptions.firstIndex(where: { $0 === subscription }) else { return false }
         subscriptions.remove(at: index)
