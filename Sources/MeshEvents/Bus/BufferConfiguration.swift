@@ -8,13 +8,13 @@ public struct BufferConfiguration: Sendable, Hashable {
         case dropOldest
         /// The event that does not fit is dropped.
         case dropNewest
-        /// The subscription ends: what is waiting is delivered, then `subscriberTooSlow` is thrown.
+        /// The subscription ends: the waiting events are delivered, then `subscriberTooSlow` is thrown.
         case fail
     }
 
     /// How many events may wait, at least 1. Default 65 536.
     public var maximumEvents: Int
-    /// How many bytes may wait (subjects and payloads as they came), at least 1. Default 64 MiB.
+    /// How many bytes may wait (subjects and payloads as received), at least 1. Default 64 MiB.
     public var maximumBytes: Int
     /// What happens beyond the limits. Default ``Policy/dropOldest``.
     public var policy: Policy

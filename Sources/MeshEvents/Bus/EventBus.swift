@@ -147,7 +147,7 @@ public final class EventBus: Sendable {
 
     /// Emits many events, as fast as the transport takes them: suspends while its buffer is full.
     ///
-    /// - Throws: as ``emit(_:)-(Event)``, `bufferFull` aside. Events before the one that failed are sent.
+    /// - Throws: as ``emit(_:)-(Event)``, except `bufferFull`. The events before the failed one are sent.
     public func emit(contentsOf events: some Sequence<Event>) async throws(MeshEventsError) {
         for event in events {
             while true {

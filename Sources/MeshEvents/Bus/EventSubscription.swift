@@ -26,7 +26,7 @@ public final class EventSubscription: AsyncSequence, Sendable {
     public var dropped: UInt64 { channel.dropped }
     /// How many messages arrived that were not events and were skipped.
     public var malformed: UInt64 { channel.malformed }
-    /// How many events were not delivered because their signature does not hold; see ``SignatureVerification``.
+    /// How many events were not delivered because their signature is not valid; see ``SignatureVerification``.
     public var rejected: UInt64 { channel.rejected }
 
     /// Ends the subscription at once; events that wait are thrown away. Harmless when repeated.
@@ -55,7 +55,7 @@ public final class EventSubscription: AsyncSequence, Sendable {
             reader = Reader(subscription)
         }
 
-        /// Whether the next event is at hand, so that ``next()`` does not wait for one to come.
+        /// Whether the next event has arrived already, so that ``next()`` does not wait.
         package var hasNext: Bool { !reader.chunk.isEmpty }
 
         /// The next event; `nil` at the end.
@@ -81,7 +81,7 @@ public final class EventSubscription: AsyncSequence, Sendable {
         }
     }
 
-    /// An iterator's batch; what is left of it goes back to the subscription with the iterator.
+    /// An iterator's batch; its unread events go back to the subscription when the iterator is released.
     private final class Reader {
         let subscription: EventSubscription
         // One task uses an iterator at a time, and no access to the chunk calls other code.

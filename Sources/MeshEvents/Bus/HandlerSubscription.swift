@@ -33,7 +33,7 @@ public final class HandlerSubscription: Sendable {
     public var dropped: UInt64 { channel.dropped }
     /// How many messages were skipped because they were not events (or not of the payload type).
     public var malformed: UInt64 { channel.malformed }
-    /// How many events were not delivered because their signature does not hold; see ``SignatureVerification``.
+    /// How many events were not delivered because their signature is not valid; see ``SignatureVerification``.
     public var rejected: UInt64 { channel.rejected }
     /// How many times the handler has thrown.
     public var handlerErrors: UInt64 { channel.handlerErrors }
@@ -52,7 +52,7 @@ public final class HandlerSubscription: Sendable {
     /// Ends the subscription gently: on return the handler has seen everything emitted before (as far as the server
     /// had processed it) and is not called again.
     ///
-    /// - Throws: `timeout` (the handler goes on with what has arrived), `closed`.
+    /// - Throws: `timeout` (the handler continues with the events that have arrived), `closed`.
     public func drain(timeout: Duration = .seconds(10)) async throws(MeshEventsError) {
         let deadline = ContinuousClock.now + timeout
         try await channel.drain(timeout: timeout)

@@ -2,7 +2,7 @@
 /// keeps the end.
 ///
 /// A pure value: it holds the waiting consumers (`Waiter` is a continuation in the library, a number in its tests) but
-/// never resumes one; the caller does, after it has let go of its lock.
+/// never resumes one; the caller does, after it has released its lock.
 struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
     /// A consumer to resume, and with what.
     struct Wake {

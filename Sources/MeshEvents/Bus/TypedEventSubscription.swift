@@ -49,7 +49,7 @@ public final class TypedEventSubscription<Payload: EventPayload>: AsyncSequence,
     public var dropped: UInt64 { subscription.dropped }
     /// How many messages were skipped: not events, or (once read) not events with such a payload.
     public var malformed: UInt64 { subscription.malformed }
-    /// How many events were not delivered because their signature does not hold; see ``SignatureVerification``.
+    /// How many events were not delivered because their signature is not valid; see ``SignatureVerification``.
     public var rejected: UInt64 { subscription.rejected }
 
     /// Ends the subscription at once; events that wait are thrown away. Harmless when repeated.
@@ -73,7 +73,7 @@ public final class TypedEventSubscription<Payload: EventPayload>: AsyncSequence,
         TypedEvent.read(event, channel: subscription.channel, reporter: reporter)
     }
 
-    /// Reads the payload of each event as it is asked for.
+    /// Reads the payload of each event when the caller asks for it.
     public struct AsyncIterator: AsyncIteratorProtocol {
         fileprivate var events: EventSubscription.AsyncIterator
         fileprivate let owner: TypedEventSubscription<Payload>
@@ -109,7 +109,7 @@ extension TypedEvent {
 }
 
 extension MalformedEvent {
-    /// An event whose data is not what its type promises.
+    /// Describes an event whose data is not a payload of its type.
     fileprivate init(_ event: Event, reason: String) {
         let subject = Array(event.subject.utf8)
         let data = Array(event.data.json.utf8)

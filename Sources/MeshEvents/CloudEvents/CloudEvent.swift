@@ -26,7 +26,7 @@ public struct CloudEvent: Sendable, Hashable {
     public var source: String
     /// What happened; not empty.
     public var type: String
-    /// What it is about; `nil` for nothing in particular.
+    /// The subject that it is about; `nil` for none.
     public var subject: String?
     /// When it happened.
     public var time: Timestamp?

@@ -46,7 +46,7 @@ extension JSONNavigator {
         var offset = end
         var hasEscapes = false
         while offset > first {
-            // Eight bytes at a time to the last one that may be a quote or a backslash.
+            // Goes back eight bytes at a time, to the last byte that may be a quote or a backslash.
             if offset >= 8 {
                 let word = UInt64(littleEndian: UnsafeRawPointer(base + (offset &- 8)).loadUnaligned(as: UInt64.self))
                 offset &-= WordSearch.quoteOrBackslash(word).leadingZeroBitCount &>> 3

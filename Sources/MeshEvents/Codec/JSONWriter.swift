@@ -157,7 +157,7 @@ struct JSONWriter {
     @discardableResult
     mutating func string(_ string: String) -> Int {
         string.withBytes { bytes in
-            // Usually there is room for all of it, and nothing to escape: one check.
+            // Usually the whole string fits and needs no escapes: this checks both at once.
             let length = bytes.count
             if length &+ 2 <= capacity &- count, let base, let source = bytes.baseAddress {
                 let target = base + count

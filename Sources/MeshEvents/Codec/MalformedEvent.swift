@@ -5,7 +5,7 @@ public struct MalformedEvent: Error, Sendable, Hashable, CustomStringConvertible
     /// How much of the payload is kept, in bytes.
     public static let maximumPrefix = 256
 
-    /// The subject it came on; bytes that are not UTF-8 show as U+FFFD.
+    /// The message's subject; bytes that are not UTF-8 show as U+FFFD.
     public let subject: String
     /// What is wrong with it.
     public let reason: String

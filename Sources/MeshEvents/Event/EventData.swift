@@ -8,7 +8,7 @@
 public struct EventData: Sendable {
     private enum Kind: UInt8 { case null, object, invalid }
 
-    /// Compact JSON; for invalid data, what is wrong with it.
+    /// Compact JSON; for invalid data, the reason.
     private let text: String
     private let kind: Kind
     private let depthByte: UInt8
@@ -208,7 +208,7 @@ extension EventData: ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral, Cu
     /// Creates `null`.
     public init(nilLiteral: ()) { self = .null }
 
-    /// ``json``, or what is wrong with invalid data.
+    /// ``json``; for invalid data, the reason.
     public var description: String { kind == .invalid ? "invalid: \(text)" : text }
 }
 

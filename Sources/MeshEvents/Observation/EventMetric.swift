@@ -14,7 +14,7 @@ public enum EventMetric: String, CaseIterable, Sendable {
     case dropped = "mesh_events_dropped_total"
     /// Messages that were skipped because they are no events.
     case malformed = "mesh_events_malformed_total"
-    /// Events that were not delivered because their signature does not hold.
+    /// Events that were not delivered because their signature is not valid.
     case rejected = "mesh_events_rejected_total"
     /// Handlers that threw.
     case handlerErrors = "mesh_events_handler_errors_total"
@@ -34,7 +34,7 @@ public enum EventMetric: String, CaseIterable, Sendable {
     case durableDeadLettered = "mesh_events_durable_dead_lettered_total"
     /// Messages delivered to a durable subscription that are no events.
     case durableMalformed = "mesh_events_durable_malformed_total"
-    /// Events that a durable subscription has given up because their signature does not hold.
+    /// Events that a durable subscription has given up because their signature is not valid.
     case durableRejected = "mesh_events_durable_rejected_total"
     /// Events that a durable subscription holds: waiting, handed out, or being answered.
     case durableOutstanding = "mesh_events_durable_outstanding"

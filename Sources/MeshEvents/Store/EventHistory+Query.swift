@@ -239,7 +239,7 @@ struct HistoryReading {
         }
     }
 
-    /// The page of what was read.
+    /// The page with the events read.
     func page(cursor: UInt64?) -> EventHistory.Page {
         let inOrder = query.end == .newest ? events.reversed() : events
         var page = EventHistory.Page(events: inOrder, cursor: cursor, malformed: malformed, rejected: rejected)

@@ -1,4 +1,4 @@
-/// Decodes stored messages: an event without a timestamp of its own gets the time it was stored.
+/// Decodes stored messages: an event without a usable timestamp gets its time of storing.
 struct StoredMessageDecoder {
     private var decoder = EventDecoder()
 

@@ -39,7 +39,7 @@ public final class DurableSubscription: AsyncSequence, Sendable {
     public var deadLettered: UInt64 { source.counts.deadLettered.load(ordering: .relaxed) }
     /// How many messages were given up here because they are no events.
     public var malformed: UInt64 { source.counts.malformed.load(ordering: .relaxed) }
-    /// How many events were given up here because their signature does not hold; see ``SignatureVerification``.
+    /// How many events were given up here because their signature is not valid; see ``SignatureVerification``.
     public var rejected: UInt64 { source.counts.rejected.load(ordering: .relaxed) }
     /// How many deliveries were not the first of their event.
     public var redelivered: UInt64 { source.counts.redelivered.load(ordering: .relaxed) }

@@ -30,7 +30,7 @@ public struct ReplayReset: Sendable, Hashable, CustomStringConvertible {
         self.next = next
     }
 
-    /// What has happened, as a sentence.
+    /// A sentence that says what has happened.
     public var description: String {
         next > 1
             ? "the stream has lost its newest events; it goes on at sequence \(next)"

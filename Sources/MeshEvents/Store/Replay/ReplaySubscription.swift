@@ -10,9 +10,9 @@ import Synchronization
 ///   ``ReplayElement/reset(_:)``; the replay continues with all events that it has then.
 /// - A slow reader delays only itself: little is fetched ahead of it. A reader that is slower than the stream drops
 ///   events gets gaps.
-/// - The sequence ends after ``cancel()``, when the bus it came from is closed, and when the reading task is cancelled.
-///   It throws when the replay cannot continue: the connection was closed, the stream was deleted and not created again
-///   within some seconds, the permission was revoked.
+/// - The sequence ends after ``cancel()``, when the bus that opened it is closed, and when the reading task is
+///   cancelled. It throws when the replay cannot continue: the connection was closed, the stream was deleted and not
+///   created again within some seconds, the permission was revoked.
 ///
 /// Several iterators share the elements; the next one gets what another has left unread. Releasing the last reference
 /// cancels the replay.
@@ -86,7 +86,7 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
         }
     }
 
-    /// An iterator's batch; what is left of it goes back with the iterator.
+    /// An iterator's batch; its unread items go back to the replay when the iterator is released.
     private final class Reader {
         let replay: ReplaySubscription
         var items: ArraySlice<FollowedItem> = []
