@@ -69,7 +69,7 @@ extension StoreConformance {
             try require(reason.contains("not now"), "the reason: \(reason)")
             try await subscription.drain()
         },
-        Check("a handler may refuse: for ever, or for a time of its own") { fixture in
+        Check("a handler may refuse an event: for ever, or with its own delay") { fixture in
             let bus = try await fixture.open()
             try await bus.emit("user.never", ["seq": 1])
             try await bus.emit("user.later", ["seq": 2])
@@ -110,7 +110,7 @@ extension StoreConformance {
             try await slow.drain()
             try await idle.drain()
         },
-        Check("draining lets handlers finish; at its deadline it hands back what still runs") { fixture in
+        Check("draining lets handlers finish; at its deadline it hands back the other events") { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 3)
             let recorder = Recorder()

@@ -24,7 +24,7 @@ extension StoreConformance {
             try await again.drain()
             try requireEqual(again.acknowledged, 11, "acknowledged")
         },
-        Check("a report says how far a durable is") { fixture in
+        Check("a report says how many messages a durable has left") { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 30)
             let rare = try await bus.subscribe(durable: "rare", to: "events.user.rare")
@@ -36,7 +36,7 @@ extension StoreConformance {
             let left = consumer.map { Int($0.pending) + $0.unacknowledged }
             try requireEqual(left, 2, "what is not given yet, and given but not acknowledged")
         },
-        Check("a durable is about its pattern only, and begins where it is told to") { fixture in
+        Check("a durable delivers its pattern only, and begins at the start asked for") { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 30)
             let rare = try await bus.subscribe(durable: "rare", to: "events.user.rare")
@@ -104,7 +104,7 @@ extension StoreConformance {
             idle.cancel()
             _ = await watching.result
         },
-        Check("after the maximum of deliveries an event is a dead letter, with what it was") { fixture in
+        Check("after the maximum of deliveries an event is a dead letter, with its original content") { fixture in
             let bus = try await fixture.open()
             try await bus.emit(Event("user.bad", node: "origin", data: ["seq": 7, "big": 9_007_199_254_740_993]))
             let subscription = try await bus.subscribe(
@@ -163,7 +163,7 @@ extension StoreConformance {
             try requireEqual(letters.map(\.node), ["node-b", "node-b", "node-a", "node-a"], "who stored them")
             try await subscription.drain()
         },
-        Check("terminate: a dead letter at once; what is no event is one too and holds up nothing") { fixture in
+        Check("terminate: a dead letter at once; a message that is no event becomes one too and blocks none") { fixture in
             let bus = try await fixture.open()
             try await bus.emit("user.bad", ["seq": 1])
             try await fixture.appendRaw("no JSON", subject: "events.user.broken")
@@ -210,7 +210,7 @@ extension StoreConformance {
                 try require(counts.texts.contains { $0.hasPrefix("\(index) ") }, "subscriber \(index) got some")
             }
         },
-        Check("cancelling hands back what is not answered: somebody else gets it at once") { fixture in
+        Check("cancelling hands back unanswered events: another subscriber gets them at once") { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 5)
             let first = try await bus.subscribe(durable: "handing")

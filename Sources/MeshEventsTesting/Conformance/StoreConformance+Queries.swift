@@ -85,7 +85,7 @@ extension StoreConformance {
             }
             try requireEqual(numbers, Array(0..<30), "the events")
         },
-        Check("since a time to come is refused, until a time to come is not") { fixture in
+        Check("since a time in the future is refused, until a time in the future is not") { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 3)
             let later = Timestamp.now.adding(.seconds(60))

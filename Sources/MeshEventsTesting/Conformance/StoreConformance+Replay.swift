@@ -3,7 +3,7 @@ import MeshEvents
 extension StoreConformance {
     /// Replay.
     static let replaying: [Check] = [
-        Check("a stream that is deleted and created again under a replay is a reset, and read from its beginning") {
+        Check("a stream that is deleted and created again during a replay is a reset, and read from its beginning") {
             fixture in
             guard let deleteStream = fixture.deleteStream else { return }
             let bus = try await fixture.open()
@@ -26,7 +26,7 @@ extension StoreConformance {
                 try requireEqual(elements.compactMap(\.event?.sequence), Array(1...7), "the other stream's sequences")
             }
         },
-        Check("a replay from the beginning is all that is stored, then the seam, then what comes") { fixture in
+        Check("a replay from the beginning has the stored events, then caughtUp, then the new events") { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 120)
             let replay = try await bus.replay()
@@ -61,7 +61,7 @@ extension StoreConformance {
                 try requireEqual(live.compactMap(\.event?.sequence), [61], "live from \(start)")
             }
         },
-        Check("over the seam, while events are emitted, a replay has each event once, in order") { fixture in
+        Check("while events are emitted, a replay has each event once, in order, stored and new ones") { fixture in
             let bus = try await fixture.open()
             let count = 3_000
             async let emitted: Void = {
@@ -85,7 +85,7 @@ extension StoreConformance {
             try await emitted
             for (reader, numbers) in found { try requireEqual(numbers, Array(0..<count), "reader \(reader)") }
         },
-        Check("a replay of one or several patterns has what matches, each event once") { fixture in
+        Check("a replay of one or several patterns has the matching events, each once") { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 50)
             for type in ["tool.started", "tool.crashed", "node.joined"] as [EventType] { try await bus.emit(type) }
@@ -106,7 +106,7 @@ extension StoreConformance {
             )
             try requireEqual(try await sequences(["events.tool.none"]), [], "none")
         },
-        Check("what the stream has dropped is a gap, with the sequences lost") { fixture in
+        Check("events that the stream has dropped are a gap, with the sequences lost") { fixture in
             var configuration = fixture.configuration
             configuration.maximumMessages = 100
             _ = try await fixture.store.open(configuration)
@@ -125,7 +125,7 @@ extension StoreConformance {
             try requireEqual(all.compactMap(\.event?.sequence), Array(151...250), "from the beginning")
             try requireEqual(all.count, 101, "no gap there")
         },
-        Check("a reader that is slower than the stream forgets gets gaps, and nothing twice") { fixture in
+        Check("a reader that is slower than the stream drops events gets gaps, and no event twice") { fixture in
             var configuration = fixture.configuration
             configuration.maximumMessages = 1_000
             _ = try await fixture.store.open(configuration)
@@ -180,7 +180,7 @@ extension StoreConformance {
             try requireEqual(try await within("the end with the bus") { try await open.value }, [], "a closed bus")
             try await requireCode(.closed, "replaying on a closed bus") { _ = try await bus.replay() }
         },
-        Check("what one iterator leaves unread goes to the next") { fixture in
+        Check("the next iterator gets the elements that one leaves unread") { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 10)
             let replay = try await bus.replay()
@@ -197,7 +197,7 @@ extension StoreConformance {
             try requireEqual(try await replay.untilCaughtUp("the events").numbers, [0, 1], "the events")
             try requireEqual(replay.malformed, 1, "malformed")
         },
-        Check("where a replay cannot begin is refused") { fixture in
+        Check("a replay that cannot begin is refused") { fixture in
             let replay = EventReplay(store: fixture.store)
             try await requireCode(.streamNotFound, "without a stream") { _ = try await replay.open() }
             let bus = try await fixture.open()

@@ -89,7 +89,7 @@ extension StoreConformance {
             }
             try requireEqual(delivered, expected, "headers of durable deliveries")
         },
-        Check("a message id is stored once, whoever sends it again") { fixture in
+        Check("a message id is stored once, also when another client sends it again") { fixture in
             _ = try await fixture.store.open(fixture.configuration)
             let payload = Array(#"{"type":"user.once","node":"n","data":{"seq":1}}"#.utf8)
             for (index, store) in [fixture.store, fixture.other, fixture.store].enumerated() {
@@ -142,7 +142,7 @@ extension StoreConformance {
             let stored = try await bus.history(limit: 1000)
             try requireEqual(stored.numbers.sorted(), Array(0..<200), "what is stored")
         },
-        Check("what is stored reaches subscribers; what is emitted plainly is stored") { fixture in
+        Check("subscribers get stored events; events emitted without an acknowledgement are stored") { fixture in
             let bus = try await fixture.open()
             let subscription = try await bus.bus.subscribe(to: "events.user.>")
             try await bus.emit("user.stored", ["seq": 1])

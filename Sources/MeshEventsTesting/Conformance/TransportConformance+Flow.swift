@@ -3,7 +3,7 @@ import MeshEvents
 extension TransportConformance {
     /// Checks with slow subscribers, and with messages that are no events.
     static let flow: [Check] = [
-        Check("a subscriber that never reads holds back nobody") { bench in
+        Check("a subscriber that never reads does not delay other subscribers") { bench in
             let type = try bench.type()
             let idle = try await bench.receiver.subscribe(type: type, buffer: BufferConfiguration(maximumEvents: 10))
             let gate = Completion()
@@ -34,7 +34,7 @@ extension TransportConformance {
             let kept = try await subscription.rest("the kept events")
             try requireEqual(kept.numbers, Array(0..<100), "what was kept")
         },
-        Check("failing delivers what waits, then throws subscriberTooSlow") { bench in
+        Check("failing delivers the waiting events, then throws subscriberTooSlow") { bench in
             let subscription = try await bench.overflow(.fail)
             var numbers: [Int] = []
             do {

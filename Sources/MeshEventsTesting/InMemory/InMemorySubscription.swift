@@ -39,7 +39,7 @@ final class InMemorySubscription: TransportSubscription {
         let completion = Completion()
         mesh.unsubscribe(self, error: nil, completion: completion)
         onEnd(self)
-        try await completion.wait(until: .now + timeout, for: "messages under way to arrive")
+        try await completion.wait(until: .now + timeout, for: "messages in flight to arrive")
     }
 
     // MARK: From the mesh's delivery
