@@ -36,7 +36,7 @@ public struct TrustList: EventVerifier, Equatable {
             guard let space = content.lastIndex(where: \.isWhitespace) else {
                 throw MeshEventsError(
                     .invalidArgument,
-                    "line \(number + 1): a node's name and its public key are wanted, as `node-a UD…`"
+                    "line \(number + 1): write a node's name and its public key, as `node-a UD…`"
                 )
             }
             let node = content[..<space].trimmingCharacters(in: .whitespaces)
@@ -69,7 +69,7 @@ public struct TrustList: EventVerifier, Equatable {
         guard !contents.isWritableByOthers else {
             throw MeshEventsError(
                 .invalidArgument,
-                "others may write the trust list \(path), and with it say whose events count: chmod go-w it"
+                "other users may write the trust list \(path), and so decide which keys are trusted: chmod go-w it"
             )
         }
         do throws(MeshEventsError) {
@@ -110,13 +110,13 @@ public struct TrustList: EventVerifier, Equatable {
             return .forged(reason: "the signature is not one of version \(SignatureField.version)")
         }
         guard let entry = entries[String(field.key)] else {
-            return .forged(reason: "nobody is trusted who has the key \(field.key.prefix(60))")
+            return .forged(reason: "the trust list does not have the key \(field.key.prefix(60))")
         }
         guard entry.nodes.contains(node) else {
             return .forged(reason: "the key is not one of the node that the event names")
         }
         guard entry.key.isValidSignature(field.signature, for: SignedBytes.make(subject: subject, payload: payload))
-        else { return .forged(reason: "the signature is not of this subject and payload") }
+        else { return .forged(reason: "the signature does not match the subject and the payload") }
         return .signed(by: node)
     }
 }

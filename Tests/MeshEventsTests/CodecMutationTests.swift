@@ -12,7 +12,7 @@ import Testing
             return true
         } catch {
             // Not for what it says, but for where it says it.
-            return error.message.contains("another than the subject's")
+            return error.message.contains("differs from the subject's type")
         }
     }
 

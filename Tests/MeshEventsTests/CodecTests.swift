@@ -173,7 +173,7 @@ func encoded(_ event: Event) throws(MeshEventsError) -> String {
             try decode(#"{"type":"\#(type)","node":"n","data":{}}"#, subject: "events.\(subject)")
         }
         #expect(error.code == .malformedEvent)
-        #expect(error.message.contains("'type' is another than the subject's"))
+        #expect(error.message.contains("'type' differs from the subject's type"))
     }
 
     @Test(arguments: [

@@ -93,7 +93,7 @@ extension CloudEvent {
         do throws(MeshEventsError) {
             return try Timestamp(rfc3339: text)
         } catch {
-            throw invalid("its \"time\" is not one: \(error.message)")
+            throw invalid("its \"time\" is not a time: \(error.message)")
         }
     }
 

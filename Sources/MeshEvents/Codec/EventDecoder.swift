@@ -46,7 +46,7 @@ public struct EventDecoder: Sendable {
             throw MalformedEvent(subject: subject, payload: payload, reason: reason)
         }
         guard Self.agrees(type, with: subject) else {
-            let reason = "'type' is another than the subject's, which permissions are about"
+            let reason = "'type' differs from the subject's type; permissions apply to subjects"
             throw MalformedEvent(subject: subject, payload: payload, reason: reason)
         }
         let node = envelope.node.map { name($0, payload) } ?? ""

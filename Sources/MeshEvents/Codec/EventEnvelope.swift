@@ -15,7 +15,7 @@ struct EventEnvelope {
             case .notAnObject: "not a JSON object"
             case .notAString(let name): "'\(name)' is not a string"
             case .dataKind: "'data' is neither an object nor null"
-            case .noMember: "has none of 'type', 'node', 'timestamp' and 'data', as a server's answer to a request"
+            case .noMember: "has none of 'type', 'node', 'timestamp' and 'data', like a server's answer to a request"
             case .serverAnswer: "an answer of a server's JetStream API"
             }
         }

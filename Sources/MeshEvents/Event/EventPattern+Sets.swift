@@ -23,7 +23,7 @@ extension EventPattern {
     static func distinct(_ patterns: [EventPattern]) throws(MeshEventsError) -> [EventPattern] {
         for pattern in patterns { try pattern.validate() }
         guard !patterns.isEmpty else {
-            throw MeshEventsError(.invalidArgument, "give at least one pattern; events.> is that of every event")
+            throw MeshEventsError(.invalidArgument, "give at least one pattern; events.> matches every event")
         }
         var distinct: [EventPattern] = []
         for pattern in patterns where !distinct.contains(where: { $0.covers(pattern) }) {

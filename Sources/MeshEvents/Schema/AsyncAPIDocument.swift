@@ -45,7 +45,7 @@ public struct AsyncAPIDocument: Sendable {
             "servers": [
                 "nats": [
                     "host": .string(server), "protocol": "nats",
-                    "description": "Any NATS server; JetStream keeps what the stream MESH_EVENTS takes in.",
+                    "description": "Any NATS server; JetStream stores the events in the stream MESH_EVENTS.",
                 ]
             ],
             "channels": .object(JSONObject(messages.map { ($0.id, $0.channel) })),
@@ -60,7 +60,7 @@ public struct AsyncAPIDocument: Sendable {
     }
 
     private static let about = """
-        What travels in the mesh: one JSON object a message, with the members type, node, timestamp and data, on the subject \
+        The messages of the mesh: one JSON object each, with the members type, node, timestamp and data, on the subject \
         events. and the type. Readers ignore members that they do not know; a missing member of data reads as empty.
         """
 }

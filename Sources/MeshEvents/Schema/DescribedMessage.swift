@@ -32,10 +32,10 @@ struct DescribedMessage {
     static let user = DescribedMessage(
         id: "user",
         address: "events.user.{topic}",
-        summary: "Something happened that a user's program has a type of its own for.",
+        summary: "An event of a user's program, with its own type.",
         typeSchema: ["type": "string", "pattern": "^user\\."],
         typeExample: "user.training.complete",
-        data: ["type": ["object", "null"], "description": "The data of an event of a user: whatever it is."],
+        data: ["type": ["object", "null"], "description": "The data of a user's event: any object, or null."],
         dataExample: ["epochs": 100, "loss": 0.023],
         parameters: [
             "topic": [
@@ -133,7 +133,7 @@ struct DescribedMessage {
     /// The header fields that the mesh knows; all may be missing.
     static let headers: JSONValue = {
         var fields: [(String, String)] = [
-            ("Nats-Msg-Id", "In a stream: tells the event from others, so that a retry stores it once."),
+            ("Nats-Msg-Id", "In a stream: the message id, so that a retry stores the event once."),
             (SignatureVerification.header, "The node's signature of subject and payload."),
             ("traceparent", "The span that emitted it (W3C Trace Context)."),
         ]

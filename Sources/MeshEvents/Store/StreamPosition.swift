@@ -30,7 +30,7 @@ package struct StreamPosition: Sendable, Equatable {
         guard let known, let found, found != known else { return }
         throw MeshEventsError(
             .streamReplaced,
-            "the stream was deleted and created again at \(found): its sequences mean other events than before; begin anew"
+            "the stream was deleted and created again at \(found): its sequences now belong to other events; start over"
         )
     }
 

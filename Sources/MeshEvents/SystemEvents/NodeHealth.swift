@@ -31,7 +31,7 @@ public struct NodeHealth: EventPayload, Hashable {
 
 extension NodeHealth: DescribedPayload {
     /// What has happened.
-    public static var summary: String { "A node says how it is." }
+    public static var summary: String { "A node reports its health." }
 
     /// The members of its data.
     public static var fields: [PayloadField] {
@@ -45,7 +45,7 @@ extension NodeHealth: DescribedPayload {
             PayloadField(
                 "resources",
                 .object,
-                "What it uses and has, e.g. cpu (0 to 1), mem_used_mb, disk_free_mb.",
+                "The resources it uses and has, e.g. cpu (0 to 1), mem_used_mb, disk_free_mb.",
                 example: ["cpu": 0.42, "mem_used_mb": 812]
             ),
         ]

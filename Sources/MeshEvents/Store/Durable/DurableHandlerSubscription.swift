@@ -111,14 +111,14 @@ public final class DurableHandlerSubscription: Sendable {
             case .success: try await source.acknowledge(id)
             case .failure(DeliveryRefusal.terminate(let reason)): try await source.terminate(id, reason: reason)
             case .failure(DeliveryRefusal.retry(let delay)):
-                try await source.fail(id, delay: delay, reason: "to be tried again")
+                try await source.fail(id, delay: delay, reason: "the handler asked for a retry")
             case .failure where Task.isCancelled: await source.handBack(id)
             case .failure(let error): try await source.fail(id, delay: nil, reason: "\(error)")
             }
         } catch {
             // `closed` means that the handler has answered the delivery itself.
             guard error.code != .closed else { return }
-            source.report("an answer was not confirmed; its event may come again", error)
+            source.report("an answer was not confirmed; its event may be delivered again", error)
         }
     }
 }

@@ -18,7 +18,7 @@ extension DurableSource {
 
     static let noLongerInHand = MeshEventsError(
         .closed,
-        "this delivery has been answered, handed back, or has come again; its event is no longer this one's to answer"
+        "this delivery was answered, handed back, or replaced by a later one of the same event; it takes no answer"
     )
 
     /// Acknowledges an event.
@@ -38,7 +38,7 @@ extension DurableSource {
         let deliveries = entry.message.deliveries
         if deliveries >= configuration.maximumDeliveries {
             try await shielded { [self] () throws(MeshEventsError) in
-                try await giveUp(entry, "failed \(deliveries) times, at last: \(reason)")
+                try await giveUp(entry, "failed \(deliveries) times; the last reason: \(reason)")
             }
             return
         }
@@ -114,7 +114,7 @@ extension DurableSource {
         do throws(MeshEventsError) {
             try await bury(message, event, reason)
         } catch {
-            report("a dead letter could not be stored; its event comes again", error)
+            report("a dead letter could not be stored; its event is delivered again", error)
             await answerQuietly(message, .redeliver(after: configuration.redelivery.maximum))
             return
         }
@@ -130,7 +130,7 @@ extension DurableSource {
         // A dead letter that fails is among the dead letters already. Two subscriptions to each other's dead letters
         // would otherwise make new ones for ever.
         guard !message.stored.subject.hasPrefix(DeadLetter.subjectPrefix) else {
-            logger.error("a dead letter failed and is left where it is", fields)
+            logger.error("a dead letter failed; it stays in the stream, and no other one is made", fields)
             return
         }
         let letter = DeadLetter(durable: name, reason: reason, message: message, event: event)
@@ -196,7 +196,7 @@ extension DurableSource {
                 try await consumer.answer(message, answer, deadline: deadline ?? answerDeadline)
             }
         } catch {
-            report("an answer was not confirmed; its event may come again", error)
+            report("an answer was not confirmed; its event may be delivered again", error)
         }
     }
 }

@@ -175,7 +175,7 @@ final class DurableSource: MetricSource {
                         end(error)
                         continue
                     }
-                    report("the durable subscription cannot be read at the moment; it goes on by itself", error)
+                    report("the durable subscription cannot be read at the moment; it retries by itself", error)
                     try? await Task.sleep(for: delay)
                 }
             }
@@ -293,7 +293,7 @@ final class DurableSource: MetricSource {
         await stopTaking()
         do throws(MeshEventsError) {
             try await pumped.wait(until: deadline, for: "the last request for events to end")
-            try await settled.wait(until: deadline, for: "what was handed out to be answered")
+            try await settled.wait(until: deadline, for: "the events handed out to be answered")
         } catch {
             await cancelAndWait()
             throw error

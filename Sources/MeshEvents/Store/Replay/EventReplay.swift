@@ -89,7 +89,7 @@ extension EventStore {
         if let newest, newest.storedAt >= time { return }
         throw MeshEventsError(
             .invalidArgument,
-            "\(name) (\(time)) lies in the future, nothing can be stored from then on yet; give a time that has passed"
+            "\(name) (\(time)) lies in the future, and no event is stored from then on yet; give a time in the past"
         )
     }
 }
