@@ -163,7 +163,7 @@ extension StoreConformance {
             try requireEqual(letters.map(\.node), ["node-b", "node-b", "node-a", "node-a"], "who stored them")
             try await subscription.drain()
         },
-        Check("terminate: a dead letter at once; a message that is no event becomes one too and blocks none") { fixture in
+        Check("terminate: a dead letter at once; a message that is no event becomes one too") { fixture in
             let bus = try await fixture.open()
             try await bus.emit("user.bad", ["seq": 1])
             try await fixture.appendRaw("no JSON", subject: "events.user.broken")
