@@ -97,8 +97,8 @@ extension MeshEventsError {
         MeshEventsError(
             .duplicateMessageID,
             "\(what) is not stored: the stream \(position.stream) has another message with its message id, at sequence "
-                + "\(position.sequence); another client has used the id, or a component on the way sends messages twice. "
-                + "Find the cause; emitting again uses a new id"
+                + "\(position.sequence); another client has used the id, or a component on the way sends messages "
+                + "twice. Find the cause; emitting again uses a new id"
         )
     }
 }

@@ -60,8 +60,8 @@ extension ReplayStart {
     package static func beyond(_ sequence: UInt64, last: UInt64) -> MeshEventsError {
         MeshEventsError(
             .invalidArgument,
-            "the stream ends at sequence \(last), a replay cannot begin at \(sequence); begin at \(last.nextSequence) for "
-                + "new events, and check that this is the right stream"
+            "the stream ends at sequence \(last), a replay cannot begin at \(sequence); begin at \(last.nextSequence) "
+                + "for new events, and check that this is the right stream"
         )
     }
 }
