@@ -268,7 +268,7 @@ final class DurableSource: MetricSource {
 
     // MARK: Ending
 
-    /// Ends at once; hands back the events held in the background.
+    /// Ends at once; a background task hands back the events held.
     func cancel() { end(nil) }
 
     /// Ends at once; on return the events held have been handed back, if the store could be reached.
