@@ -21,7 +21,7 @@ public struct NATSError: Error, Sendable, CustomStringConvertible {
         public static let connectionFailed = Code("connectionFailed")
         /// The connection was lost while messages were under way: some of them may not have arrived.
         public static let messagesUnconfirmed = Code("messagesUnconfirmed")
-        /// The TLS handshake failed: wrong CA, missing client certificate, or the other side speaks no TLS.
+        /// The TLS handshake failed: wrong CA, missing client certificate, or the server does not speak TLS.
         public static let tlsFailed = Code("tlsFailed")
         /// The server refused the credentials, or they cannot be read.
         public static let authenticationFailed = Code("authenticationFailed")
@@ -35,7 +35,7 @@ public struct NATSError: Error, Sendable, CustomStringConvertible {
         public static let slowConsumer = Code("slowConsumer")
         /// No answer before the deadline.
         public static let timeout = Code("timeout")
-        /// Nobody is subscribed to the subject of the request.
+        /// No client is subscribed to the subject of the request.
         public static let noResponders = Code("noResponders")
         /// The server sent something that is not the NATS protocol.
         public static let protocolViolation = Code("protocolViolation")
@@ -58,7 +58,7 @@ public struct NATSError: Error, Sendable, CustomStringConvertible {
     /// The subject that the server forbids, for ``Code/permissionDenied``; `nil` for any other error.
     public let subject: String?
 
-    /// Creates an error; what in its message could harm a terminal or a log becomes an escape.
+    /// Creates an error; characters of the message that could harm a terminal or a log become escapes.
     public init(
         _ code: Code,
         _ message: String,

@@ -8,14 +8,14 @@ public enum NATSAuthentication: Sendable {
     case userPassword(user: String, password: String)
     /// A token.
     case token(String)
-    /// An NKey: the server's challenge is signed, the seed never leaves the process.
+    /// An NKey: the client signs the server's challenge; the seed never leaves the process.
     case nkey(NKey)
-    /// A file with an NKey seed in it, read again at every login; refused when others than its owner may read it.
+    /// A file with an NKey seed, read again at every login; refused when other users may read or write it.
     case nkeyFile(path: String)
-    /// A `.creds` file (JWT and seed), read again at every login; refused when others than its owner may read it.
+    /// A `.creds` file (JWT and seed), read again at every login; refused when other users may read or write it.
     case credentialsFile(path: String)
 
-    /// What `CONNECT` carries for this login; `address` brings its own when this is ``none``.
+    /// The login's fields in `CONNECT`. For ``none`` they are those of the login in `address`, when it has one.
     func fields(for address: ServerAddress, nonce: String?) throws(NATSError) -> LoginFields {
         switch self {
         case .none:
@@ -32,8 +32,8 @@ public enum NATSAuthentication: Sendable {
             return try Self.signed(by: try Self.seedFile(path), nonce: nonce)
         case .credentialsFile(let path):
             let file = try CredentialsFile(path: path)
-            // Without a challenge there is nothing to sign: a server without a login takes every client, as other clients
-            // have it. One that wants a login says so.
+            // Without a challenge there is nothing to sign. A server without a login accepts every client, so this is
+            // no error, as in other client libraries. A server that wants a login refuses this one and says so.
             var fields = try nonce == nil ? LoginFields() : Self.signed(by: file.key, nonce: nonce)
             fields.nkey = nil
             fields.jwt = file.jwt
@@ -41,11 +41,11 @@ public enum NATSAuthentication: Sendable {
         }
     }
 
-    /// What inboxes begin with when nobody says.
+    /// What inboxes begin with when the configuration does not set it.
     var inboxPrefix: String {
         switch self {
         case .nkey(let key): key.inboxPrefix
-        // A file that cannot be read fails the login, which says so.
+        // When the file cannot be read, the login fails and reports it.
         case .nkeyFile(let path): (try? Self.seedFile(path))?.inboxPrefix ?? "_INBOX"
         case .none, .userPassword, .token, .credentialsFile: "_INBOX"
         }
@@ -62,8 +62,8 @@ public enum NATSAuthentication: Sendable {
                 "the server sent no challenge, so it does not know NKeys; configure it with NKey or JWT users"
             )
         }
-        // Servers send base64. Other things are signed with this key too (events): a server must not be able to have
-        // those signed as a challenge.
+        // Servers send base64. This key signs other things too (events): a server must not get those signed as a
+        // challenge.
         guard nonce.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw NATSError(.authenticationFailed, "the server's challenge is none: it must be printable ASCII")
         }

@@ -7,7 +7,7 @@ public struct NKey: Sendable {
     private let key: Curve25519.Signing.PrivateKey
     private let typePrefix: UInt8
 
-    /// Whom a key stands for; the first letter of its public key tells.
+    /// What a key stands for; the first letter of its public key shows it.
     public enum Role: UInt8, Sendable {
         /// A user, `U…`.
         case user = 160
@@ -25,7 +25,7 @@ public struct NKey: Sendable {
     /// What the inboxes of a user with this key begin with, unless its connection is configured otherwise.
     public var inboxPrefix: String { "_INBOX.\(publicKey.prefix(16))" }
 
-    /// The seed, a secret: whoever has it can sign as this key.
+    /// The seed, a secret: every program that has it can sign as this key.
     public var seed: String {
         let first = UInt8(18 << 3) | (typePrefix >> 5)
         let second = (typePrefix & 31) << 3
@@ -61,7 +61,7 @@ public struct NKey: Sendable {
         }
     }
 
-    /// Reads the seed in a text, such as a file's: the first line that is one, whatever stands around it.
+    /// Reads the seed in a text, such as a file's: the first line that is a seed. Other lines are ignored.
     ///
     /// - Throws: `authenticationFailed` when no line is a seed; the message never shows any.
     public init(seedIn text: String) throws(NATSError) {
@@ -72,7 +72,7 @@ public struct NKey: Sendable {
                 self = try NKey(seed: word)
                 return
             } catch {
-                // What nearly is one is named rather than what cannot be meant.
+                // The error for a line that looks like a seed is more useful than that for any other line.
                 let isMeant = word.count == 58 && word.hasPrefix("S")
                 if failure == nil || isMeant { failure = error }
             }
@@ -81,7 +81,7 @@ public struct NKey: Sendable {
             ?? NATSError(.authenticationFailed, "there is no NKey seed (58 characters beginning with S) in it")
     }
 
-    /// Signs bytes; 64 bytes.
+    /// Signs bytes; returns the signature of 64 bytes.
     public func sign(_ bytes: some DataProtocol) throws(NATSError) -> [UInt8] {
         do {
             return Array(try key.signature(for: bytes))

@@ -9,11 +9,11 @@ public struct NKeyPublicKey: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads a public key.
     ///
-    /// - Throws: `invalidArgument` when it is none.
+    /// - Throws: `invalidArgument` when the text is not a public key.
     public init(_ text: String) throws(NATSError) {
         let problem: String
         if text.hasPrefix("S") {
-            // Not shown: it is a secret.
+            // The text is not shown: a seed is a secret.
             problem = "a seed (S…) was given where a public key is wanted; a public key begins with U"
         } else if let bytes = Base32.decode(text), bytes.count == 35,
             NKey.Role(rawValue: bytes[0]) != nil,
@@ -34,7 +34,7 @@ public struct NKeyPublicKey: Sendable, Hashable, CustomStringConvertible {
         key.isValidSignature(signature, for: bytes)
     }
 
-    /// Compares the notation, which says it all.
+    /// Compares the notation: it contains the whole key.
     public static func == (one: NKeyPublicKey, other: NKeyPublicKey) -> Bool { one.description == other.description }
 
     /// Hashes the notation.

@@ -2,8 +2,9 @@ import FileReading
 
 /// A file with a secret in it: a key, credentials, a token.
 ///
-/// One that others than its owner may read or write is refused: they may have the secret already, or have put theirs
-/// there. It has to be a regular file: only that has a mode which says so, and can be read again at the next login.
+/// A file that other users may read or write is refused: they may have the secret already, or have written their own
+/// into it. It has to be a regular file: only a regular file has a mode to check, and can be read again at the next
+/// login.
 package struct SecretFile {
     /// The most that is read, in bytes: far more than any key or credentials file has.
     package static let maximumBytes = 1 << 20
@@ -11,23 +12,23 @@ package struct SecretFile {
     private let what: String
     private let path: String
 
-    /// Names a file.
+    /// Creates a reader for the file at a path; reads nothing yet.
     ///
-    /// - Parameter what: what it is, for messages, as in "NKey file".
+    /// - Parameter what: the kind of file, for error messages, as in "NKey file".
     package init(_ what: String, _ path: String) {
         self.what = what
         self.path = path
     }
 
-    /// Its text.
+    /// Reads the file's text.
     ///
-    /// - Parameter code: of the error that is thrown.
-    /// - Throws: when the file cannot be read, is no text, is larger than ``maximumBytes``, or when others may read or
-    ///   write it; never with anything of what it holds.
+    /// - Parameter code: the code of the error that is thrown.
+    /// - Throws: when the file cannot be read, is not text, is larger than ``maximumBytes``, or when other users may
+    ///   read or write it. The error never contains anything of the file's contents.
     package func text(_ code: NATSError.Code = .invalidArgument) throws(NATSError) -> String {
         let contents: RegularFile.Contents
         do throws(RegularFile.Failure) {
-            // The mode is that of the open file, so that no other can take its place in between.
+            // The mode is read from the open file, so that no other file can take its place between check and read.
             contents = try RegularFile(path, maximumBytes: Self.maximumBytes).read()
         } catch {
             throw unreadable(code, "it \(error.problem)", error)
@@ -37,7 +38,7 @@ package struct SecretFile {
         return text
     }
 
-    /// Looks at the mode only, to say early what is wrong; nothing happens when there is no such file.
+    /// Checks the mode only, to report a wrong one early; does nothing when the file does not exist.
     package func checkMode(_ code: NATSError.Code = .invalidArgument) throws(NATSError) {
         guard RegularFile(path).isOpenToOthers == true else { return }
         throw open(code)

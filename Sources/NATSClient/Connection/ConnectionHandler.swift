@@ -2,7 +2,7 @@ import NIOCore
 import NIOSSL
 import NIOTLS
 
-/// Passes what one channel brings to the connection's loop.
+/// Passes the events of one channel to the connection's loop.
 final class ConnectionHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
@@ -31,7 +31,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // A peer that closes without TLS's goodbye has still just closed.
+        // A peer that closes without TLS's `close_notify` has still just closed.
         if case .uncleanShutdown? = error as? NIOSSLError {} else { self.error = self.error ?? error }
         context.close(promise: nil)
     }

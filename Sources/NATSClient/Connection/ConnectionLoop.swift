@@ -5,10 +5,10 @@ import NIOPosix
 import NIOSSL
 import Synchronization
 
-/// The engine of one connection: everything here runs on its event loop, except what says otherwise.
+/// The engine of one connection: everything here runs on its event loop, unless its comment says otherwise.
 ///
-/// Confinement is the reason for `@unchecked Sendable`: mutable members are touched on `eventLoop` only (checked in
-/// debug builds); what other threads need lies behind its own lock (`outbound`, `requests`, `status`).
+/// It is `@unchecked Sendable` because mutable members are used on `eventLoop` only (checked in debug builds). What
+/// other threads need has its own lock (`outbound`, `requests`, `status`).
 final class ConnectionLoop: @unchecked Sendable {
     let configuration: NATSConnection.Configuration
     let eventLoop: any EventLoop
@@ -18,15 +18,15 @@ final class ConnectionLoop: @unchecked Sendable {
     let status = StatusBroadcaster()
     /// What all inboxes of this user begin with.
     let inboxRoot: String
-    /// What the answers to this connection's requests begin with.
     let counts = ConnectionCounts()
+    /// What the answers to this connection's requests begin with.
     let inboxPrefix: String
     let replyCode = ReplyCode()
     let logger: Logger
 
     var machine: ConnectionStateMachine
     var channel: (any Channel)?
-    /// Made of the files as they are at the present attempt.
+    /// Made from the files as they were at the present attempt.
     var tlsContext: NIOSSLContext?
     var info: ServerInfo?
     /// The certificate of a server with which TLS has failed in the present attempt.
@@ -39,7 +39,7 @@ final class ConnectionLoop: @unchecked Sendable {
     var readBuffer = ByteBuffer()
     var isParsing = false
     var pongs = OwedPongs()
-    /// Once for each connection, however often the server says it.
+    /// Whether this was reported: once for each connection, however often the server says it.
     var isLameDuckReported = false
     /// Why the last attempt failed.
     private var lastFailure: String?
@@ -71,9 +71,9 @@ final class ConnectionLoop: @unchecked Sendable {
     var connectedSince = NIODeadline.now()
     /// Whether a sweep of the requests is scheduled; written from any thread.
     let requestSweep = Atomic<Bool>(false)
-    /// What the sweeps have seen of the connection.
+    /// What the sweeps of the requests have seen of the connection.
     var requestProbes = RequestProbes()
-    /// Resumed when the first connection is up, or will never be.
+    /// Completed when the first connection is up, or when there will be none.
     var started: EventLoopPromise<ServerInfo>?
     let inbox: SubscriptionEntry
 
@@ -152,7 +152,7 @@ final class ConnectionLoop: @unchecked Sendable {
         eventLoop.scheduleTask(in: TimeAmount(duration)) { self.perform(self.machine.waitElapsed()) }
     }
 
-    /// A new reason that waiting does not mend, a file that cannot be read say, is a warning, once.
+    /// A new reason that waiting does not remove, such as a file that cannot be read, is logged as a warning, once.
     private func attemptFailed(_ server: ServerAddress) {
         guard let error = machine.lastError else { return }
         let needsAction = error.code == .tlsFailed || error.code == .authenticationFailed
@@ -202,7 +202,7 @@ final class ConnectionLoop: @unchecked Sendable {
         status.send(.disconnected(reason: error, unconfirmed: underWay))
     }
 
-    /// Nothing follows: everyone who waits is told.
+    /// No attempt follows: every waiting caller gets the error.
     private func end() {
         let error = machine.lastError
         attemptTimeout?.cancel()
@@ -220,9 +220,9 @@ final class ConnectionLoop: @unchecked Sendable {
     }
 }
 
-/// Schedules flushes without keeping a cycle alive while the loop is being made.
+/// Schedules flushes. It holds the loop weakly, because the loop owns the buffer that owns this.
 private final class Flusher: @unchecked Sendable {
-    // Written once, before the outbound buffer is used by anyone.
+    // Written once, before any thread uses the outbound buffer.
     weak var loop: ConnectionLoop?
 
     func schedule() {

@@ -1,4 +1,4 @@
-/// What a connection does next, as a pure value: events go in, actions come out; no clock, no socket.
+/// Decides what a connection does next, as a pure value: events go in, actions come out; no clock, no socket.
 struct ConnectionStateMachine {
     enum Action: Equatable {
         /// Open a TCP connection (and with TLS-first, shake hands at once).
@@ -38,13 +38,14 @@ struct ConnectionStateMachine {
     private(set) var lastError: NATSError?
     /// Whether the bytes of the current attempt are encrypted, by a server that has proved who it is.
     private var isEncrypted = false
-    /// What the server announced before it accepted the login; `nil` when it has not, or not where it counts.
+    /// The addresses the server announced before it accepted the login; `nil` when it announced none, or only before
+    /// TLS.
     private var announced: [String]?
     private var hasBeenConnected = false
     private var pass = 0
     private var triedInPass = 0
-    /// How often there was a wait since a connection has last lasted: a server that accepts and drops at once must not be
-    /// met at the shortest delay for ever.
+    /// How many waits there were since a connection last lasted. A server that accepts a login and drops the connection
+    /// at once must not get the shortest delay every time.
     private var waits = 0
     private let delay: ReconnectDelay
     private let retriesInitially: Bool
@@ -77,10 +78,10 @@ struct ConnectionStateMachine {
         if case .connecting(_, .login) = state { true } else { false }
     }
 
-    /// Whether TLS is wanted and has not begun yet: what comes could come from anyone on the way.
+    /// Whether TLS is wanted and has not begun yet: until then, any party on the way may have written what comes.
     var isUnprotected: Bool { server.map { wantsTLS($0) && !isEncrypted } ?? false }
 
-    /// Whether the handshake is under way, before `INFO` or behind it.
+    /// Whether the TLS handshake is under way, before `INFO` or after it.
     var isStartingTLS: Bool {
         switch state {
         case .connecting(_, .tls), .connecting(_, .tlsFirst): true
@@ -112,7 +113,7 @@ struct ConnectionStateMachine {
 
     mutating func tcpConnected() -> [Action] {
         guard case .connecting(let server, .tcp) = state else { return [] }
-        // A WebSocket comes with its TLS.
+        // A WebSocket's channel already has its TLS.
         let startsTLS = tlsFirst && !server.usesWebSocket
         isEncrypted = server.usesWebSocket && server.usesTLS
         state = .connecting(server, startsTLS ? .tlsFirst : .info)
@@ -134,9 +135,9 @@ struct ConnectionStateMachine {
 
     /// An `INFO` line, the first or a later one.
     ///
-    /// The servers it announces get the login later, so they count only once this one has accepted it, and only when
-    /// they were announced on the connection as it is then: what `INFO` says before TLS, anyone on the way may have
-    /// written.
+    /// The client sends its login to announced servers later. So they count only after this server has accepted the
+    /// login, and only when it announced them on the connection in its present form: any party on the way may have
+    /// written an `INFO` that came before TLS.
     mutating func infoReceived(_ info: ServerInfo) -> [Action] {
         switch state {
         case .connecting(let server, .info):
@@ -185,7 +186,7 @@ struct ConnectionStateMachine {
         case .connecting(let server, _):
             lastError = error
             var actions: [Action] = [.closeChannel]
-            // Wrong credentials do not get better by trying again before anything ever worked.
+            // Before the first success, trying wrong credentials again does not help.
             let isFinal = error.code == .authenticationFailed && !hasBeenConnected && triedInPass >= pool.count
             let passDone = triedInPass >= pool.count
             if passDone,
@@ -210,7 +211,7 @@ struct ConnectionStateMachine {
 
     mutating func close() -> [Action] {
         if case .closed = state { return [] }
-        // Closed on purpose, whatever went wrong before.
+        // The caller closes on purpose, so an earlier error is no reason.
         lastError = nil
         switch state {
         case .closed: return []

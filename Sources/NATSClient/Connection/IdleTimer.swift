@@ -1,9 +1,10 @@
 import NIOCore
 
-/// Fires when nothing has come or gone on a connection for so long: a slow link is no silent one. While there is no
-/// connection, and over one that ends and is made anew, time passes as usual (``LinkProgress``). Used on the connection's event loop only.
+/// Fires when no byte has come or gone on a connection for the limit: a slow link is not a silent one. While there is
+/// no connection, or when a connection ends and a new one is made, time passes as usual (``LinkProgress``). Used on the
+/// connection's event loop only.
 final class IdleTimer {
-    /// How often it looks, in parts of its limit.
+    /// How many looks there are within the limit.
     private static let looks: Int64 = 8
 
     private let loop: ConnectionLoop

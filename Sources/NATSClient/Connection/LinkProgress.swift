@@ -1,5 +1,7 @@
-/// Tells from look to look whether something has come or gone on a connection. Over one that has ended since the last look
-/// it does not count: what a server sends before it ends each connection is no progress. A pure value.
+/// Tells from look to look whether bytes have come or gone on a connection; a pure value.
+///
+/// Bytes on a connection that has ended since the last look do not count: a server that ends each connection again
+/// makes no progress.
 struct LinkProgress {
     private var moved: UInt64
     private var attempt: Int
@@ -9,11 +11,11 @@ struct LinkProgress {
         self.attempt = attempt
     }
 
-    /// Whether something has moved since the last look.
+    /// Whether bytes have come or gone since the last look, on the same connection.
     ///
     /// - Parameters:
     ///   - moved: how many bytes have come and gone so far.
-    ///   - attempt: tells connections apart.
+    ///   - attempt: the number of the connection's attempt.
     mutating func look(moved: UInt64, attempt: Int) -> Bool {
         defer { (self.moved, self.attempt) = (moved, attempt) }
         return moved != self.moved && attempt == self.attempt

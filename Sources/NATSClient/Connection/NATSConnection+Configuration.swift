@@ -3,7 +3,7 @@ public import NIOCore
 extension NATSConnection {
     /// How to connect, and how to stay connected.
     public struct Configuration: Sendable {
-        /// The servers to try, in turn; what the cluster announces is added by itself.
+        /// The servers to try, in turn; servers that the cluster announces are added automatically.
         public var servers: [ServerAddress]
         /// How to log in.
         public var authentication: NATSAuthentication
@@ -21,7 +21,7 @@ extension NATSConnection {
         public var reconnectDelay: ReconnectDelay
         /// How often the server is pinged. Default 30 s.
         public var pingInterval: Duration
-        /// After how many intervals without a word the connection counts as lost. Default 2.
+        /// The connection counts as lost after this many intervals without a byte from the server. Default 2.
         public var maximumPingsOut: Int
         /// How many bytes may wait to be sent, connected or not, before publishing throws `bufferFull`. Default 8 MiB.
         public var maximumPendingBytes: Int

@@ -6,8 +6,7 @@ import Synchronization
 
 /// A connection to a NATS server or cluster: it publishes, subscribes and requests, and restores itself when it is lost.
 ///
-/// All methods may be called from any thread or actor; none depends on the caller's. Releasing the last reference
-/// closes the connection.
+/// All methods may be called from any thread or actor. Releasing the last reference closes the connection.
 public final class NATSConnection: Sendable {
     private let loop: ConnectionLoop
     /// How many requests are unanswered that were sent by ``requestUnawaited(_:timeout:)``.
@@ -19,7 +18,9 @@ public final class NATSConnection: Sendable {
 
     /// Connects; returns when the server has accepted the login.
     ///
-    /// When one address asks for TLS (`tls://`, `wss://`), all must speak it. Every server is tried once; with ``Configuration/retriesInitialConnect`` until one answers.
+    /// When one address asks for TLS (`tls://`, `wss://`), all servers must speak it. Every server is tried once; with
+    /// ``Configuration/retriesInitialConnect`` they are tried until one accepts the login.
+    ///
     /// - Throws: `connectionFailed`, `authenticationFailed`, `tlsFailed`, `invalidArgument`, `cancelled`.
     public static func connect(
         _ configuration: Configuration,
@@ -32,13 +33,14 @@ public final class NATSConnection: Sendable {
         if let prefix = configuration.jetStreamPrefix { try SubjectRules.validatePublish(prefix) }
         var configuration = configuration
         if configuration.tls == nil, configuration.servers.contains(where: \.usesTLS) {
-            // One address that asks for TLS asks for all: else it would be enough to keep that one from answering.
+            // One address that asks for TLS asks for all: otherwise an attacker need only keep that server from
+            // answering.
             configuration.tls = NATSTLSConfiguration()
         }
         let group = configuration.eventLoopGroup ?? Self.sharedEventLoop
         let loop = ConnectionLoop(
             configuration: configuration,
-            // A file that cannot be read is a mistake that is told at once.
+            // A file that cannot be read is the user's mistake: it is reported at once.
             tlsContext: try configuration.tls.map { tls throws(NATSError) in try TLSHandlerFactory.context(tls) },
             eventLoop: group.next(),
             logger: logger
@@ -68,11 +70,11 @@ public final class NATSConnection: Sendable {
         try await connect(Configuration(servers: try ServerAddress.list(servers)), logger: logger)
     }
 
-    /// One event loop for all connections that bring none: on small machines a second one costs more than it gives,
+    /// One event loop for all connections that bring no group: on small machines a second one costs more than it gives,
     /// and one carries about a million messages a second.
     private static let sharedEventLoop = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
-    /// What the current server says of itself, or the last one while there is none.
+    /// What the current server says of itself; without a connection, what the last one said.
     public var serverInfo: ServerInfo? {
         get async {
             let loop = loop
@@ -120,8 +122,8 @@ public final class NATSConnection: Sendable {
         try send(payload, to: subject, replyTo: replyTo ?? "", headers: headers)
     }
 
-    /// The path for callers within the package that have validated the subject and the headers, which come as a block
-    /// as it goes over the wire; empty: no headers.
+    /// Publishes for callers within the package that have validated subject and headers. The headers are a block in
+    /// wire format; empty: no headers.
     package func publish(
         subject: UnsafeRawBufferPointer,
         headerBlock: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
@@ -163,12 +165,12 @@ public final class NATSConnection: Sendable {
         try await request(payload, to: subject, headers: headers, timeout: timeout, silence: nil)
     }
 
-    /// The same for a request that may be under way for long on a slow link, it or its answer.
+    /// The same for a request that, like its answer, may be under way for long on a slow link.
     ///
     /// - Parameters:
     ///   - timeout: how long the server may take once it has the request.
-    ///   - silence: how long nothing may come or go while nothing tells whether the server has it; `nil`: `timeout` is
-    ///     all there is.
+    ///   - silence: how long no byte may come or go while it is unknown whether the server has the request; `nil`: only
+    ///     `timeout` counts.
     package func request(
         _ payload: ByteBuffer,
         to subject: String,
@@ -187,9 +189,11 @@ public final class NATSConnection: Sendable {
         }
     }
 
-    /// Sends a request and returns the first answer that `read` makes something of. It is called on the event loop, does
-    /// little, and sees answers that come after that one too (`isFurther`), while few requests have followed. `silence`
-    /// is as above; with `onlyNow` it goes out on the present connection or not at all.
+    /// Sends a request and returns the first answer for which `read` returns a value.
+    ///
+    /// `read` is called on the event loop and must do little. It also sees later answers (`isFurther`), as long as few
+    /// requests have followed. `silence` is as above; with `onlyNow` the request goes out on the present connection or
+    /// not at all.
     ///
     /// - Throws: as ``request(_:to:headers:timeout:)``.
     package func request<Answer: Sendable>(
@@ -252,22 +256,23 @@ public final class NATSConnection: Sendable {
         }
     }
 
-    /// Suspends until the server has answered a ping that follows everything published so far, and has so processed it,
-    /// and all it sent before has come.
+    /// Suspends until the server has answered a ping that follows everything published so far. Then it has processed
+    /// that, and everything it sent before has come.
     ///
-    /// - Parameter silence: how long nothing may come or go.
+    /// - Parameter silence: how long no byte may come or go.
     /// - Throws: `timeout`, `closed`, `cancelled`.
     package func roundTrip(silence: Duration) async throws(NATSError) {
         try await loop.waitOnLoop(timeout: silence, what: "a ping") { loop, done in loop.ping { done($0) } }
     }
 
-    /// How many bytes have come and gone so far: while this grows, the link is slow and not dead.
+    /// How many bytes have come and gone so far; while this grows, the link is slow but alive.
     package var movedBytes: UInt64 { loop.counts.moved }
 
-    /// How many bytes have come so far: what goes may lie in a buffer of this machine.
+    /// How many bytes have come so far. Unlike sent bytes, these do not lie in a buffer of this machine.
     package var receivedBytes: UInt64 { loop.counts.received }
 
-    /// Sends a request without a task: `completion` is called exactly once, mostly on the event loop, and does little.
+    /// Sends a request without a task: `completion` is called exactly once, mostly on the event loop, and must do
+    /// little.
     ///
     /// - Throws: what ``publish(_:to:replyTo:headers:)`` throws; `completion` is not called then.
     @discardableResult
@@ -301,7 +306,7 @@ public final class NATSConnection: Sendable {
         return try result.get()
     }
 
-    /// Sends a request and does not wait for the answer: it may get lost.
+    /// Sends a request and does not wait for the answer: the request may get lost.
     func requestUnawaited(_ subject: String, timeout: Duration) {
         unawaited.add(1, ordering: .relaxed)
         do throws(NATSError) {
@@ -319,7 +324,7 @@ public final class NATSConnection: Sendable {
         try? await flush(timeout: timeout)
     }
 
-    /// The same with a header block as it goes over the wire; empty: no headers.
+    /// Sends a request whose header block is in wire format; empty: no headers.
     private func startRequest(
         _ payload: UnsafeRawBufferPointer,
         to subject: String,
@@ -331,7 +336,7 @@ public final class NATSConnection: Sendable {
         taker: (@Sendable (NATSMessageView) -> Bool)?
     ) throws(NATSError) -> UInt64 {
         let deadline = NIODeadline.now() + TimeAmount(timeout)
-        // Read first: when the connection is lost in between, the message is refused.
+        // Read first: when the connection is lost in between, the buffer refuses the message.
         let generation = onlyNow ? loop.outbound.generation : nil
         let id = try loop.requests.insert(
             subject: subject,
@@ -350,19 +355,22 @@ public final class NATSConnection: Sendable {
             }
             loop.requests.sent(id, as: try sent.get())
         } catch {
-            // Whoever has ended it meanwhile has called `completion` too.
+            // The code that has ended the request meanwhile has called `completion` too.
             guard !loop.requests.remove(id) else { throw error }
         }
         return id
     }
 
-    /// Opens a reply subject for several messages on the present connection. `handler` is called on the event loop,
-    /// for each answer and when no more can come, and does little; ``closeReply(_:)`` ends that.
+    /// Opens a reply subject for several messages on the present connection.
+    ///
+    /// `handler` is called on the event loop, for each answer and when no more can come, and must do little.
+    /// ``closeReply(_:)`` ends that.
     ///
     /// - Parameters:
-    ///   - owner: whose it is, for ``endReplies(of:error:)``.
-    ///   - hasMessage: whether one of the messages has a subject: when the server forbids that, the reply subject ends.
-    ///   - late: called for messages that come after ``closeReply(_:)``, while few others have been closed since.
+    ///   - owner: the object whose replies ``endReplies(of:error:)`` ends.
+    ///   - hasMessage: whether one of the messages has this subject; when the server forbids the subject, the reply
+    ///     subject ends.
+    ///   - late: called for messages that come after ``closeReply(_:)``, as long as few others have been closed since.
     /// - Throws: `closed`; `permissionDenied` when the server forbids the inbox.
     package func openReply(
         owner: ObjectIdentifier,
@@ -370,13 +378,13 @@ public final class NATSConnection: Sendable {
         handler: @escaping @Sendable (SharedAnswer) -> Void,
         late: @escaping @Sendable (NATSMessageView) -> Void = { _ in }
     ) throws(NATSError) -> SharedReply {
-        // Read first: when the connection is lost in between, the messages are refused.
+        // Read first: when the connection is lost in between, the buffer refuses the messages.
         let generation = loop.outbound.generation
         let id = try loop.sharedReplies.open(owner: owner, hasMessage: hasMessage, handler: handler, late: late)
         return SharedReply(id: id, generation: generation)
     }
 
-    /// Nobody listens to the answers any more.
+    /// Closes a shared reply subject: its handler is not called any more.
     package func closeReply(_ reply: SharedReply) { loop.sharedReplies.close(reply.id) }
 
     /// Ends every shared reply of an owner, with an error.
@@ -409,10 +417,10 @@ public final class NATSConnection: Sendable {
         _ = try sent.get()
     }
 
-    /// A subject nobody else uses, to receive answers on.
+    /// Makes a subject to receive answers on; no other client uses it.
     public func makeInbox() -> String { "\(loop.inboxRoot).\(UniqueToken.make())" }
 
-    /// A subject nobody else uses below another one: for answers that come where their sender may publish.
+    /// Makes a subject below another one that no other client uses: for answers whose sender may publish only there.
     package func makeInbox(below subject: String) -> String { "\(subject).\(UniqueToken.make())" }
 
     // MARK: Subscribing
@@ -439,7 +447,7 @@ public final class NATSConnection: Sendable {
     ///   - queueGroup: members of a group share the messages: each goes to one of them.
     ///   - maximumMessages: how many messages may wait for the reader before newer ones are dropped and counted.
     ///   - maximumBytes: the same in bytes of memory; a message takes about 256 more than it holds.
-    ///   - timeout: how long nothing may come or go before the server answers.
+    ///   - timeout: how long no byte may come or go before the server answers.
     /// - Throws: `invalidSubject`, `permissionDenied`, `timeout`, `closed`, `cancelled`.
     public func subscribe(
         to subject: String,
@@ -458,7 +466,7 @@ public final class NATSConnection: Sendable {
 
     // MARK: Ending
 
-    /// Ends every subscription after what was sent to it, sends what waits, then closes.
+    /// Ends every subscription after it has received what was sent to it, sends what waits, then closes.
     ///
     /// - Throws: `timeout` when the server does not answer in time; the connection is closed all the same.
     public func drain(timeout: Duration = .seconds(10)) async throws(NATSError) {
@@ -471,7 +479,7 @@ public final class NATSConnection: Sendable {
         await loop.closeNow()
     }
 
-    /// Says something that leaves the connection up: to the log, and to who follows the status.
+    /// Reports an error that leaves the connection up, to the log and to those who follow the status.
     package func report(_ error: NATSError) {
         loop.logger.warning("the server's answers are not what they should be", [.error: "\(error.message)"])
         loop.status.send(.serverError(error))
@@ -525,7 +533,7 @@ private final class RequestProgress: @unchecked Sendable {
 }
 
 extension String {
-    /// Works on the string's UTF-8, without a copy where it has it at hand.
+    /// Passes the string's UTF-8 to `body`, without a copy when the string stores it contiguously.
     fileprivate func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         var text = self
         return text.withUTF8 { body(UnsafeRawBufferPointer($0)) }

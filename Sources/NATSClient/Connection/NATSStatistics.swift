@@ -10,7 +10,7 @@ public struct NATSStatistics: Sendable, Hashable {
     public let pendingBytes: Int
 }
 
-/// Written on the event loop, read anywhere.
+/// The counters behind ``NATSStatistics``: written on the event loop, read on any thread.
 final class ConnectionCounts: Sendable {
     private let reconnectCount = Atomic<UInt64>(0)
     private let unconfirmedCount = Atomic<UInt64>(0)
@@ -20,7 +20,7 @@ final class ConnectionCounts: Sendable {
     var reconnects: UInt64 { reconnectCount.load(ordering: .relaxed) }
     var unconfirmed: UInt64 { unconfirmedCount.load(ordering: .relaxed) }
 
-    /// How many bytes have come and gone on established connections: while this grows, the peer is there.
+    /// How many bytes have come and gone on established connections; while this grows, the server is reachable.
     var moved: UInt64 { movedBytes.load(ordering: .relaxed) }
 
     /// How many bytes have come on any connection.

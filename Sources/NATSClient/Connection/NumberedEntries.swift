@@ -1,8 +1,8 @@
-/// What waits for answers on an inbox, each entry under a number of its own that its reply subject ends with.
+/// Entries that wait for answers on an inbox. Each has its own number, which its reply subject ends with.
 struct NumberedEntries<Entry: Sendable>: Sendable {
     private var entries: [UInt64: Entry] = [:]
     private var lastID: UInt64 = 0
-    /// New entries are refused with it.
+    /// When set, new entries are refused with this error.
     var failure: NATSError?
 
     var isEmpty: Bool { entries.isEmpty }
@@ -16,7 +16,7 @@ struct NumberedEntries<Entry: Sendable>: Sendable {
         _modify { yield &entries[id] }
     }
 
-    /// Adds an entry; its number.
+    /// Adds an entry and returns its number.
     mutating func insert(_ entry: Entry) throws(NATSError) -> UInt64 {
         if let failure { throw failure }
         lastID += 1

@@ -1,7 +1,7 @@
 import Locking
 import NIOCore
 
-/// A promise that is completed by whoever comes first: the answer, the deadline or a cancellation.
+/// A promise that is completed once: by the answer, the deadline or a cancellation, whichever comes first.
 final class OneShot<Value: Sendable>: Sendable {
     private let promise: Locked<EventLoopPromise<Value>?>
 

@@ -1,13 +1,13 @@
 import Locking
 import NIOCore
 
-/// Where publishers on any thread meet the event loop: one lock, one buffer, one scheduled flush per burst.
+/// What publishers on any thread hand to the event loop: one lock, one buffer, one scheduled flush per burst.
 ///
-/// Published messages outlive a lost connection, those taken and not yet written among them; `SUB` and `UNSUB` do not,
-/// since a new connection restores the subscriptions from the table. Within a flush, `SUB`s go before the messages and
-/// `UNSUB`s after them: a program that subscribes, publishes and drains gets what it published.
+/// Published messages survive a lost connection, also when they were taken and not yet written. `SUB` and `UNSUB` do
+/// not: a new connection restores the subscriptions from the table. Within a flush, `SUB`s go before the messages and
+/// `UNSUB`s after them: a program that subscribes, publishes and drains receives what it published.
 final class OutboundBuffer: Sendable {
-    /// What is written before the next is taken, in one piece or several.
+    /// What one flush takes and writes, in one piece or several.
     struct Chunk {
         var subscribes: ByteBuffer
         var messages: OutboundMessages
@@ -27,14 +27,14 @@ final class OutboundBuffer: Sendable {
         case rest
         /// More waits.
         case flush
-        /// Little waits, or nothing, and more is coming: flush in a moment.
+        /// Little or nothing waits, and more is coming: flush in a moment.
         case linger
     }
 
-    /// In the middle of a burst, fewer bytes than this wait a moment for company: a system call for a few messages, and
-    /// waking the event loop for them, cost more than their making.
+    /// In the middle of a burst, fewer bytes than this wait a moment for more: a system call, and waking the event
+    /// loop, cost more than making a few messages.
     private static let worthFlushing = 64 << 10
-    /// A flush of at least so many messages is part of a burst.
+    /// A flush of at least this many messages is part of a burst.
     private static let burst = 8
 
     private struct State {
@@ -49,7 +49,7 @@ final class OutboundBuffer: Sendable {
         var isFlushScheduled = false
         /// A flush is scheduled, but not at once.
         var isLingering = false
-        /// How many messages the last flushes took, in all.
+        /// How many messages all flushes so far took.
         var taken: UInt64 = 0
         /// Whether the last flush was part of a burst.
         var isBurst = false
@@ -76,7 +76,8 @@ final class OutboundBuffer: Sendable {
             unsubscribes = ByteBuffer()
         }
 
-        /// Whether the caller must schedule a flush: bytes wait, the connection is up, and nobody has claimed it.
+        /// Claims a flush; returns whether the caller must schedule it: bytes wait, the connection is up, and no flush
+        /// is due.
         mutating func claimFlush(isUrgent: Bool = false) -> Bool {
             guard isConnected else { return false }
             if isFlushScheduled {
@@ -89,7 +90,7 @@ final class OutboundBuffer: Sendable {
             return true
         }
 
-        /// What is to happen after a flush; claims the next one.
+        /// Decides what happens after a flush; claims the next one.
         mutating func next() -> Next {
             guard isConnected, !isEmpty || isBurst else {
                 isFlushScheduled = false
@@ -131,10 +132,11 @@ final class OutboundBuffer: Sendable {
     /// The number of the present or last connection.
     var generation: UInt64 { state.withLock { $0.generation } }
 
-    /// Appends a message; the number it has among all messages ever appended, from 1.
+    /// Appends a message; returns its number among all messages ever appended, from 1.
     ///
-    /// A message may belong to one connection, by its ``generation``: it is refused when that one is not up, and dropped
-    /// when it is lost before the message was written. Who must keep an order over a reconnect sends it again instead.
+    /// A message may belong to one connection, by its ``generation``. It is refused when that connection is not up, and
+    /// dropped when the connection is lost before the message was written. A caller that must keep an order over a
+    /// reconnect sends it again instead.
     @discardableResult
     func append(
         subject: UnsafeRawBufferPointer,
@@ -156,7 +158,8 @@ final class OutboundBuffer: Sendable {
             }
             if let generation, !state.isConnected || state.generation != generation { throw .notConnected }
             let pending = state.pending
-            // Below half there is always room for one more, however large: else its publisher would never get it in.
+            // Below half there is always room for one more, however large: otherwise a large message would never get
+            // in.
             guard pending < highWaterMark / 2 || pending + size + subject.count <= highWaterMark else {
                 throw .full(pending, isConnected: state.isConnected)
             }
@@ -175,12 +178,12 @@ final class OutboundBuffer: Sendable {
         return number
     }
 
-    /// The server has refused a message that nobody waits for an answer to.
+    /// Notes that the server has refused a message to which no caller awaits an answer.
     func refused(_ subject: String, _ error: NATSError) {
         state.withLock { $0.refused.add(subject, error) }
     }
 
-    /// What was refused since this was last asked; `nil` when nothing was.
+    /// The refusals since the last call, as one error; `nil` when there were none.
     func takeRefusals() -> NATSError? { state.withLock { $0.refused.takeAll() } }
 
     /// Appends a `SUB`; dropped while there is no connection.
@@ -234,7 +237,7 @@ final class OutboundBuffer: Sendable {
         }
     }
 
-    /// A part of what was taken has left.
+    /// Notes that a part of what was taken has been written.
     func written(_ bytes: Int) {
         let resumed = state.withLock { state in
             state.inFlight = max(0, state.inFlight - bytes)
@@ -243,7 +246,7 @@ final class OutboundBuffer: Sendable {
         for waiter in resumed { waiter.resume(returning: nil) }
     }
 
-    /// The chunk has left; its memory is used again. The caller does what is to happen next.
+    /// Notes that the chunk has been written, and reuses its memory; returns what the caller does next.
     func written(_ chunk: consuming Chunk) -> Next {
         var messages = chunk.messages.bytes
         chunk.messages = OutboundMessages()
@@ -257,7 +260,7 @@ final class OutboundBuffer: Sendable {
         return next
     }
 
-    /// The connection is up: what was buffered may go. The caller flushes.
+    /// Notes that the connection is up: what was buffered may be sent. The caller flushes.
     func connected(_ info: ServerInfo) {
         state.withLock { state in
             state.isConnected = true
@@ -267,10 +270,10 @@ final class OutboundBuffer: Sendable {
         }
     }
 
-    /// The server has said anew what it accepts.
+    /// Takes over a later `INFO` of the server.
     func learned(_ info: ServerInfo) { state.withLock { $0.learn(info) } }
 
-    /// The connection is down: messages wait for the next one.
+    /// Notes that the connection is down: messages wait for the next one.
     ///
     /// - Parameter unwritten: what was taken and has not been written; it goes first on the next connection.
     func disconnected(unwritten: OutboundMessages? = nil) {
@@ -281,13 +284,13 @@ final class OutboundBuffer: Sendable {
             state.inFlight = 0
             state.dropControl()
             if let unwritten { state.messages.putBack(unwritten) } else { state.messages.dropPerishable() }
-            // What belonged to the connection is gone, and with it perhaps what others waited for.
+            // The connection's own messages are dropped: there may now be room for waiting publishers.
             return state.takeWaiters(below: highWaterMark / 2)
         }
         for waiter in resumed { waiter.resume(returning: nil) }
     }
 
-    /// Nothing is accepted any more.
+    /// Refuses everything from now on with this error.
     func close(_ error: NATSError) {
         let waiters = state.withLock { state in
             state.isConnected = false

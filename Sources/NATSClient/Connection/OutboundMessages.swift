@@ -1,12 +1,12 @@
 import NIOCore
 
-/// Messages as they go over the wire, and where they may be cut: they are written in pieces, so that what is written
-/// between two of them does not wait for megabytes, and so that a lost connection takes little with it.
+/// Messages in wire format, and the offsets at which they may be cut. They are written in pieces, so that what is
+/// written between two pieces does not wait for megabytes, and so that a lost connection loses little.
 struct OutboundMessages {
-    /// What is written at once.
+    /// Bytes that are written together.
     struct Piece {
         var bytes: ByteBuffer
-        /// The number of its last message among all that were ever appended.
+        /// The number of its last message, counted over all that were ever appended.
         var lastMessage: UInt64
     }
 
@@ -15,18 +15,18 @@ struct OutboundMessages {
         var lastMessage: UInt64
     }
 
-    /// A piece has about so many bytes, or one message that is larger.
+    /// The size of a piece in bytes, about; a single message may be larger.
     static let pieceSize = 64 << 10
 
     var bytes: ByteBuffer
     /// The number of the last message, among all that were ever appended.
     private(set) var lastMessage: UInt64
-    /// Ascending; none at the beginning or the end.
+    /// In ascending order; no cut at the beginning or the end.
     private var cuts: [Cut] = []
     private var nextCut = Self.pieceSize
-    /// Where those messages lie that a lost connection takes with it.
+    /// Where the messages lie that are dropped when the connection is lost.
     private var perishable: [Range<Int>] = []
-    /// What of `bytes` has been taken in pieces.
+    /// How many of `bytes` have been taken in pieces.
     private var taken = 0
 
     init(_ bytes: ByteBuffer = ByteBuffer(), lastMessage: UInt64 = 0) {
@@ -34,10 +34,10 @@ struct OutboundMessages {
         self.lastMessage = lastMessage
     }
 
-    /// How many bytes there are that were not taken in pieces.
+    /// How many bytes have not been taken in pieces.
     var readableBytes: Int { bytes.readableBytes - taken }
 
-    /// Notes that a message has been written behind `start`; its number.
+    /// Notes that a message has been written from `start` on; returns its number.
     @inline(__always)
     mutating func appended(behind start: Int, isPerishable: Bool) -> UInt64 {
         if start >= nextCut { cut(at: start) }
@@ -52,13 +52,13 @@ struct OutboundMessages {
         nextCut = offset + Self.pieceSize
     }
 
-    /// Takes everything out; further messages are written to `spare`.
+    /// Takes everything out; later messages are written to `spare`.
     mutating func takeAll(spare: ByteBuffer) -> OutboundMessages {
         guard cuts.isEmpty else {
             defer { self = OutboundMessages(spare, lastMessage: lastMessage) }
             return self
         }
-        // One piece: what is perishable in it goes with the connection, like the rest.
+        // This is one piece: its perishable messages are lost with the connection, like the others in it.
         let all = OutboundMessages(bytes, lastMessage: lastMessage)
         bytes = spare
         perishable.removeAll(keepingCapacity: true)
@@ -79,7 +79,7 @@ struct OutboundMessages {
         return Piece(bytes: piece, lastMessage: cut.lastMessage)
     }
 
-    /// Drops what belongs to a connection that is lost.
+    /// Drops the messages that belong to a lost connection.
     mutating func dropPerishable() {
         guard !perishable.isEmpty || taken > 0 else { return }
         let (old, all) = (bytes, cuts)
@@ -107,7 +107,7 @@ struct OutboundMessages {
         taken = 0
     }
 
-    /// Puts messages before these that were taken earlier and have not been written; without what is perishable in both.
+    /// Puts back messages that were taken earlier and not written, before these; drops the perishable ones of both.
     mutating func putBack(_ earlier: OutboundMessages) {
         dropPerishable()
         var all = earlier

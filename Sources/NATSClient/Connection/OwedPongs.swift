@@ -1,7 +1,7 @@
 /// The `PONG`s that a server waits for.
 ///
-/// One write of them is under way at a time, and what is owed meanwhile is bounded: a server that pings and does not
-/// read would fill the memory with answers otherwise. A server counts its pings as answered with any `PONG`.
+/// Only one write of them is under way at a time, and the number owed meanwhile is bounded. Otherwise a server that
+/// pings and does not read would fill the memory with answers. For a server, any `PONG` answers its earlier pings.
 struct OwedPongs {
     /// The most that are owed at a time; those beyond it are not sent.
     static let maximum = 1_024

@@ -1,13 +1,13 @@
-/// What was answered lately, by number: the asker looks at answers that come after the first, for one message has one
-/// answer unless several streams take it.
+/// Values of the entries that were answered last, by number. They receive answers that come after the first: a message
+/// has one answer, unless several streams take it.
 struct RecentEntries<Value: Sendable>: Sendable {
-    /// How many are kept; an answer that comes later than that is looked at no more.
+    /// How many are kept; answers to older entries are ignored.
     static var capacity: Int { 256 }
 
     private var entries: [(id: UInt64, value: Value)] = []
     private var next = 0
 
-    /// Adds a value; the one whose place it takes, to be released outside a lock.
+    /// Adds a value; returns the one it replaces, for the caller to release outside a lock.
     mutating func insert(_ id: UInt64, _ value: Value) -> Value? {
         guard entries.count == Self.capacity else {
             entries.append((id, value))

@@ -1,9 +1,9 @@
-/// Messages without an answer that the server has refused, until their publisher is told: by the next message to the
-/// same subject, which is not sent then, or by a flush, whichever comes first.
+/// Messages without an answer that the server has refused, until their publisher gets the error. The next message to
+/// the same subject, which is then not sent, or a flush throws it, whichever comes first.
 struct RefusedMessages {
-    /// A user who may hardly publish anything must not fill the memory.
+    /// The most subjects that are kept: a user with few permissions must not fill the memory.
     private static let maximumSubjects = 64
-    /// The most bytes of their subjects and reasons.
+    /// The most bytes that are kept, of subjects and reasons.
     static let maximumBytes = 64 << 10
 
     private(set) var bytes = 0
@@ -12,7 +12,7 @@ struct RefusedMessages {
 
     var isEmpty: Bool { count == 0 }
 
-    /// Notes a refusal; more than can be kept are only counted.
+    /// Notes a refusal; those beyond the limits are only counted.
     mutating func add(_ subject: String, _ error: NATSError) {
         count += 1
         let size = subject.utf8.count + error.message.utf8.count
@@ -23,7 +23,7 @@ struct RefusedMessages {
         errors.append((subject, error))
     }
 
-    /// What the publisher of another message to a subject is told.
+    /// The error for the next message to a subject; `nil` when none to it was refused.
     mutating func take(for subject: UnsafeRawBufferPointer) -> NATSError? {
         guard let index = errors.firstIndex(where: { $0.subject.utf8.elementsEqual(subject) }) else { return nil }
         let error = errors.remove(at: index).error
@@ -36,7 +36,7 @@ struct RefusedMessages {
         )
     }
 
-    /// What a flush reports.
+    /// The error that a flush throws; `nil` when no message was refused.
     mutating func takeAll() -> NATSError? {
         guard count > 0 else { return nil }
         guard let first = errors.first?.error else {

@@ -1,8 +1,8 @@
-/// What follows an answer's number in its reply subject, so that the next one does not follow from those seen: a reply
-/// subject travels with its message, to every user who receives that, and the server sends answers to whatever reply subject
-/// a message of another user names.
+/// The code that follows an answer's number in its reply subject, so that a user cannot derive the next reply subject
+/// from those seen. Every user who receives a message sees its reply subject, and the server sends answers to whatever
+/// reply subject another user's message names.
 ///
-/// A keyed hash of the number: 64 bits, under a random key of 128 bits that never leaves the process.
+/// It is a keyed hash of the number: 64 bits, under a random key of 128 bits that never leaves the process.
 struct ReplyCode: Sendable {
     /// Letters of a code; 4 bits each.
     static let length = 16

@@ -1,5 +1,5 @@
-/// Receives the answers to requests: the last token of the subject is the request's id, or the mark and id of a reply
-/// subject that several messages share, and the code of that.
+/// Receives the answers to requests. The last token of the subject is the request's id and its code. For a reply
+/// subject that several messages share, it is the mark, the reply's id and its code.
 final class RequestInbox: NATSMessageReceiver {
     static let sharedMark = UInt8(ascii: "s")
 
@@ -17,7 +17,7 @@ final class RequestInbox: NATSMessageReceiver {
     }
 
     func receive(_ message: NATSMessageView) {
-        // A push consumer can deliver the messages of a stream here, under their own subjects: they are no answers.
+        // A push consumer can deliver the messages of a stream here, under their own subjects: they are not answers.
         guard message.subject.starts(with: prefix) else { return }
         let token = message.subject[prefix.count...]
         let isShared = token.first == Self.sharedMark

@@ -5,19 +5,19 @@ import NIOCore
 /// The requests that wait for an answer on the connection's one inbox.
 final class RequestTable: Sendable {
     typealias Completion = @Sendable (Result<NATSMessageView, NATSError>) -> Void
-    /// Looks at an answer; whether it is the one that the request waits for. It is called for later answers too.
+    /// Looks at an answer; returns whether the request waits for this one. It is called for later answers too.
     typealias Taker = @Sendable (NATSMessageView) -> Bool
 
     private struct Pending {
         let subject: String
         let deadline: NIODeadline
-        /// For a request that outlasts its deadline while nothing tells that the server has it: how long nothing may
-        /// come or go then. `nil`: the deadline counts, whatever happens.
+        /// For a request that may outlast its deadline while it is unknown whether the server has it: the longest time
+        /// without a byte on the connection. `nil`: the request ends at its deadline.
         let silence: TimeAmount?
-        /// Whether it ends with the connection, written or not.
+        /// Whether it ends with the connection, even when it was not written.
         let isPerishable: Bool
         let completion: Completion
-        /// Takes the answer instead of the completion; `nil` when the first answer counts.
+        /// Receives the answers instead of `completion`; `nil` when the first answer counts.
         let taker: Taker?
         /// The number of the ping that was sent at the deadline.
         var probe: UInt64?
@@ -58,7 +58,7 @@ final class RequestTable: Sendable {
         requests.withLock { $0[id]?.message = message }
     }
 
-    /// Hands an answer over: to who waits for it, or to who has had one before. On the event loop.
+    /// Passes an answer to the request that waits for it, or to one that was answered lately. On the event loop.
     func answer(_ id: UInt64, _ message: NATSMessageView) {
         let found = requests.withLock { requests -> Pending? in
             guard let pending = requests[id] else { return nil }
@@ -70,7 +70,7 @@ final class RequestTable: Sendable {
         }
         guard let taker = pending.taker else { return pending.completion(.success(message)) }
         guard taker(message) else { return }
-        // Released outside the locks, for what they hold may end with them.
+        // Released outside the locks: releasing them may run other code.
         let removed = requests.withLock { $0.remove(id) }
         let replaced = answered.withLock { $0.insert(id, taker) }
         withExtendedLifetime((removed, replaced)) {}
@@ -81,18 +81,18 @@ final class RequestTable: Sendable {
         requests.withLock { $0.remove(id) }?.completion(result)
     }
 
-    /// Forgets a request without calling anyone; `false` when it has ended before.
+    /// Removes a request without calling its completion; `false` when it has ended before.
     func remove(_ id: UInt64) -> Bool {
-        // Released outside the lock, for what the completion holds may end with it.
+        // Released outside the lock: releasing the completion may run other code.
         let removed = requests.withLock { $0.remove(id) }
         return removed != nil
     }
 
-    /// Ends the requests whose time is up; whether any are left.
+    /// Ends the requests whose time is up; returns whether any are left.
     ///
-    /// A request that has ``Pending/silence`` ends at its deadline when there is no connection. Else a ping asks first
-    /// whether the server has it: once that is answered, all that the server had to say before has come, and there is no
-    /// answer; until then it is under way, on a link that may be slow.
+    /// A request that has ``Pending/silence`` ends at its deadline when there is no connection. Otherwise a ping first
+    /// checks whether the server has it. Once the server has answered the ping, all that it sent before has come, so
+    /// there is no answer. Until then the request may be under way on a slow link.
     func expire(at now: NIODeadline, _ probes: inout RequestProbes) -> Bool {
         let (expired, left) = requests.withLock { requests in
             let due = requests.ids { $0.silence != nil && $0.probe == nil && $0.deadline <= now }
@@ -119,23 +119,23 @@ final class RequestTable: Sendable {
         return probes.answered >= probe || probes.lastMoved + silence <= now
     }
 
-    /// Ends the requests that were written before the connection was lost, and those that go on no other; what else was not
-    /// written stays buffered.
+    /// Ends the requests that were written before the connection was lost, and the perishable ones; other unwritten
+    /// requests stay buffered.
     func connectionLost(lastWritten: UInt64, error: NATSError) {
         fail(with: error) { $0.isPerishable || $0.message.map { $0 <= lastWritten } ?? false }
     }
 
-    /// Ends the requests to a subject that the server forbids; whether there were any.
+    /// Ends the requests to a subject that the server forbids; returns whether there were any.
     ///
-    /// Where the server maps the requests of an API to other subjects (`$JS.API.>` to `$JS.hub.API.>` at a leaf, say) it
-    /// forbids those: then the ones that end alike are meant.
+    /// A server may map an API's requests to other subjects (a leaf node `$JS.API.>` to `$JS.hub.API.>`, say) and
+    /// forbid those. Then the requests whose subjects are equal behind `.API.` end.
     func denied(subject: String, error: NATSError) -> Bool {
         if fail(with: error, where: { $0.subject == subject }) { return true }
         guard let call = Self.call(of: subject) else { return false }
         return fail(with: error) { Self.call(of: $0.subject) == call }
     }
 
-    /// What stands behind the prefix of an API.
+    /// The part of an API subject behind `.API.`; `nil` for other subjects.
     private static func call(of subject: String) -> Substring? {
         subject.range(of: ".API.").map { subject[$0.upperBound...] }
     }

@@ -9,16 +9,16 @@ import NIOCore
 public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
     /// The host's name or address, without brackets.
     public let host: String
-    /// The port; unless given 4222, over WebSocket 80, with TLS 443.
+    /// The port; by default 4222, over WebSocket 80, with TLS 443.
     public let port: Int
     /// Whether the address asks for TLS (`tls://`, `wss://`).
     public let usesTLS: Bool
     /// Whether NATS is spoken over a WebSocket (`ws://`, `wss://`).
     public let usesWebSocket: Bool
-    /// The path that the WebSocket is asked for at, with its query; `nil` for `/`, and without a WebSocket.
+    /// The path of the WebSocket's request, with its query; `nil` for `/`, and without a WebSocket.
     public let path: String?
-    /// The name that the server's certificate must have, when it is not the host's: a server announced by its IP address
-    /// is known by the name of the one that announced it, as in the Go client.
+    /// The name that the server's certificate must have, when it is not the host's. A server announced by its IP
+    /// address must have the name of the server that announced it, as in the Go client.
     let certificateName: String?
     /// The user in the address, or the token when it has no password.
     let user: String?
@@ -78,7 +78,7 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
             guard path == nil || usesWebSocket else {
                 throw Self.invalid(text, "it has a path; a NATS server has none")
             }
-            // Else a login with a slash in it would become a host and a path, and be shown as such.
+            // Otherwise a login with a slash in it would become a host and a path, and be shown as such.
             guard path?.contains("@") != true else {
                 throw Self.invalid(text, "there is an '@' behind its first slash")
             }
@@ -115,8 +115,8 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads several addresses separated by commas.
     ///
-    /// An address with a login that follows another one begins with its scheme: else a comma in a login would make two
-    /// addresses of it.
+    /// An address with a login begins with its scheme, unless it is the first: otherwise a comma in a login would split
+    /// one address into two.
     ///
     /// - Throws: `invalidAddress` for the first that is wrong, or when there is none; no part of a login is ever shown.
     public static func list(_ text: String) throws(NATSError) -> [ServerAddress] {
@@ -140,10 +140,12 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
     /// The host and the port as in an address.
     var hostAndPort: String { "\(host.contains(":") ? "[\(host)]" : host):\(port)" }
 
-    /// An announced address of the same cluster: it inherits the login and the scheme of the address that was given,
-    /// and when it is an IP address, the name on its certificate: certificates rarely have addresses in them.
+    /// The address of another server of the same cluster, from what a server announces. It inherits the login and the
+    /// scheme of the address that was given. An IP address also inherits the name for the certificate, because
+    /// certificates rarely contain addresses.
     ///
-    /// One with a path leads to a proxy: what the servers behind it announce of themselves is out of reach.
+    /// `nil` for a text that is no address, and always when the given address has a path. Such an address leads to a
+    /// proxy, and the servers behind it cannot be reached at the addresses that they announce.
     func announced(_ text: String) -> ServerAddress? {
         guard path == nil, text.utf8.count <= Self.maximumAnnounced, let address = try? ServerAddress(text) else {
             return nil
@@ -163,7 +165,7 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
         password = given.password
     }
 
-    /// A name has 253 characters at most.
+    /// In bytes. A host name has 253 characters at most.
     private static let maximumAnnounced = 300
 
     static func isIPAddress(_ host: String) -> Bool { (try? SocketAddress(ipAddress: host, port: 0)) != nil }
@@ -190,14 +192,14 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
         }
         guard let portText else { return (String(host), defaultPort) }
         guard let port = Int(portText), (1...65_535).contains(port) else {
-            // What is no port may be a password whose '@' and host are missing.
+            // An invalid port may be a password whose '@' and host are missing.
             throw invalid(text, "its port must be a number from 1 to 65535", isShown: false)
         }
         return (String(host), port)
     }
 
     /// - Parameters:
-    ///   - text: all that was given, of which nothing is shown when there may be a login in it.
+    ///   - text: all that was given; not shown when it may contain a login.
     ///   - isShown: whether it may be shown when nothing in it looks like a login.
     private static func invalid(_ text: String, _ why: String, isShown: Bool = true) -> NATSError {
         guard !text.contains("@") else {

@@ -1,4 +1,4 @@
-/// The servers a connection may use: those it was given and those the cluster announces, tried in turn.
+/// The servers that a connection may use: those it was given and those the cluster announces, tried in turn.
 struct ServerPool {
     private var given: [ServerAddress]
     private var announced: [ServerAddress] = []
@@ -19,11 +19,12 @@ struct ServerPool {
         return server
     }
 
-    /// The most announced servers that are kept: what one server says must not fill the memory, nor keep the others from
-    /// being tried for long.
+    /// The most announced servers that are kept: one server must not fill the memory, nor keep the client from trying
+    /// the others for long.
     static let maximumAnnounced = 256
 
-    /// Takes over what a server announces, up to ``maximumAnnounced``; an address that is no longer announced is forgotten, a given one never.
+    /// Takes over what a server announces, up to ``maximumAnnounced``. An address that is no longer announced is
+    /// removed, a given one never.
     mutating func update(announced addresses: [String], by current: ServerAddress) {
         let upcoming = all[position % count]
         var fresh: [ServerAddress] = []

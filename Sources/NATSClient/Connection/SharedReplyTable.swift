@@ -1,30 +1,30 @@
 import Locking
 
-/// A reply subject that several messages of one publisher share, on one connection: what tells their answers apart is
-/// the publisher's business.
+/// A reply subject that several messages of one publisher share, on one connection. The publisher itself tells their
+/// answers apart.
 ///
-/// A server keeps what it knows of the subjects it has routed; a subject of its own for each answer is work for both
-/// sides that many messages with one subject do not cause.
+/// A server caches the subjects it has routed: a separate subject for each answer costs both sides work that one
+/// subject for many messages does not.
 package struct SharedReply: Sendable, Hashable {
     let id: UInt64
     /// The connection that its messages must go out on; see ``OutboundBuffer/generation``.
     let generation: UInt64
 }
 
-/// What comes back on a ``SharedReply``.
+/// What the publisher receives on a ``SharedReply``.
 package enum SharedAnswer {
     /// An answer to one of the messages, valid during the call.
     case message(NATSMessageView)
-    /// The server's word that nobody takes one of the messages.
+    /// The server reports that no client and no stream takes one of the messages.
     case noResponders
-    /// Nothing more comes: the connection is lost, say.
+    /// No more answers come, for example because the connection is lost.
     case ended(NATSError)
 }
 
 /// The shared reply subjects that are in use on the connection's one inbox.
 final class SharedReplyTable: Sendable {
     typealias Handler = @Sendable (SharedAnswer) -> Void
-    /// Looks at a message that comes once all answers have come.
+    /// Receives a message that comes after all answers have come.
     typealias Late = @Sendable (NATSMessageView) -> Void
 
     private struct Entry {
@@ -49,25 +49,25 @@ final class SharedReplyTable: Sendable {
         }
     }
 
-    /// Hands an answer over; what comes behind the last goes to who looks at that.
+    /// Passes an answer to the handler, or a message that comes after ``close(_:)`` to the late handler.
     func answer(_ id: UInt64, _ answer: SharedAnswer) {
         if let handler = replies.withLock({ $0[id]?.handler }) { return handler(answer) }
         guard case .message(let message) = answer else { return }
         closed.withLock { $0[id] }?(message)
     }
 
-    /// All answers have come: forgets a reply subject without calling anyone.
+    /// Closes a reply subject whose answers have all come, without calling its handler.
     func close(_ id: UInt64) {
-        // Released outside the locks, for what the handlers hold may end with them.
+        // Released outside the locks: releasing the handlers may run other code.
         let removed = replies.withLock { $0.remove(id) }
         let replaced = removed.flatMap { entry in closed.withLock { $0.insert(id, entry.late) } }
         withExtendedLifetime((removed, replaced)) {}
     }
 
-    /// Ends those of an owner.
+    /// Ends the reply subjects of an owner.
     func end(of owner: ObjectIdentifier, error: NATSError) { end(error) { $0.owner == owner } }
 
-    /// Ends those that have a message on a subject that the server forbids; whether there were any.
+    /// Ends the reply subjects with a message on a subject that the server forbids; returns whether there were any.
     func denied(subject: String, error: NATSError) -> Bool {
         let open = replies.withLock { $0.all }
         // Asked outside the lock, for the owners have locks of their own.
@@ -77,10 +77,10 @@ final class SharedReplyTable: Sendable {
         return !ended.isEmpty
     }
 
-    /// Ends all: their messages belonged to the connection.
+    /// Ends all reply subjects: their messages belonged to the connection.
     func connectionLost(error: NATSError) { end(error) { _ in true } }
 
-    /// Ends all, and refuses new ones while the error is set.
+    /// Ends all reply subjects, and refuses new ones while the error is set.
     func block(_ error: NATSError?) {
         replies.withLock { $0.failure = error }
         if let error { connectionLost(error: error) }

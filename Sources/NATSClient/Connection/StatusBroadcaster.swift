@@ -1,11 +1,11 @@
 import Locking
 
-/// Hands the connection's status to everyone who asked for it.
+/// Sends the connection's status to every listener.
 final class StatusBroadcaster: Sendable {
     private struct State {
         var listeners: [UInt64: AsyncStream<NATSStatus>.Continuation] = [:]
         var nextID: UInt64 = 0
-        /// The status that tells a newcomer where the connection stands.
+        /// The status that a new listener gets first.
         var current: NATSStatus?
         var isFinished = false
     }

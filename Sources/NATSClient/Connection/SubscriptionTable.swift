@@ -6,11 +6,11 @@ final class SubscriptionEntry {
     let receiver: any NATSMessageReceiver
     /// How many messages have been delivered.
     var delivered: UInt64 = 0
-    /// End after this many messages in all.
+    /// The subscription ends after this many messages in all.
     var limit: UInt64?
     /// Whether it has had messages since the last batch end.
     var isTouched = false
-    /// Why the server refused it.
+    /// Why the server refused the subscription.
     var failure: NATSError?
     /// Whether it was drained: the server has been told to send no more, so that a new connection does not restore it.
     var isDraining = false
@@ -26,7 +26,7 @@ final class SubscriptionEntry {
 /// The subscriptions of a connection, by the id the protocol gives them. Confined to the event loop.
 struct SubscriptionTable {
     private var entries: [UInt64: SubscriptionEntry] = [:]
-    /// Most messages go where the one before went.
+    /// The entry that was found last: most messages go where the message before went.
     private var lastFound: SubscriptionEntry?
 
     var all: [SubscriptionEntry] { entries.values.sorted { $0.sid < $1.sid } }

@@ -4,8 +4,8 @@ import NIOSSL
 
 /// Why TLS with a server failed, in a sentence that says what to do.
 ///
-/// The library says only that the verification failed, so the server's certificate is looked at: what its time, its
-/// names and this machine's clock say of it.
+/// NIOSSL reports only that the verification failed. So this looks at the server's certificate: its validity, against
+/// this machine's clock, and its names.
 struct TLSFailure {
     /// The most names of a certificate that are shown.
     private static let maximumNames = 10
@@ -15,7 +15,7 @@ struct TLSFailure {
     /// The server's certificate, when it has shown one.
     let certificate: NIOSSLCertificate?
 
-    /// What an error means; `nil` when it is none of TLS.
+    /// The sentence for an error; `nil` when it is not an error of TLS.
     func sentence(for error: any Error, now: Date = Date()) -> String? {
         guard error is NIOSSLError || error is BoringSSLError || error is NIOSSLExtraError else { return nil }
         let who = server.map { "\($0)" } ?? "the server"
@@ -37,7 +37,7 @@ struct TLSFailure {
         return clientCertificate(said) ?? "check the CA, the host name and the client certificate (\(said.prefix(300)))"
     }
 
-    /// The server's words on this client's certificate come as an alert.
+    /// The server reports problems with this client's certificate as a TLS alert.
     private func clientCertificate(_ said: String) -> String? {
         let isGiven = configuration?.certificateFile != nil
         let mine =
@@ -105,7 +105,7 @@ struct TLSFailure {
     private static func text(_ date: Date) -> String { date.formatted(.iso8601) }
 }
 
-/// Looks at the server's certificate when TLS fails: once the channel has closed it cannot be asked for any more.
+/// Keeps the server's certificate when TLS fails: a closed channel no longer has it.
 final class TLSWitness: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Writes the client's commands into a buffer. Everything it is given has been validated.
+/// Writes the client's commands into a buffer. Callers have validated all arguments.
 enum CommandWriter {
     /// `PUB subject [reply] size` or `HPUB subject [reply] headerSize size`, and the bytes: one pass, no allocation
     /// beyond the buffer's growth.

@@ -1,7 +1,7 @@
-/// A header block as it came: `NATS/1.0[ status[ description]]`, then a line a field, then an empty line.
+/// A header block as received: `NATS/1.0[ status[ description]]`, then one line per field, then an empty line.
 ///
-/// Peers write what they like into it, so reading is lenient: a line that is no field is skipped, bytes outside UTF-8
-/// are replaced, and nothing here traps or ends a connection.
+/// Peers may write anything into it, so reading is lenient: a line that is not a field is skipped, bytes outside UTF-8
+/// are replaced, and no content traps or ends a connection.
 struct HeaderBlock {
     let bytes: UnsafeRawBufferPointer
 
@@ -16,7 +16,7 @@ struct HeaderBlock {
         return (Int(code), String(text.drop { $0 == " " }.drop { $0 != " " }.drop { $0 == " " }))
     }
 
-    /// The most fields that are read: each takes more memory than it has bytes.
+    /// The most fields that are read: a field takes more memory than it has bytes.
     static let maximumFields = 4_096
 
     /// The fields, in order; those beyond ``maximumFields`` are left out.

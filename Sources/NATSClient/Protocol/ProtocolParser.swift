@@ -1,7 +1,7 @@
-/// The incremental parser of what a server sends: a pure function of the bytes, however they are cut.
+/// An incremental parser of the bytes that a server sends; the result does not depend on how they are split.
 ///
-/// It reads in place: an operation's bytes are never copied here. Bytes of an operation that is not complete yet stay
-/// in the buffer; the parser remembers how far it has looked, so that no byte is searched twice.
+/// It reads in place and never copies an operation's bytes. Bytes of an incomplete operation stay in the buffer. The
+/// parser remembers how far it has searched, so that it searches no byte twice.
 struct ProtocolParser {
     /// The longest control line accepted. `INFO` lines of large clusters run to tens of kilobytes.
     static let maximumLine = 1 << 20
@@ -9,28 +9,28 @@ struct ProtocolParser {
     /// in its documentation; a server adds headers of its own to that.
     static let maximumMessage = 65 << 20
 
-    /// A message whose line has come, and of which much is still to come.
+    /// A message whose control line has come, and of which many bytes are still missing.
     struct Announcement: Equatable {
         /// The subscription's number.
         let sid: UInt64
-        /// Where an answer goes.
+        /// The message's reply subject.
         let reply: String
     }
 
-    /// A message of which less is to come is not announced.
+    /// A message is announced only when at least this many bytes of it are missing.
     private static let announcedBytes = 64 << 10
 
-    /// Nothing can be complete below this many readable bytes.
+    /// With fewer readable bytes than this, no operation is complete.
     private(set) var minimumBytes = 1
-    /// The message at the front that is not complete; each is told once.
+    /// The incomplete message at the front; it is reported once.
     private var announcement: Announcement?
     /// How much of an incomplete control line has been searched for its end.
     private var searched = 0
 
-    /// The operation at the front of `bytes` and its whole length; `nil` when it is not complete.
+    /// The operation at the front of `bytes` and its whole length; `nil` when it is incomplete.
     ///
-    /// The parser calls nothing: what an operation causes happens after this has returned, so that it may also replace
-    /// the parser.
+    /// The parser makes no calls: the caller acts on an operation after this has returned, and may then replace the
+    /// parser.
     mutating func next(
         in bytes: UnsafeRawBufferPointer
     ) throws(NATSError) -> (operation: ServerOperation, length: Int)? {
@@ -40,7 +40,7 @@ struct ProtocolParser {
         return found
     }
 
-    /// The message at the front of which much is still to come, once; `nil` when there is none.
+    /// The incomplete message at the front, when many bytes of it are missing; returned once, `nil` otherwise.
     mutating func takeAnnouncement() -> Announcement? { announcement.take() }
 
     private mutating func complete(
@@ -129,7 +129,7 @@ struct ProtocolParser {
         }
         let total = start + Int(size) + 2
         guard bytes.count >= total else {
-            // The short line is read once more when the rest is there.
+            // The control line is short: it is parsed again when the rest has come.
             minimumBytes = total
             if total - bytes.count >= Self.announcedBytes {
                 announcement = Announcement(sid: sid, reply: String(decoding: reply, as: UTF8.self))

@@ -1,4 +1,4 @@
-/// A text in double quotes as the server writes it into its reports: Go's notation.
+/// A text in double quotes in a server's report, in Go's notation.
 struct QuotedWord {
     /// The text without quotes and escapes.
     let text: String
@@ -26,7 +26,7 @@ struct QuotedWord {
         return nil
     }
 
-    /// What an escape stands for; the digits it has are taken from `rest`.
+    /// The bytes that an escape stands for; its digits are removed from `rest`.
     private static func unescaped(_ letter: Unicode.Scalar, _ rest: inout Substring.UnicodeScalarView) -> [UInt8] {
         let count: Int
         switch letter {

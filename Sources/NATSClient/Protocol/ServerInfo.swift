@@ -26,7 +26,7 @@ public struct ServerInfo: Sendable, Hashable, Decodable {
     public let offersTLS: Bool
     /// The number it gave this connection.
     public let clientID: UInt64?
-    /// The address it sees this client at.
+    /// The client's address as the server sees it.
     public let clientAddress: String?
     /// Addresses of the cluster's servers, `host:port`, without a scheme.
     public let clusterAddresses: [String]
@@ -34,7 +34,7 @@ public struct ServerInfo: Sendable, Hashable, Decodable {
     public let cluster: String?
     /// Whether it is about to shut down and wants its clients to move on.
     public let isLameDuck: Bool
-    /// What an NKey or JWT login signs.
+    /// The challenge that an NKey or JWT login signs.
     let nonce: String?
 
     private enum CodingKeys: String, CodingKey {
@@ -53,7 +53,8 @@ public struct ServerInfo: Sendable, Hashable, Decodable {
         case isLameDuck = "ldm"
     }
 
-    /// Reads what is there; a missing member gets the protocol's default, so that no server is refused for one.
+    /// Reads the members that are present. A missing one gets the protocol's default, so that no server is refused for
+    /// it.
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         serverID = try values.decodeIfPresent(String.self, forKey: .serverID) ?? ""

@@ -1,4 +1,4 @@
-/// One operation sent by a server, still in the bytes it came in: valid during the parser's callback only.
+/// One operation sent by a server. It refers to the bytes of the receive buffer and is valid only while they are.
 enum ServerOperation {
     /// The JSON object after `INFO`.
     case info(UnsafeRawBufferPointer)
@@ -10,7 +10,7 @@ enum ServerOperation {
     case error(String)
 }
 
-/// A `MSG` or `HMSG` in place.
+/// A `MSG` or `HMSG`; it refers to the bytes of the receive buffer.
 struct MessageFrame {
     let sid: UInt64
     let subject: UnsafeRawBufferPointer

@@ -1,9 +1,9 @@
 /// What an `-ERR` means for the client.
 struct ServerReport {
     enum Kind: Equatable {
-        /// A message to this subject was not taken; which one, the server does not say.
+        /// The server refused a message to this subject; it does not say which message.
         case publishDenied(String)
-        /// A subscription was refused, or has been taken away.
+        /// The server refused a subscription, or has ended it.
         case subscriptionDenied(SubscriptionName)
         /// A subscription was refused; which one, the server does not say. It takes the later ones of those that were
         /// sent together no more than this one.
@@ -11,13 +11,13 @@ struct ServerReport {
         case other
     }
 
-    /// What the server tells of a subscription.
+    /// How a report names a subscription.
     struct SubscriptionName: Equatable {
         var subject: String
         var queueGroup: String?
-        /// Whether it is meant whatever the queue group.
+        /// Whether the report is about this subject in every queue group.
         var isAnyQueueGroup = false
-        /// Named when it is taken away later.
+        /// The subscription's id; set only when the server ends an existing subscription.
         var sid: UInt64?
     }
 
@@ -26,10 +26,10 @@ struct ServerReport {
     /// Whether the server closes the connection after this.
     let closesConnection: Bool
 
-    /// The most of a report that is read, in bytes: reports are kept for those who ask, and a subject that a server
-    /// takes has 4 KiB at most by default (`max_control_line`).
+    /// The most of a report that is read, in bytes: reports are kept until a caller asks for them. By default a server
+    /// accepts subjects of 4 KiB at most (`max_control_line`).
     static let maximumBytes = 8 << 10
-    /// The most of a subject or a report that a message shows, in characters.
+    /// How much of a subject or a report a message shows, in characters.
     private static let maximumShown = 256
 
     init(_ text: String) {
@@ -75,14 +75,14 @@ struct ServerReport {
             closesConnection = true
             error = NATSError(.tlsFailed, "the server speaks TLS only; use tls:// or name its CA")
         } else {
-            // What the server sends without closing is about one operation.
+            // A report that leaves the connection open is about one operation.
             closesConnection =
                 !lower.hasPrefix("invalid") && !lower.hasPrefix("no responders")
             error = NATSError(.serverError, "the server reported: \(Self.shown(text))", isRetriable: closesConnection)
         }
     }
 
-    /// What to do about a report that is about some subscription; `nil` for any other.
+    /// What to do about a report on a subscription; `nil` for any other report.
     private static func refusal(_ lower: String) -> String? {
         if lower.hasPrefix("maximum subscriptions") {
             return "end others, or raise the limit of the server (max_subscriptions), the account or the user"
@@ -110,7 +110,7 @@ struct ServerReport {
             if rest.hasPrefix(" using queue") { name.queueGroup = more.text }
             if rest.hasPrefix(" (sid") { name.sid = UInt64(more.text) }
         }
-        // max_sub_tokens counts alike for every queue group.
+        // max_sub_tokens applies to every queue group.
         if let rest = word?.rest, rest.contains("too many tokens") { name.isAnyQueueGroup = true }
         return (.subscriptionDenied(name), error)
     }
