@@ -26,7 +26,7 @@ extension ConnectionLoop {
             let limit = self.configuration.connectTimeout
             self.fail(NATSError(.connectionFailed, "\(server) did not answer within \(limit)", isRetriable: true))
         }
-        // The first attempt uses what was read before it.
+        // The first attempt uses the context that was made before it.
         if attempt == 1, tlsContext != nil { return connect(to: server, attempt: attempt) }
         tlsContext = nil
         guard configuration.tls != nil || server.usesTLS else { return connect(to: server, attempt: attempt) }
@@ -74,7 +74,7 @@ extension ConnectionLoop {
             )
     }
 
-    /// Adds the handlers that a channel needs: one of several when the host has several addresses.
+    /// Adds the handlers that a channel needs. An attempt has several channels when the host has several addresses.
     private func prepare(
         _ channel: any Channel,
         for server: ServerAddress,
@@ -100,8 +100,8 @@ extension ConnectionLoop {
                 return
             }
             self.channel = channel
-            // What the system holds unsent looks as if it had left, and nothing can be put before it; where it cannot be
-            // limited, that is so.
+            // Bytes that the system buffers look sent, and nothing can be put before them. So the buffer is limited,
+            // where the system allows it.
             channel.setOption(.tcpOption(.init(rawValue: TCP_NOTSENT_LOWAT)), value: 128 << 10).whenComplete { _ in }
             perform(machine.tcpConnected())
             // INFO may have come before this callback.
@@ -222,9 +222,9 @@ extension ConnectionLoop {
         pings = []
         subscribing = []
         refusals = []
-        // Whoever waits for a flush goes on waiting: the next connection answers, and reports what may be lost.
+        // Callers that wait for a flush go on waiting: the next connection answers, and reports what may be lost.
         pingWaiters.append(contentsOf: interrupted)
-        // Behind what waits.
+        // Their ping follows what waits.
         for index in pingWaiters.indices where pingWaiters[index].chunk > 0 { pingWaiters[index].chunk = 1 }
         finishBatch()
         let channel = channel

@@ -9,7 +9,7 @@ extension ConnectionLoop {
         counts.countReceived(bytes.readableBytes)
         moved(bytes.readableBytes)
         if readBuffer.readableBytes == 0 {
-            // The usual case: a read that ends with an operation is parsed where it lies.
+            // The usual case: a read that ends with an operation is parsed in place.
             readBuffer = bytes
         } else {
             readBuffer.reserveCapacity(min(parser.minimumBytes, ProtocolParser.maximumMessage))
@@ -20,8 +20,8 @@ extension ConnectionLoop {
     }
 
     func parse() {
-        // Before the TCP connection is reported, INFO waits. A write that fails hands over what was still to be read:
-        // when that happens while an operation is answered, the bytes wait for their turn.
+        // INFO waits until the TCP connection is reported. A write that fails delivers the bytes that were still to be
+        // read. When that happens while an operation is being answered, those bytes wait.
         guard channel != nil, !isParsing else { return }
         guard !machine.isStartingTLS else { return readBuffer.clear() }
         isParsing = true
@@ -30,14 +30,14 @@ extension ConnectionLoop {
         writePongs()
     }
 
-    /// Receivers collect messages of so many bytes at most before they hear that a batch has ended.
+    /// Receivers collect about this many bytes of messages at most before their batch ends.
     private static let maximumBatch = 1 << 20
 
-    /// Parses what has come; whether more came meanwhile.
+    /// Parses what has come; returns whether more came meanwhile.
     private func parseOnce() -> Bool {
         let attempt = machine.attempt
-        // Taken out, both: an operation may end the connection, begin the next one and have more bytes handed over,
-        // and must not find the parser at work or pull the bytes from under it.
+        // Both are taken out. An operation may end the connection, begin the next one and deliver more bytes. That must
+        // not use the parser at work, nor change the bytes it reads.
         var buffer = readBuffer
         readBuffer = ByteBuffer()
         var parser = parser
@@ -64,7 +64,7 @@ extension ConnectionLoop {
             return offset
         }
         if let failure { fail(failure) }
-        // What came in plain text behind INFO is not taken for the server's words after the handshake.
+        // Plain text that came after INFO is dropped: after the handshake it must not count as the server's.
         guard isReading(attempt) else {
             readBuffer.clear()
             self.parser = ProtocolParser()
@@ -108,8 +108,9 @@ extension ConnectionLoop {
         }
     }
 
-    /// Until the server has accepted the login it greets, and answers or refuses the login, nothing else. What is not
-    /// encrypted yet could come from anyone on the way: a message or a refused subscription must not reach subscribers.
+    /// Until the server has accepted the login, it may greet, and answer or refuse the login, nothing else. Without
+    /// encryption, any party on the way could have written the bytes: a message or a refused subscription must not
+    /// reach subscribers.
     private func handleBeforeReady(_ operation: ServerOperation) throws(NATSError) {
         switch operation {
         case .info(let json): infoReceived(try ServerInfo.parse(json))
@@ -126,7 +127,7 @@ extension ConnectionLoop {
         }
     }
 
-    /// Answers the pings of this read in one write, unless the one before is still under way.
+    /// Answers the pings of this read in one write, unless the last write of pongs is still under way.
     private func writePongs() {
         guard let channel else { return }
         let count = pongs.take()
@@ -178,35 +179,37 @@ extension ConnectionLoop {
         for waiter in ping.waiters { waiter.answer(.success(())) }
     }
 
-    /// An `-ERR` before the login was accepted ends the attempt, unless it forbids only the inbox.
+    /// Handles an `-ERR` before the login was accepted. It ends the attempt, unless it forbids only the inbox.
     private func loginRefused(_ text: String) {
         let report = ServerReport(text)
         if machine.isLoggingIn, case .subscriptionDenied(let name) = report.kind, name.subject == inbox.subject {
             return inboxDenied(report.error)
         }
         guard !machine.isUnprotected else {
-            // Anyone on the way can say so: it does not count as the server's last word on the login.
+            // Any party on the way can send this: it does not count as the server's final answer to the login.
             let text = "the server refused the connection before TLS began: \(report.error.message)"
             return fail(NATSError(.connectionFailed, text, underlying: report.error, isRetriable: true))
         }
         fail(report.error)
     }
 
-    /// An `-ERR` on an established connection: the server either goes on or closes by itself.
+    /// Handles an `-ERR` on an established connection: the server either goes on or closes the connection.
     private func serverReported(_ text: String) {
         let report = ServerReport(text)
         switch report.kind {
         case .subscriptionDenied(let name):
             subscriptionDenied(name, report.error)
         case .subscriptionRefused:
-            // Which one it was follows from how many there are when the ping behind them is answered.
+            // The number of refusals, known when the ping behind them is answered, tells which subscriptions were
+            // refused.
             guard refusals.count < Self.maximumRefusals else { return }
             refusals.append(report.error)
         case .publishDenied(let subject) where JetStream.isOwnMessage(subject):
-            // Asked for or answered by one of JetStream's readers, who hears of it here: no publisher's flush is to fail.
+            // A reader of JetStream sent this (a pull or an acknowledgement) and gets the error here: no publisher's
+            // flush is to fail.
             if !requests.denied(subject: subject, error: report.error) { status.send(.serverError(report.error)) }
         case .publishDenied(let subject):
-            // Whoever waits for an answer learns it there; of other messages the publisher is told.
+            // A caller that waits for an answer gets the error there; for other messages the publisher gets it.
             let isAwaited = requests.denied(subject: subject, error: report.error)
             let isShared = sharedReplies.denied(subject: subject, error: report.error)
             guard !isAwaited, !isShared else { return }
@@ -214,7 +217,7 @@ extension ConnectionLoop {
             status.send(.serverError(report.error))
         case .other:
             status.send(.serverError(report.error))
-            // The server closes after these; say why instead of "closed the connection".
+            // The server closes the connection after these; report this reason instead of "closed the connection".
             if report.closesConnection { fail(report.error) }
         }
     }
@@ -233,11 +236,11 @@ extension ConnectionLoop {
         status.send(.serverError(error))
     }
 
-    /// The most refusals without a name that are kept between two pings.
+    /// The most refusals without a subject that are kept between two pings.
     private static let maximumRefusals = 4_096
 
-    /// A server that takes no more subscriptions refuses the last of those it was sent, and answers in their order: as
-    /// many as there were refusals.
+    /// Ends the subscriptions that the server has refused without naming them. A server at its limit refuses the last
+    /// subscriptions it was sent, in their order: as many as there were refusals.
     private func settleRefusals(of subscribes: [SubscriptionEntry]) {
         guard !refusals.isEmpty else { return }
         let errors = refusals

@@ -1,6 +1,6 @@
 extension ConnectionLoop {
-    /// Works on the subject that the answer to a request comes to, without allocating: it is needed for every message
-    /// that a stream acknowledges.
+    /// Passes the subject that the answer to a request comes to, without allocating: every message that a stream
+    /// acknowledges needs one.
     func withReplySubject<Result>(
         of id: UInt64,
         isShared: Bool = false,

@@ -1,11 +1,11 @@
 import NIOCore
 import Synchronization
 
-/// What tells, at a request's deadline, whether its answer can still come; confined to the connection's event loop.
+/// Decides, at a request's deadline, whether its answer can still come; confined to the connection's event loop.
 struct RequestProbes {
     /// Whether there is a connection.
     var isConnected = false
-    /// When something has come or gone last, as far as the sweeps have seen.
+    /// When bytes have come or gone last, as far as the sweeps have seen.
     var lastMoved = NIODeadline.now()
     /// The highest number of a ping that was answered.
     var answered: UInt64 = 0
@@ -36,8 +36,8 @@ struct RequestProbes {
 
 // Deadlines of requests.
 extension ConnectionLoop {
-    /// From any thread: sees to it that requests past their deadline end, 50 ms late at most. One sweep serves all, so
-    /// that a request costs no timer.
+    /// From any thread: ends requests past their deadline, 50 ms late at most. One sweep serves all requests, so that
+    /// none needs a timer.
     func scheduleRequestSweep() {
         guard requestSweep.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
         else { return }
@@ -64,7 +64,7 @@ extension ConnectionLoop {
             eventLoop.scheduleTask(in: .milliseconds(50)) { self.sweepRequests() }
         } else {
             requestSweep.store(false, ordering: .releasing)
-            // A request may have come between the two.
+            // A request may have been added between the two.
             if !requests.isEmpty { scheduleRequestSweep() }
         }
     }

@@ -3,7 +3,7 @@ import NIOCore
 // Flushing, pings and keep-alive.
 extension ConnectionLoop {
     /// Writes what waits, one write at a time: what gathers meanwhile leaves together. A large amount leaves in pieces,
-    /// and between them subscriptions and pings.
+    /// with subscriptions and pings between them.
     func flush() {
         eventLoop.assertInEventLoop()
         guard !isWriting, machine.isConnected, let channel else { return }
@@ -31,7 +31,7 @@ extension ConnectionLoop {
         let taken = chunk
         let size = piece?.bytes.readableBytes ?? 0
         write(piece?.bytes ?? ByteBuffer(), then: commands, to: channel).whenComplete { result in
-            // After a failed write the channel closes: what waits is for the next connection.
+            // After a failed write the channel closes: what waits is left for the next connection.
             guard case .success = result, self.machine.attempt == attempt, self.isWriting else { return }
             self.isWriting = false
             guard isLast else {
@@ -48,23 +48,23 @@ extension ConnectionLoop {
         }
     }
 
-    /// A ping for those whose turn it is: it rides along behind everything it is to confirm.
+    /// Appends a ping for the waiters whose turn it is, behind everything it has to confirm.
     private func writePing(behind chunk: Int, into commands: inout ByteBuffer) {
         guard !pingWaiters.isEmpty else { return }
         let ready = pingWaiters.filter { $0.chunk <= chunk }
         guard !ready.isEmpty else { return }
         pingWaiters.removeAll { $0.chunk <= chunk }
-        // Every subscription has asked for a ping: those that leave with this write are in front of it.
+        // Every subscription has asked for a ping, so those that leave with this write are in front of it.
         pings.append(Ping(confirms: lastWritten, waiters: ready, subscribes: subscribing))
         subscribing = []
         commands.writeStaticString("PING\r\n")
     }
 
-    /// How much of a message is written at once: what has left is known no finer.
+    /// How many bytes of messages are written at once. What has left is known only in steps of this size.
     private static let slice = 64 << 10
 
-    /// Writes messages and the commands behind them, and notes what leaves. What the system takes at once says nothing of
-    /// the peer; when a write had to wait for room, the peer has taken what came before.
+    /// Writes messages and the commands behind them, and notes what leaves. A write that the system takes at once says
+    /// nothing about the server. When a write had to wait for room, the server has taken what came before.
     private func write(
         _ messages: ByteBuffer,
         then commands: ByteBuffer,
@@ -84,16 +84,16 @@ extension ConnectionLoop {
         return channel.writeAndFlush(messages).map { if !self.isHandingOver { self.moved(size) } }
     }
 
-    /// Bytes have come, or the peer has taken some: the connection lives.
+    /// Notes that bytes have come, or that the server has taken some: the connection is alive.
     func moved(_ bytes: Int) {
         isSilent = false
         if machine.isConnected { counts.countMoved(bytes) }
     }
 
-    /// How long a few messages wait for company in the middle of a burst.
+    /// How long a few messages wait for more in the middle of a burst.
     private static let lingering = TimeAmount.microseconds(50)
 
-    /// What a ping is to come behind.
+    /// What a ping follows.
     enum PingPlace {
         /// What has been handed to the channel, and the subscriptions that wait.
         case early
@@ -130,8 +130,8 @@ extension ConnectionLoop {
         ping(.early) { _ in }
     }
 
-    /// A moment after messages were written, a ping asks the server to confirm them, so that a lost connection reports
-    /// few messages as unconfirmed, and none when it was idle.
+    /// A moment after messages were written, a ping asks the server to confirm them. So a lost connection reports few
+    /// messages as unconfirmed, and none when it was idle.
     private func scheduleConfirmation() {
         guard !isConfirmScheduled else { return }
         isConfirmScheduled = true
@@ -149,7 +149,7 @@ extension ConnectionLoop {
         }
     }
 
-    /// What went wrong with published messages since the last flush.
+    /// The error of messages published since the last flush, when there is one.
     private func takeUnreported() -> Result<Void, NATSError> {
         if let refused = outbound.takeRefusals() { return .failure(refused) }
         guard unconfirmed > 0 else { return .success(()) }
@@ -162,7 +162,7 @@ extension ConnectionLoop {
         )
     }
 
-    /// Runs `start` on the loop and suspends until it calls back, or until nothing has come or gone for so long.
+    /// Runs `start` on the loop. Suspends until it calls back, or until no byte has come or gone for `timeout`.
     func waitOnLoop(
         timeout: Duration,
         what: String,

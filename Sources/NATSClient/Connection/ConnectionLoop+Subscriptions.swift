@@ -67,7 +67,8 @@ extension ConnectionLoop {
         }
     }
 
-    /// From any thread: ends every subscription after what was sent to it, sends what waits, and closes.
+    /// From any thread: ends every subscription after it has received what was sent to it, sends what waits, and
+    /// closes.
     func drain(timeout: Duration) async throws(NATSError) {
         do throws(NATSError) {
             try await waitOnLoop(timeout: timeout, what: "the drain") { loop, done in
@@ -97,7 +98,7 @@ extension ConnectionLoop {
         eventLoop.execute { self.perform(self.machine.close()) }
     }
 
-    /// Subscribes again on a new connection, with what is left of the limits; not to what was being drained.
+    /// Subscribes again on a new connection, with what is left of the limits; leaves out drained subscriptions.
     func restoreSubscriptions() {
         let entries = subscriptions.all.filter { !$0.isDraining }
         guard let channel, !entries.isEmpty else { return }
@@ -109,12 +110,12 @@ extension ConnectionLoop {
             CommandWriter.unsubscribe(into: &buffer, sid: entry.sid, after: limit - entry.delivered)
         }
         channel.writeAndFlush(buffer, promise: nil)
-        // The ping behind them tells which of them were refused.
+        // The ping behind them shows which of them were refused.
         subscribing = entries
         pingWaiters.append(PingWaiter(chunk: 0) { _ in })
     }
 
-    /// Removes a subscription; its receiver hears of it after its last batch.
+    /// Removes a subscription; calls its receiver's `receiveEnd` after its last batch.
     func end(_ entry: SubscriptionEntry, error: NATSError?) {
         guard subscriptions.remove(entry.sid) != nil else { return }
         if entry.isTouched {

@@ -1,7 +1,7 @@
-/// How TLS is spoken.
+/// How the client uses TLS.
 ///
 /// The files are PEM and are read again for every attempt to connect, so that a certificate or an authority can be
-/// replaced while a connection is up. One that cannot be read fails the attempt; the next one tries again.
+/// replaced while a connection is up. A file that cannot be read fails the attempt; the next attempt reads it again.
 public struct NATSTLSConfiguration: Sendable, Hashable {
     /// The authorities that are trusted; `nil` for the system's.
     public var certificateAuthorityFile: String?

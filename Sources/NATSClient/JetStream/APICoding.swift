@@ -2,7 +2,7 @@ import Foundation
 import NIOCore
 import NIOFoundationCompat
 
-/// Any answer, looked at for an error.
+/// Any answer, decoded only for its error.
 private struct Failure: Decodable { let error: JetStreamError.Answer? }
 
 /// JSON of the API: requests with sorted members, answers that are either a value or an error.

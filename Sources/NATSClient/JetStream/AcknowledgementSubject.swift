@@ -1,8 +1,8 @@
-/// What a delivered message's reply subject says (NATS ADR-15): where the message lies in the stream, and how many
-/// more match.
+/// The contents of a delivered message's reply subject (NATS ADR-15): where the message lies in the stream, and how
+/// many more match.
 ///
-/// Nine tokens, `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<ns>.<pending>`, or eleven and
-/// more, with domain and account hash after `ACK` and possibly further tokens at the end.
+/// It has nine tokens, `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<ns>.<pending>`, or eleven
+/// and more, with domain and account hash after `ACK` and possibly further tokens at the end.
 public struct AcknowledgementSubject: Sendable, Hashable {
     /// How often the message was delivered, this time included: 1 the first time.
     public let deliveries: UInt64

@@ -11,9 +11,9 @@ public struct ClusterInformation: Sendable, Hashable, Codable {
     public struct Replica: Sendable, Hashable, Codable {
         /// The server's name.
         public let name: String
-        /// Whether it has everything that the leader has.
+        /// Whether the replica has everything that the leader has.
         public let isCurrent: Bool
-        /// Whether it is not reached.
+        /// Whether the leader cannot reach the replica.
         public let isOffline: Bool?
 
         private enum CodingKeys: String, CodingKey {

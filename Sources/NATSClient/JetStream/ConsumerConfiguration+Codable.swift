@@ -21,7 +21,7 @@ extension ConsumerConfiguration {
         case descriptionText = "description"
     }
 
-    /// Writes what is set, in the API's terms.
+    /// Writes the fields that are set, in the API's terms.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encodeIfPresent(name, forKey: .name)
@@ -60,7 +60,7 @@ extension ConsumerConfiguration {
         for (name, value) in otherFields { try fields.encode(value, forKey: FieldName(name)) }
     }
 
-    /// Reads what a server answers.
+    /// Reads a server's answer.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         let start: Start =

@@ -4,7 +4,7 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
     public enum Start: Sendable, Hashable {
         /// With the oldest message.
         case all
-        /// With what is stored after the consumer was created.
+        /// With the messages stored after the consumer was created.
         case new
         /// With the newest message.
         case last
@@ -14,9 +14,9 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
         case time(String)
     }
 
-    /// What has to be acknowledged.
+    /// Which messages a reader has to acknowledge.
     public enum AcknowledgementPolicy: String, Sendable, Hashable, Codable {
-        /// Nothing: delivered counts as done.
+        /// None: a delivered message counts as done.
         case none
         /// A message and all before it.
         case all
@@ -30,23 +30,23 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
     public var durableName: String?
     /// Where to begin.
     public var start: Start
-    /// What has to be acknowledged.
+    /// Which messages a reader has to acknowledge.
     public var acknowledgementPolicy: AcknowledgementPolicy
     /// How long an unacknowledged message waits for its acknowledgement before it comes again.
     public var acknowledgementWait: Duration?
-    /// How often a message is delivered at most; `nil` for ever.
+    /// How often a message is delivered at most; `nil` for any number of times.
     public var maximumDeliveries: Int?
     /// Delays before redeliveries, first to last.
     public var backoff: [Duration]
     /// Only messages whose subject matches; empty for all. More than one needs a server from 2.10.
     public var filterSubjects: [String]
-    /// How long an ephemeral consumer survives without anybody asking it.
+    /// How long an ephemeral consumer survives without a request.
     public var inactiveThreshold: Duration?
     /// Whether messages come without their payloads (`headers_only`).
     public var headersOnly: Bool
     /// Whether the consumer's state is kept in memory, whatever the stream's storage.
     public var memoryStorage: Bool
-    /// On how many servers of a cluster it lives; `nil` for the stream's number.
+    /// How many servers of a cluster keep it; `nil` for the stream's number.
     public var replicas: Int?
     /// How many messages may be unacknowledged.
     public var maximumAcknowledgementsPending: Int?
@@ -55,10 +55,10 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
     /// How many messages one pull request may ask for (`max_batch`), by the consumer's own settings or the server's; `nil`
     /// for any number.
     public var maximumRequestBatch: Int?
-    /// A text for people.
+    /// A description for people.
     public var descriptionText: String?
-    /// What a server's answer holds beyond that, by its name in the API: fields of newer servers, and values that this type
-    /// has no case for. They are sent as they are, so that an update keeps what it does not know.
+    /// Further fields of a server's answer, by their names in the API: fields of newer servers, and values that this
+    /// type has no case for. They are sent unchanged, so that an update keeps what this client does not know.
     public var otherFields: [String: JetStreamValue] = [:]
 
     /// Creates a configuration.
@@ -108,8 +108,8 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
         return value
     }
 
-    /// A consumer to read a part of a stream once: ephemeral, in memory, nothing to acknowledge, gone a few seconds
-    /// after the last request.
+    /// Makes a consumer that reads a part of a stream once: ephemeral, in memory, without acknowledgements, gone a few
+    /// seconds after the last request.
     public static func reader(
         start: Start,
         filterSubjects: [String],

@@ -1,10 +1,10 @@
-/// Walks the members of one JSON object without building anything: for the few answers that come by the hundred
+/// Walks the members of one JSON object without building values: for the few kinds of answers that come by the hundred
 /// thousand. Values that are objects or arrays are skipped as one piece.
 struct FlatJSONReader {
     private let bytes: UnsafeRawBufferPointer
     private var position = 0
     private var isFirst = true
-    /// Whether the object ended as it should, with nothing but white space behind it.
+    /// Whether the object ended properly, with only white space behind it.
     private(set) var isComplete = false
 
     init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
@@ -26,7 +26,7 @@ struct FlatJSONReader {
         }
     }
 
-    /// Passes the opening brace.
+    /// Skips the opening brace; returns whether there was one.
     mutating func beginObject() -> Bool {
         skipSpace()
         return take(0x7B)

@@ -1,23 +1,23 @@
 import NIOCore
 
 extension JetStream {
-    /// What is to become of a consumer that exists; servers before 2.10 do not know it, and create or update.
+    /// What happens when a consumer of that name exists. Servers before 2.10 ignore this, and create or update.
     public enum ConsumerAction: String, Sendable, Hashable, Encodable {
-        /// Only create: one that exists with another configuration is `consumerExists`.
+        /// Create only: when one exists with another configuration, the error is `consumerExists`.
         case create
-        /// Only update: one that does not exist is an error.
+        /// Update only: when none exists, that is an error.
         case update
     }
 
-    /// Creates a pull consumer, or finds the durable one of that name and configuration.
+    /// Creates a pull consumer, or finds the durable one with that name and configuration.
     ///
-    /// The answer tells how many messages match from the start on (``ConsumerInformation/pending``).
+    /// The answer contains how many messages match from the start on (``ConsumerInformation/pending``).
     ///
     /// - Parameters:
     ///   - configuration: the consumer. To change one, begin with the configuration ``consumerInfo(_:on:timeout:)``
     ///     answered, so that fields this client does not know stay as they are.
     ///   - stream: the stream's name.
-    ///   - action: whether it may exist; `nil` creates one, or updates the one of that name.
+    ///   - action: what happens when the consumer exists; `nil` creates one, or updates the one of that name.
     ///   - timeout: how long the server may take; `nil` for ``timeout``.
     public func createConsumer(
         _ configuration: ConsumerConfiguration,
@@ -71,10 +71,10 @@ extension JetStream {
         guard answer.success else { throw JetStreamError(.invalidAnswer, "the server did not delete \(consumer)") }
     }
 
-    /// Asks for the deletion of a consumer that has served, without waiting for the answer: should the request get
-    /// lost, or be forbidden to this user, the consumer's inactivity threshold ends it.
+    /// Asks the server to delete a consumer that is not needed any more, without waiting for the answer. When the
+    /// request gets lost, or the server forbids it to this user, the consumer ends after its inactivity threshold.
     public func discardConsumer(_ consumer: String, on stream: String) {
-        // Answered as a request, so that a refusal counts as no message's.
+        // It is sent as a request, so that a refusal does not count as that of a published message.
         connection.requestUnawaited("\(prefix).CONSUMER.DELETE.\(stream).\(consumer)", timeout: timeout)
     }
 }

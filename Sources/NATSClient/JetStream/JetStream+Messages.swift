@@ -14,15 +14,15 @@ public struct StreamMessage: Sendable {
     /// The payload.
     public let payload: [UInt8]
 
-    /// The id it was sent with; `nil` without one.
+    /// The message id it was published with; `nil` without one.
     package var messageID: String? {
         headerBlock.withUnsafeBytes { HeaderBlock(bytes: $0).fields()["Nats-Msg-Id"] }
     }
 }
 
 extension JetStream {
-    /// Gets the first message at or after a sequence whose subject matches: a request that changes nothing on the server,
-    /// for every server from 2.9.
+    /// Gets the first message at or after a sequence whose subject matches. The request changes nothing on the server;
+    /// every server from 2.9 knows it.
     ///
     /// - Parameters:
     ///   - sequence: where to begin; 0 means 1.
@@ -105,7 +105,7 @@ extension StreamMessage {
         return try decoded(answer)
     }
 
-    /// The ordinary answer, whose strings have no escapes.
+    /// Reads the ordinary answer, whose strings have no escapes.
     private static func flat(_ bytes: UnsafeRawBufferPointer) -> StreamMessage? {
         var reader = FlatJSONReader(bytes)
         var (subject, time): (String?, String?)
@@ -132,7 +132,7 @@ extension StreamMessage {
         text.flatMap { Data(base64Encoded: $0) }.map { Array($0) }
     }
 
-    /// Errors, and subjects that JSON writes with escapes.
+    /// Reads errors, and messages whose subjects JSON writes with escapes.
     private static func decoded(_ answer: UnsafeRawBufferPointer) throws(JetStreamError) -> StreamMessage? {
         struct Answer: Decodable {
             struct Message: Decodable {

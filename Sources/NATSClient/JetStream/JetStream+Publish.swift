@@ -6,12 +6,14 @@ extension JetStream {
     /// - Parameters:
     ///   - payload: the message's content.
     ///   - subject: where to publish: one that a stream captures.
-    ///   - messageID: stored once, however often it is sent within the stream's duplicate window.
-    ///   - expectedStream: the stream that must store it; the message is refused by any other.
+    ///   - messageID: a stream stores a message with this id once, however often it is sent within the duplicate
+    ///     window.
+    ///   - expectedStream: the stream that must store the message; any other refuses it.
     ///   - headers: further header fields.
     ///   - timeout: how long to wait for the acknowledgement once the server has the message; `nil` for ``timeout``.
     /// - Throws: the server's error; a `connection` error without responders when no stream has the subject; `timeout`
-    ///   when the acknowledgement did not come: the message may be stored, send it again with the same id.
+    ///   when the acknowledgement did not come. After a timeout the message may be stored: send it again with the same
+    ///   id.
     public func publish(
         _ payload: ByteBuffer,
         to subject: String,
@@ -31,13 +33,14 @@ extension JetStream {
         return try answer.get()
     }
 
-    /// Publishes a message and returns the first answer that `read` makes something of. It is called on the event loop,
-    /// does little, and sees answers that come after that one too (`isFurther`): more streams than one may take the
-    /// message, and each answers.
+    /// Publishes a message and returns the first answer for which `read` returns a value.
+    ///
+    /// `read` is called on the event loop and must do little. It also sees later answers (`isFurther`): several streams
+    /// may take the message, and each answers.
     ///
     /// - Parameters:
-    ///   - silence: how long nothing may come or go while nothing tells whether the server has the message; `nil` for six
-    ///     times the timeout.
+    ///   - silence: how long no byte may come or go while it is unknown whether the server has the message; `nil` for
+    ///     six times the timeout.
     ///   - onlyNow: whether it goes out on the present connection or not at all.
     package func publish<Answer: Sendable>(
         _ payload: ByteBuffer,
@@ -74,7 +77,7 @@ extension JetStream {
     /// Publishes a message whose acknowledgement comes on a shared reply subject, without waiting for it;
     /// ``PublishAcknowledgement/init(_:)`` reads it.
     ///
-    /// - Parameter headerLines: further header fields as they go over the wire, already validated.
+    /// - Parameter headerLines: further header fields in wire format, already validated.
     /// - Throws: what publishing throws at once: `bufferFull`, `connectionFailed` …; nothing is sent then.
     package func publish(
         _ payload: [UInt8],
@@ -94,7 +97,7 @@ extension JetStream {
         try sent.get()
     }
 
-    /// The headers as they go over the wire, without allocating: they are needed for every message.
+    /// Makes the header block in wire format, without allocating: every message needs one.
     private static func withHeaderBlock<Result>(
         _ messageID: String,
         _ expectedStream: String,
@@ -127,9 +130,9 @@ extension JetStream {
 }
 
 extension PublishAcknowledgement {
-    /// Reads what came back for a message.
+    /// Reads an answer to a message.
     ///
-    /// - Throws: the server's error, or why there is no acknowledgement.
+    /// - Throws: the server's error, or the reason why there is no acknowledgement.
     package init(_ answer: SharedAnswer) throws(JetStreamError) {
         switch answer {
         case .message(let message): try self.init(answer: message.payload)

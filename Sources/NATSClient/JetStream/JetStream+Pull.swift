@@ -1,7 +1,7 @@
 import NIOCore
 
 extension JetStream {
-    /// Sends one pull request and returns at once: messages and statuses arrive at `inbox`, which the caller has
+    /// Sends one pull request and returns at once. Messages and statuses arrive at `inbox`, which the caller has
     /// subscribed to.
     ///
     /// - Throws: `connection` when the connection is closed or its outbound buffer full; nothing was sent then.

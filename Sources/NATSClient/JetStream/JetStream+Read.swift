@@ -1,15 +1,15 @@
 import NIOCore
 
 extension JetStream {
-    /// Fetches messages with one pull request; returns what came when the request is filled or the server ends it.
+    /// Fetches messages with one pull request; returns what has come once the request is filled or the server ends it.
     ///
     /// - Parameters:
-    ///   - request: without ``PullRequest/noWait`` and ``PullRequest/expires`` the server would wait for ever; then it
-    ///     waits for `timeout`.
+    ///   - request: without ``PullRequest/noWait`` and ``PullRequest/expires`` the server would wait without end; then
+    ///     it expires after `timeout`.
     ///   - consumer: the consumer's name.
     ///   - stream: the stream's name.
     ///   - timeout: the deadline, whatever the server does.
-    /// - Returns: possibly nothing.
+    /// - Returns: the messages, possibly none.
     /// - Throws: `consumerLost` when the consumer is gone, `timeout` only when the server did not end the request.
     public func fetch(
         _ request: PullRequest,
@@ -34,23 +34,25 @@ extension JetStream {
         return reading.elements
     }
 
-    /// Reads messages that a consumer has at hand: large, overlapping pulls, no waiting, nothing acknowledged.
+    /// Reads messages that a consumer has ready: large, overlapping pulls, no waiting, no acknowledgements.
     ///
-    /// Ends after `count` messages, after one behind which nothing is pending, or when the server has no more: the
-    /// caller asks for as many as the consumer said to have, so no silence is ever waited for. For the one reader of a
-    /// consumer that acknowledges nothing: a delivery that is missing between others is `consumerLost`, since the server
-    /// makes each once.
+    /// Ends after `count` messages, after one behind which nothing is pending, or when the server has no more. The
+    /// caller asks for as many as the consumer has reported, so the reading never waits for a timeout. It must be the
+    /// only reader of a consumer without acknowledgements: the server makes each delivery once, so a missing one is
+    /// `consumerLost`.
     ///
     /// - Parameters:
     ///   - count: how many messages to read at most, at least 1.
-    ///   - maximumBytes: ends soon after so many bytes have come, wherever that is; one message comes at least.
+    ///   - maximumBytes: ends soon after this many bytes have come; at least one message comes.
     ///   - before: ends at this sequence, exclusive; `nil` for no end.
     ///   - consumer: the consumer's name.
     ///   - stream: the stream's name.
     ///   - delivered: the number of the consumer's last delivery; 0 for a new one.
-    ///   - limits: what one request may ask for; limits that the server names when it refuses a request are learnt.
+    ///   - limits: what one request may ask for. When the server refuses a request and names a limit, the reading uses
+    ///     that.
     ///   - deadline: when to give up if nothing comes; as long as bytes come or go on the connection, it moves on.
-    ///   - transform: makes an element of each message, in place on the connection's event loop: little, never blocking.
+    ///   - transform: makes an element of each message, in place on the connection's event loop; must do little and
+    ///     never block.
     public func read<Element: Sendable>(
         _ count: Int,
         maximumBytes: Int = .max,
@@ -77,8 +79,9 @@ extension JetStream {
         return reading.elements
     }
 
-    /// Reads as ``read(_:maximumBytes:before:from:on:delivered:limits:deadline:transform:)``, and tells how it ended: what
-    /// came before an error counts, so that a link that is lost again and again still brings something each time.
+    /// Reads as ``read(_:maximumBytes:before:from:on:delivered:limits:deadline:transform:)``, and returns an error
+    /// together with the messages that came before it: so each attempt on a link that is lost again and again still
+    /// brings some.
     package func reading<Element: Sendable>(
         _ count: Int,
         maximumBytes: Int,
@@ -157,10 +160,10 @@ extension JetStream {
         }
     }
 
-    /// Ends a reading that has gone quiet: at the deadline, or when the server says that nothing is on its way.
+    /// Ends a reading without progress: at the deadline, or when the server says that nothing is on its way.
     ///
     /// Servers before 2.10 do not answer a pull at all when the consumer is gone, and pulls get lost with a connection.
-    /// But a stream that is flooded may deliver seconds late, so silence alone proves nothing.
+    /// But a flooded stream may deliver seconds late, so silence alone proves nothing.
     private func watch<Element: Sendable>(
         _ reader: PullReader<Element>,
         of consumer: String,
@@ -179,7 +182,8 @@ extension JetStream {
             } catch {
                 return
             }
-            // A message that takes seconds to come is on its way all that time. A question and its answer are no message.
+            // A message that takes seconds to come is on its way all that time. The bytes of a question and its answer
+            // do not count.
             let nowMoved = connection.movedBytes
             if nowMoved - moved > Self.questionBytes { end = .now + patience }
             moved = nowMoved
@@ -188,7 +192,7 @@ extension JetStream {
                 return
             }
             guard connection.statistics.reconnects == connections else {
-                // What was on its way does not come on another connection.
+                // Messages that were on their way do not come on another connection.
                 reader.fail(JetStreamError(.consumerLost, "the pull request was lost with its connection"))
                 return
             }
@@ -211,9 +215,9 @@ extension JetStream {
         }
     }
 
-    /// What the server says of a reading that is quiet.
+    /// What the server says about a reading without progress.
     private enum Standing {
-        /// Nothing: its answer is not there. That is no loss.
+        /// The server's answer has not come. That is no loss.
         case unknown
         case goesOn
         /// Nothing is on its way, and nothing is missing.
@@ -221,14 +225,14 @@ extension JetStream {
         case lost(JetStreamError)
     }
 
-    /// What asking the server moves at most, with the pings of a connection.
+    /// The most bytes that a question to the server moves, with the pings of a connection.
     private static var questionBytes: UInt64 { 2_048 }
-    /// How long nothing may arrive before the server is asked why.
+    /// How long nothing may arrive before the reader asks the server why.
     private static var silenceTolerated: Duration { .seconds(1) }
-    /// How often the server may answer that something is on its way before it counts as lost with a connection.
+    /// How often the server may answer that something is on its way before that counts as lost with a connection.
     private static var maximumSilentChecks: Int { 6 }
 
-    /// Whether a quiet reading can go on.
+    /// Asks the server whether a reading without progress can go on.
     private func standing<Element: Sendable>(
         _ reader: PullReader<Element>,
         _ silentChecks: Int,
@@ -238,7 +242,7 @@ extension JetStream {
         do throws(JetStreamError) {
             let activity = reader.activity
             let info = try await consumerInfo(consumer, on: stream, timeout: .seconds(1))
-            // The answer came behind what the server had sent before it, however long that took.
+            // The answer came behind everything the server had sent before it, however long that took.
             if reader.activity != activity { return .unknown }
             if info.requestsWaiting > 0 { return .goesOn }
             if info.delivered.consumerSequence > reader.lastDelivery, silentChecks < Self.maximumSilentChecks {

@@ -1,11 +1,11 @@
 import NIOCore
 
 extension JetStream {
-    /// Counts a stream's messages by subject; all pages of the answer are fetched.
+    /// Counts a stream's messages by subject; fetches all pages of the answer.
     ///
     /// - Parameters:
     ///   - stream: the stream's name.
-    ///   - filter: which subjects, as a pattern.
+    ///   - filter: the subjects that count, as a pattern.
     ///   - timeout: how long the server may take for each page; `nil` for ``timeout``.
     public func subjectCounts(
         of stream: String,
@@ -35,7 +35,7 @@ extension JetStream {
         }
     }
 
-    /// Every consumer of a stream; all pages of the answer are fetched.
+    /// Lists every consumer of a stream; fetches all pages of the answer.
     public func consumers(
         on stream: String,
         timeout: Duration? = nil

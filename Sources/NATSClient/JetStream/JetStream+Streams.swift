@@ -9,7 +9,7 @@ extension JetStream {
         return try await call("STREAM.INFO.\(name)", timeout: timeout)
     }
 
-    /// Creates a stream. One that exists with the same configuration counts as created.
+    /// Creates a stream. A stream that exists with the same configuration counts as created.
     ///
     /// - Throws: `streamNameInUse` (10058) when it exists with another configuration.
     public func createStream(
@@ -20,8 +20,8 @@ extension JetStream {
         return try await call("STREAM.CREATE.\(configuration.name)", body: configuration, timeout: timeout)
     }
 
-    /// Gives a stream another configuration. Begin with the one ``streamInfo(_:timeout:)`` answered, so that fields
-    /// this client does not know stay as they are.
+    /// Changes a stream's configuration. Begin with the configuration that ``streamInfo(_:timeout:)`` returned, so that
+    /// fields this client does not know stay as they are.
     public func updateStream(
         _ configuration: StreamConfiguration,
         timeout: Duration? = nil

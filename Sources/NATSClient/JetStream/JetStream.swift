@@ -1,27 +1,27 @@
 import NIOCore
 
-/// JetStream of the server or cluster behind a connection: typed requests and answers of its API (`$JS.API.>`), for
-/// every server from 2.9.
+/// JetStream on the server or cluster of a connection: typed requests and answers of its API (`$JS.API.>`), for every
+/// server from 2.9.
 ///
 /// Every call has a deadline, and throws a ``JetStreamError``.
 public final class JetStream: Sendable {
-    /// The connection everything goes through.
+    /// The connection that all requests use.
     public let connection: NATSConnection
     /// What API subjects begin with, without the dot at the end: `$JS.API`, or `$JS.<domain>.API`.
     public let prefix: String
-    /// How long the server may take for calls that name no other time, once it has the request. On the way, six times as
-    /// long nothing may come or go on the connection: a link that is slow has time.
+    /// How long the server may take once it has the request, for calls that give no other time. While the request is on
+    /// its way, the limit is six times as long without a byte on the connection: a slow link has time.
     public let timeout: Duration
 
-    /// Creates access to JetStream; asks nothing yet.
+    /// Creates access to JetStream; sends nothing yet.
     ///
     /// - Parameters:
     ///   - connection: the connection to ask over.
-    ///   - domain: the JetStream domain to talk to; `nil` for the one that the connection is configured with, else that of
-    ///     the server connected to.
-    ///   - prefix: what API subjects begin with, without the dot at the end, where an account imports another's JetStream
-    ///     under a name of its own; instead of `domain`.
-    ///   - timeout: the deadline of calls that name none. Default 5 s.
+    ///   - domain: the JetStream domain to use; `nil` for the one of the connection's configuration, else that of the
+    ///     server.
+    ///   - prefix: what API subjects begin with, without the dot at the end, instead of `domain`: for an account that
+    ///     imports another's JetStream under its own name.
+    ///   - timeout: the deadline of calls that give none. Default 5 s.
     public init(
         connection: NATSConnection,
         domain: String? = nil,
@@ -33,7 +33,7 @@ public final class JetStream: Sendable {
         self.timeout = timeout
     }
 
-    /// What the account uses of JetStream: the cheapest way to learn whether it is there.
+    /// What the account uses of JetStream: the cheapest way to learn whether JetStream is available.
     public func account(timeout: Duration? = nil) async throws(JetStreamError) -> JetStreamAccount {
         try await call("INFO", timeout: timeout)
     }
@@ -71,14 +71,14 @@ public final class JetStream: Sendable {
         return try APICoding.decodeAnswer(Answer.self, from: message.payload)
     }
 
-    /// Whether a message to this subject is one that readers of a stream send without waiting for an answer on a request's
-    /// inbox: a pull request, an acknowledgement.
+    /// Whether a message to this subject is a pull request or an acknowledgement. Readers of a stream send those
+    /// without waiting for an answer on a request's inbox.
     static func isOwnMessage(_ subject: String) -> Bool {
         subject.hasPrefix("$JS.ACK.") || subject.contains(".CONSUMER.MSG.NEXT.")
     }
 
-    /// How long nothing may come or go while nothing tells whether the server has a request: what lies in the buffers of
-    /// a link looks as if it had left, and may be seconds away.
+    /// How long no byte may come or go while it is unknown whether the server has a request. Bytes in the buffers of a
+    /// link look sent, and may be seconds away.
     static func silence(_ timeout: Duration) -> Duration { timeout * 6 }
 
     /// Throws `invalidArgument` unless the name can be a token of an API subject.
@@ -98,7 +98,7 @@ public final class JetStream: Sendable {
     }
 }
 
-/// An answer that says only whether it worked.
+/// An answer that contains only whether the request succeeded.
 struct SuccessAnswer: Decodable {
     let success: Bool
 }

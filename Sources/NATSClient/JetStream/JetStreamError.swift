@@ -1,10 +1,10 @@
 import MeshLogging
 
-/// An error of JetStream: one the server answered, or why there was no usable answer.
+/// An error of JetStream: the server's, or the reason why there was no usable answer.
 public struct JetStreamError: Error, Sendable, CustomStringConvertible {
     /// Where the error comes from.
     public enum Kind: Sendable, Hashable {
-        /// The server answered it; see ``JetStreamError/code`` and ``JetStreamError/errorCode``.
+        /// The server answered with it; see ``JetStreamError/code`` and ``JetStreamError/errorCode``.
         case api
         /// The connection reported it; see ``JetStreamError/underlying``.
         case connection
@@ -14,7 +14,8 @@ public struct JetStreamError: Error, Sendable, CustomStringConvertible {
         case invalidArgument
         /// The consumer that was read is gone, or its server no longer answers.
         case consumerLost
-        /// The server refuses to deliver the messages as they were asked for, whatever is asked: a limit of it.
+        /// The server will not deliver the messages in the way they are requested, because of one of its limits; trying
+        /// again does not help.
         case refused
         /// The deadline passed.
         case timeout
@@ -22,16 +23,16 @@ public struct JetStreamError: Error, Sendable, CustomStringConvertible {
 
     /// Where the error comes from.
     public let kind: Kind
-    /// The server's code in the manner of HTTP (400, 404, 503 …); 0 unless the server answered the error.
+    /// The server's HTTP-like code (400, 404, 503 …); 0 unless the server answered with the error.
     public let code: Int
-    /// The server's precise code; 0 unless the server answered the error.
+    /// The server's precise code; 0 unless the server answered with the error.
     public let errorCode: ErrorCode
     /// What the server says, or one sentence on what happened.
     public let message: String
     /// The connection's error, when it is the cause.
     public let underlying: NATSError?
 
-    /// Creates an error that a server answered.
+    /// Creates an error that a server answered with.
     public init(code: Int, errorCode: ErrorCode, message: String) {
         self.kind = .api
         self.code = code
@@ -64,7 +65,7 @@ public struct JetStreamError: Error, Sendable, CustomStringConvertible {
         }
     }
 
-    /// Whether nobody serves the request's subject: no JetStream behind this connection, or none at the moment.
+    /// Whether no server takes the request's subject: this connection has no JetStream, or none at the moment.
     public var isNoResponders: Bool { underlying?.code == .noResponders }
 
     /// The kind, the codes and the message.
@@ -74,7 +75,7 @@ public struct JetStreamError: Error, Sendable, CustomStringConvertible {
 }
 
 extension JetStreamError {
-    /// What the server put into an answer as its error.
+    /// The error in a server's answer.
     struct Answer: Decodable {
         let code: Int
         let err_code: Int?

@@ -1,5 +1,6 @@
 extension JetStreamError {
-    /// The server's precise error code (nats-server, `errors.json`); the constants are those that callers tell apart.
+    /// The server's precise error code (nats-server, `errors.json`); there are constants for those that callers tell
+    /// apart.
     public struct ErrorCode: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
         /// The number on the wire.
         public let rawValue: Int
@@ -18,7 +19,7 @@ extension JetStreamError {
         public static let clusterNoPeers = ErrorCode(rawValue: 10005)
         /// JetStream is temporarily unavailable: the cluster has no leader.
         public static let clusterNotAvailable = ErrorCode(rawValue: 10008)
-        /// The server that was asked does not lead.
+        /// The server that was asked is not the leader.
         public static let clusterNotLeader = ErrorCode(rawValue: 10009)
         /// The consumer's name is in use with another configuration (servers before 2.10).
         public static let consumerNameExists = ErrorCode(rawValue: 10013)
@@ -79,7 +80,7 @@ extension JetStreamError {
         /// The stream has more to do than it can take at the moment.
         public static let tooManyRequests = ErrorCode(rawValue: 10167)
 
-        /// Whether this passes by itself.
+        /// Whether the cause can pass by itself.
         var isRetriable: Bool {
             switch self {
             case .clusterIncomplete, .clusterNotAvailable, .clusterNotLeader, .duplicateInProcess, .tooManyRequests,
@@ -90,7 +91,7 @@ extension JetStreamError {
             }
         }
 
-        /// Whether a 503 with this code lasts until somebody changes the server.
+        /// Whether a 503 with this code lasts until an administrator changes the server.
         var isPermanent: Bool {
             switch self {
             case .notEnabled, .notEnabledForAccount: true

@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// A message of a stream in place: its bytes are valid only during the call that hands it over.
+/// A message of a stream in place: its bytes are valid only during the receiver's call.
 public struct JetStreamMessageView {
     /// The subject it was sent to.
     public let subject: UnsafeRawBufferPointer
@@ -13,7 +13,7 @@ public struct JetStreamMessageView {
     /// Where it lies in the stream.
     public let position: AcknowledgementSubject
 
-    /// The id it was sent with; `nil` without one.
+    /// The message id it was published with; `nil` without one.
     package var messageID: String? { HeaderBlock(bytes: headers).fields()["Nats-Msg-Id"] }
 }
 

@@ -1,6 +1,6 @@
-/// A JSON value of the JetStream API: what a server says about a field, known to this client or not.
+/// A JSON value of the JetStream API, for fields that this client knows and for others.
 ///
-/// It makes ``StreamConfiguration`` keep the fields that a newer server has and this client does not know.
+/// With it, ``StreamConfiguration`` keeps the fields that a newer server has and this client does not know.
 public enum JetStreamValue: Sendable, Hashable {
     /// `null`.
     case null

@@ -1,12 +1,12 @@
-/// Finds where to begin reading so that the newest N matching messages of a stream are read, and not many more.
+/// Finds where to begin reading, so that a reader gets the newest N matching messages of a stream and not many more.
 ///
 /// JetStream has no query for it. But a consumer created at a sequence answers how many messages match from there on
-/// (`num_pending`, exact), at a cost that grows with how far back it starts. So the search gallops back from the end,
-/// learns the density of the matches, and interpolates; it never scans.
+/// (`num_pending`, exact), at a cost that grows with how far back it starts. So the search goes back from the end in
+/// growing steps, learns the density of the matches, and interpolates; it never scans.
 ///
-/// A pure value: ask ``next()`` what to do, do it, report with ``answer(start:matching:)``, ask again.
-/// Messages may be added and removed meanwhile: counts are answers of their moment, and one that contradicts an older
-/// one replaces it.
+/// A pure value: ask ``next()`` what to do, do it, report with ``answer(start:matching:)``, ask again. Messages may be
+/// added and removed meanwhile: a count is true at its moment only, and a newer count replaces an older one that
+/// contradicts it.
 public struct NewestSearch: Sendable {
     /// What to do next.
     public enum Step: Sendable, Hashable {
@@ -16,7 +16,7 @@ public struct NewestSearch: Sendable {
         case read(from: UInt64)
     }
 
-    /// A count that was answered.
+    /// A count that was reported.
     private struct Sample: Sendable {
         let start: UInt64
         let matching: UInt64
@@ -26,23 +26,23 @@ public struct NewestSearch: Sendable {
     public let limit: UInt64
     /// The oldest sequence of the stream.
     public let first: UInt64
-    /// The most matches that reading may meet: unless given, twice the limit, and 64.
+    /// The most matches that reading may meet; by default twice the limit, and 64 more.
     public let maximum: UInt64
 
     private let isFiltered: Bool
     /// One past the newest message that counts.
     public private(set) var end: UInt64
-    /// Whether the search ends at a sequence that was given.
+    /// Whether the search ends at a sequence that the caller gave.
     public let isEndFixed: Bool
     /// The matches at and behind a fixed end; `nil` until they are counted.
     public private(set) var beyond: UInt64?
-    /// Too few matches from here on: begin before it.
+    /// A start with too few matches: begin before it.
     private var tooFew: Sample
-    /// Too many matches from here on: begin after it.
+    /// A start with too many matches: begin after it.
     private var tooMany: Sample?
     /// The best start found.
     private var found: Sample?
-    /// Answers that came before the count beyond a fixed end was known.
+    /// Counts that came before the count beyond a fixed end was known.
     private var pending: [Sample] = []
     private var rounds = 0
     /// Rounds spent between two samples.
@@ -58,7 +58,7 @@ public struct NewestSearch: Sendable {
     ///   - last: the newest sequence the stream holds.
     ///   - before: only messages below this sequence count; `nil` for all.
     ///   - isFiltered: whether some messages of the stream may not match.
-    ///   - maximum: the most matches that reading may meet, where they are large; at least one more than the limit.
+    ///   - maximum: the most matches that reading may meet, for large messages; at least one more than the limit.
     public init(
         limit: Int,
         first: UInt64,
@@ -84,7 +84,7 @@ public struct NewestSearch: Sendable {
     public mutating func next() -> Step {
         if let found { return .read(from: found.start) }
         let distance = end - first
-        // So few messages lie there that reading them all is within bounds.
+        // So few messages lie there that reading them all stays within the maximum.
         if distance <= maximum || tooFew.start <= first { return .read(from: first) }
         rounds += 1
         guard rounds <= Self.maximumRounds else { return .read(from: tooMany?.start ?? first) }
@@ -115,7 +115,7 @@ public struct NewestSearch: Sendable {
             end = max(end, sample.start &+ sample.matching)
         }
         if sample.matching < limit {
-            // The deepest start that is still too few counts; a contradicting "too many" is out of date.
+            // The lowest start with too few matches counts; a "too many" that contradicts it is out of date.
             if sample.start <= tooFew.start { tooFew = sample }
             if let many = tooMany, many.start >= sample.start { tooMany = nil }
         } else if sample.matching > maximum {
@@ -129,28 +129,29 @@ public struct NewestSearch: Sendable {
     /// How many matches to aim at: the middle of what is acceptable.
     private var target: Double { (Double(limit) + Double(maximum)) / 2 }
 
-    /// Farther back than what is known to be too few.
+    /// Starts farther back than what is known to be too few.
     private func gallop() -> [UInt64] {
         let reached = end - min(tooFew.start, end)
         guard reached > 0 else {
-            // Nothing is known: as if nearly everything matched, and, with a filter, as if one in sixteen did.
+            // Nothing is known. Assume that nearly everything matches and, with a filter, also that one in sixteen
+            // does.
             let near = limit.clampedAdd(limit / 8).clampedAdd(16)
             return isFiltered ? [back(near), back(near.clampedMultiply(16))].unique : [back(near)]
         }
         guard tooFew.matching > 0 else {
             return [back(reached.clampedMultiply(16)), back(reached.clampedMultiply(256))].unique
         }
-        // Few matches tell little about their density: then do not leap too far.
+        // Few matches tell little about their density: then limit the step.
         let wanted = Double(reached) * target / (Double(tooFew.matching) + 0.5)
         let leap = tooFew.matching < 4 ? 64.0 : 4_096.0
         let bounded = min(max(wanted, Double(reached) + 1), Double(reached) * leap)
         return [back(bounded < 9e18 ? UInt64(bounded) : .max)]
     }
 
-    /// Between a start with too few and one with too many.
+    /// Starts between one with too few matches and one with too many.
     private mutating func between(_ many: Sample) -> [UInt64] {
         guard tooFew.start > many.start + 1 else {
-            // Neighbours cannot differ that much unless messages were added meanwhile.
+            // Neighbours differ that much only when messages were added meanwhile.
             if isEndFixed || tooFew.start >= end { return [] }
             tooFew = Sample(start: end, matching: 0)
             return end > many.start + 1 ? between(many) : []
@@ -159,10 +160,10 @@ public struct NewestSearch: Sendable {
         let width = tooFew.start - many.start
         let share = (target - Double(tooFew.matching)) / Double(many.matching - tooFew.matching)
         let distance = max(Double(width) * share, 1)
-        // A width of nearly 64 bits, as a number of fewer digits, is one more than they hold.
+        // For a width of nearly 64 bits, `Double` rounds up to a value that `UInt64` cannot hold.
         let step = distance < Double(width) && distance < 1.8e19 ? UInt64(distance) : width - 1
         let guess = min(max(tooFew.start - min(step, width - 1), many.start + 1), tooFew.start - 1)
-        // Matches in clusters mislead the interpolation; halving beside it bounds the number of rounds.
+        // Clustered matches mislead the interpolation; a bisection beside it bounds the number of rounds.
         return refinements == 1 ? [guess] : [guess, many.start + width / 2].unique
     }
 

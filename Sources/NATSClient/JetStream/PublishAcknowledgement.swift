@@ -4,7 +4,7 @@ public struct PublishAcknowledgement: Sendable, Hashable {
     public let stream: String
     /// Its sequence in the stream, from 1.
     public let sequence: UInt64
-    /// Whether the stream had this message id already: it is stored once, at ``sequence``.
+    /// Whether the stream already had this message id: the message is stored once, at ``sequence``.
     public let isDuplicate: Bool
     /// The JetStream domain, when the server has one.
     public let domain: String?
@@ -19,7 +19,7 @@ public struct PublishAcknowledgement: Sendable, Hashable {
 
     /// Reads the answer to a publish.
     ///
-    /// - Throws: the error the server answered, or `invalidAnswer` when this is no answer of a stream: a plain
+    /// - Throws: the error the server answered with, or `invalidAnswer` when a stream did not send this: a plain
     ///   subscriber may have replied to the message.
     public init(answer: UnsafeRawBufferPointer) throws(JetStreamError) {
         var reader = FlatJSONReader(answer)
@@ -44,7 +44,7 @@ public struct PublishAcknowledgement: Sendable, Hashable {
         self.init(stream: stream, sequence: sequence, isDuplicate: duplicate, domain: domain)
     }
 
-    /// The rare path: the error object, by the ordinary decoder.
+    /// Reads the error object with the ordinary decoder: this path is rare.
     private static func error(_ answer: UnsafeRawBufferPointer) -> JetStreamError {
         struct Failure: Decodable { let error: JetStreamError.Answer }
         guard let failure = try? APICoding.decode(Failure.self, from: answer) else { return invalid(answer) }

@@ -1,5 +1,5 @@
 /// How much one pull request of a consumer may ask for: settings of the consumer (`max_batch`, `max_expires`,
-/// `max_bytes`), which a server may set by itself (`max_request_batch`). A request beyond them is refused whole.
+/// `max_bytes`), which a server may also set (`max_request_batch`). The server refuses a request beyond them entirely.
 public struct PullLimits: Sendable, Hashable {
     /// How many messages; `nil` for any number.
     public var batch: Int?
@@ -11,21 +11,21 @@ public struct PullLimits: Sendable, Hashable {
     /// No limits.
     public init() {}
 
-    /// The limits that a server answered with a consumer.
+    /// The limits in a consumer's configuration as the server answered it.
     public init(_ configuration: ConsumerConfiguration) {
         batch = configuration.maximumRequestBatch
         expires = configuration.maximumRequestExpires
         bytes = configuration.maximumRequestBytes
     }
 
-    /// The request, cut to what may be asked for.
+    /// The request, reduced to these limits.
     public func applied(to request: PullRequest) -> PullRequest {
         var request = request
         if let batch { request.batch = min(request.batch, batch) }
-        // Where bytes are limited, a request has to say how many it wants.
+        // When bytes are limited, a request has to name a number of bytes.
         if let bytes { request.maximumBytes = min(request.maximumBytes ?? bytes, bytes) }
         if let expires {
-            // One that does not wait has no time to expire.
+            // A request that does not wait does not expire.
             if let wait = request.expires { request.expires = min(wait, expires) }
             // The server wants at least two heartbeats in a request.
             if let wait = request.expires, let heartbeat = request.idleHeartbeat, heartbeat > wait / 2 {
@@ -35,17 +35,17 @@ public struct PullLimits: Sendable, Hashable {
         return request
     }
 
-    /// What a refusal means.
+    /// What a refusal means for the next request.
     public enum Lesson: Sendable, Equatable {
-        /// It names a limit that was not known: ask again, within it.
+        /// It names a limit that was not known: ask again within it.
         case newLimit
-        /// It names a limit that the request kept: asking again is of no use.
+        /// It names a limit that the request already kept: asking again does not help.
         case knownLimit
         /// It is about something else.
         case none
     }
 
-    /// Takes in the words of a status 409, such as `Exceeded MaxRequestBatch of 500`.
+    /// Reads the text of a status 409, such as `Exceeded MaxRequestBatch of 500`.
     public mutating func learn(_ text: String) -> Lesson {
         let words = text.lowercased().split(separator: " ")
         guard words.count >= 4, words[0] == "exceeded", words[2] == "of" else { return .none }

@@ -1,42 +1,43 @@
-/// What one reading of a pull consumer has asked for and received; decides when to ask for more and when it is done.
-/// A pure value.
+/// What one reading of a pull consumer has asked for and received. It decides when to ask for more and when the reading
+/// is done. A pure value.
 struct PullProgress: Sendable {
     /// What follows from an input.
     enum Action: Sendable, Equatable {
         /// Nothing yet.
         case wait
-        /// Ask for so many messages more; for so many bytes, or any number.
+        /// Ask for this many more messages, and for this many bytes; `nil` for any number of bytes.
         case request(Int, bytes: Int?)
-        /// Everything is here.
+        /// Everything has come.
         case finish
         /// The consumer can no longer be read: why.
         case fail(String)
-        /// The server does not let it be read like this, and would not the next time: why.
+        /// The server does not allow this reading, and would not allow it later: why.
         case refuse(String)
     }
 
-    /// So often a request may bring nothing because of its bytes, before no request can: the next asks for as much as a
-    /// message may have, the one behind it for as much as any can.
+    /// How often in a row a request may bring nothing because of its bytes. The next request asks for as much as a
+    /// message may have, the one after it for the most that any message can have; after that no request can bring it.
     private static let maximumCuts = 4
 
     /// How many messages are wanted.
     let total: Int
     /// How many messages one request asks for at most.
     private(set) var chunk: Int
-    /// What requests ask for, and when; without one they ask for a chunk, the next when half of one is still to come.
+    /// Decides what requests ask for, and when. Without it they ask for a chunk, the next when half of one is still to
+    /// come.
     private var window: PullWindow?
-    /// What the consumer allows in one request, as far as it is known.
+    /// What the consumer allows in one request, as far as known.
     private(set) var limits: PullLimits
     /// Whether a message behind which nothing is pending ends the reading.
     let endsWhenNothingPending: Bool
-    /// Once so many bytes have come nothing more is asked for, and the reading ends with what was.
+    /// Once this many bytes have come, nothing more is asked for, and the reading ends with what was asked for.
     let maximumBytes: Int
     /// Messages received.
     private(set) var received = 0
     /// Messages asked for and not yet received.
     private(set) var outstanding = 0
     private var receivedBytes = 0
-    /// How many requests were cut short by their bytes since a message has come, with no other under way.
+    /// How many requests in a row ended short because of their bytes, without a message and with no other under way.
     private var cuts = 0
     /// What the last request asked for.
     private var lastBatch = 0
@@ -59,13 +60,13 @@ struct PullProgress: Sendable {
         self.endsWhenNothingPending = endsWhenNothingPending
     }
 
-    /// Whether it has brought as many bytes as are wanted, and not all messages.
+    /// Whether the reading brought the wanted number of bytes, but not all messages.
     var isCutShort: Bool { receivedBytes >= maximumBytes && received < total }
 
     /// The first request.
     mutating func begin() -> Action { requestMore() }
 
-    /// A message of so many bytes arrived behind which `pending` more match.
+    /// Notes that a message of this many bytes arrived, behind which `pending` more match.
     mutating func delivered(pending: UInt64, bytes: Int = 0) -> Action {
         received += 1
         receivedBytes += bytes
@@ -76,25 +77,26 @@ struct PullProgress: Sendable {
         return requestMore()
     }
 
-    /// A status arrived instead of a message (NATS ADR-13).
+    /// Notes that a status arrived instead of a message (NATS ADR-13).
     ///
     /// - Parameters:
-    ///   - code: 100 is a sign of life, 404 and 408 mean that nothing more is at hand, 409 that the request or the
-    ///     consumer has ended, 503 that there is no such consumer.
+    ///   - code: 100 is a heartbeat, 404 and 408 mean that the server has no more messages now, 409 that the request or
+    ///     the consumer has ended, 503 that there is no such consumer.
     ///   - text: the words after the code.
     ///   - unfilled: how many messages of the request are missing, when the server says so.
     mutating func status(_ code: Int, _ text: String, unfilled: Int?) -> Action {
         switch code {
         case 100: return .wait
         case 408 where text.lowercased().hasPrefix("requests pending") && outstanding > lastBatch:
-            // Not the end: an earlier request is still being filled. Once it is, ask again.
+            // Not the end: the server is still filling an earlier request. Once it is filled, ask again.
             outstanding -= lastBatch
             lastBatch = 0
             asksAlone = true
             return .wait
         case 404, 408: return .finish
         case 409 where text.lowercased().hasPrefix("exceeded maxrequest"):
-            // Refused whole. Ask within the limit that the server names; when that was kept already, there is no way.
+            // The whole request was refused. Ask within the limit that the server names; when the request kept it,
+            // there is no way.
             guard limits.learn(text) == .newLimit else {
                 return .refuse("the server refuses the requests for messages: \(code) \(text)")
             }
@@ -102,7 +104,7 @@ struct PullProgress: Sendable {
             outstanding = 0
             return requestMore()
         case 409 where text.lowercased().contains("maxbytes"):
-            // The request was as full as it may get; ask again for what is missing. Another one may be under way.
+            // The request holds as much as it may; ask again for what is missing. Another request may be under way.
             giveUp(unfilled ?? outstanding)
             guard outstanding == 0 else { return requestMore() }
             window?.ended()
@@ -115,7 +117,7 @@ struct PullProgress: Sendable {
             }
             return requestMore()
         case 409 where text.lowercased().contains("batch completed"):
-            // Its messages are here, or its bytes are used up to the last one.
+            // Its messages have come, or its bytes are used up to the last one.
             giveUp(unfilled ?? 0)
             return requestMore()
         case 503: return .fail("the consumer does not exist any more")
@@ -123,17 +125,17 @@ struct PullProgress: Sendable {
         }
     }
 
-    /// So many messages that were asked for do not come.
+    /// Notes that this many messages that were asked for do not come.
     private mutating func giveUp(_ count: Int) { outstanding -= min(max(count, 0), outstanding) }
 
-    /// No request is open at the server any more. One whose bytes are used up to the last one ends without a word at servers
-    /// before 2.10.
+    /// Notes that no request is open at the server any more. At servers before 2.10 a request whose bytes are used up
+    /// to the last one ends without a status.
     mutating func requestsAreGone() -> Action {
         outstanding = 0
         return requestMore()
     }
 
-    /// Keeps requests overlapping, within what is wanted.
+    /// Keeps requests overlapping, up to what is wanted.
     private mutating func requestMore() -> Action {
         guard receivedBytes < maximumBytes else { return outstanding == 0 ? .finish : .wait }
         let missing = min(chunk, total - received - outstanding)

@@ -1,16 +1,16 @@
 import Locking
 import NIOCore
 
-/// What one reading of a pull consumer found.
+/// The result of one reading of a pull consumer.
 package struct PullReading<Element: Sendable>: Sendable {
-    /// In the order of the stream; with an error, all up to there.
+    /// In the order of the stream; with an error, all messages before it.
     package var elements: [Element]
-    /// Why it ended before everything was read; `nil` when it was.
+    /// Why the reading ended early; `nil` when everything was read.
     package var error: JetStreamError?
-    /// Whether a message at or behind the given end was met: then nothing before it is missing, whatever the server's
+    /// Whether a message at or behind the given end came: then nothing before the end is missing, whatever the server's
     /// counts say.
     package var hasPassedEnd = false
-    /// Whether it ended because as many bytes have come as were wanted, before all messages had.
+    /// Whether the reading ended because the wanted number of bytes had come before all messages.
     package var isCutShort = false
 }
 
@@ -25,9 +25,9 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
         var requests: [Request] = []
         var outcome: PullReading<Element>?
         var waiter: CheckedContinuation<PullReading<Element>, Never>?
-        /// Whether a message at or behind the end has come: there is none before it any more.
+        /// Whether a message at or behind the end has come: then no more come from before it.
         var hasPassedEnd = false
-        /// Grows with everything that arrives: whoever watches sees whether anything still happens.
+        /// Grows with everything that arrives, so that the caller that watches sees progress.
         var activity: UInt64 = 0
         /// The number of the consumer's newest delivery that arrived, or of the last before this reading.
         var lastDelivery: UInt64
@@ -35,16 +35,16 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
 
     private let state: Locked<State>
     private let before: UInt64
-    /// Whether every delivery is this reading's, so that a jump of their numbers is a loss.
+    /// Whether every delivery belongs to this reading, so that a gap in their numbers is a loss.
     private let isSoleReader: Bool
     private let request: @Sendable (_ messages: Int, _ bytes: Int?, PullLimits) throws(NATSError) -> Void
     private let transform: @Sendable (JetStreamMessageView) -> Element
 
     /// - Parameters:
     ///   - before: a message with this sequence or a later one ends the reading and is left out.
-    ///   - delivered: the number of the consumer's last delivery before this reading, when all that follow are for this
-    ///     reading; `nil` when others read the consumer too.
-    ///   - request: sends a pull request for so many messages and bytes, if that is said, within the limits.
+    ///   - delivered: the number of the consumer's last delivery before this reading, when all later ones belong to
+    ///     this reading; `nil` when others read the consumer too.
+    ///   - request: sends a pull request for this many messages and, unless `nil`, bytes, within the limits.
     ///   - transform: makes an element of each message, in place.
     init(
         progress: PullProgress,
@@ -62,10 +62,10 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
         self.transform = transform
     }
 
-    /// How much has arrived so far, in no unit.
+    /// Grows with everything that arrives; the value itself has no meaning.
     var activity: UInt64 { state.withLock { $0.activity } }
 
-    /// The number of the consumer's newest delivery that arrived; 0 when none did.
+    /// The number of the consumer's newest delivery that arrived, or of the last before this reading.
     var lastDelivery: UInt64 { state.withLock { $0.lastDelivery } }
 
     /// Sends the first request.
@@ -85,7 +85,7 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
         }
     }
 
-    /// Asks again: the server has no request any more, and has sent nothing beyond what has come.
+    /// Asks again, when the server has no open request and has sent nothing that has not come.
     func askAgain() {
         state.withLock { state in
             guard state.outcome == nil else { return }
@@ -139,8 +139,8 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
         }
     }
 
-    /// Ends the reading when deliveries are missing before this one: each is made once, and read again by another
-    /// consumer.
+    /// Ends the reading when deliveries before this one are missing: the server makes each once, and another consumer
+    /// must read them again.
     private func isNext(_ position: AcknowledgementSubject) -> Bool {
         guard isSoleReader else { return true }
         return state.withLock { state in
@@ -181,7 +181,7 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
         state.requests = []
     }
 
-    /// Sends the requests that are due and wakes who waits, outside the lock.
+    /// Sends the requests that are due and resumes the waiting caller, outside the lock.
     private func passOn() {
         let (requests, waiter, outcome) = state.withLock { state in
             let requests = state.requests

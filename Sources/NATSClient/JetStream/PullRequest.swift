@@ -4,11 +4,11 @@ public struct PullRequest: Sendable, Hashable {
     public var batch: Int
     /// How many bytes at most; `nil` for any number.
     public var maximumBytes: Int?
-    /// How long the server keeps the request when there is nothing to deliver; `nil` leaves it open.
+    /// How long the server keeps the request when it has nothing to deliver; `nil` for no limit.
     public var expires: Duration?
-    /// Whether the server answers at once when there is nothing more, rather than wait.
+    /// Whether the server answers at once when it has nothing more, instead of waiting.
     public var noWait: Bool
-    /// How often the server says that it is there while it has nothing to deliver; needs ``expires``.
+    /// How often the server sends a heartbeat while it has nothing to deliver; needs ``expires``.
     public var idleHeartbeat: Duration?
 
     /// Creates a request.

@@ -1,7 +1,8 @@
-/// How much of what a consumer has is asked for ahead: a request leaves while the one before it is still being filled, so
-/// that the link does not stand still for a round trip, and asks for about what the link carries in a second. So an answer
-/// that the server gives meanwhile is not behind megabytes, and the server, which gives up a client that takes no more
-/// than a part of what it was sent for ten seconds, never has much to send. A pure value.
+/// Decides how much of what a consumer has is requested ahead; a pure value.
+///
+/// A request leaves while the one before it is still being filled, so that the link does not idle for a round trip. It
+/// asks for about what the link carries in a second. So other answers of the server do not wait behind megabytes. And
+/// the server never has much to send: it drops a client that for ten seconds takes only a part of what it was sent.
 package struct PullWindow: Sendable {
     /// What one request asks for.
     package struct Request: Sendable, Equatable {
@@ -9,44 +10,44 @@ package struct PullWindow: Sendable {
         package var bytes: Int
     }
 
-    /// What the first request asks for: little, as nothing is known of the link.
+    /// What the first request asks for: little, as the link is unknown.
     static let first = Request(messages: 128, bytes: 128 << 10)
-    /// The least bytes that are worth a request.
+    /// The fewest bytes that are worth a request.
     static let least = 64 << 10
-    /// A request asks for no more than so many times the bytes that came since the one before.
+    /// A request asks for at most this many times the bytes that came since the one before.
     static let growth = 8
-    /// How long bytes are counted for one look at the link's rate.
+    /// How long bytes are counted for one measurement of the link's rate.
     private static let interval: Duration = .milliseconds(100)
-    /// How many bytes come between two looks at the clock.
+    /// How many bytes come between two readings of the clock.
     private static let stride = 16 << 10
-    /// What a message takes beside its payload and header, as the server counts.
+    /// What a message takes beside its payload and header, as the server counts, in bytes.
     private static let overhead = 1 << 10
-    /// What its header may take.
+    /// The most bytes of a message's header.
     private static let header = 64 << 10
-    /// What a message may have that was stored when the server took larger ones.
+    /// The most bytes of a message that was stored when the server accepted larger ones.
     private static let utmost = 65 << 20
 
     /// The most bytes one request asks for.
     private let most: Int
-    /// What a message may have at most, as the server says.
+    /// The most bytes a message may have, as the server says.
     private let largest: Int
     /// How many bytes a request asks for, as far as the link is known.
     private var target = Self.first.bytes
-    /// What a message takes, by those that came last; `nil` before the first request was measured.
+    /// How many bytes a message takes, by the last ones; `nil` before the first request was measured.
     private var average: Int?
     private var largestSeen = 0
     /// The last request.
     private var asked: Request?
-    /// The next message is larger than all before it.
+    /// Whether the next message is larger than all before it.
     private var isBlocked = false
     /// What has come since the last request.
     private var received = Request(messages: 0, bytes: 0)
-    /// Bytes a second, by the best of the last looks: while the link stands still between two requests, less comes than it
-    /// carries.
+    /// Bytes a second, by the best of the last measurements: while the link is idle between two requests, less comes
+    /// than it can carry.
     private var rate: Double?
     /// What has come in the present interval.
     private var interval: (since: ContinuousClock.Instant, bytes: Int)?
-    /// What has come since the last look at the clock.
+    /// How many bytes have come since the last reading of the clock.
     private var untimed = 0
 
     /// - Parameters:
@@ -58,12 +59,12 @@ package struct PullWindow: Sendable {
         self.most = max(most / 2, Self.least)
     }
 
-    /// A message has come.
+    /// Notes that a message of this many bytes has come.
     package mutating func took(_ bytes: Int, at now: @autoclosure () -> ContinuousClock.Instant = .now) {
         took(messages: 1, bytes: bytes, largest: bytes, at: now())
     }
 
-    /// Messages have come together.
+    /// Notes that several messages have come together.
     ///
     /// - Parameters:
     ///   - messages: how many.
@@ -82,10 +83,10 @@ package struct PullWindow: Sendable {
         if untimed >= Self.stride { look(now()) }
     }
 
-    /// A request has ended because the next message did not fit into what was left of its bytes.
+    /// Notes that a request has ended because the next message did not fit into its remaining bytes.
     ///
-    /// - Returns: whether the last request brought nothing although it asked for as much as any message can have: then no
-    ///   request brings more.
+    /// - Returns: whether the last request brought nothing although it asked for as much as any message can have: then
+    ///   no request brings more.
     @discardableResult
     package mutating func ended() -> Bool {
         isBlocked = received.messages == 0
@@ -96,7 +97,7 @@ package struct PullWindow: Sendable {
     package func isDue(outstanding: Int, wanted: Int = .max) -> Bool {
         guard outstanding > 0 else { return true }
         guard let last = asked else { return false }
-        // The first request shows what the link is like.
+        // The first request is needed to measure the link.
         guard average != nil else { return outstanding <= last.messages / 2 }
         let underWay = bytes(of: outstanding)
         return outstanding <= last.messages && underWay <= target && underWay < wanted
@@ -107,7 +108,7 @@ package struct PullWindow: Sendable {
     /// - Parameters:
     ///   - outstanding: how many messages were asked for and have not come.
     ///   - missing: how many more are wanted than those, at least 1.
-    ///   - wanted: how many bytes are wanted, those of the outstanding messages among them; a message that is larger still
+    ///   - wanted: how many bytes are wanted, including those of the outstanding messages; a larger message still
     ///     comes.
     package mutating func next(
         outstanding: Int,
@@ -124,11 +125,11 @@ package struct PullWindow: Sendable {
             request.bytes = asked?.bytes ?? 0 < largest ? largest : Self.utmost
         } else {
             let bytes = min(target, wanted)
-            // The count says how much comes, as far as messages are alike; bytes are the bound where they are not.
+            // The count limits how much comes when messages are alike; the bytes limit it when they are not.
             request.messages = min(missing, average.map { bytes / $0 + 1 } ?? Self.first.messages)
             request.bytes = max(bytes + bytes / 4, Self.least, largestSeen + Self.overhead)
         }
-        // Odd: messages of equal size seldom use it up to the last byte, which old servers do not tell.
+        // Odd, because messages of equal size then seldom use it up to the last byte; old servers do not report that.
         request.bytes |= 1
         asked = request
         isBlocked = false
@@ -141,7 +142,7 @@ package struct PullWindow: Sendable {
         return overflow ? .max : bytes
     }
 
-    /// What came since the last request shows how large messages are, and how much to ask for.
+    /// Learns from what came since the last request how large messages are, and how much to ask for.
     private mutating func measure(_ now: ContinuousClock.Instant) {
         look(now)
         guard received.messages > 0, let interval else { return }
@@ -151,7 +152,7 @@ package struct PullWindow: Sendable {
         target = max(Int(min(carried, Double(overflow ? .max : evidence), Double(most))), Self.least)
     }
 
-    /// Counts what has come for the rate of the link.
+    /// Counts what has come, to measure the link's rate.
     private mutating func look(_ now: ContinuousClock.Instant) {
         guard var interval else { return self.interval = (now, 0) }
         interval.bytes += untimed

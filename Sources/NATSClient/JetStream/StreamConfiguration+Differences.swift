@@ -1,11 +1,11 @@
 extension StreamConfiguration {
-    /// One field in which a stream differs from what was asked for.
+    /// One field in which a stream differs from what the caller asked for.
     public struct Difference: Sendable, Hashable {
         /// The field's name in the API.
         public let field: String
-        /// What was asked for; the server's default when nothing was.
+        /// The value asked for; the server's default when none was.
         public let asked: JetStreamValue
-        /// What the stream has.
+        /// The stream's value.
         public let found: JetStreamValue
 
         /// Creates a difference.
@@ -18,9 +18,9 @@ extension StreamConfiguration {
 
     /// The fields in which a stream's stored configuration differs from this one, by name, in alphabetical order.
     ///
-    /// A field that is not set here stands for the server's default, and a field that the server does not mention
-    /// for the default too: the rule by which the server itself decides (error 10058) whether two configurations are
-    /// equal. What servers add of their own (`_nats.` metadata) does not count.
+    /// A field that is not set here stands for the server's default; so does a field that the server does not mention.
+    /// The server itself uses this rule (error 10058) to decide whether two configurations are equal. Fields that
+    /// servers add (`_nats.` metadata) do not count.
     public func differences(from found: StreamConfiguration) -> [Difference] {
         Set(fields.keys).union(found.fields.keys).sorted().compactMap { field in
             let mine = effective(field)
@@ -29,7 +29,7 @@ extension StreamConfiguration {
         }
     }
 
-    /// The value the server uses for a field: what is set, or its default (nats-server, `checkStreamCfg`).
+    /// The value the server uses for a field: the one that is set, or its default (nats-server, `checkStreamCfg`).
     private func effective(_ field: String) -> JetStreamValue {
         let value = fields[field] ?? .null
         switch field {

@@ -1,7 +1,7 @@
 /// The configuration of a stream as the API knows it.
 ///
-/// It is the set of fields that were given, and nothing else is sent: the server fills in its defaults. What a server
-/// answers is kept whole, fields of newer servers included, so an update sends back what it does not know.
+/// It holds the fields that were given, and only those are sent: the server fills in its defaults. A server's answer is
+/// kept entirely, including fields of newer servers, so an update sends back fields that this client does not know.
 public struct StreamConfiguration: Sendable, Hashable, Codable {
     /// Every field by its name in the API.
     public var fields: [String: JetStreamValue]
@@ -34,7 +34,7 @@ public struct StreamConfiguration: Sendable, Hashable, Codable {
         ]
     }
 
-    /// Reads the object as it is.
+    /// Reads all members of the object.
     public init(from decoder: any Decoder) throws {
         fields = try [String: JetStreamValue](from: decoder)
     }
@@ -89,7 +89,7 @@ public struct StreamConfiguration: Sendable, Hashable, Codable {
         set { fields["duplicate_window"] = newValue.map { .integer($0.jetStreamNanoseconds) } }
     }
 
-    /// On how many servers of a cluster the stream lives, 1 to 5.
+    /// How many servers of a cluster keep the stream, 1 to 5.
     public var replicas: Int {
         get { if case .integer(let value)? = fields["num_replicas"], value > 0 { Int(value) } else { 1 } }
         set { fields["num_replicas"] = .integer(Int64(newValue)) }

@@ -1,14 +1,14 @@
 /// What the server says about a stream.
 public struct StreamInformation: Sendable, Hashable, Codable {
-    /// The stored configuration, whole.
+    /// The stored configuration, with all fields.
     public let configuration: StreamConfiguration
     /// What the stream holds.
     public let state: State
     /// The JetStream domain of the servers that keep it; `nil` when they have none.
     public let domain: String?
-    /// When the stream was created, RFC 3339: with a sequence, it tells which message is meant.
+    /// When the stream was created, RFC 3339. Together with a sequence it identifies a message.
     public let created: String?
-    /// Which servers keep it; `nil` from a server that is in no cluster.
+    /// Which servers keep it; `nil` from a server outside a cluster.
     public let cluster: ClusterInformation?
 
     /// What a stream holds at one moment.

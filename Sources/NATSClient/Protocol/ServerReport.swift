@@ -5,8 +5,8 @@ struct ServerReport {
         case publishDenied(String)
         /// The server refused a subscription, or has ended it.
         case subscriptionDenied(SubscriptionName)
-        /// A subscription was refused; which one, the server does not say. It takes the later ones of those that were
-        /// sent together no more than this one.
+        /// The server refused a subscription; it does not say which. Of subscriptions that were sent together, it then
+        /// refuses the later ones too.
         case subscriptionRefused
         case other
     }

@@ -74,7 +74,7 @@ final class MessageBuffer: NATSMessageReceiver {
         wakeReaders()
     }
 
-    /// All that waits; empty at the end or when the task is cancelled.
+    /// Takes all messages that wait, and suspends while there are none; empty at the end or when the task is cancelled.
     func takeAll(isolation: isolated (any Actor)?) async throws(NATSError) -> [NATSMessage] {
         let (ready, id) = state.withLock { state in
             state.nextReader += 1

@@ -4,7 +4,7 @@ public import NIOCore
 public struct NATSMessage: Sendable {
     /// The subject it was sent to.
     public let subject: String
-    /// Where an answer goes, when one is wanted.
+    /// The subject for an answer; `nil` when the sender wants none.
     public let replyTo: String?
     /// The header fields.
     public let headers: NATSHeaders
@@ -34,7 +34,7 @@ public struct NATSMessage: Sendable {
 }
 
 extension NATSMessage {
-    /// About how many bytes of memory it takes: what it holds, and for itself and each field what their parts need.
+    /// About how many bytes of memory it takes: its contents, and an allowance for the message and for each field.
     var memory: Int {
         let names = 256 + subject.utf8.count + (replyTo?.utf8.count ?? 0) + (statusDescription?.utf8.count ?? 0)
         return headers.fields.reduce(names + payload.readableBytes) { sum, field in
@@ -43,12 +43,11 @@ extension NATSMessage {
     }
 }
 
-/// A message in place: its bytes lie in the connection's read buffer and are valid only during the call that hands
-/// it over.
+/// A message in place: its bytes lie in the connection's read buffer, and are valid only during the receiver's call.
 public struct NATSMessageView {
     /// The subject it was sent to.
     public let subject: UnsafeRawBufferPointer
-    /// Where an answer goes; empty when none is wanted.
+    /// The subject for an answer; empty when the sender wants none.
     public let replyTo: UnsafeRawBufferPointer
     /// The raw header block with its `NATS/1.0` line; empty when there is none.
     public let headers: UnsafeRawBufferPointer
@@ -82,22 +81,22 @@ public struct NATSMessageView {
 
 /// Receives the messages of one subscription on the connection's event loop: one call at a time, in order.
 ///
-/// Implementations do little and never block, since every subscription of the connection waits meanwhile: they take
-/// what they keep, and hand it over at the end of the batch.
+/// Implementations must do little and never block: every subscription of the connection waits meanwhile. They keep what
+/// they need, and pass it on at the end of the batch.
 public protocol NATSMessageReceiver: AnyObject, Sendable {
     /// One message; its bytes are valid during this call only.
     func receive(_ message: NATSMessageView)
-    /// A message has begun to come, of which more than what a read brings is still on its way; not every one is told.
+    /// A message has begun to come, and more of it than one read brings is still missing. Not called for every message.
     ///
-    /// - Parameter replyTo: where an answer goes; empty for none.
+    /// - Parameter replyTo: the subject for an answer; empty for none.
     func receiveBegin(replyTo: String)
     /// The read that brought the messages is done: pass on what was collected.
     func receiveBatchEnd()
-    /// The subscription has ended: `nil` after a cancel, a drain or its last message, else why.
+    /// The subscription has ended; `error` is `nil` after a cancel, a drain or its last message.
     func receiveEnd(_ error: NATSError?)
 }
 
 extension NATSMessageReceiver {
-    /// Waits for the whole message.
+    /// Does nothing: the receiver waits for the whole message.
     public func receiveBegin(replyTo: String) {}
 }

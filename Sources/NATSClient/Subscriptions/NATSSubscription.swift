@@ -1,8 +1,8 @@
 /// The messages of a subscription as a sequence: `for try await message in subscription`.
 ///
-/// What the reader has not taken yet waits in a buffer of bounded size; what does not fit is dropped and counted. The
-/// sequence ends after ``cancel()`` or a drain, and throws when the connection ends or the server refuses the subject.
-/// Releasing the last reference cancels the subscription.
+/// Messages that the reader has not taken yet wait in a buffer of bounded size; those that do not fit are dropped and
+/// counted. The sequence ends after ``cancel()`` or a drain, and throws when the connection ends or the server refuses
+/// the subject. Releasing the last reference cancels the subscription.
 public final class NATSSubscription: AsyncSequence, Sendable {
     /// A message.
     public typealias Element = NATSMessage
@@ -28,19 +28,19 @@ public final class NATSSubscription: AsyncSequence, Sendable {
     /// Ends the subscription by itself once `count` messages in all have been delivered, over reconnects too.
     public func unsubscribe(after count: UInt64) { handle.unsubscribe(after: count) }
 
-    /// Ends the subscription after what the server has sent already; what waits can still be read.
+    /// Ends the subscription after the messages that the server has sent already; messages that wait can still be read.
     ///
     /// - Throws: `timeout`.
     public func drain(timeout: Duration = .seconds(10)) async throws(NATSError) {
         try await handle.drain(timeout: timeout)
     }
 
-    /// An iterator; several share the messages.
+    /// Makes an iterator; several iterators share the messages.
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(subscription: self) }
 
-    /// Takes all that waits at once, and serves from it without leaving the caller's actor.
+    /// Takes all waiting messages at once, and then returns them without leaving the caller's actor.
     public struct AsyncIterator: AsyncIteratorProtocol {
-        // Holds the subscription, which would cancel itself otherwise.
+        // Holds the subscription, which would otherwise cancel itself.
         private let subscription: NATSSubscription
         private var batch: ArraySlice<NATSMessage> = []
 

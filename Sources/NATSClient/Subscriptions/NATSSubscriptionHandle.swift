@@ -12,7 +12,7 @@ public final class NATSSubscriptionHandle: Sendable {
         self.loop = loop
     }
 
-    /// Ends the subscription at once: no message is delivered after the receiver's `receiveEnd`. Harmless when repeated.
+    /// Ends the subscription at once: no message is delivered after the receiver's `receiveEnd`. May be repeated.
     public func cancel() {
         loop.cancelSubscription(sid)
     }

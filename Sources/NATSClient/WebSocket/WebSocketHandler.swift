@@ -1,16 +1,15 @@
 import NIOCore
 import NIOWebSocket
 
-/// Turns the frames of a WebSocket into the plain stream of bytes that NATS is, and back. Where a frame ends means
-/// nothing.
+/// Turns the frames of a WebSocket into the plain byte stream of NATS, and back. The ends of frames have no meaning.
 final class WebSocketHandler: ChannelDuplexHandler {
     typealias InboundIn = WebSocketFrame
     typealias InboundOut = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = WebSocketFrame
 
-    /// The last ping that came while the answer to an earlier one was being written: the only one that is answered then
-    /// (RFC 6455, 5.5.3). A server that pings and does not read would fill the memory with answers otherwise.
+    /// The last ping that came while the answer to an earlier one was being written: only this one is answered then
+    /// (RFC 6455, 5.5.3). Otherwise a server that pings and does not read would fill the memory with answers.
     private var owed: ByteBuffer?
     private var isAnswering = false
 
@@ -44,7 +43,7 @@ final class WebSocketHandler: ChannelDuplexHandler {
         }
     }
 
-    /// A client masks what it sends.
+    /// A client must mask its frames.
     private func frame(_ opcode: WebSocketOpcode, _ data: ByteBuffer) -> NIOAny {
         wrapOutboundOut(WebSocketFrame(fin: true, opcode: opcode, maskKey: .random(), data: data))
     }

@@ -1,7 +1,7 @@
 import NIOCore
 import NIOHTTP1
 
-/// Waits for a WebSocket to open: what comes instead ends the wait, with an error that says what it was.
+/// Waits for a WebSocket to open. Any other answer ends the wait with an error that describes it.
 final class WebSocketOpening: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
 

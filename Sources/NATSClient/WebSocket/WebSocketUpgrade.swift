@@ -3,17 +3,17 @@ import NIOHTTP1
 import NIOSSL
 import NIOWebSocket
 
-/// Asks a server, or the proxy before it, for a WebSocket.
+/// Requests a WebSocket from a server, or from the proxy before it.
 struct WebSocketUpgrade {
     let server: ServerAddress
-    /// Further fields of the request, an `Authorization` for the proxy, say. They are never shown.
+    /// Further fields of the request, such as an `Authorization` for the proxy. Never shown in errors or logs.
     let headers: [String: String]
 
     /// Prepares a channel that is about to connect; the future is done when the WebSocket is open.
     ///
     /// - Parameters:
-    ///   - tls: begins TLS first, for `wss://`.
-    ///   - handler: what receives the bytes.
+    ///   - tls: begins TLS first, for `wss://`; `nil` for `ws://`.
+    ///   - handler: makes the handler that receives the bytes.
     func configure(
         _ channel: any Channel,
         tls: NIOSSLClientHandler?,
@@ -32,7 +32,7 @@ struct WebSocketUpgrade {
         let upgrade = NIOTypedHTTPClientUpgradeConfiguration<Void>(
             upgradeRequestHead: requestHead,
             upgraders: [upgrader],
-            // What came instead goes on to the handler below.
+            // Any other answer goes on to the handler below.
             notUpgradingCompletionHandler: { $0.eventLoop.makeSucceededVoidFuture() }
         )
         var configuration = NIOUpgradableHTTPClientPipelineConfiguration(upgradeConfiguration: upgrade)
@@ -45,8 +45,8 @@ struct WebSocketUpgrade {
         return opening.future
     }
 
-    /// A frame is kept until all of it is there. A server sends in one frame what waits for a client, which is 64 MiB at
-    /// most by default (`max_pending`).
+    /// The largest frame accepted, in bytes: a frame is kept until all of it has come. A server sends everything that
+    /// waits for a client in one frame, 64 MiB at most by default (`max_pending`).
     static let maximumFrame = 65 << 20
 
     private var requestHead: HTTPRequestHead {
