@@ -1,42 +1,44 @@
 import MeshEvents
 import NATSClient
 
-/// Messages sent one after the other whose acknowledgements come on one reply subject, as a pure value.
+/// Messages sent one after the other whose acknowledgements come on one reply subject; a pure value.
 ///
-/// An acknowledgement does not say which message it is for, and each message has one at most. So all of them are stored
-/// when as many acknowledgements have come as messages were sent, and since a stream stores and acknowledges in the
-/// order of sending, the first is for the first. Whatever casts doubt on that order (an error, or a duplicate among new
-/// ones, which a cluster answers ahead of others) means that nothing is known of any: all are sent again, each with a
-/// reply subject of its own; what was stored is then found to be a duplicate.
+/// An acknowledgement does not say which message it is for, and each message has one at most. So all messages are
+/// stored when as many acknowledgements as messages have come. A stream stores and acknowledges in the order of
+/// sending, so the first acknowledgement is for the first message. An error casts doubt on that order; so does a
+/// duplicate among new messages, which a cluster answers ahead of others. Then no message is known to be stored, and
+/// all are sent again, each with its own reply subject. Those that were stored are then found to be duplicates.
 ///
-/// A duplicate among messages that were never sent before is another party's message with the id of one of them, which is
-/// not stored. To which of several an acknowledgement belongs is not certain, so the group is refused as a whole.
+/// A duplicate among messages that were never sent before means that another party's message has the id of one of them,
+/// which is therefore not stored. It is not certain which message that acknowledgement is for, so the whole group is
+/// refused.
 struct AcknowledgementGroup {
     enum Outcome {
-        /// All are stored: the index of the first, and where they are, in order.
+        /// All are stored: the index of the first message, and the positions in order.
         case stored(first: Int, [StoredPosition])
-        /// So many messages are not known to be stored. The error is theirs only when the group has one message.
+        /// This many messages are not known to be stored. The error belongs to a message only when the group has one.
         case missed(count: Int, JetStreamError?)
-        /// Of so many messages, sent for the first time, at least one is not stored: another has its id, at this position.
+        /// Of this many messages, sent for the first time, at least one is not stored: another has its id, at this
+        /// position.
         case refused(count: Int, StoredPosition)
     }
 
     /// The index of the first message.
     let first: Int
-    /// How many messages it may have.
+    /// The most messages it may have.
     let limit: Int
     /// Whether its messages may be stored already.
     let mayBeStored: Bool
-    /// Set once the subject is open.
+    /// Set once the reply subject is open.
     var reply: SharedReply?
-    /// Its messages' bytes.
+    /// The bytes of its messages.
     private var bytes: Int
     private(set) var sent = 1
     private var answered = 0
     private var positions: [StoredPosition] = []
     private var error: JetStreamError?
     private var isDoubtful = false
-    /// A duplicate among messages that cannot be one.
+    /// The answer to a message that cannot be a duplicate, but was reported as one.
     private var stranger: StoredPosition?
 
     /// Starts with one message.
@@ -48,27 +50,28 @@ struct AcknowledgementGroup {
         if limit > 1 { positions.reserveCapacity(limit) }
     }
 
-    /// Whether the next message may join. None does once answers come, so that a group lasts no longer than an answer
+    /// Whether the next message may join. None joins once answers come, so that a group lasts no longer than an answer
     /// takes.
     var hasRoom: Bool { sent < limit && answered == 0 && bytes < Self.mostBytes }
 
-    /// With so many bytes a group takes no further message: on a slow link it would take seconds, and nothing of any of
-    /// them would be known meanwhile.
+    /// A group of this many bytes takes no further message: on a slow link it would take seconds, and until then none
+    /// of its messages would be known to be stored.
     private static let mostBytes = 32 << 10
 
-    /// The next message is about to be sent.
+    /// Adds a message that is about to be sent.
     mutating func add(bytes: Int = 0) {
         sent += 1
         self.bytes += bytes
     }
 
-    /// The last message was not sent after all.
+    /// Removes the last message, which was not sent after all; returns the outcome when the group is complete without
+    /// it.
     mutating func withdraw() -> Outcome? {
         sent -= 1
         return outcome
     }
 
-    /// An answer to one of the messages.
+    /// Takes an answer to one of the messages; returns the outcome when it was the last.
     mutating func answer(_ result: Result<StoredPosition, JetStreamError>) -> Outcome? {
         answered += 1
         switch result {
@@ -87,7 +90,7 @@ struct AcknowledgementGroup {
         return outcome
     }
 
-    /// Nothing more comes.
+    /// Returns the outcome when no more answers come.
     func ended(_ error: JetStreamError) -> Outcome {
         stranger.map { .refused(count: sent, $0) } ?? .missed(count: sent, limit == 1 ? error : nil)
     }

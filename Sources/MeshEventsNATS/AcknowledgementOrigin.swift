@@ -2,19 +2,20 @@ import Locking
 import MeshEvents
 import NATSClient
 
-/// Whether an acknowledgement comes from the stream that was opened.
+/// Decides whether an acknowledgement comes from the stream that was opened.
 ///
-/// Behind leaf nodes several streams can take the same event, one of the same name among them, and each answers. An
-/// acknowledgement names the stream and the JetStream domain of its servers, so where they have domains the others are
-/// known. Where none has a domain nothing in an answer tells them apart: now and then one is compared with what the
-/// stream holds, and every one as long as second answers come, of which the opened stream never gives any.
+/// Behind leaf nodes several streams can take the same event, also streams of the same name, and each answers. An
+/// acknowledgement names the stream and the JetStream domain of its servers: where servers have domains, that
+/// identifies the others. Without domains nothing in an answer tells the streams apart. Then an acknowledgement is
+/// compared with the stream's contents now and then, and each one as long as second answers come, of which the opened
+/// stream never sends any.
 final class AcknowledgementOrigin: Sendable {
     enum Verdict {
         /// It counts.
         case ours
-        /// It counts once what the stream holds agrees with it.
+        /// It counts once the stream's contents agree with it.
         case unproven
-        /// It is another stream's.
+        /// It comes from another stream.
         case foreign
     }
 
@@ -27,11 +28,11 @@ final class AcknowledgementOrigin: Sendable {
         var contested = 0
         var hasOthers = false
         var isTold = false
-        /// What there is to say, once.
+        /// The warning to give, once.
         var news: String?
     }
 
-    /// How many acknowledgements follow a proven one without a proof of their own.
+    /// How many acknowledgements after a proven one count without a proof.
     private static let trust = 8_192
     /// How many acknowledgements must be proven after a second answer.
     private static let doubt = 256
@@ -40,7 +41,7 @@ final class AcknowledgementOrigin: Sendable {
     private let say: @Sendable (String) -> Void
     private let state = Locked(State())
 
-    /// - Parameter say: is told, once, that another stream answers too.
+    /// - Parameter say: called once, when another stream answers too.
     init(stream: String, say: @escaping @Sendable (String) -> Void) {
         self.stream = stream
         self.say = say
@@ -52,7 +53,7 @@ final class AcknowledgementOrigin: Sendable {
     /// Whether every acknowledgement needs a proof.
     var isContested: Bool { state.withLock { $0.contested > 0 } }
 
-    /// Whether the first answer to a message may be another stream's error: then it is not the last word.
+    /// Whether the first answer to a message may be another stream's error, which does not decide.
     var isShared: Bool {
         state.withLock { state in
             if case .some(.some) = state.domain { return state.hasOthers }
@@ -60,10 +61,10 @@ final class AcknowledgementOrigin: Sendable {
         }
     }
 
-    /// The stream was looked at.
+    /// Notes the domain of the opened stream.
     func opened(domain: String?) { state.withLock { $0.domain = .some(domain) } }
 
-    /// What an acknowledgement is worth. An error says nothing of the stream it comes from.
+    /// Judges an acknowledgement. An error says nothing about the stream it comes from.
     func judge(_ answer: Result<PublishAcknowledgement, JetStreamError>) -> Verdict {
         guard case .success(let acknowledgement) = answer else { return .ours }
         let (verdict, news) = state.withLock { state -> (Verdict, String?) in
@@ -86,22 +87,22 @@ final class AcknowledgementOrigin: Sendable {
         return verdict
     }
 
-    /// A further answer to a message that had its own.
+    /// Takes a further answer to a message that already had one.
     func further(_ answer: Result<PublishAcknowledgement, JetStreamError>) {
-        // That no server takes the subject at the moment is no stream's answer.
+        // An answer that no server takes the subject at the moment does not come from a stream.
         if case .failure(let error) = answer, error.kind != .api { return }
         guard case .ours = judgeFurther(answer) else { return }
         contest()
     }
 
-    /// What the stream holds agrees with an acknowledgement.
+    /// Notes that the stream's contents agree with an acknowledgement.
     func proven() { state.withLock { $0.trusted = Self.trust } }
 
-    /// All was waited for that may answer one message, and only this stream did: a stream that was created again, say, leaves
-    /// answers that do not fit, but no second ones.
+    /// Notes that only this stream answered a message, after waiting for all possible answers. A stream that was
+    /// created again, say, causes answers that do not fit, but no second ones.
     func heardAlone() { state.withLock { $0.contested /= 4 } }
 
-    /// Acknowledgements of another stream come that look like this one's.
+    /// Notes that acknowledgements of another stream come that look like this one's.
     func contest() {
         let news = state.withLock { state in
             state.trusted = 0
@@ -113,7 +114,7 @@ final class AcknowledgementOrigin: Sendable {
     }
 
     private func judgeFurther(_ answer: Result<PublishAcknowledgement, JetStreamError>) -> Verdict {
-        // Judged as any other it would be foreign, or use up trust.
+        // An ordinary judgement would report it as foreign, or use up trust.
         let isForeign = state.withLock { state in
             guard let domain = state.domain, case .success(let acknowledgement) = answer else { return false }
             return acknowledgement.domain != domain

@@ -3,15 +3,15 @@ import MeshEvents
 import NATSClient
 import NIOCore
 
-/// Where the messages of one durable subscriber arrive: one subscription for all its requests.
+/// Receives the messages of one durable subscriber: one subscription for all its requests.
 ///
-/// What arrives is kept, also when its request has ended: to drop it would cost one of its deliveries.
+/// Messages are kept even when their request has ended: dropping one would cost one of its deliveries.
 final class DurableInbox: NATSMessageReceiver {
     /// How a request ended.
     enum End: Sendable, Equatable {
-        /// As many messages as were asked for are here.
+        /// As many messages as were asked for have come.
         case filled
-        /// The server ended it: the code and the words.
+        /// The server ended it: the status code and its text.
         case status(Int, String)
         /// The connection was lost, and the request with it.
         case disconnected
@@ -23,7 +23,7 @@ final class DurableInbox: NATSMessageReceiver {
 
     private struct State {
         var messages: [DurableMessage] = []
-        /// What a message is recognised by that has begun to come.
+        /// The token of a message that has begun to come.
         var beginning: String?
         var request: UInt64 = 0
         var wanted = 0
@@ -33,7 +33,7 @@ final class DurableInbox: NATSMessageReceiver {
         var waiter: Completion?
     }
 
-    /// The subject that requests name for answers, without the request's number.
+    /// The reply subject of requests, without the request's number.
     let subject: String
     private let connection: NATSConnection
     private let state = Locked(State())
@@ -43,7 +43,7 @@ final class DurableInbox: NATSMessageReceiver {
         subject = connection.makeInbox()
     }
 
-    /// Takes messages that are here already.
+    /// Takes messages that have already come.
     func take(_ limit: Int) -> [DurableMessage] {
         state.withLock { state in
             let taken = Array(state.messages.prefix(limit))
@@ -52,7 +52,7 @@ final class DurableInbox: NATSMessageReceiver {
         }
     }
 
-    /// Begins a request; its number, and what completes when it ends.
+    /// Begins a request; returns its number, and what completes when the request ends.
     func begin(_ limit: Int) -> (number: UInt64, ended: Completion) {
         state.withLock { state in
             let completion = Completion()
@@ -65,7 +65,7 @@ final class DurableInbox: NATSMessageReceiver {
         }
     }
 
-    /// What the messages are recognised by that are here or have begun to come.
+    /// The tokens of messages that have come or begun to come.
     var tokens: [String] {
         state.withLock { state in state.messages.map(\.token) + (state.beginning.map { [$0] } ?? []) }
     }
@@ -73,13 +73,13 @@ final class DurableInbox: NATSMessageReceiver {
     /// How the request ended; `nil` when it has not.
     var end: End? { state.withLock { $0.end } }
 
-    /// Nobody asks any more: what still arrives goes back at once.
+    /// Notes that the subscriber asks no more: messages that still arrive are returned to the server at once.
     func abandon() { state.withLock { $0.isAbandoned = true } }
 
-    /// The connection was lost.
+    /// Ends the request, because the connection was lost.
     func disconnected() { finish(.disconnected) }
 
-    /// The server has forbidden a request.
+    /// Ends the request, because the server has forbidden it.
     func refused() { finish(.refused) }
 
     func receiveBegin(replyTo: String) {
@@ -126,7 +126,7 @@ final class DurableInbox: NATSMessageReceiver {
     private func receiveStatus(_ message: NATSMessageView) {
         let status = message.copied()
         guard let code = status.status, code != 100,
-            // Of an earlier request, of which nobody waits any more for the end.
+            // The end of an earlier request, which the subscriber no longer waits for, is ignored.
             status.subject.hasSuffix(".\(state.withLock { $0.request })")
         else { return }
         state.withLock { state in

@@ -1,10 +1,11 @@
 import MeshEvents
 import NATSClient
 
-/// When a message was first sent, and behind which sequence of the stream it can be.
+/// When a message was first sent, and the sequence of the stream it must come after.
 struct FirstSending: Sendable {
-    /// A copy that was stored at the first sending is forgotten after the stream's duplicate window. One that is sent
-    /// again must arrive before; a part of the window is for its way.
+    /// The part of the stream's duplicate window in which a message is sent again. After the window the stream no
+    /// longer knows a copy stored at the first sending, so the message must arrive before; the rest of the window is
+    /// for its way.
     private static let trusted = 0.75
 
     let time: ContinuousClock.Instant

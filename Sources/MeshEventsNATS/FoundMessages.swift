@@ -1,12 +1,12 @@
 import MeshEvents
 
-/// A message that was sent, and of which it is not known whether it is stored.
+/// A message that was sent, while it is not known whether it is stored.
 struct UncertainMessage {
     let index: Int
     let messageID: String
     let subject: String
     let first: FirstSending
-    /// Whether the stream may have forgotten its id.
+    /// Whether the stream may have forgotten its message id.
     let isForgotten: Bool
 
     init(_ message: PendingMessage, _ index: Int, _ first: FirstSending, isForgotten: Bool) {
@@ -18,35 +18,36 @@ struct UncertainMessage {
     }
 }
 
-/// What was found in the stream of messages that may be stored.
+/// The result of a search in the stream for messages that may be stored.
 struct FoundMessages {
-    /// What became of each.
+    /// What became of each message.
     struct Outcome {
-        /// Those that are stored, and where; or at which place one that has replaced it is.
+        /// The stored messages and their sequences; for one that was replaced, the sequence of the message that
+        /// replaced it.
         var stored: [(index: Int, sequence: UInt64, isReplaced: Bool)] = []
-        /// Those that are not stored: what is sent again is stored once.
+        /// The messages that are not stored: sent again, they are stored once.
         var absent: [Int] = []
-        /// Whether of one of them nothing can be known.
+        /// Whether nothing can be known about one of the messages.
         var isUnknown = false
     }
 
-    /// Where those are that are stored, by their ids.
+    /// The sequences of the stored messages, by message id.
     let positions: [String: UInt64]
-    /// The others are not stored at this sequence or before.
+    /// The other messages are not stored at this sequence or before.
     let last: StreamPosition
-    /// Whether the stream has lost messages among which the others may have been.
+    /// Whether the stream has lost messages, which may have included the others.
     let hasGaps: Bool
 
-    /// What became of messages, in the order in which they were sent.
+    /// Decides what became of messages, in the order in which they were sent.
     ///
-    /// Where a stream keeps only so many messages of each subject, one that so many later ones of its subject have followed
-    /// would be gone by now, stored or not; sent again it would stand behind those that follow it. It counts as stored by
-    /// this sending, at the place of the next of its subject.
+    /// A stream may keep only so many messages of each subject. A message that was followed by that many later ones on
+    /// its subject would be gone by now, stored or not; sent again, it would come after those that follow it. It counts
+    /// as stored by this sending, at the position of the next message of its subject.
     ///
     /// - Parameter subjectLimit: how many messages of each subject the stream keeps; `nil` for any number.
     func outcome(of messages: [UncertainMessage], subjectLimit: Int?) -> Outcome {
         var outcome = Outcome()
-        // The places of later messages of each subject.
+        // The sequences of later messages, by subject.
         var later: [String: [UInt64]] = [:]
         for message in messages.reversed() {
             if let sequence = positions[message.messageID] {

@@ -7,16 +7,16 @@ import NIOCore
 final class JetStreamDurableConsumer: DurableConsumer {
     /// How long one attempt to answer waits for the confirmation.
     private static let attemptTimeout: Duration = .seconds(2)
-    /// How often a server that is connected may leave an answer without a word: one that was killed may not know the
-    /// delivery any more, and then never says anything.
+    /// How often a connected server may leave an answer unconfirmed. A server that was killed may have forgotten the
+    /// delivery, and then never confirms it.
     private static let silencesTolerated = 2
-    /// How long a request may take beyond the time it waits, and then nothing may come or go.
+    /// How long a request may take beyond its wait, and how long nothing may come or go after that.
     private static let requestTime: Duration = .seconds(2)
 
-    /// For how many messages one request asks at most, and may ask by the consumer's configuration. A server goes on with
-    /// a request also when who made it has gone, and sends what it asks for to any subject that it names.
+    /// The most messages one request asks for; the consumer's configuration enforces it. A server goes on with a
+    /// request even when its client has gone, and sends the messages to any subject that the request names.
     static let largestRequest = 256
-    /// A request asks for half as many bytes at most, and a quarter of that more, unless a message may be larger.
+    /// A request asks for at most half as many bytes and a quarter of that more, unless a message may be larger.
     private static let mostBytes = 4 << 20
 
     private let jetStream: JetStream
@@ -25,14 +25,14 @@ final class JetStreamDurableConsumer: DurableConsumer {
     private let inbox: DurableInbox
     private let limits: Locked<PullLimits>
     private let acknowledgementWait: Duration
-    /// How much requests ask for, and how many bytes the last one did.
+    /// How much requests ask for, and how many bytes the last request asked for.
     private let size: Locked<(window: PullWindow, asked: Int)>
-    /// When the stream was created in which the durable is; `nil` when that is not known.
+    /// When the durable's stream was created; `nil` when that is not known.
     private let created: Timestamp?
-    /// How long a look at the stream holds for answers: one that was deleted and created again, with the durable, would take
-    /// the answer for one to its own event of that sequence.
+    /// How long a check of the stream is valid for answers. A stream that was deleted and created again, with the
+    /// durable, would take the answer for one to its own event of that sequence.
     private static let lookHolds: Duration = .seconds(2)
-    /// Whether the stream may be another one since it was last looked at, and when that was.
+    /// Whether the stream may have been replaced since the last check, and when that check was.
     private let look = Locked((isDoubtful: false, at: ContinuousClock.now))
     private let subscription = Locked<NATSSubscriptionHandle?>(nil)
     private let watch: Task<Void, Never>
@@ -59,7 +59,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
         watch = Task {
             for await update in updates {
                 switch update {
-                // A request does not survive its connection, and one that is refused is answered by nothing else.
+                // A request does not survive its connection. A refused request has no other answer.
                 case .disconnected: inbox.disconnected()
                 case .serverError(let error) where error.subject == next: inbox.refused()
                 default: break
@@ -110,8 +110,8 @@ final class JetStreamDurableConsumer: DurableConsumer {
         return []
     }
 
-    /// A request for so many messages at most, and no more bytes than the link carries soon: what waits for others to
-    /// come is not handled meanwhile, and comes again when that takes longer than the acknowledgement wait.
+    /// Makes a request for at most this many messages, and for no more bytes than the link carries soon. Messages that
+    /// wait for others to arrive are not handled meanwhile, and are delivered again after the acknowledgement wait.
     private func nextRequest(_ limit: Int, _ wait: Duration) -> PullRequest {
         let waits = wait > .zero
         let request = size.withLock { size in
@@ -127,19 +127,19 @@ final class JetStreamDurableConsumer: DurableConsumer {
 
     /// Suspends until the request has ended, or the server has sent nothing more for it.
     ///
-    /// A message may be on its way for longer than any time: what is here, and what has begun to come, is extended
-    /// meanwhile.
+    /// A message may be on its way for any length of time. So the acknowledgement wait of those that have come, or have
+    /// begun to come, is extended meanwhile.
     private func arrival(_ ended: Completion, _ wait: Duration) async {
         let purpose = "the messages of a durable"
         let deadline = ContinuousClock.now + wait + Self.requestTime
         let pause = acknowledgementWait / 3
         try? await ended.wait(until: min(deadline, .now + pause), for: purpose)
         guard !ended.isComplete, !Task.isCancelled else { return }
-        // Until the end of this function.
+        // Runs until the end of this function.
         async let _: Void = extendArriving(each: pause)
         try? await ended.wait(until: deadline, for: purpose)
         guard !ended.isComplete, !Task.isCancelled else { return }
-        // All that was sent before the answer to a ping comes before it.
+        // The answer to a ping comes after everything the server has sent before it.
         try? await jetStream.connection.roundTrip(silence: Self.requestTime)
     }
 
@@ -159,7 +159,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
         subscription.withLock { $0 = handle }
     }
 
-    /// A request has ended without a message: throws unless there was none.
+    /// Handles a request that ended without a message: throws unless the durable had none.
     private func explain(_ end: DurableInbox.End?) async throws(MeshEventsError) {
         switch end {
         case .filled, .status(404, _), .status(408, _):
@@ -179,11 +179,12 @@ final class JetStreamDurableConsumer: DurableConsumer {
                 )
             )
         case .status(409, let words) where words.lowercased().hasPrefix("exceeded maxrequest"):
-            // A limit of the durable's own or of the server: the next request keeps to it.
+            // This is a limit of the durable or of the server: the next request keeps it.
             guard limits.withLock({ $0.learn(words) }) != .newLimit else { return }
             throw refusal("409 \(words)")
         case .status(409, let words) where words.lowercased().contains("maxbytes"):
-            // The next request asks for more, unless the durable's own limit or the largest message there is was asked for.
+            // The next request asks for more, unless this one asked for the durable's limit or for the largest message
+            // there is.
             let most = limits.withLock { $0.bytes } ?? .max
             guard size.withLock({ $0.window.ended() || $0.asked >= most }) else { return }
             throw refusal("409 \(words): its max_bytes is smaller than the next event")
@@ -196,11 +197,12 @@ final class JetStreamDurableConsumer: DurableConsumer {
             )
         case .status, nil:
             look.withLock { $0.isDoubtful = true }
-            // Newer servers say 503 of a consumer that is gone, as of one without a leader; older ones say nothing.
+            // Newer servers answer 503 for a consumer that is gone, as for one without a leader; older ones do not
+            // answer.
             do throws(JetStreamError) {
                 _ = try await jetStream.consumerInfo(name, on: streamName, timeout: Self.attemptTimeout)
             } catch  where error.errorCode == .consumerNotFound {
-                // With its stream, or by itself?
+                // Was the durable deleted together with its stream?
                 try await checkStream()
                 throw Self.missing(name)
             } catch {
@@ -215,15 +217,15 @@ final class JetStreamDurableConsumer: DurableConsumer {
         }
     }
 
-    /// Throws `streamReplaced` when the stream is another one than when the durable was opened: one of the same name and
-    /// sequences that begin anew, in which other processes may have created the durable again.
+    /// Throws `streamReplaced` when the stream was created again since the durable was opened. The new stream has the
+    /// same name, and its sequences begin anew; other processes may have created the durable again in it.
     private func checkStream() async throws(MeshEventsError) {
         guard let created else { return look.withLock { $0 = (false, .now) } }
         let found: Timestamp?
         do throws(JetStreamError) {
             found = try await jetStream.streamInfo(streamName, timeout: Self.attemptTimeout).creation
         } catch {
-            // Asked again before the next request.
+            // The check is repeated before the next request.
             throw MeshEventsError(error, stream: streamName)
         }
         guard let found, found != created else { return look.withLock { $0 = (false, .now) } }
@@ -243,10 +245,10 @@ final class JetStreamDurableConsumer: DurableConsumer {
         )
     }
 
-    /// Sends an answer as a request: the server says that it has it. An answer without a word back may have been lost
-    /// with its connection.
+    /// Sends an answer as a request, so that the server confirms it: an answer without a confirmation may have been
+    /// lost with its connection.
     ///
-    /// - Throws: `streamReplaced` when the event is of a stream that was deleted and created again since; nothing is sent then.
+    /// - Throws: `streamReplaced` when the event's stream was deleted and created again since; nothing is sent then.
     func answer(
         _ message: DurableMessage,
         _ answer: DurableAnswer,
@@ -257,7 +259,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
             do throws(MeshEventsError) {
                 try await checkStream()
             } catch {
-                // Without an answer of the stream, the one to the event tells more.
+                // When the stream does not answer, the result of answering the event says more.
                 guard error.code != .streamReplaced else { throw error }
             }
         }
@@ -270,7 +272,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
                     payload,
                     to: message.token,
                     timeout: max(min(Self.attemptTimeout, end - .now), .milliseconds(1)),
-                    // On a slow link it is under way for long.
+                    // On a slow link the answer is under way for long.
                     silence: max(end - .now, .milliseconds(1))
                 )
                 return
@@ -299,7 +301,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
         try? jetStream.connection.publish(ByteBuffer(string: Self.text(.inProgress)), to: token)
     }
 
-    /// The protocol's words (NATS ADR-15); a delay needs a server from 2.7.
+    /// The protocol's commands (NATS ADR-15); a delay needs a server from 2.7.
     private static func text(_ answer: DurableAnswer) -> String {
         switch answer {
         case .acknowledge: "+ACK"
@@ -318,6 +320,6 @@ final class JetStreamDurableConsumer: DurableConsumer {
 }
 
 extension DurableMessage {
-    /// How many bytes of a request it takes, about.
+    /// About how many bytes of a request it takes.
     fileprivate var size: Int { stored.payload.count + stored.subject.utf8.count + token.utf8.count }
 }

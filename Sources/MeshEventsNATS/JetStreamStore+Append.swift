@@ -4,24 +4,25 @@ import NIOCore
 import Synchronization
 
 extension JetStreamStore {
-    /// How long the first attempt waits for its acknowledgement, once the server has the message, before it is sent again;
-    /// each further one waits twice as long, so that a store that is slow rather than gone is not sent ever more.
+    /// How long the first attempt waits for its acknowledgement, once the server has the message, before the message is
+    /// sent again. Each further attempt waits twice as long, so that a store that is slow does not get more and more
+    /// copies.
     static let attemptTimeout: Duration = .seconds(4)
-    /// From how many bytes on it matters that a message goes over the way once.
+    /// From how many bytes on a message should be sent only once.
     private static let largePayload = 64 << 10
-    /// How long JetStream may be missing altogether, as when a cluster starts, before that counts as the answer.
+    /// How long JetStream may be missing, as when a cluster starts, before the error counts.
     private static let absenceTolerated: Duration = .seconds(2)
 
     /// Stores one message; returns once the stream has acknowledged it.
     ///
-    /// An acknowledgement that gets lost is asked for again by sending the message with the same id, across
-    /// reconnects and changes of the leader, until the deadline. Until a ping behind the message is answered it is under
-    /// way, and is not sent again on the same connection; while something comes or goes, that time does not count. The
-    /// stream stores it once: when the message was first sent longer ago than the stream remembers ids, the stream is read
-    /// to see whether it is there.
+    /// When an acknowledgement gets lost, the message is sent again with the same id, across reconnects and changes of
+    /// the leader, until the deadline. Until the server answers a ping behind the message, the message is under way,
+    /// and is not sent again on the same connection; while bytes come or go, that time does not count. The stream
+    /// stores it once. When the message was first sent longer ago than the stream remembers ids, the stream is searched
+    /// for it.
     ///
-    /// "Duplicate" is an answer to a retry. To a message that cannot have been stored before it means that the id belongs
-    /// to another message.
+    /// To a retry, "duplicate" is a normal answer. To a message that cannot have been stored before, it means that the
+    /// id belongs to another message.
     ///
     /// - Throws: `timeout` when no acknowledgement came (the message may be stored nevertheless), `duplicateMessageID`
     ///   when another message has its id and it is not stored, `streamNotFound`,
@@ -33,11 +34,11 @@ extension JetStreamStore {
         try await append(message, deadline: deadline, sent: nil)
     }
 
-    /// The same for a message that has perhaps been sent before.
+    /// The same for a message that may have been sent before.
     ///
     /// - Parameters:
-    ///   - sent: when that was.
-    ///   - silence: how much of the deadline is over: so long nothing has come. One attempt is made at least.
+    ///   - sent: when it was first sent; `nil` when it was not.
+    ///   - silence: how long nothing has come; that much of the deadline is over. At least one attempt is made.
     func append(
         _ message: PendingMessage,
         deadline: Duration,
@@ -85,7 +86,7 @@ extension JetStreamStore {
                     throw MeshEventsError(error, stream: streamName)
                 }
                 if error.kind == .timeout {
-                    // The time on a slow way does not count.
+                    // The time on a slow link does not count.
                     end += onTheWay
                     backoff.deadline = end
                     patience *= 2
@@ -113,8 +114,8 @@ extension JetStreamStore {
         }
     }
 
-    /// One attempt that is over when the server that we are connected to has had the message for a while. That may be a leaf
-    /// node, and the stream behind a line that takes longer: then the next attempt waits longer, and costs little.
+    /// Makes one attempt that ends when the connected server has had the message for a while. That server may be a leaf
+    /// node, with the stream behind a slower line: then the next attempt waits longer, and costs little.
     private func quickAttempt(
         _ message: PendingMessage,
         _ body: ByteBuffer,
@@ -128,8 +129,8 @@ extension JetStreamStore {
         return try await attempt(message, body, timeout: min(patience, left), silence: left, isRetry: isRetry)
     }
 
-    /// One attempt that is over when the *stream* has had the message for a while: sending it again would cost a slow line
-    /// behind a leaf node as much as sending it did.
+    /// Makes one attempt that ends when the *stream* has had the message for a while: on a slow line behind a leaf
+    /// node, sending it again would cost as much as the first time.
     private func patientAttempt(
         _ message: PendingMessage,
         _ body: ByteBuffer,
@@ -145,7 +146,7 @@ extension JetStreamStore {
         let (answer, way) = await withTaskGroup(of: Part.self) { group in
             group.addTask {
                 do throws(JetStreamError) {
-                    // How long it may take is decided beside it.
+                    // The other task decides how long it may take.
                     let endless = left + .seconds(24 * 3_600)
                     return .answer(
                         .success(
@@ -184,7 +185,7 @@ extension JetStreamStore {
         }
         switch answer {
         case .success(let position)?: return position
-        // Given up beside it.
+        // The other task has ended it.
         case .failure(let error)? where error.underlying?.code == .cancelled && !Task.isCancelled:
             onTheWay = way
             throw JetStreamError(.timeout, "the stream has the message and did not acknowledge it")
@@ -193,11 +194,11 @@ extension JetStreamStore {
         }
     }
 
-    /// Suspends until the stream's servers have answered a question that follows all that was sent so far, and so have that
-    /// too; at most for so long.
+    /// Suspends until the stream's servers have answered a request that follows everything sent so far, and so have
+    /// received that too; at most for `limit`.
     ///
-    /// A ping is answered by the next server, which may be a leaf node. Questions and answers get lost when a cluster changes
-    /// its leader, so it is asked again, each time with twice the patience.
+    /// A ping is answered by the connected server, which may be a leaf node. Requests and answers get lost when a
+    /// cluster changes its leader, so the request is repeated, each time with twice the patience.
     ///
     /// - Returns: whether there was an answer.
     func reachStream(within limit: Duration) async -> Bool {
@@ -208,7 +209,7 @@ extension JetStreamStore {
                 note(try await jetStream.streamInfo(streamName, timeout: min(patience, end - .now)))
                 return true
             } catch {
-                // Any other answer is one too, and to a user who may not ask none comes.
+                // Any other error is an answer too; a user who may not ask gets none.
                 guard error.kind == .timeout else { return true }
                 patience *= 2
             }
@@ -218,7 +219,7 @@ extension JetStreamStore {
 
     /// Stores many messages in order, at most `window` under way at once.
     ///
-    /// After a failure that may pass, nothing new is sent until the messages without an acknowledgement have been sent
+    /// After a failure that can pass, nothing new is sent until the messages without an acknowledgement have been sent
     /// again with the same ids, oldest first.
     public func makeAppender(
         window: Int,
@@ -228,7 +229,8 @@ extension JetStreamStore {
         PublishPipeline(store: self, window: window, deadline: deadline, onStored: onStored)
     }
 
-    /// Nobody has acknowledged: throws when there is nobody who could, returns when another attempt may succeed.
+    /// Asks the stream why no acknowledgement came: throws when none can come, returns when another attempt may
+    /// succeed.
     private func explainSilence(
         about subject: String,
         since start: ContinuousClock.Instant,
@@ -251,7 +253,7 @@ extension JetStreamStore {
         try checkAcknowledges()
     }
 
-    /// Throws when the stream is known to acknowledge nothing.
+    /// Throws when the stream is known to send no acknowledgements.
     func checkAcknowledges() throws(MeshEventsError) {
         guard acknowledgesNothing.load(ordering: .relaxed) else { return }
         throw MeshEventsError(
@@ -263,8 +265,8 @@ extension JetStreamStore {
 }
 
 extension JetStreamError {
-    /// Whether the message was not stored by the attempt that this is the answer to, for certain: no stream was there, or
-    /// it was at another message with the same id.
+    /// Whether this answer to an attempt proves that the attempt did not store the message: there was no stream, or the
+    /// stream was storing another message with the same id.
     fileprivate var meansNotStored: Bool { isNoResponders || errorCode == .duplicateInProcess }
 }
 

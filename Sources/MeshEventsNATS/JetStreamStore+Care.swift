@@ -2,7 +2,7 @@ public import MeshEvents
 import NATSClient
 
 extension JetStreamStore {
-    /// What an existing stream is to the configuration asked for, and what is done about it.
+    /// Compares an existing stream with the configuration asked for, and updates it when the configuration says so.
     func reconcile(
         _ configuration: PersistenceConfiguration,
         _ asked: StreamConfiguration
@@ -12,7 +12,7 @@ extension JetStreamStore {
         noteDomain(stream)
         let differences = asked.differences(from: stream.configuration)
         guard !differences.isEmpty, configuration.reconcile == .update else { return opening(differences) }
-        // The server refuses what cannot be changed; another storage it would only half understand.
+        // The server refuses changes that are not possible; a change of the storage it would only half carry out.
         guard !differences.contains(where: { $0.field == "storage" }) else { return opening(differences) }
         let updated = try await jetStream.updateStream(stream.configuration.updated(configuration))
         note(updated)
@@ -28,7 +28,7 @@ extension JetStreamStore {
         )
     }
 
-    /// Everything about the stream: what it holds by subject, and who reads it how far.
+    /// Reports everything about the stream: its messages by subject, its consumers and how far they have read.
     ///
     /// - Throws: `streamNotFound`, `persistenceUnavailable`, `permissionDenied`, `timeout`.
     public func report() async throws(MeshEventsError) -> StreamReport {

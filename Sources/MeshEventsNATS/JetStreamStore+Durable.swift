@@ -2,19 +2,20 @@ public import MeshEvents
 import NATSClient
 
 extension JetStreamStore {
-    /// How many deliveries of all subscribers together may be without an answer; beyond that the server delivers
+    /// How many deliveries to all subscribers together may be without an answer; beyond that the server delivers
     /// nothing new.
     ///
-    /// Finite, because the server keeps a record of each, and because a handler that fails for every event is to stop
-    /// somewhere; large, because events that wait for their redelivery count, and must not hold up the others.
+    /// It is finite, because the server keeps a record of each, and because a handler that fails for every event must
+    /// stop somewhere. It is large, because events that wait for their redelivery count, and must not hold up the
+    /// others.
     private static let maximumAcknowledgementsPending = 10_000
 
     /// Creates a durable pull consumer, or finds the one of that name.
     ///
-    /// The server is told to deliver for ever (`max_deliver` -1) and subscribers count, by the number in each message's
-    /// acknowledgement subject: a server that stops at a maximum of its own would drop, without a word, an event whose
+    /// The server is told to deliver without end (`max_deliver` -1); subscribers count deliveries, by the number in
+    /// each message's acknowledgement subject. With a maximum of its own, the server would silently drop an event whose
     /// last subscriber died before it could store the dead letter. The maximum is in the consumer's description, so
-    /// that subscribers who disagree notice.
+    /// that subscribers with different maxima notice.
     ///
     /// - Throws: `durableMismatch`, `streamNotFound`, `streamMismatch` when the pattern lies outside the stream,
     ///   `invalidArgument`, `invalidPattern`, `persistenceUnavailable`, `timeout`, `closed`; `permissionDenied`, which names
@@ -40,7 +41,7 @@ extension JetStreamStore {
             name: configuration.name,
             limits: PullLimits(consumer),
             acknowledgementWait: configuration.acknowledgementWait,
-            // A user may be allowed no more than its durable.
+            // This user may be allowed to use only its durable, so that the request fails.
             created: try? await jetStream.streamInfo(streamName).creation
         )
     }
@@ -57,7 +58,7 @@ extension JetStreamStore {
         }
     }
 
-    /// Creates or updates the consumer; its configuration then.
+    /// Creates or updates the consumer; returns its resulting configuration.
     private func found(
         _ asked: DurableConfiguration,
         _ reconcile: DurableReconcile
@@ -76,15 +77,15 @@ extension JetStreamStore {
             do throws(JetStreamError) {
                 return try await jetStream.createConsumer(configuration, on: streamName, action: .create).configuration
             } catch  where error.errorCode == .consumerExists || error.errorCode == .consumerNameExists {
-                // Another process has created it in between, with other settings. Servers before 2.10 update it instead;
-                // a durable that both of them want differently is then the later one's.
+                // Another process has created it in between, with other settings. Servers before 2.10 update it
+                // instead: when both processes want different settings, the later one's apply.
                 consumer = try await jetStream.consumerInfo(asked.name, on: streamName)
             }
         }
         guard reconcile == .update, !asked.differences(from: consumer.configuration).isEmpty else {
             return consumer.configuration
         }
-        // What was answered, fields of newer servers included, with what is asked for in it.
+        // Start from the server's answer, including fields of newer servers, and set what is asked for.
         var configuration = consumer.configuration
         Self.apply(asked, to: &configuration)
         return try await jetStream.createConsumer(configuration, on: streamName, action: .update).configuration
@@ -108,7 +109,7 @@ extension JetStreamStore {
     }
 }
 
-/// What is in a consumer's description: the maximum of deliveries, which the server does not enforce.
+/// The text in a consumer's description: the maximum of deliveries, which the server does not enforce.
 struct DurableDescription {
     private static let prefix = "mesh-events durable, maximum deliveries "
 
@@ -116,7 +117,7 @@ struct DurableDescription {
 
     init(maximumDeliveries: Int) { self.maximumDeliveries = maximumDeliveries }
 
-    /// `nil` for a text that is not ours.
+    /// `nil` for a text of another program.
     init?(_ text: String?) {
         guard let text, text.hasPrefix(Self.prefix), let count = Int(text.dropFirst(Self.prefix.count)) else {
             return nil
@@ -128,8 +129,8 @@ struct DurableDescription {
 }
 
 extension DurableConfiguration {
-    /// The error about a durable that cannot be opened; names the command for an admin when this user may not create or
-    /// change it.
+    /// Explains why a durable cannot be opened; names the command for an admin when this user may not create or change
+    /// it.
     fileprivate func explained(_ error: MeshEventsError) -> MeshEventsError {
         guard error.code == .permissionDenied, let cause = error.underlying as? NATSError,
             cause.subject?.contains(".CONSUMER.DURABLE.CREATE.") == true
@@ -148,7 +149,7 @@ extension DurableConfiguration {
         )
     }
 
-    /// The settings in which a consumer differs.
+    /// The settings in which a consumer differs from this configuration.
     func differences(from found: ConsumerConfiguration) -> [StoreOpening.Difference] {
         typealias Difference = StoreOpening.Difference
         var differences: [Difference] = []

@@ -3,26 +3,26 @@ import MeshEvents
 import NATSClient
 import NIOCore
 
-// Whether it was this store's stream that stored a message.
+// Checks that this store's stream stored a message.
 extension JetStreamStore {
-    /// How long the stream may take to show what it holds.
+    /// How long the stream may take to answer a check.
     private static let proofTimeout: Duration = .seconds(2)
-    /// How long one attempt waits for further answers where another stream answers too.
+    /// How long one attempt waits for further answers when another stream answers too.
     private static let sharedTimeout: Duration = .seconds(2)
 
-    /// Whether another stream than the one that was opened has answered events of this store too: one of a leaf node,
-    /// say. Its acknowledgements do not count.
+    /// Whether another stream than the opened one, such as one of a leaf node, has answered events of this store. Its
+    /// acknowledgements do not count.
     public var hasOtherStream: Bool { origin.hasOthers }
 
-    /// Sends a message once; returns where this store's stream has it.
+    /// Sends a message once; returns its position in this store's stream.
     ///
     /// - Parameters:
     ///   - message: the message.
     ///   - body: its payload.
     ///   - timeout: how long the server may take once it has the message.
-    ///   - silence: how long nothing may come or go while nothing tells whether the server has it.
-    ///   - isRetry: whether it was sent before. Then it goes out now or not at all: kept for the next connection it could
-    ///     arrive when the stream has forgotten its id.
+    ///   - silence: how long no byte may come or go while it is unknown whether the server has it.
+    ///   - isRetry: whether it was sent before. Then it goes out now or not at all: kept for the next connection, it
+    ///     could arrive after the stream has forgotten its id.
     func attempt(
         _ message: PendingMessage,
         _ body: ByteBuffer,
@@ -52,11 +52,11 @@ extension JetStreamStore {
                 origin.proven()
                 return position
             }
-            // It may have told the truth of a stream that is gone.
+            // The acknowledgement may have been true of a stream that is gone.
             if await !isCreatedAgain(since: created) { origin.contest() }
             let stored = try await shared(message, body, timeout, silence, isRetry: true)
             guard stored.isDuplicate, !isRetry, await isKept(message, at: stored) else { return stored }
-            // Stored by the sending that another stream has answered first.
+            // The sending that another stream answered first has stored it.
             return StoredPosition(stream: streamName, sequence: stored.sequence, isDuplicate: false)
         case .failure(let error):
             // Another stream's error would look the same.
@@ -65,7 +65,7 @@ extension JetStreamStore {
         }
     }
 
-    /// An answer that is not another stream's.
+    /// An answer that does not come from another stream.
     private struct Heard: Sendable {
         let answer: Result<PublishAcknowledgement, JetStreamError>
         let isProven: Bool
@@ -92,8 +92,8 @@ extension JetStreamStore {
         )
     }
 
-    /// The same where another stream answers too: an error counts only when all have answered and none of them has the
-    /// event, and where nothing tells the streams apart each acknowledgement is compared with what the stream holds.
+    /// The same when another stream answers too. An error counts only when all have answered and none has the event.
+    /// When nothing tells the streams apart, each acknowledgement is compared with the stream's contents.
     private func shared(
         _ message: PendingMessage,
         _ body: ByteBuffer,
@@ -130,15 +130,15 @@ extension JetStreamStore {
             ?? JetStreamError(.timeout, "another stream than \(streamName) has acknowledged the event")
     }
 
-    /// What several streams answer to one message.
+    /// The answers of several streams to one message.
     private struct Answers: Sendable {
         private(set) var count = 0
-        /// The acknowledgement of the opened stream, for certain.
+        /// The acknowledgement that certainly comes from the opened stream.
         private(set) var ours: PublishAcknowledgement?
         private(set) var unproven: [PublishAcknowledgement] = []
         private(set) var error: JetStreamError?
 
-        /// Adds an answer; whether no more need be waited for.
+        /// Adds an answer; returns whether no further answers are needed.
         mutating func add(
             _ answer: Result<PublishAcknowledgement, JetStreamError>,
             _ verdict: AcknowledgementOrigin.Verdict
@@ -154,11 +154,11 @@ extension JetStreamStore {
         }
     }
 
-    /// Whether the stream has the message of this id at this position. A user who may not look takes it as it is said.
+    /// Whether the stream has the message of this id at this position. A user who may not look gets `true`.
     func holds(_ messageID: String, at position: StoredPosition) async -> Bool {
         do throws(JetStreamError) {
             if let found = try await message(at: position) { return found.messageID == messageID }
-            // Its limits may have removed it by now.
+            // The stream's limits may have removed it by now.
             let state = try await jetStream.streamInfo(streamName, timeout: Self.proofTimeout).state
             return position.sequence <= state.lastSequence && !origin.isContested
         } catch {
@@ -166,13 +166,13 @@ extension JetStreamStore {
         }
     }
 
-    /// Whether the stream has just this message at a position.
+    /// Whether the stream has exactly this message at a position.
     private func isKept(_ message: PendingMessage, at position: StoredPosition) async -> Bool {
         guard let found = try? await self.message(at: position) else { return false }
         return found.messageID == message.messageID && found.payload == message.payload
     }
 
-    /// What the stream has at a position; `nil` when there is no message any more.
+    /// The message at a position; `nil` when it is gone.
     private func message(at position: StoredPosition) async throws(JetStreamError) -> StreamMessage? {
         let found = try await jetStream.message(
             atOrAfter: position.sequence,
@@ -183,7 +183,7 @@ extension JetStreamStore {
         return found?.sequence == position.sequence ? found : nil
     }
 
-    /// Whether the stream is another one than the one that was created then.
+    /// Whether the stream was created again since `created`.
     func isCreatedAgain(since created: Timestamp?) async -> Bool {
         guard let created, let stream = try? await jetStream.streamInfo(streamName, timeout: Self.proofTimeout) else {
             return false
@@ -192,7 +192,7 @@ extension JetStreamStore {
         return stream.creation.map { $0 != created } ?? false
     }
 
-    /// Where the stream has a message, when it is the last of its subject; `nil` when it is not, or cannot be seen.
+    /// The position of a message that is the last of its subject; `nil` when it is not, or this user may not look.
     private func find(_ message: PendingMessage) async -> StoredPosition? {
         let last = try? await jetStream.lastMessage(
             to: message.subject,

@@ -5,9 +5,10 @@ import Synchronization
 extension JetStreamStore {
     /// The newest `limit` messages that match and lie below `before`, oldest first.
     ///
-    /// Where every message of the stream matches, sequences say where to begin; else counts of matches at a few sequences
-    /// near the end do (`NewestSearch`). Counts only guide: what they left out is looked for and read too (`ConsumerReader`).
-    /// A user who may not create consumers reads message by message instead (`MessageReader`).
+    /// When every message of the stream matches, the sequences show where to begin; otherwise counts of matches at a
+    /// few sequences near the end do (`NewestSearch`). Counts only guide: messages that they left out are searched and
+    /// read too (`ConsumerReader`). For a user who may not create consumers, it reads message by message
+    /// (`MessageReader`).
     ///
     /// - Throws: `invalidArgument`, `invalidPattern`, `streamNotFound`, `timeout`, `persistenceUnavailable`,
     ///   `permissionDenied`, `closed`.
@@ -20,8 +21,8 @@ extension JetStreamStore {
         try await newest(limit, maximumBytes: .max, matching: pattern, before: before, timeout: timeout).messages
     }
 
-    /// The newest messages that match and lie below `before`, until there are `limit` of them or about so many bytes. What
-    /// came before a connection was lost is kept, and read on from there.
+    /// The newest messages that match and lie below `before`, until there are `limit` of them or about `maximumBytes`
+    /// bytes. Messages that came before a connection was lost are kept, and reading goes on from there.
     ///
     /// - Throws: as ``newest(_:matching:before:timeout:)``; `streamReplaced`.
     public func newest(
@@ -35,7 +36,7 @@ extension JetStreamStore {
         var backward = BackwardReading(limit: limit, maximumBytes: maximumBytes, before: before)
         var plan: ReadingPlan?
         repeat {
-            // Each time something has come, there is as much time as at the beginning.
+            // After each progress the full time is available again.
             let found = try await reading(until: .now + timeout) { deadline throws(JetStreamError) in
                 let stream = try await covered(pattern, deadline)
                 guard backward.look(at: state(of: stream)) else { return stream.creation }
@@ -69,8 +70,8 @@ extension JetStreamStore {
         try await first(limit, maximumBytes: .max, matching: pattern, from: start, timeout: timeout).messages
     }
 
-    /// The first messages that match, from `start` on, until there are `limit` of them or so many bytes. What came before
-    /// a connection was lost is kept, and read on from there.
+    /// The first messages that match, from `start` on, until there are `limit` of them or `maximumBytes` bytes.
+    /// Messages that came before a connection was lost are kept, and reading goes on from there.
     ///
     /// - Throws: as ``newest(_:matching:before:timeout:)``.
     public func first(
@@ -100,7 +101,8 @@ extension JetStreamStore {
     /// How many bytes have come and gone on the store's connection.
     public var movedBytes: UInt64 { jetStream.connection.movedBytes }
 
-    /// What one consumer, or a while of reading without one, brings. What the latter has read further on stays in its plan.
+    /// Reads one part: through one consumer, or for a while without. In the second case messages read ahead stay in the
+    /// plan.
     private func part(
         _ limit: Int,
         _ maximumBytes: Int,
@@ -129,7 +131,7 @@ extension JetStreamStore {
             if let plan, plan.end <= end {
                 kept = plan
             } else {
-                // There is none yet, or the stream has lost its end, and gives those sequences anew.
+                // There is no plan yet, or the stream has lost its end and uses those sequences again.
                 let begin: UInt64 =
                     switch start {
                     case .sequence(let sequence): max(sequence, 1)
@@ -157,7 +159,8 @@ extension JetStreamStore {
         }
     }
 
-    /// Reads through consumers, or message by message when the server forbids this user to create any, or has none to give.
+    /// Reads through consumers; or message by message, when this user may not create consumers or the stream allows no
+    /// more.
     func reading<Answer>(
         until deadline: ContinuousClock.Instant,
         consumers: (ContinuousClock.Instant) async throws(JetStreamError) -> Answer,
@@ -187,7 +190,7 @@ extension JetStreamStore {
         return subject.hasPrefix("\(jetStream.prefix).CONSUMER.CREATE.\(streamName)")
     }
 
-    /// Whether the stream has as many consumers as it may, or is a work queue, of which each message is for one consumer.
+    /// Whether the stream has all consumers it may have, or is a work queue, in which each message is for one consumer.
     private static func isLackOfConsumers(_ error: MeshEventsError) -> Bool {
         switch (error.underlying as? JetStreamError)?.errorCode {
         case .maximumConsumersReached?, .acknowledgementRequired?: true
@@ -195,7 +198,7 @@ extension JetStreamStore {
         }
     }
 
-    /// The stream, when all that a pattern matches can be in it.
+    /// Fetches the stream's information; throws unless the stream can hold everything that the pattern matches.
     func covered(
         _ pattern: EventPattern,
         _ deadline: ContinuousClock.Instant
@@ -205,7 +208,7 @@ extension JetStreamStore {
         return stream
     }
 
-    /// A reader for one query.
+    /// Makes a reader for one query.
     private func consumerReader(
         _ pattern: EventPattern,
         in stream: StreamInformation,
@@ -220,16 +223,16 @@ extension JetStreamStore {
         )
     }
 
-    /// Whether every message of the stream matches: then consumers need no filter, which is much cheaper for servers before
-    /// 2.10.
+    /// Whether every message of the stream matches. Then consumers need no filter, which is much cheaper for servers
+    /// before 2.10.
     static func matchesAll(_ pattern: EventPattern, of stream: StreamInformation) -> Bool {
         let (subjects, fields) = (stream.configuration.subjects, stream.configuration.fields)
-        // What a stream gathers from others may have any subject.
+        // Messages that a stream gathers from others may have any subject.
         guard fields["sources"] == nil, fields["mirror"] == nil else { return false }
         return !subjects.isEmpty && subjects.allSatisfy { EventPattern.covers(pattern.subject, $0) }
     }
 
-    /// What is left for one request: at most the API's own timeout, so that a lost answer is noticed.
+    /// The time left for one request: at most the API's own timeout, so that a lost answer is noticed.
     static func remaining(_ deadline: ContinuousClock.Instant) -> Duration {
         max(min(deadline - .now, .seconds(5)), .milliseconds(1))
     }

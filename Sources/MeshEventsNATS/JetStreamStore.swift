@@ -9,33 +9,33 @@ public final class JetStreamStore: EventStore {
     /// JetStream's API on the store's connection.
     public let jetStream: JetStream
 
-    /// How long the stream remembers message ids; longer than that a retry is not safe.
+    /// How long the stream remembers message ids; after that a retry may store a message twice.
     private let knownDuplicateWindow = Mutex<Duration>(.seconds(120))
     /// How many messages of each subject the stream keeps; 0 for any number.
     private let knownSubjectLimit = Atomic(0)
-    /// Whether the stream stores messages under other subjects than they are sent to.
+    /// Whether the stream stores messages under other subjects than those they are sent to.
     let renamesSubjects = Atomic(false)
-    /// How often the connection had come back when the stream was last asked how it is configured.
+    /// The connection's number of reconnects when the stream's configuration was last requested.
     private let notedReconnects = Atomic<UInt64>(0)
-    /// Whether an acknowledgement is this stream's.
+    /// Decides whether an acknowledgement comes from this stream.
     let origin: AcknowledgementOrigin
-    /// Whether the stream is configured to acknowledge nothing.
+    /// Whether the stream is configured to send no acknowledgements.
     let acknowledgesNothing = Atomic(false)
-    /// The highest sequence that the stream is known to have given, and when it was created: what is sent from now on comes
-    /// behind it, or into another stream.
+    /// The highest sequence that the stream is known to have given, and when the stream was created. A message that is
+    /// sent from now on gets a higher one, or goes into another stream.
     private let highest = Mutex(StreamPosition(0, created: nil))
     /// Whether the server has forbidden this user to create consumers, so that it reads message by message.
     let readsMessages = Atomic(false)
 
-    /// Creates a store; asks and creates nothing.
+    /// Creates a store; sends nothing to the server yet.
     ///
     /// - Parameters:
     ///   - connection: the connection to use; it may carry an ``NATSTransport`` too.
-    ///   - streamName: the stream this store is about; ``open(_:)`` must ask for the same.
-    ///   - domain: the JetStream domain that has the stream; `nil` for the one that the connection is configured with, else the
-    ///     server's own.
-    ///   - prefix: what the subjects of JetStream's API begin with, where an account imports another's under a name of its
-    ///     own; instead of `domain`.
+    ///   - streamName: the stream this store is about; ``open(_:)`` must name the same.
+    ///   - domain: the JetStream domain that has the stream; `nil` for the one of the connection's configuration, else
+    ///     the server's own.
+    ///   - prefix: what the subjects of JetStream's API begin with, instead of `domain`: for an account that imports
+    ///     another's JetStream under its own name.
     public init(
         _ connection: NATSConnection,
         streamName: String = PersistenceConfiguration().streamName,
@@ -63,13 +63,14 @@ public final class JetStreamStore: EventStore {
         return limit > 0 ? limit : nil
     }
 
-    /// Creates the stream, or finds it; what happens to one that is configured otherwise, the configuration says.
+    /// Creates the stream, or finds it; the configuration says what happens when an existing one differs.
     ///
-    /// The stream of the default configuration is field for field the one the Go implementation creates, so a Go node
-    /// may open it before or after.
+    /// The stream of the default configuration has exactly the fields of the one that the Go implementation creates, so
+    /// a Go node may open it before or after.
     ///
-    /// - Throws: `persistenceUnavailable`, `permissionDenied`, `timeout`, `streamMismatch` when another stream has the
-    ///   subjects or the configuration does not put up with what was found, `invalidArgument` when the configuration is about another stream or holds a value out of range.
+    /// - Throws: `persistenceUnavailable`, `permissionDenied`, `timeout`; `streamMismatch` when another stream has the
+    ///   subjects, or the configuration does not accept the differences; `invalidArgument` when the configuration names
+    ///   another stream or has a value out of range.
     public func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
         guard configuration.streamName == streamName else {
             throw MeshEventsError(
@@ -79,13 +80,13 @@ public final class JetStreamStore: EventStore {
         }
         let asked = try StreamConfiguration(configuration)
         let opening = try await retrying(until: .now + .seconds(10)) { _ throws(JetStreamError) in
-            // Another process may create the stream between asking and creating: then it exists, and is left as it is.
+            // Another process may create the stream between the two requests: then it exists, and is left as it is.
             do throws(JetStreamError) {
                 return try await reconcile(configuration, asked)
             } catch  where error.errorCode == .streamNotFound {
                 do throws(JetStreamError) {
                     note(try await jetStream.createStream(asked))
-                    // The answer to this alone names the domain.
+                    // Only the answer to this request names the domain.
                     if let stream = try? await jetStream.streamInfo(streamName) { noteDomain(stream) }
                     return StoreOpening(created: true, differences: [])
                 } catch  where error.errorCode == .streamNameInUse {
@@ -120,12 +121,12 @@ public final class JetStreamStore: EventStore {
         )
     }
 
-    /// Takes over what the answer to a question about the stream says of its domain.
+    /// Takes over the stream's domain from its information.
     func noteDomain(_ stream: StreamInformation) { origin.opened(domain: stream.domain) }
 
     var lastKnownPosition: StreamPosition { highest.withLock { $0 } }
 
-    /// Notes a sequence of the stream, as an acknowledgement tells it: of which one it does not say.
+    /// Notes a sequence of the stream from an acknowledgement, which does not say of which stream.
     func note(sequence: UInt64) { highest.withLock { $0.sequence = max($0.sequence, sequence) } }
 
     func note(_ stream: StreamInformation) {
@@ -139,8 +140,8 @@ public final class JetStreamStore: EventStore {
         knownDuplicateWindow.withLock { $0 = window }
     }
 
-    /// Asks how the stream is configured when the connection was lost since: it may remember ids for a shorter time now, or
-    /// be another one. Before what is sent again.
+    /// Requests the stream's configuration when the connection was lost since the last time. The stream may now
+    /// remember ids for a shorter time, or have been created again. Called before messages are sent again.
     func renew() async {
         let reconnects = UInt64(clamping: jetStream.connection.statistics.reconnects)
         guard notedReconnects.load(ordering: .relaxed) != reconnects,
@@ -150,7 +151,7 @@ public final class JetStreamStore: EventStore {
         notedReconnects.store(reconnects, ordering: .relaxed)
     }
 
-    /// Runs a request that changes nothing when repeated, again after errors that pass, until the deadline.
+    /// Runs a request that is safe to repeat; repeats it after errors that can pass, until the deadline.
     func retrying<Answer>(
         until deadline: ContinuousClock.Instant,
         _ body: (ContinuousClock.Instant) async throws(JetStreamError) -> Answer
@@ -160,7 +161,7 @@ public final class JetStreamStore: EventStore {
             do throws(JetStreamError) {
                 return try await body(deadline)
             } catch {
-                // Without JetStream at all, waiting is of no use.
+                // When there is no JetStream at all, waiting does not help.
                 let passes = error.isRetriable && !error.isNoResponders
                 guard passes || error.errorCode == .consumerNotFound, await backoff.wait() else {
                     throw MeshEventsError(error, stream: streamName)

@@ -2,7 +2,7 @@ public import MeshEvents
 public import NATSClient
 
 extension MeshEventsError {
-    /// The client's error in the terms of the event bus.
+    /// Converts the client's error into one of the event bus.
     public init(_ error: NATSError) {
         let hint = PermissionHint(forbidden: error.subject)?.text ?? ""
         self.init(Self.code(of: error), error.message + hint, underlying: error, isRetriable: error.isRetriable)
@@ -25,7 +25,7 @@ extension MeshEventsError {
         }
     }
 
-    /// JetStream's error in the terms of the event store.
+    /// Converts JetStream's error into one of the event store.
     ///
     /// - Parameter stream: the stream the request was about.
     public init(_ error: JetStreamError, stream: String) {
@@ -61,7 +61,7 @@ extension MeshEventsError {
         + "node, name the hub's domain instead (--js-domain or MESH_EVENTS_JS_DOMAIN, JetStreamStore's domain), for a "
         + "second JetStream would keep the events too"
 
-    /// What to do where two streams take the same events.
+    /// The advice when two streams take the same events.
     static let domainAdvice =
         "Give each nats-server with JetStream a domain of its own (`jetstream { domain: … }`), keep the stream on one of "
         + "them, and name its domain (--js-domain, MESH_EVENTS_JS_DOMAIN, JetStreamStore's domain)"

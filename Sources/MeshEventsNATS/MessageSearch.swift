@@ -2,41 +2,41 @@ import MeshEvents
 import NATSClient
 import Synchronization
 
-/// What the stream shows of messages that may be stored.
+/// The state of a search in the stream for messages that may be stored.
 struct MessageSearch {
     private let ids: Set<String>
-    /// The sequences that are looked at.
+    /// The sequences that are searched; `nil` for none.
     private let range: ClosedRange<UInt64>?
-    /// The stream's last sequence before it was read: what is not found is not at it or before.
+    /// The stream's last sequence before it was read: a message that is not found is not stored at it or before.
     let last: UInt64
-    /// Where those are that are stored, by their ids.
+    /// The sequences of the messages found, by message id.
     private(set) var positions: [String: UInt64] = [:]
-    /// Where to go on.
+    /// The sequence to go on from.
     private(set) var next: UInt64
     /// How many messages were read.
     private(set) var messages: UInt64 = 0
 
     /// - Parameters:
     ///   - ids: the ids to look for.
-    ///   - sequence: none of the messages is at it or before.
+    ///   - sequence: none of the messages is stored at it or before.
     ///   - last: the stream's last sequence.
     init(_ ids: Set<String>, after sequence: UInt64, last: UInt64) {
         self.ids = ids
         self.last = last
-        // A stream that is shorter was made anew.
+        // A stream that is shorter was created again.
         next = sequence <= last ? sequence.nextSequence : 1
         range = next <= last ? next...last : nil
     }
 
-    /// Whether the last part has brought the search no further: nothing lies behind the highest sequence that there is.
+    /// Whether the last part did not advance the search: nothing follows the highest sequence there is.
     private var isAtEnd = false
 
     var isOver: Bool { next > last || isAtEnd || hasAll }
 
-    /// Whether all were found; never when none is looked for, for then the messages are counted.
+    /// Whether all ids were found; always `false` without ids, because then the messages are counted.
     private var hasAll: Bool { !ids.isEmpty && positions.count == ids.count }
 
-    /// Takes over what one reading has brought.
+    /// Takes over the result of one reading.
     mutating func add(_ part: StoredIDs) {
         for case (let position, let id?) in part.ids where ids.contains(id) {
             positions[id] = positions[id] ?? position
@@ -46,28 +46,30 @@ struct MessageSearch {
         next = part.next
     }
 
-    /// Whether messages of the range are gone; `nil` when the state of the stream, of a later moment, does not tell.
+    /// Whether messages of the range are gone; `nil` when the stream's state, which is of a later moment, does not show
+    /// it.
     func hasGaps(_ stream: StreamState) -> Bool? {
         guard let range, !hasAll else { return false }
         guard stream.firstSequence <= range.lowerBound, stream.lastSequence >= range.upperBound else { return true }
         return stream.messages > stream.lastSequence - stream.firstSequence ? false : nil
     }
 
-    /// Whether messages of the range are gone, when every message of it was read.
+    /// Whether messages of the range are gone, after every message of it was read.
     var lacksMessages: Bool { range.map { messages <= $0.upperBound - $0.lowerBound } ?? false }
 }
 
-/// The sequences and ids of messages, as many as one reading brings, and where to go on.
+/// The sequences and ids of the messages that one reading brings, and the sequence to go on from.
 typealias StoredIDs = (ids: [(UInt64, String?)], next: UInt64)
 
 extension JetStreamStore {
-    /// Looks for messages that may be stored, by their ids: what is found in the stream needs no guess. What its limits
-    /// have removed cannot be found; that there were such messages is told.
+    /// Looks for messages that may be stored, by their ids, in the stream itself. Messages that the stream's limits
+    /// have removed cannot be found; the result says whether there were such messages.
     ///
     /// - Parameters:
     ///   - ids: the ids to look for.
     ///   - subjects: the subjects of these messages.
-    ///   - position: none of them is at it or before, in the stream that it is of; in another one they may be anywhere.
+    ///   - position: none of them is stored at it or before, in the stream of that position; in another stream they may
+    ///     be anywhere.
     ///   - patience: how long nothing may come.
     func find(
         _ ids: Set<String>,
@@ -83,9 +85,9 @@ extension JetStreamStore {
                 let created = state.created
                 let sequence = position.isSameStream(created) ? position.sequence : 0
                 let search = try await search(ids, on: filter, after: sequence, in: state, patience: patience)
-                // Asked for after the reading: what went before it was read counts.
+                // The state is requested after the reading: messages removed before they were read count.
                 state = try await persistentState(patience)
-                // What was read may be the other stream's.
+                // The messages may have been those of the other stream.
                 guard state.created == created else { continue }
                 let hasGaps =
                     if let known = search.hasGaps(state) {
@@ -111,7 +113,7 @@ extension JetStreamStore {
     /// How often a search begins anew because the stream was created again meanwhile.
     private static let mostSearches = 5
 
-    /// The error for a message that the stream may have had, and has removed.
+    /// Makes the error for a message that the stream may have stored and removed.
     func outcomeLost() -> MeshEventsError {
         MeshEventsError(
             .timeout,
@@ -124,7 +126,7 @@ extension JetStreamStore {
         "whether the event is stored is not known: it was sent longer ago than the stream remembers message ids"
     }
 
-    /// Reads what was stored after a sequence, over as many connections as that takes; each part that came counts.
+    /// Reads the messages stored after a sequence. A lost connection costs only the part that was being read.
     private func search(
         _ ids: Set<String>,
         on subject: String?,
@@ -149,7 +151,7 @@ extension JetStreamStore {
         try await persistently(patience) { () throws(MeshEventsError) -> StreamState in try await self.state() }
     }
 
-    /// Does it again after errors that pass, for so long.
+    /// Repeats `body` after errors that can pass, until `patience` is over.
     private func persistently<Answer>(
         _ patience: Duration,
         _ body: () async throws(MeshEventsError) -> Answer
@@ -164,7 +166,7 @@ extension JetStreamStore {
         }
     }
 
-    /// The ids of the messages on one subject, or on all: without their payloads.
+    /// Reads the ids of the messages on one subject, or on all, without their payloads.
     private func storedIDs(
         on subject: String?,
         from next: UInt64,
@@ -212,11 +214,11 @@ extension JetStreamStore {
         }
     }
 
-    /// How much of the stream one reading without a consumer brings at most.
+    /// The most that one reading without a consumer brings.
     private static let searchedAtOnce = (messages: 512, bytes: 8 << 20)
 
-    /// The id of the next message: also where a consumer says that there is none, for servers before 2.10 have been seen to
-    /// count too low.
+    /// Reads the id of the next message. It is also used when a consumer says that there is none, because servers
+    /// before 2.10 have been seen to count too low.
     private func nextID(
         on subject: String?,
         from next: UInt64,

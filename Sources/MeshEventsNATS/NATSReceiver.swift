@@ -1,7 +1,7 @@
 import MeshEvents
 import NATSClient
 
-/// Hands messages of the client to a receiver of the core, in place.
+/// Passes messages of the client to a receiver of the core, in place.
 final class NATSReceiver: NATSMessageReceiver {
     private let receiver: any MessageReceiver
 

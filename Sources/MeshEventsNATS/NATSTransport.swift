@@ -12,7 +12,7 @@ public final class NATSTransport: EventTransport {
     /// The connection underneath; it may be shared with other uses of NATS.
     public let connection: NATSConnection
 
-    /// Uses a connection that exists. Whoever made it closes it.
+    /// Uses an existing connection. The caller that made it closes it.
     public init(_ connection: NATSConnection) { self.connection = connection }
 
     /// Connects to the first of these servers that answers, and keeps connected.
@@ -20,9 +20,9 @@ public final class NATSTransport: EventTransport {
     /// - Parameters:
     ///   - servers: addresses such as `nats://127.0.0.1:4222`, several separated by commas.
     ///   - authentication: how to log in; addresses may hold user and password instead.
-    ///   - tls: how to speak TLS, beyond what the addresses say.
+    ///   - tls: how to use TLS, beyond what the addresses say.
     ///   - name: the name the server shows for this connection.
-    ///   - logger: hears of lost and restored connections, and of what the server refuses.
+    ///   - logger: receives lost and restored connections, and what the server refuses.
     /// - Throws: `connectionFailed`, `authenticationFailed`, `invalidArgument` for an address that cannot be read.
     public static func connect(
         to servers: String,
@@ -61,7 +61,7 @@ public final class NATSTransport: EventTransport {
     /// The largest message the server accepts, in bytes.
     public var maximumPayload: Int? { connection.maximumPayload }
 
-    /// Queues a message for sending; while the connection is down it is kept, within the connection's bound.
+    /// Queues a message for sending; while the connection is down, messages are kept, up to the connection's limit.
     public func publish(_ message: OutgoingMessage) throws(MeshEventsError) {
         do throws(NATSError) {
             guard message.headers.isEmpty else { return try publishWithHeaders(message) }
@@ -80,7 +80,7 @@ public final class NATSTransport: EventTransport {
         try result.get()
     }
 
-    /// What the connection has counted.
+    /// What the connection has counted so far.
     public var statistics: TransportStatistics {
         let statistics = connection.statistics
         return TransportStatistics(
@@ -126,8 +126,8 @@ public final class NATSTransport: EventTransport {
         }
     }
 
-    /// Closes the connection; flush first when what was emitted must arrive. Waits a second at most for the server to have
-    /// heard which of the store's readers have ended.
+    /// Closes the connection; flush first when emitted events must arrive. It waits at most a second, so that the
+    /// server learns which readers of the store have ended.
     public func close() async {
         await connection.flushUnawaited()
         await connection.close()

@@ -1,15 +1,15 @@
 import NATSClient
 
-/// Who may do what the server has forbidden, in a mesh whose users have the roles of `mesh-events auth`.
+/// Says which roles of `mesh-events auth` may do what the server has forbidden.
 struct PermissionHint {
-    /// To follow an error's sentence.
+    /// A text to append to an error's message.
     let text: String
 
-    /// - Parameter subject: what the server has forbidden to publish or subscribe to; `nil` when it has not.
+    /// - Parameter subject: the subject to which the server forbade to publish or subscribe; `nil` for other errors.
     /// - Returns: `nil` when the subject is not one of the mesh's.
     init?(forbidden subject: String?) {
         guard var subject else { return nil }
-        // The same in a domain: `$JS.hub.API.…`.
+        // In a domain the subject is `$JS.hub.API.…`.
         let tokens = subject.split(separator: ".", maxSplits: 3, omittingEmptySubsequences: false)
         if tokens.count == 4, tokens[0] == "$JS", tokens[2] == "API" { subject = "$JS.API.\(tokens[3])" }
         let allowed: String

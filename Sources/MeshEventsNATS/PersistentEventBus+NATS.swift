@@ -2,7 +2,7 @@ public import Logging
 public import MeshEvents
 
 extension PersistentEventBus {
-    /// Opens the stream on the server a transport is connected to, creating it when it does not exist.
+    /// Opens the stream on the server that a transport is connected to; creates it when it does not exist.
     ///
     /// ```swift
     /// let transport = try await NATSTransport.connect(to: "nats://127.0.0.1:4222")
@@ -14,7 +14,7 @@ extension PersistentEventBus {
     ///   - transport: carries the events and the store's requests.
     ///   - node: this node's name in the mesh; events without a node get it.
     ///   - configuration: the stream. The default is the mesh's.
-    ///   - busConfiguration: what the plain bus beside it does; tracing, metrics and signatures are this one's too.
+    ///   - busConfiguration: the plain bus beside it; tracing, metrics and signatures apply to both.
     /// - Throws: `persistenceUnavailable`, `permissionDenied`, `streamMismatch`, `timeout`, `connectionFailed`.
     public static func open(
         transport: NATSTransport,

@@ -9,12 +9,12 @@ final class PublishPipeline: EventAppender {
         var groups = AcknowledgementGroups()
         /// When the newest group was begun.
         var begun: FirstSending?
-        /// How long nothing had come when what was under way was given up: so much of the deadline is over.
+        /// How long nothing had come when the messages under way were given up: that much of the deadline is over.
         var silence: Duration = .zero
         var waiter: CheckedContinuation<Void, Never>?
     }
 
-    /// How many messages share a reply subject at most: with more nothing gets cheaper, and news comes later.
+    /// The most messages that share a reply subject: larger groups cost no less, and report later.
     private static let largestGroup = 64
 
     private let store: JetStreamStore
@@ -52,7 +52,7 @@ final class PublishPipeline: EventAppender {
                 return try send(message, place)
             } catch {
                 guard error.code == .bufferFull else { return refused(index, place, error) }
-                // The connection is slower than we are: it says when there is room.
+                // The connection is slower than the caller: wait for room.
                 let isOut = withdraw(place) { window in
                     window.withdraw(index)
                     return nil
@@ -67,7 +67,7 @@ final class PublishPipeline: EventAppender {
         }
     }
 
-    /// The message's index in the window, and its place in a group; `nil` when it has no room, or has failed.
+    /// The message's index in the window, and its place in a group; `nil` when the window has no room, or has failed.
     private func add(_ message: PendingMessage) -> (Int, AcknowledgementGroups.Place)? {
         state.withLock { state in
             guard state.window.hasRoom else { return nil }
@@ -92,11 +92,13 @@ final class PublishPipeline: EventAppender {
         try await wait { $0.isDone }
     }
 
-    /// Acknowledgements come in the order of the messages. When the oldest does not come for a while, whatever else
-    /// does, the server, and behind it the stream, is asked for a round trip: until that is over the message is under way,
-    /// on a slow link for long. When the stream has had it for a while, and all it sent meanwhile has come, the acknowledgement is lost, as over a
-    /// change of the stream's leader: then what is under way is given up and sent again. A store that is merely slow goes
-    /// on acknowledging, and is left alone.
+    /// Starts the task that watches for lost acknowledgements.
+    ///
+    /// Acknowledgements come in the order of the messages. When the oldest does not come for a while, the task asks the
+    /// server, and then the stream behind it, for a round trip. Until that is over, the message is under way, on a slow
+    /// link for long. When the stream has had it for a while, and everything sent meanwhile has come, the
+    /// acknowledgement is lost, as in a change of the stream's leader. Then the messages under way are given up and
+    /// sent again. A store that is merely slow goes on acknowledging, and is left alone.
     private func startWatch() {
         let (store, connection, patience) = (store, store.jetStream.connection, deadline)
         let time = JetStreamStore.attemptTimeout
@@ -151,7 +153,7 @@ final class PublishPipeline: EventAppender {
         )
     }
 
-    /// Opens a group's reply subject; `nil` when the group has ended at once, with all that was in it.
+    /// Opens a group's reply subject; `nil` when the group has ended at once, with all its messages.
     private func open(_ group: Int) throws(NATSError) -> SharedReply? {
         let connection = store.jetStream.connection
         let reply = try connection.openReply(owner: ObjectIdentifier(self)) { subject in
@@ -174,7 +176,7 @@ final class PublishPipeline: EventAppender {
         if case .ended(let error) = answer { return change(group) { $0.ended(group, JetStreamError(error)) } }
         let result = Result { () throws(JetStreamError) in try PublishAcknowledgement(answer) }
         switch store.origin.judge(result) {
-        // Not one of this stream: the messages still wait for theirs.
+        // It comes from another stream: the messages still wait for their own.
         case .foreign: break
         case .ours: change(group) { $0.answer(group, result.map { StoredPosition($0) }) }
         case .unproven: change(group, isProven: false) { $0.answer(group, result.map { StoredPosition($0) }) }
@@ -199,8 +201,8 @@ final class PublishPipeline: EventAppender {
         }
     }
 
-    /// Settles a group when the stream holds its last message where the acknowledgements say. They came in ascending order,
-    /// one for each message: then all are this stream's.
+    /// Settles a group when the stream has its last message at the acknowledged position. The positions came in
+    /// ascending order, one for each message: then all come from this stream.
     private func prove(_ first: Int, _ positions: [StoredPosition]) async {
         let index = first + positions.count - 1
         let (last, sent) = state.withLock { ($0.window.message(index)?.messageID, $0.window.first(of: index)) }
@@ -220,7 +222,7 @@ final class PublishPipeline: EventAppender {
             act { $0.stored(first..<first + positions.count) }
         case .missed(let count, let error):
             let final = error.flatMap { error in
-                // What a server answers is looked into by the attempt that follows, for it may be another stream's.
+                // The next attempt examines an error that a server answered, because it may be another stream's.
                 error.isRetriable || error.kind == .api ? nil : MeshEventsError(error, stream: store.streamName)
             }
             act { $0.missed(count, final: final) }
@@ -242,7 +244,7 @@ final class PublishPipeline: EventAppender {
         }
     }
 
-    /// Whoever waits looks again.
+    /// Resumes the waiting caller, which checks again.
     private func wake() {
         let waiter = state.withLock { state in
             defer { state.waiter = nil }
@@ -251,15 +253,15 @@ final class PublishPipeline: EventAppender {
         waiter?.resume()
     }
 
-    /// The connection did not take a message: when it is down, the message waits for the next one like those that were
-    /// under way; for any other reason it fails for good.
+    /// Handles a message that the connection did not take. When the connection is down, the message waits for the next
+    /// one like those under way; for any other reason it fails for good.
     private func refused(_ index: Int, _ place: AcknowledgementGroups.Place, _ error: NATSError) {
         let final = error.isRetriable ? nil : MeshEventsError(error)
         _ = withdraw(place) { $0.missed(1, final: final) }
     }
 
-    /// Takes a message that was not sent out of its group, and changes the window; `false` when the group has ended
-    /// before, and the message is one of those that it missed.
+    /// Removes a message that was not sent from its group, and changes the window; `false` when the group has ended
+    /// before and has counted the message among the missed.
     private func withdraw(
         _ place: AcknowledgementGroups.Place,
         _ change: (inout PublishWindow) -> PublishWindow.Event?
@@ -278,8 +280,9 @@ final class PublishPipeline: EventAppender {
         return true
     }
 
-    /// Sends again what was not acknowledged: the oldest until it is stored or its deadline has come, then the others,
-    /// each with a reply subject of its own, so that what becomes of it is known exactly. From here on they may be stored.
+    /// Sends messages without an acknowledgement again. The oldest goes first, until it is stored or its deadline is
+    /// over; then the others, each with its own reply subject, so that its outcome is known exactly. From here on they
+    /// may be stored.
     private func recover(_ indexes: [Int]) async {
         var left = indexes
         await store.renew()
@@ -287,13 +290,13 @@ final class PublishPipeline: EventAppender {
             left = try await withoutStored(left)
             if let oldest = left.first {
                 await restore(oldest)
-                // That may have taken long.
+                // That may have taken long, so check again.
                 left = try await withoutStored(Array(left.dropFirst()))
             }
         } catch {
             state.withLock { $0.window.fail(error) }
         }
-        // Until they arrive the stream must remember their ids.
+        // The stream must remember their ids until they arrive.
         var room = resendBytes
         var isWhole = true
         for index in left {
@@ -302,7 +305,7 @@ final class PublishPipeline: EventAppender {
                 break
             }
             if store.origin.hasOthers, state.withLock({ $0.window.phase == .recovering }) {
-                // Where another stream answers too, what becomes of a message is known only of one alone.
+                // When another stream answers too, the outcome is known only for a message that is sent alone.
                 await restore(index)
                 continue
             }
@@ -314,21 +317,21 @@ final class PublishPipeline: EventAppender {
             do throws(NATSError) {
                 try send(message, place)
             } catch {
-                // A full buffer too ends this round; the next begins when everything under way is answered.
+                // A full buffer also ends this round; the next begins when everything under way is answered.
                 refused(index, place, error)
             }
         }
         act { $0.recovered(isWhole: isWhole) }
     }
 
-    /// How many bytes are sent again at once: what a link of 20 KB/s moves in the part of the duplicate window that is left for
-    /// the way.
+    /// How many bytes are sent again at once: as many as a link of 20 KB/s carries in the part of the duplicate window
+    /// that is left for the way.
     private var resendBytes: Int {
         let seconds = Double(store.duplicateWindow.components.seconds)
         return Int(min(max(seconds / 4 * 20_000, 4_096), 4_194_304))
     }
 
-    /// About what a message takes beside its payload.
+    /// About how many bytes a message takes beside its payload.
     private static let headBytes = 200
 
     /// Sends one message again, alone, until it is stored or its deadline has come.
@@ -348,11 +351,11 @@ final class PublishPipeline: EventAppender {
         }
     }
 
-    /// Looks in the stream for the messages without an acknowledgement, when one of them was first sent longer ago than the
-    /// stream remembers ids: sent again it could be stored twice.
+    /// Looks in the stream for the messages without an acknowledgement, when one of them was first sent longer ago than
+    /// the stream remembers ids: sent again, it could be stored twice.
     ///
-    /// - Returns: those to send again.
-    /// - Throws: when the stream cannot be read, or has removed what may have been one of them.
+    /// - Returns: the messages to send again.
+    /// - Throws: when the stream cannot be read, or has removed messages that may have included one of these.
     private func withoutStored(_ indexes: [Int]) async throws(MeshEventsError) -> [Int] {
         let window = store.duplicateWindow
         let suspects = state.withLock { state in

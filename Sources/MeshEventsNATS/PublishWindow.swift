@@ -1,15 +1,15 @@
 import MeshEvents
 
-/// What a pipelined appender does next, as a pure value: acknowledgements go in, decisions come out.
+/// Decides what a pipelined appender does next, as a pure value: acknowledgements go in, decisions come out.
 ///
-/// While all goes well, messages are sent as long as fewer than `size` are under way. After a failure that may pass,
-/// nothing new is sent until everything under way has been answered. Then the messages without an acknowledgement are
-/// sent again in their order, the oldest alone, to see whether the store is back, the others together behind it; only
-/// when all of them are on their way do new ones follow. So none overtakes an earlier one.
+/// Normally, messages are sent as long as fewer than `size` are under way. After a failure that can pass, nothing new
+/// is sent until everything under way has been answered. Then the messages without an acknowledgement are sent again in
+/// their order: first the oldest alone, to see whether the store is back, then the others together. New ones follow
+/// only when all of them are on their way. So no message overtakes an earlier one.
 struct PublishWindow {
     enum Phase: Equatable {
         case flowing
-        /// A message failed; the others under way are waited for.
+        /// A message failed; the window waits for the others under way.
         case settling
         /// The messages without an acknowledgement are being sent again.
         case recovering
@@ -17,9 +17,9 @@ struct PublishWindow {
     }
 
     enum Event: Equatable {
-        /// The caller that waits may look again.
+        /// The waiting caller may check again.
         case wake
-        /// Send these again, in this order, then call ``recovered()``.
+        /// Send these again, in this order, then call ``recovered(isWhole:)``.
         case recover([Int])
     }
 
@@ -30,7 +30,7 @@ struct PublishWindow {
     private var underWay = 0
     /// Whether no more messages come, and the caller waits for the end.
     private var isFinishing = false
-    /// Whether somebody is sending again: one at a time.
+    /// Whether messages are being sent again; only one such round runs at a time.
     private var isRecovering = false
 
     init(size: Int) { self.size = max(1, size) }
@@ -41,7 +41,8 @@ struct PublishWindow {
     /// Whether every message is stored.
     var isDone: Bool { messages.isEmpty && underWay == 0 }
 
-    /// Why it has failed; known when nothing is under way any more, so that the outcome of each message is known too.
+    /// Why the window has failed; set when nothing is under way any more, so that the outcome of each message is known
+    /// too.
     var failure: MeshEventsError? { underWay == 0 ? error : nil }
 
     /// The oldest message that is not stored; `nil` when nothing is under way.
@@ -49,7 +50,7 @@ struct PublishWindow {
 
     func message(_ index: Int) -> PendingMessage? { messages[index] }
 
-    /// Takes a message that is about to be sent; its index.
+    /// Adds a message that is about to be sent; returns its index.
     mutating func add(_ message: PendingMessage, _ sending: FirstSending? = nil) -> Int {
         underWay += 1
         return messages.append(message, sending)
@@ -58,26 +59,26 @@ struct PublishWindow {
     /// When a message was first sent.
     func first(of index: Int) -> FirstSending? { messages.first(of: index) }
 
-    /// Notes when a message was first sent, as far as the stream can have it.
+    /// Notes the first sending of a message that the stream can have stored.
     mutating func note(_ sending: FirstSending, of index: Int) { messages.note(sending, of: index) }
 
-    /// The message was not taken by the connection, and will be offered again.
+    /// Removes a message that the connection did not take, and that will be offered again.
     mutating func withdraw(_ index: Int) {
         messages.withdraw(index)
         underWay -= 1
     }
 
-    /// No more messages come.
+    /// Notes that no more messages come.
     mutating func finish() { isFinishing = true }
 
-    /// Messages under way are stored.
+    /// Notes that messages under way are stored.
     mutating func stored(_ indexes: Range<Int>) -> Event? {
         messages.remove(indexes)
         underWay -= indexes.count
         return settled()
     }
 
-    /// So many messages under way were not acknowledged; `final` when sending them again cannot help.
+    /// Notes that this many messages under way were not acknowledged; `final` when sending them again cannot help.
     mutating func missed(_ count: Int, final error: MeshEventsError?) -> Event? {
         underWay -= count
         if let error {
@@ -88,25 +89,25 @@ struct PublishWindow {
         return settled()
     }
 
-    /// The oldest message, sent again alone, or one that the stream was found to have, is stored.
+    /// Notes that a message is stored: the oldest, sent again alone, or one found in the stream.
     mutating func restored(_ index: Int) { messages.remove(index..<index + 1) }
 
-    /// Takes a message that is about to be sent again behind the oldest; `nil` when that must stop, because one of them
-    /// has failed again, or when it is stored.
+    /// Takes a message that is about to be sent again behind the oldest. `nil` when it is stored, or when sending again
+    /// must stop because a message has failed again.
     mutating func resend(_ index: Int) -> PendingMessage? {
         guard phase == .recovering, let message = messages[index] else { return nil }
         underWay += 1
         return message
     }
 
-    /// All have been sent again, as far as that went; or some of them, and the others follow when those are answered.
+    /// Ends a round of sending again; when not `isWhole`, the other messages follow once those under way are answered.
     mutating func recovered(isWhole: Bool = true) -> Event? {
         isRecovering = false
         if phase == .recovering { phase = isWhole ? .flowing : .settling }
         return settled()
     }
 
-    /// It will not get better. The first error counts.
+    /// Fails for good. The first error counts.
     mutating func fail(_ error: MeshEventsError) {
         phase = .failed
         self.error = self.error ?? error
@@ -115,7 +116,7 @@ struct PublishWindow {
     private mutating func settled() -> Event? {
         switch phase {
         case .flowing:
-            // Not for each acknowledgement: waking the caller costs more than sending a message.
+            // Not at each acknowledgement: waking the caller costs more than sending a message.
             return underWay <= (isFinishing ? 0 : size - max(1, size / 4)) ? .wake : nil
         case .recovering: return .wake
         case .settling:

@@ -2,8 +2,8 @@ import MeshEvents
 import NATSClient
 
 extension StreamConfiguration {
-    /// The stream that a persistence configuration describes, with the server's defaults for everything else: what is
-    /// not asked for is not sent, so that the default stays the Go implementation's.
+    /// Makes the stream of a persistence configuration, with the server's defaults for everything else. Fields that are
+    /// not asked for are not sent, so that the default stays the same as the Go implementation's.
     init(_ configuration: PersistenceConfiguration) throws(MeshEventsError) {
         try configuration.validate()
         self.init(
@@ -18,7 +18,7 @@ extension StreamConfiguration {
         replicas = configuration.replicas
     }
 
-    /// This stream with everything that a persistence configuration says; other fields stay as they are.
+    /// This stream with the settings of a persistence configuration; other fields stay as they are.
     func updated(_ configuration: PersistenceConfiguration) -> StreamConfiguration {
         var stream = self
         stream.subjects = [EventPattern.all.subject]
@@ -29,7 +29,7 @@ extension StreamConfiguration {
         if let window = configuration.duplicateWindow {
             stream.duplicateWindow = window
         } else if let age = configuration.maximumAge, let window = duplicateWindow, window > age {
-            // The server wants ids forgotten no later than events.
+            // The server requires that ids are not remembered longer than events.
             stream.duplicateWindow = age
         }
         return stream
@@ -37,7 +37,7 @@ extension StreamConfiguration {
 }
 
 extension PersistenceConfiguration {
-    /// What a stream's configuration says, in the terms of events.
+    /// Converts a stream's configuration.
     init(_ stream: StreamConfiguration) {
         self.init(
             streamName: stream.name,

@@ -2,7 +2,7 @@ import MeshEvents
 import NIOCore
 
 /// Messages that are not stored yet, by index. They are stored nearly in the order in which they were added, so this is
-/// a queue with holes.
+/// a queue with gaps.
 struct UnstoredMessages {
     private struct Slot {
         let message: PendingMessage
@@ -33,14 +33,14 @@ struct UnstoredMessages {
         if let place = place(of: index) { slots[place]?.first = sending }
     }
 
-    /// Where a message's slot is, which may be empty; `nil` when there is none.
+    /// The index of a message's slot, which may be empty; `nil` when there is none.
     private func place(of index: Int) -> CircularBuffer<Slot?>.Index? {
         let offset = index - first
         guard offset >= 0, offset < slots.count else { return nil }
         return slots.index(slots.startIndex, offsetBy: offset)
     }
 
-    /// Adds a message; its index, one above the last.
+    /// Adds a message; returns its index, one above the last.
     mutating func append(_ message: PendingMessage, _ sending: FirstSending? = nil) -> Int {
         slots.append(Slot(message: message, first: sending))
         return first + slots.count - 1
@@ -52,7 +52,7 @@ struct UnstoredMessages {
         slots.removeLast()
     }
 
-    /// The messages are stored.
+    /// Removes messages that are stored.
     mutating func remove(_ indexes: Range<Int>) {
         for index in indexes.clamped(to: first..<first + slots.count) {
             slots[slots.index(slots.startIndex, offsetBy: index - first)] = nil

@@ -1,15 +1,17 @@
 import MeshEvents
 
-/// How far a reading from an end backwards has come. Messages come forwards: what is missing before the end is chosen so
-/// that it will fill what is wanted, and read as a piece. A piece that is interrupted is kept, and read on. A pure value.
+/// The state of a reading backwards from an end; a pure value.
+///
+/// Messages come in forward order. So a start before the end is chosen such that the messages from there on fill what
+/// is wanted, and they are read as one piece. A piece that is interrupted is kept, and reading goes on in it.
 struct BackwardReading {
-    /// Messages below the end, of which those behind `next` are still to come.
+    /// Messages below the end; those from `next` on are still to come.
     private struct Piece {
         /// Every match from here up to `next` is in it.
         var start: UInt64
-        /// Where it is read on.
+        /// The sequence at which reading goes on.
         var next: UInt64
-        /// How many messages it was to have.
+        /// How many messages it should have.
         let wanted: Int
         var messages: [StoredMessage] = []
         var bytes = 0
@@ -21,7 +23,7 @@ struct BackwardReading {
             start = messages.first?.sequence ?? next
         }
 
-        /// Drops the first ones until the others take no more than so many bytes, or one is left.
+        /// Drops the first messages until the others take at most this many bytes, or one is left.
         mutating func drop(downTo most: Int) {
             var (count, left) = (0, bytes)
             while left > most, count < messages.count - 1 {
@@ -32,7 +34,7 @@ struct BackwardReading {
         }
     }
 
-    /// What is read before the size of the messages is known, in bytes.
+    /// How many bytes are read before the size of the messages is known.
     private static let firstBytes = 1 << 20
 
     private let limit: Int
@@ -40,25 +42,25 @@ struct BackwardReading {
     private let before: UInt64?
     /// When the stream was created; `nil` before the first look, and when the server does not say.
     private(set) var created: Timestamp?
-    /// Counts what comes; while it grows, there is no reason to give up.
+    /// Counts the messages that come; while it grows, there is no reason to give up.
     private(set) var progress = 0
     private var hasBegun = false
-    /// The first sequence that the stream has.
+    /// The first sequence of the stream.
     private var lower: UInt64 = 1
-    /// One behind the last sequence that the stream has.
+    /// The sequence after the stream's last.
     private var streamEnd: UInt64 = 1
     /// Every match from here on, up to the end of the reading, is in `messages`.
     private var end: UInt64 = 1
     private var messages: [StoredMessage] = []
     private var bytes = 0
     private var piece: Piece?
-    /// What a message takes: at first what those of the stream take.
+    /// How many bytes a message takes: at first the average of the stream.
     private var average = 1
     private var isAverageKnown = false
 
     /// - Parameters:
     ///   - limit: how many messages are wanted at most.
-    ///   - maximumBytes: about how many bytes of them.
+    ///   - maximumBytes: about how many bytes of messages are wanted.
     ///   - before: where the reading ends; `nil` for the end of the stream.
     init(limit: Int, maximumBytes: Int, before: UInt64?) {
         self.limit = limit
@@ -70,7 +72,7 @@ struct BackwardReading {
 
     /// Takes over where the stream begins and ends.
     ///
-    /// - Returns: `false` when it is another stream than before, of which nothing may be read.
+    /// - Returns: `false` when the stream was created again, so that nothing may be read from it.
     mutating func look(at state: StreamState) -> Bool {
         guard !hasBegun || created == state.created else { return false }
         lower = max(state.firstSequence, 1)
@@ -83,32 +85,32 @@ struct BackwardReading {
         return true
     }
 
-    /// Whether all that is wanted is there.
+    /// Whether everything wanted has come.
     var isDone: Bool { hasBegun && (messages.count >= limit || isFull || end <= lower) }
 
-    /// Whether another message would be too much, as far as can be told.
+    /// Whether another message would probably exceed the bytes.
     private var isFull: Bool { !messages.isEmpty && maximumBytes - bytes < average && maximumBytes < .max }
 
-    /// The sequences that may hold what is missing.
+    /// The sequences that may hold the missing messages.
     var range: Range<UInt64> { lower..<max(end, lower) }
 
-    /// Whether they end where the stream does.
+    /// Whether ``range`` ends where the stream does.
     var isAtEnd: Bool { end == streamEnd }
 
-    /// Where a piece is read on; `nil` when another one is to be begun.
+    /// The sequence at which a piece is read on; `nil` when a new piece must begin.
     var next: UInt64? { piece?.next }
 
-    /// How many messages another piece should have.
+    /// How many messages the next piece should have.
     var wanted: Int { min(limit - messages.count, max(room / average, 1)) }
 
-    /// How many messages a search for another piece may find at most: more are read than are wanted, which may take a
-    /// megabyte or so; a search that has to be exact asks more.
+    /// How many messages a search for a piece may find at most. It may find more than are wanted, about a megabyte of
+    /// them: an exact search needs more requests.
     var foundAtMost: UInt64 {
         let (wanted, spare) = (UInt64(wanted), UInt64(min(room / 4, 1 << 20) / average))
         return wanted + min(max(spare, 1), wanted + 64)
     }
 
-    /// How many messages are missing, if there is room for them.
+    /// How many messages are missing, without regard to bytes.
     var missing: Int { limit - messages.count }
 
     /// How many bytes are read before ``take(_:isWhole:expected:)`` has to look at what has come.
@@ -117,25 +119,25 @@ struct BackwardReading {
         return isAverageKnown ? min(room, 1 << 40) * 3 / 2 : min(room, Self.firstBytes)
     }
 
-    /// What was read. Whether it is cut short: there may be more before it, although it has fewer than the limit.
+    /// The messages read. It is cut short when it has fewer than the limit and there may be more before them.
     var part: StoredPart {
         StoredPart(messages: messages, isCutShort: messages.count < limit && end > lower, created: created)
     }
 
-    /// How many bytes there is room for; 1 at least.
+    /// For how many bytes there is room; at least 1.
     var room: Int { max(maximumBytes - bytes, 1) }
 
     // MARK: What has come
 
-    /// Another piece is read from here on.
+    /// Begins a piece at a sequence.
     mutating func begin(at start: UInt64) { piece = Piece(start: start, next: start, wanted: wanted) }
 
-    /// Takes what has come of the piece.
+    /// Takes messages of the piece.
     ///
     /// - Parameters:
     ///   - new: the messages, oldest first.
-    ///   - isWhole: whether there is nothing between them and the end.
-    ///   - expected: how many were to come, as far as was known.
+    ///   - isWhole: whether nothing lies between them and the end.
+    ///   - expected: how many were to come, as far as known.
     mutating func take(_ new: [StoredMessage], isWhole: Bool, expected: UInt64) {
         guard var piece else { return }
         let wasGuessed = !isAverageKnown
@@ -144,7 +146,7 @@ struct BackwardReading {
         piece.bytes += new.reduce(0) { $0 + Self.size($1) }
         if let last = new.last { piece.next = last.sequence.nextSequence }
         if !piece.messages.isEmpty { (average, isAverageKnown) = (max(piece.bytes / piece.messages.count, 1), true) }
-        // There were more than was thought.
+        // There were more than expected.
         piece.dropFirst(piece.messages.count - (limit - messages.count))
         guard !isWhole, piece.next < end else {
             messages = piece.messages + messages
@@ -156,7 +158,8 @@ struct BackwardReading {
         let left = min(expected - min(UInt64(new.count), expected), end - piece.next)
         let fitting = max(room / average, 1)
         if UInt64(fitting) < left, wasGuessed || fitting <= piece.wanted / 2 {
-            // The newer ones alone fill the room: only those are read. After the first time that is half as many at most.
+            // The newer ones alone fill the room, so only those are read. After the first time that is at most half as
+            // many.
             self.piece = nil
         } else {
             piece.drop(downTo: room)

@@ -1,12 +1,12 @@
 import MeshEvents
 import NATSClient
 
-/// Reads a stream for one query through consumers that are its own: created where reading begins, deleted when the query
-/// is answered.
+/// Reads a stream for one query through its own consumers. They are created where reading begins, and deleted when the
+/// query is answered.
 ///
-/// A consumer's count of what it has to deliver (`num_pending`) says how much to ask for, no more: servers before 2.10
-/// have been seen to count too low while they are busy. A reading that did not meet its end asks for the next match
-/// behind what it got; when there is one, it goes on there.
+/// A consumer's count of its messages (`num_pending`) only tells how many to ask for: servers before 2.10 have been
+/// seen to count too low while they are busy. A reading that did not reach its end asks for the next match behind its
+/// last message; when there is one, it goes on there.
 struct ConsumerReader {
     let jetStream: JetStream
     let stream: String
@@ -38,8 +38,8 @@ struct ConsumerReader {
         created = []
     }
 
-    /// The first matches from a place on, that lie below `end`, until there are `limit` of them or so many bytes. What came
-    /// before an error is a part too.
+    /// Reads the first matches from a start on that lie below `end`, until there are `limit` of them or `maximumBytes`
+    /// bytes. Messages that came before an error are returned as a part that is cut short.
     mutating func first(
         _ limit: Int,
         maximumBytes: Int,
@@ -67,8 +67,8 @@ struct ConsumerReader {
         return part
     }
 
-    /// Reads the newest matches, until there are as many as are wanted. What came before an error is kept, and the error only
-    /// thrown when nothing came.
+    /// Reads the newest matches until there are enough. Messages that came before an error are kept, and the error is
+    /// thrown only when none came.
     mutating func newest(_ reading: inout BackwardReading) async throws(JetStreamError) {
         let begun = reading.progress
         do throws(JetStreamError) {
@@ -109,10 +109,10 @@ struct ConsumerReader {
         reading.take(part.messages, isWhole: !part.isCutShort, expected: expected)
     }
 
-    /// A consumer, and how much of what it delivers is wanted.
+    /// A consumer, and how many of its messages are wanted.
     private typealias Found = (start: UInt64, consumer: (information: ConsumerInformation, expected: UInt64))
 
-    /// A consumer so many sequences before an end.
+    /// Creates a consumer this many sequences before an end.
     private mutating func behind(
         _ end: UInt64,
         _ count: Int,
@@ -123,7 +123,7 @@ struct ConsumerReader {
         return (start, (try await consumer(from: .sequence(start)), width))
     }
 
-    /// A consumer at about so many matches before the end.
+    /// Creates a consumer about this many matches before the end.
     private mutating func search(
         _ count: Int,
         atMost maximum: UInt64,
@@ -148,7 +148,7 @@ struct ConsumerReader {
                 }
             case .read(let found):
                 let start = min(max(found, range.lowerBound), range.upperBound - 1)
-                // The probe that found the place can read from it.
+                // The probe that found the start can read from it.
                 let consumer =
                     if let known = consumers[start] { known } else { try await self.consumer(from: .sequence(start)) }
                 let expected = consumer.pending - min(search.beyond ?? 0, consumer.pending)
@@ -157,16 +157,16 @@ struct ConsumerReader {
         }
     }
 
-    /// Reads what lies between a place and an end, whatever the counts say.
+    /// Reads everything between a start and an end, whatever the counts say.
     ///
     /// - Parameters:
-    ///   - consumer: stands at `start`.
-    ///   - start: the first sequence that counts; `nil` when it is not known.
-    ///   - end: the first sequence that does not.
-    ///   - expected: how many there are, as far as is known.
+    ///   - consumer: begins at `start`.
+    ///   - start: the first sequence to read; `nil` when it is not known.
+    ///   - end: the first sequence not to read.
+    ///   - expected: how many there are, as far as known.
     ///   - limit: how many of the first are wanted.
-    ///   - maximumBytes: soon after so many bytes the part is cut short.
-    ///   - part: gets what was read, before an error too.
+    ///   - maximumBytes: the part is cut short soon after this many bytes.
+    ///   - part: receives the messages, also those before an error.
     private mutating func read(
         _ consumer: ConsumerInformation,
         from start: UInt64?,
@@ -192,7 +192,7 @@ struct ConsumerReader {
                     limits: PullLimits(consumer.configuration),
                     deadline: .now + patience
                 ) { StoredMessage($0) }
-                // A stream whose subjects were changed may have others from before.
+                // A stream whose subjects were changed may have messages with other subjects.
                 part.messages +=
                     matchesAll ? reading.elements.filter { pattern.matches(subject: $0.subject) } : reading.elements
                 bytes += reading.elements.reduce(0) { $0 + $1.payload.count }
@@ -206,7 +206,7 @@ struct ConsumerReader {
                 stalls = reading.elements.isEmpty ? stalls + 1 : 0
             }
             if part.messages.count >= limit { return }
-            // A time says where to begin, but not from which sequence on something may be missing.
+            // A start time does not tell from which sequence on a message may be missing.
             guard let begin = next, begin < end else { return }
             guard let missed = try await nextMatch(from: begin), missed < end else { return }
             guard stalls < 3 else {
@@ -260,7 +260,7 @@ struct ConsumerReader {
             }
             return await group.reduce(into: [Answer]()) { $0.append($1) }
         }
-        // All that were created are known before one that was not ends this: they have to be deleted.
+        // Note all created consumers before a failed one throws: they have to be deleted.
         for case (_, .success(let consumer)) in answers { created.append(consumer.name) }
         var consumers: [(UInt64, ConsumerInformation)] = []
         for (start, answer) in answers { consumers.append((start, try answer.get())) }
@@ -268,7 +268,7 @@ struct ConsumerReader {
     }
 
     private func configuration(_ start: ConsumerConfiguration.Start) -> ConsumerConfiguration {
-        // On a slow link there may be long between two requests.
+        // On a slow link there may be a long time between two requests.
         .reader(
             start: start,
             filterSubjects: matchesAll ? [] : [pattern.subject],

@@ -4,11 +4,11 @@ import NATSClient
 /// Reads a stream message by message, with requests that change nothing on the server: for users who may not create
 /// consumers.
 ///
-/// Each request asks for the next match from a sequence on (`next_by_subj`). A ``ReadingPlan`` says from where, keeps what
-/// comes, and has several under way, so that reading is not bound by the time of a round trip. It is its owner's: what a
-/// reading leaves in it, because it ended early, is there for the next one.
+/// Each request asks for the next match from a sequence on (`next_by_subj`). A ``ReadingPlan`` decides from where,
+/// keeps the messages, and has several requests under way, so that the round-trip time does not limit the reading. The
+/// caller owns the plan: messages left in it by a reading that ended early are there for the next one.
 struct MessageReader: Sendable {
-    /// How long one message may take; a connection that is lost is noticed without it.
+    /// How long one message may take; a lost connection is noticed sooner.
     private static let messageTimeout: Duration = .seconds(30)
 
     let jetStream: JetStream
@@ -19,14 +19,14 @@ struct MessageReader: Sendable {
 
     // MARK: Ranges
 
-    /// Reads a range from its near end on, until there are so many matches or about so many bytes; they are in the plan.
+    /// Reads a range from its near end on, until the plan has this many matches or about this many bytes.
     ///
     /// - Parameters:
-    ///   - plan: the range, and what was read of it before; keeps what has come when this throws.
+    ///   - plan: the range, and what was read of it before; keeps the messages that have come when this throws.
     ///   - limit: how many messages at most.
     ///   - maximumBytes: about how many bytes of them.
     ///   - pattern: which messages; `nil` for all, events or not.
-    ///   - pause: when to hand over what there is, if there is something; `nil` to go on to the end.
+    ///   - pause: when to return, if there are messages; `nil` to go on to the end.
     ///   - patience: how long nothing may come.
     func read(
         _ plan: inout ReadingPlan,
@@ -42,13 +42,13 @@ struct MessageReader: Sendable {
                 if error.kind == .timeout { plan.slowDown() }
                 return
             }
-            // Fewer are made while there is some time left.
+            // While there is time left, go on with fewer requests at once.
             guard error.kind == .timeout, .now < deadline, plan.pace.width > 1 else { throw error }
             plan.slowDown()
         }
     }
 
-    /// Makes the requests of a plan until it has no more, or the first of them fails; waits for those under way.
+    /// Sends the plan's requests until it has no more or one fails; waits for those under way.
     private func exchange(
         _ plan: inout ReadingPlan,
         _ limit: Int,
@@ -63,7 +63,7 @@ struct MessageReader: Sendable {
             while true {
                 let isDue = pause.map { plan.hasMessages && .now >= $0 } ?? false
                 while error == nil, !isDue, let start = plan.next(limit: limit, maximumBytes: maximumBytes) {
-                    // One that is lost is noticed by its time: then there is some left for others.
+                    // With several requests, a lost one times out early, so that there is time left to repeat it.
                     let end = plan.pace.width > 1 ? min(deadline, .now + patience / 4) : deadline
                     group.addTask { await self.answer(to: start, matching: pattern, deadline: end) }
                 }
@@ -95,10 +95,10 @@ struct MessageReader: Sendable {
         }
     }
 
-    /// Reads the newest matches, until there are as many as are wanted. What came before an error is kept, and the error only
-    /// thrown when nothing came.
+    /// Reads the newest matches until there are enough. Messages that came before an error are kept, and the error is
+    /// thrown only when none came.
     ///
-    /// - Parameter plan: what was read before of what lies before the reading's end.
+    /// - Parameter plan: what was read before of the part before the reading's end.
     func newest(
         _ reading: inout BackwardReading,
         _ plan: inout ReadingPlan,
@@ -122,8 +122,8 @@ struct MessageReader: Sendable {
 
     // MARK: Times
 
-    /// The first sequence whose message was stored at `time` or later; the stream's next when there is none. Halves
-    /// the stream: a few dozen requests, however large it is.
+    /// The first sequence whose message was stored at `time` or later; the stream's next sequence when there is none. A
+    /// binary search: a few dozen requests, however large the stream is.
     func sequence(
         at time: Timestamp,
         in stream: StreamInformation,
@@ -160,7 +160,7 @@ struct MessageReader: Sendable {
             timeout: max(min(deadline - .now, Self.messageTimeout), .milliseconds(1))
         )
         guard let found else { return nil }
-        // Asked for from there on: anything else would be read for ever.
+        // The request asked from there on: with any other answer the reading would never end.
         guard found.sequence >= sequence else {
             throw JetStreamError(
                 .invalidAnswer,
@@ -172,7 +172,7 @@ struct MessageReader: Sendable {
 }
 
 extension StoredMessage {
-    /// Messages of a stream as the store hands them over.
+    /// Converts messages of a stream into the store's.
     static func all(_ messages: [StreamMessage]) throws(JetStreamError) -> [StoredMessage] {
         var stored: [StoredMessage] = []
         stored.reserveCapacity(messages.count)

@@ -1,12 +1,12 @@
 import MeshEvents
 import NATSClient
 
-/// Where to ask for the next match so that a range is read from one of its ends on, and what was found: all of it is kept,
-/// also what lies behind places that are still asked about. A pure value.
+/// Decides where to ask for the next match, so that a range is read from one of its ends on. It keeps everything found,
+/// also matches behind places whose answers are still missing. A pure value.
 ///
-/// The answer to a request from a sequence on is the next match: nothing lies between. So each answer closes a part of the
-/// range, and what is open is asked about from the near end on. Where every message matches, each request is for the next
-/// sequence. Where few do, requests are so far apart that an answer is seldom the one that another request brings too.
+/// The answer to a request from a sequence on is the next match: nothing lies between. So each answer closes a part of
+/// the range, and open parts are requested from the near end on. When every message matches, each request is for the
+/// next sequence. When few do, requests are so far apart that two of them seldom bring the same match.
 struct ReadingPlan {
     /// Which end of the range is the near one.
     enum Order: Sendable {
@@ -21,38 +21,38 @@ struct ReadingPlan {
         var isAsked = false
     }
 
-    /// What was read: complete from the near end of the range up to a place.
+    /// The result of a reading: complete from the near end of the range up to a place.
     struct Part: Sendable {
         /// The matches, oldest first.
         var messages: [StreamMessage]
-        /// How far everything is known: all before it, or from it on when the newest come first.
+        /// How far everything is known: all before it; when the newest come first, all from it on.
         var reached: UInt64
     }
 
-    /// How many distances are remembered.
+    /// How many distances are kept.
     private static let mostDistances = 32
-    /// How much may come twice, whatever else comes, in bytes.
+    /// How many bytes may come twice in any case.
     private static let spareBytes = 16 << 10
-    /// The width of a piece at the end of the range while nothing is known.
+    /// The width of a piece at the end of the range while the density of the matches is unknown.
     private static let firstWidth: UInt64 = 64
 
     let order: Order
-    /// How many requests there are at once.
+    /// How many requests are under way at once.
     private(set) var pace: RequestPace
     private(set) var underWay = 0
     /// The last request that was sent while no other was under way.
     private var lone: UInt64?
     private let lower: UInt64
     private(set) var end: UInt64
-    /// Everything below it, behind `end`, is known as well.
+    /// Everything below it is known, also where it lies behind `end`.
     private var known: UInt64
     private var gaps: [Gap]
-    /// The matches at the near end, the nearest first: there is no gap before them.
+    /// The matches at the near end, the nearest first, without a gap before them.
     private var whole: [StreamMessage] = []
     private var wholeBytes = 0
     /// The matches behind a gap, oldest first.
     private var ahead: [StreamMessage] = []
-    /// How far the last answers were from where they were asked for, in sequences.
+    /// How far the last answers were from the start of their requests, in sequences.
     private var distances: [Double]
     private var receivedBytes = 0
     private var repeatedBytes = 0
@@ -60,8 +60,8 @@ struct ReadingPlan {
     /// - Parameters:
     ///   - range: the sequences.
     ///   - order: which end is the near one.
-    ///   - distance: how far matches are apart, when that is known.
-    ///   - size: what a message takes, in bytes, when that is known.
+    ///   - distance: how far apart matches are, when known.
+    ///   - size: how many bytes a message takes, when known.
     init(_ range: Range<UInt64>, _ order: Order, distance: Double? = nil, size: Int? = nil) {
         self.order = order
         lower = range.lowerBound
@@ -71,7 +71,7 @@ struct ReadingPlan {
         pace = RequestPace(size: size)
     }
 
-    /// A plan for a stream, whose messages are about as large as those that it has.
+    /// Makes a plan for a stream; it assumes messages of the stream's average size.
     init(_ range: Range<UInt64>, _ order: Order, of stream: StreamInformation, matching pattern: EventPattern?) {
         let state = stream.state
         let matchesAll = pattern.map { JetStreamStore.matchesAll($0, of: stream) } ?? true
@@ -99,10 +99,10 @@ struct ReadingPlan {
     /// Whether there are matches at the near end.
     var hasMessages: Bool { !whole.isEmpty }
 
-    /// The lowest sequence that was read and not handed over.
+    /// The lowest sequence that was read and not taken yet.
     var firstHeld: UInt64? { [ahead.first, whole.first, whole.last].compactMap { $0?.sequence }.min() }
 
-    /// The stream has grown.
+    /// Extends the range, because the stream has grown.
     mutating func extend(to newEnd: UInt64) {
         guard newEnd > end else { return }
         let start = max(end, known)
@@ -112,7 +112,7 @@ struct ReadingPlan {
         settle()
     }
 
-    /// The stream has nothing below a sequence.
+    /// Notes that the stream has nothing below a sequence.
     mutating func skip(below first: UInt64) {
         guard first > lower else { return }
         close(lower..<first)
@@ -121,7 +121,7 @@ struct ReadingPlan {
 
     // MARK: Requests
 
-    /// Where the next request begins; `nil` when there is to be none now.
+    /// Where the next request begins; `nil` when no request is due.
     ///
     /// - Parameters:
     ///   - limit: how many matches are wanted at the near end.
@@ -148,7 +148,7 @@ struct ReadingPlan {
         return start
     }
 
-    /// Whether what is there and under way nearer than a gap leaves room for what it may hold.
+    /// Whether the messages nearer than a gap, read or requested, leave room for those in the gap.
     private func isWanted(_ index: Int, _ limit: Int, _ maximumBytes: Int) -> Bool {
         let isForward = order == .oldestFirst
         let nearer = isForward ? gaps[..<index] : gaps[(index + 1)...]
@@ -166,7 +166,7 @@ struct ReadingPlan {
         return count < limit && (count == 0 || bytes < maximumBytes)
     }
 
-    /// An answer has come.
+    /// Takes an answer to a request.
     ///
     /// - Parameters:
     ///   - message: the first match at or behind `start`; `nil` when the stream has none.
@@ -197,13 +197,13 @@ struct ReadingPlan {
         settle()
     }
 
-    /// There is no answer to a request.
+    /// Notes that a request has failed.
     mutating func fail(_ start: UInt64) { release(start) }
 
-    /// Requests were not answered in time.
+    /// Makes fewer requests at once, because some were not answered in time.
     mutating func slowDown() { pace.hasFailed() }
 
-    /// Hands over what there is at the near end.
+    /// Takes the matches at the near end.
     mutating func take(_ limit: Int = .max) -> Part {
         let isCut = whole.count > limit
         let messages = isCut ? Array(whole.prefix(limit)) : whole
@@ -220,13 +220,13 @@ struct ReadingPlan {
 
     // MARK: Parts
 
-    /// How far matches are apart; `nil` as long as that is not known.
+    /// How far apart matches are; `nil` as long as that is not known.
     private var distance: Double? {
         distances.isEmpty ? nil : distances.reduce(0, +) / Double(distances.count)
     }
 
-    /// How many sequences are for one request after the other. The last of them brings what the next piece brings too:
-    /// pieces of more matches bring less twice, those of fewer are read sooner.
+    /// How many sequences are read by requests one after the other. Its last request brings the first match of the next
+    /// piece once more. Pieces with more matches bring fewer messages twice; pieces with fewer are read sooner.
     private var pieceWidth: UInt64 {
         guard let distance else { return order == .oldestFirst ? .max : Self.firstWidth }
         guard distance > 1.15 else { return 1 }
@@ -245,7 +245,7 @@ struct ReadingPlan {
         if let index = gaps.firstIndex(where: { $0.lower == start && $0.isAsked }) { gaps[index].isAsked = false }
     }
 
-    /// Everything in a range is known.
+    /// Notes that everything in a range is known.
     private mutating func close(_ range: Range<UInt64>) {
         if range.lowerBound <= known { known = max(known, range.upperBound) }
         gaps = gaps.flatMap { gap -> [Gap] in
@@ -259,7 +259,7 @@ struct ReadingPlan {
         }
     }
 
-    /// What has no gap before it any more is whole.
+    /// Moves matches that have no gap before them any more to `whole`.
     private mutating func settle() {
         let reached = reached
         let count =

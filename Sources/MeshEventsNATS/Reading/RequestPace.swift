@@ -1,47 +1,47 @@
-/// How many requests are under way at once, told by how long answers take. A pure value.
+/// Decides how many requests are under way at once, by how long answers take. A pure value.
 ///
-/// While answers come about as soon as a single one would, more requests do no harm; when they take longer, they wait for
-/// each other on the link or at the server, and more would only wait longer.
+/// While answers come about as soon as a single one would, more requests do no harm. When answers take longer, they
+/// wait for each other on the link or at the server, and more requests would only wait longer.
 struct RequestPace {
     /// The most requests under way at once.
     static let most = 64
-    /// How many there are at first.
+    /// How many requests there are at first.
     private static let first = 16
-    /// How many bytes of answers are to be under way at first, where the size of messages is known.
+    /// How many bytes of answers should be under way at first, when the size of messages is known.
     private static let firstBytes = 64 << 10
-    /// How many bytes of answers are to be under way at most.
+    /// How many bytes of answers may be under way.
     private static let mostBytes = 1 << 20
-    /// How long an answer may wait for others until there are no more requests.
+    /// Up to this average wait for other answers, the number of requests grows.
     private static let waitAllowed = Duration.milliseconds(250)
-    /// From when on there are fewer.
+    /// From this average wait on, the number of requests shrinks.
     private static let waitTolerated = Duration.seconds(1)
-    /// What an answer has beside the message.
+    /// How many bytes an answer has beside the message.
     private static let answerSize = 256
 
     /// How many requests may be under way.
     private(set) var width: Int
-    /// How long the quickest answer took: no other was in its way.
+    /// How long the quickest answer took: it did not wait for others.
     private(set) var quickest: Duration?
-    /// What a message takes, in bytes; `nil` as long as nothing is known.
+    /// How many bytes a message takes; `nil` as long as unknown.
     private(set) var average: Int?
-    /// The answers since `width` was last looked at.
+    /// The answers since `width` was last checked.
     private var round = (count: 0, took: Duration.zero, isFull: false)
-    /// How many answers are still to come of the time when there were more requests.
+    /// How many answers are still to come from the time with more requests.
     private var left = 0
 
-    /// - Parameter size: what a message takes, in bytes; `nil` when nothing is known.
+    /// - Parameter size: how many bytes a message takes; `nil` when unknown.
     init(size: Int? = nil) {
         average = size
         width = size.map { min(max(Self.firstBytes / Self.answer($0), 1), Self.first) } ?? Self.first
     }
 
-    /// An answer has come.
+    /// Takes an answer into account.
     ///
     /// - Parameters:
-    ///   - took: how long after its request.
-    ///   - size: what its message takes.
-    ///   - underWay: how many requests were under way, it among them.
-    ///   - wasAlone: whether there was no other when it was sent: then this is how long an answer takes now.
+    ///   - took: how long after its request it came.
+    ///   - size: how many bytes its message takes.
+    ///   - underWay: how many requests were under way, including this one.
+    ///   - wasAlone: whether no other was under way when it was sent: then `took` is how long an answer takes now.
     mutating func answered(after took: Duration, size: Int, underWay: Int, wasAlone: Bool) {
         average = average.map { ($0 * 7 + size) / 8 } ?? size
         quickest = wasAlone ? took : min(quickest ?? took, took)
@@ -62,12 +62,12 @@ struct RequestPace {
         round = (0, .zero, false)
     }
 
-    /// Requests were not answered in time.
+    /// Halves the number of requests, because some were not answered in time.
     mutating func hasFailed() {
         width = max(1, width / 2)
         (round, left) = ((0, .zero, false), 0)
     }
 
-    /// Messages come as base64 in JSON.
+    /// The size of an answer in bytes: messages come as base64 in JSON.
     private static func answer(_ size: Int) -> Int { size / 3 * 4 + answerSize }
 }

@@ -1,15 +1,15 @@
 import MeshEvents
 import NATSClient
 
-/// How long a follower bears with errors: for ever with those that pass, for a while with others, since a server that
-/// starts may not have its streams yet.
+/// How long a follower tries again after errors: without end after those that can pass, for a while after others,
+/// because a server that starts may not have its streams yet.
 struct FollowPatience {
     private static let grace: Duration = .seconds(5)
 
     private var backoff = RetryBackoff(deadline: .now + .seconds(1 << 32))
     private var refusedSince: ContinuousClock.Instant?
 
-    /// Waits before the next attempt; `false` when there is to be none.
+    /// Waits before the next attempt; `false` when there must be none.
     mutating func bears(_ error: JetStreamError, _ store: JetStreamStore) async -> Bool {
         if await Self.isFinal(error, store) {
             let since = refusedSince ?? .now
@@ -25,11 +25,11 @@ struct FollowPatience {
 
     private static func isFinal(_ error: JetStreamError, _ store: JetStreamStore) async -> Bool {
         guard error.isNoResponders else { return !error.isRetriable && error.errorCode != .consumerNotFound }
-        // No leader at the moment, or no JetStream at all?
+        // Is there no leader at the moment, or no JetStream at all?
         return await store.jetStream.connection.serverInfo?.hasJetStream == false
     }
 
-    /// Why a follower ends.
+    /// The error with which a follower ends.
     static func explained(_ error: JetStreamError, stream: String) -> MeshEventsError {
         MeshEventsError(error, stream: stream)
     }

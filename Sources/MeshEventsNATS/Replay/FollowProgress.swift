@@ -1,41 +1,41 @@
 import MeshEvents
 
-/// How far a replay has come, over all the consumers it has used; decides what a delivery means. A pure value.
+/// The state of a replay across all the consumers it has used; it decides what a delivery means. A pure value.
 ///
-/// What is lost is known in two ways. When every message of the stream matches, a jump of the sequence is what the
-/// stream no longer has. With a filter jumps are ordinary; there the stream's first sequence tells, looked at while the
-/// consumer cannot move: before its first request, and after a request that was used up.
+/// Losses are found in two ways. When every message of the stream matches, a gap in the sequences is what the stream no
+/// longer has. With a filter gaps are ordinary. Then the stream's first sequence shows losses; it is requested while
+/// the consumer cannot move: before its first request, and after a request that was used up.
 struct FollowProgress: Sendable {
     /// What follows from a delivery.
     enum Verdict: Sendable, Equatable {
-        /// Hand it over; before it, these sequences were lost.
+        /// Give it to the reader; before it, these sequences were lost.
         case deliver(lost: ClosedRange<UInt64>?)
-        /// It has been handed over before.
+        /// The reader has had it before.
         case ignore
-        /// A message of the consumer is missing: begin again with another consumer.
+        /// A delivery of the consumer is missing: begin again with another consumer.
         case restart(String)
     }
 
     /// Whether every message of the stream matches.
     let matchesAll: Bool
-    /// Everything below has been handed over, or does not match, or is lost; `nil` as long as nothing is known, since
-    /// the replay begins with whatever there is.
+    /// Everything below it was given to the reader, does not match, or is lost. `nil` as long as nothing is known,
+    /// because the replay begins with the first message there is.
     private(set) var next: UInt64?
-    /// Whether all that was stored at the beginning has been handed over.
+    /// Whether the reader has got everything that was stored at the beginning.
     private(set) var isCaughtUp = false
-    /// How much of what was stored at the beginning is still to come.
+    /// How many messages of those stored at the beginning are still to come.
     private var backlog: UInt64?
     /// The last sequence at the beginning.
     private var backlogEnd: UInt64 = 0
     /// The number of the present consumer's last delivery.
     private(set) var consumerSequence: UInt64 = 0
-    /// How many messages of the requests under way are still to come; 0 when there is no request.
+    /// How many messages of the requests under way are still to come; 0 without a request.
     private(set) var outstanding = 0
-    /// Whether the consumer stands still right behind the last delivery, so that losses can be told.
+    /// Whether the consumer stands directly behind the last delivery, so that losses can be found.
     private(set) var needsCheck = false
-    /// Where the present request began, when it was known that there was something to deliver.
+    /// The sequence at which the present request began; set only when messages were pending.
     private var requestStart: UInt64?
-    /// The first message of the present request.
+    /// The sequence of the present request's first message.
     private var requestFirst: UInt64?
     private var pending: UInt64 = 0
 
@@ -44,20 +44,20 @@ struct FollowProgress: Sendable {
         self.matchesAll = matchesAll
     }
 
-    /// The stream is another one, or has lost what it had: what it has from a sequence on is to come.
+    /// Begins again at a sequence, because the stream was created again, or has lost messages.
     mutating func reset(next: UInt64) {
         let wasCaughtUp = isCaughtUp
         self = FollowProgress(next: next, matchesAll: matchesAll)
         isCaughtUp = wasCaughtUp
     }
 
-    /// A new consumer stands at the beginning, or behind what was handed over.
+    /// Begins with a new consumer, which stands at the beginning, or behind what was delivered.
     ///
     /// - Parameters:
     ///   - first: the stream's first sequence, looked at after the consumer was created.
     ///   - last: the stream's last sequence at that moment.
     ///   - pending: how many messages the consumer has to deliver.
-    /// - Returns: what was lost meanwhile.
+    /// - Returns: the sequences that were lost meanwhile.
     mutating func begin(first: UInt64, last: UInt64, pending: UInt64) -> ClosedRange<UInt64>? {
         consumerSequence = 0
         outstanding = 0
@@ -70,10 +70,10 @@ struct FollowProgress: Sendable {
         return lose(below: first)
     }
 
-    /// The stream's first sequence, looked at while the consumer stood still.
+    /// Takes the stream's first sequence, requested while the consumer stood still.
     ///
-    /// - Returns: what was lost: what the consumer cannot deliver any more, and what it may have missed during its last
-    ///   request.
+    /// - Returns: the sequences that were lost: those that the consumer can no longer deliver, and those that it may
+    ///   have missed during its last request.
     mutating func check(first: UInt64) -> [ClosedRange<UInt64>] {
         needsCheck = false
         var lost: [ClosedRange<UInt64>] = []
@@ -84,18 +84,18 @@ struct FollowProgress: Sendable {
         return lost
     }
 
-    /// Whether a request may leave while another one is being filled: what is lost is told by jumps of the sequence, without
-    /// looks at the stream between requests.
+    /// Whether a request may leave while another is being filled. Then gaps in the sequences show losses, without
+    /// looking at the stream between requests.
     var mayOverlap: Bool { matchesAll }
 
-    /// A request leaves.
+    /// Notes that a request leaves.
     mutating func request(_ count: Int) {
         outstanding += count
         requestStart = pending > 0 ? next : nil
         requestFirst = nil
     }
 
-    /// A message has arrived behind which `pending` more match.
+    /// Takes a message that has arrived, behind which `pending` more match.
     mutating func delivered(consumer: UInt64, stream: UInt64, pending: UInt64) -> Verdict {
         guard consumer == consumerSequence.nextSequence else {
             return .restart("delivery \(consumer) came after delivery \(consumerSequence)")
@@ -113,7 +113,7 @@ struct FollowProgress: Sendable {
         return .deliver(lost: lost)
     }
 
-    /// Whether this is the moment at which all that was stored at the beginning has been handed over; true once.
+    /// Whether the reader has now got everything that was stored at the beginning; `true` once.
     mutating func takeCaughtUp() -> Bool {
         guard !isCaughtUp, let backlog else { return false }
         guard backlog == 0 || pending == 0 || next.map({ $0 > backlogEnd }) ?? false else { return false }
@@ -121,12 +121,12 @@ struct FollowProgress: Sendable {
         return true
     }
 
-    /// A sign of life: the consumer has nothing to deliver.
+    /// Takes a heartbeat: the consumer has nothing to deliver.
     ///
     /// - Parameters:
-    ///   - consumer: the number of its last delivery, when it says so.
-    ///   - stream: the last sequence it has looked at, when it says so.
-    /// - Returns: `deliver` for what was lost only; there is no message.
+    ///   - consumer: the number of its last delivery, when the heartbeat has it.
+    ///   - stream: the last sequence it has looked at, when the heartbeat has it.
+    /// - Returns: `deliver` only for lost sequences; there is no message.
     mutating func heartbeat(consumer: UInt64?, stream: UInt64?) -> Verdict {
         if let consumer, consumer != consumerSequence {
             return .restart("delivery \(consumer) has not arrived")
@@ -134,17 +134,17 @@ struct FollowProgress: Sendable {
         pending = 0
         guard let stream, stream != .max, stream >= next ?? 0 else { return .ignore }
         defer { next = stream + 1 }
-        // What it has looked at and not delivered does not match, or is not there.
+        // Sequences that it has looked at and not delivered do not match, or are gone.
         guard matchesAll, let next else { return .ignore }
         return .deliver(lost: next...stream)
     }
 
-    /// A request has ended before it was used up.
+    /// Notes that a request has ended before it was used up.
     ///
     /// - Parameters:
-    ///   - unfilled: how many of its messages do not come, as far as the server says so; else no request is under way any
+    ///   - unfilled: how many of its messages do not come, when the server says so; `nil`: no request is under way any
     ///     more.
-    ///   - isCutShort: whether it was used up by its bytes.
+    ///   - isCutShort: whether its bytes were used up.
     mutating func requestEnded(unfilled: Int?, isCutShort: Bool) {
         outstanding -= min(max(unfilled ?? outstanding, 0), outstanding)
         needsCheck = isCutShort && !matchesAll

@@ -1,7 +1,7 @@
 import MeshEvents
 
-/// What a follower has received and its reader has not taken yet, and the readers that wait. A pure value: whoever owns
-/// it resumes the readers.
+/// The items that a follower has received and its reader has not taken yet, and the waiting readers. A pure value: its
+/// owner resumes the readers.
 struct FollowQueue: Sendable {
     /// What a reader gets.
     enum Answer: Sendable {
@@ -30,12 +30,12 @@ struct FollowQueue: Sendable {
         if case .message(let message) = item { bytes += message.payload.count + message.subject.utf8.count }
     }
 
-    /// Nothing more comes; what waits is still handed over.
+    /// Ends the queue; items that wait can still be taken.
     mutating func finish(_ error: MeshEventsError?) {
         if ending == nil { ending = error.map { .failure($0) } ?? .end }
     }
 
-    /// Ends at once; what waits is thrown away.
+    /// Ends at once; drops the items that wait.
     mutating func cancel() {
         ending = .end
         items = []

@@ -2,16 +2,16 @@ import Locking
 import MeshEvents
 import NATSClient
 
-/// Takes what one consumer of a follower sends, on the connection's event loop.
+/// Receives the messages for one consumer of a follower, on the connection's event loop.
 ///
-/// Unchecked because its batch is guarded by the connection's promise never to call it concurrently.
+/// It is `@unchecked Sendable` because the connection never calls it concurrently, which protects its batch.
 final class FollowReceiver: NATSMessageReceiver, @unchecked Sendable {
     enum Arrival {
         case message(AcknowledgementSubject, StoredMessage)
         case status(NATSMessage)
     }
 
-    // The connection holds the receiver, the follower the subscription: the follower ends with its reader.
+    // The connection holds the receiver, and the follower the subscription. So the follower ends with its reader.
     private weak var follower: JetStreamFollower?
     private let session: UInt64
     private var batch: [Arrival] = []
@@ -49,7 +49,7 @@ final class FollowReceiver: NATSMessageReceiver, @unchecked Sendable {
 }
 
 extension JetStreamFollower {
-    /// What came with one read of the connection.
+    /// Takes what came with one read of the connection.
     func arrived(_ batch: [FollowReceiver.Arrival], session: UInt64) {
         let (wakes, wakesTask) = state.withLock { state in
             guard state.session == session, state.loss == nil else { return (state.queue.takeWakes(), false) }
@@ -62,7 +62,7 @@ extension JetStreamFollower {
         if wakesTask { wakeTask() }
     }
 
-    /// The subscription has ended without having been cancelled.
+    /// Handles a subscription that has ended without having been cancelled.
     func receivingEnded(_ error: NATSError, session: UInt64) {
         guard state.withLock({ $0.session == session }) else { return }
         if error.isRetriable { lose(error.message) } else { fail(MeshEventsError(error)) }
@@ -80,7 +80,8 @@ extension JetStreamFollower {
             switch verdict {
             case .deliver(let lost):
                 if let lost { state.queue.append(.lost(lost)) }
-                // Without a filter, a stream whose subjects were changed hands over others from before.
+                // Without a filter, a stream whose subjects were changed also delivers older messages with other
+                // subjects.
                 let matches = !state.progress.matchesAll || EventPattern.all.matches(subject: message.subject)
                 if matches { state.queue.append(.message(message)) }
                 state.refusals = FollowRefusals()
@@ -92,7 +93,7 @@ extension JetStreamFollower {
         if state.progress.takeCaughtUp() { state.queue.append(.caughtUp) }
     }
 
-    /// A status instead of a message (NATS ADR-13).
+    /// Takes a status instead of a message (NATS ADR-13).
     private static func take(_ status: NATSMessage, into state: inout State) {
         let words = status.statusDescription ?? ""
         let text = words.lowercased()
@@ -113,7 +114,7 @@ extension JetStreamFollower {
             state.refusals = FollowRefusals()
             state.progress.requestEnded(unfilled: unfilled, isCutShort: false)
         case 409? where text.hasPrefix("exceeded max"):
-            // Refused whole: the next request keeps to what the server says.
+            // The whole request was refused: the next request keeps the limit that the server names.
             state.refusals.add("\(409) \(words)", state.limits.learn(words))
             state.progress.requestEnded(unfilled: nil, isCutShort: false)
         case 409? where text.contains("maxbytes"):

@@ -1,13 +1,13 @@
 import NATSClient
 
-/// Requests of a follower that the server has refused, one after the other without anything in between: when to ask again,
-/// and when to give up. A pure value.
+/// The requests of a follower that the server has refused in a row. It decides when to ask again and when to give up. A
+/// pure value.
 struct FollowRefusals: Sendable {
-    /// What follows.
+    /// What to do next.
     enum Verdict: Sendable, Equatable {
         case goOn
         case wait(until: ContinuousClock.Instant)
-        /// Why.
+        /// Give up, for this reason.
         case giveUp(String)
     }
 
@@ -19,16 +19,16 @@ struct FollowRefusals: Sendable {
     private var since: ContinuousClock.Instant?
     private var notBefore: ContinuousClock.Instant?
 
-    /// A request was refused.
+    /// Notes that a request was refused.
     ///
     /// - Parameters:
-    ///   - reason: the server's code and words.
+    ///   - reason: the server's status code and text.
     ///   - lesson: whether another request may be granted.
     mutating func add(_ reason: String, _ lesson: PullLimits.Lesson, now: ContinuousClock.Instant = .now) {
         self.reason = reason
         since = since ?? now
         count += 1
-        // Each limit is learnt once; beyond that, not faster than the server can bear.
+        // A limit is learned once. Any further request waits, to spare the server.
         guard lesson != .newLimit || count > 3 else { return }
         notBefore = now + min(.milliseconds(50) * (1 << min(count, 6)), .seconds(1))
     }

@@ -2,7 +2,7 @@ import Locking
 import MeshEvents
 import NATSClient
 
-// The task of a follower: sends requests, asks after silence, replaces consumers.
+// The task of a follower: it sends requests, checks silent consumers, and replaces lost ones.
 extension JetStreamFollower {
     private enum Step {
         case sleep(Completion, until: ContinuousClock.Instant)
@@ -15,7 +15,7 @@ extension JetStreamFollower {
         case stop
     }
 
-    /// How often the server may say that something is on its way before it counts as lost.
+    /// How often the server may say that something is on its way before the request counts as lost.
     private static let maximumSilentChecks = 6
 
     /// Starts the task; it ends with the follower.
@@ -39,7 +39,7 @@ extension JetStreamFollower {
         case .closed(let error):
             fail(MeshEventsError(error ?? NATSError(.closed, "the connection has been closed")))
         case .serverError(let error):
-            // A refused request is answered by nothing else.
+            // A refused request has no other answer.
             let subject = "CONSUMER.MSG.NEXT.\(store.streamName)."
             if error.subject?.contains(subject) == true { fail(MeshEventsError(error)) }
         default: break
@@ -100,7 +100,7 @@ extension JetStreamFollower {
                 state.sleep = completion
                 return .sleep(completion, until: now + .seconds(600))
             }
-            // A consumer that nobody has asked for long may be gone, and old servers do not say so.
+            // A consumer without requests for long may be gone, and old servers do not say so.
             if now - state.lastRequest > Self.consumerLife / 2, now - state.lastArrival > Self.consumerLife / 2 {
                 return .replace
             }
@@ -135,7 +135,7 @@ extension JetStreamFollower {
         }
     }
 
-    /// Looks whether the stream has dropped something while the consumer stood still.
+    /// Checks whether the stream has dropped messages while the consumer stood still.
     private func check() async {
         do throws(JetStreamError) {
             let stream = try await store.jetStream.streamInfo(store.streamName, timeout: .seconds(5))
@@ -155,8 +155,8 @@ extension JetStreamFollower {
         }
     }
 
-    /// Nothing has arrived for long: asks whether the request still waits. The answer comes behind what the server has
-    /// sent before it, on a slow link after a message that takes seconds.
+    /// Asks whether the request still waits, after nothing has arrived for long. The answer comes behind everything the
+    /// server has sent before it; on a slow link, that may be a message that takes seconds.
     ///
     /// - Returns: whether the server has answered, and nothing has come meanwhile.
     private func probe(_ consumer: String, _ delivered: UInt64, isLast: Bool) async -> Bool {
@@ -165,7 +165,7 @@ extension JetStreamFollower {
             let info = try await store.jetStream.consumerInfo(consumer, on: store.streamName, timeout: .seconds(1))
             let hasArrived = state.withLock { $0.lastArrival > begun }
             if hasArrived { return false }
-            // A stream that is flooded delivers late, and its heartbeats too.
+            // A flooded stream delivers late, and so do its heartbeats.
             if info.requestsWaiting > 0 || info.delivered.consumerSequence > delivered, !isLast {
                 state.withLock { $0.lastArrival = .now }
             } else {
@@ -173,7 +173,7 @@ extension JetStreamFollower {
             }
             return true
         } catch {
-            // No answer is no loss.
+            // A missing answer is no loss.
             if error.kind == .timeout { state.withLock { $0.lastArrival = .now } } else { lose(error.message) }
             return false
         }

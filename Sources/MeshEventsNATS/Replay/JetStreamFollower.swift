@@ -2,17 +2,17 @@ import Locking
 import MeshEvents
 import NATSClient
 
-/// Follows a stream: pull requests, sent when the reader has taken what came before, each watched by heartbeats; consumers
-/// are replaced as they are lost. Requests overlap, but for a pattern: there losses are told by
-/// looks at the stream between two requests.
+/// Follows a stream with pull requests, each watched by heartbeats; lost consumers are replaced.
 ///
-/// Messages come in on the connection's event loop; all that needs an answer of the server is done by one task.
+/// A request leaves when the reader has taken what came before. Requests overlap, except for a pattern: then losses are
+/// found by looking at the stream between two requests. Messages come in on the connection's event loop; one task does
+/// everything that needs an answer of the server.
 final class JetStreamFollower: StoreFollower {
-    /// How many messages a request asks for at most; their bytes bound it where they are large.
+    /// The most messages that a request asks for; the bytes limit it when messages are large.
     static let batch = 2_048
-    /// How often the server says that it is there while it has nothing to deliver.
+    /// How often the server sends a heartbeat while it has nothing to deliver.
     static let heartbeat: Duration = .seconds(1)
-    /// How long nothing may arrive before the server is asked why.
+    /// How long nothing may arrive before the follower asks the server why.
     static let silenceTolerated: Duration = .milliseconds(2_500)
     /// How long a consumer outlives its last request.
     static let consumerLife: Duration = .seconds(60)
@@ -21,16 +21,16 @@ final class JetStreamFollower: StoreFollower {
         var progress: FollowProgress
         var window: PullWindow
         var queue = FollowQueue()
-        /// When the stream was created that is followed.
+        /// When the followed stream was created.
         var created: Timestamp?
-        /// Counts consumers: what a former one sends is not for the present one.
+        /// Counts consumers: messages for a former consumer do not count for the present one.
         var session: UInt64 = 0
         var consumer: String?
         var inbox = ""
         var handle: NATSSubscriptionHandle?
         /// What the present consumer allows in one request.
         var limits = PullLimits()
-        /// Refused requests without anything delivered in between.
+        /// Refused requests without a delivery in between.
         var refusals = FollowRefusals()
         /// Why the consumer has to be replaced.
         var loss: String?
@@ -38,15 +38,15 @@ final class JetStreamFollower: StoreFollower {
         var lastRequest = ContinuousClock.now
         /// Set while the task sleeps.
         var sleep: Completion?
-        /// Set while the task waits after a refusal; only the end wakes it.
+        /// Set while the task waits after a refusal; only the end of the follower wakes it.
         var pause: Completion?
 
-        /// Whether a request is due: none is under way, or another one may leave beside it and has room.
+        /// Whether a request is due: none is under way, or another one may leave and there is room.
         var isRequestDue: Bool {
             guard progress.outstanding > 0 else { return true }
             return progress.mayOverlap && hasRoom && window.isDue(outstanding: progress.outstanding)
         }
-        /// Whether the reader has taken enough of what came for more to be asked for.
+        /// Whether the reader has taken enough for the follower to ask for more.
         var hasRoom: Bool { queue.count <= JetStreamFollower.batch / 2 && queue.bytes <= 2 << 20 }
     }
 
@@ -106,7 +106,7 @@ final class JetStreamFollower: StoreFollower {
 
     // MARK: The ends of things
 
-    /// Ends for good with an error; what has arrived is still handed over.
+    /// Ends for good with an error; the reader still gets what has arrived.
     func fail(_ error: MeshEventsError) { end { $0.finish(error) } }
 
     private func end(_ change: @Sendable (inout FollowQueue) -> Void) {
@@ -123,7 +123,7 @@ final class JetStreamFollower: StoreFollower {
         pause?.complete()
     }
 
-    /// The present consumer cannot be used any longer.
+    /// Notes that the present consumer cannot be used any more.
     func lose(_ reason: String) {
         state.withLock { if $0.loss == nil { $0.loss = reason } }
         wakeTask()
@@ -139,7 +139,7 @@ final class JetStreamFollower: StoreFollower {
 
     // MARK: Consumers
 
-    /// Creates the next consumer, right behind what was handed over; nothing is requested yet.
+    /// Creates the next consumer, directly behind the last delivery; requests nothing yet.
     func beginSession(timeout: Duration) async throws(JetStreamError) {
         let jetStream = store.jetStream
         let (session, next, handle, consumer) = state.withLock { state in
@@ -168,14 +168,14 @@ final class JetStreamFollower: StoreFollower {
                 on: store.streamName,
                 timeout: timeout
             )
-            // After the consumer: what is gone now, it cannot deliver.
+            // Requested after the consumer was created: it cannot deliver what is gone by now.
             let stream = try await jetStream.streamInfo(store.streamName, timeout: timeout)
             let found = stream.state
             if reset(to: stream) {
                 jetStream.discardConsumer(created.name, on: store.streamName)
                 newHandle.cancel()
                 passOn()
-                // With a consumer that begins where the stream begins now.
+                // Now with a consumer that begins at the stream's present first sequence.
                 return try await beginSession(timeout: timeout)
             }
             let isCurrent = state.withLock { state -> Bool in
@@ -201,7 +201,7 @@ final class JetStreamFollower: StoreFollower {
         passOn()
     }
 
-    /// Notices that the stream is another one, or has lost what it had, and says so to the reader.
+    /// Checks whether the stream was created again, or has lost messages; if so, tells the reader.
     func reset(to stream: StreamInformation) -> Bool {
         state.withLock { state in
             let reset = ReplayReset(
@@ -218,7 +218,7 @@ final class JetStreamFollower: StoreFollower {
         }
     }
 
-    /// Hands what has arrived to readers that wait.
+    /// Passes the items that have arrived to waiting readers.
     func passOn() {
         let wakes = state.withLock { $0.queue.takeWakes() }
         for (waiter, answer) in wakes { waiter.resume(returning: answer) }

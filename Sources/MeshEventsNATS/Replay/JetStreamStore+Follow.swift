@@ -2,11 +2,11 @@ public import MeshEvents
 import NATSClient
 
 extension JetStreamStore {
-    /// Follows the stream with a consumer of its own that ends with it; see ``/MeshEvents/StoreFollower``. A user who
-    /// may not create consumers follows it message by message.
+    /// Follows the stream with its own consumer, which ends with the follower; see ``/MeshEvents/StoreFollower``. A
+    /// user who may not create consumers follows it message by message.
     ///
-    /// A consumer that is lost, with its server, a leader or the connection, is replaced by one that begins right behind
-    /// what was handed over. A consumer that falls silent is noticed within a few seconds.
+    /// A consumer can get lost with its server, its leader or the connection. Then it is replaced by one that begins
+    /// directly behind the last delivery. A consumer that falls silent is noticed within a few seconds.
     ///
     /// - Throws: `invalidPattern`; `invalidArgument` for a sequence beyond the stream's next; `streamNotFound`,
     ///   `streamMismatch` when the stream does not take what matches, `persistenceUnavailable`, `permissionDenied`,
@@ -76,8 +76,8 @@ extension JetStreamStore {
         }
     }
 
-    /// Throws `filterOutsideStream` unless all that a pattern matches can be in the stream: servers from 2.10 would
-    /// find nothing, or wait, in silence.
+    /// Throws `filterOutsideStream` unless the stream can hold everything that the pattern matches: servers from 2.10
+    /// would silently find nothing, or wait.
     func checkCoverage(_ pattern: EventPattern, by stream: StreamInformation) throws(JetStreamError) {
         let subjects = stream.configuration.subjects
         // A stream that mirrors another one, or gathers from others, has no subjects of its own.

@@ -4,36 +4,37 @@ import NATSClient
 
 /// Follows a stream with requests that change nothing on the server: for users who may not create consumers.
 ///
-/// It reads when its reader asks, and holds nothing beside what it hands over. When it has come to the end, a plain
-/// subscription to the same subjects wakes it; what that may miss, a look at the stream every second finds.
+/// It reads only when its reader asks. At the end of the stream, a plain subscription to the same subjects wakes it; a
+/// look at the stream every second finds what that subscription may miss.
 final class MessageFollower: StoreFollower {
-    /// How many messages one reading takes at most.
+    /// The most messages that one reading takes.
     private static let mostMessages = 512
-    /// How many bytes one reading takes at most, about.
+    /// About the most bytes that one reading takes.
     private static let mostBytes = 8 << 20
-    /// How long a reading goes on once it has something to hand over.
+    /// How long a reading goes on once it has messages.
     private static let pause: Duration = .seconds(1)
-    /// How many round trips it goes on at least: some are lost between two readings.
+    /// For how many round trips it goes on at least: some are lost between two readings.
     private static let roundTrips = 4
     /// How long nothing may come while a reading is under way.
     private static let patience: Duration = .seconds(60)
-    /// How long nothing may be heard at the end of the stream before it is looked at.
+    /// How long the follower waits at the end of the stream before it looks at the stream.
     private static let interval: Duration = .seconds(1)
-    /// A message reaches subscribers before it is stored: when to look again.
+    /// When to look again: a message reaches subscribers before it is stored.
     private static let lags: [Duration] = [
         .milliseconds(1), .milliseconds(4), .milliseconds(20), .milliseconds(100), .milliseconds(400),
     ]
 
     private struct State {
         var progress: ReadingProgress
-        /// When the stream was created that is followed.
+        /// When the followed stream was created.
         var created: Timestamp?
-        /// What was read, and not handed over yet; `nil` before the first reading of a stream. Only the reader uses it.
+        /// Messages that were read and not passed on yet; `nil` before the first reading of a stream. Only the reader
+        /// uses it.
         var plan: ReadingPlan?
-        /// The stream after the last reading, while it may have more to read; then it need not be asked for again.
+        /// The stream after the last reading, while it may have more to read; then no request for it is needed.
         var known: StreamInformation.State?
         var isCancelled = false
-        /// Whether something has been heard since the last reading began.
+        /// Whether the subscription has received something since the last reading began.
         var isHeard = false
         /// Set while the reader sleeps.
         var sleep: Completion?
@@ -46,7 +47,7 @@ final class MessageFollower: StoreFollower {
 
     /// - Parameters:
     ///   - progress: where to begin.
-    ///   - created: when the stream was created in which that is.
+    ///   - created: when the stream of that position was created.
     init(store: JetStreamStore, pattern: EventPattern, progress: ReadingProgress, created: Timestamp?) {
         self.store = store
         self.pattern = pattern
@@ -55,7 +56,7 @@ final class MessageFollower: StoreFollower {
 
     deinit { state.withLock { $0.subscription }?.cancel() }
 
-    /// Begins to listen; before the first reading, so that nothing falls between.
+    /// Begins to listen, before the first reading, so that no message is missed in between.
     func listen(timeout: Duration) async throws(JetStreamError) {
         do throws(NATSError) {
             let handle = try await store.jetStream.connection.subscribe(
@@ -111,7 +112,7 @@ final class MessageFollower: StoreFollower {
         }
     }
 
-    /// One reading up to where the stream ended before it, and what the stream has dropped meanwhile.
+    /// Reads up to where the stream ended before; returns the messages, and what the stream has dropped meanwhile.
     private func read() async throws(JetStreamError) -> [FollowedItem] {
         let (next, known, kept) = state.withLock { ($0.progress.next, $0.known, $0.plan) }
         let before: StreamInformation.State
@@ -128,13 +129,14 @@ final class MessageFollower: StoreFollower {
         plan.extend(to: before.lastSequence.nextSequence)
         plan.skip(below: before.firstSequence)
         try await read(&plan)
-        // Afterwards: what was dropped before it could be read is told by where the stream begins now.
+        // Looked at afterwards: the stream's first sequence shows which messages were dropped before they could be
+        // read.
         let stream = try await look()
-        // What was read may be the other stream's.
+        // The messages may be those of the other stream.
         if let reset = reset(to: stream) { return [.reset(reset)] }
         let found = stream.state
         guard found.lastSequence.nextSequence >= plan.end else {
-            // The stream has lost its end, and gives those sequences anew.
+            // The stream has lost its end, and uses those sequences again.
             state.withLock { ($0.plan, $0.known) = (nil, nil) }
             return []
         }
@@ -144,12 +146,12 @@ final class MessageFollower: StoreFollower {
             state.plan = plan
             state.known = found.lastSequence >= reading.reached ? found : nil
             let first = found.messages == 0 ? found.lastSequence.nextSequence : found.firstSequence
-            // What was read is not lost.
+            // Messages that were read are not lost.
             return state.progress.read(messages, reached: reading.reached, first: min(first, held ?? .max))
         }
     }
 
-    /// Reads on; keeps what has come, whatever becomes of this reading.
+    /// Reads on; keeps the messages that have come, however this reading ends.
     private func read(_ plan: inout ReadingPlan) async throws(JetStreamError) {
         let reader = MessageReader(jetStream: store.jetStream, stream: store.streamName)
         let pause = max(Self.pause, (plan.pace.quickest ?? .zero) * Self.roundTrips)
@@ -169,7 +171,7 @@ final class MessageFollower: StoreFollower {
         return try await store.jetStream.streamInfo(store.streamName, timeout: timeout)
     }
 
-    /// Notices that the stream is another one, or has lost what it had.
+    /// Checks whether the stream was created again, or has lost messages.
     private func reset(to stream: StreamInformation) -> ReplayReset? {
         state.withLock { state in
             let (found, last) = (stream.creation, stream.state.lastSequence)
@@ -202,7 +204,7 @@ final class MessageFollower: StoreFollower {
     }
 }
 
-/// Wakes a follower; what it hears it does not keep. Weak, since the connection holds the receiver.
+/// Wakes a follower when a message comes; drops the message. The reference is weak, because the connection holds this.
 private final class Listener: NATSMessageReceiver {
     private let follower: Reference
 
