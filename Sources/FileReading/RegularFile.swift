@@ -6,8 +6,8 @@
     import Glibc
 #endif
 
-/// A file that a person has named: read whole, when it is a regular file of a bounded size. A FIFO would block for ever, a
-/// device may have no end.
+/// A file that a user has named. It is read completely, when it is a regular file of a bounded size: a FIFO would block
+/// without end, and a device may have no end.
 package struct RegularFile {
     /// Why a file is not read.
     package struct Failure: Error {
@@ -21,7 +21,7 @@ package struct RegularFile {
         package let problem: String
     }
 
-    /// A file's bytes, and who may do what with it.
+    /// A file's bytes, and its owner and mode.
     package struct Contents {
         package let bytes: [UInt8]
         fileprivate let status: stat
@@ -29,17 +29,18 @@ package struct RegularFile {
         /// The bytes as text; `nil` when they are not UTF-8.
         package var text: String? { String(validating: bytes, as: UTF8.self) }
 
-        /// Whether others than the owner may read or write it.
+        /// Whether other users than the owner may read or write it.
         package var isOpenToOthers: Bool { status.st_mode & 0o077 != 0 }
 
-        /// Whether others than the owner, root and the user who runs this may write it.
+        /// Whether users other than root and the one who runs this may write it. When root runs this, the file's owner
+        /// may too.
         package var isWritableByOthers: Bool { RegularFile.isWritableByOthers(status) }
     }
 
     package let path: String
     package let maximumBytes: Int
 
-    /// Names a file.
+    /// Creates a reader for the file at a path; reads nothing yet.
     ///
     /// - Parameter maximumBytes: the largest file that is read; default 1 MiB.
     package init(_ path: String, maximumBytes: Int = 1 << 20) {
@@ -49,7 +50,7 @@ package struct RegularFile {
 
     /// Reads the file.
     package func read() throws(Failure) -> Contents {
-        // Without O_NONBLOCK a FIFO is waited for here.
+        // Without O_NONBLOCK, opening a FIFO would block here.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw Self.failure(errno) }
         defer { close(descriptor) }
@@ -58,13 +59,13 @@ package struct RegularFile {
         guard status.st_mode & S_IFMT == S_IFREG else {
             throw Failure(code: .notRegular, problem: "is \(Self.kind(status)), not a regular file; name a file")
         }
-        // Not by the size that it says it has: it may grow, and those of /proc say none.
+        // Does not rely on the file's size: the file may grow, and files in /proc report no size.
         var bytes: [UInt8] = []
         let chunk = 65_536
         while bytes.count <= maximumBytes {
             let count = bytes.count
             bytes.append(contentsOf: repeatElement(0, count: chunk))
-            // Of the C library: this type has a method of the same name.
+            // The C library's function: this type has a method of the same name.
             let (length, number) = bytes.withUnsafeMutableBytes { buffer -> (Int, Int32) in
                 let length = buffer.baseAddress.map { systemRead(descriptor, $0 + count, chunk) } ?? 0
                 return (length, errno)
@@ -76,14 +77,14 @@ package struct RegularFile {
         throw Failure(code: .tooLarge, problem: "is larger than \(maximumBytes) bytes, the most that it may have")
     }
 
-    /// Whether others than the owner may read or write it; `nil` when there is no such file.
+    /// Whether other users than the owner may read or write it; `nil` when there is no such file.
     package var isOpenToOthers: Bool? {
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
         return status.st_mode & 0o077 != 0
     }
 
-    /// Why the file cannot be read, for those who read it by other means; `nil` when it can.
+    /// Why the file cannot be read, for callers that read it by other means; `nil` when it can.
     package var problem: String? {
         var status = stat()
         guard stat(path, &status) == 0 else { return Self.failure(errno).problem }
@@ -93,13 +94,14 @@ package struct RegularFile {
         return access(path, R_OK) == 0 ? nil : Self.failure(errno).problem
     }
 
-    /// The directory of the file, when others may replace the file in it; `nil` when they may not, or it is not known.
+    /// The file's directory, when other users may replace the file in it; `nil` when they may not, or when it is not
+    /// known.
     package var replaceableDirectory: String? {
         let slash = path.lastIndex(of: "/")
         let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         var status = stat()
         guard stat(directory, &status) == 0 else { return nil }
-        // In a directory with this bit only a file's owner may replace it.
+        // In a directory with the sticky bit, only a file's owner may replace it.
         if status.st_mode & S_ISVTX != 0 { return nil }
         return Self.isWritableByOthers(status) ? directory : nil
     }
@@ -108,11 +110,12 @@ package struct RegularFile {
         if status.st_mode & S_IWOTH != 0 { return true }
         if status.st_mode & S_IWGRP != 0, !isPrivateGroup(status.st_gid, of: status.st_uid) { return true }
         let user = geteuid()
-        // Root may run what belongs to a user.
+        // Root may run a file of any user.
         return user != 0 && status.st_uid != 0 && status.st_uid != user
     }
 
-    /// Whether a group is a user's alone, as systems make one for each user: then files are writable for it by default.
+    /// Whether only this user is in the group, as systems create one for each user: files are then group-writable by
+    /// default.
     private static func isPrivateGroup(_ group: gid_t, of user: uid_t) -> Bool {
         var (groupEntry, userEntry) = (SystemGroup(), SystemUser())
         var (foundGroup, foundUser): (UnsafeMutablePointer<SystemGroup>?, UnsafeMutablePointer<SystemUser>?) = (

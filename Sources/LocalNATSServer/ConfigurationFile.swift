@@ -5,7 +5,7 @@ struct ConfigurationFile {
     var port: Int?
     var version: ServerVersion
     var storeDirectory: String
-    /// Where the server writes the file that says on which port it listens.
+    /// The directory in which the server writes the file with its ports.
     var portsDirectory: String
 
     var text: String {
@@ -17,7 +17,7 @@ struct ConfigurationFile {
         if let name = configuration.serverName { lines.append("server_name: \(Self.quoted(name))") }
         if let bytes = configuration.maxPayload { lines.append("max_payload: \(bytes)") }
         if configuration.jetStream {
-            // Without it a power loss may take the last two minutes of what was acknowledged.
+            // Without it, a power loss may lose the last two minutes of acknowledged messages.
             let sync = configuration.syncsEachWrite && version.knowsSyncInterval ? ", sync_interval: always" : ""
             let limits =
                 configuration.maximumAcknowledgementsPending.map { ", limits { max_ack_pending: \($0) }" } ?? ""

@@ -19,7 +19,8 @@ enum ExecutableSearch {
         environment: [String: String],
         isExecutable: (String) -> Bool = isExecutableFile
     ) throws(LocalNATSServerError) -> String {
-        // One that was named and cannot be run is an error: to run another instead would hide the mistake.
+        // When the user named an executable that cannot be run, that is an error: running another would hide the
+        // mistake.
         let variable = environment[variable].flatMap { $0.isEmpty ? nil : $0 }
         if let named = path ?? variable {
             guard isExecutable(named) else { throw .executableUnusable(named) }

@@ -22,12 +22,12 @@ import Synchronization
 /// await server.stop()
 /// ```
 ///
-/// The server ends with this process, however that ends, `SIGKILL` included, and with the last reference to this
-/// object. Until then it runs on its own: a Ctrl-C at the terminal does not reach it.
+/// The server ends with this process, even when `SIGKILL` ends it, and with the last reference to this object. Until
+/// then it runs on its own: a Ctrl-C at the terminal does not reach it.
 public final class LocalNATSServer: Sendable {
     private struct State {
         var running: ServerLauncher.Running
-        /// Whether somebody asked for the end of the present process.
+        /// Whether the caller asked for the end of the present process.
         var endRequested = false
         var stopped = false
         var extraConfiguration: String
@@ -112,8 +112,8 @@ public final class LocalNATSServer: Sendable {
         }
     }
 
-    /// Stops the server: asks it to end, and kills it when it has not done so within the grace period. A temporary
-    /// store is removed. Returns when the process has ended; does nothing more when called again.
+    /// Stops the server: asks it to end, and kills it when it has not ended within the grace period. Removes a
+    /// temporary store. Returns when the process has ended; further calls do nothing.
     public func stop() async {
         state.withLock { $0.stopped = true }
         await endPresentProcess()
@@ -127,14 +127,14 @@ public final class LocalNATSServer: Sendable {
         await Self.waitForEnd(of: process)
     }
 
-    /// Halts the server with `SIGSTOP`: its connections stay open, and nothing answers.
+    /// Halts the server with `SIGSTOP`: its connections stay open, and it answers nothing.
     public func suspend() { process.signal(SIGSTOP) }
 
     /// Lets a suspended server go on.
     public func resume() { process.signal(SIGCONT) }
 
-    /// Gives the server other ``Configuration/extraConfiguration`` and has it read that while it runs (`SIGHUP`): users and
-    /// permissions change for those who are connected, too, a moment after this returns.
+    /// Replaces ``Configuration/extraConfiguration`` and has the running server read it (`SIGHUP`). Users and
+    /// permissions change for connected clients too, a moment after this returns.
     ///
     /// - Throws: `LocalNATSServerError` when the file cannot be written; the server goes on as it was.
     public func reconfigure(_ extraConfiguration: String) throws(LocalNATSServerError) {
@@ -168,7 +168,7 @@ public final class LocalNATSServer: Sendable {
 
     private func requestEnd() -> GuardedProcess {
         state.withLock { state in
-            // One that has ended by itself keeps its own reason.
+            // A process that has ended by itself keeps its own reason.
             if state.running.process.reason == nil { state.endRequested = true }
             return state.running.process
         }
@@ -177,11 +177,11 @@ public final class LocalNATSServer: Sendable {
     private func endPresentProcess() async {
         let process = requestEnd()
         process.signal(SIGTERM)
-        // A suspended process takes the signal only when it goes on.
+        // A suspended process receives the signal only when it goes on.
         process.signal(SIGCONT)
         let grace = configuration.stopGracePeriod
-        // In a task of its own, so that cancelling the caller does not cut the wait short: what is removed next must
-        // not be in use.
+        // In a separate task, so that cancelling the caller does not shorten the wait: the files that are removed next
+        // must not be in use.
         let ended = await Task { try? await process.waitForEnd(atMost: grace) }.value
         guard ended == nil else { return }
         process.signal(SIGKILL)

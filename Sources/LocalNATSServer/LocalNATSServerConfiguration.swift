@@ -25,9 +25,9 @@ extension LocalNATSServer {
         /// `nil`: a temporary directory, removed when the server is stopped or this process ends.
         public var storeDirectory: String?
 
-        /// Whether each message is on the disk before it is acknowledged, where the server can do that (from 2.10):
-        /// the default. Otherwise the server writes at once but syncs every two minutes: a killed server loses
-        /// nothing, a power cut up to that much.
+        /// Whether the server writes each message to the disk before it acknowledges it, when it can do that (from
+        /// 2.10): the default. Otherwise the server writes at once but syncs every two minutes: a killed server loses
+        /// nothing, a power cut up to two minutes of messages.
         public var syncsEachWrite: Bool
 
         /// The largest payload a client may publish, in bytes; `nil`: the server's default of 1 MiB.
@@ -44,7 +44,7 @@ extension LocalNATSServer {
         /// Further lines of the server's configuration file, for example an `authorization`, `tls` or `cluster` block.
         public var extraConfiguration: String
 
-        /// Whether ``extraConfiguration`` asks for TLS: then ``LocalNATSServer/url`` says so.
+        /// Whether ``extraConfiguration`` asks for TLS: then ``LocalNATSServer/url`` begins with `tls://`.
         public var requiresTLS: Bool
 
         /// How long the server may take to accept clients before `start` gives up.

@@ -1,4 +1,4 @@
-/// Why a local server could not be started, with a sentence that says what to do about it.
+/// Why a local server could not be started; the message says what to do about it.
 public struct LocalNATSServerError: Error, Sendable, CustomStringConvertible {
     /// What went wrong.
     public enum Code: String, Sendable {
@@ -22,7 +22,7 @@ public struct LocalNATSServerError: Error, Sendable, CustomStringConvertible {
     public let code: Code
     /// A sentence for people: what went wrong and what to do.
     public let message: String
-    /// What the server itself said last, oldest line first; empty when it said nothing or never ran.
+    /// The server's last output, oldest line first; empty when it printed nothing or never ran.
     public let serverOutput: [String]
 
     init(_ code: Code, _ message: String, serverOutput: [String] = []) {
@@ -58,7 +58,7 @@ extension LocalNATSServerError {
         )
     }
 
-    /// Words the error for a server that ended before it was ready, from what it said.
+    /// Makes the error for a server that ended before it was ready, from its last output.
     static func exitedAtStart(
         _ termination: LocalNATSServer.Termination,
         configuration: LocalNATSServer.Configuration,

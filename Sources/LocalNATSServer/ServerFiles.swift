@@ -11,17 +11,17 @@
     import Foundation
 #endif
 
-/// The files of one server: a private temporary directory with its configuration, its ports file, its log when none
-/// was named, and its store when none was named.
+/// The files of one server: a private temporary directory with its configuration and its ports file, and with its log
+/// and its store unless the configuration names others.
 struct ServerFiles: Sendable {
-    /// Readable by its owner only, since the configuration may hold passwords. Removed at the end.
+    /// Only its owner can read it, because the configuration may contain passwords. Removed at the end.
     let directory: String
     let store: String
     let log: String
 
     var configuration: String { directory + "/nats-server.conf" }
 
-    /// Makes the directories and proves that the server will be able to write to them.
+    /// Makes the directories, and checks that the server will be able to write to them.
     init(_ configuration: LocalNATSServer.Configuration) throws(LocalNATSServerError) {
         directory = try Self.makePrivateDirectory()
         store = configuration.storeDirectory ?? directory + "/store"
@@ -57,13 +57,13 @@ struct ServerFiles: Sendable {
         }
     }
 
-    /// The files in which a server process says on which ports it listens.
+    /// The files in which a server process writes its ports.
     func portsFiles() -> [String] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
         return names.filter { $0.hasSuffix(".ports") }.map { directory + "/" + $0 }
     }
 
-    /// Forgets what an earlier process wrote: a killed one leaves its file.
+    /// Removes the ports files of earlier processes: a killed process leaves its file.
     func removePortsFiles() {
         for file in portsFiles() { try? FileManager.default.removeItem(atPath: file) }
     }
@@ -108,16 +108,16 @@ struct ServerFiles: Sendable {
 
     private static func prepareStore(_ path: String) throws(LocalNATSServerError) {
         do {
-            // What is in events is nobody else's business.
+            // Other users must not read the events.
             try FileManager.default.createDirectory(
                 atPath: path,
                 withIntermediateDirectories: true,
                 attributes: [.posixPermissions: 0o700]
             )
         } catch {
-            // What is wrong shows below: with what the system says, not what Foundation makes of it.
+            // The check below reports the error, in the system's words instead of Foundation's.
         }
-        // Only trying tells: permission bits say nothing about read-only file systems, access lists or root.
+        // Only an attempt tells: permission bits say nothing about read-only file systems, access lists or root.
         var probe = Array((path + "/.mesh-events.XXXXXX").utf8CString)
         let file = mkstemp(&probe)
         guard file >= 0 else {

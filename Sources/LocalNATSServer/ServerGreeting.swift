@@ -23,7 +23,7 @@ struct ServerGreeting: Decodable, Sendable {
     /// - Returns: `nil` when there is none (yet).
     static func read(host: String, port: Int) async -> ServerGreeting? {
         await withCheckedContinuation { continuation in
-            // The socket calls block, which the threads of Swift's own tasks should not.
+            // The socket calls block, and must not block the threads of Swift's tasks.
             DispatchQueue.global().async {
                 continuation.resume(returning: line(host: host, port: port).flatMap(parse))
             }

@@ -12,7 +12,7 @@ struct ServerLauncher: Sendable {
     struct Running: Sendable {
         let process: GuardedProcess
         let port: Int
-        /// Where its log begins in the log file.
+        /// The offset in the log file at which its log begins.
         let logOffset: Int
     }
 
@@ -57,13 +57,13 @@ struct ServerLauncher: Sendable {
             return Running(process: process, port: port, logOffset: offset)
         } catch {
             process.signal(9)
-            // Not cancellable: the files are removed next, and nothing may still write them.
+            // Not cancellable: the files are removed next, and no process may still write to them.
             await Task { _ = try? await process.waitForEnd() }.value
             throw error
         }
     }
 
-    /// Writes the configuration file; a server that runs reads it when told to.
+    /// Writes the configuration file; a running server reads it when it gets `SIGHUP`.
     func writeConfiguration(port: Int?, version: ServerVersion, extra: String) throws(LocalNATSServerError) {
         var configuration = configuration
         configuration.extraConfiguration = extra
@@ -78,15 +78,15 @@ struct ServerLauncher: Sendable {
         )
     }
 
-    /// Waits for the ports file, which only our own process writes (another server may answer on a taken port), then
-    /// for the greeting there.
+    /// Waits for the ports file, then for the greeting on that port. Only this server's process writes the ports file;
+    /// on a port that is taken, another server may answer.
     private func waitUntilReady(_ process: GuardedProcess, port: Int?, logOffset: Int) async throws -> Int {
         let deadline = ContinuousClock.now + configuration.startTimeout
         var waitingFor = "its ports file"
         while ContinuousClock.now < deadline {
             if let reason = process.reason { throw exited(reason, port: port, from: logOffset) }
             if let listening = clientPort() {
-                // A server with `handshake_first` says nothing before TLS.
+                // A server with `handshake_first` sends nothing before TLS.
                 if configuration.extraConfiguration.contains("handshake_first") { return listening }
                 waitingFor = "its INFO line on port \(listening)"
                 if let greeting = await ServerGreeting.read(host: configuration.host, port: listening) {

@@ -3,7 +3,7 @@ struct ServerVersion: Comparable, CustomStringConvertible {
     let numbers: [Int]
     let description: String
 
-    /// Reads the first thing that looks like a version, as in `nats-server: v2.9.10` or `2.12.0-beta.1`.
+    /// Reads the first word that looks like a version, as in `nats-server: v2.9.10` or `2.12.0-beta.1`.
     init?(in text: String) {
         for word in text.split(whereSeparator: \.isWhitespace) {
             let word = word.first == "v" ? word.dropFirst() : word
@@ -18,7 +18,7 @@ struct ServerVersion: Comparable, CustomStringConvertible {
         return nil
     }
 
-    /// The first version that knows `sync_interval`; older ones refuse to start with it.
+    /// Whether this version knows `sync_interval` (from 2.10); older ones refuse to start with it.
     var knowsSyncInterval: Bool { !numbers.lexicographicallyPrecedes([2, 10]) }
 
     static func == (a: Self, b: Self) -> Bool { a.numbers == b.numbers }

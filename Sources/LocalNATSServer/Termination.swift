@@ -33,7 +33,7 @@ extension LocalNATSServer {
 
         /// How it ended.
         public let reason: Reason
-        /// Whether `stop`, `restart` or `kill` was asked for.
+        /// Whether the caller asked for it, with `stop`, `restart` or `kill`.
         public let wasRequested: Bool
         /// The last lines of its log, at most 20, oldest first.
         public let lastLines: [String]

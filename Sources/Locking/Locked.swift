@@ -6,7 +6,7 @@ public import NIOConcurrencyHelpers
 /// contended hand-over goes through the kernel, and four emitting threads were seen to spend 44 to 62 µs an event on
 /// it, instead of 2. The thread sanitizer does not see those hand-overs either.
 ///
-/// Inlinable, or other modules would call it without specialization, for every message.
+/// It is inlinable: otherwise other modules would call it without specialization, for every message.
 @usableFromInline
 package struct Locked<Value>: Sendable where Value: Sendable {
     @usableFromInline let box: NIOLockedValueBox<Value>
@@ -15,7 +15,7 @@ package struct Locked<Value>: Sendable where Value: Sendable {
     @inlinable
     package init(_ value: Value) { box = NIOLockedValueBox(value) }
 
-    /// Works on the value, alone. `body` must not call out.
+    /// Gives `body` exclusive access to the value. `body` must not call code that can call back.
     @inlinable
     @inline(__always)
     package func withLock<Output, Failure: Error>(

@@ -1,21 +1,21 @@
 public import Foundation
 import NATSClient
 
-/// A directory with all it takes to keep strangers out of a mesh: the users and their keys, a certificate authority of
-/// its own and the server's certificate, and the configuration of a `nats-server` that knows them.
+/// A directory with everything that keeps unauthorised users out of a mesh: the users and their keys, its own
+/// certificate authority, the server's certificate, and the configuration of a `nats-server` that knows them.
 ///
 /// | file | what |
 /// | --- | --- |
 /// | `mesh-auth.json` | the users and hosts; nothing secret |
-/// | `access.conf` | users, permissions and TLS as the server reads them; the passwords of those who have one |
-/// | `nats-server.conf` | a whole configuration for `nats-server -c`, which includes the former |
+/// | `access.conf` | users, permissions and TLS for the server; the passwords of the users that have one |
+/// | `nats-server.conf` | a complete configuration for `nats-server -c`, which includes `access.conf` |
 /// | `ca.pem` | the authority's certificate: every client needs it |
 /// | `ca.key`, `server.pem`, `server.key` | the authority's key, the server's certificate and key |
 /// | `<name>.nk` | the seed of a user: that user needs it, and no other |
-/// | `<name>.password` | a password beside the key, for a user whose program knows no NKeys |
-/// | `tools-ca.pem` | what `serve` makes for its tools: the authorities of the system, and this one |
+/// | `<name>.password` | a password beside the key, for a user whose program does not support NKeys |
+/// | `tools-ca.pem` | written by `serve` for its tools: the authorities of the system, and this one |
 ///
-/// The directory and the files with secrets are for their owner only. Every change is written whole or not at all.
+/// Only the owner can read the directory and the files with secrets. Every change is written completely or not at all.
 public struct AuthDirectory: Sendable {
     struct Document: Codable {
         var version = 1
@@ -30,13 +30,13 @@ public struct AuthDirectory: Sendable {
     public let path: String
     private var document: Document
 
-    /// Those who may log in, by name.
+    /// The users who may log in, sorted by name.
     public var users: [MeshUser] { document.users.sorted { $0.name < $1.name } }
     /// The names and addresses under which the server's certificate is valid.
     public var hosts: [String] { document.hosts }
     /// The authority's certificate, which clients trust.
     public var authorityFile: String { file("ca.pem") }
-    /// The configuration of a server that is run on its own.
+    /// The complete configuration of a server that runs on its own.
     public var serverFile: String { file("nats-server.conf") }
 
     private init(path: String, document: Document) {
@@ -46,13 +46,13 @@ public struct AuthDirectory: Sendable {
 
     // MARK: Making and opening
 
-    /// Makes a directory with a new authority, a server's certificate and one user for each role, named after it. The user
-    /// `tool` has a password as well.
+    /// Makes a directory with a new authority, a server's certificate and one user for each role, named after the role.
+    /// The user `tool` also has a password.
     ///
     /// - Parameters:
-    ///   - path: the directory, made when there is none. One that is there must be the caller's; when it is empty it is made
-    ///     private, else it must be.
-    ///   - hosts: under which names and addresses others reach the server, besides ``standardHosts``.
+    ///   - path: the directory, created when missing. An existing one must belong to the caller; when it is empty it is
+    ///     made private, otherwise it must be private.
+    ///   - hosts: further names and addresses under which clients reach the server, besides ``standardHosts``.
     ///   - listen: the address that the server of ``serverFile`` listens on.
     ///   - nodes: the names of the nodes that log in as the user `node`; `nil` for `node`.
     /// - Throws: `alreadyExists` when the directory holds users; `invalidName`, `fileAccess`.
@@ -103,15 +103,15 @@ public struct AuthDirectory: Sendable {
 
     // MARK: Users
 
-    /// Adds a user with a new key. The server has to read its configuration again.
+    /// Adds a user with a new key. The server must then reload its configuration.
     ///
     /// - Parameters:
     ///   - name: the user's name.
     ///   - role: what the user may do.
-    ///   - durables: the durables whose events the user may take; `nil` for one of the user's own name.
-    ///   - nodes: the nodes the user answers for; `nil` for one of the user's own name.
-    ///   - password: whether the user may log in with a password as well, which ``passwordFile(of:)`` holds.
-    /// - Returns: the file with the seed, which is for that user.
+    ///   - durables: the durables whose events the user may take; `nil` for one with the user's name.
+    ///   - nodes: the nodes that the user answers for; `nil` for one with the user's name.
+    ///   - password: whether the user may also log in with a password, which ``passwordFile(of:)`` holds.
+    /// - Returns: the file with the seed, for that user.
     /// - Throws: `alreadyExists`, `invalidName`, `fileAccess`.
     @discardableResult
     public mutating func add(
@@ -133,8 +133,8 @@ public struct AuthDirectory: Sendable {
         return seedFile(of: name)
     }
 
-    /// Lets a user take the events of more durables, answer for more nodes, or log in with a password as well. The server
-    /// has to read its configuration again.
+    /// Lets a user take the events of more durables, answer for more nodes, or also log in with a password. The server
+    /// must then reload its configuration.
     ///
     /// - Throws: `notFound`, `invalidName`, `fileAccess`.
     public mutating func allow(
@@ -156,7 +156,8 @@ public struct AuthDirectory: Sendable {
         try save()
     }
 
-    /// Removes a user, its seed and its password. The server has to read its configuration again; then the user is cut off.
+    /// Removes a user, its seed and its password. The server must then reload its configuration; that disconnects the
+    /// user.
     ///
     /// - Throws: `notFound`, `fileAccess`.
     public mutating func remove(_ name: String) throws(MeshAuthError) {
@@ -171,23 +172,23 @@ public struct AuthDirectory: Sendable {
         MeshAuthError(.notFound, "there is no user \(name.debugDescription); `mesh-events auth list` shows all")
     }
 
-    /// The user with the role node that answers for a node, and whose seed is here.
+    /// The user with the role node that answers for a node, and whose seed is in this directory.
     public func user(forNode node: String) -> MeshUser? {
         users.first {
             $0.role == .node && $0.nodes.contains(node) && FileManager.default.fileExists(atPath: seedFile(of: $0.name))
         }
     }
 
-    /// The first user of a role whose seed is here, the one named after the role before others.
+    /// The first user of a role whose seed is in this directory; the user named after the role comes first.
     public func user(_ role: MeshRole) -> MeshUser? {
         users.filter { $0.role == role && FileManager.default.fileExists(atPath: seedFile(of: $0.name)) }
             .min { ($0.name != role.rawValue ? 1 : 0, $0.name) < ($1.name != role.rawValue ? 1 : 0, $1.name) }
     }
 
-    /// Where a user's seed is.
+    /// The file with a user's seed.
     public func seedFile(of name: String) -> String { file("\(name).nk") }
 
-    /// Where a user's password is, when it has one.
+    /// The file with a user's password, when it has one.
     public func passwordFile(of name: String) -> String { file("\(name).password") }
 
     /// A user's password, a secret: 32 letters and digits; `nil` for a user that has none.
@@ -197,11 +198,11 @@ public struct AuthDirectory: Sendable {
         return password.isEmpty ? nil : password
     }
 
-    /// Writes the authorities that programs in other languages are to trust when they know of one file only: those of the
-    /// system, and this one.
+    /// Writes a file with the authorities of the system and this one, for programs in other languages that accept only
+    /// one file.
     ///
-    /// - Parameter systemFile: the system's authorities, PEM; `nil` for where systems keep them.
-    /// - Returns: the file, for `SSL_CERT_FILE`.
+    /// - Parameter systemFile: the system's authorities, PEM; `nil` for the usual places.
+    /// - Returns: the file's path, for `SSL_CERT_FILE`.
     /// - Throws: `notFound`, `fileAccess`.
     public func writeTrustBundle(systemFile: String? = nil) throws(MeshAuthError) -> String {
         let own = try PrivateFile(path: authorityFile).read()
@@ -211,7 +212,7 @@ public struct AuthDirectory: Sendable {
         return file("tools-ca.pem")
     }
 
-    /// Where systems keep the authorities they trust, as Go's `crypto/x509` looks for them.
+    /// The usual places of the system's authorities, as in Go's `crypto/x509`.
     private static let systemAuthorities = [
         "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
         "/etc/pki/tls/cacert.pem", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem",
@@ -219,7 +220,7 @@ public struct AuthDirectory: Sendable {
 
     // MARK: Server
 
-    /// What a server's configuration needs: the users, their permissions, and TLS.
+    /// The part of a server's configuration with the users, their permissions, and TLS.
     public var serverAccess: String {
         ServerAccess(
             users: document.users,
@@ -233,31 +234,32 @@ public struct AuthDirectory: Sendable {
         ).text
     }
 
-    /// Limits for all users, which a server reads once, when it starts.
+    /// Limits for all users; a server reads them only when it starts.
     public static var serverLimits: String { ServerAccess.limits }
     /// How many deliveries of a consumer may be without an answer, by the server's configuration.
     public static var maximumAcknowledgementsPending: Int { ServerAccess.maximumAcknowledgementsPending }
 
-    /// Whether a server of a version holds everybody to the roles, e.g. `2.12.8`.
+    /// Whether a server of this version, e.g. `2.12.8`, enforces the roles for all users.
     ///
-    /// Servers before 2.12 take the acknowledgement of an event, which they send to whatever reply subject the event
-    /// names, for a request: so every user who may emit can have the stream emptied. Seen with 2.9.10, 2.10.26 and 2.11.11, not with 2.12.8 and
-    /// 2.15.1.
+    /// Servers before 2.12 send the acknowledgement of an event to whatever reply subject the event names. On a subject
+    /// of the API they take it for a request. So every user who may emit events can have the stream emptied. Seen with
+    /// 2.9.10, 2.10.26 and 2.11.11, not with 2.12.8 and 2.15.1.
     public static func isHeld(byServer version: String) -> Bool {
         let numbers = version.split(separator: ".").prefix(2).compactMap { Int($0) }
         return numbers.count == 2 && !numbers.lexicographicallyPrecedes([2, 12])
     }
 
-    /// When the server's certificate ends; `nil` when there is none.
+    /// When the server's certificate expires; `nil` when there is none.
     public var certificateEnd: Date? {
         (try? PrivateFile(path: file("server.pem")).read()).flatMap(CertificateAuthority.end)
     }
 
-    /// Makes the server's certificate anew, signed by the same authority, so that clients notice nothing. The server has
-    /// to read its configuration again.
+    /// Makes a new server's certificate, signed by the same authority, so that clients need no change. The server must
+    /// then reload its configuration.
     ///
-    /// - Parameter hosts: names and addresses to add to those it is valid under.
-    /// - Throws: `invalidName`, `notFound` when the authority's key is not here, `invalidFile`, `fileAccess`.
+    /// - Parameter hosts: further names and addresses under which it is valid.
+    /// - Throws: `invalidName`, `notFound` when the authority's key is not in this directory, `invalidFile`,
+    ///   `fileAccess`.
     public mutating func renew(adding hosts: [String] = []) throws(MeshAuthError) {
         for host in hosts where !document.hosts.contains(host) {
             _ = try CertificateAuthority.name(of: host)
@@ -295,7 +297,7 @@ public struct AuthDirectory: Sendable {
         document.users.append(user)
     }
 
-    /// A password no program can guess, and every URL can hold as it is.
+    /// Makes a password that no program can guess, and that needs no escapes in a URL.
     private func makePassword(_ name: String) throws(MeshAuthError) {
         let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
         try write("\(name).password", String((0..<32).map { _ in letters[Int.random(in: letters.indices)] }) + "\n")

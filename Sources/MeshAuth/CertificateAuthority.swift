@@ -7,22 +7,22 @@ import X509
 struct CertificateAuthority {
     /// How long the authority's own certificate lasts.
     private static let lifetime: TimeInterval = 10 * 365 * 86_400
-    /// How long a server's lasts. No longer is accepted everywhere.
+    /// How long a server's certificate lasts: the longest time that all clients accept.
     private static let serverLifetime: TimeInterval = 397 * 86_400
-    /// Clocks differ.
+    /// How long before their creation certificates are valid, because clocks differ.
     private static let leeway: TimeInterval = 3_600
 
     /// A certificate and its key, in PEM.
     struct Issued {
         let certificate: String
-        /// A secret.
+        /// The key, a secret.
         let key: String
     }
 
     private let certificate: Certificate
     private let key: Certificate.PrivateKey
 
-    /// Makes a new one.
+    /// Makes a new authority.
     init(now: Date = Date()) throws(MeshAuthError) {
         let key = Certificate.PrivateKey(P256.Signing.PrivateKey())
         self.key = key
@@ -50,7 +50,7 @@ struct CertificateAuthority {
         }
     }
 
-    /// Reads one that was made before.
+    /// Reads an authority that was made before.
     init(_ issued: Issued) throws(MeshAuthError) {
         do {
             certificate = try Certificate(pemEncoded: issued.certificate)
@@ -60,7 +60,7 @@ struct CertificateAuthority {
         }
     }
 
-    /// Its certificate and key, to be kept.
+    /// The authority's certificate and key, for storing.
     func issued() throws(MeshAuthError) -> Issued {
         try Self.making("authority") {
             Issued(
@@ -109,10 +109,10 @@ struct CertificateAuthority {
         }
     }
 
-    /// When a certificate ends.
+    /// When a certificate expires; `nil` for a text that is no certificate.
     static func end(of pem: String) -> Date? { (try? Certificate(pemEncoded: pem))?.notValidAfter }
 
-    /// A host as a certificate names it.
+    /// A host as a name in a certificate: a DNS name or an IP address.
     static func name(of host: String) throws(MeshAuthError) -> GeneralName {
         var address4 = in_addr()
         if inet_pton(AF_INET, host, &address4) == 1 {

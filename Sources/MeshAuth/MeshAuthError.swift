@@ -1,16 +1,16 @@
-/// Why users or certificates could not be made or read, with a sentence that says what to do.
+/// Why users or certificates could not be made or read; the message says what to do.
 public struct MeshAuthError: Error, Sendable, CustomStringConvertible {
     /// What went wrong.
     public enum Code: String, Sendable {
-        /// A directory that is in use already, or a user who is there already.
+        /// The directory already has users, or the user already exists.
         case alreadyExists
         /// No such directory, file or user.
         case notFound
-        /// A user's or host's name that cannot be one.
+        /// A name that cannot be one of a user or a host.
         case invalidName
-        /// A file that is not what it should be.
+        /// A file with invalid contents.
         case invalidFile
-        /// A file that cannot be read or written, or that others may read.
+        /// A file that cannot be read or written, or that other users may read.
         case fileAccess
         /// A key or certificate could not be made.
         case cryptography

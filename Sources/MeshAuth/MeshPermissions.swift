@@ -1,13 +1,15 @@
 import MeshEvents
 
-/// The subjects that a user may publish and subscribe to: no more than what the role needs for what it does.
+/// The subjects that a user may publish and subscribe to: only those that its role needs.
 ///
-/// Only admins may create consumers, durables included: a user who may create a consumer under any name may change the
-/// durables of others and fill the server with consumers, and under one name may still choose what it reads, and limits
-/// that nats-server 2.9 does not survive. Others take the events of the durables listed for them, which an admin has
-/// created. History, replays and live state are read with `STREAM.MSG.GET`, which changes nothing. Direct gets (`DIRECT.GET`) are left out on purpose: their answer
-/// is the stored message itself, and the server sends it to whatever reply subject the request names, so that a user
-/// who may emit user events could have them arrive under another event's subject.
+/// Only admins may create consumers, durables included. A user who may create a consumer under any name may change the
+/// durables of others and fill the server with consumers. Under one name, it may still choose what the consumer reads,
+/// and limits that crash nats-server 2.9. Other users take the events of the durables listed for them, which an admin
+/// has created.
+///
+/// History, replays and live state are read with `STREAM.MSG.GET`, which changes nothing. Direct gets (`DIRECT.GET`)
+/// are not allowed: their answer is the stored message itself, and the server sends it to whatever reply subject the
+/// request names. So a user who may emit user events could have them arrive under another event's subject.
 public struct MeshPermissions: Sendable, Hashable {
     /// The subjects it may publish to; wildcards as in a subscription.
     public var publish: [String]
@@ -18,9 +20,9 @@ public struct MeshPermissions: Sendable, Hashable {
     ///
     /// - Parameters:
     ///   - role: what the user may do in the mesh.
-    ///   - inbox: what the user's inboxes begin with: no other user may listen there, where answers come.
+    ///   - inbox: what the user's inboxes begin with; no other user may receive answers there.
     ///   - durables: the durables whose events a tool or a node takes.
-    ///   - nodes: the names of the nodes in whose place a node answers requests about tools.
+    ///   - nodes: the names of the nodes for which a user of the role node answers requests about tools.
     ///   - stream: the mesh's stream.
     public init(
         _ role: MeshRole,
@@ -46,7 +48,7 @@ public struct MeshPermissions: Sendable, Hashable {
         }
     }
 
-    /// What history, replays and live state need: looking, and requests for single messages.
+    /// The subjects for history, replays and live state: information, and requests for single messages.
     private static func reading(_ stream: String) -> [String] {
         [
             "$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.\(stream)", "$JS.API.STREAM.MSG.GET.\(stream)",
@@ -54,7 +56,7 @@ public struct MeshPermissions: Sendable, Hashable {
         ]
     }
 
-    /// What taking and answering the events of one durable needs.
+    /// The subjects for taking and answering the events of one durable.
     private static func taking(_ durable: String, _ stream: String) -> [String] {
         ["$JS.API.CONSUMER.MSG.NEXT.\(stream).\(durable)", "$JS.ACK.\(stream).\(durable).>"]
     }

@@ -1,6 +1,7 @@
 /// What a user of the mesh may do. The server enforces it; see ``MeshPermissions`` for the subjects.
 public enum MeshRole: String, Sendable, Hashable, Codable, CaseIterable {
-    /// Emits every event, reads all events, takes those of the durables listed for it, and answers requests about its own tools.
+    /// Emits every event, reads all events, takes those of the durables listed for it, and answers requests about its
+    /// own tools.
     case node
     /// Emits user events, reads all events, takes those of the durables listed for it.
     case tool

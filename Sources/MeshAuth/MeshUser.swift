@@ -1,27 +1,27 @@
 public import NATSClient
 
-/// Someone who may log in, known to the server by a public key.
+/// A user who may log in; the server knows it by its public key.
 public struct MeshUser: Sendable, Hashable, Codable {
-    /// The name, for people: the server knows the key only.
+    /// The name, for people: the server knows only the key.
     public let name: String
     /// What the user may do.
     public let role: MeshRole
     /// The public NKey, `U…`.
     public let publicKey: String
-    /// The durables whose events the user may take, once an admin has created them; of use to tools and nodes.
+    /// The durables whose events the user may take, once an admin has created them; for tools and nodes.
     public internal(set) var durables: [String]
-    /// The names of the nodes for which the user answers requests about tools; of use to nodes.
+    /// The names of the nodes for which the user answers requests about tools; for nodes.
     public internal(set) var nodes: [String]
 
-    /// Creates a user with a key of its own.
+    /// Creates a user.
     ///
     /// - Parameters:
     ///   - name: 1 to 64 ASCII letters, digits, `-`, `_`, and dots inside.
     ///   - role: what the user may do.
     ///   - key: the user's key; only its public half is kept.
-    ///   - durables: the durables whose events the user may take; `nil` for one of the user's own name, if that can be
-    ///     one: the name of a durable has no dots.
-    ///   - nodes: the nodes the user answers for; `nil` for one of the user's own name.
+    ///   - durables: the durables whose events the user may take; `nil` for one with the user's name, when that is a
+    ///     valid name: the name of a durable has no dots.
+    ///   - nodes: the nodes that the user answers for; `nil` for one with the user's name.
     /// - Throws: `invalidName`.
     public init(
         name: String,
@@ -46,7 +46,7 @@ public struct MeshUser: Sendable, Hashable, Codable {
         for node in self.nodes { try Self.check(node: node) }
     }
 
-    /// Reads a user; one written before users had durables and nodes has those of its name.
+    /// Reads a user. A user written before users had durables and nodes gets those with its name.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         name = try container.decode(String.self, forKey: .name)
@@ -54,7 +54,7 @@ public struct MeshUser: Sendable, Hashable, Codable {
         publicKey = try container.decode(String.self, forKey: .publicKey)
         durables = try container.decodeIfPresent([String].self, forKey: .durables) ?? Self.ownDurables(name, role)
         nodes = try container.decodeIfPresent([String].self, forKey: .nodes) ?? Self.ownNodes(name, role)
-        // They become subjects: a wildcard among them would be a right to everything.
+        // They become parts of subjects: a wildcard among them would allow everything.
         for durable in durables { try Self.check(durable: durable) }
         for node in nodes { try Self.check(node: node) }
     }

@@ -11,19 +11,20 @@
     import Foundation
 #endif
 
-/// Files that hold secrets, and those beside them: written whole or not at all, with the mode they need from the start.
+/// A file with a secret, or one beside such files. It is written completely or not at all, with its mode from the
+/// start.
 struct PrivateFile {
-    /// For its owner only.
+    /// Only its owner can read it.
     static let secretMode: mode_t = 0o600
-    /// For everybody to read: nothing in it is secret.
+    /// Every user can read it: it contains no secret.
     static let publicMode: mode_t = 0o644
 
     let path: String
 
-    /// Writes the file in the place of what was there.
+    /// Writes the file, and replaces an existing one.
     func write(_ text: String, mode: mode_t = secretMode) throws(MeshAuthError) {
         var template = Array("\(path).XXXXXX".utf8CString)
-        // Created with mode 0600: at no time can others read it.
+        // It is created with mode 0600: other users can never read it.
         let file = mkstemp(&template)
         guard file >= 0 else { throw failure("written") }
         let isWritten = writeAll(Array(text.utf8), to: file) && fchmod(file, mode) == 0 && fsync(file) == 0
@@ -35,7 +36,7 @@ struct PrivateFile {
         }
     }
 
-    /// The file's text.
+    /// Reads the file's text.
     func read() throws(MeshAuthError) -> String {
         do {
             return try String(contentsOfFile: path, encoding: .utf8)
@@ -47,17 +48,17 @@ struct PrivateFile {
         }
     }
 
-    /// Removes the file; nothing happens when there is none.
+    /// Removes the file; does nothing when there is none.
     func remove() throws(MeshAuthError) {
         guard unlink(path) != 0, errno != ENOENT else { return }
         throw failure("removed")
     }
 
-    /// Makes a directory for its owner only, and those above it that are missing. One that is there is taken when it is
-    /// ours: made private when it is empty, as it is when only we may enter it.
+    /// Makes a directory for its owner only, and the missing ones above it. An existing directory is accepted when it
+    /// belongs to this user, and only this user may enter it. An empty one is made private.
     ///
-    /// - Throws: `fileAccess` for a directory of another user, for one with files in it that others may enter, and for
-    ///   what is no directory.
+    /// - Throws: `fileAccess` for a directory of another user, for one with files in it that other users may enter, and
+    ///   for a path that is no directory.
     static func makeDirectory(_ path: String) throws(MeshAuthError) {
         try createDirectory(path)
         func refused(_ why: String) -> MeshAuthError {
@@ -92,7 +93,7 @@ struct PrivateFile {
         bytes.withUnsafeBytes { bytes in
             var written = 0
             while written < bytes.count {
-                // Of the C library: this type has a method of the same name.
+                // The C library's function: this type has a method of the same name.
                 let count = systemWrite(file, bytes.baseAddress.map { $0 + written }, bytes.count - written)
                 guard count > 0 else { return false }
                 written += count

@@ -1,7 +1,7 @@
-/// The part of a nats-server's configuration that says who may do what, and with which certificate it shows itself.
+/// The part of a nats-server's configuration with the users, their permissions, and the server's certificate.
 struct ServerAccess {
     let users: [MeshUser]
-    /// The passwords of those who have one, by name.
+    /// The passwords of the users that have one, by name.
     let passwords: [String: String]
     let certificateFile: String
     let keyFile: String
@@ -24,20 +24,20 @@ struct ServerAccess {
             """
     }
 
-    /// Limits for everybody, as a server reads them when it starts; a reload does not change them. What a durable asks for
-    /// lies within.
+    /// Limits for all users. A server reads them when it starts; a reload does not change them. They suffice for
+    /// durables.
     static let limits = """
         max_connections: 10000
         max_subscriptions: 1000
         max_payload: 1MB
         """
 
-    /// Limits of JetStream, a member of its block: a consumer may have so many deliveries without an answer.
+    /// The limits in JetStream's block: how many deliveries of a consumer may be without an answer.
     static let jetStreamLimits = "limits { max_ack_pending: \(maximumAcknowledgementsPending) }"
-    /// As many as a durable of ours asks for.
+    /// As many as this package's durables ask for.
     static let maximumAcknowledgementsPending = 10_000
 
-    /// A user, by its key and by its password.
+    /// The entries of a user: one for its key, and one for its password, if it has one.
     private func entries(_ user: MeshUser) -> String {
         let permissions = user.permissions
         let password = passwords[user.name]

@@ -18,8 +18,8 @@ extension JetStreamStore {
     /// that subscribers with different maxima notice.
     ///
     /// - Throws: `durableMismatch`, `streamNotFound`, `streamMismatch` when the pattern lies outside the stream,
-    ///   `invalidArgument`, `invalidPattern`, `persistenceUnavailable`, `timeout`, `closed`; `permissionDenied`, which names
-    ///   the command for an admin, when this user may not create or change it.
+    ///   `invalidArgument`, `invalidPattern`, `persistenceUnavailable`, `timeout`, `closed`; `permissionDenied`, which
+    ///   names the command for an admin, when this user may not create or change it.
     public func openDurable(
         _ configuration: DurableConfiguration,
         reconcile: DurableReconcile

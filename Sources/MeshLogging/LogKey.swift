@@ -4,7 +4,7 @@ package enum LogKey: String, CaseIterable, Sendable {
     case action
     /// How many attempts it took.
     case attempts
-    /// Where a stream is configured otherwise than asked for.
+    /// In which settings a stream's configuration differs from the one asked for.
     case differences
     /// The durable subscription's name.
     case durable

@@ -81,7 +81,7 @@ extension Logger {
 }
 
 extension Logger.MetadataValue {
-    /// The value as it may stand in a line, whoever wrote it.
+    /// The value with all its texts made safe for a log line, whatever their source.
     fileprivate var harmless: Logger.MetadataValue {
         switch self {
         case .string(let text): .string(text.harmless)

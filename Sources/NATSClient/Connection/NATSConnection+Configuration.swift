@@ -15,7 +15,8 @@ extension NATSConnection {
         public var connectTimeout: Duration
         /// Whether the first connection, too, is tried until it succeeds. Default no: `connect` throws.
         public var retriesInitialConnect: Bool
-        /// How many times all servers are tried, after a connection was lost, before giving up; `nil`, the default, for ever.
+        /// How many times all servers are tried, after a connection was lost, before the client gives up; `nil`, the
+        /// default, for no limit.
         public var maximumReconnectPasses: Int?
         /// The waits between attempts.
         public var reconnectDelay: ReconnectDelay
@@ -25,13 +26,13 @@ extension NATSConnection {
         public var maximumPingsOut: Int
         /// How many bytes may wait to be sent, connected or not, before publishing throws `bufferFull`. Default 8 MiB.
         public var maximumPendingBytes: Int
-        /// The first token or tokens of inboxes. `nil`, the default: `_INBOX`, and behind it, when the login is an NKey,
-        /// the first 16 characters of its public key, so that a server's permissions can keep each user's answers from
-        /// the others.
+        /// The first token or tokens of inboxes. `nil`, the default: `_INBOX`, and for an NKey login a second token,
+        /// the first 16 characters of its public key. So a server's permissions can keep each user's answers from other
+        /// users.
         public var inboxPrefix: String?
-        /// What the subjects of JetStream's API begin with for a ``JetStream`` that names neither a domain nor a prefix:
-        /// `$JS.hub.API` for the domain `hub`, or what an account imports another's JetStream under. `nil`, the default:
-        /// `$JS.API`, the JetStream of the server connected to.
+        /// What the subjects of JetStream's API begin with, for a ``JetStream`` without a domain or prefix:
+        /// `$JS.hub.API` for the domain `hub`, or the prefix under which an account imports another's JetStream. `nil`,
+        /// the default: `$JS.API`, the JetStream of the connected server.
         public var jetStreamPrefix: String?
         /// Further header fields of the request for a WebSocket (`ws://`, `wss://`), such as
         /// `["Authorization": "Bearer …"]` for a proxy. Never shown in errors or logs.

@@ -4,7 +4,8 @@ public import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A connection to a NATS server or cluster: it publishes, subscribes and requests, and restores itself when it is lost.
+/// A connection to a NATS server or cluster: it publishes, subscribes and sends requests, and restores itself when
+/// lost.
 ///
 /// All methods may be called from any thread or actor. Releasing the last reference closes the connection.
 public final class NATSConnection: Sendable {

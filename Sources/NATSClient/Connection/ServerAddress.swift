@@ -1,8 +1,8 @@
 import Foundation
 import NIOCore
 
-/// Where a server is: `nats://[user:password@]host[:port]`, `tls://…`, or just `host[:port]`; over WebSocket, as through
-/// an HTTP proxy, `ws://host[:port][/path]` or `wss://…`.
+/// Where a server is: `nats://[user:password@]host[:port]`, `tls://…`, or just `host[:port]`; over WebSocket, such as
+/// through an HTTP proxy, `ws://host[:port][/path]` or `wss://…`.
 ///
 /// Servers of a cluster announce each other as `host:port` without a scheme, so that form is read too, IPv6 addresses
 /// in brackets included.
@@ -45,8 +45,8 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads an address.
     ///
-    /// What is not a letter or a digit must be percent-encoded in a login, as `%2C` for a comma, `%40` for `@` and `%2F`
-    /// for a slash.
+    /// In a login, every character that is not a letter or a digit must be percent-encoded: `%2C` for a comma, `%40`
+    /// for `@` and `%2F` for a slash.
     ///
     /// - Throws: `invalidAddress`, naming the part that is wrong; no part of a login is ever shown.
     public init(_ text: String) throws(NATSError) {

@@ -52,8 +52,8 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
     public var maximumAcknowledgementsPending: Int?
     /// How many pull requests may wait.
     public var maximumWaiting: Int?
-    /// How many messages one pull request may ask for (`max_batch`), by the consumer's own settings or the server's; `nil`
-    /// for any number.
+    /// How many messages one pull request may ask for (`max_batch`), set by the consumer or the server; `nil` for any
+    /// number.
     public var maximumRequestBatch: Int?
     /// A description for people.
     public var descriptionText: String?
