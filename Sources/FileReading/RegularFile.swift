@@ -32,7 +32,7 @@ package struct RegularFile {
         /// Whether other users than the owner may read or write it.
         package var isOpenToOthers: Bool { status.st_mode & 0o077 != 0 }
 
-        /// Whether users other than root and the one who runs this may write it. When root runs this, the file's owner
+        /// Whether users other than root and the user of this process may write it. When this is root, the file's owner
         /// may too.
         package var isWritableByOthers: Bool { RegularFile.isWritableByOthers(status) }
     }

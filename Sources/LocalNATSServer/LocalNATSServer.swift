@@ -120,7 +120,7 @@ public final class LocalNATSServer: Sendable {
         launcher.files.remove()
     }
 
-    /// Kills the server with `SIGKILL`, as a crash would end it, and waits until it is gone. `restart` brings it back.
+    /// Kills the server with `SIGKILL`, as a crash would end it, and waits until it has ended. `restart` starts it again.
     public func kill() async {
         let process = requestEnd()
         process.signal(SIGKILL)

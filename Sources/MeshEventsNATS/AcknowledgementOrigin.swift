@@ -7,8 +7,8 @@ import NATSClient
 /// Behind leaf nodes several streams can take the same event, also streams of the same name, and each answers. An
 /// acknowledgement names the stream and the JetStream domain of its servers: where servers have domains, that
 /// identifies the others. Without domains nothing in an answer tells the streams apart. Then an acknowledgement is
-/// compared with the stream's contents now and then, and each one as long as second answers come, of which the opened
-/// stream never sends any.
+/// compared with the stream's contents now and then. While second answers come, every acknowledgement is compared: the
+/// opened stream never sends second answers.
 final class AcknowledgementOrigin: Sendable {
     enum Verdict {
         /// It counts.

@@ -106,7 +106,7 @@ extension ConnectionLoop {
         for entry in entries {
             CommandWriter.subscribe(into: &buffer, subject: entry.subject, queueGroup: entry.queueGroup, sid: entry.sid)
             guard let limit = entry.limit else { continue }
-            // The server counts anew.
+            // The server counts from zero again.
             CommandWriter.unsubscribe(into: &buffer, sid: entry.sid, after: limit - entry.delivered)
         }
         channel.writeAndFlush(buffer, promise: nil)

@@ -43,7 +43,7 @@ final class ConnectionLoop: @unchecked Sendable {
     var isLameDuckReported = false
     /// Why the last attempt failed.
     private var lastFailure: String?
-    /// Callers who wait for a `PING` to be written and answered.
+    /// Callers that wait for a `PING` to be written and answered.
     var pingWaiters: [PingWaiter] = []
     /// The subscriptions that the next `PING` follows.
     var subscribing: [SubscriptionEntry] = []
@@ -186,7 +186,7 @@ final class ConnectionLoop: @unchecked Sendable {
         }
     }
 
-    /// An established connection is gone; what was on its way is counted, what waits is kept.
+    /// Handles the loss of an established connection: counts the messages on their way, and keeps those that wait.
     private func connectionLost() {
         let error = machine.lastError ?? NATSError(.connectionFailed, "the connection was lost", isRetriable: true)
         let underWay = Int(lastWritten - lastConfirmed)

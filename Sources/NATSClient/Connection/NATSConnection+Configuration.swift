@@ -22,7 +22,8 @@ extension NATSConnection {
         public var reconnectDelay: ReconnectDelay
         /// How often the server is pinged. Default 30 s.
         public var pingInterval: Duration
-        /// The connection counts as lost after this many intervals without a byte from the server. Default 2.
+        /// How many intervals in a row may pass without a byte coming or going; after one more, the connection counts as
+        /// lost. Default 2.
         public var maximumPingsOut: Int
         /// How many bytes may wait to be sent, connected or not, before publishing throws `bufferFull`. Default 8 MiB.
         public var maximumPendingBytes: Int

@@ -77,7 +77,7 @@ public struct StreamConfiguration: Sendable, Hashable, Codable {
         set { fields["max_bytes"] = newValue.map { .integer($0) } }
     }
 
-    /// How long a message is kept; `nil` for ever. Nanoseconds on the wire.
+    /// How long a message is kept; `nil` for no limit. Nanoseconds on the wire.
     public var maximumAge: Duration? {
         get { limit("max_age").map { .nanoseconds($0) } }
         set { fields["max_age"] = newValue.map { .integer($0.jetStreamNanoseconds) } }

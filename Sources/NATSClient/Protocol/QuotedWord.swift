@@ -2,7 +2,7 @@
 struct QuotedWord {
     /// The text without quotes and escapes.
     let text: String
-    /// What stands behind it.
+    /// The rest of the report behind it.
     let rest: Substring
 
     /// Finds the first quoted text; `nil` when there is none, or it does not end.
