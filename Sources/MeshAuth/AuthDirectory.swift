@@ -97,7 +97,7 @@ public struct AuthDirectory: Sendable {
             let document = try JSONDecoder().decode(Document.self, from: Data(text.utf8))
             return AuthDirectory(path: directory.path, document: document)
         } catch {
-            throw MeshAuthError(.invalidFile, "\(file) is not what `mesh-events auth` writes; bring back the old one")
+            throw MeshAuthError(.invalidFile, "\(file) was not written by `mesh-events auth`; restore a backup of it")
         }
     }
 

@@ -56,7 +56,7 @@ struct CertificateAuthority {
             certificate = try Certificate(pemEncoded: issued.certificate)
             key = try Certificate.PrivateKey(pemEncoded: issued.key)
         } catch {
-            throw MeshAuthError(.invalidFile, "the authority's certificate and key are no PEM files; make them anew")
+            throw MeshAuthError(.invalidFile, "the authority's certificate and key are not PEM files; create new ones")
         }
     }
 

@@ -44,7 +44,7 @@ struct PrivateFile {
             guard FileManager.default.fileExists(atPath: path) else {
                 throw MeshAuthError(.notFound, "there is no \(path); make it with `mesh-events auth init`")
             }
-            throw MeshAuthError(.fileAccess, "\(path) cannot be read; is this its owner?")
+            throw MeshAuthError(.fileAccess, "\(path) cannot be read; does it belong to this user?")
         }
     }
 
@@ -68,7 +68,7 @@ struct PrivateFile {
         guard directory >= 0 else { throw refused("cannot be opened: \(String(cString: strerror(errno)))") }
         defer { _ = close(directory) }
         var status = stat()
-        guard fstat(directory, &status) == 0 else { throw refused("cannot be looked at") }
+        guard fstat(directory, &status) == 0 else { throw refused("cannot be examined") }
         guard status.st_uid == geteuid() else { throw refused("belongs to another user, who could replace the keys") }
         guard status.st_mode & 0o077 != 0 else { return }
         guard (try? FileManager.default.contentsOfDirectory(atPath: path))?.isEmpty == true else {

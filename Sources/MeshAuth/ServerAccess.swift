@@ -9,7 +9,7 @@ struct ServerAccess {
     var text: String {
         let users = users.sorted { $0.name < $1.name }.map(entries).joined(separator: "\n")
         return """
-            # Written by `mesh-events auth`, which writes it anew: change users with `mesh-events auth add` and `remove`.
+            # Written by `mesh-events auth`, which overwrites it: change users with `mesh-events auth add` and `remove`.
             tls {
               cert_file: \(Self.quoted(certificateFile))
               key_file: \(Self.quoted(keyFile))

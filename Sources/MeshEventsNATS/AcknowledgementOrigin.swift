@@ -107,7 +107,7 @@ final class AcknowledgementOrigin: Sendable {
         let news = state.withLock { state in
             state.trusted = 0
             if state.domain == .some(nil) { state.contested = Self.doubt }
-            Self.note(&state, "one that nothing tells from it")
+            Self.note(&state, "one that cannot be told apart from it")
             return Self.takeNews(&state)
         }
         if let news { say(news) }

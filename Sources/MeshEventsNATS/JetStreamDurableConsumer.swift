@@ -168,7 +168,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
             throw MeshEventsError(.closed, "the connection has been closed")
         case .disconnected:
             look.withLock { $0.isDoubtful = true }
-            throw MeshEventsError(.connectionFailed, "the connection was lost; it is restored", isRetriable: true)
+            throw MeshEventsError(.connectionFailed, "the connection was lost; it is being restored", isRetriable: true)
         case .refused:
             let subject = Self.nextSubject(jetStream, streamName, name)
             throw MeshEventsError(
@@ -193,7 +193,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
         case .status(let code, let words) where words.lowercased().contains("push based"):
             throw MeshEventsError(
                 .serverRefused,
-                "the consumer \(name) is not one to pull from (\(code) \(words)); choose another name"
+                "the consumer \(name) is not a pull consumer (\(code) \(words)); choose another name"
             )
         case .status, nil:
             look.withLock { $0.isDoubtful = true }
@@ -211,7 +211,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
             guard case .status(let code, let words) = end else { return }
             throw MeshEventsError(
                 .connectionFailed,
-                "the server ended the request for events (\(code) \(words)); it is repeated",
+                "the server ended the request for events (\(code) \(words)); it will be repeated",
                 isRetriable: true
             )
         }
@@ -232,8 +232,8 @@ final class JetStreamDurableConsumer: DurableConsumer {
         look.withLock { $0.isDoubtful = true }
         throw MeshEventsError(
             .streamReplaced,
-            "the stream \(streamName) was deleted and created again at \(found); how far the durable \(name) was is gone "
-                + "with the former one, begin anew"
+            "the stream \(streamName) was deleted and created again at \(found); the position of the durable "
+                + "\(name) is lost with the former stream; begin again"
         )
     }
 

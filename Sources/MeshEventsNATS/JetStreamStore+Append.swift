@@ -258,8 +258,8 @@ extension JetStreamStore {
         guard acknowledgesNothing.load(ordering: .relaxed) else { return }
         throw MeshEventsError(
             .streamMismatch,
-            "stream \(streamName) acknowledges nothing (no_ack), so that whether an event is stored cannot be known; "
-                + "remove no_ack from it (`nats stream edit --ack`), or emit without waiting"
+            "stream \(streamName) sends no acknowledgements (no_ack), so it cannot be known whether an event is "
+                + "stored; remove no_ack from it (`nats stream edit --ack`), or emit without waiting"
         )
     }
 }

@@ -48,8 +48,8 @@ public final class JetStreamStore: EventStore {
             connection?.report(
                 NATSError(
                     .serverError,
-                    "two streams take the events: beside \(streamName), which was opened, \(other) acknowledges them too; "
-                        + "what it says does not count. \(MeshEventsError.domainAdvice)"
+                    "two streams store the events: besides \(streamName), which was opened, \(other) acknowledges "
+                        + "them; its acknowledgements do not count. \(MeshEventsError.domainAdvice)"
                 )
             )
         }

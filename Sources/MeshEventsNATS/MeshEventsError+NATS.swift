@@ -58,8 +58,8 @@ extension MeshEventsError {
 
     private static let howToEnable =
         "start nats-server with JetStream (-js, or `jetstream {}` in its configuration) for this account; behind a leaf "
-        + "node, name the hub's domain instead (--js-domain or MESH_EVENTS_JS_DOMAIN, JetStreamStore's domain), for a "
-        + "second JetStream would keep the events too"
+        + "node, name the hub's domain instead (--js-domain or MESH_EVENTS_JS_DOMAIN, JetStreamStore's domain): a "
+        + "second JetStream would store the events too"
 
     /// The advice when two streams take the same events.
     static let domainAdvice =

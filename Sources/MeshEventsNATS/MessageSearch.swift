@@ -99,7 +99,7 @@ extension JetStreamStore {
                 let last = StreamPosition(search.last, created: created)
                 return FoundMessages(positions: search.positions, last: last, hasGaps: hasGaps)
             }
-            throw MeshEventsError(.streamReplaced, "the stream is deleted and created again all the time")
+            throw MeshEventsError(.streamReplaced, "the stream was deleted and created again several times")
         } catch {
             throw MeshEventsError(
                 error.code,
@@ -117,13 +117,13 @@ extension JetStreamStore {
     func outcomeLost() -> MeshEventsError {
         MeshEventsError(
             .timeout,
-            "\(Self.outcomeUnknown), and stream \(streamName) has removed messages of that time; emit it anew if it may be "
-                + "there twice. A longer duplicate window of the stream bridges longer outages"
+            "\(Self.outcomeUnknown), and stream \(streamName) has removed messages of that time; emit it again only "
+                + "if a duplicate is acceptable. A longer duplicate window of the stream bridges longer outages"
         )
     }
 
     private static var outcomeUnknown: String {
-        "whether the event is stored is not known: it was sent longer ago than the stream remembers message ids"
+        "it is not known whether the event is stored: it was sent longer ago than the stream remembers message ids"
     }
 
     /// Reads the messages stored after a sequence. A lost connection costs only the part that was being read.

@@ -16,23 +16,23 @@ struct PermissionHint {
         if subject.hasPrefix("events.user.") {
             allowed = "tools, nodes and admins may emit there, observers only read"
         } else if subject.hasPrefix("events.") {
-            allowed = "nodes and admins may emit there, tools only under events.user., observers nowhere"
+            allowed = "nodes and admins may emit there, tools only under events.user., observers may not emit"
         } else if subject.hasPrefix("$JS.API.STREAM.") {
             allowed =
                 "only admins create, change, purge or delete streams: `mesh-events stream create` once, with an admin's key"
         } else if subject.hasPrefix("$JS.API.CONSUMER.MSG.NEXT.") || subject.hasPrefix("$JS.ACK.") {
             allowed =
-                "tools and nodes take the events of the durables listed for them, others of none: "
+                "tools and nodes may take the events of the durables listed for them, observers may take none: "
                 + "`mesh-events auth allow --durable` adds one"
         } else if subject.hasPrefix("$JS.API.CONSUMER.") {
             allowed =
                 "only admins create, change and delete durables: `mesh-events stream durable` once, with an admin's key"
         } else if subject.hasPrefix("$JS.") {
-            allowed = "each may read the mesh's own stream"
+            allowed = "every user may read the mesh's own stream"
         } else if subject.hasPrefix("mesh.control.") {
             allowed = "only admins may control tools, and a node answers under its own name only"
         } else if subject.hasPrefix("_INBOX.") {
-            allowed = "each has an inbox of its own, `_INBOX.` and the first 16 characters of its public key"
+            allowed = "every user has its own inbox, `_INBOX.` and the first 16 characters of its public key"
         } else {
             return nil
         }

@@ -260,7 +260,7 @@ struct NotationTests {
         #expect(ServerReport("Authorization Violation").error.code == .authenticationFailed)
         let late = ServerReport("Authentication Timeout")
         #expect(late.error.code == .connectionFailed && late.error.isRetriable && late.closesConnection)
-        #expect(late.error.message.contains("the way to it is slow"))
+        #expect(late.error.message.contains("the link to it is slow"))
         #expect(ServerReport("User Authentication Expired").closesConnection)
         #expect(ServerReport("Stale Connection").closesConnection)
         #expect(!ServerReport("Invalid Subject").closesConnection)

@@ -184,7 +184,7 @@ extension StoredMessage {
         guard let time = try? Timestamp(rfc3339: message.time) else {
             throw JetStreamError(
                 .invalidAnswer,
-                "the server's time of a message is none: \(message.time.debugDescription)"
+                "the server's time of a message is invalid: \(message.time.debugDescription)"
             )
         }
         self.init(

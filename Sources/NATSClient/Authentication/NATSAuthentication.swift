@@ -65,7 +65,7 @@ public enum NATSAuthentication: Sendable {
         // Servers send base64. This key signs other things too (events): a server must not get those signed as a
         // challenge.
         guard nonce.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-            throw NATSError(.authenticationFailed, "the server's challenge is none: it must be printable ASCII")
+            throw NATSError(.authenticationFailed, "the server's challenge is invalid: it must be printable ASCII")
         }
         let signature = Data(try key.sign(Data(nonce.utf8))).base64EncodedString()
             .replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")

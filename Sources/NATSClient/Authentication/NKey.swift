@@ -46,7 +46,7 @@ public struct NKey: Sendable {
         guard let bytes = Base32.decode(text), bytes.count == 36, bytes[0] & 0xF8 == 18 << 3 else {
             throw NATSError(
                 .authenticationFailed,
-                "the NKey seed is not one: it must be 58 characters beginning with S"
+                "the NKey seed is invalid: it must be 58 characters beginning with S"
             )
         }
         let body = bytes.prefix(34)

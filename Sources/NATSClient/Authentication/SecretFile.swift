@@ -34,7 +34,7 @@ package struct SecretFile {
             throw unreadable(code, "it \(error.problem)", error)
         }
         guard !contents.isOpenToOthers else { throw open(code) }
-        guard let text = contents.text else { throw unreadable(code, "it is no text") }
+        guard let text = contents.text else { throw unreadable(code, "it is not UTF-8 text") }
         return text
     }
 
@@ -47,7 +47,7 @@ package struct SecretFile {
     private func open(_ code: NATSError.Code) -> NATSError {
         NATSError(
             code,
-            "others than its owner may read or write the \(what) \(path), which holds a secret: chmod 600 \(path)"
+            "other users may read or write the \(what) \(path), which holds a secret: chmod 600 \(path)"
         )
     }
 

@@ -121,7 +121,7 @@ extension ConnectionLoop {
         case .message, .ping, .pong, .ok:
             throw NATSError(
                 .protocolViolation,
-                "the server sent something else before it had accepted the login; is this really a NATS server?",
+                "the server sent an unexpected operation before it accepted the login; is this really a NATS server?",
                 isRetriable: true
             )
         }

@@ -482,7 +482,7 @@ public final class NATSConnection: Sendable {
 
     /// Reports an error that leaves the connection up, to the log and to the listeners of the status.
     package func report(_ error: NATSError) {
-        loop.logger.warning("the server's answers are not what they should be", [.error: "\(error.message)"])
+        loop.logger.warning("unexpected answers from the server", [.error: "\(error.message)"])
         loop.status.send(.serverError(error))
     }
 

@@ -43,7 +43,7 @@ final class RequestInbox: NATSMessageReceiver {
 extension NATSError {
     static let noResponders = NATSError(
         .noResponders,
-        "nobody answers requests on this subject; is the service running?",
+        "no client answers requests on this subject; is the service running?",
         isRetriable: true
     )
 }

@@ -205,8 +205,9 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
         guard !text.contains("@") else {
             return NATSError(
                 .invalidAddress,
-                "a server address cannot be used (it is not shown, for it holds a login): \(why); percent-encode what is "
-                    + "not a letter or a digit in user, password and token (',' is %2C, '@' is %40, '/' is %2F)"
+                "a server address cannot be used (it is not shown, because it contains a login): \(why); "
+                    + "in user, password and token, percent-encode every character that is not a letter or a digit "
+                    + "(',' is %2C, '@' is %40, '/' is %2F)"
             )
         }
         let shown = isShown ? " \(text.debugDescription)" : ""

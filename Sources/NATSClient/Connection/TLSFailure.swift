@@ -29,7 +29,7 @@ struct TLSFailure {
         let said = "\(error)"
         if said.contains("CERTIFICATE_VERIFY_FAILED") { return refusedCertificate(now) }
         if said.contains("WRONG_VERSION_NUMBER") || said.contains("HTTP_REQUEST") {
-            return "what answers there speaks no TLS; is this the right port, or is nats:// meant?"
+            return "the server there does not speak TLS; is this the right port, or is nats:// meant?"
         }
         if said.contains("PROTOCOL_VERSION") || said.contains("UNSUPPORTED_PROTOCOL") {
             return "the server speaks no version of TLS that is accepted here (1.2 or later)"

@@ -61,8 +61,8 @@ struct ServerReport {
             closesConnection = true
             error = NATSError(
                 .connectionFailed,
-                "the login did not reach the server in the time that it allows (\(Self.shown(text))); the way to it is slow: "
-                    + "raise `timeout` of the server's `authorization`",
+                "the login did not reach the server in the time that it allows (\(Self.shown(text))); the link to it "
+                    + "is slow: raise `timeout` of the server's `authorization`",
                 isRetriable: true
             )
         } else if lower.contains("authorization") || lower.contains("authentication") || lower.contains("account") {
