@@ -104,7 +104,7 @@ final class JetStreamFollower: StoreFollower {
         }
     }
 
-    // MARK: The ends of things
+    // MARK: Ending
 
     /// Ends for good with an error; the reader still gets what has arrived.
     func fail(_ error: MeshEventsError) { end { $0.finish(error) } }

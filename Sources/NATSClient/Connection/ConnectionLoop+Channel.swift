@@ -176,7 +176,7 @@ extension ConnectionLoop {
         }
     }
 
-    /// The channel has closed by itself, or an error was caught on it.
+    /// Handles a channel that has closed by itself, or on which an error was caught.
     func channelClosed(attempt: Int, error: (any Error)?) {
         guard attempt == machine.attempt, !machine.isClosed else { return }
         let server = machine.server.map(String.init(describing:)) ?? "the server"
@@ -200,7 +200,7 @@ extension ConnectionLoop {
         }
     }
 
-    /// What an error means when it is one of TLS.
+    /// The error to report for an error of TLS; `nil` for any other.
     private func tlsFailure(_ error: any Error) -> NATSError? {
         let failure = TLSFailure(server: machine.server, configuration: configuration.tls, certificate: peerCertificate)
         return failure.sentence(for: error).map { sentence in

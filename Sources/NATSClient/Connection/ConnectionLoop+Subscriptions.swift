@@ -27,7 +27,7 @@ extension ConnectionLoop {
         return sid
     }
 
-    /// From any thread.
+    /// From any thread: ends a subscription at once.
     func cancelSubscription(_ sid: UInt64) {
         eventLoop.execute {
             guard let entry = self.subscriptions.find(sid) else { return }
@@ -36,7 +36,7 @@ extension ConnectionLoop {
         }
     }
 
-    /// From any thread.
+    /// From any thread: ends a subscription once `count` messages in all have been delivered.
     func limitSubscription(_ sid: UInt64, to count: UInt64) {
         eventLoop.execute {
             guard let entry = self.subscriptions.find(sid) else { return }
@@ -49,7 +49,7 @@ extension ConnectionLoop {
         }
     }
 
-    /// From any thread.
+    /// From any thread: ends a subscription after it has received what was sent to it.
     func drainSubscription(_ sid: UInt64, timeout: Duration) async throws(NATSError) {
         do throws(NATSError) {
             try await waitOnLoop(timeout: timeout, what: "the drain") { loop, done in
@@ -93,7 +93,7 @@ extension ConnectionLoop {
         try? await eventLoop.submit { self.perform(self.machine.close()) }.get()
     }
 
-    /// From any thread.
+    /// From any thread: closes, without waiting for that.
     func close() {
         eventLoop.execute { self.perform(self.machine.close()) }
     }

@@ -165,7 +165,7 @@ final class ConnectionLoop: @unchecked Sendable {
         status.send(.reconnectFailed(server, error))
     }
 
-    /// The first connection, or a new one, can be used: subscriptions first, then what waits.
+    /// Starts using the first connection, or a new one: restores subscriptions, then sends what waits.
     private func becomeReady(isReconnect: Bool) {
         attemptTimeout?.cancel()
         lastFailure = nil

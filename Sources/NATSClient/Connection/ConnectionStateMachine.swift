@@ -133,7 +133,7 @@ struct ConnectionStateMachine {
         }
     }
 
-    /// An `INFO` line, the first or a later one.
+    /// Takes an `INFO` line, the first or a later one.
     ///
     /// The client sends its login to announced servers later. So they count only after this server has accepted the
     /// login, and only when it announced them on the connection in its present form: any party on the way may have
@@ -164,7 +164,7 @@ struct ConnectionStateMachine {
         }
     }
 
-    /// The `PONG` that answers the login.
+    /// Takes the `PONG` that answers the login.
     mutating func loginAnswered() -> [Action] {
         guard case .connecting(let server, .login) = state else { return [] }
         state = .connected(server)
@@ -176,7 +176,7 @@ struct ConnectionStateMachine {
         return [.ready(isReconnect: hasBeenConnected)]
     }
 
-    /// The current attempt failed, or the connection was lost.
+    /// Notes that the current attempt failed, or that the connection was lost.
     ///
     /// - Parameter uptime: how long the connection was up.
     mutating func failed(_ error: NATSError, uptime: Duration = .zero) -> [Action] {

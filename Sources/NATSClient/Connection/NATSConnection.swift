@@ -505,7 +505,7 @@ public final class NATSConnection: Sendable {
         _ = try result.get()
     }
 
-    /// Appends a message to what is written next; its number.
+    /// Appends a message to what is written next; returns its number.
     private func send(
         _ payload: UnsafeRawBufferPointer,
         to subject: String,

@@ -9,7 +9,7 @@ struct OwedPongs {
     private(set) var count = 0
     private var isWriting = false
 
-    /// The server has sent a `PING`.
+    /// Notes that the server has sent a `PING`.
     mutating func pinged() { count = min(count + 1, Self.maximum) }
 
     /// How many to write now; 0 while others are being written.
@@ -20,6 +20,6 @@ struct OwedPongs {
         return count
     }
 
-    /// The last write is done.
+    /// Notes that the last write is done.
     mutating func written() { isWriting = false }
 }

@@ -70,7 +70,7 @@ final class SharedReplyTable: Sendable {
     /// Ends the reply subjects with a message on a subject that the server forbids; returns whether there were any.
     func denied(subject: String, error: NATSError) -> Bool {
         let open = replies.withLock { $0.all }
-        // Asked outside the lock, for the owners have locks of their own.
+        // Called outside the lock, because the owners have their own locks.
         let ids = open.filter { $0.entry.hasMessage(subject) }.map(\.id)
         let ended = replies.withLock { replies in ids.compactMap { replies.remove($0) } }
         for entry in ended { entry.handler(.ended(error)) }

@@ -104,7 +104,7 @@ public struct StreamConfiguration: Sendable, Hashable, Codable {
 extension Duration {
     /// Whole nanoseconds, clamped to what the API can express.
     var jetStreamNanoseconds: Int64 {
-        // Components of more seconds than 64 bits do not exist.
+        // `components` has only 64 bits for the seconds.
         guard self < .seconds(Int64.max) else { return .max }
         guard self > .seconds(Int64.min) else { return .min }
         let (seconds, attoseconds) = components

@@ -46,7 +46,7 @@ public struct StreamInformation: Sendable, Hashable, Codable {
     }
 }
 
-/// What an account uses of JetStream, and may use.
+/// What an account uses of JetStream.
 public struct JetStreamAccount: Sendable, Hashable, Codable {
     /// Bytes in memory streams.
     public let memory: UInt64
