@@ -131,7 +131,7 @@ struct CertificateAuthority {
         guard isName else {
             throw MeshAuthError(
                 .invalidName,
-                "\(host.debugDescription) is no host: give a DNS name or an IP address, without port or brackets"
+                "\(host.debugDescription) is not a host: give a DNS name or an IP address, without port or brackets"
             )
         }
         return .dnsName(host)

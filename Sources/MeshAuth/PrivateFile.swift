@@ -72,7 +72,8 @@ struct PrivateFile {
         guard status.st_uid == geteuid() else { throw refused("belongs to another user, who could replace the keys") }
         guard status.st_mode & 0o077 != 0 else { return }
         guard (try? FileManager.default.contentsOfDirectory(atPath: path))?.isEmpty == true else {
-            throw refused("has files in it, and others may enter it (mode \(String(status.st_mode & 0o777, radix: 8)))")
+            let mode = String(status.st_mode & 0o777, radix: 8)
+            throw refused("has files in it, and other users may enter it (mode \(mode))")
         }
         guard fchmod(directory, 0o700) == 0 else { throw refused("cannot be made private") }
     }

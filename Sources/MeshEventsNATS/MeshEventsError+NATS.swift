@@ -63,7 +63,7 @@ extension MeshEventsError {
 
     /// The advice when two streams take the same events.
     static let domainAdvice =
-        "Give each nats-server with JetStream a domain of its own (`jetstream { domain: … }`), keep the stream on one of "
+        "Give each nats-server with JetStream its own domain (`jetstream { domain: … }`), keep the stream on one of "
         + "them, and name its domain (--js-domain, MESH_EVENTS_JS_DOMAIN, JetStreamStore's domain)"
 
     private static func explainAnswer(_ error: JetStreamError, _ stream: String) -> (Code, String) {

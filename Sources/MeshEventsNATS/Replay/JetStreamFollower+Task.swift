@@ -140,7 +140,7 @@ extension JetStreamFollower {
         do throws(JetStreamError) {
             let stream = try await store.jetStream.streamInfo(store.streamName, timeout: .seconds(5))
             guard stream.creation == state.withLock({ $0.created }) else {
-                return lose("the stream is another one")
+                return lose("the stream was created again")
             }
             let found = stream.state
             let first = found.messages == 0 ? found.lastSequence.nextSequence : found.firstSequence

@@ -14,7 +14,7 @@ struct CredentialsFile {
         guard let jwt = Self.block("USER JWT", in: text), let seed = Self.block("USER NKEY SEED", in: text) else {
             throw NATSError(
                 .authenticationFailed,
-                "\(name) is no credentials file: it needs a NATS USER JWT and a USER NKEY SEED block"
+                "\(name) is not a credentials file: it needs a NATS USER JWT and a USER NKEY SEED block"
             )
         }
         self.jwt = jwt

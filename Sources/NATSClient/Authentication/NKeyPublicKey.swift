@@ -24,7 +24,7 @@ public struct NKeyPublicKey: Sendable, Hashable, CustomStringConvertible {
             description = text
             return
         } else {
-            problem = "\(text.prefix(80).debugDescription) is no public NKey: it has 56 characters and begins with U"
+            problem = "\(text.prefix(80).debugDescription) is not a public NKey: it has 56 characters and begins with U"
         }
         throw NATSError(.invalidArgument, problem)
     }

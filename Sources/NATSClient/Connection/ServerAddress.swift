@@ -179,7 +179,7 @@ public struct ServerAddress: Sendable, Hashable, CustomStringConvertible {
         var portText: Substring?
         if rest.hasPrefix("[") {
             guard let end = rest.firstIndex(of: "]") else {
-                throw invalid(text, "the bracket of its address never closes")
+                throw invalid(text, "the bracket of its address is not closed")
             }
             host = rest[rest.index(after: rest.startIndex)..<end]
             let after = rest[rest.index(after: end)...]

@@ -85,9 +85,9 @@ struct ServerReport {
     /// What to do about a report on a subscription; `nil` for any other report.
     private static func refusal(_ lower: String) -> String? {
         if lower.hasPrefix("maximum subscriptions") {
-            return "end others, or raise the limit of the server (max_subscriptions), the account or the user"
+            return "end other subscriptions, or raise the limit of the server (max_subscriptions), account or user"
         }
-        return lower == "invalid subject" ? "it is no subject for this server" : nil
+        return lower == "invalid subject" ? "this server does not accept the subject" : nil
     }
 
     private static func shown(_ text: String) -> String {

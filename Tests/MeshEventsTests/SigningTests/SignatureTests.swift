@@ -149,7 +149,7 @@ struct SignatureTests {
             ("node-a", "line 1: a node's name"),
             ("\n\nnode-a UABC", "line 3:"),
             ("node-a \(seed)", "a seed (S…) was given"),
-            ("node-a \(publicKey.dropLast())A", "is no public NKey"),
+            ("node-a \(publicKey.dropLast())A", "is not a public NKey"),
         ]
     )
     func aBadLineIsNamed(_ text: String, _ problem: String) {
