@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MeshEvents
+import NATSClient
 import Yams
 
 /// `mesh-events schema`.
