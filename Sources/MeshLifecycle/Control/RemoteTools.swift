@@ -4,7 +4,7 @@ import MeshEventsNATS
 public import NATSClient
 import NIOCore
 
-/// The tools of a node elsewhere in the mesh; see ``ToolControl``.
+/// Starts, stops and restarts the tools of another node in the mesh; see ``ToolControl``.
 ///
 /// ```swift
 /// try await RemoteTools(node: "atelier", connection: transport.connection).perform(.restart, on: "whisper")
@@ -20,15 +20,15 @@ public struct RemoteTools: Sendable {
         self.connection = connection
     }
 
-    /// Has the node do something with a tool; returns when it is done.
+    /// Asks the node to start, stop or restart a tool; returns when that is done.
     ///
     /// - Parameters:
     ///   - action: what to do.
     ///   - tool: the tool's name.
     ///   - timeout: how long that may take. A tool that does not end by itself is killed after its grace period.
     /// - Returns: the tool's state afterwards, as ``ToolStatus/State`` names it.
-    /// - Throws: `noResponders` when there is no such node, or it takes no requests, as nodes of the Go mesh; `timeout`; `serverRefused` with the
-    ///   node's own words; what sending throws.
+    /// - Throws: `noResponders` when there is no such node, or it takes no requests, as nodes of the Go mesh;
+    ///   `timeout`; `serverRefused` with the node's message; what sending throws.
     @discardableResult
     public func perform(
         _ action: ToolAction,
@@ -68,8 +68,8 @@ public struct RemoteTools: Sendable {
         return answer.state ?? "unknown"
     }
 
-    /// Sends a request that is answered below ``ControlSubject/answers``: the one place where a node may publish answers,
-    /// under a subject that only this request's sender knows.
+    /// Sends a request. Its reply subject is below ``ControlSubject/answers``, the only place where a node may publish
+    /// answers; only the sender of this request knows it.
     private func ask(_ request: ByteBuffer, until deadline: ContinuousClock.Instant) async throws -> NATSMessage {
         let inbox = connection.makeInbox(below: ControlSubject.answers)
         let answers = try await connection.subscribe(
@@ -79,7 +79,7 @@ public struct RemoteTools: Sendable {
         )
         defer { answers.cancel() }
         try connection.publish(request, to: ControlSubject.tools(of: node), replyTo: inbox)
-        // A server that forbids it says so before it answers the ping.
+        // A server that denies permission reports that before it answers the ping.
         try await connection.flush(timeout: max(deadline - .now, .zero))
         return try await withThrowingTaskGroup(of: NATSMessage?.self) { group in
             group.addTask {

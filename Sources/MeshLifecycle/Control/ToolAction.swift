@@ -2,7 +2,7 @@
 public enum ToolAction: String, Sendable, Hashable, Codable, CaseIterable {
     /// Start it when it does not run.
     case start
-    /// Stop it, for as long as nobody starts it.
+    /// Stop it until a user starts it again.
     case stop
     /// Stop it when it runs, and start it.
     case restart

@@ -6,17 +6,17 @@ import MeshLogging
 public import NATSClient
 import NIOCore
 
-/// Lets a node's tools be started, stopped and restarted by a request on the mesh.
+/// Starts, stops and restarts a node's tools on requests over the mesh.
 ///
 /// ```swift
 /// let control = ToolControl(supervisor: supervisor, node: "atelier", connection: transport.connection)
 /// try await control.run()  // until the task is cancelled
 /// ```
 ///
-/// Every user who may publish on `mesh.control.tool.<node>` may use it: keep others out with the server's permissions. Of the
-/// roles of `mesh-events auth` only admins may; a node may listen under its own name only.
+/// Every user who may publish on `mesh.control.tool.<node>` can control the tools: restrict that with the server's
+/// permissions. Of the roles of `mesh-events auth`, only admins may; a node may listen under its own name only.
 public final class ToolControl: Sendable {
-    /// Requests under way at once; more are refused.
+    /// How many requests may be under way at once; more are refused.
     private static let maximumRequests = 64
 
     private let supervisor: ToolSupervisor
@@ -25,13 +25,13 @@ public final class ToolControl: Sendable {
     private let logger: Logger
     private let underWay = Locked(0)
 
-    /// Creates what answers; it does so while ``run()`` runs.
+    /// Creates a control for a node's tools; it answers requests while ``run()`` runs.
     ///
     /// - Parameters:
-    ///   - supervisor: what runs the tools.
-    ///   - node: the name by which others ask for this node.
-    ///   - connection: where requests come from.
-    ///   - logger: hears of each request that is carried out or refused.
+    ///   - supervisor: runs the tools.
+    ///   - node: the node's name in the mesh.
+    ///   - connection: the connection for requests and answers.
+    ///   - logger: logs each request.
     public init(
         supervisor: ToolSupervisor,
         node: String,
@@ -53,7 +53,8 @@ public final class ToolControl: Sendable {
         await withDiscardingTaskGroup { group in
             do {
                 for try await request in requests {
-                    // Under another subject comes what somebody makes a stream deliver here, who may not ask himself.
+                    // Ignores requests under another subject: a user without the permission to publish here can make a
+                    // stream deliver such messages.
                     guard let replyTo = request.replyTo, request.subject == subject else { continue }
                     group.addTask { await self.answer(request, to: replyTo) }
                 }

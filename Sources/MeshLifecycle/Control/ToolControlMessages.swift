@@ -1,19 +1,19 @@
 import Foundation
 
-/// What travels to a node that is to do something with a tool, and back: JSON on `mesh.control.tool.<node>`, outside
-/// `events.`, so that nothing of it is stored.
+/// A request to a node about one of its tools: JSON on `mesh.control.tool.<node>`, outside `events.`, so that it is not
+/// stored.
 struct ToolControlRequest: Codable, Sendable {
     var action: ToolAction
     var tool: String
 }
 
-/// The node's answer: the state of the tool, or why nothing was done.
+/// The node's answer: the state of the tool, or the error.
 struct ToolControlAnswer: Codable, Sendable {
     var state: String?
     var error: Failure?
 
     struct Failure: Codable, Sendable {
-        /// One of ``ToolError/Code``, or `invalidRequest`.
+        /// One of ``ToolError/Code``, `invalidRequest` or `busy`.
         var code: String
         var message: String
     }

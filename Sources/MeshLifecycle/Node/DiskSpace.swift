@@ -8,8 +8,8 @@
 
 /// Free space of file systems.
 enum DiskSpace {
-    /// What is free for this user, in units of 2²⁰ bytes, on the file system that holds a path or, when it does not
-    /// exist yet, the nearest directory above it; `nil` when that cannot be read.
+    /// The free space for this user on the file system that holds a path, in units of 2²⁰ bytes; `nil` when it cannot
+    /// be read. For a path that does not exist yet, the nearest existing directory above it counts.
     static func freeMB(at path: String) -> Int? {
         var path = path[...]
         while true {

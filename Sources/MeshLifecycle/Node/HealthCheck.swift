@@ -1,11 +1,11 @@
-/// A question about a node's health, asked once an interval.
+/// A check of a node's health, run once per interval.
 ///
 /// ```swift
 /// node.register(HealthCheck(name: "database") { try await database.ping() })
 /// node.register(.freeDisk(at: "/var/lib/mesh", minimumMB: 1024))
 /// ```
 public struct HealthCheck: Sendable {
-    /// Why a check fails, in a few words that everybody in the mesh may read.
+    /// Why a check fails, in a few words. All clients in the mesh can read it.
     public struct Failure: Error, Sendable, CustomStringConvertible {
         /// The reason.
         public let description: String
@@ -16,25 +16,25 @@ public struct HealthCheck: Sendable {
 
     /// The name under which a failure is published.
     public let name: String
-    /// How long an answer may take before the check counts as failing.
+    /// How long a run may take before the check counts as failing.
     public let timeout: Duration
     let body: @Sendable () async throws -> Void
 
     /// Creates a check.
     ///
     /// - Parameters:
-    ///   - name: the name under which a failure is published; of two checks with one name the later counts.
-    ///   - timeout: how long an answer may take. Default 5 s. After that the task is cancelled; one that does not heed
-    ///     this keeps failing, and is not asked again until it has ended.
-    ///   - body: returns when all is well, throws when it is not. The description of the error, at most 300 bytes of
-    ///     it, is published: it must hold no secret.
+    ///   - name: the name under which a failure is published; a later check replaces an earlier one of the same name.
+    ///   - timeout: how long a run may take. Default 5 s. After that its task is cancelled. A check that ignores the
+    ///     cancellation keeps failing, and is not run again until it has ended.
+    ///   - body: returns when all is well, throws when it is not. The error's description, cut to 300 bytes, is
+    ///     published: it must hold no secret.
     public init(name: String, timeout: Duration = .seconds(5), _ body: @escaping @Sendable () async throws -> Void) {
         self.name = name
         self.timeout = timeout
         self.body = body
     }
 
-    /// Fails while a file system has less free space than asked for.
+    /// A check that fails while a file system has less free space than `minimumMB`.
     ///
     /// - Parameters:
     ///   - path: anywhere on the file system; it need not exist yet.
@@ -47,7 +47,7 @@ public struct HealthCheck: Sendable {
         }
     }
 
-    /// Asks; `nil` when all is well, else why not, in one bounded line.
+    /// Runs the check; `nil` when all is well, else the reason in one line of at most 300 bytes and `…`.
     func ask() async -> String? {
         do {
             try await body()
@@ -59,7 +59,7 @@ public struct HealthCheck: Sendable {
 
     static func reason(_ text: String) -> String {
         let limit = 300
-        // Of a text without end, more than is needed.
+        // A bound for very long texts, still longer than the result.
         let text = String(text.unicodeScalars.prefix(4_096))
         let line = SecretText.redacted(text.split(whereSeparator: \.isNewline).joined(separator: " "))
         guard line.utf8.count > limit else { return line.isEmpty ? "failed" : line }

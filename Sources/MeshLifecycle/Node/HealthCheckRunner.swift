@@ -1,8 +1,8 @@
 import Locking
 import MeshEvents
 
-/// Asks a node's checks, each on its own, once an interval: one that hangs holds up nobody, and is not asked again
-/// before it has ended.
+/// Runs a node's checks once per interval, independently of each other. A check that hangs does not delay the others,
+/// and is not run again before it has ended.
 final class HealthCheckRunner: Sendable {
     private struct State {
         var checks = HealthCheckStates()
@@ -16,14 +16,14 @@ final class HealthCheckRunner: Sendable {
     private let onChange: @Sendable () -> Void
     private let state = Locked(State())
 
-    /// - Parameter onChange: called when a check begins to fail, or ceases to.
+    /// - Parameter onChange: called when a check begins or ceases to fail.
     init(interval: Duration, clock: any Clock<Duration>, onChange: @escaping @Sendable () -> Void) {
         self.interval = interval
         self.clock = clock
         self.onChange = onChange
     }
 
-    /// The failing checks and why, by name.
+    /// The failing checks by name, with the reason.
     var failing: [String: String] { state.withLock { $0.checks.failing } }
 
     func register(_ check: HealthCheck) {
@@ -53,7 +53,7 @@ final class HealthCheckRunner: Sendable {
         for (id, check) in registered { watch(check, id) }
     }
 
-    /// Asks no more; does not wait for checks under way.
+    /// Runs no more checks; does not wait for checks under way.
     func stop() {
         let watches = state.withLock { state in
             state.isRunning = false
@@ -68,7 +68,7 @@ final class HealthCheckRunner: Sendable {
             while await ask(check, id), (try? await clock.sleep(for: interval)) != nil {}
         }
         let isWanted = state.withLock { state in
-            // It may have been replaced, or all may have been stopped, in between.
+            // Meanwhile the check may have been replaced, or the runner stopped.
             let isWanted = state.isRunning && state.registered[check.name]?.id == id
             if isWanted { state.watches[check.name] = task }
             return isWanted
@@ -76,7 +76,7 @@ final class HealthCheckRunner: Sendable {
         if !isWanted { task.cancel() }
     }
 
-    /// One run; `false` when it was cancelled from outside.
+    /// Runs a check once; `false` when the surrounding task was cancelled.
     private func ask(_ check: HealthCheck, _ id: UInt64) async -> Bool {
         state.withLock { $0.checks.begin(check.name, id) }
         let ended = Completion()
@@ -95,7 +95,7 @@ final class HealthCheckRunner: Sendable {
             run.cancel()
         }
         do throws(MeshEventsError) {
-            // The timer sees to the time; a run that does not heed its cancellation may take for ever.
+            // The timer enforces the timeout. A check that ignores its cancellation may run for ever.
             try await ended.wait(until: .now + .seconds(1_000_000_000), for: "a health check")
             return true
         } catch {

@@ -1,11 +1,11 @@
-/// What a node knows of its checks: a pure value.
+/// The results of a node's checks: a pure value.
 struct HealthCheckStates {
     private struct Check {
         let id: UInt64
         let timeout: Duration
         /// Why it fails; `nil` when all is well, or nothing is known yet.
         var failure: String?
-        /// Whether it is being asked.
+        /// Whether a run is under way.
         var isUnderWay = false
         /// Whether the present run has taken longer than it may.
         var isLate = false
@@ -14,12 +14,12 @@ struct HealthCheckStates {
     private var checks: [String: Check] = [:]
     private var lastID: UInt64 = 0
 
-    /// The failing checks and why, by name.
+    /// The failing checks by name, with the reason.
     var failing: [String: String] { checks.compactMapValues(\.failure) }
 
     /// Adds a check; an earlier one of that name is forgotten.
     ///
-    /// - Returns: what tells its answers from those of an earlier one.
+    /// - Returns: an id that tells its results from those of an earlier check of that name.
     mutating func add(_ name: String, timeout: Duration) -> UInt64 {
         lastID += 1
         checks[name] = Check(id: lastID, timeout: timeout)
@@ -31,7 +31,7 @@ struct HealthCheckStates {
         checks.removeValue(forKey: name)?.failure != nil
     }
 
-    /// A run begins.
+    /// Notes that a run begins.
     mutating func begin(_ name: String, _ id: UInt64) {
         _ = change(name, id) { check in
             check.isUnderWay = true
@@ -39,7 +39,7 @@ struct HealthCheckStates {
         }
     }
 
-    /// The present run has used up its time; `true` when that changes what is failing.
+    /// Notes that the present run has reached its timeout; `true` when that changes what is failing.
     mutating func expire(_ name: String, _ id: UInt64) -> Bool {
         change(name, id) { check in
             guard check.isUnderWay else { return }
@@ -48,7 +48,8 @@ struct HealthCheckStates {
         }
     }
 
-    /// The present run has ended; `true` when that changes what is failing. An answer that came too late is a failure.
+    /// Notes the result of the present run; `true` when that changes what is failing. A result after the timeout leaves
+    /// the check failing.
     mutating func finish(_ name: String, _ id: UInt64, failure: String?) -> Bool {
         change(name, id) { check in
             check.isUnderWay = false

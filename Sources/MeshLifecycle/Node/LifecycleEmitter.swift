@@ -3,8 +3,8 @@ public import Logging
 public import MeshEvents
 import MeshLogging
 
-/// Hands lifecycle events to the store without making their source wait: in order, acknowledged, with the time at which
-/// they happened, through outages of any length.
+/// Stores lifecycle events without making the caller wait: in order, acknowledged, with the time at which they
+/// happened. It keeps them through outages of any length.
 ///
 /// ```swift
 /// let emitter = LifecycleEmitter(bus: persistent)
@@ -12,17 +12,17 @@ import MeshLogging
 /// emitter.emit(ToolStarted(tool: "whisper"))  // returns at once, also while the server is away
 /// ```
 ///
-/// An event is tried until it is stored. It is stored once, unless an acknowledgement stays away for longer than the
-/// stream remembers message ids (two minutes by default); then it may be stored twice. When another party has used its
-/// message id, it gets a new one, and the log tells. A stream that has vanished, as
-/// when a server comes back with an empty store, is created again.
+/// Storing an event is retried until it succeeds. It is stored once, unless an acknowledgement is missing for longer
+/// than the stream's duplicate window (two minutes by default); then it may be stored twice. When another client has
+/// used its message id, it gets a new one, and this is logged. A stream that has vanished, as when a server comes back
+/// with an empty store, is created again.
 public final class LifecycleEmitter: Sendable {
     /// The limits of an emitter.
     public struct Configuration: Sendable, Hashable {
         /// How many events may wait to be stored, from 2; beyond that the oldest are lost, counted and logged. Default
         /// 10 000.
         public var capacity: Int
-        /// The pause after the first failed attempt; each further one doubles it. Default 100 ms.
+        /// The pause after the first failed attempt; each further failure doubles it. Default 100 ms.
         public var minimumRetryDelay: Duration
         /// The longest pause between attempts. Default 1 s.
         public var maximumRetryDelay: Duration
@@ -39,7 +39,7 @@ public final class LifecycleEmitter: Sendable {
         }
     }
 
-    /// What became of the events so far.
+    /// How many events wait, are stored or were lost so far.
     public struct Statistics: Sendable, Hashable {
         /// Events that wait to be stored.
         public let waiting: Int
@@ -79,7 +79,7 @@ public final class LifecycleEmitter: Sendable {
     ///   - configuration: the limits.
     ///   - clock: measures the pauses between attempts.
     ///   - now: the time an event gets.
-    ///   - logger: hears of outages, and of events that are lost.
+    ///   - logger: logs outages and lost events.
     public init(
         bus: PersistentEventBus,
         configuration: Configuration = Configuration(),
@@ -96,7 +96,7 @@ public final class LifecycleEmitter: Sendable {
         (wakeUps, wakeUp) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
-    /// What became of the events so far.
+    /// How many events wait, are stored or were lost so far.
     public var statistics: Statistics {
         let queue = state.withLock { $0.queue }
         return Statistics(
@@ -121,7 +121,7 @@ public final class LifecycleEmitter: Sendable {
             )
             return
         }
-        // The queue sees to it that times are in the order of events, should another thread be quicker from here on.
+        // Another thread may overtake this one here: the queue keeps the times in the order of the events.
         let time = now()
         let (admission, completions) = state.withLock { state in
             (state.queue.append(event, at: time), state.settled())
@@ -143,8 +143,8 @@ public final class LifecycleEmitter: Sendable {
         wakeUp.yield()
     }
 
-    /// Stores events as they come; returns after ``drain(timeout:)``, when the bus is closed, or when the task is
-    /// cancelled. To be called once.
+    /// Stores events as they are emitted; returns after ``drain(timeout:)``, when the bus is closed, or when the task
+    /// is cancelled. Call it once.
     public func run() async {
         for await _ in wakeUps {
             while let entry = state.withLock({ $0.queue.front }) {
@@ -191,12 +191,13 @@ public final class LifecycleEmitter: Sendable {
         return state.withLock { $0.queue.rest }
     }
 
-    /// Why the last attempt that failed did.
+    /// The error of the last failed attempt.
     var lastError: MeshEventsError? { state.withLock { $0.queue.lastError } }
 
     // MARK: Storing
 
-    /// Stores the front, however often that has to be tried; `false` when it is of no use to go on.
+    /// Stores the front of the queue, with as many attempts as needed; `false` when the bus is closed or the task
+    /// cancelled.
     private func store(_ event: Event) async -> Bool {
         var message: PendingMessage?
         var delay = configuration.minimumRetryDelay
@@ -257,7 +258,7 @@ public final class LifecycleEmitter: Sendable {
         for completion in completions { completion.complete() }
     }
 
-    /// Whether the event itself is what is wrong.
+    /// Whether the event itself is at fault, so that retrying cannot help.
     private static func isFinal(_ error: MeshEventsError) -> Bool {
         switch error.code {
         case .invalidEventType, .invalidData, .invalidArgument, .payloadTooLarge: true

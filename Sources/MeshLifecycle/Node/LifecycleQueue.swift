@@ -2,8 +2,8 @@ import MeshEvents
 
 /// The lifecycle events that wait to be stored, oldest first: a pure value.
 ///
-/// When it is full, the oldest event that is not being stored makes room: of a node that was cut off for long, the
-/// newest facts matter most.
+/// When it is full, it drops the oldest event that is not being stored: after a long outage of a node, its newest facts
+/// matter most.
 struct LifecycleQueue {
     struct Entry: Sendable {
         /// Counts events from 1.
@@ -20,7 +20,7 @@ struct LifecycleQueue {
     private(set) var stored: UInt64 = 0
     private(set) var overflowed: UInt64 = 0
     private(set) var refused: UInt64 = 0
-    /// Why the front could not be stored at the last attempt.
+    /// The error of the last failed attempt.
     private(set) var lastError: MeshEventsError?
     /// Whether it takes no more events.
     private(set) var isFinished = false
@@ -34,17 +34,17 @@ struct LifecycleQueue {
     var front: Entry? { head < entries.count ? entries[head] : nil }
     /// The number of the newest event that was taken.
     var newest: UInt64 { lastNumber }
-    /// What waits, oldest first.
+    /// The events that wait, oldest first.
     var rest: [Event] { entries[head...].map(\.event) }
 
-    /// Whether nothing up to this event waits any more.
+    /// Whether neither this event nor an earlier one waits.
     func isSettled(_ number: UInt64) -> Bool {
         front.map { $0.number > number } ?? true
     }
 
     enum Admission: Equatable {
         case taken
-        /// Taken, at the cost of the oldest; how many have been lost so far.
+        /// Taken; the oldest was dropped for it. The value counts all lost so far.
         case replacedOldest(overflowed: UInt64)
         /// The queue is finished.
         case refused
@@ -52,8 +52,8 @@ struct LifecycleQueue {
 
     /// Takes an event that happened at `time`.
     ///
-    /// Events keep their order in time even when the clock does not tell them apart or is set back a little: each is at
-    /// least a nanosecond later than the one before. A clock set back by more than a second is believed.
+    /// Each event is at least a nanosecond later than the one before, even when the clock shows equal times or is set
+    /// back by up to a second. The time of a clock set back by more than a second is used as it is.
     mutating func append(_ event: Event, at time: Timestamp) -> Admission {
         guard !isFinished else {
             refused += 1
@@ -68,7 +68,7 @@ struct LifecycleQueue {
         lastNumber += 1
         var admission = Admission.taken
         if waiting >= capacity {
-            // The front may be on its way already.
+            // The front may be under way to the store already.
             entries.remove(at: head + 1)
             overflowed += 1
             admission = .replacedOldest(overflowed: overflowed)
@@ -77,23 +77,23 @@ struct LifecycleQueue {
         return admission
     }
 
-    /// An event that cannot become one at all.
+    /// Counts a payload that is no valid event.
     mutating func refuse() { refused += 1 }
 
-    /// The front has been stored.
+    /// Removes the front, which has been stored.
     mutating func frontStored() {
         stored += 1
         removeFront()
     }
 
-    /// The front can never be stored.
+    /// Removes the front, which can never be stored.
     mutating func frontRefused(_ error: MeshEventsError) {
         refused += 1
         lastError = error
         removeFront()
     }
 
-    /// The front could not be stored for now.
+    /// Notes that the front could not be stored for now.
     mutating func frontFailed(_ error: MeshEventsError) { lastError = error }
 
     /// Takes no more events.

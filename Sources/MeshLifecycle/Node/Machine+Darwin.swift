@@ -3,7 +3,7 @@
 
     /// The figures of this machine, from the kernel.
     enum Machine {
-        /// Asked for once: every call takes another reference to the port.
+        /// Read once: every call of `mach_host_self` takes another reference to the port.
         private static let host = mach_host_self()
 
         static func cpuTimes() -> CPUTimes? {
@@ -25,7 +25,7 @@
             guard sysctlbyname("hw.memsize", &total, &size, nil, 0) == 0,
                 read(&info, HOST_VM_INFO64, host_statistics64)
             else { return nil }
-            // As Activity Monitor counts: what applications hold, wired down, and compressed.
+            // Counted as in Activity Monitor: active, wired and compressed pages.
             let pages =
                 UInt64(info.active_count) + UInt64(info.wire_count) + UInt64(info.compressor_page_count)
             return MemoryFigures(

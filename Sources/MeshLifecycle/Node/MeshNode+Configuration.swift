@@ -1,23 +1,23 @@
 public import MeshEvents
 
 extension MeshNode {
-    /// What a node says of itself, and how often.
+    /// What a node publishes about itself, and how often.
     public struct Configuration: Sendable {
-        /// The pause between two health events, from 100 ms to a day. Default 10 s. The others take a node for
-        /// unreachable after three intervals without one.
+        /// The pause between two health events, from 100 ms to a day. Default 10 s. Monitors take a node for
+        /// unreachable after three intervals without an event.
         public var interval: Duration
-        /// By how much a pause may be shorter or longer at random, from 0 to 0.5 of it, so that nodes started together
-        /// do not speak together for ever. Default 0.1.
+        /// By which part of it a pause varies at random, from 0 to 0.5, so that nodes started together do not always
+        /// emit at the same time. Default 0.1.
         public var jitter: Double
         /// The version of the software the node runs; published when it is not `nil`.
         public var version: String?
-        /// Further capabilities, published as they are. A name that the node uses itself is left out.
+        /// Further capabilities, published unchanged. A member whose name the node uses itself is left out.
         public var extras: [String: JSONValue]
         /// A path on the file system whose free space is published; it need not exist yet. Default `/`.
         public var storePath: String
-        /// How long storing what is left, node.left included, may take when the node leaves. Default 10 s.
+        /// How long the node may take, when it leaves, to store its last events, node.left included. Default 10 s.
         public var leaveTimeout: Duration
-        /// How many events may wait to be stored, and how often storing them is tried.
+        /// How many events may wait to be stored, and the pauses between attempts.
         public var emitter: LifecycleEmitter.Configuration
         /// Called when another live node of this name is noticed; it must be quick.
         public var onConflict: (@Sendable (NameConflict) -> Void)?

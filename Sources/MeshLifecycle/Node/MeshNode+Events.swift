@@ -1,6 +1,6 @@
 import MeshEvents
 
-/// What a node says.
+/// The content of a node's events.
 extension MeshNode {
     func announce() {
         emitter.emit(NodeJoined(capabilities: capabilities()))
@@ -40,7 +40,7 @@ extension MeshNode {
         members["interval_s"] = JSONValue(Self.seconds(configuration.interval))
     }
 
-    /// To the millisecond.
+    /// The duration in seconds, rounded to milliseconds.
     private static func seconds(_ duration: Duration) -> Double {
         ((duration / .milliseconds(1)).rounded()) / 1000
     }

@@ -4,7 +4,7 @@ public import MeshEvents
 import MeshLogging
 public import ServiceLifecycle
 
-/// A node of the mesh: it says that it has joined and what it can do, how it is, and that it leaves.
+/// A node of the mesh: it emits events when it joins, about its capabilities and its health, and when it leaves.
 ///
 /// ```swift
 /// let transport = try await NATSTransport.connect(to: "nats://127.0.0.1:4222")
@@ -27,8 +27,8 @@ public import ServiceLifecycle
 ///   failing check with its reason;
 /// - `node.left` on graceful shutdown, stored before ``run()`` returns.
 ///
-/// The events of an outage are kept and stored after it, with their times; see ``LifecycleEmitter``. Put the node before
-/// the services whose events go through ``emitter`` in a `ServiceGroup`: it then leaves after they have stopped.
+/// Events from during an outage are kept and stored after it, with their times; see ``LifecycleEmitter``. In a
+/// `ServiceGroup`, put the node before the services that use ``emitter``: it then leaves after they have stopped.
 public final class MeshNode: Service {
     private struct State {
         var hasRun = false
@@ -37,9 +37,9 @@ public final class MeshNode: Service {
         var conflict: NameConflict?
     }
 
-    /// Stores lifecycle events in order: the node's own, and those of whoever else belongs to it.
+    /// Stores lifecycle events in order: the node's own, and those of its other parts, such as its tools.
     public let emitter: LifecycleEmitter
-    /// What tells this node from any other of its name, an earlier one included: random, made anew at each start.
+    /// A random id, new at each start. It tells this node from all others of its name, earlier runs included.
     public let instance: String
 
     private let bus: PersistentEventBus
@@ -61,12 +61,12 @@ public final class MeshNode: Service {
     ///
     /// - Parameters:
     ///   - bus: carries and stores the events; its node's name is this node's.
-    ///   - configuration: what the node says of itself, and how often.
+    ///   - configuration: what the node publishes about itself, and how often.
     ///   - reconnections: an element for each time the connection was restored; it has to end when its task is
     ///     cancelled, as an `AsyncStream` does. `NATSTransport.reconnections` is one.
     ///   - clock: measures intervals.
     ///   - now: the time an event gets.
-    ///   - logger: hears of conflicts and outages.
+    ///   - logger: logs name conflicts and outages.
     public init(
         bus: PersistentEventBus,
         configuration: Configuration = Configuration(),
@@ -106,18 +106,19 @@ public final class MeshNode: Service {
     /// Adds a health check; it replaces an earlier one of that name. May be called at any time.
     public func register(_ check: HealthCheck) { checks.register(check) }
 
-    /// Takes a health check away. Harmless when there is none of that name.
+    /// Removes a health check. Harmless when there is none of that name.
     public func removeHealthCheck(named name: String) { checks.remove(name) }
 
     /// How many tools there are, and how many of them run.
     var toolCounts: (installed: Int, running: Int) { state.withLock { $0.toolCounts }?() ?? (0, 0) }
 
-    /// Says where to ask how many tools are installed, and how many of them run; both are published.
+    /// Sets the closure that counts the installed tools and the running ones; the node publishes both.
     public func setTools(_ counts: @escaping @Sendable () -> (installed: Int, running: Int)) {
         state.withLock { $0.toolCounts = counts }
     }
 
-    /// Suspends until ``run()`` has joined the mesh and node.joined is stored: tools started after this come after it.
+    /// Suspends until ``run()`` has joined the mesh and node.joined is stored. Events of tools that start after this
+    /// follow it in the stream.
     ///
     /// - Throws: `timeout`, with the store's reason when it gave one; `closed` when the task is cancelled.
     public func waitUntilJoined(timeout: Duration = .seconds(10)) async throws(MeshEventsError) {
@@ -138,7 +139,7 @@ public final class MeshNode: Service {
     // MARK: Running
 
     /// Joins the mesh, and leaves it on graceful shutdown, on ``leave(reason:)`` or when the task is cancelled (reason
-    /// `cancelled`). Returns when node.left is stored. To be called once.
+    /// `cancelled`). Returns when node.left is stored. Call it once.
     ///
     /// - Throws: `invalidArgument` for a configuration out of range; what subscribing throws (`closed`, `timeout`,
     ///   `permissionDenied`); `timeout` when not everything could be stored within the configuration's deadline.
@@ -154,7 +155,7 @@ public final class MeshNode: Service {
             stopwatch: stopwatch
         )
         let sightings = try await bus.bus.subscribe(to: "events.node.*")
-        // Not a child: it goes on when this task is cancelled.
+        // Not a child task: it must go on when this task is cancelled.
         let storing = Task { await emitter.run() }
         _ = sampler.sample()
         announce()
@@ -171,7 +172,7 @@ public final class MeshNode: Service {
         checks.stop()
         sightings.cancel()
         emitter.emit(NodeLeft(reason: state.withLock { $0.leaveReason } ?? "shutdown"))
-        // A task of its own, for this one may be cancelled.
+        // A separate task, because this one may be cancelled.
         let unstored = await Task { await emitter.drain(timeout: configuration.leaveTimeout) }.value
         storing.cancel()
         await storing.value
@@ -222,7 +223,7 @@ public final class MeshNode: Service {
         }
     }
 
-    /// A conflict of names has begun or ended.
+    /// Notes and logs that a name conflict has begun or ended (`nil`).
     private func update(_ conflict: NameConflict?) {
         state.withLock { $0.conflict = conflict }
         if let conflict {

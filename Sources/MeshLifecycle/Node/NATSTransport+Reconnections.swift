@@ -8,7 +8,7 @@ extension NATSTransport {
     /// let node = MeshNode(bus: persistent, reconnections: transport.reconnections)
     /// ```
     public var reconnections: AsyncStream<Void> {
-        // The first status only says where the connection stands now.
+        // The first status is only the present one.
         let changes = connection.statusUpdates().dropFirst()
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let watch = Task {

@@ -1,12 +1,12 @@
-/// Another live node that goes by the same name.
+/// A conflict with another live node of the same name.
 public struct NameConflict: Sendable, Hashable {
     /// The name both have.
     public let name: String
     /// The host this node runs on.
     public let host: String
-    /// The host the other one runs on; empty when it does not say.
+    /// The host the other one runs on; empty when it does not publish it.
     public let otherHost: String
-    /// What tells the other one apart, see ``MeshNode/instance``; empty when it does not say.
+    /// The other one's ``MeshNode/instance``; empty when it does not publish it.
     public let otherInstance: String
 
     /// Creates a description of a conflict.

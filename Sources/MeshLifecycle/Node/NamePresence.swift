@@ -1,21 +1,21 @@
 import MeshEvents
 
-/// Who else goes by a node's name: a pure value; times are those since the node's start.
+/// The other nodes with this node's name: a pure value; times are those since this node's start.
 ///
-/// Every node publishes an instance id, new with each start. Another id under the own name means another node, unless it
-/// is the node's own previous life, of which late events may still be on their way. Another node counts as live
-/// - at once, when its event was made after this node's start, by its own clock;
-/// - else at its second sign of life half an interval or more after the first, whatever its clock shows.
+/// Every node publishes an instance id, new with each start. Another id under this node's name means another node, or
+/// the node's own previous run, of which late events may still arrive. Another node counts as live
+/// - at once, when its event was made after this node's start, by the other node's clock;
+/// - else at an event half an interval or more after the first, whatever its clock shows.
 ///
-/// It no longer counts once a node of that name has said that it leaves, or after three of its intervals of silence.
+/// It no longer counts after a `node.left` under that name, or after three of its intervals without an event.
 struct NamePresence {
-    /// A sign of life.
+    /// An event that shows that a node runs.
     struct Sighting {
         let instance: String
         let host: String
         /// The event's own time.
         let time: Timestamp
-        /// The pause until the next sign of life, as the other node says.
+        /// The pause between its health events, as that node publishes it.
         let interval: Duration
     }
 
@@ -27,7 +27,7 @@ struct NamePresence {
         var isLive: Bool
     }
 
-    /// After how many intervals of silence a node counts as gone.
+    /// After how many intervals without an event a node counts as gone.
     static let missedIntervals = 3
 
     private let instance: String
@@ -48,12 +48,12 @@ struct NamePresence {
         return live.map { ($0.key, $0.value.host) }
     }
 
-    /// Somebody of this name has shown a sign of life.
+    /// Takes in an event of a node of this name.
     mutating func see(_ sighting: Sighting, at now: Duration) {
         guard sighting.instance != instance else { return }
         advance(to: now)
         guard var other = others[sighting.instance] else {
-            // A stranger who makes up ids must not fill the memory.
+            // A client that invents ids must not fill the memory.
             guard others.count < 16 else { return }
             others[sighting.instance] = Other(
                 firstSeen: now,
@@ -71,12 +71,12 @@ struct NamePresence {
         others[sighting.instance] = other
     }
 
-    /// Somebody of this name has left. The event does not say which: when there is only one, it was that one.
+    /// Takes in a `node.left` under this name. It has no instance id: with exactly one other node, it is that node's.
     mutating func leave() {
         if others.count == 1 { others = [:] }
     }
 
-    /// Time has passed: who has been silent for three intervals is gone.
+    /// Removes the nodes that have sent no event for three of their intervals.
     mutating func advance(to now: Duration) {
         others = others.filter { now - $0.value.lastSeen < $0.value.interval * Self.missedIntervals }
     }

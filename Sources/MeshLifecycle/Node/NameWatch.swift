@@ -1,7 +1,7 @@
 import Locking
 import MeshEvents
 
-/// Watches who else goes by a node's name.
+/// Watches for other nodes with a node's name.
 final class NameWatch: Sendable {
     private let name: String
     private let instance: String
@@ -14,7 +14,7 @@ final class NameWatch: Sendable {
     ///   - name: the node's name.
     ///   - instance: its id.
     ///   - host: the host it runs on.
-    ///   - interval: what counts for a node that does not say at which interval it shows signs of life.
+    ///   - interval: the interval of another node that does not publish its own.
     init(name: String, instance: String, host: String, interval: Duration, started: Timestamp, stopwatch: Stopwatch) {
         self.name = name
         self.instance = instance
@@ -29,7 +29,7 @@ final class NameWatch: Sendable {
         conflict(presence.withLock { $0.rival })
     }
 
-    /// Takes note of an event.
+    /// Takes in an event.
     ///
     /// - Returns: whether a conflict has begun or ended with it.
     func see(_ event: Event) -> Bool {
@@ -42,7 +42,7 @@ final class NameWatch: Sendable {
         }
     }
 
-    /// Takes note of the time.
+    /// Takes in that time has passed.
     ///
     /// - Returns: whether a conflict has ended with it.
     func advance() -> Bool {
@@ -52,7 +52,7 @@ final class NameWatch: Sendable {
 
     private func see(_ event: Event, _ facts: EventData.Field?, isJoin: Bool) -> Bool {
         let instance = facts?["instance"]?.string
-        // A node of another implementation says nothing but that it joins.
+        // A node of another implementation sends no instance; of its events only `node.joined` counts.
         guard isJoin || instance != nil else { return false }
         let seconds = facts?["interval_s"]?.double.flatMap { $0 > 0 && $0 <= 86_400 ? $0 : nil }
         let sighting = NamePresence.Sighting(

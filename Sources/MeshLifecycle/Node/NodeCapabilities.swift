@@ -9,14 +9,14 @@ public import MeshEvents
     import Glibc
 #endif
 
-/// What a node tells of itself when it joins.
+/// The capabilities that a node publishes when it joins.
 public enum NodeCapabilities {
     /// The capabilities of this machine: `arch`, `cpus`, `host`, `mem_mb` (units of 2²⁰ bytes), `os` and `tools`.
     public static func current(tools: Int) -> EventData {
         EventData(JSONObject(members.merging(["tools": JSONValue(tools)]) { $1 }))
     }
 
-    /// What does not change while the process lives.
+    /// The capabilities that do not change while the process runs.
     static var members: [String: JSONValue] {
         let process = ProcessInfo.processInfo
         return [
@@ -28,7 +28,7 @@ public enum NodeCapabilities {
         ]
     }
 
-    /// The name the kernel knows this machine by; unlike Foundation's it never waits for a name server.
+    /// This machine's name from the kernel; unlike Foundation's, it never waits for a name server.
     static var host: String {
         var buffer = [CChar](repeating: 0, count: 256)
         guard gethostname(&buffer, buffer.count - 1) == 0 else { return "localhost" }

@@ -2,7 +2,7 @@ import Foundation
 import Locking
 import MeshEvents
 
-/// Reads what this machine uses and has: on Linux from /proc, on macOS from the kernel.
+/// Reads this machine's use of processors, memory and disk: on Linux from /proc, on macOS from the kernel.
 public final class NodeHealthSampler: Sendable {
     private let storePath: String
     private let previous = Locked<CPUTimes?>(nil)
@@ -14,7 +14,7 @@ public final class NodeHealthSampler: Sendable {
         self.storePath = storePath
     }
 
-    /// Reads the figures; processor use is that since the call before.
+    /// Reads the figures; processor use is that since the previous call.
     public func sample() -> NodeResources {
         var resources = NodeResources(load: Machine.load(), diskFreeMB: DiskSpace.freeMB(at: storePath))
         if let memory = Machine.memory() {

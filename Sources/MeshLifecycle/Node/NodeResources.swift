@@ -1,16 +1,16 @@
 import MeshEvents
 
-/// What a machine uses and has. A figure that cannot be read is `nil`.
+/// A machine's processor, memory and disk figures. A figure that cannot be read is `nil`.
 public struct NodeResources: Sendable, Hashable {
-    /// The part of all processors' time that was used since the sample before, from 0 to 1; `nil` in the first.
+    /// The part of all processors' time that was used since the previous sample, from 0 to 1; `nil` in the first.
     public var cpu: Double?
     /// The load over 1, 5 and 15 minutes: how many tasks ran or waited to run.
     public var load: [Double]?
-    /// Memory in use, in units of 2²⁰ bytes; what caches would give up does not count.
+    /// Memory in use, in units of 2²⁰ bytes, without reclaimable caches.
     public var memoryUsedMB: Int?
     /// The machine's memory, in units of 2²⁰ bytes.
     public var memoryTotalMB: Int?
-    /// What is free for this user on the store's file system, in units of 2²⁰ bytes.
+    /// The free space for this user on the store's file system, in units of 2²⁰ bytes.
     public var diskFreeMB: Int?
 
     /// Creates figures.

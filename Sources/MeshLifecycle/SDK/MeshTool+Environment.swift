@@ -26,19 +26,19 @@ extension MeshTool {
     /// | `MESH_EVENTS_TLS_CERT`, `MESH_EVENTS_TLS_KEY` | PEM files with a certificate and its key, when the server asks |
     /// | `MESH_EVENTS_WS_HEADERS` | a file with header fields for a `ws://` or `wss://` server |
     /// | `MESH_EVENTS_STREAM` | the name of the stream that keeps the events; when missing, `MESH_EVENTS` |
-    /// | `MESH_EVENTS_JS_DOMAIN` | the JetStream domain of the servers that keep it, behind a leaf node |
-    /// | `MESH_EVENTS_JS_PREFIX` | what the subjects of JetStream's API begin with, instead of a domain |
-    /// | `MESH_EVENTS_INBOX_PREFIX` | what the subjects of answers begin with |
+    /// | `MESH_EVENTS_JS_DOMAIN` | the JetStream domain of the servers that keep the stream, behind a leaf node |
+    /// | `MESH_EVENTS_JS_PREFIX` | the prefix of the subjects of JetStream's API, instead of a domain |
+    /// | `MESH_EVENTS_INBOX_PREFIX` | the prefix of the subjects of replies |
     public struct Environment: Sendable {
         /// Where the servers are.
         public let servers: [ServerAddress]
         /// How to log in.
         public let authentication: NATSAuthentication
-        /// How to speak TLS; `nil` when only the address says.
+        /// The TLS configuration; `nil` when the address alone decides.
         public let tls: NATSTLSConfiguration?
         /// Header fields of the request for a WebSocket; secret.
         public let webSocketHeaders: [String: String]
-        /// Where the stream is.
+        /// The stream's name and how to reach it.
         package let place: StreamPlace
         /// The node's name in the mesh.
         public let node: String
@@ -51,8 +51,8 @@ extension MeshTool {
 
         /// Reads environment variables.
         ///
-        /// - Throws: `invalidArgument`, naming the variable that is missing or wrong and what it should hold, never what
-        ///   it holds.
+        /// - Throws: `invalidArgument`, naming the variable that is missing or wrong and what it should hold, never
+        ///   what it holds.
         public init(_ variables: [String: String]) throws(MeshEventsError) {
             let url = try Self.required("JB_NATS_URL", "the server, e.g. nats://127.0.0.1:4222", variables)
             node = try Self.required("JB_NODE_NAME", "the name of the node the tool runs on", variables)

@@ -3,13 +3,13 @@ public import MeshEvents
 extension MeshTool {
     // MARK: Emitting
 
-    /// Emits a user event, e.g. `try tool.emit("training.complete", ["loss": 0.023])`. Never blocks; while the
-    /// connection is down the event is kept and sent after it.
+    /// Emits a user event, e.g. `try tool.emit("training.complete", ["loss": 0.023])`. Never blocks. While the
+    /// connection is down the event is kept; it is sent after the reconnect.
     ///
     /// - Parameters:
-    ///   - topic: the event's type without `user.`: `training.complete` is sent as `user.training.complete`. A topic that
-    ///     begins with `user.` is taken as the whole type.
-    ///   - data: what goes with it.
+    ///   - topic: the event's type without `user.`: `training.complete` is sent as `user.training.complete`. A topic
+    ///     that begins with `user.` is taken as the whole type.
+    ///   - data: the event's data.
     /// - Throws: as ``/MeshEvents/EventBus/emit(_:)-(Event)``.
     public func emit(_ topic: String, _ data: EventData = nil) throws(MeshEventsError) {
         try bus.emit(Self.type(of: topic), data)
@@ -22,9 +22,11 @@ extension MeshTool {
         try bus.emit(payload)
     }
 
-    /// Emits a user event and returns when it is stored. The first call opens the stream, creating it when there is none.
+    /// Emits a user event and returns when it is stored. The first call opens the stream, creating it when there is
+    /// none.
     ///
-    /// - Throws: as ``/MeshEvents/PersistentEventBus/emit(_:)-(Event)`` and ``/MeshEvents/PersistentEventBus``'s `open`.
+    /// - Throws: as ``/MeshEvents/PersistentEventBus/emit(_:)-(Event)`` and ``/MeshEvents/PersistentEventBus``'s
+    ///   `open`.
     @discardableResult
     public func emitAcknowledged(_ topic: String, _ data: EventData = nil) async throws(MeshEventsError)
         -> StoredPosition

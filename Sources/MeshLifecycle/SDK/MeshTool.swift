@@ -7,7 +7,7 @@ import NATSClient
 public import ServiceLifecycle
 import UnixSignals
 
-/// A tool's way into the mesh: it emits the tool's events, subscribes to those of others, holds the tool's configuration
+/// A tool's connection to the mesh: it emits the tool's events, subscribes to events, holds the tool's configuration
 /// and stops gracefully.
 ///
 /// ```swift
@@ -21,8 +21,8 @@ import UnixSignals
 /// }
 /// ```
 ///
-/// All it needs is the environment that the node gives to its tools, see ``Environment``. In an application that is made
-/// of services it is one of them: ``run()``.
+/// It needs only the environment variables that the node gives to its tools, see ``Environment``. In an application
+/// that is made of services, use it as one of them: ``run()``.
 public final class MeshTool: Service {
     private struct State {
         var store: Task<PersistentEventBus, any Error>?
@@ -33,7 +33,7 @@ public final class MeshTool: Service {
     public let name: String
     /// The tool's configuration: an object, empty when there is none.
     public let configuration: EventData
-    /// The bus underneath, with all it offers.
+    /// The event bus that this tool uses.
     public let bus: EventBus
 
     private let streamName: String
@@ -64,8 +64,8 @@ public final class MeshTool: Service {
     ///
     /// - Parameters:
     ///   - variables: the environment; `nil` for this process's.
-    ///   - verification: looks at the signatures of the events the tool receives; nobody does when `nil`.
-    ///   - logger: hears of malformed events, failing handlers and the connection.
+    ///   - verification: checks the signatures of the events the tool receives; `nil` checks none.
+    ///   - logger: logs malformed events, failing handlers and changes of the connection.
     /// - Throws: `invalidArgument` naming the variable that is missing or wrong; `connectionFailed`,
     ///   `authenticationFailed`.
     public static func fromEnvironment(
@@ -110,8 +110,8 @@ public final class MeshTool: Service {
 
     // MARK: Stopping
 
-    /// Waits for a graceful shutdown or the task's cancellation, then sees to it that what was emitted has arrived, and
-    /// closes: the tool as one service of an application. Put it before those that use it, so that it stops after them.
+    /// Runs the tool as one service of an application. Waits for a graceful shutdown or the task's cancellation, then
+    /// flushes what was emitted and closes. Put it before the services that use it, so that it stops after them.
     ///
     /// - Throws: as ``stop(timeout:)``.
     public func run() async throws {
@@ -119,11 +119,11 @@ public final class MeshTool: Service {
         try await Task { try await stop() }.value
     }
 
-    /// Runs a tool that is not made of services: `body`'s task is cancelled on SIGTERM or SIGINT, and once `body` has
-    /// returned, by then or by itself, what was emitted has arrived before this returns. To be called once.
+    /// Runs a tool that is not made of services. SIGTERM and SIGINT cancel `body`'s task. After `body` has returned,
+    /// this waits until the server has what was emitted. Call it once.
     ///
-    /// - Throws: what `body` throws, unless it was asked to stop and says so with `CancellationError` or a
-    ///   `MeshEventsError` of code `closed`; as ``stop(timeout:)``.
+    /// - Throws: what `body` throws, except a `CancellationError` or a `MeshEventsError` of code `closed` after it was
+    ///   asked to stop; as ``stop(timeout:)``.
     public func run(_ body: @escaping @Sendable (MeshTool) async throws -> Void) async throws {
         let work = ToolWork { try await body(self) }
         let group = ServiceGroup(
@@ -146,7 +146,7 @@ public final class MeshTool: Service {
         } catch {
             outcome = .failure(error)
         }
-        // A task of its own, for this one may be cancelled.
+        // A separate task, because this one may be cancelled.
         let stopped = await Task { try await stop() }.result
         try outcome.get()
         try stopped.get()

@@ -2,9 +2,9 @@ import Foundation
 package import NATSClient
 
 extension NATSAuthentication {
-    /// The login that environment variables name, for servers whose address brings none: `JB_NATS_CREDS` is the path of
-    /// a credentials file, `MESH_EVENTS_NKEY` that of a file with an NKey's seed, `MESH_EVENTS_TOKEN` a token; the first
-    /// of them counts. Without any, the address's user and password do.
+    /// The login that environment variables name, for servers whose address has none. `JB_NATS_CREDS` is the path of a
+    /// credentials file, `MESH_EVENTS_NKEY` that of a file with an NKey's seed, `MESH_EVENTS_TOKEN` a token. The first
+    /// that is set counts. Without any, the address's user and password count.
     ///
     /// - Throws: `invalidArgument` when a variable names a file that cannot be read, or that others may read too.
     package static func named(in environment: [String: String]) throws(NATSError) -> NATSAuthentication {
@@ -21,10 +21,11 @@ extension NATSAuthentication {
 }
 
 extension NATSTLSConfiguration {
-    /// How to speak TLS, by `MESH_EVENTS_TLS_CA`, `MESH_EVENTS_TLS_CERT` and `MESH_EVENTS_TLS_KEY`, paths of PEM files;
-    /// `nil` when none is set.
+    /// The TLS configuration from `MESH_EVENTS_TLS_CA`, `MESH_EVENTS_TLS_CERT` and `MESH_EVENTS_TLS_KEY`, paths of PEM
+    /// files; `nil` when none is set.
     ///
-    /// - Throws: `invalidArgument` when a variable names a file that cannot be read, or one of the last two is missing.
+    /// - Throws: `invalidArgument` when a variable names a file that cannot be read, or only one of the last two is
+    ///   set.
     package static func named(in environment: [String: String]) throws(NATSError) -> NATSTLSConfiguration? {
         let authority = try EnvironmentFile("MESH_EVENTS_TLS_CA", "the authorities to trust").path(in: environment)
         let certificate = try EnvironmentFile("MESH_EVENTS_TLS_CERT", "a certificate").path(in: environment)

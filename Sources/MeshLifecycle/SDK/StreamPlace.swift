@@ -1,25 +1,26 @@
 import MeshEvents
 package import NATSClient
 
-/// Where the mesh's stream is: its name, the way to JetStream, and where answers come.
+/// Where the mesh's stream is: its name, the prefix or domain of JetStream's API, and the prefix of reply subjects.
 package struct StreamPlace: Sendable, Hashable {
-    /// The variables that say so; see the wire contract.
+    /// The environment variables that set these values; see the wire contract.
     package static let variables = [
         "MESH_EVENTS_STREAM", "MESH_EVENTS_JS_DOMAIN", "MESH_EVENTS_JS_PREFIX", "MESH_EVENTS_INBOX_PREFIX",
     ]
 
-    /// The stream's name; `nil` for the mesh's.
+    /// The stream's name; `nil` for the default, `MESH_EVENTS`.
     package let stream: String?
-    /// The JetStream domain of the servers that keep it; `nil` for that of the server connected to.
+    /// The JetStream domain of the servers that keep the stream; `nil` for that of the server connected to.
     package let domain: String?
-    /// What the subjects of JetStream's API begin with, instead of a domain; `nil` for `$JS.API`.
+    /// The prefix of the subjects of JetStream's API, instead of a domain; `nil` for `$JS.API`.
     package let prefix: String?
-    /// What the subjects of answers begin with; `nil` for `_INBOX`, and behind it what the login says.
+    /// The prefix of reply subjects; `nil` for `_INBOX`, followed by what the login prescribes.
     package let inbox: String?
 
-    /// What options say, else the environment.
+    /// Takes each value from its option, or else from the environment.
     ///
-    /// - Throws: `invalidArgument` for what cannot be a name or a subject, and for a domain beside a prefix.
+    /// - Throws: `invalidArgument` for a text that cannot be a name or a subject, and for a domain together with a
+    ///   prefix.
     package init(
         stream: String? = nil,
         domain: String? = nil,
@@ -32,7 +33,7 @@ package struct StreamPlace: Sendable, Hashable {
             return environment[variable].flatMap { $0.isEmpty ? nil : ($0, variable) }
         }
         self.stream = try Self.name(value(stream, Self.variables[0]))
-        // An option of either kind replaces what the environment says of both.
+        // A domain or a prefix as an option replaces both variables.
         let fromEnvironment = domain == nil && prefix == nil
         let domain = domain != nil || fromEnvironment ? value(domain, Self.variables[1]) : nil
         let prefix = prefix != nil || fromEnvironment ? value(prefix, Self.variables[2]) : nil
@@ -44,7 +45,7 @@ package struct StreamPlace: Sendable, Hashable {
         self.inbox = try Self.subject(value(inbox, Self.variables[3]))
     }
 
-    /// A connection's configuration with all this.
+    /// A connection's configuration with these prefixes.
     package func applied(to configuration: NATSConnection.Configuration) -> NATSConnection.Configuration {
         var configuration = configuration
         configuration.inboxPrefix = inbox
@@ -55,7 +56,7 @@ package struct StreamPlace: Sendable, Hashable {
     /// The name of the stream.
     package var streamName: String { stream ?? PersistenceConfiguration().streamName }
 
-    /// The variables with which a program finds the same; empty ones count as not set.
+    /// The environment variables that give another program the same values; empty ones count as not set.
     package var environment: [String: String] {
         guard self != .standard else { return [:] }
         return [
@@ -86,7 +87,7 @@ package struct StreamPlace: Sendable, Hashable {
     private static func subject(_ value: (text: String, source: String)?) throws(NATSError) -> String? {
         guard let value else { return nil }
         var text = value.text[...]
-        // As other tools take it, with a dot at its end.
+        // Other tools accept a prefix with a dot at its end, so this does too.
         if text.hasSuffix(".") { text.removeLast() }
         let tokens = text.split(separator: ".", omittingEmptySubsequences: false)
         let isSubject = tokens.allSatisfy { token in

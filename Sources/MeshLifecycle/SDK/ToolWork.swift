@@ -1,7 +1,7 @@
 import MeshEvents
 import ServiceLifecycle
 
-/// What a tool does, as a service: cancelled when it is to stop.
+/// A tool's body as a service: a graceful shutdown cancels it.
 struct ToolWork: Service {
     let body: @Sendable () async throws -> Void
 

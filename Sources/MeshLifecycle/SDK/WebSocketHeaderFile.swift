@@ -1,8 +1,8 @@
 import Foundation
 package import NATSClient
 
-/// Header fields of the request for a WebSocket, in a file: one a line, as `Authorization: Bearer …`. Empty lines and
-/// those that begin with `#` do not count.
+/// A file with header fields of the request for a WebSocket, one per line, as `Authorization: Bearer …`. Empty lines
+/// and lines that begin with `#` are skipped.
 package struct WebSocketHeaderFile {
     /// The variable that names such a file.
     package static let variable = "MESH_EVENTS_WS_HEADERS"
@@ -22,8 +22,8 @@ package struct WebSocketHeaderFile {
 
     /// The fields in the file.
     ///
-    /// - Throws: `invalidArgument` when the file cannot be read, when others than its owner may read it, or with the
-    ///   number of a line that is no field; never with what the line holds.
+    /// - Throws: `invalidArgument` when the file cannot be read, when users other than its owner may read it, or when a
+    ///   line is no field. The message then has the line's number, never its text.
     package func fields() throws(NATSError) -> [String: String] {
         let text = try SecretFile("file of WebSocket headers", path).text()
         var fields: [String: String] = [:]
@@ -49,7 +49,7 @@ package struct WebSocketHeaderFile {
         return fields
     }
 
-    /// A token of RFC 9110.
+    /// Whether the text is a token of RFC 9110.
     private static func isName(_ text: Substring) -> Bool {
         !text.isEmpty
             && text.utf8.allSatisfy { byte in

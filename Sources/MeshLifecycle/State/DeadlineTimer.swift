@@ -1,7 +1,7 @@
 import Locking
 import MeshEvents
 
-/// Calls once when a time has passed; a new time takes the place of the last one.
+/// Calls a closure once after a delay; a new delay replaces the last one.
 final class DeadlineTimer: Sendable {
     private struct State {
         var task: Task<Void, Never>?
@@ -15,10 +15,10 @@ final class DeadlineTimer: Sendable {
 
     deinit { cancel() }
 
-    /// A moment, from which times are counted: taken before the time of day is read, so that what is counted from that
-    /// can be too early, never too late.
+    /// A moment from which delays are counted. Take it before reading the time of day: then a call can be too early,
+    /// never too late.
     struct Mark: Sendable {
-        /// Waits until so much time has passed since the moment.
+        /// Waits until this duration has passed since the moment.
         fileprivate let sleep: @Sendable (Duration) async throws -> Void
     }
 
@@ -30,7 +30,7 @@ final class DeadlineTimer: Sendable {
         return Mark { try await clock.sleep(until: now.advanced(by: $0), tolerance: nil) }
     }
 
-    /// Calls `body` when `delay` has passed since a moment, unless it is set again or cancelled before.
+    /// Calls `body` when `delay` has passed since `mark`, unless the timer is set again or cancelled before.
     func set(_ delay: Duration, after mark: Mark, _ body: @escaping @Sendable () -> Void) {
         let task = Task {
             do { try await mark.sleep(delay) } catch { return }
@@ -44,7 +44,7 @@ final class DeadlineTimer: Sendable {
         obsolete?.cancel()
     }
 
-    /// Never calls again.
+    /// Cancels the timer for good: it never calls again.
     func cancel() {
         let task = state.withLock { state in
             state.isCancelled = true

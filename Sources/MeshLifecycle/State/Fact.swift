@@ -1,8 +1,8 @@
 import MeshEvents
 
-/// When something was said: facts are ordered by it, whatever order they arrive in.
+/// The time of a statement: facts are ordered by it, not by their order of arrival.
 struct Stamp: Sendable, Hashable, Comparable {
-    /// The moment, by the clock of the node that said it.
+    /// The moment, by the clock of the node that emitted the event.
     var at: Timestamp
     /// The place in the stream, which decides between equal moments; 0 when it is not known.
     var sequence: UInt64 = 0
@@ -12,14 +12,14 @@ struct Stamp: Sendable, Hashable, Comparable {
     }
 }
 
-/// The newest that was said about one thing.
+/// The newest known value of one property, with its time.
 struct Fact<Value: Sendable & Equatable>: Sendable, Equatable {
     var value: Value
     var stamp: Stamp
 
-    /// Takes in what was said, unless something newer is known.
+    /// Stores the value, unless a newer one is known.
     ///
-    /// - Returns: Whether it was taken.
+    /// - Returns: Whether it was stored.
     @discardableResult
     static func learn(_ fact: inout Fact?, _ value: Value, at stamp: Stamp) -> Bool {
         if let known = fact?.stamp, stamp < known { return false }

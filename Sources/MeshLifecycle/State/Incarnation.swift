@@ -1,19 +1,19 @@
 /// One run of a node's process, known by the `instance` that it publishes. A node that joins with another instance was
-/// started anew: what its predecessor had running is not.
+/// started anew: the tools of the earlier run have ended.
 struct Incarnation: Sendable, Equatable {
     /// The instance.
     private(set) var instance: String
-    /// The earliest that it said.
+    /// The time of its earliest event.
     private(set) var start: Stamp
     /// Its newest `node.joined`.
     private var joined: Stamp?
-    /// The earliest that another instance said.
+    /// The time of the earliest event of another instance.
     private var earliestOther: Stamp?
 
-    /// The beginning, when there was a run before it.
+    /// The start of this run; `nil` when no earlier run is known.
     var cutoff: Stamp? { earliestOther.map { $0 < start } == true ? start : nil }
 
-    /// Takes in that an instance said something.
+    /// Takes in an event of an instance.
     static func learn(_ known: inout Incarnation?, _ instance: String, at stamp: Stamp, isJoin: Bool) {
         guard var current = known else {
             known = Incarnation(instance: instance, start: stamp, joined: isJoin ? stamp : nil)
@@ -36,7 +36,8 @@ struct Incarnation: Sendable, Equatable {
         known = current
     }
 
-    /// Whether another instance takes its place: the one that joined last; while none has, the first.
+    /// Whether another instance replaces this one: the instance that joined last counts; while none has joined, the
+    /// first.
     private func isReplaced(at stamp: Stamp, isJoin: Bool) -> Bool {
         if isJoin { return joined.map { $0 < stamp } ?? true }
         return joined == nil && stamp < start

@@ -1,6 +1,6 @@
 import MeshEvents
 
-/// What one of the mesh's own events says, read leniently: a member that is missing or of the wrong kind says nothing.
+/// The content of a node or tool event, read leniently: a member that is missing or of the wrong kind counts as empty.
 enum LifecycleFact {
     /// What happened to a tool.
     enum Tool {
@@ -38,12 +38,12 @@ enum LifecycleFact {
         }
     }
 
-    /// The tool that it is about; empty when it is about none.
+    /// The name of the tool the event is about; empty when it is about none.
     var toolName: String {
         if case .tool(let name, _) = self { name } else { "" }
     }
 
-    /// Whether only a node that is there says this. What ends something may trail behind the node's leaving.
+    /// Whether only a node that is in the mesh emits this. Events that end something may arrive after `node.left`.
     var showsPresence: Bool {
         switch self {
         case .health, .joined, .tool(_, .installed), .tool(_, .configured), .tool(_, .started): true

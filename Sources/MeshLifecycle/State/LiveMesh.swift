@@ -1,20 +1,20 @@
 import Locking
 package import MeshEvents
 
-/// Knows the mesh by what comes alone, where nothing is kept: what was emitted before, or while the connection was lost, is
-/// not known.
+/// The state of the mesh from live events alone, for servers without a stream. Events from before the start, or from
+/// while the connection was lost, are missing.
 package final class LiveMesh: Sendable {
     private let subscription: EventSubscription
     private let takesSignedOnly: Bool
     private let mesh = Locked(MeshState())
     private let unsigned = Locked<UInt64>(0)
 
-    /// Begins to listen.
+    /// Subscribes to all events.
     ///
     /// - Parameters:
-    ///   - bus: where to listen.
-    ///   - buffer: how much may wait to be taken in; the bus's when `nil`.
-    ///   - takesSignedOnly: whether only events whose signature the bus has found to hold tell how the mesh is.
+    ///   - bus: the bus to subscribe on.
+    ///   - buffer: the limits of the subscription's buffer; the bus's when `nil`.
+    ///   - takesSignedOnly: whether only events with a signature that the bus verified change the state.
     /// - Throws: as ``/MeshEvents/EventBus``.
     package init(
         _ bus: EventBus,
@@ -35,14 +35,14 @@ package final class LiveMesh: Sendable {
     /// How many events changed nothing because they are not signed by their node.
     package var rejected: UInt64 { subscription.rejected + unsigned.withLock { $0 } }
 
-    /// How many events were lost because more came than could be taken in.
+    /// How many events were lost because the buffer was full.
     package var dropped: UInt64 { subscription.dropped }
 
-    /// Takes in what comes, until the task is cancelled or the connection is closed.
+    /// Takes in events until the task is cancelled or the connection is closed.
     ///
     /// - Parameters:
-    ///   - hear: gets every event, whatever it is about.
-    ///   - tell: gets what it changes in the mesh.
+    ///   - hear: is called with every event.
+    ///   - tell: is called with every change of the mesh.
     package func run(
         hear: (Event) -> Void = { _ in },
         tell: (MeshState.Change) -> Void
@@ -59,11 +59,11 @@ package final class LiveMesh: Sendable {
         }
     }
 
-    /// Lets the time pass.
+    /// Moves the state's time to now.
     ///
     /// - Returns: The nodes that have become unreachable or silent since the last call.
     package func advance() -> [MeshState.Change] { mesh.withLock { $0.advance(to: .now) } }
 
-    /// Ends it.
+    /// Ends the subscription.
     package func close() { subscription.cancel() }
 }

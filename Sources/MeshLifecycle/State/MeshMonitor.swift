@@ -1,7 +1,7 @@
 public import Logging
 public import MeshEvents
 
-/// Knows how the mesh is: it folds the stream's history into a ``MeshState`` and follows what comes.
+/// Keeps the state of the mesh: it folds the stream's history into a ``MeshState`` and follows new events.
 ///
 /// ```swift
 /// let monitor = try await MeshMonitor.start(store: JetStreamStore(connection))
@@ -11,23 +11,24 @@ public import MeshEvents
 /// }
 /// ```
 ///
-/// It reads the stream and creates and changes nothing. Lost connections and restarts of the server it gets over by itself,
-/// also those after which the stream is gone or another one: then it begins anew with what there is. While the server cannot be reached nothing is heard of the nodes, so that they become unreachable for that time. Whether
-/// a node is unreachable is told by the server's clock, as the times of storing show it: this machine's may be wrong.
+/// It reads the stream and creates and changes nothing. It recovers by itself from lost connections and restarts of the
+/// server. When the stream is gone or another one after that, it begins anew with the stream that exists. While the
+/// server cannot be reached, no events arrive, so that nodes become unreachable for that time. Whether a node is
+/// unreachable is decided by the server's clock, known from the times of storing: this machine's clock may be wrong.
 ///
-/// Letting go of the last reference, that of its updates included, closes it.
+/// The monitor closes when the last reference to it and to its updates is released.
 public final class MeshMonitor: Sendable {
     /// What a monitor keeps.
     public struct Configuration: Sendable {
-        /// How long nodes that left, are unreachable or silent, and removed tools, are remembered. Default: 24 hours, as long as the
-        /// stream keeps events.
+        /// How long the monitor remembers removed tools, and nodes that left, are unreachable or silent. Default: 24
+        /// hours, as long as the stream keeps events.
         public var retention: Duration
         /// How many changes may wait for each reader of ``MeshMonitor/updates()``, from 1. Default: 4096.
         public var bufferedUpdates: Int
-        /// How many bytes they may take for each reader, the events that caused them included, from 1; the newest change
-        /// is kept whatever it takes. Default: 16 MiB.
+        /// How many bytes those changes may take for each reader, the events that caused them included, from 1. The
+        /// newest change is always kept. Default: 16 MiB.
         public var bufferedBytes: Int
-        /// How many nodes and tools are remembered, and how much of what is said of them.
+        /// How many nodes and tools are remembered, and how many bytes of their texts and data.
         public var limits: MeshState.Limits
 
         /// Creates a configuration; a number below its range becomes the least in it.
@@ -51,18 +52,19 @@ public final class MeshMonitor: Sendable {
     private let replays: MonitorReplays
     private let reading: Task<Void, Never>
 
-    /// Starts a monitor; it has taken in all that was stored when this returns.
+    /// Starts a monitor; returns when the monitor has taken in all stored events.
     ///
     /// - Parameters:
-    ///   - store: where the events are; it need not have been opened.
-    ///   - verification: looks at the signatures of events. With the policy `reject`, its default, an event that is not
-    ///     signed by its node changes nothing and is counted by ``rejected``. Nobody looks when `nil`.
+    ///   - store: the store to read; it need not have been opened.
+    ///   - verification: checks the signatures of events; `nil` checks none. With the policy `reject`, its default, an
+    ///     event that is not signed by its node changes nothing and is counted by ``rejected``.
     ///   - configuration: what to keep.
     ///   - clock: measures how long to wait until a node is unreachable.
     ///   - now: the time of day, on the same clock.
-    ///   - timeout: how long nothing may come while what was stored is taken in.
-    ///   - logger: hears of malformed messages and of rejected events.
-    /// - Throws: `timeout`, and as ``/MeshEvents/EventReplay``: `streamNotFound`, `persistenceUnavailable`, `permissionDenied` …
+    ///   - timeout: how long no data may arrive while the stored events are read.
+    ///   - logger: logs malformed messages and rejected events.
+    /// - Throws: `timeout`, and as ``/MeshEvents/EventReplay``: `streamNotFound`, `persistenceUnavailable`,
+    ///   `permissionDenied` …
     public static func start(
         store: some EventStore,
         verification: SignatureVerification? = nil,
@@ -77,7 +79,7 @@ public final class MeshMonitor: Sendable {
             EventReplay(store: store, verification: verification, logger: logger),
             patterns: patterns
         )
-        // One for each family: the events of users need not travel.
+        // One replay for each pattern, so that the server does not send user events.
         let created = try await replays.open(timeout: timeout)
         let core = MonitorCore(configuration, replays: patterns.count, created: created, clock: clock, now: now)
         let monitor = MeshMonitor(core, replays)
@@ -86,7 +88,7 @@ public final class MeshMonitor: Sendable {
         return monitor
     }
 
-    /// As long as something comes, the events that are stored are on their way.
+    /// Waits until all stored events are taken in. The timeout starts again whenever the store has received data.
     private static func waitUntilCaughtUp(
         _ core: MonitorCore,
         _ store: some EventStore,
@@ -118,9 +120,9 @@ public final class MeshMonitor: Sendable {
     /// The mesh as it is now.
     public var state: MeshState { core.mesh }
 
-    /// What comes to change from now on.
+    /// The changes from now on.
     ///
-    /// To miss nothing, take these before you look at ``state``.
+    /// To miss nothing, call this before you read ``state``.
     public func updates() -> MeshUpdates {
         MeshUpdates(monitor: self, reader: core.observe())
     }
@@ -128,11 +130,11 @@ public final class MeshMonitor: Sendable {
     /// How many events changed nothing because they are not signed by their node.
     public var rejected: UInt64 { replays.rejected }
 
-    /// Why the monitor cannot go on: the connection was closed, permission withdrawn. `nil` as long as
-    /// it goes on, and after ``close()``.
+    /// Why the monitor has ended: the connection was closed or permission was withdrawn. `nil` while it runs, and after
+    /// ``close()``.
     public var failure: MeshEventsError? { core.failure }
 
-    /// Ends it: ``updates()`` end, ``state`` stays what it was. Harmless when repeated.
+    /// Ends the monitor: its ``updates()`` end, ``state`` stays as it is. Harmless when repeated.
     public func close() {
         core.end(nil)
         reading.cancel()
@@ -156,7 +158,7 @@ public final class MeshMonitor: Sendable {
         }
     }
 
-    /// Reads until one of the replays ends: one without the other is half the truth.
+    /// Reads until one of the replays ends, then cancels the rest: the state needs the events of all of them.
     private static func readOnce(_ replays: [ReplaySubscription], into core: MonitorCore) async -> MeshEventsError? {
         await withTaskGroup(of: MeshEventsError?.self) { group in
             for (number, replay) in replays.enumerated() {

@@ -3,8 +3,8 @@ public import MeshEvents
 extension MeshState {
     /// The whole state as JSON, for programs. Keys are stable; what is not known is null, times are RFC 3339 in UTC.
     ///
-    /// - `time`: when; `summary`: the counts of ``Summary``, by the names of its properties; `left_out`: those of
-    ///   ``LeftOut``.
+    /// - `time`: the state's time; `summary`: the counts of ``Summary``, by the names of its properties; `left_out`:
+    ///   the counts of ``LeftOut``.
     /// - `nodes`, by name: `name`, `status`, `reported_status`, `checks` (an object), `joined`, `last_seen`, `left`,
     ///   `leave_reason`, `unreachable_since`, `interval_s`, `sends_health`, `capabilities`, `resources`, `tools`.
     /// - `tools` of a node, by name: `name`, `version`, `state`, `uncertain`, `since`, `restart_count`, `last_error`,
@@ -81,7 +81,8 @@ extension MeshState.Tool {
 
 extension JSONValue {
     fileprivate static func text(_ text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
-    /// Data as a part of the whole; null when it is nested so deeply that the whole would be no JSON any more.
+    /// The data as a JSON value; null when it is nested more than 100 levels deep: the whole could no longer be read as
+    /// JSON.
     fileprivate static func within(_ data: EventData) -> JSONValue {
         let value = JSONValue(data)
         return value.isNested(deeperThan: 100) ? .null : value

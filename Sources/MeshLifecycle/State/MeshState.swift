@@ -1,7 +1,7 @@
 public import MeshEvents
 
-/// The mesh as its events tell it: which nodes there are and how they are, and what their tools do. A pure value: apply
-/// events, move the time, ask.
+/// The mesh as its events describe it: its nodes, their status, and their tools. A pure value: apply events, move the
+/// time, read.
 ///
 /// ```swift
 /// var state = MeshState()
@@ -10,34 +10,34 @@ public import MeshEvents
 /// for node in state.nodes { print(node.name, node.status) }
 /// ```
 ///
-/// - **Order makes no difference.** Each fact about a node has the time its event carries; an older one never replaces a
+/// - **Order makes no difference.** Each fact about a node has the time of its event; an older fact never replaces a
 ///   newer one. A time later than the event's arrival counts as the arrival, so that a clock that is ahead, and is set
-///   right later, does no harm. The stream's sequence decides between equal times, and without one the order of arrival.
-/// - **Repeats change nothing**, events that are missing only leave something unknown: what is said about a node or tool
-///   that was not known creates it. An event without a node is about none, and ignored.
-/// - **Unreachable** is a node of which nothing was heard for three of its health intervals, counted from the time its
-///   last event arrived, so that its own clock does not matter. The interval is the newest `interval_s` (seconds) in its
-///   capabilities or resources; without one the distance of its last two health events, from 10 s to an hour; else 10 s.
-///   A node that never sends health, as those of the Go mesh, never becomes unreachable: after ``silence`` it is silent,
-///   which says only that nothing was heard of it, and its tools keep their last state.
-/// - **A node that left** has no tools that run: they show as stopped. So do those of a node that was started anew, which
-///   is known by another `instance` in its `node.joined`. Tools of an unreachable node keep their last state and are
-///   marked ``Tool/isUncertain``.
-/// - `node.joined` without capabilities, as nodes of the Go mesh send it when they reconnect, leaves those known.
+///   right later, does no harm. The stream's sequence decides between equal times; without one, the order of arrival.
+/// - **Repeats change nothing.** Missing events only leave something unknown: an event about an unknown node or tool
+///   creates it. An event without a node is ignored.
+/// - **Unreachable** is a node from which no event arrived for three of its health intervals, counted from the arrival
+///   of its last event, so that its own clock does not matter. The interval is the newest `interval_s` (seconds) in its
+///   capabilities or resources; without one, the time between its last two health events, from 10 s to an hour; else
+///   10 s. A node that never sends health, as those of the Go mesh, never becomes unreachable. After ``silence`` it is
+///   silent, which says only that no event arrived; its tools keep their last state.
+/// - **A node that left** has no running tools: they show as stopped. So do the tools of a node that was started anew,
+///   which is known by another `instance` in its `node.joined`. Tools of an unreachable node keep their last state and
+///   are marked ``Tool/isUncertain``.
+/// - `node.joined` without capabilities, as nodes of the Go mesh send it when they reconnect, keeps the known ones.
 ///
-/// What it costs to apply an event does not depend on how many nodes there are, nor on how many tools a node has. What it
-/// remembers is bounded by ``Limits``, in numbers and in bytes, whatever strangers emit; ``leftOut`` counts what was dropped.
-/// Where a limit is reached, the order of events does make a difference.
+/// The cost of applying an event depends neither on the number of nodes nor on the number of a node's tools. ``Limits``
+/// bounds what the state keeps, in numbers and in bytes, whatever other clients emit; ``leftOut`` counts what was
+/// dropped. Once a limit is reached, the order of events does make a difference.
 public struct MeshState: Sendable {
-    /// After how many health intervals of silence a node is unreachable.
+    /// After how many health intervals without an event a node is unreachable.
     public static let missedIntervals = 3
     /// After how long a node that never sends health is silent: five minutes.
     public static let silence: Duration = .seconds(300)
 
-    /// How many shards the table of many nodes has.
+    /// How many shards a large table of nodes has.
     private static let shards = 256
 
-    /// A node, and where it stands in the queues.
+    /// A node, and its times in the queues.
     private struct Entry: Sendable, Equatable {
         var record: NodeRecord
         /// Its time in ``silent``.
@@ -45,22 +45,22 @@ public struct MeshState: Sendable {
         /// Its time in ``deadlines``; `nil` when it is not in there.
         var wakesAt: Timestamp?
 
-        /// Where it stands follows from how events came.
+        /// Compares the records only: the times in the queues depend on the order of events.
         static func == (left: Entry, right: Entry) -> Bool { left.record == right.record }
     }
 
-    /// How much is kept.
+    /// How much the state keeps.
     public let limits: Limits
-    /// What was not kept.
+    /// What the state did not keep.
     public private(set) var leftOut = LeftOut()
     private var entries = ShardedTable<Entry>(width: shards)
-    /// What the nodes take, in bytes, about.
+    /// The approximate size of the nodes, in bytes.
     private(set) var bytes = 0
-    /// Every node by when it was last heard of, or earlier.
+    /// Every node, by the time of its last event or an earlier time.
     private var silent = TimeQueue()
-    /// The nodes that become unreachable or silent after ``now`` by when that is, or earlier.
+    /// The nodes that become unreachable or silent after ``now``, by that time or an earlier one.
     private var deadlines = TimeQueue()
-    /// The time at which questions are answered; ``advance(to:)`` moves it.
+    /// The time that status and deadlines refer to; ``advance(to:)`` moves it.
     public private(set) var now = Timestamp.epoch
 
     /// Creates the state of a mesh of which nothing is known.
@@ -94,7 +94,7 @@ public struct MeshState: Sendable {
         let stamp = Stamp(at: min(event.timestamp, received), sequence: sequence)
         let (now, limits, node) = (now, limits, event.node)
         let count = entries.count
-        // In place: neither the record nor the table is copied.
+        // Changed in place, so that neither the record nor the table is copied.
         let initial = Entry(record: NodeRecord(lastSeen: received), silentAt: received)
         let (bytesBefore, bytesAfter, change, left) = entries.update(node, default: initial) { entry in
             let before = entry.record.bytes
@@ -120,7 +120,7 @@ public struct MeshState: Sendable {
         return result.kinds.isEmpty ? nil : result
     }
 
-    /// Drops the nodes that were silent longest until the rest is within the limits.
+    /// Drops the nodes whose last event is oldest until the rest is within the limits.
     private mutating func makeRoom() {
         while entries.count > limits.nodes || bytes > limits.bytes, let first = silent.removeFirst() {
             guard let entry = entries[first.name], entry.silentAt == first.time else { continue }
@@ -139,7 +139,7 @@ public struct MeshState: Sendable {
 
     // MARK: Queues
 
-    /// How many places are taken in the queues.
+    /// How many entries the queues have.
     var queued: Int { silent.count + deadlines.count }
 
     private mutating func queueSilent(_ node: String, at time: Timestamp) {
@@ -147,15 +147,15 @@ public struct MeshState: Sendable {
         entries.update(node, default: entry) { $0.silentAt = time }
         silent.insert(node, at: time)
         guard silent.count > 2 * entries.count + 64 else { return }
-        // Most are of nodes that were forgotten.
+        // Most entries are of forgotten nodes.
         silent.removeAll()
         for (name, entry) in entries.all { silent.insert(name, at: entry.silentAt) }
     }
 
-    /// Sees to it that a node is looked at when it becomes unreachable or silent.
+    /// Queues a node so that ``advance(to:)`` checks it when it becomes unreachable or silent.
     private mutating func queueDeadline(of node: String) {
         guard let entry = entries[node], let deadline = entry.record.deadline, deadline > now else { return }
-        // One that is in there too early is corrected when its time has come.
+        // An entry that is too early is corrected when its time comes.
         if let wakesAt = entry.wakesAt, wakesAt <= deadline { return }
         entries.update(node, default: entry) { $0.wakesAt = deadline }
         deadlines.insert(node, at: deadline)
@@ -166,7 +166,7 @@ public struct MeshState: Sendable {
 
     // MARK: Time
 
-    /// Moves the time; backwards it does not go.
+    /// Moves the time forward; an earlier time changes nothing.
     ///
     /// - Returns: The nodes that have become unreachable or silent since the last call, in no order.
     @discardableResult
@@ -190,18 +190,18 @@ public struct MeshState: Sendable {
         return changes
     }
 
-    /// When the next node becomes unreachable or silent if nothing more is heard; `nil` when none does.
+    /// When the next node becomes unreachable or silent if no more events arrive; `nil` when none does.
     public var nextDeadline: Timestamp? {
         entries.all.lazy.compactMap(\.value.record.deadline).filter { $0 > now }.min()
     }
 
-    /// When ``advance(to:)`` may find such a node, at the earliest; `nil` when it finds none.
+    /// The earliest time at which ``advance(to:)`` may find such a node; `nil` when it finds none.
     var nextWakeUp: Timestamp? { deadlines.first?.time }
 
-    /// Forgets the nodes that left or of which nothing is heard any more and that were last heard of before `time`, and the
-    /// tools that were removed before it.
+    /// Forgets nodes that left or are unreachable or silent and whose last event arrived before `time`, and tools that
+    /// were removed before it.
     ///
-    /// An event about something forgotten that is applied again makes it known again.
+    /// An event about a forgotten node or tool creates it again.
     public mutating func forget(olderThan time: Timestamp) {
         for (name, entry) in entries.all {
             let status = entry.record.status(at: now)
@@ -225,13 +225,14 @@ public struct MeshState: Sendable {
         entries.all.map { $0.value.record.view($0.name, at: now) }.sorted { $0.name < $1.name }
     }
 
-    /// The names of the nodes, in no order: for those that look at one after the other, not at all at once.
+    /// The names of the nodes, in no order: for callers that read the nodes one by one.
     package var nodeNames: [String] { entries.all.map { $0.name } }
 
     /// The node of this name; `nil` when nothing is known of it.
     public func node(_ name: String) -> Node? { entries[name]?.record.view(name, at: now) }
 
-    /// What is known of a node at a time: equal ones look alike. To compare them costs little while nothing has changed.
+    /// What is known of a node at a time: equal versions give equal views. Comparing them is cheap while nothing has
+    /// changed.
     package struct NodeVersion: Sendable, Equatable {
         fileprivate let record: NodeRecord
         fileprivate let status: Node.Status
@@ -248,7 +249,7 @@ public struct MeshState: Sendable {
     /// One tool; `nil` when nothing is known of it.
     public func tool(_ name: String, on node: String) -> Tool? { entries[node]?.record.tool(name, of: node, at: now) }
 
-    /// How many there are of each.
+    /// The counts of nodes by status and tools by state.
     public var summary: Summary { Summary(nodes) }
 
     /// What is known of one node, as a state of its own.
@@ -263,12 +264,12 @@ public struct MeshState: Sendable {
         return state
     }
 
-    /// Whether nothing is known.
+    /// Whether no node is known.
     public var isEmpty: Bool { entries.isEmpty }
 }
 
 extension MeshState: Equatable {
-    /// Whether the same is known, whatever the order in which it became so.
+    /// Whether both know the same, whatever the order of their events.
     public static func == (left: MeshState, right: MeshState) -> Bool {
         left.now == right.now && left.limits == right.limits && left.leftOut == right.leftOut
             && left.entries == right.entries
@@ -284,7 +285,7 @@ extension MeshState.LeftOut {
 }
 
 extension NodeRecord {
-    /// Takes in what was said, and compares before and after.
+    /// Applies the fact, and returns what differs before and after.
     fileprivate mutating func change(
         by fact: LifecycleFact,
         at stamp: Stamp,
@@ -306,7 +307,7 @@ extension NodeRecord {
         if statusAfter != statusBefore || statusAfter == .degraded && failingChecks != checksBefore {
             change.kinds.insert(.status)
         }
-        // What concerns all tools is not looked for in each of them: there may be many.
+        // A change that concerns all tools is found without looking at each of them: there may be many.
         let becameUncertain = (statusAfter == .unreachable) != (statusBefore == .unreachable)
         if becameUncertain && hasTools || endingStamp != endingBefore && hasActiveTools { change.kinds.insert(.tool) }
         if let name = change.tool {

@@ -13,21 +13,21 @@ extension MeshState {
             public static let joined = Kinds(rawValue: 1)
             /// Its status or its failing checks changed, or it was not known before.
             public static let status = Kinds(rawValue: 2)
-            /// It says what it can do.
+            /// It published new capabilities.
             public static let capabilities = Kinds(rawValue: 4)
-            /// It says what it uses and has: with every `node.health`.
+            /// It published its resources, as it does with every `node.health`.
             public static let resources = Kinds(rawValue: 8)
             /// One of its tools changed.
             public static let tool = Kinds(rawValue: 16)
-            /// It is known no longer: the stream that told of it was deleted, and is another one now.
+            /// It is no longer known: the stream with its events was deleted and replaced.
             public static let forgotten = Kinds(rawValue: 32)
         }
 
-        /// The node.
+        /// The node's name.
         public var node: String
-        /// What of it changed.
+        /// Which parts of it changed.
         public var kinds: Kinds
-        /// The tool, when a single one changed.
+        /// The tool's name, when a single tool changed.
         public var tool: String?
 
         /// Creates a change.

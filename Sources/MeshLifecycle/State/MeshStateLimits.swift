@@ -1,22 +1,22 @@
 extension MeshState {
-    /// How much of what others say a state keeps. What is beyond is dropped and counted in ``MeshState/leftOut``.
+    /// How much a state keeps of what events say. The rest is dropped and counted in ``MeshState/leftOut``.
     public struct Limits: Sendable, Hashable {
-        /// How many nodes, from 1 to 1 000 000; default 10 000. Those that were silent longest are dropped first.
+        /// How many nodes, from 1 to 1 000 000; default 10 000. Nodes whose last event is oldest are dropped first.
         public let nodes: Int
-        /// How many tools of one node, from 1 to 100 000; default 1 000. A tool that was removed makes room for a new one;
-        /// what is said of a new one beyond that is dropped.
+        /// How many tools of one node, from 1 to 100 000; default 1 000. A tool that was removed makes room for a new
+        /// one. When there is none, events about new tools are dropped.
         public let toolsPerNode: Int
-        /// How many bytes one text may have (a version, a reason, an error, a status), from 16 to 65 536; default 2 048.
-        /// A longer one is cut.
+        /// How many bytes one text may have (a version, a reason, an error, a status), from 16 to 65 536; default 2
+        /// 048. A longer one is cut.
         public let textBytes: Int
-        /// How many bytes of JSON the capabilities and the resources of a node may have each, from 64 to 1 048 576; default
-        /// 16 384. Larger ones are kept as null.
+        /// How many bytes of JSON a node's capabilities and resources may have each, from 64 to 1 048 576; default 16
+        /// 384. Larger ones are kept as null.
         public let dataBytes: Int
-        /// How many bytes all of it may take, as this type counts them, from 65 536 to 2³⁰; default 64 MiB. Beyond it the
-        /// nodes that were silent longest are dropped.
+        /// How many bytes the whole state may take, as ``MeshState`` counts them, from 65 536 to 2³⁰; default 64 MiB.
+        /// Beyond it, nodes whose last event is oldest are dropped.
         public let bytes: Int
 
-        /// The longest name of a node or a tool, in bytes. What is said of one with a longer name is dropped.
+        /// The longest name of a node or a tool, in bytes. Events with a longer name are dropped.
         public static let nameBytes = 512
 
         /// Creates limits; a value out of its range becomes the nearest in it.
@@ -37,11 +37,11 @@ extension MeshState {
 
     /// What a state did not keep because it was beyond its ``Limits``.
     public struct LeftOut: Sendable, Hashable {
-        /// Nodes that were dropped to make room; one that is heard of again and dropped again counts again.
+        /// Nodes that were dropped to make room. A node that comes back and is dropped again counts again.
         public internal(set) var nodes: UInt64 = 0
-        /// Events about tools that had no room, and removed tools that were dropped before their time.
+        /// Events about new tools for which there was no room, and removed tools that were dropped to make room.
         public internal(set) var tools: UInt64 = 0
-        /// Events with names that were too long, and texts and data that were too large: dropped, or cut.
+        /// Events that were dropped because a name was too long, and events with a text or data that was cut.
         public internal(set) var values: UInt64 = 0
 
         /// Whether nothing was left out.

@@ -1,15 +1,15 @@
 extension MeshState {
-    /// How many there are of each.
+    /// The counts of nodes by status and tools by state.
     public struct Summary: Sendable, Hashable {
         /// All nodes.
         public internal(set) var nodes = 0
-        /// Nodes that are well, or not known to be otherwise.
+        /// Nodes that report no problem.
         public internal(set) var online = 0
-        /// Nodes that say they are not well.
+        /// Nodes that report a problem.
         public internal(set) var degraded = 0
-        /// Nodes that nothing is heard of.
+        /// Nodes that have sent no event for three of their health intervals.
         public internal(set) var unreachable = 0
-        /// Nodes that send no health events and of which nothing was heard for long.
+        /// Nodes that send no health events and have sent no other event for five minutes.
         public internal(set) var silent = 0
         /// Nodes that left.
         public internal(set) var left = 0
@@ -23,15 +23,15 @@ extension MeshState {
         public internal(set) var stopped = 0
         /// Tools that ended by themselves.
         public internal(set) var crashed = 0
-        /// Tools on unreachable nodes, whatever they last did; they are in none of the four counts above.
+        /// Tools on unreachable nodes, whatever their last state; they are in none of the four counts above.
         public internal(set) var uncertain = 0
 
-        /// Counts.
+        /// Counts these nodes and their tools.
         package init(_ nodes: [Node]) {
             for node in nodes { count(node) }
         }
 
-        /// Counts one node more.
+        /// Counts one more node.
         package mutating func count(_ node: Node) {
             nodes += 1
             switch node.status {

@@ -1,20 +1,20 @@
 public import MeshEvents
 
-/// A change of the mesh, as ``MeshMonitor/updates()`` hands it over.
+/// A change of the mesh, as ``MeshMonitor/updates()`` delivers it.
 public struct MeshUpdate: Sendable, Hashable {
     /// What changed.
     public let change: MeshState.Change
     /// The node after the change.
     public let node: MeshState.Node
-    /// The event that changed it; `nil` when time did: the node has become unreachable or silent.
+    /// The event that caused the change; `nil` when the node became unreachable or silent, or was forgotten.
     public let cause: StoredEvent?
 }
 
 extension MeshUpdate {
-    /// What one takes besides the texts in it, in bytes, about.
+    /// The approximate size of an update without its texts, in bytes.
     private static let ownBytes = 1_024
 
-    /// What it takes while it waits, in bytes, about: what it shares with the state is not counted.
+    /// The approximate size of a waiting update, in bytes, without what it shares with the state.
     var bytes: Int {
         var bytes = Self.ownBytes + node.name.utf8.count + node.resources.json.utf8.count + node.toolViews.changeBytes
         guard let event = cause?.event else { return bytes }

@@ -1,9 +1,9 @@
 public import MeshEvents
 
-/// The changes of a mesh, from the call of ``MeshMonitor/updates()`` on, in the order in which they were noticed.
+/// The changes of a mesh from the call of ``MeshMonitor/updates()`` on, in the order in which the monitor noticed them.
 ///
-/// It ends when the monitor is closed, and throws when the monitor cannot go on. It keeps its monitor alive. A reader that
-/// is slow loses the oldest changes beyond ``MeshMonitor/Configuration/bufferedUpdates`` and
+/// It ends when the monitor is closed, and throws when the monitor fails. It keeps its monitor alive. A slow reader
+/// loses the oldest changes beyond ``MeshMonitor/Configuration/bufferedUpdates`` and
 /// ``MeshMonitor/Configuration/bufferedBytes``, counted by ``missed``; ``MeshMonitor/state`` is always complete.
 public struct MeshUpdates: AsyncSequence, Sendable {
     /// A change.
@@ -14,15 +14,15 @@ public struct MeshUpdates: AsyncSequence, Sendable {
     let monitor: MeshMonitor
     let reader: UpdateReader
 
-    /// How many changes were thrown away because too many waited.
+    /// How many changes were dropped because too many waited.
     public var missed: UInt64 { reader.queue.missed }
 
-    /// An iterator; several share the changes.
+    /// Makes an iterator. Several iterators share the changes: each change goes to one of them.
     public func makeAsyncIterator() -> AsyncIterator {
         AsyncIterator(monitor: monitor, reader: reader)
     }
 
-    /// Hands over one change after the other.
+    /// Delivers the changes one by one.
     public struct AsyncIterator: AsyncIteratorProtocol {
         let monitor: MeshMonitor
         let reader: UpdateReader
@@ -43,7 +43,7 @@ public struct MeshUpdates: AsyncSequence, Sendable {
     }
 }
 
-/// A reader's place among those of a monitor, given up with the last reference.
+/// The registration of one reader with a monitor; it ends with the last reference.
 final class UpdateReader: Sendable {
     let queue: UpdateQueue
     private let onEnd: @Sendable () -> Void

@@ -1,33 +1,34 @@
 import Locking
 import MeshEvents
 
-/// What a monitor's readers and its timer share. It outlives the monitor by the moment they need to end.
+/// The state that a monitor's readers and its timer share. It lives until they have ended, slightly longer than the
+/// monitor.
 final class MonitorCore: Sendable {
     private struct State {
         var mesh: MeshState
         var time = ServerTime()
-        /// How many of the replays are still in what was stored before.
+        /// How many of the replays still read events that were stored before the start.
         var behind: Int
-        /// When the stream was created that each replay reads; `epoch` when the store cannot tell.
+        /// For each replay, when its stream was created; `epoch` when the store cannot tell.
         var created: [Timestamp]
         var observers: [UInt64: UpdateQueue] = [:]
         var lastObserver: UInt64 = 0
-        /// When what is old was last looked for, by the server's time.
+        /// When old nodes and tools were last forgotten, by the server's time.
         var forgotAt = Timestamp.epoch
-        /// When the timer wakes, by the server's time; `nil` before all has been caught up with.
+        /// When the timer fires, by the server's time; `nil` until all replays have caught up.
         var wakeUp: Timestamp?
         var isEnded = false
         var failure: MeshEventsError?
     }
 
-    /// How often what is old is looked for, at least.
+    /// The longest time between two searches for old nodes and tools.
     private static let forgetInterval: Duration = .seconds(3_600)
-    /// How often at most: it costs as much as there are nodes.
+    /// The shortest time between two: the cost grows with the number of nodes.
     private static let shortestForgetInterval: Duration = .seconds(60)
-    /// How much the server's time may change before the timer is set anew.
+    /// How much the estimate of the server's time may change before the timer is set again.
     private static let negligible: Duration = .milliseconds(100)
 
-    /// Completes when what was stored has been taken in, and when the monitor ends.
+    /// Completes when all stored events have been taken in, and when the monitor ends.
     let isCaughtUp = Completion()
     private let configuration: MeshMonitor.Configuration
     private let now: @Sendable () -> Timestamp
@@ -65,12 +66,14 @@ final class MonitorCore: Sendable {
 
     // MARK: From the readers
 
-    /// - Parameter replay: the number of the replay that it comes from.
+    /// Takes in an element of a replay.
+    ///
+    /// - Parameter replay: the number of that replay.
     func take(_ element: ReplayElement, from replay: Int) {
         switch element {
         case .event(let stored): take(stored, from: replay)
         case .reset(let reset): take(reset, from: replay)
-        // What is missing leaves something unknown, as it does when nothing says that it is missing.
+        // Missing events only leave something unknown, so there is nothing to do.
         case .gap: break
         case .caughtUp:
             let isDone = state.withLock { state in
@@ -83,19 +86,19 @@ final class MonitorCore: Sendable {
         }
     }
 
-    /// A replay goes on with another stream: what was known is forgotten, once for all replays.
+    /// Handles a replay that goes on with another stream: forgets all nodes, once for all replays.
     private func take(_ reset: ReplayReset, from replay: Int) {
         state.withLock { state in
-            // The same stream without its newest events: what the others told still holds.
+            // The same stream has lost only its newest events: the earlier ones still hold.
             guard reset.next == 1 else { return }
             let newest = state.created.max() ?? .epoch
-            // From a store that cannot tell, the resets are counted.
+            // For a store that cannot tell, the resets are counted.
             state.created[replay] = reset.created ?? state.created[replay].adding(.nanoseconds(1))
             if state.created[replay] > newest { forget(&state) }
         }
     }
 
-    /// All replays begin anew, with a stream that was created then.
+    /// Forgets all nodes because all replays begin anew, with the stream of this creation time.
     func beginAnew(created: Timestamp?) {
         state.withLock { state in
             state.created = state.created.map { _ in created ?? .epoch }
@@ -117,7 +120,7 @@ final class MonitorCore: Sendable {
     private func take(_ stored: StoredEvent, from replay: Int) {
         let local = now()
         let isEarlier = state.withLock { state -> Bool in
-            // Another replay has seen the end of the stream that this one still tells of.
+            // Another replay already reads the next stream; this one still delivers events of the deleted one.
             guard state.created[replay] == state.created.max() else { return false }
             let change = state.mesh.apply(stored)
             let shift = state.time.observe(stored.storedAt, local: local, isLive: state.behind == 0)
@@ -128,7 +131,7 @@ final class MonitorCore: Sendable {
         if isEarlier { tick() }
     }
 
-    /// The readers have ended: all ends.
+    /// Ends the timer and all observers, with the error that ended the readers.
     func end(_ error: MeshEventsError?) {
         let observers = state.withLock { state -> [UpdateQueue] in
             guard !state.isEnded else { return [] }
@@ -143,7 +146,7 @@ final class MonitorCore: Sendable {
 
     // MARK: Time
 
-    /// Moves the time, tells what it changed, and sets the timer for the next change.
+    /// Moves the time, tells the observers what changed, and sets the timer for the next change.
     private func tick() {
         let mark = timer.mark()
         let local = now()
@@ -164,7 +167,7 @@ final class MonitorCore: Sendable {
         var isSetTo: Timestamp?
         while true {
             let (wakeUp, time) = state.withLock { ($0.wakeUp, $0.time.now(local)) }
-            // Again when another one has moved the time meanwhile: it may have set the timer before.
+            // Repeated when another call has changed the wake-up time meanwhile: it may have set the timer first.
             guard let wakeUp, wakeUp != isSetTo else { return }
             timer.set(wakeUp.duration(since: time), after: mark) { [weak self] in self?.tick() }
             isSetTo = wakeUp
@@ -173,7 +176,7 @@ final class MonitorCore: Sendable {
 
     // MARK: Observers
 
-    /// A reader of what changes from now on.
+    /// Registers a reader of the changes from now on.
     func observe() -> UpdateReader {
         let queue = UpdateQueue(capacity: configuration.bufferedUpdates, maximumBytes: configuration.bufferedBytes)
         let id = state.withLock { state -> UInt64 in
@@ -188,7 +191,8 @@ final class MonitorCore: Sendable {
         }
     }
 
-    /// Under the lock, so that changes keep their order; yielding calls nothing back.
+    /// Passes a change to all observers. Called with the lock held, so that changes keep their order; adding to a queue
+    /// does not call back.
     private static func tell(_ change: MeshState.Change, cause: StoredEvent?, _ state: inout State) {
         guard !state.observers.isEmpty, let node = state.mesh.node(change.node) else { return }
         let update = MeshUpdate(change: change, node: node, cause: cause)

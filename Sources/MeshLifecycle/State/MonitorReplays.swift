@@ -1,11 +1,11 @@
 import Locking
 import MeshEvents
 
-/// The replays a monitor reads, one for each of its patterns; others when the stream was gone for a while.
+/// The replays a monitor reads, one for each of its patterns. They are replaced when the stream was gone for a while.
 final class MonitorReplays: Sendable {
     private struct State {
         var replays: [ReplaySubscription] = []
-        /// How many events former ones have left out.
+        /// How many events the former replays rejected.
         var rejected: UInt64 = 0
         var isCancelled = false
     }
@@ -25,9 +25,9 @@ final class MonitorReplays: Sendable {
 
     var rejected: UInt64 { state.withLock { state in state.replays.reduce(state.rejected) { $0 + $1.rejected } } }
 
-    /// Opens them, all on the same stream.
+    /// Opens the replays, all on the same stream.
     ///
-    /// - Returns: When that was created; `nil` when the store cannot tell.
+    /// - Returns: When that stream was created; `nil` when the store cannot tell.
     /// - Throws: as ``/MeshEvents/EventReplay``.
     func open(timeout: Duration) async throws(MeshEventsError) -> Timestamp? {
         let created = try await store.state().created
@@ -50,10 +50,10 @@ final class MonitorReplays: Sendable {
         return created
     }
 
-    /// Opens others, as soon as there is a stream again.
+    /// Opens new replays as soon as there is a stream again.
     ///
-    /// - Returns: When that was created; `nil` when the store cannot tell.
-    /// - Throws: what does not pass by itself; `closed` when the task is cancelled.
+    /// - Returns: When that stream was created; `nil` when the store cannot tell.
+    /// - Throws: errors that are neither retriable nor about the stream; `closed` when the task is cancelled.
     func reopen() async throws(MeshEventsError) -> Timestamp? {
         var delay = Duration.milliseconds(100)
         while true {
@@ -71,12 +71,12 @@ final class MonitorReplays: Sendable {
         }
     }
 
-    /// Whether an error says that the stream is gone or another one: then there is one to begin anew with, or will be.
+    /// Whether an error says that the stream is gone or another one: then reading can begin anew, now or later.
     static func isAboutStream(_ error: MeshEventsError) -> Bool {
         [.streamNotFound, .streamMismatch, .streamReplaced].contains(error.code)
     }
 
-    /// Ends them.
+    /// Ends the replays.
     func cancel() {
         let replays = state.withLock { state in
             state.isCancelled = true

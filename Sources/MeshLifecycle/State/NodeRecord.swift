@@ -1,35 +1,35 @@
 import MeshEvents
 
-/// What is known of a node: the newest of each kind of fact. The order in which facts arrive makes no difference, as long as
-/// its limits are not reached.
+/// What is known of a node: the newest fact of each kind. The order in which facts arrive makes no difference, as long
+/// as no limit is reached.
 ///
-/// What an event costs does not depend on how many tools there are.
+/// The cost of an event does not depend on the number of tools.
 struct NodeRecord: Sendable, Equatable {
     private struct Health: Sendable, Equatable {
         var status: String
         var resources: EventData
     }
 
-    /// What became of a fact.
+    /// The effect of a fact.
     struct Outcome {
-        /// What of the node's own is new; whether its status is, is left to the caller.
+        /// Which parts of the node changed; the caller finds out whether the status did.
         var kinds: MeshState.Change.Kinds = []
-        /// What was not kept.
+        /// What the record did not keep.
         var leftOut = MeshState.LeftOut()
     }
 
-    /// What a record takes besides the texts in it, in bytes, about.
+    /// The approximate size of a record without its texts, in bytes.
     private static let ownBytes = 1_024
-    /// How many shards the tools of a node with many have.
+    /// How many shards a large table of tools has.
     private static let shards = 64
-    /// The longest instance; longer ones are cut, as by `NameWatch`.
+    /// The longest instance, in characters; longer ones are cut, as by `NameWatch`.
     private static let instanceLength = 64
     /// The shortest interval that a node can claim, in seconds: no `MeshNode` has a shorter one.
     private static let shortestClaimed = 0.1
 
-    /// The interval of a node that does not say its own, in seconds.
+    /// The interval of a node that does not publish one, in seconds.
     static let defaultInterval = 10.0
-    /// The longest distance of two health events that is taken for an interval, in seconds.
+    /// The longest interval that is derived from two health events, in seconds.
     private static let longestObserved = 3_600.0
     /// The longest interval that a node can claim, in seconds.
     private static let longestClaimed = 86_400.0
@@ -37,7 +37,7 @@ struct NodeRecord: Sendable, Equatable {
     private(set) var lastSeen: Timestamp
     private var joined: Stamp?
     private var left: Fact<String>?
-    /// The newest that only a node says that is there.
+    /// The time of the newest event that only a node in the mesh emits.
     private var present: Stamp?
     private var health: Fact<Health>?
     private var healthBefore: Stamp?
@@ -45,16 +45,16 @@ struct NodeRecord: Sendable, Equatable {
     private var claimedInterval: Fact<Double>?
     private var incarnation: Incarnation?
     private(set) var tools = ShardedTable<ToolRecord>(width: shards)
-    /// The tools that were removed, with when.
+    /// The tools that were removed, with the time of removal.
     private var removedTools = ShardedTable<Timestamp>(width: shards)
-    /// How many tools run, or crashed, as far as they said.
+    /// How many tools run or crashed, by their newest event.
     private var activeTools = 0
-    /// What the tools take, in bytes.
+    /// The approximate size of the tools, in bytes.
     private var toolBytes = 0
 
     init(lastSeen: Timestamp) { self.lastSeen = lastSeen }
 
-    /// What the record takes, in bytes, about.
+    /// The approximate size of the record, in bytes.
     var bytes: Int {
         Self.ownBytes + toolBytes + (left?.value.utf8.count ?? 0) + (capabilities?.value.json.utf8.count ?? 0)
             + (health.map { $0.value.status.utf8.count + $0.value.resources.json.utf8.count } ?? 0)
@@ -64,7 +64,7 @@ struct NodeRecord: Sendable, Equatable {
 
     mutating func saw(at time: Timestamp) { lastSeen = max(lastSeen, time) }
 
-    /// Takes in what was said.
+    /// Takes in a fact.
     mutating func apply(_ fact: LifecycleFact, at stamp: Stamp, limits: MeshState.Limits) -> Outcome {
         if fact.showsPresence { present = Stamp.latest(present, stamp) }
         var outcome = Outcome()
@@ -80,7 +80,7 @@ struct NodeRecord: Sendable, Equatable {
                 joined = stamp
                 outcome.kinds.insert(.joined)
             }
-            // A reconnecting node of the Go mesh says nothing of what it can do; that is no news.
+            // A reconnecting node of the Go mesh sends no capabilities; the known ones stay.
             let before = capabilities?.value
             let kept = cutter.cut(data)
             if !data.isNull, Fact.learn(&capabilities, kept, at: stamp), kept != before {
@@ -96,7 +96,9 @@ struct NodeRecord: Sendable, Equatable {
         return outcome
     }
 
-    /// - Returns: How much was left out for want of room.
+    /// Takes in what happened to a tool.
+    ///
+    /// - Returns: How many tools were left out because there was no room.
     private mutating func apply(
         _ event: LifecycleFact.Tool,
         to name: String,
@@ -164,13 +166,13 @@ struct NodeRecord: Sendable, Equatable {
     /// Whether it has tools that were removed.
     var hasRemovedTools: Bool { !removedTools.isEmpty }
 
-    /// Whether it has tools that the end of all that ran on it would end.
+    /// Whether it has tools that run or crashed: the node's leaving or restart would stop them.
     var hasActiveTools: Bool { activeTools > 0 }
 
-    /// When all that ran on it last ended.
+    /// When all its tools last ended because the node left or was started anew.
     var endingStamp: Stamp? { ending?.stamp }
 
-    /// How far apart its health events are, in seconds.
+    /// The time between its health events, in seconds.
     var interval: Double {
         if let claimedInterval { return claimedInterval.value }
         guard let newest = health?.stamp, let healthBefore else { return Self.defaultInterval }
@@ -178,10 +180,10 @@ struct NodeRecord: Sendable, Equatable {
         return min(max(observed, Self.defaultInterval), Self.longestObserved)
     }
 
-    /// Whether it says regularly how it is.
+    /// Whether it sends health events, or has published an interval for them.
     private var sendsHealth: Bool { health != nil || claimedInterval != nil }
 
-    /// When it becomes unreachable if nothing more is heard, or silent where it never sends health; `nil` when it has left.
+    /// When it becomes unreachable, or silent if it never sends health, without further events; `nil` when it has left.
     var deadline: Timestamp? {
         guard !hasLeft else { return nil }
         guard sendsHealth else { return lastSeen.adding(MeshState.silence) }
@@ -199,7 +201,7 @@ struct NodeRecord: Sendable, Equatable {
         return reportedStatus.map { $0.isEmpty || $0 == "online" } ?? true ? .online : .degraded
     }
 
-    /// What it says of itself; `nil` when it has said nothing since it was started.
+    /// The status in its newest health event; `nil` when it has sent none since it was started.
     private var reportedStatus: String? {
         guard let health else { return nil }
         if let left, health.stamp < left.stamp { return nil }
@@ -207,14 +209,14 @@ struct NodeRecord: Sendable, Equatable {
         return health.value.status
     }
 
-    /// The failing checks that it names.
+    /// The failing checks in its newest health event, by name, with the reason.
     var failingChecks: [String: String] {
         guard reportedStatus != nil, let members = health?.value.resources["checks"]?.members else { return [:] }
         let pairs = members.map { ($0.key, $0.value.string ?? $0.value.value.description) }
         return Dictionary(pairs) { $1 }
     }
 
-    /// The newest end of all that ran on it, and what it was.
+    /// When and why all its tools last ended: the node left, or was started anew.
     private var ending: (stamp: Stamp, reason: String)? {
         let start = incarnation?.cutoff
         if let left, start.map({ $0 < left.stamp }) ?? true { return (left.stamp, "the node left") }

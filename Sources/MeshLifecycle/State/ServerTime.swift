@@ -1,18 +1,18 @@
 import MeshEvents
 
-/// The server's time, as far as it can be told from when events were stored: this machine's clock may differ.
+/// An estimate of the server's time from the times at which events were stored: this machine's clock may differ.
 struct ServerTime: Sendable, Equatable {
     /// How far the server's clock is ahead of this machine's.
     private(set) var lead: Duration = .zero
     private var isMeasured = false
 
-    /// Takes in when an event was stored.
+    /// Takes in the time at which an event was stored.
     ///
-    /// An event that has just been stored tells both; its way here makes the server look late, so the largest lead is the
-    /// closest. One from history tells only that the server's clock is at least there.
+    /// An event that has just been stored gives the lead, less the time it took to arrive; so the largest lead is the
+    /// most accurate. An event from history gives only a lower bound.
     ///
     /// - Parameters:
-    ///   - storedAt: when, by the server's clock.
+    ///   - storedAt: when the event was stored, by the server's clock.
     ///   - local: the time here, now.
     ///   - isLive: whether it has just been stored.
     /// - Returns: By how much the lead changed.

@@ -1,7 +1,6 @@
-/// A table by name whose copies share what they have in common: a change while a copy is kept copies one shard, not the
-/// whole table.
+/// A table by name whose copies share their shards: a change while a copy exists copies one shard, not the whole table.
 struct ShardedTable<Value: Sendable & Equatable>: Sendable {
-    /// Up to so many names there is one shard.
+    /// Up to this number of names the table has one shard.
     private static var smallest: Int { 32 }
 
     private let width: Int
@@ -35,7 +34,7 @@ struct ShardedTable<Value: Sendable & Equatable>: Sendable {
         return result
     }
 
-    /// Takes a name out.
+    /// Removes a name and returns its value.
     @discardableResult
     mutating func remove(_ name: String) -> Value? {
         guard let value = shards[shard(of: name)].removeValue(forKey: name) else { return nil }

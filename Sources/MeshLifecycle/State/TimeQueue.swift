@@ -1,7 +1,7 @@
 import MeshEvents
 
-/// Names by a time, the earliest first (a binary heap). A name whose time has changed stays where it was until it comes
-/// to the front; who takes it out there has to look.
+/// Names ordered by a time, the earliest first (a binary heap). A name whose time has changed keeps its old entry until
+/// that comes to the front; the caller must check there whether the time still holds.
 struct TimeQueue: Sendable {
     struct Entry: Sendable {
         var time: Timestamp

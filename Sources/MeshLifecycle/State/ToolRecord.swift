@@ -1,6 +1,6 @@
 import MeshEvents
 
-/// What is known of a tool on a node: the newest of each kind of fact.
+/// What is known of a tool on a node: the newest fact of each kind.
 struct ToolRecord: Sendable, Equatable {
     private enum Run: Sendable, Equatable {
         case started
@@ -36,10 +36,10 @@ struct ToolRecord: Sendable, Equatable {
         }
     }
 
-    /// What a record takes besides the texts in it, in bytes, about.
+    /// The approximate size of a record without its texts, in bytes.
     static let ownBytes = 384
 
-    /// What the record takes with its name, in bytes, about.
+    /// The approximate size of the record with its name, in bytes.
     func bytes(_ name: String) -> Int {
         var bytes = Self.ownBytes + name.utf8.count + (version?.value.utf8.count ?? 0)
         bytes += crash?.value.error.utf8.count ?? 0
@@ -47,25 +47,25 @@ struct ToolRecord: Sendable, Equatable {
         return bytes
     }
 
-    /// Whether nothing was said of it.
+    /// Whether no event was applied.
     var isEmpty: Bool { self == ToolRecord() }
 
-    /// Whether it runs, or crashed, as far as it said.
+    /// Whether it runs or crashed, by its newest event.
     var isActive: Bool {
         guard let run, removal == nil else { return false }
         return run.value == .started || run.value == .crashed
     }
 
-    /// When it was removed; `nil` as long as it is there.
+    /// When it was removed; `nil` when it was not, or was installed again.
     var removal: Timestamp? {
         guard let removed else { return nil }
-        // What ends a tool's run may trail behind its removal.
+        // `tool.stopped` and `tool.crashed` may arrive after the removal, so they are no sign of a new installation.
         let started = run?.value == .started ? run?.stamp : nil
         let life = Stamp.latest(Stamp.latest(installed, configured), started)
         return life.map { $0 > removed } == true ? nil : removed.at
     }
 
-    /// Whether no restart has followed the last crash: it still stands there, or has been given up.
+    /// Whether no restart has followed the last crash: the tool has not been started yet, or its node gave up.
     private func hasNotRestarted(_ run: Fact<Run>?) -> Bool {
         switch run?.value {
         case .crashed: true
@@ -74,11 +74,11 @@ struct ToolRecord: Sendable, Equatable {
         }
     }
 
-    /// The tool as it is shown.
+    /// The public view of the tool.
     ///
     /// - Parameters:
-    ///   - ending: the newest end of all that ran on the node before, and what it was.
-    ///   - isUncertain: whether nobody hears from the node.
+    ///   - ending: when and why all tools of the node last ended.
+    ///   - isUncertain: whether the node is unreachable.
     func view(
         _ name: String,
         node: String,
@@ -86,7 +86,7 @@ struct ToolRecord: Sendable, Equatable {
         isUncertain: Bool
     ) -> MeshState.Tool {
         let removal = removal
-        // What was before a removal does not count for what was installed after it.
+        // A run before a removal does not count for what was installed after it.
         let run = run.flatMap { run in removed.map { run.stamp < $0 } == true ? nil : run }
         let crash = crash.flatMap { crash in
             removal == nil && removed.map { crash.stamp < $0 } == true ? nil : crash
@@ -97,7 +97,7 @@ struct ToolRecord: Sendable, Equatable {
         tool.lastError = crash?.value.error
         tool.lastCrashAt = crash?.stamp.at
         if let crash, !isOver(crash.stamp) {
-            // A crash counts the restart that may follow.
+            // A `tool.crashed` already counts the restart that may follow.
             tool.restartCount = hasNotRestarted(run) ? max(0, crash.value.restartCount - 1) : crash.value.restartCount
         }
         if let removal {

@@ -1,7 +1,7 @@
 extension MeshState {
-    /// The tools of a node at a moment. Taking them costs nothing; each is made when it is asked for.
+    /// The tools of a node at a moment. Copies are cheap; each ``Tool`` is made when it is read.
     struct ToolViews: Sendable {
-        /// The newest end of all that ran on the node.
+        /// When and why all tools of the node last ended.
         struct Ending: Sendable {
             let stamp: Stamp
             let reason: String
@@ -15,7 +15,7 @@ extension MeshState {
         /// The tools by name.
         var all: [Tool] { tools.all.map { view($0.value, $0.name) }.sorted { $0.name < $1.name } }
 
-        /// What of it one more copy takes when the next tool changes, in bytes, about.
+        /// The approximate memory that a change of a tool costs while this copy exists, in bytes: one shard is copied.
         var changeBytes: Int { tools.shardSize * ToolRecord.ownBytes }
 
         /// One tool; `nil` when there is none of that name.
@@ -28,7 +28,7 @@ extension MeshState {
 }
 
 extension MeshState.ToolViews: Hashable {
-    /// Whether they show the same.
+    /// Whether both have the same tools.
     static func == (left: Self, right: Self) -> Bool { left.all == right.all }
 
     func hash(into hasher: inout Hasher) { hasher.combine(tools.count) }

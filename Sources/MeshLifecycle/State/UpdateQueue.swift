@@ -1,11 +1,12 @@
 import Locking
 import MeshEvents
 
-/// The changes that wait for one reader, bounded in number and in bytes: a new one pushes the oldest out.
+/// The changes that wait for one reader, bounded in number and in bytes: when full, the oldest is dropped for a new
+/// one.
 final class UpdateQueue: Sendable {
     private struct State {
         var waiting: [(update: MeshUpdate, bytes: Int)?] = []
-        /// How many of them have been taken.
+        /// The index of the first change that has not been taken.
         var head = 0
         var bytes = 0
         var missed: UInt64 = 0
@@ -40,10 +41,10 @@ final class UpdateQueue: Sendable {
 
     deinit { finish() }
 
-    /// How many changes were pushed out.
+    /// How many changes were dropped.
     var missed: UInt64 { state.withLock { $0.missed } }
 
-    /// What waits, in bytes, about.
+    /// The approximate size of the waiting changes, in bytes.
     var bytes: Int { state.withLock { $0.bytes } }
 
     func add(_ update: MeshUpdate) {
@@ -56,7 +57,7 @@ final class UpdateQueue: Sendable {
             }
             state.waiting.append((update, size))
             state.bytes += size
-            // The newest is kept, however large.
+            // The newest change is kept, however large.
             while state.waiting.count - state.head > 1,
                 state.waiting.count - state.head > capacity || state.bytes > maximumBytes
             {
@@ -68,7 +69,7 @@ final class UpdateQueue: Sendable {
         reader?.resume(returning: update)
     }
 
-    /// The oldest change, when there is one; `nil` at the end, and when the task is cancelled.
+    /// Waits for the oldest change; `nil` at the end, and when the task is cancelled.
     func next() async -> MeshUpdate? {
         let id = state.withLock { state in
             state.lastReader += 1
@@ -90,7 +91,7 @@ final class UpdateQueue: Sendable {
         }
     }
 
-    /// No change comes any more; those that wait are handed over.
+    /// Ends the queue. Changes that wait can still be taken.
     func finish() {
         let readers = state.withLock { state in
             state.isFinished = true

@@ -1,21 +1,21 @@
 import MeshEvents
 
-/// Cuts what one event says to a state's limits.
+/// Cuts the texts and data of one event to a state's limits.
 struct ValueCutter {
     private static let ellipsis = "…"
 
     private let limits: MeshState.Limits
-    /// Whether something was too large.
+    /// Whether a text or data was too large.
     private(set) var hasCut = false
 
     init(_ limits: MeshState.Limits) { self.limits = limits }
 
-    /// The text; a long one cut, with `…` at its end.
+    /// The text; one that is too long is cut and ends with `…`.
     mutating func cut(_ text: String) -> String {
         guard text.utf8.count > limits.textBytes else { return text }
         hasCut = true
         let bytes = text.utf8.prefix(limits.textBytes - Self.ellipsis.utf8.count)
-        // Not within a scalar; by characters it would be without end, for one can be of any length.
+        // The cut is at a scalar's border. Not at a character's: a single character can be of any length.
         var end = bytes.endIndex
         while end > text.utf8.startIndex, end.samePosition(in: text.unicodeScalars) == nil {
             end = text.utf8.index(before: end)
@@ -23,7 +23,7 @@ struct ValueCutter {
         return String(text.unicodeScalars[..<end]) + Self.ellipsis
     }
 
-    /// The data; null in the place of what is too large.
+    /// The data; null when it is too large.
     mutating func cut(_ data: EventData) -> EventData {
         guard data.json.utf8.count > limits.dataBytes else { return data }
         hasCut = true
