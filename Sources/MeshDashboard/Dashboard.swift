@@ -20,15 +20,15 @@ public import ServiceLifecycle
 /// try await ServiceGroup(services: [dashboard], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 /// ```
 ///
-/// It reads the stream, and creates and changes nothing unless it is given a bus to emit on. All browsers share one replay
-/// of the stream; what waits for each is bounded. While the server of the mesh cannot be reached, the page says so and goes
-/// on afterwards, without a gap. While the mesh keeps no stream, it shows what comes on `bus`, if it has one, says that none
-/// of that is kept, and goes over to the stream as soon as there is one.
+/// It reads the stream, and creates and changes nothing unless it is given a bus to emit on. All browsers share one
+/// replay of the stream; what waits for each is bounded. While the server of the mesh cannot be reached, the page says
+/// so and goes on afterwards, without a gap. While the mesh keeps no stream, it shows what comes on `bus`, if it has
+/// one, says that none of that is kept, and goes over to the stream as soon as there is one.
 ///
-/// It listens on loopback unless told otherwise; see ``Configuration``. It speaks HTTP without TLS: put a proxy in front
-/// where others can listen. With a token, everything but the page's own files needs a login; logging out, and the end of
-/// the process, end a session. Connections that have not logged in are limited, for each address and altogether, and
-/// make room for new ones.
+/// It listens on loopback unless told otherwise; see ``Configuration``. It speaks HTTP without TLS: put a proxy in
+/// front where others can listen. With a token, everything but the page's own files needs a login; logging out, and the
+/// end of the process, end a session. Connections that have not logged in are limited, for each address and altogether,
+/// and make room for new ones.
 public final class Dashboard: Service {
     /// How long connections may take to end before they are closed.
     private static let grace: TimeAmount = .seconds(2)
@@ -53,12 +53,14 @@ public final class Dashboard: Service {
     ///
     /// - Parameters:
     ///   - store: where the events are; it need not have been opened, nor exist yet.
-    ///   - verification: looks at the signatures of events; each is then shown as signed, unsigned or forged, or not shown
-    ///     when it is rejected. How nodes and tools are is taken from signed events alone. Nobody looks when `nil`.
-    ///   - bus: where to hear events while there is no stream, as in a mesh of nodes that never asked for one; without it the
-    ///     page then says only that there is none. It stays the caller's, and nothing is emitted on it. Give it the same
-    ///     verification, with the policy `accept` where what is not signed is to be shown: where `verification` is given,
-    ///     events that this bus has not found to be signed do not tell how nodes and tools are.
+    ///   - verification: looks at the signatures of events; each is then shown as signed, unsigned or forged, or not
+    ///     shown when it is rejected. How nodes and tools are is taken from signed events alone. Nobody looks when
+    ///     `nil`.
+    ///   - bus: where to hear events while there is no stream, as in a mesh of nodes that never asked for one; without
+    ///     it the page then says only that there is none. It stays the caller's, and nothing is emitted on it. Give it
+    ///     the same verification, with the policy `accept` where what is not signed is to be shown: where
+    ///     `verification` is given, events that this bus has not found to be signed do not tell how nodes and tools
+    ///     are.
     ///   - emitter: the bus on which `POST /api/events` emits, which then needs a token; `nil` for none of that.
     ///   - configuration: where, for whom, how much.
     ///   - logger: hears of what goes wrong.

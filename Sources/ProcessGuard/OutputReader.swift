@@ -15,8 +15,8 @@ import Synchronization
 /// All it says it says on one queue. A handler that takes its time holds back the process, through the pipe, as any
 /// slow reader does.
 ///
-/// A thread waits for the pipe. A Dispatch source would take none, but on Linux Dispatch (Swift 6.3) crashes now and then
-/// when sources of pipes are cancelled while others of them come to their end.
+/// A thread waits for the pipe. A Dispatch source would take none, but on Linux Dispatch (Swift 6.3) crashes now and
+/// then when sources of pipes are cancelled while others of them come to their end.
 final class OutputReader: Sendable {
     private struct State {
         var splitter: LineSplitter

@@ -4,9 +4,9 @@ import Locking
 /// Who has logged in: random values kept in browsers, and here until they log out, time is up or the process ends.
 ///
 /// A session has two halves, and takes both. The cookie is out of reach of scripts (HttpOnly) and of other sites
-/// (SameSite=Strict), but browsers send it to every port of the host name. The key is in the page's storage, which belongs to
-/// scheme, host and port together, and is sent as a header. They are kept here, and not only signed, so that logging out
-/// ends them, wherever they have got to.
+/// (SameSite=Strict), but browsers send it to every port of the host name. The key is in the page's storage, which
+/// belongs to scheme, host and port together, and is sent as a header. They are kept here, and not only signed, so that
+/// logging out ends them, wherever they have got to.
 final class DashboardSessions: Sendable {
     /// What a browser keeps of a session.
     struct Halves: Sendable, Equatable {

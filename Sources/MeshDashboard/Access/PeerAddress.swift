@@ -1,7 +1,7 @@
 import NIOCore
 
-/// Who is at the other end of a connection, as far as limits go: an IPv4 address, or the network (/64) of an IPv6 address,
-/// all of which one machine can have.
+/// Who is at the other end of a connection, as far as limits go: an IPv4 address, or the network (/64) of an IPv6
+/// address, all of which one machine can have.
 struct PeerAddress: Hashable, Sendable {
     private let text: String
 

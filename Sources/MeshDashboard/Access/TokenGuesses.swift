@@ -3,11 +3,12 @@ import Locking
 /// A wrong token that is not answered: its connection is closed.
 struct TooManyGuesses: Error {}
 
-/// Counts wrong tokens by the address they come from, whichever way they were sent, and slows those down that send many.
+/// Counts wrong tokens by the address they come from, whichever way they were sent, and slows those down that send
+/// many.
 ///
 /// The right token is let in whatever was sent before it, also from the same address: behind a proxy all clients share
-/// one. A token of 16 random bytes is not found at any rate; what the delay and the count are for is a token that a person
-/// has thought up, and the connections of who guesses.
+/// one. A token of 16 random bytes is not found at any rate; what the delay and the count are for is a token that a
+/// person has thought up, and the connections of who guesses.
 final class TokenGuesses: Sendable {
     /// What follows from a wrong token.
     enum Verdict: Sendable, Equatable {

@@ -1,8 +1,8 @@
 import Locking
 import NIOCore
 
-/// The open connections. Those that have shown no right to anything are limited for each address and altogether, and the
-/// oldest of them makes room: a connection is always accepted, and strangers never keep the owner out.
+/// The open connections. Those that have shown no right to anything are limited for each address and altogether, and
+/// the oldest of them makes room: a connection is always accepted, and strangers never keep the owner out.
 final class ConnectionTable: Sendable {
     /// How many there may be.
     struct Limits: Sendable {

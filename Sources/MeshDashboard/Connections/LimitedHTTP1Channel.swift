@@ -32,8 +32,8 @@ struct LimitedHTTP1Channel: ServerChildChannel {
         self.times = times
     }
 
-    /// Only takes the connection in: what Hummingbird makes of it ends the process when it is thrown away unused, as it is
-    /// for a connection that comes while the server ends.
+    /// Only takes the connection in: what Hummingbird makes of it ends the process when it is thrown away unused, as it
+    /// is for a connection that comes while the server ends.
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Arrival> {
         channel.eventLoop.makeCompletedFuture {
             try channel.pipeline.syncOperations.addHandler(ArrivalHandler(connections))

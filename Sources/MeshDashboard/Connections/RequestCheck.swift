@@ -1,8 +1,8 @@
 import NIOCore
 import NIOHTTP1
 
-/// Refuses requests that two readers could understand in two ways (RFC 9112, sections 3.2 and 6.3): what this server makes
-/// of a message has to be what a proxy in front of it made of it.
+/// Refuses requests that two readers could understand in two ways (RFC 9112, sections 3.2 and 6.3): what this server
+/// makes of a message has to be what a proxy in front of it made of it.
 final class RequestCheck: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart

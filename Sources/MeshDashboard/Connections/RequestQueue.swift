@@ -1,11 +1,11 @@
 import NIOCore
 import NIOHTTP1
 
-/// Hands on one request of a connection at a time: the next one when the answer to the one before has been written and the
-/// client has taken it, but for what the socket and one buffer hold.
+/// Hands on one request of a connection at a time: the next one when the answer to the one before has been written and
+/// the client has taken it, but for what the socket and one buffer hold.
 ///
-/// A client may send many requests at once (RFC 9112, section 9.3.2), and need not read a single answer. What waits here
-/// are requests, not answers; a client that sends more than ``maximumWaiting`` ahead is disconnected.
+/// A client may send many requests at once (RFC 9112, section 9.3.2), and need not read a single answer. What waits
+/// here are requests, not answers; a client that sends more than ``maximumWaiting`` ahead is disconnected.
 ///
 /// It also ends a connection that can have no further request: after the answer to HTTP/1.0, whose clients do not know
 /// chunks and read until the end, and after an answer that was given before the whole request was there.

@@ -4,7 +4,8 @@ import MeshEvents
 import MeshLogging
 import NIOCore
 
-/// One replay of the stream for all browsers, and the index for the histogram; while there is no stream, what comes live.
+/// One replay of the stream for all browsers, and the index for the histogram; while there is no stream, what comes
+/// live.
 final class EventFeed: Sendable {
     private struct State {
         /// The newest sequence that was handed to the clients; `nil` before it has begun.
@@ -20,7 +21,8 @@ final class EventFeed: Sendable {
         var isFilling = false
         /// What comes while there is no stream; `nil` when there is one, or that is not known.
         var live: Live?
-        /// How often the stream has become another one: who still reads the former one for the index ends without effect.
+        /// How often the stream has become another one: who still reads the former one for the index ends without
+        /// effect.
         var resets = 0
         var isEnded = false
 

@@ -1,8 +1,8 @@
 import Locking
 import MeshEvents
 
-/// What waits for one browser: bounded. One that is too slow is cut off; when it comes back it reads what it missed from
-/// the stream.
+/// What waits for one browser: bounded. One that is too slow is cut off; when it comes back it reads what it missed
+/// from the stream.
 final class FeedClient: Sendable {
     private struct State {
         var items: [FeedItem] = []

@@ -28,7 +28,8 @@ struct MeshDigest: Sendable {
     let json: String
     let leftOut: LeftOut
 
-    /// What was made of each node for a digest, to be used again in the next one for those of which nothing is known anew.
+    /// What was made of each node for a digest, to be used again in the next one for those of which nothing is known
+    /// anew.
     ///
     /// It holds as many bytes of JSON as that digest has, and what was known of each node then.
     struct Texts: Sendable {

@@ -5,8 +5,8 @@ import MeshLifecycle
 import MeshLogging
 import NIOCore
 
-/// How the mesh is, for as long as the task runs: by the stream, or by what comes while there is none. Begins anew when the
-/// monitor cannot go on.
+/// How the mesh is, for as long as the task runs: by the stream, or by what comes while there is none. Begins anew when
+/// the monitor cannot go on.
 ///
 /// What it costs to tell browsers of changes does not grow with how many there are: the changes of a moment are told
 /// together, each node once, and all nodes at once when it is many.
@@ -119,7 +119,8 @@ final class MeshFollower: Sendable {
     private let gate = QueryGate(maximumRunning: 1, maximumWaiting: 1_024)
 
     /// - Parameters:
-    ///   - verification: looks at signatures. Whatever its policy, an event that is not signed by its node changes nothing.
+    ///   - verification: looks at signatures. Whatever its policy, an event that is not signed by its node changes
+    ///     nothing.
     ///   - maximumBytes: how many bytes of nodes are told at once.
     init(store: any EventStore, verification: SignatureVerification?, maximumBytes: Int, logger: Logger) {
         self.store = store

@@ -14,7 +14,8 @@ struct StreamSession {
     let gate: QueryGate
     let filter: EventFilter
     let maximumBacklog: Int
-    /// Up to when all changes of the mesh have been told to this browser: what has changed since then waits in the client.
+    /// Up to when all changes of the mesh have been told to this browser: what has changed since then waits in the
+    /// client.
     private var told: Timestamp
     /// Whether the browser may still listen: it may have logged out.
     let isAllowed: @Sendable () -> Bool
@@ -177,8 +178,8 @@ struct StreamSession {
         try await writer.write(gapNotice(read.next...(end - 1), reason: "skipped"))
     }
 
-    /// Waits for what `body` answers, and says the time meanwhile, as the feed does at other times: over a slow line, or in a
-    /// queue, it may take long.
+    /// Waits for what `body` answers, and says the time meanwhile, as the feed does at other times: over a slow line,
+    /// or in a queue, it may take long.
     @concurrent
     private mutating func sayingTheTime<Answer: Sendable>(
         _ writer: inout any ResponseBodyWriter,

@@ -99,8 +99,8 @@ extension EventIndex {
     ///   - filter: which events; its text is not looked at.
     ///   - range: when they were stored, in milliseconds since the epoch.
     ///   - buckets: into how many parts of equal length the range is divided, from 1.
-    ///   - sequences: those of the stream: what is before them it has dropped, and what comes behind them is not in this
-    ///     index yet.
+    ///   - sequences: those of the stream: what is before them it has dropped, and what comes behind them is not in
+    ///     this index yet.
     func histogram(
         _ filter: EventFilter,
         _ range: Range<Int64>,

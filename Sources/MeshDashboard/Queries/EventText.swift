@@ -25,8 +25,8 @@ enum EventText {
         adding(signature(of: stored.event), to: try encoder.encode(stored))
     }
 
-    /// An event that is not kept, bounded like ``summary(_:)``: `live` is its number among those that have come, `received`
-    /// when it came, by this machine's clock.
+    /// An event that is not kept, bounded like ``summary(_:)``: `live` is its number among those that have come,
+    /// `received` when it came, by this machine's clock.
     ///
     /// - Throws: what an event that has come never causes.
     static func live(_ event: Event, number: UInt64, received: Timestamp) throws(MeshEventsError) -> [UInt8] {

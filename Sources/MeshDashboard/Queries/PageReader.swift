@@ -1,7 +1,7 @@
 import MeshEvents
 
-/// Reads stored events page by page, so few at once that their bytes are bounded, however large each of them is, and that
-/// a page does not take long, however slow the line is.
+/// Reads stored events page by page, so few at once that their bytes are bounded, however large each of them is, and
+/// that a page does not take long, however slow the line is.
 struct PageReader: Sendable {
     /// A stream that is no larger than this may be read in pages of ``largestPage``: they cannot be larger than it.
     private static let smallStream: UInt64 = 16 << 20
@@ -10,8 +10,8 @@ struct PageReader: Sendable {
     private static let firstPage = 16
     /// The size of a page that is aimed at, in bytes.
     private static let pageBytes = 4 << 20
-    /// A page begins with so many bytes, has at least so many when the line is slow, and twice as many as the one before when
-    /// that was quick.
+    /// A page begins with so many bytes, has at least so many when the line is slow, and twice as many as the one
+    /// before when that was quick.
     private static let firstBytes = 128 << 10
     private static let fewestBytes = 32 << 10
     /// What is quick, and what is slow.

@@ -1,7 +1,8 @@
 import Locking
 import MeshEvents
 
-/// Lets a few readings of the stream run at once and the others wait, in order: each holds messages, which can be large.
+/// Lets a few readings of the stream run at once and the others wait, in order: each holds messages, which can be
+/// large.
 final class QueryGate: Sendable {
     private struct State {
         var running = 0
@@ -23,8 +24,8 @@ final class QueryGate: Sendable {
 
     /// Runs `body` when it is its turn.
     ///
-    /// - Throws: `persistenceUnavailable` when too many wait already, `closed` when the task is cancelled meanwhile, and what `body`
-    ///   throws.
+    /// - Throws: `persistenceUnavailable` when too many wait already, `closed` when the task is cancelled meanwhile,
+    ///   and what `body` throws.
     func run<Result>(_ body: () async throws(MeshEventsError) -> Result) async throws(MeshEventsError) -> Result {
         try await enter()
         defer { leave() }

@@ -1,5 +1,5 @@
-/// A text to look for in other texts, whatever the case. What it costs grows with the text that is looked through, not with
-/// the one that is looked for (Knuth, Morris and Pratt): both come from strangers.
+/// A text to look for in other texts, whatever the case. What it costs grows with the text that is looked through, not
+/// with the one that is looked for (Knuth, Morris and Pratt): both come from strangers.
 struct TextNeedle: Sendable, Equatable {
     /// In lower case.
     private let bytes: [UInt8]

@@ -2,8 +2,8 @@ import HTTPTypes
 import Hummingbird
 import NIOHTTP1
 
-/// Lets through what ``AccessPolicy`` and ``Login`` do not refuse, turns errors into answers, and puts the headers on every
-/// answer that keep a browser from doing more than this page needs.
+/// Lets through what ``AccessPolicy`` and ``Login`` do not refuse, turns errors into answers, and puts the headers on
+/// every answer that keep a browser from doing more than this page needs.
 ///
 /// It runs once the router has matched the route, and for what matches none.
 struct AccessMiddleware: RouterMiddleware {

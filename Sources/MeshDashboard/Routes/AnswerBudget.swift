@@ -33,8 +33,8 @@ final class AnswerBudget: Sendable {
     /// The same answer, counted while it is sent.
     func counted(_ response: Response, on channel: any Channel) -> Response {
         guard let length = response.body.contentLength, length > Self.smallest else { return response }
-        // A writer learns from the connection's event loop that it has to wait. One that is faster than that would hand over
-        // the whole answer, and it would wait in the connection, uncounted.
+        // A writer learns from the connection's event loop that it has to wait. One that is faster than that would hand
+        // over the whole answer, and it would wait in the connection, uncounted.
         let body = response.body.map { part in
             try await channel.eventLoop.submit {}.get()
             return part

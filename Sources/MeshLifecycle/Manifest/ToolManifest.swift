@@ -33,12 +33,12 @@ import Foundation
 ///   a program with a `/` in it start from the manifest's directory.
 /// - `restart`: `always`, `on-failure` (the default) or `never`.
 /// - `grace`: how long the tool may take to end before it is killed.
-/// - `env`: variables of the tool's own; `inherit`: names of variables that it gets from its node's environment, of which
-///   it otherwise has little (``ToolEnvironment``).
-/// - `publish`: keys of `config` whose values are published; of other strings nothing is, see ``Redaction``. `secrets`: keys
-///   whose values are not published, numbers included.
-/// - `${NAME}` and `${NAME:-default}` in strings of `nats`, `env` and `config` stand for environment variables;
-///   `$${` stands for `${`. A variable that is not set and has no default is an error. What stands for a variable is never
+/// - `env`: variables of the tool's own; `inherit`: names of variables that it gets from its node's environment, of
+///   which it otherwise has little (``ToolEnvironment``).
+/// - `publish`: keys of `config` whose values are published; of other strings nothing is, see ``Redaction``. `secrets`:
+///   keys whose values are not published, numbers included.
+/// - `${NAME}` and `${NAME:-default}` in strings of `nats`, `env` and `config` stand for environment variables; `$${`
+///   stands for `${`. A variable that is not set and has no default is an error. What stands for a variable is never
 ///   published, and is not searched for variables itself.
 ///
 /// A manifest says which programs run: ``load(_:variables:)`` refuses one that others may write.
@@ -81,8 +81,8 @@ public struct ToolManifest: Sendable, Hashable {
     /// - Parameters:
     ///   - path: The file's path, by which errors call it.
     ///   - variables: What `${NAME}` stands for; `nil` for this process's environment.
-    /// - Throws: `ManifestError` with all mistakes, or when the file cannot be read, is no regular file, or may be written
-    ///   or replaced by others.
+    /// - Throws: `ManifestError` with all mistakes, or when the file cannot be read, is no regular file, or may be
+    ///   written or replaced by others.
     public static func load(_ path: String, variables: [String: String]? = nil) throws(ManifestError) -> ToolManifest {
         let file = RegularFile(path, maximumBytes: maximumSize)
         let contents: RegularFile.Contents

@@ -10,8 +10,8 @@ struct VariableExpansion {
     /// What stands in their place.
     let values: [String]
 
-    /// Replaces variables; `$${` becomes `${`. A default stands for a variable that is not set or empty, as in a shell. What
-    /// stands for a variable is not searched for more.
+    /// Replaces variables; `$${` becomes `${`. A default stands for a variable that is not set or empty, as in a shell.
+    /// What stands for a variable is not searched for more.
     ///
     /// - Parameter limit: how many bytes the text may have afterwards.
     init(_ text: String, variables: [String: String], limit: Int = .max) throws(Failure) {

@@ -2,8 +2,8 @@ public import MeshEvents
 
 /// Takes out of a configuration, and of texts, what others must not see.
 ///
-/// Of a configuration the keys and the kinds of values are left: a number and a boolean stand as they are, `(string)` stands
-/// for a string, unless its key is to be published. ``placeholder`` stands for
+/// Of a configuration the keys and the kinds of values are left: a number and a boolean stand as they are, `(string)`
+/// stands for a string, unless its key is to be published. ``placeholder`` stands for
 /// - the value of a key that names a secret (``namesSecret(_:)``) or is said to be secret, whatever its kind;
 /// - a string that is confidential, or holds one that is, even when its key is to be published;
 /// - what looks like a secret in a string that is published: known kinds of tokens, logins in URLs, random text.
@@ -28,8 +28,8 @@ public struct Redaction: Sendable {
     /// Creates a redaction.
     ///
     /// - Parameters:
-    ///   - published: keys whose values are published: a key's name at any depth, or its path (`database.host`). What an
-    ///     object holds is published with it, except for keys that name secrets.
+    ///   - published: keys whose values are published: a key's name at any depth, or its path (`database.host`). What
+    ///     an object holds is published with it, except for keys that name secrets.
     ///   - secrets: keys whose values are secret, in the same notation; they win over those that are published.
     ///   - confidential: texts that are never published, for example values of environment variables. Those of 6
     ///     characters and more are not published as a part of others either.

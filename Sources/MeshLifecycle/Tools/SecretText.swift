@@ -1,9 +1,10 @@
-/// Takes out of a text what looks like a secret: the second net, for texts that others wrote (the first is not to publish
-/// them). It would rather take out too much.
+/// Takes out of a text what looks like a secret: the second net, for texts that others wrote (the first is not to
+/// publish them). It would rather take out too much.
 ///
-/// What it knows: PEM blocks; what stands before the `@` of a URL, and the password of `user:password@host`; what follows
-/// `Bearer` and the like; the values of keys that name secrets, in `key=value`, `"key": "value"` and `--key value`; tokens
-/// that begin as those of well-known services do; long runs of letters and digits that look random.
+/// What it knows: PEM blocks; what stands before the `@` of a URL, and the password of `user:password@host`; what
+/// follows `Bearer` and the like; the values of keys that name secrets, in `key=value`, `"key": "value"` and
+/// `--key value`; tokens that begin as those of well-known services do; long runs of letters and digits that look
+/// random.
 struct SecretText {
     private let bytes: [UInt8]
     private var secrets: [Range<Int>] = []

@@ -8,12 +8,13 @@ import MeshEvents
 
 /// What every tool of a node finds in its environment.
 ///
-/// A tool gets what ``inherited`` has; of this process's environment that is little: ``standardNames``, and the variables
-/// that name logins. Then come the variables that its specification inherits by name, `JB_NATS_URL`, `JB_NODE_NAME`,
-/// `JB_TOOL_NAME` and `JB_TOOL_CONFIG`, then ``extra``, then the variables of its specification. Later ones win.
+/// A tool gets what ``inherited`` has; of this process's environment that is little: ``standardNames``, and the
+/// variables that name logins. Then come the variables that its specification inherits by name, `JB_NATS_URL`,
+/// `JB_NODE_NAME`, `JB_TOOL_NAME` and `JB_TOOL_CONFIG`, then ``extra``, then the variables of its specification. Later
+/// ones win.
 public struct ToolEnvironment: Sendable, CustomStringConvertible {
-    /// The variables of this process's environment that every tool gets: where programs, files and the user's own are, the
-    /// language, the time zone. `LC_` stands for all that begin so.
+    /// The variables of this process's environment that every tool gets: where programs, files and the user's own are,
+    /// the language, the time zone. `LC_` stands for all that begin so.
     public static let standardNames = ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_"]
 
     /// The variables with which a tool finds and logs in to the mesh as its node does; see the wire contract.
@@ -40,7 +41,8 @@ public struct ToolEnvironment: Sendable, CustomStringConvertible {
     ///   - url: the server's address, for `JB_NATS_URL`.
     ///   - node: the node's name, for `JB_NODE_NAME`.
     ///   - extra: more variables for every tool.
-    ///   - inherited: the environment that every tool gets; `nil` for what this process's has of those that all may have.
+    ///   - inherited: the environment that every tool gets; `nil` for what this process's has of those that all may
+    ///     have.
     ///   - available: the variables that a tool gets when its specification names them; `nil` for this process's.
     public init(
         url: String,

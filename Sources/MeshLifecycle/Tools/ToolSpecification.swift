@@ -17,8 +17,8 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     public var configuration: EventData
     /// Variables of the supervisor's own environment that it gets, besides those that every tool gets.
     public var inherit: Set<String>
-    /// Keys of the configuration whose values are published in `tool.configured`, which else says of a string no more than
-    /// that it is one: a key's name at any depth, or its path (`database.host`). See ``Redaction``.
+    /// Keys of the configuration whose values are published in `tool.configured`, which else says of a string no more
+    /// than that it is one: a key's name at any depth, or its path (`database.host`). See ``Redaction``.
     public var publish: Set<String>
     /// Keys of the configuration whose values are never published, besides those that ``Redaction`` knows, in the same
     /// notation.

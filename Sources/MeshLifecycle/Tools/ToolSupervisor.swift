@@ -88,8 +88,8 @@ public final class ToolSupervisor: Sendable {
         await runner.announce(events)
     }
 
-    /// Gives a tool another configuration: `tool.configured`, as ``Redaction`` lets it be published. A tool that runs sees it
-    /// after its next start.
+    /// Gives a tool another configuration: `tool.configured`, as ``Redaction`` lets it be published. A tool that runs
+    /// sees it after its next start.
     ///
     /// - Throws: `notInstalled`, `invalidSpecification`, `shutDown`.
     public func configure(_ name: String, _ configuration: EventData) async throws(ToolError) {

@@ -2,8 +2,8 @@ import MeshEvents
 
 /// Prints the events of a subscription as they come: in a burst many with one write, else each at once.
 struct LiveEvents {
-    /// How far is read ahead of the printing. A burst of half a million events is printed whole, as the command line of the
-    /// Go mesh does, whose subscriptions hold 524 288 messages or 64 MiB.
+    /// How far is read ahead of the printing. A burst of half a million events is printed whole, as the command line of
+    /// the Go mesh does, whose subscriptions hold 524 288 messages or 64 MiB.
     static let buffer = BufferConfiguration(maximumEvents: 1 << 20, maximumBytes: 128 << 20)
 
     private let subscription: EventSubscription
@@ -40,7 +40,8 @@ struct LiveEvents {
     }
 }
 
-/// Says on standard error that events were dropped: when it happens, at most one line a second, and all of them at the end.
+/// Says on standard error that events were dropped: when it happens, at most one line a second, and all of them at the
+/// end.
 struct DropReport {
     private var said: UInt64 = 0
     private var limit = RepeatLimit(1, each: .seconds(1))

@@ -30,8 +30,8 @@ enum SafeText {
 
     /// The text, escaped and cut to so many columns; where something was cut it ends with `…`.
     static func escaped(_ text: String, columns: Int) -> String {
-        // No column holds more than a few bytes: what lies far beyond need not be looked at. In scalars, for a character
-        // may be of any length.
+        // No column holds more than a few bytes: what lies far beyond need not be looked at. In scalars, for a
+        // character may be of any length.
         let isLong = text.utf8.count > columns * 32
         let safe = escaped(isLong ? String(text.unicodeScalars.prefix(columns * 8 + 1)) : text)
         guard isLong || TextWidth.columns(of: safe) > columns else { return safe }
@@ -41,8 +41,8 @@ enum SafeText {
     /// The longest name that is shown whole, in columns.
     static let longestName = 200
 
-    /// A name for a column: quoted when it is empty or holds spaces, so that it cannot pass for several columns, and cut
-    /// when it is longer than any that is one.
+    /// A name for a column: quoted when it is empty or holds spaces, so that it cannot pass for several columns, and
+    /// cut when it is longer than any that is one.
     static func name(_ text: String) -> String {
         if text.isEmpty { return "-" }
         let safe = escaped(text, columns: longestName)

@@ -2,8 +2,8 @@ import Foundation
 
 /// What is different as the first process of a container.
 enum ProcessOne {
-    /// Says that there is no init, when this process is in its place: a process whose parent has gone becomes a child of
-    /// process 1, and stays in the table of processes, dead, until that waits for it.
+    /// Says that there is no init, when this process is in its place: a process whose parent has gone becomes a child
+    /// of process 1, and stays in the table of processes, dead, until that waits for it.
     static func warn() {
         guard getpid() == 1 else { return }
         Diagnostics.say(

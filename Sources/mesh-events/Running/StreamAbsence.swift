@@ -1,8 +1,8 @@
 import MeshEvents
 import MeshLifecycle
 
-/// What commands that only read say when there is nothing to read from: a mesh of Go nodes has no stream until it is asked
-/// for one.
+/// What commands that only read say when there is nothing to read from: a mesh of Go nodes has no stream until it is
+/// asked for one.
 enum StreamAbsence {
     private static let creators = "`mesh-events serve`, `mesh-events emit --ack` or `mesh-events stream create`"
 

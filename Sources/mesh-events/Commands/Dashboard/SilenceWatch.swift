@@ -1,8 +1,8 @@
 import MeshEvents
 import NATSClient
 
-/// Notices that a server is silent: the connection is there, it was asked, and nothing has come for a while. The connection
-/// itself finds out after minutes, since a slow line is no loss.
+/// Notices that a server is silent: the connection is there, it was asked, and nothing has come for a while. The
+/// connection itself finds out after minutes, since a slow line is no loss.
 struct SilenceWatch: Sendable {
     let connection: NATSConnection
     /// How often it looks; when nothing has come between two looks, the server is asked.

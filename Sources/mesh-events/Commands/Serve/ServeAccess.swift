@@ -19,8 +19,8 @@ struct ServeAccess: Sendable {
     /// The key that creates the stream; `nil` when no admin's is here: then an admin has to create it.
     let adminKey: String?
 
-    /// Reads the directory. Its first user with the role node is let answer for this node, when no user may yet, and its
-    /// tools' user gets a password, when it has none.
+    /// Reads the directory. Its first user with the role node is let answer for this node, when no user may yet, and
+    /// its tools' user gets a password, when it has none.
     ///
     /// - Parameter systemAuthorities: the file with the authorities that this process trusts; `nil` for the system's.
     /// - Throws: `CommandFailure`, `MeshAuthError`.

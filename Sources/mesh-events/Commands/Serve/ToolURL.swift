@@ -5,7 +5,8 @@ enum ToolURL {
     /// - Parameters:
     ///   - servers: one address or several with commas; the first counts, for not every client understands a list, and
     ///     a server announces the others of its cluster.
-    ///   - login: what stands before the `@`, a user and a password or a token; an address that brings its own keeps it.
+    ///   - login: what stands before the `@`, a user and a password or a token; an address that brings its own keeps
+    ///     it.
     ///   - keepsLogin: whether an address may keep what it brings.
     static func make(servers: String, login: [String]?, keepsLogin: Bool = true) -> String {
         let first = servers.split(separator: ",").first.map(String.init) ?? servers

@@ -1,7 +1,7 @@
 import MeshEvents
 
-/// Lines whose message id the stream had when they were sent. The ids follow from the lines, so whoever has the file could
-/// have used them for other messages: what the stream has is read and compared. A pure value.
+/// Lines whose message id the stream had when they were sent. The ids follow from the lines, so whoever has the file
+/// could have used them for other messages: what the stream has is read and compared. A pure value.
 struct ImportDuplicates: Sendable {
     /// When what waits to be compared should be: by count and by bytes.
     private static let limit = (lines: 1_024, bytes: 16 << 20)
