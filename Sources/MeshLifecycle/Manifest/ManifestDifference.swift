@@ -1,19 +1,19 @@
 extension ToolManifest {
-    /// What another manifest changes in a node's tools.
+    /// The differences between the tools of two manifests.
     public struct Difference: Sendable, Hashable {
         /// How a tool changes.
         public enum Kind: Sendable, Hashable {
             /// Another program, version, environment or directory: an update.
             case update
-            /// Only its configuration, or what of it is published.
+            /// Only its configuration, or which parts of it are published.
             case configuration
-            /// Only what its supervisor does with it: restarts, grace period, autostart. It runs on.
+            /// Only its supervision: restarts, grace period, autostart. It runs on.
             case supervision
         }
 
         /// A tool that changes.
         public struct Change: Sendable, Hashable {
-            /// What the tool shall be.
+            /// The new specification.
             public var tool: ToolSpecification
             /// How it changes.
             public var kind: Kind
@@ -32,7 +32,7 @@ extension ToolManifest {
         public var isEmpty: Bool { added.isEmpty && removed.isEmpty && changed.isEmpty }
     }
 
-    /// What changes when `other` comes in the place of this manifest.
+    /// The changes from this manifest to `other`.
     public func difference(to other: ToolManifest) -> Difference {
         let before = Dictionary(tools.map { ($0.name, $0) }) { $1 }
         let names = Set(other.tools.map(\.name))

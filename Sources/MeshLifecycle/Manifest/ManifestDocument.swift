@@ -1,8 +1,8 @@
 import Yams
 
-/// The YAML of a manifest as nodes, within limits.
+/// Parses the YAML of a manifest into nodes, within limits.
 enum ManifestDocument {
-    /// The most aliases (`*name`): a few of them in each other would stand for billions of nodes.
+    /// The most aliases (`*name`): a few nested ones could expand to billions of nodes.
     static let maximumAliases = 32
 
     /// The root node.
@@ -30,7 +30,8 @@ enum ManifestDocument {
         return root
     }
 
-    /// Counts what could be an alias, when there is what could be an anchor: never too few.
+    /// Whether a text may have too many aliases. It counts everything that looks like an alias if anything looks like
+    /// an anchor, so the count may be too high, never too low.
     private static func hasTooManyAliases(_ text: String) -> Bool {
         var anchors = 0
         var aliases = 0

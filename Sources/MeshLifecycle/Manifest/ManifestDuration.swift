@@ -1,10 +1,10 @@
-/// Durations as people type them, in a manifest and on the command line: `90s`, `10m`, `1h30m`, `2d`, `1.5h`, `500ms`.
+/// Parses durations in a manifest and on the command line: `90s`, `10m`, `1h30m`, `2d`, `1.5h`, `500ms`.
 package enum ManifestDuration {
     private static let units: [String: Double] = ["ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400]
-    /// A hundred years: beyond that nobody means it.
+    /// The longest duration in seconds, a hundred years: a longer one is a mistake.
     private static let maximum: Double = 86_400 * 36_525
 
-    /// The duration; `nil` when the text is none, or it is too long.
+    /// The duration; `nil` when the text is none, or the duration is too long.
     package static func parse(_ text: String) -> Duration? {
         var rest = text[...]
         var seconds = 0.0

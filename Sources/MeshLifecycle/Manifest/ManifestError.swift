@@ -1,4 +1,4 @@
-/// Why a manifest cannot be used: all mistakes in it.
+/// All mistakes in a manifest, which make it unusable.
 public struct ManifestError: Error, Sendable, Hashable, CustomStringConvertible {
     /// One mistake.
     public struct Problem: Sendable, Hashable, CustomStringConvertible {

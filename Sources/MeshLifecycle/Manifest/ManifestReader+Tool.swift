@@ -8,7 +8,7 @@ extension ManifestReader {
         "grace",
     ]
 
-    /// Reads one tool; `nil` when it has no name. Mistakes elsewhere leave defaults, and are reported.
+    /// Reads one tool; `nil` when it has no name. Other mistakes are reported, and the default value stays.
     mutating func tool(_ node: Node) -> ToolSpecification? {
         guard node.mapping != nil else {
             report("a tool must be an object with name, version and command, not \(kind(of: node))", at: node)
@@ -57,7 +57,7 @@ extension ManifestReader {
 
     private mutating func version(_ node: Node) -> String {
         guard let version = nonEmpty(node, "version") else { return "" }
-        // Not only a matter of type: YAML has 1.10 and 1.1 as the same number.
+        // Required because 1.10 and 1.1 are the same number in YAML.
         if !isQuoted(node), case .number = ManifestScalar.value(plain: version) {
             report("version must be text; quote it: \"\(version)\" (YAML takes \(version) for a number)", at: node)
         }

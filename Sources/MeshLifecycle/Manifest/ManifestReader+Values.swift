@@ -2,7 +2,7 @@ import MeshEvents
 import Yams
 
 extension ManifestReader {
-    /// The members of an object. With `known`, others are mistakes.
+    /// The members of an object. With `known`, members with other names are mistakes.
     mutating func members(of node: Node, _ what: String, known: [String]?) -> [(String, Node)] {
         guard let mapping = node.mapping else {
             report("\(what) must be an object (key: value), not \(kind(of: node))", at: node)
@@ -15,10 +15,10 @@ extension ManifestReader {
                 report("a key of \(what) must be text, not \(kind(of: keyNode))", at: keyNode)
                 continue
             }
-            // By its style: Yams writes a tag into keys when it compares them.
+            // The style is checked, not the tag: Yams changes the tags of keys when it compares them.
             if key == "<<", keyNode.scalar?.style == .plain {
                 let merged = merge(value, what, known: known)
-                // What stands beside the merge wins, wherever it stands.
+                // The object's own members win over merged ones, whatever their order.
                 members += merged.filter { member in !own.contains(member.0) }
                 continue
             }
@@ -40,7 +40,7 @@ extension ManifestReader {
         return members(of: node, what, known: known)
     }
 
-    /// Text; numbers and booleans are taken as they are spelled.
+    /// Text; numbers and booleans are taken as text with their spelling.
     mutating func text(_ node: Node, _ what: String) -> String? {
         guard let scalar = node.scalar, !isNull(node) else {
             report("\(what) must be text, not \(kind(of: node))", at: node)
@@ -146,19 +146,19 @@ extension ManifestReader {
         }
     }
 
-    /// Whether a node is `null`, `~` or nothing at all.
+    /// Whether a node is `null`, `~` or empty.
     func isNull(_ node: Node) -> Bool {
         guard let scalar = node.scalar, !isQuoted(node) else { return false }
         return ManifestScalar.value(plain: scalar.string).isNull
     }
 
-    /// Whether a scalar is text whatever it looks like: in quotes, in a block, or marked as `!!str`.
+    /// Whether a scalar is always text: in quotes, in a block, or marked as `!!str`.
     func isQuoted(_ node: Node) -> Bool {
         guard let scalar = node.scalar else { return false }
         return scalar.style != .plain && scalar.style != .any || scalar.tag.description.hasSuffix(":str")
     }
 
-    /// What a node is, for messages.
+    /// The kind of a node, for messages.
     func kind(of node: Node) -> String {
         if node.mapping != nil { return "an object" }
         if node.sequence != nil { return "a list" }

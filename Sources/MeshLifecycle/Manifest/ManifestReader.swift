@@ -1,21 +1,21 @@
 import MeshEvents
 import Yams
 
-/// Reads a manifest's nodes, and goes on after each mistake.
+/// Reads a manifest's nodes, and continues after each mistake.
 struct ManifestReader {
-    /// What relative paths start from.
+    /// The directory that relative paths start from.
     let directory: String
-    /// What `${NAME}` stands for.
+    /// The values of `${NAME}`.
     let variables: [String: String]
     /// The first mistakes.
     private(set) var problems: [ManifestError.Problem] = []
-    /// How many more there are.
+    /// How many more mistakes there are.
     private(set) var omittedProblems = 0
-    /// What the tool that is read has from environment variables.
+    /// The texts that the present tool has from environment variables.
     var confidential: Set<String> = []
-    /// How many bytes strings with variables in them may still have.
+    /// How many bytes strings with variables may still have.
     var expansionLeft = ToolManifest.maximumExpansion
-    /// What an alias stands for is read again: this bounds how often.
+    /// How many nodes may still be read. It bounds the work for aliases, whose nodes are read at every use.
     var nodesLeft = 200_000
 
     init(directory: String, variables: [String: String]) {
@@ -24,9 +24,9 @@ struct ManifestReader {
     }
 
     private static let maximumProblems = 100
-    /// The longest name of a node, in bytes: `MeshState` knows none that is longer.
+    /// The longest name of a node, in bytes: `MeshState` drops events with longer ones.
     private static let maximumNodeName = 512
-    /// How many characters of a mistake are kept.
+    /// How many Unicode scalars of a message are kept.
     private static let maximumMessage = 1_000
 
     /// Notes a mistake.
@@ -56,7 +56,7 @@ struct ManifestReader {
         return manifest
     }
 
-    /// What the manifest says stands in mistakes too: cut, and without what moves a terminal's cursor.
+    /// A message without control characters, and cut: it may quote the manifest and is shown on terminals.
     private static func readable(_ message: String) -> String {
         var result = ""
         for scalar in message.unicodeScalars.prefix(maximumMessage) {
@@ -138,7 +138,7 @@ struct ManifestReader {
         return tools
     }
 
-    /// A path, made absolute.
+    /// The path made absolute, relative to ``directory``.
     func path(_ path: String) -> String {
         path.hasPrefix("/") ? path : path == "." ? directory : "\(directory)/\(path)"
     }

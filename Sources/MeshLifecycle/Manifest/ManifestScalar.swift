@@ -1,6 +1,6 @@
 import MeshEvents
 
-/// What a plain scalar means: the core schema of YAML 1.2, which has no `no` for `false`.
+/// The value of a plain scalar by the core schema of YAML 1.2, in which `no` is text, not `false`.
 enum ManifestScalar {
     static func value(plain text: String) -> JSONValue {
         switch text {
@@ -21,7 +21,7 @@ enum ManifestScalar {
         guard text.utf8.allSatisfy({ "+-.eE0123456789".utf8.contains($0) }), text.utf8.contains(where: isDigit) else {
             return nil
         }
-        // As it is spelled, with every digit, when JSON has it so.
+        // A valid JSON number keeps its spelling, with every digit.
         if let data = try? EventData(json: "{\"value\":\(text)}"), let value = data["value"]?.value { return value }
         if let integer = Int64(text) { return JSONValue(integer) }
         return Double(text).map { JSONValue($0) }

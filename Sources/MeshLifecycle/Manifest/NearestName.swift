@@ -1,6 +1,6 @@
-/// Finds the name that somebody who mistyped meant.
+/// Finds the name that the user meant by a mistyped one.
 enum NearestName {
-    /// `; did you mean 'command'?`, or else which names there are.
+    /// `; did you mean 'command'?`, or a list of the known names when none is near.
     static func hint(for name: String, among names: [String]) -> String {
         if let nearest = nearest(to: name, among: names) { return "; did you mean '\(nearest)'?" }
         return "; there are \(names.joined(separator: ", "))"
@@ -14,7 +14,7 @@ enum NearestName {
         return best.distance <= max(1, best.name.utf8.count / 3) ? best.name : nil
     }
 
-    /// How many letters must be inserted, removed, replaced or swapped with their neighbour (Damerau).
+    /// The Damerau distance: how many bytes must be inserted, removed, replaced or swapped with their neighbour.
     private static func distance(_ first: [UInt8], _ second: [UInt8]) -> Int {
         var beforeLast: [Int] = []
         var last = Array(0...second.count)

@@ -1,7 +1,7 @@
 import FileReading
 import Foundation
 
-/// What a node is and which tools it runs, from a file (`mesh.yaml`):
+/// A node's settings and tools, from a file (`mesh.yaml`):
 ///
 /// ```yaml
 /// node: atelier
@@ -25,31 +25,31 @@ import Foundation
 ///
 /// - `node`: the node's name.
 /// - `nats`: the server's URL, a list of URLs, or an object with `url` (one or a list) and `creds` (a file).
-/// - `health.interval`: how often the node says how it is, as `10s` or `1m30s`.
+/// - `health.interval`: the time between two health events of the node, as `10s` or `1m30s`.
 /// - `tools`: a list; `name`, `version` and `command` are needed.
-/// - `command`: a list, the program first; a string is a program without arguments. No shell takes part: write
+/// - `command`: a list, the program first; a string is a program without arguments. No shell is involved: write
 ///   `[sh, -c, "…"]` to have one.
-/// - `directory`: where the tool runs; the manifest's own when it is left out. Relative paths here, in `creds`, and of
-///   a program with a `/` in it start from the manifest's directory.
+/// - `directory`: the tool's working directory; the manifest's own when it is left out. Relative paths here, in
+///   `creds`, and of a program with a `/` in it start from the manifest's directory.
 /// - `restart`: `always`, `on-failure` (the default) or `never`.
 /// - `grace`: how long the tool may take to end before it is killed.
-/// - `env`: variables of the tool's own; `inherit`: names of variables that it gets from its node's environment, of
-///   which it otherwise has little (``ToolEnvironment``).
-/// - `publish`: keys of `config` whose values are published; of other strings nothing is, see ``Redaction``. `secrets`:
-///   keys whose values are not published, numbers included.
+/// - `env`: the tool's own variables; `inherit`: names of variables that it gets from its node's environment. Without
+///   it, the tool gets only a few of them (``ToolEnvironment``).
+/// - `publish`: keys of `config` whose values are published; other strings are not, see ``Redaction``. `secrets`: keys
+///   whose values are not published, numbers included.
 /// - `${NAME}` and `${NAME:-default}` in strings of `nats`, `env` and `config` stand for environment variables; `$${`
-///   stands for `${`. A variable that is not set and has no default is an error. What stands for a variable is never
-///   published, and is not searched for variables itself.
+///   stands for `${`. A variable that is not set and has no default is an error. The inserted value is never published,
+///   and is not searched for variables itself.
 ///
-/// A manifest says which programs run: ``load(_:variables:)`` refuses one that others may write.
+/// A manifest decides which programs run: ``load(_:variables:)`` refuses one that other users may write.
 public struct ToolManifest: Sendable, Hashable {
-    /// The node's name; `nil` when the manifest does not say.
+    /// The node's name; `nil` when the manifest has none.
     public var node: String?
-    /// The server's URLs; empty when the manifest does not say.
+    /// The server's URLs; empty when the manifest has none.
     public var servers: [String]
     /// The path of a credentials file; `nil` for none.
     public var credentials: String?
-    /// How often the node says how it is; `nil` when the manifest does not say.
+    /// The time between two health events of the node; `nil` when the manifest has none.
     public var healthInterval: Duration?
     /// The tools, in the order of the file; no two have the same name.
     public var tools: [ToolSpecification]
@@ -58,7 +58,7 @@ public struct ToolManifest: Sendable, Hashable {
     public static let maximumSize = 1 << 20
     /// The most tools: 1 000.
     public static let maximumTools = 1_000
-    /// How large all strings may become by the variables in them, in bytes: 4 MiB.
+    /// How large all strings with variables may be together after expansion, in bytes: 4 MiB.
     static let maximumExpansion = 4 << 20
 
     /// Creates a manifest.
@@ -79,10 +79,10 @@ public struct ToolManifest: Sendable, Hashable {
     /// Reads a manifest from a file.
     ///
     /// - Parameters:
-    ///   - path: The file's path, by which errors call it.
-    ///   - variables: What `${NAME}` stands for; `nil` for this process's environment.
-    /// - Throws: `ManifestError` with all mistakes, or when the file cannot be read, is no regular file, or may be
-    ///   written or replaced by others.
+    ///   - path: The file's path; errors contain it.
+    ///   - variables: The values of `${NAME}`; `nil` for this process's environment.
+    /// - Throws: `ManifestError` with all mistakes, or when the file cannot be read, is no regular file, or other users
+    ///   may write or replace it.
     public static func load(_ path: String, variables: [String: String]? = nil) throws(ManifestError) -> ToolManifest {
         let file = RegularFile(path, maximumBytes: maximumSize)
         let contents: RegularFile.Contents
@@ -115,8 +115,8 @@ public struct ToolManifest: Sendable, Hashable {
     ///
     /// - Parameters:
     ///   - text: The manifest in YAML.
-    ///   - file: The path that errors call it by, and whose directory relative paths start from.
-    ///   - variables: What `${NAME}` stands for; `nil` for this process's environment.
+    ///   - file: The file's path for errors; relative paths start from its directory.
+    ///   - variables: The values of `${NAME}`; `nil` for this process's environment.
     /// - Throws: `ManifestError` with all mistakes.
     public static func parse(
         _ text: String,

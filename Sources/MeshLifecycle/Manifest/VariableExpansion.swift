@@ -1,17 +1,17 @@
-/// A text with what stands for `${NAME}` and `${NAME:-default}` in it.
+/// A text in which `${NAME}` and `${NAME:-default}` are replaced by values.
 struct VariableExpansion {
-    /// Why it cannot.
+    /// Why the text cannot be expanded.
     struct Failure: Error {
         let message: String
     }
 
     /// The text with its variables replaced.
     let text: String
-    /// What stands in their place.
+    /// The values that were inserted.
     let values: [String]
 
     /// Replaces variables; `$${` becomes `${`. A default stands for a variable that is not set or empty, as in a shell.
-    /// What stands for a variable is not searched for more.
+    /// Inserted values are not searched for variables.
     ///
     /// - Parameter limit: how many bytes the text may have afterwards.
     init(_ text: String, variables: [String: String], limit: Int = .max) throws(Failure) {

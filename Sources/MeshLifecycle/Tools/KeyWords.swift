@@ -1,6 +1,6 @@
-/// What the words of a key say: `dbPassword`, `DB_PASSWORD` and `db-password` are `db` and `password`.
+/// Splits keys into words: `dbPassword`, `DB_PASSWORD` and `db-password` are `db` and `password`.
 enum KeyWords {
-    /// The longest key whose words are looked at, in characters; a longer one names a secret.
+    /// The longest key that is split, in bytes; a longer one counts as the name of a secret.
     private static let maximumLength = 256
 
     static func split(_ key: String) -> [String] {
@@ -27,7 +27,7 @@ enum KeyWords {
         return words
     }
 
-    /// Whether a key names a secret: by a word of it, by words that are run together, or as a key of something.
+    /// Whether a key names a secret: by one of its words, by words written together, or as in `openai_key`.
     static func nameSecret(_ key: String) -> Bool {
         if key.utf8.count > maximumLength { return true }
         let words = split(key)
@@ -51,7 +51,7 @@ enum KeyWords {
         "passwort", "kennwort", "motdepasse", "contrasena",
     ]
 
-    /// What is as often counted as kept.
+    /// Secret words that often stand in the name of a count.
     private static let countable: Set<String> = ["token", "tokens", "pass", "pin", "pins", "cookies", "secrets"]
 
     private static let countWords: Set<String> = [
@@ -60,7 +60,7 @@ enum KeyWords {
         "rate",
     ]
 
-    /// Words as they are run together.
+    /// Secret words, some written together.
     private static let secretParts = [
         "password", "passwd", "passphrase", "passcode", "secret", "token", "credential", "apikey", "privatekey",
         "privkey",
@@ -69,7 +69,7 @@ enum KeyWords {
 
     private static let harmlessParts = ["passwordless", "secretary", "secretariat", "tokeniz", "tokenis"]
 
-    /// What has keys that are no secrets.
+    /// Words before `key` that make it no secret.
     private static let harmlessKeys: Set<String> = [
         "public", "pub", "primary", "foreign", "sort", "partition", "routing", "hot", "shortcut", "cache", "map",
         "group",

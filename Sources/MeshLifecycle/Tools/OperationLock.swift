@@ -1,7 +1,7 @@
 import Locking
 import MeshEvents
 
-/// Lets one operation through at a time, in the order of arrival; an operation may suspend.
+/// Runs one operation at a time, in the order of arrival; an operation may suspend.
 final class OperationLock: Sendable {
     private struct State {
         var isHeld = false
@@ -10,7 +10,7 @@ final class OperationLock: Sendable {
 
     private let state = Locked(State())
 
-    /// Runs `body` when all that came earlier have ended. The wait cannot be cancelled: operations have deadlines.
+    /// Runs `body` when all earlier operations have ended. The wait cannot be cancelled: operations have deadlines.
     func withLock<Result, Failure: Error>(
         _ body: () async throws(Failure) -> Result
     ) async throws(Failure) -> Result {

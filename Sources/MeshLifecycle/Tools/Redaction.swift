@@ -1,23 +1,23 @@
 public import MeshEvents
 
-/// Takes out of a configuration, and of texts, what others must not see.
+/// Removes secrets from a configuration and from texts before they are published.
 ///
-/// Of a configuration the keys and the kinds of values are left: a number and a boolean stand as they are, `(string)`
-/// stands for a string, unless its key is to be published. ``placeholder`` stands for
-/// - the value of a key that names a secret (``namesSecret(_:)``) or is said to be secret, whatever its kind;
-/// - a string that is confidential, or holds one that is, even when its key is to be published;
-/// - what looks like a secret in a string that is published: known kinds of tokens, logins in URLs, random text.
+/// A configuration keeps its keys, numbers and booleans; `(string)` replaces a string whose key is not to be published.
+/// ``placeholder`` replaces
+/// - the value of a key that names a secret (``namesSecret(_:)``) or is listed as secret, whatever its kind;
+/// - a confidential string, or the confidential part of one, even when its key is to be published;
+/// - what looks like a secret in a published string: known kinds of tokens, logins in URLs, random text.
 public struct Redaction: Sendable {
-    /// What stands in the place of a secret.
+    /// The replacement for a secret.
     public static let placeholder = "[redacted]"
-    /// What stands in the place of a string.
+    /// The replacement for a string.
     public static let string = "(string)"
-    /// What stands in the place of a number so long that it may be a secret.
+    /// The replacement for an integer so long that it may be a secret.
     public static let number = "(number)"
 
-    /// From so many digits on an integer may be a secret: the number of a card or an account.
+    /// An integer with at least this many digits may be a secret: the number of a card or an account.
     private static let longNumber = 13
-    /// Shorter confidential strings are not looked for within others: they would be found everywhere.
+    /// Confidential strings with fewer characters are not searched for within others: they would be found everywhere.
     private static let shortestPart = 6
 
     private let published: Set<String>
@@ -37,7 +37,7 @@ public struct Redaction: Sendable {
         self.published = published
         self.secrets = secrets
         self.confidential = confidential.filter { !$0.isEmpty }
-        // The longest first: it may hold others.
+        // The longest first: it may contain shorter ones.
         parts = confidential.filter { $0.count >= Self.shortestPart }.sorted {
             ($0.utf8.count, $0) > ($1.utf8.count, $1)
         }
@@ -49,7 +49,7 @@ public struct Redaction: Sendable {
         return EventData(redact(object, path: "", isPublished: false))
     }
 
-    /// The text without what is confidential, and without what looks like a secret.
+    /// The text without confidential strings and without what looks like a secret.
     public func redact(_ text: String) -> String {
         if confidential.contains(text) { return Self.placeholder }
         var text = text
@@ -68,9 +68,9 @@ public struct Redaction: Sendable {
                 let isListed = published.contains(key) || published.contains(path)
                 let isSecret =
                     secrets.contains(key) || secrets.contains(path) || !isListed && Self.namesSecret(key)
-                // Keys are published; one that is made of a secret is not.
+                // Keys are published, except for a secret within a key.
                 let shownKey = redact(key)
-                // No secret was given where null stands, which is worth knowing.
+                // Null is published: it shows that no secret was given.
                 if isSecret, !value.isNull { return (shownKey, .string(Self.placeholder)) }
                 return (shownKey, redact(value, path: path, isPublished: isPublished || isListed))
             }

@@ -1,21 +1,21 @@
-/// What a tool's last ends mean for the next one.
+/// Counts a tool's ends and decides whether it is started again.
 struct RestartHistory: Sendable, Hashable {
     /// What follows an end.
     enum Decision: Sendable, Hashable {
         /// Start it again after a delay.
         case restart(after: Duration)
-        /// It failed once too often.
+        /// Start it no more: it failed more often in a row than the policy allows.
         case giveUp
-        /// The policy does not want it started again.
+        /// Do not start it again: the policy's mode excludes that.
         case leave
     }
 
-    /// Failures in a row; a clean exit ends the row.
+    /// The number of failures in a row; an exit with code 0 resets it.
     private(set) var failures = 0
-    /// Ends in a row before the tool was stable, failures or not.
+    /// The number of ends in a row before the tool was stable, failures or not.
     private(set) var earlyEnds = 0
 
-    /// Decides what follows an end that nobody asked for.
+    /// Decides what follows when a tool ended by itself.
     ///
     /// - Parameter uptime: How long the tool ran; zero when it could not be started.
     mutating func ended(isFailure: Bool, uptime: Duration, policy: RestartPolicy) -> Decision {

@@ -18,7 +18,7 @@ public struct RestartPolicy: Sendable, Hashable {
     public var maximumDelay: Duration
     /// A tool that ran this long is stable: its next end counts as the first. The default is 60 seconds.
     public var stableAfter: Duration
-    /// How often a tool that keeps failing is started again before it is given up; the default is 5.
+    /// How often a tool that keeps failing is started again before the node gives up; the default is 5.
     public var maximumRestarts: Int
 
     /// Creates a policy.

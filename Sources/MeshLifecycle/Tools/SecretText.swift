@@ -1,10 +1,9 @@
-/// Takes out of a text what looks like a secret: the second net, for texts that others wrote (the first is not to
-/// publish them). It would rather take out too much.
+/// Removes from a text what looks like a secret. It is the second protection, for texts from elsewhere; the first is
+/// not to publish them. In doubt it removes too much.
 ///
-/// What it knows: PEM blocks; what stands before the `@` of a URL, and the password of `user:password@host`; what
-/// follows `Bearer` and the like; the values of keys that name secrets, in `key=value`, `"key": "value"` and
-/// `--key value`; tokens that begin as those of well-known services do; long runs of letters and digits that look
-/// random.
+/// It finds: PEM blocks; the login before the `@` of a URL, and the password of `user:password@host`; the word after
+/// `Bearer` and similar schemes; the values of keys that name secrets, in `key=value`, `"key": "value"` and
+/// `--key value`; tokens with the prefixes of well-known services; long runs of letters and digits that look random.
 struct SecretText {
     private let bytes: [UInt8]
     private var secrets: [Range<Int>] = []
@@ -26,7 +25,7 @@ struct SecretText {
         var end = 0
         var isFirst = true
         for secret in secrets.sorted(by: { $0.lowerBound < $1.lowerBound }) where secret.upperBound > end {
-            // Those that overlap, or touch, are one.
+            // Secrets that overlap or touch are replaced together.
             if isFirst || secret.lowerBound > end {
                 result += bytes[end..<secret.lowerBound]
                 result += Redaction.placeholder.utf8
@@ -48,7 +47,7 @@ struct SecretText {
         var start = 0
         while let begin = index(of: Self.blockBegin, in: start..<bytes.count) {
             let footer = index(of: Self.blockEnd, in: begin + Self.blockBegin.count..<bytes.count)
-            // To the line's end, or that of the text when the block is cut.
+            // Up to the end of the line, or of the text when the block has no end.
             let end = footer.map { footer in self.end(from: footer + 8) { $0 == 10 || $0 == 13 } } ?? bytes.count
             found(begin..<end)
             start = end
@@ -57,7 +56,7 @@ struct SecretText {
 
     // MARK: Logins
 
-    /// `scheme://user:password@host`, and `user:password@host`.
+    /// Finds logins in `scheme://user:password@host` and `user:password@host`.
     private mutating func findLogins() {
         var start = 0
         while start < bytes.count {
@@ -70,7 +69,7 @@ struct SecretText {
     private mutating func findLogins(in word: Range<Int>) {
         var start = word.lowerBound
         while start < word.upperBound {
-            // One URL, or what stands in its place; a list has several.
+            // One URL or `user:password@host`; a word may be a list of several.
             let scheme = index(of: Self.schemeEnd, in: start..<word.upperBound)
             let end = scheme.flatMap { nextURL(in: $0 + 3..<word.upperBound) } ?? word.upperBound
             if let at = bytes[start..<end].lastIndex(of: UInt8(ascii: "@")) {
@@ -95,7 +94,7 @@ struct SecretText {
 
     // MARK: Words
 
-    /// Tokens that show by themselves what they are, and those that `Bearer` announces.
+    /// Finds tokens with a known prefix, words that look random, and the word after `Bearer` and similar schemes.
     private mutating func findWords() {
         var start = 0
         var previous: Range<Int>?
@@ -123,7 +122,7 @@ struct SecretText {
     }
 
     private func hasKnownBeginning(_ word: Range<Int>) -> Bool {
-        // Behind what may stand before it in the same word, as in `key=ghp_…` or `-ghp_…`.
+        // The prefix may follow other characters in the same word, as in `key=ghp_…` or `-ghp_…`.
         var starts = [word.lowerBound]
         for index in word.dropLast() where !Self.isAlphanumeric(bytes[index]) { starts.append(index + 1) }
         return starts.prefix(64).contains { start in
@@ -133,7 +132,7 @@ struct SecretText {
         }
     }
 
-    /// How tokens of well-known services begin, with how many bytes follow at least.
+    /// The prefixes of the tokens of well-known services, with the least number of bytes that follow.
     private static let beginnings: [(beginning: [UInt8], length: Int)] = {
         let short = [
             "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "xoxa-", "xoxr-",
@@ -179,7 +178,8 @@ struct SecretText {
         }
     }
 
-    /// Whether bytes change their kind as often, and are as evenly spread, as random ones.
+    /// Whether the bytes look random: they change their kind (digit, upper case, lower case) often and are evenly
+    /// spread.
     private func isRandom(_ run: Range<Int>) -> Bool {
         var counts: [UInt8: Int] = [:]
         var changes = 0
@@ -192,16 +192,16 @@ struct SecretText {
             if kind == 1 { digits += 1 }
             last = kind
         }
-        // In bits: the sum of squares tells about as much as the entropy, without logarithms.
+        // The sum of squares measures the spread about as well as the entropy, without logarithms.
         let squares = counts.values.reduce(0) { $0 + $1 * $1 }
         let isSpread = squares * 7 <= run.count * run.count
-        // WordsThatAreRunTogether change their kind less often.
+        // Words written together in camel case change their kind less often.
         return isSpread && changes * (digits >= 2 ? 4 : 3) >= run.count
     }
 
     // MARK: Values
 
-    /// What follows a key that names a secret.
+    /// Finds the values of keys that name secrets.
     private mutating func findValues() {
         var start = 0
         while start < bytes.count {
@@ -214,7 +214,7 @@ struct SecretText {
             guard let valueStart = valueStart(ofKey: key), KeyWords.nameSecret(text(key)) else { continue }
             let value = value(from: valueStart)
             found(value)
-            // What is in it needs no other look.
+            // Goes on after the value, which is removed as a whole.
             start = value.upperBound
         }
     }
@@ -232,7 +232,7 @@ struct SecretText {
         } else if !isOption || start == afterKey {
             return nil
         }
-        // `--password --user me`: an option without its value.
+        // In `--password --user me` the first option has no value.
         guard start < bytes.count, !isOption || bytes[start] != UInt8(ascii: "-") else { return nil }
         return start
     }
@@ -261,11 +261,11 @@ struct SecretText {
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
     private static func isQuote(_ byte: UInt8) -> Bool { byte == 0x22 || byte == 0x27 || byte == 0x60 }
     private static func isSpaceOrQuote(_ byte: UInt8) -> Bool { isSpace(byte) || isQuote(byte) }
-    /// Letters, digits, and what base64, URLs and services put into tokens.
+    /// Whether a byte can be part of a token: letters, digits, and the other characters of base64, URLs and services.
     private static func isTokenByte(_ byte: UInt8) -> Bool {
         isAlphanumeric(byte) || [0x2B, 0x2D, 0x2E, 0x2F, 0x3D, 0x5F, 0x7E].contains(byte)
     }
-    /// What a key is made of; every byte beyond ASCII, too.
+    /// Whether a byte can be part of a key; every byte beyond ASCII can.
     private static func isKeyByte(_ byte: UInt8) -> Bool {
         isAlphanumeric(byte) || byte >= 0x80 || [0x2D, 0x2E, 0x5F].contains(byte)
     }

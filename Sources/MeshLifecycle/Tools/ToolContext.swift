@@ -1,14 +1,14 @@
 import Logging
 import MeshEvents
 
-/// What all tools of a supervisor share.
+/// The environment, logger, clock and event sink that all tools of a supervisor share.
 struct ToolContext: Sendable {
     let environment: ToolEnvironment
     let logger: Logger
     let clock: any Clock<Duration>
     let emit: @Sendable (any EventPayload) -> Void
 
-    /// The time since now.
+    /// Starts a stopwatch; the closure returns the time since this call.
     func stopwatch() -> @Sendable () -> Duration { Self.stopwatch(on: clock) }
 
     private static func stopwatch<C: Clock<Duration>>(on clock: C) -> @Sendable () -> Duration {

@@ -1,6 +1,6 @@
 import ProcessGuard
 
-/// Words for the end of a tool's process.
+/// Describes the end of a tool's process.
 enum ToolEnding {
     /// Why it failed: `exited with code 3`, `killed by signal 9 (SIGKILL)`; `nil` for an exit with code 0.
     static func error(_ end: ProcessEnd, hasLostGuard: Bool) -> String? {

@@ -6,18 +6,17 @@ import MeshEvents
     import Foundation
 #endif
 
-/// What every tool of a node finds in its environment.
+/// The environment variables of a node's tools.
 ///
-/// A tool gets what ``inherited`` has; of this process's environment that is little: ``standardNames``, and the
-/// variables that name logins. Then come the variables that its specification inherits by name, `JB_NATS_URL`,
-/// `JB_NODE_NAME`, `JB_TOOL_NAME` and `JB_TOOL_CONFIG`, then ``extra``, then the variables of its specification. Later
-/// ones win.
+/// A tool gets, in this order, and later values win: ``inherited``, by default the ``standardNames`` and the login
+/// variables of this process; the variables that its specification inherits by name; `JB_NATS_URL`, `JB_NODE_NAME`,
+/// `JB_TOOL_NAME` and `JB_TOOL_CONFIG`; ``extra``; the variables of its specification.
 public struct ToolEnvironment: Sendable, CustomStringConvertible {
-    /// The variables of this process's environment that every tool gets: where programs, files and the user's own are,
-    /// the language, the time zone. `LC_` stands for all that begin so.
+    /// The variables of this process's environment that every tool gets: the search path, the home and temporary
+    /// directories, the time zone and the language. `LC_` stands for all names that begin with it.
     public static let standardNames = ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_"]
 
-    /// The variables with which a tool finds and logs in to the mesh as its node does; see the wire contract.
+    /// The variables that let a tool find the mesh and log in as its node does; see the wire contract.
     static let meshNames =
         [
             "JB_NATS_CREDS", "MESH_EVENTS_NKEY", "MESH_EVENTS_TOKEN", "MESH_EVENTS_SIGN_KEY", "MESH_EVENTS_TLS_CA",

@@ -8,7 +8,7 @@ import ProcessGuard
     import Glibc
 #endif
 
-/// Why something could not be done with a tool, with a sentence that says what to do about it.
+/// Why an operation on a tool failed, with a sentence that says what to do about it.
 public struct ToolError: Error, Sendable, Hashable, CustomStringConvertible {
     /// What went wrong.
     public enum Code: String, Sendable {
@@ -20,7 +20,7 @@ public struct ToolError: Error, Sendable, Hashable, CustomStringConvertible {
         case invalidSpecification
         /// There is no such program.
         case commandNotFound
-        /// The program is there and may not be run, or is no program.
+        /// The program exists, but may not be run or is no program.
         case notExecutable
         /// The working directory is missing, or is no directory.
         case directoryNotFound
@@ -34,7 +34,7 @@ public struct ToolError: Error, Sendable, Hashable, CustomStringConvertible {
     public let code: Code
     /// The tool's name.
     public let tool: String
-    /// A sentence for people: what went wrong and what to do. It begins with no name.
+    /// A sentence for users: what went wrong and what to do. It does not begin with the tool's name.
     public let message: String
 
     init(_ code: Code, tool: String, _ message: String) {
@@ -56,11 +56,11 @@ public struct ToolError: Error, Sendable, Hashable, CustomStringConvertible {
 }
 
 extension ToolError {
-    /// Words a refusal of the system.
+    /// Describes the system's refusal to start a program.
     static func launchFailed(_ tool: String, _ path: String, _ error: LaunchError) -> Self {
         let advice =
             switch error.errorNumber {
-            // It was there a moment ago.
+            // The program itself exists: ToolExecutable has just found it.
             case ENOENT: "; if it is a script, the interpreter in its first line is missing"
             case ENOEXEC: "; if it is a script, its first line must be #! and the interpreter"
             case E2BIG: "; its configuration and environment are larger than the system passes to a program"

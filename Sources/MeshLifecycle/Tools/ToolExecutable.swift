@@ -4,7 +4,7 @@
     import Foundation
 #endif
 
-/// Finds a tool's program, so that a mistake is told in clear words before anything is started.
+/// Finds a tool's program, so that a mistake gets a clear message before a process is started.
 enum ToolExecutable {
     /// The path of the program.
     ///

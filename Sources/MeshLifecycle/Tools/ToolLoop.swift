@@ -3,7 +3,7 @@ import MeshEvents
 import MeshLogging
 import ProcessGuard
 
-/// Does for one tool what its state machine says, one request after the other.
+/// Handles the requests for one tool one by one, and performs the actions of its state machine.
 struct ToolLoop {
     let name: String
     let context: ToolContext
@@ -37,7 +37,7 @@ struct ToolLoop {
         self.publish = publish
     }
 
-    /// Serves all requests; then nothing is left of the tool.
+    /// Handles all requests until the stream ends, then kills the tool's processes.
     consuming func serve(_ stream: AsyncStream<ToolRunner.Request>) async {
         for await request in stream { await handle(request) }
         restart?.cancel()
@@ -74,14 +74,14 @@ struct ToolLoop {
         stopWaiters = []
     }
 
-    /// Takes out of reasons what must not be published.
+    /// Removes secrets from reasons before they are published.
     private var redaction: Redaction { specification()?.redaction(context.environment.available) ?? Redaction() }
 
     private var policy: RestartPolicy { specification()?.restart ?? RestartPolicy(mode: .never) }
 
     private mutating func perform(_ actions: [ToolStateMachine.Action], grace: Duration? = nil) async {
         for action in actions {
-            // Told before it is emitted: who hears the event and asks for the status finds what it says.
+            // Updates the status before the event: a receiver that then asks for the status sees the new one.
             update()
             switch action {
             case .launch:
@@ -106,7 +106,7 @@ struct ToolLoop {
         }
     }
 
-    /// Shows the present state.
+    /// Copies the present state to the published status.
     private func update() {
         let (machine, pid) = (machine, process?.pid)
         publish { status in
@@ -128,7 +128,7 @@ struct ToolLoop {
             watch(process)
             await perform(machine.launched())
         } catch {
-            // It may be the answer to a request from elsewhere.
+            // Redacted, because the error may be sent as the answer to another client's request.
             launchError = ToolError(error.code, tool: name, redaction.redact(error.message))
             await perform(machine.launchFailed(error.message, policy: policy))
         }
@@ -161,7 +161,7 @@ struct ToolLoop {
         }
     }
 
-    /// Its end comes as a request.
+    /// Stops the process without waiting: its end arrives as a request.
     private func terminate(_ grace: Duration) {
         guard let process else { return }
         Task { _ = await process.stop(grace: grace) }

@@ -4,7 +4,7 @@ import MeshEvents
 import MeshLogging
 import ProcessGuard
 
-/// Hands what a tool says to the log, and keeps the last lines of its standard error.
+/// Logs a tool's output, and keeps the last lines of its standard error.
 final class ToolOutput: Sendable {
     private static let kept = 20
 

@@ -3,28 +3,28 @@ import Logging
 import MeshEvents
 import ProcessGuard
 
-/// One installed tool. All that happens to it passes one queue, so that its events go out in the order of the facts.
+/// One installed tool. All requests and process ends pass one queue, so that its events are emitted in the right order.
 final class ToolRunner: Sendable {
-    /// Something that happens to the tool.
+    /// A request, or the end of a process or delay.
     enum Request: Sendable {
         case start(OneShot<ToolError?>)
         case stop(reason: String, grace: Duration?, OneShot<Void>)
         /// Stop, and start no more.
         case shutDown(reason: String, grace: Duration, OneShot<Void>)
-        /// Events of what was done to it otherwise.
+        /// Emit events about other changes, such as an installation.
         case announce([any EventPayload], OneShot<Void>)
         /// Its process number `run` has ended.
         case ended(run: Int, error: String?)
         case restartDue
     }
 
-    /// What supervisor and tool share.
+    /// The values that supervisor and tool loop share.
     struct Shared: Sendable {
         var specification: ToolSpecification
         var status: ToolStatus
     }
 
-    /// Lets one operation of the supervisor work on the tool at a time.
+    /// Runs one operation of the supervisor on the tool at a time.
     let operations = OperationLock()
     private let shared: Locked<Shared>
     private let requests: AsyncStream<Request>.Continuation
@@ -48,7 +48,7 @@ final class ToolRunner: Sendable {
         let (stream, continuation) = AsyncStream<Request>.makeStream()
         requests = continuation
         let (name, output) = (specification.name, output)
-        // Ends with the requests. It holds no reference to the runner: that one's end is to be the requests' end.
+        // Ends with the requests. It holds no strong reference to the runner, whose deinit finishes the requests.
         Task { [weak self] in
             let loop = ToolLoop(
                 name: name,
@@ -64,10 +64,10 @@ final class ToolRunner: Sendable {
 
     deinit { requests.finish() }
 
-    /// What it was installed or configured with last.
+    /// The specification that was last installed or configured.
     var specification: ToolSpecification { shared.withLock { $0.specification } }
 
-    /// How it is.
+    /// The tool's present status.
     var status: ToolStatus {
         var status = shared.withLock { shared in
             var status = shared.status
@@ -88,19 +88,19 @@ final class ToolRunner: Sendable {
         if let error = await answer.uncancelled { throw error }
     }
 
-    /// Stops the tool and waits until nothing of it is left; does nothing when it does not run.
+    /// Stops the tool and waits until all its processes have ended; does nothing when it does not run.
     func stop(reason: String, grace: Duration? = nil) async {
         let answer = OneShot<Void>()
         if send(.stop(reason: reason, grace: grace, answer)) { await answer.uncancelled }
     }
 
-    /// The same, for good.
+    /// Stops the tool as ``stop(reason:grace:)`` does; it cannot be started again.
     func shutDown(reason: String, grace: Duration) async {
         let answer = OneShot<Void>()
         if send(.shutDown(reason: reason, grace: grace, answer)) { await answer.uncancelled }
     }
 
-    /// Emits events, after those of what happened before.
+    /// Emits events, after those of earlier requests.
     func announce(_ events: [any EventPayload]) async {
         let answer = OneShot<Void>()
         if send(.announce(events, answer)) { await answer.uncancelled }

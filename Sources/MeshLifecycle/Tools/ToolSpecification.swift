@@ -6,30 +6,30 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     public var name: String
     /// Its version; not empty.
     public var version: String
-    /// The program and its arguments, as the program gets them: no shell takes part. A name without `/` is searched
-    /// for in the `PATH` that the tool will have, a relative path in its directory.
+    /// The program and its arguments, passed on unchanged: no shell is involved. A name without `/` is searched for in
+    /// the `PATH` that the tool will have, a relative path in its directory.
     public var command: [String]
     /// Environment variables of its own; they win over all others.
     public var environment: [String: String]
     /// Its working directory; `nil` for the supervisor's.
     public var directory: String?
-    /// Its configuration, which it finds as JSON in `JB_TOOL_CONFIG`: an object, or null for none.
+    /// Its configuration, an object, or null for none. The tool gets it as JSON in `JB_TOOL_CONFIG`.
     public var configuration: EventData
-    /// Variables of the supervisor's own environment that it gets, besides those that every tool gets.
+    /// The names of variables that it gets from the supervisor's environment, besides those that every tool gets.
     public var inherit: Set<String>
-    /// Keys of the configuration whose values are published in `tool.configured`, which else says of a string no more
-    /// than that it is one: a key's name at any depth, or its path (`database.host`). See ``Redaction``.
+    /// Keys of the configuration whose values are published in `tool.configured`; other strings appear there as
+    /// `(string)`. A key's name at any depth, or its path (`database.host`). See ``Redaction``.
     public var publish: Set<String>
     /// Keys of the configuration whose values are never published, besides those that ``Redaction`` knows, in the same
     /// notation.
     public var secrets: Set<String>
-    /// Texts that are never published, wherever they stand: what came from environment variables.
+    /// Texts that are never published, wherever they occur: values of environment variables.
     public var confidential: Set<String>
-    /// When it is started again after it ended by itself.
+    /// When and how often it is started again after it ended by itself.
     public var restart: RestartPolicy
     /// Whether it is started with its node.
     public var autostart: Bool
-    /// How long it may take to end when asked to, before it is killed. The default is 10 seconds.
+    /// How long it may take to end after SIGTERM, before it is killed. The default is 10 seconds.
     public var gracePeriod: Duration
 
     /// Creates a specification.
@@ -66,7 +66,7 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     /// The configuration as it may be published.
     public var publishedConfiguration: EventData { redaction().redact(configuration) }
 
-    /// What takes out of its configuration, and of what is said of it, what must not be published.
+    /// The redaction for its configuration and for texts about it.
     ///
     /// - Parameter available: the variables that it may inherit.
     func redaction(_ available: [String: String] = [:]) -> Redaction {
@@ -85,7 +85,7 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         if let problem = Self.problem(inName: name) { throw invalid(problem) }
         if version.isEmpty { throw invalid("needs a version") }
         guard let program = command.first, !program.isEmpty else { throw invalid("needs a command") }
-        // The system's strings end at a zero byte: what follows would silently be lost.
+        // C strings end at a zero byte: the rest would silently be lost.
         if command.contains(where: Self.hasZero) { throw invalid("has a zero byte in its command") }
         for (name, value) in environment {
             if name.isEmpty || name.contains("=") || Self.hasZero(name) {
@@ -109,7 +109,7 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// What is wrong with a name; `nil` when nothing is.
+    /// What is wrong with a name; `nil` when it is valid.
     static func problem(inName name: String) -> String? {
         let isGood = name.unicodeScalars.allSatisfy {
             $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "-_.".unicodeScalars.contains($0))

@@ -1,6 +1,6 @@
-/// What a tool does and what follows from what happens to it: a pure value, without processes and clocks.
+/// The state of a tool and the actions that follow from each event: a pure value, without processes and clocks.
 struct ToolStateMachine: Sendable, Hashable {
-    /// What is to be done, in order.
+    /// An action for the caller to perform, in order.
     enum Action: Sendable, Hashable {
         /// Start the process and call ``ToolStateMachine/launched()`` or ``ToolStateMachine/launchFailed(_:policy:)``.
         case launch
@@ -8,13 +8,13 @@ struct ToolStateMachine: Sendable, Hashable {
         case terminate
         /// Call ``ToolStateMachine/restartDue()`` after a delay.
         case schedule(after: Duration)
-        /// Do not call it.
+        /// Cancel the scheduled call.
         case cancelSchedule
-        /// Say that the tool was started.
+        /// Emit that the tool was started.
         case started
-        /// Say that it crashed.
+        /// Emit that it crashed.
         case crashed(error: String, restartCount: Int)
-        /// Say that it was stopped.
+        /// Emit that it was stopped.
         case stopped(reason: String)
     }
 
@@ -26,24 +26,24 @@ struct ToolStateMachine: Sendable, Hashable {
         case waiting
     }
 
-    /// The reason when a tool ends with code 0 that nobody asked to end.
+    /// The reason when a tool ended by itself with code 0.
     static let exitedReason = "exited"
-    /// What the reason begins with when a tool has crashed too often.
+    /// The beginning of the reason when a tool has crashed too often.
     static let gaveUpReason = "gave up after "
 
     private var phase = Phase.idle
     private var history = RestartHistory()
-    /// What it does, as others see it.
+    /// The public state.
     private(set) var state = ToolStatus.State.installed
-    /// How often it was started again by itself since it was last started on request.
+    /// How often the supervisor restarted it since it was last started on request.
     private(set) var restartCount = 0
-    /// Why it last crashed.
+    /// The error of its last crash.
     private(set) var lastError: String?
 
-    /// Whether it neither runs nor will.
+    /// Whether it neither runs nor waits for a start.
     var isIdle: Bool { phase == .idle }
 
-    /// It shall run. A tool that waits for its restart is started at once.
+    /// A start was requested. A tool that waits for its restart is started at once.
     mutating func start() -> [Action] {
         let isWaiting = phase == .waiting
         guard isWaiting || phase == .idle else { return [] }
@@ -61,7 +61,8 @@ struct ToolStateMachine: Sendable, Hashable {
         return [.started]
     }
 
-    /// There is no process. On request that is the end of it; a restart counts as one more failure.
+    /// The process could not be started. After a requested start the tool stays idle; at a restart this is one more
+    /// failure.
     mutating func launchFailed(_ error: String, policy: RestartPolicy) -> [Action] {
         guard case .launching(let isRestart) = phase else { return [] }
         let crash = crashed(error)
@@ -75,7 +76,7 @@ struct ToolStateMachine: Sendable, Hashable {
     /// The process has ended.
     ///
     /// - Parameters:
-    ///   - error: Why, when that is a failure; `nil` for an exit with code 0.
+    ///   - error: Why it failed; `nil` for an exit with code 0.
     ///   - uptime: How long it ran.
     mutating func ended(error: String?, uptime: Duration, policy: RestartPolicy) -> [Action] {
         switch phase {
@@ -103,7 +104,8 @@ struct ToolStateMachine: Sendable, Hashable {
         return [.launch]
     }
 
-    /// It shall not run. When it is being stopped already, the first reason stays, and it is asked once more.
+    /// A stop was requested. When the tool is being stopped already, the first reason stays, and it is terminated
+    /// again.
     mutating func stop(reason: String) -> [Action] {
         switch phase {
         case .running:
@@ -124,7 +126,7 @@ struct ToolStateMachine: Sendable, Hashable {
     private mutating func crashed(_ error: String) -> Action {
         lastError = error
         state = .crashed
-        // As nodes of the Go mesh count: the restart that would follow is in it.
+        // Counted as by nodes of the Go mesh: the restart that may follow is included.
         return .crashed(error: error, restartCount: restartCount + 1)
     }
 

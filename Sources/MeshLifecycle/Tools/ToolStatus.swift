@@ -1,8 +1,8 @@
 public import MeshEvents
 
-/// How a tool is, at one moment.
+/// The status of a tool at one moment.
 public struct ToolStatus: Sendable, Hashable {
-    /// What it does.
+    /// The state of a tool.
     public enum State: String, Sendable, Hashable {
         /// It was installed and never started.
         case installed
@@ -10,11 +10,11 @@ public struct ToolStatus: Sendable, Hashable {
         case running
         /// It was asked to end.
         case stopping
-        /// It does not run, as it should be.
+        /// It was stopped or has exited with code 0, and does not run.
         case stopped
-        /// It ended by itself, and is about to be started again.
+        /// It ended by itself, and will be started again after a delay.
         case restarting
-        /// It ended by itself or could not be started, and stays so.
+        /// It failed or could not be started, and is not started again.
         case crashed
     }
 
@@ -22,22 +22,22 @@ public struct ToolStatus: Sendable, Hashable {
     public var name: String
     /// The installed version.
     public var version: String
-    /// What it does.
+    /// Its state.
     public var state: State
-    /// Since when.
+    /// When the state or the process last changed.
     public var since: Timestamp
     /// The process id; `nil` when it does not run.
     public var pid: Int32?
-    /// How often it was started again by itself since it was last started on request.
+    /// How often the supervisor restarted it since it was last started on request.
     public var restartCount: Int
-    /// Why it last crashed; `nil` when it did not since it was last started on request.
+    /// The error of its last crash; `nil` when it has not crashed since it was last started on request.
     public var lastError: String?
-    /// The last lines of its standard error, at most 20, oldest first. They may hold anything: not for publication.
+    /// The last lines of its standard error, at most 20, oldest first. They may hold secrets: do not publish them.
     public var lastOutput: [String]
 }
 
 extension ToolStatus.State {
-    /// Whether a tool runs, or will by itself.
+    /// Whether a tool runs, or will be restarted.
     public var isActive: Bool {
         switch self {
         case .running, .stopping, .restarting: true

@@ -2,16 +2,16 @@ import Logging
 import MeshLogging
 
 extension ToolSupervisor {
-    /// Makes the tools those of a changed manifest: removes, changes, then installs, and starts new tools that are to
-    /// start with the node. What happened goes out as events. A tool that stays as it is is not touched; one whose
-    /// configuration changed is started again when it ran.
+    /// Applies a changed manifest: removes and changes tools, then installs new ones and starts those with autostart.
+    /// Emits an event for each step. An unchanged tool is not touched; a running tool whose configuration changed is
+    /// restarted.
     ///
-    /// Each tool's trouble is its own: the others are still dealt with.
+    /// An error with one tool does not stop the work on the others.
     ///
-    /// - Returns: What went wrong.
+    /// - Returns: The errors, sorted by tool.
     @discardableResult
     public func apply(_ difference: ToolManifest.Difference) async -> [ToolError] {
-        // At the same time, for tools may take long to end.
+        // At the same time, because tools may take long to end.
         var errors = await withTaskGroup(of: ToolError?.self) { group in
             for name in difference.removed { group.addTask { await Self.error { try await self.remove(name) } } }
             for change in difference.changed { group.addTask { await Self.error { try await self.apply(change) } } }
@@ -42,7 +42,7 @@ extension ToolSupervisor {
 
     private func apply(_ change: ToolManifest.Difference.Change) async throws(ToolError) {
         let tool = change.tool
-        // Its first installation may have failed.
+        // It is missing when its first installation failed.
         guard self.tool(named: tool.name) != nil else { return try await add(tool) }
         switch change.kind {
         case .update: try await update(tool)

@@ -2,7 +2,7 @@ import Locking
 public import Logging
 public import MeshEvents
 
-/// Keeps the tools of a node running, and says what happens to them.
+/// Keeps the tools of a node running, and emits events about them.
 ///
 /// ```swift
 /// let supervisor = ToolSupervisor(environment: ToolEnvironment(url: url, node: "atelier"), logger: logger) { event in
@@ -12,16 +12,16 @@ public import MeshEvents
 /// try await supervisor.start("whisper")
 /// ```
 ///
-/// Each event goes out when it is true: `tool.started` when the system runs the program, `tool.crashed` when nothing
-/// is left of it any more. A tool is the program and all that it starts: they are stopped, and killed, together, also
-/// when this process ends without a chance to say so (`SIGKILL`). The tools end with the supervisor.
+/// It emits `tool.started` when the system has started the program, and `tool.crashed` when all its processes have
+/// ended. A tool is the program and all processes that it starts: they are stopped and killed together, even when this
+/// process itself is killed (`SIGKILL`). The tools end with the supervisor.
 ///
 /// | what happened | events |
 /// | --- | --- |
 /// | it exits with another code than 0, or a signal ends it | `tool.crashed`, then `tool.started` after a delay |
 /// | the same once more than the policy allows | `tool.crashed`, `tool.stopped` (`gave up after 5 restarts`) |
 /// | it exits with 0 | `tool.stopped` (`exited`); with the mode `always`, `tool.started` after a delay |
-/// | it cannot be started | `tool.crashed`; when that was asked for, the call throws and nothing is tried again |
+/// | it cannot be started | `tool.crashed`; after a requested start the call throws and there is no retry |
 public final class ToolSupervisor: Sendable {
     struct State {
         var runners: [String: ToolRunner] = [:]
@@ -34,7 +34,7 @@ public final class ToolSupervisor: Sendable {
     /// Creates a supervisor without tools.
     ///
     /// - Parameters:
-    ///   - environment: What tools find in their environment.
+    ///   - environment: The environment variables of the tools.
     ///   - logger: Gets what tools say, line by line, with the metadata `tool` and `output` (`stdout`, `stderr`), at
     ///     the level `info`. Lines are cut at 8 KiB; beyond 1 000 lines or 1 MiB a second they are dropped, and the
     ///     log says how many. They may hold control characters.
@@ -62,7 +62,7 @@ public final class ToolSupervisor: Sendable {
     /// One tool; `nil` when it is not installed.
     public func tool(named name: String) -> ToolStatus? { state.withLock { $0.runners[name] }?.status }
 
-    /// What a tool was installed or configured with last; `nil` when it is not installed.
+    /// The specification with which a tool was last installed or configured; `nil` when it is not installed.
     public func specification(of name: String) -> ToolSpecification? {
         state.withLock { $0.runners[name] }?.specification
     }
@@ -88,8 +88,8 @@ public final class ToolSupervisor: Sendable {
         await runner.announce(events)
     }
 
-    /// Gives a tool another configuration: `tool.configured`, as ``Redaction`` lets it be published. A tool that runs
-    /// sees it after its next start.
+    /// Gives a tool another configuration: `tool.configured`, redacted by ``Redaction``. A running tool gets it at its
+    /// next start.
     ///
     /// - Throws: `notInstalled`, `invalidSpecification`, `shutDown`.
     public func configure(_ name: String, _ configuration: EventData) async throws(ToolError) {
@@ -105,13 +105,13 @@ public final class ToolSupervisor: Sendable {
     /// Starts a tool: `tool.started`. Does nothing when it runs. One that waits for its restart is started at once.
     ///
     /// - Throws: `notInstalled`, `shutDown`; `commandNotFound`, `notExecutable`, `directoryNotFound` or `launchFailed`,
-    ///   with a `tool.crashed`, and then it is not tried again.
+    ///   after a `tool.crashed` and without a retry.
     public func start(_ name: String) async throws(ToolError) {
         try await withRunner(name) { runner throws(ToolError) in try await runner.start() }
     }
 
-    /// Stops a tool, and with it all that it started: `SIGTERM`, then `SIGKILL` after its grace period, then
-    /// `tool.stopped`. Does nothing when it does not run. Not cut short by cancellation.
+    /// Stops a tool with all processes that it started: `SIGTERM`, then `SIGKILL` after its grace period, then
+    /// `tool.stopped`. Does nothing when it does not run. Cancellation does not interrupt it.
     ///
     /// - Throws: `notInstalled`, `shutDown`.
     public func stop(_ name: String, reason: String = "stopped") async throws(ToolError) {
@@ -128,11 +128,11 @@ public final class ToolSupervisor: Sendable {
         }
     }
 
-    /// Puts another specification in the place of a tool's: `tool.stopped` (`update`) when it ran, `tool.installed`,
-    /// `tool.configured` when the configuration is another, and `tool.started` when it ran.
+    /// Replaces a tool's specification: `tool.stopped` (`update`) when it ran, `tool.installed`, `tool.configured` when
+    /// the configuration changed, and `tool.started` when it ran.
     ///
     /// - Throws: `notInstalled`, `shutDown`; `invalidSpecification`, `commandNotFound`, `notExecutable` and
-    ///   `directoryNotFound`, and then the tool runs on as it was; `launchFailed`.
+    ///   `directoryNotFound`, after which the tool runs on unchanged; `launchFailed`.
     public func update(_ tool: ToolSpecification) async throws(ToolError) {
         try tool.validate()
         let context = context
@@ -163,12 +163,12 @@ public final class ToolSupervisor: Sendable {
         }
     }
 
-    /// Stops all tools at the same time, for good: `tool.stopped` for each that ran. Returns when nothing is left of
-    /// them and their events are out; not cut short by cancellation.
+    /// Stops all tools at the same time, for good: `tool.stopped` for each that ran. Returns when all their processes
+    /// have ended and their events are emitted. Cancellation does not interrupt it.
     ///
     /// - Parameters:
     ///   - reason: what `tool.stopped` gives as the reason.
-    ///   - grace: how long tools may take to end when asked to; their own grace periods count when shorter.
+    ///   - grace: how long tools may take to end after SIGTERM; a tool's own grace period counts when shorter.
     public func shutdown(reason: String = "shutdown", grace: Duration = .seconds(10)) async {
         let runners = state.withLock { state in
             state.isShutDown = true
@@ -192,7 +192,7 @@ public final class ToolSupervisor: Sendable {
             return runner
         }
         try await runner.operations.withLock { () async throws(ToolError) in
-            // It may have been removed meanwhile.
+            // The tool may have been removed meanwhile.
             guard state.withLock({ $0.runners[name] === runner }) else { throw .notInstalled(name) }
             try await body(runner)
         }
