@@ -1,26 +1,26 @@
 extension Dashboard {
-    /// Where a dashboard is reached, by whom, and how much it bears.
+    /// A dashboard's address, access and limits.
     public struct Configuration: Sendable {
         /// The address to listen on: one of this machine, or `0.0.0.0` for all of them. Default: loopback only. Any
         /// other needs a ``token``.
         public var host: String
         /// The port, 0 for a free one. Default 8080.
         public var port: Int
-        /// What one has to know to see anything, at least 16 bytes; `nil` lets everybody in who reaches the address.
+        /// The secret for the login, at least 16 bytes; `nil` gives access to every client that reaches the address.
         public var token: String?
-        /// Names under which browsers may ask, beside addresses and `localhost`: a name that is not known here could
-        /// lead anywhere (DNS rebinding).
+        /// Host names that browsers may use in requests, besides addresses and `localhost`. Other names are refused,
+        /// because their owner can point them anywhere (DNS rebinding).
         public var hostNames: [String]
-        /// How many browsers may listen at once, from 1. Default 64. With a ``token`` those beyond are refused
-        /// (`503 tooManyClients`); without one the oldest is told so by the server-sent event `closed`, and makes room:
-        /// any program that reaches the address could take all places, and must not keep them.
+        /// How many browsers may receive events at once, from 1. Default 64. With a ``token``, further browsers are
+        /// refused (`503 tooManyClients`). Without one, the oldest browser is ended with the server-sent event
+        /// `closed`: any program that reaches the address could take all places, and must not keep them.
         public var maximumClients: Int
-        /// How many events may wait for each of them, from 1; one that is slower is cut off, comes back, and reads what
-        /// it missed. Default 4 096.
+        /// How many events may wait for each browser, from 1. A slower browser is disconnected; it reconnects and reads
+        /// the events it missed. Default 4 096.
         public var bufferedEvents: Int
-        /// How many bytes may wait for each of them. Default 4 MiB.
+        /// How many bytes may wait for each browser. Default 4 MiB.
         public var bufferedBytes: Int
-        /// A directory to serve the page from instead of the one that is built in: for those who work on the page.
+        /// A directory to serve the page from instead of the built-in page: for developers of the page.
         public var pageDirectory: String?
 
         /// Creates a configuration; the default is loopback, port 8080, without a token.

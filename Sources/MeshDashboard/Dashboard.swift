@@ -13,7 +13,7 @@ public import ServiceLifecycle
     import Glibc
 #endif
 
-/// A page that shows the mesh as it is and its events as they come, and the JSON it is made of, over HTTP.
+/// A web page with the state of the mesh and its events, and a JSON API, served over HTTP.
 ///
 /// ```swift
 /// let dashboard = try Dashboard(store: JetStreamStore(connection))
@@ -21,14 +21,14 @@ public import ServiceLifecycle
 /// ```
 ///
 /// It reads the stream, and creates and changes nothing unless it is given a bus to emit on. All browsers share one
-/// replay of the stream; what waits for each is bounded. While the server of the mesh cannot be reached, the page says
-/// so and goes on afterwards, without a gap. While the mesh keeps no stream, it shows what comes on `bus`, if it has
-/// one, says that none of that is kept, and goes over to the stream as soon as there is one.
+/// replay of the stream; the queue for each is bounded. While the server of the mesh cannot be reached, the page says
+/// so; afterwards it goes on without a gap. While the mesh has no stream, the page shows the live events of `bus`, if
+/// there is one, says that they are not kept, and switches to the stream as soon as there is one.
 ///
-/// It listens on loopback unless told otherwise; see ``Configuration``. It speaks HTTP without TLS: put a proxy in
-/// front where others can listen. With a token, everything but the page's own files needs a login; logging out, and the
-/// end of the process, end a session. Connections that have not logged in are limited, for each address and altogether,
-/// and make room for new ones.
+/// By default it listens on loopback; see ``Configuration``. It speaks HTTP without TLS: use a proxy in front where
+/// others can read the traffic. With a token, everything except the page's own files needs a login; a session ends at
+/// logout and at the end of the process. Connections without a login are limited, for each address and altogether; the
+/// oldest is closed for a new one.
 public final class Dashboard: Service {
     /// How long connections may take to end before they are closed.
     private static let grace: TimeAmount = .seconds(2)
@@ -36,7 +36,7 @@ public final class Dashboard: Service {
     private let configuration: Configuration
     private let logger: Logger
     private let feed: EventFeed
-    /// `nil` when nothing is shown without a stream.
+    /// The source of live events while there is no stream; `nil` without a bus.
     private let live: LiveSource?
     private let mesh: MeshFollower
     private let health: DashboardHealth
@@ -46,25 +46,23 @@ public final class Dashboard: Service {
     private let address = Locked<String?>(nil)
     private let listening = Completion()
 
-    /// Whether it knows the mesh by the stream.
+    /// Whether the state of the mesh comes from the stream.
     var followsMesh: Bool { mesh.isFollowing }
 
     /// Creates a dashboard; nothing listens before ``run()``.
     ///
     /// - Parameters:
-    ///   - store: where the events are; it need not have been opened, nor exist yet.
-    ///   - verification: looks at the signatures of events; each is then shown as signed, unsigned or forged, or not
-    ///     shown when it is rejected. How nodes and tools are is taken from signed events alone. Nobody looks when
-    ///     `nil`.
-    ///   - bus: where to hear events while there is no stream, as in a mesh of nodes that never asked for one; without
-    ///     it the page then says only that there is none. It stays the caller's, and nothing is emitted on it. Give it
-    ///     the same verification, with the policy `accept` where what is not signed is to be shown: where
-    ///     `verification` is given, events that this bus has not found to be signed do not tell how nodes and tools
-    ///     are.
-    ///   - emitter: the bus on which `POST /api/events` emits, which then needs a token; `nil` for none of that.
-    ///   - configuration: where, for whom, how much.
-    ///   - logger: hears of what goes wrong.
-    /// - Throws: `invalidArgument` when it would be open to everybody, or the token is too short.
+    ///   - store: the store of the events; it need not have been opened, nor exist yet.
+    ///   - verification: checks the signatures of events; `nil` checks none. Each event is shown as signed, unsigned or
+    ///     forged, or not at all when it is rejected. Only signed events change the state of nodes and tools.
+    ///   - bus: receives events while there is no stream, as in a mesh whose nodes never created one; without it, the
+    ///     page then only says that there is none. The caller keeps the bus; the dashboard emits nothing on it. Give it
+    ///     the same verification, with the policy `accept` to show unsigned events. With `verification`, only events
+    ///     that this bus has verified as signed change the state of nodes and tools.
+    ///   - emitter: the bus on which `POST /api/events` emits, which then needs a token; `nil` to turn that off.
+    ///   - configuration: the address, access and limits.
+    ///   - logger: logs errors.
+    /// - Throws: `invalidArgument` when it would be open to other machines without a token, or the token is too short.
     public convenience init(
         store: some EventStore,
         verification: SignatureVerification? = nil,
@@ -85,9 +83,11 @@ public final class Dashboard: Service {
         )
     }
 
+    /// Creates a dashboard, with further parameters for tests.
+    ///
     /// - Parameters:
-    ///   - times: how long connections may take over what.
-    ///   - backlog: how many missed events a browser is sent.
+    ///   - times: how long each phase of a connection may take.
+    ///   - backlog: how many missed events are read for a browser that comes back.
     init(
         store: some EventStore,
         verification: SignatureVerification?,
@@ -148,37 +148,37 @@ public final class Dashboard: Service {
         )
     }
 
-    /// Every route there is, as the router knows it.
+    /// All routes of the router.
     var routeList: [AccessPolicy.Route] {
         routes.router(names: []).routes.map { AccessPolicy.Route($0.method.rawValue, $0.path.description) }
     }
 
-    /// How many browsers listen.
+    /// How many browsers receive the event stream.
     var clientCount: Int { feed.clientCount }
 
     /// How many connections are open.
     var connectionCount: Int { connections.count }
 
-    /// Tells browsers whether the connection to the mesh is there.
+    /// Tells browsers whether the connection to the mesh is up.
     ///
-    /// What becomes of events meanwhile it adds by itself.
+    /// The dashboard itself adds whether events from meanwhile are shown later or lost.
     ///
-    /// - Parameter problem: why it is not, in a sentence; `nil` when it is.
+    /// - Parameter problem: why it is down, in a sentence; `nil` when it is up.
     public func connection(problem: String?) {
         guard let notice = health.connection(problem) else { return }
         feed.say(.notice(notice))
         if problem == nil { feed.missLive() }
     }
 
-    /// Tells browsers that nothing comes from the mesh's server, although the connection is there and it was asked.
+    /// Tells browsers that the mesh's server does not answer pings although the connection is up.
     ///
-    /// - Parameter since: when something came last; `nil` when something comes again.
+    /// - Parameter since: when the last data came; `nil` when data comes again.
     package func silence(since: Timestamp?) {
         guard let notice = health.silence(since) else { return }
         feed.say(.notice(notice))
     }
 
-    /// How many events did not change how nodes and tools are shown, because they are not signed by their node.
+    /// How many events did not change the state of nodes and tools, because they are not signed by their node.
     public var rejected: UInt64 { mesh.rejected }
 
     /// Waits until it listens.
@@ -212,7 +212,7 @@ public final class Dashboard: Service {
                 feed.end()
                 group.cancelAll()
             }
-            // The server's end is the end; the others go on until they are told, but for an end of the service itself.
+            // The first task that ends, normally the server, ends all others.
             try await group.next()
         }
     }
@@ -232,7 +232,7 @@ public final class Dashboard: Service {
             logger: logger
         )
         do {
-            // A client that does not read, or is in the middle of a request, would keep the server from its end.
+            // A client that does not read, or is in the middle of a request, would keep the server from ending.
             try await withTaskCancellationHandler {
                 try await application.run()
             } onCancel: {
@@ -250,7 +250,7 @@ public final class Dashboard: Service {
 }
 
 extension Dashboard.Configuration {
-    /// The host as it stands in a URL.
+    /// The host as written in a URL.
     var urlHost: String { host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host }
 }
 

@@ -2,26 +2,26 @@ import Locking
 import MeshEvents
 import NIOCore
 
-/// Whether there is something to hear, and if not, why.
+/// The state of the connection and of the event source, and the notice about it for browsers.
 final class DashboardHealth: Sendable {
-    /// Where what is told comes from.
+    /// The source of the events that are shown.
     enum Source: Sendable, Equatable {
         /// The stream.
         case stream
-        /// What comes alone: there is no stream.
+        /// Live events alone: there is no stream.
         case live
-        /// From nowhere, and why.
+        /// None; the value says why.
         case none(String)
     }
 
-    /// What is said while there is no stream.
+    /// The note while there is no stream.
     static let unkept =
         "Nothing is kept yet: what comes is shown here, and forgotten. `mesh-events stream create` keeps it from then on; so "
         + "does a node that runs `mesh-events serve`."
 
     private struct State: Sendable {
         var connection: String?
-        /// Since when nothing has come on the connection, although the server was asked.
+        /// Since when no data has come on the connection, although the server was pinged.
         var silence: Timestamp?
         var source = Source.none("Nothing is known yet.")
 
@@ -36,7 +36,7 @@ final class DashboardHealth: Sendable {
             return nil
         }
 
-        /// What becomes of events while there is no connection.
+        /// A sentence on whether events from the outage are shown later or lost.
         private var outlook: String {
             source == .live
                 ? "What comes meanwhile \(connection == nil ? "may be lost" : "is not shown"): nothing keeps it."
@@ -48,26 +48,26 @@ final class DashboardHealth: Sendable {
 
     private let state = Locked(State())
 
-    /// Why there is nothing to hear; `nil` when all is well.
+    /// Why no events arrive; `nil` when all is well.
     var problem: String? { state.withLock { $0.problem } }
 
-    /// What else is to be known.
+    /// A note that is no problem; `nil` when there is none.
     var note: String? { state.withLock { $0.note } }
 
-    /// How it is, for one browser.
+    /// The present state as a server-sent event.
     var notice: ByteBuffer { Self.notice(state.withLock { $0 }) }
 
-    /// The connection to the mesh is there, or not.
+    /// Notes that the connection to the mesh is up (`nil`) or down.
     ///
-    /// - Returns: What to tell the browsers; `nil` when nothing has changed.
+    /// - Returns: The server-sent event for the browsers; `nil` when nothing has changed.
     func connection(_ problem: String?) -> ByteBuffer? { change { $0.connection = problem } }
 
-    /// Nothing has come since then although the server was asked, or something comes again.
+    /// Notes since when the server has not answered pings; `nil` when it answers again.
     ///
     /// - Returns: as ``connection(_:)``.
     func silence(_ since: Timestamp?) -> ByteBuffer? { change { $0.silence = since } }
 
-    /// What is told comes from there.
+    /// Notes the source of the events.
     ///
     /// - Returns: as ``connection(_:)``.
     func source(_ source: Source) -> ByteBuffer? { change { $0.source = source } }

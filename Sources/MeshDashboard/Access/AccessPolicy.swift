@@ -1,7 +1,6 @@
-/// Who is answered: a page that this server sent, asked for under a name that is this server's, by a client that may.
+/// Decides which requests are answered: those to a name of this server that do not come from another site's page.
 ///
-/// What a request is for is told by the route that the router has matched, never by the text of its path, which can be
-/// spelled in many ways.
+/// It uses the route that the router has matched, never the text of the path, which can be spelled in many ways.
 struct AccessPolicy: Sendable {
     /// A route as the router knows it.
     struct Route: Hashable, Sendable {
@@ -16,7 +15,7 @@ struct AccessPolicy: Sendable {
         }
     }
 
-    /// What of a request counts.
+    /// The parts of a request that decide.
     struct Head: Sendable {
         var route = Route("GET", "/")
         var host: String?
@@ -27,24 +26,24 @@ struct AccessPolicy: Sendable {
         var fetchMode: String?
     }
 
-    /// Why a request is refused, whoever sends it.
+    /// Why a request is refused, whatever its login.
     enum Refusal: Sendable, Equatable {
-        /// Under a name that anybody can give to any address (DNS rebinding).
+        /// It uses an unknown host name, which an attacker can point to any address (DNS rebinding).
         case host(String)
-        /// By a page from elsewhere.
+        /// It comes from a page of another site.
         case origin
     }
 
     /// The page's own files.
     static let pageRoutes: Set<Route> = [Route("GET", "/"), Route("GET", "/{file}")]
 
-    /// All that is answered without a login. Every other route needs one, and so does what matches no route.
+    /// The routes without a login. Every other route needs one, and so does a request that matches no route.
     static let publicRoutes: Set<Route> = pageRoutes.union([
         Route("GET", "/healthz"), Route("GET", "/api/openapi.json"),
         Route("GET", "/api/session"), Route("POST", "/api/session"), Route("DELETE", "/api/session"),
     ])
 
-    /// The names under which it may be asked, beside addresses and `localhost`.
+    /// The host names that requests may use, besides addresses and `localhost`.
     let names: Set<String>
 
     /// Why the request is refused; `nil` when it is not.
@@ -52,7 +51,7 @@ struct AccessPolicy: Sendable {
         guard let host = head.host.flatMap({ HostPort($0) }) else { return .host(head.host ?? "") }
         guard host.isAddress || host.host == "localhost" || names.contains(host.host) else { return .host(host.host) }
         if let origin = head.origin, !isOwn(origin, head.host ?? "") { return .origin }
-        // A link from elsewhere may lead to the page; nothing else may.
+        // Other sites may link to the page, but may request nothing else.
         let isVisit = head.fetchMode == "navigate" && Self.pageRoutes.contains(head.route)
         if let site = head.fetchSite, site != "same-origin", site != "none", !isVisit { return .origin }
         return nil

@@ -1,37 +1,38 @@
 import Crypto
 import Locking
 
-/// Who has logged in: random values kept in browsers, and here until they log out, time is up or the process ends.
+/// The sessions of logged-in browsers, as random values. A session ends at logout, after its lifetime, or with the
+/// process.
 ///
-/// A session has two halves, and takes both. The cookie is out of reach of scripts (HttpOnly) and of other sites
-/// (SameSite=Strict), but browsers send it to every port of the host name. The key is in the page's storage, which
-/// belongs to scheme, host and port together, and is sent as a header. They are kept here, and not only signed, so that
-/// logging out ends them, wherever they have got to.
+/// A session has two halves; a request needs both. The cookie cannot be read by scripts (HttpOnly) nor sent by other
+/// sites (SameSite=Strict), but browsers send it to every port of the host name. The key is in the page's storage,
+/// which belongs to scheme, host and port together; the page sends it as a header. The server stores sessions instead
+/// of only signing them, so that a logout ends them even for a thief of both halves.
 final class DashboardSessions: Sendable {
-    /// What a browser keeps of a session.
+    /// The two values that a browser keeps for a session.
     struct Halves: Sendable, Equatable {
-        /// The value of its cookie.
+        /// The value of the cookie.
         let cookie: String
-        /// What the page sends as a header.
+        /// The value that the page sends as a header.
         let key: String
     }
 
-    /// Which session; says nothing of its halves.
+    /// Identifies a session; it does not reveal the halves.
     typealias ID = SHA256Digest
 
     /// How long a session lasts.
     static let lifetime: Duration = .seconds(12 * 60 * 60)
-    /// How many there are at most; the oldest makes room. Each takes the token to begin.
+    /// The most sessions at a time; the oldest is ended for a new one. Each begins with the token.
     static let maximum = 1_024
 
     private let ends = Locked<[ID: ContinuousClock.Instant]>([:])
 
-    /// How many are remembered.
+    /// How many sessions are stored.
     var count: Int { ends.withLock { $0.count } }
 
     /// Begins a session.
     ///
-    /// - Returns: What the browser is to keep.
+    /// - Returns: The two halves for the browser.
     func begin(at now: ContinuousClock.Instant = .now) -> Halves {
         let halves = Halves(cookie: Self.secret(), key: Self.secret())
         let id = Self.id(halves)
@@ -45,13 +46,13 @@ final class DashboardSessions: Sendable {
         return halves
     }
 
-    /// The session of which these are the halves; `nil` when there is none, or no longer.
+    /// The session with these halves; `nil` when there is none or it has ended.
     func session(_ halves: Halves, at now: ContinuousClock.Instant = .now) -> ID? {
         let id = Self.id(halves)
         return isSession(id, at: now) ? id : nil
     }
 
-    /// Whether a session goes on.
+    /// Whether a session exists and has not ended.
     func isSession(_ id: ID, at now: ContinuousClock.Instant = .now) -> Bool {
         ends.withLock { ends in
             guard let end = ends[id] else { return false }

@@ -1,13 +1,15 @@
 import Crypto
 import MeshEvents
 
-/// The secret that lets its owner in.
+/// The secret for the login to the dashboard.
 struct DashboardToken: Sendable {
     /// The shortest token, in bytes.
     static let minimumLength = 16
 
     private let token: String
 
+    /// Takes a token.
+    ///
     /// - Throws: `invalidArgument` for a token that is short enough to be guessed.
     init(_ token: String) throws(MeshEventsError) {
         guard token.utf8.count >= Self.minimumLength else {
@@ -20,7 +22,7 @@ struct DashboardToken: Sendable {
         self.token = token
     }
 
-    /// Whether it is the token; how long that takes says nothing about it.
+    /// Whether the candidate is the token. The time this takes reveals nothing about the token.
     func matches(_ candidate: String) -> Bool {
         let key = SymmetricKey(size: .bits256)
         let code = HMAC<SHA256>.authenticationCode(for: Array(token.utf8), using: key)

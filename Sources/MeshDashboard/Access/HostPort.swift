@@ -1,11 +1,11 @@
-/// A host and a port as they stand in a `Host` header or after `--listen`: `127.0.0.1:8080`, `[::1]:8080`, `pi.local`.
+/// A host and a port as in a `Host` header or after `--listen`: `127.0.0.1:8080`, `[::1]:8080`, `pi.local`.
 struct HostPort: Sendable, Equatable {
     /// In lower case; an IPv6 address without its brackets.
     let host: String
     /// `nil` when it is not given.
     let port: Int?
 
-    /// `nil` when the text is none.
+    /// Parses a text; `nil` when it is no host with an optional port.
     init?(_ text: some StringProtocol) {
         var rest = Substring(text)
         if rest.first == "[" {
@@ -16,7 +16,7 @@ struct HostPort: Sendable, Equatable {
         } else {
             let end = rest.firstIndex(of: ":") ?? rest.endIndex
             var name = rest[..<end]
-            // The same name, written from the root of all names (RFC 1034, section 3.1).
+            // A final dot marks a fully qualified name (RFC 1034, section 3.1).
             if name.last == "." { name = name.dropLast() }
             host = name.lowercased()
             rest = rest[end...]
@@ -24,11 +24,11 @@ struct HostPort: Sendable, Equatable {
         guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }) else {
             return nil
         }
-        // A port may be left out behind its colon (RFC 3986, section 3.2.3).
+        // The port after the colon may be empty (RFC 3986, section 3.2.3).
         if rest.isEmpty || rest == ":" {
             port = nil
         } else {
-            // Digits alone: a sign would do for the conversion.
+            // Only digits: `Int` would accept a sign too.
             guard rest.first == ":", rest.dropFirst().utf8.allSatisfy(Self.digits.contains),
                 let number = Int(rest.dropFirst()), (0...65_535).contains(number)
             else { return nil }
@@ -36,15 +36,14 @@ struct HostPort: Sendable, Equatable {
         }
     }
 
-    /// Whether the host is an address in digits. What a name leads to, its owner decides; an
-    /// address leads where it says.
+    /// Whether the host is a numeric IP address. The owner of a name decides where it leads; an address is fixed.
     var isAddress: Bool {
         if host.contains(":") { return host.utf8.allSatisfy { Self.addressBytes.contains($0) } }
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)
         return parts.count == 4 && parts.allSatisfy { $0.utf8.allSatisfy(Self.digits.contains) && UInt8($0) != nil }
     }
 
-    /// Whether only this machine is meant.
+    /// Whether the host means only this machine.
     var isLoopback: Bool {
         host == "localhost" || host == "::1" || isAddress && !host.contains(":") && host.hasPrefix("127.")
     }

@@ -2,11 +2,11 @@ import HTTPTypes
 import Hummingbird
 import MeshEvents
 
-/// Tells who has logged in, where a token is asked for.
+/// Checks logins where a token is required.
 struct Login: Sendable {
-    /// What a client is let in by.
+    /// What gives a client access.
     enum Grant: Sendable, Equatable {
-        /// The token itself, or that none is asked for.
+        /// The token itself, or the fact that none is required.
         case token
         /// A session, which can end.
         case session(DashboardSessions.ID)
@@ -15,13 +15,13 @@ struct Login: Sendable {
     let token: DashboardToken
     let sessions = DashboardSessions()
     private let guesses = TokenGuesses()
-    /// The header with the half of a session that is no cookie.
+    /// The header with the key of a session.
     private static let sessionKey = HTTPField.Name("Mesh-Events-Session") ?? .authorization
     private static let maximumKey = 128
 
     init(token: DashboardToken) { self.token = token }
 
-    /// By what the request is let in; `nil` when it brings nothing, or a session that is over.
+    /// What gives the request access; `nil` when it has neither a valid session nor a token.
     ///
     /// - Throws: as ``check(_:from:)`` for a bearer token that is wrong.
     func grant(_ request: Request, from address: PeerAddress) async throws -> Grant? {
@@ -31,21 +31,21 @@ struct Login: Sendable {
         return .token
     }
 
-    /// The session whose cookie and key the request brings.
+    /// The session whose cookie and key the request has.
     func session(of request: Request) -> DashboardSessions.ID? {
         guard let key = request.headers[Self.sessionKey], key.utf8.count <= Self.maximumKey else { return nil }
         return SessionCookie.values(of: request).lazy
             .compactMap { sessions.session(.init(cookie: $0, key: key)) }.first
     }
 
-    /// Whether what a client was let in by still holds.
+    /// Whether a grant is still valid.
     func holds(_ grant: Grant) -> Bool {
         if case .session(let id) = grant { sessions.isSession(id) } else { true }
     }
 
-    /// Looks at a token. A wrong one counts, wherever it comes from, and many of them are answered late.
+    /// Checks a token. Wrong ones are counted for each address; after many of them the answers are delayed.
     ///
-    /// - Throws: `APIError` when it is wrong; `TooManyGuesses` when there are too many to be answered.
+    /// - Throws: `APIError` when it is wrong; `TooManyGuesses` when too many delayed answers wait.
     func check(_ candidate: String, from address: PeerAddress) async throws {
         if token.matches(candidate) { return }
         let verdict = guesses.failed(from: address)

@@ -1,16 +1,18 @@
 import NIOCore
 
-/// Who is at the other end of a connection, as far as limits go: an IPv4 address, or the network (/64) of an IPv6
-/// address, all of which one machine can have.
+/// A client's address for limits: an IPv4 address, or the /64 network of an IPv6 address, because one machine can use
+/// all addresses of such a network.
 struct PeerAddress: Hashable, Sendable {
     private let text: String
 
     init(_ address: SocketAddress?) { self.init(address?.ipAddress ?? "") }
 
-    /// - Parameter text: an address in digits.
+    /// Takes an address.
+    ///
+    /// - Parameter text: a numeric IP address.
     init(_ text: String) {
         if text.contains(".") {
-            // Also that of an IPv4 client at a socket that takes both: `::ffff:192.0.2.1`.
+            // Includes an IPv4 client of a dual-stack socket: `::ffff:192.0.2.1`.
             self.text = text.split(separator: ":").last.map(String.init) ?? text
         } else if text.contains(":") {
             let address = text.prefix { $0 != "%" }

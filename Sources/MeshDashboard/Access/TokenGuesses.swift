@@ -1,33 +1,33 @@
 import Locking
 
-/// A wrong token that is not answered: its connection is closed.
+/// A wrong token to which there is no answer: its connection is closed.
 struct TooManyGuesses: Error {}
 
-/// Counts wrong tokens by the address they come from, whichever way they were sent, and slows those down that send
-/// many.
+/// Counts wrong tokens by the client's address, whichever way they were sent, and delays the answers to clients that
+/// send many.
 ///
-/// The right token is let in whatever was sent before it, also from the same address: behind a proxy all clients share
-/// one. A token of 16 random bytes is not found at any rate; what the delay and the count are for is a token that a
-/// person has thought up, and the connections of who guesses.
+/// The right token is always accepted, whatever the same address sent before: behind a proxy, all clients share one
+/// address. No guessing rate finds a token of 16 random bytes. The count and the delay protect a token that a person
+/// invented, and limit the connections of clients that guess.
 final class TokenGuesses: Sendable {
     /// What follows from a wrong token.
     enum Verdict: Sendable, Equatable {
         /// It is refused.
         case refused
-        /// It was one of too many: it is refused after a delay, and with another status.
+        /// The address has sent too many: it is refused after a delay, and with another status.
         case delayed
-        /// It is not answered, its connection is closed: too many wait already.
+        /// It gets no answer and its connection is closed: too many delayed answers wait already.
         case tooMany
     }
 
-    /// So many wrong tokens an address may send in a ``period`` before it is slowed down.
+    /// How many wrong tokens an address may send in a ``period`` before its answers are delayed.
     static let maximum = 10
     static let period: Duration = .seconds(60)
-    /// How long an answer is held back then.
+    /// The delay of an answer.
     static let delay: Duration = .seconds(1)
-    /// So many answers are held back at once.
+    /// How many answers may be delayed at once.
     static let maximumDelayed = 64
-    /// So many addresses are remembered; beyond it those that began to guess first are forgotten.
+    /// How many addresses are stored; beyond it, those with the earliest first guess are dropped.
     static let maximumAddresses = 4_096
 
     private struct Count {
@@ -42,10 +42,10 @@ final class TokenGuesses: Sendable {
 
     private let state = Locked(State())
 
-    /// How many addresses are remembered.
+    /// How many addresses are stored.
     var addressCount: Int { state.withLock { $0.counts.count } }
 
-    /// Counts a wrong token. Who is told ``Verdict/delayed`` calls ``delayIsOver()`` once.
+    /// Counts a wrong token. After ``Verdict/delayed`` the caller must call ``delayIsOver()`` once.
     func failed(from address: PeerAddress, at now: ContinuousClock.Instant = .now) -> Verdict {
         state.withLock { state in
             var count = state.counts[address] ?? Count(begin: now, failures: 0)
@@ -60,10 +60,10 @@ final class TokenGuesses: Sendable {
         }
     }
 
-    /// An answer that was held back has been given, or its client has gone.
+    /// Notes that a delayed answer was given, or that its client has disconnected.
     func delayIsOver() { state.withLock { $0.delayed -= 1 } }
 
-    /// Forgets those whose time is over, or else the oldest quarter, so that not every guess has to look for room.
+    /// Drops addresses whose period is over, or else the oldest quarter, so that this is not needed for every guess.
     private static func makeRoom(_ state: inout State, _ now: ContinuousClock.Instant) {
         state.counts = state.counts.filter { now - $0.value.begin < period }
         guard state.counts.count >= maximumAddresses else { return }

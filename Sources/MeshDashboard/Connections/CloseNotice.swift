@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Calls when nobody is at the other end of a connection any more: it was closed, or half of it.
+/// Calls a closure when the client has closed a connection, or its half of it.
 final class CloseNotice: ChannelInboundHandler {
     typealias InboundIn = NIOAny
 
@@ -8,7 +8,7 @@ final class CloseNotice: ChannelInboundHandler {
 
     private init(_ action: @escaping @Sendable () -> Void) { self.action = action }
 
-    /// Watches a connection; calls at once when it is closed already.
+    /// Watches a connection; calls the closure at once when it is closed already.
     static func add(to channel: any Channel, _ action: @escaping @Sendable () -> Void) async throws {
         try await channel.eventLoop.submit {
             try channel.pipeline.syncOperations.addHandler(CloseNotice(action), position: .first)

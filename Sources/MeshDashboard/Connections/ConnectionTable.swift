@@ -1,16 +1,17 @@
 import Locking
 import NIOCore
 
-/// The open connections. Those that have shown no right to anything are limited for each address and altogether, and
-/// the oldest of them makes room: a connection is always accepted, and strangers never keep the owner out.
+/// The open connections. Connections without access, called strangers here, are limited for each address and
+/// altogether. A new connection is always accepted, and the oldest stranger is closed for it: clients without access
+/// cannot keep other users out.
 final class ConnectionTable: Sendable {
-    /// How many there may be.
+    /// The limits on the number of connections.
     struct Limits: Sendable {
-        /// From one address, of those that have shown no right.
+        /// Connections without access (strangers) from one address.
         var strangersPerAddress = 48
-        /// Of all those that have shown no right.
+        /// All connections without access.
         var strangers = 192
-        /// Of those that have shown one; what is beyond it counts with the strangers.
+        /// Connections with access; further ones count as strangers.
         var trusted = 320
     }
 
@@ -24,7 +25,7 @@ final class ConnectionTable: Sendable {
 
     private struct State {
         var entries: [ObjectIdentifier: Entry] = [:]
-        /// How many strangers there are from each address.
+        /// The number of strangers from each address.
         var strangers: [PeerAddress: Int] = [:]
         var lastNumber: UInt64 = 0
         var trusted = 0
@@ -36,10 +37,10 @@ final class ConnectionTable: Sendable {
 
     init(limits: Limits = Limits()) { self.limits = limits }
 
-    /// How many are open.
+    /// How many connections are open.
     var count: Int { state.withLock { $0.entries.count } }
 
-    /// Takes in a connection, and closes the one that has to make room.
+    /// Adds a connection, and closes another one when a limit is exceeded.
     func opened(_ channel: any Channel) {
         let (isNew, victim) = state.withLock { state -> (Bool, (any Channel)?) in
             if state.isEnded { return (false, channel) }
@@ -48,7 +49,7 @@ final class ConnectionTable: Sendable {
             state.entries[ObjectIdentifier(channel)] = entry
             state.strangers[entry.address, default: 0] += 1
             guard let victim = stranger(toLeave: entry.address, state) else { return (true, nil) }
-            // At once, or many could be opened before one is closed.
+            // Removed at once: otherwise many connections could be opened before one is closed.
             remove(victim, &state)
             return (true, victim.channel)
         }
@@ -56,7 +57,7 @@ final class ConnectionTable: Sendable {
         victim?.close(promise: nil)
     }
 
-    /// A request on this connection was let in.
+    /// Notes that a request on this connection was given access.
     func trust(_ channel: any Channel) {
         state.withLock { state in
             let id = ObjectIdentifier(channel)
@@ -67,12 +68,12 @@ final class ConnectionTable: Sendable {
         }
     }
 
-    /// Whether a request on this connection was let in.
+    /// Whether a request on this connection was given access.
     func isTrusted(_ channel: any Channel) -> Bool {
         state.withLock { $0.entries[ObjectIdentifier(channel)]?.isTrusted ?? false }
     }
 
-    /// Closes every connection when the time is up, whatever its client does, and each new one at once.
+    /// Closes every open connection after `grace`, whatever its client does, and each new one at once.
     func end(within grace: TimeAmount) {
         let channels = state.withLock { state in
             state.isEnded = true
@@ -100,8 +101,8 @@ final class ConnectionTable: Sendable {
         state.strangers[address] = rest > 0 ? rest : nil
     }
 
-    /// The oldest stranger of an address that has too many, or, when there are too many altogether, of the one that has
-    /// the most.
+    /// The stranger to close; `nil` when no limit is exceeded. It is the oldest one of this address when the address
+    /// has too many, or, when there are too many altogether, of the address with the most.
     private func stranger(toLeave address: PeerAddress, _ state: State) -> Entry? {
         var address = address
         if state.strangers[address] ?? 0 <= limits.strangersPerAddress {

@@ -1,24 +1,24 @@
 import NIOCore
 import NIOHTTP1
 
-/// Closes a connection that keeps nothing going: no request, half a request, or a client that does not read.
+/// Closes a connection without progress: no request, half a request, or a client that does not read.
 final class ConnectionTimer: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
     typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
-    /// How long a connection may take.
+    /// How long each phase of a connection may take.
     struct Limits: Sendable {
         /// From its beginning to the end of the first request's head.
         var head = TimeAmount.seconds(10)
         /// From the end of a head to the end of the request.
         var body = TimeAmount.seconds(30)
-        /// Between two requests, when none was let in.
+        /// Between two requests, when none was given access.
         var idle = TimeAmount.seconds(15)
-        /// Between two requests, when one was let in.
+        /// Between two requests, when one was given access.
         var trustedIdle = TimeAmount.seconds(60)
-        /// To take what waits to be sent; about 64 KB.
+        /// Until the client has taken the data that waits to be sent, about 64 KB.
         var stall = TimeAmount.seconds(30)
     }
 
@@ -66,7 +66,7 @@ final class ConnectionTimer: ChannelDuplexHandler, RemovableChannelHandler {
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         if case .end = unwrapOutboundIn(data) {
-            // A request that was refused unread is answered too.
+            // Requests that were refused unread are answered too, but not counted in `answersDue`.
             answersDue = max(0, answersDue - 1)
             if answersDue == 0, !isReading { limitIdle(context) }
         }

@@ -4,7 +4,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 
-/// Hummingbird's HTTP/1 connections with limits: how many, how long, how much, and what counts as a request.
+/// Hummingbird's HTTP/1 connections with limits on their number, times and sizes, and with a strict check of requests.
 struct LimitedHTTP1Channel: ServerChildChannel {
     private let base: HTTP1Channel
     private let connections: ConnectionTable
@@ -32,12 +32,12 @@ struct LimitedHTTP1Channel: ServerChildChannel {
         self.times = times
     }
 
-    /// Only takes the connection in: what Hummingbird makes of it ends the process when it is thrown away unused, as it
-    /// is for a connection that comes while the server ends.
+    /// Only registers the connection. Hummingbird's own value would crash the process when it is dropped unused, as
+    /// happens for a connection that arrives while the server ends; so ``handle(value:logger:)`` makes it.
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Arrival> {
         channel.eventLoop.makeCompletedFuture {
             try channel.pipeline.syncOperations.addHandler(ArrivalHandler(connections))
-            // Nothing is read before there are handlers for it.
+            // Nothing is read until the handlers are installed.
             try channel.syncOptions?.setOption(.autoRead, value: false)
             return Arrival(channel: channel)
         }
@@ -56,14 +56,14 @@ struct LimitedHTTP1Channel: ServerChildChannel {
     private func install(on channel: any Channel, _ logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
         base.setup(channel: channel, logger: logger).flatMapThrowing { value in
             let pipeline = channel.pipeline.syncOperations
-            // Behind the decoder: from the next handler on, a head's version and its first Host are gone.
+            // Directly after the decoder: later handlers no longer see a head's version and its first Host.
             let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
             let check = RequestCheck()
             try pipeline.addHandler(check, position: .after(decoder))
             let timer = ConnectionTimer(limits: times, connections: connections)
             try pipeline.addHandler(timer, position: .after(check))
             try pipeline.addHandler(RequestQueue(), position: .after(timer))
-            // A channel that is closed already says so by itself.
+            // A channel that is closed already reports that itself.
             try? channel.syncOptions?.setOption(.autoRead, value: true)
             return value
         }
@@ -75,7 +75,7 @@ struct Arrival: ServerChildChannelValue {
     let channel: any Channel
 }
 
-/// Tells of a connection as soon as its address is known.
+/// Adds a connection to the table as soon as its address is known.
 private final class ArrivalHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = NIOAny
 

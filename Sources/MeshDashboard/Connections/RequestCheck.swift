@@ -1,8 +1,8 @@
 import NIOCore
 import NIOHTTP1
 
-/// Refuses requests that two readers could understand in two ways (RFC 9112, sections 3.2 and 6.3): what this server
-/// makes of a message has to be what a proxy in front of it made of it.
+/// Refuses ambiguous requests (RFC 9112, sections 3.2 and 6.3): this server must understand a message in the same way
+/// as a proxy in front of it.
 final class RequestCheck: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
@@ -10,7 +10,7 @@ final class RequestCheck: ChannelInboundHandler, RemovableChannelHandler {
     private var isRefused = false
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        // Nothing behind a refused head is a request any more.
+        // What follows a refused head is not read as a request.
         if isRefused { return }
         if case .head(let head) = unwrapInboundIn(data), !Self.isClear(head) {
             isRefused = true
@@ -20,7 +20,7 @@ final class RequestCheck: ChannelInboundHandler, RemovableChannelHandler {
         context.fireChannelRead(data)
     }
 
-    /// Whether a head can be understood in one way only: one host, one target, one length.
+    /// Whether a head has only one meaning: one host, one target, one length.
     static func isClear(_ head: HTTPRequestHead) -> Bool {
         let isOld = head.version != .http1_1
         let hosts = head.headers["host"]
@@ -35,7 +35,7 @@ final class RequestCheck: ChannelInboundHandler, RemovableChannelHandler {
             && length.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
     }
 
-    /// A path; `*` for OPTIONS; or a URL of the host that is asked.
+    /// Whether the target is a path, `*` for OPTIONS, or a URL of the host in the `Host` header.
     private static func isTarget(_ head: HTTPRequestHead, of host: String) -> Bool {
         if head.uri.hasPrefix("/") { return true }
         if head.uri == "*" { return head.method == .OPTIONS }

@@ -1,26 +1,26 @@
 import NIOCore
 import NIOHTTP1
 
-/// Hands on one request of a connection at a time: the next one when the answer to the one before has been written and
-/// the client has taken it, but for what the socket and one buffer hold.
+/// Passes on one request of a connection at a time. The next one follows when the previous answer has been written and
+/// the client has taken it, except for what the socket and one buffer hold.
 ///
-/// A client may send many requests at once (RFC 9112, section 9.3.2), and need not read a single answer. What waits
-/// here are requests, not answers; a client that sends more than ``maximumWaiting`` ahead is disconnected.
+/// A client may send many requests at once (RFC 9112, section 9.3.2) without reading a single answer. This queue holds
+/// requests, not answers; a client that sends more than ``maximumWaiting`` ahead is disconnected.
 ///
 /// It also ends a connection that can have no further request: after the answer to HTTP/1.0, whose clients do not know
-/// chunks and read until the end, and after an answer that was given before the whole request was there.
+/// chunks and read until the end, and after an answer that was written before the whole request had arrived.
 final class RequestQueue: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
     typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
-    /// So many requests may wait behind the one that is answered.
+    /// How many requests may wait behind the one that is answered.
     static let maximumWaiting = 32
-    /// How long a client may take to read the last answer and close; closed at once, the answer could be lost.
+    /// How long a client may take to read the last answer and close. An immediate close could lose the answer.
     private static let linger = TimeAmount.seconds(2)
 
-    /// Where the request is that was handed on last.
+    /// The progress of the request that was passed on last.
     private struct Current {
         var version = HTTPVersion.http1_1
         var isRead = true
@@ -30,12 +30,12 @@ final class RequestQueue: ChannelDuplexHandler, RemovableChannelHandler {
     private var current = Current()
     private var waiting: [HTTPServerRequestPart] = []
     private var waitingHeads = 0
-    /// The client has closed its half, behind the requests that wait.
+    /// Whether the client has closed its half after the waiting requests.
     private var isInputClosed = false
-    /// What the client sent behind them is no request.
+    /// The parser's error in the data after the waiting requests.
     private var problem: (any Error)?
     private var isReadDue = false
-    /// No further request is answered.
+    /// Whether no further request is answered.
     private var isLast = false
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -63,7 +63,7 @@ final class RequestQueue: ChannelDuplexHandler, RemovableChannelHandler {
                 // The answer itself follows.
             } else if current.version != .http1_1 {
                 isLast = true
-                // Without chunks: the end of the connection is the end of the answer.
+                // Without chunks, the end of the connection marks the end of the answer.
                 head.version = .http1_0
             } else if !current.isRead {
                 isLast = true
@@ -113,10 +113,10 @@ final class RequestQueue: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelRead(wrapInboundOut(part))
     }
 
-    /// Hands on the next request that waits; and, when none does any more, what came behind them.
+    /// Passes on the next waiting request; after the last one also the error, end of input or read that came after it.
     private func handOnNext(_ context: ChannelHandlerContext) {
         guard !waiting.isEmpty, isFree(context) else { return }
-        // Up to the head of the one behind it.
+        // Up to the head of the next request.
         let end = waiting.dropFirst().firstIndex { if case .head = $0 { true } else { false } } ?? waiting.endIndex
         let parts = waiting[..<end]
         waiting.removeSubrange(..<end)

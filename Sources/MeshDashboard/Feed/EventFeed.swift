@@ -4,35 +4,33 @@ import MeshEvents
 import MeshLogging
 import NIOCore
 
-/// One replay of the stream for all browsers, and the index for the histogram; while there is no stream, what comes
-/// live.
+/// One replay of the stream for all browsers, and the index for the histogram; while there is no stream, live events.
 final class EventFeed: Sendable {
     private struct State {
-        /// The newest sequence that was handed to the clients; `nil` before it has begun.
+        /// The newest sequence that was passed to the clients; `nil` before the stream is followed.
         var position: UInt64?
-        /// When the stream was created in which that is.
+        /// When the stream of that sequence was created.
         var created: Timestamp?
         var clients: [Int: FeedClient] = [:]
         var lastClient = 0
         var index = EventIndex()
-        /// The position, with the stream it is in.
+        /// The position with its stream.
         var place: StreamPosition? { position.map { StreamPosition($0, created: created) } }
-        /// Whether somebody reads into it what was stored before.
+        /// Whether a task reads the earlier stored events into the index.
         var isFilling = false
-        /// What comes while there is no stream; `nil` when there is one, or that is not known.
+        /// The time without a stream; `nil` when there is one, or that is not known.
         var live: Live?
-        /// How often the stream has become another one: who still reads the former one for the index ends without
-        /// effect.
+        /// How often the stream was replaced: a task that still reads the former one into the index then has no effect.
         var resets = 0
         var isEnded = false
 
-        /// Where a client that joins now begins.
+        /// The start of a client that joins now.
         var start: Start {
             if let live { return .unkept(live) }
             return place.map { .after($0) } ?? .notBegun
         }
 
-        /// Forgets what was counted: what comes next is of another stream, or of none.
+        /// Empties the index: the next events are of another stream, or of none.
         mutating func clearIndex() {
             index.removeAll()
             isFilling = false
@@ -40,11 +38,11 @@ final class EventFeed: Sendable {
         }
     }
 
-    /// Where a client begins.
+    /// The position at which a client begins.
     enum Start: Sendable {
-        /// It is not known yet: the client hears it.
+        /// Not known yet: the client gets it later as ``FeedItem/began(after:)``.
         case notBegun
-        /// Behind this sequence; what comes behind it is in the client.
+        /// After this sequence; later events are queued in the client.
         case after(StreamPosition)
         /// With live events: there is no stream.
         case unkept(Live)
@@ -65,9 +63,9 @@ final class EventFeed: Sendable {
     private let maximumClients: Int
     private let bufferedEvents: Int
     private let bufferedBytes: Int
-    /// Whether a client always has room: the oldest one gives way.
+    /// Whether a new client always has room, because the oldest one is ended for it.
     private let oldestGivesWay: Bool
-    /// Hears where what is told comes from.
+    /// Is called with the source of the events when it changes.
     private let onSource: @Sendable (EventFeed, DashboardHealth.Source) -> Void
     private let state = Locked(State())
 
@@ -87,7 +85,7 @@ final class EventFeed: Sendable {
         maximumClients = configuration.maximumClients
         bufferedEvents = configuration.bufferedEvents
         bufferedBytes = configuration.bufferedBytes
-        // Without a login any program of this machine can take all places; it must not keep them.
+        // Without a login, any program on this machine can take all places; it must not keep them.
         oldestGivesWay = configuration.token == nil
     }
 
@@ -95,12 +93,12 @@ final class EventFeed: Sendable {
 
     var clientCount: Int { state.withLock { $0.clients.count } }
 
-    /// Whether another client has room.
+    /// Whether there is room for another client.
     var hasRoom: Bool { state.withLock { !$0.isEnded && (oldestGivesWay || $0.clients.count < maximumClients) } }
 
-    /// A new client; `nil` when there are too many and none gives way.
+    /// Adds a client; `nil` when there are too many and none is ended for it.
     ///
-    /// - Returns: What comes behind `start` is in the client.
+    /// - Returns: The client, in which all events after `start` are queued.
     func join() -> (id: Int, client: FeedClient, start: Start)? {
         let (joined, oldest) = state.withLock {
             state -> ((id: Int, client: FeedClient, start: Start)?, FeedClient?) in
@@ -125,13 +123,13 @@ final class EventFeed: Sendable {
 
     func leave(_ id: Int) { state.withLock { _ = $0.clients.removeValue(forKey: id) } }
 
-    /// Says something to everybody that has no place in the stream.
+    /// Sends all clients an item that has no position in the stream.
     func say(_ item: FeedItem) {
         let clients = state.withLock { Array($0.clients.values) }
         for client in clients { client.offer(item) }
     }
 
-    /// The newest sequence that clients have; `nil` before it has begun.
+    /// The newest sequence that was passed to the clients; `nil` before the stream is followed.
     var position: UInt64? { state.withLock { $0.position } }
 
     func histogram(_ filter: EventFilter, _ range: Range<Int64>, buckets: Int) async throws(MeshEventsError)
@@ -140,12 +138,13 @@ final class EventFeed: Sendable {
         let live = state.withLock { state in state.live.map { (state.index, $0) } }
         if let (index, live) = live { return index.histogram(filter, range, buckets: buckets, of: (1, live.count)) }
         let first = try await firstSequence()
-        // In one step: an event is in the index when the position has reached it, and only then.
+        // Both in one step: the index contains exactly the events up to the position.
         let (index, position) = state.withLock { ($0.index, $0.position ?? 0) }
         return index.histogram(filter, range, buckets: buckets, of: (first, position))
     }
 
-    /// Only the stream knows what it has dropped. One that was just deleted is not asked: the clients hear of that.
+    /// The first sequence that the stream still holds. It is 1 for a stream that was just deleted: the clients are told
+    /// of that in another way.
     private func firstSequence() async throws(MeshEventsError) -> UInt64 {
         do {
             return try await store.state().firstSequence
@@ -157,7 +156,7 @@ final class EventFeed: Sendable {
         }
     }
 
-    /// Ends it for all clients.
+    /// Ends all clients and admits no more.
     func end() {
         let clients = state.withLock { state in
             state.isEnded = true
@@ -169,9 +168,9 @@ final class EventFeed: Sendable {
 
     // MARK: Reading
 
-    /// Follows the stream until the task is cancelled; what keeps it from that is reported, and tried again.
+    /// Follows the stream until the task is cancelled; reports errors and tries again.
     ///
-    /// - Parameter live: what comes while there is no stream; `nil` for nothing.
+    /// - Parameter live: the source of live events while there is no stream; `nil` for none.
     func run(live: LiveSource?) async {
         var isAnother = false
         var delay = Duration.milliseconds(250)
@@ -255,7 +254,7 @@ final class EventFeed: Sendable {
     }
 
     private func begin(after start: UInt64) {
-        // Under the lock, a client that joins knows where it is or hears it.
+        // Under the lock, so that a client that joins meanwhile either has its start or is told it.
         let (clients, place) = state.withLock { state -> ([FeedClient], StreamPosition) in
             let place = StreamPosition(start, created: state.created)
             guard state.position == nil else { return ([], place) }
@@ -269,7 +268,9 @@ final class EventFeed: Sendable {
         for client in clients { client.offer(.began(after: place)) }
     }
 
-    /// - Parameter created: when the stream was created that it goes on with.
+    /// Goes on with another stream.
+    ///
+    /// - Parameter created: when that stream was created.
     private func reset(after last: UInt64, created: Timestamp?) {
         state.withLock { state in
             state.clearIndex()
@@ -288,7 +289,7 @@ final class EventFeed: Sendable {
 
     // MARK: What is not kept
 
-    /// There is no stream: live events follow, until the stream is followed.
+    /// Switches to live events because there is no stream, until a stream is followed.
     func beginLive() {
         let live = Live(since: .now)
         let clients = state.withLock { state in
@@ -300,7 +301,7 @@ final class EventFeed: Sendable {
         onSource(self, .live)
     }
 
-    /// An event that is not kept.
+    /// Takes in a live event that no stream keeps.
     func take(live event: Event) {
         let received = Timestamp.now
         let (clients, number) = state.withLock { state in
@@ -316,14 +317,14 @@ final class EventFeed: Sendable {
         for client in clients { client.offer(item) }
     }
 
-    /// Live events may have been lost, if nothing is kept: it is not known how many.
+    /// Tells clients that an unknown number of live events may be lost; does nothing while there is a stream.
     func missLive() {
         guard let live = state.withLock({ $0.live }) else { return }
         let json: EventData = ["live": JSONValue(live.count), "count": .null]
         say(.notice(ServerSentEvent.buffer("missed", json.json.utf8)))
     }
 
-    /// So many live events were lost.
+    /// Tells clients that this number of live events was lost.
     func miss(live count: UInt64) {
         let number = state.withLock { state in
             state.live?.count += count
@@ -335,7 +336,8 @@ final class EventFeed: Sendable {
 
     // MARK: The index
 
-    /// Reads what was stored before into the index: once, from the oldest that has room on, as one replay.
+    /// Reads the earlier stored events into the index, once and as one replay, from the oldest event for which the
+    /// index has room.
     private func fill(before end: UInt64) async {
         let begun = state.withLock { state -> (capacity: Int, resets: Int)? in
             guard !state.isFilling else { return nil }
@@ -350,7 +352,7 @@ final class EventFeed: Sendable {
             if start < end { try await fill(start..<end, resets) }
             state.withLock { if $0.resets == resets { $0.index.isComplete = true } }
         } catch {
-            // The next time the stream is followed, it is tried again.
+            // Tried again the next time the stream is followed.
             logger.debug("the dashboard cannot read what is stored", [.error: "\(error)"])
             state.withLock { if $0.resets == resets { $0.isFilling = false } }
         }
@@ -367,7 +369,7 @@ final class EventFeed: Sendable {
                 state.withLock { if $0.resets == resets { $0.index.fill(stored) } }
             case .gap(let gap):
                 if gap.sequences.upperBound >= range.upperBound - 1 { return }
-            // The other replay begins anew, and takes in all that there is.
+            // At a reset the main replay begins anew and starts a new filling.
             case .caughtUp, .reset: return
             }
         }

@@ -1,8 +1,8 @@
 import Locking
 import MeshEvents
 
-/// What waits for one browser: bounded. One that is too slow is cut off; when it comes back it reads what it missed
-/// from the stream.
+/// The bounded queue of items for one browser. A browser that is too slow is cut off; after it reconnects, it gets the
+/// missed events from the stream.
 final class FeedClient: Sendable {
     private struct State {
         var items: [FeedItem] = []
@@ -21,9 +21,9 @@ final class FeedClient: Sendable {
         self.maximumBytes = maximumBytes
     }
 
-    /// Puts an item behind the others; cuts the client off when there is no room.
+    /// Queues an item; cuts the client off when there is no room.
     ///
-    /// - Returns: Whether the client is still there.
+    /// - Returns: Whether the client goes on.
     @discardableResult
     func offer(_ item: FeedItem) -> Bool {
         let (isThere, waiter, onCut) = state.withLock { state in
@@ -44,10 +44,10 @@ final class FeedClient: Sendable {
         return isThere
     }
 
-    /// What to do when it is cut off, to free a writer that hangs.
+    /// Sets the closure for when the client is cut off; it frees a writer that hangs.
     func whenCut(_ action: @escaping @Sendable () -> Void) { state.withLock { $0.onCut = action } }
 
-    /// Makes room for another client: with a last word when this one has taken all it was given; cut off when not.
+    /// Ends this client to make room for another: with a last item if it has taken all earlier ones, else cut off.
     func giveWay(saying item: FeedItem) {
         let (waiter, onCut) = state.withLock {
             state -> (CheckedContinuation<Void, Never>?, (@Sendable () -> Void)?) in
@@ -61,7 +61,7 @@ final class FeedClient: Sendable {
         onCut?()
     }
 
-    /// Ends it: what waits is handed over, then nothing.
+    /// Ends the client after the items that wait.
     func end() {
         state.withLock { state in
             state.isEnded = true
@@ -69,7 +69,7 @@ final class FeedClient: Sendable {
         }?.resume()
     }
 
-    /// All that waits, as soon as there is something; `nil` at the end. For one reader.
+    /// Waits for items and takes all of them; `nil` at the end. For one reader.
     func next() async -> [FeedItem]? {
         while true {
             let (items, isEnded) = state.withLock { state in

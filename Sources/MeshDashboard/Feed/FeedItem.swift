@@ -1,27 +1,27 @@
 import MeshEvents
 import NIOCore
 
-/// What the feed hands to each of its clients, in the order of the stream.
+/// An item that the feed passes to its clients, in the order of the stream.
 enum FeedItem: Sendable {
     /// An event, and its bytes for the browser.
     case event(StoredEvent, ByteBuffer)
     /// Events that the stream dropped before they could be read.
     case gap(ReplayGap)
-    /// From the event behind this sequence on all that is stored will follow: the feed has begun.
+    /// The feed has begun: all stored events after this sequence will follow.
     case began(after: StreamPosition)
-    /// The stream is another one: the sequences begin anew, behind this one.
+    /// The stream was replaced: its sequences follow, after this one.
     case reset(after: StreamPosition)
-    /// There is no stream: what follows are live events, until there is one.
+    /// There is no stream: live events follow until there is one.
     case unkept(EventFeed.Live)
-    /// An event that is not kept, and its bytes for the browser.
+    /// A live event that no stream keeps, and its bytes for the browser.
     case live(Event, ByteBuffer)
-    /// Something for everybody that has no place in the stream.
+    /// The bytes of a message to all browsers, without a position in the stream.
     case notice(ByteBuffer)
-    /// The time, so that silence means something, and how far the client is: with a filter it may see nothing for long;
-    /// and up to when all changes of the mesh have been told.
+    /// The time, and until when all changes of the mesh have been sent. It shows a browser that the connection works,
+    /// and its position: with a filter it may get no event for long.
     case tick(Timestamp, mesh: Timestamp)
 
-    /// How much of a client's buffer it takes, in bytes: what it holds, also when little of it is sent.
+    /// The size in a client's buffer, in bytes: all that the item holds, even when only a part of it is sent.
     var size: Int {
         switch self {
         case .event(let stored, let buffer): Self.size(stored.event, buffer)

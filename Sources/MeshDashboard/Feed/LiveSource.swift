@@ -1,25 +1,25 @@
 import MeshEvents
 import MeshLifecycle
 
-/// What comes while the mesh keeps no stream: one subscription, for the events and for the state of the mesh.
+/// The source of live events while the mesh has no stream: one subscription for the events and the state of the mesh.
 struct LiveSource: Sendable {
-    /// What may wait to be taken in; the oldest makes room, and is counted.
+    /// The subscription's buffer; when it is full, the oldest event is dropped and counted.
     private static let buffer = BufferConfiguration(maximumBytes: 16 << 20)
-    /// How often it is looked whether nodes have fallen silent.
+    /// How often it checks whether nodes have become unreachable or silent.
     private static let tick: Duration = .seconds(1)
-    /// How often to look for a stream at least, and at most.
+    /// The first and the longest pause between two checks for a stream.
     private static let delays = (first: Duration.milliseconds(250), last: Duration.seconds(2))
 
     let bus: EventBus
     let store: any EventStore
-    /// Shows the mesh as it is heard.
+    /// Gets the state of the mesh from live events.
     let mesh: MeshFollower
-    /// Whether only events that are signed by their node tell how the mesh is.
+    /// Whether only events that are signed by their node change the state of the mesh.
     let takesSignedOnly: Bool
 
-    /// Tells `feed` what comes until there is a stream, or the task is cancelled.
+    /// Passes live events to `feed` until there is a stream, or the task is cancelled.
     ///
-    /// - Throws: when it cannot listen.
+    /// - Throws: when it cannot subscribe, or the subscription fails.
     func run(for feed: EventFeed) async throws {
         let live = try await LiveMesh(bus, buffer: Self.buffer, takesSignedOnly: takesSignedOnly)
         defer { live.close() }

@@ -1,18 +1,18 @@
 import MeshEvents
 import MeshLifecycle
 
-/// The mesh as it is sent: as much of it as a browser can bear, and how much was left out.
+/// The state of the mesh as JSON for browsers, bounded in size, with counts of what was left out.
 struct MeshDigest: Sendable {
-    /// How many bytes of nodes there are at most.
+    /// The most bytes for the nodes.
     static let maximumBytes = 2 << 20
-    /// How many tools of one node there are at most, the first by name.
+    /// The most tools of one node, the first by name.
     static let maximumTools = 200
-    /// What a node says it can do or has is left out when it is longer, in bytes.
+    /// The longest capabilities or resources of a node, in bytes; longer ones are left out.
     static let maximumData = 16_384
-    /// How many failing checks of one node there are at most, the first by name.
+    /// The most failing checks of one node, the first by name.
     static let maximumChecks = 50
 
-    /// What is not in it.
+    /// The counts of what was left out.
     struct LeftOut: Sendable, Equatable {
         var nodes = 0
         var tools = 0
@@ -24,27 +24,26 @@ struct MeshDigest: Sendable {
         }
     }
 
-    /// `/api/mesh`.
+    /// The answer of `/api/mesh`.
     let json: String
     let leftOut: LeftOut
 
-    /// What was made of each node for a digest, to be used again in the next one for those of which nothing is known
-    /// anew.
+    /// The JSON of each node in a digest, to be used again in the next digest for nodes that have not changed.
     ///
-    /// It holds as many bytes of JSON as that digest has, and what was known of each node then.
+    /// It holds the JSON bytes of that digest, and a ``MeshState/NodeVersion`` of each node.
     struct Texts: Sendable {
         fileprivate struct Entry: Sendable {
             let version: MeshState.NodeVersion
             let summary: MeshState.Summary
             let toolCount: Int
-            /// `nil` when there was no room for it.
+            /// The node's JSON; `nil` when there was no room for it.
             var text: (text: String, leftOut: LeftOut)?
-            /// How many bytes that has; `nil` when it was never made.
+            /// The size of that JSON, in bytes; `nil` when it was never made.
             let size: Int?
         }
 
         fileprivate var entries: [String: Entry] = [:]
-        /// Of how many nodes the last digest has made anything anew.
+        /// For how many nodes the last digest made new JSON or counts.
         fileprivate(set) var made = 0
 
         /// How many bytes of JSON are held.
@@ -56,15 +55,17 @@ struct MeshDigest: Sendable {
         self.init(state, maximumBytes: maximumBytes, reusing: &texts)
     }
 
-    /// - Parameter texts: those of the digest before; those of this one afterwards.
+    /// Makes a digest.
+    ///
+    /// - Parameter texts: the texts of the previous digest; afterwards those of this one.
     init(_ state: MeshState, maximumBytes: Int = Self.maximumBytes, reusing texts: inout Texts) {
         var summary = MeshState.Summary([])
         var leftOut = LeftOut()
         var text = ""
-        // The first that does not fit is the last that is tried.
+        // Set at the first node that does not fit; all later nodes are left out too.
         var isFull = false
         var new = Texts()
-        // One node after the other: all of them with all of their tools at once can be very large.
+        // Node by node: all nodes with all their tools at once can take a lot of memory.
         for name in state.nodeNames.sorted() {
             guard let version = state.version(of: name) else { continue }
             let room = maximumBytes - text.utf8.count
@@ -97,7 +98,7 @@ struct MeshDigest: Sendable {
             new.entries[name] = entry
         }
         texts = new
-        // What the state itself had no room for is not there either.
+        // Adds what the state itself left out.
         leftOut.nodes += Int(clamping: state.leftOut.nodes)
         leftOut.tools += Int(clamping: state.leftOut.tools)
         leftOut.values += Int(clamping: state.leftOut.values)
@@ -106,7 +107,7 @@ struct MeshDigest: Sendable {
             #"{"time":"\#(state.now)","summary":\#(summary.json),"nodes":[\#(text)],"left_out":\#(leftOut.json)}"#
     }
 
-    /// One node, bounded whatever it has said; `left_out` says what is not in it, where that is something.
+    /// The JSON of one node, bounded in size; the member `left_out` counts what is missing, if anything is.
     static func json(_ node: MeshState.Node) -> (text: String, leftOut: LeftOut) {
         var leftOut = LeftOut()
         let whole = node.json.object ?? JSONObject([])
@@ -134,7 +135,7 @@ struct MeshDigest: Sendable {
         return (JSONValue.object(JSONObject(members)).description, leftOut)
     }
 
-    /// The same with texts that can be shown.
+    /// The value with all texts cut to ``EventText/nameLimit``.
     private static func cut(_ value: JSONValue) -> JSONValue {
         if let text = value.string { return .string(EventText.cut(text)) }
         guard let object = value.object else { return value }

@@ -5,24 +5,24 @@ import MeshLifecycle
 import MeshLogging
 import NIOCore
 
-/// How the mesh is, for as long as the task runs: by the stream, or by what comes while there is none. Begins anew when
-/// the monitor cannot go on.
+/// Follows the state of the mesh while its task runs: by the stream, or by live events while there is none. Begins anew
+/// when the monitor fails.
 ///
-/// What it costs to tell browsers of changes does not grow with how many there are: the changes of a moment are told
-/// together, each node once, and all nodes at once when it is many.
+/// The cost of telling browsers does not grow with the number of changes: changes are gathered and sent together, each
+/// node once, and the whole mesh when many nodes have changed.
 final class MeshFollower: Sendable {
-    /// How long changes are gathered before they are told.
+    /// How long changes are gathered before they are sent.
     private static let gathering: Duration = .milliseconds(250)
-    /// The whole mesh is told no more often than this.
+    /// The shortest time between two sendings of the whole mesh.
     private static let wholeInterval: Duration = .seconds(1)
-    /// It is told at least this often, however long it takes to tell.
+    /// The longest pause after a sending of the whole mesh, however long it took.
     static let maximumPause: Duration = .seconds(10)
-    /// Of so many changed nodes each is told by itself.
+    /// Up to this number of changed nodes each is sent by itself.
     private static let maximumChanged = 64
-    /// Changes that may wait to be gathered.
+    /// How many changes may wait to be gathered.
     private static let bufferedUpdates = 256
 
-    /// What the mesh is known by.
+    /// The source of the state of the mesh.
     private enum Source: Sendable {
         case nothing
         case monitor(MeshMonitor)
@@ -31,7 +31,7 @@ final class MeshFollower: Sendable {
         var state: MeshState {
             switch self {
             case .nothing:
-                // What time it is.
+                // An empty state with the present time.
                 var state = MeshState()
                 state.advance(to: .now)
                 return state
@@ -51,30 +51,30 @@ final class MeshFollower: Sendable {
 
     private struct Known: Sendable {
         var source = Source.nothing
-        /// Goes up with every other source.
+        /// Goes up with every change of the source.
         var number: UInt64 = 0
         /// How many events former sources have rejected.
         var rejected: UInt64 = 0
     }
 
-    /// What has changed and has not been told.
+    /// The changes that have not been sent.
     struct Changes: Sendable {
         private(set) var names: Set<String> = []
         private(set) var isWhole = false
-        /// Whether it is the whole because it is known by something else: that is told at once.
+        /// Whether the source has changed: then the whole mesh is sent at once.
         var isNew = false
         /// When the first of them came; `nil` when there are none.
         private var since: Timestamp?
-        /// The same of those that are being told.
+        /// When the first of the changes came that are being sent; `nil` when none are.
         private var telling: Timestamp?
 
-        /// Whether something is being told.
+        /// Whether changes are being sent.
         var isTelling: Bool { telling != nil }
 
-        /// Up to when all changes have been told.
+        /// Until when all changes have been sent.
         func toldUntil(_ now: Timestamp = .now) -> Timestamp { telling ?? since ?? now }
 
-        /// Hands over what is to be told now.
+        /// Takes the changes that are to be sent now.
         mutating func take() -> Changes {
             defer {
                 let began = since
@@ -84,9 +84,11 @@ final class MeshFollower: Sendable {
             return self
         }
 
-        /// What was handed over has been told.
+        /// Notes that the taken changes have been sent.
         mutating func areTold() { telling = nil }
 
+        /// Adds a change.
+        ///
         /// - Parameter name: the node that has changed; `nil` for all of them.
         mutating func add(_ name: String?, at now: Timestamp = .now) {
             since = since ?? now
@@ -108,20 +110,20 @@ final class MeshFollower: Sendable {
     private let logger: Logger
     private let known = Locked(Known())
     private let changes = Locked(Changes())
-    /// Wakes who tells of changes.
+    /// Wakes the task that sends changes.
     private let wishes: AsyncStream<Void>
     private let wish: AsyncStream<Void>.Continuation
-    /// Goes up each time browsers are told of changes.
+    /// Goes up each time changes are sent to browsers.
     private let generation = Locked<UInt64>(0)
     private let cache = Locked<Cache?>(nil)
     private let texts = Locked(MeshDigest.Texts())
-    /// One digest is made at a time, for all who ask meanwhile.
+    /// Lets one digest be made at a time, for all requests that wait meanwhile.
     private let gate = QueryGate(maximumRunning: 1, maximumWaiting: 1_024)
 
     /// - Parameters:
-    ///   - verification: looks at signatures. Whatever its policy, an event that is not signed by its node changes
+    ///   - verification: checks signatures. Whatever its policy, an event that is not signed by its node changes
     ///     nothing.
-    ///   - maximumBytes: how many bytes of nodes are told at once.
+    ///   - maximumBytes: how many bytes of nodes are sent at once.
     init(store: any EventStore, verification: SignatureVerification?, maximumBytes: Int, logger: Logger) {
         self.store = store
         self.verification = verification.map {
@@ -137,18 +139,18 @@ final class MeshFollower: Sendable {
     /// How many events changed nothing because they are not signed by their node.
     var rejected: UInt64 { known.withLock { $0.rejected + $0.source.rejected } }
 
-    /// Whether the mesh is known by the stream, and has been told.
+    /// Whether the state comes from the stream and has been sent to the browsers.
     var isFollowing: Bool {
         guard case .monitor = known.withLock({ $0.source }) else { return false }
         return changes.withLock { !$0.isWhole && !$0.isTelling }
     }
 
-    /// Up to when all changes have been told.
+    /// Until when all changes have been sent.
     var toldUntil: Timestamp { changes.withLock { $0.toldUntil() } }
 
     // MARK: The whole
 
-    /// The mesh as it is now; empty before anything is known. One that takes long to make may be some seconds old.
+    /// The present state of the mesh, at first empty. A digest that takes long to make may be some seconds old.
     ///
     /// - Throws: as ``QueryGate/run(_:)``.
     func digest() async throws(MeshEventsError) -> MeshDigest {
@@ -159,11 +161,11 @@ final class MeshFollower: Sendable {
         }
     }
 
-    /// How long a digest that took `time` to make is told before the next one is made: four times as long, so that
-    /// telling takes a fifth of the time, but never so long that what is shown is out of date.
+    /// How long to wait before the next digest when the last one took `time`: four times as long, so that a fifth of
+    /// the time goes into digests, but at most ``maximumPause``, so that the page stays up to date.
     static func pause(after time: Duration) -> Duration { min(time * 4, maximumPause) }
 
-    /// Makes a digest, and keeps it for those who ask.
+    /// Makes a digest, and caches it for further requests.
     private func newDigest() -> (digest: MeshDigest, time: Duration) {
         let began = ContinuousClock.now
         let number = generation.withLock { $0 }
@@ -172,7 +174,7 @@ final class MeshFollower: Sendable {
         let digest = MeshDigest(source.state, maximumBytes: maximumBytes, reusing: &texts)
         self.texts.withLock { [texts] in $0 = texts }
         let end = ContinuousClock.now
-        // A mesh that takes long to tell is told less often.
+        // A digest that takes long is made less often.
         let kept = end - began > .milliseconds(500) ? end + Self.pause(after: end - began) : end
         let new = Cache(digest: digest, generation: number, validUntil: end + .seconds(1), keptUntil: kept)
         cache.withLock { if known.withLock({ $0.number }) == sourceNumber { $0 = new } }
@@ -190,7 +192,7 @@ final class MeshFollower: Sendable {
 
     // MARK: Knowing
 
-    /// Follows the mesh until the task is cancelled, and tells the browsers of `feed`. For one call.
+    /// Follows the mesh until the task is cancelled, and sends changes to the browsers of `feed`. For one call.
     func run(telling feed: EventFeed) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.followStream() }
@@ -198,10 +200,10 @@ final class MeshFollower: Sendable {
         }
     }
 
-    /// Shows the mesh as it is heard, until it is known by a stream again.
+    /// Takes the state from live events until there is a stream again.
     func show(_ live: LiveMesh) { turn(to: .live(live)) }
 
-    /// Takes note that there is something to tell.
+    /// Notes a change that is to be sent.
     func changed(_ change: MeshState.Change) { note(change.node) }
 
     private func followStream() async {
@@ -216,7 +218,7 @@ final class MeshFollower: Sendable {
                 )
                 defer { monitor.close() }
                 let updates = monitor.updates()
-                // The stream that it has read may be gone, and known to be.
+                // If the source has changed meanwhile, the stream that this monitor has read is gone.
                 guard turn(to: .monitor(monitor), from: number) else { continue }
                 var missed: UInt64 = 0
                 for try await update in updates {
@@ -231,10 +233,10 @@ final class MeshFollower: Sendable {
         }
     }
 
-    /// Knows the mesh by something else from now on.
+    /// Changes the source of the state.
     ///
-    /// - Parameter number: the number of the source that it was; `nil` for any.
-    /// - Returns: Whether it was that one.
+    /// - Parameter number: the number that the present source must have; `nil` for any.
+    /// - Returns: Whether the source was changed.
     @discardableResult
     private func turn(to source: Source, from number: UInt64? = nil) -> Bool {
         let former = known.withLock { known -> Source? in
@@ -257,6 +259,8 @@ final class MeshFollower: Sendable {
         return true
     }
 
+    /// Notes a change and wakes the task that sends changes.
+    ///
     /// - Parameter name: the node that has changed; `nil` for all of them.
     private func note(_ name: String?) {
         changes.withLock { $0.add(name) }
@@ -271,7 +275,7 @@ final class MeshFollower: Sendable {
                 if !changes.withLock({ $0.isNew }) { try await Task.sleep(for: Self.gathering) }
                 try await tell(feed)
             } catch {
-                // Too many ask for the mesh at once, or the task has been cancelled.
+                // Too many requests for the mesh at once, or the task was cancelled.
                 changes.withLock { $0.areTold() }
                 note(nil)
                 try? await Task.sleep(for: Self.wholeInterval)
@@ -281,7 +285,7 @@ final class MeshFollower: Sendable {
 
     private func tell(_ feed: EventFeed) async throws {
         let gathered = changes.withLock { $0.take() }
-        // A browser that comes now asks for a newer digest than one made before this.
+        // A browser that connects now must get a newer digest than any made before this.
         generation.withLock { $0 += 1 }
         guard gathered.isWhole else {
             let state = known.withLock { $0.source }.state
@@ -291,7 +295,7 @@ final class MeshFollower: Sendable {
             }
             return changes.withLock { $0.areTold() }
         }
-        // As it is at this moment: the last change may be among those that are told so.
+        // A new digest, not a cached one: it must include the last change.
         let (digest, time) = try await gate.run { () async throws(MeshEventsError) in newDigest() }
         feed.say(.notice(ServerSentEvent.buffer("mesh", digest.json.utf8)))
         changes.withLock { $0.areTold() }

@@ -3,12 +3,12 @@ import NIOCore
 
 /// Writes the lines of server-sent events (the HTML standard, "Server-sent events").
 enum ServerSentEvent {
-    /// One event.
+    /// The bytes of one server-sent event.
     ///
     /// - Parameters:
     ///   - name: its type; `nil` for `message`.
-    ///   - id: what a browser that comes back says it had last.
-    ///   - data: UTF-8; line breaks in it come out as they should.
+    ///   - id: the position that a browser sends back when it reconnects.
+    ///   - data: UTF-8; it may have line breaks.
     static func buffer(_ name: String? = nil, id: StreamPosition? = nil, _ data: some Collection<UInt8>) -> ByteBuffer {
         var buffer = ByteBuffer()
         buffer.reserveCapacity(data.count + 64)
@@ -23,6 +23,6 @@ enum ServerSentEvent {
         return buffer
     }
 
-    /// How long a browser waits before it comes back, in milliseconds.
+    /// The bytes that set how long a browser waits before it reconnects, in milliseconds.
     static func retry(milliseconds: Int) -> ByteBuffer { ByteBuffer(string: "retry: \(milliseconds)\n\n") }
 }

@@ -2,11 +2,11 @@ import Hummingbird
 import MeshEvents
 import NIOCore
 
-/// What one browser gets: what it missed, read from the stream, then what the feed has for it; each event once.
+/// The event stream of one browser: missed events, read from the stream, then the items of the feed; each event once.
 struct StreamSession {
-    /// So many missed events are looked through at most, the rest is named as skipped.
+    /// The most missed events that are examined; the rest is reported as skipped.
     static let maximumBacklog = 20_000
-    /// How often browsers hear the time, so that they notice when they hear nothing.
+    /// How often browsers get the time, so that they notice a dead connection.
     static let tick: Duration = .seconds(5)
     let client: FeedClient
     let store: any EventStore
@@ -14,19 +14,18 @@ struct StreamSession {
     let gate: QueryGate
     let filter: EventFilter
     let maximumBacklog: Int
-    /// Up to when all changes of the mesh have been told to this browser: what has changed since then waits in the
-    /// client.
+    /// Until when all changes of the mesh have been sent to this browser: later changes wait in the client.
     private var told: Timestamp
-    /// Whether the browser may still listen: it may have logged out.
+    /// Whether the browser still has access: it may have logged out.
     let isAllowed: @Sendable () -> Bool
-    /// The last sequence the browser has; `nil` when it has none and wants only what comes.
+    /// The last sequence the browser has; `nil` when it has none and gets only new events.
     private(set) var cursor: UInt64?
-    /// When the stream was created in which that is; `nil` when it is not known.
+    /// When the stream of that sequence was created; `nil` when it is not known.
     private var created: Timestamp?
-    /// When the time is to be told next, while what was missed is read.
+    /// When the time is due next, while missed events are read.
     private var nextTick = ContinuousClock.now + tick
 
-    /// The browser may no longer listen.
+    /// The browser no longer has access.
     private struct NoLongerAllowed: Error {}
 
     init(
@@ -52,10 +51,10 @@ struct StreamSession {
         created = after?.created
     }
 
-    /// Writes until the client ends, or may no longer listen.
+    /// Writes until the client ends, or has no more access.
     ///
     /// - Parameters:
-    ///   - start: where the feed is.
+    ///   - start: the feed's position.
     ///   - writer: the browser's; it may belong to no actor.
     @concurrent
     mutating func run(from start: EventFeed.Start, into writer: inout any ResponseBodyWriter) async throws {
@@ -106,7 +105,7 @@ struct StreamSession {
         }
     }
 
-    /// Says where the browser is, and sends what lies between that and where the feed is.
+    /// Sends the browser its position, and the missed events between that and the feed's position.
     @concurrent
     private mutating func begin(after place: StreamPosition, _ writer: inout any ResponseBodyWriter) async throws {
         let position = place.sequence
@@ -115,11 +114,11 @@ struct StreamSession {
         if isSame, let known = cursor, known > position,
             known <= (try await sayingTheTime(&writer) { [store] in try await store.state().lastSequence })
         {
-            // The feed has not come so far yet.
+            // The browser is ahead of the feed, which catches up.
             return try await writer.write(positionNotice("position", known))
         }
         guard isSame, cursor ?? 0 <= position else {
-            // It had another stream, or knows more than there is.
+            // The browser's position is in another stream, or beyond the end of this one.
             cursor = position
             return try await writer.write(positionNotice("reset", position))
         }
@@ -167,19 +166,19 @@ struct StreamSession {
                 cursor = stored.sequence
             }
             if let looked = reader.query?.after, looked > cursor ?? 0 {
-                // What does not fit need not be looked through again either.
+                // Events that do not match need not be examined again.
                 cursor = looked
                 append(timeNotice(.now, mesh: told), to: &buffer)
             }
             if buffer.readableBytes > 0 { try await writer.write(buffer) }
         }
-        // Nothing is left out when the last one that was read is the last there is.
+        // Nothing was skipped when reading reached the end.
         guard let read = reader.query?.after, read.next < end else { return }
         try await writer.write(gapNotice(read.next...(end - 1), reason: "skipped"))
     }
 
-    /// Waits for what `body` answers, and says the time meanwhile, as the feed does at other times: over a slow line,
-    /// or in a queue, it may take long.
+    /// Waits for the result of `body`, and sends the time meanwhile, as the feed does at other times: over a slow line
+    /// or in a queue, `body` may take long.
     @concurrent
     private mutating func sayingTheTime<Answer: Sendable>(
         _ writer: inout any ResponseBodyWriter,
@@ -210,7 +209,7 @@ struct StreamSession {
 
     // MARK: What is said beside events
 
-    /// There is no stream: without an `id`, since nothing is there to come back to.
+    /// Tells that there is no stream. It has no `id`, because there is no position to come back to.
     private func unkeptNotice(_ live: EventFeed.Live) -> ByteBuffer {
         let json: EventData = ["since": .string(live.since.description), "live": JSONValue(live.count)]
         return ServerSentEvent.buffer("unkept", json.json.utf8)

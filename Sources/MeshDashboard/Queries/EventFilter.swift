@@ -1,18 +1,18 @@
 import MeshEvents
 
-/// Which events a request is about: each part that says something has to fit.
+/// Selects events: each part that is not empty has to match.
 struct EventFilter: Sendable, Equatable {
-    /// One of these has to match; empty for every event.
+    /// Patterns of which one has to match; empty for every event.
     var patterns: [EventPattern]
-    /// One of these it has to be; empty for any.
+    /// The types to select; empty for all.
     var types: [EventType]
-    /// It has to be of one of these nodes; empty for any.
+    /// The nodes to select; empty for all.
     var nodes: [String]
-    /// Stands in its type, its node or its data, whatever the case; empty for any.
+    /// A text that the type, the node or the data contains, ignoring case; empty for any.
     var text: String { didSet { needle = TextNeedle(text) } }
 
     private var needle: TextNeedle
-    /// The store is asked for so many patterns at most; beyond it, for every event.
+    /// The most patterns in a request to the store; for more, it is asked for all events.
     private static let maximumQueryPatterns = 8
 
     init(patterns: [EventPattern] = [], types: [EventType] = [], nodes: [String] = [], text: String = "") {
@@ -23,25 +23,25 @@ struct EventFilter: Sendable, Equatable {
         needle = TextNeedle(text)
     }
 
-    /// Whether the event fits.
+    /// Whether the event matches.
     func matches(_ event: Event) -> Bool {
         guard matches(type: event.type), matches(node: event.node) else { return false }
         return needle.isEmpty || needle.isIn(event.type.rawValue) || needle.isIn(event.node)
             || needle.isIn(event.data.json)
     }
 
-    /// Whether events of this type can fit.
+    /// Whether events of this type can match.
     func matches(type: EventType) -> Bool {
         (types.isEmpty || types.contains(type)) && (patterns.isEmpty || patterns.contains { $0.matches(type) })
     }
 
-    /// Whether events of any type can fit.
+    /// Whether events of any type can match.
     var takesEveryType: Bool { types.isEmpty && patterns.isEmpty }
 
-    /// Whether events of this node can fit.
+    /// Whether events of this node can match.
     func matches(node: String) -> Bool { nodes.isEmpty || nodes.contains(node) }
 
-    /// What the store is asked for: at least what fits; `nil` when nothing can.
+    /// The patterns for a request to the store. They select at least the matching events; `nil` when none can match.
     var queryPatterns: [EventPattern]? {
         let wanted: [EventPattern]
         if types.isEmpty {
@@ -53,7 +53,7 @@ struct EventFilter: Sendable, Equatable {
         return wanted.count > Self.maximumQueryPatterns ? [.all] : wanted
     }
 
-    /// Whether what the store answers has to be looked through here.
+    /// Whether the store's answer may contain events that do not match, so that it has to be filtered.
     var needsScan: Bool {
         !needle.isEmpty || !nodes.isEmpty || max(types.count, patterns.count) > Self.maximumQueryPatterns
     }

@@ -1,11 +1,11 @@
 import MeshEvents
 
-/// What and when of the newest events, in a few bytes each, so that a histogram reads no stream.
+/// The type, node and time of the newest events, in a few bytes each, so that a histogram needs no read of the stream.
 struct EventIndex: Sendable {
-    /// How many events it remembers by default.
+    /// How many events it holds by default.
     static let standardCapacity = 500_000
-    /// Types and nodes beyond this many count as one without a name, and so do names beyond these many bytes, each and
-    /// altogether.
+    /// The limits on names of types and nodes: their number, the bytes of each, and the bytes altogether. Further types
+    /// and nodes count as one without a name.
     static let maximumNames = 4_096
     static let maximumName = 256
     static let maximumNameBytes = 512 << 10
@@ -38,18 +38,18 @@ struct EventIndex: Sendable {
     }
 
     let capacity: Int
-    /// What was stored before it began, oldest first.
+    /// The events that were stored before it began, oldest first.
     private var older: [Entry] = []
     private var newer: [Entry] = []
     private var types = Names()
     private var nodes = Names()
-    /// Whether all that the stream holds, or as much as it can remember, is in it.
+    /// Whether it contains all events of the stream, or as many as it can hold.
     var isComplete = false
 
     init(capacity: Int = standardCapacity) { self.capacity = capacity }
 
     var count: Int { older.count + newer.count }
-    /// How many bytes the names in it have.
+    /// The size of its names, in bytes.
     var nameBytes: Int { types.bytes + nodes.bytes }
 
     /// Takes in an event that is newer than all others.
@@ -58,19 +58,19 @@ struct EventIndex: Sendable {
         forget()
     }
 
-    /// Begins to take in what was stored before it began, from the oldest on.
+    /// Begins to take in the events that were stored before it began, oldest first.
     mutating func beginFilling() {
         older = []
         isComplete = false
     }
 
-    /// Takes in the next event of those stored before it began.
+    /// Takes in the next event that was stored before it began.
     mutating func fill(_ stored: StoredEvent) {
         older.append(entry(stored))
         forget()
     }
 
-    /// Forgets the oldest when there is no room; some at once, since that moves the others.
+    /// Drops the oldest events when there is no room; a tenth at once, because removing moves the others.
     private mutating func forget() {
         guard count > capacity else { return }
         if older.isEmpty {
@@ -93,14 +93,14 @@ struct EventIndex: Sendable {
 }
 
 extension EventIndex {
-    /// Counts the events that fit, by type and time.
+    /// Counts the matching events by type and time.
     ///
     /// - Parameters:
-    ///   - filter: which events; its text is not looked at.
+    ///   - filter: selects events; its text is ignored.
     ///   - range: when they were stored, in milliseconds since the epoch.
     ///   - buckets: into how many parts of equal length the range is divided, from 1.
-    ///   - sequences: those of the stream: what is before them it has dropped, and what comes behind them is not in
-    ///     this index yet.
+    ///   - sequences: the range to count: the stream has dropped earlier events, and later ones are not in this index
+    ///     yet.
     func histogram(
         _ filter: EventFilter,
         _ range: Range<Int64>,
@@ -123,7 +123,7 @@ extension EventIndex {
             range.contains(entry.time) && entry.sequence >= sequences.first && isType[Int(entry.type)]
                 && isNode[Int(entry.node)]
         }
-        // First how many of each type, then when: of thousands of types only the largest are told apart.
+        // Counts each type first: of thousands of types only the most frequent get a series.
         var totals = Array(repeating: 0, count: types.list.count)
         for entry in older where fits(entry) { totals[Int(entry.type)] += 1 }
         for entry in newer where fits(entry) { totals[Int(entry.type)] += 1 }
@@ -149,7 +149,7 @@ extension EventIndex {
                 )
             )
         }
-        // The newest first: they are the ones that are marked.
+        // The newest first: marks are limited to the newest.
         for entry in newer.reversed() { take(entry) }
         for entry in older.reversed() { take(entry) }
         histogram.marks.reverse()

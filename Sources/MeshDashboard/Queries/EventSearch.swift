@@ -1,42 +1,42 @@
 import MeshEvents
 import NIOCore
 
-/// A page of stored events that fit a filter, also where the store cannot tell.
+/// Finds a page of stored events that match a filter, including filters that the store itself cannot apply.
 struct EventSearch: Sendable {
     /// How many events one answer may have.
     static let maximumLimit = 1_000
-    /// How many bytes of events one answer may have; what is beyond it is in the next page.
+    /// How many bytes of events one answer may have; the rest is in the next page.
     static let maximumBytes = 4 << 20
-    /// So many events are looked through at most for one answer; its cursor says where to go on.
+    /// The most events that are examined for one answer; its cursor says where to continue.
     private static let maximumScan = 10_000
-    /// After so long, what has been found is answered; the cursor says where to go on.
+    /// The longest search; then the events found so far are answered, and the cursor says where to continue.
     private static let maximumTime: Duration = .seconds(10)
 
     let store: any EventStore
     let history: EventHistory
     let gate: QueryGate
 
-    /// What to look for beyond the filter.
+    /// The limits of a search, besides the filter.
     struct Bounds: Sendable {
         var since: Timestamp?
         var until: Timestamp?
-        /// Only sequences below this; the newest ones.
+        /// Only sequences below this, from the newest on.
         var before: StreamPosition?
-        /// Only sequences above this; the oldest ones.
+        /// Only sequences above this, from the oldest on.
         var after: StreamPosition?
         var limit = 200
     }
 
-    /// What was found, as JSON: nothing of the events themselves is kept.
+    /// The events found, as JSON; the events themselves are not kept in memory.
     struct Page: Sendable {
-        /// Summaries, oldest first.
+        /// The events' summaries, oldest first.
         var events: [[UInt8]] = []
         /// Where the next page begins; `nil` when there is none.
         var cursor: StreamPosition?
         /// How many messages were skipped because they are not events.
         var malformed = 0
 
-        /// `events`, `cursor` and `malformed`.
+        /// A JSON object with `events`, `cursor` and `malformed`.
         var json: ByteBuffer {
             var buffer = ByteBuffer()
             buffer.reserveCapacity(events.reduce(64) { $0 + $1.count + 1 })
@@ -50,7 +50,7 @@ struct EventSearch: Sendable {
         }
     }
 
-    /// The events, and where the next page begins.
+    /// Reads a page.
     ///
     /// - Throws: as ``EventHistory/page(_:)``; `timeout` after 15 seconds without an answer of the mesh.
     func page(_ filter: EventFilter, _ bounds: Bounds) async throws(MeshEventsError) -> Page {
@@ -63,7 +63,7 @@ struct EventSearch: Sendable {
             before: bounds.before?.sequence,
             after: bounds.after?.sequence
         )
-        // Two places of two streams: one of them at least is not in the stream that there is.
+        // When the two positions are of different streams, at least one is not of the present stream.
         let created = [bounds.before?.created, bounds.after?.created].compactMap(\.self)
         try StreamPosition.check(created.max(), isOf: created.min())
         query.created = created.first
@@ -93,12 +93,12 @@ struct EventSearch: Sendable {
         return found.page(query.end, created: reader.created)
     }
 
-    /// What has been found so far, in the order of reading.
+    /// The events found so far, in the order of reading.
     private struct Found {
         let limit: Int
         var cursor: UInt64?
         var malformed = 0
-        /// The last sequence that was looked at.
+        /// The last sequence that was examined.
         var position: UInt64?
         private(set) var isFull = false
         private var texts: [[UInt8]] = []
@@ -110,7 +110,7 @@ struct EventSearch: Sendable {
 
         /// Takes in an event.
         ///
-        /// - Returns: Whether there was room; there is for the first.
+        /// - Returns: Whether there was room; the first event always has room.
         mutating func take(_ text: [UInt8], _ next: UInt64?) -> Bool {
             guard texts.isEmpty || bytes + text.count <= EventSearch.maximumBytes else {
                 isFull = true

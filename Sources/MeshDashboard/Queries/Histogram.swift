@@ -1,10 +1,10 @@
 import MeshEvents
 
-/// How many events of which type there were when.
+/// The number of events by type and time.
 struct Histogram: Sendable, Equatable {
-    /// So many crash and leave events are named at most, the newest.
+    /// The most crash and leave events that are marked; the newest count.
     static let maximumMarks = 200
-    /// So many types are told apart, those with the most events.
+    /// The most types with a series of their own; those with the most events count.
     static let maximumSeries = 100
 
     /// The counts of one type.
@@ -14,7 +14,7 @@ struct Histogram: Sendable, Equatable {
         var total: Int { counts.reduce(0, +) }
     }
 
-    /// An event that one wants to see among thousands.
+    /// An important event that is marked by itself.
     struct Mark: Sendable, Equatable {
         let sequence: UInt64
         let time: Int64
@@ -29,17 +29,17 @@ struct Histogram: Sendable, Equatable {
     let buckets: Int
     /// Whether every event that the stream holds was counted.
     let isComplete: Bool
-    /// Every event up to this sequence that fits was counted, and none behind it.
+    /// The last sequence that was counted: every matching event up to it, and none after it.
     let through: UInt64
-    /// By total, the largest first.
+    /// The series by total, the largest first.
     var series: [Series] = []
     /// How many types are not in the series, and how many events they have.
     var leftOutTypes = 0
     var leftOutEvents = 0
-    /// Oldest first.
+    /// The marks, oldest first.
     var marks: [Mark] = []
 
-    /// Whether events of this type are marked: something crashed, or a node left.
+    /// Whether events of this type are marked: a tool crashed, or a node left.
     static func isMarked(_ type: String) -> Bool { type == "tool.crashed" || type == "node.left" }
 
     var json: EventData {

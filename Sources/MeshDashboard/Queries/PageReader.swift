@@ -1,31 +1,34 @@
 import MeshEvents
 
-/// Reads stored events page by page, so few at once that their bytes are bounded, however large each of them is, and
-/// that a page does not take long, however slow the line is.
+/// Reads stored events page by page. It adapts the size of the pages, so that their bytes are bounded even for large
+/// events, and that a page does not take long even over a slow line.
 struct PageReader: Sendable {
-    /// A stream that is no larger than this may be read in pages of ``largestPage``: they cannot be larger than it.
+    /// A stream of at most this size, in bytes, may be read in pages of ``largestPage`` events: no page is larger.
     private static let smallStream: UInt64 = 16 << 20
     private static let largestPage = 1_024
-    /// Else pages begin with so many events, grow while those that came are small, and end at ``pageBytes``.
+    /// For larger streams, the number of events in the first page; pages grow while events are small, up to
+    /// ``pageBytes``.
     private static let firstPage = 16
-    /// The size of a page that is aimed at, in bytes.
+    /// The size of a page to aim at, in bytes.
     private static let pageBytes = 4 << 20
-    /// A page begins with so many bytes, has at least so many when the line is slow, and twice as many as the one
-    /// before when that was quick.
+    /// The byte limit of the first page, and the smallest one. The limit doubles after a quick page, and is halved
+    /// after a slow one.
     private static let firstBytes = 128 << 10
     private static let fewestBytes = 32 << 10
-    /// What is quick, and what is slow.
+    /// Below which time a page is quick, and above which it is slow.
     private static let times = (quick: Duration.seconds(2), slow: Duration.seconds(4))
 
     private let history: EventHistory
     private let gate: QueryGate
-    /// When the stream was created that is read.
+    /// When the stream was created.
     let created: Timestamp?
     private var size: Int
     private var bytes = firstBytes
     /// What to read next; `nil` at the end.
     private(set) var query: EventHistory.Query?
 
+    /// Prepares reading; it asks the store for the stream's size.
+    ///
     /// - Throws: as the store's state: `streamNotFound` …
     init(
         _ query: EventHistory.Query,
@@ -47,7 +50,7 @@ struct PageReader: Sendable {
     ///
     /// - Parameters:
     ///   - limit: how many events are wanted.
-    ///   - scan: how many messages may be looked at.
+    ///   - scan: how many messages may be examined.
     ///   - timeout: how long it may take.
     /// - Throws: as ``EventHistory/page(_:)`` and ``QueryGate/run(_:)``.
     mutating func next(
@@ -65,7 +68,7 @@ struct PageReader: Sendable {
         let history = history
         var began = ContinuousClock.now
         let page = try await gate.run { () async throws(MeshEventsError) in
-            // What it has waited for its turn does not count.
+            // The wait for the gate does not count.
             began = .now
             return try await history.page(asked)
         }
@@ -80,6 +83,6 @@ struct PageReader: Sendable {
 }
 
 extension UInt64 {
-    /// The next sequence; the last there is stays what it is, also when a server claims to have reached it.
+    /// The next sequence; the largest one stays unchanged, so that a server's wrong value does no harm.
     var next: UInt64 { self == .max ? self : self + 1 }
 }

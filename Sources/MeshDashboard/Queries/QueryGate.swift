@@ -1,8 +1,7 @@
 import Locking
 import MeshEvents
 
-/// Lets a few readings of the stream run at once and the others wait, in order: each holds messages, which can be
-/// large.
+/// Limits how many reads of the stream run at once; others wait in order. Each holds messages, which can be large.
 final class QueryGate: Sendable {
     private struct State {
         var running = 0
@@ -19,7 +18,7 @@ final class QueryGate: Sendable {
         self.maximumWaiting = maximumWaiting
     }
 
-    /// How many wait.
+    /// How many reads wait.
     var waiting: Int { state.withLock { $0.waiters.count } }
 
     /// Runs `body` when it is its turn.
@@ -72,7 +71,7 @@ final class QueryGate: Sendable {
                 state.running -= 1
                 return nil
             }
-            // The place goes from one to the next.
+            // The place passes to the next waiter.
             return state.waiters.removeFirst().continuation
         }?.resume(returning: true)
     }

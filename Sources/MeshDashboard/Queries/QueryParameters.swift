@@ -2,7 +2,7 @@ import Hummingbird
 import HummingbirdCore
 import MeshEvents
 
-/// The parameters of a request, checked.
+/// Reads and checks the parameters of a request.
 struct QueryParameters {
     private static let maximumText = 1_024
 
@@ -10,7 +10,7 @@ struct QueryParameters {
 
     init(_ request: Request) { parameters = request.uri.queryParameters }
 
-    /// `pattern`, `type`, `node` (each may be repeated) and `text`.
+    /// The filter from `pattern`, `type`, `node` (each may be repeated) and `text`.
     ///
     /// - Throws: `invalidPattern`, `invalidEventType`, `invalidArgument` when there are too many.
     func filter() throws(MeshEventsError) -> EventFilter {
@@ -25,7 +25,7 @@ struct QueryParameters {
         return filter
     }
 
-    /// A number that may be left out.
+    /// A number; `nil` when the parameter is missing.
     ///
     /// - Throws: `invalidArgument`.
     func number<Number: FixedWidthInteger>(
@@ -42,7 +42,7 @@ struct QueryParameters {
         return number
     }
 
-    /// A place in the stream that may be left out: a sequence, or the `id` of an event.
+    /// A position in the stream, a sequence or the `id` of an event; `nil` when the parameter is missing.
     ///
     /// - Throws: `invalidArgument`.
     func position(_ name: String) throws(MeshEventsError) -> StreamPosition? {
@@ -56,7 +56,7 @@ struct QueryParameters {
         return position
     }
 
-    /// A time in RFC 3339 that may be left out.
+    /// A time in RFC 3339; `nil` when the parameter is missing.
     ///
     /// - Throws: `invalidTimestamp`.
     func time(_ name: String) throws(MeshEventsError) -> Timestamp? {

@@ -1,9 +1,9 @@
-/// A text to look for in other texts, whatever the case. What it costs grows with the text that is looked through, not
-/// with the one that is looked for (Knuth, Morris and Pratt): both come from strangers.
+/// A text to search for in other texts, ignoring case. The cost grows with the searched text, not with this one (Knuth,
+/// Morris and Pratt): both come from other clients, which could make a search slow otherwise.
 struct TextNeedle: Sendable, Equatable {
     /// In lower case.
     private let bytes: [UInt8]
-    /// For each byte how many bytes before it, and it, are the beginning too.
+    /// For each byte, the length of the longest proper prefix that ends there too.
     private let borders: [Int]
 
     init(_ text: String) {
@@ -18,10 +18,10 @@ struct TextNeedle: Sendable, Equatable {
         self.borders = borders
     }
 
-    /// Whether there is nothing to look for.
+    /// Whether the text to search for is empty.
     var isEmpty: Bool { bytes.isEmpty }
 
-    /// Whether it stands in a text; not when it is empty.
+    /// Whether a text contains it; `false` when it is empty.
     func isIn(_ text: String) -> Bool {
         guard !bytes.isEmpty, !text.isEmpty else { return false }
         var matched = 0

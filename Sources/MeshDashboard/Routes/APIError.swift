@@ -2,7 +2,7 @@ import HTTPTypes
 import Hummingbird
 import MeshEvents
 
-/// An answer that says what is wrong: `{"error": {"code": …, "message": …}}`.
+/// An error answer: `{"error": {"code": …, "message": …}}`.
 struct APIError: HTTPResponseError {
     let status: HTTPResponse.Status
     let code: String
@@ -11,11 +11,11 @@ struct APIError: HTTPResponseError {
     init(_ status: HTTPResponse.Status, _ code: String, _ message: String) {
         self.status = status
         self.code = code
-        // It may quote what was sent.
+        // Cut, because it may quote the request.
         self.message = EventText.cut(message)
     }
 
-    /// What any error means for somebody who asked over HTTP.
+    /// Converts any error to an answer for HTTP clients.
     init(_ error: any Error) {
         switch error {
         case let error as APIError: self = error

@@ -2,19 +2,19 @@ import HTTPTypes
 import Hummingbird
 import NIOHTTP1
 
-/// Lets through what ``AccessPolicy`` and ``Login`` do not refuse, turns errors into answers, and puts the headers on
-/// every answer that keep a browser from doing more than this page needs.
+/// Passes on requests that ``AccessPolicy`` and ``Login`` accept, and turns errors into answers. It adds headers to
+/// every answer that restrict the browser to what this page needs.
 ///
-/// It runs once the router has matched the route, and for what matches none.
+/// It runs after the router has matched the route, and for requests that match none.
 struct AccessMiddleware: RouterMiddleware {
     let policy: AccessPolicy
-    /// `nil` when everybody who reaches the address is let in.
+    /// `nil` when no login is required.
     let login: Login?
     let connections: ConnectionTable
     let budget = AnswerBudget()
 
-    /// No code but that of this server's files, no connection to anywhere else, no text turned into markup
-    /// (`require-trusted-types-for`), in no frame.
+    /// Allows only this server's scripts and connections, no conversion of text to markup
+    /// (`require-trusted-types-for`), and no frames.
     static let contentSecurityPolicy = """
         default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
         manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
@@ -32,7 +32,7 @@ struct AccessMiddleware: RouterMiddleware {
             context.grant = try await admit(request, context)
             response = try await next(request, context)
         } catch let error as HTTPParserError {
-            // The rest of the connection cannot be understood: the server answers 400 and closes it.
+            // The rest of the connection cannot be parsed: the server answers 400 and closes it.
             throw error
         } catch let error as TooManyGuesses {
             context.channel.close(promise: nil)
@@ -43,12 +43,12 @@ struct AccessMiddleware: RouterMiddleware {
         response.headers[.contentSecurityPolicy] = Self.contentSecurityPolicy
         response.headers[.xContentTypeOptions] = "nosniff"
         for (name, value) in Self.headers { response.headers[name] = value }
-        // What follows an answer to HEAD is the next answer: errors, too, come without a body.
+        // An answer to HEAD has no body, even for an error: the client takes the next bytes for the next answer.
         if request.method == .head { return response.createHeadResponse() }
         return budget.counted(response, on: context.channel)
     }
 
-    /// By what the request is let in; `nil` when its route is open to everybody.
+    /// What gives the request access; `nil` when its route needs no login.
     private func admit(_ request: Request, _ context: DashboardContext) async throws -> Login.Grant? {
         let head = Self.head(of: request, context)
         if let refusal = policy.refusal(head) { throw Self.error(refusal) }

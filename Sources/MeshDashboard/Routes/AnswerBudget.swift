@@ -2,12 +2,12 @@ import Hummingbird
 import Locking
 import NIOCore
 
-/// Bounds the bytes of all large answers under way together: each is in memory until its client has read it.
+/// Bounds the total bytes of all large answers under way: each is in memory until its client has read it.
 ///
-/// An answer that no longer fits ends those that began first, with their connections: clients that read are done in a
-/// moment, and those that do not must not keep others waiting.
+/// When a new answer does not fit, the oldest ones are ended with their connections. Clients that read finish quickly;
+/// clients that do not must not keep others waiting.
 final class AnswerBudget: Sendable {
-    /// Answers up to this size are not counted: there is one a connection, and connections are limited.
+    /// Answers up to this size are not counted: each connection has one at a time, and connections are limited.
     static let smallest = 64 << 10
 
     private struct Answer: Sendable {
@@ -24,7 +24,7 @@ final class AnswerBudget: Sendable {
     private let maximumBytes: Int
     private let state = Locked(State())
 
-    /// - Parameter maximumBytes: of all answers together; one that is larger is sent when it is the only one.
+    /// - Parameter maximumBytes: the limit for all answers together; a larger answer is sent when it is the only one.
     init(maximumBytes: Int = 32 << 20) { self.maximumBytes = maximumBytes }
 
     /// How many bytes of answers are under way.
@@ -33,8 +33,8 @@ final class AnswerBudget: Sendable {
     /// The same answer, counted while it is sent.
     func counted(_ response: Response, on channel: any Channel) -> Response {
         guard let length = response.body.contentLength, length > Self.smallest else { return response }
-        // A writer learns from the connection's event loop that it has to wait. One that is faster than that would hand
-        // over the whole answer, and it would wait in the connection, uncounted.
+        // The event loop tells a writer when to wait. A faster writer would pass on the whole answer, which would then
+        // be buffered in the connection, uncounted. So each part waits for one round of the event loop.
         let body = response.body.map { part in
             try await channel.eventLoop.submit {}.get()
             return part

@@ -1,12 +1,12 @@
 import Hummingbird
 import NIOCore
 
-/// A request, and the connection it came on.
+/// A request's context: its connection and what gave it access.
 struct DashboardContext: RequestContext {
     var coreContext: CoreRequestContextStorage
-    /// To be closed when the browser at its other end is too slow.
+    /// The connection; it is closed when the browser is too slow.
     let channel: any Channel
-    /// By what the request was let in; `nil` when its route is open to everybody.
+    /// What gave the request access; `nil` when its route needs no login.
     var grant: Login.Grant?
 
     init(source: ApplicationRequestContextSource) {
@@ -14,6 +14,6 @@ struct DashboardContext: RequestContext {
         channel = source.channel
     }
 
-    /// Who is at the other end.
+    /// The client's address.
     var peer: PeerAddress { PeerAddress(channel.remoteAddress) }
 }

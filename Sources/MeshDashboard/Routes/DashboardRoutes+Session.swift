@@ -4,9 +4,9 @@ import MeshEvents
 import NIOCore
 
 extension DashboardRoutes {
-    /// Whether one has to log in, and has.
+    /// Answers whether a login is required, and whether the client is logged in.
     ///
-    /// - Throws: `APIError` for a wrong token, which counts here as everywhere.
+    /// - Throws: `APIError` for a wrong token, which is counted as on every route.
     func session(_ request: Request, _ context: DashboardContext) async throws -> Response {
         guard let login else { return session(isIn: true) }
         return session(isIn: try await login.grant(request, from: context.peer) != nil)
@@ -23,11 +23,11 @@ extension DashboardRoutes {
         return response
     }
 
-    /// Ends the session, here and in the browser, and the streams that were opened with it.
+    /// Ends the session on the server and in the browser, and the event streams that were opened with it.
     func logOut(_ request: Request) -> Response {
         if let login, let id = login.session(of: request) {
             login.sessions.end(id)
-            // Each stream looks at its session when it is woken.
+            // Wakes each stream, so that it checks its session.
             feed.say(.tick(.now, mesh: mesh.toldUntil))
         }
         var response = session(isIn: login == nil)
@@ -35,7 +35,9 @@ extension DashboardRoutes {
         return response
     }
 
-    /// - Parameter key: the half of a session that has just begun, for the page.
+    /// The answer about a session.
+    ///
+    /// - Parameter key: the key of a session that has just begun, for the page.
     private func session(isIn: Bool, key: String? = nil) -> Response {
         var members: [(String, JSONValue)] = [
             ("login", .bool(login != nil)), ("logged_in", .bool(isIn)), ("emit", .bool(emitter != nil)),

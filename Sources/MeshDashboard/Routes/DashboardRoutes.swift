@@ -5,7 +5,7 @@ import MeshEvents
 import MeshLifecycle
 import NIOCore
 
-/// What is answered to which request; `API/openapi.json` describes it.
+/// The routes of the dashboard and their answers; `API/openapi.json` describes them.
 struct DashboardRoutes: Sendable {
     let store: any EventStore
     let history: EventHistory
@@ -19,12 +19,12 @@ struct DashboardRoutes: Sendable {
     let login: Login?
     let page: PageFiles
     let connections: ConnectionTable
-    /// How many missed events a browser is sent.
+    /// How many missed events are read for a browser that comes back.
     let backlog: Int
 
-    /// Which routes need no login is said in ``AccessPolicy/publicRoutes``; a new one does.
+    /// Makes the router. A new route needs a login unless it is in ``AccessPolicy/publicRoutes``.
     ///
-    /// - Parameter names: the names under which the dashboard may be asked.
+    /// - Parameter names: the host names that requests may use.
     func router(names: [String]) -> Router<DashboardContext> {
         let policy = AccessPolicy(names: Set(names.map { $0.lowercased() }))
         let router = Router(context: DashboardContext.self, options: .autoGenerateHeadEndpoints)
@@ -92,7 +92,7 @@ struct DashboardRoutes: Sendable {
             throw APIError(.badRequest, "invalidArgument", "since has to be earlier than until")
         }
         let buckets = try parameters.number("buckets", in: 1...500) ?? 60
-        // In whole milliseconds; the last one does not count.
+        // In whole milliseconds; the end is excluded.
         let range =
             since.nanosecondsSinceEpoch
             / 1_000_000..<max(
@@ -121,7 +121,7 @@ struct DashboardRoutes: Sendable {
     private func stream(_ request: Request, _ context: DashboardContext) throws -> Response {
         let parameters = QueryParameters(request)
         let filter = try parameters.filter()
-        // A browser that comes back by itself says the last it had in a header, and that is the newer one.
+        // A browser that reconnects by itself sends its last event id in a header; that is newer than the parameter.
         let last = request.headers[Self.lastEventID].flatMap { StreamPosition($0) }
         let after = try last ?? parameters.position("after")
         guard feed.hasRoom else {
@@ -129,7 +129,7 @@ struct DashboardRoutes: Sendable {
         }
         let isAllowed = stillAllowed(context.grant)
         let body = ResponseBody { writer in
-            // Only here: a body that is never written must not keep a place.
+            // Joins only here: a body that is never written must not occupy a place.
             guard let (id, client, start) = feed.join() else { return try await writer.finish(nil) }
             defer { feed.leave(id) }
             client.whenCut { context.channel.close(promise: nil) }
@@ -163,7 +163,7 @@ struct DashboardRoutes: Sendable {
         )
     }
 
-    /// Tells at any time whether what a client was let in by still holds.
+    /// A closure that tells whether a client's grant is still valid.
     private func stillAllowed(_ grant: Login.Grant?) -> @Sendable () -> Bool {
         guard let login else { return { true } }
         guard let grant else { return { false } }
@@ -175,6 +175,6 @@ struct DashboardRoutes: Sendable {
     }
 
     private static let lastEventID = HTTPField.Name("Last-Event-ID") ?? .eTag
-    /// nginx, when it stands in front, is not to hold events back.
+    /// Tells an nginx in front not to buffer events.
     private static let accelBuffering = HTTPField.Name("X-Accel-Buffering") ?? .eTag
 }

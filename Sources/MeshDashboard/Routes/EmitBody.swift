@@ -3,13 +3,15 @@ import Hummingbird
 import MeshEvents
 import NIOCore
 
-/// What `POST /api/events` is asked to emit.
+/// The body of `POST /api/events`: the event to emit.
 struct EmitBody {
     private static let maximumSize = 1 << 20
 
     let type: EventType
     let data: EventData
 
+    /// Reads the body.
+    ///
     /// - Throws: `APIError`, `invalidEventType`, `invalidData`.
     init(_ request: Request) async throws {
         let body = try await request.jsonBody(upTo: Self.maximumSize)
@@ -30,11 +32,11 @@ struct EmitBody {
 }
 
 extension Request {
-    /// The body, an object in JSON.
+    /// The body, a JSON object.
     ///
-    /// - Throws: `APIError` when it is something else, or too long.
+    /// - Throws: `APIError` when it is not JSON by its media type, or too long; `invalidData`.
     func jsonBody(upTo limit: Int) async throws -> EventData {
-        // A form of another site can send text, but not this.
+        // A form of another site can send text, but not this media type.
         let mediaType = headers[.contentType]?.prefix { $0 != ";" }.lowercased()
         guard mediaType?.trimmingPrefix(while: { $0 == " " }).prefix(while: { $0 != " " }) == "application/json" else {
             throw APIError(.unsupportedMediaType, "mediaType", "send application/json")

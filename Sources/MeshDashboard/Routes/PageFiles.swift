@@ -8,13 +8,13 @@ import NIOCore
     import Foundation
 #endif
 
-/// The files of the page, which are part of the program.
+/// The files of the page, which are built into the program.
 struct PageFiles: Sendable {
-    /// One of them.
+    /// One file.
     struct File: Sendable {
         let bytes: [UInt8]
         let mediaType: String
-        /// Changes when the file does.
+        /// The entity tag; it changes when the file does.
         let tag: String
 
         init(_ bytes: [UInt8], _ mediaType: String) {
@@ -54,10 +54,10 @@ struct PageFiles: Sendable {
         ]
     }()
 
-    /// Where to read them from instead; `nil` for those built in.
+    /// A directory to read the files from instead; `nil` for the built-in ones.
     let directory: String?
 
-    /// The file of a name; `nil` when there is none. Only names of files that are built in are looked for.
+    /// The file of this name; `nil` when there is none. Only the names of built-in files exist.
     func file(_ name: String) -> File? {
         guard let file = Self.builtIn[name] else { return nil }
         guard let directory, let data = FileManager.default.contents(atPath: directory + "/" + name) else {
@@ -71,7 +71,7 @@ struct PageFiles: Sendable {
     /// - Throws: `notFound`.
     func response(_ name: String, to request: Request) throws(APIError) -> Response {
         guard let file = file(name) else { throw .notFound }
-        // Asked again each time, answered in a few bytes: a new version is seen at once.
+        // The browser asks every time, so that it gets a new version at once; the answer is short when the tag matches.
         var response = Response(status: .ok, headers: [.eTag: file.tag, .cacheControl: "no-cache"])
         if request.headers[.ifNoneMatch] == file.tag {
             response.status = .notModified

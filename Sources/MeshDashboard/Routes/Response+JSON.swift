@@ -3,8 +3,8 @@ import Hummingbird
 import NIOCore
 
 extension Response {
-    /// So much of an answer is handed to the connection at once. A client has a time to take what waits for it: it is
-    /// to be enough for a slow line.
+    /// How many bytes of an answer are passed to the connection at once. A client must take them within a time limit,
+    /// which has to be enough for a slow line.
     private static let partSize = 64 << 10
 
     /// An answer in JSON.

@@ -2,17 +2,17 @@ import Hummingbird
 
 /// The cookie of a session.
 enum SessionCookie {
-    /// Its name. Cookies do not know ports: each dashboard of a machine has its own.
+    /// The cookie's name. It contains the port, because browsers send a cookie to all ports of a host.
     static func name(of request: Request) -> String {
         let port = request.head.authority.flatMap { HostPort($0) }?.port ?? 80
         return "mesh_events_\(port)"
     }
 
-    /// So many cookies of this name are looked at.
+    /// How many cookies of this name are checked.
     private static let maximumValues = 8
 
-    /// What the request brings under this name. There may be several: any server of this host can set one with a longer
-    /// path, which a browser then sends first, and that must not hide the one that counts.
+    /// The values of this cookie in a request. There may be several: any server of this host can set one with a longer
+    /// path. A browser sends that one first; it must not hide the session's cookie.
     static func values(of request: Request) -> [String] {
         let name = name(of: request)
         var values: [String] = []
@@ -24,11 +24,11 @@ enum SessionCookie {
                 values.append(String(pair[pair.index(after: equals)...].prefix(128).filter { $0 != " " }))
             }
         }
-        // The last ones: a browser sends those with longer paths first, and the session's has the shortest.
+        // The last ones: a browser sends cookies with longer paths first, and the session's path is the shortest.
         return values.suffix(maximumValues)
     }
 
-    /// One that lasts as long as the session; an empty value ends it.
+    /// Makes a cookie that lasts as long as the session; an empty value deletes it.
     static func make(_ value: String, for request: Request) -> Cookie {
         Cookie(
             name: name(of: request),

@@ -40,8 +40,8 @@ public struct ToolEnvironment: Sendable, CustomStringConvertible {
     ///   - url: the server's address, for `JB_NATS_URL`.
     ///   - node: the node's name, for `JB_NODE_NAME`.
     ///   - extra: more variables for every tool.
-    ///   - inherited: the environment that every tool gets; `nil` for what this process's has of those that all may
-    ///     have.
+    ///   - inherited: the environment that every tool gets; `nil` for this process's ``standardNames`` and login
+    ///     variables.
     ///   - available: the variables that a tool gets when its specification names them; `nil` for this process's.
     public init(
         url: String,
