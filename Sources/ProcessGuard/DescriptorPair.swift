@@ -6,7 +6,7 @@
     import Glibc
 #endif
 
-/// The two ends of a pipe. No child inherits them unless they are handed to it.
+/// The two ends of a pipe. A child inherits them only when they are passed to it.
 struct DescriptorPair {
     let readEnd: Int32
     let writeEnd: Int32
@@ -29,16 +29,16 @@ struct DescriptorPair {
     }
 }
 
-/// A value of a type that wraps `rawValue`: saves a dependency on swift-system for the sake of two types.
+/// Wraps a raw value in the type that the context requires. This avoids a dependency on swift-system for two types.
 func wrapped<Wrapper: RawRepresentable>(_ rawValue: Wrapper.RawValue) throws(LaunchError) -> Wrapper {
     guard let wrapper = Wrapper(rawValue: rawValue) else { throw LaunchError("\(rawValue) is no file descriptor") }
     return wrapper
 }
 
-/// The raw value of such a value.
+/// The raw value of a wrapped value.
 func unwrapped<Wrapper: RawRepresentable>(_ wrapper: Wrapper) -> Wrapper.RawValue { wrapper.rawValue }
 
-/// The same for a path.
+/// A path in the type that the context requires.
 func spelled<Path: ExpressibleByStringLiteral>(_ text: String) -> Path where Path.StringLiteralType == String {
     Path(stringLiteral: text)
 }

@@ -14,12 +14,12 @@ import Synchronization
     import Foundation
 #endif
 
-/// The leader of a process group, which ends the group when it is told to or when this process ends, `SIGKILL`
-/// included.
+/// A guard process that leads a process group. It kills the group on request and when this process ends, even by
+/// `SIGKILL`.
 ///
-/// It is there before the process that it guards, which joins its group: there is no moment at which that process runs
-/// unguarded, and the group's number stays taken as long as the guard lives. What a process starts in a group or a
-/// session of its own is found by a mark in its environment, on Linux: a variable with a name that only this group has.
+/// The guard starts before the process that it guards, which joins its group. So that process never runs unguarded, and
+/// the group's number stays reserved as long as the guard lives. On Linux, descendants in other groups or sessions are
+/// found by a mark in their environment: a variable with a name that only this group has.
 final class GroupGuard: Sendable {
     private struct State {
         var group: pid_t?
@@ -27,7 +27,7 @@ final class GroupGuard: Sendable {
         var isReleased = false
     }
 
-    /// The variable by which descendants are known; its value does not matter.
+    /// The name of the environment variable that marks descendants; its value does not matter.
     let mark = "MESH_EVENTS_GROUP_\(UUID().uuidString.filter { $0 != "-" })"
     /// How long `/bin/sh` may take to start.
     private static let startTimeout: Duration = .seconds(30)
@@ -36,9 +36,10 @@ final class GroupGuard: Sendable {
     private let ready = OneShot<LaunchError?>()
     private let ended = OneShot<Void>()
 
-    /// Waits for the end of its input, then kills. It ignores what the group is asked to end with: it goes last.
+    /// The guard's shell script: waits for the end of its input, then kills. It ignores the signals that ask the group
+    /// to end, because it must end last.
     ///
-    /// The group is killed at once, as one; marked processes may start others while they are looked for.
+    /// Marked processes are searched repeatedly, because they may start others meanwhile. The group is killed at once.
     private static let script = """
         trap '' HUP INT QUIT PIPE ALRM TERM USR1 USR2 TSTP TTIN TTOU
         echo ready
@@ -58,7 +59,7 @@ final class GroupGuard: Sendable {
 
     private init() {}
 
-    /// Starts a guard and waits until it is on guard.
+    /// Starts a guard and waits until it is ready.
     ///
     /// - Throws: `LaunchError`.
     static func start() async throws(LaunchError) -> GroupGuard {
@@ -67,7 +68,7 @@ final class GroupGuard: Sendable {
         groupGuard.state.withLock { $0.writeEnd = pipe.writeEnd }
         // Not a child task: the guard lives longer than this call.
         Task.detached { await groupGuard.run(input: pipe.readEnd) }
-        // In a task of its own, so that a cancelled caller leaves no guard behind in the middle of its start.
+        // In a separate task, so that a cancelled caller does not leave a half-started guard behind.
         let outcome = await Task { try? await groupGuard.ready.wait(atMost: startTimeout) }.value
         switch outcome {
         case .some(.none): return groupGuard
@@ -82,12 +83,12 @@ final class GroupGuard: Sendable {
         var options = PlatformOptions()
         options.processGroupID = 0
         let inherited = ProcessInfo.processInfo.environment["PATH"]
-        // The system's own tools, whatever our `PATH` says.
+        // The system's own tools come first, before this process's `PATH`.
         let path = "/bin:/usr/bin" + (inherited.map { ":" + $0 } ?? "")
         let configuration = Configuration(
             executable: .name("sh"),
             arguments: ["-c", Self.script, "mesh-events-guard", mark],
-            // No more: those it guards may read it, as processes of the same user.
+            // Nothing else: the guarded processes, which are of the same user, can read this environment.
             environment: .custom(["PATH": path]),
             platformOptions: options
         )
@@ -121,7 +122,8 @@ final class GroupGuard: Sendable {
         ready.fulfil(nil)
     }
 
-    /// Kills what is left. The guard is not reaped before this returns, so the group's number is still its own.
+    /// Kills the rest of the group. The guard is not reaped before this returns, so the group's number is still its
+    /// own.
     private func end() {
         let writeEnd = state.withLock { state in
             if let group = state.group { kill(-group, SIGKILL) }
@@ -134,22 +136,22 @@ final class GroupGuard: Sendable {
     /// The number of the group; `nil` when it has ended.
     var group: pid_t? { state.withLock { $0.group } }
 
-    /// Whether it ended without being told to: something else killed it.
+    /// Whether the guard ended without a request, because another process killed it.
     var isLost: Bool { ended.value != nil && !state.withLock { $0.isReleased } }
 
-    /// Sends a signal to every process of the group. The guard ignores those that ask for an end.
+    /// Sends a signal to every process of the group. The guard ignores signals that ask for an end, such as `SIGTERM`.
     func signal(_ signal: Int32) {
         state.withLock { state in
             if let group = state.group { kill(-group, signal) }
         }
     }
 
-    /// Has the guard kill all and end; returns at once.
+    /// Makes the guard kill all processes and end; returns at once.
     func release() {
         let writeEnd = state.withLock { state in
             if let group = state.group {
                 state.isReleased = true
-                // A guard that was stopped with its group would not read.
+                // A guard that was stopped (`SIGSTOP`) with its group would not read.
                 kill(-group, SIGCONT)
             }
             return state.writeEnd.take()
@@ -157,7 +159,7 @@ final class GroupGuard: Sendable {
         if let writeEnd { close(writeEnd) }
     }
 
-    /// Waits until all are gone; kills the group itself when the guard does not within `timeout`.
+    /// Waits until all processes have ended; kills the group itself when the guard does not within `timeout`.
     func waitForEnd(atMost timeout: Duration) async {
         await Task {
             guard (try? await ended.wait(atMost: timeout)) == nil else { return }
@@ -167,5 +169,5 @@ final class GroupGuard: Sendable {
     }
 }
 
-/// `kill`, where a method of that name hides it.
+/// Calls `kill` where a method of that name hides it.
 func sendSignal(_ pid: pid_t, _ signal: Int32) -> Int32 { kill(pid, signal) }

@@ -14,15 +14,15 @@ import Synchronization
     import Foundation
 #endif
 
-/// A child process that ends when this process ends, however that happens.
+/// A child process that ends when this process ends, even by `SIGKILL`.
 ///
-/// The child is a session of its own, so that a Ctrl-C at our terminal does not reach it. Before it turns into the
-/// program, `/bin/sh` leaves a guard behind in that session: it waits for the end of a pipe whose other end only we
-/// hold, and kills the program when it comes. The system closes our end even when we are killed. (Linux's
-/// `PR_SET_PDEATHSIG` is no substitute: it fires when the *thread* that started the child ends.)
+/// The child has a session of its own, so that a Ctrl-C at the terminal does not reach it. First `/bin/sh` starts a
+/// guard in that session, then it becomes the program. The guard waits for the end of a pipe whose other end only this
+/// process holds, and then kills the program. The system closes this process's end even when this process is killed.
+/// (Linux's `PR_SET_PDEATHSIG` is no substitute: it fires when the *thread* that started the child ends.)
 ///
-/// The guard in turn holds the child's standard output: when that ends, the guard is gone, and a program without a
-/// guard is killed at once, as it might outlive us.
+/// Only the guard holds the child's standard output. When that ends, the guard has ended; the program is then killed at
+/// once, because without a guard it might outlive this process.
 package final class GuardedProcess: Sendable {
     private enum State {
         case launching
@@ -34,8 +34,9 @@ package final class GuardedProcess: Sendable {
     private let launched = OneShot<Void>()
     private let ended = OneShot<ProcessEnd>()
 
-    /// `$$` is the program's process id, and its process group too: the number cannot be given to another process
-    /// as long as the guard is in the group. The program's directory goes with it, or nobody would remove it.
+    /// The shell script of guard and program. `$$` is the program's process id and process group: the system does not
+    /// reuse the number while the guard is in the group. The guard also removes the program's directory, because this
+    /// process no longer can.
     private static let script = """
         exec 3<&0 </dev/null 2>>"$1"
         ( read -r _ <&3; kill -KILL "$$"; rm -rf -- "$2"; kill -KILL 0 ) &
@@ -47,14 +48,14 @@ package final class GuardedProcess: Sendable {
     ///
     /// - Parameters:
     ///   - command: The path of the program and its arguments.
-    ///   - log: A file to which all that the program says is appended.
+    ///   - log: A file to which the program's output is appended.
     ///   - directory: A directory that the guard removes when this process dies first.
     /// - Throws: `CancellationError` when the calling task is cancelled; the program is killed then.
     package static func launch(_ command: [String], log: String, directory: String) async throws -> GuardedProcess {
         let process = GuardedProcess()
         var options = PlatformOptions()
         options.createSession = true
-        // The system's own `sh` and `rm`, whatever our `PATH` says.
+        // The system's own `sh` and `rm` come first, before this process's `PATH`.
         let path = "/bin:/usr/bin:" + (ProcessInfo.processInfo.environment["PATH"] ?? "")
         let configuration = Configuration(
             executable: .name("sh"),
@@ -83,7 +84,7 @@ package final class GuardedProcess: Sendable {
                 error: .discarded
             ) { execution in
                 began(execution.processIdentifier.value)
-                // Ends with the guard or with the program, whichever comes first; either takes the other along.
+                // Ends with the guard or with the program, whichever ends first; then the other one is killed.
                 do { for try await _ in execution.standardOutput {} } catch {}
                 end()
             }
@@ -110,7 +111,7 @@ package final class GuardedProcess: Sendable {
         launched.fulfil(())
     }
 
-    /// Kills what is left of the group. The program is not reaped before this returns, so the number is still its own.
+    /// Kills the rest of the group. The program is not reaped before this returns, so the number is still its own.
     private func end() {
         state.withLock { state in
             if case .running(let pid) = state { kill(-pid, SIGKILL) }
@@ -144,7 +145,7 @@ package final class GuardedProcess: Sendable {
     /// - Throws: `CancellationError`.
     package func waitForEnd() async throws -> ProcessEnd { try await ended.wait() }
 
-    /// The same with a limit: `nil` when the time is up.
+    /// Waits until it has ended, for at most `timeout`; `nil` when the time is up.
     package func waitForEnd(atMost timeout: Duration) async throws -> ProcessEnd? {
         try await ended.wait(atMost: timeout)
     }

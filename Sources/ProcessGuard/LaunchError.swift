@@ -6,7 +6,7 @@
     import Glibc
 #endif
 
-/// Why a process could not be started. Nothing of it is left when this is thrown.
+/// Why a process could not be started. When this is thrown, no part of it runs.
 package struct LaunchError: Error, Sendable, CustomStringConvertible {
     /// What went wrong, for people.
     package let description: String

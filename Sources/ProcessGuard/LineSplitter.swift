@@ -6,18 +6,20 @@
     import Glibc
 #endif
 
-/// Splits bytes into lines, in memory that one endless line does not use up.
+/// Splits bytes into lines, in bounded memory even for an endless line.
 package struct LineSplitter: Sendable {
     private let limit: Int
     private var partial: [UInt8] = []
     private var cut = 0
 
-    /// - Parameter limit: The longest line, in bytes.
+    /// Creates a splitter.
+    ///
+    /// - Parameter limit: The longest line, in bytes; the rest of a longer one is cut.
     package init(limit: Int) {
         self.limit = limit
     }
 
-    /// Takes bytes and calls `line` with each line that they complete, and with how much of it was cut.
+    /// Takes bytes and calls `line` with each completed line, and with the number of bytes cut from it.
     package mutating func append(
         _ bytes: UnsafeRawBufferPointer,
         _ line: (UnsafeRawBufferPointer, _ cut: Int) -> Void
@@ -38,7 +40,7 @@ package struct LineSplitter: Sendable {
         }
     }
 
-    /// Calls `line` with what came after the last line, when there is something.
+    /// Calls `line` with the rest after the last line break, if there is any.
     package mutating func finish(_ line: (UnsafeRawBufferPointer, _ cut: Int) -> Void) {
         if !partial.isEmpty { flush(line) }
     }

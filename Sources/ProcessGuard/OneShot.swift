@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A value that comes once and that any number of tasks can wait for; a waiting task can be cancelled.
+/// A value that is set once and that any number of tasks can wait for; a waiting task can be cancelled.
 package final class OneShot<Value: Sendable>: Sendable {
     private enum State {
         case waiting([Int: CheckedContinuation<Value, any Error>])
@@ -11,14 +11,14 @@ package final class OneShot<Value: Sendable>: Sendable {
 
     package init() {}
 
-    /// The value, when it has come.
+    /// The value; `nil` until it is set.
     package var value: Value? {
         state.withLock { state in
             if case .done(let value) = state.1 { value } else { nil }
         }
     }
 
-    /// Hands the value to all who wait; only the first call counts.
+    /// Sets the value and passes it to all waiting tasks; only the first call counts.
     package func fulfil(_ value: Value) {
         let waiters = state.withLock { state -> [CheckedContinuation<Value, any Error>] in
             guard case .waiting(let waiters) = state.1 else { return [] }
@@ -43,7 +43,7 @@ package final class OneShot<Value: Sendable>: Sendable {
                     case .done(let value):
                         return .success(value)
                     case .waiting(var waiters):
-                        // Seen here or in the handler below: it runs after the cancellation mark is set.
+                        // A cancellation is seen here or in the handler below, which runs after the task is marked.
                         if Task.isCancelled { return .failure(CancellationError()) }
                         waiters[id] = continuation
                         state.1 = .waiting(waiters)
@@ -81,11 +81,11 @@ package final class OneShot<Value: Sendable>: Sendable {
 }
 
 extension OneShot {
-    /// The value, waited for even when the calling task is cancelled: for what comes soon, whatever happens.
+    /// Waits for the value even when the calling task is cancelled: for values that are always set soon.
     package var uncancelled: Value {
         get async {
             while true {
-                // A task of its own does not know of the caller's cancellation.
+                // A separate task is not cancelled with the caller.
                 if let value = await Task(operation: { try? await wait() }).value { return value }
             }
         }

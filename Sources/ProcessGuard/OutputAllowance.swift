@@ -1,4 +1,4 @@
-/// Lets so many lines and bytes through in a second, and counts the lines that it holds back.
+/// Limits the lines and bytes per second, and counts the lines that it drops.
 package struct OutputAllowance: Sendable {
     private let limits: OutputLimits
     private var windowStart: ContinuousClock.Instant?
@@ -12,7 +12,7 @@ package struct OutputAllowance: Sendable {
 
     /// Begins another second when the last one is over.
     ///
-    /// - Returns: How many lines were held back, when another second begins and there were some.
+    /// - Returns: How many lines were dropped, when another second begins and there were some.
     package mutating func begin(at now: ContinuousClock.Instant) -> Int? {
         if let windowStart, now - windowStart < .seconds(1) { return nil }
         windowStart = now
@@ -21,7 +21,7 @@ package struct OutputAllowance: Sendable {
         return takeDropped()
     }
 
-    /// Whether a line of so many bytes gets through; counted when not.
+    /// Whether a line of `count` bytes is within the limits; otherwise it counts as dropped.
     package mutating func admits(_ count: Int) -> Bool {
         guard lines < limits.linesPerSecond, bytes + count <= max(limits.bytesPerSecond, limits.lineLength) else {
             dropped += 1
@@ -32,10 +32,10 @@ package struct OutputAllowance: Sendable {
         return true
     }
 
-    /// Whether lines are held back of which nobody has been told.
+    /// Whether lines were dropped that ``takeDropped()`` has not returned yet.
     package var hasDropped: Bool { dropped > 0 }
 
-    /// How many lines were held back since this was last asked; `nil` for none.
+    /// How many lines were dropped since the last call; `nil` for none.
     package mutating func takeDropped() -> Int? {
         defer { dropped = 0 }
         return dropped > 0 ? dropped : nil

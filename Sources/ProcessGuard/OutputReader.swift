@@ -12,11 +12,10 @@ import Synchronization
 
 /// Reads one stream of a process, line by line, in bounded memory.
 ///
-/// All it says it says on one queue. A handler that takes its time holds back the process, through the pipe, as any
-/// slow reader does.
+/// It calls the handler on one queue. A slow handler slows the process down, through the pipe, as any slow reader does.
 ///
-/// A thread waits for the pipe. A Dispatch source would take none, but on Linux Dispatch (Swift 6.3) crashes now and
-/// then when sources of pipes are cancelled while others of them come to their end.
+/// A thread waits for the pipe. A Dispatch source would need none, but on Linux, Dispatch (Swift 6.3) sometimes crashes
+/// when sources of pipes are cancelled while others reach their end.
 final class OutputReader: Sendable {
     private struct State {
         var splitter: LineSplitter
@@ -37,7 +36,7 @@ final class OutputReader: Sendable {
 
     /// Begins to read.
     ///
-    /// - Parameter descriptor: Is closed at the end; must not block.
+    /// - Parameter descriptor: The pipe to read; must be non-blocking. It is closed at the end.
     init(
         _ stream: ProcessOutput.Stream,
         descriptor: Int32,
@@ -59,7 +58,7 @@ final class OutputReader: Sendable {
         Thread.detachNewThread { self.run(descriptor) }
     }
 
-    /// How often a reader that waits looks whether it was given up.
+    /// How often a waiting reader checks whether it was given up, in milliseconds.
     private static let patience: Int32 = 200
 
     private func run(_ descriptor: Int32) {
@@ -74,7 +73,7 @@ final class OutputReader: Sendable {
         queue.sync { finish() }
     }
 
-    /// Whether there may be more.
+    /// Reads a chunk and passes its lines on; returns whether there may be more.
     private func read(_ descriptor: Int32) -> Bool {
         let (said, isOver) = state.withLock { state -> ([ProcessOutput], Bool) in
             let count = state.buffer.withUnsafeMutableBytes {
@@ -111,7 +110,7 @@ final class OutputReader: Sendable {
         return .line(stream, cut > 0 ? "\(text) … \(cut) bytes cut" : text)
     }
 
-    /// Sees to it that held back lines are told of, should the process fall silent.
+    /// Schedules the report of dropped lines, in case the process writes nothing more.
     private func remind(_ state: inout State) {
         guard state.allowance.hasDropped, !state.isReminded else { return }
         state.isReminded = true
@@ -137,7 +136,8 @@ final class OutputReader: Sendable {
         ended.fulfil(())
     }
 
-    /// Waits until all has been read; gives up after `timeout`, for a process that nobody found may hold the pipe.
+    /// Waits until all output has been read. It gives up after `timeout`, because an escaped descendant may hold the
+    /// pipe.
     func waitForEnd(atMost timeout: Duration) async {
         if (try? await ended.wait(atMost: timeout)) == nil { isGivenUp.store(true, ordering: .relaxed) }
     }

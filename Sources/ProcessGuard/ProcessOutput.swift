@@ -1,6 +1,6 @@
-/// What a process said.
+/// A piece of a process's output.
 package enum ProcessOutput: Sendable, Hashable {
-    /// Where a line came from.
+    /// The stream that a line came from.
     package enum Stream: String, Sendable, Hashable {
         /// Standard output.
         case stdout
@@ -8,13 +8,13 @@ package enum ProcessOutput: Sendable, Hashable {
         case stderr
     }
 
-    /// A line, without its end. One that is too long is cut and says so.
+    /// A line, without its line break. A line that is too long is cut, and its text says so.
     case line(Stream, String)
-    /// So many lines were left out, since there were too many at once.
+    /// The number of lines that were dropped, because there were too many at once.
     case dropped(Int)
 }
 
-/// How much of what a process says is kept.
+/// How much of a process's output is passed on.
 package struct OutputLimits: Sendable, Hashable {
     /// The longest line, in bytes; the rest of a longer one is cut. The default is 8 KiB.
     package var lineLength = 8 << 10

@@ -1,5 +1,5 @@
 extension SupervisedProcess {
-    /// What to run.
+    /// The program to run, with its arguments and environment.
     package struct Command: Sendable {
         /// The path of the program.
         package var executable: String
@@ -7,9 +7,9 @@ extension SupervisedProcess {
         package var arguments: [String]
         /// Its whole environment.
         package var environment: [String: String]
-        /// Its working directory; `nil` for ours.
+        /// Its working directory; `nil` for this process's.
         package var directory: String?
-        /// How much of its output is kept.
+        /// How much of its output is passed on.
         package var limits: OutputLimits
 
         /// Creates a command.

@@ -10,16 +10,17 @@ import Synchronization
     import Glibc
 #endif
 
-/// A child process that is watched: its exit status is its own, its output comes line by line, and nothing of it is
-/// left when it ends, when it is stopped, or when this process ends, `SIGKILL` included.
+/// A supervised child process: it reports the program's own exit status and its output line by line. All its
+/// descendants are killed when it ends, when it is stopped, or when this process ends, even by `SIGKILL`.
 ///
-/// It runs in a process group of its own, so that a Ctrl-C at our terminal does not reach it, with `/dev/null` as its
-/// input. All of the group is signalled when it is stopped, and killed when it has ended. On Linux that goes for
-/// descendants in other groups and sessions too, unless they rewrite their environment. (Elsewhere those escape.)
+/// It runs in a process group of its own, so that a Ctrl-C at the terminal does not reach it, with `/dev/null` as its
+/// input. A stop signals the whole group; the rest of the group is killed when the program has ended. On Linux,
+/// descendants in other groups and sessions are killed too, unless they rewrite their environment. (Elsewhere they
+/// escape.)
 package final class SupervisedProcess: Sendable {
-    /// How long the guard may take to kill what is left.
+    /// How long the guard may take to kill the rest of the group.
     private static let sweepTimeout: Duration = .seconds(5)
-    /// How long output may be read after all are gone.
+    /// How long output may be read after all processes have ended.
     private static let drainTimeout: Duration = .seconds(1)
 
     /// The program's process id.
@@ -35,10 +36,9 @@ package final class SupervisedProcess: Sendable {
 
     deinit { groupGuard.release() }
 
-    /// Starts a program. It runs when this returns: the system has accepted it.
+    /// Starts a program; returns when the system has started it.
     ///
-    /// - Parameter output: Is called with what the program says, on a queue of the process, in the order of each
-    ///   stream.
+    /// - Parameter output: Is called with the program's output, on one queue of this process, in order for each stream.
     /// - Throws: `LaunchError`.
     package static func launch(
         _ command: Command,
@@ -126,7 +126,7 @@ package final class SupervisedProcess: Sendable {
                 output: .fileDescriptor(try wrapped(standardOutput), closeAfterSpawningProcess: true),
                 error: .fileDescriptor(try wrapped(standardError), closeAfterSpawningProcess: true)
             ) { execution in
-                // It joined a group that had been killed already.
+                // The process may have joined a group that was killed already.
                 if groupGuard.group == nil { _ = sendSignal(execution.processIdentifier.value, SIGKILL) }
                 began.fulfil((execution.processIdentifier.value, nil))
             }
@@ -145,12 +145,12 @@ package final class SupervisedProcess: Sendable {
     /// Sends the whole group a signal; does nothing when it has ended.
     package func signal(_ signal: Int32) { groupGuard.signal(signal) }
 
-    /// Kills it, all of its group and all of its descendants; returns at once.
+    /// Kills the program, its group and all its descendants; returns at once.
     package func kill() { groupGuard.release() }
 
     /// Asks the whole group to end (`SIGTERM`), and kills what has not ended within the grace time.
     ///
-    /// Not cut short by cancellation. Returns when nothing of it is left.
+    /// Cancellation does not interrupt it. Returns when all its processes have ended.
     package func stop(grace: Duration) async -> ProcessEnd {
         signal(SIGTERM)
         // A stopped process takes the signal only when it goes on.
@@ -164,12 +164,12 @@ package final class SupervisedProcess: Sendable {
     /// How it ended; `nil` while it runs.
     package var end: ProcessEnd? { ended.value }
 
-    /// Waits until it has ended, with all that it started, and all that it said has been handed over.
+    /// Waits until all its processes have ended, and all its output has been passed on.
     package func waitForEnd() async -> ProcessEnd {
         let ended = ended
         return await Task { try? await ended.wait() }.value ?? .notLaunched("")
     }
 
-    /// Whether it was killed because its guard had been: without one it might outlive us.
+    /// Whether it was killed because its guard had been killed: without a guard it might outlive this process.
     package var hasLostGuard: Bool { groupGuard.isLost }
 }
