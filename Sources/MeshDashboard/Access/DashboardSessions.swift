@@ -7,7 +7,7 @@ import Locking
 /// A session has two halves; a request needs both. The cookie cannot be read by scripts (HttpOnly) nor sent by other
 /// sites (SameSite=Strict), but browsers send it to every port of the host name. The key is in the page's storage,
 /// which belongs to scheme, host and port together; the page sends it as a header. The server stores sessions instead
-/// of only signing them, so that a logout ends them even for a thief of both halves.
+/// of only signing them, so that a logout ends them even where copies of both halves exist.
 final class DashboardSessions: Sendable {
     /// The two values that a browser keeps for a session.
     struct Halves: Sendable, Equatable {
