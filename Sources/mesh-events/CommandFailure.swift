@@ -16,9 +16,9 @@ struct CommandFailure: Error, CustomStringConvertible {
         case unavailable = 69
         /// EX_SOFTWARE.
         case internalError = 70
-        /// EX_TEMPFAIL: what was waited for has not happened.
+        /// EX_TEMPFAIL: the awaited event has not happened.
         case notHappened = 75
-        /// The stream was deleted and created again meanwhile: sequences mean other events than before.
+        /// The stream was deleted and created again meanwhile: its sequences now belong to other events.
         case streamReplaced = 76
     }
 
@@ -34,7 +34,7 @@ struct CommandFailure: Error, CustomStringConvertible {
 }
 
 extension CommandFailure {
-    /// What any error means for the command line.
+    /// Converts any error to an exit code and a message.
     init(describing error: any Error) {
         switch error {
         case let error as CommandFailure: self = error
@@ -46,7 +46,7 @@ extension CommandFailure {
         }
     }
 
-    /// The same with what was being done in front.
+    /// The failure with a text before its message.
     func prefixed(_ context: String) -> CommandFailure { CommandFailure(code, context + message) }
 
     /// The same with more behind.

@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import NATSClient
 
-/// The root of the command line, and the one place where a command's end becomes an exit code.
+/// The root command; the only place that turns a command's result into an exit code.
 @main
 struct MeshEventsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -46,7 +46,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
     )
 
     static func main() async {
-        // A reader that goes away (`| head`) is noticed when writing, not by dying of a signal.
+        // When the reader of a pipe ends (`| head`), the write fails instead of a signal killing the process.
         signal(SIGPIPE, SIG_IGN)
         Foundation.exit(await execute(Array(CommandLine.arguments.dropFirst())))
     }

@@ -136,7 +136,7 @@ struct EmitCommand: AsyncParsableCommand {
         await transport.close()
     }
 
-    /// Says that a stream of another server keeps the events too.
+    /// Warns that a stream of another server keeps the events too.
     private static func sayOthers(_ store: JetStreamStore) {
         guard store.hasOtherStream else { return }
         Diagnostics.say(
@@ -172,7 +172,7 @@ struct EmitCommand: AsyncParsableCommand {
             busConfiguration: configuration,
             logger: Silence.logger
         )
-        // A user may be allowed no look at the stream.
+        // `nil` when the user has no permission to read the stream's state.
         let created = try? await store.state().created
         try await FileEmission(bus: bus, format: format ?? .json).run(reader)
         if let created, let found = try? await store.state().created, found != created {

@@ -20,7 +20,7 @@ struct FileEmission {
     func run(_ reader: LineReader) async throws {
         let numbers = LineNumbers()
         let (counter, progress) = (counter, progress)
-        // Beside the work: a terminal that is halted must not hold it up.
+        // In a separate task, so that a halted terminal does not delay the work.
         let display = Task {
             while !Task.isCancelled {
                 try await Task.sleep(for: .milliseconds(100))
@@ -47,7 +47,7 @@ struct FileEmission {
         return failure.prefixed("line \(line): ")
     }
 
-    /// How many events were sent of which nothing is known.
+    /// A text about events that were sent but neither acknowledged nor refused.
     private static func unknown(_ error: any Error) -> String {
         switch (error as? BatchEmitError)?.unconfirmed.count ?? 0 {
         case 0: ""
@@ -64,7 +64,7 @@ struct FileEmission {
         }
     }
 
-    /// Counts what is stored, on the store's threads.
+    /// Counts stored events, from the store's threads.
     private final class Counter: Sendable {
         private let stored = Atomic(0)
 

@@ -74,7 +74,7 @@ struct SchemaCommand: ParsableCommand {
         return text.hasSuffix("\n") ? String(text.dropLast()) : text
     }
 
-    /// The value as Foundation and Yams have it.
+    /// The value in the types of Foundation, for JSONSerialization and Yams.
     private static func plain(_ value: JSONValue) -> Any {
         switch value {
         case .null: return NSNull()

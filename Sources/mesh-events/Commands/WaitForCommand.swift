@@ -73,7 +73,7 @@ struct WaitForCommand: AsyncParsableCommand {
         }
     }
 
-    /// What to wait for.
+    /// The pattern of the awaited event, checked together with the options.
     private func pattern() throws -> EventPattern {
         let pattern = try PatternText.pattern(type)
         for (name, value) in [("--node", node), ("--tool", tool)] where value?.isEmpty == true {
@@ -97,7 +97,9 @@ struct WaitForCommand: AsyncParsableCommand {
         return true
     }
 
-    /// - Returns: Whether it happened; the event has been printed then.
+    /// Waits for the event and prints it.
+    ///
+    /// - Returns: Whether it happened.
     private func wait(
         for pattern: EventPattern,
         _ since: Timestamp?,
@@ -116,7 +118,7 @@ struct WaitForCommand: AsyncParsableCommand {
                     hasHappened = try await happens(in: current, &printer)
                     next = nil
                 } catch let error as MeshEventsError where error.code == .streamNotFound {
-                    // The server came back without its data: all that another stream has came meanwhile.
+                    // The server came back without its data: all events of the next stream are new.
                     next = try await nextStream(transport, pattern, verification)
                 }
             }
@@ -137,7 +139,7 @@ struct WaitForCommand: AsyncParsableCommand {
         return hasHappened
     }
 
-    /// Reads until it happens, and prints the event.
+    /// Reads until the event happens, and prints it.
     private func happens(in replay: ReplaySubscription, _ printer: inout EventPrinter) async throws -> Bool {
         defer { replay.cancel() }
         for try await element in replay {
@@ -149,7 +151,7 @@ struct WaitForCommand: AsyncParsableCommand {
         return false
     }
 
-    /// Follows the stream; `nil` when there is none, or none that keeps such events.
+    /// Opens a replay of the stream; `nil` when there is no stream, or it does not keep such events.
     private func replay(
         _ transport: NATSTransport,
         _ pattern: EventPattern,
@@ -174,7 +176,7 @@ struct WaitForCommand: AsyncParsableCommand {
         }
     }
 
-    /// Follows the stream that is created next, from its beginning; waits until there is one.
+    /// Waits until a stream is created, and opens a replay from its beginning.
     private func nextStream(
         _ transport: NATSTransport,
         _ pattern: EventPattern,

@@ -71,7 +71,7 @@ struct WatchCommand: AsyncParsableCommand {
         }
     }
 
-    /// Prints payloads, whatever they are.
+    /// Prints the payloads of all messages, also of those that are no events.
     private func watchRaw(_ pattern: EventPattern, _ stop: StopRequest) async throws {
         let connection = try await connection.connect(name: "mesh-events watch --raw").connection
         let report = Task { await ConnectionReport(connection: connection).run() }

@@ -1,6 +1,6 @@
 import MeshEvents
 
-/// One line of CloudEvents 1.0, structured mode.
+/// Parses a line of CloudEvents 1.0, structured mode.
 enum CloudEventLine {
     /// The CloudEvent.
     ///

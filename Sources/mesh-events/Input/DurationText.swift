@@ -1,15 +1,15 @@
 import MeshLifecycle
 
-/// Durations as people type them: `90s`, `10m`, `1h30m`, `2d`, `1.5h`, `500ms`.
+/// Parses durations of options: `90s`, `10m`, `1h30m`, `2d`, `1.5h`, `500ms`.
 enum DurationText {
-    /// What an option says; `nil` when it is not there.
+    /// The duration of an option, above zero; `nil` when the option is missing.
     ///
     /// - Throws: `CommandFailure`, usage.
     static func option(_ name: String, _ text: String?) throws -> Duration? {
         try text.map { try option(name, $0) }
     }
 
-    /// What an option says: a time above zero, or zero as well.
+    /// The duration of an option: above zero, or with `mayBeZero` also zero.
     ///
     /// - Throws: `CommandFailure`, usage.
     static func option(_ name: String, _ text: String, mayBeZero: Bool = false) throws -> Duration {
@@ -19,6 +19,6 @@ enum DurationText {
         return duration
     }
 
-    /// The duration; `nil` when the text is none, or it is too long. As in a manifest.
+    /// The duration, as in a manifest; `nil` when the text is none, or the duration is too long.
     static func parse(_ text: String) -> Duration? { ManifestDuration.parse(text) }
 }

@@ -1,8 +1,8 @@
 import MeshEvents
 
-/// One line of NDJSON: `{"type":…,"node":…,"data":…}`; node and data may be missing.
+/// Parses a line of NDJSON: `{"type":…,"node":…,"data":…}`; node and data may be missing.
 enum EventLine {
-    /// What `list --json` adds is let through, so that its lines can be emitted again.
+    /// The accepted members. They include those that `list --json` adds, so that its lines can be emitted again.
     private static let members: Set<String> = ["type", "node", "data", "timestamp", "sequence", "stored"]
 
     /// The event.

@@ -1,8 +1,8 @@
 import MeshEvents
 import Synchronization
 
-/// The events of a file of NDJSON, one after the other as they are asked for; at a bad line it throws a
-/// `CommandFailure` with the line's number.
+/// The events of a file of NDJSON, read one by one on demand; at a bad line it throws a `CommandFailure` with the
+/// line's number.
 struct EventLines: AsyncSequence {
     let reader: LineReader
     let numbers: LineNumbers
@@ -26,18 +26,18 @@ struct EventLines: AsyncSequence {
                 numbers.append(line.number)
                 return event
             } catch {
-                // Whatever rule it breaks, it is the data that is bad.
+                // All errors of a line count as bad data.
                 throw CommandFailure(.badData, "line \(line.number): \(error.message)")
             }
         }
     }
 }
 
-/// On which line each event stood; takes room only for the places where lines were skipped.
+/// The line number of each event; it stores only the places where lines were skipped.
 final class LineNumbers: Sendable {
     private struct State {
         var count = 0
-        /// From this event on, the line's number is the event's index and so much more.
+        /// From the event `index` on, the line's number is the event's index plus `offset`.
         var offsets: [(index: Int, offset: Int)] = []
     }
 

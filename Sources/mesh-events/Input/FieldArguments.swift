@@ -1,10 +1,11 @@
 import MeshEvents
 
-/// Event data from `key=value` arguments: a value that parses as JSON is JSON, any other is a string.
+/// Makes event data from `key=value` arguments: a value that parses as JSON is JSON, any other is a string.
 enum FieldArguments {
-    /// The data, members in the order of the arguments, behind those of `base`; a repeated name replaces.
+    /// The data: the members of `base`, then those of the arguments in their order. An argument replaces a member of
+    /// `base` with the same name.
     ///
-    /// - Throws: `CommandFailure`: usage for an argument that is not `key=value`.
+    /// - Throws: `CommandFailure`: usage for an argument that is not `key=value`, and for a name given twice.
     static func data(_ arguments: [String], base: EventData = .empty) throws -> EventData {
         guard !base.isNull || arguments.isEmpty else {
             throw CommandFailure(.usage, "key=value needs an object to go into, and --data is null")
@@ -32,9 +33,9 @@ enum FieldArguments {
 
     /// The value's JSON text.
     ///
-    /// - Throws: `CommandFailure`: bad data for a number that not every reader takes.
+    /// - Throws: `CommandFailure`: bad data for a number that some JSON readers cannot read.
     private static func json(_ value: String, of key: String) throws -> String {
-        // As the only member of an object; a value that smuggles in another member is a string after all.
+        // Parsed as the only member of an object; a value that would add another member counts as a string.
         if let data = try? EventData(json: "{\"\":\(value)}"), data.members.count == 1, let field = data[""] {
             do throws(MeshEventsError) {
                 try data.checkNumbers()

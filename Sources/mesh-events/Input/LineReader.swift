@@ -1,7 +1,7 @@
 import Dispatch
 import Foundation
 
-/// Reads lines from a file or standard input without holding up anything else.
+/// Reads lines from a file or standard input without blocking other tasks.
 struct LineReader {
     /// A line with its number, from 1.
     struct Line {
@@ -9,7 +9,7 @@ struct LineReader {
         let bytes: ArraySlice<UInt8>
     }
 
-    /// Longer lines are no events.
+    /// The longest line, in bytes; a longer one is no event.
     static let maximumLength = 64 << 20
 
     private let descriptor: Int32
@@ -22,7 +22,7 @@ struct LineReader {
     private var isAtEnd = false
     private var bytesRead = 0
 
-    /// How many bytes the lines so far were.
+    /// How many bytes the lines so far have taken.
     var consumed: Int { bytesRead - (buffer.count - start) }
 
     /// Opens a file, or standard input for `-`.

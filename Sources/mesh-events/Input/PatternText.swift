@@ -1,6 +1,6 @@
 import MeshEvents
 
-/// What people type for a pattern or a type: `events.` in front is optional.
+/// Parses patterns and types of arguments; the prefix `events.` is optional.
 enum PatternText {
     /// The pattern of an argument; without one, every event.
     static func pattern(_ text: String?) throws -> EventPattern {

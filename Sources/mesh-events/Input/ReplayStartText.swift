@@ -1,7 +1,9 @@
 import MeshEvents
 
-/// Where a replay begins, as people type it.
+/// Parses the start of a replay (`--from`).
 enum ReplayStartText {
+    /// The start.
+    ///
     /// - Throws: `CommandFailure`, usage.
     static func parse(_ text: String, now: Timestamp = .now) throws -> ReplayStart {
         switch text {

@@ -1,7 +1,9 @@
 import MeshEvents
 
-/// A point in time as people type it: how long ago (`10m`), or RFC 3339.
+/// Parses a point in time of an option: how long ago (`10m`), or RFC 3339.
 enum TimeBound {
+    /// The time.
+    ///
     /// - Throws: `CommandFailure`, usage, naming the option.
     static func parse(_ text: String, option: String, now: Timestamp = .now) throws -> Timestamp {
         if let ago = DurationText.parse(text) { return now.subtracting(ago) }

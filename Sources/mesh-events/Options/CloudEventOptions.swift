@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// Whether what is emitted is a CloudEvent too.
+/// Whether emitted events have the attributes of CloudEvents too.
 struct CloudEventOptions: ParsableArguments {
     @Flag(
         name: .customLong("cloudevents"),

@@ -7,7 +7,7 @@ import MeshEventsNATS
 import MeshLifecycle
 import NATSClient
 
-/// Which server, and how to log in: the same for every command.
+/// The options for the server and the login, shared by all commands.
 struct ConnectionOptions: ParsableArguments {
     @Option(
         name: .customLong("nats"),
@@ -130,19 +130,19 @@ struct ConnectionOptions: ParsableArguments {
 
     static let defaultURL = "nats://127.0.0.1:4222"
 
-    /// The server that the flag or the environment names; `nil` when neither does.
+    /// The servers that the option or the environment names; `nil` when neither does.
     func namedServers(_ environment: [String: String]) -> String? {
         servers ?? environment["JB_NATS_URL"].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// The servers to connect to, when nothing else says.
+    /// The servers of the option or the environment, else the default.
     var serversOrDefault: String { namedServers(ProcessInfo.processInfo.environment) ?? Self.defaultURL }
 
-    /// Whether an option says how to log in.
+    /// Whether an option for the login is given.
     var namesLogin: Bool { creds != nil || nkey != nil || token != nil || user != nil }
 
-    /// Whether options, environment or the servers' addresses say how to log in, by a certificate or by header fields
-    /// included; what is wrong with them the connecting says.
+    /// Whether options, environment or the servers' addresses give a login; a certificate or header fields count too.
+    /// `false` when they are wrong: connecting reports that.
     ///
     /// - Parameter servers: the servers; `nil` for those that options and environment name.
     func logsIn(_ environment: [String: String], at servers: String? = nil) -> Bool {
@@ -168,8 +168,8 @@ struct ConnectionOptions: ParsableArguments {
     /// Connects.
     ///
     /// - Parameters:
-    ///   - url: the server to use instead of what the flag and the environment say.
-    ///   - name: what the server shows for this connection.
+    ///   - url: the server to use instead of those of the option and the environment.
+    ///   - name: the connection's name, which the server shows.
     func connect(to url: String? = nil, name: String) async throws -> NATSTransport {
         let environment = ProcessInfo.processInfo.environment
         let named = url ?? namedServers(environment)
@@ -189,7 +189,7 @@ struct ConnectionOptions: ParsableArguments {
         }
     }
 
-    /// What the options and the environment amount to.
+    /// The connection's configuration from the options and the environment.
     func configuration(
         servers: String,
         _ environment: [String: String],
@@ -213,7 +213,7 @@ struct ConnectionOptions: ParsableArguments {
         }
     }
 
-    /// Where the stream is, by the options and the environment.
+    /// The stream's name and prefixes from the options and the environment.
     func place(
         _ environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(NATSError) -> StreamPlace {
@@ -226,7 +226,7 @@ struct ConnectionOptions: ParsableArguments {
         )
     }
 
-    /// The stream, asked for with the mesh's settings.
+    /// The configuration of the stream, with the mesh's settings.
     func persistence(acknowledgementDeadline: Duration? = nil) throws -> PersistenceConfiguration {
         var configuration = PersistenceConfiguration(streamName: try place().streamName)
         if let acknowledgementDeadline { configuration.acknowledgementDeadline = acknowledgementDeadline }
@@ -259,7 +259,7 @@ struct ConnectionOptions: ParsableArguments {
         return try .named(in: environment)
     }
 
-    /// The options' files count before those of the environment.
+    /// The TLS configuration; files of options replace those of the environment.
     private func tls(_ environment: [String: String]) throws(NATSError) -> NATSTLSConfiguration? {
         guard (certificate == nil) == (certificateKey == nil) else {
             throw NATSError(.invalidArgument, "--tls-cert and --tls-key go together; give both")
@@ -277,7 +277,7 @@ struct ConnectionOptions: ParsableArguments {
         return tls
     }
 
-    /// A readable file that only its owner may read.
+    /// The path of a file, checked: it can be read, and only its owner may read it.
     private static func secret(_ path: String, _ option: String) throws(NATSError) -> String {
         let path = try readable(path, option)
         try SecretFile("file of \(option),", path).checkMode()
@@ -296,7 +296,7 @@ extension MeshEventsError {
     fileprivate var underlyingCode: NATSError.Code? { (underlying as? NATSError)?.code }
 }
 
-/// The library's log goes nowhere: the commands say what matters themselves.
+/// A logger that discards everything: the commands report what matters themselves.
 enum Silence {
     static let logger = Logger(label: "mesh-events") { _ in SwiftLogNoOpLogHandler() }
 }

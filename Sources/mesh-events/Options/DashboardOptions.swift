@@ -5,9 +5,9 @@ import MeshEvents
 import MeshEventsSigning
 import NATSClient
 
-/// For whom a dashboard is, and what one may do with it.
+/// The options for a dashboard's access and what it allows.
 struct DashboardOptions: ParsableArguments {
-    /// Where the token may stand instead of in a file.
+    /// The environment variable for the token, instead of a file.
     static let tokenVariable = "MESH_EVENTS_DASHBOARD_TOKEN"
 
     @Option(
@@ -40,21 +40,21 @@ struct DashboardOptions: ParsableArguments {
     @Option(name: .customLong("page-directory"), help: .hidden)
     var pageDirectory: String?
 
-    /// The first option given that says nothing without a dashboard; `nil` when there is none.
+    /// The first given option that needs a dashboard; `nil` when there is none.
     var firstOption: String? {
         if tokenFile != nil { return "--token-file" }
         if allowsEmit { return "--allow-emit" }
         return hostNames.isEmpty ? nil : "--allow-host"
     }
 
-    /// How signatures are looked at; `nil` for not at all.
+    /// The check of signatures; `nil` without `--trust`.
     ///
     /// - Throws: `invalidArgument` for a file that is no trust list.
     func verification() throws -> SignatureVerification? {
         try trust.map { SignatureVerification(try TrustList(file: $0), policy: .accept) }
     }
 
-    /// What the options and the environment amount to.
+    /// The dashboard's configuration from the options and the environment.
     ///
     /// - Parameter listen: the address and the port; `nil` for the default.
     /// - Throws: `CommandFailure`, usage.
@@ -80,7 +80,7 @@ struct DashboardOptions: ParsableArguments {
         )
     }
 
-    /// Whether it is a name as it can stand in a request's `Host` (RFC 1123, section 2.1; underscores are in use).
+    /// Whether a text is a host name for a `Host` header (RFC 1123, section 2.1; underscores are accepted too).
     static func isHostName(_ name: String) -> Bool {
         let labels = name.split(separator: ".", omittingEmptySubsequences: false)
         return name.utf8.count <= 253
@@ -97,9 +97,9 @@ struct DashboardOptions: ParsableArguments {
             }
     }
 
-    /// Says so when a mesh that asks for a login is shown to everybody who asks for the page.
+    /// Warns when the mesh needs a login but the page does not.
     ///
-    /// - Parameter needsLogin: whether the mesh does.
+    /// - Parameter needsLogin: whether the mesh needs one.
     static func warn(_ configuration: Dashboard.Configuration, needsLogin: Bool) {
         guard needsLogin, configuration.token == nil else { return }
         Diagnostics.say(

@@ -1,15 +1,15 @@
 import ArgumentParser
 
-/// How events are printed.
+/// The format in which events are printed.
 enum EventFormat: String, ExpressibleByArgument, CaseIterable {
     /// Rows for people.
     case text
-    /// The wire form, one event a line.
+    /// The wire format, one event per line.
     case json
-    /// CloudEvents 1.0 in JSON, structured mode, one event a line.
+    /// CloudEvents 1.0 in JSON, structured mode, one event per line.
     case cloudevents
 
-    /// What the lines for programs are; `nil` for rows.
+    /// The format of lines for programs; `nil` for rows.
     var lines: LineFormat? {
         switch self {
         case .text: nil
@@ -19,7 +19,7 @@ enum EventFormat: String, ExpressibleByArgument, CaseIterable {
     }
 }
 
-/// How a command prints the events it finds.
+/// The options for how a command prints events.
 struct EventOutputOptions: ParsableArguments {
     @Flag(help: "Print one event a line as JSON, in the form in which this program emits; short for --format json.")
     var json = false
@@ -32,7 +32,7 @@ struct EventOutputOptions: ParsableArguments {
     )
     var format: EventFormat?
 
-    /// The format that was asked for.
+    /// The format that the options select.
     var chosen: EventFormat { format ?? (json ? .json : .text) }
 
     func validate() throws {
@@ -42,9 +42,9 @@ struct EventOutputOptions: ParsableArguments {
     }
 }
 
-/// What the lines of a file of events are.
+/// The format of the lines in a file of events.
 enum LineFormat: String, ExpressibleByArgument, CaseIterable {
-    /// Events as they travel.
+    /// The wire format.
     case json
     /// CloudEvents 1.0 in JSON, structured mode.
     case cloudevents

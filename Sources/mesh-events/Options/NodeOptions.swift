@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 
-/// In whose name events are emitted.
+/// The option for the name of the node that emits events.
 struct NodeOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -21,7 +21,7 @@ struct NodeOptions: ParsableArguments {
         return Self.hostName
     }
 
-    /// The name the kernel knows this machine by.
+    /// This machine's name from the kernel.
     static var hostName: String {
         var buffer = [CChar](repeating: 0, count: 256)
         guard gethostname(&buffer, buffer.count - 1) == 0 else { return "localhost" }

@@ -3,7 +3,7 @@ import Foundation
 import MeshEvents
 import MeshEventsSigning
 
-/// The key with which a node signs what it emits.
+/// The option for the key with which a node signs its events.
 struct SigningOptions: ParsableArguments {
     /// The environment variable that names the key, so that the tools of a node sign as the node does.
     static let variable = "MESH_EVENTS_SIGN_KEY"
@@ -22,7 +22,7 @@ struct SigningOptions: ParsableArguments {
         path ?? environment[Self.variable].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// What a bus does that signs with this key, and sends CloudEvents when they are wanted.
+    /// The configuration of a bus that signs with this key, and sends CloudEvents when they are wanted.
     func busConfiguration(_ cloudEvents: CloudEventOptions) throws(MeshEventsError) -> EventBus.Configuration {
         var configuration = EventBus.Configuration(cloudEvents: cloudEvents.isWanted)
         if let file = file() { configuration.signer = try NodeSigningKey(file: file) }

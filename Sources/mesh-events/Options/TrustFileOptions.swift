@@ -2,7 +2,7 @@ import ArgumentParser
 import MeshEvents
 import MeshEventsSigning
 
-/// Whose signatures are trusted, where what others have emitted must change nothing.
+/// The option for the trusted signatures, for commands in which unsigned events must change nothing.
 struct TrustFileOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -13,7 +13,7 @@ struct TrustFileOptions: ParsableArguments {
     )
     var trust: String?
 
-    /// How signatures are looked at; `nil` for not at all.
+    /// The check of signatures; `nil` without `--trust`.
     ///
     /// - Throws: `invalidArgument` for a file that is no trust list.
     func verification() throws -> SignatureVerification? {

@@ -2,9 +2,9 @@ import ArgumentParser
 import MeshEvents
 import MeshEventsSigning
 
-/// Whose signatures are trusted, and what becomes of other events.
+/// The options for the trusted signatures, and for the treatment of other events.
 struct TrustOptions: ParsableArguments {
-    /// What becomes of an event that its node has not signed.
+    /// The treatment of an event that its node has not signed.
     enum Policy: String, ExpressibleByArgument, CaseIterable {
         case accept, warn, reject
     }
@@ -26,12 +26,12 @@ struct TrustOptions: ParsableArguments {
     )
     var signatures: Policy?
 
-    /// Whether each event is shown with what its signature says.
+    /// Whether each event is shown with the result of its signature check.
     var marks: Bool { trust != nil && policy != .reject }
 
     private var policy: Policy { signatures ?? .reject }
 
-    /// How signatures are looked at; `nil` for not at all.
+    /// The check of signatures; `nil` without `--trust`.
     func verification() throws -> SignatureVerification? {
         guard let trust else {
             guard signatures == nil else {
@@ -39,21 +39,21 @@ struct TrustOptions: ParsableArguments {
             }
             return nil
         }
-        // Warnings are this command's own, about each event.
+        // The command itself warns about each event, so the library only checks.
         return SignatureVerification(try TrustList(file: trust), policy: policy == .reject ? .reject : .accept)
     }
 
-    /// Whether an event is to be left out, where its signature was looked at and it was let through.
+    /// Whether a checked event has to be left out because it is not trusted.
     func leavesOut(_ event: Event) -> Bool { trust != nil && policy == .reject && !event.signature.isTrusted }
 
-    /// Says that an event is not signed by its node, when that is asked for.
+    /// Warns that an event is not signed by its node, when the policy is `warn`.
     func note(_ event: Event) {
         guard policy == .warn, trust != nil, !event.signature.isTrusted else { return }
         let (type, node) = (SafeText.escaped(event.type.rawValue), SafeText.escaped(event.node))
         Diagnostics.say("\(type) of \(node.debugDescription) is \(SafeText.escaped("\(event.signature)"))")
     }
 
-    /// Says how many events were left out.
+    /// Reports how many events were left out.
     static func reportRejected(_ count: some BinaryInteger) {
         guard count > 0 else { return }
         Diagnostics.say("left out \(count) \(count == 1 ? "event" : "events") not signed by their node")

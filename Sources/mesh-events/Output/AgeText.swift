@@ -1,11 +1,11 @@
 import MeshEvents
 
-/// How long ago something was, as people say it: `3s ago`, `2m ago`, `5h ago`, `4d ago`.
+/// Writes how long ago something was: `3s ago`, `2m ago`, `5h ago`, `4d ago`.
 enum AgeText {
     /// The age of a moment; `-` when there is none.
     static func text(_ time: Timestamp?, now: Timestamp) -> String {
         guard let time else { return "-" }
-        // Clocks differ: what lies ahead is now.
+        // Clocks differ: a time in the future counts as now.
         let seconds = max(0, now.duration(since: time).components.seconds)
         switch seconds {
         case ..<1: return "now"

@@ -1,10 +1,10 @@
 import MeshEvents
 
-/// Events as lines of CloudEvents 1.0, structured mode.
+/// Writes events as lines of CloudEvents 1.0, structured mode.
 struct CloudEventText {
     /// Whether scalars that could harm a terminal are written as escapes; the value stays the same.
     var isForTerminal = false
-    /// Whether the attribute `signature` says what the event's signature says: `signed`, `unsigned` or `forged`.
+    /// Whether lines have the attribute `signature`, the result of the check: `signed`, `unsigned` or `forged`.
     var marks = false
 
     /// One event.

@@ -1,13 +1,13 @@
 import Foundation
 
-/// What a command says besides its events, on standard error.
+/// Prints a command's messages on standard error.
 enum Diagnostics {
-    /// Says one line, whatever the text holds.
+    /// Prints a message as one line, even when it has line breaks.
     static func say(_ message: String) {
         write("mesh-events: \(oneLine(message))\n")
     }
 
-    /// The text as one line that is safe on a terminal, cut when a stranger's words make it too long to read.
+    /// The text as one line that is safe on a terminal; cut when it is too long, as texts of other clients can be.
     static func oneLine(_ message: String) -> String {
         SafeText.escaped(message.split(whereSeparator: \.isNewline).joined(separator: " "), columns: longestLine)
     }
@@ -19,7 +19,7 @@ enum Diagnostics {
         if Terminal.error.isTerminal { write("\r\u{1B}[K") }
     }
 
-    /// Writes text as it is; what cannot be written is lost.
+    /// Writes the text unchanged; text that cannot be written is lost.
     static func write(_ text: String) {
         var text = text
         text.withUTF8 { _ = Foundation.write(STDERR_FILENO, $0.baseAddress, $0.count) }

@@ -1,10 +1,10 @@
 import MeshEvents
 
-/// Events as lines of JSON: the wire form, for programs.
+/// Writes events as lines of JSON in the wire format, for programs.
 struct EventJSON {
     /// Whether scalars that could harm a terminal are written as escapes; the value stays the same.
     let isForTerminal: Bool
-    /// Whether the member `signature` says what the event's signature says: `signed`, `unsigned` or `forged`.
+    /// Whether lines have the member `signature`, the result of the check: `signed`, `unsigned` or `forged`.
     let marks: Bool
     private let encoder = EventEncoder()
 
@@ -13,14 +13,14 @@ struct EventJSON {
         self.marks = marks
     }
 
-    /// Exactly what travels on the wire; with ``marks`` the member `signature` behind the others.
+    /// The exact wire format; with ``marks`` followed by the member `signature`.
     func line(_ event: Event) throws -> String {
         var text = String(decoding: try encoder.encode(event), as: UTF8.self)
         if marks { text = text.dropLast() + #","signature":"\#(SignatureMark.word(event.signature))"}"# }
         return isForTerminal ? SafeText.escaped(text) : text
     }
 
-    /// The wire form with the members `sequence` and `stored` behind the others.
+    /// The wire format, followed by the members `sequence` and `stored`.
     func line(_ stored: StoredEvent) throws -> String {
         let event = try line(stored.event)
         return event.dropLast() + #","sequence":\#(stored.sequence),"stored":"\#(stored.storedAt)"}"#

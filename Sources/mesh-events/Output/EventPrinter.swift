@@ -4,12 +4,12 @@ import MeshEvents
 struct EventPrinter {
     private var output: LineFile
     private let terminal: Terminal
-    /// For programs; `nil` for rows.
+    /// Writes lines for programs; `nil` for rows.
     private let text: EventText?
     private let marks: Bool
     private var rows: RowFormatter
 
-    /// - Parameter marks: whether each event is shown with what its signature says.
+    /// - Parameter marks: whether each event is shown with the result of its signature check.
     init(_ format: EventFormat, marks: Bool = false, stop: StopRequest? = nil, terminal: Terminal = .output) {
         self.marks = marks
         output = LineFile(LineOutput.standard(stop: stop))
@@ -20,21 +20,21 @@ struct EventPrinter {
 
     /// Prints one event.
     ///
-    /// - Parameter moreFollow: whether another one is printed at once: then the line may wait and leave with that.
-    /// - Throws: `OutputClosed` when nobody reads any more.
+    /// - Parameter moreFollow: whether another event follows at once: then both lines may be written together.
+    /// - Throws: `OutputClosed` when standard output has no reader any more.
     mutating func print(_ event: Event, moreFollow: Bool = false) throws {
         try output.write(text?.line(event) ?? row(event, width: terminal.width))
         if !moreFollow { try output.flush() }
     }
 
-    /// Writes what waits.
+    /// Writes the lines that wait.
     ///
     /// - Throws: `OutputClosed` when standard output has no reader any more.
     mutating func flush() throws { try output.flush() }
 
     /// Prints one event of the stream.
     ///
-    /// - Throws: `OutputClosed` when nobody reads any more.
+    /// - Throws: `OutputClosed` when standard output has no reader any more.
     mutating func print(_ stored: StoredEvent) throws {
         try output.write(text?.line(stored) ?? row(stored.event, width: terminal.width))
         try output.flush()

@@ -1,11 +1,11 @@
 import MeshEvents
 
-/// Events as lines for programs.
+/// Writes events as lines for programs.
 enum EventText {
     case wire(EventJSON)
     case cloudEvents(CloudEventText)
 
-    /// - Parameter marks: whether each line says what the event's signature says.
+    /// - Parameter marks: whether each line has the result of the event's signature check.
     init(_ format: LineFormat, isForTerminal: Bool, marks: Bool = false) {
         switch format {
         case .json: self = .wire(EventJSON(isForTerminal: isForTerminal, marks: marks))

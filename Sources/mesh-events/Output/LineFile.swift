@@ -24,7 +24,7 @@ struct LineFile {
         self.path = path
     }
 
-    /// Writes to what is open already.
+    /// Writes to an output that is open already.
     init(_ output: LineOutput) {
         self.output = output
         path = nil
@@ -38,7 +38,7 @@ struct LineFile {
         if pending.utf8.count >= 32_768 { try flush() }
     }
 
-    /// Writes what waits.
+    /// Writes the lines that wait.
     mutating func flush() throws {
         guard count > 0 else { return }
         let text = pending
@@ -46,7 +46,7 @@ struct LineFile {
         try output.write(text)
     }
 
-    /// Writes what waits and sees to it that it is on the disk.
+    /// Writes the lines that wait, syncs them to the disk and closes the file.
     mutating func close() throws {
         try flush()
         guard let path else { return }

@@ -1,14 +1,15 @@
 import Foundation
 
-/// Nobody reads standard output any more, or the command was told to stop: a quiet end, not a failure.
+/// Thrown when standard output has no reader any more, or a stop was requested. The command then ends without a
+/// failure.
 struct OutputClosed: Error {}
 
-/// Writes whole lines to a file descriptor, at once, and gives up when told to stop: a reader that has stalled cannot
-/// keep a command from ending.
+/// Writes whole lines to a file descriptor, unbuffered. It gives up when a stop is requested, so that a stalled reader
+/// cannot keep a command from ending.
 struct LineOutput: Sendable {
     let descriptor: Int32
     let stop: StopRequest?
-    /// What it is, for messages.
+    /// Its name in messages.
     var name = "standard output"
 
     static func standard(stop: StopRequest? = nil) -> LineOutput {
@@ -17,14 +18,14 @@ struct LineOutput: Sendable {
 
     /// Writes a line and a line break.
     ///
-    /// - Throws: `OutputClosed`; `CommandFailure` when the disk is full and such.
+    /// - Throws: `OutputClosed`; `CommandFailure` for other errors, such as a full disk.
     func write(_ line: String) throws {
         var text = line
         text.append("\n")
         try text.withUTF8 { try write(UnsafeRawBufferPointer($0)) }
     }
 
-    /// Writes bytes as they are and a line break; on a terminal what could harm it is escaped.
+    /// Writes the bytes unchanged and a line break; on a terminal, unsafe characters are escaped.
     ///
     /// - Throws: as ``write(_:)``.
     func write(raw bytes: some Sequence<UInt8>) throws {

@@ -1,9 +1,9 @@
 import MeshEvents
 
-/// Prints the events of a subscription as they come: in a burst many with one write, else each at once.
+/// Prints the events of a subscription as they arrive: in a burst many with one write, else each at once.
 struct LiveEvents {
-    /// How far is read ahead of the printing. A burst of half a million events is printed whole, as the command line of
-    /// the Go mesh does, whose subscriptions hold 524 288 messages or 64 MiB.
+    /// How many events may wait to be printed. A burst of half a million events is printed whole, as by the command
+    /// line of the Go mesh, whose subscriptions hold 524 288 messages or 64 MiB.
     static let buffer = BufferConfiguration(maximumEvents: 1 << 20, maximumBytes: 128 << 20)
 
     private let subscription: EventSubscription
@@ -40,8 +40,7 @@ struct LiveEvents {
     }
 }
 
-/// Says on standard error that events were dropped: when it happens, at most one line a second, and all of them at the
-/// end.
+/// Reports dropped events on standard error: at most one line per second while it happens, and the total at the end.
 struct DropReport {
     private var said: UInt64 = 0
     private var limit = RepeatLimit(1, each: .seconds(1))
@@ -51,13 +50,15 @@ struct DropReport {
         self.say = say
     }
 
-    /// - Parameter dropped: how many there are in all.
+    /// Reports dropped events, unless the last report was less than a second ago.
+    ///
+    /// - Parameter dropped: how many events were dropped in all.
     mutating func look(_ dropped: UInt64, now: ContinuousClock.Instant = .now) {
         guard dropped > said, case .say = limit.decide(at: now) else { return }
         report(dropped)
     }
 
-    /// Says what has not been said.
+    /// Reports the drops that have not been reported.
     mutating func finish(_ dropped: UInt64) {
         if dropped > said { report(dropped) }
     }

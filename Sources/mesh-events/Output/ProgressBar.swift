@@ -1,6 +1,6 @@
 import Foundation
 
-/// A bar on standard error, when that is a terminal; at most ten times a second.
+/// A progress bar on standard error, when that is a terminal; updated at most ten times per second.
 struct ProgressBar {
     private static let barWidth = 24
 
@@ -15,11 +15,11 @@ struct ProgressBar {
         self.terminal = terminal
     }
 
-    /// Shows how far the work is.
+    /// Shows the progress.
     ///
     /// - Parameters:
     ///   - count: how many events are done.
-    ///   - fraction: how much of the whole that is, 0 to 1; `nil` when the whole is not known.
+    ///   - fraction: which part of all events that is, 0 to 1; `nil` when the total is not known.
     mutating func show(_ count: Int, fraction: Double?) {
         let now = ContinuousClock.now
         guard terminal.isTerminal, last.map({ now - $0 >= .milliseconds(100) }) ?? true else { return }
@@ -27,7 +27,7 @@ struct ProgressBar {
         write(count, fraction, now - start, end: "")
     }
 
-    /// Leaves the last state standing.
+    /// Shows the last state and ends the line.
     mutating func finish(_ count: Int, fraction: Double?) {
         guard terminal.isTerminal else { return }
         write(count, fraction, .now - start, end: "\n")

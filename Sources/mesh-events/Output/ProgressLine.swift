@@ -1,17 +1,17 @@
-/// A line on standard error that counts, when that is a terminal.
+/// A line with a count on standard error, when that is a terminal.
 struct ProgressLine: Sendable {
     private let isShown: Bool
     private let start = ContinuousClock.now
 
     init(isShown: Bool = Terminal.error.isTerminal) { self.isShown = isShown }
 
-    /// Shows how far the work is, in the place of the last count.
+    /// Replaces the last count by this one.
     func show(stored: Int) {
         guard isShown else { return }
         Diagnostics.write("\r\u{1B}[K" + Self.text(stored: stored, elapsed: .now - start))
     }
 
-    /// Leaves the last count standing.
+    /// Shows the last count and ends the line.
     func finish(stored: Int) {
         show(stored: stored)
         if isShown { Diagnostics.write("\n") }

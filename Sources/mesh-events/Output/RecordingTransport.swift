@@ -1,7 +1,7 @@
 import MeshEvents
 import Synchronization
 
-/// Passes everything on, and remembers the last payload: the exact bytes that were sent.
+/// A transport that passes everything on and keeps the last payload, the exact bytes that were sent.
 final class RecordingTransport: EventTransport {
     private let base: any EventTransport
     private let last = Mutex("")

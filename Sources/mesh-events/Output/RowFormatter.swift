@@ -9,7 +9,7 @@ struct RowFormatter {
     private static let typeColumn = 16...32
     private static let nodeColumn = 8...24
 
-    /// Whether to colour.
+    /// Whether rows are coloured.
     let isColored: Bool
     private let calendar: Calendar
     private var typeWidth = typeColumn.lowerBound
@@ -22,8 +22,8 @@ struct RowFormatter {
 
     /// Widens the columns for an event; rows from now on line up with its row.
     ///
-    /// A column has a limit, lower on a narrow terminal: one long name must not push the data aside for good. What is
-    /// longer is not cut, its row is out of line.
+    /// A column has a limit, lower on a narrow terminal: one long name must not narrow the data in all later rows. A
+    /// longer name is not cut; its row does not line up.
     ///
     /// - Parameter width: how many columns there are; `nil` for any number.
     mutating func makeRoom(for event: Event, width: Int? = nil) {
@@ -55,10 +55,10 @@ struct RowFormatter {
         return styled(columns) + SafeText.escaped(event.data.json, columns: left)
     }
 
-    /// The longest data that is shown whole where there is no width to fit in, in columns.
+    /// The longest data that is shown whole when there is no terminal width, in columns.
     static let longestData = 16_384
 
-    /// The data of an event, and when it is too long for a line, what is missing.
+    /// The data of an event; when it is too long, cut and followed by its size.
     private static func data(_ json: String) -> String {
         let shown = SafeText.escaped(json, columns: longestData)
         guard shown.last == "…" else { return shown }

@@ -1,6 +1,6 @@
 import MeshEvents
 
-/// What a signature says, in a word.
+/// The word for the result of a signature check.
 enum SignatureMark {
     /// The width of the column.
     static let width = 8

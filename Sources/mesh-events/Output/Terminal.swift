@@ -1,19 +1,19 @@
 import Foundation
 
-/// What is known of the terminal behind a file descriptor.
+/// The terminal behind a file descriptor, if there is one.
 struct Terminal: Sendable {
     let descriptor: Int32
 
     static let output = Terminal(descriptor: STDOUT_FILENO)
     static let error = Terminal(descriptor: STDERR_FILENO)
 
-    /// Whether a person looks at it.
+    /// Whether the descriptor is a terminal.
     var isTerminal: Bool { isatty(descriptor) == 1 }
 
-    /// Its width in columns at this moment; `nil` when it is no terminal or does not say.
+    /// Its present width in columns; `nil` when it is no terminal or reports none.
     var width: Int? { size.flatMap { $0.ws_col > 0 ? Int($0.ws_col) : nil } }
 
-    /// Its height in rows at this moment; `nil` when it is no terminal or does not say.
+    /// Its present height in rows; `nil` when it is no terminal or reports none.
     var height: Int? { size.flatMap { $0.ws_row > 0 ? Int($0.ws_row) : nil } }
 
     private var size: winsize? {
@@ -22,8 +22,7 @@ struct Terminal: Sendable {
         return ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 ? size : nil
     }
 
-    /// JSON as it may be written there: for a person, without scalars that could harm the terminal; the values stay the
-    /// same.
+    /// The JSON for this output: on a terminal, unsafe scalars are escaped; the values stay the same.
     func safe(json: String) -> String { isTerminal ? SafeText.escaped(json) : json }
 
     /// Whether to use colours: on a terminal that has them, unless `NO_COLOR` is set (no-color.org).

@@ -1,6 +1,6 @@
 /// Lines of columns that line up, below a line of headings.
 struct TextTable {
-    /// A cell: text that is safe on a terminal, and how it looks.
+    /// A cell: text that is safe on a terminal, and its style.
     struct Cell {
         let text: String
         let style: Style
@@ -11,13 +11,13 @@ struct TextTable {
             self.style = style
         }
 
-        /// A name that others chose.
+        /// A cell with the name of a node or tool, cut when it is too long.
         static func name(_ text: String, _ style: Style = .plain) -> Cell {
             Cell(TextWidth.columns(of: text) > longestName ? TextWidth.cut(text, to: longestName) : text, style)
         }
     }
 
-    /// A longer name is cut: one must not push the rest aside.
+    /// The longest name, in columns; a longer one is cut, so that the other columns stay visible.
     private static let longestName = 32
 
     private let headings: [String]

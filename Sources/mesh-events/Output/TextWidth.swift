@@ -1,4 +1,4 @@
-/// How many columns text takes on a terminal.
+/// Measures how many columns text takes on a terminal, and cuts and pads text to columns.
 enum TextWidth {
     /// The columns of a text without control characters.
     static func columns(of text: String) -> Int {
@@ -20,7 +20,7 @@ enum TextWidth {
         return result + "…"
     }
 
-    /// The text with spaces behind it up to a width.
+    /// The text, padded with spaces at its end to a width.
     static func padded(_ text: String, to columns: Int) -> String {
         text + String(repeating: " ", count: max(0, columns - Self.columns(of: text)))
     }

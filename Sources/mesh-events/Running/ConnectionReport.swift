@@ -1,14 +1,14 @@
 import NATSClient
 
-/// Says on standard error when a connection is lost and when it is back.
+/// Reports on standard error when a connection is lost and when it is restored.
 struct ConnectionReport {
     let connection: NATSConnection
-    /// What becomes of events meanwhile.
+    /// The text about events during the outage.
     var missing = "what others emit meanwhile is not shown"
 
     /// Reports until the connection is closed or the task is cancelled.
     func run() async {
-        // A server can report as often as it likes, and end each connection at once.
+        // Limited, because a server can send any number of errors, and end each connection at once.
         var limit = RepeatLimit()
         var changes = RepeatLimit(40)
         var lastFailure: String?

@@ -1,12 +1,12 @@
 import MeshEvents
 
 extension EventBus {
-    /// A bus to listen on: it has no node's name, and says nothing to the log.
+    /// A bus that only subscribes: it has no node's name and logs nothing.
     ///
     /// - Parameters:
-    ///   - transport: where to listen.
-    ///   - verification: looks at signatures; `nil` for none.
-    ///   - onMalformed: hears of messages that are not events.
+    ///   - transport: the transport to subscribe on.
+    ///   - verification: checks signatures; `nil` checks none.
+    ///   - onMalformed: is called with messages that are not events.
     static func listening(
         on transport: some EventTransport,
         verification: SignatureVerification?,

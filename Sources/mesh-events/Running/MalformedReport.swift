@@ -1,7 +1,7 @@
 import MeshEvents
 import Synchronization
 
-/// Says on standard error that messages were skipped because they are not events: at most one line a second.
+/// Reports on standard error that messages were skipped because they are not events: at most one line per second.
 final class MalformedReport: Sendable {
     private struct State {
         var count = 0
@@ -23,14 +23,14 @@ final class MalformedReport: Sendable {
         Diagnostics.say("skipped a message on \(malformed.subject) that is not an event: \(malformed.reason)\(total)")
     }
 
-    /// Says how many there were, when that has not been said.
+    /// Reports the total, when the last report did not include all.
     func finish() {
         let (count, said) = state.withLock { ($0.count, $0.said) }
         guard count > said else { return }
         Diagnostics.say("skipped \(count) messages that are not events")
     }
 
-    /// Says how many stored messages were left out.
+    /// Reports how many stored messages were skipped.
     static func sayStored(_ count: some BinaryInteger) {
         guard count > 0 else { return }
         Diagnostics.say(

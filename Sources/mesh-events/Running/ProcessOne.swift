@@ -1,9 +1,9 @@
 import Foundation
 
-/// What is different as the first process of a container.
+/// Checks whether this process is the first one of a container.
 enum ProcessOne {
-    /// Says that there is no init, when this process is in its place: a process whose parent has gone becomes a child
-    /// of process 1, and stays in the table of processes, dead, until that waits for it.
+    /// Warns when this process is process 1, in the place of an init. A process whose parent has ended becomes a child
+    /// of process 1, and stays a zombie until process 1 waits for it.
     static func warn() {
         guard getpid() == 1 else { return }
         Diagnostics.say(

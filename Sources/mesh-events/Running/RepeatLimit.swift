@@ -1,8 +1,8 @@
-/// Keeps a peer from filling a log: so many reports in a period, the others are counted.
+/// Limits the reports in a period and counts the rest, so that a peer cannot fill a log.
 struct RepeatLimit: Sendable {
     /// What to do with a report.
     enum Decision: Sendable, Equatable {
-        /// Say it; and first, when it is not 0, that so many were left out since the last one.
+        /// Print it. When the number is not 0, first print that this many were left out since the last one.
         case say(leftOut: Int)
         /// Leave it out.
         case leaveOut

@@ -2,25 +2,26 @@ import Foundation
 import Synchronization
 
 #if canImport(CDispatch)
-    // Where the C structures of the system come from for the compiler, as soon as a dependency imports it.
+    // The compiler finds the system's C structures there as soon as a dependency imports it.
     import CDispatch
 #endif
 
 /// Turns SIGINT, SIGTERM and SIGHUP into a request to stop; a second SIGINT or SIGTERM ends the process at once. SIGHUP
-/// can mean something else.
+/// can have another action.
 ///
-/// Handlers, not ignored signals: those would be inherited by a server that is started as a child.
+/// It installs handlers and does not ignore signals: a server that is started as a child would inherit ignored signals.
 enum Signals {
-    /// A signal this soon after the first is the same wish: `timeout` and terminals send some of them twice.
+    /// A signal this soon after the first, in nanoseconds, belongs to it: `timeout` and terminals send some signals
+    /// twice.
     private static let sameWish: Int64 = 300_000_000
 
     private static let writeEnd = Atomic<Int32>(-1)
     private static let first = Atomic<Int64>(0)
     private static let hangupStops = Atomic(true)
 
-    /// From now on signals ask `stop` to stop.
+    /// Installs the handlers: from now on signals call `stop`.
     ///
-    /// - Parameter onHangup: what SIGHUP does instead, however often it comes.
+    /// - Parameter onHangup: the action of each SIGHUP, instead of a stop.
     static func install(_ stop: StopRequest, onHangup: (@Sendable () -> Void)? = nil) {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { return }
@@ -42,7 +43,7 @@ enum Signals {
         }
         handle(SIGINT)
         handle(SIGTERM)
-        // `nohup` has it ignored. As a wish to stop it stays so; where it means something else it is heard.
+        // `nohup` sets SIGHUP to ignored. It stays ignored as a request to stop, but not with an action of its own.
         if onHangup != nil || !isIgnored(SIGHUP) { handle(SIGHUP) }
     }
 
@@ -58,7 +59,7 @@ enum Signals {
         sigaction(number, &action, nil)
     }
 
-    /// Only what is allowed in a signal handler: atomics, clock_gettime, write, _exit.
+    /// Handles a signal. It uses only what is allowed in a signal handler: atomics, clock_gettime, write, _exit.
     private static func received(_ number: Int32) {
         let savedError = errno
         defer { errno = savedError }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Why a command that runs until it is told to stop stops.
+/// Why a long-running command stops.
 enum StopReason: Sendable {
     /// SIGINT, SIGTERM or SIGHUP.
     case signal
@@ -8,11 +8,11 @@ enum StopReason: Sendable {
     case outputClosed
     /// The time given has passed.
     case timeUp
-    /// What the command depends on has ended.
+    /// Something that the command depends on has ended.
     case failed(CommandFailure)
 }
 
-/// Asked once, from anywhere, to stop a command; whoever wants to know waits for it.
+/// A request to stop a command. Any task or thread can make it, once; other tasks wait for it.
 final class StopRequest: Sendable {
     private struct State {
         var reason: StopReason?
@@ -22,10 +22,10 @@ final class StopRequest: Sendable {
 
     private let state = Mutex(State())
 
-    /// Why to stop; `nil` as long as nobody has asked.
+    /// Why to stop; `nil` while no stop is requested.
     var reason: StopReason? { state.withLock { $0.reason } }
 
-    /// Asks to stop; the first reason counts.
+    /// Requests the stop; the first reason counts.
     func stop(_ reason: StopReason) {
         let waiters = state.withLock { state -> [CheckedContinuation<StopReason?, Never>] in
             guard state.reason == nil else { return [] }
@@ -36,7 +36,7 @@ final class StopRequest: Sendable {
         for waiter in waiters { waiter.resume(returning: reason) }
     }
 
-    /// Waits until somebody asks; `nil` when the task is cancelled first.
+    /// Waits for the request; `nil` when the task is cancelled first.
     func wait() async -> StopReason? {
         let id = state.withLock { state in
             state.nextWaiter += 1
@@ -56,7 +56,7 @@ final class StopRequest: Sendable {
         }
     }
 
-    /// Runs `body` until it ends or somebody asks to stop; then it is cancelled, and waited for.
+    /// Runs `body` until it ends or a stop is requested; then cancels `body` and waits for its end.
     ///
     /// - Returns: What `body` returned; `nil` when it was stopped.
     func race<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result? {
@@ -65,7 +65,7 @@ final class StopRequest: Sendable {
                 do {
                     return try await body()
                 } catch {
-                    // What a cancelled task throws says nothing.
+                    // The error of a cancelled task does not matter.
                     if self.reason != nil { return nil }
                     throw error
                 }

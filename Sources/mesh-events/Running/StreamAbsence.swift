@@ -1,12 +1,11 @@
 import MeshEvents
 import MeshLifecycle
 
-/// What commands that only read say when there is nothing to read from: a mesh of Go nodes has no stream until it is
-/// asked for one.
+/// The messages of read-only commands when there is no stream: a mesh of Go nodes has none until a client creates it.
 enum StreamAbsence {
     private static let creators = "`mesh-events serve`, `mesh-events emit --ack` or `mesh-events stream create`"
 
-    /// Runs `body`; without the mesh's own stream it says that nothing is kept yet.
+    /// Runs `body`; reports that nothing is kept yet when the default stream does not exist.
     ///
     /// - Returns: What `body` returns; `nil` without that stream.
     /// - Throws: what `body` throws; as ``explained(_:)`` when a stream that was named does not exist.
@@ -26,12 +25,12 @@ enum StreamAbsence {
         }
     }
 
-    /// Runs `body`; a stream that does not exist becomes a sentence about how to get one.
+    /// Runs `body`; when the stream does not exist, throws a failure that says how to create it.
     static func explained<Result>(_ body: () async throws -> Result) async throws -> Result {
         do {
             return try await body()
         } catch let error as MeshEventsError where error.code == .streamNotFound {
-            // What follows is advice for programs.
+            // The rest of the message is advice for programmers.
             let absence = error.message.prefix { $0 != ";" }
             throw CommandFailure(.unavailable, "no events are kept there: \(absence); \(creators) creates it")
         }

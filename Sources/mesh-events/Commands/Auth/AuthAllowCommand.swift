@@ -34,7 +34,7 @@ struct AuthAllowCommand: AsyncParsableCommand {
     }
 }
 
-/// What is listed for a user: durables and nodes, by name, since the server knows no permission for a part of a name.
+/// The options for a user's durables and nodes. Each is named, because a server has no permission for part of a name.
 struct AuthNameOptions: ParsableArguments {
     @Option(
         name: .customLong("durable"),
@@ -51,13 +51,13 @@ struct AuthNameOptions: ParsableArguments {
     )
     var nodes: [String] = []
 
-    /// How a user logs in with its password, for people; not the password.
+    /// A line for people on how a user logs in with its password, without the password.
     static func password(_ name: String, _ directory: AuthDirectory) -> String {
         "\(name) may log in with the password in \(SafeText.escaped(directory.passwordFile(of: name))) too: "
             + "JB_NATS_URL=tls://\(name):PASSWORD@HOST:4222 SSL_CERT_FILE=ca.pem"
     }
 
-    /// What is listed for a user, for people.
+    /// The lines for people on a user's durables and nodes.
     static func lines(_ user: MeshUser) -> [String] {
         func list(_ names: [String]) -> String { names.map { SafeText.name($0) }.joined(separator: ", ") }
         var lines: [String] = []

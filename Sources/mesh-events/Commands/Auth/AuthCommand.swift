@@ -51,12 +51,12 @@ extension String {
     fileprivate func padding(to columns: Int) -> String { TextWidth.padded(self, to: columns) }
 }
 
-/// The directory that every subcommand is about.
+/// The argument of all subcommands: the directory.
 struct AuthDirectoryOptions: ParsableArguments {
     @Argument(help: ArgumentHelp("The directory with users and certificates.", valueName: "dir"))
     var directory: String
 
-    /// How whoever runs a server gets it to know what has changed.
+    /// The hint that a running server reads changes on SIGHUP.
     static let reloading = "a server that runs reads it on SIGHUP"
 }
 

@@ -3,15 +3,17 @@ import MeshEvents
 import MeshEventsNATS
 import NATSClient
 
-/// A dashboard on a connection, for as long as the task runs.
+/// Runs a dashboard on a connection.
 struct DashboardRun: Sendable {
     private let dashboard: Dashboard
     private let connection: NATSConnection
 
+    /// Creates the dashboard.
+    ///
     /// - Parameters:
-    ///   - store: the events to show.
-    ///   - transport: the connection of that store, on which events are heard while there is no stream.
-    ///   - verification: looks at signatures; `nil` for nobody.
+    ///   - store: the store of the events to show.
+    ///   - transport: the connection of that store; it receives events while there is no stream.
+    ///   - verification: checks signatures; `nil` checks none.
     ///   - emitter: the bus to emit on; `nil` for none.
     init(
         _ configuration: Dashboard.Configuration,
@@ -31,7 +33,7 @@ struct DashboardRun: Sendable {
         connection = transport.connection
     }
 
-    /// Runs it, and says where it is reached; it ends with the task.
+    /// Runs the dashboard and prints its URL; it ends with the task.
     ///
     /// - Throws: when it cannot listen.
     func run() async throws {

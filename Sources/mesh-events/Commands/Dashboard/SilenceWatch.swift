@@ -1,18 +1,19 @@
 import MeshEvents
 import NATSClient
 
-/// Notices that a server is silent: the connection is there, it was asked, and nothing has come for a while. The
-/// connection itself finds out after minutes, since a slow line is no loss.
+/// Detects a silent server: the connection is up, but no data has come for a while although the server was pinged. The
+/// connection itself detects this only after minutes, because a slow line does not count as lost.
 struct SilenceWatch: Sendable {
     let connection: NATSConnection
-    /// How often it looks; when nothing has come between two looks, the server is asked.
+    /// The time between two checks; when no data has come between them, the server is pinged.
     var interval: Duration = .seconds(5)
-    /// How long nothing may come.
+    /// How long no data may come.
     var patience: Duration = .seconds(15)
 
     /// Watches until the task is cancelled.
     ///
-    /// - Parameter tell: hears when something came last while the server is silent, and `nil` when it no longer is.
+    /// - Parameter tell: is called with the time of the last data when the server is silent, and with `nil` when data
+    ///   comes again.
     func run(_ tell: (Timestamp?) -> Void) async {
         var known = connection.receivedBytes
         var heard = (at: ContinuousClock.now, time: Timestamp.now)
@@ -25,7 +26,7 @@ struct SilenceWatch: Sendable {
                 isTold = false
             } else if !isAsked {
                 isAsked = true
-                // The answer is bytes that come, and so is whatever else does; without one, asking again is of no use.
+                // Any data counts as an answer, so the result is not used. Without an answer, another ping is useless.
                 try? await connection.roundTrip(silence: interval)
             } else if !isTold, .now - heard.at >= patience {
                 isTold = true

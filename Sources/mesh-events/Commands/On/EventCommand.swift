@@ -2,7 +2,7 @@ import Foundation
 import Subprocess
 import Synchronization
 
-/// A command that is run for events, each time in a process group of its own, of which nothing is left behind.
+/// A command that is run for events, each time in a process group of its own. All processes of the group end with it.
 struct EventCommand: Sendable {
     /// How a run ended.
     enum Outcome: Sendable, Equatable {
@@ -11,7 +11,7 @@ struct EventCommand: Sendable {
         case timedOut(Duration)
         case notStarted(String)
 
-        /// What is wrong, as the rest of a sentence; `nil` for exit code 0.
+        /// What went wrong, as the rest of a sentence; `nil` for exit code 0.
         var problem: String? {
             switch self {
             case .exited(0): nil
@@ -28,15 +28,17 @@ struct EventCommand: Sendable {
         let description: String
     }
 
-    /// How long a command that is to end may take before it is killed.
+    /// How long a command may take to end after SIGTERM, before it is killed.
     private static let terminationTime: Duration = .seconds(2)
 
-    /// What people know it by.
+    /// The command's name, for messages.
     let name: String
     private let path: String
     private let arguments: [String]
     private let timeout: Duration?
 
+    /// Finds the program.
+    ///
     /// - Parameters:
     ///   - command: the program and its arguments.
     ///   - timeout: how long a run may take.
@@ -68,11 +70,11 @@ struct EventCommand: Sendable {
         path = found
     }
 
-    /// Runs it once; terminates it, and what belongs to it, when the task is cancelled or the time is up.
+    /// Runs the command once; terminates its process group when the task is cancelled or the time is up.
     ///
     /// - Parameters:
-    ///   - input: what it reads on its standard input; it need not.
-    ///   - environment: what is added to ours.
+    ///   - input: the text for its standard input, which it need not read.
+    ///   - environment: variables to add to this process's environment.
     func run(input: String, environment: [String: String]) async -> Outcome {
         await withTaskGroup(of: Outcome?.self) { group in
             group.addTask { await start(input, environment) }
@@ -85,7 +87,7 @@ struct EventCommand: Sendable {
             let first = await group.next() ?? nil
             group.cancelAll()
             if let first { return first }
-            // The time is up, or we are told to end: what it ended with then says nothing.
+            // The time is up, or the task was cancelled: the exit status of a terminated command does not count.
             let last = await group.next() ?? nil
             guard let timeout else { return last ?? .signaled(SIGTERM) }
             return .timedOut(timeout)
@@ -94,14 +96,15 @@ struct EventCommand: Sendable {
 
     private func start(_ input: String, _ environment: [String: String]) async -> Outcome {
         var options = PlatformOptions()
-        // A group of its own: a Ctrl-C at our terminal is ours to handle, and the group can be ended as a whole.
+        // A group of its own: a Ctrl-C at the terminal reaches only this process, and the group can be ended as a
+        // whole.
         options.processGroupID = 0
         options.teardownSequence = [
             .send(signal: .terminate, toProcessGroup: true, allowedDurationToNextStep: Self.terminationTime)
         ]
         var updates: [Subprocess.Environment.Key: String?] = [:]
         for (name, value) in environment {
-            // No environment can hold a NUL.
+            // An environment variable cannot contain NUL.
             updates[Subprocess.Environment.Key(stringLiteral: name)] = value.replacing("\0", with: "\u{FFFD}")
         }
         let configuration = Subprocess.Configuration(
@@ -111,7 +114,7 @@ struct EventCommand: Sendable {
             platformOptions: options
         )
         let started = StartedGroup()
-        // Nothing it started outlives it.
+        // Ends all processes that the command started.
         defer { started.kill() }
         do {
             let result = try await Subprocess.run(
@@ -121,7 +124,7 @@ struct EventCommand: Sendable {
                 error: .currentStandardError
             ) { execution in
                 started.began(execution.processIdentifier.value)
-                // A command that does not read all is no failure.
+                // It is no failure when a command does not read all its input.
                 _ = try? await execution.standardInputWriter.write(input)
                 try? await execution.standardInputWriter.finish()
             }
@@ -141,7 +144,7 @@ private final class StartedGroup: Sendable {
 
     func began(_ pid: pid_t) { group.store(pid, ordering: .releasing) }
 
-    /// Kills what is left of the group. Its number is not another's yet: numbers are given out in turn.
+    /// Kills the rest of the group. Its number is not used again yet, because the system assigns numbers in turn.
     func kill() {
         let group = group.load(ordering: .acquiring)
         if group > 1 { Foundation.kill(-group, SIGKILL) }

@@ -138,15 +138,17 @@ struct OnCommand: AsyncParsableCommand {
             redelivery: RedeliveryDelays(first: delay, maximum: max(delay, .seconds(300))),
             maximumDeliveries: maximumDeliveries,
             concurrency: parallel,
-            // What waits here could be worked off by another process.
+            // More deliveries would only wait here, while another process could handle them.
             maximumOutstanding: parallel,
             reconcile: update ? .update : .fail
         )
     }
 }
 
-/// Where a new durable begins, as people type it.
+/// Parses where a new durable begins (`--from`).
 enum OnStart {
+    /// The start; by default the beginning.
+    ///
     /// - Throws: `CommandFailure`, usage.
     static func parse(_ text: String?, now: Timestamp = .now) throws -> DurableStart {
         switch text {

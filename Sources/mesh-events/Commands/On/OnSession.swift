@@ -2,7 +2,7 @@ import MeshEvents
 import MeshEventsNATS
 import NATSClient
 
-/// `mesh-events on`, from the subscription to its end.
+/// A run of `mesh-events on`, from the subscription to its end.
 struct OnSession: Sendable {
     let durable: String
     let pattern: EventPattern
@@ -19,12 +19,12 @@ struct OnSession: Sendable {
         let subscription: DurableHandlerSubscription
         let grace: Duration
 
-        /// Runs until told to stop or the subscription ends.
+        /// Runs until a stop is requested or the subscription ends.
         ///
-        /// - Throws: why the subscription has ended by itself.
+        /// - Throws: the error that ended the subscription.
         func run(_ stop: StopRequest) async throws {
             let report = Task {
-                // Durable: the stream keeps what comes meanwhile.
+                // The stream keeps the events for the durable meanwhile.
                 let missing = "what is stored meanwhile is handled afterwards"
                 await ConnectionReport(connection: transport.connection, missing: missing).run()
             }
@@ -79,7 +79,7 @@ struct OnSession: Sendable {
         ]
         if trust.marks { environment["MESH_EVENT_SIGNATURE"] = SignatureMark.word(delivery.event.signature) }
         let outcome = await command.run(input: input, environment: environment)
-        // A command that was told to end may not have done all, whatever its exit code says.
+        // A terminated command may not have done everything, even when its exit code is 0.
         try Task.checkCancellation()
         guard let problem = outcome.problem else { return }
         let what = "event \(delivery.sequence) (\(delivery.event.type)): \(command.name) \(problem)"

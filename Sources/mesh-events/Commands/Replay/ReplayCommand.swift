@@ -105,7 +105,7 @@ struct ReplayCommand: AsyncParsableCommand {
         await transport.close()
     }
 
-    /// Prints what comes, as it comes: there is nothing that keeps it.
+    /// Prints live events, because there is no stream.
     private func live(
         _ transport: NATSTransport,
         _ patterns: [EventPattern],

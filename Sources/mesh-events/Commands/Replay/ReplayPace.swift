@@ -1,8 +1,8 @@
 import MeshEvents
 
-/// Spreads replayed events over time as they were stored.
+/// Delays replayed events, so that they follow each other as they were stored.
 struct ReplayPace {
-    /// How many times faster than they were stored; `nil` for as fast as possible.
+    /// The speed relative to the times of storing; `nil` for as fast as possible.
     private(set) var factor: Double?
     private var begin: (wall: ContinuousClock.Instant, stored: Timestamp)?
 
@@ -25,10 +25,10 @@ struct ReplayPace {
         }
     }
 
-    /// From now on nothing is held back.
+    /// Ends the delays.
     mutating func stop() { factor = nil }
 
-    /// How long after the first event one is due.
+    /// The time at which an event is due; `nil` for at once.
     mutating func delay(of stored: Timestamp, now: ContinuousClock.Instant) -> ContinuousClock.Instant? {
         guard let factor else { return nil }
         guard let begin else {

@@ -1,8 +1,8 @@
 import LocalNATSServer
 
-/// Starts a local server again when it ends unexpectedly, and gives up when that happens again and again.
+/// Restarts a local server when it ends unexpectedly, and gives up when that happens too often.
 struct LocalServerSupervision {
-    /// So many ends within a minute are too many.
+    /// At this number of ends within a minute it gives up.
     private static let maximumEnds = 5
 
     let server: LocalNATSServer?

@@ -1,9 +1,9 @@
 import Foundation
 import MeshLifecycle
 
-/// The manifest a node was started with, and what became of it since.
+/// A node's manifest file and its present content.
 actor ManifestFile {
-    /// The file that is taken when none is named.
+    /// The default file.
     static let standardPath = "mesh.yaml"
 
     nonisolated let path: String
@@ -11,7 +11,7 @@ actor ManifestFile {
 
     /// Reads the file.
     ///
-    /// - Throws: `CommandFailure`; when there are several mistakes they have been said by then, each on its own line.
+    /// - Throws: `CommandFailure`. Several mistakes are printed before that, each on its own line.
     init(path: String) throws {
         self.path = path
         guard FileManager.default.fileExists(atPath: path) else {
@@ -26,7 +26,7 @@ actor ManifestFile {
         }
     }
 
-    /// Brings a node's tools to what the manifest says at the start.
+    /// Installs and starts the manifest's tools.
     func apply(to supervisor: ToolSupervisor) async {
         await supervisor.apply(ToolManifest().difference(to: present))
     }

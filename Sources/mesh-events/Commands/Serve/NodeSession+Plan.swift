@@ -3,33 +3,33 @@ import MeshDashboard
 import MeshEvents
 
 extension NodeSession {
-    /// What to run.
+    /// The configuration of a node session.
     struct Plan: Sendable {
         let node: String
         let connection: ConnectionOptions
         /// The local server; `nil` when the connection names another.
         let localServer: LocalNATSServer.Configuration?
-        /// Who may use the local server; `nil` for everybody who reaches it.
+        /// Who may use the local server; `nil` for every client that reaches it.
         let access: ServeAccess?
-        /// The servers that the manifest names, when nothing else names one.
+        /// The servers of the manifest, when neither the option nor the environment names one.
         var servers: String?
-        /// What tools there are; `nil` for none.
+        /// The manifest with the tools; `nil` for none.
         let manifest: ManifestFile?
-        /// How many tools that has.
+        /// The number of tools in the manifest.
         let toolCount: Int
-        /// How often the node says how it is.
+        /// The time between two health events of the node.
         let healthInterval: Duration
-        /// What every tool finds in its environment, but for the server.
+        /// Environment variables for every tool, except for the server's URL.
         let toolVariables: [String: String]
-        /// Whether tools have a key of their own: then no login of the node's is passed on.
+        /// Whether tools have a key of their own: then they do not get the node's login.
         let toolsHaveKey: Bool
-        /// The user and password, or the token, with which tools log in; `nil` for none, or another way.
+        /// The user and password, or the token, with which tools log in; `nil` when they use neither.
         let toolLogin: [String]?
-        /// What the node's bus does beyond the usual: it may sign.
+        /// The configuration of the node's bus, such as its signing key.
         let busConfiguration: EventBus.Configuration
-        /// The page to show the mesh on; `nil` for none.
+        /// The dashboard's configuration; `nil` for none.
         let dashboard: Dashboard.Configuration?
-        /// How the page, and what is shown here, look at signatures; `nil` for not at all.
+        /// The check of signatures for the page and the printed events; `nil` for none.
         let verification: SignatureVerification?
         /// Whether events can be emitted over HTTP.
         let dashboardEmits: Bool

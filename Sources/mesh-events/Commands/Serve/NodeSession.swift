@@ -17,15 +17,15 @@ struct NodeSession: Sendable {
     private let access: ServeAccess?
     private let transport: NATSTransport
     private let persistent: PersistentEventBus
-    /// Shows events; it has a bus of its own, because it reports what is malformed.
+    /// The events to print; they have a bus of their own, which reports malformed messages.
     private let events: EventSubscription
     private let malformed: MalformedReport
     private let node: MeshNode
     private let tools: NodeTools
     private let dashboard: DashboardRun?
 
-    /// Starts the server when there is to be one, connects, opens the stream and subscribes. Nothing stays behind when
-    /// it throws.
+    /// Starts the local server if there is one, connects, opens the stream and subscribes. When it throws, it has
+    /// stopped the server again.
     static func start(_ plan: Plan) async throws -> NodeSession {
         guard let configuration = plan.localServer else { return try await join(plan, server: nil) }
         let server = try await LocalNATSServer.start(configuration)
@@ -116,13 +116,13 @@ struct NodeSession: Sendable {
         return node
     }
 
-    /// Has the users and the manifest read again, whichever there are.
+    /// Reads the users and the manifest again, if there are any.
     func reload() {
         if let server { access?.reload(server) }
         tools.reload()
     }
 
-    /// Joins the mesh, runs its tools and shows events until `stop` says to stop; then stops the tools, and leaves.
+    /// Joins the mesh, runs the tools and prints events until `stop` is requested; then stops the tools and leaves.
     func run(_ stop: StopRequest, _ printer: EventPrinter) async throws {
         let report = Task { await ConnectionReport(connection: transport.connection).run() }
         let supervision = Task { await LocalServerSupervision(server: server, stop: stop).run() }
@@ -164,10 +164,10 @@ struct NodeSession: Sendable {
                 failure = CommandFailure(describing: error).prefixed("the last events could not be stored: ")
             }
         } else {
-            // There is no server to tell.
+            // Without a server, the node cannot announce that it leaves.
             running.cancel()
         }
-        // What has been emitted is shown before it is quiet, node.left included.
+        // Prints the last events too, node.left included.
         try? await events.drain(timeout: .seconds(2))
         await printing.value
         await page.value
@@ -188,7 +188,7 @@ struct NodeSession: Sendable {
         } catch {
             stop.stop(.failed(CommandFailure(describing: error)))
         }
-        // A reader that is gone must not keep the drain from ending.
+        // The drain must end even when standard output has no reader any more.
         events.cancel()
     }
 }

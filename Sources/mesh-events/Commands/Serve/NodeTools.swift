@@ -3,7 +3,7 @@ import MeshEvents
 import MeshLifecycle
 import NATSClient
 
-/// The tools of a node, as its manifest says: started, watched, asked for over the mesh, stopped.
+/// Runs the tools of a node's manifest, and answers requests about them over the mesh.
 final class NodeTools: Sendable {
     let supervisor: ToolSupervisor
     private let manifest: ManifestFile?
@@ -12,7 +12,9 @@ final class NodeTools: Sendable {
     private let hangups: AsyncStream<Void>
     private let hangup: AsyncStream<Void>.Continuation
 
-    /// - Parameter planned: how many tools the manifest has: what the node says when it joins, before it installs them.
+    /// Creates the supervisor; no tool is installed yet.
+    ///
+    /// - Parameter planned: the number of tools in the manifest. The node publishes it until they are installed.
     init(
         environment: ToolEnvironment,
         manifest: ManifestFile?,
@@ -31,10 +33,10 @@ final class NodeTools: Sendable {
         }
     }
 
-    /// Has the manifest read again.
+    /// Requests that the manifest is read again.
     func reload() { hangup.yield() }
 
-    /// Starts the tools; then answers requests and reads the manifest again when told to, until the task is cancelled.
+    /// Starts the tools; answers requests, and reads the manifest again on ``reload()``, until the task is cancelled.
     func run() async {
         await withTaskGroup { group in
             group.addTask {

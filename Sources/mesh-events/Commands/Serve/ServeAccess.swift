@@ -3,7 +3,7 @@ import MeshAuth
 import MeshEvents
 import MeshEventsNATS
 
-/// Who may use the local server, by the directory of `serve --auth`.
+/// The users, keys and certificates for the local server, from the directory of `serve --auth`.
 struct ServeAccess: Sendable {
     let directory: AuthDirectory
     /// The key that the node itself logs in with.
@@ -11,16 +11,16 @@ struct ServeAccess: Sendable {
     /// The key that its tools log in with.
     let toolKey: String
 
-    /// The user and password with which tools log in whose language knows no NKeys.
+    /// The user and password for tools in languages without NKeys.
     let toolLogin: [String]
-    /// The authorities that such tools trust: the system's, and the mesh's own.
+    /// The file with the authorities for such tools: the system's, and the mesh's own.
     let trustBundle: String
 
-    /// The key that creates the stream; `nil` when no admin's is here: then an admin has to create it.
+    /// The admin's key, which creates the stream; `nil` when it is not here: then an admin has to create the stream.
     let adminKey: String?
 
-    /// Reads the directory. Its first user with the role node is let answer for this node, when no user may yet, and
-    /// its tools' user gets a password, when it has none.
+    /// Reads the directory. When no user may answer for this node yet, its first user with the role node may from now
+    /// on. The tools' user gets a password when it has none.
     ///
     /// - Parameter systemAuthorities: the file with the authorities that this process trusts; `nil` for the system's.
     /// - Throws: `CommandFailure`, `MeshAuthError`.
@@ -48,14 +48,14 @@ struct ServeAccess: Sendable {
         self.directory = directory
     }
 
-    /// What the local server's configuration is to hold: limits, users, certificates.
+    /// The part of the local server's configuration with limits, users and certificates.
     var configuration: String { Self.configuration(directory) }
 
     private static func configuration(_ directory: AuthDirectory) -> String {
         AuthDirectory.serverLimits + "\n" + directory.serverAccess
     }
 
-    /// Creates the stream on the local server, unless it is there: nodes may not.
+    /// Creates the stream on the local server if it does not exist, as the admin: nodes may not create it.
     func createStream(_ server: LocalNATSServer, _ connection: ConnectionOptions) async throws {
         guard let adminKey else { return }
         var connection = connection
@@ -72,7 +72,7 @@ struct ServeAccess: Sendable {
         _ = try opening.get()
     }
 
-    /// Has the server let in those whom the directory names now.
+    /// Reads the directory again, and gives its users to the server.
     func reload(_ server: LocalNATSServer) {
         do {
             let changed = try AuthDirectory.open(at: directory.path)

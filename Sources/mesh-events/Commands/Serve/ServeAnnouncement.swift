@@ -4,7 +4,7 @@ import MeshEvents
 import MeshEventsNATS
 import NATSClient
 
-/// What a node that has joined says of where the mesh is reached.
+/// Prints how the mesh of a node that has joined can be reached.
 struct ServeAnnouncement {
     let server: LocalNATSServer?
     let access: ServeAccess?

@@ -2,7 +2,7 @@ import LocalNATSServer
 import MeshAuth
 
 extension ServeCommand {
-    /// How to run the local server; `nil` when another one is named.
+    /// The configuration of the local server; `nil` when another server is named.
     func localServer(
         _ environment: [String: String],
         manifest: [String]?,

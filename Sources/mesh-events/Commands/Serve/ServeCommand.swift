@@ -170,7 +170,7 @@ struct ServeCommand: AsyncParsableCommand {
         try await node.run(stop, EventPrinter(output.chosen, marks: page.trust != nil, stop: stop))
     }
 
-    /// What the options, the manifest and the environment amount to; the first of these that says something counts.
+    /// The plan from the options, the manifest and the environment; for each value the first of them counts.
     private func plan(_ environment: [String: String]) async throws -> NodeSession.Plan {
         let file = try manifestFile()
         let manifest = await file?.present
@@ -192,19 +192,19 @@ struct ServeCommand: AsyncParsableCommand {
         }
         let key = toolKey ?? access?.toolKey
         var variables = ToolLogin(connection: connection, key: key).variables(environment)
-        // What other languages read, where ours read MESH_EVENTS_TLS_CA.
+        // For tools in other languages, which do not read MESH_EVENTS_TLS_CA.
         if let access { variables["SSL_CERT_FILE"] = access.trustBundle }
-        // Tools that must not act as the node do not get its key either.
+        // Tools with a key of their own do not get the node's signing key.
         if key == nil, let path = signing.file(environment) {
             variables[SigningOptions.variable] = AbsolutePath.of(path)
         }
-        // Where a tool finds `mesh-events` when it is not installed.
+        // So that a tool finds `mesh-events` even when it is not installed.
         if let executable = Bundle.main.executablePath, let slash = executable.lastIndex(of: "/") {
             variables["PATH"] = "\(environment["PATH"] ?? "/usr/bin:/bin"):\(executable[..<slash])"
         }
         let verification = try page.verification()
         var busConfiguration = try signing.busConfiguration(cloudEvents)
-        // The node's own watch for others of its name.
+        // For the node's watch for other nodes with its name.
         busConfiguration.verification = verification
         busConfiguration.verification?.policy = .reject
         let pageConfiguration = dashboard ? try page.configuration(listen: dashboardAddress, environment) : nil

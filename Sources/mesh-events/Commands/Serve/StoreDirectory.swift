@@ -1,8 +1,8 @@
 import Foundation
 
-/// Where a local server keeps its events when nobody says.
+/// The default directory for a local server's events.
 enum StoreDirectory {
-    /// One directory for each port: two servers must not share one.
+    /// The directory for a port. Each port has its own, because two servers must not share one.
     static func standard(port: Int, _ environment: [String: String]) -> String {
         let home = environment["HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory()
         let data: String

@@ -1,7 +1,7 @@
 import Logging
 import MeshLogging
 
-/// Shows what a node's tools print, and what the library has to say about tools and node, on standard error.
+/// Prints the output of a node's tools, and the library's log about tools and node, on standard error.
 struct ToolLog: LogHandler {
     /// A logger for a node and its tools.
     static var logger: Logger { Logger(label: "mesh-events.serve") { _ in ToolLog() } }

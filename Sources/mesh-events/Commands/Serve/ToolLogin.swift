@@ -1,9 +1,9 @@
 import Foundation
 import MeshLifecycle
 
-/// What tools find in their environment to log in with, besides what their server's address holds.
+/// The environment variables with which tools log in, besides the login in their server's address.
 struct ToolLogin {
-    /// The variables that name a login or the node's key; a tool must not inherit those of its node beside its own.
+    /// The variables that name a login or the node's key; a tool with its own key must not inherit those of its node.
     private static let logins = [
         "JB_NATS_CREDS", "MESH_EVENTS_NKEY", "MESH_EVENTS_TOKEN", "MESH_EVENTS_PASSWORD", "MESH_EVENTS_TLS_CERT",
         "MESH_EVENTS_TLS_KEY", SigningOptions.variable,
@@ -21,7 +21,7 @@ struct ToolLogin {
             for name in Self.logins where environment[name] != nil { variables[name] = "" }
             variables["MESH_EVENTS_NKEY"] = AbsolutePath.of(key)
         } else if connection.creds != nil || connection.nkey != nil {
-            // Those of the environment are not the node's.
+            // The node logs in with an option or the manifest, not with the environment's login.
             for name in Self.logins.prefix(2) where environment[name] != nil { variables[name] = "" }
             if let path = connection.creds { variables["JB_NATS_CREDS"] = AbsolutePath.of(path) }
             if let path = connection.nkey { variables["MESH_EVENTS_NKEY"] = AbsolutePath.of(path) }
@@ -29,12 +29,12 @@ struct ToolLogin {
         let files = [
             ("MESH_EVENTS_TLS_CA", connection.certificateAuthority),
             ("MESH_EVENTS_WS_HEADERS", connection.webSocketHeaders),
-            // A certificate stands for the node.
+            // A certificate identifies the node.
             ("MESH_EVENTS_TLS_CERT", key == nil ? connection.certificate : nil),
             ("MESH_EVENTS_TLS_KEY", key == nil ? connection.certificateKey : nil),
         ]
         for case (let name, let path?) in files { variables[name] = AbsolutePath.of(path) }
-        // The environment's, which tools have anyway, need not be repeated.
+        // Tools have the environment's variables anyway; only options need to be passed on.
         let named = [
             connection.stream, connection.jetStreamDomain, connection.jetStreamPrefix, connection.inboxPrefix,
         ]

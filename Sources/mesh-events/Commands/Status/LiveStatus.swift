@@ -2,11 +2,11 @@ import MeshEvents
 import MeshEventsNATS
 import MeshLifecycle
 
-/// Shows what is live while nothing is kept, until there is a stream.
+/// Shows the status from live events, until there is a stream.
 struct LiveStatus: Sendable {
-    /// How often a terminal's picture is drawn anew: time passes.
+    /// How often the picture on a terminal is drawn again, so that ages are up to date.
     private static let tick: Duration = .seconds(1)
-    /// How often to look for a stream at least, and at most.
+    /// The first and the longest pause between two checks for a stream.
     private static let delays = (first: Duration.milliseconds(250), last: Duration.seconds(2))
 
     let printer: StatusPrinter
@@ -59,7 +59,7 @@ struct LiveStatus: Sendable {
         }
     }
 
-    /// What `start` returns, as soon as there is a stream.
+    /// Calls `start` until there is a stream, and returns its result.
     private static func opened(_ start: () async throws -> MeshMonitor) async throws -> MeshMonitor {
         var delay = delays.first
         while true {

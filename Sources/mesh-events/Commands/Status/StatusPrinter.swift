@@ -1,7 +1,7 @@
 import MeshEvents
 import MeshLifecycle
 
-/// Prints the status on standard output: as text, as JSON, or over the last picture on a terminal.
+/// Prints the status on standard output: as text, as JSON, or in place on a terminal.
 struct StatusPrinter: Sendable {
     let json: Bool
     let node: String?
@@ -15,12 +15,12 @@ struct StatusPrinter: Sendable {
         output = .standard(stop: stop)
     }
 
-    /// Whether to draw over the last picture.
+    /// Whether the status is drawn over the previous one.
     var isInPlace: Bool { !json && terminal.isTerminal }
 
     /// Prints the status.
     ///
-    /// - Throws: `OutputClosed` when nobody reads any more.
+    /// - Throws: `OutputClosed` when standard output has no reader any more.
     func print(_ state: MeshState) throws {
         let state = shown(state)
         if json {
@@ -30,24 +30,24 @@ struct StatusPrinter: Sendable {
         }
     }
 
-    /// Changes that come together are shown together.
+    /// How long changes are gathered before they are shown together.
     static let pause: Duration = .milliseconds(100)
 
-    /// Whether a change is one that is shown.
+    /// Whether a change causes a new output.
     func isShown(_ change: MeshState.Change) -> Bool {
         if let node, change.node != node { return false }
         return isInPlace || !change.kinds.subtracting(.resources).isEmpty
     }
 
-    /// Shows the status once more: in place, or behind what was printed.
+    /// Shows the status again: in place, or after the previous output.
     func show(_ state: MeshState, heading: String, isFirst: Bool) throws {
         guard !isInPlace else { return try draw(state, heading: heading, isFirst: isFirst) }
         if !isFirst, !json { try output.write("") }
         try print(state)
     }
 
-    /// Draws the status over the last picture, below a heading; what does not fit is counted. The
-    /// terminal's last row is left for the cursor.
+    /// Draws the status over the previous one, below a heading; lines that do not fit are counted. The terminal's last
+    /// row is left for the cursor.
     func draw(_ state: MeshState, heading: String, isFirst: Bool) throws {
         let width = terminal.width ?? 80
         let title = SafeText.escaped(heading, columns: width)
@@ -59,7 +59,7 @@ struct StatusPrinter: Sendable {
         try output.write((isFirst ? "\u{1B}[2J" : "") + "\u{1B}[H" + picture + "\u{1B}[J")
     }
 
-    /// The lines that fit, the last one saying how many do not.
+    /// The lines that fit; the last one says how many do not.
     static func fitting(_ lines: [String], rows: Int?) -> [String] {
         guard let rows, lines.count > rows, rows > 1 else { return lines }
         return Array(lines.prefix(rows - 1)) + ["… and \(lines.count - rows + 1) more lines"]

@@ -1,7 +1,7 @@
 import MeshEvents
 import MeshLifecycle
 
-/// The mesh as text for people: a line that counts, a table of nodes, one of tools.
+/// Writes the mesh as text for people: a line with counts, a table of nodes and one of tools.
 struct StatusText {
     let isColored: Bool
     let width: Int?
@@ -99,7 +99,7 @@ struct StatusText {
         return table
     }
 
-    /// What there is to say of a node: why it left, what is wrong with it, else its figures.
+    /// The details of a node: why it left, which checks fail, else its figures.
     static func details(_ node: MeshState.Node) -> String {
         switch node.status {
         case .left: return node.leaveReason ?? ""
@@ -123,7 +123,7 @@ struct StatusText {
         }
     }
 
-    /// Numbers, texts and lists of them as `key=value`; what is only for programs is left out.
+    /// Numbers, texts and lists of them as `key=value`, without values that are only for programs.
     private static func figures(_ data: EventData) -> String {
         data.members.filter { !["instance", "interval_s"].contains($0.key) }
             .compactMap { member in

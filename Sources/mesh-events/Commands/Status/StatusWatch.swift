@@ -9,10 +9,12 @@ struct StatusWatch: Sendable {
     let connection: NATSConnection
     let printer: StatusPrinter
 
-    /// How often ages are counted on, on a terminal.
+    /// How often the picture on a terminal is drawn again, so that ages are up to date.
     private static let tick: Duration = .seconds(1)
 
-    /// - Throws: `MeshEventsError` when the monitor cannot go on, `OutputClosed` when nobody reads any more.
+    /// Shows the status until the connection is closed or the task is cancelled.
+    ///
+    /// - Throws: `MeshEventsError` when the monitor fails, `OutputClosed` when standard output has no reader any more.
     func run() async throws {
         let (wishes, wish) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let updates = monitor.updates()
@@ -29,7 +31,7 @@ struct StatusWatch: Sendable {
                 }
             }
             group.addTask { try await show(wishes, notice) }
-            // The first to end ends all: the connection is closed, or nobody reads.
+            // The first task that ends, ends all: the connection is closed, or standard output has no reader.
             try await group.next()
             group.cancelAll()
         }
@@ -52,7 +54,7 @@ struct StatusWatch: Sendable {
         }
     }
 
-    /// On a terminal the picture says when the connection is lost, else a line on standard error does.
+    /// Reports a lost connection: on a terminal in the picture, else in a line on standard error.
     private func watchConnection(_ notice: ConnectionNotice, _ changed: @Sendable () -> Void) async {
         guard printer.isInPlace else {
             await ConnectionReport(connection: connection, missing: "nothing is heard meanwhile").run()
@@ -70,7 +72,7 @@ struct StatusWatch: Sendable {
     }
 }
 
-/// What is to be said of the connection.
+/// The present message about the connection; `nil` when it is up.
 private final class ConnectionNotice: Sendable {
     private let value = Mutex<String?>(nil)
 

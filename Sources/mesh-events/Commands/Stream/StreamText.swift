@@ -1,6 +1,6 @@
 import MeshEvents
 
-/// A stream's report for people and for programs.
+/// Writes a stream's report for people and for programs.
 enum StreamText {
     /// The report in lines for people.
     static func lines(_ report: StreamReport) -> [String] {

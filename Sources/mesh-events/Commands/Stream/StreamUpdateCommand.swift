@@ -67,7 +67,7 @@ struct StreamUpdateCommand: AsyncParsableCommand {
         for line in lines { try LineOutput.standard().write(line) }
     }
 
-    /// A limit as it was typed: `nil` when it was not, `.some(nil)` for none.
+    /// The limit of an option: `nil` when the option is missing, `.some(nil)` for `none`.
     private static func limit<Value>(
         _ text: String?,
         _ option: String,

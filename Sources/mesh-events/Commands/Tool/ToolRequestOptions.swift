@@ -3,7 +3,7 @@ import MeshEvents
 import MeshEventsNATS
 import MeshLifecycle
 
-/// Which tool of which node.
+/// The options that select a tool and its node.
 struct ToolRequestOptions: ParsableArguments {
     @Argument(help: ArgumentHelp("The tool's name.", valueName: "name"))
     var tool: String
@@ -17,7 +17,7 @@ struct ToolRequestOptions: ParsableArguments {
     @OptionGroup(title: "Signatures, without --node") var trust: TrustFileOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
-    /// Asks the node, and says what came of it.
+    /// Sends the request to the node, and prints the result.
     func perform(_ action: ToolAction) async throws {
         let timeout = try DurationText.option("--timeout", timeout) ?? .seconds(30)
         if node?.isEmpty == true { throw CommandFailure(.usage, "--node must not be empty") }
@@ -30,7 +30,7 @@ struct ToolRequestOptions: ParsableArguments {
         await transport.close()
     }
 
-    /// The node that was named, or the only one that has the tool, by the events that are kept.
+    /// The node of `--node`, or the only node that has the tool by the stored events.
     private func nodeName(
         _ transport: NATSTransport,
         _ verification: SignatureVerification?

@@ -65,7 +65,7 @@ struct ExportCommand: AsyncParsableCommand {
             throw CommandFailure(.usage, "--since (\(since)) is later than --until (\(until))")
         }
         var verification = try trust.verification()
-        // Left out here, to be counted.
+        // The events pass, because this command leaves them out itself and counts them.
         verification?.policy = .accept
         let query = ExportQuery(patterns: patterns, since: since, until: until, verification: verification)
         let stop = StopRequest()
@@ -116,7 +116,7 @@ struct ExportCommand: AsyncParsableCommand {
         await transport.close()
     }
 
-    /// How far a sequence lies within the stream.
+    /// The position of a sequence within the stream, from 0 to 1.
     private static func fraction(_ sequence: UInt64, of state: StreamState) -> Double {
         guard sequence >= state.firstSequence, state.lastSequence >= state.firstSequence else { return 0 }
         return (Double(sequence - state.firstSequence) + 1) / (Double(state.lastSequence - state.firstSequence) + 1)

@@ -1,18 +1,19 @@
 import MeshEvents
 
-/// Lines whose message id the stream had when they were sent. The ids follow from the lines, so whoever has the file
-/// could have used them for other messages: what the stream has is read and compared. A pure value.
+/// The lines that the stream acknowledged as duplicates. The message ids follow from the lines, so another client with
+/// the file could have used them for other messages. So the stream's messages are read and compared. A pure value.
 struct ImportDuplicates: Sendable {
-    /// When what waits to be compared should be: by count and by bytes.
+    /// From how many waiting lines or bytes on they should be compared.
     private static let limit = (lines: 1_024, bytes: 16 << 20)
 
-    /// A line under way, or to be compared.
+    /// A line that was sent.
     struct Line: Sendable {
         let number: Int
         let message: PendingMessage
     }
 
-    /// A line, by its number in the order of sending, and the sequence that the stream answered.
+    /// A line that the stream acknowledged as a duplicate, with its number in the order of sending and the sequence
+    /// from the acknowledgement.
     struct Doubt: Sendable {
         let index: Int
         let line: Line
@@ -27,13 +28,13 @@ struct ImportDuplicates: Sendable {
     /// Whether it is time to compare.
     var isFull: Bool { doubts.count >= Self.limit.lines || bytes >= Self.limit.bytes }
 
-    /// A line is about to be sent.
+    /// Notes a line that is about to be sent.
     mutating func sending(_ line: Line) {
         underWay[sent] = line
         sent += 1
     }
 
-    /// A line is acknowledged; whether it is known to be stored.
+    /// Notes an acknowledgement; returns whether the line is known to be stored.
     mutating func acknowledged(_ index: Int, _ position: StoredPosition) -> Bool {
         guard let line = underWay.removeValue(forKey: index), position.isDuplicate else { return true }
         doubts.append(Doubt(index: index, line: line, sequence: position.sequence))
@@ -41,13 +42,13 @@ struct ImportDuplicates: Sendable {
         return false
     }
 
-    /// Keeps what could not be compared.
+    /// Takes back lines that could not be compared.
     mutating func giveBack(_ doubts: [Doubt]) {
         self.doubts += doubts
         bytes += doubts.reduce(0) { $0 + $1.line.message.payload.count }
     }
 
-    /// What is to be compared, in the stream's order; it is no longer kept here.
+    /// Removes and returns the lines to compare, in the order of their sequences.
     mutating func take() -> [Doubt] {
         defer { (doubts, bytes) = ([], 0) }
         return doubts.sorted { $0.sequence < $1.sequence }
@@ -55,22 +56,22 @@ struct ImportDuplicates: Sendable {
 }
 
 extension ImportDuplicates {
-    /// What the stream has where it says a line is.
+    /// What the stream has at the sequence of a duplicate.
     enum Finding: Sendable {
         /// The line.
         case same
         /// Another message.
         case another
-        /// Nothing any more: the stream's limits, or a purge, have dropped it.
+        /// No message any more: the stream's limits, or a purge, have dropped it.
         case gone
     }
 
-    /// How many messages are read at once, and about how many bytes.
+    /// How many messages, and about how many bytes, are read at once.
     private static let readSize = (messages: 128, bytes: 4 << 20)
 
-    /// Compares lines with what the stream has.
+    /// Compares lines with the stream's messages.
     ///
-    /// - Parameter doubts: in the stream's order.
+    /// - Parameter doubts: the lines in the order of their sequences.
     static func compare(_ doubts: [Doubt], with store: some EventStore) async throws -> [(Doubt, Finding)] {
         var findings: [(Doubt, Finding)] = []
         var read: [StoredMessage] = []

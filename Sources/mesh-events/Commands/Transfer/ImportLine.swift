@@ -1,6 +1,6 @@
 import MeshEvents
 
-/// A line to import: the message that goes into the stream, byte for byte the same whenever the line is read.
+/// A line to import, as a message for the stream. The same line always gives the same bytes.
 struct ImportLine: Sendable {
     /// The number in the file, from 1.
     let number: Int
@@ -18,8 +18,8 @@ struct ImportLine: Sendable {
             }
     }
 
-    /// The message id depends on nothing but the line: on its bytes, and on its number unless a sequence in it tells it
-    /// from others.
+    /// The message of an event. Its message id depends only on the line's bytes, and on its number when the line has no
+    /// sequence that tells it from equal lines.
     private static func event(_ line: LineReader.Line) throws(MeshEventsError) -> PendingMessage {
         var event = try EventLine.parse(line.bytes)
         let members = try EventData(json: line.bytes)
@@ -36,7 +36,8 @@ struct ImportLine: Sendable {
         )
     }
 
-    /// The message id depends on source and id, which tell CloudEvents apart; both travel beside the event.
+    /// The message of a CloudEvent. Its message id depends on source and id, which identify a CloudEvent; both are sent
+    /// as header fields.
     private static func cloudEvent(_ line: LineReader.Line) throws(MeshEventsError) -> PendingMessage {
         var cloudEvent = try CloudEventLine.parse(line.bytes)
         guard cloudEvent.time != nil else { throw missing("time") }
@@ -44,7 +45,7 @@ struct ImportLine: Sendable {
         var hash = StableHash()
         hash.add(cloudEvent.source.utf8)
         hash.add(cloudEvent.id.utf8)
-        // What was true of another stream, and of no stream at all.
+        // Extensions such as sequence and stored belong to the former stream.
         cloudEvent.extensions = [:]
         cloudEvent.dataContentType = CloudEvent.wholeEventContentType
         return PendingMessage(

@@ -1,10 +1,10 @@
-/// Which lines of an import are stored, told in any order; the state is that of the first lines without a hole. A pure
-/// value.
+/// Tracks which lines of an import are stored, noted in any order. The state covers the first lines up to the first one
+/// that is not stored. A pure value.
 struct ImportMarks: Sendable {
     private struct Mark {
         let line: Int
         let hash: String
-        /// The highest sequence known when the line was sent: it is stored above that.
+        /// The highest sequence known when the line was sent: the line's own is above that.
         let above: UInt64
         var isStored: Bool
     }
@@ -12,7 +12,7 @@ struct ImportMarks: Sendable {
     private(set) var state: ImportState
     private var marks: [Mark] = []
     private var head = 0
-    /// How many marks were thrown away.
+    /// How many marks were removed.
     private var base = 0
     /// The lines under way, by their number in the order of sending.
     private var sent: [Int: Int] = [:]
@@ -21,7 +21,7 @@ struct ImportMarks: Sendable {
     /// How many lines were stored, by this import.
     private(set) var stored = 0
 
-    /// The first line taken that is not known to be stored.
+    /// The first line taken that is not known to be stored; `nil` when all are.
     var firstMissing: Int? { head < marks.count ? marks[head].line : nil }
 
     init(_ state: ImportState) {
@@ -29,9 +29,11 @@ struct ImportMarks: Sendable {
         highest = state.sequence
     }
 
-    /// A line is about to be sent, or need not be, since the stream has it.
+    /// Notes a line that is about to be sent, or that the stream already has.
     ///
-    /// - Parameter hash: over all lines up to this one.
+    /// - Parameters:
+    ///   - hash: the hash over all lines up to this one.
+    ///   - isKnown: whether the stream already has it.
     mutating func take(line: Int, hash: String, isKnown: Bool) {
         marks.append(Mark(line: line, hash: hash, above: highest, isStored: isKnown))
         if isKnown {
@@ -42,9 +44,11 @@ struct ImportMarks: Sendable {
         }
     }
 
-    /// A line, by its number in the order of sending, is stored.
+    /// Notes that a line is stored.
     ///
-    /// - Parameter isNew: whether this import has stored it.
+    /// - Parameters:
+    ///   - index: its number in the order of sending.
+    ///   - isNew: whether this import has stored it.
     mutating func stored(_ index: Int, at sequence: UInt64, isNew: Bool = true) {
         guard let mark = sent.removeValue(forKey: index) else { return }
         marks[mark - base].isStored = true

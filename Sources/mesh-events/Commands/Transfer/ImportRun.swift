@@ -6,24 +6,24 @@ import Synchronization
 struct ImportRun {
     /// How many events may wait for their acknowledgement.
     static let window = 1_024
-    /// How often to note how far it is.
+    /// The time between two notes of the progress.
     private static let noteInterval: Duration = .milliseconds(250)
 
     let store: any EventStore
     let format: LineFormat
     let server: String
-    /// Where to note how far it is; `nil` for standard input, which cannot be read again.
+    /// The file for notes of the progress; `nil` for standard input, which cannot be read again.
     let statePath: String?
-    /// The size of the file in bytes; `nil` when that says nothing.
+    /// The size of the file in bytes; `nil` when it is not a regular file.
     let fileSize: Int?
 
-    /// How it ended.
+    /// The result of an import.
     struct Outcome {
         /// Lines that this run stored.
         var stored = 0
         /// Lines that the stream had before.
         var skipped = 0
-        /// Lines that the stream says it had, and keeps no longer.
+        /// Lines that the stream had before and no longer keeps.
         var gone = 0
     }
 
@@ -123,7 +123,7 @@ struct ImportRun {
             try await settleDuplicates(progress, &outcome, behind: last)
         } catch {
             let isSettled = await isSettled(appender)
-            // What was sent again is known as stored only once it is compared.
+            // Duplicates are known to be stored only after the comparison.
             let isCompared = (try? await settleDuplicates(progress, &outcome, behind: last)) != nil
             outcome.stored = progress.stored
             bar.finish(outcome.stored, fraction: nil)
@@ -137,9 +137,9 @@ struct ImportRun {
         return outcome
     }
 
-    /// Waits until what was sent is stored or refused.
+    /// Waits until all sent messages are stored or refused.
     ///
-    /// - Returns: whether it is known of each message which; a refusal of the server says so, a silence does not.
+    /// - Returns: whether the result of each message is known: after a refusal of the server yes, after a timeout no.
     private func isSettled(_ appender: any EventAppender) async -> Bool {
         do throws(MeshEventsError) {
             try await appender.finish()
@@ -149,10 +149,10 @@ struct ImportRun {
         }
     }
 
-    /// Looks at what the stream has for the lines whose ids it had.
+    /// Compares duplicates with the stream's messages.
     ///
-    /// - Parameter last: the stream's last sequence when the import began: what is stored behind it is this import's.
-    /// - Throws: `CommandFailure` when it is another message. The line is not stored then.
+    /// - Parameter last: the stream's last sequence when the import began: this import has stored what is after it.
+    /// - Throws: `CommandFailure` when the stream has another message with the id. The line is not stored then.
     private func settleDuplicates(_ progress: Progress, _ outcome: inout Outcome, behind last: UInt64) async throws {
         let doubts = progress.takeDuplicates()
         let findings: [(ImportDuplicates.Doubt, ImportDuplicates.Finding)]
@@ -191,7 +191,7 @@ struct ImportRun {
         let more = statePath == nil ? "" : "; the same command goes on from there"
         let stored = isExact ? "\(outcome.stored) stored" : "at least \(outcome.stored) stored"
         let failure = CommandFailure(describing: error).suffixed("; \(stored)\(more)")
-        // What is wrong with a line itself names it.
+        // An error in a line itself already names the line.
         guard let line, !(error is CommandFailure) else { return failure }
         return failure.prefixed("line \(line) is the first that is not \(isExact ? "stored" : "known to be stored"): ")
     }
@@ -209,7 +209,7 @@ struct ImportRun {
                     + "import from the beginning"
             )
         }
-        // Notes of former versions have the servers as they were given.
+        // Notes of former versions have the servers unchanged from the option.
         let noted = ImportState.server(state.server)
         guard state.stream == stream.name, noted == server, state.sequence <= stream.lastSequence else {
             throw CommandFailure(
@@ -220,7 +220,7 @@ struct ImportRun {
         }
     }
 
-    /// Throws when the stream has become another one during the import, which then lacks the lines stored before.
+    /// Throws when the stream was replaced during the import: the new one lacks the lines stored before.
     private func checkStream(_ state: ImportState) async throws {
         guard let created = state.created, let found = try await store.state().created?.description, found != created
         else { return }

@@ -3,9 +3,9 @@ import Foundation
 import MeshEvents
 import NATSClient
 
-/// How far an import has come, in a file beside the one that is imported.
+/// The progress of an import, kept in a file beside the imported one.
 struct ImportState: Codable, Equatable, Sendable {
-    /// The stream it goes into.
+    /// The name of the stream.
     var stream: String
     /// The servers, without a login.
     var server: String
@@ -13,12 +13,12 @@ struct ImportState: Codable, Equatable, Sendable {
     var lines: Int
     /// The hash over the lines that are stored.
     var hash: String
-    /// When the stream was created, RFC 3339: another one of that name does not have the lines. Older notes do not say.
+    /// When the stream was created, RFC 3339: another stream of that name lacks the lines. `nil` in older notes.
     var created: String?
-    /// A sequence of the stream below which none of the other lines is.
+    /// A sequence of the stream; none of the remaining lines is stored at or below it.
     var sequence: UInt64
 
-    /// Servers as a note names them: without a login, which readers of the file are not to learn, and which may change.
+    /// The servers without their login, for notes: readers of the file must not see a login, and it may change.
     static func server(_ servers: String) -> String {
         let addresses = (try? ServerAddress.list(servers)) ?? []
         return addresses.map(\.description).joined(separator: ",")
@@ -46,7 +46,7 @@ struct ImportState: Codable, Equatable, Sendable {
         }
     }
 
-    /// Writes the state, at once or not at all.
+    /// Writes the state atomically.
     func write(_ path: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

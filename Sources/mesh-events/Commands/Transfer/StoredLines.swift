@@ -1,15 +1,15 @@
 import MeshEvents
 
-/// What a stream has behind a sequence, to recognize lines that an interrupted import has stored without noting it.
+/// The messages of a stream after a sequence. They show which lines an interrupted import stored without noting it.
 struct StoredLines {
     private static let read = (messages: 4_096, bytes: 4 << 20)
 
     private var counts: [StableHash: Int] = [:]
 
-    /// Knows nothing.
+    /// Creates an empty value.
     init() {}
 
-    /// Reads what is there.
+    /// Reads the stream's messages after a sequence.
     init(_ store: some EventStore, behind sequence: UInt64) async throws {
         var next = sequence.nextSequence
         while true {
@@ -27,7 +27,7 @@ struct StoredLines {
         }
     }
 
-    /// Whether the stream has this message; of equal ones, each counts once.
+    /// Whether the stream has this message; each of several equal messages counts once.
     mutating func take(_ message: PendingMessage) -> Bool {
         guard !counts.isEmpty else { return false }
         let hash = Self.hash(message.subject, message.payload)
