@@ -42,7 +42,7 @@ extension CommandFailure {
         case let error as NATSError: self.init(describing: MeshEventsError(error))
         case let error as LocalNATSServerError: self.init(.unavailable, error.message)
         case let error as MeshAuthError: self.init(Self.code(of: error), error.message)
-        default: self.init(.internalError, "something unforeseen happened: \(error)")
+        default: self.init(.internalError, "an unexpected error: \(error)")
         }
     }
 

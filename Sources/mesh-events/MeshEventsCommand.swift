@@ -9,32 +9,31 @@ struct MeshEventsCommand: AsyncParsableCommand {
         commandName: "mesh-events",
         abstract: "Emit, watch and list the events of a mesh of nodes and tools.",
         discussion: """
-            The events travel over NATS; those that are kept lie in the JetStream stream MESH_EVENTS, for 24 hours.
+            Events are sent over NATS; the JetStream stream MESH_EVENTS keeps them for 24 hours.
 
             EXAMPLES, each in a terminal of its own:
               mesh-events serve                # a node with a server of its own
-              mesh-events watch                # every event as it comes
+              mesh-events watch                # every event as it arrives
               mesh-events watch 'tool.*'       # only those of tools
               mesh-events emit tool.installed tool=whisper version=v1.4
               mesh-events list --since 10m     # what happened lately
-              mesh-events replay --follow      # all that is kept, then what comes
-              mesh-events status               # how nodes and tools are
-              mesh-events dashboard            # all of that on a page, live
+              mesh-events replay --follow      # all stored events, then new ones
+              mesh-events status               # the state of nodes and tools
+              mesh-events dashboard            # all of that on a web page, live
               mesh-events wait-for node.joined --node pi --timeout 5m
               mesh-events on tool.crashed --durable alerts -- ./alert.sh
 
-            Strangers are kept out with `mesh-events auth`.
+            `mesh-events auth` sets up users, so that only they get access.
 
-            SERVER: --nats, else the environment variable JB_NATS_URL, else nats://127.0.0.1:4222. Percent-encode what is \
-            not a letter or a digit in a login of it (',' is %2C, '@' is %40, '/' is %2F).
+            SERVER: --nats, else the environment variable JB_NATS_URL, else nats://127.0.0.1:4222. In a login in the \
+            URL, percent-encode all characters except letters and digits (',' is %2C, '@' is %40, '/' is %2F).
 
             STREAM: --stream, else MESH_EVENTS_STREAM, else MESH_EVENTS. Behind a leaf node name the hub's JetStream \
             domain: --js-domain, or MESH_EVENTS_JS_DOMAIN.
 
-            EXIT CODES: 0 done; 64 used wrongly; 65 bad data; 69 the server cannot be reached or does not do what is \
-            asked; 70 an internal error; 75 what was waited for has not happened; 76 the \
-            stream was deleted and created anew meanwhile. When it is not 0, one line on \
-            standard error says what to do.
+            EXIT CODES: 0 done; 64 wrong usage; 65 bad data; 69 the server cannot be reached or refuses the request; \
+            70 an internal error; 75 the awaited event has not happened; 76 the stream was deleted and created anew \
+            meanwhile. When it is not 0, one line on standard error says what to do.
             """,
         version: PackageVersion.current,
         subcommands: [

@@ -106,7 +106,7 @@ import Testing
         let page = ["--dashboard", "--dashboard-listen", "127.0.0.1:0"]
         let node = ["MESH_EVENTS_NATS_SERVER": binary.path]
         let warning =
-            "warning: the mesh needs a login, the page does not: anybody on this machine can see the mesh on it"
+            "warning: the mesh needs a login, the page does not: any user of this machine can see the mesh on it"
         let token = ["MESH_EVENTS_DASHBOARD_TOKEN": Self.token]
 
         let serve = try Command(["serve", "--node", "me", "--port", "0", "--auth", auth] + page, environment: node)

@@ -138,7 +138,7 @@ import Testing
                 for command in [["list"], ["list", "--raw"], ["export"]] {
                     let outcome = try await Command.run(command + ["--nats", server.url])
                     #expect(outcome.code == 0 && outcome.output.isEmpty)
-                    #expect(outcome.error.contains("nothing is kept there yet"), "\(outcome.error)")
+                    #expect(outcome.error.contains("no events are stored yet"), "\(outcome.error)")
                     #expect(outcome.error.contains("`mesh-events stream create`"), "\(outcome.error)")
                     expectOneLine(outcome)
                 }

@@ -46,7 +46,7 @@ import Testing
         try await withServer(NATSServers.first, .init(storeDirectory: directory.path)) { server in
             try await emit(0..<10, to: server)
             let replay = try Command(["replay", "--follow", "--json", "--nats", server.url])
-            try await replay.waitForError("what comes follows")
+            try await replay.waitForError("new ones follow")
             #expect(numbers(replay.output) == Array(0..<10))
             try await emit(10..<15, to: server)
             try await eventually("the live events") { numbers(replay.output).count == 15 }
@@ -98,7 +98,7 @@ import Testing
             for command in ["replay", "export"] {
                 let outcome = try await Command.run([command, "--nats", server.url])
                 #expect(outcome.code == 0 && outcome.output.isEmpty)
-                #expect(outcome.error.contains("nothing is kept there yet"), "\(outcome.error)")
+                #expect(outcome.error.contains("no events are stored yet"), "\(outcome.error)")
                 expectOneLine(outcome)
                 let named = try await Command.run([command, "--stream", "OTHER", "--nats", server.url])
                 #expect(named.code == 69 && named.error.contains("OTHER does not exist"), "\(named.error)")
@@ -111,7 +111,7 @@ import Testing
             let replay = try Command(
                 ["replay", "user.*", "tool.*", "--follow", "--limit", "2", "--json", "--nats", server.url]
             )
-            try await replay.waitForError("what comes is shown")
+            try await replay.waitForError("live events are shown")
             for type in ["user.a", "node.left", "tool.started"] {
                 #expect(try await Command.run(["emit", type, "--nats", server.url]).code == 0)
             }

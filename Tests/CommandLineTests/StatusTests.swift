@@ -57,7 +57,7 @@ import Testing
         try await withServer { server in
             let absent = try await Command.run(["status", "--nats", server.url])
             #expect(absent.code == 0 && absent.output.hasPrefix("no node or tool is known yet"), "\(absent.output)")
-            #expect(absent.error.contains("nothing is kept there yet"), "\(absent.error)")
+            #expect(absent.error.contains("no events are stored yet"), "\(absent.error)")
             expectOneLine(absent)
             let time = try await Command.run(["status", "--json", "--nats", server.url])
             #expect(!time.output.contains("1970") && time.output.contains(#""nodes":[]"#), "\(time.output)")
@@ -74,7 +74,7 @@ import Testing
         try await withServer(binary) { server in
             let watch = try Command(["status", "--watch", "--nats", server.url])
             try await watch.waitForOutput("no node or tool is known yet")
-            try await watch.waitForError("nothing is kept there yet")
+            try await watch.waitForError("no events are stored yet")
             func join(_ node: String, _ arguments: [String]) async throws {
                 let joined = ["emit", "node.joined", "--node", node, "--data", #"{"capabilities":null}"#]
                 #expect(try await Command.run(joined + arguments + ["--nats", server.url]).code == 0)

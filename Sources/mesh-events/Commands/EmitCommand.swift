@@ -6,7 +6,7 @@ import MeshEventsNATS
 struct EmitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "emit",
-        abstract: "Emit one event, or all those of a file.",
+        abstract: "Emit one event, or all events of a file.",
         usage: """
             mesh-events emit TYPE [key=value ...] [--data JSON] [--node NAME] [--ack] [--sign-key FILE] \
             [--cloudevents]
@@ -14,11 +14,11 @@ struct EmitCommand: AsyncParsableCommand {
             """,
         discussion: """
             The exit code is 0 only when the event was delivered: the server has it; with --ack, the stream has stored \
-            it. An event that is not acknowledged is stored too when a stream exists, but nobody has checked.
+            it. Without --ack, a stream that exists stores the event too, but the command does not check that.
 
-            TYPE is like tool.started, node.health or user.training.done; `events.` in front is dropped.
+            TYPE is like tool.started, node.health or user.training.done; the prefix `events.` is dropped.
             key=value makes the event's data. A value that parses as JSON is JSON (3, true, null, {"a":1}, "3"), any \
-            other is a string. Quote for the shell what holds braces or quotes.
+            other is a string. Quote values with braces or quotes for the shell.
 
             EXAMPLES
               mesh-events emit tool.installed tool=whisper version=v1.4.0
@@ -28,37 +28,38 @@ struct EmitCommand: AsyncParsableCommand {
               mesh-events emit --from events.ndjson --node importer
               mesh-events list --json --node old | mesh-events emit --from -
 
-            FILES hold one event a line, as
+            FILES have one event per line, as
               {"type":"tool.started","node":"pi","data":{"tool":"whisper"}}
-            node and data may be missing, a timestamp is replaced by the time of emitting. Events are stored in the \
-            order of the lines, each acknowledged. At a bad line emitting ends with exit code 65 and the line's \
-            number; everything before it is stored. When the stream is deleted and created anew meanwhile, it ends with exit \
-            code 76. With --format cloudevents a line is a CloudEvent 1.0 in JSON, whose data is an object or null; a source /mesh/nodes/NAME names the node, any other is the node's name itself.
+            node and data may be missing; the time of emitting replaces a timestamp. Events are stored in the order of \
+            the lines, each acknowledged. At a bad line emitting ends with exit code 65 and the line's number; \
+            everything before it is stored. When the stream is deleted and created anew meanwhile, it ends with exit \
+            code 76. With --format cloudevents a line is a CloudEvent 1.0 in JSON, whose data is an object or null. A \
+            source /mesh/nodes/NAME names the node; any other source is the node's name itself.
 
-            With --cloudevents each message also carries the attributes of a CloudEvent as header fields (ce-id, \
-            ce-source, ...: CloudEvents' NATS protocol binding, binary mode). The message itself stays the same, so that \
-            every node reads it as before.
+            With --cloudevents each message also has the attributes of a CloudEvent as header fields (ce-id, \
+            ce-source, ...: CloudEvents' NATS protocol binding, binary mode). The message itself stays the same, so \
+            that every node reads it as before.
             """
     )
 
-    @Argument(help: ArgumentHelp("What kind of event it is.", valueName: "type"))
+    @Argument(help: ArgumentHelp("The event's type.", valueName: "type"))
     var type: String?
 
     @Argument(help: ArgumentHelp("The event's data, member by member.", valueName: "key=value"))
     var fields: [String] = []
 
-    @Option(help: ArgumentHelp("The event's data, a JSON object; key=value are added to it.", valueName: "json"))
+    @Option(help: ArgumentHelp("The event's data, a JSON object; key=value arguments are added.", valueName: "json"))
     var data: String?
 
     @Option(help: ArgumentHelp("Emit the events in a file of NDJSON; - is standard input.", valueName: "file|-"))
     var from: String?
 
     @Option(
-        help: ArgumentHelp("What the lines of --from are: json or cloudevents. Default: json.", valueName: "format")
+        help: ArgumentHelp("The format of --from's lines: json or cloudevents. Default: json.", valueName: "format")
     )
     var format: LineFormat?
 
-    @Flag(help: "Wait until the event is stored, and say where. Creates the stream when there is none.")
+    @Flag(help: "Wait until the event is stored, and print where. Creates the stream when there is none.")
     var ack = false
 
     @OptionGroup var output: OutputOptions
@@ -83,7 +84,7 @@ struct EmitCommand: AsyncParsableCommand {
             }
             try await emitFile(from)
         } else {
-            guard format == nil else { throw CommandFailure(.usage, "--format says what the lines of --from are") }
+            guard format == nil else { throw CommandFailure(.usage, "--format is for the lines of --from; give both") }
             guard let type else { throw CommandFailure(.usage, "give the event's TYPE, or a file with --from") }
             try await emit(event(type))
         }
@@ -140,8 +141,8 @@ struct EmitCommand: AsyncParsableCommand {
     private static func sayOthers(_ store: JetStreamStore) {
         guard store.hasOtherStream else { return }
         Diagnostics.say(
-            "another stream than the one of this server keeps these events too, and acknowledges them; its word does not "
-                + "count. Give each JetStream a domain and name one with --js-domain"
+            "another stream than the one of this server keeps these events too, and acknowledges them; its "
+                + "acknowledgements do not count. Give each JetStream a domain and name one with --js-domain"
         )
     }
 

@@ -51,8 +51,8 @@ struct FileEmission {
     private static func unknown(_ error: any Error) -> String {
         switch (error as? BatchEmitError)?.unconfirmed.count ?? 0 {
         case 0: ""
-        case 1: ", 1 more may be: its acknowledgement has not come"
-        case let count: ", \(count) more may be: their acknowledgements have not come"
+        case 1: ", 1 more may be: its acknowledgement has not arrived"
+        case let count: ", \(count) more may be: their acknowledgements have not arrived"
         }
     }
 

@@ -6,24 +6,25 @@ import MeshEventsNATS
 struct ListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "List the events that are kept: the newest, oldest first.",
+        abstract: "List the newest stored events, oldest first.",
         usage: """
             mesh-events list [PATTERN ...] [--limit N] [--since WHEN] [--until WHEN] [--node NAME] [--cursor CURSOR] \
             [--trust FILE] [--json | --format FORMAT | --raw]
             """,
         discussion: """
-            Of the events that fit, the newest --limit are printed, the oldest of them first. Nothing is created or \
-            changed. WHEN is how long ago (90s, 10m, 2h30m, 1d) or a time in RFC 3339; it is compared with the time \
-            the event was stored.
+            Prints the newest --limit matching events, the oldest of them first. The command creates and changes \
+            nothing. WHEN is how long ago (90s, 10m, 2h30m, 1d) or a time in RFC 3339; it is compared with the time at \
+            which the event was stored.
 
-            When there are older events that fit, a line on standard error says where they are: \
-            `older events: --cursor CURSOR`, a sequence and when the stream was created, 4711-1764367000123456789. With \
-            that option the same command prints the page before, the events whose sequence is below it; one beyond the last \
-            event is no bound, 0 and 1 leave nothing. When the stream was deleted and created anew since then, it ends with \
-            exit code 76. A sequence alone, 4711, is taken as one of the stream that is there.
+            When there are older matching events, a line on standard error names their position: `older events: \
+            --cursor CURSOR`, a sequence and when the stream was created, 4711-1764367000123456789. With that option \
+            the same command prints the previous page, the events whose sequence is below it. A sequence beyond the \
+            last event is no bound; 0 and 1 leave nothing. When the stream was deleted and created anew since then, \
+            the command ends with exit code 76. A sequence alone, 4711, is taken as one of the present stream.
 
-            PATTERN: dots separate tokens, * stands for one token, > at the end for all that follow. `events.` in \
-            front may be left out. Quote it, or the shell takes * and > for itself. Of several, one has to match.
+            PATTERN: dots separate tokens, * stands for one token, > at the end for all that follow. The prefix \
+            `events.` may be left out. Quote it, because the shell interprets * and >. Of several patterns, one has to \
+            match.
 
             EXAMPLES
               mesh-events list
@@ -34,20 +35,20 @@ struct ListCommand: AsyncParsableCommand {
               mesh-events list 'user.>' --json --limit 1000 | jq -r .data.file
               mesh-events list --format cloudevents
 
-            With --json a line is the event in the form in which this program emits, also of another emitter (type, node, \
-            timestamp in UTC, data), with the members sequence (its place in the stream) and stored (when the stream took it) \
-            behind the others. --raw prints the payload of each event as it is stored instead, byte for byte.
+            With --json a line is the event in the format in which this program emits, whichever program emitted it \
+            (type, node, timestamp in UTC, data), followed by the members sequence (in the stream) and stored (the \
+            time of storing). --raw prints the stored payload of each event instead, byte for byte.
 
-            With --format cloudevents a line is a CloudEvent 1.0: its source is /mesh/nodes/NODE, its data the event's, \
-            its attributes sequence and stored tell its place. Its id is the one the emitter gave it \
-            (`mesh-events emit --cloudevents`), else made of sequence and time of storing.
+            With --format cloudevents a line is a CloudEvent 1.0: its source is /mesh/nodes/NODE, its data the event's \
+            data; the attributes sequence and stored are those of the stream. Its id is the one the emitter gave it \
+            (`mesh-events emit --cloudevents`), else made of the sequence and the time of storing.
             """
     )
 
     @Argument(help: ArgumentHelp("Which events, for example 'tool.*'. Default: all.", valueName: "pattern"))
     var patterns: [String] = []
 
-    @Option(help: ArgumentHelp("How many events at most.", valueName: "n"))
+    @Option(help: ArgumentHelp("The most events to print.", valueName: "n"))
     var limit = 50
 
     @Option(help: ArgumentHelp("Only events stored then or later.", valueName: "when"))
@@ -59,10 +60,10 @@ struct ListCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Only events of this node.", valueName: "name"))
     var node: String?
 
-    @Option(help: ArgumentHelp("Only events before this: what an earlier page named.", valueName: "cursor"))
+    @Option(help: ArgumentHelp("Only events before this position, printed by an earlier page.", valueName: "cursor"))
     var cursor: StreamPosition?
 
-    @Flag(help: "Print the payload of each event as it is stored, a line each.")
+    @Flag(help: "Print the stored payload of each event, one per line.")
     var raw = false
 
     @OptionGroup var output: EventOutputOptions

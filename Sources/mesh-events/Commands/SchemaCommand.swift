@@ -11,9 +11,9 @@ struct SchemaCommand: ParsableCommand {
         abstract: "Print an AsyncAPI 3.0 document of the mesh's events.",
         usage: "mesh-events schema [--type PATTERN] [--format json|yaml]",
         discussion: """
-            The document is made of the types that emit and read the events: a channel for each subject, a message for each \
-            type, and the JSON Schema of each message and of its data. Events of users are described as data of whatever \
-            shape. Generators and validators of AsyncAPI read it; a schema alone is at components.schemas, as \
+            The document is made from the Swift types that emit and read the events: a channel for each subject, a \
+            message for each type, and the JSON Schema of each message and of its data. User events may have data of \
+            any shape. Generators and validators of AsyncAPI can read it. Single schemas are at components.schemas, as \
             tool-crashed-event (the message) and tool-crashed-data (its data). Needs no server.
 
             EXAMPLES
@@ -31,7 +31,7 @@ struct SchemaCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Only events whose type fits, for example 'tool.*'; user stands for those of users. Default: all.",
+            "Only events whose type matches, for example 'tool.*'; user stands for user events. Default: all.",
             valueName: "pattern"
         )
     )

@@ -7,28 +7,28 @@ import NATSClient
 struct WaitForCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "wait-for",
-        abstract: "Wait until something happens, and print the event.",
+        abstract: "Wait for an event, and print it.",
         usage: """
             mesh-events wait-for TYPE [--node NAME] [--tool NAME] [--timeout DURATION] [--since WHEN] [--trust FILE] \
             [--json]
             """,
         discussion: """
-            Ends with 0 at the first event that fits, and with 75 when none has come within --timeout, or when it is \
-            interrupted. It waits for what happens from now on; --since lets what was stored from then on count too. WHEN \
-            is how long ago (90s, 10m, 1d) or a time in RFC 3339.
+            Ends with 0 at the first matching event, and with 75 when none has come within --timeout, or when it is \
+            interrupted. It waits for events from now on; with --since, events stored from that time on count too. \
+            WHEN is how long ago (90s, 10m, 1d) or a time in RFC 3339.
 
-            Where the stream exists nothing is missed, also when the connection is lost for a while; without it, what is \
-            emitted meanwhile is not seen.
+            With a stream, no event is missed, even when the connection is lost for a while; without one, events from \
+            while the connection is lost are missed.
 
-            TYPE may be a pattern: * stands for one token, > at the end for all that follow. `events.` in front may be \
-            left out. Quote it, or the shell takes * and > for itself.
+            TYPE may be a pattern: * stands for one token, > at the end for all that follow. The prefix `events.` may \
+            be left out. Quote it, because the shell interprets * and >.
 
             EXAMPLES
               mesh-events wait-for node.joined --node pi --timeout 5m
               mesh-events wait-for tool.started --tool whisper && ./transcribe.sh
               mesh-events wait-for tool.crashed --timeout 1h --json | jq -r .data.error
               mesh-events wait-for user.training.complete --since 1d
-              mesh-events wait-for node.left --node pi --trust trust   # only what its node has signed
+              mesh-events wait-for node.left --node pi --trust trust   # only signed by its node
             """
     )
 
@@ -126,7 +126,7 @@ struct WaitForCommand: AsyncParsableCommand {
             let bus = EventBus.listening(on: transport, verification: verification)
             let subscription = try await bus.subscribe(to: pattern)
             defer { TrustOptions.reportRejected(subscription.rejected) }
-            try await announce(transport, pattern, missing: "what others emit meanwhile is not seen")
+            try await announce(transport, pattern, missing: "events from meanwhile are missed")
             for try await event in subscription where fits(event) {
                 trust.note(event)
                 try printer.print(event)

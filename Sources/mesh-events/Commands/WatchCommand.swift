@@ -8,22 +8,22 @@ import NIOCore
 struct WatchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "watch",
-        abstract: "Print events as they come, until Ctrl-C.",
+        abstract: "Print events as they arrive, until Ctrl-C.",
         usage:
             """
             mesh-events watch [PATTERN] [--limit N] [--queue GROUP] [--node NAME] [--trust FILE] \
             [--json | --format FORMAT | --raw]
             """,
         discussion: """
-            Prints what is emitted from now on; `mesh-events list` shows what was before. When the connection is lost \
-            it is restored by itself; that is said on standard error.
+            Prints events that are emitted from now on; `mesh-events list` shows earlier ones. A lost connection is \
+            restored automatically; standard error reports both.
 
-            PATTERN: dots separate tokens, * stands for one token, > at the end for all that follow. `events.` in \
-            front may be left out. Quote it, or the shell takes * and > for itself.
+            PATTERN: dots separate tokens, * stands for one token, > at the end for all that follow. The prefix \
+            `events.` may be left out. Quote it, because the shell interprets * and >.
 
-            With --json a line is the event in the form in which this program emits, also of another emitter: the members type, node, \
-            timestamp (UTC) and data in this order, data with its digits and escapes; members of others around data are left \
-            out. --raw prints the bytes of each message as they came instead, of what is no event too.
+            With --json a line is the event in the format in which this program emits, whichever program emitted it: \
+            the members type, node, timestamp (UTC) and data in this order, data with its digits and escapes. Other \
+            members are left out. --raw prints the received bytes of each message instead, even if it is no event.
 
             EXAMPLES
               mesh-events watch
@@ -32,24 +32,24 @@ struct WatchCommand: AsyncParsableCommand {
               mesh-events watch tool.crashed --limit 1   # waits for the next one
               mesh-events watch 'user.*' --queue workers # several share the events
               mesh-events watch --format cloudevents     # for systems that speak CloudEvents 1.0
-              mesh-events watch --trust trust            # only what its node has signed; see `mesh-events key`
-              mesh-events watch --raw                    # what really travels
+              mesh-events watch --trust trust            # only signed; see `mesh-events key`
+              mesh-events watch --raw                    # the messages as they were sent
             """
     )
 
     @Argument(help: ArgumentHelp("Which events, for example 'tool.*'. Default: all.", valueName: "pattern"))
     var pattern: String?
 
-    @Option(help: ArgumentHelp("End after so many events.", valueName: "n"))
+    @Option(help: ArgumentHelp("End after this number of events.", valueName: "n"))
     var limit: Int?
 
-    @Option(help: ArgumentHelp("Share the events with all who watch with the same group.", valueName: "group"))
+    @Option(help: ArgumentHelp("Share the events with all watchers of the same queue group.", valueName: "group"))
     var queue: String?
 
     @Option(help: ArgumentHelp("Show only events of this node.", valueName: "name"))
     var node: String?
 
-    @Flag(help: "Print the payload of each message as it came, a line each; events are not looked into.")
+    @Flag(help: "Print the payload of each message unchanged, one per line, without reading the event.")
     var raw = false
 
     @OptionGroup var output: EventOutputOptions
@@ -61,7 +61,7 @@ struct WatchCommand: AsyncParsableCommand {
         let pattern = try PatternText.pattern(pattern)
         let verification = try trust.verification()
         if raw, output.chosen != .text || node != nil || verification != nil {
-            throw CommandFailure(.usage, "--raw looks into no event; leave --json, --format, --node and --trust out")
+            throw CommandFailure(.usage, "--raw does not read events; leave --json, --format, --node and --trust out")
         }
         let stop = StopRequest()
         Signals.install(stop)

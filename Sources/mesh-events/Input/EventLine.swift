@@ -19,7 +19,7 @@ enum EventLine {
         }
         guard !line.isNull else { throw invalid("it must be a JSON object with a \"type\"") }
         if let unknown = line.keys.first(where: { !members.contains($0) }) {
-            throw invalid("it has a member \(unknown.debugDescription); what an event carries belongs into \"data\"")
+            throw invalid("it has an unknown member \(unknown.debugDescription); put an event's content into \"data\"")
         }
         guard let type = line["type"] else { throw invalid("it has no \"type\"") }
         guard let typeText = type.string else { throw invalid("its \"type\" is not a string") }

@@ -37,7 +37,8 @@ struct ConnectionOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Log in with a token. Others on this machine can see it in the list of processes; $MESH_EVENTS_TOKEN is safer.",
+            "Log in with a token. Other users of this machine can see it in the process list; $MESH_EVENTS_TOKEN is "
+                + "safer.",
             valueName: "token"
         )
     )
@@ -85,8 +86,8 @@ struct ConnectionOptions: ParsableArguments {
     @Option(
         name: .customLong("ws-headers"),
         help: ArgumentHelp(
-            "Header fields for a ws:// or wss:// server, one a line (Authorization: Bearer …), in a file that only its "
-                + "owner may read. Default: $MESH_EVENTS_WS_HEADERS.",
+            "Header fields for a ws:// or wss:// server, one per line (Authorization: Bearer …), in a file that only "
+                + "its owner may read. Default: $MESH_EVENTS_WS_HEADERS.",
             valueName: "file"
         )
     )
@@ -103,7 +104,7 @@ struct ConnectionOptions: ParsableArguments {
     @Option(
         name: .customLong("js-domain"),
         help: ArgumentHelp(
-            "The JetStream domain of the servers that keep it, as behind a leaf node. Default: $MESH_EVENTS_JS_DOMAIN.",
+            "The JetStream domain of the stream's servers, for a leaf node. Default: $MESH_EVENTS_JS_DOMAIN.",
             valueName: "name"
         )
     )
@@ -112,7 +113,7 @@ struct ConnectionOptions: ParsableArguments {
     @Option(
         name: .customLong("js-prefix"),
         help: ArgumentHelp(
-            "What the subjects of JetStream's API begin with, instead of a domain. Default: $MESH_EVENTS_JS_PREFIX, else "
+            "The prefix of the subjects of JetStream's API, instead of a domain. Default: $MESH_EVENTS_JS_PREFIX, else "
                 + "$JS.API.",
             valueName: "subject"
         )
@@ -122,7 +123,7 @@ struct ConnectionOptions: ParsableArguments {
     @Option(
         name: .customLong("inbox-prefix"),
         help: ArgumentHelp(
-            "What the subjects of answers begin with. Default: $MESH_EVENTS_INBOX_PREFIX, else _INBOX.",
+            "The prefix of reply subjects. Default: $MESH_EVENTS_INBOX_PREFIX, else _INBOX.",
             valueName: "subject"
         )
     )

@@ -13,25 +13,26 @@ struct DashboardOptions: ParsableArguments {
     @Option(
         name: .customLong("token-file"),
         help: ArgumentHelp(
-            "A file, readable for you alone, with the token that the page asks for. Default: $\(Self.tokenVariable), "
-                + "else none.",
+            "A file with the token that the page asks for; only you may read it. Default: $\(Self.tokenVariable), else "
+                + "none.",
             valueName: "file"
         )
     )
     var tokenFile: String?
 
-    @Flag(name: .customLong("allow-emit"), help: "Let whoever has the token emit events over HTTP.")
+    @Flag(name: .customLong("allow-emit"), help: "Let clients with the token emit events over HTTP.")
     var allowsEmit = false
 
     @Option(
         name: .customLong("allow-host"),
-        help: ArgumentHelp("A name under which browsers may ask for the page; may be repeated.", valueName: "name")
+        help: ArgumentHelp("A host name that browsers may use for the page; may be repeated.", valueName: "name")
     )
     var hostNames: [String] = []
 
     @Option(
         help: ArgumentHelp(
-            "Mark each event as signed, unsigned or forged; the file has a line a key: a node's name and its public key (U…).",
+            "Mark each event as signed, unsigned or forged. Each line of the file has a node's name and its public "
+                + "key (U…).",
             valueName: "file"
         )
     )
@@ -103,8 +104,8 @@ struct DashboardOptions: ParsableArguments {
     static func warn(_ configuration: Dashboard.Configuration, needsLogin: Bool) {
         guard needsLogin, configuration.token == nil else { return }
         Diagnostics.say(
-            "warning: the mesh needs a login, the page does not: anybody on this machine can see the mesh on it; give it "
-                + "a token with --token-file"
+            "warning: the mesh needs a login, the page does not: any user of this machine can see the mesh on it; give "
+                + "it a token with --token-file"
         )
     }
 

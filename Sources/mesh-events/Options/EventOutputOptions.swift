@@ -21,12 +21,12 @@ enum EventFormat: String, ExpressibleByArgument, CaseIterable {
 
 /// The options for how a command prints events.
 struct EventOutputOptions: ParsableArguments {
-    @Flag(help: "Print one event a line as JSON, in the form in which this program emits; short for --format json.")
+    @Flag(help: "Print one event per line as JSON, in the format in which this program emits; short for --format json.")
     var json = false
 
     @Option(
         help: ArgumentHelp(
-            "How to print events: text, json, or cloudevents (CloudEvents 1.0 as JSON, one a line). Default: text.",
+            "How to print events: text, json, or cloudevents (CloudEvents 1.0 as JSON, one per line). Default: text.",
             valueName: "format"
         )
     )

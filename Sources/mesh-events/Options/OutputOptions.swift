@@ -2,6 +2,6 @@ import ArgumentParser
 
 /// The option for how events are printed.
 struct OutputOptions: ParsableArguments {
-    @Flag(help: "Print one event a line as JSON, in the form in which it was emitted.")
+    @Flag(help: "Print one line of JSON.")
     var json = false
 }

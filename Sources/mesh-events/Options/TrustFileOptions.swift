@@ -6,7 +6,7 @@ import MeshEventsSigning
 struct TrustFileOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Believe only events that their node has signed; the file has a line a key: a node's name and its public key "
+            "Use only events that their node has signed. Each line of the file has a node's name and its public key "
                 + "(U…).",
             valueName: "file"
         )

@@ -11,7 +11,7 @@ struct TrustOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Look at signatures; the file has a line a key: a node's name and its public key (U…).",
+            "Check signatures. Each line of the file has a node's name and its public key (U…).",
             valueName: "file"
         )
     )
@@ -19,8 +19,8 @@ struct TrustOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "What to do with events that their node has not signed: accept (show them as such), warn (and say so on "
-                + "standard error) or reject (leave them out). Default: reject.",
+            "What to do with events that their node has not signed: accept (show them, marked), warn (also report them "
+                + "on standard error) or reject (leave them out). Default: reject.",
             valueName: "policy"
         )
     )
@@ -35,7 +35,7 @@ struct TrustOptions: ParsableArguments {
     func verification() throws -> SignatureVerification? {
         guard let trust else {
             guard signatures == nil else {
-                throw CommandFailure(.usage, "--signatures needs --trust, a file that says whose signatures count")
+                throw CommandFailure(.usage, "--signatures needs --trust, a file with the trusted keys")
             }
             return nil
         }

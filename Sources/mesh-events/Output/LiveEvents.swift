@@ -67,6 +67,6 @@ struct DropReport {
         let events = dropped == 1 ? "1 event was" : "\(dropped) events were"
         let soFar = said == 0 ? "" : " so far"
         said = dropped
-        say("\(events) not shown\(soFar): they come faster than they can be printed")
+        say("\(events) not shown\(soFar): they arrive faster than they can be printed")
     }
 }

@@ -4,7 +4,7 @@ import NATSClient
 struct ConnectionReport {
     let connection: NATSConnection
     /// The text about events during the outage.
-    var missing = "what others emit meanwhile is not shown"
+    var missing = "events from meanwhile are not shown"
 
     /// Reports until the connection is closed or the task is cancelled.
     func run() async {

@@ -5,7 +5,7 @@ import MeshLifecycle
 enum StreamAbsence {
     private static let creators = "`mesh-events serve`, `mesh-events emit --ack` or `mesh-events stream create`"
 
-    /// Runs `body`; reports that nothing is kept yet when the default stream does not exist.
+    /// Runs `body`; reports that no events are stored yet when the default stream does not exist.
     ///
     /// - Returns: What `body` returns; `nil` without that stream.
     /// - Throws: what `body` throws; as ``explained(_:)`` when a stream that was named does not exist.
@@ -19,7 +19,7 @@ enum StreamAbsence {
             return try await body()
         } catch let error as MeshEventsError where error.code == .streamNotFound {
             Diagnostics.say(
-                "nothing is kept there yet: there is no stream \(name); \(creators) creates it, and from then on events are kept"
+                "no events are stored yet: there is no stream \(name); \(creators) creates it"
             )
             return nil
         }
@@ -32,7 +32,7 @@ enum StreamAbsence {
         } catch let error as MeshEventsError where error.code == .streamNotFound {
             // The rest of the message is advice for programmers.
             let absence = error.message.prefix { $0 != ";" }
-            throw CommandFailure(.unavailable, "no events are kept there: \(absence); \(creators) creates it")
+            throw CommandFailure(.unavailable, "no events are stored: \(absence); \(creators) creates it")
         }
     }
 }

@@ -5,7 +5,7 @@ import MeshAuth
 struct AuthAddCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "add",
-        abstract: "Add a user, with a key of its own.",
+        abstract: "Add a user with its own key.",
         usage: "mesh-events auth add DIR NAME --role tool|node|observer|admin [--durable NAME ...] [--node NAME ...] "
             + "[--password]",
         discussion:
@@ -26,7 +26,7 @@ struct AuthAddCommand: AsyncParsableCommand {
 
     @OptionGroup var names: AuthNameOptions
 
-    @Flag(help: "Let the user log in with a password as well: for programs that know no NKeys.")
+    @Flag(help: "Let the user log in with a password as well: for programs without NKeys.")
     var password = false
 
     func run() async throws {

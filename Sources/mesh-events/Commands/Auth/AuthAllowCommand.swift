@@ -17,7 +17,7 @@ struct AuthAllowCommand: AsyncParsableCommand {
 
     @OptionGroup var names: AuthNameOptions
 
-    @Flag(help: "Let the user log in with a password as well: for programs that know no NKeys.")
+    @Flag(help: "Let the user log in with a password as well: for programs without NKeys.")
     var password = false
 
     func run() async throws {

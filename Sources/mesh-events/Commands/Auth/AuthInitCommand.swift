@@ -8,8 +8,8 @@ struct AuthInitCommand: AsyncParsableCommand {
         abstract: "Make users, keys, certificates and a server's configuration.",
         usage: "mesh-events auth init DIR [--host NAME ...] [--listen ADDRESS] [--node NAME ...]",
         discussion: """
-            DIR is made, for you alone. A directory that is there must be yours: an empty one becomes private (mode 0700), \
-            one with files in it is refused unless it is.
+            Creates DIR for you alone. A directory that exists must be yours: an empty one becomes private (mode \
+            0700); one with files in it is refused unless it is private.
             """
     )
 
@@ -18,7 +18,7 @@ struct AuthInitCommand: AsyncParsableCommand {
     @Option(
         name: .customLong("host"),
         help: ArgumentHelp(
-            "A name or address under which others reach the server, besides localhost; may be repeated.",
+            "A name or address under which other machines reach the server; may be repeated.",
             valueName: "name"
         )
     )
@@ -26,7 +26,7 @@ struct AuthInitCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The address that DIR/nats-server.conf has a server listen on. Default: 127.0.0.1, this machine only.",
+            "The listen address in DIR/nats-server.conf. Default: 127.0.0.1, this machine only.",
             valueName: "address"
         )
     )

@@ -6,7 +6,7 @@ import MeshAuth
 struct AuthListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "Show the users, what they may do, and until when the certificate is valid.",
+        abstract: "Show the users, their roles, and until when the certificate is valid.",
         usage: "mesh-events auth list DIR"
     )
 

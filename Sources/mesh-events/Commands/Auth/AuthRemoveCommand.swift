@@ -5,7 +5,7 @@ import MeshAuth
 struct AuthRemoveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "remove",
-        abstract: "Remove a user: its key is worth nothing once the server knows.",
+        abstract: "Remove a user: its key is invalid after the server has read the users again.",
         usage: "mesh-events auth remove DIR NAME"
     )
 
@@ -18,6 +18,6 @@ struct AuthRemoveCommand: AsyncParsableCommand {
         var directory = try AuthDirectory.open(at: auth.directory)
         try directory.remove(name)
         try LineOutput.standard().write("removed \(SafeText.name(name))")
-        Diagnostics.say(AuthDirectoryOptions.reloading + "; until then \(name) is not cut off")
+        Diagnostics.say(AuthDirectoryOptions.reloading + "; until then \(name) keeps access")
     }
 }

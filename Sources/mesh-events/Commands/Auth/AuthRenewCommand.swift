@@ -7,7 +7,7 @@ struct AuthRenewCommand: AsyncParsableCommand {
         commandName: "renew",
         abstract: "Make the server's certificate anew, for another 13 months or for more hosts.",
         usage: "mesh-events auth renew DIR [--host NAME ...]",
-        discussion: "The authority stays the same, so clients notice nothing."
+        discussion: "The authority stays the same, so clients need no change."
     )
 
     @OptionGroup var auth: AuthDirectoryOptions

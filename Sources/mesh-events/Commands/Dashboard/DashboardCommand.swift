@@ -7,37 +7,38 @@ import MeshEventsNATS
 struct DashboardCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dashboard",
-        abstract: "Show the mesh and its events on a page, live.",
+        abstract: "Show the mesh and its events on a web page, live.",
         usage: """
             mesh-events dashboard [--listen HOST:PORT] [--token-file FILE] [--allow-host NAME ...] [--trust FILE] \
             [--allow-emit]
             """,
         discussion: """
-            A page for the browser: how nodes and tools are, the events as they come and those that are kept, how many of \
-            which type there were when. It loads nothing from elsewhere. It reads the stream and creates and changes \
-            nothing, unless --allow-emit is given. While the mesh keeps no stream, as one of Go nodes, it shows what comes, \
-            which is not kept, and goes over to the stream as soon as there is one. `mesh-events serve --dashboard` has the \
+            A web page with the status of nodes and tools, live and stored events, and the number of events by type \
+            and time. It loads nothing from other servers. It reads the stream and creates and changes nothing, unless \
+            --allow-emit is given. While the mesh has no stream, as one of Go nodes, it shows live events, which are \
+            not stored; it switches to the stream as soon as there is one. `mesh-events serve --dashboard` has the \
             same page.
 
-            WHO MAY SEE IT: without a token, whoever can reach 127.0.0.1 on this machine. To listen elsewhere, give a \
-            token, which the page then asks for: in a file that only you can read, or in \
-            \(DashboardOptions.tokenVariable), never as an argument, which others could see. It speaks HTTP without TLS: \
-            put a proxy in front of it where others can listen, and name the host that browsers ask for with --allow-host; \
-            without that, only addresses and localhost are answered (DNS rebinding). Make the token with `openssl rand`: \
-            the right one is always let in, and wrong ones are answered late or their connections closed, which does not keep \
-            a short one from being found. With a token, all but the page's own files, \
-            /api/openapi.json and /healthz needs it. A login lasts 12 hours, until it is logged out, or the dashboard ends. \
-            It is a cookie, which browsers send to every port of the host name, and a key that only this page can read: a \
-            server on another port that you visit gets the cookie, and can do nothing with it alone. The cookie is not marked \
-            Secure, also behind a proxy with TLS.
+            ACCESS: without a token, every user who can reach 127.0.0.1 on this machine. To listen on another address, \
+            give a token, which the page then asks for: in a file that only you can read, or in \
+            \(DashboardOptions.tokenVariable), never as an argument, which other users could see. It speaks HTTP \
+            without TLS: use a proxy in front where others can read the traffic, and give the host name that browsers \
+            use with --allow-host. Without that, only addresses and localhost are answered (DNS rebinding). Make the \
+            token with `openssl rand`: the right one is always accepted. Answers to many wrong ones are delayed or \
+            their connections closed, but that does not protect a short token. With a token, everything except the \
+            page's own files, /api/openapi.json and /healthz needs it. A login lasts 12 hours, until a logout, or \
+            until the dashboard ends. It is a cookie, which browsers send to every port of the host name, and a key \
+            that only this page can read. A server on another port that you visit gets the cookie, but cannot use it \
+            alone. The cookie is not marked Secure, even behind a proxy with TLS.
 
-            WHO SAYS IT: with --trust each event is marked as signed by its node, unsigned, or forged; see `mesh-events \
-            key`. How nodes and tools are is then what signed events alone say; without --trust, what all events say.
+            SIGNATURES: with --trust each event is marked as signed by its node, unsigned, or forged; see `mesh-events \
+            key`. The status of nodes and tools then comes from signed events alone; without --trust, from all events.
 
-            FOR PROGRAMS: GET /api/events, /api/mesh, /api/histogram, /api/stream (server-sent events) and, with \
-            --allow-emit, POST /api/events; /api/openapi.json describes them. They take the token as \
-            `Authorization: Bearer TOKEN`. /healthz answers 200 when the mesh is heard, also while it keeps nothing, and 503 \
-            when not: at once when the connection ends, and after some 20 seconds when it stays and nothing comes on it.
+            PROGRAMS: GET /api/events, /api/mesh, /api/histogram, /api/stream (server-sent events) and, with \
+            --allow-emit, POST /api/events; /api/openapi.json describes them. They take the token as `Authorization: \
+            Bearer TOKEN`. /healthz answers 200 while the connection to the mesh works, even without a stream, and 503 \
+            otherwise: at once when the connection ends, and after some 20 seconds when it stays up but no data \
+            arrives.
 
             EXAMPLES
               mesh-events dashboard
@@ -50,7 +51,7 @@ struct DashboardCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Where the page listens. Anything but this machine's loopback needs a token. Default: 127.0.0.1:8080.",
+            "The page's address. Any address other than loopback needs a token. Default: 127.0.0.1:8080.",
             valueName: "host:port"
         )
     )

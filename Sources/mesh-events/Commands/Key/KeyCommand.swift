@@ -6,8 +6,8 @@ struct KeyCommand: AsyncParsableCommand {
         commandName: "key",
         abstract: "Make a key with which a node signs its events, or show its public half.",
         discussion: """
-            A key is an NKey seed (Ed25519) in a file that only its owner may read; one that logs in to a server \
-            (`--nkey`) signs too. Both commands print the line that others put into their trust list.
+            A key is an NKey seed (Ed25519) in a file that only its owner may read; a key for the login to a server \
+            (`--nkey`) can sign too. Both commands print the line for the trust lists of other users.
 
             EXAMPLES
               mesh-events key new node-a.nk --node node-a >> trust

@@ -7,31 +7,31 @@ import MeshEventsNATS
 struct OnCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "on",
-        abstract: "Run a command for each event, none forgotten.",
+        abstract: "Run a command for each event, without losing any.",
         usage: """
             mesh-events on PATTERN --durable NAME [--parallel N] [--max-deliveries N] [--from WHERE] \
             [--timeout DURATION] [--trust FILE] -- COMMAND [ARGUMENT ...]
             """,
         discussion: """
-            The stream remembers under NAME how far this is: after a restart it goes on where it was, and nothing that \
-            was stored meanwhile is left out. Several processes with the same NAME share the events.
+            The server stores the position of the durable consumer NAME: after a restart the command continues there, \
+            and handles all events stored meanwhile. Several processes with the same NAME share the events.
 
-            COMMAND gets the event on its standard input, one line of JSON as this program emits it, and in its environment
+            COMMAND gets the event on its standard input, one line of JSON as this program emits it, and these variables:
               MESH_EVENT_TYPE        e.g. tool.crashed
-              MESH_EVENT_NODE        who emitted it
-              MESH_EVENT_SEQUENCE    its number in the stream
+              MESH_EVENT_NODE        the node that emitted it
+              MESH_EVENT_SEQUENCE    its sequence in the stream
               MESH_EVENT_DELIVERIES  how often it was delivered, 1 the first time
               MESH_EVENT_SIGNATURE   signed, unsigned or forged, with --trust and --signatures accept or warn
-            Exit code 0 means done. After any other end the event comes again, after 1 s, 4 s, 16 s … up to 5 minutes, \
-            and after --max-deliveries it is given up: it is stored as the event user.dead_letter.NAME with the reason. \
-            An event may be delivered more than once (the machine may fail between the command's end and its \
-            acknowledgement), so let the command be able to bear that. With --trust an event that its node has not \
-            signed is given up at once, and the command does not run.
+            Exit code 0 means done. After any other end the event is redelivered, after 1 s, 4 s, 16 s … up to 5 \
+            minutes. After --max-deliveries it is given up: it is stored as the event user.dead_letter.NAME with the \
+            reason. An event may be delivered more than once, because the machine may fail between the command's end \
+            and the acknowledgement; the command must handle that. With --trust an event that its node has not signed \
+            is given up at once, and the command does not run.
 
-            Ctrl-C, SIGTERM: commands that run get --grace to end, then they are terminated; what was not done is \
-            handed back and comes again. A command's child processes end with it.
+            Ctrl-C, SIGTERM: running commands get --grace to end, then they are terminated; events that were not done \
+            are redelivered. A command's child processes end with it.
 
-            --from counts only when NAME is new: beginning (all that is kept), new (from now on), a sequence number, \
+            --from counts only when NAME is new: beginning (all stored events), new (from now on), a sequence number, \
             how long ago (90s, 10m, 1d), or a time in RFC 3339.
 
             Where users have roles (`mesh-events auth`), an admin creates NAME beforehand: `mesh-events stream durable`.
@@ -44,19 +44,19 @@ struct OnCommand: AsyncParsableCommand {
 
             EXIT CODES: 0 after Ctrl-C or SIGTERM; 64 also when COMMAND does not exist; 69 also when NAME exists with \
             other settings (--update changes them) or is deleted while this runs; 76 when the stream is deleted and \
-            created anew while this runs: what NAME had not done yet is gone with the former one.
+            created anew while this runs: the former stream's events that NAME had not handled are lost.
             """
     )
 
-    @Argument(help: ArgumentHelp("Which events, for example 'tool.*'; `events.` in front may be left out."))
+    @Argument(help: ArgumentHelp("Which events, for example 'tool.*'; the prefix `events.` may be left out."))
     var pattern: String
 
-    @Option(help: ArgumentHelp("Under which name the stream remembers how far this is.", valueName: "name"))
+    @Option(help: ArgumentHelp("The durable consumer that stores the position in the stream.", valueName: "name"))
     var durable: String
 
     @Option(
         help: ArgumentHelp(
-            "How many commands run at once, at most 1024; with 1, one after the other in order.",
+            "How many commands may run at once, at most 1024; with 1 they run in order.",
             valueName: "n"
         )
     )
@@ -71,7 +71,7 @@ struct OnCommand: AsyncParsableCommand {
     @Option(
         name: .customLong("retry-delay"),
         help: ArgumentHelp(
-            "How long a failed event waits first; four times as long each time after.",
+            "The delay before the first redelivery; each further one is four times as long.",
             valueName: "duration"
         )
     )

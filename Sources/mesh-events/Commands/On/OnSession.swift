@@ -25,7 +25,7 @@ struct OnSession: Sendable {
         func run(_ stop: StopRequest) async throws {
             let report = Task {
                 // The stream keeps the events for the durable meanwhile.
-                let missing = "what is stored meanwhile is handled afterwards"
+                let missing = "events stored meanwhile are handled afterwards"
                 await ConnectionReport(connection: transport.connection, missing: missing).run()
             }
             defer { report.cancel() }
@@ -43,7 +43,7 @@ struct OnSession: Sendable {
                 try await subscription.drain(timeout: grace)
             } catch {
                 if error.code == .timeout {
-                    Diagnostics.say("commands that still ran were terminated; their events come again")
+                    Diagnostics.say("commands that still ran were terminated; their events are redelivered")
                 }
             }
             await transport.close()

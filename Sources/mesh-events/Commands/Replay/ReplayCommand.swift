@@ -6,25 +6,26 @@ import MeshEventsNATS
 struct ReplayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "replay",
-        abstract: "Print the events that are kept, from a point on, and go on with those that come.",
+        abstract: "Print the stored events from a position on, and follow with new ones.",
         usage: """
             mesh-events replay [PATTERN ...] [--from START] [--follow] [--speed max|real|FACTOR] [--limit N] \
             [--node NAME] [--trust FILE] [--json]
             """,
         discussion: """
-            Prints what is stored, oldest first, and ends; with --follow it goes on with what comes, without missing or \
-            repeating an event, also when the connection is lost or the server restarted. Events that the stream has \
-            dropped before they could be read are named on standard error. When the stream is deleted and created \
-            anew meanwhile, it ends with exit code 76.
+            Prints the stored events, oldest first, and ends. With --follow it continues with new events, without \
+            missing or repeating an event, even when the connection is lost or the server restarted. Standard error \
+            names events that the stream dropped before they could be read. When the stream is deleted and created \
+            anew meanwhile, the command ends with exit code 76.
 
-            START: `beginning` (the default), `new` (with --follow: only what comes), a sequence (17), how long ago \
-            (90s, 10m, 2h30m, 1d) or a time in RFC 3339, compared with the time the event was stored.
+            START: `beginning` (the default), `new` (with --follow: only new events), a sequence (17), how long ago \
+            (90s, 10m, 2h30m, 1d) or a time in RFC 3339, compared with the time at which the event was stored.
 
             SPEED: `max` (the default) as fast as possible; `real` with the pauses that lay between the events when \
-            they were stored; 10 ten times as fast, 0.5 half as fast. What comes live is never held back.
+            they were stored; 10 ten times as fast, 0.5 half as fast. Live events are never delayed.
 
-            PATTERN: dots separate tokens, * stands for one token, > at the end for all that follow. `events.` in \
-            front may be left out. Quote it, or the shell takes * and > for itself. Of several, one has to match.
+            PATTERN: dots separate tokens, * stands for one token, > at the end for all that follow. The prefix \
+            `events.` may be left out. Quote it, because the shell interprets * and >. Of several patterns, one has to \
+            match.
 
             EXAMPLES
               mesh-events replay
@@ -33,8 +34,8 @@ struct ReplayCommand: AsyncParsableCommand {
               mesh-events replay --from 10m --speed 60
               mesh-events replay --follow --json | jq .sequence
 
-            With --json a line is the event as this program emits it, with the members sequence (its place in the stream) and \
-            stored (when the stream took it) behind the others.
+            With --json a line is the event as this program emits it, followed by the members sequence (in the stream) \
+            and stored (the time of storing).
             """
     )
 
@@ -44,13 +45,13 @@ struct ReplayCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where to begin: beginning, new, a sequence, or when.", valueName: "start"))
     var from = "beginning"
 
-    @Flag(help: "Go on with what comes, until Ctrl-C.")
+    @Flag(help: "Continue with new events, until Ctrl-C.")
     var follow = false
 
     @Option(help: ArgumentHelp("How fast: max, real, or a factor.", valueName: "max|real|factor"))
     var speed = "max"
 
-    @Option(help: ArgumentHelp("End after so many events.", valueName: "n"))
+    @Option(help: ArgumentHelp("End after this number of events.", valueName: "n"))
     var limit: Int?
 
     @Option(help: ArgumentHelp("Print only events of this node.", valueName: "name"))
@@ -114,7 +115,7 @@ struct ReplayCommand: AsyncParsableCommand {
     ) async throws {
         let bus = EventBus.listening(on: transport, verification: verification)
         let subscription = try await bus.subscribe(buffer: LiveEvents.buffer)
-        Diagnostics.say("what comes is shown (Ctrl-C ends), but not what comes while the connection is lost")
+        Diagnostics.say("live events are shown (Ctrl-C ends), except those from while the connection is lost")
         defer { TrustOptions.reportRejected(subscription.rejected) }
         var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
         var events = LiveEvents(subscription)
@@ -146,12 +147,12 @@ struct ReplayCommand: AsyncParsableCommand {
             case .reset(let reset):
                 throw CommandFailure(
                     .streamReplaced,
-                    "\(reset); what was printed belongs to the former one, begin a new replay for the other"
+                    "\(reset); the printed events belong to the former stream, begin a new replay for the present one"
                 )
             case .caughtUp:
                 guard follow else { return }
                 pace.stop()
-                Diagnostics.say("that was all; what comes follows (Ctrl-C ends)")
+                Diagnostics.say("all stored events are printed; new ones follow (Ctrl-C ends)")
             }
         }
     }

@@ -37,7 +37,7 @@ actor ManifestFile {
         do throws(ManifestError) {
             changed = try ToolManifest.load(path)
         } catch {
-            Diagnostics.say("\(path) has mistakes, so the node goes on as it is:")
+            Diagnostics.say("\(path) has mistakes, so the node goes on unchanged:")
             Self.say(error)
             return
         }
@@ -45,7 +45,7 @@ actor ManifestFile {
         if (changed.node, changed.servers, changed.credentials, changed.healthInterval)
             != (present.node, present.servers, present.credentials, present.healthInterval)
         {
-            Diagnostics.say("node, nats and health of \(path) count from the next start of the node")
+            Diagnostics.say("changes to node, nats and health of \(path) take effect at the node's next start")
         }
         Diagnostics.say("\(path) read again: \(Self.summary(difference))")
         present = changed

@@ -25,7 +25,7 @@ struct ServeAnnouncement {
         let differences = persistent.opening.differences
         guard !differences.isEmpty else { return }
         let list = differences.map(\.description).joined(separator: "; ")
-        Diagnostics.say("the stream MESH_EVENTS exists with another configuration and is used as it is: \(list)")
+        Diagnostics.say("the stream MESH_EVENTS exists with another configuration and is used unchanged: \(list)")
     }
 
     private func sayWhoReaches(_ server: LocalNATSServer) {
@@ -33,8 +33,8 @@ struct ServeAnnouncement {
         if LoopbackAddress.isOpen(host) {
             let who =
                 access == nil
-                ? "and whoever reaches it may read and emit everything; keep strangers out with --auth"
-                : "and lets in only those whom `mesh-events auth` has given a key"
+                ? "and every client that reaches it may read and emit everything; restrict that with --auth"
+                : "and accepts only users of `mesh-events auth`"
             Diagnostics.say("it listens on \(host), for other machines too, \(who)")
         }
         if access != nil, !AuthDirectory.isHeld(byServer: server.version) {

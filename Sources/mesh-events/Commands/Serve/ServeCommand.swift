@@ -11,7 +11,7 @@ import Synchronization
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
-        abstract: "Run a node of the mesh, with a server of its own unless one is named.",
+        abstract: "Run a node of the mesh, with its own server unless one is named.",
         usage: """
             mesh-events serve [--config FILE] [--port N] [--store-dir DIR] [--for DURATION] [--node NAME] \
             [--sign-key FILE] [--cloudevents] [--json | --format FORMAT]
@@ -20,18 +20,18 @@ struct ServeCommand: AsyncParsableCommand {
             mesh-events serve --auth DIR [--listen ADDRESS] [...]
             """,
         discussion: """
-            Opens the stream that keeps events, announces the node (node.joined), says how it is every 10 seconds \
-            (node.health), runs its tools, shows every event as it comes, and leaves (node.left) on Ctrl-C or SIGTERM; a \
-            second Ctrl-C ends it at once.
+            Opens the stream that keeps events, announces the node (node.joined), emits its health every 10 seconds \
+            (node.health), runs its tools, prints every event as it arrives, and leaves (node.left) on Ctrl-C or \
+            SIGTERM; a second Ctrl-C ends it at once.
 
-            TOOLS: --config names a manifest; mesh.yaml of the present directory is taken when it is there. Each tool \
-            is a program that is started, watched, and started again when it ends unexpectedly; what it prints appears \
-            on standard error behind its name. `mesh-events tool` starts and stops tools from elsewhere. SIGHUP has the \
-            manifest read again: tools are added, changed and removed as it says now, the others run on. No tool \
-            outlives the node, however that ends.
+            TOOLS: --config names a manifest; the default is mesh.yaml of the present directory, if it exists. Each \
+            tool is a program that the node starts, supervises, and restarts when it ends unexpectedly; its output \
+            appears on standard error after its name. `mesh-events tool` starts and stops tools from other machines. \
+            On SIGHUP the node reads the manifest again: it adds, changes and removes tools accordingly; unchanged \
+            ones run on. All tools end with the node, even when it is killed.
 
               node: atelier
-              nats: nats://127.0.0.1:4222   # left out: a server of its own
+              nats: nats://127.0.0.1:4222   # without it: a server of its own
               health: {interval: 10s}
               tools:
                 - name: whisper
@@ -39,39 +39,40 @@ struct ServeCommand: AsyncParsableCommand {
                   command: [python3, whisper.py, --port, 8080]
                   directory: tools/whisper  # relative to the manifest
                   env: {HF_TOKEN: "${HF_TOKEN}"}
-                  inherit: [http_proxy]     # variables of the node's environment, besides the few that all get
-                  config: {model: base}     # JB_TOOL_CONFIG; published: keys, numbers, booleans
-                  publish: [model]          # and the values of these keys, never those of variables
-                  secrets: [licence]        # whose values are not, numbers included
+                  inherit: [http_proxy]     # variables of the node's environment, besides the standard ones
+                  config: {model: base}     # JB_TOOL_CONFIG; its keys, numbers and booleans are published
+                  publish: [model]          # the strings of these keys are published too, except variables
+                  secrets: [licence]        # values of these keys are not published, numbers included
                   restart: on-failure       # or always, never
                   autostart: true
                   grace: 10s                # from SIGTERM to SIGKILL
 
-            A tool gets PATH, HOME, TMPDIR, TZ, LANG and LC_* of the node's environment, what the manifest names with \
-            `inherit` and `env`, and how to log in; nothing else. The manifest says which programs run: one that others may \
-            write is refused.
+            A tool gets PATH, HOME, TMPDIR, TZ, LANG and LC_* of the node's environment, the variables that the \
+            manifest names with `inherit` and `env`, and the variables for the login; nothing else. The manifest \
+            decides which programs run, so one that other users may write is refused.
 
-            A tool finds the mesh in its environment (JB_NATS_URL, JB_NODE_NAME, JB_TOOL_NAME, JB_TOOL_CONFIG), so that \
-            `mesh-events emit user.done file=a.wav` works in it as it is.
+            A tool finds the mesh in its environment (JB_NATS_URL, JB_NODE_NAME, JB_TOOL_NAME, JB_TOOL_CONFIG), so \
+            that it can run `mesh-events emit user.done file=a.wav` without options.
 
-            Without --nats and JB_NATS_URL it runs a nats-server on this machine, which others on this machine reach \
-            under the URL that is printed; it needs the nats-server program (apt-get install nats-server, or brew \
-            install nats-server). When that server ends unexpectedly it is started again. With a URL it joins that \
-            server's mesh instead. To let a mesh grow beyond one machine, run NATS there and name it.
+            Without --nats and JB_NATS_URL the node runs a nats-server on this machine and prints its URL for other \
+            programs on this machine. It needs the nats-server program (apt-get install nats-server, or brew install \
+            nats-server). When that server ends unexpectedly, the node restarts it. With a URL the node joins that \
+            server's mesh instead. For a mesh of several machines, run NATS on one of them and name it.
 
-            STRANGERS: that server listens on this machine only, unless --listen says otherwise, and whoever reaches it \
-            may do everything, unless --auth names a directory of `mesh-events auth init`: then everybody needs a key, \
-            speaks TLS, and may do what the role allows. The node logs in as the directory's user `node`, its tools as \
-            `tool`, who may emit user events only: with the key, or in languages that know no NKeys with the password that \
-            JB_NATS_URL holds, trusting SSL_CERT_FILE. It takes a server from 2.12 on to hold everybody to that; an older one \
-            lets every user who may emit empty the stream. SIGHUP has the users read again. In somebody else's mesh give the \
-            tools a key of their own with --tool-nkey; else they log in as the node.
+            ACCESS: that server listens on this machine only; --listen changes that. Every client that reaches it may \
+            do everything, unless --auth names a directory of `mesh-events auth init`. Then every user needs a key, \
+            uses TLS, and may do what its role allows. The node logs in as the directory's user `node`, its tools as \
+            `tool`, who may emit user events only: with the key, or in languages without NKeys with the password in \
+            JB_NATS_URL, trusting SSL_CERT_FILE. Only a server from 2.12 on enforces all that; an older one lets every \
+            user who may emit empty the stream. On SIGHUP the node reads the users again. On a server that you do not \
+            run, give the tools their own key with --tool-nkey; without it they log in as the node.
 
-            --trust marks each event as signed by its node, unsigned or forged, here and on the page; how nodes and tools are, \
-            and whether another node has this one's name, is then taken from signed events alone.
+            --trust marks each event as signed by its node, unsigned or forged, in the output and on the page. The \
+            status of nodes and tools, and the check for another node with this one's name, then use signed events \
+            alone.
 
-            --dashboard shows the mesh on a page as well, at http://127.0.0.1:8080/ unless --dashboard-listen says otherwise; \
-            see `mesh-events dashboard --help`.
+            --dashboard shows the mesh on a web page as well, at http://127.0.0.1:8080/ or the address of \
+            --dashboard-listen; see `mesh-events dashboard --help`.
 
             EXAMPLES
               mesh-events serve
@@ -88,7 +89,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(
         name: .customLong("config"),
         help: ArgumentHelp(
-            "What the node is and which tools it runs, YAML. Default: \(ManifestFile.standardPath), when it is there.",
+            "The manifest with the node's settings and tools. Default: \(ManifestFile.standardPath), if it exists.",
             valueName: "file"
         )
     )
@@ -113,7 +114,7 @@ struct ServeCommand: AsyncParsableCommand {
     )
     var duration: String?
 
-    @Option(help: ArgumentHelp("Let in only those whom this directory of `mesh-events auth` names.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Accept only the users in this directory of `mesh-events auth`.", valueName: "dir"))
     var auth: String?
 
     @Option(
@@ -130,12 +131,12 @@ struct ServeCommand: AsyncParsableCommand {
     )
     var toolKey: String?
 
-    @Flag(help: "Show the mesh on a page, too.")
+    @Flag(help: "Show the mesh on a web page, too.")
     var dashboard = false
 
     @Option(
         name: .customLong("dashboard-listen"),
-        help: ArgumentHelp("Where the page listens; see --listen of `mesh-events dashboard`.", valueName: "host:port")
+        help: ArgumentHelp("The page's address; see --listen of `mesh-events dashboard`.", valueName: "host:port")
     )
     var dashboardAddress: String?
 
@@ -180,7 +181,7 @@ struct ServeCommand: AsyncParsableCommand {
         let access = try auth.map { try ServeAccess($0, node: name, systemAuthorities: trusted) }
         if let access {
             guard !connection.namesLogin else {
-                throw CommandFailure(.usage, "--auth says how the node logs in; leave the other logins out")
+                throw CommandFailure(.usage, "--auth gives the node's login; leave other login options out")
             }
             connection.nkey = access.nodeKey
             connection.certificateAuthority = connection.certificateAuthority ?? access.directory.authorityFile

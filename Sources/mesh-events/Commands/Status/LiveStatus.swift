@@ -51,7 +51,7 @@ struct LiveStatus: Sendable {
     }
 
     private func show(_ live: LiveMesh, _ wishes: AsyncStream<Void>) async throws {
-        let heading = "mesh-events status: nothing is kept yet, what comes is shown (Ctrl-C ends)"
+        let heading = "mesh-events status: no stream yet, so only live events count (Ctrl-C ends)"
         try printer.show(live.state, heading: heading, isFirst: true)
         for await _ in wishes {
             try await Task.sleep(for: StatusPrinter.pause)

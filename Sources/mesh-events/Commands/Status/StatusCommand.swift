@@ -7,22 +7,23 @@ import MeshLifecycle
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "Show how the nodes and tools of the mesh are.",
+        abstract: "Show the status of the mesh's nodes and tools.",
         usage: "mesh-events status [--watch] [--node NAME] [--trust FILE] [--json]",
         discussion: """
-            What is shown follows from the events that are kept; nobody is asked, and nothing is created or changed.
+            The status is computed from the stored events. The command sends no requests to nodes; it creates and \
+            changes nothing.
 
-            A node is `online`; `degraded` when it says so itself (DETAILS says which checks fail); `unreachable` when \
-            nothing was heard of it for three of its health intervals; `left` when it said so. Nodes that send no health, \
-            as those of the Go mesh, are never unreachable, but `silent` when nothing was heard of them for five minutes: SEEN \
-            says since when, and whether they are there is not known.
+            A node is `online`; `degraded` when it reports that itself (DETAILS names the failing checks); \
+            `unreachable` when it has sent no event for three of its health intervals; `left` after its node.left. \
+            Nodes that send no health events, as those of the Go mesh, are never unreachable, but `silent` after five \
+            minutes without an event: SEEN is the age of the last one. Whether they run is not known.
 
-            A tool is `installed`, `running`, `stopped` or `crashed`. A ? behind that: its node is unreachable, this is what \
-            it last did. TOOLS counts those that run, of all.
+            A tool is `installed`, `running`, `stopped` or `crashed`. A ? after that means that its node is \
+            unreachable and this is its last known state. TOOLS is the number of running tools and of all tools.
 
-            --watch goes on until Ctrl-C: on a terminal in place; otherwise with the whole status again whenever something \
-            other than a node's figures has changed. Where nothing is kept yet, it \
-            shows what comes, and goes on by itself with what is kept as soon as there is a stream.
+            --watch goes on until Ctrl-C: on a terminal in place; otherwise it prints the whole status again whenever \
+            something other than a node's figures has changed. Without a stream it uses live events, and switches to \
+            the stream as soon as there is one.
 
             EXAMPLES
               mesh-events status
@@ -31,12 +32,12 @@ struct StatusCommand: AsyncParsableCommand {
               mesh-events status --json --watch | jq -c .summary
               mesh-events status --trust trust
 
-            At most 10000 nodes are shown, those heard of last, and 1000 tools of each; texts and data are cut. What was left \
-            out is counted. With --trust only events that their node has signed count; how many did not is said on standard \
-            error.
+            At most 10000 nodes are shown, those with the newest events, and 1000 tools of each; texts and data are \
+            cut. The command counts what it left out. With --trust only events that their node has signed count; \
+            standard error says how many did not.
 
-            With --json a line is the whole status: time, summary and left_out (counts), and nodes with their tools. Keys \
-            are stable, what is not known is null.
+            With --json a line is the whole status: time, summary and left_out (counts), and nodes with their tools. \
+            Keys are stable; unknown values are null.
             """
     )
 

@@ -51,7 +51,7 @@ struct StatusText {
         return "\(nodes); \(tools)"
     }
 
-    /// `left out: 20 nodes, 3 events about tools, 1 event with too much in it`; `nil` when nothing was.
+    /// `left out: 20 nodes, 3 events about tools, 1 event with oversized values`; `nil` when nothing was.
     static func leftOut(_ counts: MeshState.LeftOut) -> String? {
         guard !counts.isEmpty else { return nil }
         func part(_ count: UInt64, _ one: String, _ many: String) -> String? {
@@ -59,7 +59,7 @@ struct StatusText {
         }
         let parts = [
             part(counts.nodes, "node", "nodes"), part(counts.tools, "event about tools", "events about tools"),
-            part(counts.values, "event with too much in it", "events with too much in them"),
+            part(counts.values, "event with oversized values", "events with oversized values"),
         ]
         return "left out: " + parts.compactMap { $0 }.joined(separator: ", ")
     }
@@ -107,7 +107,7 @@ struct StatusText {
             let checks = node.failingChecks.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
             let status = node.reportedStatus == "degraded" ? [] : [node.reportedStatus ?? ""]
             return (status + checks).joined(separator: "; ")
-        case .silent: return "sends no health: it may be there or not"
+        case .silent: return "sends no health events: it may run or not"
         case .online, .unreachable:
             let figures = figures(node.resources)
             return figures.isEmpty ? self.figures(node.capabilities) : figures

@@ -57,7 +57,7 @@ struct StatusWatch: Sendable {
     /// Reports a lost connection: on a terminal in the picture, else in a line on standard error.
     private func watchConnection(_ notice: ConnectionNotice, _ changed: @Sendable () -> Void) async {
         guard printer.isInPlace else {
-            await ConnectionReport(connection: connection, missing: "nothing is heard meanwhile").run()
+            await ConnectionReport(connection: connection, missing: "no events arrive meanwhile").run()
             return
         }
         for await status in connection.statusUpdates() {

@@ -7,7 +7,7 @@ import MeshLifecycle
 struct StreamCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stream",
-        abstract: "Look at the stream that keeps the events, change its limits, empty it.",
+        abstract: "Show the stream that keeps the events, change its limits, or empty it.",
         discussion: """
             EXAMPLES
               mesh-events stream create

@@ -6,14 +6,14 @@ import MeshEventsNATS
 struct StreamDurableCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "durable",
-        abstract: "Create a durable subscription, for those who may not.",
+        abstract: "Create a durable subscription, for users who may not create it.",
         usage: "mesh-events stream durable NAME [PATTERN] [--from WHERE] [--max-deliveries N] [--ack-wait DURATION] "
             + "[--update]",
         discussion: """
-            `mesh-events on --durable NAME` and programs create their durable subscription themselves. Where users have \
-            roles (`mesh-events auth`), only admins may: a tool or a node takes the events of the durables that are listed \
-            for it, once they exist. PATTERN says which events they are, by default all, and the options must be those that \
-            the tool gives.
+            `mesh-events on --durable NAME` and programs create their durable subscription themselves. Where users \
+            have roles (`mesh-events auth`), only admins may: a tool or a node may consume the durables that are \
+            listed for it, once they exist. PATTERN selects their events, by default all. The options must be the same \
+            as those of the tool.
 
             EXAMPLES
               mesh-events auth allow ~/mesh-auth tool --durable jobs      # then SIGHUP to the server
@@ -31,7 +31,7 @@ struct StreamDurableCommand: AsyncParsableCommand {
     var pattern: String?
 
     @Option(
-        help: ArgumentHelp("Where a new NAME begins, as of `mesh-events on`. Default: beginning.", valueName: "where")
+        help: ArgumentHelp("Where a new NAME begins, as for `mesh-events on`. Default: beginning.", valueName: "where")
     )
     var from: String?
 
@@ -44,7 +44,7 @@ struct StreamDurableCommand: AsyncParsableCommand {
     @Option(
         name: .customLong("ack-wait"),
         help: ArgumentHelp(
-            "How long an event may be without an answer before it comes again. Default: 30s.",
+            "How long an event may stay unacknowledged before it is redelivered. Default: 30s.",
             valueName: "duration"
         )
     )
@@ -70,7 +70,7 @@ struct StreamDurableCommand: AsyncParsableCommand {
             _ = try await store.openDurable(durable, reconcile: update ? .update : .fail)
             return isThere
         }
-        if isThere { Diagnostics.say("the durable \(name) was there already; it goes on where it is") }
+        if isThere { Diagnostics.say("the durable \(name) existed already; it keeps its position") }
         try LineOutput.standard().write("\(name) takes \(SafeText.name(durable.pattern.subject))")
     }
 }

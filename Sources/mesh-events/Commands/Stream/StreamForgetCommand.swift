@@ -6,12 +6,12 @@ import MeshEventsNATS
 struct StreamForgetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "forget",
-        abstract: "Delete a durable subscription, and with it how far it was.",
+        abstract: "Delete a durable subscription and its position.",
         usage: "mesh-events stream forget NAME --yes",
         discussion: """
-            A durable subscription (`mesh-events on --durable NAME`, or one of a program) keeps its place in the stream \
-            for as long as nobody deletes it. `mesh-events stream info` lists them. No event is deleted. A subscriber \
-            that is at work ends with an error.
+            A durable subscription (`mesh-events on --durable NAME`, or one of a program) keeps its position in the \
+            stream until a user deletes it. `mesh-events stream info` lists them. No event is deleted. A running \
+            subscriber ends with an error.
 
             EXAMPLES
               mesh-events stream forget alerts --yes
@@ -30,7 +30,7 @@ struct StreamForgetCommand: AsyncParsableCommand {
         guard yes else {
             throw CommandFailure(
                 .usage,
-                "this deletes how far the durable subscription \(name.debugDescription) was; say --yes when you mean it"
+                "this deletes the position of the durable subscription \(name.debugDescription); confirm with --yes"
             )
         }
         try await StreamCommand.withStore(connection) { try await $0.deleteDurable(name) }

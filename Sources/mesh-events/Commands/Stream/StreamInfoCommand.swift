@@ -6,10 +6,10 @@ import MeshEventsNATS
 struct StreamInfoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "info",
-        abstract: "What the stream holds, its limits, and who reads it how far.",
+        abstract: "Show the stream's content, its limits, and its consumers.",
         discussion: """
-            Counts are by event type, the most frequent first. A consumer's lag is how many events it has not been \
-            given yet; unacknowledged are those it was given and has not confirmed.
+            Counts are by event type, the most frequent first. A consumer's lag is the number of events that were not \
+            delivered to it yet; unacknowledged events were delivered but not acknowledged.
 
             EXAMPLES
               mesh-events stream info

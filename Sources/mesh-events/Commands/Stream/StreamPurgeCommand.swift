@@ -6,7 +6,7 @@ import MeshEventsNATS
 struct StreamPurgeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "purge",
-        abstract: "Delete kept events, for everybody and for good.",
+        abstract: "Delete stored events permanently.",
         usage: "mesh-events stream purge [PATTERN] --yes",
         discussion: """
             EXAMPLES
@@ -26,7 +26,7 @@ struct StreamPurgeCommand: AsyncParsableCommand {
     func run() async throws {
         let pattern = try PatternText.pattern(pattern)
         guard yes else {
-            throw CommandFailure(.usage, "this deletes the events \(pattern) for good; say --yes when you mean it")
+            throw CommandFailure(.usage, "this deletes the events \(pattern) permanently; confirm with --yes")
         }
         let count = try await StreamCommand.withStore(connection) { try await $0.purge(matching: pattern) }
         try LineOutput.standard().write("deleted \(count) \(count == 1 ? "event" : "events")")

@@ -6,7 +6,7 @@ import MeshEventsNATS
 struct StreamUpdateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "update",
-        abstract: "Change the stream's limits; what is not named stays as it is.",
+        abstract: "Change the stream's limits; limits that are not named stay unchanged.",
         usage: "mesh-events stream update [--max-age DURATION|none] [--max-messages N|none] [--max-bytes N|none] "
             + "[--replicas N] [--duplicate-window DURATION]",
         discussion: """

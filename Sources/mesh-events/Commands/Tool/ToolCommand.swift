@@ -8,15 +8,15 @@ struct ToolCommand: AsyncParsableCommand {
         commandName: "tool",
         abstract: "Start, stop and restart tools of a node, from anywhere in the mesh.",
         discussion: """
-            The request goes over the mesh to the node that runs the tool (`mesh-events serve --config mesh.yaml`), and \
-            the node answers when it is done. Without --node it goes to the one node that has a tool of that name. A \
-            tool that was stopped stays so until somebody starts it, or the node starts anew.
+            The request goes over the mesh to the node that runs the tool (`mesh-events serve --config mesh.yaml`), \
+            and the node answers when it is done. Without --node it goes to the only node that has a tool of that \
+            name. A stopped tool stays stopped until a user starts it, or the node starts anew.
 
             EXAMPLES
               mesh-events tool restart whisper
               mesh-events tool stop whisper --node gpu-1
 
-            EXIT CODES: as of the others; 69 when there is no such node or tool, or the node refuses, with its words.
+            EXIT CODES: as for all commands; 69 when there is no such node or tool, or the node refuses.
             """,
         subcommands: [ToolStartCommand.self, ToolStopCommand.self, ToolRestartCommand.self]
     )
@@ -36,7 +36,7 @@ struct ToolStartCommand: AsyncParsableCommand {
 struct ToolStopCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stop",
-        abstract: "Stop a tool, and all that it started: SIGTERM, then SIGKILL after its grace period."
+        abstract: "Stop a tool and all its processes: SIGTERM, then SIGKILL after its grace period."
     )
     @OptionGroup var request: ToolRequestOptions
     func run() async throws { try await request.perform(.stop) }

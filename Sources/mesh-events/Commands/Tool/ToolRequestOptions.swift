@@ -11,7 +11,7 @@ struct ToolRequestOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The node that runs it. Default: the only one that has it.", valueName: "name"))
     var node: String?
 
-    @Option(help: ArgumentHelp("How long to wait for the node to have done it. Default: 30s.", valueName: "duration"))
+    @Option(help: ArgumentHelp("How long to wait for the node's answer. Default: 30s.", valueName: "duration"))
     var timeout: String?
 
     @OptionGroup(title: "Signatures, without --node") var trust: TrustFileOptions

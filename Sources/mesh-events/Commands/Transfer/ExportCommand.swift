@@ -6,32 +6,32 @@ import MeshEventsNATS
 struct ExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
-        abstract: "Write the events that are kept to a file, one a line.",
+        abstract: "Write the stored events to a file, one per line.",
         usage: """
             mesh-events export [PATTERN ...] [--out FILE|-] [--since WHEN] [--until WHEN] [--node NAME] \
             [--trust FILE] [--format FORMAT]
             """,
         discussion: """
-            Writes all that fit, oldest first, as NDJSON: the event as this program emits it, with the members sequence (its place \
-            in the stream) and stored (when the stream took it) behind the others. `mesh-events import` reads it \
-            back. Takes no more memory for many events than for few. On a terminal a bar on standard error shows how \
-            far it is. When the stream is deleted and created anew meanwhile, it ends with exit code 76; what was written \
-            is the former one's.
+            Writes all matching events, oldest first, as NDJSON: the event as this program emits it, followed by the \
+            members sequence (in the stream) and stored (the time of storing). `mesh-events import` reads it back. It \
+            needs no more memory for many events than for few. On a terminal a bar on standard error shows the \
+            progress. When the stream is deleted and created anew meanwhile, the command ends with exit code 76; the \
+            written events are of the former stream.
 
-            WHEN is how long ago (90s, 10m, 2h30m, 1d) or a time in RFC 3339; it is compared with the time the event \
-            was stored.
+            WHEN is how long ago (90s, 10m, 2h30m, 1d) or a time in RFC 3339; it is compared with the time at which \
+            the event was stored.
 
             EXAMPLES
               mesh-events export --out events.ndjson
               mesh-events export 'tool.*' 'node.*' --since 1d | gzip > lifecycle.ndjson.gz
               mesh-events export --format cloudevents --out events.cloudevents
-              mesh-events export --trust trust --out events.ndjson   # only what its node has signed
+              mesh-events export --trust trust --out events.ndjson   # only signed by their node
 
-            With --trust an event that its node has not signed is left out, and how many were is said on standard error. The \
-            signatures themselves are not exported.
+              With --trust, events that their node has not signed are left out; standard error says how many. The \
+              signatures themselves are not exported.
 
-            With --format cloudevents a line is a CloudEvent 1.0, as `mesh-events list --help` says; `mesh-events import \
-            --format cloudevents` reads it back.
+              With --format cloudevents a line is a CloudEvent 1.0, as `mesh-events list --help` describes; \
+              `mesh-events import --format cloudevents` reads it back.
             """
     )
 
@@ -50,7 +50,7 @@ struct ExportCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Only events of this node.", valueName: "name"))
     var node: String?
 
-    @Option(help: ArgumentHelp("What the lines are: json or cloudevents.", valueName: "format"))
+    @Option(help: ArgumentHelp("The format of the lines: json or cloudevents.", valueName: "format"))
     var format = LineFormat.json
 
     @OptionGroup(title: "Signatures") var trust: TrustOptions

@@ -10,44 +10,44 @@ struct ImportCommand: AsyncParsableCommand {
         abstract: "Store the events of a file that `mesh-events export` wrote.",
         usage: "mesh-events import FILE|- [--state FILE] [--format FORMAT]",
         discussion: """
-            Stores the events in the order of the lines, with their own timestamps and nodes; the stream gives them new \
-            sequences and times of storing. Creates the stream when there is none. The stream's limits count for them \
-            too: the default one keeps the last 10 000 events.
+            Stores the events in the order of the lines, with their own timestamps and nodes; the stream gives them \
+            new sequences and times of storing. Creates the stream when there is none. The stream's limits apply to \
+            them too: the default one keeps the last 10 000 events.
 
-            INTERRUPTIONS: how far it is is noted in FILE.import-state (or the file of --state), which is removed at \
-            the end. When an import is interrupted, by whatever, the same command goes on behind what is stored, and \
-            stores no line twice: it looks at what the stream has got since the last note. The file must be the same, \
-            the note must not be lost, and only one import of a file may run at a time. The lines of standard input \
-            (-) cannot be noted: there, and when the note is lost, a repetition stores nothing twice only within the \
-            stream's duplicate window (2 minutes by default), by message ids that depend on nothing but the line. Where \
-            the stream has such an id, the import compares what it has with the line, counts the line as stored before, \
-            or ends when it is another message.
+            INTERRUPTIONS: the import notes its progress in FILE.import-state (or the file of --state), and removes \
+            that file at the end. After an interruption, the same command continues after the last stored line and \
+            stores no line twice: it reads what the stream has got since the last note. The file must be the same, the \
+            note must not be lost, and only one import of a file may run at a time. There is no note for standard \
+            input (-). There, and when the note is lost, a repetition stores nothing twice only within the stream's \
+            duplicate window (2 minutes by default), by message ids that depend only on the line. When the stream has \
+            such an id already, the import compares the stored message with the line. It counts the line as stored \
+            before, or ends when it is another message.
 
             When the stream is deleted and created anew meanwhile, or between the interruption and the repetition, the \
-            import ends with exit code 76 and says which note to delete to begin anew.
+            import ends with exit code 76 and names the note to delete to begin anew.
 
             At a bad line importing ends with exit code 65 and the line's number; everything before it is stored. On a \
-            terminal a bar on standard error shows how far it is.
+            terminal a bar on standard error shows the progress.
 
             EXAMPLES
               mesh-events import events.ndjson
               gunzip -c events.ndjson.gz | mesh-events import -
               mesh-events import --format cloudevents events.cloudevents
 
-            With --format cloudevents a line is a CloudEvent 1.0 in JSON, with a time, whose data is an object or null. A \
-            source /mesh/nodes/NAME names the node; any other source is the node's name itself. Source and id are kept in \
-            header fields, so that a later export has them again, and tell a line that is stored already, as the message \
-            id does otherwise; other attributes are dropped.
+            With --format cloudevents a line is a CloudEvent 1.0 in JSON, with a time, whose data is an object or \
+            null. A source /mesh/nodes/NAME names the node; any other source is the node's name itself. Source and id \
+            are kept in header fields, so that a later export has them again. They also make the message id that \
+            identifies a stored line; other attributes are dropped.
             """
     )
 
     @Argument(help: ArgumentHelp("The file to read; - is standard input.", valueName: "file|-"))
     var file: String
 
-    @Option(help: ArgumentHelp("Where to note how far it is. Default: FILE.import-state.", valueName: "file"))
+    @Option(help: ArgumentHelp("The file for the import's progress. Default: FILE.import-state.", valueName: "file"))
     var state: String?
 
-    @Option(help: ArgumentHelp("What the lines are: json or cloudevents.", valueName: "format"))
+    @Option(help: ArgumentHelp("The format of the lines: json or cloudevents.", valueName: "format"))
     var format = LineFormat.json
 
     @OptionGroup(title: "Server") var connection: ConnectionOptions

@@ -171,8 +171,8 @@ struct ImportRun {
                 throw CommandFailure(
                     .unavailable,
                     "line \(doubt.line.number) is not stored: the stream has another message with its message id, at "
-                        + "sequence \(doubt.sequence); another party has used the id. Find out who, and import again when "
-                        + "the stream has forgotten it, after its duplicate window"
+                        + "sequence \(doubt.sequence); another client has used the id. Find out which, and import "
+                        + "again after the stream's duplicate window"
                 )
             }
             progress.update { $0.stored(doubt.index, at: doubt.sequence, isNew: isNew) }

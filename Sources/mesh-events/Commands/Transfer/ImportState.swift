@@ -41,7 +41,7 @@ struct ImportState: Codable, Equatable, Sendable {
         } catch {
             throw CommandFailure(
                 .usage,
-                "\(path) does not say how far an import is; delete it to begin anew, or name another with --state"
+                "\(path) is no note of an import's progress; delete it to begin anew, or name another with --state"
             )
         }
     }
@@ -55,7 +55,7 @@ struct ImportState: Codable, Equatable, Sendable {
         } catch {
             throw CommandFailure(
                 .usage,
-                "cannot note in \(path) how far the import is; name a file that can be written with --state"
+                "cannot write the import's progress to \(path); name a writable file with --state"
             )
         }
     }
