@@ -16,21 +16,21 @@ final class DashboardHealth: Sendable {
 
     /// The note while there is no stream.
     static let unkept =
-        "Nothing is kept yet: what comes is shown here, and forgotten. `mesh-events stream create` keeps it from then on; so "
-        + "does a node that runs `mesh-events serve`."
+        "Nothing is kept yet: events are shown here as they arrive, but not stored. To store them, create the stream "
+        + "with `mesh-events stream create`, or run a node with `mesh-events serve`."
 
     private struct State: Sendable {
         var connection: String?
         /// Since when no data has come on the connection, although the server was pinged.
         var silence: Timestamp?
-        var source = Source.none("Nothing is known yet.")
+        var source = Source.none("The stream has not been read yet.")
 
         var problem: String? {
             if let connection { return "\(connection) \(outlook)" }
             if let silence {
                 return
-                    "Nothing has come from the mesh's server since \(silence), although it was asked: it or the line has "
-                    + "stopped. \(outlook)"
+                    "No data has come from the mesh's server since \(silence), although it was pinged: the server or "
+                    + "the line has stopped. \(outlook)"
             }
             if case .none(let problem) = source { return problem }
             return nil
@@ -39,8 +39,8 @@ final class DashboardHealth: Sendable {
         /// A sentence on whether events from the outage are shown later or lost.
         private var outlook: String {
             source == .live
-                ? "What comes meanwhile \(connection == nil ? "may be lost" : "is not shown"): nothing keeps it."
-                : "What comes meanwhile is shown once it is back."
+                ? "Events from meanwhile \(connection == nil ? "may be lost" : "are not shown"): no stream keeps them."
+                : "Events from meanwhile are shown once it is back."
         }
 
         var note: String? { source == .live ? DashboardHealth.unkept : nil }

@@ -203,14 +203,14 @@ import Testing
                     bench.dashboard.connection(problem: "it is gone.")
                     let link = try await reader.next("link").json
                     #expect(link["up"]?.bool == false)
-                    #expect(link["problem"]?.string == "it is gone. What comes meanwhile is shown once it is back.")
+                    #expect(link["problem"]?.string == "it is gone. Events from meanwhile are shown once it is back.")
                     #expect(try await bench.client.get("/healthz").status == 503)
                     bench.dashboard.connection(problem: nil)
                     #expect(try await reader.next("link").json["up"]?.bool == true)
                     bench.dashboard.silence(since: .now)
                     let silent = try await reader.next("link").json["problem"]?.string
-                    #expect(silent?.hasPrefix("Nothing has come from the mesh's server since 2") == true)
-                    #expect(silent?.hasSuffix("What comes meanwhile is shown once it is back.") == true)
+                    #expect(silent?.hasPrefix("No data has come from the mesh's server since 2") == true)
+                    #expect(silent?.hasSuffix("Events from meanwhile are shown once it is back.") == true)
                     #expect(try await bench.client.get("/healthz").status == 503)
                     bench.dashboard.silence(since: nil)
                     #expect(try await reader.next("link").json["up"]?.bool == true)

@@ -190,7 +190,7 @@ import Testing
                     _ = try await reader.next("live")
                     mesh.dashboard.connection(problem: "It is gone.")
                     let link = try await reader.next("link").json
-                    let problem = "It is gone. What comes meanwhile is not shown: nothing keeps it."
+                    let problem = "It is gone. Events from meanwhile are not shown: no stream keeps them."
                     #expect(link["problem"]?.string == problem)
                     mesh.dashboard.connection(problem: nil)
                     let missed = try await reader.next("missed").json

@@ -57,7 +57,7 @@ struct Login: Sendable {
         guard verdict == .refused else {
             throw APIError(.tooManyRequests, "tooManyAttempts", "too many wrong tokens; wait a minute")
         }
-        throw APIError(.unauthorized, "login", "that is not the token")
+        throw APIError(.unauthorized, "login", "the token is wrong")
     }
 
     private static func bearer(_ request: Request) -> String? {

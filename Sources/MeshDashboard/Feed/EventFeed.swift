@@ -118,7 +118,7 @@ final class EventFeed: Sendable {
     }
 
     private static let gaveWay: EventData = [
-        "code": "tooManyClients", "message": "Too many browsers listen, and a newer one has taken this one's place.",
+        "code": "tooManyClients", "message": "Too many browsers are connected; this one was ended for a newer one.",
     ]
 
     func leave(_ id: Int) { state.withLock { _ = $0.clients.removeValue(forKey: id) } }

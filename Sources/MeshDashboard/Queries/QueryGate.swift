@@ -56,10 +56,10 @@ final class QueryGate: Sendable {
             }?.resume(returning: false)
         }
         guard isIn else {
-            if Task.isCancelled { throw MeshEventsError(.closed, "the reading was cancelled") }
+            if Task.isCancelled { throw MeshEventsError(.closed, "the read was cancelled") }
             throw MeshEventsError(
                 .persistenceUnavailable,
-                "too many readings of the stream are under way; try again in a moment",
+                "too many reads of the stream are under way; try again in a moment",
                 isRetriable: true
             )
         }

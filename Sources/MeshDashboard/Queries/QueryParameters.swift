@@ -50,7 +50,7 @@ struct QueryParameters {
         guard let position = StreamPosition(text) else {
             throw MeshEventsError(
                 .invalidArgument,
-                "\(name) is a sequence, or an event's id or a cursor as it was answered"
+                "\(name) is a sequence, or an event's id or a cursor from an answer"
             )
         }
         return position

@@ -24,11 +24,11 @@ struct APIError: HTTPResponseError {
         case let error as any HTTPResponseError where error.status == .notFound: self = .notFound
         case let error as any HTTPResponseError:
             self.init(error.status, "http", error.status.reasonPhrase)
-        default: self.init(.internalServerError, "internal", "something unforeseen happened")
+        default: self.init(.internalServerError, "internal", "an unexpected error occurred")
         }
     }
 
-    static var notFound: APIError { APIError(.notFound, "notFound", "there is nothing here") }
+    static var notFound: APIError { APIError(.notFound, "notFound", "there is no such resource") }
 
     private static func status(of error: MeshEventsError) -> HTTPResponse.Status {
         switch error.code {

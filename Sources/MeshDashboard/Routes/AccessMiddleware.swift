@@ -80,10 +80,10 @@ struct AccessMiddleware: RouterMiddleware {
             APIError(
                 .misdirectedRequest,
                 "host",
-                "this dashboard is not known as \(String(host.prefix(253)).debugDescription): ask for it by its address, "
+                "\(String(host.prefix(253)).debugDescription) is no name of this dashboard: use its address, "
                     + "or allow the name with --allow-host"
             )
-        case .origin: APIError(.forbidden, "origin", "only this dashboard's own page may ask")
+        case .origin: APIError(.forbidden, "origin", "only this dashboard's own page may send requests")
         }
     }
 

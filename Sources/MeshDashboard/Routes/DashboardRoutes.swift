@@ -80,7 +80,7 @@ struct DashboardRoutes: Sendable {
         let asked = query
         let page = try await gate.run { () async throws(MeshEventsError) in try await history.page(asked) }
         guard let stored = page.events.first else {
-            throw APIError(.notFound, "notFound", "the stream has no event \(sequence), or no longer")
+            throw APIError(.notFound, "notFound", "the stream has no event \(sequence), or has dropped it")
         }
         return .json(try EventText.whole(stored))
     }
@@ -125,7 +125,7 @@ struct DashboardRoutes: Sendable {
         let last = request.headers[Self.lastEventID].flatMap { StreamPosition($0) }
         let after = try last ?? parameters.position("after")
         guard feed.hasRoom else {
-            throw APIError(.serviceUnavailable, "tooManyClients", "too many browsers listen; close one and try again")
+            throw APIError(.serviceUnavailable, "tooManyClients", "too many browsers are connected; close one first")
         }
         let isAllowed = stillAllowed(context.grant)
         let body = ResponseBody { writer in

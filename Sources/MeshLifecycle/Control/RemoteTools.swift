@@ -61,7 +61,7 @@ public struct RemoteTools: Sendable {
         else {
             throw MeshEventsError(
                 .protocolViolation,
-                "the answer of node \(node.debugDescription) is not one about a tool"
+                "the answer of node \(node.debugDescription) is no valid answer about a tool"
             )
         }
         if let failure = answer.error { throw MeshEventsError(.serverRefused, failure.message) }
@@ -90,13 +90,13 @@ public struct RemoteTools: Sendable {
                 try await Task.sleep(until: deadline)
                 throw MeshEventsError(
                     .timeout,
-                    "node \(node.debugDescription) did not answer in time; what was asked for may still be done",
+                    "node \(node.debugDescription) did not answer in time; it may still carry out the request",
                     isRetriable: true
                 )
             }
             defer { group.cancelAll() }
             guard let answer = try await group.next() ?? nil else {
-                throw MeshEventsError(.closed, "ended before node \(node.debugDescription) answered")
+                throw MeshEventsError(.closed, "the connection ended before node \(node.debugDescription) answered")
             }
             return answer
         }

@@ -60,7 +60,7 @@ public final class ToolControl: Sendable {
                 }
             } catch {
                 self.logger.warning(
-                    "tools cannot be controlled from elsewhere any more",
+                    "requests about tools are no longer received",
                     [.error: "\(error)"]
                 )
             }
@@ -74,7 +74,7 @@ public final class ToolControl: Sendable {
             return count
         }
         defer { underWay.withLock { $0 -= 1 } }
-        let busy = ToolControlAnswer(error: .init(code: "busy", message: "node \(node) has too much to do; ask later"))
+        let busy = ToolControlAnswer(error: .init(code: "busy", message: "node \(node) is busy; try again later"))
         let answer = number > Self.maximumRequests ? busy : await answer(message)
         do {
             try connection.publish(ByteBuffer(bytes: try JSONEncoder().encode(answer)), to: replyTo)
@@ -99,7 +99,7 @@ public final class ToolControl: Sendable {
             )
         }
         logger.info(
-            "asked over the mesh",
+            "a request about a tool came over the mesh",
             [.action: "\(request.action.rawValue)", .tool: "\(request.tool)"]
         )
         do throws(ToolError) {

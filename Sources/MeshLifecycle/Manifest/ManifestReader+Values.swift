@@ -34,7 +34,7 @@ extension ManifestReader {
     private mutating func merge(_ node: Node, _ what: String, known: [String]?) -> [(String, Node)] {
         nodesLeft -= 1
         guard nodesLeft > 0, node.mapping?.contains(where: { $0.key.scalar?.string == "<<" }) != true else {
-            report("'<<' must not stand in what '<<' names", at: node)
+            report("an object that '<<' names must not have '<<' itself", at: node)
             return []
         }
         return members(of: node, what, known: known)
@@ -118,7 +118,7 @@ extension ManifestReader {
     mutating func value(_ node: Node, _ what: String, depth: Int) -> JSONValue {
         nodesLeft -= 1
         guard nodesLeft > 0 else {
-            if nodesLeft == 0 { report("the aliases stand for too much; write the values out", at: node) }
+            if nodesLeft == 0 { report("the aliases expand to too many values; write the values out", at: node) }
             return .null
         }
         guard depth < 100 else {

@@ -94,7 +94,7 @@ public struct ToolManifest: Sendable, Hashable {
         guard !contents.isWritableByOthers else {
             throw ManifestError(
                 file: path,
-                "others may write this file, and with it say which programs the node runs; `chmod go-w` it, and own it"
+                "others may write this file, and so decide which programs the node runs; `chmod go-w` it, and own it"
             )
         }
         if let directory = file.replaceableDirectory {

@@ -230,7 +230,7 @@ public final class LifecycleEmitter: Sendable {
                 state.withLock { $0.queue.frontFailed(error) }
                 if error.code == .duplicateMessageID {
                     logger.error(
-                        "another party has used the message id of a lifecycle event, which is sent again with a new one",
+                        "another client has used the message id of a lifecycle event; it is sent again with a new one",
                         [.type: "\(event.type)", .error: "\(error.message)"]
                     )
                     message = nil

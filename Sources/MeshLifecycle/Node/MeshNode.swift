@@ -217,7 +217,7 @@ public final class MeshNode: Service {
             for try await event in sightings where watch.see(event) { update(watch.conflict) }
         } catch {
             logger.warning(
-                "other nodes of the same name are not noticed any more",
+                "other nodes of the same name are no longer detected",
                 [.node: "\(name)", .error: "\(error)"]
             )
         }

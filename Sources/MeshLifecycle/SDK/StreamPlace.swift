@@ -96,7 +96,7 @@ package struct StreamPlace: Sendable, Hashable {
         guard isSubject else {
             throw NATSError(
                 .invalidArgument,
-                "\(value.source) takes the beginning of a subject, tokens with dots between them and no wildcards, not "
+                "\(value.source) takes a prefix of subjects, tokens separated by dots and without wildcards, not "
                     + value.text.debugDescription
             )
         }

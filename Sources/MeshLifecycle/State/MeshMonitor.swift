@@ -165,7 +165,7 @@ public final class MeshMonitor: Sendable {
                 group.addTask {
                     do throws(MeshEventsError) {
                         for try await element in replay { core.take(element, from: number) }
-                        return MeshEventsError(.closed, "what the monitor reads has been closed")
+                        return MeshEventsError(.closed, "the replay that the monitor reads has been closed")
                     } catch {
                         return error
                     }

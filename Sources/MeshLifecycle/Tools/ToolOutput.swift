@@ -31,7 +31,7 @@ final class ToolOutput: Sendable {
             }
             logger.info("\(line)", [.output: "\(stream.rawValue)"])
         case .dropped(let count):
-            logger.warning("\(count) lines dropped: the tool says more than is logged in a second")
+            logger.warning("\(count) lines dropped: the tool writes more than is logged in a second")
         }
     }
 }

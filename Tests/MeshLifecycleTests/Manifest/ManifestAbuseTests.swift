@@ -50,7 +50,7 @@ struct ManifestAbuseTests {
                 }
                 return text
             }(),
-            "aliases stand for too much"
+            "aliases expand to too many values"
         ),
         Act("an alias within itself", "a: &a [*a]\n" + head, nil),
         Act("a merge within itself", head + "    <<: &m {<<: *m}\n", nil),

@@ -9,8 +9,8 @@ struct AuthAddCommand: AsyncParsableCommand {
         usage: "mesh-events auth add DIR NAME --role tool|node|observer|admin [--durable NAME ...] [--node NAME ...] "
             + "[--password]",
         discussion:
-            "Without --durable and --node a tool or a node may take the events of a durable of its own name, once an admin "
-            + "has created it (`mesh-events stream durable`), and a node answers for the node of its own name."
+            "Without --durable and --node a tool or a node may consume the durable of its own name, after an admin has "
+            + "created it (`mesh-events stream durable`), and a node answers for the node of its own name."
     )
 
     @OptionGroup var auth: AuthDirectoryOptions

@@ -16,7 +16,7 @@ struct OnCommand: AsyncParsableCommand {
             The server stores the position of the durable consumer NAME: after a restart the command continues there, \
             and handles all events stored meanwhile. Several processes with the same NAME share the events.
 
-            COMMAND gets the event on its standard input, one line of JSON as this program emits it, and these variables:
+            COMMAND gets the event on standard input, one line of JSON as this program emits it, and these variables:
               MESH_EVENT_TYPE        e.g. tool.crashed
               MESH_EVENT_NODE        the node that emitted it
               MESH_EVENT_SEQUENCE    its sequence in the stream
