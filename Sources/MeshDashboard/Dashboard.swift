@@ -62,7 +62,8 @@ public final class Dashboard: Service {
     ///   - emitter: the bus on which `POST /api/events` emits, which then needs a token; `nil` to turn that off.
     ///   - configuration: the address, access and limits.
     ///   - logger: logs errors.
-    /// - Throws: `invalidArgument` when it would be open to other machines without a token, or the token is too short.
+    /// - Throws: `invalidArgument` when it would be open to other machines or emit without a token, or when the token
+    ///   is too short.
     public convenience init(
         store: some EventStore,
         verification: SignatureVerification? = nil,

@@ -62,7 +62,7 @@ final class DashboardHealth: Sendable {
     /// - Returns: The server-sent event for the browsers; `nil` when nothing has changed.
     func connection(_ problem: String?) -> ByteBuffer? { change { $0.connection = problem } }
 
-    /// Notes since when the server has not answered pings; `nil` when it answers again.
+    /// Notes since when no data has come although the server was pinged; `nil` when data comes again.
     ///
     /// - Returns: as ``connection(_:)``.
     func silence(_ since: Timestamp?) -> ByteBuffer? { change { $0.silence = since } }

@@ -38,7 +38,7 @@ package final class SupervisedProcess: Sendable {
 
     /// Starts a program; returns when the system has started it.
     ///
-    /// - Parameter output: Is called with the program's output, on one queue of this process, in order for each stream.
+    /// - Parameter output: Is called with the program's output, on one serial queue, in order for each stream.
     /// - Throws: `LaunchError`.
     package static func launch(
         _ command: Command,

@@ -12,7 +12,7 @@ struct CommandFailure: Error, CustomStringConvertible {
         case usage = 64
         /// EX_DATAERR: the data to emit is wrong.
         case badData = 65
-        /// EX_UNAVAILABLE: the server cannot be reached, cannot be started, or does not do what is asked.
+        /// EX_UNAVAILABLE: the server cannot be reached, cannot be started, or refuses the request.
         case unavailable = 69
         /// EX_SOFTWARE.
         case internalError = 70
@@ -49,7 +49,7 @@ extension CommandFailure {
     /// The failure with a text before its message.
     func prefixed(_ context: String) -> CommandFailure { CommandFailure(code, context + message) }
 
-    /// The same with more behind.
+    /// The failure with a text after its message.
     func suffixed(_ more: String) -> CommandFailure { CommandFailure(code, message + more) }
 
     private static func code(of error: MeshAuthError) -> Code {

@@ -287,7 +287,7 @@ final class EventFeed: Sendable {
         for client in clients { client.offer(item) }
     }
 
-    // MARK: What is not kept
+    // MARK: Live events
 
     /// Switches to live events because there is no stream, until a stream is followed.
     func beginLive() {

@@ -148,7 +148,7 @@ final class MeshFollower: Sendable {
     /// Until when all changes have been sent.
     var toldUntil: Timestamp { changes.withLock { $0.toldUntil() } }
 
-    // MARK: The whole
+    // MARK: Digest
 
     /// The present state of the mesh, at first empty. A digest that takes long to make may be some seconds old.
     ///
@@ -190,7 +190,7 @@ final class MeshFollower: Sendable {
         }
     }
 
-    // MARK: Knowing
+    // MARK: Following
 
     /// Follows the mesh until the task is cancelled, and sends changes to the browsers of `feed`. For one call.
     func run(telling feed: EventFeed) async {
@@ -267,7 +267,7 @@ final class MeshFollower: Sendable {
         wish.yield()
     }
 
-    // MARK: Telling
+    // MARK: Sending
 
     private func tellChanges(_ feed: EventFeed) async {
         for await _ in wishes {

@@ -207,7 +207,7 @@ struct StreamSession {
         buffer.writeBuffer(&bytes)
     }
 
-    // MARK: What is said beside events
+    // MARK: Notices
 
     /// Tells that there is no stream. It has no `id`, because there is no position to come back to.
     private func unkeptNotice(_ live: EventFeed.Live) -> ByteBuffer {

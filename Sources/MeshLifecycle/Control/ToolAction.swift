@@ -1,4 +1,4 @@
-/// What a node can be asked to do with one of its tools.
+/// An action that a client can request for a tool of a node.
 public enum ToolAction: String, Sendable, Hashable, Codable, CaseIterable {
     /// Start it when it does not run.
     case start

@@ -10,7 +10,7 @@ public import NATSClient
 #endif
 
 extension MeshTool {
-    /// What a node gives to the tools it starts, as environment variables.
+    /// The environment variables that a node gives to the tools it starts.
     ///
     /// | variable | what |
     /// | --- | --- |

@@ -22,7 +22,7 @@ final class DeadlineTimer: Sendable {
         fileprivate let sleep: @Sendable (Duration) async throws -> Void
     }
 
-    /// Now.
+    /// The present moment.
     func mark() -> Mark { Self.mark(on: clock) }
 
     private static func mark<C: Clock<Duration>>(on clock: C) -> Mark {

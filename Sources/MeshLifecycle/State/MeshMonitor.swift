@@ -18,7 +18,7 @@ public import MeshEvents
 ///
 /// The monitor closes when the last reference to it and to its updates is released.
 public final class MeshMonitor: Sendable {
-    /// What a monitor keeps.
+    /// The limits of what a monitor keeps.
     public struct Configuration: Sendable {
         /// How long the monitor remembers removed tools, and nodes that left, are unreachable or silent. Default: 24
         /// hours, as long as the stream keeps events.
@@ -45,7 +45,7 @@ public final class MeshMonitor: Sendable {
         }
     }
 
-    /// The events that tell how the mesh is.
+    /// The patterns of the events that change the state of the mesh.
     public static let patterns: [EventPattern] = ["events.node.>", "events.tool.>"]
 
     private let core: MonitorCore
@@ -58,7 +58,7 @@ public final class MeshMonitor: Sendable {
     ///   - store: the store to read; it need not have been opened.
     ///   - verification: checks the signatures of events; `nil` checks none. With the policy `reject`, its default, an
     ///     event that is not signed by its node changes nothing and is counted by ``rejected``.
-    ///   - configuration: what to keep.
+    ///   - configuration: the limits of what the monitor keeps.
     ///   - clock: measures how long to wait until a node is unreachable.
     ///   - now: the time of day, on the same clock.
     ///   - timeout: how long no data may arrive while the stored events are read.
@@ -115,7 +115,7 @@ public final class MeshMonitor: Sendable {
 
     deinit { close() }
 
-    // MARK: Asking
+    // MARK: State
 
     /// The mesh as it is now.
     public var state: MeshState { core.mesh }

@@ -63,7 +63,7 @@ public struct MeshState: Sendable {
     /// The time that status and deadlines refer to; ``advance(to:)`` moves it.
     public private(set) var now = Timestamp.epoch
 
-    /// Creates the state of a mesh of which nothing is known.
+    /// Creates the state of a mesh without known nodes.
     public init(limits: Limits = Limits()) { self.limits = limits }
 
     // MARK: Events
@@ -218,7 +218,7 @@ public struct MeshState: Sendable {
         }
     }
 
-    // MARK: Questions
+    // MARK: Queries
 
     /// Every node, by name.
     public var nodes: [Node] {

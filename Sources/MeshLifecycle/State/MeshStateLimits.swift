@@ -6,11 +6,11 @@ extension MeshState {
         /// How many tools of one node, from 1 to 100 000; default 1 000. A tool that was removed makes room for a new
         /// one. When there is none, events about new tools are dropped.
         public let toolsPerNode: Int
-        /// How many bytes one text may have (a version, a reason, an error, a status), from 16 to 65 536; default 2
-        /// 048. A longer one is cut.
+        /// How many bytes one text may have (a version, a reason, an error, a status), from 16 to 65 536. A longer one
+        /// is cut. Default 2 048.
         public let textBytes: Int
-        /// How many bytes of JSON a node's capabilities and resources may have each, from 64 to 1 048 576; default 16
-        /// 384. Larger ones are kept as null.
+        /// How many bytes of JSON a node's capabilities and resources may have each, from 64 to 1 048 576. Larger ones
+        /// are kept as null. Default 16 384.
         public let dataBytes: Int
         /// How many bytes the whole state may take, as ``MeshState`` counts them, from 65 536 to 2³⁰; default 64 MiB.
         /// Beyond it, nodes whose last event is oldest are dropped.

@@ -2,7 +2,7 @@ public import MeshEvents
 
 /// A change of the mesh, as ``MeshMonitor/updates()`` delivers it.
 public struct MeshUpdate: Sendable, Hashable {
-    /// What changed.
+    /// The parts that changed.
     public let change: MeshState.Change
     /// The node after the change.
     public let node: MeshState.Node

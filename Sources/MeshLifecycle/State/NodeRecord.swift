@@ -60,7 +60,7 @@ struct NodeRecord: Sendable, Equatable {
             + (health.map { $0.value.status.utf8.count + $0.value.resources.json.utf8.count } ?? 0)
     }
 
-    // MARK: Taking in
+    // MARK: Facts
 
     mutating func saw(at time: Timestamp) { lastSeen = max(lastSeen, time) }
 
@@ -158,7 +158,7 @@ struct NodeRecord: Sendable, Equatable {
         for (name, removal) in removedTools.all where removal < time { forgetTool(name) }
     }
 
-    // MARK: Asking
+    // MARK: Queries
 
     /// Whether it has tools that were not removed.
     var hasTools: Bool { tools.count > removedTools.count }

@@ -28,11 +28,11 @@ public struct Redaction: Sendable {
     /// Creates a redaction.
     ///
     /// - Parameters:
-    ///   - published: keys whose values are published: a key's name at any depth, or its path (`database.host`). What
-    ///     an object holds is published with it, except for keys that name secrets.
+    ///   - published: keys whose values are published: a key's name at any depth, or its path (`database.host`). The
+    ///     members of an object are published with it, except for keys that name secrets.
     ///   - secrets: keys whose values are secret, in the same notation; they win over those that are published.
-    ///   - confidential: texts that are never published, for example values of environment variables. Those of 6
-    ///     characters and more are not published as a part of others either.
+    ///   - confidential: texts that are never published, for example values of environment variables. Those of at
+    ///     least 6 characters are removed from other texts too.
     public init(published: Set<String> = [], secrets: Set<String> = [], confidential: Set<String> = []) {
         self.published = published
         self.secrets = secrets

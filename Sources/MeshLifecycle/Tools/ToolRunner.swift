@@ -13,7 +13,7 @@ final class ToolRunner: Sendable {
         case shutDown(reason: String, grace: Duration, OneShot<Void>)
         /// Emit events about other changes, such as an installation.
         case announce([any EventPayload], OneShot<Void>)
-        /// Its process number `run` has ended.
+        /// Process number `run` of the tool has ended.
         case ended(run: Int, error: String?)
         case restartDue
     }

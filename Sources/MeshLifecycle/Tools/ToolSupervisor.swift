@@ -35,9 +35,9 @@ public final class ToolSupervisor: Sendable {
     ///
     /// - Parameters:
     ///   - environment: The environment variables of the tools.
-    ///   - logger: Gets what tools say, line by line, with the metadata `tool` and `output` (`stdout`, `stderr`), at
-    ///     the level `info`. Lines are cut at 8 KiB; beyond 1 000 lines or 1 MiB a second they are dropped, and the
-    ///     log says how many. They may hold control characters.
+    ///   - logger: Gets the output of tools, line by line, with the metadata `tool` and `output` (`stdout`, `stderr`),
+    ///     at the level `info`. Lines are cut at 8 KiB; beyond 1 000 lines or 1 MiB per second they are dropped, and
+    ///     the log says how many. They may hold control characters.
     ///   - clock: Measures the delays before restarts and how long tools ran; for tests.
     ///   - emit: Gets the events, in order for each tool. It is called on many threads and must not block.
     public init(

@@ -4,7 +4,7 @@ import Synchronization
 enum StopReason: Sendable {
     /// SIGINT, SIGTERM or SIGHUP.
     case signal
-    /// The reader of standard output went away.
+    /// The reader of standard output has ended.
     case outputClosed
     /// The time given has passed.
     case timeUp

@@ -3,7 +3,7 @@ import MeshLifecycle
 import NATSClient
 import Synchronization
 
-/// Shows the status again and again, until the task is cancelled.
+/// Shows the status repeatedly, until the task is cancelled.
 struct StatusWatch: Sendable {
     let monitor: MeshMonitor
     let connection: NATSConnection
