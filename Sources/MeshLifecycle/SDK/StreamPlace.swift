@@ -14,7 +14,7 @@ package struct StreamPlace: Sendable, Hashable {
     package let domain: String?
     /// The prefix of the subjects of JetStream's API, instead of a domain; `nil` for `$JS.API`.
     package let prefix: String?
-    /// The prefix of reply subjects; `nil` for `_INBOX`, followed by what the login prescribes.
+    /// The prefix of reply subjects; `nil` for `_INBOX`, with an NKey followed by the start of its public key.
     package let inbox: String?
 
     /// Takes each value from its option, or else from the environment.
