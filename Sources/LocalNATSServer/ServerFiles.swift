@@ -42,18 +42,21 @@ struct ServerFiles: Sendable {
 
     /// Writes the configuration file, readable by its owner only.
     func writeConfiguration(_ text: String) throws(LocalNATSServerError) {
-        let file = open(configuration, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        var written = false
-        if file >= 0 {
-            let bytes = Array(text.utf8)
-            written = bytes.withUnsafeBytes { write(file, $0.baseAddress, $0.count) } == bytes.count
-            close(file)
-        }
-        guard written else {
-            throw LocalNATSServerError(
+        func failure() -> LocalNATSServerError {
+            LocalNATSServerError(
                 .filesNotWritable,
                 "Cannot write \(configuration): \(Self.lastError). Is the disk full?"
             )
+        }
+        let file = open(configuration, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw failure() }
+        defer { close(file) }
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw failure() }
+            rest = rest.dropFirst(count)
         }
     }
 

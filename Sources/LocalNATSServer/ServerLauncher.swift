@@ -53,7 +53,7 @@ struct ServerLauncher: Sendable {
             directory: files.directory
         )
         do {
-            let port = try await waitUntilReady(process, port: port, logOffset: offset)
+            let port = try await waitUntilReady(process, port: port, extra: extra, logOffset: offset)
             return Running(process: process, port: port, logOffset: offset)
         } catch {
             process.signal(9)
@@ -80,14 +80,19 @@ struct ServerLauncher: Sendable {
 
     /// Waits for the ports file, then for the greeting on that port. Only this server's process writes the ports file;
     /// on a port that is taken, another server may answer.
-    private func waitUntilReady(_ process: GuardedProcess, port: Int?, logOffset: Int) async throws -> Int {
+    private func waitUntilReady(
+        _ process: GuardedProcess,
+        port: Int?,
+        extra: String,
+        logOffset: Int
+    ) async throws -> Int {
         let deadline = ContinuousClock.now + configuration.startTimeout
         var waitingFor = "its ports file"
         while ContinuousClock.now < deadline {
             if let reason = process.reason { throw exited(reason, port: port, from: logOffset) }
             if let listening = clientPort() {
                 // A server with `handshake_first` sends nothing before TLS.
-                if configuration.extraConfiguration.contains("handshake_first") { return listening }
+                if extra.contains("handshake_first") { return listening }
                 waitingFor = "its INFO line on port \(listening)"
                 if let greeting = await ServerGreeting.read(host: configuration.host, port: listening) {
                     if !configuration.jetStream || greeting.jetstream == true { return listening }

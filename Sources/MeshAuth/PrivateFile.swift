@@ -28,12 +28,14 @@ struct PrivateFile {
         let file = mkstemp(&template)
         guard file >= 0 else { throw failure("written") }
         let isWritten = writeAll(Array(text.utf8), to: file) && fchmod(file, mode) == 0 && fsync(file) == 0
-        let isClosed = close(file) == 0
-        guard isWritten, isClosed, rename(template, path) == 0 else {
-            let error = failure("written")
+        var error = isWritten ? nil : failure("written")
+        if close(file) != 0, error == nil { error = failure("written") }
+        if error == nil, rename(template, path) != 0 { error = failure("written") }
+        if let error {
             unlink(template)
             throw error
         }
+        syncDirectory()
     }
 
     /// Reads the file's text.
@@ -101,6 +103,16 @@ struct PrivateFile {
             }
             return true
         }
+    }
+
+    /// Makes the new name outlive a power failure. A file system that cannot do this has nothing to report.
+    private func syncDirectory() {
+        let slash = path.lastIndex(of: "/")
+        let name = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let directory = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { return }
+        _ = fsync(directory)
+        close(directory)
     }
 
     private func failure(_ action: String) -> MeshAuthError {

@@ -59,7 +59,7 @@ struct ReadingCostTests {
             let cost = try await cost(body)
             if isCounted { #expect(cost <= limit, "\(what): \(cost), two plain reads: \(first + second)") }
             // They are deleted without waiting for it.
-            try await eventually(within: .seconds(20), "no more than four consumers after \(what)") {
+            try await eventually(within: .seconds(60), "no more than four consumers after \(what)") {
                 try await store.jetStream.streamInfo(store.streamName).state.consumerCount <= 4
             }
         }

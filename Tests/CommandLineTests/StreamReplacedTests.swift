@@ -168,7 +168,7 @@ import Testing
             let pipe = FileHandle(fileDescriptor: open(path, O_RDWR), closeOnDealloc: false)
             let command = try Command(arguments + [path, "--nats", server.url])
             try pipe.write(contentsOf: line(0))
-            try await eventually(within: .seconds(30), "the first line in the stream") {
+            try await eventually(within: .seconds(60), "the first line in the stream") {
                 try await Command.run(["list", "--nats", server.url]).lines.count == 1
             }
             try await deleteStream(server)

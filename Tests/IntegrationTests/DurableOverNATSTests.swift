@@ -177,9 +177,9 @@ struct DurableOverNATSTests {
             // Long enough for the server to deliver it again.
             try await Task.sleep(for: .seconds(3))
             isBack.withLock { $0 = true }
-            try await eventually(within: .seconds(20), "the acknowledgement") { subscription.acknowledged == 1 }
+            try await eventually(within: .seconds(60), "the acknowledgement") { subscription.acknowledged == 1 }
             try await bus.emit("user.b")
-            try await eventually(within: .seconds(20), "the next event") { subscription.acknowledged == 2 }
+            try await eventually(within: .seconds(60), "the next event") { subscription.acknowledged == 2 }
             #expect(seen.deliveries == 2)
             try await subscription.drain()
         }

@@ -103,7 +103,8 @@ struct PermissionTests {
             var events = (0..<40).map { Event("user.mine", data: ["i": JSONValue($0)]) }
             events.insert(Event("node.left"), at: 30)
             let error = await #expect(throws: BatchEmitError.self) { try await limited.emit(contentsOf: events) }
-            #expect(ContinuousClock.now - start < .seconds(4))
+            // Far from the deadline of 30 s, also on a machine with other work.
+            #expect(ContinuousClock.now - start < .seconds(20))
             #expect(error?.cause.code == .permissionDenied)
             #expect(error?.cause.message.contains("events.node.left") == true, "\(String(describing: error))")
             #expect((error?.firstNotStored ?? 0) == 30)

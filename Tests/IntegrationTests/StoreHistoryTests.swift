@@ -202,7 +202,7 @@ struct StoreHistoryTests {
                 _ = try await store.newest(5, matching: "events.user.rare", before: nil, timeout: .seconds(5))
                 _ = try await store.first(5, matching: .all, from: .sequence(100), timeout: .seconds(5))
             }
-            try await eventually(within: .seconds(3), "no consumers") {
+            try await eventually(within: .seconds(60), "no consumers") {
                 try await store.jetStream.streamInfo("MESH_EVENTS").state.consumerCount == 0
             }
         }

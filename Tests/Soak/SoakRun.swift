@@ -112,7 +112,7 @@ struct SoakRun {
                 live.count >= emitter.count && replayed.count >= emitter.count
                     && toolEvents.count >= lifecycleEvents.count
             }
-            try await eventually(within: .seconds(30), "the monitor to know that all tools have stopped") {
+            try await eventually(within: .seconds(60), "the monitor to know that all tools have stopped") {
                 let tools = monitor.state.tools(on: "soak")
                 return !tools.isEmpty && tools.allSatisfy { $0.state != .running }
             }

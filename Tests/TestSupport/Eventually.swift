@@ -1,11 +1,11 @@
 /// Waits until `condition` holds, looking every 5 milliseconds.
 ///
 /// - Parameters:
-///   - limit: How long it may take.
+///   - limit: How long it may take; a long limit costs nothing where the condition holds soon, and a busy machine needs it.
 ///   - what: What is waited for, as it should stand after "waited for".
 /// - Throws: `TestSupportError` when the time is up, else what `condition` throws.
 public func eventually(
-    within limit: Duration = .seconds(10),
+    within limit: Duration = .seconds(60),
     _ what: String,
     _ condition: () async throws -> Bool
 ) async throws {
@@ -23,7 +23,7 @@ public func eventually(
 ///
 /// - Throws: `TestSupportError` when the time is up, else what `body` throws.
 public func withDeadline<Result: Sendable>(
-    _ limit: Duration = .seconds(10),
+    _ limit: Duration = .seconds(60),
     _ what: String,
     _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {

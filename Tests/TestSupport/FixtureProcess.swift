@@ -53,7 +53,7 @@ public final class FixtureProcess {
     ///
     /// - Throws: `TestSupportError` with all it has printed when the time is up or it ends first.
     @discardableResult
-    public func line(_ beginning: String, within limit: Duration = .seconds(30)) async throws -> String {
+    public func line(_ beginning: String, within limit: Duration = .seconds(90)) async throws -> String {
         func rest() -> String? {
             lines.last { $0.hasPrefix(beginning) }.map { String($0.dropFirst(beginning.count)) }
         }
@@ -71,7 +71,7 @@ public final class FixtureProcess {
     }
 
     /// Waits for its end; its exit code, or the negative number of the signal that ended it.
-    public func wait(within limit: Duration = .seconds(20)) async throws -> Int32 {
+    public func wait(within limit: Duration = .seconds(90)) async throws -> Int32 {
         do {
             try await eventually(within: limit, "the process to end") { !process.isRunning }
         } catch {

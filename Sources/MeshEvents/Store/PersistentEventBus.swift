@@ -21,7 +21,7 @@ public final class PersistentEventBus: Sendable {
     /// The replays that this bus has opened; closing the bus ends them.
     let replays = ReplayRegistry()
     let durables = OpenDurables()
-    let configuration: PersistenceConfiguration
+    package let configuration: PersistenceConfiguration
     /// `nil` when the metrics factory makes no metrics.
     let metrics: StoreMetrics?
     let encoder = EventEncoder()

@@ -115,7 +115,7 @@ extension JetStreamFollower {
             state.progress.requestEnded(unfilled: unfilled, isCutShort: false)
         case 409? where text.hasPrefix("exceeded max"):
             // The whole request was refused: the next request keeps the limit that the server names.
-            state.refusals.add("\(409) \(words)", state.limits.learn(words))
+            state.refusals.add("409 \(words)", state.limits.learn(words))
             state.progress.requestEnded(unfilled: nil, isCutShort: false)
         case 409? where text.contains("maxbytes"):
             state.progress.requestEnded(unfilled: unfilled, isCutShort: true)

@@ -4,7 +4,7 @@ import MeshEvents
 /// Runs an operation and throws when it takes longer than `limit`, even when it does not react to its cancellation.
 func within<Value: Sendable>(
     _ what: String,
-    limit: Duration = .seconds(20),
+    limit: Duration = .seconds(60),
     _ operation: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
     let completion = Completion()

@@ -151,7 +151,7 @@ extension StoreConformance {
 /// Waits until a condition holds; checks it every 10 ms.
 func until(
     _ what: String,
-    within limit: Duration = .seconds(30),
+    within limit: Duration = .seconds(60),
     _ condition: () -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + limit

@@ -312,7 +312,7 @@ extension StoreConformance.Fixture {
 
 extension DurableSubscription {
     /// The next event.
-    func first(_ what: String, within limit: Duration = .seconds(20)) async throws -> DurableDelivery {
+    func first(_ what: String, within limit: Duration = .seconds(60)) async throws -> DurableDelivery {
         let delivery = try await MeshEventsTesting.within(what, limit: limit) { [self] () -> DurableDelivery? in
             var iterator = makeAsyncIterator()
             return try await iterator.next()
@@ -325,7 +325,7 @@ extension DurableSubscription {
     func acknowledge(
         _ count: Int,
         _ what: String,
-        within limit: Duration = .seconds(20)
+        within limit: Duration = .seconds(60)
     ) async throws -> [DurableDelivery] {
         var deliveries: [DurableDelivery] = []
         for _ in 0..<count {

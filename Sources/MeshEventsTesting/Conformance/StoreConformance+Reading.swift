@@ -25,16 +25,19 @@ extension StoreConformance {
         Check("fewer events than asked for: all of them, at once") { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 3)
-            let clock = ContinuousClock()
-            let start = clock.now
-            try requireEqual(try await bus.history(limit: 100).numbers, [0, 1, 2], "3 of 100")
-            try requireEqual(
-                try await bus.history(matching: "events.user.rare", limit: 100).numbers,
-                [0],
-                "1 of 100 rare"
-            )
-            let took = clock.now - start
-            try require(took < .milliseconds(400), "no idle wait: two readings took \(took)")
+            // The quickest of some, since a busy machine makes any of them wait.
+            var quickest = Duration.seconds(3_600)
+            for _ in 1...5 {
+                let start = ContinuousClock.now
+                try requireEqual(try await bus.history(limit: 100).numbers, [0, 1, 2], "3 of 100")
+                try requireEqual(
+                    try await bus.history(matching: "events.user.rare", limit: 100).numbers,
+                    [0],
+                    "1 of 100 rare"
+                )
+                quickest = min(quickest, .now - start)
+            }
+            try require(quickest < .milliseconds(400), "no idle wait: two readings took \(quickest)")
         },
         Check("an empty stream has an empty history") { fixture in
             let bus = try await fixture.open()

@@ -37,6 +37,15 @@ extension StoreConformance {
             try await bus.emit("user.live", ["seq": 120])
             try requireEqual(try await replay.collect(1, "what comes").numbers, [120], "the live event")
         },
+        Check("a replay goes over the sequences that a purge has removed") { fixture in
+            let bus = try await fixture.open()
+            try await fixture.fill(bus, 30)
+            _ = try await bus.purge(matching: "events.user.common")
+            let replay = try await bus.replay(from: .sequence(5))
+            let elements = try await replay.untilCaughtUp("what is left")
+            try requireEqual(elements.compactMap(\.event?.sequence), [11, 21], "the sequences that are left")
+            try requireEqual(try await bus.history(limit: 10).map(\.sequence), [1, 11, 21], "the history")
+        },
         Check("a replay begins at a sequence, at a time, or with what is new") { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 60)

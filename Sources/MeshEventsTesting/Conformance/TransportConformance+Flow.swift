@@ -74,6 +74,9 @@ extension TransportConformance {
             let malformed = [
                 "", "not json", "[]", "42", "\"text\"", "null", "{", "{\"type\":1}", "{\"node\":false}",
                 "{\"data\":[]}", "{\"data\":\"text\"}", "{\"data\":{\"a\":}}",
+                // An event of another type, and a server's answer to a request.
+                "{\"type\":\"node.left\",\"node\":\"n\",\"timestamp\":\"2026-01-01T00:00:00Z\",\"data\":{}}",
+                "{\"type\":\"io.nats.jetstream.api.v1.pub_ack_response\",\"stream\":\"MESH_EVENTS\",\"seq\":1}",
             ]
             for text in malformed { try bench.publishRaw(Array(text.utf8)) }
             try bench.publishRaw([0x7B, 0x22, 0xFF, 0x22, 0x3A, 0x31, 0x7D])

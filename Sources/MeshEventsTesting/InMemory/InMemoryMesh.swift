@@ -131,12 +131,13 @@ public final class InMemoryMesh: Sendable {
     ) -> StoredPosition? {
         let now = configuration.now()
         let (isIdle, position, watchers) = state.withLock { state -> (Bool, StoredPosition?, [Completion]) in
+            // A message for a stream that is not there is stored in no other, and reaches no subscriber.
+            if let streamName, state.streams[streamName] == nil { return (false, nil, []) }
             var position: StoredPosition?
             for name in state.streams.keys {
                 let stored = state.streams[name]?.append(message, messageID: messageID, now: now)
                 if name == streamName { position = stored }
             }
-            if let streamName, state.streams[streamName] == nil { return (false, nil, []) }
             state.queue.append(.message(message, state.table.route(message.subject), link))
             defer { state.watchers = [] }
             return (Self.startsDelivering(&state), position, state.watchers)

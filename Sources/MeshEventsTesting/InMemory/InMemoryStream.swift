@@ -29,8 +29,13 @@ struct InMemoryStream: Sendable {
 
     /// The stored messages from a sequence on, oldest first.
     func kept(from sequence: UInt64) -> ArraySlice<StoredMessage> {
-        guard let first = kept.first, sequence > first.sequence else { return kept }
-        return kept.dropFirst(Int(clamping: sequence - first.sequence))
+        var (low, high) = (kept.startIndex, kept.endIndex)
+        // A purge of some subjects leaves holes between the sequences.
+        while low < high {
+            let middle = low + (high - low) / 2
+            if kept[middle].sequence < sequence { low = middle + 1 } else { high = middle }
+        }
+        return kept[low...]
     }
 
     /// Stores a message when its subject belongs to the stream; `nil` when it does not.
@@ -67,13 +72,24 @@ struct InMemoryStream: Sendable {
     /// Removes message ids and messages that are too old.
     mutating func expire(_ now: Timestamp) {
         while knownHead < knownInOrder.count,
-            knownInOrder[knownHead].at.adding(configuration.duplicateWindow ?? Self.duplicateWindow) <= now
+            knownInOrder[knownHead].at.adding(duplicateWindow) <= now
         {
             known[knownInOrder[knownHead].id] = nil
             knownHead += 1
         }
+        if knownHead >= 1024, knownHead * 2 >= knownInOrder.count {
+            knownInOrder.removeSubrange(..<knownHead)
+            knownHead = 0
+        }
         guard let age = configuration.maximumAge, age > .zero else { return }
         while head < messages.count, messages[head].storedAt.adding(age) <= now { dropFirst() }
+    }
+
+    /// How long message ids are remembered: by default two minutes, or the maximum age where that is shorter.
+    private var duplicateWindow: Duration {
+        if let window = configuration.duplicateWindow { return window }
+        guard let age = configuration.maximumAge, age > .zero else { return Self.duplicateWindow }
+        return min(age, Self.duplicateWindow)
     }
 
     var state: StreamState {

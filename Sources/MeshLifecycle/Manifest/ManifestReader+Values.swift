@@ -32,8 +32,8 @@ extension ManifestReader {
     }
 
     private mutating func merge(_ node: Node, _ what: String, known: [String]?) -> [(String, Node)] {
-        nodesLeft -= 1
-        guard nodesLeft > 0, node.mapping?.contains(where: { $0.key.scalar?.string == "<<" }) != true else {
+        guard hasRoom(at: node) else { return [] }
+        guard node.mapping?.contains(where: { $0.key.scalar?.string == "<<" }) != true else {
             report("an object that '<<' names must not have '<<' itself", at: node)
             return []
         }
@@ -114,13 +114,16 @@ extension ManifestReader {
         return duration
     }
 
+    /// Counts a value that aliases may repeat; reports once when there are too many.
+    private mutating func hasRoom(at node: Node) -> Bool {
+        nodesLeft -= 1
+        if nodesLeft == 0 { report("the aliases expand to too many values; write the values out", at: node) }
+        return nodesLeft > 0
+    }
+
     /// Any value, for the configuration.
     mutating func value(_ node: Node, _ what: String, depth: Int) -> JSONValue {
-        nodesLeft -= 1
-        guard nodesLeft > 0 else {
-            if nodesLeft == 0 { report("the aliases expand to too many values; write the values out", at: node) }
-            return .null
-        }
+        guard hasRoom(at: node) else { return .null }
         guard depth < 100 else {
             report("\(what) is nested deeper than 100 levels", at: node)
             return .null

@@ -114,8 +114,9 @@ struct DashboardOptions: ParsableArguments {
         let colon = listen.lastIndex(of: ":")
         var host = colon.map { String(listen[..<$0]) } ?? ""
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-        guard let colon, let port = Int(listen[listen.index(after: colon)...]), (0...65_535).contains(port),
-            !host.isEmpty
+        // Only digits: `UInt16` would accept a sign too.
+        guard let colon, let port = UInt16(listen[listen.index(after: colon)...]),
+            listen[listen.index(after: colon)...].utf8.allSatisfy({ (0x30...0x39).contains($0) }), !host.isEmpty
         else {
             throw CommandFailure(
                 .usage,
@@ -123,7 +124,7 @@ struct DashboardOptions: ParsableArguments {
                     + listen.debugDescription
             )
         }
-        return (host, port)
+        return (host, Int(port))
     }
 
     private func token(_ environment: [String: String]) throws -> String? {

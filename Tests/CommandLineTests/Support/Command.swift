@@ -61,7 +61,7 @@ final class Command {
     func signal(_ number: Int32) { process.signal(number) }
 
     /// Waits for its end.
-    func wait(within limit: Duration = .seconds(20)) async throws -> Outcome {
+    func wait(within limit: Duration = .seconds(90)) async throws -> Outcome {
         do {
             try await eventually(within: limit, "\(what) to end") { !process.isRunning }
         } catch {
@@ -71,12 +71,12 @@ final class Command {
     }
 
     /// Waits until it has printed something.
-    func waitForOutput(_ text: String, within limit: Duration = .seconds(20)) async throws {
+    func waitForOutput(_ text: String, within limit: Duration = .seconds(90)) async throws {
         try await waitFor(text, in: { output }, within: limit)
     }
 
     /// Waits until it has said something on standard error.
-    func waitForError(_ text: String, within limit: Duration = .seconds(20)) async throws {
+    func waitForError(_ text: String, within limit: Duration = .seconds(90)) async throws {
         try await waitFor(text, in: { error }, within: limit)
     }
 

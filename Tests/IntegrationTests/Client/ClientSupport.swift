@@ -21,7 +21,7 @@ extension NATSMessage {
 func take(
     _ count: Int,
     from subscription: NATSSubscription,
-    within limit: Duration = .seconds(20)
+    within limit: Duration = .seconds(60)
 ) async throws -> [NATSMessage] {
     try await withDeadline(limit, "\(count) messages") {
         var messages: [NATSMessage] = []
@@ -35,7 +35,7 @@ func take(
 @discardableResult
 func status<Value: Sendable>(
     of connection: NATSConnection,
-    within limit: Duration = .seconds(20),
+    within limit: Duration = .seconds(60),
     _ what: String,
     where matches: @escaping @Sendable (NATSStatus) -> Value?
 ) async throws -> Value {

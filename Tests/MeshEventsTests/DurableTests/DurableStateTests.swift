@@ -72,6 +72,38 @@ struct DurableStateTests {
         #expect(state.arrive(message(1, storedAt: 1), Event("user.a"), start) == .accepted)
     }
 
+    @Test func anAcknowledgementIsConfirmedOnceWhicheverDeliveryItBelongsTo() throws {
+        var state = state()
+        _ = state.arrive(message(1), Event("user.a"), start)
+        let taken = entry(state.take(start))
+        let first = try #require(taken)
+        _ = state.claim(first.id, .acknowledge)
+        #expect(!state.isConfirmed(first.message), "it is under way")
+        // The store has lost the first delivery, and makes another one.
+        let again = message(1, deliveries: 2)
+        let arrival = state.arrive(again, Event("user.a"), start)
+        #expect(arrival == .answered(.acknowledge))
+        let isFirst = state.confirm(again)
+        #expect(isFirst)
+        #expect(state.isConfirmed(first.message), "for the handler, too")
+        let isFirstAgain = state.confirm(first.message)
+        #expect(!isFirstAgain, "counted already")
+    }
+
+    @Test func whatIsGivenUpCountsAsNoAcknowledgement() throws {
+        var state = state()
+        _ = state.arrive(message(1), Event("user.a"), start)
+        let taken = entry(state.take(start))
+        let first = try #require(taken)
+        _ = state.claim(first.id)
+        state.settle(first.id, .acknowledge, start)
+        let again = message(1, deliveries: 2)
+        let arrival = state.arrive(again, Event("user.a"), start)
+        #expect(arrival == .answered(.acknowledge))
+        let isFirst = state.confirm(again)
+        #expect(!isFirst)
+    }
+
     @Test func anEventThatAHandlerHasIsNotHandedOutTwiceAndItsNewestDeliveryIsAnswered() {
         var state = state(keepsAlive: true)
         #expect(state.arrive(message(1), Event("user.a"), start) == .accepted)

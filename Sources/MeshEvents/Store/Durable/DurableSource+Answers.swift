@@ -26,9 +26,19 @@ extension DurableSource {
         guard let entry = claim(id, .acknowledge) else { throw Self.noLongerInHand }
         try await shielded { [self] () throws(MeshEventsError) in
             defer { settle(id) }
-            try await confirm(entry, .acknowledge)
+            do throws(MeshEventsError) {
+                try await confirm(entry, .acknowledge)
+            } catch {
+                // The event was delivered again meanwhile, and the answer to that delivery is confirmed.
+                guard isConfirmed(entry) else { throw error }
+            }
         }
-        counts.acknowledged.add(1, ordering: .relaxed)
+        countConfirmed(entry.message)
+    }
+
+    /// Counts the acknowledgement of an event, once.
+    func countConfirmed(_ message: DurableMessage) {
+        if confirmFirst(message) { counts.acknowledged.add(1, ordering: .relaxed) }
     }
 
     /// Handles a failed event: asks for a redelivery, or gives the event up after the maximum of deliveries.
@@ -190,13 +200,18 @@ extension DurableSource {
     }
 
     /// Answers a message and only logs a failure: the store then delivers the message again.
-    func answerQuietly(_ message: DurableMessage, _ answer: DurableAnswer, deadline: Duration? = nil) async {
+    ///
+    /// - Returns: whether the store has confirmed the answer.
+    @discardableResult
+    func answerQuietly(_ message: DurableMessage, _ answer: DurableAnswer, deadline: Duration? = nil) async -> Bool {
         do throws(MeshEventsError) {
             try await shielded { [self] () throws(MeshEventsError) in
                 try await consumer.answer(message, answer, deadline: deadline ?? answerDeadline)
             }
+            return true
         } catch {
             report("an answer was not confirmed; its event may be delivered again", error)
+            return false
         }
     }
 }

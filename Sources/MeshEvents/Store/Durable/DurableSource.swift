@@ -209,7 +209,10 @@ final class DurableSource: MetricSource {
         switch state.withLock({ $0.arrive(message, event, .now, limit: configuration.maximumDeliveries) }) {
         case .accepted: wakeReaders()
         case .ignored: break
-        case .answered(let answer): await answerQuietly(message, answer)
+        case .answered(let answer):
+            // The store may have lost the delivery to which the first answer belonged.
+            guard await answerQuietly(message, answer) else { return }
+            countConfirmed(message)
         case .refused:
             guard !state.withLock({ $0.keepRefused(message) }) else { return }
             await answerQuietly(message, .redeliver(after: .zero))
@@ -246,6 +249,12 @@ final class DurableSource: MetricSource {
         wake.yield()
         if isSettled { settled.complete() }
     }
+
+    /// Notes that the store has confirmed the answer to a delivery; `true` for the first confirmation of its event.
+    func confirmFirst(_ message: DurableMessage) -> Bool { state.withLock { $0.confirm(message) } }
+
+    /// Whether the store has confirmed an answer to this event.
+    func isConfirmed(_ entry: DurableEntry) -> Bool { state.withLock { $0.isConfirmed(entry.message) } }
 
     /// Whether the store may have lost this delivery.
     func isDoubtful(_ entry: DurableEntry) -> Bool { state.withLock { $0.isDoubtful(entry) } }

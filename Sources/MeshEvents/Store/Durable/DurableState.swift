@@ -128,7 +128,7 @@ struct DurableState<Waiter: Sendable>: Sendable {
                 entries[id] = entry
                 return .ignored
             }
-            entries[id] = nil
+            forget(entry)
         }
         guard message.deliveries <= limit else { return .exhausted }
         lastID += 1
@@ -198,7 +198,7 @@ struct DurableState<Waiter: Sendable>: Sendable {
         guard var entry = entries[id], !entry.isAnswering else { return nil }
         entry.isAnswering = true
         entries[id] = entry
-        if let answer { handled.insert(HandledEvents.Key(entry.message), answer) }
+        if let answer { handled.insert(HandledEvents.Key(entry.message), answer, isConfirmed: false) }
         return entry
     }
 
@@ -221,6 +221,14 @@ struct DurableState<Waiter: Sendable>: Sendable {
         doubtful = max(doubtful, entry.batch)
         for other in entries.values where other.batch <= entry.batch && other.handedOut == nil { forget(other) }
     }
+
+    /// Notes that the store has confirmed the answer to a delivery.
+    ///
+    /// - Returns: whether this is the first confirmation of an answer to the event.
+    mutating func confirm(_ message: DurableMessage) -> Bool { handled.confirm(HandledEvents.Key(message)) }
+
+    /// Whether the store has confirmed the answer to the event, for this delivery or another one.
+    func isConfirmed(_ message: DurableMessage) -> Bool { handled.isConfirmed(HandledEvents.Key(message)) }
 
     /// Whether the store may have lost this delivery too, so that its confirmation is awaited only briefly.
     func isDoubtful(_ entry: DurableEntry) -> Bool { entry.batch <= doubtful }

@@ -14,6 +14,8 @@ struct HandledEvents {
 
     private let capacity: Int
     private var answers: [Key: DurableAnswer] = [:]
+    /// The events whose answer the store has not confirmed yet.
+    private var unconfirmed: Set<Key> = []
     private var order: [Key] = []
     private var next = 0
 
@@ -22,13 +24,25 @@ struct HandledEvents {
     /// The answer to the event; `nil` when there was none, or too long ago.
     func answer(to key: Key) -> DurableAnswer? { answers[key] }
 
+    /// Notes that the store has confirmed the answer to an event.
+    ///
+    /// - Returns: whether this is the first confirmation.
+    mutating func confirm(_ key: Key) -> Bool { unconfirmed.remove(key) != nil || answers[key] == nil }
+
+    /// Whether the store has confirmed the answer to an event, for any of its deliveries.
+    func isConfirmed(_ key: Key) -> Bool { answers[key] != nil && !unconfirmed.contains(key) }
+
     /// Remembers an answer; replaces the oldest one when the capacity is reached.
-    mutating func insert(_ key: Key, _ answer: DurableAnswer) {
+    ///
+    /// - Parameter isConfirmed: `false` when the answer is about to be sent.
+    mutating func insert(_ key: Key, _ answer: DurableAnswer, isConfirmed: Bool = true) {
         guard answers.updateValue(answer, forKey: key) == nil else { return }
+        if !isConfirmed { unconfirmed.insert(key) }
         if order.count < capacity {
             order.append(key)
         } else {
             answers[order[next]] = nil
+            unconfirmed.remove(order[next])
             order[next] = key
             next = (next + 1) % capacity
         }

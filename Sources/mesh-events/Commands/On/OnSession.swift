@@ -42,9 +42,11 @@ struct OnSession: Sendable {
             do throws(MeshEventsError) {
                 try await subscription.drain(timeout: grace)
             } catch {
-                if error.code == .timeout {
-                    Diagnostics.say("commands that still ran were terminated; their events are redelivered")
-                }
+                let outcome =
+                    error.code == .timeout
+                    ? "commands that still ran were terminated; their events are redelivered"
+                    : "some answers may not have reached the server, and their events may be redelivered: \(error.message)"
+                Diagnostics.say(outcome)
             }
             await transport.close()
             if case .failed(let failure) = reason { throw failure }

@@ -25,7 +25,9 @@ struct ServeAnnouncement {
         let differences = persistent.opening.differences
         guard !differences.isEmpty else { return }
         let list = differences.map(\.description).joined(separator: "; ")
-        Diagnostics.say("the stream MESH_EVENTS exists with another configuration and is used unchanged: \(list)")
+        Diagnostics.say(
+            "the stream \(persistent.configuration.streamName) exists with another configuration and is used unchanged: \(list)"
+        )
     }
 
     private func sayWhoReaches(_ server: LocalNATSServer) {

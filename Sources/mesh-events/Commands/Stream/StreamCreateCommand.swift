@@ -26,7 +26,9 @@ struct StreamCreateCommand: AsyncParsableCommand {
             (try await store.open(connection.persistence()), try await store.report())
         }
         if !opening.created { Diagnostics.say("the stream \(report.state.name) exists already, and stays unchanged") }
-        let lines = output.json ? [StreamText.json(report)] : StreamText.limits(report.configuration)
+        let lines =
+            output.json
+            ? [Terminal.output.safe(json: StreamText.json(report))] : StreamText.limits(report.configuration)
         for line in lines { try LineOutput.standard().write(line) }
     }
 }

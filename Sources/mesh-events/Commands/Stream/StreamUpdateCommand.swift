@@ -42,8 +42,14 @@ struct StreamUpdateCommand: AsyncParsableCommand {
         let age = try Self.limit(maxAge, "--max-age", "a duration like 12h") { DurationText.parse($0) }
         let messages = try Self.limit(maxMessages, "--max-messages", "a number", Self.count)
         let bytes = try Self.limit(maxBytes, "--max-bytes", "a number", Self.count)
-        let window = try Self.limit(duplicateWindow, "--duplicate-window", "a duration like 2m") {
-            DurationText.parse($0)
+        let window = try duplicateWindow.map { text in
+            guard let window = DurationText.parse(text) else {
+                throw CommandFailure(
+                    .usage,
+                    "--duplicate-window takes a duration like 2m, not '\(SafeText.escaped(text))'"
+                )
+            }
+            return window
         }
         guard age != nil || messages != nil || bytes != nil || replicas != nil || window != nil else {
             throw CommandFailure(.usage, "name what to change, for example --max-age 7d")
@@ -63,7 +69,9 @@ struct StreamUpdateCommand: AsyncParsableCommand {
             _ = try await store.open(wanted)
             return try await store.report()
         }
-        let lines = output.json ? [StreamText.json(report)] : StreamText.limits(report.configuration)
+        let lines =
+            output.json
+            ? [Terminal.output.safe(json: StreamText.json(report))] : StreamText.limits(report.configuration)
         for line in lines { try LineOutput.standard().write(line) }
     }
 
