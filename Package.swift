@@ -271,6 +271,8 @@ let package = Package(
             dependencies: [
                 "Locking", "MeshDashboard", "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting",
                 "NATSClient", "TestSupport", logging,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio,
             swiftSettings: settings

@@ -17,7 +17,7 @@ final class DashboardHealth: Sendable {
     /// The note while there is no stream.
     static let unkept =
         "Nothing is kept yet: events are shown here as they arrive, but not stored. To store them, create the stream "
-        + "with `mesh-events stream create`, or run a node with `mesh-events serve`."
+        + "with `mesh-events stream create`, or run a node with `mesh-events serve`; the server needs JetStream for it."
 
     private struct State: Sendable {
         var connection: String?

@@ -46,6 +46,35 @@ struct StoreHistoryTests {
     }
 
     @Test(
+        "a stream with a hole of thousands of sequences is read with a few consumers, whole and before a sequence",
+        arguments: NATSServers.all
+    )
+    func sparse(binary: NATSServers.Binary) async throws {
+        try await withStore(binary) { store, transport, _ in
+            let bus = try await PersistentEventBus.open(transport: transport, node: "n", logger: quiet)
+            // Only the newest event of each type is kept: one at the end, and sixty behind a hole.
+            let types = try (0..<60).map { try EventType("user.n\($0)") }
+            try await bus.emit(contentsOf: types.map { Event($0) })
+            try await bus.emit(contentsOf: (0..<6_000).map { Event("node.health", data: ["i": .init($0)]) })
+            try await store.jetStream.limitStream(["max_msgs_per_subject": 1])
+            let advisories = try await transport.connection.subscribe(to: "$JS.EVENT.ADVISORY.CONSUMER.CREATED.>")
+            let found = try await store.newest(50, matching: .all, before: nil, timeout: .seconds(30))
+            #expect(found.map(\.sequence) == Array(12...60) + [6_060])
+            let earlier = try await store.newest(10, matching: .all, before: 6_060, timeout: .seconds(30))
+            #expect(earlier.map(\.sequence) == Array(51...60))
+            let rare = try await store.newest(5, matching: "events.user.n7", before: nil, timeout: .seconds(30))
+            #expect(rare.map(\.sequence) == [8])
+            try await transport.connection.publish("", to: "$JS.EVENT.ADVISORY.CONSUMER.CREATED.end")
+            var created = 0
+            for try await advisory in advisories {
+                if advisory.subject.hasSuffix(".end") { break }
+                created += 1
+            }
+            #expect(created < 40, "\(created) consumers")
+        }
+    }
+
+    @Test(
         "pages, cursors and sequences of a stream that is created again meanwhile end with an error",
         arguments: NATSServers.all,
         [EventHistory.End.newest, .oldest]

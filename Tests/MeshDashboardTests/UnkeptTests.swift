@@ -1,3 +1,6 @@
+import HTTPTypes
+import Hummingbird
+import Locking
 import MeshEvents
 import MeshEventsNATS
 import MeshEventsTesting
@@ -163,6 +166,64 @@ import Testing
         }
     }
 
+    @Test("a server without JetStream: what comes is shown", arguments: NATSServers.all)
+    func withoutJetStream(_ binary: NATSServers.Binary) async throws {
+        try await withServer(binary, .init(jetStream: false)) { server in
+            let transport = try await NATSTransport.connect(configuration(server), logger: quiet)
+            try await run(on: transport, JetStreamStore(transport.connection)) { mesh in
+                try await withDeadline(.seconds(60), "a live event") {
+                    try await mesh.client.listen { reader in
+                        _ = try await reader.next("unkept")
+                        try mesh.emitter.emit("user.hello", ["number": 1])
+                        #expect(try await reader.next("live").json["data"]?["number"]?.int == 1)
+                    }
+                }
+            }
+            await transport.close()
+        }
+    }
+
+    @Test(
+        "of what is emitted while a stream is created, nothing is missing and all is in order",
+        arguments: NATSServers.all
+    )
+    func seam(_ binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let transport = try await NATSTransport.connect(configuration(server), logger: quiet)
+            let store = JetStreamStore(transport.connection)
+            try await run(on: transport, store) { mesh in
+                try await withDeadline(.seconds(60), "the way over to the stream") {
+                    try await mesh.client.listen { reader in
+                        _ = try await reader.next("unkept")
+                        async let emitted: Void = {
+                            for number in 0..<1_500 {
+                                try mesh.emitter.emit("user.count", ["number": JSONValue(number)])
+                                if number == 300 { _ = try await store.open(PersistenceConfiguration()) }
+                                if number.isMultiple(of: 5) { try await Task.sleep(for: .milliseconds(10)) }
+                            }
+                        }()
+                        var (live, kept, isKept) = ([Int](), [Int](), false)
+                        while kept.last != 1_499, let message = try await reader.next() {
+                            switch message.name {
+                            case "live":
+                                #expect(!isKept, "a live event behind the position")
+                                live.append(try message.json["data"]?["number"]?.int ?? -1)
+                            case "position": isKept = true
+                            case "message": kept.append(try message.json["data"]?["number"]?.int ?? -1)
+                            default: break
+                            }
+                        }
+                        try await emitted
+                        #expect(live == Array(0..<live.count) && live.count >= 300)
+                        #expect(kept == Array((kept.first ?? 0)..<1_500))
+                        #expect(kept.first ?? 0 <= live.count, "live to \(live.count), kept from \(kept.first ?? 0)")
+                    }
+                }
+            }
+            await transport.close()
+        }
+    }
+
     @Test func onlyWhatIsAskedForComesAndWhoComesLaterKnowsHowManyThereWere() async throws {
         try await inMemory { mesh in
             try await withDeadline(.seconds(20), "live events") {
@@ -242,6 +303,41 @@ import Testing
         #expect(texts[2].contains(#""live":7,"#))
         let histogram = try await feed.histogram(EventFilter(), 0..<Int64.max / 2, buckets: 1)
         #expect(histogram.through == 7 && histogram.series.count == 2)
+    }
+
+    @Test func whatWaitsForABrowserComesBeforeThePositionInTheStream() async throws {
+        let client = FeedClient(maximumItems: 100, maximumBytes: 1 << 20)
+        for number in 1...3 {
+            client.offer(.live(Event("user.count", node: "n"), ServerSentEvent.buffer("live", "\(number)".utf8)))
+        }
+        client.offer(.began(after: StreamPosition(7, created: nil)))
+        client.offer(.notice(ServerSentEvent.buffer("link", "{}".utf8)))
+        client.end()
+        let (store, gate) = (InMemoryStore(InMemoryMesh()), QueryGate())
+        var session = StreamSession(
+            client: client,
+            store: store,
+            history: EventHistory(store: store, logger: quiet),
+            gate: gate,
+            filter: EventFilter(),
+            after: nil,
+            told: .now,
+            maximumBacklog: 100
+        ) { true }
+        let written = Locked("")
+        var writer: any ResponseBodyWriter = Recording(text: written)
+        try await session.run(from: .unkept(.init(since: .now)), into: &writer)
+        let names = written.withLock { $0 }.split(separator: "\n").filter { $0.hasPrefix("event: ") }.map {
+            $0.dropFirst(7)
+        }
+        #expect(names == ["unkept", "live", "live", "live", "position", "link"])
+    }
+
+    private struct Recording: ResponseBodyWriter {
+        let text: Locked<String>
+
+        mutating func write(_ buffer: ByteBuffer) async throws { text.withLock { $0 += String(buffer: buffer) } }
+        consuming func finish(_ trailingHeaders: HTTPFields?) async throws {}
     }
 
     @Test func whoDoesNotReadIsCutOff() async throws {

@@ -174,18 +174,24 @@ final class EventFeed: Sendable {
     func run(live: LiveSource?) async {
         var isAnother = false
         var delay = Duration.milliseconds(250)
+        var begin: StreamPosition?
+        var failing: ContinuousClock.Instant?
         while !Task.isCancelled {
             let began = ContinuousClock.now
             do throws(MeshEventsError) {
-                try await follow(&isAnother)
+                try await follow(&isAnother, from: begin)
                 return
             } catch {
+                begin = nil
                 if error.code == .closed, Task.isCancelled { return }
                 isAnother = isAnother || error.code == .streamNotFound || error.code == .streamMismatch
                 logger.debug("the dashboard cannot follow the stream", [.error: "\(error)"])
-                if error.code == .streamNotFound, let live {
+                if ContinuousClock.now - began > Self.unavailableTolerated { failing = nil }
+                failing = failing ?? .now
+                if let live, keepsNothing(error, since: failing ?? .now) {
                     do {
-                        try await live.run(for: self)
+                        let found = try await live.run(for: self)
+                        begin = StreamPosition(found.lastSequence, created: found.created)
                         continue
                     } catch {
                         if Task.isCancelled { return }
@@ -199,20 +205,37 @@ final class EventFeed: Sendable {
         }
     }
 
+    /// How long a server without JetStream, or without the right to read the stream, may be one that is just starting.
+    private static let unavailableTolerated: Duration = .seconds(3)
+
+    /// Whether the error means that no stream keeps the events of this mesh.
+    private func keepsNothing(_ error: MeshEventsError, since failing: ContinuousClock.Instant) -> Bool {
+        switch error.code {
+        case .streamNotFound: true
+        case .persistenceUnavailable, .permissionDenied:
+            position == nil && ContinuousClock.now - failing > Self.unavailableTolerated
+        default: false
+        }
+    }
+
     private static func explanation(_ error: MeshEventsError) -> String {
         guard error.code == .streamNotFound else { return error.message }
         return
             "No events are kept yet: start a node with `mesh-events serve`, or emit one with `mesh-events emit --ack`."
     }
 
-    private func follow(_ isAnother: inout Bool) async throws(MeshEventsError) {
+    /// Follows the stream.
+    ///
+    /// - Parameter begin: the last event that was shown live, when it was in the stream; later ones are replayed.
+    private func follow(_ isAnother: inout Bool, from begin: StreamPosition?) async throws(MeshEventsError) {
         let found = try await store.state()
         let last = found.lastSequence
         let (known, created) = state.withLock { ($0.position, $0.created) }
         if created != nil, created != found.created { isAnother = true }
         if let known, isAnother || known > last { reset(after: last, created: found.created) }
         state.withLock { $0.created = found.created }
-        let start = isAnother ? last : min(known ?? last, last)
+        let seam = begin.flatMap { $0.created == found.created ? $0.sequence : nil }
+        let start = min(seam ?? (isAnother ? last : known ?? last), last)
         let replay = try await EventReplay(store: store, verification: verification, logger: logger)
             .open(from: .sequence(start.next))
         defer { replay.cancel() }

@@ -1,3 +1,4 @@
+import Locking
 import MeshEvents
 import MeshLifecycle
 
@@ -17,41 +18,55 @@ struct LiveSource: Sendable {
     /// Whether only events that are signed by their node change the state of the mesh.
     let takesSignedOnly: Bool
 
+    /// How long the events that were sent before the stream was found may take to arrive.
+    private static let drainTime: Duration = .seconds(5)
+
     /// Passes live events to `feed` until there is a stream, or the task is cancelled.
     ///
+    /// - Returns: The stream. All events that it held then have been passed to `feed`, but those that `feed` was told to be
+    ///   missing.
     /// - Throws: when it cannot subscribe, or the subscription fails.
-    func run(for feed: EventFeed) async throws {
+    func run(for feed: EventFeed) async throws -> StreamState {
         let live = try await LiveMesh(bus, buffer: Self.buffer, takesSignedOnly: takesSignedOnly)
         defer { live.close() }
         mesh.show(live)
         feed.beginLive()
+        let found = Locked(StreamState?.none)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                var missed: UInt64 = 0
-                try await live.run { event in
-                    let dropped = live.dropped
-                    if dropped > missed { feed.miss(live: dropped - missed) }
-                    missed = dropped
-                    feed.take(live: event)
-                } tell: { change in
-                    mesh.changed(change)
-                }
-            }
+            defer { group.cancelAll() }
             group.addTask {
                 while (try? await Task.sleep(for: Self.tick)) != nil {
                     for change in live.advance() { mesh.changed(change) }
                 }
             }
-            group.addTask { await waitForStream() }
-            defer { group.cancelAll() }
-            try await group.next()
+            group.addTask {
+                let stream = try await waitForStream()
+                found.withLock { $0 = stream }
+                await live.drain(timeout: Self.drainTime)
+            }
+            var missed: UInt64 = 0
+            // Ends once the events are drained, or because the connection was closed.
+            try await live.run { event in
+                let dropped = live.dropped
+                if dropped > missed { feed.miss(live: dropped - missed) }
+                missed = dropped
+                feed.take(live: event)
+            } tell: { change in
+                mesh.changed(change)
+            }
+            if live.dropped > missed { feed.miss(live: live.dropped - missed) }
         }
+        guard let stream = found.withLock({ $0 }) else {
+            throw MeshEventsError(.closed, "the subscription to live events has ended")
+        }
+        return stream
     }
 
-    private func waitForStream() async {
+    private func waitForStream() async throws -> StreamState {
         var delay = Self.delays.first
-        while (try? await Task.sleep(for: delay)) != nil {
-            if (try? await store.state()) != nil { return }
+        while true {
+            try await Task.sleep(for: delay)
+            if let found = try? await store.state() { return found }
             delay = min(delay * 2, Self.delays.last)
         }
     }

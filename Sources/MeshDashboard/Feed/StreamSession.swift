@@ -86,6 +86,9 @@ struct StreamSession {
                     cursor = gap.sequences.upperBound
                     append(gapNotice(first...gap.sequences.upperBound, reason: "dropped"), to: &buffer)
                 case .began(let start):
+                    // The items before it were sent to the feed's clients before it.
+                    if buffer.readableBytes > 0 { try await writer.write(buffer) }
+                    buffer = ByteBuffer()
                     try await begin(after: start, &writer)
                 case .reset(let last):
                     (cursor, created) = (last.sequence, last.created)

@@ -87,6 +87,8 @@ export class Events extends EventTarget {
   }
 
   addLive(row) {
+    // A number among those that have come is no sequence of a stream.
+    if (this.live === null) return;
     this.heard.push(row);
     this.heardLength += row.raw?.length ?? 0;
     while (this.heard.length > MAXIMUM || this.heardLength > MAXIMUM_HEARD) this.forgetHeard();

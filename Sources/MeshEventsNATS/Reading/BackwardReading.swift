@@ -57,6 +57,8 @@ struct BackwardReading {
     /// How many bytes a message takes: at first the average of the stream.
     private var average = 1
     private var isAverageKnown = false
+    /// Whether a piece had far fewer messages than sequences: the stream has holes, so counts say where to begin.
+    private(set) var isSparse = false
 
     /// - Parameters:
     ///   - limit: how many messages are wanted at most.
@@ -148,6 +150,7 @@ struct BackwardReading {
         if !piece.messages.isEmpty { (average, isAverageKnown) = (max(piece.bytes / piece.messages.count, 1), true) }
         // There were more than expected.
         piece.dropFirst(piece.messages.count - (limit - messages.count))
+        if isWhole, expected > 16, UInt64(new.count) < expected / 2 { isSparse = true }
         guard !isWhole, piece.next < end else {
             messages = piece.messages + messages
             bytes += piece.bytes

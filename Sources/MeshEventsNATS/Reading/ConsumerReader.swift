@@ -86,7 +86,7 @@ struct ConsumerReader {
             found = (next, (consumer, min(max(consumer.pending, 1), range.upperBound - next)))
         } else {
             found =
-                matchesAll
+                matchesAll && !reading.isSparse
                 ? try await behind(range.upperBound, reading.wanted, in: range)
                 : try await search(reading.wanted, atMost: reading.foundAtMost, in: range, isAtEnd: reading.isAtEnd)
             reading.begin(at: found.start)

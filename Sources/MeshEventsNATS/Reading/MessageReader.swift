@@ -42,9 +42,10 @@ struct MessageReader: Sendable {
                 if error.kind == .timeout { plan.slowDown() }
                 return
             }
-            // While there is time left, go on with fewer requests at once.
-            guard error.kind == .timeout, .now < deadline, plan.pace.width > 1 else { throw error }
-            plan.slowDown()
+            // Fewer requests from now on, also over the next connection: a server ends one whose client reads too slowly.
+            let wasAlone = plan.pace.width == 1
+            if error.isRetriable { plan.slowDown() }
+            guard error.kind == .timeout, .now < deadline, !wasAlone else { throw error }
         }
     }
 
@@ -160,6 +161,12 @@ struct MessageReader: Sendable {
             timeout: max(min(deadline - .now, Self.messageTimeout), .milliseconds(1))
         )
         guard let found else { return nil }
+        guard pattern?.matches(subject: found.subject) != false else {
+            throw JetStreamError(
+                .invalidAnswer,
+                "asked for a message on \(pattern?.subject ?? ">"), the server answered one on \(found.subject)"
+            )
+        }
         // The request asked from there on: with any other answer the reading would never end.
         guard found.sequence >= sequence else {
             throw JetStreamError(

@@ -43,7 +43,9 @@ struct RequestPace {
     ///   - underWay: how many requests were under way, including this one.
     ///   - wasAlone: whether no other was under way when it was sent: then `took` is how long an answer takes now.
     mutating func answered(after took: Duration, size: Int, underWay: Int, wasAlone: Bool) {
-        average = average.map { ($0 * 7 + size) / 8 } ?? size
+        // Larger messages count at once: too many of them on the way make the server take the client for a slow consumer.
+        average = average.map { max(($0 * 7 + size) / 8, size) } ?? size
+        width = min(width, max(1, Self.mostBytes / Self.answer(average ?? 0)))
         quickest = wasAlone ? took : min(quickest ?? took, took)
         guard left == 0 else { return left -= 1 }
         round.count += 1

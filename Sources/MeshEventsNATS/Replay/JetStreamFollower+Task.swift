@@ -114,7 +114,9 @@ extension JetStreamFollower {
         let request = state.withLock { state -> PullRequest? in
             guard state.consumer == consumer else { return nil }
             let outstanding = state.progress.outstanding
-            guard let next = state.window.next(outstanding: outstanding, missing: Self.batch) else { return nil }
+            // The window counts what is asked for, not what is wished.
+            let batch = min(Self.batch, state.limits.batch ?? Self.batch)
+            guard let next = state.window.next(outstanding: outstanding, missing: batch) else { return nil }
             let wish = PullRequest(
                 batch: next.messages,
                 maximumBytes: next.bytes,

@@ -64,6 +64,10 @@ package final class LiveMesh: Sendable {
     /// - Returns: The nodes that have become unreachable or silent since the last call.
     package func advance() -> [MeshState.Change] { mesh.withLock { $0.advance(to: .now) } }
 
+    /// Takes in the events that were sent before the call, then ends the subscription, so that ``run(hear:tell:)``
+    /// returns.
+    package func drain(timeout: Duration) async { try? await subscription.drain(timeout: timeout) }
+
     /// Ends the subscription.
     package func close() { subscription.cancel() }
 }
