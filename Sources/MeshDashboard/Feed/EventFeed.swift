@@ -174,15 +174,15 @@ final class EventFeed: Sendable {
     func run(live: LiveSource?) async {
         var isAnother = false
         var delay = Duration.milliseconds(250)
-        var begin: StreamPosition?
+        var seam: StreamPosition?
         var failing: ContinuousClock.Instant?
         while !Task.isCancelled {
             let began = ContinuousClock.now
             do throws(MeshEventsError) {
-                try await follow(&isAnother, from: begin)
+                try await follow(&isAnother, from: seam)
                 return
             } catch {
-                begin = nil
+                seam = nil
                 if error.code == .closed, Task.isCancelled { return }
                 isAnother = isAnother || error.code == .streamNotFound || error.code == .streamMismatch
                 logger.debug("the dashboard cannot follow the stream", [.error: "\(error)"])
@@ -191,7 +191,7 @@ final class EventFeed: Sendable {
                 if let live, keepsNothing(error, since: failing ?? .now) {
                     do {
                         let found = try await live.run(for: self)
-                        begin = StreamPosition(found.lastSequence, created: found.created)
+                        seam = StreamPosition(found.lastSequence, created: found.created)
                         continue
                     } catch {
                         if Task.isCancelled { return }
@@ -226,16 +226,16 @@ final class EventFeed: Sendable {
 
     /// Follows the stream.
     ///
-    /// - Parameter begin: the last event that was shown live, when it was in the stream; later ones are replayed.
-    private func follow(_ isAnother: inout Bool, from begin: StreamPosition?) async throws(MeshEventsError) {
+    /// - Parameter seam: the last event that was shown live, when it was in the stream; later ones are replayed.
+    private func follow(_ isAnother: inout Bool, from seam: StreamPosition?) async throws(MeshEventsError) {
         let found = try await store.state()
         let last = found.lastSequence
         let (known, created) = state.withLock { ($0.position, $0.created) }
         if created != nil, created != found.created { isAnother = true }
         if let known, isAnother || known > last { reset(after: last, created: found.created) }
         state.withLock { $0.created = found.created }
-        let seam = begin.flatMap { $0.created == found.created ? $0.sequence : nil }
-        let start = min(seam ?? (isAnother ? last : known ?? last), last)
+        let place = seam.flatMap { $0.created == found.created ? $0.sequence : nil }
+        let start = min(place ?? (isAnother ? last : known ?? last), last)
         let replay = try await EventReplay(store: store, verification: verification, logger: logger)
             .open(from: .sequence(start.next))
         defer { replay.cancel() }
