@@ -270,7 +270,7 @@ let package = Package(
             name: "MeshDashboardTests",
             dependencies: [
                 "Locking", "MeshDashboard", "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting",
-                "NATSClient", "TestSupport", logging,
+                "NATSClient", "LocalNATSServer", "TestSupport", logging,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

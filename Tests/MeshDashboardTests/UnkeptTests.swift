@@ -1,5 +1,6 @@
 import HTTPTypes
 import Hummingbird
+import LocalNATSServer
 import Locking
 import MeshEvents
 import MeshEventsNATS

@@ -7,14 +7,9 @@ final class InMemoryFollower: StoreFollower {
     private static let batch = 512
 
     private struct State {
-        /// All messages below this have been read.
-        var next: UInt64
+        var progress: ReadingProgress
         /// When the stream being followed was created.
         var created: Timestamp?
-        /// Whether messages dropped before the first reading count as lost.
-        var expectsNext: Bool
-        /// The last sequence when following began; `nil` once it has been reached.
-        var backlogEnd: UInt64?
         var isCancelled = false
     }
 
@@ -49,7 +44,13 @@ final class InMemoryFollower: StoreFollower {
         self.mesh = mesh
         self.streamName = streamName
         self.pattern = pattern
-        state = Locked(State(next: next, created: found.created, expectsNext: isExact, backlogEnd: found.lastSequence))
+        let progress = ReadingProgress(
+            next: next,
+            end: found.lastSequence,
+            isExact: isExact,
+            matchesAll: EventPattern.covers(pattern.subject, EventPattern.all.subject)
+        )
+        state = Locked(State(progress: progress, created: found.created))
     }
 
     func cancel() {
@@ -61,7 +62,7 @@ final class InMemoryFollower: StoreFollower {
         while true {
             let generation = mesh.storeWaiters.generation
             if state.withLock({ $0.isCancelled }) || Task.isCancelled { return nil }
-            let start = state.withLock { $0.next }
+            let start = state.withLock { $0.progress.next }
             let found = mesh.withStreams { streams, now -> (StreamState, [StoredMessage])? in
                 streams[streamName]?.expire(now)
                 return streams[streamName].map { ($0.state, Array($0.kept(from: start).prefix(Self.batch))) }
@@ -71,7 +72,7 @@ final class InMemoryFollower: StoreFollower {
             }
             let items = state.withLock { state in
                 // Another reader may have taken them meanwhile.
-                state.next == start ? take(messages, stream, into: &state) : []
+                state.progress.next == start ? take(messages, stream, into: &state) : []
             }
             if !items.isEmpty { return items }
             // Waits only when there were no messages at all, matching or not.
@@ -80,30 +81,20 @@ final class InMemoryFollower: StoreFollower {
     }
 
     private func take(_ messages: [StoredMessage], _ found: StreamState, into state: inout State) -> [FollowedItem] {
-        let reset = ReplayReset(from: state.created, to: found.created, last: found.lastSequence, next: state.next)
+        let last = found.lastSequence
+        let reset = ReplayReset(from: state.created, to: found.created, last: last, next: state.progress.next)
         if let reset {
-            (state.created, state.next, state.expectsNext) = (found.created, reset.next, true)
-            if state.backlogEnd != nil { state.backlogEnd = found.lastSequence }
+            state.created = found.created
+            state.progress.reset(next: reset.next, end: last)
             return [.reset(reset)]
         }
-        var items: [FollowedItem] = []
-        if found.firstSequence > state.next {
-            if state.expectsNext { items.append(.lost(state.next...found.firstSequence - 1)) }
-            state.next = found.firstSequence
-        }
-        state.expectsNext = true
-        func passBacklog() {
-            guard let end = state.backlogEnd, state.next > end else { return }
-            state.backlogEnd = nil
-            items.append(.caughtUp)
-        }
-        passBacklog()
-        for message in messages {
-            if pattern.matches(subject: message.subject) { items.append(.message(message)) }
-            state.next = message.sequence + 1
-            passBacklog()
-        }
-        return items
+        // Fewer than were asked for: all up to the end were read, whatever a purge has removed.
+        let reached = messages.count < Self.batch ? last + 1 : messages.last.map { $0.sequence + 1 }
+        return state.progress.read(
+            messages.filter { pattern.matches(subject: $0.subject) },
+            reached: reached ?? state.progress.next,
+            first: found.firstSequence
+        )
     }
 }
 

@@ -146,7 +146,7 @@ struct SignatureTests {
 
     @Test(
         arguments: [
-            ("node-a", "line 1: a node's name"),
+            ("node-a", "line 1: write a node's name"),
             ("\n\nnode-a UABC", "line 3:"),
             ("node-a \(seed)", "a seed (S…) was given"),
             ("node-a \(publicKey.dropLast())A", "is not a public NKey"),
