@@ -65,7 +65,7 @@ struct StoreHistoryTests {
             #expect(earlier.map(\.sequence) == Array(51...60))
             let rare = try await store.newest(5, matching: "events.user.n7", before: nil, timeout: .seconds(30))
             #expect(rare.map(\.sequence) == [8])
-            try await transport.connection.publish(ByteBuffer(), to: "$JS.EVENT.ADVISORY.CONSUMER.CREATED.end")
+            try transport.connection.publish(ByteBuffer(), to: "$JS.EVENT.ADVISORY.CONSUMER.CREATED.end")
             var created = 0
             for try await advisory in advisories {
                 if advisory.subject.hasSuffix(".end") { break }
