@@ -55,9 +55,9 @@ struct StoreHistoryTests {
             let bus = try await PersistentEventBus.open(transport: transport, node: "n", logger: quiet)
             // Only the newest event of each type is kept: one at the end, and sixty behind a hole.
             let types = try (0..<60).map { try EventType("user.n\($0)") }
+            try await store.jetStream.limitStream(["max_msgs_per_subject": 1])
             try await bus.emit(contentsOf: types.map { Event($0) })
             try await bus.emit(contentsOf: (0..<6_000).map { Event("node.health", data: ["i": .init($0)]) })
-            try await store.jetStream.limitStream(["max_msgs_per_subject": 1])
             let advisories = try await transport.connection.subscribe(to: "$JS.EVENT.ADVISORY.CONSUMER.CREATED.>")
             let found = try await store.newest(50, matching: .all, before: nil, timeout: .seconds(30))
             #expect(found.map(\.sequence) == Array(12...60) + [6_060])

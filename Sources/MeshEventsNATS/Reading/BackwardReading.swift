@@ -150,7 +150,7 @@ struct BackwardReading {
         if !piece.messages.isEmpty { (average, isAverageKnown) = (max(piece.bytes / piece.messages.count, 1), true) }
         // There were more than expected.
         piece.dropFirst(piece.messages.count - (limit - messages.count))
-        if isWhole, expected > 16, UInt64(new.count) < expected / 2 { isSparse = true }
+        if isWhole, UInt64(new.count) * 2 < expected { isSparse = true }
         guard !isWhole, piece.next < end else {
             messages = piece.messages + messages
             bytes += piece.bytes
