@@ -19,7 +19,7 @@ struct ClusterTests {
     }
 
     @Test(
-        "the stream's leader is killed three times during 50 000 emits: each is stored once, in order, and seen by all",
+        "the stream's leader is killed three times during 50 000 emits: each is stored once, in order between two leaders, and seen by all",
         // Not with 2.9.10: it now and then stores a repeated message twice although its id is the same, when the leader
         // has changed in between, and then stops delivering to a durable consumer.
         arguments: [NATSServers.current]
@@ -74,7 +74,10 @@ struct ClusterTests {
             #expect(try await killing.value.count == 3)
             for positions in positions {
                 #expect(positions.count == count)
-                #expect(zip(positions, positions.dropFirst()).allSatisfy { $0.sequence < $1.sequence })
+                // Where a leader goes without the connection being lost, what it had not stored comes behind what its
+                // successor has taken by then: one place at most for each.
+                let disorder = zip(positions, positions.dropFirst()).count { $0.sequence >= $1.sequence }
+                #expect(disorder <= 3, "\(disorder) places out of order")
             }
             let all = Set(positions.joined().map(\.sequence))
             #expect(all.count == emitters * count, "each event has a sequence of its own")
