@@ -47,7 +47,7 @@ extension JetStreamStore {
     ) async throws(MeshEventsError) -> StoredPosition {
         try checkAcknowledges()
         let start = ContinuousClock.now
-        var end = start + (deadline - min(silence, max(deadline - Self.attemptTimeout, .zero)))
+        var end = start + max(deadline - silence, min(deadline, Self.attemptTimeout))
         var first = sent ?? FirstSending(after: lastKnownPosition)
         var wasSent = sent != nil
         let body = ByteBuffer(bytes: message.payload)

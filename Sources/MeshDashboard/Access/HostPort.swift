@@ -1,12 +1,12 @@
 /// A host and a port as in a `Host` header or after `--listen`: `127.0.0.1:8080`, `[::1]:8080`, `pi.local`.
-struct HostPort: Sendable, Equatable {
+package struct HostPort: Sendable, Equatable {
     /// In lower case; an IPv6 address without its brackets.
     let host: String
     /// `nil` when it is not given.
     let port: Int?
 
     /// Parses a text; `nil` when it is no host with an optional port.
-    init?(_ text: some StringProtocol) {
+    package init?(_ text: some StringProtocol) {
         var rest = Substring(text)
         if rest.first == "[" {
             guard let end = rest.firstIndex(of: "]") else { return nil }
@@ -44,7 +44,7 @@ struct HostPort: Sendable, Equatable {
     }
 
     /// Whether the host means only this machine.
-    var isLoopback: Bool {
+    package var isLoopback: Bool {
         host == "localhost" || host == "::1" || isAddress && !host.contains(":") && host.hasPrefix("127.")
     }
 

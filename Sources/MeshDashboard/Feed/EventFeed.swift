@@ -187,8 +187,9 @@ final class EventFeed: Sendable {
                 isAnother = isAnother || error.code == .streamNotFound || error.code == .streamMismatch
                 logger.debug("the dashboard cannot follow the stream", [.error: "\(error)"])
                 if ContinuousClock.now - began > Self.unavailableTolerated { failing = nil }
-                failing = failing ?? .now
-                if let live, keepsNothing(error, since: failing ?? .now) {
+                let since = failing ?? .now
+                failing = since
+                if let live, keepsNothing(error, since: since) {
                     do {
                         let found = try await live.run(for: self)
                         seam = StreamPosition(found.lastSequence, created: found.created)

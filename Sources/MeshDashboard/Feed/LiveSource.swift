@@ -10,6 +10,8 @@ struct LiveSource: Sendable {
     private static let tick: Duration = .seconds(1)
     /// The first and the longest pause between two checks for a stream.
     private static let delays = (first: Duration.milliseconds(250), last: Duration.seconds(2))
+    /// How long the events that were sent before the stream was found may take to arrive.
+    private static let drainTime: Duration = .seconds(5)
 
     let bus: EventBus
     let store: any EventStore
@@ -17,9 +19,6 @@ struct LiveSource: Sendable {
     let mesh: MeshFollower
     /// Whether only events that are signed by their node change the state of the mesh.
     let takesSignedOnly: Bool
-
-    /// How long the events that were sent before the stream was found may take to arrive.
-    private static let drainTime: Duration = .seconds(5)
 
     /// Passes live events to `feed` until there is a stream, or the task is cancelled.
     ///
@@ -45,16 +44,19 @@ struct LiveSource: Sendable {
                 await live.drain(timeout: Self.drainTime)
             }
             var missed: UInt64 = 0
-            // Ends once the events are drained, or because the connection was closed.
-            try await live.run { event in
+            func reportDropped() {
                 let dropped = live.dropped
                 if dropped > missed { feed.miss(live: dropped - missed) }
                 missed = dropped
+            }
+            // Ends once the events are drained, or because the connection was closed.
+            try await live.run { event in
+                reportDropped()
                 feed.take(live: event)
             } tell: { change in
                 mesh.changed(change)
             }
-            if live.dropped > missed { feed.miss(live: live.dropped - missed) }
+            reportDropped()
         }
         guard let stream = found.withLock({ $0 }) else {
             throw MeshEventsError(.closed, "the subscription to live events has ended")

@@ -45,7 +45,7 @@ struct RequestPace {
     mutating func answered(after took: Duration, size: Int, underWay: Int, wasAlone: Bool) {
         // Larger messages count at once: too many of them on the way make the server take the client for a slow consumer.
         average = average.map { max(($0 * 7 + size) / 8, size) } ?? size
-        width = min(width, max(1, Self.mostBytes / Self.answer(average ?? 0)))
+        width = min(width, largestWidth)
         quickest = wasAlone ? took : min(quickest ?? took, took)
         guard left == 0 else { return left -= 1 }
         round.count += 1
@@ -60,7 +60,7 @@ struct RequestPace {
         } else if waited < Self.waitAllowed, round.isFull {
             width *= 2
         }
-        width = min(width, Self.most, max(1, Self.mostBytes / Self.answer(average ?? 0)))
+        width = min(width, largestWidth)
         round = (0, .zero, false)
     }
 
@@ -69,6 +69,9 @@ struct RequestPace {
         width = max(1, width / 2)
         (round, left) = ((0, .zero, false), 0)
     }
+
+    /// How many requests may be under way for messages of the present size.
+    private var largestWidth: Int { min(Self.most, max(1, Self.mostBytes / Self.answer(average ?? 0))) }
 
     /// The size of an answer in bytes: messages come as base64 in JSON.
     private static func answer(_ size: Int) -> Int { size / 3 * 4 + answerSize }

@@ -36,11 +36,6 @@ extension DurableSource {
         countConfirmed(entry.message)
     }
 
-    /// Counts the acknowledgement of an event, once.
-    func countConfirmed(_ message: DurableMessage) {
-        if confirmFirst(message) { counts.acknowledged.add(1, ordering: .relaxed) }
-    }
-
     /// Handles a failed event: asks for a redelivery, or gives the event up after the maximum of deliveries.
     func fail(_ id: UInt64, delay: Duration?, reason: String) async throws(MeshEventsError) {
         guard let entry = claim(id) else { throw Self.noLongerInHand }

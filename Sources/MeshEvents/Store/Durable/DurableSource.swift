@@ -250,8 +250,10 @@ final class DurableSource: MetricSource {
         if isSettled { settled.complete() }
     }
 
-    /// Notes that the store has confirmed the answer to a delivery; `true` for the first confirmation of its event.
-    func confirmFirst(_ message: DurableMessage) -> Bool { state.withLock { $0.confirm(message) } }
+    /// Counts an acknowledgement that the store has confirmed, once for each event.
+    func countConfirmed(_ message: DurableMessage) {
+        if state.withLock({ $0.confirm(message) }) { counts.acknowledged.add(1, ordering: .relaxed) }
+    }
 
     /// Whether the store has confirmed an answer to this event.
     func isConfirmed(_ entry: DurableEntry) -> Bool { state.withLock { $0.isConfirmed(entry.message) } }
