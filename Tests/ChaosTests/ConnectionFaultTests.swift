@@ -74,7 +74,7 @@ struct ConnectionFaultTests {
                 try await emitter.emit("user.chaos", ["n": .init(round)])
                 let connections = proxy.connections
                 proxy.cut()
-                try await eventually(within: .seconds(60), "reconnect \(round)") {
+                try await eventually("reconnect \(round)") {
                     proxy.connections >= connections + 2
                 }
                 try await receiver.flush(timeout: .seconds(30))
@@ -139,12 +139,12 @@ struct ConnectionFaultTests {
                 #expect(try await counter.ofClient(id) == before + count)
                 for number in 0..<count { try emitter.emit(Event(try EventType("user.s\(number)"))) }
                 try await emitter.flush(timeout: .seconds(30))
-                try await eventually(within: .seconds(60), "an event for each") {
+                try await eventually("an event for each") {
                     subscriptions.allSatisfy { $0.received == 1 }
                 }
                 received += subscriptions.reduce(0) { $0 + Int($1.received) }
                 for subscription in subscriptions { subscription.cancel() }
-                try await eventually(within: .seconds(60), "the server to forget them") {
+                try await eventually("the server to forget them") {
                     try await counter.ofClient(id) == before
                 }
             }

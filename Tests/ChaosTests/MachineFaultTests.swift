@@ -52,7 +52,7 @@ struct MachineFaultTests {
             try disk.empty()
             // A nats-server whose writes fail gives up JetStream until it is restarted.
             try await server.restart()
-            try await eventually(within: .seconds(60), "the store to work again") {
+            try await eventually("the store to work again") {
                 do throws(MeshEventsError) {
                     try await emitter.emit("user.chaos", ["n": .init(sent)])
                     return true

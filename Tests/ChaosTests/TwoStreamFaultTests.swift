@@ -32,7 +32,7 @@ struct TwoStreamFaultTests {
             let kept = JetStream(connection: try await connect(leaf))
             try await waitUntilKept(by: kept, from: connection)
             // Without domains, what is promised begins with the other stream's first answer.
-            try await eventually(within: .seconds(60), "the other stream's answer to be noticed") {
+            try await eventually("the other stream's answer to be noticed") {
                 try await emitter.emit("user.before")
                 return store.hasOtherStream
             }
@@ -97,7 +97,7 @@ struct TwoStreamFaultTests {
                 let connections = proxy.connections
                 let before = try await leaf.streamInfo("MESH_EVENTS").state.messages
                 proxy.cut()
-                try await eventually(within: .seconds(60), "the leaf to be back after cut \(round)") {
+                try await eventually("the leaf to be back after cut \(round)") {
                     guard proxy.connections > connections else { return false }
                     return try await leaf.streamInfo("MESH_EVENTS").state.messages > before
                 }

@@ -47,7 +47,7 @@ struct LeafNodeTests {
         try await withLeaf(binary, mappings: "") { hub, leaf in
             let transport = try await NATSTransport.connect(to: leaf.url)
             let store = JetStreamStore(transport.connection, domain: "hub")
-            try await eventually(within: .seconds(60), "the leaf to reach the hub's stream") {
+            try await eventually("the leaf to reach the hub's stream") {
                 (try? await store.open(PersistenceConfiguration())) != nil
             }
             let persistent = try await PersistentEventBus.open(transport: transport, store: store, node: "garden")
@@ -60,7 +60,7 @@ struct LeafNodeTests {
                 }
             }
             let durable = try await persistent.subscribe(durable: "d") { _ in }
-            try await eventually(within: .seconds(60), "the event to be handled") { durable.acknowledged == 1 }
+            try await eventually("the event to be handled") { durable.acknowledged == 1 }
             await persistent.close()
             await transport.close()
         }
@@ -94,7 +94,7 @@ struct LeafNodeTests {
                 #expect(stored.output.contains("at sequence \(number + 1)"), "\(stored.output) \(stored.error)")
             }
             #expect(try await Command.run(["stream", "create", "--nats", leaf.url]).code == 0)
-            try await eventually(within: .seconds(60), "the leaf to keep the hub's events") {
+            try await eventually("the leaf to keep the hub's events") {
                 _ = try await Command.run(["emit", "user.knock", "--nats", hub.url])
                 return try await Command.run(["list", "user.knock", "--nats", leaf.url]).lines.count > 0
             }
@@ -123,7 +123,7 @@ struct LeafNodeTests {
     }
 
     private func waitForMany(_ count: Int, at server: LocalNATSServer) async throws {
-        try await eventually(within: .seconds(60), "\(count) events in the stream") {
+        try await eventually("\(count) events in the stream") {
             try await Command.run(["list", "user.many", "--limit", "200", "--nats", server.url]).lines.count == count
         }
     }
@@ -174,7 +174,7 @@ struct LeafNodeTests {
                 #expect(set.code == 0 && set.lines.count == given.lines.count, "\(command) \(set.error)")
             }
             let on = try Command(["on", "user.*", "--durable", "d", "--", "echo", "handled"], environment: environment)
-            try await eventually(within: .seconds(60), "both events to be handled") {
+            try await eventually("both events to be handled") {
                 on.output.components(separatedBy: "handled").count == 3
             }
             on.signal(2)
@@ -202,7 +202,7 @@ struct LeafNodeTests {
             try await Command.run(arguments + options(server))
         }
         // The leaf accepts clients before it has found the hub.
-        try await eventually(within: .seconds(60), "the leaf to reach the hub's stream") {
+        try await eventually("the leaf to reach the hub's stream") {
             (try? await at(leaf, ["emit", "user.first", "--ack"]))?.code == 0
         }
 
@@ -224,7 +224,7 @@ struct LeafNodeTests {
         let handling = try Command(
             ["on", "user.from.*", "--durable", "d"] + options(leaf) + ["--", "echo", "handled"]
         )
-        try await eventually(within: .seconds(60), "both events to be handled") {
+        try await eventually("both events to be handled") {
             handling.output.components(separatedBy: "handled").count == 3
         }
         handling.signal(2)

@@ -157,7 +157,7 @@ import Testing
                 let running = try Command(command + ["--nats", server.url])
                 // What waits for more is ended: whether a server still delivers there is not ours to say.
                 let deadline = ContinuousClock.now + .seconds(5)
-                try? await eventually(within: .seconds(60), "\(command)") {
+                try? await eventually("\(command)") {
                     !running.isRunning || ContinuousClock.now > deadline
                 }
                 if running.isRunning { running.signal(SIGTERM) }

@@ -95,12 +95,12 @@ struct OnTests {
             }
             let first = try start("a")
             let second = try start("b")
-            try await eventually(within: .seconds(60), "both to work") {
+            try await eventually("both to work") {
                 ["a", "b"].allSatisfy { who in lines("runs").contains { $0.hasSuffix(" " + who) } }
             }
             first.signal(SIGKILL)
             // What was in the hands of the one that was killed comes after the acknowledgement wait of 30 s.
-            try await eventually(within: .seconds(60), "every event, and what the other did not finish") {
+            try await eventually("every event, and what the other did not finish") {
                 Set(lines("runs").compactMap { $0.split(separator: " ").first }).count == 30
                     && lines("runs").contains { $0.hasSuffix(" 2 b") }
             }
@@ -174,7 +174,7 @@ struct OnTests {
             #expect(hurried.error.contains("terminated"))
             #expect(kill(pid, 0) != 0, "the command is gone")
             let patient = try start(nap: "1", grace: "10s")
-            try await eventually(within: .seconds(60), "the event to come again at once") { lines("began").count == 2 }
+            try await eventually("the event to come again at once") { lines("began").count == 2 }
             patient.signal(SIGTERM)
             #expect(try await patient.wait().code == 0)
             #expect(lines("began") == ["1", "2"])

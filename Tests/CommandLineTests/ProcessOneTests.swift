@@ -39,7 +39,7 @@
                 launcher: namespace + (withInit ? ["/usr/bin/tini", "--"] : [])
             )
             var dead = 0
-            try await eventually(within: .seconds(60), "50 processes to be left behind") {
+            try await eventually("50 processes to be left behind") {
                 let words = (try? directory.text(of: "count"))?.split(separator: " ") ?? []
                 guard words.count == 2, let round = Int(words[0]), round >= 50 else { return false }
                 dead = Int(words[1].trimmingCharacters(in: .newlines)) ?? -1

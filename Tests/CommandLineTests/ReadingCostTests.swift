@@ -45,7 +45,7 @@ struct ReadingCostTests {
             try connection.publish(ByteBuffer(string: event), to: "events.\(type)")
             if number % 1_000 == 999 { try await connection.flush() }
         }
-        try await eventually(within: .seconds(60), "all events to be stored") {
+        try await eventually("all events to be stored") {
             try await store.state().messages == UInt64(count)
         }
     }
@@ -59,7 +59,7 @@ struct ReadingCostTests {
             let cost = try await cost(body)
             if isCounted { #expect(cost <= limit, "\(what): \(cost), two plain reads: \(first + second)") }
             // They are deleted without waiting for it.
-            try await eventually(within: .seconds(60), "no more than four consumers after \(what)") {
+            try await eventually("no more than four consumers after \(what)") {
                 try await store.jetStream.streamInfo(store.streamName).state.consumerCount <= 4
             }
         }
@@ -97,7 +97,7 @@ struct ReadingCostTests {
         let pid = try #require(server.pid)
         var last = Duration.zero
         var look = ContinuousClock.now
-        try await eventually(within: .seconds(60), "the server to be idle") {
+        try await eventually("the server to be idle") {
             guard ContinuousClock.now >= look else { return false }
             let time = try ProcessUse(of: pid).processorTime
             defer { (last, look) = (time, .now + .milliseconds(200)) }
@@ -121,13 +121,13 @@ struct ReadingCostTests {
 
     /// Asks what the page asks for when it is opened, until it knows all.
     private func settled(_ address: String) async throws {
-        try await eventually(within: .seconds(60), "the dashboard to hear the mesh") {
+        try await eventually("the dashboard to hear the mesh") {
             try await get(address + "/healthz").status == 200
         }
         for path in ["mesh", "events?limit=200", "events?type=node.health&limit=1000"] {
             #expect(try await get("\(address)/api/\(path)").status == 200)
         }
-        try await eventually(within: .seconds(60), "the index to be complete") {
+        try await eventually("the index to be complete") {
             try await get(address + "/api/histogram").json["complete"] as? Bool == true
         }
     }

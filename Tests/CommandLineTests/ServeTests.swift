@@ -81,7 +81,7 @@ import Testing
             serve.signal(SIGINT)
             // One that follows at once is the same wish, a later one is not: by itself it would wait for 10 seconds.
             serve.signal(SIGINT)
-            try await eventually(within: .seconds(60), "the second signal to end it") {
+            try await eventually("the second signal to end it") {
                 serve.signal(SIGINT)
                 return !serve.isRunning
             }

@@ -48,7 +48,7 @@ import Testing
 
         func pid(_ tool: String) async throws -> Int32 {
             var pid: Int32?
-            try await eventually(within: .seconds(60), "the process id of \(tool)") {
+            try await eventually("the process id of \(tool)") {
                 pid = (try? directory.text(of: "\(tool).pid")).flatMap { Int32($0.dropLast()) }
                 return pid != nil
             }
@@ -88,7 +88,7 @@ import Testing
             let killed = Timestamp.now
             kill(pid, SIGKILL)
             try await node.serve.waitForOutput("tool.crashed")
-            try await eventually(within: .seconds(60), "the tool to run again") { try await node.pid("steady") != pid }
+            try await eventually("the tool to run again") { try await node.pid("steady") != pid }
             let second = try await node.pid("steady")
             try await eventually("its start to be shown") { node.types().count { $0 == "tool.started steady" } == 2 }
 
@@ -130,8 +130,8 @@ import Testing
             #expect(try await node.status().contains(#""status":"online""#))
             node.serve.signal(SIGKILL)
             _ = try await node.serve.wait()
-            try await eventually(within: .seconds(60), "the tools to be gone") { !pids.contains(where: isAlive) }
-            try await eventually(within: .seconds(60), "the node to be unreachable") {
+            try await eventually("the tools to be gone") { !pids.contains(where: isAlive) }
+            try await eventually("the node to be unreachable") {
                 try await node.status().contains(#""status":"unreachable""#)
             }
             let text = try await node.run("status")
@@ -148,7 +148,7 @@ import Testing
             await server.kill()
             try await Task.sleep(for: .seconds(1))
             try await server.restart()
-            try await eventually(within: .seconds(60), "node.joined again") {
+            try await eventually("node.joined again") {
                 node.types().count { $0 == "node.joined" } == 2
             }
             #expect(isAlive(pid))
@@ -257,7 +257,7 @@ import Testing
             environment: ["MY_SECRET": "s3cr3t", "MESH_EVENTS_NATS_SERVER": NATSServers.first.path]
         )
         var seen: String?
-        try await eventually(within: .seconds(60), "the guard's environment") {
+        try await eventually("the guard's environment") {
             seen = try? directory.text(of: "seen")
             return seen != nil
         }

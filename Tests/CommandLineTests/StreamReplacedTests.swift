@@ -142,7 +142,7 @@ import Testing
             try await deleteStream(server)
             #expect(try await Command.run(emit, input: lines.joined()).code == 0)
             #expect(fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0)
-            try await eventually(within: .seconds(60), "the export's end") {
+            try await eventually("the export's end") {
                 _ = try? pipe.read(upToCount: 1 << 20)
                 return !export.isRunning
             }
@@ -168,7 +168,7 @@ import Testing
             let pipe = FileHandle(fileDescriptor: open(path, O_RDWR), closeOnDealloc: false)
             let command = try Command(arguments + [path, "--nats", server.url])
             try pipe.write(contentsOf: line(0))
-            try await eventually(within: .seconds(60), "the first line in the stream") {
+            try await eventually("the first line in the stream") {
                 try await Command.run(["list", "--nats", server.url]).lines.count == 1
             }
             try await deleteStream(server)

@@ -174,7 +174,7 @@ import Testing
             )
             #expect(emit.code == 0)
             process.signal(SIGTERM)
-            try await eventually(within: .seconds(60), "the watch to end") { !process.isRunning }
+            try await eventually("the watch to end") { !process.isRunning }
             #expect(process.code == 0)
             _ = pipe
         }

@@ -141,7 +141,7 @@ struct BatchEmitTests {
                 let isWhole = numbers == Array(0..<count)
                 #expect(isWhole, "emitter \(emitter): \(differences(of: numbers))")
             }
-            try await eventually(within: .seconds(60), "the replay to have everything") { replay.count >= total }
+            try await eventually("the replay to have everything") { replay.count >= total }
             let isReplayed = replay.sequences == Array(1...UInt64(total))
             #expect(isReplayed, "each sequence once, in order: \(replay.count) of \(total)")
             #expect(replay.gaps.isEmpty, "\(replay.gaps)")
@@ -179,7 +179,7 @@ struct BatchEmitTests {
             let store = JetStreamStore(try await connect(server))
             let task = Task { try await persistent.emit(contentsOf: try events(1_000_000)) }
             defer { task.cancel() }
-            try await eventually(within: .seconds(60), "the first events") {
+            try await eventually("the first events") {
                 try await store.state().messages > 10_000
             }
             task.cancel()

@@ -65,7 +65,7 @@ struct DurableOverNATSTests {
             }
             for round in 1...5 {
                 let aim = round * total / 7
-                try await eventually(within: .seconds(60), "\(aim) events seen") { seen.sequences.count >= aim }
+                try await eventually("\(aim) events seen") { seen.sequences.count >= aim }
                 await server.kill()
                 try await server.restart()
             }
@@ -74,7 +74,7 @@ struct DurableOverNATSTests {
             #expect(stored.count == total, "every acknowledged event is stored once")
             let jetStream = JetStream(connection: try await NATSConnection.connect(to: server.url))
             do {
-                try await eventually(within: .seconds(60), "every stored event to be seen") {
+                try await eventually("every stored event to be seen") {
                     seen.sequences.isSuperset(of: stored)
                 }
             } catch {
@@ -90,7 +90,7 @@ struct DurableOverNATSTests {
                 )
                 throw error
             }
-            try await eventually(within: .seconds(60), "every event to be acknowledged or given up") {
+            try await eventually("every event to be acknowledged or given up") {
                 let info = try await jetStream.consumerInfo("survivor", on: "MESH_EVENTS")
                 return info.pending == 0 && info.acknowledgementsPending == 0
             }
@@ -177,9 +177,9 @@ struct DurableOverNATSTests {
             // Long enough for the server to deliver it again.
             try await Task.sleep(for: .seconds(3))
             isBack.withLock { $0 = true }
-            try await eventually(within: .seconds(60), "the acknowledgement") { subscription.acknowledged == 1 }
+            try await eventually("the acknowledgement") { subscription.acknowledged == 1 }
             try await bus.emit("user.b")
-            try await eventually(within: .seconds(60), "the next event") { subscription.acknowledged == 2 }
+            try await eventually("the next event") { subscription.acknowledged == 2 }
             #expect(seen.deliveries == 2)
             try await subscription.drain()
         }

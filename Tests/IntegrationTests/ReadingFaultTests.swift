@@ -141,9 +141,9 @@ struct ReadingFaultTests {
                 to: .all,
                 configuration: .init(maximumDeliveries: 5, concurrency: 4, maximumOutstanding: 16)
             ) { _ in handled.add() }
-            try await eventually(within: .seconds(60), "30 events") { handled.count == 30 }
+            try await eventually("30 events") { handled.count == 30 }
             _ = try await bus.emit(EventType("user.k0"))
-            try await eventually(within: .seconds(60), "the event that came") { handled.count == 31 }
+            try await eventually("the event that came") { handled.count == 31 }
             subscription.cancel()
         }
     }

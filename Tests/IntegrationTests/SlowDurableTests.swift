@@ -35,7 +35,7 @@ struct SlowDurableTests {
             ) { delivery in
                 deliveries.withLock { $0[delivery.sequence, default: []].append(delivery.deliveries) }
             }
-            try await eventually(within: .seconds(60), "all events to be handled") {
+            try await eventually("all events to be handled") {
                 subscription.acknowledged == UInt64(sizes.count)
             }
             #expect(

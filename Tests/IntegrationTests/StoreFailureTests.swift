@@ -201,7 +201,7 @@ struct StoreFailureTests {
                 }
             }()
             for step in 1...2 {
-                try await eventually(within: .seconds(60), "some acknowledged events") {
+                try await eventually("some acknowledged events") {
                     acknowledged.withLock { $0 } >= step * 500
                 }
                 await server.kill()

@@ -19,7 +19,7 @@ struct StoreHistoryTests {
             // A stream that is overrun drops what it cannot take.
             if number.isMultiple(of: 2_000) { _ = try await store.jetStream.streamInfo("MESH_EVENTS") }
         }
-        try await eventually(within: .seconds(60), "\(count) stored messages") {
+        try await eventually("\(count) stored messages") {
             try await store.state().messages == UInt64(count)
         }
     }
@@ -232,7 +232,7 @@ struct StoreHistoryTests {
                 _ = try await store.newest(5, matching: "events.user.rare", before: nil, timeout: .seconds(5))
                 _ = try await store.first(5, matching: .all, from: .sequence(100), timeout: .seconds(5))
             }
-            try await eventually(within: .seconds(60), "no consumers") {
+            try await eventually("no consumers") {
                 try await store.jetStream.streamInfo("MESH_EVENTS").state.consumerCount == 0
             }
         }

@@ -44,7 +44,7 @@ struct TwoStreamTests {
             )
             try await waitUntilKept(by: mesh.leaf, from: transport.connection)
             // Without domains, what is promised begins with the other stream's first answer.
-            try await eventually(within: .seconds(60), "the other stream's answer to be noticed") {
+            try await eventually("the other stream's answer to be noticed") {
                 try await persistent.emit("user.before")
                 return store.hasOtherStream
             }

@@ -39,12 +39,12 @@ struct UncertainLinkTests {
     /// Waits for longer than the stream remembers ids.
     private func outlastWindow() async throws {
         let begun = ContinuousClock.now
-        try await eventually(within: .seconds(60), "the stream to forget ids") { .now - begun > Self.window * 3 }
+        try await eventually("the stream to forget ids") { .now - begun > Self.window * 3 }
     }
 
     /// Holds back what the server says until the stream has `count` messages and has forgotten their ids, then cuts.
     private func cutLate(_ proxy: TCPProxy, _ count: UInt64, _ store: JetStreamStore) async throws {
-        try await eventually(within: .seconds(60), "the stream to have them") {
+        try await eventually("the stream to have them") {
             try await store.state().lastSequence >= count
         }
         try await outlastWindow()
@@ -125,7 +125,7 @@ struct UncertainLinkTests {
             _ = try await store.open(.init(maximumMessages: nil, duplicateWindow: Self.window))
             proxy.treat { $0.bytesPerSecondDown = 40 }
             async let position = emitter.emit("user.single", ["n": 1])
-            try await eventually(within: .seconds(60), "the event in the new stream") {
+            try await eventually("the event in the new stream") {
                 try await store.state().lastSequence == 1
             }
             for number in 0..<20 {
@@ -155,7 +155,7 @@ struct UncertainLinkTests {
                 async let positions = emitter.emit(
                     contentsOf: (0..<count).map { Event("user.late", data: ["n": .init($0)]) }
                 )
-                try await eventually(within: .seconds(60), "the stream to have some") {
+                try await eventually("the stream to have some") {
                     try await store.state().lastSequence > before
                 }
                 // What is sent again waits for the connection: it must not go out when that is back after the window.
@@ -225,7 +225,7 @@ struct UncertainLinkTests {
             async let positions = emitter.emit(
                 contentsOf: (0..<count).map { Event("user.burst", data: ["n": .init($0), "p": pad]) }
             )
-            try await eventually(within: .seconds(60), "the stream to have them") {
+            try await eventually("the stream to have them") {
                 try await store.state().lastSequence == UInt64(count)
             }
             // Ten seconds for all of them.
@@ -266,7 +266,7 @@ struct UncertainLinkTests {
                     let events = (0..<2_000).map { Event("user.many", data: ["n": .init($0)]) }
                     try await emitter.emit(contentsOf: events)
                 }
-                try await eventually(within: .seconds(60), "some to be stored") {
+                try await eventually("some to be stored") {
                     try await direct.state().lastSequence > 100
                 }
                 try await direct.jetStream.deleteStream(direct.streamName)
@@ -348,7 +348,7 @@ struct UncertainLinkTests {
                 _ = try await store.open(PersistenceConfiguration())
                 let transport = NATSTransport(try await connect(leaf))
                 let behind = JetStreamStore(transport.connection, domain: "hub")
-                try await eventually(within: .seconds(60), "the line to be up") {
+                try await eventually("the line to be up") {
                     (try? await behind.open(PersistenceConfiguration())) != nil
                 }
                 let emitter = try await PersistentEventBus.open(transport: transport, store: behind, node: "n")

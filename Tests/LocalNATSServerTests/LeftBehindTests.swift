@@ -62,10 +62,10 @@ struct LeftBehindTests {
 
     private func expectNothingLeft(of fixture: Fixture) async throws {
         let pid = fixture.serverPID
-        try await eventually(within: .seconds(60), "server \(pid) and its guard to end") {
+        try await eventually("server \(pid) and its guard to end") {
             !TestProcess.groupExists(pid)
         }
-        try await eventually(within: .seconds(60), "\(fixture.store) to go") {
+        try await eventually("\(fixture.store) to go") {
             !TemporaryDirectory.exists(fixture.store)
         }
     }

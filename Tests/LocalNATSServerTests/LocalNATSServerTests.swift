@@ -25,7 +25,7 @@ struct LocalNATSServerTests {
         }
         #expect(!TestProcess.exists(pid))
         // Its guard has been killed, which takes the system a moment.
-        try await eventually(within: .seconds(60), "the guard to end") { !TestProcess.groupExists(pid) }
+        try await eventually("the guard to end") { !TestProcess.groupExists(pid) }
         #expect(!FileManager.default.fileExists(atPath: store))
     }
 
@@ -150,6 +150,6 @@ struct LocalNATSServerTests {
         var server: LocalNATSServer? = try await LocalNATSServer.start(.init(executable: NATSServers.first.path))
         let pid = try #require(server?.pid)
         server = nil
-        try await eventually(within: .seconds(60), "process \(pid) to end") { !TestProcess.exists(pid) }
+        try await eventually("process \(pid) to end") { !TestProcess.exists(pid) }
     }
 }

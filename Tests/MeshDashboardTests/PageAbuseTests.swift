@@ -282,7 +282,7 @@ import Testing
                 isReading: false
             )
             defer { connection.close() }
-            try await eventually(within: .seconds(60), "the end of a connection whose client does not read") {
+            try await eventually("the end of a connection whose client does not read") {
                 bench.dashboard.connectionCount == 0
             }
             AbuseRow(act: "clients that send half a request, or do not read", times: 6, held: "closed after 10 to 30 s")
@@ -314,7 +314,7 @@ import Testing
                 isReading: false
             )
             defer { greedy.close() }
-            try await eventually(within: .seconds(60), "the end of a connection that asks for 3000 answers at once") {
+            try await eventually("the end of a connection that asks for 3000 answers at once") {
                 bench.dashboard.connectionCount <= before
             }
             AbuseRow(act: "3000 requests at once whose answers are not read", times: 1, held: "closed").report()
@@ -336,7 +336,7 @@ import Testing
             defer { for connection in held { connection.close() } }
             // Those that read are answered meanwhile.
             #expect(try await bench.client.get(path).status == 200)
-            try await eventually(within: .seconds(60), "the oldest of those that do not read to be closed") {
+            try await eventually("the oldest of those that do not read to be closed") {
                 bench.dashboard.connectionCount <= (32 << 20) / size + 1
             }
             AbuseRow(

@@ -34,7 +34,7 @@ import Testing
             let running = Task { try await dashboard.run() }
             let url = try await dashboard.url()
             let client = HTTPClient(port: try #require(url.split(separator: ":").last.flatMap { Int($0.dropLast()) }))
-            try await eventually(within: .seconds(60), "the index to be filled") {
+            try await eventually("the index to be filled") {
                 let answer = try await client.get("/api/histogram")
                 return try answer.status == 200 && answer.json["complete"]?.bool == true
             }

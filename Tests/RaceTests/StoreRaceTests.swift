@@ -47,7 +47,7 @@ struct StoreRaceTests {
             try await withDeadline(.seconds(200), "the emitters") {
                 for task in emitting { try await task.value }
             }
-            try await eventually(within: .seconds(60), "replay and durable to have all") {
+            try await eventually("replay and durable to have all") {
                 replayed.withLock { $0.count } >= total && handled.withLock { $0.count } >= total
             }
             let events = replayed.withLock { $0 }

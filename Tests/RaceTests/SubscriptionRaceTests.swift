@@ -105,7 +105,7 @@ private func subscribe(_ bus: EventBus, ending way: SubscriptionEnding) async th
             if seen.add() >= 50, way == .enough { break }
         }
     }
-    try await eventually(within: .seconds(60), "the first events") { seen.count > 3 }
+    try await eventually("the first events") { seen.count > 3 }
     switch way {
     case .cancel: subscription.cancel()
     case .taskCancellation: reader.cancel()

@@ -108,11 +108,11 @@ struct SoakRun {
         try await node.emitter.flush(timeout: .seconds(30))
         var problems: [String] = []
         do {
-            try await eventually(within: .seconds(60), "everything to arrive") {
+            try await eventually("everything to arrive") {
                 live.count >= emitter.count && replayed.count >= emitter.count
                     && toolEvents.count >= lifecycleEvents.count
             }
-            try await eventually(within: .seconds(60), "the monitor to know that all tools have stopped") {
+            try await eventually("the monitor to know that all tools have stopped") {
                 let tools = monitor.state.tools(on: "soak")
                 return !tools.isEmpty && tools.allSatisfy { $0.state != .running }
             }

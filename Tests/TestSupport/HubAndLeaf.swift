@@ -53,7 +53,7 @@ public func withHubAndLeaf(
 /// Waits until the leaf's stream keeps what is emitted at the hub, as the hub's own does: events of type `user.knock` are
 /// emitted until it has one.
 public func waitUntilKept(by leaf: JetStream, from hub: NATSConnection) async throws {
-    try await eventually(within: .seconds(60), "the leaf to keep the hub's events") {
+    try await eventually("the leaf to keep the hub's events") {
         try hub.publish(ByteBuffer(string: #"{"type":"user.knock","node":"a"}"#), to: "events.user.knock")
         return try await leaf.streamInfo("MESH_EVENTS").state.messages > 0
     }

@@ -47,7 +47,7 @@ public func withNginx<Result>(
         _ = try? await process.waitForEnd(atMost: .seconds(10))
     }
     do {
-        try await eventually(within: .seconds(60), "nginx listens") {
+        try await eventually("nginx listens") {
             TemporaryDirectory.exists(directory.path + "/pid")
         }
         let result = try await body(port)

@@ -64,7 +64,7 @@ enum Python {
         }
 
         func wait() async throws -> String {
-            try await eventually(within: .seconds(60), "a Python script to end") { !process.isRunning }
+            try await eventually("a Python script to end") { !process.isRunning }
             guard process.code == 0 else { throw TestSupportError("The script failed: \(output)") }
             return output
         }

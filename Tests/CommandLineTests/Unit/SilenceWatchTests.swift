@@ -22,11 +22,11 @@ import Testing
             #expect(told.withLock { $0.isEmpty })
             server.suspend()
             let stopped = Timestamp.now
-            try await eventually(within: .seconds(60), "the silence to be told") { told.withLock { $0.count == 1 } }
+            try await eventually("the silence to be told") { told.withLock { $0.count == 1 } }
             let since = try #require(told.withLock { $0.first } ?? nil)
             #expect(since <= stopped.adding(.seconds(1)))
             server.resume()
-            try await eventually(within: .seconds(60), "its end to be told") { told.withLock { $0.count == 2 } }
+            try await eventually("its end to be told") { told.withLock { $0.count == 2 } }
             #expect(told.withLock { $0.last } == .some(nil))
             watching.cancel()
             await watching.value

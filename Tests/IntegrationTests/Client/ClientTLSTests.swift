@@ -264,7 +264,7 @@ struct ClientTLSTests {
             try await running.restart()
             #expect(try await refused)
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path("client.key"))
-            try await eventually(within: .seconds(60), "a flush") {
+            try await eventually("a flush") {
                 (try? await connection.flush(timeout: .seconds(2))) != nil
             }
             await connection.close()

@@ -14,7 +14,7 @@ extension LocalCluster {
     /// Waits until the cluster can create streams: its servers have found each other and chosen a leader.
     func waitUntilReady() async throws {
         let jetStream = JetStream(connection: try await connect())
-        try await eventually(within: .seconds(60), "the cluster to have a leader") {
+        try await eventually("the cluster to have a leader") {
             var trial = StreamConfiguration(name: "READY", subjects: ["ready"])
             trial.replicas = servers.count
             return (try? await jetStream.createStream(trial)) != nil
@@ -44,7 +44,7 @@ extension LocalCluster {
             throw TestSupportError("the stream's leader is none of the cluster's servers")
         }
         await server.kill()
-        try await eventually(within: .seconds(60), "another leader than \(leader)") {
+        try await eventually("another leader than \(leader)") {
             let now = try? await jetStream.streamInfo("MESH_EVENTS").cluster?.leader
             return now != nil && now != leader
         }

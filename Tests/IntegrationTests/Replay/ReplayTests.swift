@@ -74,16 +74,16 @@ struct ReplayTests {
                 }
             }()
             for kill in 1...5 {
-                try await eventually(within: .seconds(60), "event \(kill * 3_000) to be stored") {
+                try await eventually("event \(kill * 3_000) to be stored") {
                     stored.withLock { $0 } >= kill * 3_000
                 }
                 await server.kill()
                 try await server.restart()
             }
             try await emitted
-            try await eventually(within: .seconds(60), "the replay to have everything") { record.count >= total }
+            try await eventually("the replay to have everything") { record.count >= total }
             let kept = (0..<total).filter { !$0.isMultiple(of: 3) }
-            try await eventually(within: .seconds(60), "the filtered replay") { filtered.count >= kept.count }
+            try await eventually("the filtered replay") { filtered.count >= kept.count }
             #expect(record.sequences == Array(1...UInt64(total)))
             #expect(record.numbers.sorted() == Array(0..<total))
             #expect(record.gaps.isEmpty, "\(record.gaps)")
@@ -129,7 +129,7 @@ struct ReplayTests {
             try await Task.sleep(for: .seconds(4))
             server.resume()
             try await bus.emit("user.n", ["seq": 1])
-            try await eventually(within: .seconds(60), "the second event") { record.count >= 2 }
+            try await eventually("the second event") { record.count >= 2 }
             #expect(record.numbers == [0, 1])
             task.cancel()
             await transport.close()
@@ -206,7 +206,7 @@ struct ReplayTests {
             let tasks = [
                 record.follow(try await bus.replay()), record.follow(try await bus.replay(matching: "events.user.n")),
             ]
-            try await eventually(within: .seconds(60), "all of them, twice") { record.count >= 24 }
+            try await eventually("all of them, twice") { record.count >= 24 }
             #expect(record.numbers.sorted() == (0..<24).map { $0 / 2 })
             for task in tasks { task.cancel() }
         }

@@ -49,7 +49,7 @@ struct MeshNodeOverNATSTests {
             }
             let up = Timestamp.now
             try await server.restart()
-            try await eventually(within: .seconds(60), "node.joined again") {
+            try await eventually("node.joined again") {
                 (try? await stored(bus, "events.node.joined").count) == 2
             }
             let crashes = try await stored(bus, "events.tool.crashed")
@@ -71,7 +71,7 @@ struct MeshNodeOverNATSTests {
         try await withNode(binary, .init(leaveTimeout: .seconds(60))) { server, node, bus in
             let group = ServiceGroup(services: [node], logger: quiet)
             let running = Task { try await group.run() }
-            try await eventually(within: .seconds(60), "the node") { try await stored(bus).count >= 2 }
+            try await eventually("the node") { try await stored(bus).count >= 2 }
             await server.kill()
             await group.triggerGracefulShutdown()
             try await Task.sleep(for: .milliseconds(300))
@@ -109,7 +109,7 @@ struct MeshNodeOverNATSTests {
     func deletedStream(binary: NATSServers.Binary) async throws {
         try await withNode(binary, .init()) { server, node, bus in
             let running = Task { try await node.run() }
-            try await eventually(within: .seconds(60), "the node") { try await stored(bus).count >= 2 }
+            try await eventually("the node") { try await stored(bus).count >= 2 }
             let connection = try await NATSConnection.connect(to: server.url, logger: quiet)
             try await JetStream(connection: connection).deleteStream("MESH_EVENTS")
             await connection.close()
@@ -125,18 +125,18 @@ struct MeshNodeOverNATSTests {
     func conflict(binary: NATSServers.Binary) async throws {
         try await withNode(binary, .init(interval: .milliseconds(200))) { server, node, bus in
             let running = Task { try await node.run() }
-            try await eventually(within: .seconds(60), "the node") { try await stored(bus).count >= 2 }
+            try await eventually("the node") { try await stored(bus).count >= 2 }
             let transport = try await NATSTransport.connect(to: server.url, logger: quiet)
             let otherBus = try await PersistentEventBus.open(transport: transport, node: "attic", logger: quiet)
             let other = MeshNode(bus: otherBus, configuration: .init(interval: .milliseconds(200)), logger: quiet)
             let otherRunning = Task { try await other.run() }
-            try await eventually(within: .seconds(60), "both to notice") {
+            try await eventually("both to notice") {
                 node.nameConflict?.otherInstance == other.instance
                     && other.nameConflict?.otherInstance == node.instance
             }
             other.leave(reason: "renamed")
             try await otherRunning.value
-            try await eventually(within: .seconds(60), "the end of the conflict") { node.nameConflict == nil }
+            try await eventually("the end of the conflict") { node.nameConflict == nil }
             await transport.close()
             node.leave(reason: "done")
             try await running.value

@@ -33,7 +33,7 @@ struct MeshToolTests {
             let bus = try await PersistentEventBus.open(transport: transport, node: "cellar", logger: quiet)
             let config = #"{"lastWords":2000,"model":"base"}"#
             let tool = try FixtureProcess("mesh-tool-fixture", environment: environment(server, login.0, config))
-            try await eventually(within: .seconds(60), "the tool to be ready; it said: \(tool.output)") {
+            try await eventually("the tool to be ready; it said: \(tool.output)") {
                 try await bus.history(matching: "events.user.fixture.ready").count == 1
             }
             let ready = try await bus.history(matching: "events.user.fixture.ready").first?.event
@@ -41,13 +41,13 @@ struct MeshToolTests {
             #expect(ready?.data["configuration"]?.data == (try EventData(json: config)))
             #expect(ready?.data["tool"]?.string == "mesh-tool-fixture")
             try await bus.emit("user.question")
-            try await eventually(within: .seconds(60), "the answer") {
+            try await eventually("the answer") {
                 try await bus.history(matching: "events.user.fixture.answer").first?.event.data["to"]?.string
                     == "cellar"
             }
             tool.signal(15)
             #expect(try await tool.wait() == 0, "\(tool.output)")
-            try await eventually(within: .seconds(60), "the last words") {
+            try await eventually("the last words") {
                 try await bus.history(matching: "events.user.fixture.last", limit: 10_000).count == 2000
             }
             let last = try await bus.history(matching: "events.user.fixture.last", limit: 10_000)

@@ -33,7 +33,7 @@ import Testing
             let updates = monitor.updates()
             await server.kill()
             try await server.restart()
-            try await eventually(within: .seconds(60), "an event to be stored after the restart") {
+            try await eventually("an event to be stored after the restart") {
                 (try? await bus.emit(ToolCrashed(tool: "whisper", error: "killed", restartCount: 0))) != nil
             }
             var iterator = updates.makeAsyncIterator()
@@ -64,7 +64,7 @@ import Testing
             }
             _ = try await store.open(PersistenceConfiguration())
             for _ in 0..<5 { try await former.emit(Event("node.joined", node: "attic")) }
-            try await eventually(within: .seconds(60), "the other stream's node alone") {
+            try await eventually("the other stream's node alone") {
                 monitor.state.node("attic") != nil && monitor.state.node("pi") == nil
             }
             #expect(monitor.failure == nil)

@@ -60,7 +60,7 @@ final class ToolBench: Sendable {
 
     /// Moves the clock when the supervisor waits on it.
     func pass(_ duration: Duration) async throws {
-        try await eventually(within: .seconds(60), "a delayed restart") { clock.sleepers > 0 }
+        try await eventually("a delayed restart") { clock.sleepers > 0 }
         clock.advance(by: duration)
     }
 
@@ -71,7 +71,7 @@ final class ToolBench: Sendable {
 
     /// A process id that a tool wrote into a file of the directory.
     func pid(inFile file: String) async throws -> Int32 {
-        try await eventually(within: .seconds(60), "a process id in \(file)") {
+        try await eventually("a process id in \(file)") {
             (try? directory.text(of: file))?.hasSuffix("\n") == true
         }
         let text = try directory.text(of: file).trimmingCharacters(in: .whitespacesAndNewlines)

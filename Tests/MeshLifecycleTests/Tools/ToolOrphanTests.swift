@@ -56,7 +56,7 @@ struct ToolOrphanTests {
                 ]
             )
             #expect(pids.count == 2)
-            try await eventually(within: .seconds(60), "the tool's children") {
+            try await eventually("the tool's children") {
                 TemporaryDirectory.exists(directory.path + "/ready")
             }
             for file in ["child", "escaped"] {

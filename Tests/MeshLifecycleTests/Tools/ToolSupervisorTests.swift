@@ -49,7 +49,7 @@ struct ToolSupervisorTests {
         tool.environment = ["OWN": "mine"]
         try await bench.run(tool)
         let home = ProcessInfo.processInfo.environment["HOME"] ?? ""
-        try await eventually(within: .seconds(60), "three lines of \(bench.logged.lines)") {
+        try await eventually("three lines of \(bench.logged.lines)") {
             bench.logged.lines.filter { $0.contains("std") }.count == 3
         }
         let url = "nats://me:pw@127.0.0.1:4222"

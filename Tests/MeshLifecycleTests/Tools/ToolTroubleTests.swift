@@ -208,10 +208,10 @@ struct ToolTroubleTests {
             }
             await bench.supervisor.shutdown()
             // Other tests of this process may run theirs at the same time.
-            try await eventually(within: .seconds(60), "\(descriptors) descriptors, not \(ToolProcesses.descriptors)") {
+            try await eventually("\(descriptors) descriptors, not \(ToolProcesses.descriptors)") {
                 ToolProcesses.descriptors <= descriptors + 8
             }
-            try await eventually(within: .seconds(60), "the children to be reaped: \(ToolProcesses.children)") {
+            try await eventually("the children to be reaped: \(ToolProcesses.children)") {
                 ToolProcesses.children.allSatisfy { ToolProcesses.exists($0) }
             }
         }
