@@ -146,6 +146,28 @@ import Testing
         }
     }
 
+    /// A server has no second stream for the same subjects, so the advice to create one would fail.
+    @Test(arguments: NATSServers.all)
+    func anotherStreamThatKeepsTheEventsIsNamed(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            let emit = ["emit", "user.a", "--ack", "--stream", "ARCHIVE", "--nats", server.url]
+            #expect(try await Command.run(emit).code == 0)
+            let commands = [["list"], ["replay"], ["export"], ["status"]]
+            for command in commands + [["wait-for", "user.a", "--since", "1h"]]
+                + commands.map({ $0 + ["--stream", "X"] })
+            {
+                let outcome = try await Command.run(command + ["--nats", server.url])
+                let isExact = command.contains("X") || command[0] == "wait-for"
+                #expect(outcome.code == (isExact ? 69 : 0), "\(command): \(outcome.error)")
+                #expect(outcome.error.contains("--stream ARCHIVE"), "\(command): \(outcome.error)")
+                #expect(!outcome.error.contains("stream create"), "\(command): \(outcome.error)")
+                expectOneLine(outcome)
+            }
+            let list = try await Command.run(["list", "--stream", "ARCHIVE", "--nats", server.url])
+            #expect(list.code == 0 && list.lines.count == 1, "\(list.error)")
+        }
+    }
+
     @Test(arguments: [
         ["--since", "10x"], ["--since", "yesterday"], ["--until", "2026-11-24"], ["--limit", "0"], ["--limit", "-1"],
         ["--limit", "x"], ["events.>.x"], ["a b"], [""], ["tool..x"], ["--since", "1m", "--until", "1h"],

@@ -122,6 +122,28 @@ import Testing
         }
     }
 
+    @Test(arguments: NATSServers.all)
+    func withoutJetStreamWhatComesIsShown(binary: NATSServers.Binary) async throws {
+        try await withServer(binary, .init(jetStream: false)) { server in
+            let replay = try Command(["replay", "node.*", "--follow", "--limit", "1", "--json", "--nats", server.url])
+            let status = try Command(["status", "--watch", "--nats", server.url])
+            try await replay.waitForError("live events are shown")
+            try await status.waitForError("JetStream")
+            try await status.waitForOutput("no node or tool is known yet")
+            let join = [
+                "emit", "node.joined", "--node", "pi", "--data", #"{"capabilities":null}"#, "--nats", server.url,
+            ]
+            #expect(try await Command.run(join).code == 0)
+            let outcome = try await replay.wait()
+            #expect(outcome.code == 0 && outcome.lines.count == 1, "\(outcome.error)")
+            try await status.waitForOutput("1 node: 1 online")
+            status.signal(SIGINT)
+            #expect(try await status.wait().code == 0)
+            let once = try await Command.run(["status", "--nats", server.url])
+            #expect(once.code == 69 && once.error.contains("JetStream"), "\(once.error)")
+        }
+    }
+
     @Test func whereAReplayCannotBeginIsAUsageError() async throws {
         try await withServer { server in
             try await emit(0..<3, to: server)

@@ -16,12 +16,11 @@ final class EventFeed: Sendable {
         var index = EventIndex()
         /// The position with its stream.
         var place: StreamPosition? { position.map { StreamPosition($0, created: created) } }
-        /// Whether a task reads the earlier stored events into the index.
-        var isFilling = false
+        /// The number of the task that reads the earlier stored events into the index. Those before it have no effect:
+        /// they read a stream that was replaced, or were cancelled with their connection.
+        var filling = 0
         /// The time without a stream; `nil` when there is one, or that is not known.
         var live: Live?
-        /// How often the stream was replaced: a task that still reads the former one into the index then has no effect.
-        var resets = 0
         var isEnded = false
 
         /// The start of a client that joins now.
@@ -33,8 +32,7 @@ final class EventFeed: Sendable {
         /// Empties the index: the next events are of another stream, or of none.
         mutating func clearIndex() {
             index.removeAll()
-            isFilling = false
-            resets += 1
+            filling += 1
         }
     }
 
@@ -363,26 +361,26 @@ final class EventFeed: Sendable {
     /// Reads the earlier stored events into the index, once and as one replay, from the oldest event for which the
     /// index has room.
     private func fill(before end: UInt64) async {
-        let begun = state.withLock { state -> (capacity: Int, resets: Int)? in
-            guard !state.isFilling else { return nil }
-            state.isFilling = true
+        let begun = state.withLock { state -> (capacity: Int, end: UInt64, number: Int)? in
+            guard !state.index.isComplete else { return nil }
+            state.filling += 1
             state.index.beginFilling()
-            return (state.index.capacity, state.resets)
+            // Of an earlier connection the index has newer events already.
+            return (state.index.capacity, min(end, state.index.firstNewer ?? end), state.filling)
         }
-        guard let (capacity, resets) = begun else { return }
+        guard let (capacity, end, number) = begun else { return }
         do {
             let first = try await store.state().firstSequence
             let start = max(first, 1, end - min(end, UInt64(capacity)))
-            if start < end { try await fill(start..<end, resets) }
-            state.withLock { if $0.resets == resets { $0.index.isComplete = true } }
+            if start < end { try await fill(start..<end, number) }
+            state.withLock { if $0.filling == number { $0.index.isComplete = true } }
         } catch {
             // Tried again the next time the stream is followed.
             logger.debug("the dashboard cannot read what is stored", [.error: "\(error)"])
-            state.withLock { if $0.resets == resets { $0.isFilling = false } }
         }
     }
 
-    private func fill(_ range: Range<UInt64>, _ resets: Int) async throws {
+    private func fill(_ range: Range<UInt64>, _ number: Int) async throws {
         let replay = try await EventReplay(store: store, verification: verification, logger: logger)
             .open(from: .sequence(range.lowerBound))
         defer { replay.cancel() }
@@ -390,7 +388,7 @@ final class EventFeed: Sendable {
             switch element {
             case .event(let stored):
                 guard stored.sequence < range.upperBound else { return }
-                state.withLock { if $0.resets == resets { $0.index.fill(stored) } }
+                state.withLock { if $0.filling == number { $0.index.fill(stored) } }
             case .gap(let gap):
                 if gap.sequences.upperBound >= range.upperBound - 1 { return }
             // At a reset the main replay begins anew and starts a new filling.

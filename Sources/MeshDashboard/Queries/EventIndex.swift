@@ -49,6 +49,8 @@ struct EventIndex: Sendable {
     init(capacity: Int = standardCapacity) { self.capacity = capacity }
 
     var count: Int { older.count + newer.count }
+    /// The sequence of the oldest event that was not stored before the filling began; `nil` when there is none.
+    var firstNewer: UInt64? { newer.first?.sequence }
     /// The size of its names, in bytes.
     var nameBytes: Int { types.bytes + nodes.bytes }
 

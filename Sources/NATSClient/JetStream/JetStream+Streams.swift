@@ -9,6 +9,33 @@ extension JetStream {
         return try await call("STREAM.INFO.\(name)", timeout: timeout)
     }
 
+    /// Asks for the names of streams, in the server's order.
+    ///
+    /// - Parameters:
+    ///   - subject: only streams that take messages of this subject or pattern; `nil` for all.
+    ///   - timeout: how long the server may take for each answer, which holds some thousand names; `nil` for ``timeout``.
+    public func streamNames(subject: String? = nil, timeout: Duration? = nil) async throws(JetStreamError) -> [String] {
+        struct Request: Encodable {
+            let subject: String?
+            let offset: Int
+        }
+        struct Answer: Decodable {
+            let total: Int
+            let streams: [String]?
+        }
+        var names: [String] = []
+        while true {
+            let answer: Answer = try await call(
+                "STREAM.NAMES",
+                body: Request(subject: subject, offset: names.count),
+                timeout: timeout
+            )
+            let found = answer.streams ?? []
+            names += found
+            guard !found.isEmpty, names.count < answer.total else { return names }
+        }
+    }
+
     /// Creates a stream. A stream that exists with the same configuration counts as created.
     ///
     /// - Throws: `streamNameInUse` (10058) when it exists with another configuration.

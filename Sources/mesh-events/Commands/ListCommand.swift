@@ -82,7 +82,7 @@ struct ListCommand: AsyncParsableCommand {
             verification: verification,
             logger: Silence.logger
         )
-        let page = try await StreamAbsence.noted(at: connection) { try await history.page(query) }
+        let page = try await StreamAbsence(connection, transport).noted { try await history.page(query) }
         await transport.close()
         guard let page else { return }
         var printer = EventPrinter(output.chosen, marks: trust.marks)

@@ -164,7 +164,8 @@ struct WaitForCommand: AsyncParsableCommand {
             logger: Silence.logger
         )
         if let since {
-            return try await StreamAbsence.explained { try await replay.open(matching: pattern, from: .time(since)) }
+            return try await StreamAbsence(connection, transport)
+                .explained { try await replay.open(matching: pattern, from: .time(since)) }
         }
         do throws(MeshEventsError) {
             return try await replay.open(matching: pattern, from: .new)

@@ -85,7 +85,7 @@ struct ReplayCommand: AsyncParsableCommand {
             await ConnectionReport(connection: transport.connection, missing: "nothing will be missing").run()
         }
         defer { report.cancel() }
-        let replay = try await StreamAbsence.noted(at: connection) {
+        let replay = try await StreamAbsence(connection, transport).noted(showsLive: follow) {
             try await EventReplay(
                 store: connection.store(transport),
                 verification: verification,
@@ -114,7 +114,10 @@ struct ReplayCommand: AsyncParsableCommand {
         _ stop: StopRequest
     ) async throws {
         let bus = EventBus.listening(on: transport, verification: verification)
-        let subscription = try await bus.subscribe(buffer: LiveEvents.buffer)
+        let subscription = try await bus.subscribe(
+            to: patterns.count == 1 ? patterns[0] : .all,
+            buffer: LiveEvents.buffer
+        )
         Diagnostics.say("live events are shown (Ctrl-C ends), except those from while the connection is lost")
         defer { TrustOptions.reportRejected(subscription.rejected) }
         var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)

@@ -65,7 +65,9 @@ struct LiveStatus: Sendable {
         while true {
             do {
                 return try await start()
-            } catch let error as MeshEventsError where error.code == .streamNotFound || error.isRetriable {
+            } catch let error as MeshEventsError
+                where [.streamNotFound, .persistenceUnavailable].contains(error.code) || error.isRetriable
+            {
                 try await Task.sleep(for: delay)
                 delay = min(delay * 2, delays.last)
             }

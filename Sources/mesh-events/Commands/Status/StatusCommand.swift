@@ -73,7 +73,7 @@ struct StatusCommand: AsyncParsableCommand {
                 logger: Silence.logger
             )
         }
-        var monitor = try await StreamAbsence.noted(at: connection, start)
+        var monitor = try await StreamAbsence(connection, transport).noted(showsLive: watch, start)
         if monitor == nil, watch {
             let live = LiveStatus(printer: printer, transport: transport, verification: verification)
             monitor = try await live.run(until: start)

@@ -36,7 +36,7 @@ struct ToolRequestOptions: ParsableArguments {
         _ verification: SignatureVerification?
     ) async throws -> String {
         if let node { return node }
-        let monitor = try await StreamAbsence.explained {
+        let monitor = try await StreamAbsence(connection, transport).explained {
             try await MeshMonitor.start(
                 store: try connection.store(transport),
                 verification: verification,

@@ -83,7 +83,7 @@ struct ExportCommand: AsyncParsableCommand {
     private func export(_ query: ExportQuery, _ stop: StopRequest) async throws {
         let transport = try await connection.connect(name: "mesh-events export")
         let store = try connection.store(transport)
-        let state = try await StreamAbsence.noted(at: connection) { try await store.state() }
+        let state = try await StreamAbsence(connection, transport).noted { try await store.state() }
         var file = try LineFile(path: out, stop: stop)
         guard let state else {
             try file.close()

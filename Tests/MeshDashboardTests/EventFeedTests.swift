@@ -1,0 +1,103 @@
+import Locking
+import MeshEvents
+import MeshEventsTesting
+import TestSupport
+import Testing
+
+@testable import MeshDashboard
+
+@Suite struct EventFeedTests {
+    /// A filling that was cancelled and has not ended keeps no other from filling, and leaves no event twice.
+    @Test func whatACancelledReadingLeftOutIsReadWithTheNextConnection() async throws {
+        let mesh = InMemoryMesh()
+        let store = InMemoryStore(mesh)
+        let kept = try await PersistentEventBus.open(
+            transport: InMemoryTransport(mesh),
+            store: store,
+            node: "n",
+            logger: quiet
+        )
+        for number in 1...5 { _ = try await kept.emit("user.a", ["n": JSONValue(number)]) }
+        let slow = SlowFirstReading(store)
+        let feed = EventFeed(
+            store: slow,
+            verification: nil,
+            gate: QueryGate(),
+            configuration: .init(),
+            logger: quiet
+        ) { _, _ in }
+        let first = Task { await feed.run(live: nil) }
+        try await eventually("the first reading") { slow.readings.count == 1 }
+        for number in 6...8 { _ = try await kept.emit("user.a", ["n": JSONValue(number)]) }
+        try await eventually("the events beside it") { feed.position == 8 }
+        first.cancel()
+        await first.value
+        let second = Task { await feed.run(live: nil) }
+        defer { second.cancel() }
+        let whole = 0..<Int64.max / 2
+        try await eventually("a whole index") { try await feed.histogram(EventFilter(), whole, buckets: 1).isComplete }
+        slow.goOn.complete()
+        try await eventually("the end of the first reading") { slow.ended.count == 1 }
+        for number in 9...10 { _ = try await kept.emit("user.a", ["n": JSONValue(number)]) }
+        try await eventually("the events after it") { feed.position == 10 }
+        let histogram = try await feed.histogram(EventFilter(), whole, buckets: 1)
+        #expect(histogram.isComplete && histogram.series.map(\.counts) == [[10]])
+    }
+}
+
+/// A store whose first reading of all events waits until it may go on, also when its task is cancelled.
+private final class SlowFirstReading: EventStore {
+    let readings = Counter()
+    let ended = Counter()
+    let goOn = Completion()
+    private let store: InMemoryStore
+
+    init(_ store: InMemoryStore) { self.store = store }
+
+    func follow(
+        matching pattern: EventPattern,
+        from start: ReplayStart,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> any StoreFollower {
+        if start == .sequence(1), readings.add() == 1 {
+            // A task of its own is not cancelled.
+            await Task { try? await self.goOn.wait(until: .now + .seconds(60), for: "the test") }.value
+            ended.add()
+        }
+        return try await store.follow(matching: pattern, from: start, timeout: timeout)
+    }
+
+    func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
+        try await store.open(configuration)
+    }
+
+    func append(_ message: PendingMessage, deadline: Duration) async throws(MeshEventsError) -> StoredPosition {
+        try await store.append(message, deadline: deadline)
+    }
+
+    func state() async throws(MeshEventsError) -> StreamState { try await store.state() }
+
+    func report() async throws(MeshEventsError) -> StreamReport { try await store.report() }
+
+    func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
+        try await store.purge(matching: pattern)
+    }
+
+    func newest(
+        _ limit: Int,
+        matching pattern: EventPattern,
+        before: UInt64?,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> [StoredMessage] {
+        try await store.newest(limit, matching: pattern, before: before, timeout: timeout)
+    }
+
+    func first(
+        _ limit: Int,
+        matching pattern: EventPattern,
+        from start: StorePosition,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> [StoredMessage] {
+        try await store.first(limit, matching: pattern, from: start, timeout: timeout)
+    }
+}
