@@ -64,7 +64,7 @@ let package = Package(
         .target(
             name: "NATSClient",
             dependencies: nio + [
-                "Locking", "MeshLogging", "FileReading", logging,
+                "Locking", "MeshConcurrency", "MeshLogging", "FileReading", logging,
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
@@ -72,9 +72,11 @@ let package = Package(
         ),
         .target(
             name: "MeshEvents",
-            dependencies: ["Locking", "MeshLogging", logging, metrics, tracing],
+            dependencies: ["Locking", "MeshConcurrency", "MeshLogging", logging, metrics, tracing],
             swiftSettings: settings
         ),
+        // Locks, and states that tasks can wait for; not a product.
+        .target(name: "MeshConcurrency", dependencies: ["Locking"], swiftSettings: settings),
         // A value behind a lock; not a product. Of NIO it takes only the lock.
         .target(
             name: "Locking",
@@ -84,7 +86,8 @@ let package = Package(
         .target(
             name: "MeshEventsNATS",
             dependencies: [
-                "Locking", "MeshEvents", "NATSClient", logging, .product(name: "NIOCore", package: "swift-nio"),
+                "Locking", "MeshConcurrency", "MeshEvents", "NATSClient", logging,
+                .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),
@@ -98,7 +101,7 @@ let package = Package(
         // A child process that cannot outlive this one; not a product.
         .target(
             name: "ProcessGuard",
-            dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
+            dependencies: ["MeshConcurrency", .product(name: "Subprocess", package: "swift-subprocess")],
             swiftSettings: settings
         ),
         .target(
@@ -109,8 +112,8 @@ let package = Package(
         .target(
             name: "MeshLifecycle",
             dependencies: [
-                "Locking", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "NATSClient", "ProcessGuard",
-                "MeshLogging", "FileReading", logging,
+                "Locking", "MeshConcurrency", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "NATSClient",
+                "ProcessGuard", "MeshLogging", "FileReading", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
@@ -131,7 +134,7 @@ let package = Package(
         .target(
             name: "MeshDashboard",
             dependencies: [
-                "Locking", "MeshEvents", "MeshLifecycle", "MeshLogging", logging,
+                "Locking", "MeshConcurrency", "MeshEvents", "MeshLifecycle", "MeshLogging", logging,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -209,6 +212,11 @@ let package = Package(
             name: "sanitizer-fixture",
             dependencies: ["SanitizedMutex"],
             path: "Tests/Fixtures/sanitizer-fixture",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MeshConcurrencyTests",
+            dependencies: ["MeshConcurrency", "Locking"],
             swiftSettings: settings
         ),
         .testTarget(
@@ -322,9 +330,11 @@ let package = Package(
 // Only the core and the tests that run under sanitizers, which have builds of their own: Scripts/sanitize.sh.
 if Context.environment["MESH_EVENTS_CORE_ONLY"] == "1" {
     let core: Set = [
-        "FileReading", "Locking", "MeshLogging", "NATSClient", "MeshEvents", "MeshEventsSigning", "MeshEventsNATS",
+        "FileReading", "Locking", "MeshConcurrency", "MeshLogging", "NATSClient", "MeshEvents", "MeshEventsSigning",
+        "MeshEventsNATS",
         "MeshEventsTesting",
-        "ProcessGuard", "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture", "NATSClientTests",
+        "ProcessGuard", "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture", "MeshConcurrencyTests",
+        "NATSClientTests",
         "MeshEventsTests", "RaceTests",
     ]
     package.targets.removeAll { !core.contains($0.name) }

@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import MeshConcurrency
 import Synchronization
 
 #if canImport(Darwin)

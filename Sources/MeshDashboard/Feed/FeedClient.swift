@@ -1,20 +1,26 @@
-import Locking
+import MeshConcurrency
 import MeshEvents
 
 /// The bounded queue of items for one browser. A browser that is too slow is cut off; after it reconnects, it gets the
 /// missed events from the stream.
 final class FeedClient: Sendable {
-    private struct State {
+    private struct State: AwaitableState {
         var items: [FeedItem] = []
         var bytes = 0
         var isEnded = false
         var onCut: (@Sendable () -> Void)?
-        var waiter: CheckedContinuation<Void, Never>?
+
+        /// All items that wait; `.some(nil)` at the end.
+        mutating func takeAnswer() -> [FeedItem]?? {
+            guard !items.isEmpty else { return isEnded ? .some(nil) : nil }
+            defer { (items, bytes) = ([], 0) }
+            return items
+        }
     }
 
     private let maximumItems: Int
     private let maximumBytes: Int
-    private let state = Locked(State())
+    private let state = Awaitable(State())
 
     init(maximumItems: Int, maximumBytes: Int) {
         self.maximumItems = maximumItems
@@ -26,20 +32,17 @@ final class FeedClient: Sendable {
     /// - Returns: Whether the client goes on.
     @discardableResult
     func offer(_ item: FeedItem) -> Bool {
-        let (isThere, waiter, onCut) = state.withLock { state in
-            guard !state.isEnded else {
-                return (false, nil as CheckedContinuation<Void, Never>?, nil as (@Sendable () -> Void)?)
-            }
+        let (isThere, onCut) = state.update { state -> (Bool, (@Sendable () -> Void)?) in
+            guard !state.isEnded else { return (false, nil) }
             guard state.items.count < maximumItems, state.bytes + item.size <= maximumBytes else {
                 state.isEnded = true
                 state.items = []
-                return (false, Self.take(&state.waiter), state.onCut)
+                return (false, state.onCut)
             }
             state.items.append(item)
             state.bytes += item.size
-            return (true, Self.take(&state.waiter), nil)
+            return (true, nil)
         }
-        waiter?.resume()
         onCut?()
         return isThere
     }
@@ -49,54 +52,18 @@ final class FeedClient: Sendable {
 
     /// Ends this client to make room for another: with a last item if it has taken all earlier ones, else cut off.
     func giveWay(saying item: FeedItem) {
-        let (waiter, onCut) = state.withLock {
-            state -> (CheckedContinuation<Void, Never>?, (@Sendable () -> Void)?) in
-            guard !state.isEnded else { return (nil, nil) }
+        let onCut = state.update { state, waiting -> (@Sendable () -> Void)? in
+            guard !state.isEnded else { return nil }
             state.isEnded = true
-            let waiter = Self.take(&state.waiter)
-            state.items = waiter == nil ? [] : [item]
-            return (waiter, waiter == nil ? state.onCut : nil)
+            state.items = waiting == 0 ? [] : [item]
+            return waiting == 0 ? state.onCut : nil
         }
-        waiter?.resume()
         onCut?()
     }
 
     /// Ends the client after the items that wait.
-    func end() {
-        state.withLock { state in
-            state.isEnded = true
-            return Self.take(&state.waiter)
-        }?.resume()
-    }
+    func end() { state.update { $0.isEnded = true } }
 
-    /// Waits for items and takes all of them; `nil` at the end. For one reader.
-    func next() async -> [FeedItem]? {
-        while true {
-            let (items, isEnded) = state.withLock { state in
-                defer { (state.items, state.bytes) = ([], 0) }
-                return (state.items, state.isEnded)
-            }
-            if !items.isEmpty { return items }
-            if isEnded || Task.isCancelled { return nil }
-            await withTaskCancellationHandler {
-                await withCheckedContinuation { continuation in
-                    let isReady = state.withLock { state in
-                        guard state.items.isEmpty, !state.isEnded, !Task.isCancelled else { return true }
-                        state.waiter = continuation
-                        return false
-                    }
-                    if isReady { continuation.resume() }
-                }
-            } onCancel: {
-                state.withLock { Self.take(&$0.waiter) }?.resume()
-            }
-        }
-    }
-
-    private static func take(
-        _ waiter: inout CheckedContinuation<Void, Never>?
-    ) -> CheckedContinuation<Void, Never>? {
-        defer { waiter = nil }
-        return waiter
-    }
+    /// Waits for items and takes all of them; `nil` at the end, and when the task is cancelled. For one reader.
+    func next() async -> [FeedItem]? { await state.next() ?? nil }
 }

@@ -1,17 +1,8 @@
-/// The buffer between a transport and a subscriber: takes events, hands out chunks, applies the limits, counts, and
-/// keeps the end.
-///
-/// A pure value: it holds the waiting consumers (`Waiter` is a continuation in the library, a number in its tests) but
-/// never resumes one; the caller does, after it has released its lock.
-struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
-    /// A consumer to resume, and with what.
-    struct Wake {
-        let waiter: Waiter
-        let delivery: SubscriptionDelivery
-        /// Whether there is something for another waiting consumer too.
-        let hasMore: Bool
-    }
+import MeshConcurrency
 
+/// The buffer between a transport and a subscriber: takes events, hands out chunks, applies the limits, counts, and
+/// keeps the end. A pure value.
+struct SubscriptionBuffer: AwaitableState {
     private enum State {
         case open
         /// No more events come in; the error is thrown once, after the waiting events.
@@ -21,8 +12,6 @@ struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
     private let configuration: BufferConfiguration
     private var state = State.open
     private var queue = ChunkQueue()
-    private var waiters: [(id: UInt64, waiter: Waiter)] = []
-    private var lastID: UInt64 = 0
     private var spare: EventChunk?
 
     /// How many events came in, those dropped included.
@@ -79,13 +68,6 @@ struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
         spare = nil
     }
 
-    /// The next consumer to resume, if one waits and there is something for it.
-    mutating func takeWake() -> Wake? {
-        guard !waiters.isEmpty, let delivery = takeDelivery() else { return nil }
-        let waiter = waiters.removeFirst().waiter
-        return Wake(waiter: waiter, delivery: delivery, hasMore: !waiters.isEmpty && (!queue.isEmpty || isFinished))
-    }
-
     // MARK: From the consumer
 
     /// Takes the next chunk or the end for a consumer; `nil` when it has to wait. `used` is a chunk that the consumer
@@ -96,29 +78,16 @@ struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
             spare = used
             used = EventChunk()
         }
-        return takeDelivery()
+        return takeAnswer()
     }
 
     /// Takes the next chunk or the end for a consumer; `nil` when it has to wait.
-    mutating func take() -> SubscriptionDelivery? {
-        takeDelivery()
-    }
-
-    /// A number for a consumer that is about to wait.
-    mutating func reserveWaiterID() -> UInt64 {
-        lastID += 1
-        return lastID
-    }
-
-    /// Registers a waiting consumer, after ``take()`` returned `nil`.
-    mutating func wait(_ waiter: Waiter, id: UInt64) {
-        waiters.append((id, waiter))
-    }
-
-    /// Removes a waiting consumer; `nil` when it has been resumed already.
-    mutating func removeWaiter(_ id: UInt64) -> Waiter? {
-        guard let index = waiters.firstIndex(where: { $0.id == id }) else { return nil }
-        return waiters.remove(at: index).waiter
+    mutating func takeAnswer() -> SubscriptionDelivery? {
+        if let chunk = queue.popFirst() { return .chunk(chunk) }
+        guard case .finished(let error) = state else { return nil }
+        guard let error else { return .end }
+        state = .finished(nil)
+        return .failure(error)
     }
 
     /// Puts back what a consumer took and did not use, so that the next one gets it first.
@@ -128,14 +97,6 @@ struct SubscriptionBuffer<Waiter: Sendable>: Sendable {
     }
 
     // MARK: Inside
-
-    private mutating func takeDelivery() -> SubscriptionDelivery? {
-        if let chunk = queue.popFirst() { return .chunk(chunk) }
-        guard case .finished(let error) = state else { return nil }
-        guard let error else { return .end }
-        state = .finished(nil)
-        return .failure(error)
-    }
 
     /// Applies the policy when not all of `chunk` fits: the slow path.
     private mutating func squeeze(_ chunk: inout EventChunk) {

@@ -1,17 +1,16 @@
 import Locking
+import MeshConcurrency
 import Synchronization
 
 /// The shared state of one subscription: the buffer behind a lock, the waiting consumers, the transport's subscription.
 final class SubscriptionChannel: MetricSource {
-    private typealias Waiter = UnsafeContinuation<SubscriptionDelivery, Never>
-
     private enum Attachment {
         case none
         case attached(any TransportSubscription)
         case ended
     }
 
-    private let buffer: Locked<SubscriptionBuffer<Waiter>>
+    private let buffer: Awaitable<SubscriptionBuffer>
     private let attachment = Locked(Attachment.none)
     private let cancelled = Atomic(false)
     private let malformedCount = Atomic<UInt64>(0)
@@ -28,7 +27,7 @@ final class SubscriptionChannel: MetricSource {
         metrics: BusMetrics? = nil,
         onEnd: @escaping @Sendable (SubscriptionChannel) -> Void
     ) {
-        buffer = Locked(SubscriptionBuffer(configuration))
+        buffer = Awaitable(SubscriptionBuffer(configuration))
         self.pattern = pattern
         self.metrics = metrics
         self.onEnd = Locked(onEnd)
@@ -80,24 +79,17 @@ final class SubscriptionChannel: MetricSource {
     /// Hands the received events to the buffer: takes one lock and resumes one consumer at most (more only when several
     /// wait).
     func offer(_ chunk: inout EventChunk) {
-        var overflowed = false
-        let wake = buffer.withLock { buffer in
+        let overflowed = buffer.update { buffer in
             let wasFinished = buffer.isFinished
             buffer.offer(&chunk)
-            overflowed = buffer.isFinished && !wasFinished
-            return buffer.takeWake()
+            return buffer.isFinished && !wasFinished
         }
-        resume(wake)
         if overflowed { detach() }
     }
 
     /// Ends the input; the subscriber still gets the waiting events.
     func finish(_ error: MeshEventsError?) {
-        let wake = buffer.withLock { buffer in
-            buffer.finish(error)
-            return buffer.takeWake()
-        }
-        resume(wake)
+        buffer.update { $0.finish(error) }
         attachment.withLock { $0 = .ended }
         tellEnd()
     }
@@ -117,11 +109,7 @@ final class SubscriptionChannel: MetricSource {
     /// Ends at once: no more events are delivered, waiting consumers get the end.
     func cancel() {
         guard cancelled.exchange(true, ordering: .acquiringAndReleasing) == false else { return }
-        let wake = buffer.withLock { buffer in
-            buffer.cancel()
-            return buffer.takeWake()
-        }
-        resume(wake)
+        buffer.update { $0.cancel() }
         detach()
     }
 
@@ -149,54 +137,17 @@ final class SubscriptionChannel: MetricSource {
         recycling used: inout EventChunk,
         isolation: isolated (any Actor)? = #isolation
     ) async -> SubscriptionDelivery {
-        let (delivery, id) = buffer.withLock { buffer -> (SubscriptionDelivery?, UInt64) in
-            if let delivery = buffer.take(recycling: &used) { return (delivery, 0) }
-            return (nil, buffer.reserveWaiterID())
-        }
-        if let delivery { return delivery }
-        return await wait(id, isolation: isolation)
+        if let delivery = buffer.withLock({ $0.take(recycling: &used) }) { return delivery }
+        return await buffer.next(isolation: isolation) ?? .end
     }
 
     /// Takes back the events that a consumer leaves unread.
     func putBack(_ chunk: EventChunk) {
         guard !chunk.isEmpty else { return }
-        let wake = buffer.withLock { buffer in
-            buffer.putBack(chunk, isCancelled: isCancelled)
-            return buffer.takeWake()
-        }
-        resume(wake)
+        buffer.update { $0.putBack(chunk, isCancelled: isCancelled) }
     }
 
     // MARK: Inside
-
-    private func wait(_ id: UInt64, isolation: isolated (any Actor)?) async -> SubscriptionDelivery {
-        // The thread sanitizer does not see that a continuation orders memory accesses; it sees the lock.
-        defer { buffer.withLock { _ in } }
-        return await withTaskCancellationHandler {
-            await withUnsafeContinuation(isolation: isolation) { continuation in
-                let delivery = buffer.withLock { buffer -> SubscriptionDelivery? in
-                    if let delivery = buffer.take() { return delivery }
-                    // A task is marked as cancelled before its cancellation handlers run. So either this line sees the
-                    // mark, or the handler, which takes the same lock, finds the waiter.
-                    if Task.isCancelled { return .end }
-                    buffer.wait(continuation, id: id)
-                    return nil
-                }
-                if let delivery { continuation.resume(returning: delivery) }
-            }
-        } onCancel: {
-            let waiter = buffer.withLock { $0.removeWaiter(id) }
-            waiter?.resume(returning: .end)
-        }
-    }
-
-    private func resume(_ first: SubscriptionBuffer<Waiter>.Wake?) {
-        var wake = first
-        while let current = wake {
-            current.waiter.resume(returning: current.delivery)
-            wake = current.hasMore ? buffer.withLock { $0.takeWake() } : nil
-        }
-    }
 
     private func detach() {
         let subscription = attachment.withLock { attachment -> (any TransportSubscription)? in

@@ -1,7 +1,6 @@
 import MeshEvents
 
-/// The items that a follower has received and its reader has not taken yet, and the waiting readers. A pure value: its
-/// owner resumes the readers.
+/// The items that a follower has received and its reader has not taken yet. A pure value.
 struct FollowQueue: Sendable {
     /// What a reader gets.
     enum Answer: Sendable {
@@ -10,12 +9,8 @@ struct FollowQueue: Sendable {
         case failure(MeshEventsError)
     }
 
-    typealias Waiter = UnsafeContinuation<Answer, Never>
-
     private var items: [FollowedItem] = []
     private var ending: Answer?
-    private var waiters: [(id: UInt64, waiter: Waiter)] = []
-    private var lastID: UInt64 = 0
     /// The bytes of the messages that wait.
     private(set) var bytes = 0
 
@@ -52,23 +47,5 @@ struct FollowQueue: Sendable {
             return .items(items)
         }
         return ending
-    }
-
-    mutating func reserveID() -> UInt64 {
-        lastID += 1
-        return lastID
-    }
-
-    mutating func wait(_ waiter: Waiter, id: UInt64) { waiters.append((id, waiter)) }
-
-    mutating func removeWaiter(_ id: UInt64) -> Waiter? {
-        waiters.firstIndex { $0.id == id }.map { waiters.remove(at: $0).waiter }
-    }
-
-    /// The readers to resume, each with what it gets.
-    mutating func takeWakes() -> [(waiter: Waiter, answer: Answer)] {
-        var wakes: [(Waiter, Answer)] = []
-        while !waiters.isEmpty, let answer = take() { wakes.append((waiters.removeFirst().waiter, answer)) }
-        return wakes
     }
 }

@@ -51,14 +51,12 @@ final class FollowReceiver: NATSMessageReceiver, @unchecked Sendable {
 extension JetStreamFollower {
     /// Takes what came with one read of the connection.
     func arrived(_ batch: [FollowReceiver.Arrival], session: UInt64) {
-        let (wakes, wakesTask) = state.withLock { state in
-            guard state.session == session, state.loss == nil else { return (state.queue.takeWakes(), false) }
+        let wakesTask = state.update { state in
+            guard state.session == session, state.loss == nil else { return false }
             state.lastArrival = .now
             for arrival in batch where state.loss == nil { Self.take(arrival, into: &state) }
-            let isDue = state.loss != nil || state.isRequestDue
-            return (state.queue.takeWakes(), isDue)
+            return state.loss != nil || state.isRequestDue
         }
-        for (waiter, answer) in wakes { waiter.resume(returning: answer) }
         if wakesTask { wakeTask() }
     }
 

@@ -146,12 +146,11 @@ extension JetStreamFollower {
             }
             let found = stream.state
             let first = found.messages == 0 ? found.lastSequence.nextSequence : found.firstSequence
-            state.withLock { state in
+            state.update { state in
                 guard state.loss == nil, state.progress.needsCheck else { return }
                 for lost in state.progress.check(first: first) { state.queue.append(.lost(lost)) }
                 if state.progress.takeCaughtUp() { state.queue.append(.caughtUp) }
             }
-            passOn()
         } catch {
             lose(error.message)
         }

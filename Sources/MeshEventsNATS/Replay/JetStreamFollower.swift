@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 import MeshEvents
 import NATSClient
 
@@ -17,7 +17,7 @@ final class JetStreamFollower: StoreFollower {
     /// How long a consumer outlives its last request.
     static let consumerLife: Duration = .seconds(60)
 
-    struct State {
+    struct State: AwaitableState {
         var progress: FollowProgress
         var window: PullWindow
         var queue = FollowQueue()
@@ -48,12 +48,14 @@ final class JetStreamFollower: StoreFollower {
         }
         /// Whether the reader has taken enough for the follower to ask for more.
         var hasRoom: Bool { queue.count <= JetStreamFollower.batch / 2 && queue.bytes <= 2 << 20 }
+
+        mutating func takeAnswer() -> FollowQueue.Answer? { queue.take() }
     }
 
     let store: JetStreamStore
     let pattern: EventPattern
     private let start: ConsumerConfiguration.Start
-    let state: Locked<State>
+    let state: Awaitable<State>
 
     init(
         store: JetStreamStore,
@@ -66,43 +68,23 @@ final class JetStreamFollower: StoreFollower {
         self.pattern = pattern
         self.start = start
         let window = PullWindow(most: 4 << 20, maximumPayload: store.jetStream.connection.maximumPayload)
-        state = Locked(State(progress: progress, window: window, created: created))
+        state = Awaitable(State(progress: progress, window: window, created: created))
     }
 
     // MARK: For the reader
 
     func next(isolation: isolated (any Actor)?) async throws(MeshEventsError) -> [FollowedItem]? {
-        let (ready, id) = state.withLock { state -> (FollowQueue.Answer?, UInt64) in
-            (state.queue.take(), state.queue.reserveID())
-        }
-        var answer: FollowQueue.Answer
-        if let ready { answer = ready } else { answer = await wait(id, isolation: isolation) }
+        let answer = await state.next(isolation: isolation)
         // There is room now: the task sends the next request.
         wakeTask()
         switch answer {
-        case .items(let items): return items
-        case .end: return nil
-        case .failure(let error): throw error
+        case .items(let items)?: return items
+        case .end?, nil: return nil
+        case .failure(let error)?: throw error
         }
     }
 
     func cancel() { end { $0.cancel() } }
-
-    private func wait(_ id: UInt64, isolation: isolated (any Actor)?) async -> FollowQueue.Answer {
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation(isolation: isolation) { (waiter: FollowQueue.Waiter) in
-                let answer = state.withLock { state -> FollowQueue.Answer? in
-                    if let answer = state.queue.take() { return answer }
-                    if Task.isCancelled { return .end }
-                    state.queue.wait(waiter, id: id)
-                    return nil
-                }
-                if let answer { waiter.resume(returning: answer) }
-            }
-        } onCancel: {
-            state.withLock { $0.queue.removeWaiter(id) }?.resume(returning: .end)
-        }
-    }
 
     // MARK: Ending
 
@@ -110,13 +92,12 @@ final class JetStreamFollower: StoreFollower {
     func fail(_ error: MeshEventsError) { end { $0.finish(error) } }
 
     private func end(_ change: @Sendable (inout FollowQueue) -> Void) {
-        let (handle, consumer, wakes, sleep, pause) = state.withLock { state in
+        let (handle, consumer, sleep, pause) = state.update { state in
             change(&state.queue)
             defer { (state.handle, state.consumer, state.sleep, state.pause) = (nil, nil, nil, nil) }
             state.session += 1
-            return (state.handle, state.consumer, state.queue.takeWakes(), state.sleep, state.pause)
+            return (state.handle, state.consumer, state.sleep, state.pause)
         }
-        for (waiter, answer) in wakes { waiter.resume(returning: answer) }
         handle?.cancel()
         if let consumer { store.jetStream.discardConsumer(consumer, on: store.streamName) }
         sleep?.complete()
@@ -219,8 +200,5 @@ final class JetStreamFollower: StoreFollower {
     }
 
     /// Passes the items that have arrived to waiting readers.
-    func passOn() {
-        let wakes = state.withLock { $0.queue.takeWakes() }
-        for (waiter, answer) in wakes { waiter.resume(returning: answer) }
-    }
+    func passOn() { state.update { _ in } }
 }

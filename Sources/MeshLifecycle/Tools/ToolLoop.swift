@@ -1,4 +1,5 @@
 import Logging
+import MeshConcurrency
 import MeshEvents
 import MeshLogging
 import ProcessGuard

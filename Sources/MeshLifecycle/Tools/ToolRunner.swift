@@ -1,5 +1,6 @@
 import Locking
 import Logging
+import MeshConcurrency
 import MeshEvents
 import ProcessGuard
 

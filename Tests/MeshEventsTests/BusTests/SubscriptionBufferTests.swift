@@ -2,9 +2,9 @@ import Testing
 
 @testable import MeshEvents
 
-/// The buffer between transport and subscriber, as a pure value: its waiters are numbers.
+/// The buffer between transport and subscriber, as a pure value.
 struct SubscriptionBufferTests {
-    private typealias Buffer = SubscriptionBuffer<Int>
+    private typealias Buffer = SubscriptionBuffer
 
     private func chunk(_ numbers: Range<Int>, bytes: Int = 10) -> EventChunk {
         var chunk = EventChunk()
@@ -27,7 +27,7 @@ struct SubscriptionBufferTests {
 
     private func drain(_ buffer: inout Buffer) -> [Int] {
         var all: [Int] = []
-        while let next = numbers(buffer.take()) { all += next }
+        while let next = numbers(buffer.takeAnswer()) { all += next }
         return all
     }
 
@@ -60,7 +60,7 @@ struct SubscriptionBufferTests {
         var buffer = Buffer(BufferConfiguration())
         for number in 0..<2000 { offer(number..<(number + 1), to: &buffer) }
         var sizes: [Int] = []
-        while let next = numbers(buffer.take()) { sizes.append(next.count) }
+        while let next = numbers(buffer.takeAnswer()) { sizes.append(next.count) }
         #expect(sizes.reduce(0, +) == 2000)
         #expect(sizes.allSatisfy { $0 <= EventChunk.maximumEvents })
         #expect(sizes.count == 4, "small batches are joined")
@@ -116,55 +116,31 @@ struct SubscriptionBufferTests {
         var all: [Int] = []
         var last: SubscriptionDelivery?
         while true {
-            last = buffer.take()
+            last = buffer.takeAnswer()
             guard let more = numbers(last) else { break }
             all += more
         }
         #expect(all == Array(0..<10))
         #expect(code(last) == .subscriberTooSlow)
-        #expect(isEnd(buffer.take()))
-        #expect(isEnd(buffer.take()))
+        #expect(isEnd(buffer.takeAnswer()))
+        #expect(isEnd(buffer.takeAnswer()))
     }
 
-    @Test func anEmptyBufferHasNothingAndAWaiterGetsTheNextChunk() {
+    @Test func anEmptyBufferHasNothing() {
         var buffer = Buffer(BufferConfiguration())
-        #expect(isNothing(buffer.take()))
-        #expect(buffer.takeWake()?.waiter == nil)
-        buffer.wait(1, id: buffer.reserveWaiterID())
-        buffer.wait(2, id: buffer.reserveWaiterID())
-        #expect(buffer.takeWake()?.waiter == nil)
+        #expect(isNothing(buffer.takeAnswer()))
         offer(0..<3, to: &buffer)
-        let wake = buffer.takeWake()
-        #expect(wake?.waiter == 1)
-        #expect(numbers(wake?.delivery) == [0, 1, 2])
-        #expect(wake?.hasMore == false)
-        #expect(buffer.takeWake()?.waiter == nil, "the second waiter goes on waiting")
+        #expect(numbers(buffer.takeAnswer()) == [0, 1, 2])
+        #expect(isNothing(buffer.takeAnswer()))
     }
 
-    @Test func theEndWakesEveryWaiterAndTheErrorGoesToOne() {
+    @Test func theErrorGoesToOneReaderAndTheOthersGetTheEnd() {
         var buffer = Buffer(BufferConfiguration())
-        for waiter in 1...3 { buffer.wait(waiter, id: buffer.reserveWaiterID()) }
         buffer.finish(MeshEventsError(.closed, "over"))
         buffer.finish(MeshEventsError(.timeout, "too late"))
-        let wakes = [buffer.takeWake(), buffer.takeWake(), buffer.takeWake()]
-        #expect(wakes.map { $0?.waiter } == [1, 2, 3])
-        #expect(wakes.map { $0?.hasMore } == [true, true, false])
-        #expect(code(wakes[0]?.delivery) == .closed)
-        #expect(isEnd(wakes[1]?.delivery))
-        #expect(isEnd(wakes[2]?.delivery))
-    }
-
-    @Test func aWaiterTakenBackIsNeverWoken() {
-        var buffer = Buffer(BufferConfiguration())
-        let first = buffer.reserveWaiterID()
-        let second = buffer.reserveWaiterID()
-        buffer.wait(1, id: first)
-        buffer.wait(2, id: second)
-        #expect(buffer.removeWaiter(first) == 1)
-        #expect(buffer.removeWaiter(first) == nil)
-        offer(0..<1, to: &buffer)
-        #expect(buffer.takeWake()?.waiter == 2)
-        #expect(buffer.removeWaiter(second) == nil, "it has been woken")
+        #expect(code(buffer.takeAnswer()) == .closed)
+        #expect(isEnd(buffer.takeAnswer()))
+        #expect(isEnd(buffer.takeAnswer()))
     }
 
     @Test func finishingKeepsWhatWaitsAndCancellingThrowsItAway() {
@@ -172,20 +148,20 @@ struct SubscriptionBufferTests {
         offer(0..<5, to: &finished)
         finished.finish(nil)
         #expect(drain(&finished) == [0, 1, 2, 3, 4])
-        #expect(isEnd(finished.take()))
+        #expect(isEnd(finished.takeAnswer()))
 
         var cancelled = Buffer(BufferConfiguration())
         offer(0..<5, to: &cancelled)
         cancelled.finish(MeshEventsError(.closed, "over"))
         cancelled.cancel()
-        #expect(isEnd(cancelled.take()), "no event and no error after a cancel")
+        #expect(isEnd(cancelled.takeAnswer()), "no event and no error after a cancel")
         #expect(cancelled.count == 0)
     }
 
     @Test func whatIsPutBackComesFirst() {
         var buffer = Buffer(BufferConfiguration())
         offer(0..<5, to: &buffer)
-        guard case .chunk(var chunk) = buffer.take() else {
+        guard case .chunk(var chunk) = buffer.takeAnswer() else {
             Issue.record("expected a chunk")
             return
         }

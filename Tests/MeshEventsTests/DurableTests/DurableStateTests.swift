@@ -4,12 +4,16 @@ import Testing
 
 /// What a durable subscription does, without a store and without time passing.
 struct DurableStateTests {
-    private typealias State = DurableState<String>
     private let start = ContinuousClock.now
     private let wait: Duration = .seconds(30)
 
-    private func state(outstanding: Int = 4, workers: Int = 1, keepsAlive: Bool = false) -> State {
-        State(maximumOutstanding: outstanding, acknowledgementWait: wait, workers: workers, keepsAlive: keepsAlive)
+    private func state(outstanding: Int = 4, workers: Int = 1, keepsAlive: Bool = false) -> DurableState {
+        DurableState(
+            maximumOutstanding: outstanding,
+            acknowledgementWait: wait,
+            workers: workers,
+            keepsAlive: keepsAlive
+        )
     }
 
     private func message(_ sequence: UInt64, deliveries: Int = 1, storedAt: Int64 = 0) -> DurableMessage {
@@ -31,15 +35,13 @@ struct DurableStateTests {
 
     @Test func nothingIsFetchedBeforeSomebodyWaits() {
         var state = state()
-        #expect(state.demand(start) == .idle)
+        #expect(state.demand(start, readers: 0) == .idle)
         #expect(state.take(start) == nil)
-        state.wait("reader", id: state.reserveID())
-        #expect(state.demand(start) == .fetch(1))
+        #expect(state.demand(start, readers: 1) == .fetch(1))
         #expect(state.arrive(message(1), Event("user.a"), start) == .accepted)
-        let wake = state.takeWake(start)
-        #expect(wake?.waiter == "reader")
-        #expect(entry(wake?.taken)?.message.stored.sequence == 1)
-        #expect(state.demand(start) == .idle)
+        #expect(state.demand(start, readers: 1) == .idle)
+        #expect(entry(state.take(start))?.message.stored.sequence == 1)
+        #expect(state.demand(start, readers: 0) == .idle)
     }
 
     @Test func noMoreIsInHandThanAllowedUntilAnAnswerOrTheEndOfTheWait() {
@@ -49,13 +51,12 @@ struct DurableStateTests {
         }
         let first = entry(state.take(start))
         #expect(entry(state.take(start)) != nil)
-        state.wait("reader", id: state.reserveID())
-        #expect(state.demand(start) == .full(until: start + wait))
+        #expect(state.demand(start, readers: 1) == .full(until: start + wait))
         // What was not answered in time is not in hand any more.
-        #expect(state.demand(start + wait) == .fetch(1))
+        #expect(state.demand(start + wait, readers: 1) == .fetch(1))
         state.settle(first?.id ?? 0, .acknowledge, start)
-        guard case .fetch = state.demand(start) else {
-            Issue.record("room after an answer: \(state.demand(start))")
+        guard case .fetch = state.demand(start, readers: 1) else {
+            Issue.record("room after an answer: \(state.demand(start, readers: 1))")
             return
         }
     }
@@ -147,7 +148,7 @@ struct DurableStateTests {
         for sequence in 1...4 { _ = state.arrive(message(UInt64(sequence)), Event("user.a"), start) }
         let first = entry(state.take(start))
         #expect(state.drain().map(\.stored.sequence) == [2, 3, 4])
-        #expect(state.demand(start) == .stop)
+        #expect(state.demand(start, readers: 1) == .stop)
         #expect(!state.isSettled)
         if case .end = state.take(start) {} else { Issue.record("readers get the end") }
         // What the last request brings goes back with the others, as long as those have not.
@@ -177,9 +178,8 @@ struct DurableStateTests {
 
     @Test func aFailureReachesReadersThatComeLater() {
         var state = state()
-        state.wait("reader", id: state.reserveID())
         _ = state.end(MeshEventsError(.durableNotFound, "gone"))
-        guard case .failure(let error)? = state.takeWake(start)?.taken else {
+        guard case .failure(let error)? = state.take(start) else {
             Issue.record("the reader that waits gets the failure")
             return
         }
@@ -191,9 +191,8 @@ struct DurableStateTests {
         var state = state(outstanding: 1, keepsAlive: true)
         _ = state.arrive(message(1), Event("user.a"), start)
         _ = state.take(start)
-        state.wait("reader", id: state.reserveID())
         #expect(state.extendAll(start + wait * 0.5).map(\.token) == ["1/1"])
-        #expect(state.demand(start + wait) == .full(until: start + wait * 1.5))
+        #expect(state.demand(start + wait, readers: 1) == .full(until: start + wait * 1.5))
     }
 
     @Test func whatCameWithADeliveryThatTheStoreDoesNotKnowIsForgottenAndTakenAgain() throws {

@@ -1,13 +1,12 @@
 import Locking
 import Logging
+import MeshConcurrency
 import MeshLogging
 import Synchronization
 
 /// The shared state of a durable subscription: one task fetches messages while readers wait, readers take them, answers
 /// go to the store.
 final class DurableSource: MetricSource {
-    private typealias Waiter = UnsafeContinuation<DurableTaken, Never>
-
     /// How long one request waits for a first message.
     private static let longWait: Duration = .seconds(5)
     /// How long handing back waits for the messages of the last request.
@@ -26,7 +25,7 @@ final class DurableSource: MetricSource {
     let messageIDs = MessageIDs()
 
     private let limit = SharedRateLimit()
-    private let state: Locked<DurableState<Waiter>>
+    private let state: Awaitable<DurableState>
     private let tasks = Locked<(pump: Task<Void, Never>?, isWaiting: Bool, keepAlive: Task<Void, Never>?)>(
         (nil, false, nil)
     )
@@ -52,7 +51,7 @@ final class DurableSource: MetricSource {
         self.store = store
         self.bus = bus
         logger = bus.logger
-        state = Locked(
+        state = Awaitable(
             DurableState(
                 maximumOutstanding: configuration.maximumOutstanding,
                 acknowledgementWait: configuration.acknowledgementWait,
@@ -106,37 +105,14 @@ final class DurableSource: MetricSource {
     /// The next event; ends when the calling task is cancelled.
     func next(isolation: isolated (any Actor)? = #isolation) async throws(MeshEventsError) -> DurableDelivery? {
         if Task.isCancelled { return nil }
-        let (ready, id) = state.withLock { state in (state.take(.now), state.reserveID()) }
-        let taken = if let ready { ready } else { await wait(id, isolation: isolation) }
-        switch taken {
-        case .entry(let entry): return DurableDelivery(entry, self)
-        case .end: return nil
-        case .failure(let error): throw error
+        switch await state.next(isolation: isolation, onWait: { wake.yield() }) {
+        case .entry(let entry)?: return DurableDelivery(entry, self)
+        case .end?, nil: return nil
+        case .failure(let error)?: throw error
         }
     }
 
-    private func wait(_ id: UInt64, isolation: isolated (any Actor)?) async -> DurableTaken {
-        // The thread sanitizer does not see that a continuation orders memory accesses; it sees the lock.
-        defer { state.withLock { _ in } }
-        return await withTaskCancellationHandler {
-            await withUnsafeContinuation(isolation: isolation) { continuation in
-                let taken = state.withLock { state -> DurableTaken? in
-                    if let taken = state.take(.now) { return taken }
-                    if Task.isCancelled { return .end }
-                    state.wait(continuation, id: id)
-                    return nil
-                }
-                if let taken { continuation.resume(returning: taken) } else { wake.yield() }
-            }
-        } onCancel: {
-            let waiter = state.withLock { $0.removeWaiter(id) }
-            waiter?.resume(returning: .end)
-        }
-    }
-
-    private func wakeReaders() {
-        while let (waiter, taken) = state.withLock({ $0.takeWake(.now) }) { waiter.resume(returning: taken) }
-    }
+    private func wakeReaders() { state.update { _ in } }
 
     // MARK: Fetching
 
@@ -146,7 +122,7 @@ final class DurableSource: MetricSource {
         var wakes = wakes.makeAsyncIterator()
         while true {
             tasks.withLock { $0.isWaiting = isQuiet }
-            switch state.withLock({ $0.demand(.now) }) {
+            switch state.withLock({ $0.demand(.now, readers: $1) }) {
             case .stop:
                 pumped.complete()
                 return

@@ -1,3 +1,5 @@
+import MeshConcurrency
+
 /// An event that this subscriber holds: waiting, handed out, or being answered.
 struct DurableEntry {
     let id: UInt64
@@ -23,7 +25,7 @@ enum DurableTaken {
 
 /// The state of a durable subscription as a pure value: it takes messages, readers and answers, and decides what to do
 /// next.
-struct DurableState<Waiter: Sendable>: Sendable {
+struct DurableState: AwaitableState {
     enum Phase {
         case running
         /// No new events are taken; the events handed out are awaited.
@@ -64,7 +66,6 @@ struct DurableState<Waiter: Sendable>: Sendable {
     private var ids: [HandledEvents.Key: UInt64] = [:]
     private var waiting: [UInt64] = []
     private var waitingHead = 0
-    private var waiters: [(id: UInt64, waiter: Waiter)] = []
     private var handled = HandledEvents()
     /// Messages that arrived after the subscription stopped taking; `nil` when they are no longer kept.
     private var refused: [DurableMessage]? = []
@@ -94,15 +95,17 @@ struct DurableState<Waiter: Sendable>: Sendable {
     // MARK: Messages
 
     /// What to fetch now.
-    func demand(_ now: ContinuousClock.Instant) -> Demand {
+    ///
+    /// - Parameter readers: how many readers wait.
+    func demand(_ now: ContinuousClock.Instant, readers: Int) -> Demand {
         guard isRunning else { return .stop }
-        guard waitingCount == 0, !waiters.isEmpty else { return .idle }
+        guard waitingCount == 0, readers > 0 else { return .idle }
         // The store delivers events not answered in time again, to any subscriber; so they do not count as held.
         let fresh = entries.values.lazy.map { $0.since + acknowledgementWait }.filter { $0 > now }
         let room = maximumOutstanding - fresh.count
         guard room > 0 else { return .full(until: fresh.min() ?? now) }
         let ready = estimate.count(workers: workers, maximum: maximumOutstanding)
-        return .fetch(min(room, waiters.count + ready))
+        return .fetch(min(room, readers + ready))
     }
 
     /// Notes that the messages of another request are about to arrive.
@@ -140,12 +143,6 @@ struct DurableState<Waiter: Sendable>: Sendable {
 
     // MARK: Readers
 
-    /// Returns an id for a reader that may have to wait.
-    mutating func reserveID() -> UInt64 {
-        lastID += 1
-        return lastID
-    }
-
     /// Takes the next event, the end or the error for a reader; `nil` when it has to wait.
     mutating func take(_ now: ContinuousClock.Instant) -> DurableTaken? {
         switch phase {
@@ -174,20 +171,7 @@ struct DurableState<Waiter: Sendable>: Sendable {
         return nil
     }
 
-    /// Registers a waiting reader.
-    mutating func wait(_ waiter: Waiter, id: UInt64) { waiters.append((id, waiter)) }
-
-    /// Removes a waiting reader; `nil` when it has been resumed already.
-    mutating func removeWaiter(_ id: UInt64) -> Waiter? {
-        guard let index = waiters.firstIndex(where: { $0.id == id }) else { return nil }
-        return waiters.remove(at: index).waiter
-    }
-
-    /// The next waiting reader and what it gets; `nil` when there is none.
-    mutating func takeWake(_ now: ContinuousClock.Instant) -> (waiter: Waiter, taken: DurableTaken)? {
-        guard !waiters.isEmpty, let taken = take(now) else { return nil }
-        return (waiters.removeFirst().waiter, taken)
-    }
+    mutating func takeAnswer() -> DurableTaken? { take(.now) }
 
     // MARK: Answers
 

@@ -1,4 +1,4 @@
-import ProcessGuard
+import MeshConcurrency
 import Testing
 
 @Suite("A value that comes once")
