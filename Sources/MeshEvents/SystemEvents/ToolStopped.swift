@@ -3,6 +3,9 @@ public struct ToolStopped: EventPayload, Hashable {
     /// `tool.stopped`.
     public static var eventType: EventType { .toolStopped }
 
+    /// The beginning of ``reason`` when a tool has crashed too often: its node does not start it again.
+    package static let gaveUpReason = "gave up after "
+
     /// The tool's name.
     public var tool: String
     /// Why, e.g. `update` or `uninstall`.

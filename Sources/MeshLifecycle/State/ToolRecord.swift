@@ -69,7 +69,7 @@ struct ToolRecord: Sendable, Equatable {
     private func hasNotRestarted(_ run: Fact<Run>?) -> Bool {
         switch run?.value {
         case .crashed: true
-        case .stopped(let reason): reason.hasPrefix(ToolStateMachine.gaveUpReason)
+        case .stopped(let reason): reason.hasPrefix(ToolStopped.gaveUpReason)
         case .started, nil: false
         }
     }

@@ -1,3 +1,5 @@
+import MeshEvents
+
 /// The state of a tool and the actions that follow from each event: a pure value, without processes and clocks.
 struct ToolStateMachine: Sendable, Hashable {
     /// An action for the caller to perform, in order.
@@ -28,8 +30,6 @@ struct ToolStateMachine: Sendable, Hashable {
 
     /// The reason when a tool ended by itself with code 0.
     static let exitedReason = "exited"
-    /// The beginning of the reason when a tool has crashed too often.
-    static let gaveUpReason = "gave up after "
 
     private var phase = Phase.idle
     private var history = RestartHistory()
@@ -138,7 +138,7 @@ struct ToolStateMachine: Sendable, Hashable {
             return [.schedule(after: delay)]
         case .giveUp:
             phase = .idle
-            return [.stopped(reason: Self.gaveUpReason + "\(policy.maximumRestarts) restarts")]
+            return [.stopped(reason: ToolStopped.gaveUpReason + "\(policy.maximumRestarts) restarts")]
         case .leave:
             phase = .idle
             return []
