@@ -84,7 +84,8 @@ let package = Package(
         .target(
             name: "MeshEventsNATS",
             dependencies: [
-                "Locking", "MeshEvents", "NATSClient", logging, .product(name: "NIOCore", package: "swift-nio"),
+                "FileReading", "Locking", "MeshEvents", "NATSClient", logging,
+                .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),

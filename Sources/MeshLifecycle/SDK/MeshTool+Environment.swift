@@ -1,5 +1,5 @@
 public import MeshEvents
-import MeshEventsNATS
+package import MeshEventsNATS
 public import MeshEventsSigning
 public import NATSClient
 
@@ -67,8 +67,8 @@ extension MeshTool {
                 throw Self.invalid("JB_NATS_URL", "the server, e.g. nats://127.0.0.1:4222", error.message)
             }
             do throws(NATSError) {
-                authentication = try .named(in: variables)
-                tls = try .named(in: variables)
+                authentication = try LoginOptions().authentication(variables)
+                tls = try LoginOptions().tls(variables)
                 webSocketHeaders = try WebSocketHeaderFile.fields(in: variables)
                 place = try StreamPlace(variables)
             } catch {

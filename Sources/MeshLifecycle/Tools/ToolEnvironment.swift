@@ -1,4 +1,5 @@
 import MeshEvents
+import MeshEventsNATS
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
@@ -18,10 +19,7 @@ public struct ToolEnvironment: Sendable, CustomStringConvertible {
 
     /// The variables that let a tool find the mesh and log in as its node does; see the wire contract.
     static let meshNames =
-        [
-            "JB_NATS_CREDS", "MESH_EVENTS_NKEY", "MESH_EVENTS_TOKEN", "MESH_EVENTS_SIGN_KEY", "MESH_EVENTS_TLS_CA",
-            "MESH_EVENTS_TLS_CERT", "MESH_EVENTS_TLS_KEY", "MESH_EVENTS_WS_HEADERS",
-        ] + StreamPlace.variables
+        LoginOptions.variables + [WebSocketHeaderFile.variable, "MESH_EVENTS_SIGN_KEY"] + StreamPlace.variables
 
     /// The server's URL, credentials included (`JB_NATS_URL`).
     public var url: String

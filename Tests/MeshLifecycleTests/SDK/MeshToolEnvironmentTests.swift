@@ -79,9 +79,12 @@ struct MeshToolEnvironmentTests {
         let directory = try TemporaryDirectory()
         let path = try directory.file("creds", "…", mode: 0o600)
         let both = ["MESH_EVENTS_TOKEN": "t", "JB_NATS_CREDS": path]
-        guard case .credentialsFile(path) = try NATSAuthentication.named(in: both),
-            case .token("t") = try NATSAuthentication.named(in: ["MESH_EVENTS_TOKEN": "t", "JB_NATS_CREDS": ""]),
-            case .none = try NATSAuthentication.named(in: ["MESH_EVENTS_TOKEN": ""])
+        func login(_ variables: [String: String]) throws -> NATSAuthentication {
+            try MeshTool.Environment(good.merging(variables) { $1 }).authentication
+        }
+        guard case .credentialsFile(path) = try login(both),
+            case .token("t") = try login(["MESH_EVENTS_TOKEN": "t", "JB_NATS_CREDS": ""]),
+            case .none = try login(["MESH_EVENTS_TOKEN": ""])
         else {
             Issue.record("another login")
             return

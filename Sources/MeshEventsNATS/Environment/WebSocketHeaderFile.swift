@@ -9,22 +9,21 @@ package struct WebSocketHeaderFile {
 
     private let path: String
 
-    /// Names a file; it is read by ``fields()``.
-    package init(_ path: String) { self.path = path }
-
-    /// The fields in the file that ``variable`` names; none when it is not set.
+    /// The fields in the file that the option `--ws-headers` names, or else ``variable``; none when neither does.
     ///
-    /// - Throws: as ``fields()``.
-    package static func fields(in environment: [String: String]) throws(NATSError) -> [String: String] {
-        guard let path = environment[variable], !path.isEmpty else { return [:] }
-        return try WebSocketHeaderFile(path).fields()
-    }
-
-    /// The fields in the file.
-    ///
+    /// - Parameter option: the value of the option; `nil` when it is not given.
     /// - Throws: `invalidArgument` when the file cannot be read, when users other than its owner may read it, or when a
     ///   line is no field. The message then has the line's number, never its text.
-    package func fields() throws(NATSError) -> [String: String] {
+    package static func fields(
+        _ option: String? = nil,
+        in environment: [String: String]
+    ) throws(NATSError) -> [String: String] {
+        if let option { return try WebSocketHeaderFile(path: option).fields() }
+        guard let path = environment[variable], !path.isEmpty else { return [:] }
+        return try WebSocketHeaderFile(path: path).fields()
+    }
+
+    private func fields() throws(NATSError) -> [String: String] {
         let text = try SecretFile("file of WebSocket headers", path).text()
         var fields: [String: String] = [:]
         let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
