@@ -2,6 +2,7 @@ import Foundation
 import Locking
 public import Logging
 import MeshEvents
+import MeshEventsNATS
 import MeshLogging
 public import NATSClient
 import NIOCore

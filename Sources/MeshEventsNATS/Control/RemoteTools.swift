@@ -1,10 +1,10 @@
 import Foundation
 public import MeshEvents
-import MeshEventsNATS
 public import NATSClient
 import NIOCore
 
-/// Starts, stops and restarts the tools of another node in the mesh; see ``ToolControl``.
+/// Starts, stops and restarts the tools of another node in the mesh. The node answers with a `ToolControl` of the module
+/// MeshSupervision.
 ///
 /// ```swift
 /// try await RemoteTools(node: "atelier", connection: transport.connection).perform(.restart, on: "whisper")
@@ -26,7 +26,7 @@ public struct RemoteTools: Sendable {
     ///   - action: what to do.
     ///   - tool: the tool's name.
     ///   - timeout: how long that may take. A tool that does not end by itself is killed after its grace period.
-    /// - Returns: the tool's state afterwards, as ``ToolStatus/State`` names it.
+    /// - Returns: the tool's state afterwards, as `ToolStatus.State` of the module MeshSupervision names it.
     /// - Throws: `noResponders` when there is no such node, or it takes no requests, as nodes of the Go mesh;
     ///   `timeout`; `serverRefused` with the node's message; what sending throws.
     @discardableResult
@@ -99,6 +99,50 @@ public struct RemoteTools: Sendable {
                 throw MeshEventsError(.closed, "the connection ended before node \(node.debugDescription) answered")
             }
             return answer
+        }
+    }
+}
+
+/// An action that a client can request for a tool of a node.
+public enum ToolAction: String, Sendable, Hashable, Codable, CaseIterable {
+    /// Start it when it does not run.
+    case start
+    /// Stop it until a user starts it again.
+    case stop
+    /// Stop it when it runs, and start it.
+    case restart
+}
+
+/// A request to a node about one of its tools: JSON on `mesh.control.tool.<node>`, outside `events.`, so that it is not
+/// stored.
+package struct ToolControlRequest: Codable, Sendable {
+    package var action: ToolAction
+    package var tool: String
+
+    package init(action: ToolAction, tool: String) {
+        self.action = action
+        self.tool = tool
+    }
+}
+
+/// The node's answer: the state of the tool, or the error.
+package struct ToolControlAnswer: Codable, Sendable {
+    package var state: String?
+    package var error: Failure?
+
+    package init(state: String? = nil, error: Failure? = nil) {
+        self.state = state
+        self.error = error
+    }
+
+    package struct Failure: Codable, Sendable {
+        /// A code of the node's `ToolError`, `invalidRequest` or `busy`.
+        package var code: String
+        package var message: String
+
+        package init(code: String, message: String) {
+            self.code = code
+            self.message = message
         }
     }
 }
