@@ -77,3 +77,36 @@ final class NameWatch: Sendable {
         rival.map { NameConflict(name: name, host: host, otherHost: $0.host, otherInstance: $0.instance) }
     }
 }
+
+/// A conflict with another live node of the same name.
+public struct NameConflict: Sendable, Hashable {
+    /// The name both have.
+    public let name: String
+    /// The host this node runs on.
+    public let host: String
+    /// The host the other one runs on; empty when it does not publish it.
+    public let otherHost: String
+    /// The other one's ``MeshNode/instance``; empty when it does not publish it.
+    public let otherInstance: String
+
+    /// Creates a description of a conflict.
+    public init(name: String, host: String, otherHost: String, otherInstance: String) {
+        self.name = name
+        self.host = host
+        self.otherHost = otherHost
+        self.otherInstance = otherInstance
+    }
+}
+
+/// Measures the time since its start on any clock.
+struct Stopwatch: Sendable {
+    private let read: @Sendable () -> Duration
+
+    init(_ clock: some Clock<Duration>) {
+        let start = clock.now
+        read = { start.duration(to: clock.now) }
+    }
+
+    /// The time since the start.
+    var elapsed: Duration { read() }
+}

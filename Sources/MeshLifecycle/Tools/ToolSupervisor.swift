@@ -1,6 +1,7 @@
 import Locking
 public import Logging
 public import MeshEvents
+public import ServiceLifecycle
 
 /// Keeps the tools of a node running, and emits events about them.
 ///
@@ -201,5 +202,13 @@ public final class ToolSupervisor: Sendable {
     func configured(_ tool: ToolSpecification) -> ToolConfigured {
         let redaction = tool.redaction(context.environment.available)
         return ToolConfigured(tool: tool.name, config: redaction.redact(tool.configuration))
+    }
+}
+
+extension ToolSupervisor: Service {
+    /// Waits for the graceful shutdown of its service group, or for cancellation, then stops all tools.
+    public func run() async throws {
+        try? await gracefulShutdown()
+        await shutdown()
     }
 }

@@ -76,3 +76,12 @@ struct NodeResourcesTests {
         #expect(members["load"]?.description == "[1,2.35,3]" || members["load"]?.description == "[1,2.34,3]")
     }
 }
+
+@Suite("What a node tells of itself")
+struct NodeCapabilitiesTests {
+    @Test func ofThisMachine() {
+        let capabilities = NodeCapabilities.current(tools: 3)
+        #expect(capabilities["tools"]?.int == 3)
+        #expect((capabilities["cpus"]?.int ?? 0) > 0)
+    }
+}
