@@ -36,6 +36,9 @@ let package = Package(
         .library(name: "MeshEventsTesting", targets: ["MeshEventsTesting"]),
         .library(name: "NATSClient", targets: ["NATSClient"]),
         .library(name: "LocalNATSServer", targets: ["LocalNATSServer"]),
+        .library(name: "MeshMonitoring", targets: ["MeshMonitoring"]),
+        .library(name: "MeshToolSDK", targets: ["MeshToolSDK"]),
+        .library(name: "MeshSupervision", targets: ["MeshSupervision"]),
         .library(name: "MeshLifecycle", targets: ["MeshLifecycle"]),
         .library(name: "MeshAuth", targets: ["MeshAuth"]),
         .library(name: "MeshDashboard", targets: ["MeshDashboard"]),
@@ -107,16 +110,33 @@ let package = Package(
             dependencies: ["ProcessGuard", .product(name: "Subprocess", package: "swift-subprocess")],
             swiftSettings: settings
         ),
+        // What is known of a mesh. It reads events, so it needs neither NATS nor processes.
+        .target(name: "MeshMonitoring", dependencies: ["Locking", "MeshEvents", logging], swiftSettings: settings),
+        // What a tool links, apart from what runs tools.
         .target(
-            name: "MeshLifecycle",
+            name: "MeshToolSDK",
             dependencies: [
-                "Locking", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "NATSClient", "ProcessGuard",
-                "MeshLogging", "FileReading", logging,
+                "Locking", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "NATSClient", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                .product(name: "Subprocess", package: "swift-subprocess"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "MeshSupervision",
+            dependencies: [
+                "FileReading", "Locking", "MeshEvents", "MeshEventsNATS", "MeshLogging", "NATSClient", "ProcessGuard",
+                logging,
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ],
+            swiftSettings: settings
+        ),
+        // The three under one name.
+        .target(
+            name: "MeshLifecycle",
+            dependencies: ["MeshEventsNATS", "MeshMonitoring", "MeshSupervision", "MeshToolSDK"],
             swiftSettings: settings
         ),
         .target(
@@ -132,7 +152,7 @@ let package = Package(
         .target(
             name: "MeshDashboard",
             dependencies: [
-                "Locking", "MeshEvents", "MeshLifecycle", "MeshLogging", logging,
+                "Locking", "MeshEvents", "MeshLogging", "MeshMonitoring", logging,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -148,8 +168,8 @@ let package = Package(
         .executableTarget(
             name: "mesh-events",
             dependencies: [
-                "Locking", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "MeshLifecycle", "MeshAuth",
-                "MeshDashboard",
+                "Locking", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "MeshMonitoring", "MeshSupervision",
+                "MeshAuth", "MeshDashboard",
                 "NATSClient", "LocalNATSServer", "MeshLogging", "FileReading", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -162,7 +182,7 @@ let package = Package(
         // The tool of `make demo` that uses the SDK.
         .executableTarget(
             name: "demo-trainer",
-            dependencies: ["MeshEvents", "MeshLifecycle"],
+            dependencies: ["MeshEvents", "MeshToolSDK"],
             path: "Examples/Demo/Trainer",
             swiftSettings: settings
         ),
@@ -183,7 +203,7 @@ let package = Package(
         // A tool, for tests to run.
         .executableTarget(
             name: "mesh-tool-fixture",
-            dependencies: ["MeshEvents", "MeshLifecycle", logging],
+            dependencies: ["MeshEvents", "MeshToolSDK", logging],
             path: "Tests/Fixtures/mesh-tool-fixture",
             swiftSettings: settings
         ),
@@ -199,7 +219,7 @@ let package = Package(
         // A supervisor of tools, for tests to kill.
         .executableTarget(
             name: "tool-supervisor-fixture",
-            dependencies: ["MeshLifecycle", "MeshEvents", logging],
+            dependencies: ["MeshSupervision", "MeshEvents", logging],
             path: "Tests/Fixtures/tool-supervisor-fixture",
             swiftSettings: settings
         ),
@@ -255,22 +275,37 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
-            name: "MeshLifecycleTests",
+            name: "MeshMonitoringTests",
             dependencies: [
-                "FileReading", "Locking", "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning",
-                "MeshEventsTesting", "NATSClient", "LocalNATSServer", "TestSupport", "ProcessGuard",
-                "mesh-tool-fixture", "tool-supervisor-fixture",
-                logging,
+                "MeshMonitoring", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "MeshEventsTesting", "NATSClient",
+                "LocalNATSServer", "TestSupport", logging,
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MeshToolSDKTests",
+            dependencies: [
+                "MeshToolSDK", "MeshEvents", "MeshEventsNATS", "NATSClient", "LocalNATSServer", "TestSupport",
+                "mesh-tool-fixture",
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MeshSupervisionTests",
+            dependencies: [
+                "FileReading", "Locking", "MeshSupervision", "MeshToolSDK", "MeshEvents", "MeshEventsNATS",
+                "MeshEventsSigning", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "TestSupport", "ProcessGuard",
+                "tool-supervisor-fixture", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
-                .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "MeshDashboardTests",
             dependencies: [
-                "Locking", "MeshDashboard", "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting",
+                "Locking", "MeshDashboard", "MeshMonitoring", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting",
                 "NATSClient", "LocalNATSServer", "TestSupport", logging,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -289,8 +324,8 @@ let package = Package(
         .testTarget(
             name: "MeshAuthTests",
             dependencies: [
-                "MeshAuth", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "NATSClient", "LocalNATSServer",
-                "TestSupport",
+                "MeshAuth", "MeshEvents", "MeshEventsNATS", "MeshMonitoring", "MeshSupervision", "NATSClient",
+                "LocalNATSServer", "TestSupport",
                 logging, .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings
@@ -298,7 +333,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "MeshLifecycle", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                "MeshSupervision", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "TestSupport",
                 logging, metrics, tracing, .product(name: "MetricsTestKit", package: "swift-metrics"),
@@ -309,7 +344,7 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "mesh-events", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "MeshAuth", "NATSClient",
+                "mesh-events", "MeshEvents", "MeshEventsNATS", "MeshMonitoring", "MeshAuth", "NATSClient",
                 "LocalNATSServer", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -60,7 +60,7 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
-            name: "MeshLifecycle",
+            name: "MeshSupervision",
             dependencies: ["MeshEvents", "ProcessGuard", "FileReading", .product(name: "Yams", package: "Yams")],
             sources: [
                 "Manifest", "Tools/KeyWords.swift", "Tools/Redaction.swift", "Tools/RestartPolicy.swift",
@@ -73,7 +73,7 @@ let package = Package(
         .executableTarget(
             name: "mesh-fuzz",
             dependencies: [
-                "LibFuzzer", "NATSClient", "MeshEvents", "MeshLifecycle",
+                "LibFuzzer", "NATSClient", "MeshEvents", "MeshSupervision",
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings

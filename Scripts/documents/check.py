@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 WORK = ROOT / ".build" / "documents"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "Sources/MeshEvents/MeshEvents.docc").glob("*.md"))]
 PRODUCTS = ["LocalNATSServer", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "MeshEventsTesting",
-            "MeshLifecycle", "NATSClient"]
+            "MeshLifecycle", "MeshMonitoring", "MeshSupervision", "MeshToolSDK", "NATSClient"]
 
 # What a block is given.
 GIVEN = """transport: NATSTransport, bus: EventBus, persistent: PersistentEventBus, mesh: InMemoryMesh, node: MeshNode,

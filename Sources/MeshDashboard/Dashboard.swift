@@ -3,7 +3,7 @@ import HummingbirdCore
 import Locking
 public import Logging
 public import MeshEvents
-import MeshLifecycle
+import MeshMonitoring
 import NIOCore
 public import ServiceLifecycle
 

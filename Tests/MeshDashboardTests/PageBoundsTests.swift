@@ -1,7 +1,7 @@
 import Foundation
 import MeshEvents
 import MeshEventsTesting
-import MeshLifecycle
+import MeshMonitoring
 import NIOCore
 import NIOHTTP1
 import TestSupport

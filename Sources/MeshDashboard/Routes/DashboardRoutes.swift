@@ -2,7 +2,7 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import MeshEvents
-import MeshLifecycle
+import MeshMonitoring
 import NIOCore
 
 /// The routes of the dashboard and their answers; `API/openapi.json` describes them.

@@ -1,4 +1,4 @@
-import MeshLifecycle
+import MeshSupervision
 
 /// Parses durations of options: `90s`, `10m`, `1h30m`, `2d`, `1.5h`, `500ms`.
 enum DurationText {

@@ -1,6 +1,5 @@
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
 import NATSClient
 
 /// The messages of read-only commands when there is no stream: a mesh of Go nodes has none until a client creates it.

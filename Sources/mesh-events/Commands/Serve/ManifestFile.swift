@@ -1,5 +1,5 @@
 import Foundation
-import MeshLifecycle
+import MeshSupervision
 
 /// A node's manifest file and its present content.
 actor ManifestFile {

@@ -2,7 +2,7 @@ import LocalNATSServer
 import MeshDashboard
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
+import MeshSupervision
 import NATSClient
 
 /// A node in the mesh, from joining to leaving.

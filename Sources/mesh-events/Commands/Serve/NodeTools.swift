@@ -1,6 +1,6 @@
 import Locking
 import MeshEvents
-import MeshLifecycle
+import MeshSupervision
 import NATSClient
 
 /// Runs the tools of a node's manifest, and answers requests about them over the mesh.

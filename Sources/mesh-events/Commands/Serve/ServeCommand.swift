@@ -4,7 +4,7 @@ import Foundation
 import LocalNATSServer
 import MeshAuth
 import MeshEvents
-import MeshLifecycle
+import MeshSupervision
 import Synchronization
 
 /// `mesh-events serve`.

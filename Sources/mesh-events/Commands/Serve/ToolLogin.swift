@@ -1,5 +1,5 @@
 import Foundation
-import MeshLifecycle
+import MeshEventsNATS
 
 /// The environment variables with which tools log in, besides the login in their server's address.
 struct ToolLogin {

@@ -1,6 +1,6 @@
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
+import MeshMonitoring
 
 /// Shows the status from live events, until there is a stream.
 struct LiveStatus: Sendable {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
+import MeshMonitoring
 
 /// `mesh-events status`.
 struct StatusCommand: AsyncParsableCommand {

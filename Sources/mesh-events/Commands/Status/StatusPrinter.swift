@@ -1,5 +1,5 @@
 import MeshEvents
-import MeshLifecycle
+import MeshMonitoring
 
 /// Prints the status on standard output: as text, as JSON, or in place on a terminal.
 struct StatusPrinter: Sendable {

@@ -1,5 +1,5 @@
 import MeshEvents
-import MeshLifecycle
+import MeshMonitoring
 
 /// Writes the mesh as text for people: a line with counts, a table of nodes and one of tools.
 struct StatusText {

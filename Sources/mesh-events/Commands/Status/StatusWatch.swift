@@ -1,5 +1,5 @@
 import MeshEvents
-import MeshLifecycle
+import MeshMonitoring
 import NATSClient
 import Synchronization
 

@@ -1,7 +1,6 @@
 import ArgumentParser
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
 
 /// `mesh-events stream`.
 struct StreamCommand: AsyncParsableCommand {

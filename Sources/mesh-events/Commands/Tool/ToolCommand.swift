@@ -1,6 +1,6 @@
 import ArgumentParser
 import MeshEvents
-import MeshLifecycle
+import MeshEventsNATS
 
 /// `mesh-events tool`.
 struct ToolCommand: AsyncParsableCommand {

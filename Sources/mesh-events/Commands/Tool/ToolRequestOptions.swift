@@ -1,7 +1,7 @@
 import ArgumentParser
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
+import MeshMonitoring
 
 /// The options that select a tool and its node.
 struct ToolRequestOptions: ParsableArguments {
