@@ -58,8 +58,8 @@ rm -rf "$work/MeshEvents.doccarchive"
 
 archives=()
 for module in "${modules[@]}"; do
-    catalog=
-    if [ "$module" = MeshEvents ]; then catalog="$guide"; fi
+    catalog="Sources/$module/$module.docc"
+    if [ ! -d "$catalog" ]; then catalog=; fi
     if ! convert "$module" "$catalog" >"$work/log" 2>&1; then
         cat "$work/log" >&2
         echo "docs: errors in the documentation of $module" >&2
