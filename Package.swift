@@ -35,6 +35,7 @@ let package = Package(
         .library(name: "MeshEventsSigning", targets: ["MeshEventsSigning"]),
         .library(name: "MeshEventsTesting", targets: ["MeshEventsTesting"]),
         .library(name: "NATSClient", targets: ["NATSClient"]),
+        .library(name: "NKeys", targets: ["NKeys"]),
         .library(name: "LocalNATSServer", targets: ["LocalNATSServer"]),
         .library(name: "MeshLifecycle", targets: ["MeshLifecycle"]),
         .library(name: "MeshAuth", targets: ["MeshAuth"]),
@@ -61,12 +62,17 @@ let package = Package(
         // The keys of log lines; not a product.
         .target(name: "MeshLogging", dependencies: [logging], swiftSettings: settings),
         .target(name: "FileReading", swiftSettings: settings),
+        // Keys and credentials files in NATS's notation. Users and signatures need them without a network client.
+        .target(
+            name: "NKeys",
+            dependencies: ["MeshLogging", "FileReading", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: settings
+        ),
         .target(
             name: "NATSClient",
             dependencies: nio + [
-                "Locking", "MeshLogging", "FileReading", logging,
+                "Locking", "MeshLogging", "FileReading", "NKeys", logging,
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
-                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: settings
         ),
@@ -92,7 +98,7 @@ let package = Package(
         // Ed25519 signatures, apart from the core so that this has no cryptography in it.
         .target(
             name: "MeshEventsSigning",
-            dependencies: ["MeshEvents", "NATSClient", "FileReading"],
+            dependencies: ["MeshEvents", "NKeys", "FileReading"],
             swiftSettings: settings
         ),
         // A child process that cannot outlive this one; not a product.
@@ -121,7 +127,7 @@ let package = Package(
         .target(
             name: "MeshAuth",
             dependencies: [
-                "MeshEvents", "NATSClient",
+                "MeshEvents", "NKeys",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
@@ -211,9 +217,12 @@ let package = Package(
             path: "Tests/Fixtures/sanitizer-fixture",
             swiftSettings: settings
         ),
+        .testTarget(name: "NKeysTests", dependencies: ["NKeys"], swiftSettings: settings),
         .testTarget(
             name: "NATSClientTests",
-            dependencies: ["NATSClient", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio")] + nio,
+            dependencies: [
+                "NATSClient", "NKeys", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio"),
+            ] + nio,
             swiftSettings: settings
         ),
         .testTarget(
@@ -288,7 +297,7 @@ let package = Package(
         .testTarget(
             name: "MeshAuthTests",
             dependencies: [
-                "MeshAuth", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "NATSClient", "LocalNATSServer",
+                "MeshAuth", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "NATSClient", "NKeys", "LocalNATSServer",
                 "TestSupport",
                 logging, .product(name: "NIOCore", package: "swift-nio"),
             ],
@@ -299,8 +308,8 @@ let package = Package(
             dependencies: [
                 "MeshLifecycle", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "TestSupport",
-                logging, metrics, tracing, .product(name: "MetricsTestKit", package: "swift-metrics"),
+                "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "NKeys", "LocalNATSServer",
+                "TestSupport", logging, metrics, tracing, .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ] + nio,
             swiftSettings: settings
@@ -308,7 +317,7 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "mesh-events", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "MeshAuth", "NATSClient",
+                "mesh-events", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "MeshAuth", "NATSClient", "NKeys",
                 "LocalNATSServer", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -322,10 +331,11 @@ let package = Package(
 // Only the core and the tests that run under sanitizers, which have builds of their own: Scripts/sanitize.sh.
 if Context.environment["MESH_EVENTS_CORE_ONLY"] == "1" {
     let core: Set = [
-        "FileReading", "Locking", "MeshLogging", "NATSClient", "MeshEvents", "MeshEventsSigning", "MeshEventsNATS",
+        "FileReading", "Locking", "MeshLogging", "NKeys", "NATSClient", "MeshEvents", "MeshEventsSigning",
+        "MeshEventsNATS",
         "MeshEventsTesting",
-        "ProcessGuard", "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture", "NATSClientTests",
-        "MeshEventsTests", "RaceTests",
+        "ProcessGuard", "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture", "NKeysTests",
+        "NATSClientTests", "MeshEventsTests", "RaceTests",
     ]
     package.targets.removeAll { !core.contains($0.name) }
     package.products.removeAll { !core.contains($0.name) }

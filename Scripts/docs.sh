@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Each after those that its documentation links to.
-modules=(MeshEvents NATSClient LocalNATSServer MeshEventsNATS MeshEventsSigning MeshEventsTesting MeshLifecycle MeshAuth
+modules=(MeshEvents NKeys NATSClient LocalNATSServer MeshEventsNATS MeshEventsSigning MeshEventsTesting MeshLifecycle MeshAuth
     MeshDashboard)
 guide=Sources/MeshEvents/MeshEvents.docc
 out=.build/docs

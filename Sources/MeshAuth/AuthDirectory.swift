@@ -1,5 +1,5 @@
 public import Foundation
-import NATSClient
+import NKeys
 
 /// A directory with everything that keeps unauthorised users out of a mesh: the users and their keys, its own
 /// certificate authority, the server's certificate, and the configuration of a `nats-server` that knows them.

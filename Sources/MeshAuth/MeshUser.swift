@@ -1,4 +1,4 @@
-public import NATSClient
+public import NKeys
 
 /// A user who may log in; the server knows it by its public key.
 public struct MeshUser: Sendable, Hashable, Codable {

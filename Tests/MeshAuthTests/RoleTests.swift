@@ -6,6 +6,7 @@ import MeshEventsNATS
 import MeshLifecycle
 import NATSClient
 import NIOCore
+import NKeys
 import TestSupport
 import Testing
 

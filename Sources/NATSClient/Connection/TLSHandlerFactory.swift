@@ -1,3 +1,4 @@
+import FileReading
 import NIOCore
 import NIOSSL
 

@@ -1,19 +1,33 @@
+import FileReading
 import Foundation
 
 /// The JWT and the NKey seed of a `.creds` file, as `nsc` writes it.
-struct CredentialsFile {
-    let jwt: String
-    let key: NKey
+package struct CredentialsFile {
+    package let jwt: String
+    package let key: NKey
 
     /// Reads the file again at every login, so that rotated credentials are picked up.
-    init(path: String) throws(NATSError) {
-        try self.init(text: try SecretFile("credentials file", path).text(.authenticationFailed), name: path)
+    ///
+    /// - Throws: `invalidCredentials` when the file cannot be read, when other users may read or write it, or when it
+    ///   has no JWT or no seed; `invalidSeed` for a mistyped seed.
+    package init(path: String) throws(NKeyError) {
+        let text: String
+        do throws(SecretFile.Failure) {
+            text = try SecretFile("credentials file", path).read()
+        } catch {
+            throw NKeyError(.invalidCredentials, error.message, underlying: error.underlying)
+        }
+        try self.init(text: text, name: path)
     }
 
-    init(text: String, name: String) throws(NATSError) {
+    /// Reads the text of a credentials file.
+    ///
+    /// - Parameter name: the file's, for errors.
+    /// - Throws: as ``init(path:)``.
+    package init(text: String, name: String) throws(NKeyError) {
         guard let jwt = Self.block("USER JWT", in: text), let seed = Self.block("USER NKEY SEED", in: text) else {
-            throw NATSError(
-                .authenticationFailed,
+            throw NKeyError(
+                .invalidCredentials,
                 "\(name) is not a credentials file: it needs a NATS USER JWT and a USER NKEY SEED block"
             )
         }

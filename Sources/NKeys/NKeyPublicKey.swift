@@ -9,8 +9,8 @@ public struct NKeyPublicKey: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads a public key.
     ///
-    /// - Throws: `invalidArgument` when the text is not a public key.
-    public init(_ text: String) throws(NATSError) {
+    /// - Throws: `invalidPublicKey` when the text is not a public key.
+    public init(_ text: String) throws(NKeyError) {
         let problem: String
         if text.hasPrefix("S") {
             // The text is not shown: a seed is a secret.
@@ -26,7 +26,7 @@ public struct NKeyPublicKey: Sendable, Hashable, CustomStringConvertible {
         } else {
             problem = "\(text.prefix(80).debugDescription) is not a public NKey: it has 56 characters and begins with U"
         }
-        throw NATSError(.invalidArgument, problem)
+        throw NKeyError(.invalidPublicKey, problem)
     }
 
     /// Whether these 64 bytes are this key's signature of `bytes`.

@@ -40,35 +40,35 @@ public struct NKey: Sendable {
 
     /// Reads a seed.
     ///
-    /// - Throws: `authenticationFailed` when it is not a seed; the message never shows it.
-    public init(seed: String) throws(NATSError) {
+    /// - Throws: `invalidSeed` when it is not a seed; the message never shows it.
+    public init(seed: String) throws(NKeyError) {
         let text = seed.trimmingCharacters(in: .whitespacesAndNewlines)
         guard let bytes = Base32.decode(text), bytes.count == 36, bytes[0] & 0xF8 == 18 << 3 else {
-            throw NATSError(
-                .authenticationFailed,
+            throw NKeyError(
+                .invalidSeed,
                 "the NKey seed is invalid: it must be 58 characters beginning with S"
             )
         }
         let body = bytes.prefix(34)
         guard Self.checksum(body) == UInt16(bytes[34]) | UInt16(bytes[35]) << 8 else {
-            throw NATSError(.authenticationFailed, "the NKey seed is mistyped: its checksum does not match")
+            throw NKeyError(.invalidSeed, "the NKey seed is mistyped: its checksum does not match")
         }
         typePrefix = (bytes[0] & 7) << 5 | (bytes[1] & 0xF8) >> 3
         do {
             key = try Curve25519.Signing.PrivateKey(rawRepresentation: body.dropFirst(2))
         } catch {
-            throw NATSError(.authenticationFailed, "the NKey seed holds no Ed25519 key", underlying: error)
+            throw NKeyError(.invalidSeed, "the NKey seed holds no Ed25519 key", underlying: error)
         }
     }
 
     /// Reads the seed in a text, such as a file's: the first line that is a seed. Other lines are ignored.
     ///
-    /// - Throws: `authenticationFailed` when no line is a seed; the message never shows any.
-    public init(seedIn text: String) throws(NATSError) {
-        var failure: NATSError?
+    /// - Throws: `invalidSeed` when no line is a seed; the message never shows any.
+    public init(seedIn text: String) throws(NKeyError) {
+        var failure: NKeyError?
         for line in text.split(whereSeparator: \.isNewline) {
             let word = line.trimmingCharacters(in: .whitespaces)
-            do throws(NATSError) {
+            do throws(NKeyError) {
                 self = try NKey(seed: word)
                 return
             } catch {
@@ -78,15 +78,17 @@ public struct NKey: Sendable {
             }
         }
         throw failure
-            ?? NATSError(.authenticationFailed, "there is no NKey seed (58 characters beginning with S) in it")
+            ?? NKeyError(.invalidSeed, "there is no NKey seed (58 characters beginning with S) in it")
     }
 
     /// Signs bytes; returns the signature of 64 bytes.
-    public func sign(_ bytes: some DataProtocol) throws(NATSError) -> [UInt8] {
+    ///
+    /// - Throws: `signingFailed`.
+    public func sign(_ bytes: some DataProtocol) throws(NKeyError) -> [UInt8] {
         do {
             return Array(try key.signature(for: bytes))
         } catch {
-            throw NATSError(.authenticationFailed, "signing with the NKey failed", underlying: error)
+            throw NKeyError(.signingFailed, "signing with the NKey failed", underlying: error)
         }
     }
 
