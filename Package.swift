@@ -31,6 +31,7 @@ let package = Package(
     platforms: [.macOS(.v15), .iOS(.v18), .tvOS(.v18), .watchOS(.v11), .visionOS(.v2)],
     products: [
         .library(name: "MeshEvents", targets: ["MeshEvents"]),
+        .library(name: "MeshEventsConformance", targets: ["MeshEventsConformance"]),
         .library(name: "MeshEventsNATS", targets: ["MeshEventsNATS"]),
         .library(name: "MeshEventsSigning", targets: ["MeshEventsSigning"]),
         .library(name: "MeshEventsTesting", targets: ["MeshEventsTesting"]),
@@ -95,6 +96,8 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(name: "MeshEventsTesting", dependencies: ["Locking", "MeshEvents"], swiftSettings: settings),
+        // For authors of transports and stores; tests of an application need MeshEventsTesting only.
+        .target(name: "MeshEventsConformance", dependencies: ["Locking", "MeshEvents"], swiftSettings: settings),
         // Ed25519 signatures, apart from the core so that this has no cryptography in it.
         .target(
             name: "MeshEventsSigning",
@@ -228,9 +231,8 @@ let package = Package(
         .testTarget(
             name: "MeshEventsTests",
             dependencies: [
-                "Locking", "MeshEvents", "MeshEventsSigning", "MeshEventsTesting", "MeshLogging", "NATSClient", logging,
-                metrics,
-                tracing,
+                "Locking", "MeshEvents", "MeshEventsConformance", "MeshEventsSigning", "MeshEventsTesting",
+                "MeshLogging", "NATSClient", logging, metrics, tracing,
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
             ],
@@ -308,7 +310,7 @@ let package = Package(
             dependencies: [
                 "MeshLifecycle", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "NKeys", "LocalNATSServer",
+                "MeshEvents", "MeshEventsNATS", "MeshEventsConformance", "NATSClient", "NKeys", "LocalNATSServer",
                 "TestSupport", logging, metrics, tracing, .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ] + nio,
@@ -333,7 +335,7 @@ if Context.environment["MESH_EVENTS_CORE_ONLY"] == "1" {
     let core: Set = [
         "FileReading", "Locking", "MeshLogging", "NKeys", "NATSClient", "MeshEvents", "MeshEventsSigning",
         "MeshEventsNATS",
-        "MeshEventsTesting",
+        "MeshEventsTesting", "MeshEventsConformance",
         "ProcessGuard", "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture", "NKeysTests",
         "NATSClientTests", "MeshEventsTests", "RaceTests",
     ]

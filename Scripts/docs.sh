@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Each after those that its documentation links to.
-modules=(MeshEvents NKeys NATSClient LocalNATSServer MeshEventsNATS MeshEventsSigning MeshEventsTesting MeshLifecycle MeshAuth
-    MeshDashboard)
+modules=(MeshEvents NKeys NATSClient LocalNATSServer MeshEventsNATS MeshEventsSigning MeshEventsConformance MeshEventsTesting
+    MeshLifecycle MeshAuth MeshDashboard)
 guide=Sources/MeshEvents/MeshEvents.docc
 out=.build/docs
 work="$(mktemp -d "${TMPDIR:-/tmp}/mesh-events-docs.XXXXXX")"

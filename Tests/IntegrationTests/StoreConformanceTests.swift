@@ -1,7 +1,7 @@
 import LocalNATSServer
 import MeshEvents
 import MeshEventsNATS
-import MeshEventsTesting
+import MeshEventsConformance
 import NATSClient
 import TestSupport
 import Testing

@@ -3,7 +3,7 @@ public import MeshEvents
 
 /// A transport without a network, for unit tests: NATS's subject rules, queue groups, order, limits and drain.
 ///
-/// It passes the same conformance suite as the NATS transport; see ``TransportConformance``.
+/// It passes the same conformance suite as the NATS transport; see ``/MeshEventsConformance/TransportConformance``.
 public final class InMemoryTransport: EventTransport {
     private let mesh: InMemoryMesh
     private let link: InMemoryLink

@@ -313,7 +313,7 @@ extension StoreConformance.Fixture {
 extension DurableSubscription {
     /// The next event.
     func first(_ what: String, within limit: Duration = .seconds(60)) async throws -> DurableDelivery {
-        let delivery = try await MeshEventsTesting.within(what, limit: limit) { [self] () -> DurableDelivery? in
+        let delivery = try await MeshEventsConformance.within(what, limit: limit) { [self] () -> DurableDelivery? in
             var iterator = makeAsyncIterator()
             return try await iterator.next()
         }
