@@ -32,6 +32,7 @@ let package = Package(
     products: [
         .library(name: "MeshEvents", targets: ["MeshEvents"]),
         .library(name: "MeshEventsConformance", targets: ["MeshEventsConformance"]),
+        .library(name: "MeshEventsInterop", targets: ["MeshEventsInterop"]),
         .library(name: "MeshEventsNATS", targets: ["MeshEventsNATS"]),
         .library(name: "MeshEventsSigning", targets: ["MeshEventsSigning"]),
         .library(name: "MeshEventsTesting", targets: ["MeshEventsTesting"]),
@@ -98,6 +99,8 @@ let package = Package(
         .target(name: "MeshEventsTesting", dependencies: ["Locking", "MeshEvents"], swiftSettings: settings),
         // For authors of transports and stores; tests of an application need MeshEventsTesting only.
         .target(name: "MeshEventsConformance", dependencies: ["Locking", "MeshEvents"], swiftSettings: settings),
+        // Formats of other systems: CloudEvents and AsyncAPI. It needs only what the core offers to any program.
+        .target(name: "MeshEventsInterop", dependencies: ["MeshEvents", metrics, tracing], swiftSettings: settings),
         // Ed25519 signatures, apart from the core so that this has no cryptography in it.
         .target(
             name: "MeshEventsSigning",
@@ -156,8 +159,8 @@ let package = Package(
         .executableTarget(
             name: "mesh-events",
             dependencies: [
-                "Locking", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "MeshLifecycle", "MeshAuth",
-                "MeshDashboard",
+                "Locking", "MeshEvents", "MeshEventsInterop", "MeshEventsNATS", "MeshEventsSigning", "MeshLifecycle",
+                "MeshAuth", "MeshDashboard",
                 "NATSClient", "LocalNATSServer", "MeshLogging", "FileReading", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -231,8 +234,8 @@ let package = Package(
         .testTarget(
             name: "MeshEventsTests",
             dependencies: [
-                "Locking", "MeshEvents", "MeshEventsConformance", "MeshEventsSigning", "MeshEventsTesting",
-                "MeshLogging", "NATSClient", logging, metrics, tracing,
+                "Locking", "MeshEvents", "MeshEventsConformance", "MeshEventsInterop", "MeshEventsSigning",
+                "MeshEventsTesting", "MeshLogging", "NATSClient", logging, metrics, tracing,
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
             ],
@@ -335,7 +338,7 @@ if Context.environment["MESH_EVENTS_CORE_ONLY"] == "1" {
     let core: Set = [
         "FileReading", "Locking", "MeshLogging", "NKeys", "NATSClient", "MeshEvents", "MeshEventsSigning",
         "MeshEventsNATS",
-        "MeshEventsTesting", "MeshEventsConformance",
+        "MeshEventsTesting", "MeshEventsConformance", "MeshEventsInterop",
         "ProcessGuard", "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture", "NKeysTests",
         "NATSClientTests", "MeshEventsTests", "RaceTests",
     ]

@@ -1,7 +1,7 @@
 import LocalNATSServer
 import MeshEvents
-import MeshEventsNATS
 import MeshEventsConformance
+import MeshEventsNATS
 import NATSClient
 import TestSupport
 import Testing

@@ -6,7 +6,7 @@ extension EventBus {
     /// Encodes an event on the stack, or on the heap when it is too large, and publishes it. Takes the parts of the
     /// event, since copying an `Event` costs time.
     func send(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
-        guard !isObserved else { return try sendObserved(type, node: node, data: data) }
+        guard isPlain else { return try sendInFull(type, node: node, data: data) }
         let timestamp = Timestamp.now
         let isSent = try encodeOnStack(type) { buffer throws(MeshEventsError) in
             try encoder.encode(type, node: node, timestamp: timestamp, data: data, into: buffer)
@@ -17,7 +17,7 @@ extension EventBus {
     /// Encodes and publishes a payload without building an ``EventData`` first.
     func send<Payload: EventPayload>(_ payload: Payload) throws(MeshEventsError) {
         let type = Payload.eventType
-        guard !isObserved else { return try sendObserved(type, node: node, data: payload.eventData()) }
+        guard isPlain else { return try sendInFull(type, node: node, data: payload.eventData()) }
         let timestamp = Timestamp.now
         let isSent = try encodeOnStack(type) { buffer throws(MeshEventsError) in
             try encoder.encode(payload, node: node, timestamp: timestamp, into: buffer)
@@ -59,19 +59,19 @@ extension EventBus {
         try result.get()
     }
 
-    // MARK: With metrics, a span, a signature or CloudEvents attributes
+    // MARK: With metrics, a span or header fields
 
-    /// Emits an event with what ``isObserved`` stands for: metrics, a span, a signature, CloudEvents attributes.
+    /// Emits an event of a bus that is not ``isPlain``.
     @inline(never)
-    private func sendObserved(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
+    private func sendInFull(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
         let span = tracing?.startEmit(type.subject, node: node)
         defer { span?.end() }
         do throws(MeshEventsError) {
             guard !isClosed else { throw Self.closedError }
             let event = Event(type, node: node, timestamp: .now, data: data)
             let payload = try encoder.encode(event)
-            let headers = span.flatMap { tracing?.headers(of: $0) } ?? MessageHeaders()
-            try publish(type.subject, payload, complete(headers, event, payload, id: cloudEventIDs?.next()))
+            let headers = try headers(of: EncodedEvent(event, payload: payload), in: span)
+            try publish(type.subject, payload, headers)
         } catch {
             metrics?.failed(error)
             span?.failed(error)
@@ -95,43 +95,5 @@ extension EventBus {
             }
         }
         try result.get()
-    }
-
-    /// Adds the CloudEvents attributes and the signature to the header fields of an encoded event.
-    ///
-    /// - Parameter id: the CloudEvent's id; `nil` to add no CloudEvents attributes.
-    func complete(
-        _ headers: MessageHeaders,
-        _ event: Event,
-        _ payload: [UInt8],
-        id: String?
-    ) throws(MeshEventsError) -> MessageHeaders {
-        var headers = headers
-        if let id {
-            for field in CloudEvent.headers(of: event, id: id).fields { headers.append(field.name, field.value) }
-        }
-        return try sign(headers, subject: event.type.subject, payload: payload, node: event.node)
-    }
-
-    /// Adds this node's signature to the header fields of an encoded event, when the bus signs. Events emitted in
-    /// another node's name are not signed: a verifier would take them as forged.
-    func sign(
-        _ headers: MessageHeaders,
-        subject: String,
-        payload: [UInt8],
-        node: String
-    ) throws(MeshEventsError) -> MessageHeaders {
-        guard let signer, node == self.node else { return headers }
-        var subject = subject
-        let signature = subject.withUTF8 { subject in
-            payload.withUnsafeBytes { payload in
-                Result { () throws(MeshEventsError) in
-                    try signer.sign(subject: UnsafeRawBufferPointer(subject), payload: payload)
-                }
-            }
-        }
-        var headers = headers
-        headers[SignatureVerification.header] = try signature.get()
-        return headers
     }
 }

@@ -37,9 +37,9 @@ public final class EventBus: Sendable {
         public var signer: (any EventSigner)?
         /// How the bus verifies the signatures of arriving events. Default: it does not.
         public var verification: SignatureVerification?
-        /// Whether each message carries the attributes of a ``CloudEvent`` in its header fields: CloudEvents' NATS
-        /// protocol binding, binary mode. The payload stays the event as the mesh reads it. Default false.
-        public var cloudEvents: Bool
+        /// Add header fields to the messages of emitted events, in this order, as `CloudEventAttributes` (module
+        /// MeshEventsInterop) does. Default none.
+        public var headerSources: [any EventHeaderSource]
 
         /// Creates a configuration.
         public init(
@@ -49,7 +49,7 @@ public final class EventBus: Sendable {
             tracer: (any Tracer)? = nil,
             signer: (any EventSigner)? = nil,
             verification: SignatureVerification? = nil,
-            cloudEvents: Bool = false
+            headerSources: [any EventHeaderSource] = []
         ) {
             self.buffer = buffer
             self.onMalformed = onMalformed
@@ -58,7 +58,7 @@ public final class EventBus: Sendable {
             self.tracer = tracer
             self.signer = signer
             self.verification = verification
-            self.cloudEvents = cloudEvents
+            self.headerSources = headerSources
         }
     }
 
@@ -79,11 +79,12 @@ public final class EventBus: Sendable {
     /// `nil` when the metrics factory makes no metrics.
     let metrics: BusMetrics?
     let tracing: EventTracing?
-    let signer: (any EventSigner)?
-    /// Makes the ids of the CloudEvents; `nil` when ``Configuration/cloudEvents`` is false.
-    let cloudEventIDs: MessageIDs?
-    /// Whether emitting also counts, traces, signs or adds CloudEvents attributes.
-    let isObserved: Bool
+    /// `nil` for a bus that does not sign.
+    let signature: SignatureSource?
+    /// Those of the configuration, then the signature.
+    let headerSources: [any EventHeaderSource]
+    /// Whether emitting only encodes and publishes: no metrics, no span, no header fields.
+    let isPlain: Bool
     private let closed = Atomic(false)
     private let state = Locked(State())
 
@@ -113,9 +114,9 @@ public final class EventBus: Sendable {
             interval: configuration.metricsInterval
         )
         tracing = configuration.tracer.map { EventTracing(tracer: $0) }
-        signer = configuration.signer
-        cloudEventIDs = configuration.cloudEvents ? MessageIDs() : nil
-        isObserved = metrics != nil || tracing != nil || signer != nil || cloudEventIDs != nil
+        signature = configuration.signer.map { SignatureSource(signer: $0, node: node) }
+        headerSources = configuration.headerSources + (signature.map { [$0] } ?? [])
+        isPlain = metrics == nil && tracing == nil && headerSources.isEmpty
     }
 
     // MARK: Emitting

@@ -1,5 +1,5 @@
 /// The rules of the tokens that subjects are made of.
-enum SubjectRules {
+package enum SubjectRules {
     /// The prefix of every event's subject.
     static let prefix = "events."
     /// The longest event type, in bytes of UTF-8.
@@ -66,7 +66,7 @@ enum SubjectRules {
     }
 
     /// The string for an error message: quoted, escaped, cut.
-    static func quoted(_ string: String) -> String {
+    package static func quoted(_ string: String) -> String {
         let shown = string.unicodeScalars.prefix(60).map { $0.escaped(asASCII: false) }.joined()
         return "'\(shown)\(string.unicodeScalars.count > 60 ? "…" : "")'"
     }

@@ -8,16 +8,16 @@ extension PersistentEventBus {
     package func pending(_ event: Event, at time: Timestamp = .now) throws(MeshEventsError) -> PendingMessage {
         let messageID = messageIDs.next()
         guard let tracing = bus.tracing else {
-            return try pending(event, at: time, messageID, headers: MessageHeaders())
+            return try pending(event, at: time, messageID, in: nil)
         }
         // The message is sent later, or in a batch: the span covers only making the message.
         let span = tracing.startEmit(event.subject, node: event.node.isEmpty ? node : event.node, messageID: messageID)
         defer { span.end() }
-        return try pending(event, at: time, messageID, headers: tracing.headers(of: span))
+        return try pending(event, at: time, messageID, in: span)
     }
 
-    /// Emits an event with what ``EventBus/isObserved`` stands for, and waits until it is stored.
-    func emitObserved(_ event: Event) async throws(MeshEventsError) -> StoredPosition {
+    /// Emits an event of a bus that is not ``EventBus/isPlain``, and waits until it is stored.
+    func emitInFull(_ event: Event) async throws(MeshEventsError) -> StoredPosition {
         let messageID = messageIDs.next()
         let span = bus.tracing?.startEmit(
             event.subject,
@@ -27,8 +27,7 @@ extension PersistentEventBus {
         defer { span?.end() }
         let message: PendingMessage
         do throws(MeshEventsError) {
-            let headers = span.flatMap { bus.tracing?.headers(of: $0) } ?? MessageHeaders()
-            message = try pending(event, at: .now, messageID, headers: headers)
+            message = try pending(event, at: .now, messageID, in: span)
         } catch {
             metrics?.failed(error)
             span?.failed(error)
@@ -46,17 +45,16 @@ extension PersistentEventBus {
         _ event: Event,
         at time: Timestamp,
         _ messageID: String,
-        headers: MessageHeaders
+        in span: (any Span)?
     ) throws(MeshEventsError) -> PendingMessage {
         guard !bus.isClosed else { throw EventBus.closedError }
         let stamped = bus.stamped(event, at: time)
         let payload = try encoder.encode(stamped)
-        let subject = event.type.subject
         return PendingMessage(
-            subject: subject,
+            subject: event.type.subject,
             payload: payload,
             messageID: messageID,
-            headers: try bus.complete(headers, stamped, payload, id: bus.cloudEventIDs == nil ? nil : messageID)
+            headers: try bus.headers(of: EncodedEvent(stamped, payload: payload, messageID: messageID), in: span)
         )
     }
 }

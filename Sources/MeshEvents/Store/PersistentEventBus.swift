@@ -100,8 +100,8 @@ public final class PersistentEventBus: Sendable {
     ///   `streamNotFound`, `closed`.
     @discardableResult
     public func emit(_ event: Event) async throws(MeshEventsError) -> StoredPosition {
-        guard bus.isObserved else { return try await store(pending(event)) }
-        return try await emitObserved(event)
+        guard bus.isPlain else { return try await emitInFull(event) }
+        return try await store(pending(event))
     }
 
     func makeAppender(onStored: @escaping @Sendable (Int, [StoredPosition]) -> Void) -> any EventAppender {

@@ -1,4 +1,5 @@
 import MeshEvents
+import MeshEventsInterop
 
 /// Parses a line of CloudEvents 1.0, structured mode.
 enum CloudEventLine {

@@ -1,4 +1,5 @@
 import MeshEvents
+import MeshEventsInterop
 import Synchronization
 
 /// The events of a file of NDJSON, read one by one on demand; at a bad line it throws a `CommandFailure` with the

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MeshEvents
+import MeshEventsInterop
 import MeshEventsSigning
 
 /// The option for the key with which a node signs its events.
@@ -24,7 +25,8 @@ struct SigningOptions: ParsableArguments {
 
     /// The configuration of a bus that signs with this key, and sends CloudEvents when they are wanted.
     func busConfiguration(_ cloudEvents: CloudEventOptions) throws(MeshEventsError) -> EventBus.Configuration {
-        var configuration = EventBus.Configuration(cloudEvents: cloudEvents.isWanted)
+        var configuration = EventBus.Configuration()
+        configuration.cloudEvents = cloudEvents.isWanted
         if let file = file() { configuration.signer = try NodeSigningKey(file: file) }
         return configuration
     }

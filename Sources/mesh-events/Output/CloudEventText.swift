@@ -1,4 +1,5 @@
 import MeshEvents
+import MeshEventsInterop
 
 /// Writes events as lines of CloudEvents 1.0, structured mode.
 struct CloudEventText {

@@ -1,4 +1,5 @@
 import MeshEvents
+import MeshEventsInterop
 
 /// A line to import, as a message for the stream. The same line always gives the same bytes.
 struct ImportLine: Sendable {

@@ -1,3 +1,5 @@
+public import MeshEvents
+
 /// An AsyncAPI 3.0 document of events: a channel for each subject, a message for each type, the JSON Schema of each.
 ///
 /// ```swift
@@ -12,10 +14,7 @@ public struct AsyncAPIDocument: Sendable {
     public static let asyncAPIVersion = "3.0.0"
 
     /// The payloads of the mesh's own events.
-    public static let meshPayloads: [any DescribedPayload.Type] = [
-        ToolInstalled.self, ToolConfigured.self, ToolStarted.self, ToolStopped.self, ToolCrashed.self, ToolRemoved.self,
-        NodeJoined.self, NodeLeft.self, NodeHealth.self,
-    ]
+    public static let meshPayloads: [any DescribedPayload.Type] = SystemPayloads.all
 
     /// The document.
     public let value: JSONValue

@@ -1,3 +1,5 @@
+import MeshEvents
+
 /// The parts of an AsyncAPI document that describe one type of event.
 struct DescribedMessage {
     /// The name of the channel and of the message in the document, made from the type.
@@ -166,5 +168,21 @@ struct DescribedMessage {
             default: name += "_\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])"
             }
         }
+    }
+}
+
+extension PayloadField {
+    /// The JSON Schema of the value.
+    fileprivate var schema: JSONValue {
+        let type: JSONValue =
+            switch kind {
+            case .string: "string"
+            case .integer: "integer"
+            case .number: "number"
+            case .boolean: "boolean"
+            case .object: ["object", "null"]
+            case .array: "array"
+            }
+        return ["type": type, "description": .string(summary)]
     }
 }

@@ -1,7 +1,9 @@
+public import MeshEvents
+
 /// An event as CloudEvents 1.0 defines it, for systems that use that format.
 ///
 /// In structured mode (``json()``, ``init(json:)-(String)``) `data` is the event's data. In binary mode
-/// (``EventBus/Configuration/cloudEvents``) the message's payload stays the event as the mesh reads it, so `data` is
+/// (``CloudEventAttributes``) the message's payload stays the event as the mesh reads it, so `data` is
 /// the whole event. ``dataContentType`` says which of the two it is.
 ///
 /// | attribute | what |
@@ -63,10 +65,10 @@ public struct CloudEvent: Sendable, Hashable {
 
 extension CloudEvent {
     /// Creates a CloudEvent from an event. The id is the one that the emitter gave it
-    /// (``EventBus/Configuration/cloudEvents``), else a hash of the event. Every receiver computes the same hash; two
+    /// (``CloudEventAttributes``), else a hash of the event. Every receiver computes the same hash; two
     /// events share it only when type, node, data and timestamp (to the nanosecond) are equal.
     ///
-    /// - Throws: as ``Event/validate()``.
+    /// - Throws: as ``/MeshEvents/Event/validate()``.
     public init(_ event: Event) throws(MeshEventsError) {
         let bytes = try EventEncoder().encode(event)
         var hash = StableHash()
@@ -77,7 +79,7 @@ extension CloudEvent {
     /// Creates a CloudEvent from a stored event. The id is the one that the emitter gave it, else made of the sequence
     /// and the time of storing. No other event gets that id, even after the stream was deleted and created again.
     ///
-    /// - Throws: as ``Event/validate()``.
+    /// - Throws: as ``/MeshEvents/Event/validate()``.
     public init(_ stored: StoredEvent) throws(MeshEventsError) {
         try stored.event.validate()
         let time = String(stored.storedAt.nanosecondsSinceEpoch, radix: 36)
@@ -115,7 +117,8 @@ extension CloudEvent {
     /// The source in the header fields of a received event; `nil` when it names another node than the event, so that a
     /// sender cannot use the source of another node.
     private static func givenSource(_ event: Event) -> String? {
-        guard let source = attribute("source", of: event), node(ofSource: source).hasSameBytes(as: event.node) else {
+        guard let source = attribute("source", of: event), node(ofSource: source).utf8.elementsEqual(event.node.utf8)
+        else {
             return nil
         }
         return source

@@ -26,8 +26,7 @@ enum PercentCoding {
         var index = 0
         while index < bytes.count {
             if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count,
-                let high = JSONText.hexadecimal(bytes[index + 1]),
-                let low = JSONText.hexadecimal(bytes[index + 2])
+                let high = digit(bytes[index + 1]), let low = digit(bytes[index + 2])
             {
                 result.append(UInt8(high << 4 | low))
                 index += 3
@@ -38,6 +37,8 @@ enum PercentCoding {
         }
         return String(validating: result, as: UTF8.self)
     }
+
+    private static func digit(_ byte: UInt8) -> Int? { Character(UnicodeScalar(byte)).hexDigitValue }
 
     private static func encoded(_ text: String, _ isPlain: (UInt8) -> Bool) -> String {
         let digits = Array("0123456789ABCDEF".utf8)

@@ -1,3 +1,5 @@
+public import MeshEvents
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else

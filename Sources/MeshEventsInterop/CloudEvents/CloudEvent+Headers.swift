@@ -1,3 +1,5 @@
+public import MeshEvents
+
 extension CloudEvent {
     /// The attributes as header fields of a NATS message, `ce-id` and so on (CloudEvents' NATS protocol binding, binary
     /// mode): values are percent-encoded, so that none can hold a line end.
@@ -21,9 +23,6 @@ extension CloudEvent {
 
     /// The header fields for a message whose payload is the whole event.
     static func headers(of event: Event, id: String) -> MessageHeaders {
-        var event = event
-        // The origin belongs to the message in which the event arrived.
-        event.origin = nil
         var cloudEvent = CloudEvent(event, id: id)
         cloudEvent.dataContentType = wholeEventContentType
         return cloudEvent.headers

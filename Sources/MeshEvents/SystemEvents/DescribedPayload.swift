@@ -1,4 +1,5 @@
-/// A payload that describes its data, so that a schema can be made from it: see ``AsyncAPIDocument``.
+/// A payload that describes its data, so that a schema can be made from it: see
+/// `AsyncAPIDocument` (module MeshEventsInterop).
 ///
 /// ```swift
 /// extension TrainingComplete: DescribedPayload {
@@ -48,19 +49,5 @@ public struct PayloadField: Sendable, Hashable {
         self.kind = kind
         self.summary = summary
         self.example = example
-    }
-
-    /// The JSON Schema of the value.
-    var schema: JSONValue {
-        let type: JSONValue =
-            switch kind {
-            case .string: "string"
-            case .integer: "integer"
-            case .number: "number"
-            case .boolean: "boolean"
-            case .object: ["object", "null"]
-            case .array: "array"
-            }
-        return ["type": type, "description": .string(summary)]
     }
 }

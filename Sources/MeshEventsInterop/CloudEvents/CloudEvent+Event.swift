@@ -1,8 +1,10 @@
+public import MeshEvents
+
 extension CloudEvent {
     /// The node that the source names: `node-a` for `/mesh/nodes/node-a`; any other source as it is.
     public var node: String { Self.node(ofSource: source) }
 
-    /// The event of the mesh: ``type``, ``node`` and ``data``, at ``time``; ``Timestamp/epoch`` without a time.
+    /// The event of the mesh: ``type``, ``node`` and ``data``, at ``time``; ``/MeshEvents/Timestamp/epoch`` without a time.
     ///
     /// The data may be a whole event (``wholeEventContentType``), as programs that forward messages in binary mode
     /// write it. Then the result is that event, and its members must agree with the attributes.
