@@ -1,7 +1,9 @@
 import ArgumentParser
 import Foundation
+import MeshDashboard
 import MeshEvents
 import MeshEventsNATS
+import NATSClient
 
 /// `mesh-events dashboard`.
 struct DashboardCommand: AsyncParsableCommand {
@@ -91,5 +93,102 @@ struct DashboardCommand: AsyncParsableCommand {
             await transport.close()
         }
         Diagnostics.clearInterrupt()
+    }
+}
+
+/// Runs a dashboard on a connection.
+struct DashboardRun: Sendable {
+    private let dashboard: Dashboard
+    private let connection: NATSConnection
+
+    /// Creates the dashboard.
+    ///
+    /// - Parameters:
+    ///   - store: the store of the events to show.
+    ///   - transport: the connection of that store; it receives events while there is no stream.
+    ///   - verification: checks signatures; `nil` checks none.
+    ///   - emitter: the bus to emit on; `nil` for none.
+    init(
+        _ configuration: Dashboard.Configuration,
+        _ store: JetStreamStore,
+        _ transport: NATSTransport,
+        verification: SignatureVerification?,
+        emitter: PersistentEventBus?
+    ) throws {
+        dashboard = try Dashboard(
+            store: store,
+            verification: verification,
+            bus: EventBus.listening(on: transport, verification: verification),
+            emitter: emitter,
+            configuration: configuration,
+            logger: Silence.logger
+        )
+        connection = transport.connection
+    }
+
+    /// Runs the dashboard and prints its URL; it ends with the task.
+    ///
+    /// - Throws: when it cannot listen.
+    func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await dashboard.run() }
+            group.addTask {
+                guard let url = try? await dashboard.url() else { return }
+                Diagnostics.say("the dashboard is at \(url)")
+                await watchConnection()
+            }
+            group.addTask { await SilenceWatch(connection: connection).run { dashboard.silence(since: $0) } }
+            defer {
+                group.cancelAll()
+                TrustOptions.reportRejected(dashboard.rejected)
+            }
+            try await group.next()
+        }
+    }
+
+    private func watchConnection() async {
+        for await status in connection.statusUpdates() {
+            switch status {
+            case .disconnected(let reason, _):
+                dashboard.connection(problem: "The connection to the mesh is lost (\(reason.message)).")
+            case .connected, .reconnected: dashboard.connection(problem: nil)
+            default: continue
+            }
+        }
+    }
+}
+
+/// Detects a silent server: the connection is up, but no data has come for a while although the server was pinged. The
+/// connection itself detects this only after minutes, because a slow line does not count as lost.
+struct SilenceWatch: Sendable {
+    let connection: NATSConnection
+    /// The time between two checks; when no data has come between them, the server is pinged.
+    var interval: Duration = .seconds(5)
+    /// How long no data may come.
+    var patience: Duration = .seconds(15)
+
+    /// Watches until the task is cancelled.
+    ///
+    /// - Parameter tell: is called with the time of the last data when the server is silent, and with `nil` when data
+    ///   comes again.
+    func run(_ tell: (Timestamp?) -> Void) async {
+        var known = connection.receivedBytes
+        var heard = (at: ContinuousClock.now, time: Timestamp.now)
+        var (isAsked, isTold) = (false, false)
+        while (try? await Task.sleep(for: interval)) != nil {
+            let received = connection.receivedBytes
+            if received != known {
+                (known, heard, isAsked) = (received, (.now, .now), false)
+                if isTold { tell(nil) }
+                isTold = false
+            } else if !isAsked {
+                isAsked = true
+                // Any data counts as an answer, so the result is not used. Without an answer, another ping is useless.
+                try? await connection.roundTrip(silence: interval)
+            } else if !isTold, .now - heard.at >= patience {
+                isTold = true
+                tell(heard.time)
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import MeshEventsSigning
 
 /// `mesh-events key`.
 struct KeyCommand: AsyncParsableCommand {
@@ -17,4 +18,54 @@ struct KeyCommand: AsyncParsableCommand {
             """,
         subcommands: [KeyNewCommand.self, KeyShowCommand.self]
     )
+}
+
+/// `mesh-events key new`.
+private struct KeyNewCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "new",
+        abstract: "Make a key, and print its line for trust lists.",
+        usage: "mesh-events key new FILE [--node NAME]",
+        discussion: """
+            FILE must not exist; only its owner may read it.
+
+            EXAMPLES
+              mesh-events key new node-a.nk --node node-a >> trust
+            """
+    )
+
+    @Argument(help: ArgumentHelp("Where the key is written.", valueName: "file"))
+    var file: String
+
+    @OptionGroup var node: NodeOptions
+
+    func run() async throws {
+        let node = try node.name()
+        let key = NodeSigningKey.generate()
+        try key.write(to: file)
+        try LineOutput.standard().write("\(SafeText.escaped(node)) \(key.publicKey)")
+    }
+}
+
+/// `mesh-events key show`.
+private struct KeyShowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Print a key's line for trust lists: the node's name and the public key.",
+        usage: "mesh-events key show FILE [--node NAME]",
+        discussion: """
+            EXAMPLES
+              mesh-events key show node-a.nk --node node-a
+            """
+    )
+
+    @Argument(help: ArgumentHelp("The file with the key.", valueName: "file"))
+    var file: String
+
+    @OptionGroup var node: NodeOptions
+
+    func run() async throws {
+        let key = try NodeSigningKey(file: file)
+        try LineOutput.standard().write("\(SafeText.escaped(try node.name())) \(key.publicKey)")
+    }
 }

@@ -1,4 +1,5 @@
 import LocalNATSServer
+import MeshAuth
 import MeshDashboard
 import MeshEvents
 import MeshEventsNATS
@@ -190,5 +191,89 @@ struct NodeSession: Sendable {
         }
         // The drain must end even when standard output has no reader any more.
         events.cancel()
+    }
+}
+
+extension NodeSession {
+    /// The configuration of a node session.
+    struct Plan: Sendable {
+        let node: String
+        let connection: ConnectionOptions
+        /// The local server; `nil` when the connection names another.
+        let localServer: LocalNATSServer.Configuration?
+        /// Who may use the local server; `nil` for every client that reaches it.
+        let access: ServeAccess?
+        /// The servers of the manifest, when neither the option nor the environment names one.
+        var servers: String?
+        /// The manifest with the tools; `nil` for none.
+        let manifest: ManifestFile?
+        /// The number of tools in the manifest.
+        let toolCount: Int
+        /// The time between two health events of the node.
+        let healthInterval: Duration
+        /// Environment variables for every tool, except for the server's URL.
+        let toolVariables: [String: String]
+        /// Whether tools have a key of their own: then they do not get the node's login.
+        let toolsHaveKey: Bool
+        /// The user and password, or the token, with which tools log in; `nil` when they use neither.
+        let toolLogin: [String]?
+        /// The configuration of the node's bus, such as its signing key.
+        let busConfiguration: EventBus.Configuration
+        /// The dashboard's configuration; `nil` for none.
+        let dashboard: Dashboard.Configuration?
+        /// The check of signatures for the page and the printed events; `nil` for none.
+        let verification: SignatureVerification?
+        /// Whether events can be emitted over HTTP.
+        let dashboardEmits: Bool
+    }
+}
+
+/// Prints how the mesh of a node that has joined can be reached.
+private struct ServeAnnouncement {
+    let server: LocalNATSServer?
+    let access: ServeAccess?
+    let transport: NATSTransport
+    let persistent: PersistentEventBus
+
+    func say() async {
+        let node = persistent.node.debugDescription
+        if let server {
+            Diagnostics.say(
+                "node \(node) listens on \(server.url) (nats-server \(server.version), events in \(server.storeDirectory))"
+            )
+            sayWhoReaches(server)
+        } else {
+            let address = await transport.connection.currentAddress?.description ?? "a server"
+            Diagnostics.say("node \(node) is in the mesh of \(address)")
+        }
+        let differences = persistent.opening.differences
+        guard !differences.isEmpty else { return }
+        let list = differences.map(\.description).joined(separator: "; ")
+        Diagnostics.say(
+            "the stream \(persistent.configuration.streamName) exists with another configuration and is used unchanged: \(list)"
+        )
+    }
+
+    private func sayWhoReaches(_ server: LocalNATSServer) {
+        let host = server.configuration.host
+        if LoopbackAddress.isOpen(host) {
+            let who =
+                access == nil
+                ? "and every client that reaches it may read and emit everything; restrict that with --auth"
+                : "and accepts only users of `mesh-events auth`"
+            Diagnostics.say("it listens on \(host), for other machines too, \(who)")
+        }
+        if access != nil, !AuthDirectory.isHeld(byServer: server.version) {
+            Diagnostics.say(
+                "nats-server \(server.version) lets every user who may emit, a tool too, empty the stream; take 2.12 or newer"
+            )
+        }
+        var variables: [String] = []
+        if server.url != ConnectionOptions.defaultURL { variables.append("JB_NATS_URL=\(server.url)") }
+        if let directory = access?.directory {
+            let key = directory.user(.admin).map { directory.seedFile(of: $0.name) } ?? "YOUR-KEY.nk"
+            variables += ["MESH_EVENTS_NKEY=\(key)", "MESH_EVENTS_TLS_CA=\(directory.authorityFile)"]
+        }
+        if !variables.isEmpty { Diagnostics.say("in other terminals: export \(variables.joined(separator: " "))") }
     }
 }

@@ -56,7 +56,7 @@ struct RowFormatter {
     }
 
     /// The longest data that is shown whole when there is no terminal width, in columns.
-    static let longestData = 16_384
+    private static let longestData = 16_384
 
     /// The data of an event; when it is too long, cut and followed by its size.
     private static func data(_ json: String) -> String {
