@@ -110,7 +110,7 @@ extension JetStreamStore {
 }
 
 /// The text in a consumer's description: the maximum of deliveries, which the server does not enforce.
-struct DurableDescription {
+private struct DurableDescription {
     private static let prefix = "mesh-events durable, maximum deliveries "
 
     let maximumDeliveries: Int

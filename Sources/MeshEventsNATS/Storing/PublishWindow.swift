@@ -1,4 +1,6 @@
 import MeshEvents
+import NATSClient
+import NIOCore
 
 /// Decides what a pipelined appender does next, as a pure value: acknowledgements go in, decisions come out.
 ///
@@ -127,4 +129,86 @@ struct PublishWindow {
         case .failed: return underWay == 0 ? .wake : nil
         }
     }
+}
+
+/// Messages that are not stored yet, by index. They are stored nearly in the order in which they were added, so this is
+/// a queue with gaps.
+private struct UnstoredMessages {
+    private struct Slot {
+        let message: PendingMessage
+        var first: FirstSending?
+    }
+
+    private var slots: CircularBuffer<Slot?> = []
+    /// The index of the first slot, which is never empty.
+    private var first = 0
+
+    var isEmpty: Bool { slots.isEmpty }
+
+    /// The lowest index; `nil` when there is none.
+    var oldest: Int? { slots.isEmpty ? nil : first }
+
+    /// All indexes, ascending.
+    var indices: [Int] { slots.enumerated().compactMap { $1 == nil ? nil : first + $0 } }
+
+    subscript(index: Int) -> PendingMessage? {
+        place(of: index).flatMap { slots[$0]?.message }
+    }
+
+    /// When a message was first sent.
+    func first(of index: Int) -> FirstSending? { place(of: index).flatMap { slots[$0]?.first } }
+
+    /// Notes when a message was first sent.
+    mutating func note(_ sending: FirstSending, of index: Int) {
+        if let place = place(of: index) { slots[place]?.first = sending }
+    }
+
+    /// The index of a message's slot, which may be empty; `nil` when there is none.
+    private func place(of index: Int) -> CircularBuffer<Slot?>.Index? {
+        let offset = index - first
+        guard offset >= 0, offset < slots.count else { return nil }
+        return slots.index(slots.startIndex, offsetBy: offset)
+    }
+
+    /// Adds a message; returns its index, one above the last.
+    mutating func append(_ message: PendingMessage, _ sending: FirstSending? = nil) -> Int {
+        slots.append(Slot(message: message, first: sending))
+        return first + slots.count - 1
+    }
+
+    /// Takes back the message added last, as if it had not been added.
+    mutating func withdraw(_ index: Int) {
+        guard index == first + slots.count - 1 else { return }
+        slots.removeLast()
+    }
+
+    /// Removes messages that are stored.
+    mutating func remove(_ indexes: Range<Int>) {
+        for index in indexes.clamped(to: first..<first + slots.count) {
+            slots[slots.index(slots.startIndex, offsetBy: index - first)] = nil
+        }
+        while let front = slots.first, front == nil {
+            slots.removeFirst()
+            first += 1
+        }
+    }
+}
+
+/// When a message was first sent, and the sequence of the stream it must come after.
+struct FirstSending: Sendable {
+    /// The part of the stream's duplicate window in which a message is sent again. After the window the stream no
+    /// longer knows a copy stored at the first sending, so the message must arrive before; the rest of the window is
+    /// for its way.
+    private static let trusted = 0.75
+
+    let time: ContinuousClock.Instant
+    let after: StreamPosition
+
+    init(after: StreamPosition, at time: ContinuousClock.Instant = .now) {
+        self.after = after
+        self.time = time
+    }
+
+    /// Whether the stream may have forgotten the message's id, so that sending it again may store it twice.
+    func isForgotten(window: Duration) -> Bool { .now - time >= window * Self.trusted }
 }
