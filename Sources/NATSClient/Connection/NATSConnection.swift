@@ -349,7 +349,7 @@ public final class NATSConnection: Sendable {
         )
         loop.scheduleRequestSweep()
         do throws(NATSError) {
-            let sent = loop.withReplySubject(of: id) { replyTo in
+            let sent = loop.replySubjects.withSubject(of: id) { replyTo in
                 Result { () throws(NATSError) in
                     try send(payload, to: subject, replyTo: replyTo, headerBlock: headerBlock, onlyOn: generation)
                 }
@@ -404,7 +404,7 @@ public final class NATSConnection: Sendable {
         replyTo reply: SharedReply,
         headerBlock: UnsafeRawBufferPointer
     ) throws(NATSError) {
-        let sent = loop.withReplySubject(of: reply.id, isShared: true) { replyTo in
+        let sent = loop.replySubjects.withSubject(of: reply.id, isShared: true) { replyTo in
             Result { () throws(NATSError) in
                 try send(
                     payload,
