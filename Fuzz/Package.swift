@@ -27,9 +27,8 @@ let package = Package(
             name: "NATSClient",
             dependencies: ["MeshLogging", .product(name: "NIOCore", package: "swift-nio")],
             sources: [
-                "NATSError.swift", "Protocol/HeaderBlock.swift", "Protocol/NATSHeaders.swift",
-                "Protocol/ProtocolParser.swift", "Protocol/ServerInfo.swift", "Protocol/ServerOperation.swift",
-                "Protocol/SubjectRules.swift",
+                "NATSError.swift", "Protocol/NATSHeaders.swift", "Protocol/ProtocolParser.swift",
+                "Protocol/ServerInfo.swift", "Protocol/SubjectRules.swift",
             ],
             swiftSettings: settings
         ),
