@@ -266,3 +266,138 @@ public final class EventBus: Sendable {
         }
     }
 }
+
+/// Encoding an event and publishing it on the transport.
+extension EventBus {
+    /// Encodes an event on the stack, or on the heap when it is too large, and publishes it. Takes the parts of the
+    /// event, since copying an `Event` costs time.
+    func send(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
+        guard !isObserved else { return try sendObserved(type, node: node, data: data) }
+        let timestamp = Timestamp.now
+        let isSent = try encodeOnStack(type) { buffer throws(MeshEventsError) in
+            try encoder.encode(type, node: node, timestamp: timestamp, data: data, into: buffer)
+        }
+        if !isSent { try sendLarge(Event(type, node: node, timestamp: timestamp, data: data)) }
+    }
+
+    /// Encodes and publishes a payload without building an ``EventData`` first.
+    func send<Payload: EventPayload>(_ payload: Payload) throws(MeshEventsError) {
+        let type = Payload.eventType
+        guard !isObserved else { return try sendObserved(type, node: node, data: payload.eventData()) }
+        let timestamp = Timestamp.now
+        let isSent = try encodeOnStack(type) { buffer throws(MeshEventsError) in
+            try encoder.encode(payload, node: node, timestamp: timestamp, into: buffer)
+        }
+        if !isSent { try sendLarge(Event(type, node: node, timestamp: timestamp, data: payload.eventData())) }
+    }
+
+    /// - Returns: whether the event fitted and was sent. `encode` returns the number of bytes; `nil` when they do not
+    ///   fit.
+    @inline(__always)
+    private func encodeOnStack(
+        _ type: EventType,
+        _ encode: (UnsafeMutableRawBufferPointer) throws(MeshEventsError) -> Int?
+    ) throws(MeshEventsError) -> Bool {
+        guard !isClosed else { throw Self.closedError }
+        return try withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 8) {
+            buffer throws(MeshEventsError) -> Bool in
+            guard let length = try encode(buffer) else { return false }
+            try publish(type.subject, UnsafeRawBufferPointer(rebasing: buffer[..<length]))
+            return true
+        }
+    }
+
+    private func sendLarge(_ event: Event) throws(MeshEventsError) {
+        let bytes = try encoder.encode(event)
+        let result = bytes.withUnsafeBytes { payload in
+            Result { () throws(MeshEventsError) in try publish(event.type.subject, payload) }
+        }
+        try result.get()
+    }
+
+    private func publish(_ subject: String, _ payload: UnsafeRawBufferPointer) throws(MeshEventsError) {
+        var subject = subject
+        let result = subject.withUTF8 { subject -> Result<Void, MeshEventsError> in
+            Result { () throws(MeshEventsError) in
+                try transport.publish(OutgoingMessage(subject: UnsafeRawBufferPointer(subject), payload: payload))
+            }
+        }
+        try result.get()
+    }
+
+    // MARK: With metrics, a span, a signature or CloudEvents attributes
+
+    /// Emits an event with what ``isObserved`` stands for: metrics, a span, a signature, CloudEvents attributes.
+    @inline(never)
+    private func sendObserved(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
+        let span = tracing?.startEmit(type.subject, node: node)
+        defer { span?.end() }
+        do throws(MeshEventsError) {
+            guard !isClosed else { throw Self.closedError }
+            let event = Event(type, node: node, timestamp: .now, data: data)
+            let payload = try encoder.encode(event)
+            let headers = span.flatMap { tracing?.headers(of: $0) } ?? MessageHeaders()
+            try publish(type.subject, payload, complete(headers, event, payload, id: cloudEventIDs?.next()))
+        } catch {
+            metrics?.failed(error)
+            span?.failed(error)
+            throw error
+        }
+        metrics?.emitted.add(1, ordering: .relaxed)
+    }
+
+    private func publish(
+        _ subject: String,
+        _ payload: [UInt8],
+        _ headers: MessageHeaders
+    ) throws(MeshEventsError) {
+        var subject = subject
+        let result = subject.withUTF8 { subject in
+            payload.withUnsafeBytes { payload in
+                Result { () throws(MeshEventsError) in
+                    let subject = UnsafeRawBufferPointer(subject)
+                    try transport.publish(OutgoingMessage(subject: subject, payload: payload, headers: headers))
+                }
+            }
+        }
+        try result.get()
+    }
+
+    /// Adds the CloudEvents attributes and the signature to the header fields of an encoded event.
+    ///
+    /// - Parameter id: the CloudEvent's id; `nil` to add no CloudEvents attributes.
+    func complete(
+        _ headers: MessageHeaders,
+        _ event: Event,
+        _ payload: [UInt8],
+        id: String?
+    ) throws(MeshEventsError) -> MessageHeaders {
+        var headers = headers
+        if let id {
+            for field in CloudEvent.headers(of: event, id: id).fields { headers.append(field.name, field.value) }
+        }
+        return try sign(headers, subject: event.type.subject, payload: payload, node: event.node)
+    }
+
+    /// Adds this node's signature to the header fields of an encoded event, when the bus signs. Events emitted in
+    /// another node's name are not signed: a verifier would take them as forged.
+    func sign(
+        _ headers: MessageHeaders,
+        subject: String,
+        payload: [UInt8],
+        node: String
+    ) throws(MeshEventsError) -> MessageHeaders {
+        guard let signer, node == self.node else { return headers }
+        var subject = subject
+        let signature = subject.withUTF8 { subject in
+            payload.withUnsafeBytes { payload in
+                Result { () throws(MeshEventsError) in
+                    try signer.sign(subject: UnsafeRawBufferPointer(subject), payload: payload)
+                }
+            }
+        }
+        var headers = headers
+        headers[SignatureVerification.header] = try signature.get()
+        return headers
+    }
+}
