@@ -198,7 +198,7 @@ enum SubscriptionDelivery: Sendable {
 }
 
 /// Chunks waiting for the subscriber, first in, first out, in constant time per chunk.
-struct ChunkQueue: Sendable {
+private struct ChunkQueue: Sendable {
     private var chunks: ContiguousArray<EventChunk> = []
     private var head = 0
     /// How many events wait.

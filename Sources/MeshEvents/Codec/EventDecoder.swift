@@ -159,7 +159,7 @@ public struct EventDecoder: Sendable {
 }
 
 /// Reads timestamps and remembers the last second: successive events mostly differ in the fraction only.
-struct RecentSecond: Sendable {
+private struct RecentSecond: Sendable {
     /// The bytes of `2026-11-24T09:04:34`, as three words that overlap.
     private var text: (UInt64, UInt64, UInt64) = (0, 0, 0)
     private var nanoseconds: Int64 = 0
@@ -215,7 +215,7 @@ struct RecentSecond: Sendable {
 ///
 /// A value's slot is a hash of its bytes; a new value replaces the one in its slot. Holds at most 64 values of at most
 /// 256 bytes each.
-struct RecentValues<Value: Sendable>: Sendable {
+private struct RecentValues<Value: Sendable>: Sendable {
     private static var slots: Int { 64 }
     private static var maximumLength: Int { 256 }
 

@@ -335,7 +335,7 @@ private struct TimestampReader {
 }
 
 /// A date of the proleptic Gregorian calendar.
-struct CivilDate {
+private struct CivilDate {
     var year: Int
     var month: Int
     var day: Int

@@ -58,7 +58,7 @@ struct WebSocketUpgrade {
 }
 
 /// Waits for a WebSocket to open. Any other answer ends the wait with an error that describes it.
-final class WebSocketOpening: ChannelInboundHandler {
+private final class WebSocketOpening: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
 
     private let server: ServerAddress

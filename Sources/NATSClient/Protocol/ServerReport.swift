@@ -117,7 +117,7 @@ struct ServerReport {
 }
 
 /// A text in double quotes in a server's report, in Go's notation.
-struct QuotedWord {
+private struct QuotedWord {
     /// The text without quotes and escapes.
     let text: String
     /// The rest of the report behind it.

@@ -69,7 +69,7 @@ extension ReplayStart {
 }
 
 /// Follows any store by asking it for new messages repeatedly.
-final class PollingFollower: StoreFollower {
+private final class PollingFollower: StoreFollower {
     /// How many messages one reading takes.
     private static let readSize = 512
     /// How long to wait before the next request when there was nothing new.
