@@ -2,7 +2,6 @@ import Foundation
 import NIOCore
 import NIOPosix
 import NIOSSL
-import NIOTLS
 
 /// Opens the channel of each attempt to connect: TCP, TLS and WebSocket.
 ///
@@ -143,43 +142,6 @@ final class ChannelOpener: @unchecked Sendable {
 /// The WebSockets that one attempt opens, by their channels; touched on the event loop only.
 private final class WebSocketOpenings: @unchecked Sendable {
     var byChannel: [ObjectIdentifier: EventLoopFuture<Void>] = [:]
-}
-
-/// Passes the events of one channel to the connection's loop.
-private final class ConnectionHandler: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-
-    private let loop: ConnectionLoop
-    private let attempt: Int
-    private var error: (any Error)?
-
-    init(loop: ConnectionLoop, attempt: Int) {
-        self.loop = loop
-        self.attempt = attempt
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        loop.received(unwrapInboundIn(data), attempt: attempt)
-    }
-
-    func channelReadComplete(context: ChannelHandlerContext) {
-        loop.subscriptions.finishBatch()
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .handshakeCompleted = event as? TLSUserEvent { loop.tlsEstablished(attempt: attempt) }
-        context.fireUserInboundEventTriggered(event)
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // A peer that closes without TLS's `close_notify` has still just closed.
-        if case .uncleanShutdown? = error as? NIOSSLError {} else { self.error = self.error ?? error }
-        context.close(promise: nil)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        loop.channelClosed(attempt: attempt, error: error)
-    }
 }
 
 extension TimeAmount {

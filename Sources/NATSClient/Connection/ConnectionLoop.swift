@@ -2,6 +2,7 @@ import Logging
 import MeshLogging
 import NIOCore
 import NIOSSL
+import NIOTLS
 import Synchronization
 
 /// The engine of one connection: everything here runs on its event loop, unless its comment says otherwise.
@@ -249,7 +250,7 @@ final class ConnectionLoop: @unchecked Sendable {
         }
     }
 
-    func tlsEstablished(attempt: Int) {
+    fileprivate func tlsEstablished(attempt: Int) {
         guard machine.attempt == attempt else { return }
         perform(machine.tlsEstablished())
     }
@@ -280,7 +281,7 @@ final class ConnectionLoop: @unchecked Sendable {
     }
 
     /// Handles a channel that has closed by itself, or on which an error was caught.
-    func channelClosed(attempt: Int, error: (any Error)?) {
+    fileprivate func channelClosed(attempt: Int, error: (any Error)?) {
         guard attempt == machine.attempt, !machine.isClosed else { return }
         let server = machine.server.map(String.init(describing:)) ?? "the server"
         if let error, let failure = tlsFailure(error) {
@@ -318,7 +319,7 @@ final class ConnectionLoop: @unchecked Sendable {
 
     // MARK: Receiving
 
-    func received(_ bytes: ByteBuffer, attempt: Int) {
+    fileprivate func received(_ bytes: ByteBuffer, attempt: Int) {
         guard attempt == machine.attempt, !machine.isClosed else { return }
         counts.countReceived(bytes.readableBytes)
         moved(bytes.readableBytes)
@@ -654,6 +655,43 @@ final class ConnectionLoop: @unchecked Sendable {
             // A request may have been added between the two.
             if !requests.isEmpty { scheduleRequestSweep() }
         }
+    }
+}
+
+/// Passes the events of one channel to the connection's loop.
+final class ConnectionHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let loop: ConnectionLoop
+    private let attempt: Int
+    private var error: (any Error)?
+
+    init(loop: ConnectionLoop, attempt: Int) {
+        self.loop = loop
+        self.attempt = attempt
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        loop.received(unwrapInboundIn(data), attempt: attempt)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        loop.subscriptions.finishBatch()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .handshakeCompleted = event as? TLSUserEvent { loop.tlsEstablished(attempt: attempt) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A peer that closes without TLS's `close_notify` has still just closed.
+        if case .uncleanShutdown? = error as? NIOSSLError {} else { self.error = self.error ?? error }
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        loop.channelClosed(attempt: attempt, error: error)
     }
 }
 
