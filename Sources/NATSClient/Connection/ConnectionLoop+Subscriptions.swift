@@ -1,6 +1,6 @@
 import NIOCore
 
-// What users of a connection do with its subscriptions.
+// What callers on any thread do with subscriptions, and how they wait for the loop.
 extension ConnectionLoop {
     /// From any thread: subscribes and suspends until the server has the subscription.
     func subscribe(
@@ -85,5 +85,36 @@ extension ConnectionLoop {
 
     private func unsubscribe(_ entry: SubscriptionEntry) {
         outbound.unsubscribe(sid: entry.sid)
+    }
+
+    /// Runs `start` on the loop. Suspends until it calls back, or until no byte has come or gone for `timeout`.
+    func waitOnLoop(
+        timeout: Duration,
+        what: String,
+        _ start: @escaping @Sendable (ConnectionLoop, @escaping (Result<Void, NATSError>) -> Void) -> Void
+    ) async throws(NATSError) {
+        let promise = eventLoop.makePromise(of: Void.self)
+        let once = OneShot(promise)
+        eventLoop.execute {
+            let timer = IdleTimer(self, timeout) {
+                let text = "\(what) was not answered within \(timeout); the server is down or overloaded"
+                once.complete(.failure(NATSError(.timeout, text, isRetriable: true)))
+            }
+            start(self) { result in
+                timer.cancel()
+                once.complete(result)
+            }
+        }
+        do {
+            try await withTaskCancellationHandler {
+                try await promise.futureResult.get()
+            } onCancel: {
+                once.complete(.failure(.cancelled))
+            }
+        } catch let error as NATSError {
+            throw error
+        } catch {
+            throw NATSError(.closed, "the connection's event loop has ended", underlying: error)
+        }
     }
 }

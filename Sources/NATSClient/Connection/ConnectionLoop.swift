@@ -3,7 +3,6 @@ import MeshLogging
 import NIOCore
 import NIOSSL
 import NIOTLS
-import Synchronization
 
 /// The engine of one connection: everything here runs on its event loop, unless its comment says otherwise.
 ///
@@ -14,6 +13,7 @@ final class ConnectionLoop: @unchecked Sendable {
     let eventLoop: any EventLoop
     let outbound: OutboundBuffer
     let requests = RequestTable()
+    let requestSweeper = RequestSweeper()
     let sharedReplies = SharedReplyTable()
     let subscriptions: SubscriptionTable
     let status = StatusBroadcaster()
@@ -45,11 +45,6 @@ final class ConnectionLoop: @unchecked Sendable {
     private let writer: OutboundWriter
     private var keepAlive: RepeatedTask?
     private var silence = ServerSilence()
-
-    /// Whether a sweep of the requests is scheduled; written from any thread.
-    private let requestSweep = Atomic<Bool>(false)
-    /// What the sweeps of the requests have seen of the connection.
-    private var requestProbes = RequestProbes()
 
     init(
         configuration: NATSConnection.Configuration,
@@ -565,37 +560,6 @@ final class ConnectionLoop: @unchecked Sendable {
         )
     }
 
-    /// Runs `start` on the loop. Suspends until it calls back, or until no byte has come or gone for `timeout`.
-    func waitOnLoop(
-        timeout: Duration,
-        what: String,
-        _ start: @escaping @Sendable (ConnectionLoop, @escaping (Result<Void, NATSError>) -> Void) -> Void
-    ) async throws(NATSError) {
-        let promise = eventLoop.makePromise(of: Void.self)
-        let once = OneShot(promise)
-        eventLoop.execute {
-            let timer = IdleTimer(self, timeout) {
-                let text = "\(what) was not answered within \(timeout); the server is down or overloaded"
-                once.complete(.failure(NATSError(.timeout, text, isRetriable: true)))
-            }
-            start(self) { result in
-                timer.cancel()
-                once.complete(result)
-            }
-        }
-        do {
-            try await withTaskCancellationHandler {
-                try await promise.futureResult.get()
-            } onCancel: {
-                once.complete(.failure(.cancelled))
-            }
-        } catch let error as NATSError {
-            throw error
-        } catch {
-            throw NATSError(.closed, "the connection's event loop has ended", underlying: error)
-        }
-    }
-
     // MARK: Subscriptions
 
     /// Subscribes; calls `answer` when the server has the subscription.
@@ -620,41 +584,6 @@ final class ConnectionLoop: @unchecked Sendable {
         }
         channel.writeAndFlush(buffer, promise: nil)
         writer.pings.restored(entries)
-    }
-
-    // MARK: Deadlines of requests
-
-    /// From any thread: ends requests past their deadline, 50 ms late at most. One sweep serves all requests, so that
-    /// none needs a timer.
-    func scheduleRequestSweep() {
-        guard requestSweep.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
-        else { return }
-        eventLoop.execute { self.sweepRequests(isFirst: true) }
-    }
-
-    private func sweepRequests(isFirst: Bool = false) {
-        let now = NIODeadline.now()
-        requestProbes.look(
-            counts.moved,
-            at: now,
-            isConnected: machine.isConnected,
-            attempt: machine.attempt,
-            isFirst: isFirst
-        )
-        let left = requests.expire(at: now, &requestProbes)
-        if let probe = requestProbes.takeWanted() {
-            ping { result in
-                guard case .success = result else { return }
-                self.requestProbes.answered = max(self.requestProbes.answered, probe)
-            }
-        }
-        if left {
-            eventLoop.scheduleTask(in: .milliseconds(50)) { self.sweepRequests() }
-        } else {
-            requestSweep.store(false, ordering: .releasing)
-            // A request may have been added between the two.
-            if !requests.isEmpty { scheduleRequestSweep() }
-        }
     }
 }
 

@@ -347,7 +347,7 @@ public final class NATSConnection: Sendable {
             completion: completion,
             taker: taker
         )
-        loop.scheduleRequestSweep()
+        loop.requestSweeper.schedule(on: loop)
         do throws(NATSError) {
             let sent = loop.replySubjects.withSubject(of: id) { replyTo in
                 Result { () throws(NATSError) in

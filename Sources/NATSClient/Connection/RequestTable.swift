@@ -1,6 +1,7 @@
 import Foundation
 import Locking
 import NIOCore
+import Synchronization
 
 /// The requests that wait for an answer on the connection's one inbox.
 final class RequestTable: Sendable {
@@ -151,6 +152,49 @@ final class RequestTable: Sendable {
         let failed = requests.withLock { $0.take(where: matches) }
         for request in failed { request.completion(.failure(error)) }
         return !failed.isEmpty
+    }
+}
+
+/// Ends requests past their deadline.
+///
+/// It is `@unchecked Sendable` because its mutable member is used on the connection's event loop only.
+final class RequestSweeper: @unchecked Sendable {
+    /// Whether a sweep is scheduled; written from any thread.
+    private let isScheduled = Atomic<Bool>(false)
+    /// What the sweeps have seen of the connection.
+    private var probes = RequestProbes()
+
+    /// From any thread: ends requests past their deadline, 50 ms late at most. One sweep serves all requests, so that
+    /// none needs a timer.
+    func schedule(on loop: ConnectionLoop) {
+        guard isScheduled.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
+        else { return }
+        loop.eventLoop.execute { self.sweep(loop, isFirst: true) }
+    }
+
+    private func sweep(_ loop: ConnectionLoop, isFirst: Bool = false) {
+        let now = NIODeadline.now()
+        probes.look(
+            loop.counts.moved,
+            at: now,
+            isConnected: loop.machine.isConnected,
+            attempt: loop.machine.attempt,
+            isFirst: isFirst
+        )
+        let left = loop.requests.expire(at: now, &probes)
+        if let probe = probes.takeWanted() {
+            loop.ping { result in
+                guard case .success = result else { return }
+                self.probes.answered = max(self.probes.answered, probe)
+            }
+        }
+        if left {
+            loop.eventLoop.scheduleTask(in: .milliseconds(50)) { self.sweep(loop) }
+        } else {
+            isScheduled.store(false, ordering: .releasing)
+            // A request may have been added between the two.
+            if !loop.requests.isEmpty { schedule(on: loop) }
+        }
     }
 }
 
