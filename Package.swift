@@ -31,11 +31,17 @@ let package = Package(
     platforms: [.macOS(.v15), .iOS(.v18), .tvOS(.v18), .watchOS(.v11), .visionOS(.v2)],
     products: [
         .library(name: "MeshEvents", targets: ["MeshEvents"]),
+        .library(name: "MeshEventsConformance", targets: ["MeshEventsConformance"]),
+        .library(name: "MeshEventsInterop", targets: ["MeshEventsInterop"]),
         .library(name: "MeshEventsNATS", targets: ["MeshEventsNATS"]),
         .library(name: "MeshEventsSigning", targets: ["MeshEventsSigning"]),
         .library(name: "MeshEventsTesting", targets: ["MeshEventsTesting"]),
         .library(name: "NATSClient", targets: ["NATSClient"]),
+        .library(name: "NKeys", targets: ["NKeys"]),
         .library(name: "LocalNATSServer", targets: ["LocalNATSServer"]),
+        .library(name: "MeshMonitoring", targets: ["MeshMonitoring"]),
+        .library(name: "MeshToolSDK", targets: ["MeshToolSDK"]),
+        .library(name: "MeshSupervision", targets: ["MeshSupervision"]),
         .library(name: "MeshLifecycle", targets: ["MeshLifecycle"]),
         .library(name: "MeshAuth", targets: ["MeshAuth"]),
         .library(name: "MeshDashboard", targets: ["MeshDashboard"]),
@@ -61,41 +67,53 @@ let package = Package(
         // The keys of log lines; not a product.
         .target(name: "MeshLogging", dependencies: [logging], swiftSettings: settings),
         .target(name: "FileReading", swiftSettings: settings),
+        // Keys and credentials files in NATS's notation. Users and signatures need them without a network client.
+        .target(
+            name: "NKeys",
+            dependencies: ["MeshLogging", "FileReading", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: settings
+        ),
         .target(
             name: "NATSClient",
             dependencies: nio + [
-                "Locking", "MeshConcurrency", "MeshLogging", "FileReading", logging,
+                "MeshConcurrency", "MeshLogging", "FileReading", "NKeys", logging,
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
-                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: settings
         ),
         .target(
             name: "MeshEvents",
-            dependencies: ["Locking", "MeshConcurrency", "MeshLogging", logging, metrics, tracing],
+            dependencies: ["MeshConcurrency", "MeshLogging", logging, metrics, tracing],
             swiftSettings: settings
         ),
         // Locks, and states that tasks can wait for; not a product.
-        .target(name: "MeshConcurrency", dependencies: ["Locking"], swiftSettings: settings),
-        // A value behind a lock; not a product. Of NIO it takes only the lock.
+        // Of NIO it takes only the lock.
         .target(
-            name: "Locking",
+            name: "MeshConcurrency",
             dependencies: [.product(name: "NIOConcurrencyHelpers", package: "swift-nio")],
             swiftSettings: settings
         ),
         .target(
             name: "MeshEventsNATS",
             dependencies: [
-                "Locking", "MeshConcurrency", "MeshEvents", "NATSClient", logging,
+                "FileReading", "MeshConcurrency", "MeshEvents", "NATSClient", logging,
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),
-        .target(name: "MeshEventsTesting", dependencies: ["Locking", "MeshEvents"], swiftSettings: settings),
+        .target(name: "MeshEventsTesting", dependencies: ["MeshConcurrency", "MeshEvents"], swiftSettings: settings),
+        // For authors of transports and stores; tests of an application need MeshEventsTesting only.
+        .target(
+            name: "MeshEventsConformance",
+            dependencies: ["MeshConcurrency", "MeshEvents"],
+            swiftSettings: settings
+        ),
+        // Formats of other systems: CloudEvents and AsyncAPI. It needs only what the core offers to any program.
+        .target(name: "MeshEventsInterop", dependencies: ["MeshEvents", metrics, tracing], swiftSettings: settings),
         // Ed25519 signatures, apart from the core so that this has no cryptography in it.
         .target(
             name: "MeshEventsSigning",
-            dependencies: ["MeshEvents", "NATSClient", "FileReading"],
+            dependencies: ["MeshEvents", "NKeys", "FileReading"],
             swiftSettings: settings
         ),
         // A child process that cannot outlive this one; not a product.
@@ -109,22 +127,44 @@ let package = Package(
             dependencies: ["ProcessGuard", .product(name: "Subprocess", package: "swift-subprocess")],
             swiftSettings: settings
         ),
+        // What is known of a mesh. It reads events, so it needs neither NATS nor processes.
         .target(
-            name: "MeshLifecycle",
+            name: "MeshMonitoring",
+            dependencies: ["MeshConcurrency", "MeshEvents", logging],
+            swiftSettings: settings
+        ),
+        // What a tool links, apart from what runs tools.
+        .target(
+            name: "MeshToolSDK",
             dependencies: [
-                "Locking", "MeshConcurrency", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "NATSClient",
-                "ProcessGuard", "MeshLogging", "FileReading", logging,
+                "MeshConcurrency", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "NATSClient", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                .product(name: "Subprocess", package: "swift-subprocess"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "MeshSupervision",
+            dependencies: [
+                "FileReading", "MeshConcurrency", "MeshEvents", "MeshEventsNATS", "MeshLogging", "NATSClient",
+                "ProcessGuard",
+                logging,
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ],
+            swiftSettings: settings
+        ),
+        // The three under one name.
+        .target(
+            name: "MeshLifecycle",
+            dependencies: ["MeshEventsNATS", "MeshMonitoring", "MeshSupervision", "MeshToolSDK"],
             swiftSettings: settings
         ),
         .target(
             name: "MeshAuth",
             dependencies: [
-                "MeshEvents", "NATSClient",
+                "MeshEvents", "NKeys",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
@@ -134,7 +174,7 @@ let package = Package(
         .target(
             name: "MeshDashboard",
             dependencies: [
-                "Locking", "MeshConcurrency", "MeshEvents", "MeshLifecycle", "MeshLogging", logging,
+                "MeshConcurrency", "MeshEvents", "MeshLogging", "MeshMonitoring", logging,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -150,8 +190,9 @@ let package = Package(
         .executableTarget(
             name: "mesh-events",
             dependencies: [
-                "Locking", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "MeshLifecycle", "MeshAuth",
-                "MeshDashboard",
+                "MeshConcurrency", "MeshEvents", "MeshEventsInterop", "MeshEventsNATS", "MeshEventsSigning",
+                "MeshMonitoring", "MeshSupervision",
+                "MeshAuth", "MeshDashboard",
                 "NATSClient", "LocalNATSServer", "MeshLogging", "FileReading", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -164,14 +205,14 @@ let package = Package(
         // The tool of `make demo` that uses the SDK.
         .executableTarget(
             name: "demo-trainer",
-            dependencies: ["MeshEvents", "MeshLifecycle"],
+            dependencies: ["MeshEvents", "MeshToolSDK"],
             path: "Examples/Demo/Trainer",
             swiftSettings: settings
         ),
         // What several test targets share; not a product.
         .target(
             name: "TestSupport",
-            dependencies: ["LocalNATSServer", "Locking", "NATSClient", "ProcessGuard", logging] + nio,
+            dependencies: ["LocalNATSServer", "MeshConcurrency", "NATSClient", "ProcessGuard", logging] + nio,
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
@@ -185,7 +226,7 @@ let package = Package(
         // A tool, for tests to run.
         .executableTarget(
             name: "mesh-tool-fixture",
-            dependencies: ["MeshEvents", "MeshLifecycle", logging],
+            dependencies: ["MeshEvents", "MeshToolSDK", logging],
             path: "Tests/Fixtures/mesh-tool-fixture",
             swiftSettings: settings
         ),
@@ -201,7 +242,7 @@ let package = Package(
         // A supervisor of tools, for tests to kill.
         .executableTarget(
             name: "tool-supervisor-fixture",
-            dependencies: ["MeshLifecycle", "MeshEvents", logging],
+            dependencies: ["MeshSupervision", "MeshEvents", logging],
             path: "Tests/Fixtures/tool-supervisor-fixture",
             swiftSettings: settings
         ),
@@ -214,22 +255,24 @@ let package = Package(
             path: "Tests/Fixtures/sanitizer-fixture",
             swiftSettings: settings
         ),
+        .testTarget(name: "NKeysTests", dependencies: ["NKeys"], swiftSettings: settings),
         .testTarget(
             name: "MeshConcurrencyTests",
-            dependencies: ["MeshConcurrency", "Locking"],
+            dependencies: ["MeshConcurrency"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "NATSClientTests",
-            dependencies: ["NATSClient", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio")] + nio,
+            dependencies: [
+                "NATSClient", "NKeys", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio"),
+            ] + nio,
             swiftSettings: settings
         ),
         .testTarget(
             name: "MeshEventsTests",
             dependencies: [
-                "Locking", "MeshEvents", "MeshEventsSigning", "MeshEventsTesting", "MeshLogging", "NATSClient", logging,
-                metrics,
-                tracing,
+                "MeshConcurrency", "MeshEvents", "MeshEventsConformance", "MeshEventsInterop", "MeshEventsSigning",
+                "MeshEventsTesting", "MeshLogging", "NATSClient", logging, metrics, tracing,
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
             ],
@@ -262,22 +305,40 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
-            name: "MeshLifecycleTests",
+            name: "MeshMonitoringTests",
             dependencies: [
-                "FileReading", "Locking", "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning",
-                "MeshEventsTesting", "NATSClient", "LocalNATSServer", "TestSupport", "ProcessGuard",
-                "mesh-tool-fixture", "tool-supervisor-fixture",
-                logging,
+                "MeshMonitoring", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "MeshEventsTesting",
+                "NATSClient",
+                "LocalNATSServer", "TestSupport", logging,
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MeshToolSDKTests",
+            dependencies: [
+                "MeshToolSDK", "MeshEvents", "MeshEventsNATS", "NATSClient", "LocalNATSServer", "TestSupport",
+                "mesh-tool-fixture",
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MeshSupervisionTests",
+            dependencies: [
+                "FileReading", "MeshConcurrency", "MeshSupervision", "MeshToolSDK", "MeshEvents", "MeshEventsNATS",
+                "MeshEventsSigning", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "TestSupport",
+                "ProcessGuard",
+                "tool-supervisor-fixture", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
-                .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "MeshDashboardTests",
             dependencies: [
-                "Locking", "MeshDashboard", "MeshLifecycle", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting",
+                "MeshConcurrency", "MeshDashboard", "MeshMonitoring", "MeshEvents", "MeshEventsNATS",
+                "MeshEventsTesting",
                 "NATSClient", "LocalNATSServer", "TestSupport", logging,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -296,8 +357,8 @@ let package = Package(
         .testTarget(
             name: "MeshAuthTests",
             dependencies: [
-                "MeshAuth", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "NATSClient", "LocalNATSServer",
-                "TestSupport",
+                "MeshAuth", "MeshEvents", "MeshEventsNATS", "MeshMonitoring", "MeshSupervision", "NATSClient", "NKeys",
+                "LocalNATSServer", "TestSupport",
                 logging, .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings
@@ -305,10 +366,10 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "MeshLifecycle", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                "MeshSupervision", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "TestSupport",
-                logging, metrics, tracing, .product(name: "MetricsTestKit", package: "swift-metrics"),
+                "MeshEvents", "MeshEventsNATS", "MeshEventsConformance", "NATSClient", "NKeys", "LocalNATSServer",
+                "TestSupport", logging, metrics, tracing, .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ] + nio,
             swiftSettings: settings
@@ -316,7 +377,7 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "mesh-events", "MeshEvents", "MeshEventsNATS", "MeshLifecycle", "MeshAuth", "NATSClient",
+                "mesh-events", "MeshEvents", "MeshEventsNATS", "MeshMonitoring", "MeshAuth", "NATSClient", "NKeys",
                 "LocalNATSServer", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -330,12 +391,10 @@ let package = Package(
 // Only the core and the tests that run under sanitizers, which have builds of their own: Scripts/sanitize.sh.
 if Context.environment["MESH_EVENTS_CORE_ONLY"] == "1" {
     let core: Set = [
-        "FileReading", "Locking", "MeshConcurrency", "MeshLogging", "NATSClient", "MeshEvents", "MeshEventsSigning",
-        "MeshEventsNATS",
-        "MeshEventsTesting",
-        "ProcessGuard", "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture", "MeshConcurrencyTests",
-        "NATSClientTests",
-        "MeshEventsTests", "RaceTests",
+        "FileReading", "MeshConcurrency", "MeshLogging", "NKeys", "NATSClient", "MeshEvents", "MeshEventsSigning",
+        "MeshEventsNATS", "MeshEventsTesting", "MeshEventsConformance", "MeshEventsInterop", "ProcessGuard",
+        "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture", "MeshConcurrencyTests", "NKeysTests",
+        "NATSClientTests", "MeshEventsTests", "RaceTests",
     ]
     package.targets.removeAll { !core.contains($0.name) }
     package.products.removeAll { !core.contains($0.name) }

@@ -38,7 +38,7 @@ let package = Package(
                 .product(name: "MeshEvents", package: "mesh-events"),
                 .product(name: "MeshEventsNATS", package: "mesh-events"),
                 .product(name: "MeshEventsSigning", package: "mesh-events"),
-                .product(name: "MeshLifecycle", package: "mesh-events"),
+                .product(name: "MeshMonitoring", package: "mesh-events"),
                 .product(name: "NATSClient", package: "mesh-events"),
                 .product(name: "LocalNATSServer", package: "mesh-events"),
                 .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),

@@ -27,14 +27,13 @@ let package = Package(
             name: "NATSClient",
             dependencies: ["MeshLogging", .product(name: "NIOCore", package: "swift-nio")],
             sources: [
-                "NATSError.swift", "Protocol/HeaderBlock.swift", "Protocol/NATSHeaders.swift",
-                "Protocol/ProtocolParser.swift", "Protocol/ServerInfo.swift", "Protocol/ServerOperation.swift",
-                "Protocol/SubjectRules.swift",
+                "NATSError.swift", "Protocol/NATSHeaders.swift", "Protocol/ProtocolParser.swift",
+                "Protocol/ServerInfo.swift", "Protocol/SubjectRules.swift",
             ],
             swiftSettings: settings
         ),
         .target(
-            name: "Locking",
+            name: "MeshConcurrency",
             dependencies: [.product(name: "NIOConcurrencyHelpers", package: "swift-nio")],
             swiftSettings: settings
         ),
@@ -47,7 +46,7 @@ let package = Package(
         .target(
             name: "MeshEvents",
             dependencies: [
-                "Locking", "MeshLogging", .product(name: "Logging", package: "swift-log"),
+                "MeshConcurrency", "MeshLogging", .product(name: "Logging", package: "swift-log"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
             ],
@@ -56,11 +55,11 @@ let package = Package(
         ),
         .target(
             name: "ProcessGuard",
-            dependencies: [.product(name: "Subprocess", package: "swift-subprocess")],
+            dependencies: ["MeshConcurrency", .product(name: "Subprocess", package: "swift-subprocess")],
             swiftSettings: settings
         ),
         .target(
-            name: "MeshLifecycle",
+            name: "MeshSupervision",
             dependencies: ["MeshEvents", "ProcessGuard", "FileReading", .product(name: "Yams", package: "Yams")],
             sources: [
                 "Manifest", "Tools/KeyWords.swift", "Tools/Redaction.swift", "Tools/RestartPolicy.swift",
@@ -73,7 +72,7 @@ let package = Package(
         .executableTarget(
             name: "mesh-fuzz",
             dependencies: [
-                "LibFuzzer", "NATSClient", "MeshEvents", "MeshLifecycle",
+                "LibFuzzer", "NATSClient", "MeshEvents", "MeshSupervision",
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings

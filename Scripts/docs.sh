@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Each after those that its documentation links to.
-modules=(MeshEvents NATSClient LocalNATSServer MeshEventsNATS MeshEventsSigning MeshEventsTesting MeshLifecycle MeshAuth
-    MeshDashboard)
+modules=(MeshEvents NKeys NATSClient LocalNATSServer MeshEventsNATS MeshEventsSigning MeshEventsConformance MeshEventsTesting
+    MeshEventsInterop MeshMonitoring MeshToolSDK MeshSupervision MeshLifecycle MeshAuth MeshDashboard)
 guide=Sources/MeshEvents/MeshEvents.docc
 out=.build/docs
 work="$(mktemp -d "${TMPDIR:-/tmp}/mesh-events-docs.XXXXXX")"
@@ -58,8 +58,8 @@ rm -rf "$work/MeshEvents.doccarchive"
 
 archives=()
 for module in "${modules[@]}"; do
-    catalog=
-    if [ "$module" = MeshEvents ]; then catalog="$guide"; fi
+    catalog="Sources/$module/$module.docc"
+    if [ ! -d "$catalog" ]; then catalog=; fi
     if ! convert "$module" "$catalog" >"$work/log" 2>&1; then
         cat "$work/log" >&2
         echo "docs: errors in the documentation of $module" >&2

@@ -17,7 +17,7 @@ let package = Package(
                 .product(name: "LocalNATSServer", package: "mesh-events"),
                 .product(name: "MeshEvents", package: "mesh-events"),
                 .product(name: "MeshEventsNATS", package: "mesh-events"),
-                .product(name: "MeshLifecycle", package: "mesh-events"),
+                .product(name: "MeshSupervision", package: "mesh-events"),
                 .product(name: "Logging", package: "swift-log"),
             ]
         ),
@@ -26,7 +26,7 @@ let package = Package(
             name: "thermometer",
             dependencies: [
                 .product(name: "MeshEvents", package: "mesh-events"),
-                .product(name: "MeshLifecycle", package: "mesh-events"),
+                .product(name: "MeshToolSDK", package: "mesh-events"),
             ]
         ),
     ]

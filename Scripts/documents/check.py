@@ -17,8 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 WORK = ROOT / ".build" / "documents"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "Sources/MeshEvents/MeshEvents.docc").glob("*.md"))]
-PRODUCTS = ["LocalNATSServer", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "MeshEventsTesting",
-            "MeshLifecycle", "NATSClient"]
+PRODUCTS = ["LocalNATSServer", "MeshEvents", "MeshEventsInterop", "MeshEventsNATS", "MeshEventsSigning",
+            "MeshEventsTesting", "MeshLifecycle", "MeshMonitoring", "MeshSupervision", "MeshToolSDK", "NATSClient",
+            "NKeys"]
 
 # What a block is given.
 GIVEN = """transport: NATSTransport, bus: EventBus, persistent: PersistentEventBus, mesh: InMemoryMesh, node: MeshNode,

@@ -1,5 +1,3 @@
-package import Locking
-
 /// A state that tasks can wait for.
 @usableFromInline
 package protocol AwaitableState: Sendable {

@@ -32,8 +32,36 @@ package final class OneShot<Value: Sendable>: Sendable {
     /// - Returns: `nil` when the time is up.
     /// - Throws: `CancellationError` when the calling task is cancelled first.
     package func wait(atMost timeout: Duration) async throws -> Value? {
-        if let value = await state.next(until: .now + timeout) { return value }
+        if let value = await value(until: .now + timeout) { return value }
         try Task.checkCancellation()
         return nil
     }
+
+    /// Waits for the value until a deadline.
+    ///
+    /// - Returns: `nil` at the deadline, and when the calling task is cancelled first.
+    package func value(until deadline: ContinuousClock.Instant) async -> Value? { await state.next(until: deadline) }
+}
+
+extension OneShot {
+    /// Waits for the value even when the calling task is cancelled: for values that are always set soon.
+    package var uncancelled: Value {
+        get async {
+            while true {
+                // A separate task is not cancelled with the caller.
+                if let value = await Task(operation: { try? await wait() }).value { return value }
+            }
+        }
+    }
+}
+
+/// A signal that is sent once and that any number of tasks can wait for.
+package typealias OneTimeSignal = OneShot<Void>
+
+extension OneTimeSignal {
+    /// Whether it has been sent.
+    package var isSent: Bool { value != nil }
+
+    /// Sends it to every waiting task. Harmless when repeated.
+    package func send() { fulfil(()) }
 }

@@ -175,3 +175,152 @@ extension StreamInformation {
     /// When the stream was created; `nil` when the server does not say.
     var creation: Timestamp? { created.flatMap { try? Timestamp(rfc3339: $0) } }
 }
+
+extension JetStreamStore {
+    /// Compares an existing stream with the configuration asked for, and updates it when the configuration says so.
+    private func reconcile(
+        _ configuration: PersistenceConfiguration,
+        _ asked: StreamConfiguration
+    ) async throws(JetStreamError) -> StoreOpening {
+        let stream = try await jetStream.streamInfo(streamName)
+        note(stream)
+        noteDomain(stream)
+        let differences = asked.differences(from: stream.configuration)
+        guard !differences.isEmpty, configuration.reconcile == .update else { return opening(differences) }
+        // The server refuses changes that are not possible; a change of the storage it would only half carry out.
+        guard !differences.contains(where: { $0.field == "storage" }) else { return opening(differences) }
+        let updated = try await jetStream.updateStream(stream.configuration.updated(configuration))
+        note(updated)
+        return opening(asked.differences(from: updated.configuration))
+    }
+
+    private func opening(_ differences: [StreamConfiguration.Difference]) -> StoreOpening {
+        StoreOpening(
+            created: false,
+            differences: differences.map {
+                StoreOpening.Difference(field: $0.field, asked: "\($0.asked)", found: "\($0.found)")
+            }
+        )
+    }
+
+    /// Reports everything about the stream: its messages by subject, its consumers and how far they have read.
+    ///
+    /// - Throws: `streamNotFound`, `persistenceUnavailable`, `permissionDenied`, `timeout`.
+    public func report() async throws(MeshEventsError) -> StreamReport {
+        try await retrying(until: .now + jetStream.timeout) { _ throws(JetStreamError) in
+            let stream = try await jetStream.streamInfo(streamName)
+            let isEmpty = stream.state.messages == 0
+            return StreamReport(
+                state: state(of: stream),
+                configuration: PersistenceConfiguration(stream.configuration),
+                firstTime: isEmpty ? nil : stream.state.firstTime.flatMap { try? Timestamp(rfc3339: $0) },
+                lastTime: isEmpty ? nil : stream.state.lastTime.flatMap { try? Timestamp(rfc3339: $0) },
+                subjects: try await jetStream.subjectCounts(of: streamName),
+                consumers: try await jetStream.consumers(on: streamName).map { consumer in
+                    StreamReport.Consumer(
+                        name: consumer.name,
+                        isDurable: consumer.configuration.durableName != nil,
+                        filters: consumer.configuration.filterSubjects,
+                        pending: consumer.pending,
+                        unacknowledged: consumer.acknowledgementsPending,
+                        redelivered: consumer.redelivered
+                    )
+                }
+            )
+        }
+    }
+
+    /// Deletes the events that match; their sequences are not used again.
+    ///
+    /// - Returns: how many were deleted.
+    /// - Throws: `streamNotFound`, `persistenceUnavailable`, `permissionDenied`, `timeout`.
+    public func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
+        try pattern.validate()
+        do throws(JetStreamError) {
+            return try await jetStream.purgeStream(streamName, subject: pattern == .all ? nil : pattern.subject)
+        } catch {
+            throw MeshEventsError(error, stream: streamName)
+        }
+    }
+}
+
+extension StreamConfiguration {
+    /// Makes the stream of a persistence configuration, with the server's defaults for everything else. Fields that are
+    /// not asked for are not sent, so that the default stays the same as the Go implementation's.
+    init(_ configuration: PersistenceConfiguration) throws(MeshEventsError) {
+        try configuration.validate()
+        self.init(
+            name: configuration.streamName,
+            subjects: [EventPattern.all.subject],
+            storage: Storage(rawValue: configuration.storage.rawValue) ?? .file
+        )
+        maximumAge = configuration.maximumAge
+        maximumMessages = configuration.maximumMessages.map(Int64.init)
+        maximumBytes = configuration.maximumBytes.map(Int64.init)
+        duplicateWindow = configuration.duplicateWindow
+        replicas = configuration.replicas
+    }
+
+    /// This stream with the settings of a persistence configuration; other fields stay as they are.
+    fileprivate func updated(_ configuration: PersistenceConfiguration) -> StreamConfiguration {
+        var stream = self
+        stream.subjects = [EventPattern.all.subject]
+        stream.fields["max_age"] = .integer((configuration.maximumAge ?? .zero).wholeNanoseconds)
+        stream.maximumMessages = configuration.maximumMessages.map(Int64.init) ?? -1
+        stream.maximumBytes = configuration.maximumBytes.map(Int64.init) ?? -1
+        stream.replicas = configuration.replicas
+        if let window = configuration.duplicateWindow {
+            stream.duplicateWindow = window
+        } else if let age = configuration.maximumAge, let window = duplicateWindow, window > age {
+            // The server requires that ids are not remembered longer than events.
+            stream.duplicateWindow = age
+        }
+        return stream
+    }
+}
+
+extension PersistenceConfiguration {
+    /// Converts a stream's configuration.
+    init(_ stream: StreamConfiguration) {
+        self.init(
+            streamName: stream.name,
+            maximumAge: stream.maximumAge,
+            maximumMessages: stream.maximumMessages.map(Int.init),
+            maximumBytes: stream.maximumBytes.map(Int.init),
+            storage: stream.storage.flatMap { Storage(rawValue: $0.rawValue) } ?? .file,
+            replicas: stream.replicas,
+            duplicateWindow: stream.duplicateWindow
+        )
+    }
+}
+
+extension Duration {
+    /// Whole nanoseconds; durations beyond 292 years are cut.
+    fileprivate var wholeNanoseconds: Int64 {
+        let (seconds, attoseconds) = min(max(self, .seconds(-9_000_000_000)), .seconds(9_000_000_000)).components
+        return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+    }
+}
+
+/// Waits between attempts: 20 ms, doubling up to a second. The last attempt is made just before the deadline.
+struct RetryBackoff {
+    /// When to give up.
+    var deadline: ContinuousClock.Instant
+    private var delay: Duration = .milliseconds(20)
+
+    init(deadline: ContinuousClock.Instant) { self.deadline = deadline }
+
+    /// Waits; `false` when the deadline has come or the task was cancelled.
+    mutating func wait() async -> Bool {
+        let last = deadline - .milliseconds(50)
+        guard .now < last else { return false }
+        let wake = min(.now + delay * Double.random(in: 0.75...1.25), last)
+        delay = min(delay * 2, .seconds(1))
+        do {
+            try await Task.sleep(until: wake)
+            return true
+        } catch {
+            return false
+        }
+    }
+}

@@ -133,3 +133,91 @@ public final class NATSTransport: EventTransport {
         await connection.close()
     }
 }
+
+/// Passes messages of the client to a receiver of the core, in place.
+private final class NATSReceiver: NATSMessageReceiver {
+    private let receiver: any MessageReceiver
+
+    init(_ receiver: any MessageReceiver) { self.receiver = receiver }
+
+    func receive(_ message: NATSMessageView) {
+        receiver.receive(
+            IncomingMessage(subject: message.subject, payload: message.payload, headers: message.headers)
+        )
+    }
+
+    func receiveBatchEnd() { receiver.receiveBatchEnd() }
+
+    func receiveEnd(_ error: NATSError?) { receiver.receiveEnd(error.map { MeshEventsError($0) }) }
+}
+
+/// A subscription of the client as one of the core.
+private final class NATSTransportSubscription: TransportSubscription {
+    private let handle: NATSSubscriptionHandle
+
+    init(_ handle: NATSSubscriptionHandle) { self.handle = handle }
+
+    func cancel() { handle.cancel() }
+
+    func drain(timeout: Duration) async throws(MeshEventsError) {
+        do throws(NATSError) {
+            try await handle.drain(timeout: timeout)
+        } catch {
+            throw MeshEventsError(error)
+        }
+    }
+}
+
+extension PersistentEventBus {
+    /// Opens the stream on the server that a transport is connected to; creates it when it does not exist.
+    ///
+    /// ```swift
+    /// let transport = try await NATSTransport.connect(to: "nats://127.0.0.1:4222")
+    /// let persistent = try await PersistentEventBus.open(transport: transport, node: "node-a")
+    /// try await persistent.emit(ToolInstalled(tool: "whisper", version: "v1.0.0"))
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - transport: carries the events and the store's requests.
+    ///   - node: this node's name in the mesh; events without a node get it.
+    ///   - configuration: the stream. The default is the mesh's.
+    ///   - busConfiguration: the plain bus beside it; tracing, metrics and signatures apply to both.
+    /// - Throws: `persistenceUnavailable`, `permissionDenied`, `streamMismatch`, `timeout`, `connectionFailed`.
+    public static func open(
+        transport: NATSTransport,
+        node: String,
+        configuration: PersistenceConfiguration = PersistenceConfiguration(),
+        busConfiguration: EventBus.Configuration = EventBus.Configuration(),
+        logger: Logger = Logger(label: "mesh-events.bus")
+    ) async throws(MeshEventsError) -> PersistentEventBus {
+        try await open(
+            transport: transport,
+            store: JetStreamStore(transport.connection, streamName: configuration.streamName),
+            node: node,
+            configuration: configuration,
+            busConfiguration: busConfiguration,
+            logger: logger
+        )
+    }
+}
+
+extension NATSTransport {
+    /// One element for every time the connection has been restored; ends when it is closed for good.
+    ///
+    /// ```swift
+    /// let node = MeshNode(bus: persistent, reconnections: transport.reconnections)
+    /// ```
+    public var reconnections: AsyncStream<Void> {
+        // The first status is only the present one.
+        let changes = connection.statusUpdates().dropFirst()
+        let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let watch = Task {
+            for await change in changes {
+                if case .reconnected = change { continuation.yield() }
+            }
+            continuation.finish()
+        }
+        continuation.onTermination = { _ in watch.cancel() }
+        return stream
+    }
+}

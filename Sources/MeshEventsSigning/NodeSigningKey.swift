@@ -1,6 +1,7 @@
+import FileReading
 import Foundation
 public import MeshEvents
-public import NATSClient
+public import NKeys
 
 /// The key with which a node signs its events: an NKey, the same as for logging in (Ed25519, RFC 8032).
 ///
@@ -27,7 +28,7 @@ public struct NodeSigningKey: EventSigner {
     ///
     /// - Throws: `invalidArgument` when it is no seed; the message does not show it.
     public init(seed: String) throws(MeshEventsError) {
-        do throws(NATSError) {
+        do throws(NKeyError) {
             self.init(try NKey(seed: seed))
         } catch {
             throw MeshEventsError(.invalidArgument, error.message, underlying: error)
@@ -40,12 +41,12 @@ public struct NodeSigningKey: EventSigner {
     ///   it.
     public init(file path: String) throws(MeshEventsError) {
         let text: String
-        do throws(NATSError) {
-            text = try SecretFile("key file", path).text()
+        do throws(SecretFile.Failure) {
+            text = try SecretFile("key file", path).read()
         } catch {
-            throw MeshEventsError(.invalidArgument, error.message, underlying: error)
+            throw MeshEventsError(.invalidArgument, error.message, underlying: error.underlying)
         }
-        do throws(NATSError) {
+        do throws(NKeyError) {
             self.init(try NKey(seedIn: text))
         } catch {
             throw MeshEventsError(
@@ -79,7 +80,7 @@ public struct NodeSigningKey: EventSigner {
         subject: UnsafeRawBufferPointer,
         payload: UnsafeRawBufferPointer
     ) throws(MeshEventsError) -> String {
-        do throws(NATSError) {
+        do throws(NKeyError) {
             let signature = try key.sign(SignedBytes.make(subject: subject, payload: payload))
             return SignatureField.text(key: publicKey, signature: signature)
         } catch {

@@ -1,7 +1,7 @@
 import FileReading
 import Foundation
 public import MeshEvents
-import NATSClient
+import NKeys
 
 /// A list of the public keys that may sign for each node.
 ///
@@ -84,7 +84,7 @@ public struct TrustList: EventVerifier, Equatable {
     /// - Throws: `invalidArgument` when the key is no public key, or the name is empty.
     public mutating func trust(_ node: String, key: String) throws(MeshEventsError) {
         guard !node.isEmpty else { throw MeshEventsError(.invalidArgument, "the node's name must not be empty") }
-        do throws(NATSError) {
+        do throws(NKeyError) {
             let publicKey = try NKeyPublicKey(key)
             entries[key, default: Entry(key: publicKey, nodes: [])].nodes.insert(node)
         } catch {

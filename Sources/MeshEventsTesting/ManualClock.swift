@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 public import MeshEvents
 
 /// A clock that only ``advance(by:)`` moves: sleeping on it ends when the clock has passed the deadline.

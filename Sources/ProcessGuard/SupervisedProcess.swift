@@ -174,3 +174,57 @@ package final class SupervisedProcess: Sendable {
     /// Whether it was killed because its guard had been killed: without a guard it might outlive this process.
     package var hasLostGuard: Bool { groupGuard.isLost }
 }
+
+extension SupervisedProcess {
+    /// The program to run, with its arguments and environment.
+    package struct Command: Sendable {
+        /// The path of the program.
+        package var executable: String
+        /// Its arguments, without its name.
+        package var arguments: [String]
+        /// Its whole environment.
+        package var environment: [String: String]
+        /// Its working directory; `nil` for this process's.
+        package var directory: String?
+        /// How much of its output is passed on.
+        package var limits: OutputLimits
+
+        /// Creates a command.
+        package init(
+            executable: String,
+            arguments: [String] = [],
+            environment: [String: String] = [:],
+            directory: String? = nil,
+            limits: OutputLimits = OutputLimits()
+        ) {
+            self.executable = executable
+            self.arguments = arguments
+            self.environment = environment
+            self.directory = directory
+            self.limits = limits
+        }
+    }
+}
+
+/// How a process ended.
+package enum ProcessEnd: Sendable, Hashable {
+    /// It exited by itself with this code.
+    case exited(code: Int32)
+    /// This signal ended it.
+    case signaled(Int32)
+    /// It never ran, for the reason given.
+    case notLaunched(String)
+}
+
+/// Why a process could not be started. When this is thrown, no part of it runs.
+package struct LaunchError: Error, Sendable, CustomStringConvertible {
+    /// What went wrong, for people.
+    package let description: String
+    /// The system's error number, when there is one.
+    package let errorNumber: Int32?
+
+    init(_ description: String, errorNumber: Int32? = nil) {
+        self.description = errorNumber.map { "\(description): \(String(cString: strerror($0)))" } ?? description
+        self.errorNumber = errorNumber
+    }
+}

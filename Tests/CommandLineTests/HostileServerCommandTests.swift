@@ -1,5 +1,5 @@
 import Foundation
-import NATSClient
+import NKeys
 import TestSupport
 import Testing
 

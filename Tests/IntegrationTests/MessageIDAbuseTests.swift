@@ -1,7 +1,7 @@
 import LocalNATSServer
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
+import MeshSupervision
 import NATSClient
 import NIOCore
 import TestSupport

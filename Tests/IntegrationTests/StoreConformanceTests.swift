@@ -1,7 +1,7 @@
 import LocalNATSServer
 import MeshEvents
+import MeshEventsConformance
 import MeshEventsNATS
-import MeshEventsTesting
 import NATSClient
 import TestSupport
 import Testing

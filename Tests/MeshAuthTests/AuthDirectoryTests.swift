@@ -4,6 +4,7 @@ import MeshAuth
 import MeshEvents
 import MeshEventsNATS
 import NATSClient
+import NKeys
 import TestSupport
 import Testing
 

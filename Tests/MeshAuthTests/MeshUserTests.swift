@@ -1,6 +1,6 @@
 import Foundation
 import MeshAuth
-import NATSClient
+import NKeys
 import Testing
 
 @Suite struct MeshUserTests {

@@ -3,7 +3,7 @@ import LocalNATSServer
 import MeshAuth
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
+import MeshSupervision
 import NATSClient
 import NIOCore
 import TestSupport

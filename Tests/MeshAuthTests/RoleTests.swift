@@ -3,9 +3,10 @@ import LocalNATSServer
 import MeshAuth
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
+import MeshMonitoring
 import NATSClient
 import NIOCore
+import NKeys
 import TestSupport
 import Testing
 

@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 import MeshEvents
 import MeshEventsTesting
 import TestSupport
@@ -36,7 +36,7 @@ import Testing
         defer { second.cancel() }
         let whole = 0..<Int64.max / 2
         try await eventually("a whole index") { try await feed.histogram(EventFilter(), whole, buckets: 1).isComplete }
-        slow.goOn.complete()
+        slow.goOn.send()
         try await eventually("the end of the first reading") { slow.ended.count == 1 }
         for number in 9...10 { _ = try await kept.emit("user.a", ["n": JSONValue(number)]) }
         try await eventually("the events after it") { feed.position == 10 }
@@ -49,7 +49,7 @@ import Testing
 private final class SlowFirstReading: EventStore {
     let readings = Counter()
     let ended = Counter()
-    let goOn = Completion()
+    let goOn = OneTimeSignal()
     private let store: InMemoryStore
 
     init(_ store: InMemoryStore) { self.store = store }

@@ -1,6 +1,6 @@
 import Foundation
-import Locking
 import Logging
+import MeshConcurrency
 import MeshEvents
 import MeshEventsTesting
 import NIOCore

@@ -1,7 +1,8 @@
 import Foundation
+import MeshConcurrency
 import MeshEvents
 import MeshEventsTesting
-import MeshLifecycle
+import MeshMonitoring
 import NIOCore
 import NIOHTTP1
 import TestSupport
@@ -255,7 +256,7 @@ import Testing
 
     @Test func onlySoManyReadingsRunAndWait() async throws {
         let gate = QueryGate(maximumRunning: 1, maximumWaiting: 2)
-        let release = Completion()
+        let release = OneTimeSignal()
         try await withThrowingTaskGroup(of: Void.self) { group in
             func run() async throws(MeshEventsError) {
                 try await gate.run { () async throws(MeshEventsError) in
@@ -268,7 +269,7 @@ import Testing
             let cancelled = Task { try await run() }
             cancelled.cancel()
             await #expect(throws: MeshEventsError.self) { try await cancelled.value }
-            release.complete()
+            release.send()
             try await group.waitForAll()
         }
         try await gate.run { () async throws(MeshEventsError) in }

@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 import MeshEvents
 import MeshEventsTesting
 import NIOHTTP1
@@ -167,10 +167,10 @@ import Testing
     @Test func withoutALoginTheOldestMakesRoomAndIsToldWhy() async throws {
         try await Bench.run(.init(maximumClients: 1)) { bench in
             try await withDeadline(.seconds(20), "the newest to be let in, and the oldest to be told") {
-                let isIn = Completion()
+                let isIn = OneTimeSignal()
                 async let reason = bench.client.listen { oldest in
                     _ = try await oldest.next("position")
-                    isIn.complete()
+                    isIn.send()
                     let reason = try await oldest.next("closed").json["code"]?.string
                     #expect(try await oldest.next() == nil)
                     return reason

@@ -1,7 +1,7 @@
 import HTTPTypes
 import Hummingbird
 import LocalNATSServer
-import Locking
+import MeshConcurrency
 import MeshEvents
 import MeshEventsNATS
 import MeshEventsTesting

@@ -1,4 +1,5 @@
 import MeshEvents
+import MeshEventsInterop
 import Testing
 
 /// What the AsyncAPI document says of the payloads is compared with what they write and read.

@@ -1,12 +1,14 @@
+import NKeys
+import TestSupport
 import Testing
 
 @testable import NATSClient
 
 /// What a client signs when a server asks it to.
 struct ChallengeTests {
-    private func login(_ nonce: String?) throws -> LoginFields {
+    private func login(_ nonce: String?, _ authentication: NATSAuthentication = .nkey(NKey())) throws -> LoginFields {
         let address = try ServerAddress("nats://127.0.0.1:4222")
-        return try NATSAuthentication.nkey(NKey()).fields(for: address, nonce: nonce)
+        return try authentication.fields(for: address, nonce: nonce)
     }
 
     @Test func aServersChallengeIsSigned() throws {
@@ -20,15 +22,12 @@ struct ChallengeTests {
         #expect(error?.code == .authenticationFailed)
     }
 
-    @Test func publicKeysAreReadAndChecked() throws {
-        let key = NKey()
-        let publicKey = try NKeyPublicKey(key.publicKey)
-        let signature = try key.sign([1, 2, 3])
-        #expect(publicKey.isValidSignature(signature, for: [1, 2, 3]))
-        #expect(!publicKey.isValidSignature(signature, for: [1, 2, 4]))
-        #expect(!publicKey.isValidSignature([], for: [1, 2, 3]))
-        #expect(throws: NATSError.self) { try NKeyPublicKey("") }
-        #expect(throws: NATSError.self) { try NKeyPublicKey(key.seed) }
-        #expect(throws: NATSError.self) { try NKeyPublicKey(key.publicKey.lowercased()) }
+    @Test(arguments: [true, false]) func aFileWithoutASeedFailsTheLogin(isPresent: Bool) throws {
+        let directory = try TemporaryDirectory()
+        let path = isPresent ? try directory.file("login", "no seed", mode: 0o600) : directory.path + "/missing"
+        for authentication in [.nkeyFile(path: path), .credentialsFile(path: path)] as [NATSAuthentication] {
+            let error = #expect(throws: NATSError.self) { try login("abc", authentication) }
+            #expect(error?.code == .authenticationFailed)
+        }
     }
 }

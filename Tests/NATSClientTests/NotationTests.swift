@@ -5,7 +5,7 @@ import Testing
 
 @testable import NATSClient
 
-@Suite("Addresses, keys, headers and commands")
+@Suite("Addresses, headers and commands")
 struct NotationTests {
     @Test(
         "addresses",
@@ -76,75 +76,6 @@ struct NotationTests {
         #expect(addresses.map(\.host) == ["h", "i", "j"])
         #expect(addresses.map(\.password) == ["a,b@c/d", nil, nil])
         #expect(addresses.map(\.user) == ["u", "t,", nil])
-    }
-
-    // The pair of the NATS documentation's NKey example.
-    @Test("an NKey seed gives the public key that NATS's own tools give")
-    func nkey() throws {
-        let key = try NKey(seed: "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY")
-        #expect(key.publicKey == "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4")
-        #expect(key.seed == "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY")
-        #expect(try key.sign(Data("nonce".utf8)).count == 64)
-    }
-
-    @Test("new NKeys survive their notation")
-    func newKeys() throws {
-        for _ in 0..<20 {
-            let key = NKey()
-            #expect(key.publicKey.hasPrefix("U") && key.publicKey.count == 56)
-            #expect(key.seed.hasPrefix("SU") && key.seed.count == 58)
-            #expect(try NKey(seed: key.seed).publicKey == key.publicKey)
-        }
-    }
-
-    @Test("mistyped seeds are refused without being shown")
-    func wrongSeeds() {
-        let good = NKey().seed
-        // Not the last: two bits of it stand for nothing.
-        let place = good.index(good.startIndex, offsetBy: 20)
-        let swapped = good.replacingCharacters(in: place...place, with: good[place] == "A" ? "B" : "A")
-        for seed in ["", "SU", "not a seed", swapped, NKey().publicKey] {
-            let error = #expect(throws: NATSError.self) { try NKey(seed: seed) }
-            #expect(error?.code == .authenticationFailed)
-            if seed.count > 10 { #expect(error?.message.contains(seed) == false) }
-        }
-    }
-
-    @Test("a seed is found in a file whatever stands around it")
-    func seedInAFile() throws {
-        let key = NKey()
-        for text in [
-            "\(key.seed)", "  \(key.seed)\t\r\n", "\n\n\(key.seed)\n", "Some key of mine\n\(key.seed)",
-            "# comment\n \(key.seed)\n\(key.publicKey)\n", "\(key.publicKey)\n\(key.seed)",
-            "-----BEGIN USER NKEY SEED-----\n\(key.seed)\n------END USER NKEY SEED------\n",
-        ] {
-            #expect(try NKey(seedIn: text).publicKey == key.publicKey, "\(text.debugDescription)")
-        }
-        for text in ["", "\n", "Secret words", String(key.seed.dropLast()), key.publicKey] {
-            let error = #expect(throws: NATSError.self) { try NKey(seedIn: text) }
-            #expect(error?.code == .authenticationFailed)
-            #expect(error?.message.contains(key.seed.dropLast()) == false)
-        }
-    }
-
-    @Test("credentials files")
-    func credentials() throws {
-        let key = NKey()
-        let text = """
-            -----BEGIN NATS USER JWT-----
-            eyJ0eXAi.abc.def
-            ------END NATS USER JWT------
-
-            ************************* IMPORTANT *************************
-            -----BEGIN USER NKEY SEED-----
-            \(key.seed)
-            ------END USER NKEY SEED------
-            """
-        let file = try CredentialsFile(text: text, name: "test")
-        #expect(file.jwt == "eyJ0eXAi.abc.def")
-        #expect(file.key.publicKey == key.publicKey)
-        #expect(throws: NATSError.self) { try CredentialsFile(text: "nothing", name: "test") }
-        #expect(throws: NATSError.self) { try CredentialsFile(path: "/does/not/exist") }
     }
 
     @Test("header blocks: hostile names and values are read leniently and never trap")

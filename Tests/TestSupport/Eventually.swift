@@ -40,3 +40,13 @@ public func withDeadline<Result: Sendable>(
         return result
     }
 }
+
+/// The error that `body` throws; `nil` when it throws none.
+public func thrownError<Failure: Error>(_ body: () async throws(Failure) -> Void) async -> Failure? {
+    do throws(Failure) {
+        try await body()
+        return nil
+    } catch {
+        return error
+    }
+}

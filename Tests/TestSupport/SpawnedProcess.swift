@@ -1,5 +1,5 @@
 public import Foundation
-import Locking
+import MeshConcurrency
 
 #if canImport(Darwin)
     import Darwin

@@ -1,5 +1,5 @@
 import MeshEvents
-import MeshLifecycle
+import MeshToolSDK
 
 /// A tool that uses the SDK: its server, node, name and configuration come from the environment, and it ends when its
 /// supervisor asks it to.

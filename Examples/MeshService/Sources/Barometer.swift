@@ -1,5 +1,5 @@
 import MeshEvents
-import MeshLifecycle
+import MeshSupervision
 import ServiceLifecycle
 
 /// A service of one's own: emits what it measures until it is asked to stop.

@@ -5,7 +5,7 @@ import LocalNATSServer
 import Logging
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
+import MeshSupervision
 import ServiceLifecycle
 
 let logger = Logger(label: "mesh-service")

@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 import NIOCore
 
 /// The open connections. Connections without access, called strangers here, are limited for each address and

@@ -1,5 +1,5 @@
-import Locking
 import Logging
+import MeshConcurrency
 import MeshEvents
 import MeshLogging
 import NIOCore

@@ -1,6 +1,6 @@
-import Locking
+import MeshConcurrency
 import MeshEvents
-import MeshLifecycle
+import MeshMonitoring
 
 /// The source of live events while the mesh has no stream: one subscription for the events and the state of the mesh.
 struct LiveSource: Sendable {

@@ -1,5 +1,5 @@
 import MeshEvents
-import MeshLifecycle
+import MeshMonitoring
 
 /// The state of the mesh as JSON for browsers, bounded in size, with counts of what was left out.
 struct MeshDigest: Sendable {

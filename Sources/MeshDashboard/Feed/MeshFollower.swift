@@ -1,8 +1,8 @@
-import Locking
 import Logging
+import MeshConcurrency
 import MeshEvents
-import MeshLifecycle
 import MeshLogging
+import MeshMonitoring
 import NIOCore
 
 /// Follows the state of the mesh while its task runs: by the stream, or by live events while there is none. Begins anew

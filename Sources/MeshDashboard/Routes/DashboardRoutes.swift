@@ -2,7 +2,7 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import MeshEvents
-import MeshLifecycle
+import MeshMonitoring
 import NIOCore
 
 /// The routes of the dashboard and their answers; `API/openapi.json` describes them.
@@ -177,4 +177,123 @@ struct DashboardRoutes: Sendable {
     private static let lastEventID = HTTPField.Name("Last-Event-ID") ?? .eTag
     /// Tells an nginx in front not to buffer events.
     private static let accelBuffering = HTTPField.Name("X-Accel-Buffering") ?? .eTag
+}
+
+extension DashboardRoutes {
+    /// Answers whether a login is required, and whether the client is logged in.
+    ///
+    /// - Throws: `APIError` for a wrong token, which is counted as on every route.
+    func session(_ request: Request, _ context: DashboardContext) async throws -> Response {
+        guard let login else { return session(isIn: true) }
+        return session(isIn: try await login.grant(request, from: context.peer) != nil)
+    }
+
+    /// Gives a client that knows the token a session.
+    func logIn(_ request: Request, _ context: DashboardContext) async throws -> Response {
+        guard let login else { return session(isIn: true) }
+        let body = try await request.jsonBody(upTo: 4_096)
+        try await login.check(body["token"]?.string ?? "", from: context.peer)
+        let halves = login.sessions.begin()
+        var response = session(isIn: true, key: halves.key)
+        response.setCookie(SessionCookie.make(halves.cookie, for: request))
+        return response
+    }
+
+    /// Ends the session on the server and in the browser, and the event streams that were opened with it.
+    private func logOut(_ request: Request) -> Response {
+        if let login, let id = login.session(of: request) {
+            login.sessions.end(id)
+            // Wakes each stream, so that it checks its session.
+            feed.say(.tick(.now, mesh: mesh.toldUntil))
+        }
+        var response = session(isIn: login == nil)
+        response.setCookie(SessionCookie.make("", for: request))
+        return response
+    }
+
+    /// The answer about a session.
+    ///
+    /// - Parameter key: the key of a session that has just begun, for the page.
+    private func session(isIn: Bool, key: String? = nil) -> Response {
+        var members: [(String, JSONValue)] = [
+            ("login", .bool(login != nil)), ("logged_in", .bool(isIn)), ("emit", .bool(emitter != nil)),
+        ]
+        if let key { members.append(("session", .string(key))) }
+        return .json(JSONValue.object(JSONObject(members)).description.utf8)
+    }
+}
+
+/// The body of `POST /api/events`: the event to emit.
+private struct EmitBody {
+    private static let maximumSize = 1 << 20
+
+    let type: EventType
+    let data: EventData
+
+    /// Reads the body.
+    ///
+    /// - Throws: `APIError`, `invalidEventType`, `invalidData`.
+    init(_ request: Request) async throws {
+        let body = try await request.jsonBody(upTo: Self.maximumSize)
+        if let unknown = body.keys.first(where: { $0 != "type" && $0 != "data" }) {
+            throw APIError(
+                .badRequest,
+                "invalidData",
+                "an event to emit has type and data, not \(unknown.debugDescription)"
+            )
+        }
+        guard let type = body["type"]?.string else {
+            throw APIError(.badRequest, "invalidEventType", "the type is missing, for example user.training.complete")
+        }
+        self.type = try EventType(type)
+        data = try body["data"].map { try EventData(json: $0.value.description) } ?? nil
+        try data.checkNumbers()
+    }
+}
+
+extension Request {
+    /// The body, a JSON object.
+    ///
+    /// - Throws: `APIError` when it is not JSON by its media type, or too long; `invalidData`.
+    fileprivate func jsonBody(upTo limit: Int) async throws -> EventData {
+        // A form of another site can send text, but not this media type.
+        let mediaType = headers[.contentType]?.prefix { $0 != ";" }.lowercased()
+        guard mediaType?.trimmingPrefix(while: { $0 == " " }).prefix(while: { $0 != " " }) == "application/json" else {
+            throw APIError(.unsupportedMediaType, "mediaType", "send application/json")
+        }
+        let bytes: ByteBuffer
+        do {
+            bytes = try await body.collect(upTo: limit)
+        } catch is NIOTooManyBytesError {
+            throw APIError(.contentTooLarge, "payloadTooLarge", "send at most \(limit) bytes")
+        }
+        return try EventData(json: bytes.readableBytesView)
+    }
+}
+
+/// Calls a closure when the client has closed a connection, or its half of it.
+private final class CloseNotice: ChannelInboundHandler {
+    typealias InboundIn = NIOAny
+
+    private let action: @Sendable () -> Void
+
+    private init(_ action: @escaping @Sendable () -> Void) { self.action = action }
+
+    /// Watches a connection; calls the closure at once when it is closed already.
+    static func add(to channel: any Channel, _ action: @escaping @Sendable () -> Void) async throws {
+        try await channel.eventLoop.submit {
+            try channel.pipeline.syncOperations.addHandler(CloseNotice(action), position: .first)
+        }.get()
+        if !channel.isActive { action() }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed { action() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        action()
+        context.fireChannelInactive()
+    }
 }

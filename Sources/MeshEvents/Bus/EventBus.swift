@@ -1,6 +1,6 @@
 public import CoreMetrics
-import Locking
 public import Logging
+import MeshConcurrency
 import Synchronization
 public import Tracing
 
@@ -37,9 +37,9 @@ public final class EventBus: Sendable {
         public var signer: (any EventSigner)?
         /// How the bus verifies the signatures of arriving events. Default: it does not.
         public var verification: SignatureVerification?
-        /// Whether each message carries the attributes of a ``CloudEvent`` in its header fields: CloudEvents' NATS
-        /// protocol binding, binary mode. The payload stays the event as the mesh reads it. Default false.
-        public var cloudEvents: Bool
+        /// Add header fields to the messages of emitted events, in this order, as `CloudEventAttributes` (module
+        /// MeshEventsInterop) does. Default none.
+        public var headerSources: [any EventHeaderSource]
 
         /// Creates a configuration.
         public init(
@@ -49,7 +49,7 @@ public final class EventBus: Sendable {
             tracer: (any Tracer)? = nil,
             signer: (any EventSigner)? = nil,
             verification: SignatureVerification? = nil,
-            cloudEvents: Bool = false
+            headerSources: [any EventHeaderSource] = []
         ) {
             self.buffer = buffer
             self.onMalformed = onMalformed
@@ -58,7 +58,7 @@ public final class EventBus: Sendable {
             self.tracer = tracer
             self.signer = signer
             self.verification = verification
-            self.cloudEvents = cloudEvents
+            self.headerSources = headerSources
         }
     }
 
@@ -79,11 +79,12 @@ public final class EventBus: Sendable {
     /// `nil` when the metrics factory makes no metrics.
     let metrics: BusMetrics?
     let tracing: EventTracing?
-    let signer: (any EventSigner)?
-    /// Makes the ids of the CloudEvents; `nil` when ``Configuration/cloudEvents`` is false.
-    let cloudEventIDs: MessageIDs?
-    /// Whether emitting also counts, traces, signs or adds CloudEvents attributes.
-    let isObserved: Bool
+    /// `nil` for a bus that does not sign.
+    let signature: SignatureSource?
+    /// Those of the configuration, then the signature.
+    let headerSources: [any EventHeaderSource]
+    /// Whether emitting only encodes and publishes: no metrics, no span, no header fields.
+    let isPlain: Bool
     private let closed = Atomic(false)
     private let state = Locked(State())
 
@@ -113,9 +114,9 @@ public final class EventBus: Sendable {
             interval: configuration.metricsInterval
         )
         tracing = configuration.tracer.map { EventTracing(tracer: $0) }
-        signer = configuration.signer
-        cloudEventIDs = configuration.cloudEvents ? MessageIDs() : nil
-        isObserved = metrics != nil || tracing != nil || signer != nil || cloudEventIDs != nil
+        signature = configuration.signer.map { SignatureSource(signer: $0, node: node) }
+        headerSources = configuration.headerSources + (signature.map { [$0] } ?? [])
+        isPlain = metrics == nil && tracing == nil && headerSources.isEmpty
     }
 
     // MARK: Emitting
@@ -264,5 +265,102 @@ public final class EventBus: Sendable {
                 "a queue group's name must not be empty and must not hold spaces, control characters, '*' or '>'"
             )
         }
+    }
+}
+
+/// Encoding an event and publishing it on the transport.
+extension EventBus {
+    /// Encodes an event on the stack, or on the heap when it is too large, and publishes it. Takes the parts of the
+    /// event, since copying an `Event` costs time.
+    func send(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
+        guard isPlain else { return try sendInFull(type, node: node, data: data) }
+        let timestamp = Timestamp.now
+        let isSent = try encodeOnStack(type) { buffer throws(MeshEventsError) in
+            try encoder.encode(type, node: node, timestamp: timestamp, data: data, into: buffer)
+        }
+        if !isSent { try sendLarge(Event(type, node: node, timestamp: timestamp, data: data)) }
+    }
+
+    /// Encodes and publishes a payload without building an ``EventData`` first.
+    func send<Payload: EventPayload>(_ payload: Payload) throws(MeshEventsError) {
+        let type = Payload.eventType
+        guard isPlain else { return try sendInFull(type, node: node, data: payload.eventData()) }
+        let timestamp = Timestamp.now
+        let isSent = try encodeOnStack(type) { buffer throws(MeshEventsError) in
+            try encoder.encode(payload, node: node, timestamp: timestamp, into: buffer)
+        }
+        if !isSent { try sendLarge(Event(type, node: node, timestamp: timestamp, data: payload.eventData())) }
+    }
+
+    /// - Returns: whether the event fitted and was sent. `encode` returns the number of bytes; `nil` when they do not
+    ///   fit.
+    @inline(__always)
+    private func encodeOnStack(
+        _ type: EventType,
+        _ encode: (UnsafeMutableRawBufferPointer) throws(MeshEventsError) -> Int?
+    ) throws(MeshEventsError) -> Bool {
+        guard !isClosed else { throw Self.closedError }
+        return try withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 8) {
+            buffer throws(MeshEventsError) -> Bool in
+            guard let length = try encode(buffer) else { return false }
+            try publish(type.subject, UnsafeRawBufferPointer(rebasing: buffer[..<length]))
+            return true
+        }
+    }
+
+    private func sendLarge(_ event: Event) throws(MeshEventsError) {
+        let bytes = try encoder.encode(event)
+        let result = bytes.withUnsafeBytes { payload in
+            Result { () throws(MeshEventsError) in try publish(event.type.subject, payload) }
+        }
+        try result.get()
+    }
+
+    private func publish(_ subject: String, _ payload: UnsafeRawBufferPointer) throws(MeshEventsError) {
+        var subject = subject
+        let result = subject.withUTF8 { subject -> Result<Void, MeshEventsError> in
+            Result { () throws(MeshEventsError) in
+                try transport.publish(OutgoingMessage(subject: UnsafeRawBufferPointer(subject), payload: payload))
+            }
+        }
+        try result.get()
+    }
+
+    // MARK: With metrics, a span or header fields
+
+    /// Emits an event of a bus that is not ``isPlain``.
+    @inline(never)
+    private func sendInFull(_ type: EventType, node: String, data: EventData) throws(MeshEventsError) {
+        let span = tracing?.startEmit(type.subject, node: node)
+        defer { span?.end() }
+        do throws(MeshEventsError) {
+            guard !isClosed else { throw Self.closedError }
+            let event = Event(type, node: node, timestamp: .now, data: data)
+            let payload = try encoder.encode(event)
+            let headers = try headers(of: EncodedEvent(event, payload: payload), in: span)
+            try publish(type.subject, payload, headers)
+        } catch {
+            metrics?.failed(error)
+            span?.failed(error)
+            throw error
+        }
+        metrics?.emitted.add(1, ordering: .relaxed)
+    }
+
+    private func publish(
+        _ subject: String,
+        _ payload: [UInt8],
+        _ headers: MessageHeaders
+    ) throws(MeshEventsError) {
+        var subject = subject
+        let result = subject.withUTF8 { subject in
+            payload.withUnsafeBytes { payload in
+                Result { () throws(MeshEventsError) in
+                    let subject = UnsafeRawBufferPointer(subject)
+                    try transport.publish(OutgoingMessage(subject: subject, payload: payload, headers: headers))
+                }
+            }
+        }
+        try result.get()
     }
 }

@@ -1,3 +1,8 @@
+import Logging
+import MeshConcurrency
+import MeshLogging
+import Synchronization
+
 /// Events as they arrive, in the order of each emitter: `for try await event in subscription`.
 ///
 /// The sequence ends after ``cancel()``, a drain, `EventBus.close()` or the cancellation of the task that reads it. It
@@ -96,5 +101,252 @@ public final class EventSubscription: AsyncSequence, Sendable {
         }
 
         var isStopped: Bool { subscription.channel.isCancelled || Task.isCancelled }
+    }
+}
+
+/// The shared state of one subscription: the buffer behind a lock, the waiting consumers, the transport's subscription.
+final class SubscriptionChannel: MetricSource {
+    private enum Attachment {
+        case none
+        case attached(any TransportSubscription)
+        case ended
+    }
+
+    private let buffer: Awaitable<SubscriptionBuffer>
+    private let attachment = Locked(Attachment.none)
+    private let cancelled = Atomic(false)
+    private let malformedCount = Atomic<UInt64>(0)
+    private let rejectedCount = Atomic<UInt64>(0)
+    private let handlerErrorCount = Atomic<UInt64>(0)
+    private let pattern: String
+    private let metrics: BusMetrics?
+    private let onEnd: Locked<(@Sendable (SubscriptionChannel) -> Void)?>
+
+    /// Creates a channel; `onEnd` is called once, and released, when the channel is cancelled or ends by itself.
+    init(
+        _ configuration: BufferConfiguration,
+        pattern: String = "",
+        metrics: BusMetrics? = nil,
+        onEnd: @escaping @Sendable (SubscriptionChannel) -> Void
+    ) {
+        buffer = Awaitable(SubscriptionBuffer(configuration))
+        self.pattern = pattern
+        self.metrics = metrics
+        self.onEnd = Locked(onEnd)
+    }
+
+    deinit {
+        guard let metrics else { return }
+        var readings = MetricReadings()
+        read(into: &readings)
+        metrics.ended(readings)
+    }
+
+    var isCancelled: Bool { cancelled.load(ordering: .acquiring) }
+    var received: UInt64 { buffer.withLock { $0.received } }
+    var dropped: UInt64 { buffer.withLock { $0.dropped } }
+    var malformed: UInt64 { malformedCount.load(ordering: .relaxed) }
+
+    var rejected: UInt64 { rejectedCount.load(ordering: .relaxed) }
+    var handlerErrors: UInt64 { handlerErrorCount.load(ordering: .relaxed) }
+
+    func countMalformed() {
+        malformedCount.add(1, ordering: .relaxed)
+    }
+
+    func countRejected() {
+        rejectedCount.add(1, ordering: .relaxed)
+    }
+
+    func countHandlerError() {
+        handlerErrorCount.add(1, ordering: .relaxed)
+    }
+
+    func read(into readings: inout MetricReadings) {
+        let (received, dropped, events, bytes, isActive) = buffer.withLock { buffer in
+            (buffer.received, buffer.dropped, buffer.count, buffer.bytes, !buffer.isFinished)
+        }
+        readings.add(.received, received, label: pattern)
+        readings.add(.dropped, dropped, label: pattern)
+        readings.add(.malformed, malformed, label: pattern)
+        readings.add(.rejected, rejected, label: pattern)
+        readings.add(.handlerErrors, handlerErrors, label: pattern)
+        readings.add(.bufferedEvents, UInt64(events), label: pattern)
+        readings.add(.bufferedBytes, UInt64(bytes), label: pattern)
+        readings.add(.subscriptions, isActive ? 1 : 0, label: pattern)
+    }
+
+    // MARK: From the transport
+
+    /// Hands the received events to the buffer: takes one lock and resumes one consumer at most (more only when several
+    /// wait).
+    func offer(_ chunk: inout EventChunk) {
+        let overflowed = buffer.update { buffer in
+            let wasFinished = buffer.isFinished
+            buffer.offer(&chunk)
+            return buffer.isFinished && !wasFinished
+        }
+        if overflowed { detach() }
+    }
+
+    /// Ends the input; the subscriber still gets the waiting events.
+    func finish(_ error: MeshEventsError?) {
+        buffer.update { $0.finish(error) }
+        attachment.withLock { $0 = .ended }
+        tellEnd()
+    }
+
+    // MARK: From the subscriber
+
+    /// Stores the transport's subscription; cancels it when the channel has ended meanwhile.
+    func attach(_ subscription: any TransportSubscription) {
+        let isLate = attachment.withLock { attachment in
+            guard case .none = attachment else { return true }
+            attachment = .attached(subscription)
+            return false
+        }
+        if isLate { subscription.cancel() }
+    }
+
+    /// Ends at once: no more events are delivered, waiting consumers get the end.
+    func cancel() {
+        guard cancelled.exchange(true, ordering: .acquiringAndReleasing) == false else { return }
+        buffer.update { $0.cancel() }
+        detach()
+    }
+
+    /// Waits until the messages sent before have arrived, then ends the input. When that fails, at the deadline for
+    /// one, ends the input with the events that have arrived, and throws.
+    func drain(timeout: Duration) async throws(MeshEventsError) {
+        let subscription = attachment.withLock { attachment -> (any TransportSubscription)? in
+            guard case .attached(let subscription) = attachment else { return nil }
+            return subscription
+        }
+        do {
+            try await subscription?.drain(timeout: timeout)
+        } catch {
+            finish(nil)
+            subscription?.cancel()
+            throw error
+        }
+        finish(nil)
+    }
+
+    /// The next chunk, or the end. Ends when the calling task is cancelled.
+    ///
+    /// Never leaves the caller's actor, and does not suspend when a chunk is ready.
+    func next(
+        recycling used: inout EventChunk,
+        isolation: isolated (any Actor)? = #isolation
+    ) async -> SubscriptionDelivery {
+        if let delivery = buffer.withLock({ $0.take(recycling: &used) }) { return delivery }
+        return await buffer.next(isolation: isolation) ?? .end
+    }
+
+    /// Takes back the events that a consumer leaves unread.
+    func putBack(_ chunk: EventChunk) {
+        guard !chunk.isEmpty else { return }
+        buffer.update { $0.putBack(chunk, isCancelled: isCancelled) }
+    }
+
+    // MARK: Inside
+
+    private func detach() {
+        let subscription = attachment.withLock { attachment -> (any TransportSubscription)? in
+            defer { attachment = .ended }
+            guard case .attached(let subscription) = attachment else { return nil }
+            return subscription
+        }
+        subscription?.cancel()
+        tellEnd()
+    }
+
+    private func tellEnd() {
+        let onEnd = onEnd.withLock { $0.take() }
+        onEnd?(self)
+    }
+}
+
+/// Joins a transport, the decoder and a subscription: decodes in place, on the transport's thread, and hands over
+/// whole chunks.
+///
+/// Unchecked, because the transport guarantees that it never calls a receiver concurrently.
+final class EventReceiver: MessageReceiver, @unchecked Sendable {
+    private let channel: SubscriptionChannel
+    private let reporter: MalformedReporter
+    private let admission: EventAdmission
+    private let checksAll: Bool
+    // Checking for overlapping accesses, twice a message, would cost as much as finding the event's type.
+    @exclusivity(unchecked) private var decoder = EventDecoder()
+    @exclusivity(unchecked) private var pending = EventChunk()
+
+    init(channel: SubscriptionChannel, reporter: MalformedReporter, admission: EventAdmission) {
+        self.channel = channel
+        self.reporter = reporter
+        self.admission = admission
+        checksAll = admission.checksAll
+    }
+
+    func receive(_ message: IncomingMessage) {
+        guard !channel.isCancelled else { return }
+        do throws(MalformedEvent) {
+            let event = try decoder.decode(subject: message.subject, payload: message.payload, received: .now)
+            if checksAll || message.headers.count > 0 {
+                admit(event, message)
+            } else {
+                pending.append(event, bytes: message.subject.count + message.payload.count)
+            }
+        } catch {
+            channel.countMalformed()
+            reporter.report(error)
+            return
+        }
+        if pending.isFull { channel.offer(&pending) }
+    }
+
+    /// Admits an event whose header fields must be read: the rarer case.
+    @inline(never)
+    private func admit(_ event: Event, _ message: IncomingMessage) {
+        let headers = MessageHeaders(block: message.headers)
+        guard
+            let event = admission.admit(event, headers, subject: message.subject, payload: message.payload)
+        else { return channel.countRejected() }
+        pending.append(event, bytes: message.subject.count + message.payload.count + message.headers.count)
+    }
+
+    func receiveBatchEnd() {
+        guard !pending.isEmpty else { return }
+        channel.offer(&pending)
+    }
+
+    func receiveEnd(_ error: MeshEventsError?) {
+        receiveBatchEnd()
+        channel.finish(error)
+    }
+}
+
+/// Reports malformed events: writes a log line at most once a second, and calls ``EventBus/Configuration/onMalformed``.
+final class MalformedReporter: Sendable {
+    private let logger: Logger
+    private let limit = SharedRateLimit()
+    private let callback: (@Sendable (MalformedEvent) -> Void)?
+
+    init(logger: Logger, callback: (@Sendable (MalformedEvent) -> Void)?) {
+        self.logger = logger
+        self.callback = callback
+    }
+
+    func report(_ malformed: MalformedEvent) {
+        // The log gets no payload and only the beginning of the subject: the sender of both is not trusted.
+        limit.admit { suppressed in
+            logger.warning(
+                "malformed event skipped",
+                [
+                    .subject: "\(malformed.subject.prefix(200))", .reason: "\(malformed.reason.prefix(200))",
+                    .unreported: "\(suppressed)",
+                ]
+            )
+        }
+        callback?(malformed)
     }
 }

@@ -1,5 +1,5 @@
-import Locking
 import Logging
+import MeshConcurrency
 import MeshLogging
 
 /// A handler that is called for every event, one at a time, in order.
@@ -8,7 +8,7 @@ import MeshLogging
 /// the handler throws is counted and logged, and never ends the subscription.
 public final class HandlerSubscription: Sendable {
     private let channel: SubscriptionChannel
-    private let finished = Completion()
+    private let finished = OneTimeSignal()
     private let task = Locked<Task<Void, Never>?>(nil)
     private let ended = Locked<MeshEventsError?>(nil)
 
@@ -22,7 +22,7 @@ public final class HandlerSubscription: Sendable {
         self.channel = channel
         let loop = Task {
             await run(pattern: pattern, logger: logger, tracing: tracing, handler: handler)
-            finished.complete()
+            finished.send()
         }
         task.withLock { $0 = loop }
     }

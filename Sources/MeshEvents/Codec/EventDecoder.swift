@@ -1,3 +1,5 @@
+import MeshLogging
+
 /// Reads events from messages, leniently as the mesh's contract says, in one scan and in place.
 ///
 /// - Members may come in any order and with any JSON white space; unknown ones are ignored; of a repeated one, the last
@@ -153,5 +155,127 @@ public struct EventDecoder: Sendable {
         let bytes = Self.bytes(span, payload)
         if span.hasEscapes { return try? Timestamp(rfc3339: JSONText.string(bytes, hasEscapes: true)) }
         return second.timestamp(bytes)
+    }
+}
+
+/// Reads timestamps and remembers the last second: successive events mostly differ in the fraction only.
+private struct RecentSecond: Sendable {
+    /// The bytes of `2026-11-24T09:04:34`, as three words that overlap.
+    private var text: (UInt64, UInt64, UInt64) = (0, 0, 0)
+    private var nanoseconds: Int64 = 0
+
+    /// The time that these bytes spell; `nil` when they are no time.
+    @inline(__always)
+    mutating func timestamp(_ bytes: UnsafeBufferPointer<UInt8>) -> Timestamp? {
+        // The form with a fraction and in UTC, `2026-11-24T09:04:34.01671002Z`.
+        guard bytes.count >= 22, bytes.count <= Timestamp.maximumLength, let start = bytes.baseAddress,
+            start[19] == UInt8(ascii: "."), start[bytes.count &- 1] == UInt8(ascii: "Z"),
+            let fraction = Self.fraction(start, count: bytes.count &- 21)
+        else { return try? Timestamp(bytes: bytes) }
+        let raw = UnsafeRawPointer(start)
+        let second = (
+            raw.loadUnaligned(as: UInt64.self), raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+            raw.loadUnaligned(fromByteOffset: 11, as: UInt64.self)
+        )
+        if second == text { return Timestamp(nanosecondsSinceEpoch: nanoseconds &+ fraction) }
+        return remember(second, fraction, bytes)
+    }
+
+    @inline(never)
+    private mutating func remember(
+        _ second: (UInt64, UInt64, UInt64),
+        _ fraction: Int64,
+        _ bytes: UnsafeBufferPointer<UInt8>
+    ) -> Timestamp? {
+        guard let timestamp = try? Timestamp(bytes: bytes) else { return nil }
+        let start = timestamp.nanosecondsSinceEpoch &- fraction
+        // Not a leap second, whose fraction is dropped, and not near the ends of a timestamp's range.
+        if bytes[17] < UInt8(ascii: "6"), start.isMultiple(of: 1_000_000_000), start >= 0, start < 1 << 62 {
+            text = second
+            nanoseconds = start
+        }
+        return timestamp
+    }
+
+    /// Up to nine digits behind the point, in nanoseconds.
+    @inline(__always)
+    private static func fraction(_ start: UnsafePointer<UInt8>, count: Int) -> Int64? {
+        var nanoseconds: Int64 = 0
+        for offset in 20..<20 &+ count {
+            let digit = start[offset] &- UInt8(ascii: "0")
+            guard digit <= 9 else { return nil }
+            nanoseconds = nanoseconds &* 10 &+ Int64(digit)
+        }
+        for _ in count..<9 { nanoseconds &*= 10 }
+        return nanoseconds
+    }
+}
+
+/// Remembers values made from bytes that repeat (types, names of nodes), so that each is made once.
+///
+/// A value's slot is a hash of its bytes; a new value replaces the one in its slot. Holds at most 64 values of at most
+/// 256 bytes each.
+private struct RecentValues<Value: Sendable>: Sendable {
+    private static var slots: Int { 64 }
+    private static var maximumLength: Int { 256 }
+
+    private var values: [Value?] = Array(repeating: nil, count: Self.slots)
+
+    /// The value for these bytes: a remembered one that `matches`, else what `make` makes.
+    @inline(__always)
+    mutating func value(
+        for bytes: UnsafeBufferPointer<UInt8>,
+        matches: (Value) -> Bool,
+        make: () -> Value?
+    ) -> Value? {
+        let slot = Self.slot(bytes)
+        if let value = values[slot], matches(value) { return value }
+        let made = make()
+        if bytes.count <= Self.maximumLength { values[slot] = made }
+        return made
+    }
+
+    @inline(__always)
+    private static func slot(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
+        var hash: UInt64 = UInt64(truncatingIfNeeded: bytes.count)
+        if let start = bytes.baseAddress.map(UnsafeRawPointer.init) {
+            let count = bytes.count
+            if count >= 8 {
+                hash ^= start.loadUnaligned(as: UInt64.self) &* 0x9E37_79B9_7F4A_7C15
+                hash ^= (start + (count - 8)).loadUnaligned(as: UInt64.self) &* 0xC2B2_AE3D_27D4_EB4F
+            } else {
+                for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x9E37_79B9_7F4A_7C15 }
+            }
+        }
+        hash &*= 0x9E37_79B9_7F4A_7C15
+        return Int(truncatingIfNeeded: hash &>> 58)
+    }
+}
+
+/// A message on an event's subject that is not an event.
+public struct MalformedEvent: Error, Sendable, Hashable, CustomStringConvertible {
+    /// How much of the payload is kept, in bytes.
+    public static let maximumPrefix = 256
+
+    /// The message's subject; bytes that are not UTF-8 show as U+FFFD.
+    public let subject: String
+    /// What is wrong with it.
+    public let reason: String
+    /// The beginning of the payload, at most ``maximumPrefix`` bytes.
+    public let payloadPrefix: [UInt8]
+    /// The size of the whole payload, in bytes.
+    public let payloadCount: Int
+
+    /// Creates the report on a message.
+    package init(subject: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer, reason: String) {
+        self.subject = String(decoding: subject, as: UTF8.self)
+        self.reason = reason
+        payloadPrefix = Array(payload.prefix(Self.maximumPrefix))
+        payloadCount = payload.count
+    }
+
+    /// The subject and the reason, without the payload.
+    public var description: String {
+        "malformed event on \(SubjectRules.quoted(subject)) (\(payloadCount) bytes): \(reason)".harmless
     }
 }

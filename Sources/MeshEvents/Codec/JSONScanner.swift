@@ -297,3 +297,97 @@ struct JSONScanner {
         }
     }
 }
+
+/// Checks UTF-8 by the table of well-formed sequences in the Unicode Standard (3.9, table 3-7): no overlong forms, no
+/// surrogates, nothing above U+10FFFF.
+enum UTF8Validation {
+    static func isValid(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let start = bytes.baseAddress else { return true }
+        let end = bytes.count
+        var offset = 0
+
+        func isContinuation(_ index: Int, _ range: ClosedRange<UInt8> = 0x80...0xBF) -> Bool {
+            index < end && range.contains(start[index])
+        }
+
+        while offset < end {
+            if end - offset >= 8 {
+                let word = UnsafeRawPointer(start + offset).loadUnaligned(as: UInt64.self)
+                if word & WordSearch.highBits == 0 {
+                    offset += 8
+                    continue
+                }
+            }
+            let lead = start[offset]
+            switch lead {
+            case 0...0x7F:
+                offset += 1
+            case 0xC2...0xDF:
+                guard isContinuation(offset + 1) else { return false }
+                offset += 2
+            case 0xE0...0xEF:
+                let second: ClosedRange<UInt8> = lead == 0xE0 ? 0xA0...0xBF : lead == 0xED ? 0x80...0x9F : 0x80...0xBF
+                guard isContinuation(offset + 1, second), isContinuation(offset + 2) else { return false }
+                offset += 3
+            case 0xF0...0xF4:
+                let second: ClosedRange<UInt8> = lead == 0xF0 ? 0x90...0xBF : lead == 0xF4 ? 0x80...0x8F : 0x80...0xBF
+                guard isContinuation(offset + 1, second), isContinuation(offset + 2), isContinuation(offset + 3) else {
+                    return false
+                }
+                offset += 4
+            default:
+                return false
+            }
+        }
+        return true
+    }
+}
+
+/// Finds bytes in a little-endian word of eight.
+///
+/// A result has the top bit of each byte found set. Above the lowest byte found, other bits may be set wrongly
+/// (borrows). So the lowest one, `trailingZeroBitCount / 8`, is exact, and so is a result of 0. A search from the end
+/// must check the byte itself.
+enum WordSearch {
+    static let ones: UInt64 = 0x0101_0101_0101_0101
+    static let highBits: UInt64 = 0x8080_8080_8080_8080
+
+    /// Quotes, backslashes and control characters: the bytes that end a plain run of a JSON string.
+    @inline(__always)
+    static func needsAttention(_ word: UInt64) -> UInt64 {
+        let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
+        let backslash = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
+        let found =
+            ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | ((word &- (ones &* 0x20)) & ~word)
+        return found & highBits
+    }
+
+    /// Line feeds.
+    @inline(__always)
+    static func lineFeed(_ word: UInt64) -> UInt64 {
+        let lineFeed = word ^ (ones &* 0x0A)
+        return (lineFeed &- ones) & ~lineFeed & highBits
+    }
+
+    /// Quotes and backslashes: the bytes that a search in a valid string stops at.
+    @inline(__always)
+    static func quoteOrBackslash(_ word: UInt64) -> UInt64 {
+        let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
+        let backslash = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
+        return (((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash)) & highBits
+    }
+
+    /// Quotes, brackets and braces: the bytes that a search in valid text outside strings stops at.
+    @inline(__always)
+    static func quoteOrBracket(_ word: UInt64) -> UInt64 {
+        // This bit turns brackets into braces. A quote has the bit already, and no other byte of valid text becomes a
+        // quote.
+        let folded = word | (ones &* 0x20)
+        let quote = folded ^ (ones &* UInt64(UInt8(ascii: "\"")))
+        let opening = folded ^ (ones &* UInt64(UInt8(ascii: "{")))
+        let closing = folded ^ (ones &* UInt64(UInt8(ascii: "}")))
+        let found =
+            ((quote &- ones) & ~quote) | ((opening &- ones) & ~opening) | ((closing &- ones) & ~closing)
+        return found & highBits
+    }
+}

@@ -1,5 +1,5 @@
 /// The rules of the tokens that subjects are made of.
-enum SubjectRules {
+package enum SubjectRules {
     /// The prefix of every event's subject.
     static let prefix = "events."
     /// The longest event type, in bytes of UTF-8.
@@ -66,8 +66,34 @@ enum SubjectRules {
     }
 
     /// The string for an error message: quoted, escaped, cut.
-    static func quoted(_ string: String) -> String {
+    package static func quoted(_ string: String) -> String {
         let shown = string.unicodeScalars.prefix(60).map { $0.escaped(asASCII: false) }.joined()
         return "'\(shown)\(string.unicodeScalars.count > 60 ? "…" : "")'"
+    }
+}
+
+/// The subjects of requests to nodes and of their answers. They lie outside `events.`, so the stream does not store
+/// them.
+package enum ControlSubject {
+    /// The prefix of the answers' subjects, without the dot at the end. The client that sends a request appends a token
+    /// that others cannot guess, and subscribes there. So a node only needs the permission to publish below this
+    /// prefix.
+    package static let answers = "mesh.control.answer"
+
+    /// The subject on which a node listens for requests about its tools. A node's name may hold characters that a
+    /// subject token may not. So every byte that is no letter, digit or `-` is written as `_` and two hexadecimal
+    /// digits.
+    package static func tools(of node: String) -> String {
+        var token = ""
+        for byte in node.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
+                token.unicodeScalars.append(Unicode.Scalar(byte))
+            default:
+                token += "_" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            }
+        }
+        return "mesh.control.tool." + (token.isEmpty ? "_" : token)
     }
 }

@@ -1,5 +1,5 @@
 import CoreMetrics
-import Locking
+import MeshConcurrency
 import Synchronization
 
 /// An object whose counters and gauges ``BusMetrics`` reads.

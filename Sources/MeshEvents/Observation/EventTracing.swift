@@ -12,12 +12,8 @@ struct EventTracing: Sendable {
         return span
     }
 
-    /// The header fields with a span's context, so that the receivers' spans become its children.
-    func headers(of span: any Span) -> MessageHeaders {
-        var headers = MessageHeaders()
-        tracer.inject(span.context, into: &headers, using: HeaderInjector())
-        return headers
-    }
+    /// Adds the context of an event's span to its message.
+    func context(of span: any Span) -> SpanContextSource { SpanContextSource(tracer: tracer, span: span) }
 
     /// Runs `body` in a span for an event that was received; a child of the span in which it was emitted.
     ///
@@ -48,6 +44,16 @@ struct EventTracing: Sendable {
             span.failed(error)
             throw error
         }
+    }
+}
+
+/// Adds the context of a span, so that the receivers' spans become its children.
+struct SpanContextSource: EventHeaderSource {
+    let tracer: any Tracer
+    let span: any Span
+
+    func addFields(to headers: inout MessageHeaders, of message: EncodedEvent) {
+        tracer.inject(span.context, into: &headers, using: HeaderInjector())
     }
 }
 

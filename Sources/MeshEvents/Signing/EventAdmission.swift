@@ -1,4 +1,5 @@
 import Logging
+import MeshConcurrency
 import MeshLogging
 
 /// Reads the header fields of an event's message, verifies its signature, and decides whether the event is delivered.

@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 
 /// Stores many messages in the order they are given, with many unacknowledged at once; made by
 /// ``EventStore/makeAppender(window:deadline:onStored:)``.

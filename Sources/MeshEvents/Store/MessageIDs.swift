@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// Every reader of a stream sees the ids of its messages. If the next id followed from those, another client could use
 /// it first; the server would then take the event for a duplicate and not store it.
-final class MessageIDs: Sendable {
+package final class MessageIDs: Sendable {
     /// 128 bits, five a character, as two numbers of 64.
     private static let length = 26
 
@@ -13,14 +13,14 @@ final class MessageIDs: Sendable {
     private let counter = Atomic<UInt64>(0)
 
     /// Takes a key from the system's generator, which is cryptographically secure.
-    convenience init() {
+    package convenience init() {
         self.init(key: (UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max)))
     }
 
     init(key: (UInt64, UInt64)) { hash = KeyedHash(key: key) }
 
     /// The next id. Written digit by digit in one allocation, since every stored event needs one.
-    func next() -> String {
+    package func next() -> String {
         let words = hash.of(counter.wrappingAdd(1, ordering: .relaxed).newValue)
         return String(unsafeUninitializedCapacity: Self.length) { buffer in
             Self.write(words.0, to: buffer, at: 0)

@@ -1,5 +1,6 @@
 public import Logging
 import MeshLogging
+import Tracing
 
 /// An event bus whose events are stored: ``emit(_:)-(Event)`` returns once the store has the event, and
 /// ``history(matching:limit:)`` reads stored events.
@@ -100,8 +101,8 @@ public final class PersistentEventBus: Sendable {
     ///   `streamNotFound`, `closed`.
     @discardableResult
     public func emit(_ event: Event) async throws(MeshEventsError) -> StoredPosition {
-        guard bus.isObserved else { return try await store(pending(event)) }
-        return try await emitObserved(event)
+        guard bus.isPlain else { return try await emitInFull(event) }
+        return try await store(pending(event))
     }
 
     func makeAppender(onStored: @escaping @Sendable (Int, [StoredPosition]) -> Void) -> any EventAppender {
@@ -169,5 +170,112 @@ public final class PersistentEventBus: Sendable {
         replays.cancelAll()
         await durables.cancelAll()
         await bus.close()
+    }
+}
+
+/// Makes messages for the store from events.
+extension PersistentEventBus {
+    /// Makes the message that stores an event: encoded, with a message id of its own.
+    ///
+    /// - Parameter time: when it happened.
+    package func pending(_ event: Event, at time: Timestamp = .now) throws(MeshEventsError) -> PendingMessage {
+        let messageID = messageIDs.next()
+        guard let tracing = bus.tracing else {
+            return try pending(event, at: time, messageID, in: nil)
+        }
+        // The message is sent later, or in a batch: the span covers only making the message.
+        let span = tracing.startEmit(event.subject, node: event.node.isEmpty ? node : event.node, messageID: messageID)
+        defer { span.end() }
+        return try pending(event, at: time, messageID, in: span)
+    }
+
+    /// Emits an event of a bus that is not ``EventBus/isPlain``, and waits until it is stored.
+    func emitInFull(_ event: Event) async throws(MeshEventsError) -> StoredPosition {
+        let messageID = messageIDs.next()
+        let span = bus.tracing?.startEmit(
+            event.subject,
+            node: event.node.isEmpty ? node : event.node,
+            messageID: messageID
+        )
+        defer { span?.end() }
+        let message: PendingMessage
+        do throws(MeshEventsError) {
+            message = try pending(event, at: .now, messageID, in: span)
+        } catch {
+            metrics?.failed(error)
+            span?.failed(error)
+            throw error
+        }
+        do throws(MeshEventsError) {
+            return try await store(message)
+        } catch {
+            span?.failed(error)
+            throw error
+        }
+    }
+
+    private func pending(
+        _ event: Event,
+        at time: Timestamp,
+        _ messageID: String,
+        in span: (any Span)?
+    ) throws(MeshEventsError) -> PendingMessage {
+        guard !bus.isClosed else { throw EventBus.closedError }
+        let stamped = bus.stamped(event, at: time)
+        let payload = try encoder.encode(stamped)
+        return PendingMessage(
+            subject: event.type.subject,
+            payload: payload,
+            messageID: messageID,
+            headers: try bus.headers(of: EncodedEvent(stamped, payload: payload, messageID: messageID), in: span)
+        )
+    }
+}
+
+/// For events that are stored later than they happen: those of the lifecycle, which must survive outages of the store.
+extension PersistentEventBus {
+    /// Stores a message made by ``pending(_:at:)``. The caller may retry after an error: the message carries its
+    /// message id.
+    ///
+    /// - Throws: as ``emit(_:)-(Event)``.
+    @discardableResult
+    package func store(_ message: PendingMessage) async throws(MeshEventsError) -> StoredPosition {
+        guard !bus.isClosed else { throw EventBus.closedError }
+        let deadline = configuration.acknowledgementDeadline
+        guard let metrics else { return try await store.append(message, deadline: deadline) }
+        let start = ContinuousClock.now
+        do throws(MeshEventsError) {
+            let position = try await store.append(message, deadline: deadline)
+            metrics.acknowledged(1, since: start)
+            return position
+        } catch {
+            metrics.failed(error)
+            throw error
+        }
+    }
+
+    /// Opens the stream again; creates it when it no longer exists.
+    ///
+    /// - Throws: as ``open(transport:store:node:configuration:logger:)``.
+    package func reopenStore() async throws(MeshEventsError) {
+        _ = try await store.open(configuration)
+    }
+}
+
+extension PersistentEventBus {
+    /// A report on the stream: its messages by subject, their times, and its consumers with their positions.
+    ///
+    /// - Throws: `streamNotFound`, `persistenceUnavailable`, `permissionDenied`, `timeout`.
+    public func report() async throws(MeshEventsError) -> StreamReport {
+        try await store.report()
+    }
+
+    /// Deletes the events that match from the stream, permanently; their sequences are not used again.
+    ///
+    /// - Returns: how many were deleted.
+    /// - Throws: `invalidPattern`, `streamNotFound`, `persistenceUnavailable`, `permissionDenied`, `timeout`.
+    @discardableResult
+    public func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
+        try await store.purge(matching: pattern)
     }
 }

@@ -57,3 +57,67 @@ public protocol TransportSubscription: AnyObject, Sendable {
     /// Stops new deliveries, waits for those in flight, then ends: `receiveEnd(nil)` has been called on return.
     func drain(timeout: Duration) async throws(MeshEventsError)
 }
+
+/// A message about to be sent. The bytes belong to the caller and are valid during the call only.
+public struct OutgoingMessage {
+    /// The subject, UTF-8, already validated.
+    public let subject: UnsafeRawBufferPointer
+    /// The payload.
+    public let payload: UnsafeRawBufferPointer
+    /// Header fields, already validated.
+    public let headers: MessageHeaders
+
+    /// Creates a message over bytes that outlive the call it is passed to.
+    public init(
+        subject: UnsafeRawBufferPointer,
+        payload: UnsafeRawBufferPointer,
+        headers: MessageHeaders = MessageHeaders()
+    ) {
+        self.subject = subject
+        self.payload = payload
+        self.headers = headers
+    }
+}
+
+/// A message that has arrived. Its bytes are valid only during the call that hands it over.
+public struct IncomingMessage {
+    /// The subject as received.
+    public let subject: UnsafeRawBufferPointer
+    /// The payload as received.
+    public let payload: UnsafeRawBufferPointer
+    /// The raw header block, `NATS/1.0` line included (NATS ADR-4); empty when there is none. ``MessageHeaders`` reads it.
+    public let headers: UnsafeRawBufferPointer
+
+    /// Creates a message over bytes that outlive the call it is passed to.
+    public init(
+        subject: UnsafeRawBufferPointer,
+        payload: UnsafeRawBufferPointer,
+        headers: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) {
+        self.subject = subject
+        self.payload = payload
+        self.headers = headers
+    }
+}
+
+/// The counts of a transport since it was made.
+public struct TransportStatistics: Sendable, Hashable {
+    /// How often the connection was lost and restored.
+    public var reconnects: UInt64
+    /// How many messages were in flight when a connection was lost: they may have arrived or not.
+    public var unconfirmed: UInt64
+    /// How many bytes wait to be sent at this moment.
+    public var outboundBytes: Int
+
+    /// Creates statistics.
+    public init(reconnects: UInt64 = 0, unconfirmed: UInt64 = 0, outboundBytes: Int = 0) {
+        self.reconnects = reconnects
+        self.unconfirmed = unconfirmed
+        self.outboundBytes = outboundBytes
+    }
+}
+
+extension EventTransport {
+    /// The default for a transport that counts nothing: all zero.
+    public var statistics: TransportStatistics { TransportStatistics() }
+}

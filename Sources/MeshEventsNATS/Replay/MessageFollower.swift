@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 import MeshEvents
 import NATSClient
 
@@ -37,7 +37,7 @@ final class MessageFollower: StoreFollower {
         /// Whether the subscription has received something since the last reading began.
         var isHeard = false
         /// Set while the reader sleeps.
-        var sleep: Completion?
+        var sleep: OneTimeSignal?
         var subscription: NATSSubscriptionHandle?
     }
 
@@ -82,7 +82,7 @@ final class MessageFollower: StoreFollower {
             return (state.subscription, state.sleep)
         }
         handle?.cancel()
-        sleep?.complete()
+        sleep?.send()
     }
 
     func next(isolation: isolated (any Actor)?) async throws(MeshEventsError) -> [FollowedItem]? {
@@ -184,7 +184,7 @@ final class MessageFollower: StoreFollower {
     }
 
     private func sleep(_ duration: Duration, isLagging: Bool) async {
-        let completion = Completion()
+        let completion = OneTimeSignal()
         let isDue = state.withLock { state in
             guard !state.isCancelled, isLagging || !state.isHeard else { return true }
             state.sleep = completion
@@ -200,7 +200,7 @@ final class MessageFollower: StoreFollower {
             defer { state.sleep = nil }
             return state.sleep
         }
-        sleep?.complete()
+        sleep?.send()
     }
 }
 
@@ -218,4 +218,38 @@ private final class Listener: NATSMessageReceiver {
     func receive(_ message: NATSMessageView) {}
     func receiveBatchEnd() { follower.follower?.heard() }
     func receiveEnd(_ error: NATSError?) { follower.follower?.heard() }
+}
+
+/// How long a follower tries again after errors: without end after those that can pass, for a while after others,
+/// because a server that starts may not have its streams yet.
+struct FollowPatience {
+    private static let grace: Duration = .seconds(5)
+
+    private var backoff = RetryBackoff(deadline: .now + .seconds(1 << 32))
+    private var refusedSince: ContinuousClock.Instant?
+
+    /// Waits before the next attempt; `false` when there must be none.
+    mutating func bears(_ error: JetStreamError, _ store: JetStreamStore) async -> Bool {
+        if await Self.isFinal(error, store) {
+            let since = refusedSince ?? .now
+            refusedSince = since
+            let code = error.underlying?.code
+            if .now - since >= Self.grace || code == .closed || code == .permissionDenied { return false }
+        } else {
+            refusedSince = nil
+        }
+        _ = await backoff.wait()
+        return true
+    }
+
+    private static func isFinal(_ error: JetStreamError, _ store: JetStreamStore) async -> Bool {
+        guard error.isNoResponders else { return !error.isRetriable && error.errorCode != .consumerNotFound }
+        // Is there no leader at the moment, or no JetStream at all?
+        return await store.jetStream.connection.serverInfo?.hasJetStream == false
+    }
+
+    /// The error with which a follower ends.
+    static func explained(_ error: JetStreamError, stream: String) -> MeshEventsError {
+        MeshEventsError(error, stream: stream)
+    }
 }

@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 public import MeshEvents
 
 /// Follows a stream in memory: reads when the caller asks, and waits when there is nothing new.

@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 import MeshEvents
 
 /// The outbound buffer of one transport: how much of it is used, and which tasks wait for room.

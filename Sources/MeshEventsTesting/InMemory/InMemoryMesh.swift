@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 public import MeshEvents
 
 /// The server of an in-memory mesh: it routes messages between the transports made from it, and keeps the streams of
@@ -49,8 +49,8 @@ public final class InMemoryMesh: Sendable {
 
     private enum Item {
         case message(Message, [InMemorySubscription], InMemoryLink?)
-        case end(InMemorySubscription, MeshEventsError?, Completion?)
-        case marker(Completion)
+        case end(InMemorySubscription, MeshEventsError?, OneTimeSignal?)
+        case marker(OneTimeSignal)
     }
 
     private struct State {
@@ -60,7 +60,7 @@ public final class InMemoryMesh: Sendable {
         var isPaused = false
         var streams: [String: InMemoryStream] = [:]
         /// Tasks that wait for a change of the streams.
-        var watchers: [Completion] = []
+        var watchers: [OneTimeSignal] = []
     }
 
     let configuration: Configuration
@@ -104,7 +104,7 @@ public final class InMemoryMesh: Sendable {
 
     /// Removes a subscription. Its receiver gets the end after the messages in flight, or instead of them when the
     /// subscription has been cancelled.
-    func unsubscribe(_ subscription: InMemorySubscription, error: MeshEventsError?, completion: Completion? = nil) {
+    func unsubscribe(_ subscription: InMemorySubscription, error: MeshEventsError?, completion: OneTimeSignal? = nil) {
         let isIdle = state.withLock { state in
             guard state.table.remove(subscription) else {
                 // It has ended before: the caller only waits for the items queued before.
@@ -130,7 +130,7 @@ public final class InMemoryMesh: Sendable {
         into streamName: String? = nil
     ) -> StoredPosition? {
         let now = configuration.now()
-        let (isIdle, position, watchers) = state.withLock { state -> (Bool, StoredPosition?, [Completion]) in
+        let (isIdle, position, watchers) = state.withLock { state -> (Bool, StoredPosition?, [OneTimeSignal]) in
             // A message for a stream that is not there is stored in no other, and reaches no subscriber.
             if let streamName, state.streams[streamName] == nil { return (false, nil, []) }
             var position: StoredPosition?
@@ -143,13 +143,13 @@ public final class InMemoryMesh: Sendable {
             return (Self.startsDelivering(&state), position, state.watchers)
         }
         storeWaiters.wakeAll()
-        for watcher in watchers { watcher.complete() }
+        for watcher in watchers { watcher.send() }
         if isIdle { deliver() }
         return position
     }
 
     /// Completes `completion` when all messages published before have been delivered.
-    func mark(_ completion: Completion) {
+    func mark(_ completion: OneTimeSignal) {
         let isIdle = state.withLock { state in
             state.queue.append(.marker(completion))
             return Self.startsDelivering(&state)
@@ -166,7 +166,7 @@ public final class InMemoryMesh: Sendable {
     /// Gives `body` access to the streams under the lock; when it returns `watches`, their next change completes
     /// `watcher`.
     func withStreams<Result: Sendable>(
-        watcher: Completion,
+        watcher: OneTimeSignal,
         _ body: (inout [String: InMemoryStream], Timestamp) -> (Result, watches: Bool)
     ) -> Result {
         let now = configuration.now()
@@ -183,7 +183,7 @@ public final class InMemoryMesh: Sendable {
             defer { state.watchers = [] }
             return state.watchers
         }
-        for watcher in watchers { watcher.complete() }
+        for watcher in watchers { watcher.send() }
     }
 
     // MARK: Delivery
@@ -229,11 +229,11 @@ public final class InMemoryMesh: Sendable {
             case .end(let subscription, let error, let completion):
                 if touched.removeValue(forKey: ObjectIdentifier(subscription)) != nil { subscription.endBatch() }
                 subscription.end(error)
-                completion?.complete()
+                completion?.send()
             case .marker(let completion):
                 for subscription in touched.values { subscription.endBatch() }
                 touched = [:]
-                completion.complete()
+                completion.send()
             }
         }
         for subscription in touched.values { subscription.endBatch() }

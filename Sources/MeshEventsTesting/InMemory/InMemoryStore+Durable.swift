@@ -1,3 +1,4 @@
+import MeshConcurrency
 public import MeshEvents
 
 extension InMemoryStore {
@@ -67,14 +68,14 @@ final class InMemoryDurableConsumer: DurableConsumer {
     func fetch(_ limit: Int, wait: Duration) async throws(MeshEventsError) -> [DurableMessage] {
         let deadline = ContinuousClock.now + wait
         while true {
-            let change = Completion()
+            let change = OneTimeSignal()
             let (messages, due) = try look(limit, change)
             if !messages.isEmpty || .now >= deadline { return messages }
             // Redeliveries follow the mesh's clock, which may be a manual one.
             let timer = due.map { due in
                 Task { [mesh] in
                     try await mesh.configuration.sleep(max(due.duration(since: mesh.configuration.now()), .zero))
-                    change.complete()
+                    change.send()
                 }
             }
             defer { timer?.cancel() }
@@ -106,7 +107,7 @@ final class InMemoryDurableConsumer: DurableConsumer {
 
     private func look(
         _ limit: Int,
-        _ change: Completion
+        _ change: OneTimeSignal
     ) throws(MeshEventsError) -> (messages: [DurableMessage], due: Timestamp?) {
         let result = mesh.withStreams(watcher: change) { streams, now -> (([DurableMessage], Timestamp?)?, Bool) in
             streams[streamName]?.expire(now)

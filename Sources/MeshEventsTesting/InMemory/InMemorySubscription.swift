@@ -1,3 +1,4 @@
+import MeshConcurrency
 import MeshEvents
 import Synchronization
 
@@ -36,7 +37,7 @@ final class InMemorySubscription: TransportSubscription {
     }
 
     func drain(timeout: Duration) async throws(MeshEventsError) {
-        let completion = Completion()
+        let completion = OneTimeSignal()
         mesh.unsubscribe(self, error: nil, completion: completion)
         onEnd(self)
         try await completion.wait(until: .now + timeout, for: "messages in flight to arrive")

@@ -1,9 +1,9 @@
-import Locking
+import MeshConcurrency
 public import MeshEvents
 
 /// A transport without a network, for unit tests: NATS's subject rules, queue groups, order, limits and drain.
 ///
-/// It passes the same conformance suite as the NATS transport; see ``TransportConformance``.
+/// It passes the same conformance suite as the NATS transport; see ``/MeshEventsConformance/TransportConformance``.
 public final class InMemoryTransport: EventTransport {
     private let mesh: InMemoryMesh
     private let link: InMemoryLink
@@ -55,7 +55,7 @@ public final class InMemoryTransport: EventTransport {
     /// - Throws: `timeout`, `closed`.
     public func flush(timeout: Duration) async throws(MeshEventsError) {
         if link.isClosed { throw InMemoryLink.closedError }
-        let completion = Completion()
+        let completion = OneTimeSignal()
         mesh.mark(completion)
         try await completion.wait(until: .now + timeout, for: "the mesh to deliver what was published")
     }

@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 import MeshEvents
 
 /// The followers that wait for a new message.

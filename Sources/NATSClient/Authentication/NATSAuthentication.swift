@@ -1,4 +1,6 @@
+import FileReading
 import Foundation
+public import NKeys
 
 /// How a client logs in.
 public enum NATSAuthentication: Sendable {
@@ -31,7 +33,7 @@ public enum NATSAuthentication: Sendable {
         case .nkeyFile(let path):
             return try Self.signed(by: try Self.seedFile(path), nonce: nonce)
         case .credentialsFile(let path):
-            let file = try CredentialsFile(path: path)
+            let file = try Self.credentials(path)
             // Without a challenge there is nothing to sign. A server without a login accepts every client, so this is
             // no error, as in other client libraries. A server that wants a login refuses this one and says so.
             var fields = try nonce == nil ? LoginFields() : Self.signed(by: file.key, nonce: nonce)
@@ -52,7 +54,20 @@ public enum NATSAuthentication: Sendable {
     }
 
     private static func seedFile(_ path: String) throws(NATSError) -> NKey {
-        try NKey(seedIn: try SecretFile("NKey file", path).text(.authenticationFailed))
+        let text = try SecretFile("NKey file", path).text(.authenticationFailed)
+        do throws(NKeyError) {
+            return try NKey(seedIn: text)
+        } catch {
+            throw NATSError(error)
+        }
+    }
+
+    private static func credentials(_ path: String) throws(NATSError) -> CredentialsFile {
+        do throws(NKeyError) {
+            return try CredentialsFile(path: path)
+        } catch {
+            throw NATSError(error)
+        }
     }
 
     private static func signed(by key: NKey, nonce: String?) throws(NATSError) -> LoginFields {
@@ -67,7 +82,13 @@ public enum NATSAuthentication: Sendable {
         guard nonce.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw NATSError(.authenticationFailed, "the server's challenge is invalid: it must be printable ASCII")
         }
-        let signature = Data(try key.sign(Data(nonce.utf8))).base64EncodedString()
+        let bytes: [UInt8]
+        do throws(NKeyError) {
+            bytes = try key.sign(Data(nonce.utf8))
+        } catch {
+            throw NATSError(error)
+        }
+        let signature = Data(bytes).base64EncodedString()
             .replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
         return LoginFields(nkey: key.publicKey, signature: signature)
     }

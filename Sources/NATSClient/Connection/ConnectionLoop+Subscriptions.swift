@@ -1,7 +1,6 @@
 import NIOCore
-import Synchronization
 
-// Subscribing, ending subscriptions, and restoring them.
+// What callers on any thread do with subscriptions, and how they wait for the loop.
 extension ConnectionLoop {
     /// From any thread: subscribes and suspends until the server has the subscription.
     func subscribe(
@@ -10,15 +9,11 @@ extension ConnectionLoop {
         receiver: any NATSMessageReceiver,
         timeout: Duration
     ) async throws(NATSError) -> UInt64 {
-        let sid = nextSubscriptionID.wrappingAdd(1, ordering: .relaxed).newValue
+        let sid = subscriptions.makeID()
         do throws(NATSError) {
             try await waitOnLoop(timeout: timeout, what: "the subscription to \(subject)") { loop, done in
-                guard !loop.machine.isClosed else { return done(.failure(loop.machine.lastError ?? .closed)) }
                 let entry = SubscriptionEntry(sid: sid, subject: subject, queueGroup: queueGroup, receiver: receiver)
-                loop.subscriptions.insert(entry)
-                loop.outbound.subscribe(to: subject, queueGroup: queueGroup, sid: sid)
-                if loop.machine.isConnected { loop.subscribing.append(entry) }
-                loop.ping(.early) { result in done(entry.failure.map(Result.failure) ?? result) }
+                loop.subscribe(entry, done)
             }
         } catch {
             cancelSubscription(sid)
@@ -32,7 +27,7 @@ extension ConnectionLoop {
         eventLoop.execute {
             guard let entry = self.subscriptions.find(sid) else { return }
             self.unsubscribe(entry)
-            self.end(entry, error: nil)
+            self.subscriptions.end(entry, error: nil)
         }
     }
 
@@ -43,7 +38,7 @@ extension ConnectionLoop {
             entry.limit = count
             guard entry.delivered < count else {
                 self.unsubscribe(entry)
-                return self.end(entry, error: nil)
+                return self.subscriptions.end(entry, error: nil)
             }
             self.outbound.unsubscribe(sid: sid, after: count)
         }
@@ -57,7 +52,7 @@ extension ConnectionLoop {
                 loop.unsubscribe(entry)
                 entry.isDraining = true
                 loop.ping { result in
-                    loop.end(entry, error: nil)
+                    loop.subscriptions.end(entry, error: nil)
                     done(result)
                 }
             }
@@ -77,7 +72,7 @@ extension ConnectionLoop {
                     entry.isDraining = true
                 }
                 loop.ping { result in
-                    for entry in loop.subscriptions.all { loop.end(entry, error: nil) }
+                    for entry in loop.subscriptions.all { loop.subscriptions.end(entry, error: nil) }
                     done(result)
                 }
             }
@@ -88,45 +83,38 @@ extension ConnectionLoop {
         await closeNow()
     }
 
-    /// From any thread: closes, and returns when that is done.
-    func closeNow() async {
-        try? await eventLoop.submit { self.perform(self.machine.close()) }.get()
-    }
-
-    /// From any thread: closes, without waiting for that.
-    func close() {
-        eventLoop.execute { self.perform(self.machine.close()) }
-    }
-
-    /// Subscribes again on a new connection, with what is left of the limits; leaves out drained subscriptions.
-    func restoreSubscriptions() {
-        let entries = subscriptions.all.filter { !$0.isDraining }
-        guard let channel, !entries.isEmpty else { return }
-        var buffer = ByteBuffer()
-        for entry in entries {
-            CommandWriter.subscribe(into: &buffer, subject: entry.subject, queueGroup: entry.queueGroup, sid: entry.sid)
-            guard let limit = entry.limit else { continue }
-            // The server counts from zero again.
-            CommandWriter.unsubscribe(into: &buffer, sid: entry.sid, after: limit - entry.delivered)
-        }
-        channel.writeAndFlush(buffer, promise: nil)
-        // The ping behind them shows which of them were refused.
-        subscribing = entries
-        pingWaiters.append(PingWaiter(chunk: 0) { _ in })
-    }
-
-    /// Removes a subscription; calls its receiver's `receiveEnd` after its last batch.
-    func end(_ entry: SubscriptionEntry, error: NATSError?) {
-        guard subscriptions.remove(entry.sid) != nil else { return }
-        if entry.isTouched {
-            entry.isTouched = false
-            touched.removeAll { $0 === entry }
-            entry.receiver.receiveBatchEnd()
-        }
-        entry.receiver.receiveEnd(error)
-    }
-
     private func unsubscribe(_ entry: SubscriptionEntry) {
         outbound.unsubscribe(sid: entry.sid)
+    }
+
+    /// Runs `start` on the loop. Suspends until it calls back, or until no byte has come or gone for `timeout`.
+    func waitOnLoop(
+        timeout: Duration,
+        what: String,
+        _ start: @escaping @Sendable (ConnectionLoop, @escaping (Result<Void, NATSError>) -> Void) -> Void
+    ) async throws(NATSError) {
+        let promise = eventLoop.makePromise(of: Void.self)
+        let once = SinglePromise(promise)
+        eventLoop.execute {
+            let timer = IdleTimer(self, timeout) {
+                let text = "\(what) was not answered within \(timeout); the server is down or overloaded"
+                once.complete(.failure(NATSError(.timeout, text, isRetriable: true)))
+            }
+            start(self) { result in
+                timer.cancel()
+                once.complete(result)
+            }
+        }
+        do {
+            try await withTaskCancellationHandler {
+                try await promise.futureResult.get()
+            } onCancel: {
+                once.complete(.failure(.cancelled))
+            }
+        } catch let error as NATSError {
+            throw error
+        } catch {
+            throw NATSError(.closed, "the connection's event loop has ended", underlying: error)
+        }
     }
 }

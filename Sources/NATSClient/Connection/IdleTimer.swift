@@ -41,3 +41,43 @@ final class IdleTimer {
         }
     }
 }
+
+/// Tells from look to look whether bytes have come or gone on a connection; a pure value.
+///
+/// Bytes on a connection that has ended since the last look do not count: a server that ends each connection again
+/// makes no progress.
+struct LinkProgress {
+    private var moved: UInt64
+    private var attempt: Int
+
+    init(moved: UInt64 = 0, attempt: Int = 0) {
+        self.moved = moved
+        self.attempt = attempt
+    }
+
+    /// Whether bytes have come or gone since the last look, on the same connection.
+    ///
+    /// - Parameters:
+    ///   - moved: how many bytes have come and gone so far.
+    ///   - attempt: the number of the connection's attempt.
+    mutating func look(moved: UInt64, attempt: Int) -> Bool {
+        defer { (self.moved, self.attempt) = (moved, attempt) }
+        return moved != self.moved && attempt == self.attempt
+    }
+}
+
+/// Counts the intervals in which an established connection was silent. A pure value.
+struct ServerSilence {
+    private var isSilent = false
+    private var intervals = 0
+
+    /// Notes that bytes have come, or that the server has taken some: the connection is alive.
+    mutating func moved() { isSilent = false }
+
+    /// Ends an interval; returns how many in a row were silent.
+    mutating func endInterval() -> Int {
+        intervals = isSilent ? intervals + 1 : 0
+        isSilent = true
+        return intervals
+    }
+}

@@ -1,4 +1,5 @@
 public import Logging
+import MeshConcurrency
 import MeshLogging
 public import NIOCore
 import NIOPosix
@@ -182,7 +183,7 @@ public final class NATSConnection: Sendable {
         try SubjectRules.validatePublish(subject)
         try headers.validate()
         let promise = loop.eventLoop.makePromise(of: NATSMessage.self)
-        let once = OneShot(promise)
+        let once = SinglePromise(promise)
         return try await answer(promise, once) { () throws(NATSError) in
             try startRequest(payload, to: subject, headers: headers, timeout: timeout, silence: silence) { result in
                 once.complete(result.map { $0.copied() })
@@ -209,7 +210,7 @@ public final class NATSConnection: Sendable {
         try SubjectRules.validatePublish(subject)
         try headers.validate()
         let promise = loop.eventLoop.makePromise(of: Answer.self)
-        let once = OneShot(promise)
+        let once = SinglePromise(promise)
         let progress = RequestProgress()
         return try await answer(promise, once) { () throws(NATSError) in
             try startRequest(
@@ -234,7 +235,7 @@ public final class NATSConnection: Sendable {
     /// Starts a request and waits for what completes it.
     private func answer<Answer: Sendable>(
         _ promise: EventLoopPromise<Answer>,
-        _ once: OneShot<Answer>,
+        _ once: SinglePromise<Answer>,
         _ start: () throws(NATSError) -> UInt64
     ) async throws(NATSError) -> Answer {
         let id: UInt64
@@ -347,9 +348,9 @@ public final class NATSConnection: Sendable {
             completion: completion,
             taker: taker
         )
-        loop.scheduleRequestSweep()
+        loop.requestSweeper.schedule(on: loop)
         do throws(NATSError) {
-            let sent = loop.withReplySubject(of: id) { replyTo in
+            let sent = loop.replySubjects.withSubject(of: id) { replyTo in
                 Result { () throws(NATSError) in
                     try send(payload, to: subject, replyTo: replyTo, headerBlock: headerBlock, onlyOn: generation)
                 }
@@ -404,7 +405,7 @@ public final class NATSConnection: Sendable {
         replyTo reply: SharedReply,
         headerBlock: UnsafeRawBufferPointer
     ) throws(NATSError) {
-        let sent = loop.withReplySubject(of: reply.id, isShared: true) { replyTo in
+        let sent = loop.replySubjects.withSubject(of: reply.id, isShared: true) { replyTo in
             Result { () throws(NATSError) in
                 try send(
                     payload,

@@ -1,6 +1,7 @@
 import Foundation
-import Locking
+import MeshConcurrency
 import NIOCore
+import Synchronization
 
 /// The requests that wait for an answer on the connection's one inbox.
 final class RequestTable: Sendable {
@@ -151,5 +152,98 @@ final class RequestTable: Sendable {
         let failed = requests.withLock { $0.take(where: matches) }
         for request in failed { request.completion(.failure(error)) }
         return !failed.isEmpty
+    }
+}
+
+/// Ends requests past their deadline.
+///
+/// It is `@unchecked Sendable` because its mutable member is used on the connection's event loop only.
+final class RequestSweeper: @unchecked Sendable {
+    /// Whether a sweep is scheduled; written from any thread.
+    private let isScheduled = Atomic<Bool>(false)
+    /// What the sweeps have seen of the connection.
+    private var probes = RequestProbes()
+
+    /// From any thread: ends requests past their deadline, 50 ms late at most. One sweep serves all requests, so that
+    /// none needs a timer.
+    func schedule(on loop: ConnectionLoop) {
+        guard isScheduled.compareExchange(expected: false, desired: true, ordering: .acquiringAndReleasing).exchanged
+        else { return }
+        loop.eventLoop.execute { self.sweep(loop, isFirst: true) }
+    }
+
+    private func sweep(_ loop: ConnectionLoop, isFirst: Bool = false) {
+        let now = NIODeadline.now()
+        probes.look(
+            loop.counts.moved,
+            at: now,
+            isConnected: loop.machine.isConnected,
+            attempt: loop.machine.attempt,
+            isFirst: isFirst
+        )
+        let left = loop.requests.expire(at: now, &probes)
+        if let probe = probes.takeWanted() {
+            loop.ping { result in
+                guard case .success = result else { return }
+                self.probes.answered = max(self.probes.answered, probe)
+            }
+        }
+        if left {
+            loop.eventLoop.scheduleTask(in: .milliseconds(50)) { self.sweep(loop) }
+        } else {
+            isScheduled.store(false, ordering: .releasing)
+            // A request may have been added between the two.
+            if !loop.requests.isEmpty { schedule(on: loop) }
+        }
+    }
+}
+
+/// Decides, at a request's deadline, whether its answer can still come; confined to the connection's event loop.
+struct RequestProbes {
+    /// Whether there is a connection.
+    var isConnected = false
+    /// When bytes have come or gone last, as far as the sweeps have seen.
+    var lastMoved = NIODeadline.now()
+    /// The highest number of a ping that was answered.
+    var answered: UInt64 = 0
+    private var progress = LinkProgress()
+    private var sent: UInt64 = 0
+    private var wanted: UInt64?
+
+    /// Looks at how many bytes have come and gone; see ``LinkProgress``.
+    mutating func look(_ moved: UInt64, at now: NIODeadline, isConnected: Bool, attempt: Int, isFirst: Bool) {
+        self.isConnected = isConnected
+        let hasMoved = progress.look(moved: moved, attempt: attempt)
+        if isFirst || hasMoved { lastMoved = now }
+    }
+
+    /// The number of the ping that is to be sent next.
+    mutating func next() -> UInt64 {
+        wanted = sent + 1
+        return sent + 1
+    }
+
+    /// The number of the ping that is to be sent now; `nil` when there is none.
+    mutating func takeWanted() -> UInt64? {
+        defer { wanted = nil }
+        if let wanted { sent = wanted }
+        return wanted
+    }
+}
+
+/// A promise that is completed once: by the answer, the deadline or a cancellation, whichever comes first.
+final class SinglePromise<Value: Sendable>: Sendable {
+    private let promise: Locked<EventLoopPromise<Value>?>
+
+    init(_ promise: EventLoopPromise<Value>) {
+        self.promise = Locked(promise)
+    }
+
+    func complete(_ result: Result<Value, NATSError>) {
+        let promise = promise.withLock { promise in
+            defer { promise = nil }
+            return promise
+        }
+        promise?.completeWith(result.mapError { $0 })
     }
 }

@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 
 /// A reply subject that several messages of one publisher share, on one connection. The publisher itself tells their
 /// answers apart.

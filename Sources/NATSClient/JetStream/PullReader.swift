@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 import NIOCore
 
 /// The result of one reading of a pull consumer.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MeshEvents
+import MeshEventsInterop
 import NATSClient
 import Yams
 

@@ -1,10 +1,8 @@
 import ArgumentParser
-import FileReading
 import Foundation
 import Logging
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
 import NATSClient
 
 /// The options for the server and the login, shared by all commands.
@@ -154,16 +152,28 @@ struct ConnectionOptions: ParsableArguments {
             || !configuration.webSocketHeaders.isEmpty
     }
 
-    /// The user and password, or the token, that options and environment name; `nil` for none.
+    /// The user and password, or the token, that options and environment name; `nil` for none, and when they name
+    /// another login.
     func passwordOrToken(_ environment: [String: String]) -> [String]? {
-        if let token { return [token] }
-        if let user { return [user, password ?? environment["MESH_EVENTS_PASSWORD"] ?? ""] }
-        guard creds == nil, nkey == nil, (environment["MESH_EVENTS_NKEY"] ?? "").isEmpty,
-            let token = environment["MESH_EVENTS_TOKEN"], !token.isEmpty
-        else {
-            return nil
+        switch try? login.authentication(environment) {
+        case .userPassword(let user, let password): [user, password]
+        case .token(let token): [token]
+        default: nil
         }
-        return [token]
+    }
+
+    /// The options of the login and of TLS.
+    private var login: LoginOptions {
+        LoginOptions(
+            credentials: creds,
+            key: nkey,
+            token: token,
+            user: user,
+            password: password,
+            certificateAuthority: certificateAuthority,
+            certificate: certificate,
+            certificateKey: certificateKey
+        )
     }
 
     /// Connects.
@@ -199,15 +209,11 @@ struct ConnectionOptions: ParsableArguments {
         do throws(NATSError) {
             var configuration = NATSConnection.Configuration(
                 servers: try ServerAddress.list(servers),
-                authentication: try authentication(environment),
-                tls: try tls(environment),
+                authentication: try login.authentication(environment),
+                tls: try login.tls(environment),
                 name: name
             )
-            if let webSocketHeaders {
-                configuration.webSocketHeaders = try WebSocketHeaderFile(webSocketHeaders).fields()
-            } else {
-                configuration.webSocketHeaders = try WebSocketHeaderFile.fields(in: environment)
-            }
+            configuration.webSocketHeaders = try WebSocketHeaderFile.fields(webSocketHeaders, in: environment)
             return try place(environment).applied(to: configuration)
         } catch {
             throw CommandFailure(.usage, error.message)
@@ -238,59 +244,6 @@ struct ConnectionOptions: ParsableArguments {
     func store(_ transport: NATSTransport) throws -> JetStreamStore {
         JetStreamStore(transport.connection, streamName: try place().streamName)
     }
-
-    private func authentication(_ environment: [String: String]) throws(NATSError) -> NATSAuthentication {
-        let given = [("--creds", creds), ("--nkey", nkey), ("--token", token), ("--user", user)]
-            .filter { $0.1 != nil }.map(\.0)
-        guard given.count <= 1 else {
-            throw NATSError(.invalidArgument, "\(given.joined(separator: " and ")) exclude each other; give one")
-        }
-        if password != nil, user == nil {
-            throw NATSError(.invalidArgument, "--password needs --user")
-        }
-        if let creds { return .credentialsFile(path: try Self.secret(creds, "--creds")) }
-        if let nkey { return .nkeyFile(path: try Self.secret(nkey, "--nkey")) }
-        if let token { return .token(token) }
-        if let user {
-            guard let password = password ?? environment["MESH_EVENTS_PASSWORD"] else {
-                throw NATSError(.invalidArgument, "--user needs --password, or MESH_EVENTS_PASSWORD in the environment")
-            }
-            return .userPassword(user: user, password: password)
-        }
-        return try .named(in: environment)
-    }
-
-    /// The TLS configuration; files of options replace those of the environment.
-    private func tls(_ environment: [String: String]) throws(NATSError) -> NATSTLSConfiguration? {
-        guard (certificate == nil) == (certificateKey == nil) else {
-            throw NATSError(.invalidArgument, "--tls-cert and --tls-key go together; give both")
-        }
-        var tls = try NATSTLSConfiguration.named(in: environment)
-        guard certificateAuthority != nil || certificate != nil else { return tls }
-        tls = tls ?? NATSTLSConfiguration()
-        if let certificateAuthority {
-            tls?.certificateAuthorityFile = try Self.readable(certificateAuthority, "--tls-ca")
-        }
-        if let certificate, let certificateKey {
-            tls?.certificateFile = try Self.readable(certificate, "--tls-cert")
-            tls?.privateKeyFile = try Self.secret(certificateKey, "--tls-key")
-        }
-        return tls
-    }
-
-    /// The path of a file, checked: it can be read, and only its owner may read it.
-    private static func secret(_ path: String, _ option: String) throws(NATSError) -> String {
-        let path = try readable(path, option)
-        try SecretFile("file of \(option),", path).checkMode()
-        return path
-    }
-
-    private static func readable(_ path: String, _ option: String) throws(NATSError) -> String {
-        if let problem = RegularFile(path).problem {
-            throw NATSError(.invalidArgument, "the file of \(option), \(path), \(problem)")
-        }
-        return path
-    }
 }
 
 extension MeshEventsError {
@@ -300,4 +253,25 @@ extension MeshEventsError {
 /// A logger that discards everything: the commands report what matters themselves.
 enum Silence {
     static let logger = Logger(label: "mesh-events") { _ in SwiftLogNoOpLogHandler() }
+}
+
+extension EventBus {
+    /// A bus that only subscribes: it has no node's name and logs nothing.
+    ///
+    /// - Parameters:
+    ///   - transport: the transport to subscribe on.
+    ///   - verification: checks signatures; `nil` checks none.
+    ///   - onMalformed: is called with messages that are not events.
+    static func listening(
+        on transport: some EventTransport,
+        verification: SignatureVerification?,
+        onMalformed: (@Sendable (MalformedEvent) -> Void)? = nil
+    ) -> EventBus {
+        EventBus(
+            transport: transport,
+            node: "",
+            configuration: Configuration(onMalformed: onMalformed, verification: verification),
+            logger: Silence.logger
+        )
+    }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import FileReading
 import Foundation
 import MeshDashboard
 import MeshEvents
@@ -82,7 +83,7 @@ struct DashboardOptions: ParsableArguments {
     }
 
     /// Whether a text is a host name for a `Host` header (RFC 1123, section 2.1; underscores are accepted too).
-    static func isHostName(_ name: String) -> Bool {
+    private static func isHostName(_ name: String) -> Bool {
         let labels = name.split(separator: ".", omittingEmptySubsequences: false)
         return name.utf8.count <= 253
             && labels.allSatisfy { label in

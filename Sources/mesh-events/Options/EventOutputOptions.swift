@@ -49,3 +49,9 @@ enum LineFormat: String, ExpressibleByArgument, CaseIterable {
     /// CloudEvents 1.0 in JSON, structured mode.
     case cloudevents
 }
+
+/// The option for how events are printed.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Print one line of JSON.")
+    var json = false
+}

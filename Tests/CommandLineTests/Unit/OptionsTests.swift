@@ -76,6 +76,24 @@ import Testing
         }
     }
 
+    @Test func toolsGetThePasswordOrTokenThatTheNodeLogsInWith() throws {
+        func given(_ arguments: [String], _ environment: [String: String] = [:]) throws -> [String]? {
+            try ConnectionOptions.parse(arguments).passwordOrToken(environment)
+        }
+        let directory = try TemporaryDirectory()
+        let file = try directory.file("secret", "", mode: 0o600)
+        let environment = ["MESH_EVENTS_PASSWORD": "p", "MESH_EVENTS_TOKEN": "t"]
+        #expect(try given([]) == nil)
+        #expect(try given([], environment) == ["t"])
+        #expect(try given(["--token", "o"], environment) == ["o"])
+        #expect(try given(["--user", "u"], environment) == ["u", "p"])
+        #expect(try given(["--user", "u", "--password", "q"], environment) == ["u", "q"])
+        #expect(try given(["--creds", file], environment) == nil && given(["--nkey", file], environment) == nil)
+        for name in ["JB_NATS_CREDS", "MESH_EVENTS_NKEY"] {
+            #expect(try given([], environment.merging([name: file]) { $1 }) == nil, "\(name)")
+        }
+    }
+
     @Test func whereTheStreamIsCanComeFromTheEnvironment() throws {
         let environment = ["MESH_EVENTS_JS_DOMAIN": "hub", "MESH_EVENTS_INBOX_PREFIX": "_mine."]
         let named = try configuration([], environment)

@@ -1,5 +1,5 @@
 import MeshEvents
-import MeshLifecycle
+import MeshMonitoring
 import Testing
 
 @testable import mesh_events

@@ -2,7 +2,7 @@
 // and emits the number of events it was configured with when it is stopped.
 import Logging
 import MeshEvents
-import MeshLifecycle
+import MeshToolSDK
 
 struct Settings: Decodable {
     var lastWords: Int

@@ -2,7 +2,7 @@
 // Argument: the path of the manifest.
 import Logging
 import MeshEvents
-import MeshLifecycle
+import MeshSupervision
 
 #if canImport(Darwin)
     import Darwin

@@ -2,6 +2,7 @@ import Foundation
 import LocalNATSServer
 import NATSClient
 import NIOCore
+import NKeys
 import TestSupport
 import Testing
 

@@ -1,3 +1,4 @@
+import MeshConcurrency
 import Testing
 
 @testable import MeshEvents

@@ -1,6 +1,7 @@
 import InMemoryTracing
-import Locking
+import MeshConcurrency
 import MeshEvents
+import MeshEventsInterop
 import MeshEventsSigning
 import MeshEventsTesting
 import Testing
@@ -17,7 +18,7 @@ struct CloudEventHeadersTests {
         EventBus.Configuration(
             tracer: traces ? tracer : nil,
             signer: signs ? key : nil,
-            cloudEvents: cloudEvents
+            headerSources: cloudEvents ? [CloudEventAttributes()] : []
         )
     }
 

@@ -1,4 +1,5 @@
 import MeshEvents
+import MeshEventsInterop
 import Testing
 
 /// Damaged CloudEvents: refused, or read as something that can be written and read again.

@@ -1,4 +1,5 @@
 import MeshEvents
+import MeshEventsInterop
 import Testing
 
 /// CloudEvents that others wrote.

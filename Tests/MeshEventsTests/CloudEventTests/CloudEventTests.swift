@@ -1,3 +1,4 @@
+import MeshEventsInterop
 import MeshEventsTesting
 import Testing
 

@@ -1,4 +1,5 @@
 import MeshEvents
+import MeshEventsConformance
 import MeshEventsTesting
 import Testing
 

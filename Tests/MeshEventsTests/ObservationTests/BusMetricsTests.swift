@@ -1,4 +1,5 @@
 import CoreMetrics
+import MeshConcurrency
 import MeshEventsTesting
 import MetricsTestKit
 import Testing
@@ -73,9 +74,9 @@ struct BusMetricsTests {
 
     @Test func strangersAndFailingHandlersAreCounted() async throws {
         let bus = bus()
-        let seen = Completion()
+        let seen = OneTimeSignal()
         try await bus.subscribe(to: "events.user.a") { event in
-            if event.data["last"] != nil { seen.complete() }
+            if event.data["last"] != nil { seen.send() }
             throw MeshEventsError(.invalidArgument, "no")
         }
         let stranger = InMemoryTransport(mesh)

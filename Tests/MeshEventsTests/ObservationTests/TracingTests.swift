@@ -1,5 +1,5 @@
 import InMemoryTracing
-import Locking
+import MeshConcurrency
 import MeshEventsTesting
 import Testing
 import Tracing
@@ -36,12 +36,12 @@ struct TracingTests {
     }
 
     @Test func aHandledEventIsAChildOfItsEmitting() async throws {
-        let handled = Completion()
+        let handled = OneTimeSignal()
         let inHandler = Locked<ServiceContext?>(nil)
         let receiver = bus("b")
         let subscription = try await receiver.subscribe(to: "events.user.*") { _ in
             inHandler.withLock { $0 = ServiceContext.current }
-            handled.complete()
+            handled.send()
         }
         let emitter = bus("a")
         try await tracer.withSpan("request") { _ in
@@ -124,8 +124,8 @@ struct TracingTests {
 
     @Test func storedEventsCarryTheirSpanToDurableHandlers() async throws {
         let bus = try await persistent("a")
-        let handled = Completion()
-        let subscription = try await bus.subscribe(durable: "d", to: "events.user.a") { _ in handled.complete() }
+        let handled = OneTimeSignal()
+        let subscription = try await bus.subscribe(durable: "d", to: "events.user.a") { _ in handled.send() }
         try await bus.emit("user.a")
         try await handled.wait(until: .now + .seconds(10), for: "the handler")
         try await subscription.drain()

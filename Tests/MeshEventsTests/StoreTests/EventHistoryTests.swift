@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 import MeshEvents
 import MeshEventsTesting
 import Testing

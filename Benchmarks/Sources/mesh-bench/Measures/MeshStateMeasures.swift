@@ -1,6 +1,6 @@
 import EventWork
 import MeshEvents
-import MeshLifecycle
+import MeshMonitoring
 
 /// What it costs to fold one event into the state of the mesh, by how many nodes there are.
 enum MeshStateMeasures {

@@ -6,7 +6,7 @@ import LocalNATSServer
 import Logging
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
+import MeshSupervision
 
 let server = try await LocalNATSServer.start()
 let transport = try await NATSTransport.connect(to: server.url)

@@ -1,7 +1,7 @@
 // The tool. It finds the mesh, its name and its configuration in its environment.
 import Foundation
 import MeshEvents
-import MeshLifecycle
+import MeshToolSDK
 
 struct SensorLost: Error {}
 

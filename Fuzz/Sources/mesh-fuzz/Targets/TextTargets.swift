@@ -1,5 +1,5 @@
 @testable import MeshEvents
-@testable import MeshLifecycle
+@testable import MeshSupervision
 @testable import NATSClient
 
 /// A time: what is read is written and read as the same moment.

@@ -1,5 +1,5 @@
-import Locking
 import Logging
+import MeshConcurrency
 import Synchronization
 
 /// A handler that is called for every event of a durable subscription; see ``DurableSubscription``.
@@ -11,7 +11,7 @@ import Synchronization
 public final class DurableHandlerSubscription: Sendable {
     private let source: DurableSource
     private let workers = Locked<[Task<Void, Never>]>([])
-    private let finished = Completion()
+    private let finished = OneTimeSignal()
 
     init(
         source: DurableSource,
@@ -31,7 +31,7 @@ public final class DurableHandlerSubscription: Sendable {
         workers.withLock { $0 = tasks }
         Task {
             for task in tasks { await task.value }
-            finished.complete()
+            finished.send()
         }
     }
 

@@ -140,7 +140,8 @@ extension DurableSource {
         }
         let letter = DeadLetter(durable: name, reason: reason, message: message, event: event)
         let payload = try letter.encoded(node: bus.node, now: .now, maximumPayload: bus.transport.maximumPayload)
-        let headers = try bus.sign([:], subject: letter.subject, payload: payload, node: bus.node)
+        var headers = MessageHeaders()
+        try bus.signature?.addSignature(to: &headers, subject: letter.subject, payload: payload)
         try await store(letter, payload, headers, fields)
         counts.deadLettered.add(1, ordering: .relaxed)
         logger.warning("an event was given up and is a dead letter now", fields)
@@ -191,7 +192,7 @@ extension DurableSource {
         else { return false }
         // A bus that signs has readers that verify. Whether they would accept the message, only this bus's own
         // verification can tell.
-        return bus.signer == nil || bus.admission.admit(event, found)?.origin?.signature.isTrusted == true
+        return bus.signature == nil || bus.admission.admit(event, found)?.origin?.signature.isTrusted == true
     }
 
     /// Answers a message and only logs a failure: the store then delivers the message again.

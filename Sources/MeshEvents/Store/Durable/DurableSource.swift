@@ -1,4 +1,3 @@
-import Locking
 import Logging
 import MeshConcurrency
 import MeshLogging
@@ -31,9 +30,9 @@ final class DurableSource: MetricSource {
     )
     private let wake: AsyncStream<Void>.Continuation
     private let wakes: AsyncStream<Void>
-    private let pumped = Completion()
-    private let settled = Completion()
-    private let handedBack = Completion()
+    private let pumped = OneTimeSignal()
+    private let settled = OneTimeSignal()
+    private let handedBack = OneTimeSignal()
     private let onEnd: Locked<(@Sendable () -> Void)?>
 
     /// - Parameter keepsAlive: whether the acknowledgement wait of every event held is extended, as for handlers.
@@ -124,7 +123,7 @@ final class DurableSource: MetricSource {
             tasks.withLock { $0.isWaiting = isQuiet }
             switch state.withLock({ $0.demand(.now, readers: $1) }) {
             case .stop:
-                pumped.complete()
+                pumped.send()
                 return
             case .idle:
                 await wakes.next()
@@ -199,7 +198,7 @@ final class DurableSource: MetricSource {
 
     /// Extends the acknowledgement wait of every event held, three times within that wait.
     private func keepAlive() async {
-        while !settled.isComplete {
+        while !settled.isSent {
             do {
                 try await Task.sleep(for: configuration.acknowledgementWait / 3)
             } catch {
@@ -223,7 +222,7 @@ final class DurableSource: MetricSource {
             return state.isSettled
         }
         wake.yield()
-        if isSettled { settled.complete() }
+        if isSettled { settled.send() }
     }
 
     /// Counts an acknowledgement that the store has confirmed, once for each event.
@@ -270,7 +269,7 @@ final class DurableSource: MetricSource {
     func stopTaking() async {
         let (messages, isSettled) = state.withLock { state in (state.drain(), state.isSettled) }
         stopPump()
-        if isSettled { settled.complete() }
+        if isSettled { settled.send() }
         wakeReaders()
         await handBack(messages)
     }
@@ -299,11 +298,11 @@ final class DurableSource: MetricSource {
         }
         stopPump()
         tasks.withLock { $0.keepAlive }?.cancel()
-        if isSettled { settled.complete() }
+        if isSettled { settled.send() }
         wakeReaders()
         Task {
             await handBack(messages)
-            handedBack.complete()
+            handedBack.send()
             tellEnd()
         }
     }

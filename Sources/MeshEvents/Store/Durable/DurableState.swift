@@ -272,3 +272,105 @@ struct DurableState: AwaitableState {
         if ids[key] == entry.id { ids[key] = nil }
     }
 }
+
+/// Remembers the newest final answers. When an answer was lost and its event is delivered again, the event is answered
+/// again and not handled again. A pure value of bounded size.
+struct HandledEvents {
+    /// A sequence alone is not enough: a stream that was deleted and created again assigns the same sequences.
+    struct Key: Hashable {
+        let sequence: UInt64
+        let storedAt: Timestamp
+
+        init(_ message: DurableMessage) {
+            sequence = message.stored.sequence
+            storedAt = message.stored.storedAt
+        }
+    }
+
+    private let capacity: Int
+    private var answers: [Key: DurableAnswer] = [:]
+    /// The events whose answer the store has not confirmed yet.
+    private var unconfirmed: Set<Key> = []
+    private var order: [Key] = []
+    private var next = 0
+
+    init(capacity: Int = 8192) { self.capacity = max(capacity, 1) }
+
+    /// The answer to the event; `nil` when there was none, or too long ago.
+    func answer(to key: Key) -> DurableAnswer? { answers[key] }
+
+    /// Notes that the store has confirmed the answer to an event.
+    ///
+    /// - Returns: whether this is the first confirmation.
+    mutating func confirm(_ key: Key) -> Bool { unconfirmed.remove(key) != nil || answers[key] == nil }
+
+    /// Whether the store has confirmed the answer to an event, for any of its deliveries.
+    func isConfirmed(_ key: Key) -> Bool { answers[key] != nil && !unconfirmed.contains(key) }
+
+    /// Remembers an answer; replaces the oldest one when the capacity is reached.
+    ///
+    /// - Parameter isConfirmed: `false` when the answer is about to be sent.
+    mutating func insert(_ key: Key, _ answer: DurableAnswer, isConfirmed: Bool = true) {
+        guard answers.updateValue(answer, forKey: key) == nil else { return }
+        if !isConfirmed { unconfirmed.insert(key) }
+        if order.count < capacity {
+            order.append(key)
+        } else {
+            answers[order[next]] = nil
+            unconfirmed.remove(order[next])
+            order[next] = key
+            next = (next + 1) % capacity
+        }
+    }
+}
+
+/// Estimates how many events to fetch beyond those that readers wait for: as many as they handle in a quarter of a
+/// second. Quick handlers get large batches, slow ones leave events to other subscribers. A pure value.
+struct PrefetchEstimate {
+    private static let horizon: Duration = .milliseconds(250)
+
+    /// The running mean of the time from handing out to the answer.
+    private var mean: Duration?
+
+    /// Records how long it took to handle an event.
+    mutating func record(_ duration: Duration) {
+        mean = mean.map { $0 * 0.8 + duration * 0.2 } ?? duration
+    }
+
+    /// How many events to have ready for so many workers, at most `maximum`; 0 until a first duration is recorded.
+    func count(workers: Int, maximum: Int) -> Int {
+        guard let mean, maximum > 0 else { return 0 }
+        let each = Self.horizon / max(mean, .microseconds(1))
+        return Int(min(each * Double(workers), Double(maximum)))
+    }
+}
+
+/// Computes how long to wait after a failed request, and when to give up. A pure value.
+struct DurableFailures {
+    private let tolerated: Duration
+    private var delay: Duration = .milliseconds(50)
+    private var missingSince: ContinuousClock.Instant?
+
+    /// - Parameter tolerated: how long the durable may be missing.
+    init(tolerated: Duration) { self.tolerated = tolerated }
+
+    mutating func succeeded() {
+        delay = .milliseconds(50)
+        missingSince = nil
+    }
+
+    /// The wait before the next request; `nil` to give up.
+    mutating func failed(_ error: MeshEventsError, now: ContinuousClock.Instant) -> Duration? {
+        switch error.code {
+        case .durableNotFound, .streamNotFound:
+            let since = missingSince ?? now
+            missingSince = since
+            guard now - since < tolerated else { return nil }
+        default:
+            missingSince = nil
+            guard error.isRetriable else { return nil }
+        }
+        defer { delay = min(delay * 2, .seconds(2)) }
+        return delay
+    }
+}

@@ -1,4 +1,4 @@
-import Locking
+import MeshConcurrency
 
 extension PersistentEventBus {
     /// Subscribes durably and returns the events as a sequence; the reader must answer each.

@@ -1,7 +1,9 @@
 import ArgumentParser
 import MeshEvents
 import MeshEventsNATS
-import MeshLifecycle
+import MeshMonitoring
+import NATSClient
+import Synchronization
 
 /// `mesh-events status`.
 struct StatusCommand: AsyncParsableCommand {
@@ -92,5 +94,156 @@ struct StatusCommand: AsyncParsableCommand {
         }
         monitor.close()
         await transport.close()
+    }
+}
+
+/// Shows the status repeatedly, until the task is cancelled.
+private struct StatusWatch: Sendable {
+    let monitor: MeshMonitor
+    let connection: NATSConnection
+    let printer: StatusPrinter
+
+    /// How often the picture on a terminal is drawn again, so that ages are up to date.
+    private static let tick: Duration = .seconds(1)
+
+    /// Shows the status until the connection is closed or the task is cancelled.
+    ///
+    /// - Throws: `MeshEventsError` when the monitor fails, `OutputClosed` when standard output has no reader any more.
+    func run() async throws {
+        let (wishes, wish) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let updates = monitor.updates()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            let notice = ConnectionNotice()
+            group.addTask {
+                for try await update in updates where printer.isShown(update.change) { wish.yield() }
+                wish.finish()
+            }
+            group.addTask { await watchConnection(notice) { wish.yield() } }
+            if printer.isInPlace {
+                group.addTask {
+                    while (try? await Task.sleep(for: Self.tick)) != nil { wish.yield() }
+                }
+            }
+            group.addTask { try await show(wishes, notice) }
+            // The first task that ends, ends all: the connection is closed, or standard output has no reader.
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func show(_ wishes: AsyncStream<Void>, _ notice: ConnectionNotice) async throws {
+        let address = await connection.currentAddress?.description ?? "a server"
+        var isFirst = true
+        func show() throws {
+            let state = notice.text ?? "\(address) (Ctrl-C ends)"
+            try printer.show(monitor.state, heading: "mesh-events status: \(state)", isFirst: isFirst)
+            isFirst = false
+        }
+        try show()
+        var pause = StatusPrinter.pause
+        for await _ in wishes {
+            try await Task.sleep(for: pause)
+            // A large mesh is shown less often.
+            pause = max(StatusPrinter.pause, try ContinuousClock().measure { try show() })
+        }
+    }
+
+    /// Reports a lost connection: on a terminal in the picture, else in a line on standard error.
+    private func watchConnection(_ notice: ConnectionNotice, _ changed: @Sendable () -> Void) async {
+        guard printer.isInPlace else {
+            await ConnectionReport(connection: connection, missing: "no events arrive meanwhile").run()
+            return
+        }
+        for await status in connection.statusUpdates() {
+            switch status {
+            case .disconnected(let reason, _):
+                notice.set("the connection is lost (\(reason.message)); connecting again")
+            case .connected, .reconnected: notice.set(nil)
+            default: continue
+            }
+            changed()
+        }
+    }
+}
+
+/// The present message about the connection; `nil` when it is up.
+private final class ConnectionNotice: Sendable {
+    private let value = Mutex<String?>(nil)
+
+    var text: String? { value.withLock { $0 } }
+
+    func set(_ text: String?) { value.withLock { $0 = text } }
+}
+
+/// Shows the status from live events, until there is a stream.
+private struct LiveStatus: Sendable {
+    /// How often the picture on a terminal is drawn again, so that ages are up to date.
+    private static let tick: Duration = .seconds(1)
+    /// The first and the longest pause between two checks for a stream.
+    private static let delays = (first: Duration.milliseconds(250), last: Duration.seconds(2))
+
+    let printer: StatusPrinter
+    let transport: NATSTransport
+    let verification: SignatureVerification?
+
+    /// Shows the mesh until `start` finds a stream.
+    ///
+    /// - Returns: What `start` returns.
+    func run(until start: @escaping @Sendable () async throws -> MeshMonitor) async throws -> MeshMonitor {
+        let bus = EventBus.listening(on: transport, verification: verification)
+        let live = try await LiveMesh(bus)
+        defer {
+            live.close()
+            TrustOptions.reportRejected(live.rejected)
+        }
+        let (wishes, wish) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        return try await withThrowingTaskGroup(of: MeshMonitor?.self) { group in
+            group.addTask {
+                try await live.run { change in
+                    if printer.isShown(change) { wish.yield() }
+                }
+                return nil
+            }
+            if printer.isInPlace {
+                group.addTask {
+                    while (try? await Task.sleep(for: Self.tick)) != nil { wish.yield() }
+                    return nil
+                }
+            }
+            group.addTask {
+                try await show(live, wishes)
+                return nil
+            }
+            group.addTask { try await Self.opened(start) }
+            defer { group.cancelAll() }
+            while let monitor = try await group.next() {
+                if let monitor { return monitor }
+            }
+            throw CancellationError()
+        }
+    }
+
+    private func show(_ live: LiveMesh, _ wishes: AsyncStream<Void>) async throws {
+        let heading = "mesh-events status: no stream yet, so only live events count (Ctrl-C ends)"
+        try printer.show(live.state, heading: heading, isFirst: true)
+        for await _ in wishes {
+            try await Task.sleep(for: StatusPrinter.pause)
+            try printer.show(live.state, heading: heading, isFirst: false)
+        }
+    }
+
+    /// Calls `start` until there is a stream, and returns its result.
+    private static func opened(_ start: () async throws -> MeshMonitor) async throws -> MeshMonitor {
+        var delay = delays.first
+        while true {
+            do {
+                return try await start()
+            } catch let error as MeshEventsError
+                where [.streamNotFound, .persistenceUnavailable].contains(error.code) || error.isRetriable
+            {
+                try await Task.sleep(for: delay)
+                delay = min(delay * 2, delays.last)
+            }
+        }
     }
 }

@@ -1,0 +1,8 @@
+/// The payloads of the mesh's own events, with their descriptions.
+package enum SystemPayloads {
+    /// All of them, one for each type.
+    package static let all: [any DescribedPayload.Type] = [
+        ToolInstalled.self, ToolConfigured.self, ToolStarted.self, ToolStopped.self, ToolCrashed.self, ToolRemoved.self,
+        NodeJoined.self, NodeLeft.self, NodeHealth.self,
+    ]
+}

@@ -1,0 +1,260 @@
+/// A tool was installed on a node.
+public struct ToolInstalled: EventPayload, Hashable {
+    /// `tool.installed`.
+    public static var eventType: EventType { .toolInstalled }
+
+    /// The tool's name.
+    public var tool: String
+    /// The version that was installed.
+    public var version: String
+
+    /// Creates the payload.
+    public init(tool: String, version: String) {
+        self.tool = tool
+        self.version = version
+    }
+
+    /// Reads the payload; what is missing reads as empty.
+    ///
+    /// - Throws: `invalidData` when a member is of the wrong kind.
+    public init(eventData: EventData) throws(MeshEventsError) {
+        tool = try eventData.string("tool")
+        version = try eventData.string("version")
+    }
+
+    /// Writes the payload.
+    public func write(to data: inout EventDataWriter) {
+        data.write("tool", tool)
+        data.write("version", version)
+    }
+}
+
+extension ToolInstalled: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A tool was installed on a node." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField("tool", .string, "The tool's name.", example: "whisper"),
+            PayloadField("version", .string, "The version that was installed.", example: "v1.4.0"),
+        ]
+    }
+}
+
+/// A tool's configuration was changed.
+public struct ToolConfigured: EventPayload, Hashable {
+    /// `tool.configured`.
+    public static var eventType: EventType { .toolConfigured }
+
+    /// The tool's name.
+    public var tool: String
+    /// The new configuration: an object, or null. Secrets do not belong here: every subscriber sees them.
+    public var config: EventData
+
+    /// Creates the payload.
+    public init(tool: String, config: EventData) {
+        self.tool = tool
+        self.config = config
+    }
+
+    /// Reads the payload; what is missing reads as empty.
+    ///
+    /// - Throws: `invalidData` when a member is of the wrong kind.
+    public init(eventData: EventData) throws(MeshEventsError) {
+        tool = try eventData.string("tool")
+        config = try eventData.object("config")
+    }
+
+    /// Writes the payload.
+    public func write(to data: inout EventDataWriter) {
+        data.write("config", config)
+        data.write("tool", tool)
+    }
+}
+
+extension ToolConfigured: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A tool's configuration was changed." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField("config", .object, "The new configuration, without secrets.", example: ["model": "base"]),
+            PayloadField("tool", .string, "The tool's name.", example: "whisper"),
+        ]
+    }
+}
+
+/// A tool was started.
+public struct ToolStarted: EventPayload, Hashable {
+    /// `tool.started`.
+    public static var eventType: EventType { .toolStarted }
+
+    /// The tool's name.
+    public var tool: String
+
+    /// Creates the payload.
+    public init(tool: String) {
+        self.tool = tool
+    }
+
+    /// Reads the payload; what is missing reads as empty.
+    ///
+    /// - Throws: `invalidData` when a member is of the wrong kind.
+    public init(eventData: EventData) throws(MeshEventsError) {
+        tool = try eventData.string("tool")
+    }
+
+    /// Writes the payload.
+    public func write(to data: inout EventDataWriter) {
+        data.write("tool", tool)
+    }
+}
+
+extension ToolStarted: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A tool was started." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField("tool", .string, "The tool's name.", example: "whisper")
+        ]
+    }
+}
+
+/// A tool was stopped on purpose.
+public struct ToolStopped: EventPayload, Hashable {
+    /// `tool.stopped`.
+    public static var eventType: EventType { .toolStopped }
+
+    /// The beginning of ``reason`` when a tool has crashed too often: its node does not start it again.
+    package static let gaveUpReason = "gave up after "
+
+    /// The tool's name.
+    public var tool: String
+    /// Why, e.g. `update` or `uninstall`.
+    public var reason: String
+
+    /// Creates the payload.
+    public init(tool: String, reason: String) {
+        self.tool = tool
+        self.reason = reason
+    }
+
+    /// Reads the payload; what is missing reads as empty.
+    ///
+    /// - Throws: `invalidData` when a member is of the wrong kind.
+    public init(eventData: EventData) throws(MeshEventsError) {
+        tool = try eventData.string("tool")
+        reason = try eventData.string("reason")
+    }
+
+    /// Writes the payload.
+    public func write(to data: inout EventDataWriter) {
+        data.write("reason", reason)
+        data.write("tool", tool)
+    }
+}
+
+extension ToolStopped: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A tool was stopped on purpose." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField("reason", .string, "Why, e.g. stopped, restart, update or uninstall.", example: "update"),
+            PayloadField("tool", .string, "The tool's name.", example: "whisper"),
+        ]
+    }
+}
+
+/// A tool ended by itself.
+public struct ToolCrashed: EventPayload, Hashable {
+    /// `tool.crashed`.
+    public static var eventType: EventType { .toolCrashed }
+
+    /// The tool's name.
+    public var tool: String
+    /// What went wrong.
+    public var error: String
+    /// The number of this crash since the tool was started on request, from 1. It counts the restart that may follow.
+    public var restartCount: Int
+
+    /// Creates the payload.
+    public init(tool: String, error: String, restartCount: Int) {
+        self.tool = tool
+        self.error = error
+        self.restartCount = restartCount
+    }
+
+    /// Reads the payload; what is missing reads as empty.
+    ///
+    /// - Throws: `invalidData` when a member is of the wrong kind.
+    public init(eventData: EventData) throws(MeshEventsError) {
+        tool = try eventData.string("tool")
+        error = try eventData.string("error")
+        restartCount = try eventData.integer("restart_count")
+    }
+
+    /// Writes the payload.
+    public func write(to data: inout EventDataWriter) {
+        data.write("error", error)
+        data.write("restart_count", restartCount)
+        data.write("tool", tool)
+    }
+}
+
+extension ToolCrashed: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A tool ended by itself." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField("error", .string, "What went wrong.", example: "out of memory"),
+            PayloadField("restart_count", .integer, "Which crash since the start on request, from 1.", example: 2),
+            PayloadField("tool", .string, "The tool's name.", example: "whisper"),
+        ]
+    }
+}
+
+/// A tool was removed from a node.
+public struct ToolRemoved: EventPayload, Hashable {
+    /// `tool.removed`.
+    public static var eventType: EventType { .toolRemoved }
+
+    /// The tool's name.
+    public var tool: String
+
+    /// Creates the payload.
+    public init(tool: String) {
+        self.tool = tool
+    }
+
+    /// Reads the payload; what is missing reads as empty.
+    ///
+    /// - Throws: `invalidData` when a member is of the wrong kind.
+    public init(eventData: EventData) throws(MeshEventsError) {
+        tool = try eventData.string("tool")
+    }
+
+    /// Writes the payload.
+    public func write(to data: inout EventDataWriter) {
+        data.write("tool", tool)
+    }
+}
+
+extension ToolRemoved: DescribedPayload {
+    /// What has happened.
+    public static var summary: String { "A tool was removed from a node." }
+
+    /// The members of its data.
+    public static var fields: [PayloadField] {
+        [
+            PayloadField("tool", .string, "The tool's name.", example: "whisper")
+        ]
+    }
+}

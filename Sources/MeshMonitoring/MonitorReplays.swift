@@ -1,0 +1,87 @@
+import MeshConcurrency
+import MeshEvents
+
+/// The replays a monitor reads, one for each of its patterns. They are replaced when the stream was gone for a while.
+final class MonitorReplays: Sendable {
+    private struct State {
+        var replays: [ReplaySubscription] = []
+        /// How many events the former replays rejected.
+        var rejected: UInt64 = 0
+        var isCancelled = false
+    }
+
+    private let store: any EventStore
+    private let replay: EventReplay
+    private let patterns: [EventPattern]
+    private let state = Locked(State())
+
+    init(_ store: any EventStore, _ replay: EventReplay, patterns: [EventPattern]) {
+        self.store = store
+        self.replay = replay
+        self.patterns = patterns
+    }
+
+    var current: [ReplaySubscription] { state.withLock { $0.replays } }
+
+    var rejected: UInt64 { state.withLock { state in state.replays.reduce(state.rejected) { $0 + $1.rejected } } }
+
+    /// Opens the replays, all on the same stream.
+    ///
+    /// - Returns: When that stream was created; `nil` when the store cannot tell.
+    /// - Throws: as ``/MeshEvents/EventReplay``.
+    func open(timeout: Duration) async throws(MeshEventsError) -> Timestamp? {
+        let created = try await store.state().created
+        var opened: [ReplaySubscription] = []
+        for pattern in patterns { opened.append(try await replay.open(matching: pattern, timeout: timeout)) }
+        do throws(MeshEventsError) {
+            try StreamPosition.check(try await store.state().created, isOf: created)
+        } catch {
+            for replay in opened { replay.cancel() }
+            throw error
+        }
+        let (former, isCancelled) = state.withLock { [opened] state in
+            let former = state.replays
+            state.rejected += former.reduce(0) { $0 + $1.rejected }
+            state.replays = opened
+            return (former, state.isCancelled)
+        }
+        for replay in former { replay.cancel() }
+        if isCancelled { cancel() }
+        return created
+    }
+
+    /// Opens new replays as soon as there is a stream again.
+    ///
+    /// - Returns: When that stream was created; `nil` when the store cannot tell.
+    /// - Throws: errors that are neither retriable nor about the stream; `closed` when the task is cancelled.
+    func reopen() async throws(MeshEventsError) -> Timestamp? {
+        var delay = Duration.milliseconds(100)
+        while true {
+            do throws(MeshEventsError) {
+                return try await open(timeout: .seconds(30))
+            } catch {
+                guard Self.isAboutStream(error) || error.isRetriable else { throw error }
+            }
+            do {
+                try await Task.sleep(for: delay)
+            } catch {
+                throw MeshEventsError(.closed, "the monitor has been closed")
+            }
+            delay = min(delay * 2, .seconds(2))
+        }
+    }
+
+    /// Whether an error says that the stream is gone or another one: then reading can begin anew, now or later.
+    static func isAboutStream(_ error: MeshEventsError) -> Bool {
+        [.streamNotFound, .streamMismatch, .streamReplaced].contains(error.code)
+    }
+
+    /// Ends the replays.
+    func cancel() {
+        let replays = state.withLock { state in
+            state.isCancelled = true
+            return state.replays
+        }
+        for replay in replays { replay.cancel() }
+    }
+}

@@ -1,0 +1,214 @@
+public import Logging
+import MeshConcurrency
+public import MeshEvents
+public import ServiceLifecycle
+
+/// Keeps the tools of a node running, and emits events about them.
+///
+/// ```swift
+/// let supervisor = ToolSupervisor(environment: ToolEnvironment(url: url, node: "atelier"), logger: logger) { event in
+///     try? bus.emit(event)
+/// }
+/// try await supervisor.install(ToolSpecification(name: "whisper", version: "1.0.0", command: ["whisper", "serve"]))
+/// try await supervisor.start("whisper")
+/// ```
+///
+/// It emits `tool.started` when the system has started the program, and `tool.crashed` when all its processes have
+/// ended. A tool is the program and all processes that it starts: they are stopped and killed together, even when this
+/// process itself is killed (`SIGKILL`). The tools end with the supervisor.
+///
+/// | what happened | events |
+/// | --- | --- |
+/// | it exits with another code than 0, or a signal ends it | `tool.crashed`, then `tool.started` after a delay |
+/// | the same once more than the policy allows | `tool.crashed`, `tool.stopped` (`gave up after 5 restarts`) |
+/// | it exits with 0 | `tool.stopped` (`exited`); with the mode `always`, `tool.started` after a delay |
+/// | it cannot be started | `tool.crashed`; after a requested start the call throws and there is no retry |
+public final class ToolSupervisor: Sendable {
+    struct State {
+        var runners: [String: ToolRunner] = [:]
+        var isShutDown = false
+    }
+
+    let context: ToolContext
+    let state = Locked(State())
+
+    /// Creates a supervisor without tools.
+    ///
+    /// - Parameters:
+    ///   - environment: The environment variables of the tools.
+    ///   - logger: Gets the output of tools, line by line, with the metadata `tool` and `output` (`stdout`, `stderr`),
+    ///     at the level `info`. Lines are cut at 8 KiB; beyond 1 000 lines or 1 MiB per second they are dropped, and
+    ///     the log says how many. They may hold control characters.
+    ///   - clock: Measures the delays before restarts and how long tools ran; for tests.
+    ///   - emit: Gets the events, in order for each tool. It is called on many threads and must not block.
+    public init(
+        environment: ToolEnvironment,
+        logger: Logger,
+        clock: any Clock<Duration> = ContinuousClock(),
+        emit: @escaping @Sendable (any EventPayload) -> Void
+    ) {
+        context = ToolContext(environment: environment, logger: logger, clock: clock, emit: emit)
+    }
+
+    deinit {
+        for runner in state.withLock({ $0.runners.values }) { runner.close() }
+    }
+
+    /// All installed tools, by name.
+    public var tools: [ToolStatus] {
+        let runners = state.withLock { Array($0.runners.values) }
+        return runners.map(\.status).sorted { $0.name < $1.name }
+    }
+
+    /// One tool; `nil` when it is not installed.
+    public func tool(named name: String) -> ToolStatus? { state.withLock { $0.runners[name] }?.status }
+
+    /// The specification with which a tool was last installed or configured; `nil` when it is not installed.
+    public func specification(of name: String) -> ToolSpecification? {
+        state.withLock { $0.runners[name] }?.specification
+    }
+
+    /// Installs a tool, and does not start it: `tool.installed`, then `tool.configured` when it has a configuration.
+    ///
+    /// - Throws: `invalidSpecification`, `alreadyInstalled`, `shutDown`.
+    public func install(_ tool: ToolSpecification) async throws(ToolError) {
+        try tool.validate()
+        let context = context
+        let runner = try state.withLock { state throws(ToolError) in
+            if state.isShutDown { throw .shutDown(tool.name) }
+            if state.runners[tool.name] != nil {
+                let advice = "is installed already; update it, or choose another name"
+                throw ToolError(.alreadyInstalled, tool: tool.name, advice)
+            }
+            let runner = ToolRunner(tool, context: context)
+            state.runners[tool.name] = runner
+            return runner
+        }
+        var events: [any EventPayload] = [ToolInstalled(tool: tool.name, version: tool.version)]
+        if !tool.configuration.isNull { events.append(configured(tool)) }
+        await runner.announce(events)
+    }
+
+    /// Gives a tool another configuration: `tool.configured`, redacted by ``Redaction``. A running tool gets it at its
+    /// next start.
+    ///
+    /// - Throws: `notInstalled`, `invalidSpecification`, `shutDown`.
+    public func configure(_ name: String, _ configuration: EventData) async throws(ToolError) {
+        try await withRunner(name) { runner throws(ToolError) in
+            var tool = runner.specification
+            tool.configuration = configuration
+            try tool.validate()
+            runner.change { $0.configuration = configuration }
+            await runner.announce([configured(tool)])
+        }
+    }
+
+    /// Starts a tool: `tool.started`. Does nothing when it runs. One that waits for its restart is started at once.
+    ///
+    /// - Throws: `notInstalled`, `shutDown`; `commandNotFound`, `notExecutable`, `directoryNotFound` or `launchFailed`,
+    ///   after a `tool.crashed` and without a retry.
+    public func start(_ name: String) async throws(ToolError) {
+        try await withRunner(name) { runner throws(ToolError) in try await runner.start() }
+    }
+
+    /// Stops a tool with all processes that it started: `SIGTERM`, then `SIGKILL` after its grace period, then
+    /// `tool.stopped`. Does nothing when it does not run. Cancellation does not interrupt it.
+    ///
+    /// - Throws: `notInstalled`, `shutDown`.
+    public func stop(_ name: String, reason: String = "stopped") async throws(ToolError) {
+        try await withRunner(name) { runner throws(ToolError) in await runner.stop(reason: reason) }
+    }
+
+    /// Stops a tool when it runs, and starts it.
+    ///
+    /// - Throws: As ``start(_:)``.
+    public func restart(_ name: String, reason: String = "restart") async throws(ToolError) {
+        try await withRunner(name) { runner throws(ToolError) in
+            await runner.stop(reason: reason)
+            try await runner.start()
+        }
+    }
+
+    /// Replaces a tool's specification: `tool.stopped` (`update`) when it ran, `tool.installed`, `tool.configured` when
+    /// the configuration changed, and `tool.started` when it ran.
+    ///
+    /// - Throws: `notInstalled`, `shutDown`; `invalidSpecification`, `commandNotFound`, `notExecutable` and
+    ///   `directoryNotFound`, after which the tool runs on unchanged; `launchFailed`.
+    public func update(_ tool: ToolSpecification) async throws(ToolError) {
+        try tool.validate()
+        let context = context
+        try await withRunner(tool.name) { runner throws(ToolError) in
+            let before = runner.specification
+            let wasActive = runner.status.state.isActive
+            if wasActive {
+                _ = try ToolExecutable.find(tool, variables: context.environment.variables(for: tool))
+                await runner.stop(reason: "update")
+            }
+            runner.change { $0 = tool }
+            var events: [any EventPayload] = [ToolInstalled(tool: tool.name, version: tool.version)]
+            if tool.configuration != before.configuration { events.append(configured(tool)) }
+            await runner.announce(events)
+            if wasActive { try await runner.start() }
+        }
+    }
+
+    /// Removes a tool: `tool.stopped` (`uninstall`) when it ran, then `tool.removed`.
+    ///
+    /// - Throws: `notInstalled`, `shutDown`.
+    public func remove(_ name: String) async throws(ToolError) {
+        try await withRunner(name) { runner throws(ToolError) in
+            await runner.stop(reason: "uninstall")
+            await runner.announce([ToolRemoved(tool: name)])
+            state.withLock { $0.runners[name] = nil }
+            runner.close()
+        }
+    }
+
+    /// Stops all tools at the same time, for good: `tool.stopped` for each that ran. Returns when all their processes
+    /// have ended and their events are emitted. Cancellation does not interrupt it.
+    ///
+    /// - Parameters:
+    ///   - reason: what `tool.stopped` gives as the reason.
+    ///   - grace: how long tools may take to end after SIGTERM; a tool's own grace period counts when shorter.
+    public func shutdown(reason: String = "shutdown", grace: Duration = .seconds(10)) async {
+        let runners = state.withLock { state in
+            state.isShutDown = true
+            return Array(state.runners.values)
+        }
+        await withTaskGroup { group in
+            for runner in runners {
+                let grace = min(grace, runner.specification.gracePeriod)
+                group.addTask { await runner.shutDown(reason: reason, grace: grace) }
+            }
+        }
+    }
+
+    func withRunner(
+        _ name: String,
+        _ body: (ToolRunner) async throws(ToolError) -> Void
+    ) async throws(ToolError) {
+        let runner = try state.withLock { state throws(ToolError) in
+            if state.isShutDown { throw .shutDown(name) }
+            guard let runner = state.runners[name] else { throw .notInstalled(name) }
+            return runner
+        }
+        try await runner.operations.withLock { () async throws(ToolError) in
+            // The tool may have been removed meanwhile.
+            guard state.withLock({ $0.runners[name] === runner }) else { throw .notInstalled(name) }
+            try await body(runner)
+        }
+    }
+
+    func configured(_ tool: ToolSpecification) -> ToolConfigured {
+        let redaction = tool.redaction(context.environment.available)
+        return ToolConfigured(tool: tool.name, config: redaction.redact(tool.configuration))
+    }
+}
+
+extension ToolSupervisor: Service {
+    /// Waits for the graceful shutdown of its service group, or for cancellation, then stops all tools.
+    public func run() async throws {
+        try? await gracefulShutdown()
+        await shutdown()
+    }
+}

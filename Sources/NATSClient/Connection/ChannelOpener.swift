@@ -1,0 +1,153 @@
+import Foundation
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+/// Opens the channel of each attempt to connect: TCP, TLS and WebSocket.
+///
+/// It is `@unchecked Sendable` because mutable members are used on the connection's event loop only.
+final class ChannelOpener: @unchecked Sendable {
+    private let configuration: NATSConnection.Configuration
+    /// Made from the files as they were at the present attempt.
+    private var tlsContext: NIOSSLContext?
+    /// The certificate of a server with which TLS has failed in the present attempt.
+    private var peerCertificate: NIOSSLCertificate?
+
+    /// - Parameter tlsContext: the context of the first attempt; `nil` when it needs none.
+    init(_ configuration: NATSConnection.Configuration, tlsContext: NIOSSLContext?) {
+        self.configuration = configuration
+        self.tlsContext = tlsContext
+    }
+
+    /// Opens a channel; ends with ``ConnectionLoop/opened(_:to:attempt:)`` or ``ConnectionLoop/fail(_:)``.
+    func open(to server: ServerAddress, attempt: Int, for loop: ConnectionLoop) {
+        peerCertificate = nil
+        // The first attempt uses the context that was made before it.
+        if attempt == 1, tlsContext != nil { return connect(to: server, attempt: attempt, for: loop) }
+        tlsContext = nil
+        guard configuration.tls != nil || server.usesTLS else {
+            return connect(to: server, attempt: attempt, for: loop)
+        }
+        let tls = configuration.tls ?? NATSTLSConfiguration()
+        // Not on the event loop: other connections may share it.
+        NIOThreadPool.singleton.runIfActive(eventLoop: loop.eventLoop) { try TLSHandlerFactory.context(tls) }
+            .whenComplete { result in
+                guard loop.isOpening(attempt) else { return }
+                switch result {
+                case .success(let context):
+                    self.tlsContext = context
+                    self.connect(to: server, attempt: attempt, for: loop)
+                case .failure(let error):
+                    let known = error as? NATSError
+                    loop.fail(known ?? NATSError(.tlsFailed, "TLS cannot be set up", underlying: error))
+                }
+            }
+    }
+
+    private func connect(to server: ServerAddress, attempt: Int, for loop: ConnectionLoop) {
+        let openings = WebSocketOpenings()
+        bootstrap(loop.eventLoop)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try self.prepare(channel, for: server, attempt: attempt, loop, openings)
+                }
+            }
+            .connect(host: server.host, port: server.port)
+            .flatMap { channel in
+                let opening = openings.byChannel[ObjectIdentifier(channel)]
+                return (opening ?? channel.eventLoop.makeSucceededVoidFuture()).map { channel }
+            }
+            .whenComplete { loop.opened($0, to: server, attempt: attempt) }
+    }
+
+    private func bootstrap(_ eventLoop: any EventLoop) -> ClientBootstrap {
+        ClientBootstrap(group: eventLoop)
+            .connectTimeout(TimeAmount(configuration.connectTimeout))
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.maxMessagesPerRead, value: 4)
+            .channelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 65_536, maximum: 262_144)
+            )
+    }
+
+    /// Adds the handlers that a channel needs. An attempt has several channels when the host has several addresses.
+    private func prepare(
+        _ channel: any Channel,
+        for server: ServerAddress,
+        attempt: Int,
+        _ loop: ConnectionLoop,
+        _ openings: WebSocketOpenings
+    ) throws {
+        guard server.usesWebSocket else {
+            return try channel.pipeline.syncOperations.addHandler(ConnectionHandler(loop: loop, attempt: attempt))
+        }
+        let upgrade = WebSocketUpgrade(server: server, headers: configuration.webSocketHeaders)
+        let tls = try server.usesTLS ? makeTLSHandler(for: server) : nil
+        openings.byChannel[ObjectIdentifier(channel)] = try upgrade.configure(channel, tls: tls) {
+            ConnectionHandler(loop: loop, attempt: attempt)
+        }
+        if let tls { try channel.pipeline.syncOperations.addHandler(makeWitness(loop), position: .after(tls)) }
+    }
+
+    /// Begins TLS on an open channel.
+    func startTLS(on channel: any Channel, to server: ServerAddress, for loop: ConnectionLoop) throws {
+        let tls = try makeTLSHandler(for: server)
+        try channel.pipeline.syncOperations.addHandler(tls, position: .first)
+        try channel.pipeline.syncOperations.addHandler(makeWitness(loop), position: .after(tls))
+    }
+
+    private func makeTLSHandler(for server: ServerAddress) throws -> NIOSSLClientHandler {
+        let context = try tlsContext ?? NIOSSLContext(configuration: .makeClientConfiguration())
+        return try TLSHandlerFactory.make(context, server: server, configuration: configuration.tls)
+    }
+
+    private func makeWitness(_ loop: ConnectionLoop) -> TLSWitness {
+        let attempt = loop.machine.attempt
+        return TLSWitness { certificate in
+            guard loop.machine.attempt == attempt else { return }
+            self.peerCertificate = certificate
+        }
+    }
+
+    /// The error to report for an error of TLS; `nil` for any other.
+    func tlsFailure(_ error: any Error, with server: ServerAddress?, isRetriable: Bool) -> NATSError? {
+        let failure = TLSFailure(server: server, configuration: configuration.tls, certificate: peerCertificate)
+        return failure.sentence(for: error).map { sentence in
+            NATSError(.tlsFailed, sentence, underlying: error, isRetriable: isRetriable)
+        }
+    }
+
+    /// Bytes that the system buffers look sent, and nothing can be put before them. So the buffer is limited, where the
+    /// system allows it.
+    static func limitSystemBuffer(of channel: any Channel) {
+        channel.setOption(.tcpOption(.init(rawValue: TCP_NOTSENT_LOWAT)), value: 128 << 10).whenComplete { _ in }
+    }
+
+    /// Why no TCP connection came about, in a few words.
+    static func reason(of error: any Error) -> String {
+        switch error {
+        case let failure as NIOConnectionError:
+            if let last = failure.connectionErrors.last { return reason(of: last.error) }
+            return "the host \(failure.host) is not known"
+        case let failure as IOError: return String(cString: strerror(failure.errnoCode)).lowercased()
+        case is ChannelError: return "no answer"
+        case is SocketAddressError: return "the host is not known"
+        default: return "\(error)"
+        }
+    }
+}
+
+/// The WebSockets that one attempt opens, by their channels; touched on the event loop only.
+private final class WebSocketOpenings: @unchecked Sendable {
+    var byChannel: [ObjectIdentifier: EventLoopFuture<Void>] = [:]
+}
+
+extension TimeAmount {
+    init(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        let bounded = max(-9_000_000_000, min(seconds, 9_000_000_000))
+        self = .nanoseconds(bounded * 1_000_000_000 + attoseconds / 1_000_000_000)
+    }
+}

@@ -1,0 +1,328 @@
+import ArgumentParser
+import Foundation
+import MeshAuth
+
+/// `mesh-events auth`.
+struct AuthCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "auth",
+        abstract: "Restrict access to users with roles, keys and TLS.",
+        discussion: """
+            `auth init DIR` makes a directory with a certificate authority, a server's certificate, one user for each \
+            role, and the configuration of a nats-server that accepts only these users. `serve --auth DIR` runs with \
+            it; so does any nats-server: nats-server -c DIR/nats-server.conf
+
+            ROLES
+            \(MeshRole.allCases.map { "  \($0.rawValue.padding(to: 10))\($0.summary)" }.joined(separator: "\n"))
+
+            A tool or a node may consume the durables that are listed for it, by default one of its own name, after an \
+            admin has created them (`mesh-events stream durable`). A node answers requests about its tools under its \
+            own name only. Use nats-server 2.12 or newer: an older one takes the acknowledgement of an event for a \
+            request, so that every user who may emit can empty the stream.
+
+            A user needs two files, DIR/NAME.nk (its key, a secret) and DIR/ca.pem:
+              mesh-events watch --nats tls://host:4222 --nkey alice.nk --tls-ca ca.pem
+            or, in the environment, MESH_EVENTS_NKEY and MESH_EVENTS_TLS_CA. DIR/ca.key is for `auth renew` alone.
+
+            A program without NKeys, as the Python SDK and programs in Go, logs in with a password (--password) and \
+            finds the authority in SSL_CERT_FILE:
+              JB_NATS_URL=tls://garden:PASSWORD@host:4222 SSL_CERT_FILE=ca.pem python3 tool.py
+
+            EXAMPLES
+              mesh-events auth init ~/mesh-auth --host mesh.local --host 192.168.1.5
+              mesh-events serve --auth ~/mesh-auth --listen 0.0.0.0
+              mesh-events auth add ~/mesh-auth alice --role observer
+              mesh-events auth add ~/mesh-auth pi --role node           # for serve --node pi elsewhere
+              mesh-events auth add ~/mesh-auth mailer --role tool --durable alarms
+              mesh-events stream durable alarms user.alarm --nkey ~/mesh-auth/admin.nk --tls-ca ~/mesh-auth/ca.pem
+              mesh-events auth add ~/mesh-auth garden --role tool --password
+              mesh-events auth remove ~/mesh-auth alice
+
+            A running server reads the users again on SIGHUP to `mesh-events serve`, or on nats-server --signal \
+            reload. It then disconnects removed users.
+            """,
+        subcommands: [
+            AuthInitCommand.self, AuthAddCommand.self, AuthAllowCommand.self, AuthRemoveCommand.self,
+            AuthListCommand.self, AuthRenewCommand.self,
+        ]
+    )
+}
+
+extension String {
+    fileprivate func padding(to columns: Int) -> String { TextWidth.padded(self, to: columns) }
+}
+
+/// The argument of all subcommands: the directory.
+private struct AuthDirectoryOptions: ParsableArguments {
+    @Argument(help: ArgumentHelp("The directory with users and certificates.", valueName: "dir"))
+    var directory: String
+
+    /// The hint that a running server reads changes on SIGHUP.
+    static let reloading = "a running server reads it on SIGHUP"
+}
+
+extension MeshRole {
+    /// The role of an option.
+    static func named(_ text: String) throws -> MeshRole {
+        if let role = MeshRole(rawValue: text) { return role }
+        let roles = allCases.map(\.rawValue).joined(separator: ", ")
+        throw CommandFailure(.usage, "the roles are \(roles)")
+    }
+}
+
+/// `mesh-events auth init`.
+private struct AuthInitCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "init",
+        abstract: "Make users, keys, certificates and a server's configuration.",
+        usage: "mesh-events auth init DIR [--host NAME ...] [--listen ADDRESS] [--node NAME ...]",
+        discussion: """
+            Creates DIR for you alone. A directory that exists must be yours: an empty one becomes private (mode \
+            0700); one with files in it is refused unless it is private.
+            """
+    )
+
+    @OptionGroup var auth: AuthDirectoryOptions
+
+    @Option(
+        name: .customLong("host"),
+        help: ArgumentHelp(
+            "A name or address under which other machines reach the server; may be repeated.",
+            valueName: "name"
+        )
+    )
+    var hosts: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The listen address in DIR/nats-server.conf. Default: 127.0.0.1, this machine only.",
+            valueName: "address"
+        )
+    )
+    var listen = "127.0.0.1"
+
+    @Option(
+        name: .customLong("node"),
+        help: ArgumentHelp(
+            "A node that logs in as the user node; may be repeated. Default: the host name.",
+            valueName: "name"
+        )
+    )
+    var nodes: [String] = []
+
+    func run() async throws {
+        let directory = try AuthDirectory.create(
+            at: auth.directory,
+            hosts: hosts,
+            listen: listen,
+            nodes: nodes.isEmpty ? [NodeOptions.hostName] : nodes
+        )
+        let output = LineOutput.standard()
+        try output.write("made \(SafeText.escaped(directory.path)): keep it private")
+        try output.write(
+            "users: \(directory.users.map(\.name).joined(separator: ", ")); more with `mesh-events auth add`"
+        )
+        try output.write("valid for: \(directory.hosts.map { SafeText.name($0) }.joined(separator: ", "))")
+        try output.write("run it:  mesh-events serve --auth \(SafeText.escaped(auth.directory))")
+        try output.write("or:      nats-server -c \(SafeText.escaped(directory.serverFile))")
+        try output.write("         mesh-events stream create --nkey admin.nk --tls-ca ca.pem    # once, there")
+        Diagnostics.say(
+            "use nats-server 2.12 or newer: an older one lets every user who may emit, a tool too, empty the stream"
+        )
+        if LoopbackAddress.isOpen(listen) {
+            Diagnostics.say("that nats-server listens on \(listen), for other machines too")
+        }
+    }
+}
+
+/// `mesh-events auth add`.
+private struct AuthAddCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "add",
+        abstract: "Add a user with its own key.",
+        usage: "mesh-events auth add DIR NAME --role tool|node|observer|admin [--durable NAME ...] [--node NAME ...] "
+            + "[--password]",
+        discussion:
+            "Without --durable and --node a tool or a node may consume the durable of its own name, after an admin has "
+            + "created it (`mesh-events stream durable`), and a node answers for the node of its own name."
+    )
+
+    @OptionGroup var auth: AuthDirectoryOptions
+
+    @Argument(help: ArgumentHelp("The user's name: letters, digits, '-', '_' and '.'.", valueName: "name"))
+    var name: String
+
+    @Option(
+        help: ArgumentHelp("What the user may do; see `mesh-events auth --help`.", valueName: "role"),
+        transform: MeshRole.named
+    )
+    var role: MeshRole
+
+    @OptionGroup var names: AuthNameOptions
+
+    @Flag(help: "Let the user log in with a password as well: for programs without NKeys.")
+    var password = false
+
+    func run() async throws {
+        var directory = try AuthDirectory.open(at: auth.directory)
+        let file = try directory.add(
+            name,
+            role: role,
+            durables: names.durables.isEmpty ? nil : names.durables,
+            nodes: names.nodes.isEmpty ? nil : names.nodes,
+            password: password
+        )
+        let output = LineOutput.standard()
+        try output.write(
+            "\(name) may log in as \(role.rawValue) with \(SafeText.escaped(file)) and \(SafeText.escaped(directory.authorityFile))"
+        )
+        if password { try output.write(AuthNameOptions.password(name, directory)) }
+        if let user = directory.users.first(where: { $0.name == name }) {
+            for line in AuthNameOptions.lines(user) { try output.write(line) }
+        }
+        Diagnostics.say(AuthDirectoryOptions.reloading)
+    }
+}
+
+/// `mesh-events auth allow`.
+private struct AuthAllowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "allow",
+        abstract: "Let a user take the events of more durables, or answer for more nodes, or log in with a password.",
+        usage: "mesh-events auth allow DIR NAME [--durable NAME ...] [--node NAME ...] [--password]",
+        discussion: "An admin creates the durable: `mesh-events stream durable NAME PATTERN`, once."
+    )
+
+    @OptionGroup var auth: AuthDirectoryOptions
+
+    @Argument(help: ArgumentHelp("The user's name.", valueName: "name"))
+    var name: String
+
+    @OptionGroup var names: AuthNameOptions
+
+    @Flag(help: "Let the user log in with a password as well: for programs without NKeys.")
+    var password = false
+
+    func run() async throws {
+        guard !names.durables.isEmpty || !names.nodes.isEmpty || password else {
+            throw CommandFailure(.usage, "name what to allow, for example --durable alarms")
+        }
+        var directory = try AuthDirectory.open(at: auth.directory)
+        try directory.allow(name, durables: names.durables, nodes: names.nodes, password: password)
+        guard let user = directory.users.first(where: { $0.name == name }) else { return }
+        let output = LineOutput.standard()
+        if password { try output.write(AuthNameOptions.password(name, directory)) }
+        for line in AuthNameOptions.lines(user) { try output.write(line) }
+        Diagnostics.say(AuthDirectoryOptions.reloading)
+    }
+}
+
+/// The options for a user's durables and nodes. Each is named, because a server has no permission for part of a name.
+private struct AuthNameOptions: ParsableArguments {
+    @Option(
+        name: .customLong("durable"),
+        help: ArgumentHelp("A durable whose events the user may take; may be repeated.", valueName: "name")
+    )
+    var durables: [String] = []
+
+    @Option(
+        name: .customLong("node"),
+        help: ArgumentHelp(
+            "A node for which the user answers requests about tools; may be repeated.",
+            valueName: "name"
+        )
+    )
+    var nodes: [String] = []
+
+    /// A line for people on how a user logs in with its password, without the password.
+    static func password(_ name: String, _ directory: AuthDirectory) -> String {
+        "\(name) may log in with the password in \(SafeText.escaped(directory.passwordFile(of: name))) too: "
+            + "JB_NATS_URL=tls://\(name):PASSWORD@HOST:4222 SSL_CERT_FILE=ca.pem"
+    }
+
+    /// The lines for people on a user's durables and nodes.
+    static func lines(_ user: MeshUser) -> [String] {
+        func list(_ names: [String]) -> String { names.map { SafeText.name($0) }.joined(separator: ", ") }
+        var lines: [String] = []
+        if !user.durables.isEmpty {
+            lines.append("\(user.name) may take the events of the durables \(list(user.durables))")
+        }
+        if !user.nodes.isEmpty { lines.append("\(user.name) answers for the nodes \(list(user.nodes))") }
+        return lines
+    }
+}
+
+/// `mesh-events auth remove`.
+private struct AuthRemoveCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "remove",
+        abstract: "Remove a user: its key is invalid after the server has read the users again.",
+        usage: "mesh-events auth remove DIR NAME"
+    )
+
+    @OptionGroup var auth: AuthDirectoryOptions
+
+    @Argument(help: ArgumentHelp("The user's name.", valueName: "name"))
+    var name: String
+
+    func run() async throws {
+        var directory = try AuthDirectory.open(at: auth.directory)
+        try directory.remove(name)
+        try LineOutput.standard().write("removed \(SafeText.name(name))")
+        Diagnostics.say(AuthDirectoryOptions.reloading + "; until then \(name) keeps access")
+    }
+}
+
+/// `mesh-events auth list`.
+private struct AuthListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "Show the users, their roles, and until when the certificate is valid.",
+        usage: "mesh-events auth list DIR"
+    )
+
+    @OptionGroup var auth: AuthDirectoryOptions
+
+    func run() async throws {
+        let directory = try AuthDirectory.open(at: auth.directory)
+        var table = TextTable(["USER", "ROLE", "PUBLIC KEY", "INBOX", "PASSWORD"])
+        for user in directory.users {
+            table.add([
+                .name(user.name), .init(user.role.rawValue), .init(user.publicKey), .init(user.inbox),
+                .init(directory.password(of: user.name) == nil ? "" : "yes"),
+            ])
+        }
+        let output = LineOutput.standard()
+        for line in table.lines(isColored: Terminal.output.usesColor()) { try output.write(line) }
+        try output.write("")
+        let hosts = directory.hosts.map { SafeText.name($0) }.joined(separator: ", ")
+        let end = directory.certificateEnd.map { "until \($0.formatted(.iso8601.year().month().day()))" } ?? "missing"
+        try output.write("certificate: \(end), for \(hosts)")
+    }
+}
+
+/// `mesh-events auth renew`.
+private struct AuthRenewCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "renew",
+        abstract: "Make the server's certificate anew, for another 13 months or for more hosts.",
+        usage: "mesh-events auth renew DIR [--host NAME ...]",
+        discussion: "The authority stays the same, so clients need no change."
+    )
+
+    @OptionGroup var auth: AuthDirectoryOptions
+
+    @Option(
+        name: .customLong("host"),
+        help: ArgumentHelp("A name or address to add; may be repeated.", valueName: "name")
+    )
+    var hosts: [String] = []
+
+    func run() async throws {
+        var directory = try AuthDirectory.open(at: auth.directory)
+        try directory.renew(adding: hosts)
+        let list = directory.hosts.map { SafeText.name($0) }.joined(separator: ", ")
+        try LineOutput.standard().write("a new certificate, valid for \(list)")
+        Diagnostics.say(AuthDirectoryOptions.reloading)
+    }
+}

@@ -1,0 +1,194 @@
+import ArgumentParser
+import Foundation
+import MeshDashboard
+import MeshEvents
+import MeshEventsNATS
+import NATSClient
+
+/// `mesh-events dashboard`.
+struct DashboardCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dashboard",
+        abstract: "Show the mesh and its events on a web page, live.",
+        usage: """
+            mesh-events dashboard [--listen HOST:PORT] [--token-file FILE] [--allow-host NAME ...] [--trust FILE] \
+            [--allow-emit]
+            """,
+        discussion: """
+            A web page with the status of nodes and tools, live and stored events, and the number of events by type \
+            and time. It loads nothing from other servers. It reads the stream and creates and changes nothing, unless \
+            --allow-emit is given. While the mesh has no stream, as one of Go nodes, it shows live events, which are \
+            not stored; it switches to the stream as soon as there is one. `mesh-events serve --dashboard` has the \
+            same page.
+
+            ACCESS: without a token, every user who can reach 127.0.0.1 on this machine. To listen on another address, \
+            give a token, which the page then asks for: in a file that only you can read, or in \
+            \(DashboardOptions.tokenVariable), never as an argument, which other users could see. It speaks HTTP \
+            without TLS: use a proxy in front where others can read the traffic, and give the host name that browsers \
+            use with --allow-host. Without that, only addresses and localhost are answered (DNS rebinding). Make the \
+            token with `openssl rand`: the right one is always accepted. Answers to many wrong ones are delayed or \
+            their connections closed, but that does not protect a short token. With a token, everything except the \
+            page's own files, /api/openapi.json and /healthz needs it. A login lasts 12 hours, until a logout, or \
+            until the dashboard ends. It is a cookie, which browsers send to every port of the host name, and a key \
+            that only this page can read. A server on another port that you visit gets the cookie, but cannot use it \
+            alone. The cookie is not marked Secure, even behind a proxy with TLS.
+
+            SIGNATURES: with --trust each event is marked as signed by its node, unsigned, or forged; see `mesh-events \
+            key`. The status of nodes and tools then comes from signed events alone; without --trust, from all events.
+
+            PROGRAMS: GET /api/events, /api/mesh, /api/histogram, /api/stream (server-sent events) and, with \
+            --allow-emit, POST /api/events; /api/openapi.json describes them. They take the token as `Authorization: \
+            Bearer TOKEN`. /healthz answers 200 while the connection to the mesh works, even without a stream, and 503 \
+            otherwise: at once when the connection ends, and after some 20 seconds when it stays up but no data \
+            arrives.
+
+            EXAMPLES
+              mesh-events dashboard
+              mesh-events dashboard --listen 127.0.0.1:9000 --nats nats://broker.local:4222
+              (umask 077; openssl rand -hex 24 > token)
+              mesh-events dashboard --listen 0.0.0.0:8080 --token-file token --allow-host pi.local
+              curl -N -H "Authorization: Bearer $(cat token)" http://192.168.1.7:8080/api/stream
+            """
+    )
+
+    @Option(
+        help: ArgumentHelp(
+            "The page's address. Any address other than loopback needs a token. Default: 127.0.0.1:8080.",
+            valueName: "host:port"
+        )
+    )
+    var listen: String?
+
+    @OptionGroup(title: "Page") var page: DashboardOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup(title: "Server") var connection: ConnectionOptions
+
+    func run() async throws {
+        let environment = ProcessInfo.processInfo.environment
+        let configuration = try page.configuration(listen: listen, environment)
+        DashboardOptions.warn(configuration, needsLogin: connection.logsIn(environment))
+        let verification = try page.verification()
+        let node = try node.name(environment)
+        let stop = StopRequest()
+        Signals.install(stop)
+        _ = try await stop.race {
+            let transport = try await connection.connect(name: "mesh-events dashboard")
+            let report = Task { await ConnectionReport(connection: transport.connection).run() }
+            defer { report.cancel() }
+            let emitter =
+                page.allowsEmit
+                ? try await PersistentEventBus.open(
+                    transport: transport,
+                    node: node,
+                    configuration: connection.persistence(),
+                    logger: Silence.logger
+                ) : nil
+            try await DashboardRun(
+                configuration,
+                connection.store(transport),
+                transport,
+                verification: verification,
+                emitter: emitter
+            ).run()
+            await transport.close()
+        }
+        Diagnostics.clearInterrupt()
+    }
+}
+
+/// Runs a dashboard on a connection.
+struct DashboardRun: Sendable {
+    private let dashboard: Dashboard
+    private let connection: NATSConnection
+
+    /// Creates the dashboard.
+    ///
+    /// - Parameters:
+    ///   - store: the store of the events to show.
+    ///   - transport: the connection of that store; it receives events while there is no stream.
+    ///   - verification: checks signatures; `nil` checks none.
+    ///   - emitter: the bus to emit on; `nil` for none.
+    init(
+        _ configuration: Dashboard.Configuration,
+        _ store: JetStreamStore,
+        _ transport: NATSTransport,
+        verification: SignatureVerification?,
+        emitter: PersistentEventBus?
+    ) throws {
+        dashboard = try Dashboard(
+            store: store,
+            verification: verification,
+            bus: EventBus.listening(on: transport, verification: verification),
+            emitter: emitter,
+            configuration: configuration,
+            logger: Silence.logger
+        )
+        connection = transport.connection
+    }
+
+    /// Runs the dashboard and prints its URL; it ends with the task.
+    ///
+    /// - Throws: when it cannot listen.
+    func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await dashboard.run() }
+            group.addTask {
+                guard let url = try? await dashboard.url() else { return }
+                Diagnostics.say("the dashboard is at \(url)")
+                await watchConnection()
+            }
+            group.addTask { await SilenceWatch(connection: connection).run { dashboard.silence(since: $0) } }
+            defer {
+                group.cancelAll()
+                TrustOptions.reportRejected(dashboard.rejected)
+            }
+            try await group.next()
+        }
+    }
+
+    private func watchConnection() async {
+        for await status in connection.statusUpdates() {
+            switch status {
+            case .disconnected(let reason, _):
+                dashboard.connection(problem: "The connection to the mesh is lost (\(reason.message)).")
+            case .connected, .reconnected: dashboard.connection(problem: nil)
+            default: continue
+            }
+        }
+    }
+}
+
+/// Detects a silent server: the connection is up, but no data has come for a while although the server was pinged. The
+/// connection itself detects this only after minutes, because a slow line does not count as lost.
+struct SilenceWatch: Sendable {
+    let connection: NATSConnection
+    /// The time between two checks; when no data has come between them, the server is pinged.
+    var interval: Duration = .seconds(5)
+    /// How long no data may come.
+    var patience: Duration = .seconds(15)
+
+    /// Watches until the task is cancelled.
+    ///
+    /// - Parameter tell: is called with the time of the last data when the server is silent, and with `nil` when data
+    ///   comes again.
+    func run(_ tell: (Timestamp?) -> Void) async {
+        var known = connection.receivedBytes
+        var heard = (at: ContinuousClock.now, time: Timestamp.now)
+        var (isAsked, isTold) = (false, false)
+        while (try? await Task.sleep(for: interval)) != nil {
+            let received = connection.receivedBytes
+            if received != known {
+                (known, heard, isAsked) = (received, (.now, .now), false)
+                if isTold { tell(nil) }
+                isTold = false
+            } else if !isAsked {
+                isAsked = true
+                // Any data counts as an answer, so the result is not used. Without an answer, another ping is useless.
+                try? await connection.roundTrip(silence: interval)
+            } else if !isTold, .now - heard.at >= patience {
+                isTold = true
+                tell(heard.time)
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+import Foundation
+import LocalNATSServer
+import MeshAuth
+import MeshEvents
+import MeshEventsNATS
+
+extension ServeCommand {
+    /// The configuration of the local server; `nil` when another server is named.
+    func localServer(
+        _ environment: [String: String],
+        manifest: [String]?,
+        access: ServeAccess?
+    ) throws -> LocalNATSServer.Configuration? {
+        if manifest != nil || connection.namedServers(environment) != nil {
+            guard port == nil, storeDirectory == nil, listen == nil, access == nil else {
+                let source =
+                    connection.servers != nil ? "--nats" : manifest != nil ? "the manifest" : "JB_NATS_URL"
+                throw CommandFailure(
+                    .usage,
+                    "--port, --store-dir, --listen and --auth are about a local server, but \(source) names another; "
+                        + "leave one of them out"
+                )
+            }
+            return nil
+        }
+        let port = port ?? 4222
+        guard (0...65_535).contains(port) else {
+            throw CommandFailure(.usage, "--port must be between 0 and 65535, not \(port)")
+        }
+        if let storeDirectory, storeDirectory.isEmpty {
+            throw CommandFailure(.usage, "--store-dir must not be empty")
+        }
+        let listen = listen ?? "127.0.0.1"
+        try check(listen, access)
+        return LocalNATSServer.Configuration(
+            host: listen,
+            port: port == 0 ? nil : port,
+            storeDirectory: storeDirectory ?? (port == 0 ? nil : StoreDirectory.standard(port: port, environment)),
+            extraConfiguration: access?.configuration ?? "",
+            maximumAcknowledgementsPending: access == nil ? nil : AuthDirectory.maximumAcknowledgementsPending,
+            requiresTLS: access != nil
+        )
+    }
+
+    private func check(_ listen: String, _ access: ServeAccess?) throws {
+        let isAddress =
+            !listen.isEmpty
+            && listen.unicodeScalars.allSatisfy {
+                $0.isASCII && ($0.properties.isAlphabetic || "0123456789.:-".unicodeScalars.contains($0))
+            }
+        guard isAddress else {
+            throw CommandFailure(.usage, "--listen takes an address of this machine, such as 0.0.0.0, without a port")
+        }
+        guard let access, !["0.0.0.0", "::"].contains(listen), !access.directory.hosts.contains(listen) else { return }
+        throw CommandFailure(
+            .usage,
+            "the server's certificate is not valid for \(listen); add it with "
+                + "`mesh-events auth renew \(access.directory.path) --host \(listen)`"
+        )
+    }
+}
+
+/// The default directory for a local server's events.
+enum StoreDirectory {
+    /// The directory for a port. Each port has its own, because two servers must not share one.
+    static func standard(port: Int, _ environment: [String: String]) -> String {
+        let home = environment["HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory()
+        let data: String
+        if let named = environment["XDG_DATA_HOME"], named.hasPrefix("/") {
+            data = named
+        } else {
+            data = home + "/.local/share"
+        }
+        return "\(data)/mesh-events/\(port)"
+    }
+}
+
+/// The users, keys and certificates for the local server, from the directory of `serve --auth`.
+struct ServeAccess: Sendable {
+    let directory: AuthDirectory
+    /// The key that the node itself logs in with.
+    let nodeKey: String
+    /// The key that its tools log in with.
+    let toolKey: String
+
+    /// The user and password for tools in languages without NKeys.
+    let toolLogin: [String]
+    /// The file with the authorities for such tools: the system's, and the mesh's own.
+    let trustBundle: String
+
+    /// The admin's key, which creates the stream; `nil` when it is not here: then an admin has to create the stream.
+    private let adminKey: String?
+
+    /// Reads the directory. When no user may answer for this node yet, its first user with the role node may from now
+    /// on. The tools' user gets a password when it has none.
+    ///
+    /// - Parameter systemAuthorities: the file with the authorities that this process trusts; `nil` for the system's.
+    /// - Throws: `CommandFailure`, `MeshAuthError`.
+    init(_ path: String, node name: String, systemAuthorities: String?) throws {
+        var directory = try AuthDirectory.open(at: path)
+        guard let node = directory.user(forNode: name) ?? directory.user(.node), let tool = directory.user(.tool) else {
+            throw CommandFailure(
+                .usage,
+                "\(path) has no user with the role node, or none with the role tool; add one with `mesh-events auth add`"
+            )
+        }
+        if !node.nodes.contains(name) {
+            try directory.allow(node.name, nodes: [name])
+            Diagnostics.say("the user \(node.name) of \(path) answers for node \(name.debugDescription) from now on")
+        }
+        nodeKey = directory.seedFile(of: node.name)
+        toolKey = directory.seedFile(of: tool.name)
+        if directory.password(of: tool.name) == nil {
+            try directory.allow(tool.name, password: true)
+            Diagnostics.say("the user \(tool.name) of \(path) has a password from now on, for tools that know no NKeys")
+        }
+        toolLogin = [tool.name, directory.password(of: tool.name) ?? ""]
+        trustBundle = try directory.writeTrustBundle(systemFile: systemAuthorities)
+        adminKey = directory.user(.admin).map { [directory] in directory.seedFile(of: $0.name) }
+        self.directory = directory
+    }
+
+    /// The part of the local server's configuration with limits, users and certificates.
+    var configuration: String { Self.configuration(directory) }
+
+    private static func configuration(_ directory: AuthDirectory) -> String {
+        AuthDirectory.serverLimits + "\n" + directory.serverAccess
+    }
+
+    /// Creates the stream on the local server if it does not exist, as the admin: nodes may not create it.
+    func createStream(_ server: LocalNATSServer, _ connection: ConnectionOptions) async throws {
+        guard let adminKey else { return }
+        var connection = connection
+        connection.nkey = adminKey
+        let transport = try await connection.connect(to: server.url, name: "mesh-events serve")
+        let (store, configuration) = (try connection.store(transport), try connection.persistence())
+        let opening: Result<StoreOpening, MeshEventsError>
+        do throws(MeshEventsError) {
+            opening = .success(try await store.open(configuration))
+        } catch {
+            opening = .failure(error)
+        }
+        await transport.close()
+        _ = try opening.get()
+    }
+
+    /// Reads the directory again, and gives its users to the server.
+    func reload(_ server: LocalNATSServer) {
+        do {
+            let changed = try AuthDirectory.open(at: directory.path)
+            try server.reconfigure(Self.configuration(changed))
+            Diagnostics.say("\(directory.path) read again: \(changed.users.count) users may log in")
+        } catch {
+            Diagnostics.say("the users stay as they are: \(CommandFailure(describing: error).message)")
+        }
+    }
+}
+
+/// Restarts a local server when it ends unexpectedly, and gives up when that happens too often.
+struct LocalServerSupervision {
+    /// At this number of ends within a minute it gives up.
+    private static let maximumEnds = 5
+
+    let server: LocalNATSServer?
+    let stop: StopRequest
+
+    /// Supervises until the server is stopped on purpose or the task is cancelled.
+    func run() async {
+        guard let server else { return }
+        var ends: [ContinuousClock.Instant] = []
+        while let termination = try? await server.termination, !termination.wasRequested, !Task.isCancelled {
+            ends = ends.filter { .now - $0 < .seconds(60) } + [.now]
+            guard ends.count < Self.maximumEnds else {
+                let reason = "nats-server ended \(ends.count) times within a minute: \(termination)"
+                stop.stop(.failed(CommandFailure(.unavailable, reason)))
+                return
+            }
+            Diagnostics.say("nats-server ended unexpectedly (it \(termination.reason)); starting it again")
+            do {
+                try await server.restart()
+            } catch {
+                guard !Task.isCancelled else { return }
+                stop.stop(.failed(CommandFailure(describing: error).prefixed("nats-server cannot be started again: ")))
+                return
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+import Foundation
+import Logging
+import MeshConcurrency
+import MeshEvents
+import MeshEventsNATS
+import MeshLogging
+import MeshSupervision
+import NATSClient
+
+/// Runs the tools of a node's manifest, and answers requests about them over the mesh.
+final class NodeTools: Sendable {
+    let supervisor: ToolSupervisor
+    private let manifest: ManifestFile?
+    private let control: ToolControl
+    private let isApplied = Locked(false)
+    private let hangups: AsyncStream<Void>
+    private let hangup: AsyncStream<Void>.Continuation
+
+    /// Creates the supervisor; no tool is installed yet.
+    ///
+    /// - Parameter planned: the number of tools in the manifest. The node publishes it until they are installed.
+    init(
+        environment: ToolEnvironment,
+        manifest: ManifestFile?,
+        planned: Int,
+        connection: NATSConnection,
+        node: MeshNode
+    ) {
+        self.manifest = manifest
+        supervisor = ToolSupervisor(environment: environment, logger: ToolLog.logger) { node.emitter.emit($0) }
+        control = ToolControl(supervisor: supervisor, node: node.name, connection: connection, logger: ToolLog.logger)
+        (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        node.setTools { [weak self] in
+            guard let self else { return (0, 0) }
+            let tools = supervisor.tools
+            return (isApplied.withLock { $0 } ? tools.count : planned, tools.count { $0.state == .running })
+        }
+    }
+
+    /// Requests that the manifest is read again.
+    func reload() { hangup.yield() }
+
+    /// Starts the tools; answers requests, and reads the manifest again on ``reload()``, until the task is cancelled.
+    func run() async {
+        await withTaskGroup { group in
+            group.addTask {
+                do throws(NATSError) {
+                    try await self.control.run()
+                } catch {
+                    guard error.code != .cancelled, error.code != .closed else { return }
+                    Diagnostics.say("`mesh-events tool` cannot reach this node: \(error.message)")
+                }
+            }
+            group.addTask {
+                guard let manifest = self.manifest else { return }
+                await manifest.apply(to: self.supervisor)
+                self.isApplied.withLock { $0 = true }
+                for await _ in self.hangups { await manifest.reload(self.supervisor) }
+            }
+        }
+    }
+
+    /// Stops all tools, with the reason `shutdown`.
+    func shutdown() async { await supervisor.shutdown() }
+}
+
+/// The environment variables with which tools log in, besides the login in their server's address.
+struct ToolLogin {
+    /// The variables that name a login or the node's key; a tool with its own key must not inherit those of its node.
+    private static let logins = [
+        "JB_NATS_CREDS", "MESH_EVENTS_NKEY", "MESH_EVENTS_TOKEN", "MESH_EVENTS_PASSWORD", "MESH_EVENTS_TLS_CERT",
+        "MESH_EVENTS_TLS_KEY", SigningOptions.variable,
+    ]
+
+    /// The node's own connection.
+    let connection: ConnectionOptions
+    /// A key for the tools; `nil` when they log in as their node.
+    let key: String?
+
+    /// The variables to set; empty ones count as not set.
+    func variables(_ environment: [String: String]) -> [String: String] {
+        var variables: [String: String] = [:]
+        if let key {
+            for name in Self.logins where environment[name] != nil { variables[name] = "" }
+            variables["MESH_EVENTS_NKEY"] = AbsolutePath.of(key)
+        } else if connection.creds != nil || connection.nkey != nil {
+            // The node logs in with an option or the manifest, not with the environment's login.
+            for name in Self.logins.prefix(2) where environment[name] != nil { variables[name] = "" }
+            if let path = connection.creds { variables["JB_NATS_CREDS"] = AbsolutePath.of(path) }
+            if let path = connection.nkey { variables["MESH_EVENTS_NKEY"] = AbsolutePath.of(path) }
+        }
+        let files = [
+            ("MESH_EVENTS_TLS_CA", connection.certificateAuthority),
+            ("MESH_EVENTS_WS_HEADERS", connection.webSocketHeaders),
+            // A certificate identifies the node.
+            ("MESH_EVENTS_TLS_CERT", key == nil ? connection.certificate : nil),
+            ("MESH_EVENTS_TLS_KEY", key == nil ? connection.certificateKey : nil),
+        ]
+        for case (let name, let path?) in files { variables[name] = AbsolutePath.of(path) }
+        // Tools have the environment's variables anyway; only options need to be passed on.
+        let named = [
+            connection.stream, connection.jetStreamDomain, connection.jetStreamPrefix, connection.inboxPrefix,
+        ]
+        if named.contains(where: { $0 != nil }), let place = try? connection.place(environment) {
+            variables.merge(place.environment) { $1 }
+        }
+        return variables
+    }
+}
+
+/// Makes the server's address for a tool: a single one, with the login.
+enum ToolURL {
+    /// The address.
+    ///
+    /// - Parameters:
+    ///   - servers: one address or several with commas. The first is used: not every client understands a list, and a
+    ///     server announces the others of its cluster.
+    ///   - login: the text before the `@`, a user and a password or a token; an address with a login of its own keeps
+    ///     it.
+    ///   - keepsLogin: whether an address may keep its own login.
+    static func make(servers: String, login: [String]?, keepsLogin: Bool = true) -> String {
+        let first = servers.split(separator: ",").first.map(String.init) ?? servers
+        var url = first.trimmingCharacters(in: .whitespaces)
+        if !keepsLogin, let at = url.lastIndex(of: "@") {
+            url.removeSubrange((url.range(of: "://")?.upperBound ?? url.startIndex)...at)
+        }
+        guard let login, !url.contains("@") else { return url }
+        // Escapes no more than necessary: nats-py does not decode the user and the password. A comma would end the
+        // address.
+        let plain = CharacterSet.alphanumerics.union(CharacterSet(charactersIn: "-._~!$&'()*+;="))
+        let user = login.map { $0.addingPercentEncoding(withAllowedCharacters: plain) ?? $0 }
+        let (scheme, rest) =
+            url.range(of: "://").map { (url[..<$0.upperBound], url[$0.upperBound...]) } ?? ("nats://", url[...])
+        return "\(scheme)\(user.joined(separator: ":"))@\(rest)"
+    }
+}
+
+/// Prints the output of a node's tools, and the library's log about tools and node, on standard error.
+struct ToolLog: LogHandler {
+    /// A logger for a node and its tools.
+    static var logger: Logger { Logger(label: "mesh-events.serve") { _ in ToolLog() } }
+
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.info
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        var details = metadata.merging(event.metadata ?? [:]) { $1 }
+        let tool = details.removeValue(forKey: LogKey.tool.rawValue).map { "\($0)" }
+        if details.removeValue(forKey: LogKey.output.rawValue) != nil, let tool {
+            Diagnostics.write("[\(SafeText.escaped(tool))] \(SafeText.escaped("\(event.message)"))\n")
+            return
+        }
+        let subject = tool.map { "\($0): " } ?? ""
+        let rest = details.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+        Diagnostics.say("\(subject)\(event.message)\(rest.isEmpty ? "" : " (\(rest.dropFirst()))")")
+    }
+}

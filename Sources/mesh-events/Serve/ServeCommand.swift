@@ -1,0 +1,243 @@
+import ArgumentParser
+import FileReading
+import Foundation
+import LocalNATSServer
+import MeshAuth
+import MeshEvents
+import MeshSupervision
+import Synchronization
+
+/// `mesh-events serve`.
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Run a node of the mesh, with its own server unless one is named.",
+        usage: """
+            mesh-events serve [--config FILE] [--port N] [--store-dir DIR] [--for DURATION] [--node NAME] \
+            [--sign-key FILE] [--cloudevents] [--json | --format FORMAT]
+            mesh-events serve --dashboard [--dashboard-listen HOST:PORT] [...]
+            mesh-events serve --trust FILE [...]
+            mesh-events serve --auth DIR [--listen ADDRESS] [...]
+            """,
+        discussion: """
+            Opens the stream that keeps events, announces the node (node.joined), emits its health every 10 seconds \
+            (node.health), runs its tools, prints every event as it arrives, and leaves (node.left) on Ctrl-C or \
+            SIGTERM; a second Ctrl-C ends it at once.
+
+            TOOLS: --config names a manifest; the default is mesh.yaml of the present directory, if it exists. Each \
+            tool is a program that the node starts, supervises, and restarts when it ends unexpectedly; its output \
+            appears on standard error after its name. `mesh-events tool` starts and stops tools from other machines. \
+            On SIGHUP the node reads the manifest again: it adds, changes and removes tools accordingly; unchanged \
+            ones run on. All tools end with the node, even when it is killed.
+
+              node: atelier
+              nats: nats://127.0.0.1:4222   # without it: a server of its own
+              health: {interval: 10s}
+              tools:
+                - name: whisper
+                  version: "1.4.0"
+                  command: [python3, whisper.py, --port, 8080]
+                  directory: tools/whisper  # relative to the manifest
+                  env: {HF_TOKEN: "${HF_TOKEN}"}
+                  inherit: [http_proxy]     # variables of the node's environment, besides the standard ones
+                  config: {model: base}     # JB_TOOL_CONFIG; its keys, numbers and booleans are published
+                  publish: [model]          # the strings of these keys are published too, except variables
+                  secrets: [licence]        # values of these keys are not published, numbers included
+                  restart: on-failure       # or always, never
+                  autostart: true
+                  grace: 10s                # from SIGTERM to SIGKILL
+
+            A tool gets PATH, HOME, TMPDIR, TZ, LANG and LC_* of the node's environment, the variables that the \
+            manifest names with `inherit` and `env`, and the variables for the login; nothing else. The manifest \
+            decides which programs run, so one that other users may write is refused.
+
+            A tool finds the mesh in its environment (JB_NATS_URL, JB_NODE_NAME, JB_TOOL_NAME, JB_TOOL_CONFIG), so \
+            that it can run `mesh-events emit user.done file=a.wav` without options.
+
+            Without --nats and JB_NATS_URL the node runs a nats-server on this machine and prints its URL for other \
+            programs on this machine. It needs the nats-server program (apt-get install nats-server, or brew install \
+            nats-server). When that server ends unexpectedly, the node restarts it. With a URL the node joins that \
+            server's mesh instead. For a mesh of several machines, run NATS on one of them and name it.
+
+            ACCESS: that server listens on this machine only; --listen changes that. Every client that reaches it may \
+            do everything, unless --auth names a directory of `mesh-events auth init`. Then every user needs a key, \
+            uses TLS, and may do what its role allows. The node logs in as the directory's user `node`, its tools as \
+            `tool`, who may emit user events only: with the key, or in languages without NKeys with the password in \
+            JB_NATS_URL, trusting SSL_CERT_FILE. Only a server from 2.12 on enforces all that; an older one lets every \
+            user who may emit empty the stream. On SIGHUP the node reads the users again. On a server that you do not \
+            run, give the tools their own key with --tool-nkey; without it they log in as the node.
+
+            --trust marks each event as signed by its node, unsigned or forged, in the output and on the page. The \
+            status of nodes and tools, and the check for another node with this one's name, then use signed events \
+            alone.
+
+            --dashboard shows the mesh on a web page as well, at http://127.0.0.1:8080/ or the address of \
+            --dashboard-listen; see `mesh-events dashboard --help`.
+
+            EXAMPLES
+              mesh-events serve
+              mesh-events serve --dashboard
+              mesh-events serve --auth ~/mesh-auth --listen 0.0.0.0
+              mesh-events serve --node pi --port 4333 --store-dir /var/lib/mesh
+              mesh-events serve --config lab.yaml
+              mesh-events serve --for 15s --json
+              mesh-events serve --nats nats://broker.local:4222 --creds ~/pi.creds
+              mesh-events serve --node pi --sign-key pi.nk   # its events are signed; see `mesh-events key`
+            """
+    )
+
+    @Option(
+        name: .customLong("config"),
+        help: ArgumentHelp(
+            "The manifest with the node's settings and tools. Default: \(ManifestFile.standardPath), if it exists.",
+            valueName: "file"
+        )
+    )
+    var manifest: String?
+
+    @Option(help: ArgumentHelp("The local server's port; 0 takes a free one. Default: 4222.", valueName: "n"))
+    var port: Int?
+
+    @Option(
+        name: .customLong("store-dir"),
+        help: ArgumentHelp(
+            "Where the local server keeps events. Default: a directory for the port under $XDG_DATA_HOME, else under "
+                + "~/.local/share/mesh-events; with --port 0 a temporary one.",
+            valueName: "dir"
+        )
+    )
+    var storeDirectory: String?
+
+    @Option(
+        name: .customLong("for"),
+        help: ArgumentHelp("Leave after this time: 15s, 10m, 2h30m.", valueName: "duration")
+    )
+    var duration: String?
+
+    @Option(help: ArgumentHelp("Accept only the users in this directory of `mesh-events auth`.", valueName: "dir"))
+    var auth: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The address that the local server listens on. Default: 127.0.0.1, this machine only.",
+            valueName: "address"
+        )
+    )
+    var listen: String?
+
+    @Option(
+        name: .customLong("tool-nkey"),
+        help: ArgumentHelp("Have tools log in with the NKey seed in this file, not as the node.", valueName: "file")
+    )
+    var toolKey: String?
+
+    @Flag(help: "Show the mesh on a web page, too.")
+    var dashboard = false
+
+    @Option(
+        name: .customLong("dashboard-listen"),
+        help: ArgumentHelp("The page's address; see --listen of `mesh-events dashboard`.", valueName: "host:port")
+    )
+    var dashboardAddress: String?
+
+    @OptionGroup var output: EventOutputOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var signing: SigningOptions
+    @OptionGroup var cloudEvents: CloudEventOptions
+    @OptionGroup(title: "Page, with --dashboard; --trust also without") var page: DashboardOptions
+    @OptionGroup(title: "Server") var connection: ConnectionOptions
+
+    func run() async throws {
+        let environment = ProcessInfo.processInfo.environment
+        let duration = try DurationText.option("--for", duration)
+        if !dashboard, let option = dashboardAddress == nil ? page.firstOption : "--dashboard-listen" {
+            throw CommandFailure(.usage, "\(option) is about the page: give --dashboard too")
+        }
+        let plan = try await plan(environment)
+        ProcessOne.warn()
+        let stop = StopRequest()
+        let session = Mutex<NodeSession?>(nil)
+        let onHangup: @Sendable () -> Void = { session.withLock { $0 }?.reload() }
+        Signals.install(stop, onHangup: plan.manifest == nil && plan.access == nil ? nil : onHangup)
+        OutputWatch.install(stop)
+        guard let node = try await stop.race({ try await NodeSession.start(plan) }) else { return }
+        session.withLock { $0 = node }
+        if let duration {
+            Task {
+                try await Task.sleep(for: duration)
+                stop.stop(.timeUp)
+            }
+        }
+        try await node.run(stop, EventPrinter(output.chosen, marks: page.trust != nil, stop: stop))
+    }
+
+    /// The plan from the options, the manifest and the environment; for each value the first of them counts.
+    private func plan(_ environment: [String: String]) async throws -> NodeSession.Plan {
+        let file = try manifestFile()
+        let manifest = await file?.present
+        var connection = connection
+        let name = try node.node == nil ? manifest?.node ?? node.name(environment) : node.name(environment)
+        let trusted = environment["SSL_CERT_FILE"].flatMap { $0.isEmpty ? nil : $0 }
+        let access = try auth.map { try ServeAccess($0, node: name, systemAuthorities: trusted) }
+        if let access {
+            guard !connection.namesLogin else {
+                throw CommandFailure(.usage, "--auth gives the node's login; leave other login options out")
+            }
+            connection.nkey = access.nodeKey
+            connection.certificateAuthority = connection.certificateAuthority ?? access.directory.authorityFile
+        }
+        if !connection.namesLogin { connection.creds = manifest?.credentials }
+        let servers = connection.servers == nil ? manifest.flatMap { $0.servers.isEmpty ? nil : $0.servers } : nil
+        if let toolKey, let problem = RegularFile(toolKey).problem {
+            throw CommandFailure(.usage, "the file of --tool-nkey, \(toolKey), cannot be read: it \(problem)")
+        }
+        let key = toolKey ?? access?.toolKey
+        var variables = ToolLogin(connection: connection, key: key).variables(environment)
+        // For tools in other languages, which do not read MESH_EVENTS_TLS_CA.
+        if let access { variables["SSL_CERT_FILE"] = access.trustBundle }
+        // Tools with a key of their own do not get the node's signing key.
+        if key == nil, let path = signing.file(environment) {
+            variables[SigningOptions.variable] = AbsolutePath.of(path)
+        }
+        // So that a tool finds `mesh-events` even when it is not installed.
+        if let executable = Bundle.main.executablePath, let slash = executable.lastIndex(of: "/") {
+            variables["PATH"] = "\(environment["PATH"] ?? "/usr/bin:/bin"):\(executable[..<slash])"
+        }
+        let verification = try page.verification()
+        var busConfiguration = try signing.busConfiguration(cloudEvents)
+        // For the node's watch for other nodes with its name.
+        busConfiguration.verification = verification
+        busConfiguration.verification?.policy = .reject
+        let pageConfiguration = dashboard ? try page.configuration(listen: dashboardAddress, environment) : nil
+        let local = try localServer(environment, manifest: servers, access: access)
+        if let pageConfiguration {
+            let addresses = local == nil ? servers?.joined(separator: ",") : ConnectionOptions.defaultURL
+            DashboardOptions.warn(pageConfiguration, needsLogin: connection.logsIn(environment, at: addresses))
+        }
+        return NodeSession.Plan(
+            node: name,
+            connection: connection,
+            localServer: local,
+            access: access,
+            servers: servers?.joined(separator: ","),
+            manifest: file,
+            toolCount: manifest?.tools.count ?? 0,
+            healthInterval: manifest?.healthInterval ?? .seconds(10),
+            toolVariables: variables,
+            toolsHaveKey: key != nil,
+            toolLogin: key == nil
+                ? connection.passwordOrToken(environment) : toolKey == nil ? access?.toolLogin : nil,
+            busConfiguration: busConfiguration,
+            dashboard: pageConfiguration,
+            verification: verification,
+            dashboardEmits: page.allowsEmit
+        )
+    }
+
+    private func manifestFile() throws -> ManifestFile? {
+        if let manifest { return try ManifestFile(path: manifest) }
+        guard FileManager.default.fileExists(atPath: ManifestFile.standardPath) else { return nil }
+        Diagnostics.say("the tools are those of \(ManifestFile.standardPath)")
+        return try ManifestFile(path: ManifestFile.standardPath)
+    }
+}

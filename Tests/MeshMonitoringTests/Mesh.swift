@@ -1,0 +1,45 @@
+import MeshEvents
+
+@testable import MeshMonitoring
+
+/// Builds events of a mesh, at seconds after a fixed moment.
+enum Mesh {
+    static let start = Timestamp(nanosecondsSinceEpoch: 1_800_000_000_000_000_000)
+
+    static func time(_ second: Double) -> Timestamp { start.adding(.seconds(second)) }
+
+    static func event(_ type: EventType, _ second: Double, node: String = "pi", _ data: EventData = nil) -> Event {
+        Event(type, node: node, timestamp: time(second), data: data)
+    }
+
+    static func joined(_ second: Double, node: String = "pi", _ capabilities: JSONValue = ["tools": 1]) -> Event {
+        event(.nodeJoined, second, node: node, ["capabilities": capabilities])
+    }
+
+    static func health(
+        _ second: Double,
+        node: String = "pi",
+        _ status: String = "online",
+        _ resources: JSONValue = ["interval_s": 10]
+    ) -> Event {
+        event(.nodeHealth, second, node: node, ["resources": resources, "status": .string(status)])
+    }
+
+    static func left(_ second: Double, node: String = "pi", _ reason: String = "shutdown") -> Event {
+        event(.nodeLeft, second, node: node, ["reason": .string(reason)])
+    }
+
+    static func tool(_ what: String, _ second: Double, node: String = "pi", _ data: EventData = ["tool": "whisper"])
+        -> Event
+    {
+        event(EventType(stringLiteral: "tool." + what), second, node: node, data)
+    }
+
+    /// The state after events, at a second.
+    static func state(_ events: [Event], at second: Double) -> MeshState {
+        var state = MeshState()
+        for event in events { state.apply(event) }
+        state.advance(to: time(second))
+        return state
+    }
+}

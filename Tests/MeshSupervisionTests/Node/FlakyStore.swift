@@ -1,0 +1,100 @@
+import MeshConcurrency
+import MeshEvents
+import MeshEventsTesting
+
+/// An in-memory store that refuses to store while it is told to.
+final class FlakyStore: EventStore {
+    private struct State {
+        var failure: MeshEventsError?
+        var losesAcknowledgements = false
+        var takesNextID = false
+        var attempts = 0
+    }
+
+    private let store: InMemoryStore
+    private let state = Locked(State())
+
+    init(_ store: InMemoryStore) { self.store = store }
+
+    /// What storing throws from now on; `nil` when it works.
+    func fail(with error: MeshEventsError?) { state.withLock { $0.failure = error } }
+    /// Whether events are stored and a timeout is thrown all the same.
+    func loseAcknowledgements(_ loses: Bool) { state.withLock { $0.losesAcknowledgements = loses } }
+    /// Has another message stored with the id of the next one.
+    func takeNextID() { state.withLock { $0.takesNextID = true } }
+    var attempts: Int { state.withLock { $0.attempts } }
+
+    func append(_ message: PendingMessage, deadline: Duration) async throws(MeshEventsError) -> StoredPosition {
+        let (failure, loses) = state.withLock { state in
+            state.attempts += 1
+            return (state.failure, state.losesAcknowledgements)
+        }
+        if let failure { throw failure }
+        let isTaken = state.withLock { state in
+            defer { state.takesNextID = false }
+            return state.takesNextID
+        }
+        if isTaken {
+            _ = try await store.append(
+                subject: "events.user.stranger",
+                payload: [],
+                messageID: message.messageID,
+                deadline: deadline
+            )
+        }
+        let position = try await store.append(message, deadline: deadline)
+        if loses { throw MeshEventsError(.timeout, "the acknowledgement was lost", isRetriable: true) }
+        return position
+    }
+
+    func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
+        let opening = try await store.open(configuration)
+        state.withLock { state in
+            if state.failure?.code == .streamNotFound { state.failure = nil }
+        }
+        return opening
+    }
+
+    func state() async throws(MeshEventsError) -> StreamState { try await store.state() }
+
+    func report() async throws(MeshEventsError) -> StreamReport { try await store.report() }
+
+    func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
+        try await store.purge(matching: pattern)
+    }
+
+    func newest(
+        _ limit: Int,
+        matching pattern: EventPattern,
+        before: UInt64?,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> [StoredMessage] {
+        try await store.newest(limit, matching: pattern, before: before, timeout: timeout)
+    }
+
+    func first(
+        _ limit: Int,
+        matching pattern: EventPattern,
+        from start: StorePosition,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> [StoredMessage] {
+        try await store.first(limit, matching: pattern, from: start, timeout: timeout)
+    }
+
+    func follow(
+        matching pattern: EventPattern,
+        from start: ReplayStart,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> any StoreFollower {
+        try await store.follow(matching: pattern, from: start, timeout: timeout)
+    }
+
+    func openDurable(
+        _ configuration: DurableConfiguration,
+        reconcile: DurableReconcile
+    ) async throws(MeshEventsError) -> any DurableConsumer {
+        try await store.openDurable(configuration, reconcile: reconcile)
+    }
+
+    func deleteDurable(_ name: String) async throws(MeshEventsError) { try await store.deleteDurable(name) }
+}

@@ -1,0 +1,116 @@
+import Testing
+
+@testable import MeshSupervision
+
+@Suite("When a tool is started again")
+struct RestartPolicyTests {
+    @Test("1 s, doubled up to 60 s, for ever when the limit allows")
+    func delays() {
+        var history = RestartHistory()
+        let policy = RestartPolicy(maximumRestarts: 100)
+        let delays = (0..<9).map { _ in history.ended(isFailure: true, uptime: .seconds(59), policy: policy) }
+        #expect(delays == [1, 2, 4, 8, 16, 32, 60, 60, 60].map { .restart(after: .seconds($0)) })
+    }
+
+    @Test("the sixth failure in a row is one too many")
+    func givesUp() {
+        var history = RestartHistory()
+        let policy = RestartPolicy()
+        let decisions = (0..<6).map { _ in history.ended(isFailure: true, uptime: .zero, policy: policy) }
+        #expect(decisions.dropLast().allSatisfy { $0 != .giveUp })
+        #expect(decisions.last == .giveUp)
+    }
+
+    @Test("a stable minute starts from the beginning")
+    func stable() {
+        var history = RestartHistory()
+        let policy = RestartPolicy()
+        for _ in 0..<5 { _ = history.ended(isFailure: true, uptime: .zero, policy: policy) }
+        #expect(history.ended(isFailure: true, uptime: .seconds(60), policy: policy) == .restart(after: .seconds(1)))
+        #expect(history.failures == 1)
+    }
+
+    @Test("a clean exit ends a row of failures, not the growth of delays")
+    func cleanExit() {
+        var history = RestartHistory()
+        let policy = RestartPolicy(mode: .always)
+        for _ in 0..<5 { _ = history.ended(isFailure: true, uptime: .zero, policy: policy) }
+        #expect(history.ended(isFailure: false, uptime: .zero, policy: policy) == .restart(after: .seconds(32)))
+        for _ in 0..<100 { _ = history.ended(isFailure: false, uptime: .zero, policy: policy) }
+        #expect(history.ended(isFailure: true, uptime: .zero, policy: policy) == .restart(after: .seconds(60)))
+    }
+
+    @Test("what each mode follows", arguments: RestartPolicy.Mode.allCases)
+    func modes(_ mode: RestartPolicy.Mode) {
+        var history = RestartHistory()
+        let policy = RestartPolicy(mode: mode)
+        let again = RestartHistory.Decision.restart(after: .seconds(1))
+        let afterExit = history.ended(isFailure: false, uptime: .seconds(60), policy: policy)
+        let afterFailure = history.ended(isFailure: true, uptime: .seconds(60), policy: policy)
+        #expect(afterExit == (mode == .always ? again : .leave))
+        #expect(afterFailure == (mode == .never ? .leave : again))
+    }
+}
+
+@Suite("What a tool does and what follows")
+struct ToolStateMachineTests {
+    private let policy = RestartPolicy()
+
+    private func running() -> ToolStateMachine {
+        var machine = ToolStateMachine()
+        #expect(machine.start() == [.launch])
+        #expect(machine.launched() == [.started])
+        return machine
+    }
+
+    @Test("a stop that was asked for is no crash, whatever the exit code") func stop() {
+        var machine = running()
+        #expect(machine.start().isEmpty)
+        #expect(machine.stop(reason: "update") == [.terminate])
+        #expect(machine.state == .stopping)
+        #expect(machine.stop(reason: "shutdown") == [.terminate])
+        let actions = machine.ended(error: "killed by signal 9 (SIGKILL)", uptime: .zero, policy: policy)
+        #expect(actions == [.stopped(reason: "update")])
+        #expect(machine.isIdle && machine.state == .stopped)
+        #expect(machine.stop(reason: "shutdown").isEmpty)
+    }
+
+    @Test("six crashes in a row") func crashes() {
+        var machine = running()
+        for count in 0..<5 {
+            let actions = machine.ended(error: "exited with code 3", uptime: .seconds(1), policy: policy)
+            let delay = Duration.seconds(1 << count)
+            let crash = ToolStateMachine.Action.crashed(error: "exited with code 3", restartCount: count + 1)
+            #expect(actions == [crash, .schedule(after: delay)])
+            #expect(machine.state == .restarting)
+            #expect(machine.restartDue() == [.launch])
+            #expect(machine.launched() == [.started])
+        }
+        let actions = machine.ended(error: "exited with code 3", uptime: .seconds(1), policy: policy)
+        let last = ToolStateMachine.Action.crashed(error: "exited with code 3", restartCount: 6)
+        #expect(actions == [last, .stopped(reason: "gave up after 5 restarts")])
+        #expect(machine.isIdle && machine.state == .crashed)
+        #expect(machine.restartDue().isEmpty)
+    }
+
+    @Test("a start that fails on request is not repeated; a restart that fails is") func launchFails() {
+        var machine = ToolStateMachine()
+        _ = machine.start()
+        #expect(machine.launchFailed("no", policy: policy) == [.crashed(error: "no", restartCount: 1)])
+        #expect(machine.isIdle)
+        machine = running()
+        _ = machine.ended(error: "exited with code 1", uptime: .zero, policy: policy)
+        _ = machine.restartDue()
+        let actions = machine.launchFailed("no", policy: policy)
+        #expect(actions == [.crashed(error: "no", restartCount: 2), .schedule(after: .seconds(2))])
+    }
+
+    @Test("stop and start while it waits") func waiting() {
+        var machine = running()
+        _ = machine.ended(error: "exited with code 1", uptime: .zero, policy: policy)
+        var other = machine
+        #expect(machine.stop(reason: "stopped") == [.cancelSchedule, .stopped(reason: "stopped")])
+        #expect(other.start() == [.cancelSchedule, .launch])
+        #expect(other.restartCount == 0 && other.lastError == nil)
+    }
+}

@@ -1,0 +1,169 @@
+import Foundation
+import Logging
+import MeshEvents
+import MeshEventsTesting
+import MeshSupervision
+import Synchronization
+import TestSupport
+
+/// A supervisor under test, with all that it emits and logs.
+final class ToolBench: Sendable {
+    let supervisor: ToolSupervisor
+    let clock: ManualClock
+    let directory: TemporaryDirectory
+    private let emitted: EmittedEvents
+    let logged = LoggedLines()
+
+    init(environment: [String: String] = [:], url: String = "nats://127.0.0.1:4222") throws {
+        directory = try TemporaryDirectory()
+        clock = ManualClock()
+        let (emitted, logged) = (EmittedEvents(), logged)
+        self.emitted = emitted
+        supervisor = ToolSupervisor(
+            environment: ToolEnvironment(url: url, node: "bench", extra: environment),
+            logger: Logger(label: "bench") { _ in logged },
+            clock: clock
+        ) { emitted.append($0) }
+    }
+
+    /// The events so far, as `started`, `stopped reason`, `crashed error count` …, in order.
+    var events: [String] { emitted.all }
+
+    /// Installs a tool and starts it.
+    func run(_ tool: ToolSpecification) async throws {
+        try await supervisor.install(tool)
+        try await supervisor.start(tool.name)
+    }
+
+    /// A tool that runs a line of shell.
+    func tool(
+        _ script: String,
+        name: String = "tool",
+        restart: RestartPolicy.Mode = .onFailure,
+        grace: Duration = .seconds(20)
+    ) -> ToolSpecification {
+        ToolSpecification(
+            name: name,
+            version: "1.0.0",
+            command: ["sh", "-c", script],
+            directory: directory.path,
+            restart: RestartPolicy(mode: restart),
+            gracePeriod: grace
+        )
+    }
+
+    /// Waits until so many events have come.
+    func events(_ count: Int, within limit: Duration = .seconds(30)) async throws -> [String] {
+        try await eventually(within: limit, "\(count) events; there are \(events)") { events.count >= count }
+        return events
+    }
+
+    /// Moves the clock when the supervisor waits on it.
+    func pass(_ duration: Duration) async throws {
+        try await eventually("a delayed restart") { clock.sleepers > 0 }
+        clock.advance(by: duration)
+    }
+
+    func pid(_ name: String = "tool") throws -> Int32 {
+        guard let pid = supervisor.tool(named: name)?.pid else { throw TestSupportError("\(name) does not run") }
+        return pid
+    }
+
+    /// A process id that a tool wrote into a file of the directory.
+    func pid(inFile file: String) async throws -> Int32 {
+        try await eventually("a process id in \(file)") {
+            (try? directory.text(of: file))?.hasSuffix("\n") == true
+        }
+        let text = try directory.text(of: file).trimmingCharacters(in: .whitespacesAndNewlines)
+        guard let pid = Int32(text) else { throw TestSupportError("\(text) is no process id") }
+        return pid
+    }
+}
+
+/// What was emitted, in words.
+final class EmittedEvents: Sendable {
+    private let events = Mutex<[String]>([])
+
+    var all: [String] { events.withLock { $0 } }
+
+    func append(_ payload: any EventPayload) {
+        let text =
+            switch payload {
+            case let event as ToolInstalled: "installed \(event.version)"
+            case let event as ToolConfigured: "configured \(event.config.json)"
+            case is ToolStarted: "started"
+            case let event as ToolStopped: "stopped \(event.reason)"
+            case let event as ToolCrashed: "crashed \(event.error) \(event.restartCount)"
+            case is ToolRemoved: "removed"
+            default: "\(payload)"
+            }
+        events.withLock { $0.append(text) }
+    }
+}
+
+/// A log in memory.
+struct LoggedLines: LogHandler {
+    private final class Store: Sendable {
+        let lines = Mutex<[String]>([])
+    }
+
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.trace
+    private let store = Store()
+
+    /// `level tool stream: message`.
+    var lines: [String] { store.lines.withLock { $0 } }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let all = metadata.merging(event.metadata ?? [:]) { $1 }
+        let stream = all["output"].map { " \($0)" } ?? ""
+        store.lines.withLock { $0.append("\(event.level) \(all["tool"] ?? "")\(stream): \(event.message)") }
+    }
+}
+
+/// What the system knows of processes. A zombie counts as ended.
+enum ToolProcesses {
+    static func exists(_ pid: Int32) -> Bool {
+        guard kill(pid, 0) == 0 else { return false }
+        #if os(Linux)
+            guard let stat = FileManager.default.contents(atPath: "/proc/\(pid)/stat") else { return false }
+            let text = String(decoding: stat, as: UTF8.self)
+            guard let end = text.lastIndex(of: ")") else { return false }
+            return text[end...].dropFirst(2).first != "Z"
+        #else
+            return true
+        #endif
+    }
+
+    static func end(of pid: Int32, within limit: Duration = .seconds(30)) async throws {
+        try await eventually(within: limit, "the end of process \(pid)") { !exists(pid) }
+    }
+
+    #if os(Linux)
+        /// This process's children, zombies included.
+        static var children: [Int32] {
+            ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { Int32($0) }.filter {
+                guard let stat = FileManager.default.contents(atPath: "/proc/\($0)/stat") else { return false }
+                let fields = String(decoding: stat, as: UTF8.self).split(separator: ")").last?.split(separator: " ")
+                return fields?.dropFirst().first.flatMap { Int32($0) } == getpid()
+            }
+        }
+
+        static var descriptors: Int {
+            (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
+        }
+
+        /// Resident memory in bytes.
+        static var memory: Int {
+            let text = FileManager.default.contents(atPath: "/proc/self/statm").map {
+                String(decoding: $0, as: UTF8.self)
+            }
+            return (text?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 4096
+        }
+    #endif
+}

@@ -1,0 +1,156 @@
+import LocalNATSServer
+import MeshEvents
+import MeshEventsNATS
+import MeshToolSDK
+import NATSClient
+import ServiceLifecycle
+import TestSupport
+import Testing
+
+@Suite("A tool that uses the SDK", .timeLimit(.minutes(2)))
+struct MeshToolTests {
+    private func url(_ server: LocalNATSServer, _ login: String) -> String {
+        server.url.replacing("nats://", with: "nats://\(login)")
+    }
+
+    private func environment(_ server: LocalNATSServer, _ login: String = "", _ config: String = "{}") -> [String:
+        String]
+    {
+        ["JB_NATS_URL": url(server, login), "JB_NODE_NAME": "attic", "JB_TOOL_CONFIG": config]
+    }
+
+    @Test(
+        "with only the environment it emits, answers, gets its configuration, and on SIGTERM loses nothing",
+        arguments: NATSServers.all,
+        [
+            ("", ""), ("user:p%40ss%2Fword@", #"authorization { user: user, password: "p@ss/word" }"#),
+            ("s3cr3t@", "authorization { token: s3cr3t }"),
+        ]
+    )
+    func process(binary: NATSServers.Binary, login: (String, String)) async throws {
+        try await withServer(binary, .init(extraConfiguration: login.1)) { server in
+            let transport = try await NATSTransport.connect(to: url(server, login.0), logger: quiet)
+            let bus = try await PersistentEventBus.open(transport: transport, node: "cellar", logger: quiet)
+            let config = #"{"lastWords":2000,"model":"base"}"#
+            let tool = try FixtureProcess("mesh-tool-fixture", environment: environment(server, login.0, config))
+            try await eventually("the tool to be ready; it said: \(tool.output)") {
+                try await bus.history(matching: "events.user.fixture.ready").count == 1
+            }
+            let ready = try await bus.history(matching: "events.user.fixture.ready").first?.event
+            #expect(ready?.node == "attic")
+            #expect(ready?.data["configuration"]?.data == (try EventData(json: config)))
+            #expect(ready?.data["tool"]?.string == "mesh-tool-fixture")
+            try await bus.emit("user.question")
+            try await eventually("the answer") {
+                try await bus.history(matching: "events.user.fixture.answer").first?.event.data["to"]?.string
+                    == "cellar"
+            }
+            tool.signal(15)
+            #expect(try await tool.wait() == 0, "\(tool.output)")
+            try await eventually("the last words") {
+                try await bus.history(matching: "events.user.fixture.last", limit: 10_000).count == 2000
+            }
+            let last = try await bus.history(matching: "events.user.fixture.last", limit: 10_000)
+            #expect(last.map { $0.event.data["number"]?.int } == Array(0..<2000))
+            #expect(tool.output.isEmpty, "\(tool.output)")
+            await transport.close()
+        }
+    }
+
+    @Test("a wrong login, and no server, are errors that say so without the password")
+    func wrongLogin() async throws {
+        try await withServer(NATSServers.first, .init(extraConfiguration: "authorization { user: u, password: right }"))
+        { server in
+            let error = await thrownError { () async throws(MeshEventsError) in
+                _ = try await MeshTool.fromEnvironment(environment(server, "u:wr0ng@"), logger: quiet)
+            }
+            #expect(error?.code == .authenticationFailed)
+            #expect(!"\(String(describing: error))".contains("wr0ng"))
+            await server.stop()
+            let refused = await thrownError { () async throws(MeshEventsError) in
+                _ = try await MeshTool.fromEnvironment(environment(server, "u:wr0ng@"), logger: quiet)
+            }
+            #expect(refused?.code == .connectionFailed)
+            #expect(!"\(String(describing: refused))".contains("wr0ng"))
+        }
+    }
+
+    @Test("as a service it stops after those that use it, and closes")
+    func service() async throws {
+        struct Work: Service {
+            let tool: MeshTool
+            func run() async throws {
+                try? await ServiceLifecycle.gracefulShutdown()
+                try tool.emit("work.done")
+            }
+        }
+        try await withServer { server in
+            let tool = try await MeshTool.fromEnvironment(environment(server), logger: quiet)
+            let watcher = try await MeshTool.fromEnvironment(environment(server), logger: quiet)
+            let done = try await watcher.subscribe(to: "events.user.work.done")
+            let group = ServiceGroup(services: [tool, Work(tool: tool)], logger: quiet)
+            let running = Task { try await group.run() }
+            await group.triggerGracefulShutdown()
+            try await running.value
+            let event = try await withDeadline(.seconds(20), "the event") {
+                for try await event in done { return event }
+                throw TestSupportError("no event")
+            }
+            #expect(event.type == "user.work.done")
+            let error = await thrownError { () async throws(MeshEventsError) in try tool.emit("late") }
+            #expect(error?.code == .closed)
+            let late = await thrownError { () async throws(MeshEventsError) in try await tool.emitAcknowledged("late") }
+            #expect(late?.code == .closed)
+            try await tool.stop()
+            try await watcher.stop()
+        }
+    }
+
+    @Test("a body that returns ends the run, one that throws has its error thrown, and both close the tool")
+    func bodies() async throws {
+        struct Failure: Error {}
+        try await withServer { server in
+            let first = try await MeshTool.fromEnvironment(environment(server), logger: quiet)
+            try await first.run { tool in try tool.emit("done") }
+            let error = await thrownError { () async throws(MeshEventsError) in try first.emit("late") }
+            #expect(error?.code == .closed)
+            let second = try await MeshTool.fromEnvironment(environment(server), logger: quiet)
+            await #expect(throws: Failure.self) { try await second.run { _ in throw Failure() } }
+            let late = await thrownError { () async throws(MeshEventsError) in try second.emit("late") }
+            #expect(late?.code == .closed)
+        }
+    }
+
+    @Test("what is emitted with an acknowledgement is stored")
+    func acknowledged() async throws {
+        try await withServer { server in
+            let tool = try await MeshTool.fromEnvironment(environment(server), logger: quiet)
+            let positions = try await withThrowingTaskGroup(of: UInt64.self) { group in
+                for number in 0..<20 {
+                    group.addTask { try await tool.emitAcknowledged("n", ["n": JSONValue(number)]).sequence }
+                }
+                return try await group.reduce(into: Set<UInt64>()) { $0.insert($1) }
+            }
+            #expect(positions == Set(1...20))
+            try await tool.stop()
+        }
+    }
+
+    @Test("a tool stores where its node says that the stream is")
+    func elsewhere() async throws {
+        try await withServer { server in
+            var variables = environment(server)
+            variables["MESH_EVENTS_STREAM"] = "OTHER"
+            variables["MESH_EVENTS_INBOX_PREFIX"] = "mesh.inbox"
+            let tool = try await MeshTool.fromEnvironment(variables, logger: quiet)
+            let position = try await tool.emitAcknowledged("n")
+            #expect(position.stream == "OTHER" && position.sequence == 1)
+            try await tool.stop()
+            variables["MESH_EVENTS_JS_DOMAIN"] = "not a name"
+            let error = await #expect(throws: MeshEventsError.self) {
+                try await MeshTool.fromEnvironment(variables, logger: quiet)
+            }
+            #expect(error?.message.contains("MESH_EVENTS_JS_DOMAIN") == true)
+        }
+    }
+}
