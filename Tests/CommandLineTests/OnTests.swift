@@ -1,5 +1,6 @@
 import Foundation
 import LocalNATSServer
+import NATSClient
 import TestSupport
 import Testing
 
@@ -74,9 +75,37 @@ struct OnTests {
             let outcome = try await command.wait()
             #expect(outcome.code == 0)
             #expect(outcome.error.contains("was ended by signal 9"))
+            #expect(
+                outcome.error.contains("for the last time; it is the event user.dead_letter.jobs now"),
+                "\(outcome.error)"
+            )
             #expect(lines("runs").sorted() == ["1 1", "1 2", "2 1", "2 2", "3 1"])
             let list = try await Command.run(["list", "user.dead_letter.jobs", "--json", "--nats", server.url])
             #expect(list.output.contains("exit code 3") && list.output.contains(#""type":"user.job""#))
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
+    func aDeadLetterThatIsNotStoredIsNoDeadLetter(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            try await emit(server, 0..<1)
+            let connection = try await connect(server)
+            let jetStream = JetStream(connection: connection)
+            var stream = try await jetStream.streamInfo("MESH_EVENTS").configuration
+            stream.maximumMessages = 1
+            stream.fields["discard"] = "new"
+            _ = try await jetStream.updateStream(stream)
+            let command = try on(server, ["--max-deliveries", "1"], ["/bin/false"])
+            try await command.waitForError(
+                "for the last time, but the dead letter of event 1 could not be stored: the store has no room"
+            )
+            command.signal(SIGTERM)
+            let outcome = try await command.wait()
+            #expect(outcome.error.contains("the event is delivered again in 300"), "\(outcome.error)")
+            #expect(!outcome.error.contains("dead_letter"), "\(outcome.error)")
+            let list = try await Command.run(["list", "user.dead_letter.jobs", "--nats", server.url])
+            #expect(list.code == 0 && list.output.isEmpty, "\(list.output)")
+            await connection.close()
         }
     }
 

@@ -106,9 +106,16 @@ extension DurableSource {
         do throws(MeshEventsError) {
             try await bury(entry.message, entry.event, reason)
         } catch {
-            await answerQuietly(entry.message, .redeliver(after: configuration.redelivery.maximum))
+            let delay = configuration.redelivery.maximum
+            await answerQuietly(entry.message, .redeliver(after: delay))
             settle(entry.id)
-            throw error
+            throw MeshEventsError(
+                error.code == .closed ? .timeout : error.code,
+                "the dead letter of event \(entry.message.stored.sequence) could not be stored: \(error.message); the event is "
+                    + "delivered again in \(delay)",
+                underlying: error,
+                isRetriable: error.isRetriable
+            )
         }
         defer { settle(entry.id, .acknowledge) }
         try await confirm(entry, .acknowledge)

@@ -253,13 +253,25 @@ private struct OnSession: Sendable {
         try Task.checkCancellation()
         guard let problem = outcome.problem else { return }
         let what = "event \(delivery.sequence) (\(delivery.event.type)): \(command.name) \(problem)"
-        if delivery.deliveries >= configuration.maximumDeliveries {
-            Diagnostics.say("\(what), for the last time; it becomes the event user.dead_letter.\(durable)")
-        } else {
-            let delay = configuration.redelivery.delay(afterDelivery: delivery.deliveries)
-            let count = "\(delivery.deliveries) of \(configuration.maximumDeliveries)"
-            Diagnostics.say("\(what) (delivery \(count)); again in \(delay)")
+        guard delivery.deliveries < configuration.maximumDeliveries else {
+            return await giveUp(delivery, what, reason: "\(command.name) \(problem)")
         }
+        let delay = configuration.redelivery.delay(afterDelivery: delivery.deliveries)
+        let count = "\(delivery.deliveries) of \(configuration.maximumDeliveries)"
+        Diagnostics.say("\(what) (delivery \(count)); again in \(delay)")
         throw EventCommand.Failed(description: "\(command.name) \(problem)")
+    }
+
+    /// Gives an event up, and reports whether its dead letter is stored.
+    private func giveUp(_ delivery: DurableDelivery, _ what: String, reason: String) async {
+        do throws(MeshEventsError) {
+            try await delivery.nack(reason: reason)
+            let isDeadLetter = delivery.event.type.rawValue.hasPrefix("user.dead_letter.")
+            let outcome =
+                isDeadLetter ? "the dead letter stays in the stream" : "it is the event user.dead_letter.\(durable) now"
+            Diagnostics.say("\(what), for the last time; \(outcome)")
+        } catch {
+            Diagnostics.say("\(what), for the last time, but \(error.message)")
+        }
     }
 }
