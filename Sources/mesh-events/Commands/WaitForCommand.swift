@@ -1,4 +1,5 @@
 import ArgumentParser
+import MeshConcurrency
 import MeshEvents
 import MeshEventsNATS
 import NATSClient
@@ -63,10 +64,16 @@ struct WaitForCommand: AsyncParsableCommand {
             stop.stop(.timeUp)
         }
         defer { timer.cancel() }
-        if try await stop.race({ try await wait(for: pattern, since, verification, stop) }) == true { return }
+        let looks = OneTimeSignal()
+        if try await stop.race({ try await wait(for: pattern, since, verification, looks, stop) }) == true { return }
         Diagnostics.clearInterrupt()
         let what = Self.described(pattern, node: node, tool: tool)
         switch stop.reason {
+        case .timeUp where !looks.isSent:
+            throw CommandFailure(
+                .unavailable,
+                "whether \(what) happened is not known: the server did not answer within \(timeout); give a longer --timeout"
+            )
         case .timeUp: throw CommandFailure(.notHappened, "\(what) did not happen within \(timeout)")
         case nil: throw CommandFailure(.unavailable, "the connection was closed before \(what) happened; try again")
         default: throw CommandFailure(.notHappened, "interrupted before \(what) happened")
@@ -99,11 +106,13 @@ struct WaitForCommand: AsyncParsableCommand {
 
     /// Waits for the event and prints it.
     ///
+    /// - Parameter looks: is sent when an event that happens from then on is noticed, and earlier ones have been read.
     /// - Returns: Whether it happened.
     private func wait(
         for pattern: EventPattern,
         _ since: Timestamp?,
         _ verification: SignatureVerification?,
+        _ looks: OneTimeSignal,
         _ stop: StopRequest
     ) async throws -> Bool {
         var hasHappened = false
@@ -111,11 +120,12 @@ struct WaitForCommand: AsyncParsableCommand {
         var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
         if let replay = try await replay(transport, pattern, since, verification) {
             try await announce(transport, pattern, missing: "nothing will be missing")
+            if since == nil { looks.send() }
             var next: ReplaySubscription? = replay
             while let current = next {
                 defer { TrustOptions.reportRejected(current.rejected) }
                 do {
-                    hasHappened = try await happens(in: current, &printer)
+                    hasHappened = try await happens(in: current, looks, &printer)
                     next = nil
                 } catch let error as MeshEventsError where error.code == .streamNotFound {
                     // The server came back without its data: all events of the next stream are new.
@@ -127,6 +137,7 @@ struct WaitForCommand: AsyncParsableCommand {
             let subscription = try await bus.subscribe(to: pattern)
             defer { TrustOptions.reportRejected(subscription.rejected) }
             try await announce(transport, pattern, missing: "events from meanwhile are missed")
+            looks.send()
             for try await event in subscription where fits(event) {
                 trust.note(event)
                 try printer.print(event)
@@ -140,9 +151,14 @@ struct WaitForCommand: AsyncParsableCommand {
     }
 
     /// Reads until the event happens, and prints it.
-    private func happens(in replay: ReplaySubscription, _ printer: inout EventPrinter) async throws -> Bool {
+    private func happens(
+        in replay: ReplaySubscription,
+        _ looks: OneTimeSignal,
+        _ printer: inout EventPrinter
+    ) async throws -> Bool {
         defer { replay.cancel() }
         for try await element in replay {
+            if case .caughtUp = element { looks.send() }
             guard let stored = element.event, fits(stored.event) else { continue }
             trust.note(stored.event)
             try printer.print(stored)
