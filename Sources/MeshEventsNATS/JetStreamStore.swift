@@ -161,8 +161,10 @@ public final class JetStreamStore: EventStore {
             do throws(JetStreamError) {
                 return try await body(deadline)
             } catch {
-                // When there is no JetStream at all, waiting does not help.
-                let passes = error.isRetriable && !error.isNoResponders
+                // When there is no JetStream at all, or its limits forbid a stream of this size, waiting does not help.
+                let passes =
+                    error.isRetriable && !error.isNoResponders
+                    && ![.storageExceeded, .memoryExceeded].contains(error.errorCode)
                 guard passes || error.errorCode == .consumerNotFound, await backoff.wait() else {
                     throw MeshEventsError(error, stream: streamName)
                 }

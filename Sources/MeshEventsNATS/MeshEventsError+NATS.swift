@@ -112,6 +112,12 @@ extension MeshEventsError {
                 "stream \(stream) is a work queue, in which each message is for one consumer (\(said)); to follow events give "
                     + "it the retention policy \"limits\""
             )
+        case .storageExceeded, .memoryExceeded:
+            return (
+                .storageFull,
+                "the limits of the account or of the server forbid a stream of this size (\(said)); ask for fewer bytes, or "
+                    + "raise those limits (max_file, max_mem)"
+            )
         case .accountResourcesExceeded:
             return (.storageFull, "the account has no room (\(said)); free space in its streams, or raise its limits")
         case let code where code.meansFull:

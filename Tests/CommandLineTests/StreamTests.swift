@@ -7,6 +7,27 @@ import Testing
 @testable import mesh_events
 
 @Suite struct StreamTests {
+    @Test("a limit above the account's is refused at once, and its name is said", arguments: NATSServers.all)
+    func accountLimit(binary: NATSServers.Binary) async throws {
+        let account = """
+            accounts { A { jetstream { max_file: 1048576, max_mem: 0 }, users: [ { user: u, password: p } ] } }
+            no_auth_user: u
+            """
+        try await withServer(binary, .init(extraConfiguration: account)) { server in
+            func run(_ arguments: [String]) async throws -> Command.Outcome {
+                try await Command.run(["stream"] + arguments + ["--nats", server.url])
+            }
+            #expect(try await run(["create"]).code == 0)
+            let update = try await run(["update", "--max-bytes", "2000000"])
+            #expect(update.code == 69, "\(update.error)")
+            #expect(
+                update.error.contains("max_file") && update.error.contains("ask for fewer bytes"),
+                "\(update.error)"
+            )
+            #expect(try await run(["update", "--max-bytes", "200000"]).code == 0)
+        }
+    }
+
     @Test(arguments: NATSServers.all)
     func infoUpdateAndPurge(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
