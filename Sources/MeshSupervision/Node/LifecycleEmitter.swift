@@ -216,7 +216,10 @@ public final class LifecycleEmitter: Sendable {
                 return true
             } catch {
                 guard !Task.isCancelled, error.code != .closed else {
-                    state.withLock { $0.queue.frontFailed(error) }
+                    // That this attempt was cancelled is not why the ones before it failed.
+                    state.withLock { state in
+                        if state.queue.lastError == nil { state.queue.frontFailed(error) }
+                    }
                     return false
                 }
                 if Self.isFinal(error) {

@@ -20,7 +20,7 @@ struct LifecycleQueue {
     private(set) var stored: UInt64 = 0
     private(set) var overflowed: UInt64 = 0
     private(set) var refused: UInt64 = 0
-    /// The error of the last failed attempt.
+    /// The error of the last failed attempt; `nil` when an event was stored since.
     private(set) var lastError: MeshEventsError?
     /// Whether it takes no more events.
     private(set) var isFinished = false
@@ -83,6 +83,7 @@ struct LifecycleQueue {
     /// Removes the front, which has been stored.
     mutating func frontStored() {
         stored += 1
+        lastError = nil
         removeFront()
     }
 
