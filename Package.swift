@@ -26,6 +26,13 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distributed-tracing")
 
+// Connections, buses and monitors are services of a ServiceGroup; without the trait they have no such dependency.
+let lifecycle: Target.Dependency = .product(
+    name: "ServiceLifecycle",
+    package: "swift-service-lifecycle",
+    condition: .when(traits: ["ServiceLifecycle"])
+)
+
 let package = Package(
     name: "mesh-events",
     platforms: [.macOS(.v15), .iOS(.v18), .tvOS(.v18), .watchOS(.v11), .visionOS(.v2)],
@@ -46,6 +53,13 @@ let package = Package(
         .library(name: "MeshAuth", targets: ["MeshAuth"]),
         .library(name: "MeshDashboard", targets: ["MeshDashboard"]),
         .executable(name: "mesh-events", targets: ["mesh-events"]),
+    ],
+    traits: [
+        .default(enabledTraits: ["ServiceLifecycle"]),
+        .trait(
+            name: "ServiceLifecycle",
+            description: "Connections, transports, buses and monitors are services of swift-service-lifecycle."
+        ),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -76,14 +90,14 @@ let package = Package(
         .target(
             name: "NATSClient",
             dependencies: nio + [
-                "MeshConcurrency", "MeshLogging", "FileReading", "NKeys", logging,
+                "MeshConcurrency", "MeshLogging", "FileReading", "NKeys", lifecycle, logging,
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             swiftSettings: settings
         ),
         .target(
             name: "MeshEvents",
-            dependencies: ["MeshConcurrency", "MeshLogging", logging, metrics, tracing],
+            dependencies: ["MeshConcurrency", "MeshLogging", lifecycle, logging, metrics, tracing],
             swiftSettings: settings
         ),
         // Locks, and states that tasks can wait for; not a product.
@@ -96,7 +110,7 @@ let package = Package(
         .target(
             name: "MeshEventsNATS",
             dependencies: [
-                "FileReading", "MeshConcurrency", "MeshEvents", "NATSClient", logging,
+                "FileReading", "MeshConcurrency", "MeshEvents", "NATSClient", lifecycle, logging,
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings
@@ -130,7 +144,7 @@ let package = Package(
         // What is known of a mesh. It reads events, so it needs neither NATS nor processes.
         .target(
             name: "MeshMonitoring",
-            dependencies: ["MeshConcurrency", "MeshEvents", logging],
+            dependencies: ["MeshConcurrency", "MeshEvents", lifecycle, logging],
             swiftSettings: settings
         ),
         // What a tool links, apart from what runs tools.

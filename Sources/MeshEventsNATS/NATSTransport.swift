@@ -2,6 +2,10 @@ public import Logging
 public import MeshEvents
 public import NATSClient
 
+#if ServiceLifecycle
+    public import ServiceLifecycle
+#endif
+
 /// Carries events over a NATS connection.
 ///
 /// ```swift
@@ -203,10 +207,6 @@ extension PersistentEventBus {
 
 extension NATSTransport {
     /// One element for every time the connection has been restored; ends when it is closed for good.
-    ///
-    /// ```swift
-    /// let node = MeshNode(bus: persistent, reconnections: transport.reconnections)
-    /// ```
     public var reconnections: AsyncStream<Void> {
         // The first status is only the present one.
         let changes = connection.statusUpdates().dropFirst()
@@ -221,3 +221,114 @@ extension NATSTransport {
         return stream
     }
 }
+
+extension NATSTransport {
+    /// Connects, passes the transport to `body`, and drains the connection when `body` returns. When `body` throws, the
+    /// connection is closed at once.
+    ///
+    /// - Throws: as ``connect(_:logger:)``, what `body` throws, and `timeout` when the server does not answer the drain in
+    ///   time.
+    public static func withTransport<Result>(
+        _ configuration: NATSConnection.Configuration,
+        logger: Logger = Logger(label: "mesh-events.nats"),
+        _ body: (NATSTransport) async throws -> Result
+    ) async throws -> Result {
+        let transport = try await connect(configuration, logger: logger)
+        do {
+            let result = try await body(transport)
+            await transport.connection.flushUnawaited()
+            do throws(NATSError) {
+                try await transport.connection.drain()
+            } catch {
+                throw MeshEventsError(error)
+            }
+            return result
+        } catch {
+            await transport.close()
+            throw error
+        }
+    }
+
+    /// The same with the addresses of servers, several separated by commas.
+    ///
+    /// - Throws: as ``withTransport(_:logger:_:)``; `invalidArgument` for an address that cannot be read.
+    public static func withTransport<Result>(
+        to servers: String,
+        logger: Logger = Logger(label: "mesh-events.nats"),
+        _ body: (NATSTransport) async throws -> Result
+    ) async throws -> Result {
+        let configuration: NATSConnection.Configuration
+        do throws(NATSError) {
+            configuration = NATSConnection.Configuration(servers: try ServerAddress.list(servers))
+        } catch {
+            throw MeshEventsError(error)
+        }
+        return try await withTransport(configuration, logger: logger, body)
+    }
+}
+
+extension PersistentEventBus {
+    /// Connects, opens the stream, and passes the bus to `body`. When `body` returns, the bus is closed and what was emitted
+    /// has arrived; when it throws, all is closed at once.
+    ///
+    /// ```swift
+    /// try await PersistentEventBus.withBus(to: "nats://127.0.0.1:4222", node: "node-a") { bus in
+    ///     try await bus.emit(ToolInstalled(tool: "whisper", version: "v1.0.0"))
+    /// }
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - servers: addresses such as `nats://127.0.0.1:4222`, several separated by commas.
+    ///   - node: this node's name in the mesh; events without a node get it.
+    ///   - configuration: the stream. The default is the mesh's.
+    ///   - busConfiguration: the plain bus beside it; tracing, metrics and signatures apply to both.
+    ///   - logger: receives what the bus reports.
+    ///   - body: uses the bus.
+    /// - Throws: as ``open(transport:node:configuration:busConfiguration:logger:)``, what `body` throws, and `timeout` when
+    ///   the server does not answer the drain in time.
+    public static func withBus<Result>(
+        to servers: String,
+        node: String,
+        configuration: PersistenceConfiguration = PersistenceConfiguration(),
+        busConfiguration: EventBus.Configuration = EventBus.Configuration(),
+        logger: Logger = Logger(label: "mesh-events.bus"),
+        _ body: (PersistentEventBus) async throws -> Result
+    ) async throws -> Result {
+        try await NATSTransport.withTransport(to: servers, logger: logger) { transport in
+            let bus = try await open(
+                transport: transport,
+                node: node,
+                configuration: configuration,
+                busConfiguration: busConfiguration,
+                logger: logger
+            )
+            do {
+                let result = try await body(bus)
+                await bus.close()
+                return result
+            } catch {
+                await bus.close()
+                throw error
+            }
+        }
+    }
+}
+
+#if ServiceLifecycle
+    extension NATSTransport: Service {
+        /// Waits for the graceful shutdown of its service group, then drains the connection. A task that is cancelled
+        /// closes it.
+        ///
+        /// In a service group it comes before what uses it: services end in the reverse order.
+        ///
+        /// - Throws: why the connection ended for good by itself; `timeout` when the server does not answer the drain in
+        ///   time.
+        public func run() async throws {
+            do {
+                try await connection.run()
+            } catch let error as NATSError {
+                throw MeshEventsError(error)
+            }
+        }
+    }
+#endif

@@ -1,6 +1,10 @@
 public import Logging
 public import MeshEvents
 
+#if ServiceLifecycle
+    public import ServiceLifecycle
+#endif
+
 /// Keeps the state of the mesh: it folds the stream's history into a ``MeshState`` and follows new events.
 ///
 /// ```swift
@@ -178,3 +182,17 @@ public final class MeshMonitor: Sendable {
         }
     }
 }
+
+#if ServiceLifecycle
+    extension MeshMonitor: Service {
+        /// Waits for the graceful shutdown of its service group, or for cancellation, then ends the monitor.
+        ///
+        /// - Throws: why the monitor has ended by itself.
+        public func run() async throws {
+            let updates = updates()
+            try? await cancelWhenGracefulShutdown { for try await _ in updates {} }
+            close()
+            if let failure { throw failure }
+        }
+    }
+#endif

@@ -24,7 +24,7 @@ struct SoakRun {
         server = try await LocalNATSServer.start(.init(executable: NATSServers.current.path, syncsEachWrite: false))
         let url = server.url
         let configuration = PersistenceConfiguration(maximumMessages: 40 * rate)
-        func open(_ node: String) async throws -> (NATSTransport, PersistentEventBus) {
+        func open(_ node: String) async throws -> PersistentEventBus {
             let transport = NATSTransport(try await connect(at: url))
             let bus = try await PersistentEventBus.open(
                 transport: transport,
@@ -32,13 +32,12 @@ struct SoakRun {
                 configuration: configuration,
                 logger: quiet
             )
-            return (transport, bus)
+            return bus
         }
-        let (transport, bus) = try await open("soak")
+        let bus = try await open("soak")
         node = MeshNode(
             bus: bus,
             configuration: .init(interval: .seconds(1)),
-            reconnections: transport.reconnections,
             logger: quiet
         )
         let (node, counter) = (node, Counter())
@@ -49,8 +48,8 @@ struct SoakRun {
         }
         let supervisor = supervisor
         node.setTools { (supervisor.tools.count, supervisor.tools.count { $0.state == .running }) }
-        emitterBus = try await open("emitter").1.bus
-        reader = try await open("reader").1
+        emitterBus = try await open("emitter").bus
+        reader = try await open("reader")
         monitor = try await MeshMonitor.start(store: JetStreamStore(try await connect(at: url)), logger: quiet)
     }
 

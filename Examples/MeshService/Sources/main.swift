@@ -15,8 +15,7 @@ let persistent = try await PersistentEventBus.open(transport: transport, node: "
 
 let node = MeshNode(
     bus: persistent,
-    configuration: .init(version: "1.2.0", extras: ["room": "attic"]),
-    reconnections: transport.reconnections
+    configuration: .init(version: "1.2.0", extras: ["room": "attic"])
 )
 node.register(.freeDisk(at: "/", minimumMB: 1))
 

@@ -49,6 +49,27 @@ extension EventBus {
         )
     }
 
+    /// Subscribes to the events that match a pattern, and passes the subscription to `body`; ends it when `body` returns or
+    /// throws.
+    ///
+    /// ```swift
+    /// try await bus.withSubscription(to: "events.tool.*") { events in
+    ///     for try await event in events { print(event) }
+    /// }
+    /// ```
+    ///
+    /// - Throws: as ``subscribe(to:queueGroup:buffer:)->EventSubscription``, and what `body` throws.
+    public func withSubscription<Result>(
+        to pattern: EventPattern = .all,
+        queueGroup: String? = nil,
+        buffer: BufferConfiguration? = nil,
+        _ body: (EventSubscription) async throws -> Result
+    ) async throws -> Result {
+        let subscription = try await subscribe(to: pattern, queueGroup: queueGroup, buffer: buffer)
+        defer { subscription.cancel() }
+        return try await body(subscription)
+    }
+
     // MARK: With a handler
 
     /// Calls `handler` for every event that matches a pattern: one call at a time, in order, off the caller's actor.

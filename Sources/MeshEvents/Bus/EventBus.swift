@@ -73,7 +73,7 @@ public final class EventBus: Sendable {
     let configuration: Configuration
     let logger: Logger
     let reporter: MalformedReporter
-    let transport: any EventTransport
+    package let transport: any EventTransport
     let encoder = EventEncoder()
     let admission: EventAdmission
     /// `nil` when the metrics factory makes no metrics.

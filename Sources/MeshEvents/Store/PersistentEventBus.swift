@@ -2,6 +2,10 @@ public import Logging
 import MeshLogging
 import Tracing
 
+#if ServiceLifecycle
+    public import ServiceLifecycle
+#endif
+
 /// An event bus whose events are stored: ``emit(_:)-(Event)`` returns once the store has the event, and
 /// ``history(matching:limit:)`` reads stored events.
 ///
@@ -279,3 +283,13 @@ extension PersistentEventBus {
         try await store.purge(matching: pattern)
     }
 }
+
+#if ServiceLifecycle
+    extension PersistentEventBus: Service {
+        /// Waits for the graceful shutdown of its service group, or for cancellation, then closes the bus.
+        public func run() async throws {
+            try? await gracefulShutdown()
+            await close()
+        }
+    }
+#endif

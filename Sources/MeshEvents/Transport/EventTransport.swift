@@ -36,6 +36,16 @@ public protocol EventTransport: Sendable {
         queueGroup: String?,
         receiver: any MessageReceiver
     ) async throws(MeshEventsError) -> any TransportSubscription
+
+    /// One element for each time that messages pass again after an outage; ends when the transport is closed for good.
+    /// Each call makes a new stream.
+    ///
+    /// A node announces itself again then. The default is a stream that ends at once, for transports without outages.
+    var reconnections: AsyncStream<Void> { get }
+}
+
+extension EventTransport {
+    public var reconnections: AsyncStream<Void> { AsyncStream { nil } }
 }
 
 /// Receives the messages of one subscription: one call at a time, in order, on the transport's own thread.

@@ -11,8 +11,7 @@ public import ServiceLifecycle
 /// let persistent = try await PersistentEventBus.open(transport: transport, node: "node-a")
 /// let node = MeshNode(
 ///     bus: persistent,
-///     configuration: .init(version: "1.2.0", extras: ["room": "attic"]),
-///     reconnections: transport.reconnections
+///     configuration: .init(version: "1.2.0", extras: ["room": "attic"])
 /// )
 /// node.register(.freeDisk(at: "/", minimumMB: 1024))
 /// try await ServiceGroup(services: [node], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger).run()
@@ -62,15 +61,15 @@ public final class MeshNode: Service {
     /// - Parameters:
     ///   - bus: carries and stores the events; its node's name is this node's.
     ///   - configuration: what the node publishes about itself, and how often.
-    ///   - reconnections: an element for each time the connection was restored; it has to end when its task is
-    ///     cancelled, as an `AsyncStream` does. `NATSTransport.reconnections` is one.
+    ///   - reconnections: an element for each time that messages pass again after an outage; `nil` for those of the
+    ///     bus's transport.
     ///   - clock: measures intervals.
     ///   - now: the time an event gets.
     ///   - logger: logs name conflicts and outages.
     public init(
         bus: PersistentEventBus,
         configuration: Configuration = Configuration(),
-        reconnections: some AsyncSequence<Void, Never> & Sendable = AsyncStream<Void> { nil },
+        reconnections: AsyncStream<Void>? = nil,
         clock: any Clock<Duration> = ContinuousClock(),
         now: @escaping @Sendable () -> Timestamp = { .now },
         logger: Logger = Logger(label: "mesh-events.lifecycle")
@@ -93,7 +92,7 @@ public final class MeshNode: Service {
         (ticks, tick) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         checks = HealthCheckRunner(interval: configuration.interval, clock: clock) { [tick] in tick.yield() }
         watchReconnections = { onReconnect in
-            for await _ in reconnections { onReconnect() }
+            for await _ in reconnections ?? bus.bus.transport.reconnections { onReconnect() }
         }
     }
 

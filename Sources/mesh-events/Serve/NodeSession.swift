@@ -110,7 +110,6 @@ struct NodeSession: Sendable {
                 storePath: server?.storeDirectory ?? "/",
                 leaveTimeout: acknowledgementDeadline
             ),
-            reconnections: transport.reconnections,
             logger: ToolLog.logger
         )
         if let server { node.register(.freeDisk(at: server.storeDirectory, minimumMB: minimumFreeMB)) }

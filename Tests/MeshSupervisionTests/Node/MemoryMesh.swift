@@ -32,7 +32,7 @@ struct MemoryMesh {
 
     func node(
         _ configuration: MeshNode.Configuration = .init(jitter: 0),
-        reconnections: AsyncStream<Void> = AsyncStream { nil },
+        reconnections: AsyncStream<Void>? = nil,
         bus: PersistentEventBus? = nil
     ) -> MeshNode {
         MeshNode(

@@ -20,7 +20,6 @@ struct MeshNodeOverNATSTests {
             let node = MeshNode(
                 bus: bus,
                 configuration: configuration,
-                reconnections: transport.reconnections,
                 logger: quiet
             )
             try await body(server, node, bus)
