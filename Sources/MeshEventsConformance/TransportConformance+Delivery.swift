@@ -6,7 +6,7 @@ extension TransportConformance {
         Check("an event emitted right after subscribing, from another connection, arrives: 100 times") { bench in
             let type = try bench.type()
             for round in 0..<100 {
-                let subscription = try await bench.receiver.subscribe(type: type)
+                let subscription = try await bench.receiver.subscribe(to: .type(type))
                 try bench.emitter.emit(type, ["round": .init(round)])
                 let event = try await subscription.collect(1, "round \(round)")[0]
                 try requireEqual(event.data["round"]?.int, round, "the round of the event that arrived")
@@ -15,7 +15,7 @@ extension TransportConformance {
         },
         Check("an event arrives with its type, node, time and data") { bench in
             let type = try bench.type()
-            let subscription = try await bench.receiver.subscribe(type: type)
+            let subscription = try await bench.receiver.subscribe(to: .type(type))
             let before = Timestamp.now
             try bench.emitter.emit(Event(type, data: ["text": "héllo 🚀", "big": 9_007_199_254_740_993]))
             try bench.emitter.emit(Event(type, node: "other", data: nil))
@@ -33,7 +33,7 @@ extension TransportConformance {
             )
         },
         Check("header fields arrive beside the event, in their order, and not with the next one") { bench in
-            let subscription = try await bench.receiver.subscribe(type: try bench.type())
+            let subscription = try await bench.receiver.subscribe(to: .type(try bench.type()))
             let headers: MessageHeaders = [
                 "traceparent": "00-0af7-b7ad-01", "X-Empty": "", "X-Twice": "1", "X-Twice": "2: é",
             ]
@@ -45,7 +45,7 @@ extension TransportConformance {
         },
         Check("events without data and with empty data arrive as such") { bench in
             let type = try bench.type()
-            let subscription = try await bench.receiver.subscribe(type: type)
+            let subscription = try await bench.receiver.subscribe(to: .type(type))
             try bench.emitter.emit(type)
             try bench.emitter.emit(type, .empty)
             let events = try await subscription.collect(2, "both events")
@@ -103,10 +103,10 @@ extension TransportConformance {
         Check("the members of a queue group share the events: none lost, none twice") { bench in
             let type = try bench.type()
             let local = EventBus(transport: bench.fixture.emitting, node: "member")
-            let first = try await bench.receiver.subscribe(type: type, queueGroup: "workers")
-            let second = try await local.subscribe(type: type, queueGroup: "workers")
-            let otherGroup = try await bench.receiver.subscribe(type: type, queueGroup: "auditors")
-            let alone = try await bench.receiver.subscribe(type: type)
+            let first = try await bench.receiver.subscribe(to: .type(type), queueGroup: "workers")
+            let second = try await local.subscribe(to: .type(type), queueGroup: "workers")
+            let otherGroup = try await bench.receiver.subscribe(to: .type(type), queueGroup: "auditors")
+            let alone = try await bench.receiver.subscribe(to: .type(type))
             try await bench.emit(400)
             var counts: [[Int]] = []
             for subscription in [first, second, otherGroup, alone] {

@@ -5,7 +5,7 @@ extension TransportConformance {
     static let endings: [Check] = [
         Check("cancelling stops delivery and ends the sequence") { bench in
             let type = try bench.type()
-            let subscription = try await bench.receiver.subscribe(type: type)
+            let subscription = try await bench.receiver.subscribe(to: .type(type))
             try await bench.emit(10)
             _ = try await subscription.collect(1, "an event before")
             subscription.cancel()
@@ -14,7 +14,7 @@ extension TransportConformance {
             try await bench.emit(10)
             subscription.cancel()
             let calls = Recorder()
-            let handler = try await bench.receiver.subscribe(type: type) { _ in calls.add("") }
+            let handler = try await bench.receiver.subscribe(to: .type(type)) { _ in calls.add("") }
             handler.cancel()
             try await bench.emit(10)
             try await handler.drain()
@@ -22,9 +22,9 @@ extension TransportConformance {
         },
         Check("a drain delivers what was sent before, then ends") { bench in
             let type = try bench.type()
-            let subscription = try await bench.receiver.subscribe(type: type)
+            let subscription = try await bench.receiver.subscribe(to: .type(type))
             let calls = Recorder()
-            let handler = try await bench.receiver.subscribe(type: type) { event in
+            let handler = try await bench.receiver.subscribe(to: .type(type)) { event in
                 await Task.yield()
                 calls.add("\(event.data["seq"]?.int ?? -1)")
             }
@@ -38,7 +38,7 @@ extension TransportConformance {
         },
         Check("a handler's errors are counted and end nothing") { bench in
             let type = try bench.type()
-            let handler = try await bench.receiver.subscribe(type: type) { event in
+            let handler = try await bench.receiver.subscribe(to: .type(type)) { event in
                 if event.data["seq"]?.int?.isMultiple(of: 2) == true { throw ConformanceFailure("on purpose") }
             }
             try await bench.emit(100)
@@ -48,7 +48,7 @@ extension TransportConformance {
         },
         Check("cancelling the reading task ends the sequence; the next reader gets the rest") { bench in
             let type = try bench.type()
-            let subscription = try await bench.receiver.subscribe(type: type)
+            let subscription = try await bench.receiver.subscribe(to: .type(type))
             try await bench.emit(10)
             let first = try await subscription.collect(3, "the first reader's events")
             try requireEqual(first.numbers, [0, 1, 2], "what the first reader got")
@@ -75,21 +75,21 @@ extension TransportConformance {
         },
         Check("after closing the bus calls throw closed and sequences end") { bench in
             let type = try bench.type()
-            let subscription = try await bench.receiver.subscribe(type: type)
+            let subscription = try await bench.receiver.subscribe(to: .type(type))
             let waiting = Task { try await subscription.rest("the sequence of a closed bus").count }
             await Task.yield()
             await bench.receiver.close()
             try requireEqual(try await waiting.value, 0, "the events after closing")
             try requireCode(.closed, "emitting") { try bench.receiver.emit(type) }
             try await requireCode(.closed, "flushing") { try await bench.receiver.flush() }
-            try await requireCode(.closed, "subscribing") { _ = try await bench.receiver.subscribe(type: type) }
+            try await requireCode(.closed, "subscribing") { _ = try await bench.receiver.subscribe(to: .type(type)) }
             try bench.emitter.emit(type)
             try await bench.emitter.flush()
             await bench.receiver.close()
         },
         Check("after closing the transport calls throw closed and sequences end or throw") { bench in
             let type = try bench.type()
-            let subscription = try await bench.receiver.subscribe(type: type)
+            let subscription = try await bench.receiver.subscribe(to: .type(type))
             let waiting = Task {
                 do {
                     return try await subscription.rest("the sequence of a closed transport").count
@@ -102,7 +102,7 @@ extension TransportConformance {
             try requireEqual(try await waiting.value, 0, "the events after closing")
             try requireCode(.closed, "emitting") { try bench.emitter.emit(type) }
             try await requireCode(.closed, "flushing") { try await bench.emitter.flush() }
-            try await requireCode(.closed, "subscribing") { _ = try await bench.receiver.subscribe(type: type) }
+            try await requireCode(.closed, "subscribing") { _ = try await bench.receiver.subscribe(to: .type(type)) }
         },
     ]
 }

@@ -6,12 +6,12 @@ extension TransportConformance {
     static let flow: [Check] = [
         Check("a subscriber that never reads does not delay other subscribers") { bench in
             let type = try bench.type()
-            let idle = try await bench.receiver.subscribe(type: type, buffer: BufferConfiguration(maximumEvents: 10))
+            let idle = try await bench.receiver.subscribe(to: .type(type), buffer: BufferConfiguration(maximumEvents: 10))
             let gate = OneTimeSignal()
-            let stuck = try await bench.receiver.subscribe(type: type) { _ in
+            let stuck = try await bench.receiver.subscribe(to: .type(type)) { _ in
                 try await gate.wait(until: .now + .seconds(60), for: "the check to let the handler go")
             }
-            let reading = try await bench.receiver.subscribe(type: type)
+            let reading = try await bench.receiver.subscribe(to: .type(type))
             try await bench.emit(5000)
             let events = try await reading.collect(5000, "the reader's events")
             gate.send()
@@ -52,7 +52,7 @@ extension TransportConformance {
         Check("the byte limit holds as well, and counts exactly") { bench in
             let type = try bench.type()
             let subscription = try await bench.receiver.subscribe(
-                type: type,
+                to: .type(type),
                 buffer: BufferConfiguration(maximumEvents: 1000, maximumBytes: 10_000)
             )
             let filler = String(repeating: "x", count: 900)
@@ -71,7 +71,7 @@ extension TransportConformance {
             let seen = Recorder()
             let bus = bench.receiver(.init(onMalformed: { seen.add($0.subject) }))
             let type = try bench.type()
-            let subscription = try await bus.subscribe(type: type)
+            let subscription = try await bus.subscribe(to: .type(type))
             let malformed = [
                 "", "not json", "[]", "42", "\"text\"", "null", "{", "{\"type\":1}", "{\"node\":false}",
                 "{\"data\":[]}", "{\"data\":\"text\"}", "{\"data\":{\"a\":}}",
@@ -92,7 +92,7 @@ extension TransportConformance {
             await bus.close()
         },
         Check("the reconnect message of a Go node is read as an event") { bench in
-            let subscription = try await bench.receiver.subscribe(type: try bench.type())
+            let subscription = try await bench.receiver.subscribe(to: .type(try bench.type()))
             try bench.publishRaw(Array(#"{"node":"X","event":"reconnect"}"#.utf8))
             let event = try await subscription.collect(1, "the event")[0]
             try requireEqual(event.type, try bench.type(), "the type, from the subject")
@@ -106,7 +106,7 @@ extension Bench {
     /// Emits 1 000 events for a subscriber that does not read and may keep 100; returns when all have arrived.
     func overflow(_ policy: BufferConfiguration.Policy) async throws -> EventSubscription {
         let subscription = try await receiver.subscribe(
-            type: try type(),
+            to: .type(try type()),
             buffer: BufferConfiguration(maximumEvents: 100, policy: policy)
         )
         try await emit(1000)

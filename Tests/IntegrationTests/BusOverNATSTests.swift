@@ -21,7 +21,7 @@ struct BusOverNATSTests {
             let receiver = try await bus(server, node: "node-b")
             for number in 0..<1000 {
                 let type = try EventType("user.round.\(number)")
-                let subscription = try await receiver.subscribe(type: type)
+                let subscription = try await receiver.subscribe(to: .type(type))
                 try emitter.emit(type, ["number": .init(number)])
                 let event = try await withDeadline(.seconds(10), "event \(number)") {
                     var iterator = subscription.makeAsyncIterator()

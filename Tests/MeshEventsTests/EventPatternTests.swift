@@ -3,10 +3,9 @@ import Testing
 
 @Suite struct EventPatternTests {
     @Test(arguments: [
-        "", "events", "events.", "events..", "events.>.x", "foo.>", ">", "*", "*.tool", "events.to*", "events.>>",
-        "events.**",
-        "events.a b", "events.a\nb", "eventsx.a", "events.a..b", "events.a.", "Events.a",
-        "events." + String(repeating: "x", count: 201),
+        "", "events", "events.", "events..", "events.>.x", ">.x", ".tool", "tool.", "to*", "events.to*", "events.>>",
+        "events.**", "a b", "events.a b", "events.a\nb", "a..b", "events.a..b", "events.a.", "events..tool.*",
+        "events." + String(repeating: "x", count: 201), String(repeating: "x", count: 201),
     ]) func `an invalid pattern is refused, and a literal of it is kept until it is used`(string: String) throws {
         let error = try #require(throws: MeshEventsError.self) { try EventPattern(string) }
         #expect(error.code == .invalidPattern)
@@ -22,6 +21,50 @@ import Testing
         try pattern.validate()
         #expect(pattern.subject == string)
         #expect(pattern == EventPattern(stringLiteral: string))
+    }
+
+    @Test(arguments: [">", "*", "tool.*", "*.crashed", "*.>", "user.日本.>", "tool.crashed", "eventsx.a", "Events.a"])
+    func `the prefix is optional and means the same`(short: String) throws {
+        let full = "events." + short
+        let spellings = [
+            try EventPattern(short), try EventPattern(full), EventPattern(stringLiteral: short),
+            EventPattern(stringLiteral: full),
+        ]
+        #expect(Set(spellings).count == 1)
+        for pattern in spellings {
+            try pattern.validate()
+            #expect(pattern == spellings[0])
+            #expect(pattern.subject == full)
+            #expect("\(pattern)" == full)
+        }
+    }
+
+    @Test func `types that begin with the prefix need it twice`() throws {
+        #expect(EventPattern(type: "events.x") == "events.events.x")
+        #expect(EventPattern(type: "events.x") != "events.x")
+        #expect(EventPattern(type: "x") == "events.x")
+    }
+
+    @Test func `an invalid literal without the prefix names its rule`() {
+        let error = #expect(throws: MeshEventsError.self) { try ("tool.*." as EventPattern).validate() }
+        #expect(error?.message.contains("'tool.*.'") == true)
+        #expect(error?.message.contains("empty token") == true)
+    }
+
+    @Test func `every system event's type has a pattern of its name`() throws {
+        let named: [(EventPattern, EventType)] = [
+            (.toolInstalled, .toolInstalled), (.toolConfigured, .toolConfigured), (.toolStarted, .toolStarted),
+            (.toolStopped, .toolStopped), (.toolCrashed, .toolCrashed), (.toolRemoved, .toolRemoved),
+            (.nodeJoined, .nodeJoined), (.nodeLeft, .nodeLeft), (.nodeHealth, .nodeHealth),
+        ]
+        for (pattern, type) in named {
+            try pattern.validate()
+            #expect(pattern == .type(type))
+        }
+        #expect(EventPattern.all == ">")
+        #expect(EventPattern.allTools == "tool.>")
+        #expect(EventPattern.allNodes == "node.>")
+        #expect(EventPattern.allUser == "user.>")
     }
 
     @Test func `a type's pattern matches this type only`() {

@@ -80,7 +80,7 @@ struct EventCosts {
         let (transport, bus, payload) = try nowhere()
         let tally = Tally()
         let batches = Turns<Void>()
-        try await bus.subscribe(type: .nodeHealth) { event in
+        try await bus.subscribe(to: .nodeHealth) { event in
             if tally.add(event).isMultiple(of: batch) { batches.end(()) }
         }
         for _ in 0..<count / batch {
@@ -95,7 +95,7 @@ struct EventCosts {
         let (transport, bus, payload) = try nowhere()
         let tally = Tally()
         let batches = Turns<Void>()
-        let subscription = try await bus.subscribe(type: .nodeHealth)
+        let subscription = try await bus.subscribe(to: .nodeHealth)
         let reading = Task.detached {
             for try await event in subscription where tally.add(event).isMultiple(of: batch) { batches.end(()) }
         }

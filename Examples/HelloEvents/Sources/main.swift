@@ -22,7 +22,7 @@ let cellar = EventBus(transport: cellarTransport, node: "cellar")
 // When `subscribe` returns, the server has the subscription: nothing emitted from now on is missed.
 let everything = try await cellar.subscribe(to: .all)
 let greetings = try await cellar.subscribe(to: Greeting.self)
-let crashes = try await cellar.subscribe(type: .toolCrashed) { event in
+let crashes = try await cellar.subscribe(to: .toolCrashed) { event in
     print("a handler hears of \(event.data["tool"]?.string ?? "?")")
 }
 

@@ -15,7 +15,7 @@ struct QueryParameters {
     /// - Throws: `invalidPattern`, `invalidEventType`, `invalidArgument` when there are too many.
     func filter() throws(MeshEventsError) -> EventFilter {
         var filter = EventFilter()
-        for text in try list("pattern") { filter.patterns.append(try EventPattern(typed: text)) }
+        for text in try list("pattern") { filter.patterns.append(try EventPattern(text)) }
         for text in try list("type") { filter.types.append(try EventType(text)) }
         filter.nodes = try list("node")
         filter.text = parameters["text"].map(String.init) ?? ""

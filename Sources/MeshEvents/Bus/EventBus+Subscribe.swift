@@ -6,7 +6,7 @@ extension EventBus {
     /// When this returns the server has the subscription: events that any node emits from now on arrive.
     ///
     /// - Parameters:
-    ///   - pattern: which events; `*` stands for one token, `>` for the rest. Default: all of them.
+    ///   - pattern: which events, e.g. `"tool.*"`, `.toolCrashed` or `.type(event.type)`. Default: all of them.
     ///   - queueGroup: members of a group share the events: each goes to one of them.
     ///   - buffer: how much may wait to be read; the bus's default when `nil`.
     /// - Throws: `invalidPattern`, `invalidArgument`, `closed`, and what the transport throws.
@@ -21,30 +21,17 @@ extension EventBus {
         )
     }
 
-    /// Subscribes to the events of one type.
-    ///
-    /// - Throws: `invalidEventType`; otherwise as ``subscribe(to:queueGroup:buffer:)->EventSubscription``.
-    public func subscribe(
-        type: EventType,
-        queueGroup: String? = nil,
-        buffer: BufferConfiguration? = nil
-    ) async throws(MeshEventsError) -> EventSubscription {
-        try type.validate()
-        return EventSubscription(
-            channel: try await open(subject: type.subject, queueGroup: queueGroup, buffer: buffer)
-        )
-    }
-
     /// Subscribes to the events of a payload's type and reads the payload of each.
     ///
-    /// - Throws: as ``subscribe(type:queueGroup:buffer:)``.
+    /// - Throws: `invalidEventType`; otherwise as ``subscribe(to:queueGroup:buffer:)->EventSubscription``.
     public func subscribe<Payload: EventPayload>(
         to payload: Payload.Type,
         queueGroup: String? = nil,
         buffer: BufferConfiguration? = nil
     ) async throws(MeshEventsError) -> TypedEventSubscription<Payload> {
-        TypedEventSubscription(
-            try await subscribe(type: Payload.eventType, queueGroup: queueGroup, buffer: buffer),
+        try Payload.eventType.validate()
+        return TypedEventSubscription(
+            try await subscribe(to: .type(Payload.eventType), queueGroup: queueGroup, buffer: buffer),
             reporter: reporter
         )
     }
@@ -96,32 +83,11 @@ extension EventBus {
         )
     }
 
-    /// Calls `handler` for every event of one type; see ``subscribe(to:queueGroup:buffer:handler:)-(EventPattern,_,_,_)``.
-    ///
-    /// - Throws: `invalidEventType`; otherwise as ``subscribe(to:queueGroup:buffer:)->EventSubscription``.
-    @discardableResult
-    public func subscribe(
-        type: EventType,
-        queueGroup: String? = nil,
-        buffer: BufferConfiguration? = nil,
-        handler: @escaping @Sendable (Event) async throws -> Void
-    ) async throws(MeshEventsError) -> HandlerSubscription {
-        try type.validate()
-        let channel = try await open(subject: type.subject, queueGroup: queueGroup, buffer: buffer)
-        return HandlerSubscription(
-            channel: channel,
-            pattern: type.subject,
-            logger: logger,
-            tracing: tracing,
-            handler: handler
-        )
-    }
-
     /// Calls `handler` for every event of a payload's type; see ``subscribe(to:queueGroup:buffer:handler:)-(EventPattern,_,_,_)``.
     ///
     /// An event whose data is not such a payload is skipped and counted as malformed.
     ///
-    /// - Throws: as ``subscribe(type:queueGroup:buffer:)``.
+    /// - Throws: `invalidEventType`; otherwise as ``subscribe(to:queueGroup:buffer:)->EventSubscription``.
     @discardableResult
     public func subscribe<Payload: EventPayload>(
         to payload: Payload.Type,
@@ -137,5 +103,37 @@ extension EventBus {
             guard let typed = TypedEvent<Payload>.read(event, channel: channel, reporter: reporter) else { return }
             try await handler(typed)
         }
+    }
+}
+
+// MARK: - Deprecated
+
+extension EventBus {
+    /// Subscribes to the events of one type.
+    ///
+    /// - Throws: `invalidEventType`; otherwise as ``subscribe(to:queueGroup:buffer:)->EventSubscription``.
+    @available(*, deprecated, message: "use subscribe(to: .type(type)), or the pattern of that name: .toolCrashed")
+    public func subscribe(
+        type: EventType,
+        queueGroup: String? = nil,
+        buffer: BufferConfiguration? = nil
+    ) async throws(MeshEventsError) -> EventSubscription {
+        try type.validate()
+        return try await subscribe(to: .type(type), queueGroup: queueGroup, buffer: buffer)
+    }
+
+    /// Calls `handler` for every event of one type.
+    ///
+    /// - Throws: `invalidEventType`; otherwise as ``subscribe(to:queueGroup:buffer:)->EventSubscription``.
+    @available(*, deprecated, message: "use subscribe(to: .type(type)), or the pattern of that name: .toolCrashed")
+    @discardableResult
+    public func subscribe(
+        type: EventType,
+        queueGroup: String? = nil,
+        buffer: BufferConfiguration? = nil,
+        handler: @escaping @Sendable (Event) async throws -> Void
+    ) async throws(MeshEventsError) -> HandlerSubscription {
+        try type.validate()
+        return try await subscribe(to: .type(type), queueGroup: queueGroup, buffer: buffer, handler: handler)
     }
 }

@@ -1,26 +1,43 @@
-/// Which events a subscription or a query gets: a full subject pattern, e.g. `events.tool.*` or `events.>`.
+/// Which events a subscription or a query gets: a pattern of event types, e.g. `tool.*` or `user.>`.
 ///
-/// The first token is `events`; `*` stands for one token, `>` for one or more and only at the end (NATS's subject
-/// rules). A literal that breaks these rules does not trap: it is kept as it is, and subscribing to it throws.
+/// `*` stands for one token, `>` for one or more and only at the end (NATS's subject rules). The prefix `events.` is
+/// optional: `tool.*` and `events.tool.*` are the same pattern. So types that begin with `events.` themselves need it
+/// twice. A literal that breaks these rules does not trap: it is kept as it is, and subscribing to it throws.
+///
+/// ```swift
+/// let patterns: [EventPattern] = [.all, .allTools, .toolCrashed, "user.job.>", .type(event.type)]
+/// ```
 public struct EventPattern: Sendable {
-    /// The pattern; `?` and the literal when that is invalid.
+    /// The pattern with `events.` in front; `?` and the literal when that is invalid.
     private let storage: String
 
-    /// Creates a pattern.
+    /// Creates a pattern; `events.` in front is optional.
     ///
     /// - Throws: `invalidPattern`; the message names the rule that is broken.
     public init(_ pattern: String) throws(MeshEventsError) {
-        if let problem = SubjectRules.problem(ofPattern: pattern) { throw Self.error(pattern, problem) }
-        storage = pattern
+        let full = Self.full(pattern)
+        if let problem = SubjectRules.problem(ofPattern: full) { throw Self.error(pattern, problem) }
+        storage = full
+    }
+
+    /// The pattern that is this subject, `events.` included.
+    ///
+    /// - Throws: `invalidPattern`, also for a subject that does not begin with `events.`.
+    package init(subject: String) throws(MeshEventsError) {
+        if let problem = SubjectRules.problem(ofPattern: subject) { throw Self.error(subject, problem) }
+        storage = subject
     }
 
     /// The pattern that matches this type only; invalid when the type is.
     public init(type: EventType) { storage = type.isValid ? type.subject : "?" + type.subject }
 
-    /// Every event.
-    public static var all: EventPattern { EventPattern(unchecked: "events.>") }
-
     private init(unchecked pattern: String) { storage = pattern }
+
+    /// The pattern with `events.` in front.
+    private static func full(_ pattern: String) -> String {
+        pattern.utf8.starts(with: SubjectRules.prefix.utf8) || pattern == "events"
+            ? pattern : SubjectRules.prefix + pattern
+    }
 
     /// The pattern as a NATS subject, e.g. `events.tool.*`.
     public var subject: String { isValid ? storage : String(storage.dropFirst()) }
@@ -30,7 +47,7 @@ public struct EventPattern: Sendable {
     /// - Throws: `invalidPattern` for a literal that breaks them; the message names the rule.
     public func validate() throws(MeshEventsError) {
         guard !isValid else { return }
-        throw Self.error(subject, SubjectRules.problem(ofPattern: subject) ?? "")
+        throw Self.error(subject, SubjectRules.problem(ofPattern: Self.full(subject)) ?? "")
     }
 
     private var isValid: Bool { storage.utf8.first == UInt8(ascii: "e") }
@@ -38,9 +55,44 @@ public struct EventPattern: Sendable {
     private static func error(_ pattern: String, _ problem: String) -> MeshEventsError {
         MeshEventsError(
             .invalidPattern,
-            "\(SubjectRules.quoted(pattern)) is not a pattern of events: \(problem); write it like 'events.tool.*'"
+            "\(SubjectRules.quoted(pattern)) is not a pattern of events: \(problem); write it like 'tool.*'"
         )
     }
+}
+
+// MARK: - Patterns by name
+
+extension EventPattern {
+    /// Every event.
+    public static var all: EventPattern { EventPattern(unchecked: "events.>") }
+    /// Every event of tools: `tool.>`.
+    public static var allTools: EventPattern { EventPattern(unchecked: "events.tool.>") }
+    /// Every event of nodes: `node.>`.
+    public static var allNodes: EventPattern { EventPattern(unchecked: "events.node.>") }
+    /// Every event of users' own types: `user.>`.
+    public static var allUser: EventPattern { EventPattern(unchecked: "events.user.>") }
+
+    /// The events of one type, e.g. `subscribe(to: .type(event.type))`; invalid when the type is.
+    public static func type(_ type: EventType) -> EventPattern { EventPattern(type: type) }
+
+    /// A tool was installed on a node: `tool.installed`.
+    public static var toolInstalled: EventPattern { EventPattern(unchecked: "events.tool.installed") }
+    /// A tool's configuration was changed: `tool.configured`.
+    public static var toolConfigured: EventPattern { EventPattern(unchecked: "events.tool.configured") }
+    /// A tool was started: `tool.started`.
+    public static var toolStarted: EventPattern { EventPattern(unchecked: "events.tool.started") }
+    /// A tool was stopped on purpose: `tool.stopped`.
+    public static var toolStopped: EventPattern { EventPattern(unchecked: "events.tool.stopped") }
+    /// A tool ended by itself: `tool.crashed`.
+    public static var toolCrashed: EventPattern { EventPattern(unchecked: "events.tool.crashed") }
+    /// A tool was removed from a node: `tool.removed`.
+    public static var toolRemoved: EventPattern { EventPattern(unchecked: "events.tool.removed") }
+    /// A node joined the mesh, or came back: `node.joined`.
+    public static var nodeJoined: EventPattern { EventPattern(unchecked: "events.node.joined") }
+    /// A node left the mesh: `node.left`.
+    public static var nodeLeft: EventPattern { EventPattern(unchecked: "events.node.left") }
+    /// A node reports its health: `node.health`.
+    public static var nodeHealth: EventPattern { EventPattern(unchecked: "events.node.health") }
 }
 
 extension EventPattern {
@@ -94,9 +146,10 @@ extension EventPattern {
 }
 
 extension EventPattern: Hashable, CustomStringConvertible, ExpressibleByStringLiteral {
-    /// Creates a pattern; an invalid literal is kept and reported by ``validate()`` and when it is used.
+    /// Creates a pattern; `events.` in front is optional. An invalid literal is kept and reported by ``validate()`` and when it is used.
     public init(stringLiteral value: String) {
-        storage = SubjectRules.problem(ofPattern: value) == nil ? value : "?" + value
+        let full = Self.full(value)
+        storage = SubjectRules.problem(ofPattern: full) == nil ? full : "?" + value
     }
 
     /// Whether both have the same bytes.
@@ -160,14 +213,5 @@ extension EventPattern {
         let shortest = patterns.map { $0.subject.split(separator: ".").count }.min() ?? 1
         common = common.prefix(max(1, min(common.count, shortest - 1)))
         return (try? EventPattern((common + [">"]).joined(separator: "."))) ?? .all
-    }
-}
-
-extension EventPattern {
-    /// A pattern as people type it: `events.` in front is optional.
-    ///
-    /// - Throws: `invalidPattern`.
-    package init(typed text: String) throws(MeshEventsError) {
-        try self.init(text == "events" || text.hasPrefix("events.") ? text : "events." + text)
     }
 }

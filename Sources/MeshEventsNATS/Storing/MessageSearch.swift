@@ -205,7 +205,7 @@ extension JetStreamStore {
                 &plan,
                 Self.searchedAtOnce.messages,
                 maximumBytes: Self.searchedAtOnce.bytes,
-                matching: subject.flatMap { try? EventPattern($0) },
+                matching: subject.flatMap { try? EventPattern(subject: $0) },
                 until: .now + patience / 2,
                 patience: patience
             )

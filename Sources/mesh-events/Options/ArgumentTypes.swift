@@ -78,7 +78,7 @@ enum PatternText {
     static func pattern(_ text: String?) throws -> EventPattern {
         guard let text else { return .all }
         do throws(MeshEventsError) {
-            return try EventPattern(typed: text)
+            return try EventPattern(text)
         } catch {
             throw CommandFailure(.usage, error.message)
         }

@@ -55,7 +55,7 @@ struct BusConcurrencyTests {
     @Test func cancellingReadersWhileEventsArriveLosesNothingForTheNextReader() async throws {
         let emitter = bus("emitter")
         let watcher = bus("watcher")
-        let subscription = try await watcher.subscribe(type: "user.race")
+        let subscription = try await watcher.subscribe(to: "user.race")
         let total = Self.rounds * 20
         let emitting = Task {
             for number in 0..<total {
@@ -117,7 +117,7 @@ struct BusConcurrencyTests {
     @Test func drainingWhileEventsArriveDeliversAPrefixAndEnds() async throws {
         for _ in 0..<Self.rounds {
             let emitter = bus("emitter")
-            let subscription = try await bus("watcher").subscribe(type: "user.race")
+            let subscription = try await bus("watcher").subscribe(to: "user.race")
             for number in 0..<10 { try emitter.emit("user.race", ["seq": .init(number)]) }
             try await emitter.flush()
             let emitting = Task {
@@ -137,7 +137,7 @@ struct BusConcurrencyTests {
         let emitter = bus("emitter")
         let calls = SeenNumbers()
         let own = OwnSubscription()
-        let subscription = try await bus("watcher").subscribe(type: "user.once") { _ in
+        let subscription = try await bus("watcher").subscribe(to: "user.once") { _ in
             calls.add(1)
             await own.cancel()
         }

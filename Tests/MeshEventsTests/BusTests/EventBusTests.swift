@@ -35,7 +35,7 @@ struct EventBusTests {
 
     @MainActor @Test func aReaderOnTheMainActorStaysThere() async throws {
         let bus = bus()
-        let subscription = try await bus.subscribe(type: "user.main")
+        let subscription = try await bus.subscribe(to: "user.main")
         for number in 0..<2000 { try bus.emit("user.main", ["seq": .init(number)]) }
         var next = 0
         for try await event in subscription {
@@ -49,7 +49,7 @@ struct EventBusTests {
 
     @Test func breakingOutOfALoopLeavesTheRestToTheNext() async throws {
         let bus = bus()
-        let subscription = try await bus.subscribe(type: "user.n")
+        let subscription = try await bus.subscribe(to: "user.n")
         for number in 0..<10 { try bus.emit("user.n", ["seq": .init(number)]) }
         try await bus.flush()
         var seen: [Int] = []
@@ -78,7 +78,7 @@ struct EventBusTests {
         do {
             let temporary = bus("temporary")
             released = temporary
-            subscription = try await temporary.subscribe(type: "user.n")
+            subscription = try await temporary.subscribe(to: "user.n")
         }
         try bus().emit("user.n", ["seq": 1])
         var iterator = subscription?.makeAsyncIterator()
@@ -93,7 +93,7 @@ struct EventBusTests {
         let transport = CountingTransport(InMemoryTransport(mesh))
         let bus = EventBus(transport: transport, node: "node-a")
         let (events, continuation) = AsyncStream.makeStream(of: Event.self)
-        try await bus.subscribe(type: "user.kept") { continuation.yield($0) }
+        try await bus.subscribe(to: "user.kept") { continuation.yield($0) }
         try bus.emit("user.kept", ["seq": 1])
         var iterator = events.makeAsyncIterator()
         #expect(await iterator.next()?.data["seq"]?.int == 1)
@@ -105,7 +105,7 @@ struct EventBusTests {
     @Test func emittingIntoAFullBufferThrowsAndTheManyFormWaits() async throws {
         let mesh = InMemoryMesh(InMemoryMesh.Configuration(outboundBytes: 2000))
         let bus = EventBus(transport: InMemoryTransport(mesh), node: "node-a")
-        let subscription = try await bus.subscribe(type: "user.n")
+        let subscription = try await bus.subscribe(to: "user.n")
         mesh.pause()
         var sent = 0
         let error = #expect(throws: MeshEventsError.self) {
@@ -156,7 +156,7 @@ struct EventBusTests {
     @Test func aDrainThatTakesTooLongThrowsTimeout() async throws {
         let bus = bus()
         let gate = AsyncStream.makeStream(of: Void.self)
-        let handler = try await bus.subscribe(type: "user.slow") { _ in
+        let handler = try await bus.subscribe(to: "user.slow") { _ in
             for await _ in gate.stream { break }
         }
         try bus.emit("user.slow")

@@ -47,7 +47,7 @@ struct EventMeasures: Sendable {
         {
             let tally = Tally()
             let done = Gate()
-            let subscription = try await subscriber.subscribe(type: .nodeHealth, buffer: buffer) { event in
+            let subscription = try await subscriber.subscribe(to: .nodeHealth, buffer: buffer) { event in
                 if tally.add(event) == count { done.open() }
             }
             let start = now()
@@ -87,7 +87,7 @@ struct EventMeasures: Sendable {
         _ consume: @Sendable (EventSubscription, Tally) async throws -> Void
     ) async throws -> [Double] {
         let tally = Tally()
-        let subscription = try await subscriber.subscribe(type: .nodeHealth, buffer: buffer)
+        let subscription = try await subscriber.subscribe(to: .nodeHealth, buffer: buffer)
         let start = now()
         let emitting = Task.detached { [emitter] in try await Work.emit(0..<count, on: emitter) }
         try await consume(subscription, tally)
@@ -103,7 +103,7 @@ struct EventMeasures: Sendable {
         {
             let tally = Tally()
             let turns = Turns<Double>()
-            let subscription = try await subscriber.subscribe(type: .nodeHealth, buffer: buffer) { event in
+            let subscription = try await subscriber.subscribe(to: .nodeHealth, buffer: buffer) { event in
                 tally.add(event)
                 turns.end(now())
             }

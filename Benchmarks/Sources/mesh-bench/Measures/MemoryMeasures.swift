@@ -23,7 +23,7 @@ struct MemoryMeasures {
     /// - Returns: Whether the memory stayed within 2.5 times what may wait, in the subscription and to be sent (an event that
     ///   waits is more than its bytes on the wire), and grew by at most a fifth of that in the second half.
     func report(seconds: Int) async throws -> Bool {
-        let subscription = try await subscriber.subscribe(type: .nodeHealth, buffer: buffer)
+        let subscription = try await subscriber.subscribe(to: .nodeHealth, buffer: buffer)
         let memory = ResidentMemory()
         defer { memory.stop() }
         let start = now()

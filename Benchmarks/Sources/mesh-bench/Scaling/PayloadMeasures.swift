@@ -24,7 +24,7 @@ struct PayloadMeasures: Sendable {
             let tally = Tally()
             let done = Gate()
             let buffer = BufferConfiguration(maximumEvents: .max, maximumBytes: .max)
-            let subscription = try await subscriber.subscribe(type: .nodeHealth, buffer: buffer) { event in
+            let subscription = try await subscriber.subscribe(to: .nodeHealth, buffer: buffer) { event in
                 if tally.add(event) == count { done.open() }
             }
             let start = now()

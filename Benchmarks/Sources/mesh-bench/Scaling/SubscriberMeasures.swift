@@ -47,7 +47,7 @@ struct SubscriberMeasures: Sendable {
         var subscriptions: [(Tally, HandlerSubscription)] = []
         for type in types {
             let tally = Tally()
-            let subscription = try await subscriber.subscribe(type: type, buffer: buffer) { event in
+            let subscription = try await subscriber.subscribe(to: .type(type), buffer: buffer) { event in
                 if tally.add(event) == each, remaining.isLast() { done.open() }
             }
             subscriptions.append((tally, subscription))

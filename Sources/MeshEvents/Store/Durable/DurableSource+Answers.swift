@@ -182,7 +182,7 @@ extension DurableSource {
     /// signs. A message that cannot be read counts as a different one: two dead letters are better than none.
     private func isStored(_ letter: DeadLetter, _ payload: [UInt8], at sequence: UInt64) async -> Bool {
         guard
-            let pattern = try? EventPattern(letter.subject),
+            let pattern = try? EventPattern(subject: letter.subject),
             let messages = try? await store.first(
                 1,
                 matching: pattern,
