@@ -36,6 +36,7 @@ public final class MeshTool: Service {
     /// The event bus that this tool uses.
     public let bus: EventBus
 
+    private let busConfiguration: EventBus.Configuration
     private let streamName: String
     private let transport: NATSTransport
     private let logger: Logger
@@ -52,12 +53,8 @@ public final class MeshTool: Service {
         streamName = environment.place.streamName
         self.transport = transport
         self.logger = logger
-        bus = EventBus(
-            transport: transport,
-            node: environment.node,
-            configuration: EventBus.Configuration(signer: environment.signingKey, verification: verification),
-            logger: logger
-        )
+        busConfiguration = EventBus.Configuration(signer: environment.signingKey, verification: verification)
+        bus = EventBus(transport: transport, node: environment.node, configuration: busConfiguration, logger: logger)
     }
 
     /// Connects to the mesh that the environment names.
@@ -185,11 +182,12 @@ public final class MeshTool: Service {
         let opening = try state.withLock { state throws(MeshEventsError) in
             guard !state.isStopped else { throw MeshEventsError(.closed, "tool \(name) has been stopped") }
             if let store = state.store { return store }
-            let store = Task { [transport, bus, streamName, logger] in
+            let store = Task { [transport, bus, busConfiguration, streamName, logger] in
                 try await PersistentEventBus.open(
                     transport: transport,
                     node: bus.node,
                     configuration: PersistenceConfiguration(streamName: streamName),
+                    busConfiguration: busConfiguration,
                     logger: logger
                 )
             }

@@ -136,6 +136,32 @@ struct MeshToolTests {
         }
     }
 
+    @Test("a tool with a key signs what it emits, with an acknowledgement too")
+    func signed() async throws {
+        try await withServer { server in
+            let directory = try TemporaryDirectory()
+            let seed = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
+            var variables = environment(server)
+            variables["MESH_EVENTS_SIGN_KEY"] = try directory.file("attic.nk", seed, mode: 0o600)
+            let tool = try await MeshTool.fromEnvironment(variables, logger: quiet)
+            let watcher = try await NATSConnection.connect(to: server.url, logger: quiet)
+            let messages = try await watcher.subscribe(to: "events.user.>")
+            try tool.emit("plain")
+            try await tool.emitAcknowledged("stored")
+            let signed = try await withDeadline(.seconds(20), "both events") {
+                var signed: [String: Bool] = [:]
+                for try await message in messages {
+                    signed[message.subject] = message.headers["Mesh-Signature"] != nil
+                    if signed.count == 2 { break }
+                }
+                return signed
+            }
+            #expect(signed == ["events.user.plain": true, "events.user.stored": true])
+            try await tool.stop()
+            await watcher.close()
+        }
+    }
+
     @Test("a tool stores where its node says that the stream is")
     func elsewhere() async throws {
         try await withServer { server in
