@@ -3,8 +3,12 @@ public import MeshEvents
 extension MeshTool {
     // MARK: Emitting
 
+    // An acknowledged `emit` beside these would be ambiguous: in an asynchronous function Swift prefers the
+    // asynchronous overload. ``persistent()`` has it.
+
     /// Emits a user event, e.g. `try tool.emit("training.complete", ["loss": 0.023])`. Never blocks. While the
-    /// connection is down the event is kept; it is sent after the reconnect.
+    /// connection is down the event is kept; it is sent after the reconnect. To wait until an event is stored, emit
+    /// it on ``persistent()``.
     ///
     /// - Parameters:
     ///   - topic: the event's type without `user.`: `training.complete` is sent as `user.training.complete`. A topic
@@ -20,27 +24,6 @@ extension MeshTool {
     /// - Throws: as ``/MeshEvents/EventBus/emit(_:)-(Event)``.
     public func emit(_ payload: some EventPayload) throws(MeshEventsError) {
         try bus.emit(payload)
-    }
-
-    /// Emits a user event and returns when it is stored. The first call opens the stream, creating it when there is
-    /// none.
-    ///
-    /// - Throws: as ``/MeshEvents/PersistentEventBus/emit(_:)-(Event)`` and ``/MeshEvents/PersistentEventBus``'s
-    ///   `open`.
-    @discardableResult
-    public func emitAcknowledged(_ topic: String, _ data: EventData = nil) async throws(MeshEventsError)
-        -> StoredPosition
-    {
-        let type = try Self.type(of: topic)
-        return try await persistent().emit(type, data)
-    }
-
-    /// Emits a payload as an event of its type and returns when it is stored.
-    ///
-    /// - Throws: as ``emitAcknowledged(_:_:)``.
-    @discardableResult
-    public func emitAcknowledged(_ payload: some EventPayload) async throws(MeshEventsError) -> StoredPosition {
-        try await persistent().emit(payload)
     }
 
     /// The type of a topic's events.
@@ -66,5 +49,30 @@ extension MeshTool {
         handler: @escaping @Sendable (Event) async throws -> Void
     ) async throws(MeshEventsError) -> HandlerSubscription {
         try await bus.subscribe(to: pattern, handler: handler)
+    }
+}
+
+// MARK: - Deprecated
+
+extension MeshTool {
+    /// Emits a user event and returns when it is stored.
+    ///
+    /// - Throws: as ``/MeshEvents/PersistentEventBus/emit(_:)-(Event)`` and ``persistent()``.
+    @available(*, deprecated, message: "use persistent().emit(_:_:), with the whole type: user.training.complete")
+    @discardableResult
+    public func emitAcknowledged(_ topic: String, _ data: EventData = nil) async throws(MeshEventsError)
+        -> StoredPosition
+    {
+        let type = try Self.type(of: topic)
+        return try await persistent().emit(type, data)
+    }
+
+    /// Emits a payload as an event of its type and returns when it is stored.
+    ///
+    /// - Throws: as ``/MeshEvents/PersistentEventBus/emit(_:)-(Event)`` and ``persistent()``.
+    @available(*, deprecated, message: "use persistent().emit(_:)")
+    @discardableResult
+    public func emitAcknowledged(_ payload: some EventPayload) async throws(MeshEventsError) -> StoredPosition {
+        try await persistent().emit(payload)
     }
 }

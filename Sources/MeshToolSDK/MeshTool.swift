@@ -177,8 +177,17 @@ public final class MeshTool: Service {
         }
     }
 
-    /// The acknowledged bus, opened once; after a failure the next call tries again.
-    func persistent() async throws(MeshEventsError) -> PersistentEventBus {
+    /// The tool's bus with the stream: its `emit` returns when the event is stored, and it reads stored events.
+    ///
+    /// ```swift
+    /// try await tool.persistent().emit("user.training.complete", ["epochs": 12])
+    /// ```
+    ///
+    /// Its events need their whole type, `user.` included. The first call opens the stream, creating it when there is
+    /// none; after a failure the next call tries again. ``stop(timeout:)`` closes it.
+    ///
+    /// - Throws: `closed` after ``stop(timeout:)``; otherwise as ``/MeshEvents/PersistentEventBus``'s `open`.
+    public func persistent() async throws(MeshEventsError) -> PersistentEventBus {
         let opening = try state.withLock { state throws(MeshEventsError) in
             guard !state.isStopped else { throw MeshEventsError(.closed, "tool \(name) has been stopped") }
             if let store = state.store { return store }

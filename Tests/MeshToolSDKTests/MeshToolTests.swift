@@ -99,7 +99,7 @@ struct MeshToolTests {
             #expect(event.type == "user.work.done")
             let error = await thrownError { () async throws(MeshEventsError) in try tool.emit("late") }
             #expect(error?.code == .closed)
-            let late = await thrownError { () async throws(MeshEventsError) in try await tool.emitAcknowledged("late") }
+            let late = await thrownError { () async throws(MeshEventsError) in _ = try await tool.persistent() }
             #expect(late?.code == .closed)
             try await tool.stop()
             try await watcher.stop()
@@ -127,11 +127,24 @@ struct MeshToolTests {
             let tool = try await MeshTool.fromEnvironment(environment(server), logger: quiet)
             let positions = try await withThrowingTaskGroup(of: UInt64.self) { group in
                 for number in 0..<20 {
-                    group.addTask { try await tool.emitAcknowledged("n", ["n": JSONValue(number)]).sequence }
+                    group.addTask { try await tool.persistent().emit("user.n", ["n": JSONValue(number)]).sequence }
                 }
                 return try await group.reduce(into: Set<UInt64>()) { $0.insert($1) }
             }
             #expect(positions == Set(1...20))
+            try await tool.stop()
+        }
+    }
+
+    @available(*, deprecated)
+    @Test("the old form of an acknowledged emit stores under the same type")
+    func oldForm() async throws {
+        try await withServer { server in
+            let tool = try await MeshTool.fromEnvironment(environment(server), logger: quiet)
+            #expect(try await tool.emitAcknowledged("old", ["n": 1]).sequence == 1)
+            #expect(try await tool.emitAcknowledged(ToolStarted(tool: "old")).sequence == 2)
+            let stored = try await tool.persistent().history()
+            #expect(stored.map(\.event.type) == ["user.old", .toolStarted])
             try await tool.stop()
         }
     }
@@ -147,7 +160,7 @@ struct MeshToolTests {
             let watcher = try await NATSConnection.connect(to: server.url, logger: quiet)
             let messages = try await watcher.subscribe(to: "events.user.>")
             try tool.emit("plain")
-            try await tool.emitAcknowledged("stored")
+            try await tool.persistent().emit("user.stored")
             let signed = try await withDeadline(.seconds(20), "both events") {
                 var signed: [String: Bool] = [:]
                 for try await message in messages {
@@ -169,7 +182,7 @@ struct MeshToolTests {
             variables["MESH_EVENTS_STREAM"] = "OTHER"
             variables["MESH_EVENTS_INBOX_PREFIX"] = "mesh.inbox"
             let tool = try await MeshTool.fromEnvironment(variables, logger: quiet)
-            let position = try await tool.emitAcknowledged("n")
+            let position = try await tool.persistent().emit("user.n")
             #expect(position.stream == "OTHER" && position.sequence == 1)
             try await tool.stop()
             variables["MESH_EVENTS_JS_DOMAIN"] = "not a name"

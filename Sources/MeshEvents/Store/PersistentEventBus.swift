@@ -15,7 +15,7 @@ import Tracing
 /// for stored in try await persistent.history(matching: "events.tool.>") { print(stored.sequence, stored.event) }
 /// ```
 public final class PersistentEventBus: Sendable {
-    /// The plain bus on the same transport: emits without an acknowledgement, subscribes.
+    /// The plain bus on the same transport: emits without an acknowledgement.
     public let bus: EventBus
     /// What opening the stream found; how an existing stream differs from the configuration.
     public let opening: StoreOpening
@@ -281,6 +281,60 @@ extension PersistentEventBus {
     @discardableResult
     public func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
         try await store.purge(matching: pattern)
+    }
+}
+
+// Plain subscriptions, beside those with a durable: `persistent.subscribe(to:)` is `persistent.bus.subscribe(to:)`.
+extension PersistentEventBus {
+    /// Subscribes to the events that are emitted from now on; ``replay(matching:from:)-(EventPattern,_)`` begins with
+    /// stored ones, ``subscribe(durable:to:configuration:)`` keeps its place.
+    ///
+    /// - Throws: as ``EventBus/subscribe(to:queueGroup:buffer:)->EventSubscription``.
+    public func subscribe(
+        to pattern: EventPattern = .all,
+        queueGroup: String? = nil,
+        buffer: BufferConfiguration? = nil
+    ) async throws(MeshEventsError) -> EventSubscription {
+        try await bus.subscribe(to: pattern, queueGroup: queueGroup, buffer: buffer)
+    }
+
+    /// Subscribes to the events of a payload's type that are emitted from now on, and reads the payload of each.
+    ///
+    /// - Throws: `invalidEventType`; otherwise as ``EventBus/subscribe(to:queueGroup:buffer:)->EventSubscription``.
+    public func subscribe<Payload: EventPayload>(
+        to payload: Payload.Type,
+        queueGroup: String? = nil,
+        buffer: BufferConfiguration? = nil
+    ) async throws(MeshEventsError) -> TypedEventSubscription<Payload> {
+        try await bus.subscribe(to: payload, queueGroup: queueGroup, buffer: buffer)
+    }
+
+    /// Calls `handler` for every event that is emitted from now on and matches; see
+    /// ``EventBus/subscribe(to:queueGroup:buffer:handler:)-(EventPattern,_,_,_)``.
+    ///
+    /// - Throws: as ``EventBus/subscribe(to:queueGroup:buffer:)->EventSubscription``.
+    @discardableResult
+    public func subscribe(
+        to pattern: EventPattern = .all,
+        queueGroup: String? = nil,
+        buffer: BufferConfiguration? = nil,
+        handler: @escaping @Sendable (Event) async throws -> Void
+    ) async throws(MeshEventsError) -> HandlerSubscription {
+        try await bus.subscribe(to: pattern, queueGroup: queueGroup, buffer: buffer, handler: handler)
+    }
+
+    /// Calls `handler` for every event of a payload's type that is emitted from now on; see
+    /// ``EventBus/subscribe(to:queueGroup:buffer:handler:)-(EventPattern,_,_,_)``.
+    ///
+    /// - Throws: `invalidEventType`; otherwise as ``EventBus/subscribe(to:queueGroup:buffer:)->EventSubscription``.
+    @discardableResult
+    public func subscribe<Payload: EventPayload>(
+        to payload: Payload.Type,
+        queueGroup: String? = nil,
+        buffer: BufferConfiguration? = nil,
+        handler: @escaping @Sendable (TypedEvent<Payload>) async throws -> Void
+    ) async throws(MeshEventsError) -> HandlerSubscription {
+        try await bus.subscribe(to: payload, queueGroup: queueGroup, buffer: buffer, handler: handler)
     }
 }
 

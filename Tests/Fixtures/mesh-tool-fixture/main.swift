@@ -11,8 +11,8 @@ struct Settings: Decodable {
 let tool = try await MeshTool.fromEnvironment(logger: Logger(label: "fixture") { _ in SwiftLogNoOpLogHandler() })
 let settings = try tool.configuration(as: Settings.self)
 let questions = try await tool.subscribe(to: "events.user.question")
-try await tool.emitAcknowledged(
-    "fixture.ready",
+try await tool.persistent().emit(
+    "user.fixture.ready",
     ["configuration": JSONValue(tool.configuration), "tool": .string(tool.name)]
 )
 try await tool.run { tool in
