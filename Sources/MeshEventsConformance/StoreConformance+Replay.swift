@@ -52,11 +52,11 @@ extension StoreConformance {
             let all = try await bus.history(limit: 60)
             let time = all[30].storedAt
             let sinceTime = all.filter { $0.storedAt >= time }.map(\.sequence)
-            let starts: [(ReplayStart, [UInt64])] = [
+            let starts: [(StreamStart, [UInt64])] = [
                 (.sequence(0), Array(1...60)), (.sequence(41), Array(41...60)), (.sequence(61), []),
                 (.time(Timestamp(nanosecondsSinceEpoch: 0)), Array(1...60)), (.time(time), sinceTime), (.new, []),
             ]
-            var replays: [(ReplayStart, ReplaySubscription)] = []
+            var replays: [(StreamStart, ReplaySubscription)] = []
             for (start, expected) in starts {
                 let replay = try await bus.replay(from: start)
                 let elements = try await replay.collect(expected.count + 1, "from \(start)")

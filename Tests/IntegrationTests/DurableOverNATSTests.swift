@@ -188,7 +188,7 @@ struct DurableOverNATSTests {
     @Test("JetStream off, no stream, a pattern outside the stream: a clear error, no hang", arguments: NATSServers.all)
     func failures(binary: NATSServers.Binary) async throws {
         func code(_ store: JetStreamStore) async -> MeshEventsError.Code? {
-            let configuration = DurableConfiguration(
+            let configuration = DurableDefinition(
                 name: "d",
                 pattern: "events.user.>",
                 start: .beginning,

@@ -78,7 +78,7 @@ import Testing
                     let limit = [1, 2, 10, 64, 500, 4_000].randomElement(using: &generator) ?? 1
                     let sequence = UInt64.random(in: 0...3_100, using: &generator)
                     let bound = [nil, sequence].randomElement(using: &generator) ?? nil
-                    let starts: [(StorePosition, UInt64)] = [
+                    let starts: [(StoredPart.Start, UInt64)] = [
                         (.sequence(sequence), sequence), (.sequence(0), 0), (.time(middle.storedAt), middle.sequence),
                         (.time(.epoch), 0),
                     ]
@@ -111,7 +111,7 @@ import Testing
             let types = try (0..<2_500).map { try EventType($0 == 2_300 ? "user.rare" : "user.k\($0 % 7 % 3)") }
             _ = try await bench.bus.emit(contentsOf: types.map { Event($0) })
             for pattern in Self.patterns {
-                for start in [ReplayStart.beginning, .sequence(1_000), .new] {
+                for start in [StreamStart.beginning, .sequence(1_000), .new] {
                     func items(_ store: JetStreamStore) async throws -> [FollowedItem] {
                         let follower = try await store.follow(matching: pattern, from: start, timeout: .seconds(10))
                         defer { follower.cancel() }

@@ -66,10 +66,10 @@ import Testing
         _ name: String,
         _ transport: NATSTransport,
         maximumDeliveries: Int = 5,
-        reconcile: DurableReconcile = .fail
+        reconcile: DurableSubscription.Configuration.Reconciliation = .fail
     ) async throws -> any DurableConsumer {
         try await store(transport).openDurable(
-            DurableConfiguration(
+            DurableDefinition(
                 name: name,
                 pattern: "events.user.>",
                 start: .beginning,

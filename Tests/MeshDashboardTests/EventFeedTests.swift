@@ -56,7 +56,7 @@ private final class SlowFirstReading: EventStore {
 
     func follow(
         matching pattern: EventPattern,
-        from start: ReplayStart,
+        from start: StreamStart,
         timeout: Duration
     ) async throws(MeshEventsError) -> any StoreFollower {
         if start == .sequence(1), readings.add() == 1 {
@@ -95,7 +95,7 @@ private final class SlowFirstReading: EventStore {
     func first(
         _ limit: Int,
         matching pattern: EventPattern,
-        from start: StorePosition,
+        from start: StoredPart.Start,
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage] {
         try await store.first(limit, matching: pattern, from: start, timeout: timeout)

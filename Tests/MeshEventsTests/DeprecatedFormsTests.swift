@@ -21,4 +21,13 @@ struct DeprecatedFormsTests {
         #expect(error?.code == .invalidEventType)
         await bus.close()
     }
+
+    @available(*, deprecated)
+    @Test func `types have their old names too`() {
+        #expect(ReplayStart.self == StreamStart.self)
+        #expect(DurableStart.self == StreamStart.self)
+        #expect(StorePosition.self == StoredPart.Start.self)
+        #expect(DurableConfiguration.self == DurableDefinition.self)
+        #expect(DurableReconcile.self == DurableSubscription.Configuration.Reconciliation.self)
+    }
 }

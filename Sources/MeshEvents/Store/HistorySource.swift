@@ -76,7 +76,7 @@ struct HistorySource {
             let isAtEnd = found.messages.count < wanted && !found.isCutShort
             lane.isExhausted = isAtEnd || lane.last ?? 0 <= range.lower
         case .oldest:
-            let start: StorePosition =
+            let start: StoredPart.Start =
                 if let last = lane.last {
                     .sequence(last.nextSequence)
                 } else if let since = query.since, query.after == nil {

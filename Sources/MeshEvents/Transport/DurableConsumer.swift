@@ -64,25 +64,25 @@ public enum DurableAnswer: Sendable, Hashable {
     case terminate
 }
 
-/// The settings with which a store creates a durable subscription.
-public struct DurableConfiguration: Sendable, Hashable {
+/// What a store keeps of a durable subscription; how a subscriber uses it is ``DurableSubscription/Configuration``.
+public struct DurableDefinition: Sendable, Hashable {
     /// Its name: letters, digits, `-` and `_`, at most 64 bytes.
     public var name: String
     /// Which messages it delivers.
     public var pattern: EventPattern
     /// Where it begins; used only when it is created.
-    public var start: DurableStart
+    public var start: StreamStart
     /// How long a delivery may stay unanswered before the store delivers the message again.
     public var acknowledgementWait: Duration
     /// After how many deliveries subscribers give a message up. The store only keeps the number, so that a subscriber
     /// with another number gets an error. The store itself delivers until it gets an answer.
     public var maximumDeliveries: Int
 
-    /// Creates a configuration.
+    /// Creates a definition.
     public init(
         name: String,
         pattern: EventPattern,
-        start: DurableStart,
+        start: StreamStart,
         acknowledgementWait: Duration,
         maximumDeliveries: Int
     ) {
@@ -126,7 +126,7 @@ public struct DurableConfiguration: Sendable, Hashable {
 
     /// The settings in which an existing durable differs from this one. The start is not compared: the durable keeps
     /// its position.
-    public func differences(from found: DurableConfiguration) -> [StoreOpening.Difference] {
+    public func differences(from found: DurableDefinition) -> [StoreOpening.Difference] {
         func seconds(_ duration: Duration) -> String { "\(duration)" }
         let fields = [
             ("pattern", pattern.subject, found.pattern.subject),
@@ -137,34 +137,13 @@ public struct DurableConfiguration: Sendable, Hashable {
     }
 }
 
-/// Where a durable subscription begins when it is created.
-public enum DurableStart: Sendable, Hashable {
-    /// With the oldest stored event.
-    case beginning
-    /// With the first event stored from now on.
-    case new
-    /// At this sequence, or the first one after it that exists.
-    case sequence(UInt64)
-    /// At the first event stored at this time or later.
-    case time(Timestamp)
-}
-
-/// What to do when a durable subscription exists with other settings. There is no option to keep them: subscriber and
-/// store must use the same acknowledgement wait and number of deliveries.
-public enum DurableReconcile: Sendable, Hashable {
-    /// Throw `durableMismatch`; the message names the differences.
-    case fail
-    /// Change it to the settings asked for; it keeps its position.
-    case update
-}
-
 extension EventStore {
     /// For a store without durable subscriptions: always throws.
     ///
     /// - Throws: `persistenceUnavailable`.
     public func openDurable(
-        _ configuration: DurableConfiguration,
-        reconcile: DurableReconcile
+        _ configuration: DurableDefinition,
+        reconcile: DurableSubscription.Configuration.Reconciliation
     ) async throws(MeshEventsError) -> any DurableConsumer {
         throw MeshEventsError(.persistenceUnavailable, "this store keeps no durable subscriptions")
     }

@@ -65,7 +65,7 @@ public protocol EventStore: Sendable {
     func first(
         _ limit: Int,
         matching pattern: EventPattern,
-        from start: StorePosition,
+        from start: StoredPart.Start,
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage]
 
@@ -82,7 +82,7 @@ public protocol EventStore: Sendable {
         _ limit: Int,
         maximumBytes: Int,
         matching pattern: EventPattern,
-        from start: StorePosition,
+        from start: StoredPart.Start,
         timeout: Duration
     ) async throws(MeshEventsError) -> StoredPart
 
@@ -98,7 +98,7 @@ public protocol EventStore: Sendable {
     ///   - timeout: how long starting may take.
     func follow(
         matching pattern: EventPattern,
-        from start: ReplayStart,
+        from start: StreamStart,
         timeout: Duration
     ) async throws(MeshEventsError) -> any StoreFollower
 
@@ -107,8 +107,8 @@ public protocol EventStore: Sendable {
     /// - Throws: `durableMismatch` when it exists with other settings and `reconcile` is `.fail`; `streamNotFound`,
     ///   `invalidArgument`, `invalidPattern`.
     func openDurable(
-        _ configuration: DurableConfiguration,
-        reconcile: DurableReconcile
+        _ configuration: DurableDefinition,
+        reconcile: DurableSubscription.Configuration.Reconciliation
     ) async throws(MeshEventsError) -> any DurableConsumer
 
     /// Deletes a durable subscription and its position.
@@ -117,16 +117,31 @@ public protocol EventStore: Sendable {
     func deleteDurable(_ name: String) async throws(MeshEventsError)
 }
 
-/// Where reading begins.
-public enum StorePosition: Sendable, Hashable {
-    /// At this sequence, or the first one after it that exists.
+/// Where a replay begins, and a durable subscription when it is created.
+public enum StreamStart: Sendable, Hashable {
+    /// With the oldest event that the stream still has.
+    case beginning
+    /// With the first event that is stored from now on.
+    case new
+    /// At this sequence; 0 means 1. When the stream no longer has it, a replay begins with a gap, and a durable at the
+    /// first one after it that exists. One past the stream's last sequence is the next event to come; a replay from
+    /// beyond that is `invalidArgument`.
     case sequence(UInt64)
-    /// At the first message stored at this time or later.
+    /// At the first event stored at this time or later; a replay from a time in the future is `invalidArgument`.
     case time(Timestamp)
 }
 
 /// A part of a store's messages.
 public struct StoredPart: Sendable, Hashable {
+    /// Where reading a part begins. Unlike a ``StreamStart`` it is a place among the stored messages: sequence 1 is the
+    /// beginning, and no stored message is new.
+    public enum Start: Sendable, Hashable {
+        /// At this sequence, or the first one after it that exists.
+        case sequence(UInt64)
+        /// At the first message stored at this time or later.
+        case time(Timestamp)
+    }
+
     /// The messages, oldest first.
     public var messages: [StoredMessage]
     /// Whether more messages may follow in the direction of reading, although the part has fewer than the limit.
@@ -149,7 +164,7 @@ extension EventStore {
         _ limit: Int,
         maximumBytes: Int,
         matching pattern: EventPattern,
-        from start: StorePosition,
+        from start: StoredPart.Start,
         timeout: Duration
     ) async throws(MeshEventsError) -> StoredPart {
         let created = try await state().created

@@ -21,8 +21,8 @@ extension JetStreamStore {
     ///   `invalidArgument`, `invalidPattern`, `persistenceUnavailable`, `timeout`, `closed`; `permissionDenied`, which
     ///   names the command for an admin, when this user may not create or change it.
     public func openDurable(
-        _ configuration: DurableConfiguration,
-        reconcile: DurableReconcile
+        _ configuration: DurableDefinition,
+        reconcile: DurableSubscription.Configuration.Reconciliation
     ) async throws(MeshEventsError) -> any DurableConsumer {
         try configuration.validate()
         let consumer: ConsumerConfiguration
@@ -60,8 +60,8 @@ extension JetStreamStore {
 
     /// Creates or updates the consumer; returns its resulting configuration.
     private func found(
-        _ asked: DurableConfiguration,
-        _ reconcile: DurableReconcile
+        _ asked: DurableDefinition,
+        _ reconcile: DurableSubscription.Configuration.Reconciliation
     ) async throws(JetStreamError) -> ConsumerConfiguration {
         let consumer: ConsumerInformation
         do throws(JetStreamError) {
@@ -91,7 +91,7 @@ extension JetStreamStore {
         return try await jetStream.createConsumer(configuration, on: streamName, action: .update).configuration
     }
 
-    private static func apply(_ asked: DurableConfiguration, to configuration: inout ConsumerConfiguration) {
+    private static func apply(_ asked: DurableDefinition, to configuration: inout ConsumerConfiguration) {
         configuration.filterSubjects = [asked.pattern.subject]
         configuration.acknowledgementWait = asked.acknowledgementWait
         configuration.maximumDeliveries = nil
@@ -99,7 +99,7 @@ extension JetStreamStore {
         configuration.descriptionText = DurableDescription(maximumDeliveries: asked.maximumDeliveries).text
     }
 
-    private static func start(_ start: DurableStart) -> ConsumerConfiguration.Start {
+    private static func start(_ start: StreamStart) -> ConsumerConfiguration.Start {
         switch start {
         case .beginning: .all
         case .new: .new
@@ -128,7 +128,7 @@ private struct DurableDescription {
     var text: String { "\(Self.prefix)\(maximumDeliveries)" }
 }
 
-extension DurableConfiguration {
+extension DurableDefinition {
     /// Explains why a durable cannot be opened; names the command for an admin when this user may not create or change
     /// it.
     fileprivate func explained(_ error: MeshEventsError) -> MeshEventsError {

@@ -64,7 +64,7 @@ extension JetStreamStore {
     public func first(
         _ limit: Int,
         matching pattern: EventPattern,
-        from start: StorePosition,
+        from start: StoredPart.Start,
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage] {
         try await first(limit, maximumBytes: .max, matching: pattern, from: start, timeout: timeout).messages
@@ -78,7 +78,7 @@ extension JetStreamStore {
         _ limit: Int,
         maximumBytes: Int,
         matching pattern: EventPattern,
-        from start: StorePosition,
+        from start: StoredPart.Start,
         timeout: Duration
     ) async throws(MeshEventsError) -> StoredPart {
         try check(limit, pattern)
@@ -108,7 +108,7 @@ extension JetStreamStore {
         _ maximumBytes: Int,
         _ plan: inout ReadingPlan?,
         matching pattern: EventPattern,
-        from start: StorePosition,
+        from start: StoredPart.Start,
         timeout: Duration
     ) async throws(MeshEventsError) -> StoredPart {
         let begin: ConsumerConfiguration.Start =

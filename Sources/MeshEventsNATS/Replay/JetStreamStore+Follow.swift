@@ -13,7 +13,7 @@ extension JetStreamStore {
     ///   `timeout`, `closed`.
     public func follow(
         matching pattern: EventPattern,
-        from start: ReplayStart,
+        from start: StreamStart,
         timeout: Duration
     ) async throws(MeshEventsError) -> any StoreFollower {
         try pattern.validate()
@@ -30,7 +30,7 @@ extension JetStreamStore {
         case .sequence(let sequence):
             next = max(sequence, 1)
             guard sequence <= stream.state.lastSequence.nextSequence else {
-                throw ReplayStart.beyond(sequence, last: stream.state.lastSequence)
+                throw StreamStart.beyond(sequence, last: stream.state.lastSequence)
             }
         }
         let matchesAll =

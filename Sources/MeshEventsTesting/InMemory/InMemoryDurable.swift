@@ -9,14 +9,14 @@ struct InMemoryDurable: Sendable {
         var due: Timestamp
     }
 
-    private(set) var configuration: DurableConfiguration
+    private(set) var configuration: DurableDefinition
     private var nextSequence: UInt64
     private var pending: [UInt64: Pending] = [:]
 
     /// - Parameters:
     ///   - kept: the stream's messages.
     ///   - last: the stream's last sequence.
-    init(_ configuration: DurableConfiguration, kept: ArraySlice<StoredMessage>, last: UInt64) {
+    init(_ configuration: DurableDefinition, kept: ArraySlice<StoredMessage>, last: UInt64) {
         self.configuration = configuration
         nextSequence =
             switch configuration.start {
@@ -28,7 +28,7 @@ struct InMemoryDurable: Sendable {
     }
 
     /// Changes the settings and keeps the position.
-    mutating func update(_ configuration: DurableConfiguration) {
+    mutating func update(_ configuration: DurableDefinition) {
         let start = self.configuration.start
         self.configuration = configuration
         self.configuration.start = start

@@ -22,7 +22,7 @@ final class InMemoryFollower: StoreFollower {
         _ mesh: InMemoryMesh,
         _ streamName: String,
         matching pattern: EventPattern,
-        from start: ReplayStart,
+        from start: StreamStart,
         in stream: InMemoryStream
     ) throws(MeshEventsError) {
         let found = stream.state
@@ -34,7 +34,7 @@ final class InMemoryFollower: StoreFollower {
         case .new: next = found.lastSequence + 1
         case .sequence(let sequence):
             next = max(sequence, 1)
-            guard next <= found.lastSequence + 1 else { throw ReplayStart.beyond(next, last: found.lastSequence) }
+            guard next <= found.lastSequence + 1 else { throw StreamStart.beyond(next, last: found.lastSequence) }
         }
         let isExact =
             switch start {
@@ -104,7 +104,7 @@ extension InMemoryStore {
     /// - Throws: `streamNotFound`, `invalidPattern`; `invalidArgument` for a sequence beyond the stream's next.
     public func follow(
         matching pattern: EventPattern,
-        from start: ReplayStart,
+        from start: StreamStart,
         timeout: Duration
     ) async throws(MeshEventsError) -> any StoreFollower {
         try pattern.validate()

@@ -6,8 +6,8 @@ extension InMemoryStore {
     ///
     /// - Throws: `durableMismatch`, `streamNotFound`, `invalidArgument`, `invalidPattern`.
     public func openDurable(
-        _ configuration: DurableConfiguration,
-        reconcile: DurableReconcile
+        _ configuration: DurableDefinition,
+        reconcile: DurableSubscription.Configuration.Reconciliation
     ) async throws(MeshEventsError) -> any DurableConsumer {
         try configuration.validate()
         let name = configuration.name

@@ -145,7 +145,7 @@ public final class InMemoryStore: EventStore {
     public func first(
         _ limit: Int,
         matching pattern: EventPattern,
-        from start: StorePosition,
+        from start: StoredPart.Start,
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage] {
         try Self.check(limit, pattern)

@@ -75,7 +75,7 @@ struct ReplayCommand: AsyncParsableCommand {
 
     private func replay(
         _ patterns: [EventPattern],
-        _ start: ReplayStart,
+        _ start: StreamStart,
         _ pace: ReplayPace,
         _ verification: SignatureVerification?,
         _ stop: StopRequest

@@ -311,7 +311,7 @@ private struct StreamDurableCommand: AsyncParsableCommand {
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
-        let durable = DurableConfiguration(
+        let durable = DurableDefinition(
             name: name,
             pattern: try PatternText.pattern(pattern),
             start: try OnStart.parse(from),

@@ -50,7 +50,7 @@ enum ReplayStartText {
     /// The start.
     ///
     /// - Throws: `CommandFailure`, usage.
-    static func parse(_ text: String, now: Timestamp = .now) throws -> ReplayStart {
+    static func parse(_ text: String, now: Timestamp = .now) throws -> StreamStart {
         switch text {
         case "beginning": return .beginning
         case "new": return .new

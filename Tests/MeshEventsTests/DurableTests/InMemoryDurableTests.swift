@@ -19,7 +19,7 @@ struct InMemoryDurableTests {
     }
 
     private func consumer(_ name: String = "d", wait: Duration = .seconds(30)) async throws -> any DurableConsumer {
-        let configuration = DurableConfiguration(
+        let configuration = DurableDefinition(
             name: name,
             pattern: .all,
             start: .beginning,
@@ -57,7 +57,7 @@ struct InMemoryDurableTests {
         var iterator = durable.makeAsyncIterator()
         try await iterator.next()?.ack()
         try await durable.drain()
-        let configuration = DurableConfiguration(
+        let configuration = DurableDefinition(
             name: "d",
             pattern: .all,
             start: .beginning,

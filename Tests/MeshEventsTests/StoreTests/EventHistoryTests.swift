@@ -90,7 +90,7 @@ private final class ReadCountingStore: EventStore {
     func first(
         _ limit: Int,
         matching pattern: EventPattern,
-        from start: StorePosition,
+        from start: StoredPart.Start,
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage] {
         limits.withLock { $0.append(limit) }

@@ -116,7 +116,7 @@ private struct PlainStore: EventStore {
     func first(
         _ limit: Int,
         matching pattern: EventPattern,
-        from start: StorePosition,
+        from start: StoredPart.Start,
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage] {
         try await store.first(limit, matching: pattern, from: start, timeout: timeout)

@@ -34,7 +34,7 @@ struct SequenceLimitTests {
     func replay() async throws {
         let mesh = InMemoryMesh()
         let bus = try await PersistentEventBus.open(transport: InMemoryTransport(mesh), store: EndStore(), node: "n")
-        for start: ReplayStart in [
+        for start: StreamStart in [
             .beginning, .new, .sequence(0), .sequence(1), .sequence(.max - 1), .sequence(.max),
             .time(Timestamp(nanosecondsSinceEpoch: .min)),
         ] {
@@ -75,7 +75,7 @@ struct SequenceLimitTests {
             }
             #expect(error?.code == .invalidArgument)
             let wait = #expect(throws: MeshEventsError.self) {
-                try DurableConfiguration(
+                try DurableDefinition(
                     name: "d",
                     pattern: .all,
                     start: .beginning,
@@ -134,7 +134,7 @@ private struct EndStore: EventStore {
     func first(
         _ limit: Int,
         matching pattern: EventPattern,
-        from start: StorePosition,
+        from start: StoredPart.Start,
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage] {
         let found = messages.filter { message in
@@ -148,8 +148,8 @@ private struct EndStore: EventStore {
     }
 
     func openDurable(
-        _ configuration: DurableConfiguration,
-        reconcile: DurableReconcile
+        _ configuration: DurableDefinition,
+        reconcile: DurableSubscription.Configuration.Reconciliation
     ) async throws(MeshEventsError) -> any DurableConsumer {
         try await store.openDurable(configuration, reconcile: reconcile)
     }

@@ -75,7 +75,7 @@ final class FlakyStore: EventStore {
     func first(
         _ limit: Int,
         matching pattern: EventPattern,
-        from start: StorePosition,
+        from start: StoredPart.Start,
         timeout: Duration
     ) async throws(MeshEventsError) -> [StoredMessage] {
         try await store.first(limit, matching: pattern, from: start, timeout: timeout)
@@ -83,15 +83,15 @@ final class FlakyStore: EventStore {
 
     func follow(
         matching pattern: EventPattern,
-        from start: ReplayStart,
+        from start: StreamStart,
         timeout: Duration
     ) async throws(MeshEventsError) -> any StoreFollower {
         try await store.follow(matching: pattern, from: start, timeout: timeout)
     }
 
     func openDurable(
-        _ configuration: DurableConfiguration,
-        reconcile: DurableReconcile
+        _ configuration: DurableDefinition,
+        reconcile: DurableSubscription.Configuration.Reconciliation
     ) async throws(MeshEventsError) -> any DurableConsumer {
         try await store.openDurable(configuration, reconcile: reconcile)
     }

@@ -79,10 +79,20 @@ public final class DurableSubscription: AsyncSequence, Sendable {
 extension DurableSubscription {
     /// How a durable subscription behaves.
     public struct Configuration: Sendable, Hashable {
+        /// What to do when the durable exists with other settings. Unlike
+        /// ``PersistenceConfiguration/Reconciliation`` it has no case that keeps them: subscriber and store must use the
+        /// same acknowledgement wait and number of deliveries.
+        public enum Reconciliation: Sendable, Hashable {
+            /// Throw `durableMismatch`; the message names the differences.
+            case fail
+            /// Change it to the settings asked for; it keeps its position.
+            case update
+        }
+
         /// Where the durable begins when it is created; afterwards it continues after the events acknowledged. Default:
         /// with the oldest stored event, so that events from before the first start are not missed. `.new` for events
         /// from now on only.
-        public var start: DurableStart
+        public var start: StreamStart
         /// How long a subscriber may hold an event without an answer before the store delivers it again. Default 30
         /// seconds. The handler form extends it by itself while a handler runs. The store keeps it: all subscribers of
         /// the durable must use the same value.
@@ -100,17 +110,17 @@ extension DurableSubscription {
         /// How many wait here depends on how long it takes to handle one: a slow subscriber leaves events to others.
         public var maximumOutstanding: Int
         /// What to do when the durable exists with other settings. Default: throw `durableMismatch`.
-        public var reconcile: DurableReconcile
+        public var reconcile: Reconciliation
 
         /// Creates a configuration.
         public init(
-            start: DurableStart = .beginning,
+            start: StreamStart = .beginning,
             acknowledgementWait: Duration = .seconds(30),
             redelivery: RedeliveryDelays = RedeliveryDelays(),
             maximumDeliveries: Int = 5,
             concurrency: Int = 1,
             maximumOutstanding: Int = 256,
-            reconcile: DurableReconcile = .fail
+            reconcile: Reconciliation = .fail
         ) {
             self.start = start
             self.acknowledgementWait = acknowledgementWait
@@ -134,8 +144,8 @@ extension DurableSubscription {
             }
         }
 
-        func durable(_ name: String, _ pattern: EventPattern) -> DurableConfiguration {
-            DurableConfiguration(
+        func durable(_ name: String, _ pattern: EventPattern) -> DurableDefinition {
+            DurableDefinition(
                 name: name,
                 pattern: pattern,
                 start: start,

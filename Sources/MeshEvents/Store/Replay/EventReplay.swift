@@ -50,7 +50,7 @@ public struct EventReplay: Sendable {
     ///   `permissionDenied`, `timeout`, `closed`.
     public func open(
         matching pattern: EventPattern = .all,
-        from start: ReplayStart = .beginning,
+        from start: StreamStart = .beginning,
         timeout: Duration = .seconds(30)
     ) async throws(MeshEventsError) -> ReplaySubscription {
         try await open(matching: [pattern], from: start, timeout: timeout)
@@ -64,7 +64,7 @@ public struct EventReplay: Sendable {
     /// - Throws: as ``open(matching:from:timeout:)-(EventPattern,_,_)``; `invalidArgument` when there is no pattern.
     public func open(
         matching patterns: [EventPattern],
-        from start: ReplayStart = .beginning,
+        from start: StreamStart = .beginning,
         timeout: Duration = .seconds(30)
     ) async throws(MeshEventsError) -> ReplaySubscription {
         let patterns = try EventPattern.distinct(patterns)
@@ -111,7 +111,7 @@ extension PersistentEventBus {
     /// - Throws: as ``EventReplay/open(matching:from:timeout:)-(EventPattern,_,_)``.
     public func replay(
         matching pattern: EventPattern = .all,
-        from start: ReplayStart = .beginning
+        from start: StreamStart = .beginning
     ) async throws(MeshEventsError) -> ReplaySubscription {
         try await replay(matching: [pattern], from: start)
     }
@@ -121,7 +121,7 @@ extension PersistentEventBus {
     /// - Throws: as ``EventReplay/open(matching:from:timeout:)-(EventPattern,_,_)``.
     public func replay(
         matching patterns: [EventPattern],
-        from start: ReplayStart = .beginning
+        from start: StreamStart = .beginning
     ) async throws(MeshEventsError) -> ReplaySubscription {
         guard !bus.isClosed else { throw EventBus.closedError }
         let replay = try await EventReplay(store, logger: bus.logger, admission: bus.admission)

@@ -1,18 +1,5 @@
 import MeshConcurrency
 
-/// Where a replay begins.
-public enum ReplayStart: Sendable, Hashable {
-    /// With the oldest event that the stream still has.
-    case beginning
-    /// At this sequence. When the stream no longer has it, the replay begins with a gap; 0 means 1. One past the
-    /// stream's last sequence is the next event to come; beyond that is `invalidArgument`.
-    case sequence(UInt64)
-    /// At the first event stored at this time or later; a time in the future is `invalidArgument`.
-    case time(Timestamp)
-    /// With the first event that is stored after the replay was opened.
-    case new
-}
-
 /// What a ``StoreFollower`` finds in its stream, in the stream's order.
 public enum FollowedItem: Sendable, Hashable {
     /// A message that matches.
@@ -43,7 +30,7 @@ extension EventStore {
     /// Follows the stream by polling: it works with every store, but slowly.
     public func follow(
         matching pattern: EventPattern,
-        from start: ReplayStart,
+        from start: StreamStart,
         timeout: Duration
     ) async throws(MeshEventsError) -> any StoreFollower {
         try pattern.validate()
@@ -57,7 +44,7 @@ extension UInt64 {
     package var nextSequence: UInt64 { self == .max ? .max : self + 1 }
 }
 
-extension ReplayStart {
+extension StreamStart {
     /// The error for a start beyond the stream's next sequence.
     package static func beyond(_ sequence: UInt64, last: UInt64) -> MeshEventsError {
         MeshEventsError(
@@ -92,7 +79,7 @@ private final class PollingFollower: StoreFollower {
     init(
         _ store: any EventStore,
         matching pattern: EventPattern,
-        from start: ReplayStart,
+        from start: StreamStart,
         timeout: Duration
     ) async throws(MeshEventsError) {
         let found = try await store.state()
@@ -105,7 +92,7 @@ private final class PollingFollower: StoreFollower {
         case .sequence(let sequence):
             next = max(sequence, 1)
             guard next <= found.lastSequence.nextSequence else {
-                throw ReplayStart.beyond(next, last: found.lastSequence)
+                throw StreamStart.beyond(next, last: found.lastSequence)
             }
         case .time(let time):
             let first = try await store.first(1, matching: .all, from: .time(time), timeout: timeout)

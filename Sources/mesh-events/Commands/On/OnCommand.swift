@@ -151,7 +151,7 @@ enum OnStart {
     /// The start; by default the beginning.
     ///
     /// - Throws: `CommandFailure`, usage.
-    static func parse(_ text: String?, now: Timestamp = .now) throws -> DurableStart {
+    static func parse(_ text: String?, now: Timestamp = .now) throws -> StreamStart {
         switch text {
         case nil, "beginning": return .beginning
         case "new": return .new
