@@ -19,3 +19,11 @@ public typealias DurableConfiguration = DurableDefinition
 /// The old name of ``DurableSubscription/Configuration/Reconciliation``.
 @available(*, deprecated, renamed: "DurableSubscription.Configuration.Reconciliation")
 public typealias DurableReconcile = DurableSubscription.Configuration.Reconciliation
+
+/// The old name of ``PersistentEventBus/Configuration``.
+@available(*, deprecated, renamed: "PersistentEventBus.Configuration")
+public typealias PersistenceConfiguration = PersistentEventBus.Configuration
+
+/// The old name of ``EventSubscription/Buffer``.
+@available(*, deprecated, renamed: "EventSubscription.Buffer")
+public typealias BufferConfiguration = EventSubscription.Buffer

@@ -14,7 +14,7 @@ public enum StoreConformance {
         /// A connection that receives the stored events, and whose events on `events.>` are stored.
         public let transport: any EventTransport
         /// The configuration to open the stream with.
-        public let configuration: PersistenceConfiguration
+        public let configuration: PersistentEventBus.Configuration
         /// Deletes the stream and its messages, so that opening it creates a new one. `nil` when that is not possible:
         /// the check is then skipped.
         public let deleteStream: (@Sendable () async throws -> Void)?
@@ -26,7 +26,7 @@ public enum StoreConformance {
             store: any EventStore,
             other: any EventStore,
             transport: any EventTransport,
-            configuration: PersistenceConfiguration,
+            configuration: PersistentEventBus.Configuration,
             deleteStream: (@Sendable () async throws -> Void)? = nil,
             close: @escaping @Sendable () async -> Void
         ) {

@@ -6,7 +6,10 @@ extension TransportConformance {
     static let flow: [Check] = [
         Check("a subscriber that never reads does not delay other subscribers") { bench in
             let type = try bench.type()
-            let idle = try await bench.receiver.subscribe(to: .type(type), buffer: BufferConfiguration(maximumEvents: 10))
+            let idle = try await bench.receiver.subscribe(
+                to: .type(type),
+                buffer: EventSubscription.Buffer(maximumEvents: 10)
+            )
             let gate = OneTimeSignal()
             let stuck = try await bench.receiver.subscribe(to: .type(type)) { _ in
                 try await gate.wait(until: .now + .seconds(60), for: "the check to let the handler go")
@@ -53,7 +56,7 @@ extension TransportConformance {
             let type = try bench.type()
             let subscription = try await bench.receiver.subscribe(
                 to: .type(type),
-                buffer: BufferConfiguration(maximumEvents: 1000, maximumBytes: 10_000)
+                buffer: EventSubscription.Buffer(maximumEvents: 1000, maximumBytes: 10_000)
             )
             let filler = String(repeating: "x", count: 900)
             try await bench.emitter.emit(
@@ -104,10 +107,10 @@ extension TransportConformance {
 
 extension Bench {
     /// Emits 1 000 events for a subscriber that does not read and may keep 100; returns when all have arrived.
-    func overflow(_ policy: BufferConfiguration.Policy) async throws -> EventSubscription {
+    func overflow(_ policy: EventSubscription.Buffer.Policy) async throws -> EventSubscription {
         let subscription = try await receiver.subscribe(
             to: .type(try type()),
-            buffer: BufferConfiguration(maximumEvents: 100, policy: policy)
+            buffer: EventSubscription.Buffer(maximumEvents: 100, policy: policy)
         )
         try await emit(1000)
         try await subscription.drain()

@@ -56,7 +56,7 @@ extension TransportConformance {
                 _ = try await bench.receiver.subscribe(queueGroup: "a b")
             }
             try await requireCode(.invalidArgument, "a buffer without room") {
-                _ = try await bench.receiver.subscribe(buffer: BufferConfiguration(maximumEvents: 0))
+                _ = try await bench.receiver.subscribe(buffer: EventSubscription.Buffer(maximumEvents: 0))
             }
             try requireCode(.invalidData, "emitting NaN") {
                 try bench.emitter.emit(try bench.type(), ["bad": .init(Double.nan)])

@@ -38,7 +38,7 @@ public final class JetStreamStore: EventStore {
     ///     another's JetStream under its own name.
     public init(
         _ connection: NATSConnection,
-        streamName: String = PersistenceConfiguration().streamName,
+        streamName: String = PersistentEventBus.Configuration().streamName,
         domain: String? = nil,
         prefix: String? = nil
     ) {
@@ -71,7 +71,7 @@ public final class JetStreamStore: EventStore {
     /// - Throws: `persistenceUnavailable`, `permissionDenied`, `timeout`; `streamMismatch` when another stream has the
     ///   subjects, or the configuration does not accept the differences; `invalidArgument` when the configuration names
     ///   another stream or has a value out of range.
-    public func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
+    public func open(_ configuration: PersistentEventBus.Configuration) async throws(MeshEventsError) -> StoreOpening {
         guard configuration.streamName == streamName else {
             throw MeshEventsError(
                 .invalidArgument,
@@ -181,7 +181,7 @@ extension StreamInformation {
 extension JetStreamStore {
     /// Compares an existing stream with the configuration asked for, and updates it when the configuration says so.
     private func reconcile(
-        _ configuration: PersistenceConfiguration,
+        _ configuration: PersistentEventBus.Configuration,
         _ asked: StreamConfiguration
     ) async throws(JetStreamError) -> StoreOpening {
         let stream = try await jetStream.streamInfo(streamName)
@@ -214,7 +214,7 @@ extension JetStreamStore {
             let isEmpty = stream.state.messages == 0
             return StreamReport(
                 state: state(of: stream),
-                configuration: PersistenceConfiguration(stream.configuration),
+                configuration: PersistentEventBus.Configuration(stream.configuration),
                 firstTime: isEmpty ? nil : stream.state.firstTime.flatMap { try? Timestamp(rfc3339: $0) },
                 lastTime: isEmpty ? nil : stream.state.lastTime.flatMap { try? Timestamp(rfc3339: $0) },
                 subjects: try await jetStream.subjectCounts(of: streamName),
@@ -249,7 +249,7 @@ extension JetStreamStore {
 extension StreamConfiguration {
     /// Makes the stream of a persistence configuration, with the server's defaults for everything else. Fields that are
     /// not asked for are not sent, so that the default stays the same as the Go implementation's.
-    init(_ configuration: PersistenceConfiguration) throws(MeshEventsError) {
+    init(_ configuration: PersistentEventBus.Configuration) throws(MeshEventsError) {
         try configuration.validate()
         self.init(
             name: configuration.streamName,
@@ -264,7 +264,7 @@ extension StreamConfiguration {
     }
 
     /// This stream with the settings of a persistence configuration; other fields stay as they are.
-    fileprivate func updated(_ configuration: PersistenceConfiguration) -> StreamConfiguration {
+    fileprivate func updated(_ configuration: PersistentEventBus.Configuration) -> StreamConfiguration {
         var stream = self
         stream.subjects = [EventPattern.all.subject]
         stream.fields["max_age"] = .integer((configuration.maximumAge ?? .zero).wholeNanoseconds)
@@ -281,7 +281,7 @@ extension StreamConfiguration {
     }
 }
 
-extension PersistenceConfiguration {
+extension PersistentEventBus.Configuration {
     /// Converts a stream's configuration.
     init(_ stream: StreamConfiguration) {
         self.init(

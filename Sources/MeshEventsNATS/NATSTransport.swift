@@ -31,7 +31,7 @@ public final class NATSTransport: EventTransport {
     public static func connect(
         to servers: String,
         authentication: NATSAuthentication = .none,
-        tls: NATSTLSConfiguration? = nil,
+        tls: NATSConnection.TLSConfiguration? = nil,
         name: String? = nil,
         logger: Logger = Logger(label: "mesh-events.nats")
     ) async throws(MeshEventsError) -> NATSTransport {
@@ -190,7 +190,7 @@ extension PersistentEventBus {
     public static func open(
         transport: NATSTransport,
         node: String,
-        configuration: PersistenceConfiguration = PersistenceConfiguration(),
+        configuration: PersistentEventBus.Configuration = PersistentEventBus.Configuration(),
         busConfiguration: EventBus.Configuration = EventBus.Configuration(),
         logger: Logger = Logger(label: "mesh-events.bus")
     ) async throws(MeshEventsError) -> PersistentEventBus {

@@ -18,7 +18,7 @@ package final class LiveMesh: Sendable {
     /// - Throws: as ``/MeshEvents/EventBus``.
     package init(
         _ bus: EventBus,
-        buffer: BufferConfiguration? = nil,
+        buffer: EventSubscription.Buffer? = nil,
         takesSignedOnly: Bool = false
     ) async throws(MeshEventsError) {
         subscription = try await bus.subscribe(buffer: buffer)

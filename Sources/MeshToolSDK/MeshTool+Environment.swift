@@ -35,7 +35,7 @@ extension MeshTool {
         /// How to log in.
         public let authentication: NATSAuthentication
         /// The TLS configuration; `nil` when the address alone decides.
-        public let tls: NATSTLSConfiguration?
+        public let tls: NATSConnection.TLSConfiguration?
         /// Header fields of the request for a WebSocket; secret.
         public let webSocketHeaders: [String: String]
         /// The stream's name and how to reach it.

@@ -195,7 +195,7 @@ public final class MeshTool: Service {
                 try await PersistentEventBus.open(
                     transport: transport,
                     node: bus.node,
-                    configuration: PersistenceConfiguration(streamName: streamName),
+                    configuration: PersistentEventBus.Configuration(streamName: streamName),
                     busConfiguration: busConfiguration,
                     logger: logger
                 )

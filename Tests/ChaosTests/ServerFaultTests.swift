@@ -103,7 +103,7 @@ struct ServerFaultTests {
             let transport = try await NATSTransport.connect(settings, logger: quiet)
             let emitter = EventBus(transport: transport, node: "emitter", logger: quiet)
             let receiver = EventBus(transport: NATSTransport(try await connect(server)), node: "reader", logger: quiet)
-            let buffer = BufferConfiguration(maximumEvents: 1_000_000, maximumBytes: 1 << 30)
+            let buffer = EventSubscription.Buffer(maximumEvents: 1_000_000, maximumBytes: 1 << 30)
             let subscription = try await receiver.subscribe(to: "events.user.chaos", buffer: buffer)
             server.suspend()
             var (sent, refused) = (0, 0)

@@ -48,7 +48,7 @@ struct LeafNodeTests {
             let transport = try await NATSTransport.connect(to: leaf.url)
             let store = JetStreamStore(transport.connection, domain: "hub")
             try await eventually("the leaf to reach the hub's stream") {
-                (try? await store.open(PersistenceConfiguration())) != nil
+                (try? await store.open(PersistentEventBus.Configuration())) != nil
             }
             let persistent = try await PersistentEventBus.open(transport: transport, store: store, node: "garden")
             let position = try await persistent.emit("user.from.leaf", ["n": 1])

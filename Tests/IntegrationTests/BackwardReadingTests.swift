@@ -20,7 +20,7 @@ struct BackwardReadingTests {
     @Test("a link that is lost again and again brings something each time", arguments: NATSServers.all, [false, true])
     func progress(binary: NATSServers.Binary, readsMessages: Bool) async throws {
         try await withStore(binary) { writer, _, server in
-            _ = try await writer.open(PersistenceConfiguration())
+            _ = try await writer.open(PersistentEventBus.Configuration())
             try await fill(writer, 60, 20_000, "events.user.large")
             let proxy = try await TCPProxy.start(before: server.port)
             // No connection lasts for all of it.
@@ -46,7 +46,7 @@ struct BackwardReadingTests {
     @Test("no more bytes are fetched than a page takes", arguments: NATSServers.all)
     func bytes(binary: NATSServers.Binary) async throws {
         try await withStore(binary) { writer, _, server in
-            _ = try await writer.open(PersistenceConfiguration())
+            _ = try await writer.open(PersistentEventBus.Configuration())
             try await fill(writer, 40, 500_000, "events.user.large")
             // The stream's messages are small, those that are read are not.
             try await fill(writer, 400, 10, "events.user.small")

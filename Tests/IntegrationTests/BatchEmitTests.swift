@@ -14,7 +14,7 @@ private let isLongRun = ProcessInfo.processInfo.environment["MESH_EVENTS_LONG"] 
 struct BatchEmitTests {
     private func open(
         _ server: LocalNATSServer,
-        _ configuration: PersistenceConfiguration = .init(maximumMessages: nil)
+        _ configuration: PersistentEventBus.Configuration = .init(maximumMessages: nil)
     ) async throws -> PersistentEventBus {
         let transport = NATSTransport(try await connect(server))
         return try await PersistentEventBus.open(

@@ -38,7 +38,7 @@ struct BusOverNATSTests {
         try await withServer { server in
             let emitter = try await bus(server)
             let receiver = try await bus(server, node: "node-b")
-            let buffer = BufferConfiguration(maximumEvents: 1_000_000, maximumBytes: 1 << 30)
+            let buffer = EventSubscription.Buffer(maximumEvents: 1_000_000, maximumBytes: 1 << 30)
             let subscription = try await receiver.subscribe(to: "events.user.flood.*", buffer: buffer)
             let threads = 8
             let count = 100_000

@@ -19,7 +19,10 @@ private final class Seen: Sendable {
 
 @Suite("Durable subscriptions against real servers", .timeLimit(.minutes(5)))
 struct DurableOverNATSTests {
-    private static let unlimited = PersistenceConfiguration(maximumMessages: nil, acknowledgementDeadline: .seconds(60))
+    private static let unlimited = PersistentEventBus.Configuration(
+        maximumMessages: nil,
+        acknowledgementDeadline: .seconds(60)
+    )
 
     private func open(_ server: LocalNATSServer, node: String = "n") async throws -> PersistentEventBus {
         var connection = NATSConnection.Configuration(servers: try ServerAddress.list(server.url))

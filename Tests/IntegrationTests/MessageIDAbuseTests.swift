@@ -114,7 +114,7 @@ struct MessageIDAbuseTests {
     @Test("a duplicate at the first attempt is an error that says so, not a success", arguments: NATSServers.all)
     func first(binary: NATSServers.Binary) async throws {
         try await withStore(binary) { store, _, server in
-            _ = try await store.open(PersistenceConfiguration())
+            _ = try await store.open(PersistentEventBus.Configuration())
             let stranger = try await Stranger(server)
             let taken = try await stranger.take("id-7")
             func message(_ number: Int, mayBeStored: Bool = false) -> PendingMessage {

@@ -38,7 +38,7 @@ import Testing
             let bus = try await PersistentEventBus.open(
                 transport: owner,
                 node: "n",
-                configuration: PersistenceConfiguration(maximumMessages: maximumMessages)
+                configuration: PersistentEventBus.Configuration(maximumMessages: maximumMessages)
             )
             try await body(
                 Bench(bus: bus, owner: JetStreamStore(owner.connection), reader: JetStreamStore(reader.connection))

@@ -13,7 +13,7 @@ struct ReadingFaultTests {
         let bus = try await PersistentEventBus.open(
             transport: transport,
             node: "n",
-            configuration: PersistenceConfiguration(maximumMessages: nil),
+            configuration: PersistentEventBus.Configuration(maximumMessages: nil),
             logger: quiet
         )
         _ = try await bus.emit(contentsOf: (0..<count).map { Event($0 % 3 == 0 ? "user.k0" : "user.k1") })

@@ -39,7 +39,7 @@ struct StoreConformanceTests {
     private func fixture(_ server: LocalNATSServer, _ number: Int) async throws -> StoreConformance.Fixture {
         let first = try await NATSTransport.connect(to: server.url)
         let second = try await NATSTransport.connect(to: server.url)
-        let configuration = PersistenceConfiguration()
+        let configuration = PersistentEventBus.Configuration()
         return StoreConformance.Fixture(
             store: JetStreamStore(first.connection),
             other: JetStreamStore(second.connection),

@@ -95,7 +95,7 @@ struct StoreFailureTests {
         try await withStore(binary) { store, _, _ in
             let narrow = StreamConfiguration(name: "MESH_EVENTS", subjects: ["events.tool.>"])
             _ = try await store.jetStream.createStream(narrow)
-            let opening = try await store.open(PersistenceConfiguration(maximumAge: nil, maximumMessages: nil))
+            let opening = try await store.open(PersistentEventBus.Configuration(maximumAge: nil, maximumMessages: nil))
             #expect(!opening.created)
             #expect(opening.differences.map(\.field) == ["subjects"])
             #expect(opening.differences.first?.found == #"["events.tool.>"]"#)
@@ -109,7 +109,7 @@ struct StoreFailureTests {
             }
             let other = JetStreamStore(store.jetStream.connection, streamName: "OTHER")
             await expectError(.streamMismatch, within: .seconds(10)) {
-                _ = try await other.open(PersistenceConfiguration(streamName: "OTHER"))
+                _ = try await other.open(PersistentEventBus.Configuration(streamName: "OTHER"))
             }
             await expectError(.streamMismatch, within: .seconds(10)) {
                 _ = try await other.append(
@@ -169,7 +169,7 @@ struct StoreFailureTests {
     @Test("a payload above the server's limit: payloadTooLarge, nothing sent", arguments: NATSServers.all)
     func tooLarge(binary: NATSServers.Binary) async throws {
         try await withStore(binary, .init(maxPayload: 10_000)) { store, _, _ in
-            _ = try await store.open(PersistenceConfiguration())
+            _ = try await store.open(PersistentEventBus.Configuration())
             await expectError(.payloadTooLarge, within: .seconds(10)) {
                 _ = try await store.append(
                     subject: "events.user.x",
@@ -186,7 +186,7 @@ struct StoreFailureTests {
     func restart(binary: NATSServers.Binary) async throws {
         let directory = try TemporaryDirectory()
         try await withStore(binary, .init(storeDirectory: directory.path)) { store, _, server in
-            _ = try await store.open(PersistenceConfiguration())
+            _ = try await store.open(PersistentEventBus.Configuration())
             let total = 3_000
             let acknowledged = Mutex(0)
             async let emitter: Void = {
@@ -221,7 +221,7 @@ struct StoreFailureTests {
     @Test("the server goes away for good: emitting and reading end at their deadlines")
     func gone() async throws {
         try await withStore(NATSServers.first) { store, _, server in
-            _ = try await store.open(PersistenceConfiguration())
+            _ = try await store.open(PersistentEventBus.Configuration())
             await server.kill()
             await expectError(.timeout, within: .seconds(5)) {
                 _ = try await store.append(
@@ -242,7 +242,7 @@ struct StoreFailureTests {
     @Test("a server that is stopped in the middle of a batch: the deadline counts once, from the last sign of life")
     func stoppedInBatch() async throws {
         try await withStore(NATSServers.current) { store, transport, server in
-            var configuration = PersistenceConfiguration()
+            var configuration = PersistentEventBus.Configuration()
             configuration.acknowledgementDeadline = .seconds(10)
             let bus = try await PersistentEventBus.open(
                 transport: transport,
@@ -266,10 +266,10 @@ struct StoreFailureTests {
     func arguments() async throws {
         try await withStore(NATSServers.first) { store, _, _ in
             await expectError(.invalidArgument, within: .seconds(5)) {
-                _ = try await store.open(PersistenceConfiguration(streamName: "OTHER"))
+                _ = try await store.open(PersistentEventBus.Configuration(streamName: "OTHER"))
             }
             await expectError(.invalidArgument, within: .seconds(5)) {
-                _ = try await store.open(PersistenceConfiguration(maximumMessages: -1))
+                _ = try await store.open(PersistentEventBus.Configuration(maximumMessages: -1))
             }
             await expectError(.invalidArgument, within: .seconds(5)) {
                 _ = try await store.newest(0, matching: .all, before: nil, timeout: .seconds(1))

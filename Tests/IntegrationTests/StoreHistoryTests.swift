@@ -95,7 +95,7 @@ struct StoreHistoryTests {
             #expect(try await iterator.next()?.sequence == 1)
             #expect(try await iterator.next()?.sequence == 2)
             try await store.jetStream.deleteStream(store.streamName)
-            _ = try await store.open(PersistenceConfiguration())
+            _ = try await store.open(PersistentEventBus.Configuration())
             for number in 0..<9 { try await bus.emit("user.n", ["seq": .init(number)]) }
             let error = await #expect(throws: MeshEventsError.self) { try await history.page(next) }
             #expect(error?.code == .streamReplaced)
@@ -186,7 +186,7 @@ struct StoreHistoryTests {
     @Test("history while the stream grows and forgets is the newest of its moment", arguments: NATSServers.all)
     func growing(binary: NATSServers.Binary) async throws {
         try await withStore(binary) { store, transport, _ in
-            _ = try await store.open(PersistenceConfiguration(maximumMessages: 2_000))
+            _ = try await store.open(PersistentEventBus.Configuration(maximumMessages: 2_000))
             let writer = Task {
                 var number = 0
                 while !Task.isCancelled {
@@ -215,7 +215,7 @@ struct StoreHistoryTests {
     @Test("a flooded stream answers late, but it answers", arguments: NATSServers.all)
     func flooded(binary: NATSServers.Binary) async throws {
         try await withStore(binary) { store, transport, _ in
-            _ = try await store.open(PersistenceConfiguration(maximumMessages: nil))
+            _ = try await store.open(PersistentEventBus.Configuration(maximumMessages: nil))
             for number in 0..<40_000 {
                 try? transport.connection.publish(payload("\(number)"), to: "events.user.common")
             }

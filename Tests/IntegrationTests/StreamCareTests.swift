@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Care of the stream", .timeLimit(.minutes(2)))
 struct StreamCareTests {
-    private func openFailure(_ store: JetStreamStore, _ configuration: PersistenceConfiguration) async
+    private func openFailure(_ store: JetStreamStore, _ configuration: PersistentEventBus.Configuration) async
         -> MeshEventsError?
     {
         do throws(MeshEventsError) {
@@ -23,7 +23,11 @@ struct StreamCareTests {
         try await withServer(binary) { server in
             let store = JetStreamStore(try await connect(server))
             #expect(try await store.open(.init()).created)
-            var other = PersistenceConfiguration(maximumAge: .seconds(3600), maximumMessages: 50, maximumBytes: 1 << 20)
+            var other = PersistentEventBus.Configuration(
+                maximumAge: .seconds(3600),
+                maximumMessages: 50,
+                maximumBytes: 1 << 20
+            )
             let kept = try await store.open(other)
             #expect(!kept.created && Set(kept.differences.map(\.field)) == ["max_age", "max_bytes", "max_msgs"])
             other.reconcile = .fail
@@ -45,7 +49,7 @@ struct StreamCareTests {
     func settings(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
             let store = JetStreamStore(try await connect(server))
-            let asked = PersistenceConfiguration(
+            let asked = PersistentEventBus.Configuration(
                 maximumAge: nil,
                 maximumMessages: nil,
                 maximumBytes: 1_000_000,
@@ -64,7 +68,7 @@ struct StreamCareTests {
         try await withServer { server in
             let store = JetStreamStore(try await connect(server))
             for bad in [
-                PersistenceConfiguration(maximumAge: .zero), .init(maximumMessages: -1), .init(maximumBytes: 0),
+                PersistentEventBus.Configuration(maximumAge: .zero), .init(maximumMessages: -1), .init(maximumBytes: 0),
                 .init(replicas: 0), .init(replicas: 6), .init(duplicateWindow: .milliseconds(1)),
                 .init(maximumAge: .seconds(60), duplicateWindow: .seconds(61)), .init(acknowledgementWindow: 0),
             ] {

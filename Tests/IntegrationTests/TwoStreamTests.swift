@@ -35,7 +35,7 @@ struct TwoStreamTests {
             // The sequences of the two are to differ.
             for number in 0..<7 { try await persistent.emit("user.before", ["n": JSONValue(number)]) }
             let other = NATSTransport(try await connect(leaf))
-            _ = try await JetStreamStore(other.connection).open(PersistenceConfiguration())
+            _ = try await JetStreamStore(other.connection).open(PersistentEventBus.Configuration())
             let mesh = Mesh(
                 hub: JetStream(connection: transport.connection),
                 leaf: JetStream(connection: other.connection),

@@ -248,7 +248,7 @@ struct UncertainLinkTests {
             proxy.treat { $0.delay = .milliseconds(50) }
             let transport = NATSTransport(try await connect(at: proxy.url))
             let store = JetStreamStore(transport.connection)
-            let configuration = PersistenceConfiguration(maximumMessages: nil)
+            let configuration = PersistentEventBus.Configuration(maximumMessages: nil)
             let emitter = try await PersistentEventBus.open(
                 transport: transport,
                 store: store,
@@ -345,11 +345,11 @@ struct UncertainLinkTests {
             { hub, leaf in
                 let proxy = try #require(proxy.withLock { $0 })
                 let store = JetStreamStore(try await connect(hub))
-                _ = try await store.open(PersistenceConfiguration())
+                _ = try await store.open(PersistentEventBus.Configuration())
                 let transport = NATSTransport(try await connect(leaf))
                 let behind = JetStreamStore(transport.connection, domain: "hub")
                 try await eventually("the line to be up") {
-                    (try? await behind.open(PersistenceConfiguration())) != nil
+                    (try? await behind.open(PersistentEventBus.Configuration())) != nil
                 }
                 let emitter = try await PersistentEventBus.open(transport: transport, store: behind, node: "n")
                 // Random, for servers compress what goes to a leaf: it takes longer than an attempt waits at a server.

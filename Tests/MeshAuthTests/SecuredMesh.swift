@@ -31,7 +31,7 @@ struct SecuredMesh {
         var configuration = NATSConnection.Configuration(
             servers: try ServerAddress.list(server.url),
             authentication: .nkeyFile(path: directory.seedFile(of: name)),
-            tls: NATSTLSConfiguration(certificateAuthorityFile: directory.authorityFile)
+            tls: NATSConnection.TLSConfiguration(certificateAuthorityFile: directory.authorityFile)
         )
         configuration.inboxPrefix = inbox
         return configuration

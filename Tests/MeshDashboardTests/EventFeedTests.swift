@@ -67,7 +67,7 @@ private final class SlowFirstReading: EventStore {
         return try await store.follow(matching: pattern, from: start, timeout: timeout)
     }
 
-    func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
+    func open(_ configuration: PersistentEventBus.Configuration) async throws(MeshEventsError) -> StoreOpening {
         try await store.open(configuration)
     }
 

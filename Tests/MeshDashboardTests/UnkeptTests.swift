@@ -139,7 +139,7 @@ import Testing
 
                         // And back, when it is deleted.
                         try await JetStream(connection: transport.connection)
-                            .deleteStream(PersistenceConfiguration().streamName)
+                            .deleteStream(PersistentEventBus.Configuration().streamName)
                         let again = try await reader.next("unkept").json
                         #expect(again["live"]?.int == 0 && again["since"] != began["since"])
                         try mesh.emitter.emit("user.hello", ["number": 3])
@@ -199,7 +199,7 @@ import Testing
                         async let emitted: Void = {
                             for number in 0..<1_500 {
                                 try mesh.emitter.emit("user.count", ["number": JSONValue(number)])
-                                if number == 300 { _ = try await store.open(PersistenceConfiguration()) }
+                                if number == 300 { _ = try await store.open(PersistentEventBus.Configuration()) }
                                 if number.isMultiple(of: 5) { try await Task.sleep(for: .milliseconds(10)) }
                             }
                         }()

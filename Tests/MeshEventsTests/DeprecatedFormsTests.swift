@@ -1,5 +1,6 @@
 import MeshEvents
 import MeshEventsTesting
+import NATSClient
 import Testing
 
 /// Names of the last version, which still work and only warn.
@@ -24,6 +25,9 @@ struct DeprecatedFormsTests {
 
     @available(*, deprecated)
     @Test func `types have their old names too`() {
+        #expect(PersistenceConfiguration.self == PersistentEventBus.Configuration.self)
+        #expect(BufferConfiguration.self == EventSubscription.Buffer.self)
+        #expect(NATSTLSConfiguration.self == NATSConnection.TLSConfiguration.self)
         #expect(ReplayStart.self == StreamStart.self)
         #expect(DurableStart.self == StreamStart.self)
         #expect(StorePosition.self == StoredPart.Start.self)

@@ -62,7 +62,7 @@ import Testing
                 }
                 #expect(error?.code == .streamNotFound)
             }
-            _ = try await store.open(PersistenceConfiguration())
+            _ = try await store.open(PersistentEventBus.Configuration())
             for _ in 0..<5 { try await former.emit(Event("node.joined", node: "attic")) }
             try await eventually("the other stream's node alone") {
                 monitor.state.node("attic") != nil && monitor.state.node("pi") == nil

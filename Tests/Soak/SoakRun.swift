@@ -23,7 +23,7 @@ struct SoakRun {
         self.rate = rate
         server = try await LocalNATSServer.start(.init(executable: NATSServers.current.path, syncsEachWrite: false))
         let url = server.url
-        let configuration = PersistenceConfiguration(maximumMessages: 40 * rate)
+        let configuration = PersistentEventBus.Configuration(maximumMessages: 40 * rate)
         func open(_ node: String) async throws -> PersistentEventBus {
             let transport = NATSTransport(try await connect(at: url))
             let bus = try await PersistentEventBus.open(

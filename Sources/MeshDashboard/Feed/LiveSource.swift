@@ -5,7 +5,7 @@ import MeshMonitoring
 /// The source of live events while the mesh has no stream: one subscription for the events and the state of the mesh.
 struct LiveSource: Sendable {
     /// The subscription's buffer; when it is full, the oldest event is dropped and counted.
-    private static let buffer = BufferConfiguration(maximumBytes: 16 << 20)
+    private static let buffer = EventSubscription.Buffer(maximumBytes: 16 << 20)
     /// How often it checks whether nodes have become unreachable or silent.
     private static let tick: Duration = .seconds(1)
     /// The first and the longest pause between two checks for a stream.

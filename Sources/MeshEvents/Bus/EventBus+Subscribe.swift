@@ -13,7 +13,7 @@ extension EventBus {
     public func subscribe(
         to pattern: EventPattern = .all,
         queueGroup: String? = nil,
-        buffer: BufferConfiguration? = nil
+        buffer: EventSubscription.Buffer? = nil
     ) async throws(MeshEventsError) -> EventSubscription {
         try pattern.validate()
         return EventSubscription(
@@ -27,7 +27,7 @@ extension EventBus {
     public func subscribe<Payload: EventPayload>(
         to payload: Payload.Type,
         queueGroup: String? = nil,
-        buffer: BufferConfiguration? = nil
+        buffer: EventSubscription.Buffer? = nil
     ) async throws(MeshEventsError) -> TypedEventSubscription<Payload> {
         try Payload.eventType.validate()
         return TypedEventSubscription(
@@ -69,7 +69,7 @@ extension EventBus {
     public func subscribe(
         to pattern: EventPattern = .all,
         queueGroup: String? = nil,
-        buffer: BufferConfiguration? = nil,
+        buffer: EventSubscription.Buffer? = nil,
         handler: @escaping @Sendable (Event) async throws -> Void
     ) async throws(MeshEventsError) -> HandlerSubscription {
         try pattern.validate()
@@ -92,7 +92,7 @@ extension EventBus {
     public func subscribe<Payload: EventPayload>(
         to payload: Payload.Type,
         queueGroup: String? = nil,
-        buffer: BufferConfiguration? = nil,
+        buffer: EventSubscription.Buffer? = nil,
         handler: @escaping @Sendable (TypedEvent<Payload>) async throws -> Void
     ) async throws(MeshEventsError) -> HandlerSubscription {
         let type = Payload.eventType
@@ -116,7 +116,7 @@ extension EventBus {
     public func subscribe(
         type: EventType,
         queueGroup: String? = nil,
-        buffer: BufferConfiguration? = nil
+        buffer: EventSubscription.Buffer? = nil
     ) async throws(MeshEventsError) -> EventSubscription {
         try type.validate()
         return try await subscribe(to: .type(type), queueGroup: queueGroup, buffer: buffer)
@@ -130,7 +130,7 @@ extension EventBus {
     public func subscribe(
         type: EventType,
         queueGroup: String? = nil,
-        buffer: BufferConfiguration? = nil,
+        buffer: EventSubscription.Buffer? = nil,
         handler: @escaping @Sendable (Event) async throws -> Void
     ) async throws(MeshEventsError) -> HandlerSubscription {
         try type.validate()

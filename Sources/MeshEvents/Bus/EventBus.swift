@@ -20,7 +20,7 @@ public final class EventBus: Sendable {
     /// What a bus does by default.
     public struct Configuration: Sendable {
         /// The buffer of a subscription that was made without one.
-        public var buffer: BufferConfiguration
+        public var buffer: EventSubscription.Buffer
         /// Called for every message that was skipped because it is not an event.
         ///
         /// Called on the transport's thread: it must be quick and must not block.
@@ -43,7 +43,7 @@ public final class EventBus: Sendable {
 
         /// Creates a configuration.
         public init(
-            buffer: BufferConfiguration = BufferConfiguration(),
+            buffer: EventSubscription.Buffer = EventSubscription.Buffer(),
             onMalformed: (@Sendable (MalformedEvent) -> Void)? = nil,
             metrics: (any MetricsFactory)? = nil,
             tracer: (any Tracer)? = nil,
@@ -194,7 +194,7 @@ public final class EventBus: Sendable {
     func open(
         subject: String,
         queueGroup: String?,
-        buffer: BufferConfiguration?
+        buffer: EventSubscription.Buffer?
     ) async throws(MeshEventsError) -> SubscriptionChannel {
         let buffer = buffer ?? configuration.buffer
         try buffer.validate()

@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// The sequence ends after ``cancel()``, a drain, `EventBus.close()` or the cancellation of the task that reads it. It
 /// throws when the transport has ended for another reason, and `subscriberTooSlow` when the buffer overflows under
-/// ``BufferConfiguration/Policy/fail``. Several iterators share the events: each event goes to one of them. What an
+/// ``Buffer/Policy/fail``. Several iterators share the events: each event goes to one of them. What an
 /// iterator leaves unread goes to the next. Releasing the last reference cancels the subscription.
 public final class EventSubscription: AsyncSequence, Sendable {
     /// An event.
@@ -27,7 +27,7 @@ public final class EventSubscription: AsyncSequence, Sendable {
 
     /// How many events have arrived, those in ``dropped`` included.
     public var received: UInt64 { channel.received }
-    /// How many events were lost because the subscriber was slower than the mesh; see ``BufferConfiguration``.
+    /// How many events were lost because the subscriber was slower than the mesh; see ``EventSubscription/Buffer``.
     public var dropped: UInt64 { channel.dropped }
     /// How many messages arrived that were not events and were skipped.
     public var malformed: UInt64 { channel.malformed }
@@ -124,7 +124,7 @@ final class SubscriptionChannel: MetricSource {
 
     /// Creates a channel; `onEnd` is called once, and released, when the channel is cancelled or ends by itself.
     init(
-        _ configuration: BufferConfiguration,
+        _ configuration: EventSubscription.Buffer,
         pattern: String = "",
         metrics: BusMetrics? = nil,
         onEnd: @escaping @Sendable (SubscriptionChannel) -> Void

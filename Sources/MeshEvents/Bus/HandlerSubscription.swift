@@ -29,7 +29,7 @@ public final class HandlerSubscription: Sendable {
 
     /// How many events have arrived, those in ``dropped`` included.
     public var received: UInt64 { channel.received }
-    /// How many events were lost because the handler was slower than the mesh; see ``BufferConfiguration``.
+    /// How many events were lost because the handler was slower than the mesh; see ``EventSubscription/Buffer``.
     public var dropped: UInt64 { channel.dropped }
     /// How many messages were skipped because they were not events (or not of the payload type).
     public var malformed: UInt64 { channel.malformed }

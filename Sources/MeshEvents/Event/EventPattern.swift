@@ -146,7 +146,8 @@ extension EventPattern {
 }
 
 extension EventPattern: Hashable, CustomStringConvertible, ExpressibleByStringLiteral {
-    /// Creates a pattern; `events.` in front is optional. An invalid literal is kept and reported by ``validate()`` and when it is used.
+    /// Creates a pattern; `events.` in front is optional. An invalid literal is kept and reported by ``validate()`` and
+    /// when it is used.
     public init(stringLiteral value: String) {
         let full = Self.full(value)
         storage = SubjectRules.problem(ofPattern: full) == nil ? full : "?" + value

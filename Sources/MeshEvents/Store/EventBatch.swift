@@ -103,7 +103,8 @@ struct EventBatch {
 
 extension PersistentEventBus {
     /// Emits many events, in order, and returns when all are stored. At most
-    /// ``PersistenceConfiguration/acknowledgementWindow`` events are unacknowledged at once; beyond that this suspends.
+    /// ``PersistentEventBus/Configuration/acknowledgementWindow`` events are unacknowledged at once; beyond that this
+    /// suspends.
     ///
     /// When an acknowledgement is lost, the event is sent again with the same message id, across reconnects, until the
     /// configuration's deadline. No event is stored twice. Events are stored in the order of the batch, unless a

@@ -26,7 +26,7 @@ public final class PersistentEventBus: Sendable {
     /// The replays that this bus has opened; closing the bus ends them.
     let replays = ReplayRegistry()
     let durables = OpenDurables()
-    package let configuration: PersistenceConfiguration
+    package let configuration: Configuration
     /// `nil` when the metrics factory makes no metrics.
     let metrics: StoreMetrics?
     let encoder = EventEncoder()
@@ -37,7 +37,7 @@ public final class PersistentEventBus: Sendable {
         store: any EventStore,
         opening: StoreOpening,
         historyReader: EventHistory,
-        configuration: PersistenceConfiguration
+        configuration: Configuration
     ) {
         self.bus = bus
         self.store = store
@@ -50,7 +50,7 @@ public final class PersistentEventBus: Sendable {
     /// Opens the stream, creating it when it does not exist, and a bus beside it.
     ///
     /// By default a stream that exists with another configuration is used as it is; ``opening`` and one log line say
-    /// how it differs. See ``PersistenceConfiguration/Reconciliation``.
+    /// how it differs. See ``PersistentEventBus/Configuration/Reconciliation``.
     ///
     /// - Parameters:
     ///   - transport: carries the events of ``bus``.
@@ -64,7 +64,7 @@ public final class PersistentEventBus: Sendable {
         transport: some EventTransport,
         store: some EventStore,
         node: String,
-        configuration: PersistenceConfiguration = PersistenceConfiguration(),
+        configuration: Configuration = Configuration(),
         busConfiguration: EventBus.Configuration = EventBus.Configuration(),
         logger: Logger = Logger(label: "mesh-events.bus")
     ) async throws(MeshEventsError) -> PersistentEventBus {
@@ -293,7 +293,7 @@ extension PersistentEventBus {
     public func subscribe(
         to pattern: EventPattern = .all,
         queueGroup: String? = nil,
-        buffer: BufferConfiguration? = nil
+        buffer: EventSubscription.Buffer? = nil
     ) async throws(MeshEventsError) -> EventSubscription {
         try await bus.subscribe(to: pattern, queueGroup: queueGroup, buffer: buffer)
     }
@@ -304,7 +304,7 @@ extension PersistentEventBus {
     public func subscribe<Payload: EventPayload>(
         to payload: Payload.Type,
         queueGroup: String? = nil,
-        buffer: BufferConfiguration? = nil
+        buffer: EventSubscription.Buffer? = nil
     ) async throws(MeshEventsError) -> TypedEventSubscription<Payload> {
         try await bus.subscribe(to: payload, queueGroup: queueGroup, buffer: buffer)
     }
@@ -317,7 +317,7 @@ extension PersistentEventBus {
     public func subscribe(
         to pattern: EventPattern = .all,
         queueGroup: String? = nil,
-        buffer: BufferConfiguration? = nil,
+        buffer: EventSubscription.Buffer? = nil,
         handler: @escaping @Sendable (Event) async throws -> Void
     ) async throws(MeshEventsError) -> HandlerSubscription {
         try await bus.subscribe(to: pattern, queueGroup: queueGroup, buffer: buffer, handler: handler)
@@ -331,7 +331,7 @@ extension PersistentEventBus {
     public func subscribe<Payload: EventPayload>(
         to payload: Payload.Type,
         queueGroup: String? = nil,
-        buffer: BufferConfiguration? = nil,
+        buffer: EventSubscription.Buffer? = nil,
         handler: @escaping @Sendable (TypedEvent<Payload>) async throws -> Void
     ) async throws(MeshEventsError) -> HandlerSubscription {
         try await bus.subscribe(to: payload, queueGroup: queueGroup, buffer: buffer, handler: handler)

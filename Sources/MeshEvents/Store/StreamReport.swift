@@ -3,7 +3,7 @@ public struct StreamReport: Sendable, Hashable {
     /// How much the stream holds.
     public let state: StreamState
     /// The stream's configuration; `reconcile`, the deadline and the window have their defaults.
-    public let configuration: PersistenceConfiguration
+    public let configuration: PersistentEventBus.Configuration
     /// When the oldest message it holds was stored; `nil` when it is empty.
     public let firstTime: Timestamp?
     /// When the newest message it holds was stored; `nil` when it is empty.
@@ -49,7 +49,7 @@ public struct StreamReport: Sendable, Hashable {
     /// Creates a report.
     public init(
         state: StreamState,
-        configuration: PersistenceConfiguration,
+        configuration: PersistentEventBus.Configuration,
         firstTime: Timestamp?,
         lastTime: Timestamp?,
         subjects: [String: UInt64],

@@ -110,7 +110,8 @@ public struct DurableDefinition: Sendable, Hashable {
                 "\(SubjectRules.quoted(name)) cannot be the name of a durable: use 1 to 64 letters, digits, '-' and '_'"
             )
         }
-        guard acknowledgementWait >= .milliseconds(100), acknowledgementWait <= PersistenceConfiguration.longest else {
+        guard acknowledgementWait >= .milliseconds(100), acknowledgementWait <= PersistentEventBus.Configuration.longest
+        else {
             throw MeshEventsError(
                 .invalidArgument,
                 "the acknowledgement wait must be at least 100 ms and at most 285 years, not \(acknowledgementWait)"

@@ -2,8 +2,8 @@
 /// that drop the oldest messages.
 public protocol EventStore: Sendable {
     /// Creates the stream, or opens the existing one; see ``StoreOpening`` and
-    /// ``PersistenceConfiguration/Reconciliation``.
-    func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening
+    /// ``PersistentEventBus/Configuration/Reconciliation``.
+    func open(_ configuration: PersistentEventBus.Configuration) async throws(MeshEventsError) -> StoreOpening
 
     /// Stores one message; returns once the store has acknowledged it.
     ///
@@ -323,7 +323,7 @@ public struct StoreOpening: Sendable, Hashable {
 
 extension StoreOpening {
     /// Throws `streamMismatch` when the stream differs and the configuration does not accept that.
-    package func check(_ configuration: PersistenceConfiguration) throws(MeshEventsError) {
+    package func check(_ configuration: PersistentEventBus.Configuration) throws(MeshEventsError) {
         guard !differences.isEmpty, configuration.reconcile != .keep else { return }
         let advice = configuration.reconcile == .fail ? "ask for .keep or .update" : "this cannot be changed"
         throw MeshEventsError(

@@ -46,7 +46,7 @@ extension EventBus.Configuration {
     /// Creates a configuration; `cloudEvents` adds a ``CloudEventAttributes``.
     @available(*, deprecated, message: "Give `headerSources: [CloudEventAttributes()]` instead.")
     public init(
-        buffer: BufferConfiguration = BufferConfiguration(),
+        buffer: EventSubscription.Buffer = EventSubscription.Buffer(),
         onMalformed: (@Sendable (MalformedEvent) -> Void)? = nil,
         metrics: (any MetricsFactory)? = nil,
         tracer: (any Tracer)? = nil,

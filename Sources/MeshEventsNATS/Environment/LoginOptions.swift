@@ -90,7 +90,7 @@ package struct LoginOptions: Sendable {
     ///
     /// - Throws: `invalidArgument` for a file that cannot be read, for a key that others may read too, and for a
     ///   certificate without a key or a key without a certificate.
-    package func tls(_ environment: [String: String]) throws(NATSError) -> NATSTLSConfiguration? {
+    package func tls(_ environment: [String: String]) throws(NATSError) -> NATSConnection.TLSConfiguration? {
         guard (self.certificate == nil) == (certificateKey == nil) else {
             throw NATSError(.invalidArgument, "--tls-cert and --tls-key go together; give both")
         }
@@ -101,7 +101,7 @@ package struct LoginOptions: Sendable {
             throw NATSError(.invalidArgument, "MESH_EVENTS_TLS_CERT and MESH_EVENTS_TLS_KEY go together; set both")
         }
         guard authority != nil || certificate != nil || key != nil else { return nil }
-        return NATSTLSConfiguration(
+        return NATSConnection.TLSConfiguration(
             certificateAuthorityFile: authority,
             certificateFile: certificate,
             privateKeyFile: key

@@ -54,7 +54,7 @@ package struct StreamPlace: Sendable, Hashable {
     }
 
     /// The name of the stream.
-    package var streamName: String { stream ?? PersistenceConfiguration().streamName }
+    package var streamName: String { stream ?? PersistentEventBus.Configuration().streamName }
 
     /// The environment variables that give another program the same values; empty ones count as not set.
     package var environment: [String: String] {

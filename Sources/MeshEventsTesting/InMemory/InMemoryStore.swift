@@ -13,7 +13,10 @@ public final class InMemoryStore: EventStore {
     /// - Parameters:
     ///   - mesh: the mesh whose events are stored.
     ///   - streamName: the name of the store's stream; ``open(_:)`` must name the same one.
-    public init(_ mesh: InMemoryMesh = InMemoryMesh(), streamName: String = PersistenceConfiguration().streamName) {
+    public init(
+        _ mesh: InMemoryMesh = InMemoryMesh(),
+        streamName: String = PersistentEventBus.Configuration().streamName
+    ) {
         self.mesh = mesh
         self.streamName = streamName
     }
@@ -21,7 +24,7 @@ public final class InMemoryStore: EventStore {
     /// Creates the stream, or opens the existing one as the configuration's `reconcile` says.
     ///
     /// - Throws: `invalidArgument` when the configuration names another stream or is not valid; `streamMismatch`.
-    public func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
+    public func open(_ configuration: PersistentEventBus.Configuration) async throws(MeshEventsError) -> StoreOpening {
         guard configuration.streamName == streamName else {
             throw MeshEventsError(
                 .invalidArgument,
@@ -67,7 +70,7 @@ public final class InMemoryStore: EventStore {
         }
         return StreamReport(
             state: state,
-            configuration: configuration ?? PersistenceConfiguration(streamName: streamName),
+            configuration: configuration ?? PersistentEventBus.Configuration(streamName: streamName),
             firstTime: kept.first?.storedAt,
             lastTime: kept.last?.storedAt,
             subjects: subjects,

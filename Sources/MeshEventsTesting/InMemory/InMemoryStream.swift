@@ -6,7 +6,7 @@ struct InMemoryStream: Sendable {
     private static let duplicateWindow = Duration.seconds(120)
     private static let events = Array("events.>".utf8)
 
-    var configuration: PersistenceConfiguration
+    var configuration: PersistentEventBus.Configuration
     /// When it was created.
     let created: Timestamp
     /// The durable subscriptions, by name.
@@ -19,7 +19,7 @@ struct InMemoryStream: Sendable {
     private var knownInOrder: [(id: String, at: Timestamp)] = []
     private var knownHead = 0
 
-    init(_ configuration: PersistenceConfiguration, created: Timestamp) {
+    init(_ configuration: PersistentEventBus.Configuration, created: Timestamp) {
         self.configuration = configuration
         self.created = created
     }
@@ -104,7 +104,7 @@ struct InMemoryStream: Sendable {
     }
 
     /// How this stream differs from another configuration.
-    func differences(from asked: PersistenceConfiguration) -> [StoreOpening.Difference] {
+    func differences(from asked: PersistentEventBus.Configuration) -> [StoreOpening.Difference] {
         func age(_ duration: Duration?) -> String {
             guard let duration else { return "0" }
             let (seconds, attoseconds) = duration.components

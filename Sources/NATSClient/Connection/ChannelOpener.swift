@@ -28,7 +28,7 @@ final class ChannelOpener: @unchecked Sendable {
         guard configuration.tls != nil || server.usesTLS else {
             return connect(to: server, attempt: attempt, for: loop)
         }
-        let tls = configuration.tls ?? NATSTLSConfiguration()
+        let tls = configuration.tls ?? NATSConnection.TLSConfiguration()
         // Not on the event loop: other connections may share it.
         NIOThreadPool.singleton.runIfActive(eventLoop: loop.eventLoop) { try TLSHandlerFactory.context(tls) }
             .whenComplete { result in

@@ -8,7 +8,7 @@ extension NATSConnection {
         /// How to log in.
         public var authentication: NATSAuthentication
         /// How to speak TLS; `nil` uses TLS only when an address (`tls://`) or the server asks for it.
-        public var tls: NATSTLSConfiguration?
+        public var tls: TLSConfiguration?
         /// The name servers show for this connection.
         public var name: String?
         /// The longest an attempt may take, login included. Default 5 s.
@@ -45,7 +45,7 @@ extension NATSConnection {
         public init(
             servers: [ServerAddress],
             authentication: NATSAuthentication = .none,
-            tls: NATSTLSConfiguration? = nil,
+            tls: TLSConfiguration? = nil,
             name: String? = nil
         ) {
             self.servers = servers

@@ -37,7 +37,7 @@ public final class NATSConnection: Sendable {
         if configuration.tls == nil, configuration.servers.contains(where: \.usesTLS) {
             // One address that asks for TLS asks for all: otherwise an attacker need only keep that server from
             // answering.
-            configuration.tls = NATSTLSConfiguration()
+            configuration.tls = NATSConnection.TLSConfiguration()
         }
         let group = configuration.eventLoopGroup ?? Self.sharedEventLoop
         let loop = ConnectionLoop(

@@ -11,7 +11,7 @@ struct TLSFailure {
     private static let maximumNames = 10
 
     let server: ServerAddress?
-    let configuration: NATSTLSConfiguration?
+    let configuration: NATSConnection.TLSConfiguration?
     /// The server's certificate, when it has shown one.
     let certificate: NIOSSLCertificate?
 

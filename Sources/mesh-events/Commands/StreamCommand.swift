@@ -364,7 +364,7 @@ enum StreamText {
     }
 
     /// The stream's limits in lines for people.
-    static func limits(_ configuration: PersistenceConfiguration) -> [String] {
+    static func limits(_ configuration: PersistentEventBus.Configuration) -> [String] {
         [
             "kept for          \(configuration.maximumAge.map(duration) ?? "ever")",
             "at most           \(configuration.maximumMessages.map { "\($0) events" } ?? "any number of events")"

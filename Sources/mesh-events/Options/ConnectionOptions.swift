@@ -234,8 +234,8 @@ struct ConnectionOptions: ParsableArguments {
     }
 
     /// The configuration of the stream, with the mesh's settings.
-    func persistence(acknowledgementDeadline: Duration? = nil) throws -> PersistenceConfiguration {
-        var configuration = PersistenceConfiguration(streamName: try place().streamName)
+    func persistence(acknowledgementDeadline: Duration? = nil) throws -> PersistentEventBus.Configuration {
+        var configuration = PersistentEventBus.Configuration(streamName: try place().streamName)
         if let acknowledgementDeadline { configuration.acknowledgementDeadline = acknowledgementDeadline }
         return configuration
     }

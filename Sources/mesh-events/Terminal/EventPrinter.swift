@@ -63,7 +63,7 @@ struct EventPrinter {
 struct LiveEvents {
     /// How many events may wait to be printed. A burst of half a million events is printed whole, as by the command
     /// line of the Go mesh, whose subscriptions hold 524 288 messages or 64 MiB.
-    static let buffer = BufferConfiguration(maximumEvents: 1 << 20, maximumBytes: 128 << 20)
+    static let buffer = EventSubscription.Buffer(maximumEvents: 1 << 20, maximumBytes: 128 << 20)
 
     private let subscription: EventSubscription
     private var drops = DropReport()

@@ -25,7 +25,7 @@ struct StreamAbsence {
     /// - Throws: what `body` throws; as ``explained(_:)`` when a stream that was named does not exist.
     func noted<Result>(showsLive: Bool = false, _ body: () async throws -> Result) async throws -> Result? {
         let name = try connection.place().streamName
-        guard name == PersistenceConfiguration().streamName else { return try await explained(body) }
+        guard name == PersistentEventBus.Configuration().streamName else { return try await explained(body) }
         do {
             return try await body()
         } catch let error as MeshEventsError where error.code == .streamNotFound {

@@ -226,7 +226,7 @@ struct ClientLoginTests {
             """
         try await withServer(binary, .init(extraConfiguration: block)) { server in
             var settings = try configuration(server)
-            settings.tls = NATSTLSConfiguration(
+            settings.tls = NATSConnection.TLSConfiguration(
                 certificateAuthorityFile: files.ca,
                 certificateFile: files.client,
                 privateKeyFile: files.clientKey
@@ -237,9 +237,9 @@ struct ClientLoginTests {
             settings.tls?.certificateFile = nil
             settings.tls?.privateKeyFile = nil
             #expect(await connectFailure(settings)?.code == .tlsFailed)
-            settings.tls = NATSTLSConfiguration(certificateAuthorityFile: files.otherCA)
+            settings.tls = NATSConnection.TLSConfiguration(certificateAuthorityFile: files.otherCA)
             #expect(await connectFailure(settings)?.code == .tlsFailed)
-            settings.tls = NATSTLSConfiguration(certificateAuthorityFile: "/does/not/exist.pem")
+            settings.tls = NATSConnection.TLSConfiguration(certificateAuthorityFile: "/does/not/exist.pem")
             let error = await connectFailure(settings)
             #expect(error?.code == .tlsFailed && error?.message.contains("/does/not/exist.pem") == true)
         }
@@ -265,7 +265,10 @@ struct ClientLoginTests {
             do {
                 try await withServer(binary, .init(extraConfiguration: block)) { server in
                     var settings = try configuration(server)
-                    settings.tls = NATSTLSConfiguration(certificateAuthorityFile: files.ca, handshakeFirst: true)
+                    settings.tls = NATSConnection.TLSConfiguration(
+                        certificateAuthorityFile: files.ca,
+                        handshakeFirst: true
+                    )
                     try await prove(settings)
                     tested += 1
                 }

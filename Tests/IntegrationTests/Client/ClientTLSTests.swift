@@ -40,13 +40,13 @@ struct ClientTLSTests {
         settings.servers = try ServerAddress.list("tls://127.0.0.1:\(server.port)")
         try await expectNoConnection(to: trap, settings)
         settings = server.settings
-        settings.tls = NATSTLSConfiguration()
+        settings.tls = NATSConnection.TLSConfiguration()
         try await expectNoConnection(to: trap, settings)
         try await server.stop()
         // One that offers no TLS announces all the same.
         let plain = try await announcing(trap)
         settings = plain.settings
-        settings.tls = NATSTLSConfiguration()
+        settings.tls = NATSConnection.TLSConfiguration()
         try await expectNoConnection(to: trap, settings)
         try await plain.stop()
         try await trap.stop()
@@ -65,7 +65,7 @@ struct ClientTLSTests {
     func refusedInPlainText() async throws {
         let server = try await FakeServer.start(greeting: "-ERR 'Authorization Violation'\r\n") { _ in nil }
         var settings = server.settings
-        settings.tls = NATSTLSConfiguration()
+        settings.tls = NATSConnection.TLSConfiguration()
         let error = await connectFailure(settings)
         #expect(error?.code == .connectionFailed)
         #expect(error?.message.contains("before TLS") == true)
@@ -114,7 +114,7 @@ struct ClientTLSTests {
         }
         try await withServer(binary, member("one", "listen: \"127.0.0.1:\(routePort)\"")) { one in
             var settings = try configuration(at: "tls://localhost:\(one.port)")
-            settings.tls = NATSTLSConfiguration(certificateAuthorityFile: files.ca)
+            settings.tls = NATSConnection.TLSConfiguration(certificateAuthorityFile: files.ca)
             let connection = try await NATSConnection.connect(settings, logger: quiet)
             let joining = "listen: \"127.0.0.1:-1\", routes: [\"nats://127.0.0.1:\(routePort)\"]"
             try await withServer(binary, member("two", joining)) { two in
@@ -139,7 +139,9 @@ struct ClientTLSTests {
     func failures(binary: NATSServers.Binary) async throws {
         let files = try await Certificates.make(names: "DNS:mesh.example,IP:10.1.2.3")
         let expired = try await Certificates.make(days: -1)
-        func said(_ server: Certificates, _ more: String = "", _ tls: NATSTLSConfiguration) async throws -> String {
+        func said(_ server: Certificates, _ more: String = "", _ tls: NATSConnection.TLSConfiguration) async throws
+            -> String
+        {
             let block = """
                 tls { cert_file: "\(server.server)", key_file: "\(server.serverKey)", ca_file: "\(server.ca)" \(more) }
                 """
@@ -159,7 +161,7 @@ struct ClientTLSTests {
         #expect(system.contains("the system's authorities") && system.contains("--tls-ca"), "\(system)")
         let other = try await said(files, "", .init(certificateAuthorityFile: files.ca))
         #expect(other.contains("another host, not for 127.0.0.1: it has mesh.example, 10.1.2.3"), "\(other)")
-        let named = NATSTLSConfiguration(certificateAuthorityFile: files.ca, serverName: "mesh.example")
+        let named = NATSConnection.TLSConfiguration(certificateAuthorityFile: files.ca, serverName: "mesh.example")
         let none = try await said(files, ", verify: true", named)
         #expect(none.contains("client certificate"), "\(none)")
         var stranger = named
@@ -189,7 +191,7 @@ struct ClientTLSTests {
             """
         try await withServer(binary, .init(jetStream: false, extraConfiguration: rules)) { server in
             var settings = try configuration(server)
-            settings.tls = NATSTLSConfiguration(certificateAuthorityFile: "\(directory.path)/ca.pem")
+            settings.tls = NATSConnection.TLSConfiguration(certificateAuthorityFile: "\(directory.path)/ca.pem")
             let connection = try await NATSConnection.connect(settings, logger: quiet)
             async let said = status(of: connection, "the reason") { status -> String? in
                 guard case .reconnectFailed(_, let error) = status, error.code == .tlsFailed else { return nil }
@@ -231,7 +233,7 @@ struct ClientTLSTests {
             """
         try await withServer(binary, .init(jetStream: false, extraConfiguration: block)) { running in
             var settings = try configuration(running)
-            settings.tls = NATSTLSConfiguration(
+            settings.tls = NATSConnection.TLSConfiguration(
                 certificateAuthorityFile: path("client-ca.pem"),
                 certificateFile: path("client.pem"),
                 privateKeyFile: path("client.key")

@@ -67,11 +67,11 @@ struct WebSocketTests {
         let tls = "tls { cert_file: \"\(files.server)\", key_file: \"\(files.serverKey)\" }"
         try await withWebSocket(binary, tls: tls) { server, port in
             var settings = try configuration(at: "wss://localhost:\(port)")
-            settings.tls = NATSTLSConfiguration(certificateAuthorityFile: files.ca)
+            settings.tls = NATSConnection.TLSConfiguration(certificateAuthorityFile: files.ca)
             let connection = try await NATSConnection.connect(settings, logger: quiet)
             try await exchange(connection, server)
             await connection.close()
-            settings.tls = NATSTLSConfiguration(certificateAuthorityFile: files.otherCA)
+            settings.tls = NATSConnection.TLSConfiguration(certificateAuthorityFile: files.otherCA)
             #expect(await connectFailure(settings)?.code == .tlsFailed)
         }
     }
@@ -120,7 +120,7 @@ struct WebSocketTests {
                 """
             try await withNginx(location, listen: "ssl") { proxy in
                 var settings = try configuration(at: "wss://127.0.0.1:\(proxy)")
-                settings.tls = NATSTLSConfiguration(certificateAuthorityFile: files.ca)
+                settings.tls = NATSConnection.TLSConfiguration(certificateAuthorityFile: files.ca)
                 let connection = try await NATSConnection.connect(settings, logger: quiet)
                 try await exchange(connection, server)
                 await connection.close()

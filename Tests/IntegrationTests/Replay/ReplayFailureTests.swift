@@ -141,7 +141,7 @@ struct ReplayFailureTests {
             while before.last != .caughtUp, let element = try await iterator.next() { before.append(element) }
             #expect(before.compactMap { $0.event?.sequence } == [1, 2, 3])
             try await store.jetStream.deleteStream(store.streamName)
-            _ = try await store.open(PersistenceConfiguration())
+            _ = try await store.open(PersistentEventBus.Configuration())
             for number in 0..<7 { try await bus.emit("user.n", ["seq": .init(number)]) }
             let created = try await store.state().created
             let elements = try await withDeadline(.seconds(30), "the other stream's events") {

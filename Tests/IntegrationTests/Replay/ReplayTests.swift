@@ -49,7 +49,7 @@ struct ReplayTests {
         try await withServer(binary, .init(storeDirectory: directory.path)) { server in
             let emitting = try await connection(server)
             let reading = try await connection(server)
-            let configuration = PersistenceConfiguration(maximumMessages: nil)
+            let configuration = PersistentEventBus.Configuration(maximumMessages: nil)
             let bus = try await PersistentEventBus.open(
                 transport: emitting,
                 node: "n",
@@ -163,7 +163,7 @@ struct ReplayTests {
     @Test("what a reader does not take is not fetched: little is held, nothing is lost", arguments: NATSServers.all)
     func bounded(binary: NATSServers.Binary) async throws {
         try await withStore(binary) { store, transport, _ in
-            let configuration = PersistenceConfiguration(maximumMessages: nil)
+            let configuration = PersistentEventBus.Configuration(maximumMessages: nil)
             let bus = try await PersistentEventBus.open(
                 transport: transport,
                 node: "n",
@@ -242,7 +242,7 @@ struct ReplayTests {
     )
     func passedOver(binary: NATSServers.Binary) async throws {
         try await withStore(binary) { store, transport, _ in
-            let configuration = PersistenceConfiguration(maximumMessages: 100)
+            let configuration = PersistentEventBus.Configuration(maximumMessages: 100)
             let bus = try await PersistentEventBus.open(
                 transport: transport,
                 node: "n",

@@ -30,7 +30,7 @@ struct Bench: Sendable {
         _ configuration: Dashboard.Configuration = .init(),
         verification: SignatureVerification? = nil,
         emits: Bool = false,
-        stream: PersistenceConfiguration = .init(),
+        stream: PersistentEventBus.Configuration = .init(),
         times: ConnectionTimer.Limits = .init(),
         backlog: Int = StreamSession.maximumBacklog,
         logger: Logger = quiet,

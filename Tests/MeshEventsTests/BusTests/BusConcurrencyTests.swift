@@ -21,7 +21,7 @@ struct BusConcurrencyTests {
         let total = 8 * Self.perThread
         let subscription = try await watcher.subscribe(
             to: "events.user.*",
-            buffer: BufferConfiguration(maximumEvents: total, maximumBytes: 1 << 30)
+            buffer: EventSubscription.Buffer(maximumEvents: total, maximumBytes: 1 << 30)
         )
         async let next: [Int] = {
             var next = Array(repeating: 0, count: 8)

@@ -10,7 +10,7 @@ struct EventReceiverTests {
         let receiver: EventReceiver
         let subscription: EventSubscription
 
-        init(_ buffer: BufferConfiguration = BufferConfiguration()) {
+        init(_ buffer: EventSubscription.Buffer = EventSubscription.Buffer()) {
             channel = SubscriptionChannel(buffer) { _ in }
             let bus = EventBus(transport: InMemoryTransport(), node: "n")
             receiver = EventReceiver(channel: channel, reporter: bus.reporter, admission: bus.admission)

@@ -47,7 +47,7 @@ struct SubscriptionBufferTests {
     }
 
     @Test func eventsComeOutInTheOrderTheyCameIn() {
-        var buffer = Buffer(BufferConfiguration())
+        var buffer = Buffer(EventSubscription.Buffer())
         for start in stride(from: 0, to: 3000, by: 7) { offer(start..<(start + 7), to: &buffer) }
         #expect(buffer.count == 3003)
         #expect(drain(&buffer) == Array(0..<3003))
@@ -57,7 +57,7 @@ struct SubscriptionBufferTests {
     }
 
     @Test func chunksAreBoundedHoweverSmallTheBatches() {
-        var buffer = Buffer(BufferConfiguration())
+        var buffer = Buffer(EventSubscription.Buffer())
         for number in 0..<2000 { offer(number..<(number + 1), to: &buffer) }
         var sizes: [Int] = []
         while let next = numbers(buffer.takeAnswer()) { sizes.append(next.count) }
@@ -67,7 +67,7 @@ struct SubscriptionBufferTests {
     }
 
     @Test func dropOldestKeepsTheNewestAndCountsExactly() {
-        var buffer = Buffer(BufferConfiguration(maximumEvents: 100, policy: .dropOldest))
+        var buffer = Buffer(EventSubscription.Buffer(maximumEvents: 100, policy: .dropOldest))
         for start in stride(from: 0, to: 1000, by: 9) { offer(start..<(start + 9), to: &buffer) }
         #expect(buffer.received == 1008)
         #expect(buffer.dropped == 908)
@@ -75,14 +75,14 @@ struct SubscriptionBufferTests {
     }
 
     @Test func oneBatchLargerThanTheBufferKeepsItsNewest() {
-        var buffer = Buffer(BufferConfiguration(maximumEvents: 3, policy: .dropOldest))
+        var buffer = Buffer(EventSubscription.Buffer(maximumEvents: 3, policy: .dropOldest))
         offer(0..<500, to: &buffer)
         #expect(buffer.dropped == 497)
         #expect(drain(&buffer) == [497, 498, 499])
     }
 
     @Test func dropNewestKeepsTheOldestAndCountsExactly() {
-        var buffer = Buffer(BufferConfiguration(maximumEvents: 100, policy: .dropNewest))
+        var buffer = Buffer(EventSubscription.Buffer(maximumEvents: 100, policy: .dropNewest))
         for start in stride(from: 0, to: 1000, by: 9) { offer(start..<(start + 9), to: &buffer) }
         #expect(buffer.dropped == 908)
         #expect(drain(&buffer) == Array(0..<100))
@@ -91,14 +91,14 @@ struct SubscriptionBufferTests {
     }
 
     @Test func theByteLimitCountsExactly() {
-        var buffer = Buffer(BufferConfiguration(maximumBytes: 100, policy: .dropOldest))
+        var buffer = Buffer(EventSubscription.Buffer(maximumBytes: 100, policy: .dropOldest))
         for number in 0..<50 { offer(number..<(number + 1), bytes: 30, to: &buffer) }
         #expect(buffer.dropped == 47)
         #expect(drain(&buffer) == [47, 48, 49])
     }
 
     @Test func anEventThatCanNeverFitCostsNoOther() {
-        var buffer = Buffer(BufferConfiguration(maximumBytes: 100, policy: .dropOldest))
+        var buffer = Buffer(EventSubscription.Buffer(maximumBytes: 100, policy: .dropOldest))
         offer(0..<5, bytes: 20, to: &buffer)
         offer(5..<6, bytes: 101, to: &buffer)
         #expect(buffer.dropped == 1)
@@ -106,7 +106,7 @@ struct SubscriptionBufferTests {
     }
 
     @Test func failDeliversWhatWaitsThenThrowsOnceThenEnds() {
-        var buffer = Buffer(BufferConfiguration(maximumEvents: 10, policy: .fail))
+        var buffer = Buffer(EventSubscription.Buffer(maximumEvents: 10, policy: .fail))
         offer(0..<8, to: &buffer)
         offer(8..<16, to: &buffer)
         #expect(buffer.isFinished)
@@ -127,7 +127,7 @@ struct SubscriptionBufferTests {
     }
 
     @Test func anEmptyBufferHasNothing() {
-        var buffer = Buffer(BufferConfiguration())
+        var buffer = Buffer(EventSubscription.Buffer())
         #expect(isNothing(buffer.takeAnswer()))
         offer(0..<3, to: &buffer)
         #expect(numbers(buffer.takeAnswer()) == [0, 1, 2])
@@ -135,7 +135,7 @@ struct SubscriptionBufferTests {
     }
 
     @Test func theErrorGoesToOneReaderAndTheOthersGetTheEnd() {
-        var buffer = Buffer(BufferConfiguration())
+        var buffer = Buffer(EventSubscription.Buffer())
         buffer.finish(MeshEventsError(.closed, "over"))
         buffer.finish(MeshEventsError(.timeout, "too late"))
         #expect(code(buffer.takeAnswer()) == .closed)
@@ -144,13 +144,13 @@ struct SubscriptionBufferTests {
     }
 
     @Test func finishingKeepsWhatWaitsAndCancellingThrowsItAway() {
-        var finished = Buffer(BufferConfiguration())
+        var finished = Buffer(EventSubscription.Buffer())
         offer(0..<5, to: &finished)
         finished.finish(nil)
         #expect(drain(&finished) == [0, 1, 2, 3, 4])
         #expect(isEnd(finished.takeAnswer()))
 
-        var cancelled = Buffer(BufferConfiguration())
+        var cancelled = Buffer(EventSubscription.Buffer())
         offer(0..<5, to: &cancelled)
         cancelled.finish(MeshEventsError(.closed, "over"))
         cancelled.cancel()
@@ -159,7 +159,7 @@ struct SubscriptionBufferTests {
     }
 
     @Test func whatIsPutBackComesFirst() {
-        var buffer = Buffer(BufferConfiguration())
+        var buffer = Buffer(EventSubscription.Buffer())
         offer(0..<5, to: &buffer)
         guard case .chunk(var chunk) = buffer.takeAnswer() else {
             Issue.record("expected a chunk")
@@ -174,8 +174,8 @@ struct SubscriptionBufferTests {
 
     @Test func theBufferNeverExceedsItsLimitsAndLosesNothingUncounted() {
         var random = SystemRandomNumberGenerator()
-        for policy in [BufferConfiguration.Policy.dropOldest, .dropNewest] {
-            var buffer = Buffer(BufferConfiguration(maximumEvents: 200, maximumBytes: 5000, policy: policy))
+        for policy in [EventSubscription.Buffer.Policy.dropOldest, .dropNewest] {
+            var buffer = Buffer(EventSubscription.Buffer(maximumEvents: 200, maximumBytes: 5000, policy: policy))
             var sent = 0
             var got: [Int] = []
             var used = EventChunk()

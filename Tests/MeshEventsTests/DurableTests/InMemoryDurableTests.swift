@@ -109,7 +109,7 @@ struct InMemoryDurableTests {
             transport: InMemoryTransport(mesh),
             store: store,
             node: "n",
-            configuration: PersistenceConfiguration(maximumMessages: 2)
+            configuration: PersistentEventBus.Configuration(maximumMessages: 2)
         )
         try await bus.emit("user.a")
         let consumer = try await consumer()

@@ -28,7 +28,7 @@ struct InMemoryConformanceTests {
                 store: InMemoryStore(mesh),
                 other: InMemoryStore(mesh),
                 transport: transport,
-                configuration: PersistenceConfiguration(),
+                configuration: PersistentEventBus.Configuration(),
                 deleteStream: { try await InMemoryStore(mesh).deleteStream() }
             ) {
                 transport.close()

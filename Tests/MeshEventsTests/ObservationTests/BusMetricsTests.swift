@@ -39,7 +39,7 @@ struct BusMetricsTests {
         let kept = try await bus.subscribe(to: "events.user.>")
         let small = try await bus.subscribe(
             to: "events.user.*",
-            buffer: BufferConfiguration(maximumEvents: 2, policy: .dropNewest)
+            buffer: EventSubscription.Buffer(maximumEvents: 2, policy: .dropNewest)
         )
         for _ in 0..<5 { try bus.emit("user.a") }
         try await bus.flush()

@@ -61,7 +61,7 @@ private final class ReadCountingStore: EventStore {
 
     var reads: [Int] { limits.withLock { $0 } }
 
-    func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
+    func open(_ configuration: PersistentEventBus.Configuration) async throws(MeshEventsError) -> StoreOpening {
         try await store.open(configuration)
     }
 

@@ -11,7 +11,7 @@ struct InMemoryStoreTests {
         mesh = InMemoryMesh(InMemoryMesh.Configuration(now: { [clock] in clock.timestamp }))
     }
 
-    private func open(_ configuration: PersistenceConfiguration = .init()) async throws -> PersistentEventBus {
+    private func open(_ configuration: PersistentEventBus.Configuration = .init()) async throws -> PersistentEventBus {
         try await PersistentEventBus.open(
             transport: InMemoryTransport(mesh),
             store: InMemoryStore(mesh),
@@ -21,7 +21,7 @@ struct InMemoryStoreTests {
     }
 
     @Test func beyondTheMaximumTheOldestGoAndSequencesGoOn() async throws {
-        let bus = try await open(PersistenceConfiguration(maximumMessages: 100))
+        let bus = try await open(PersistentEventBus.Configuration(maximumMessages: 100))
         for number in 0..<3000 { try await bus.emit("user.n", ["seq": .init(number)]) }
         let kept = try await bus.history(limit: 1000)
         #expect(kept.map(\.sequence) == Array(2901...3000))
@@ -33,7 +33,7 @@ struct InMemoryStoreTests {
     }
 
     @Test func eventsOlderThanTheMaximumAgeAreGone() async throws {
-        let bus = try await open(PersistenceConfiguration(maximumAge: .seconds(60)))
+        let bus = try await open(PersistentEventBus.Configuration(maximumAge: .seconds(60)))
         try await bus.emit("user.n", ["seq": 1])
         clock.advance(by: .seconds(30))
         try await bus.emit("user.n", ["seq": 2])
@@ -52,7 +52,7 @@ struct InMemoryStoreTests {
 
     @Test func aMessageIDIsForgottenAfterTheDuplicateWindow() async throws {
         let store = InMemoryStore(mesh)
-        _ = try await store.open(PersistenceConfiguration())
+        _ = try await store.open(PersistentEventBus.Configuration())
         func append() async throws -> StoredPosition {
             try await store.append(
                 subject: "events.user.n",
@@ -90,7 +90,7 @@ struct InMemoryStoreTests {
 
     @Test func aStoreIsAboutOneStream() async throws {
         let error = await #expect(throws: MeshEventsError.self) {
-            try await InMemoryStore(mesh).open(PersistenceConfiguration(streamName: "OTHER"))
+            try await InMemoryStore(mesh).open(PersistentEventBus.Configuration(streamName: "OTHER"))
         }
         #expect(error?.code == .invalidArgument)
     }

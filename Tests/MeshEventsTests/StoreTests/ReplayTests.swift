@@ -51,7 +51,7 @@ struct ReplayTests {
             transport: InMemoryTransport(mesh),
             store: InMemoryStore(mesh),
             node: "n",
-            configuration: PersistenceConfiguration(maximumAge: .seconds(60))
+            configuration: PersistentEventBus.Configuration(maximumAge: .seconds(60))
         )
         for _ in 0..<3 { try await bus.emit("user.n") }
         let replay = try await bus.replay(from: .sequence(1))
@@ -88,7 +88,7 @@ private struct PlainStore: EventStore {
 
     init(_ store: InMemoryStore) { self.store = store }
 
-    func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
+    func open(_ configuration: PersistentEventBus.Configuration) async throws(MeshEventsError) -> StoreOpening {
         try await store.open(configuration)
     }
 

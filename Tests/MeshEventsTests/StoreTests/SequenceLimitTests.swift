@@ -71,7 +71,7 @@ struct SequenceLimitTests {
     func configurations() async throws {
         for age in [Duration.seconds(1e19), .seconds(9_000_000_001), .zero, .seconds(-1)] {
             let error = #expect(throws: MeshEventsError.self) {
-                try PersistenceConfiguration(maximumAge: age).validate()
+                try PersistentEventBus.Configuration(maximumAge: age).validate()
             }
             #expect(error?.code == .invalidArgument)
             let wait = #expect(throws: MeshEventsError.self) {
@@ -103,7 +103,7 @@ private struct EndStore: EventStore {
         }
     }
 
-    func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
+    func open(_ configuration: PersistentEventBus.Configuration) async throws(MeshEventsError) -> StoreOpening {
         try await store.open(configuration)
     }
 

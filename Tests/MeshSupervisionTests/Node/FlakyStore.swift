@@ -47,7 +47,7 @@ final class FlakyStore: EventStore {
         return position
     }
 
-    func open(_ configuration: PersistenceConfiguration) async throws(MeshEventsError) -> StoreOpening {
+    func open(_ configuration: PersistentEventBus.Configuration) async throws(MeshEventsError) -> StoreOpening {
         let opening = try await store.open(configuration)
         state.withLock { state in
             if state.failure?.code == .streamNotFound { state.failure = nil }

@@ -7,11 +7,11 @@ import NATSClient
 struct EventMeasures: Sendable {
     private let emitter: EventBus
     private let subscriber: EventBus
-    private let buffer = BufferConfiguration(maximumEvents: .max, maximumBytes: .max)
+    private let buffer = EventSubscription.Buffer(maximumEvents: .max, maximumBytes: .max)
 
     init(
         url: String,
-        tls: NATSTLSConfiguration? = nil,
+        tls: NATSConnection.TLSConfiguration? = nil,
         emitting: EventBus.Configuration = EventBus.Configuration(),
         receiving: EventBus.Configuration = EventBus.Configuration()
     ) async throws {

@@ -8,7 +8,7 @@ struct MemoryMeasures {
     private let emitter: EventBus
     private let subscriber: EventBus
     /// Counted in bytes only, as events arrive: what they take up in memory is to stay close to that.
-    private let buffer = BufferConfiguration(maximumEvents: .max, maximumBytes: 64 << 20)
+    private let buffer = EventSubscription.Buffer(maximumEvents: .max, maximumBytes: 64 << 20)
     private let outboundBytes: Int
 
     init(url: String) async throws {

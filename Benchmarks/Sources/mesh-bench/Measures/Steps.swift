@@ -144,7 +144,7 @@ struct Steps {
         let transport = NowhereTransport()
         let bus = EventBus(transport: transport, node: Work.node)
         let subscription = try await bus.subscribe(
-            buffer: BufferConfiguration(maximumEvents: .max, maximumBytes: .max)
+            buffer: EventSubscription.Buffer(maximumEvents: .max, maximumBytes: .max)
         )
         let payload = try Work.payload()
         let receiving = try perEvent { try transport.deliver(payload, count: count, batch: 300) }

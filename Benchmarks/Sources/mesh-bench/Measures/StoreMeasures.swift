@@ -15,7 +15,7 @@ final class StoreMeasures: Sendable {
     /// both sides would wait for the disk.
     init() async throws {
         server = try await LocalNATSServer.start(LocalNATSServer.Configuration(syncsEachWrite: false))
-        let configuration = PersistenceConfiguration(maximumMessages: nil)
+        let configuration = PersistentEventBus.Configuration(maximumMessages: nil)
         transport = try await NATSTransport.connect(to: server.url)
         persistent = try await PersistentEventBus.open(
             transport: transport,

@@ -31,7 +31,7 @@ struct SafetyComparisons {
         )
         let result: Result<Void, any Error>
         do {
-            let tls = NATSTLSConfiguration(certificateAuthorityFile: certificate.file)
+            let tls = NATSConnection.TLSConfiguration(certificateAuthorityFile: certificate.file)
             let safe = try await EventMeasures(url: server.url, tls: tls)
             let plain = try await EventMeasures(url: url)
             let count = options.count(250_000)

@@ -23,7 +23,7 @@ struct PayloadMeasures: Sendable {
         return {
             let tally = Tally()
             let done = Gate()
-            let buffer = BufferConfiguration(maximumEvents: .max, maximumBytes: .max)
+            let buffer = EventSubscription.Buffer(maximumEvents: .max, maximumBytes: .max)
             let subscription = try await subscriber.subscribe(to: .nodeHealth, buffer: buffer) { event in
                 if tally.add(event) == count { done.open() }
             }

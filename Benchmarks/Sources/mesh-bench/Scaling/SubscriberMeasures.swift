@@ -43,7 +43,7 @@ struct SubscriberMeasures: Sendable {
     ) async throws -> [Double] {
         let done = Gate()
         let remaining = Remaining(types.count)
-        let buffer = BufferConfiguration(maximumEvents: .max, maximumBytes: .max)
+        let buffer = EventSubscription.Buffer(maximumEvents: .max, maximumBytes: .max)
         var subscriptions: [(Tally, HandlerSubscription)] = []
         for type in types {
             let tally = Tally()

@@ -80,8 +80,8 @@ extension DurableSubscription {
     /// How a durable subscription behaves.
     public struct Configuration: Sendable, Hashable {
         /// What to do when the durable exists with other settings. Unlike
-        /// ``PersistenceConfiguration/Reconciliation`` it has no case that keeps them: subscriber and store must use the
-        /// same acknowledgement wait and number of deliveries.
+        /// ``PersistentEventBus/Configuration/Reconciliation`` it has no case that keeps them: subscriber and store
+        /// must use the same acknowledgement wait and number of deliveries.
         public enum Reconciliation: Sendable, Hashable {
             /// Throw `durableMismatch`; the message names the differences.
             case fail

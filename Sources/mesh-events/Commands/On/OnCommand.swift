@@ -179,7 +179,7 @@ private struct OnSession: Sendable {
     let node: String
     let grace: Duration
     let trust: TrustOptions
-    let persistence: PersistenceConfiguration
+    let persistence: PersistentEventBus.Configuration
 
     /// A subscription that runs commands.
     struct Running: Sendable {

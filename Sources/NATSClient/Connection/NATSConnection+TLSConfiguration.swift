@@ -2,48 +2,54 @@ import FileReading
 import NIOCore
 import NIOSSL
 
-/// How the client uses TLS.
-///
-/// The files are PEM and are read again for every attempt to connect, so that a certificate or an authority can be
-/// replaced while a connection is up. A file that cannot be read fails the attempt; the next attempt reads it again.
-public struct NATSTLSConfiguration: Sendable, Hashable {
-    /// The authorities that are trusted; `nil` for the system's.
-    public var certificateAuthorityFile: String?
-    /// The client's certificate, with its chain, when the server wants one.
-    public var certificateFile: String?
-    /// The key of the client's certificate, in a file that only its owner may read.
-    public var privateKeyFile: String?
-    /// Whether TLS begins at once instead of after the server's plain-text `INFO` (the server's `handshake_first`).
-    public var handshakeFirst: Bool
-    /// Whether the certificate must name the host. Turn it off only for tests.
-    public var verifiesHostName: Bool
-    /// The name the certificate must have, when it is not the host's.
-    public var serverName: String?
+extension NATSConnection {
+    /// How the client uses TLS.
+    ///
+    /// The files are PEM and are read again for every attempt to connect, so that a certificate or an authority can be
+    /// replaced while a connection is up. A file that cannot be read fails the attempt; the next attempt reads it again.
+    public struct TLSConfiguration: Sendable, Hashable {
+        /// The authorities that are trusted; `nil` for the system's.
+        public var certificateAuthorityFile: String?
+        /// The client's certificate, with its chain, when the server wants one.
+        public var certificateFile: String?
+        /// The key of the client's certificate, in a file that only its owner may read.
+        public var privateKeyFile: String?
+        /// Whether TLS begins at once instead of after the server's plain-text `INFO` (the server's `handshake_first`).
+        public var handshakeFirst: Bool
+        /// Whether the certificate must name the host. Turn it off only for tests.
+        public var verifiesHostName: Bool
+        /// The name the certificate must have, when it is not the host's.
+        public var serverName: String?
 
-    /// Creates a configuration.
-    public init(
-        certificateAuthorityFile: String? = nil,
-        certificateFile: String? = nil,
-        privateKeyFile: String? = nil,
-        handshakeFirst: Bool = false,
-        verifiesHostName: Bool = true,
-        serverName: String? = nil
-    ) {
-        self.certificateAuthorityFile = certificateAuthorityFile
-        self.certificateFile = certificateFile
-        self.privateKeyFile = privateKeyFile
-        self.handshakeFirst = handshakeFirst
-        self.verifiesHostName = verifiesHostName
-        self.serverName = serverName
+        /// Creates a configuration.
+        public init(
+            certificateAuthorityFile: String? = nil,
+            certificateFile: String? = nil,
+            privateKeyFile: String? = nil,
+            handshakeFirst: Bool = false,
+            verifiesHostName: Bool = true,
+            serverName: String? = nil
+        ) {
+            self.certificateAuthorityFile = certificateAuthorityFile
+            self.certificateFile = certificateFile
+            self.privateKeyFile = privateKeyFile
+            self.handshakeFirst = handshakeFirst
+            self.verifiesHostName = verifiesHostName
+            self.serverName = serverName
+        }
     }
 }
+
+/// The old name of ``NATSConnection/TLSConfiguration``.
+@available(*, deprecated, renamed: "NATSConnection.TLSConfiguration")
+public typealias NATSTLSConfiguration = NATSConnection.TLSConfiguration
 
 /// Makes TLS contexts and handlers from the client's configuration.
 enum TLSHandlerFactory {
     /// Reads the files a configuration names.
     ///
     /// - Throws: `tlsFailed`, naming the file.
-    static func context(_ configuration: NATSTLSConfiguration) throws(NATSError) -> NIOSSLContext {
+    static func context(_ configuration: NATSConnection.TLSConfiguration) throws(NATSError) -> NIOSSLContext {
         var tls = TLSConfiguration.makeClientConfiguration()
         if let path = configuration.certificateAuthorityFile {
             tls.trustRoots = .certificates(
@@ -67,7 +73,7 @@ enum TLSHandlerFactory {
     static func make(
         _ context: NIOSSLContext,
         server: ServerAddress,
-        configuration: NATSTLSConfiguration?
+        configuration: NATSConnection.TLSConfiguration?
     ) throws -> NIOSSLClientHandler {
         let name = configuration?.serverName ?? server.certificateName ?? server.host
         // TLS has no server name for an address; the certificate is then checked against the address itself.
