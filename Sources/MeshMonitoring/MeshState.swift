@@ -5,7 +5,7 @@ public import MeshEvents
 ///
 /// ```swift
 /// var state = MeshState()
-/// for stored in try await persistent.history(matching: "events.node.>") { state.apply(stored) }
+/// for stored in try await persistent.history(matching: .allNodes) { state.apply(stored) }
 /// state.advance(to: .now)
 /// for node in state.nodes { print(node.name, node.status) }
 /// ```

@@ -54,11 +54,11 @@ struct ReadmeTests {
         let persistent = try await PersistentEventBus.open(transport: transport, node: "node-a")
         let position = try await persistent.emit(ToolStarted(tool: "whisper"))  // acknowledged: it is in the stream
         print("stored at \(position.sequence)")
-        for stored in try await persistent.history(matching: "events.tool.>", limit: 50) {
+        for stored in try await persistent.history(matching: .allTools, limit: 50) {
             print(stored.sequence, stored.event.type, stored.event.node)
         }
         #expect(try await persistent.history(limit: 1).first?.sequence == position.sequence)
-        try await persistent.subscribe(durable: "alerts", to: "events.tool.crashed") { delivery in
+        try await persistent.subscribe(durable: "alerts", to: .toolCrashed) { delivery in
             print("delivery \(delivery.deliveries) of \(delivery.event.type)")  // return: done; throw: again
         }
         await persistent.close()

@@ -18,7 +18,7 @@ func alerting(until count: UInt64) async throws {
     let persistent = try await PersistentEventBus.open(transport: transport, node: "pager")
     let alerts = try await persistent.subscribe(
         durable: "alerts",
-        to: "events.tool.crashed",
+        to: .toolCrashed,
         configuration: .init(redelivery: .init(first: .milliseconds(50)))
     ) { delivery in
         let crash = try delivery.event.payload(as: ToolCrashed.self)
@@ -45,7 +45,7 @@ try await node.emit(ToolCrashed(tool: "", error: "?", restartCount: 0))
 try await alerting(until: 1)
 
 // What was given up is an event, too.
-for stored in try await node.history(matching: "events.user.dead_letter.alerts") {
+for stored in try await node.history(matching: "user.dead_letter.alerts") {
     let letter = stored.event.data
     print("dead letter: \(letter["reason"]?.string ?? "") (sequence \(letter["sequence"]?.int ?? 0))")
 }

@@ -20,12 +20,12 @@ let positions = try await persistent.emit(contentsOf: epochs)
 print("\(positions.count) more, the last at \(positions.last?.sequence ?? 0)")
 
 // The newest that match, oldest first.
-for stored in try await persistent.history(matching: "events.user.>", limit: 2) {
+for stored in try await persistent.history(matching: .allUser, limit: 2) {
     print("newest: \(stored.sequence) \(stored.event.data)")
 }
 
 // Backwards, page by page.
-var query: EventHistory.Query? = EventHistory.Query(matching: "events.user.training.*", limit: 40)
+var query: EventHistory.Query? = EventHistory.Query(matching: "user.training.*", limit: 40)
 while let next = query {
     let page = try await persistent.history(next)
     if let first = page.events.first, let last = page.events.last {
@@ -35,7 +35,7 @@ while let next = query {
 }
 
 // From a sequence on: first what is stored, then what comes, no gap and no repeat.
-let replay = try await persistent.replay(matching: "events.>", from: .sequence(100))
+let replay = try await persistent.replay(matching: .all, from: .sequence(100))
 for try await element in replay {
     switch element {
     case .event(let stored):

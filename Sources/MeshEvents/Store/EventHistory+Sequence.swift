@@ -7,7 +7,7 @@ extension EventHistory {
     /// meanwhile, it throws `streamReplaced`. Each iterator starts from the beginning.
     ///
     /// ```swift
-    /// for try await stored in history.events(matching: ["events.tool.>", "events.node.>"]) { print(stored) }
+    /// for try await stored in history.events(matching: [.allTools, .allNodes]) { print(stored) }
     /// ```
     ///
     /// - Parameters:

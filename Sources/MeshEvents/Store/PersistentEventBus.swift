@@ -12,7 +12,7 @@ import Tracing
 /// ```swift
 /// let persistent = try await PersistentEventBus.open(transport: transport, store: store, node: "node-a")
 /// try await persistent.emit(ToolInstalled(tool: "whisper", version: "v1.0.0"))
-/// for stored in try await persistent.history(matching: "events.tool.>") { print(stored.sequence, stored.event) }
+/// for stored in try await persistent.history(matching: .allTools) { print(stored.sequence, stored.event) }
 /// ```
 public final class PersistentEventBus: Sendable {
     /// The plain bus on the same transport: emits without an acknowledgement.

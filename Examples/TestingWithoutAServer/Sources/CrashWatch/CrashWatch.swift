@@ -15,7 +15,7 @@ public struct CrashWatch: Sendable {
     /// Watches until the task is cancelled or the bus is closed; what is stored already counts too.
     public func run() async throws {
         var crashes: [String: Int] = [:]
-        for try await element in try await bus.replay(matching: "events.tool.crashed") {
+        for try await element in try await bus.replay(matching: .toolCrashed) {
             // What strangers send may be anything, and must not end this.
             guard let tool = element.event?.event.data["tool"]?.string else { continue }
             crashes[tool, default: 0] += 1
@@ -26,7 +26,7 @@ public struct CrashWatch: Sendable {
     /// The tools that crashed in the last hour before a time.
     public func recent(at now: Timestamp) async throws -> Set<String> {
         let hourAgo = now.adding(.seconds(-3_600))
-        let stored = try await bus.history(matching: "events.tool.crashed", since: hourAgo, limit: 1_000)
+        let stored = try await bus.history(matching: .toolCrashed, since: hourAgo, limit: 1_000)
         return Set(stored.compactMap { $0.event.data["tool"]?.string })
     }
 }

@@ -26,7 +26,7 @@ struct CrashWatchTests {
     func unstable() async throws {
         let atelier = try await node("atelier")
         let watcher = try await node("watcher")
-        let warnings = try await atelier.bus.subscribe(to: "events.user.tool.unstable")
+        let warnings = try await atelier.bus.subscribe(to: "user.tool.unstable")
         try await atelier.emit(ToolCrashed(tool: "whisper", error: "killed", restartCount: 1))
         try await atelier.emit(ToolCrashed(tool: "whisper", error: "killed", restartCount: 2))
         try await atelier.emit(ToolCrashed(tool: "trainer", error: "exit code 1", restartCount: 1))
@@ -58,7 +58,7 @@ struct CrashWatchTests {
     @Test("a crash that names no tool is no tool's, and ends nothing")
     func strange() async throws {
         let atelier = try await node("atelier")
-        let warnings = try await atelier.bus.subscribe(to: "events.user.tool.unstable")
+        let warnings = try await atelier.bus.subscribe(to: "user.tool.unstable")
         let watching = Task { [watcher = try await node("watcher")] in try await CrashWatch(bus: watcher).run() }
         try await atelier.emit(.toolCrashed, ["error": "?"])
         try await atelier.emit(.toolCrashed, ["tool": 7])

@@ -59,7 +59,7 @@ public struct DurableDelivery: Sendable {
 /// An error that the handler of a durable subscription throws to choose what happens to the event.
 ///
 /// ```swift
-/// try await persistent.subscribe(durable: "alerts", to: "events.tool.crashed") { delivery in
+/// try await persistent.subscribe(durable: "alerts", to: .toolCrashed) { delivery in
 ///     guard let tool = delivery.event.data["tool"]?.string else { throw DeliveryRefusal.terminate("no tool named") }
 ///     try await alert(tool)
 /// }

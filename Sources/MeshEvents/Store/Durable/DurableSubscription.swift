@@ -4,7 +4,7 @@ import Synchronization
 /// server, or of both. Every event is delivered at least once, until it is acknowledged or given up.
 ///
 /// ```swift
-/// for try await delivery in try await persistent.subscribe(durable: "alerts", to: "events.tool.crashed") {
+/// for try await delivery in try await persistent.subscribe(durable: "alerts", to: .toolCrashed) {
 ///     try await alert(delivery.event)
 ///     try await delivery.ack()
 /// }

@@ -29,7 +29,7 @@ extension PersistentEventBus {
     /// wait is extended.
     ///
     /// ```swift
-    /// try await persistent.subscribe(durable: "alerts", to: "events.tool.crashed") { delivery in
+    /// try await persistent.subscribe(durable: "alerts", to: .toolCrashed) { delivery in
     ///     try await alert(delivery.event)
     /// }
     /// ```

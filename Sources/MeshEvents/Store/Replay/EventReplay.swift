@@ -4,7 +4,7 @@ public import Logging
 /// which ends with the replay, and changes nothing else.
 ///
 /// ```swift
-/// let replay = try await EventReplay(store: store).open(matching: "events.tool.>", from: .beginning)
+/// let replay = try await EventReplay(store: store).open(matching: .allTools, from: .beginning)
 /// for try await element in replay {
 ///     switch element {
 ///     case .event(let stored): print(stored.sequence, stored.event)
@@ -98,7 +98,7 @@ extension PersistentEventBus {
     /// Replays the stream: first the stored events, then the new ones, as one sequence; see ``ReplaySubscription``.
     ///
     /// ```swift
-    /// for try await element in try await persistent.replay(matching: "events.tool.>", from: .sequence(17)) {
+    /// for try await element in try await persistent.replay(matching: .allTools, from: .sequence(17)) {
     ///     if let stored = element.event { print(stored.sequence, stored.event) }
     /// }
     /// ```
