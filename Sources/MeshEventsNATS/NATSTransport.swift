@@ -289,7 +289,7 @@ extension PersistentEventBus {
     public static func withBus<Result>(
         to servers: String,
         node: String,
-        configuration: PersistenceConfiguration = PersistenceConfiguration(),
+        configuration: PersistentEventBus.Configuration = PersistentEventBus.Configuration(),
         busConfiguration: EventBus.Configuration = EventBus.Configuration(),
         logger: Logger = Logger(label: "mesh-events.bus"),
         _ body: (PersistentEventBus) async throws -> Result

@@ -58,7 +58,7 @@ struct LifetimeTests {
     func busScope(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
             let kept = try await PersistentEventBus.withBus(to: server.url, node: "n", logger: quiet) { bus in
-                let type = try await bus.bus.withSubscription(to: "events.user.>") { events in
+                let type = try await bus.withSubscription(to: "user.>") { events in
                     try await bus.emit("user.first")
                     var first: EventType?
                     for try await event in events {
@@ -75,9 +75,9 @@ struct LifetimeTests {
             await #expect(throws: MeshEventsError.self) { try await kept.emit("user.late") }
             let page = try await PersistentEventBus.withBus(to: server.url, node: "m", logger: quiet) { bus in
                 try await eventually("the event without an acknowledgement") {
-                    try await bus.history(matching: "events.user.>").count == 2
+                    try await bus.history(matching: "user.>").count == 2
                 }
-                return try await bus.history(matching: "events.user.>").map(\.event.type)
+                return try await bus.history(matching: "user.>").map(\.event.type)
             }
             #expect(page == ["user.first", "user.second"])
         }

@@ -40,7 +40,7 @@ extension EventBus {
     /// throws.
     ///
     /// ```swift
-    /// try await bus.withSubscription(to: "events.tool.*") { events in
+    /// try await bus.withSubscription(to: "tool.*") { events in
     ///     for try await event in events { print(event) }
     /// }
     /// ```
@@ -49,7 +49,7 @@ extension EventBus {
     public func withSubscription<Result>(
         to pattern: EventPattern = .all,
         queueGroup: String? = nil,
-        buffer: BufferConfiguration? = nil,
+        buffer: EventSubscription.Buffer? = nil,
         _ body: (EventSubscription) async throws -> Result
     ) async throws -> Result {
         let subscription = try await subscribe(to: pattern, queueGroup: queueGroup, buffer: buffer)

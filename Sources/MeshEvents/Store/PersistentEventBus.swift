@@ -298,6 +298,19 @@ extension PersistentEventBus {
         try await bus.subscribe(to: pattern, queueGroup: queueGroup, buffer: buffer)
     }
 
+    /// Subscribes to the events that are emitted from now on, and passes the subscription to `body`; ends it when `body`
+    /// returns or throws.
+    ///
+    /// - Throws: as ``EventBus/subscribe(to:queueGroup:buffer:)->EventSubscription``, and what `body` throws.
+    public func withSubscription<Result>(
+        to pattern: EventPattern = .all,
+        queueGroup: String? = nil,
+        buffer: EventSubscription.Buffer? = nil,
+        _ body: (EventSubscription) async throws -> Result
+    ) async throws -> Result {
+        try await bus.withSubscription(to: pattern, queueGroup: queueGroup, buffer: buffer, body)
+    }
+
     /// Subscribes to the events of a payload's type that are emitted from now on, and reads the payload of each.
     ///
     /// - Throws: `invalidEventType`; otherwise as ``EventBus/subscribe(to:queueGroup:buffer:)->EventSubscription``.
