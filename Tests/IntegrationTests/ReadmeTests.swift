@@ -28,7 +28,9 @@ struct ReadmeTests {
             let transport = try await NATSTransport.connect(to: server.url)
             let bus = EventBus(transport: transport, node: "node-a")
             try await withDeadline(.seconds(10), "the first example") { try await firstExample(bus) }
-            try await withDeadline(.seconds(10), "the example of persistence") { try await persistence(transport) }
+            try await withDeadline(.seconds(10), "the example of persistence") {
+                try await PersistentEventBus.withBus(to: server.url, node: "node-a") { try await persistence($0) }
+            }
             try await withDeadline(.seconds(10), "the example of own events") { try await ownEvents(bus) }
         }
     }
@@ -38,6 +40,9 @@ struct ReadmeTests {
         let transport = try await NATSTransport.connect(to: "nats://127.0.0.1:4222")
         let bus = EventBus(transport: transport, node: "node-a")
         _ = bus
+        try await PersistentEventBus.withBus(to: "nats://127.0.0.1:4222", node: "node-a") { persistent in
+            try await persistence(persistent)
+        }
     }
 
     private func firstExample(_ bus: EventBus) async throws {
@@ -50,18 +55,18 @@ struct ReadmeTests {
         }
     }
 
-    private func persistence(_ transport: NATSTransport) async throws {
-        let persistent = try await PersistentEventBus.open(transport: transport, node: "node-a")
+    private func persistence(_ persistent: PersistentEventBus) async throws {
         let position = try await persistent.emit(ToolStarted(tool: "whisper"))  // acknowledged: it is in the stream
         print("stored at \(position.sequence)")
         for stored in try await persistent.history(matching: .allTools, limit: 50) {
             print(stored.sequence, stored.event.type, stored.event.node)
         }
         #expect(try await persistent.history(limit: 1).first?.sequence == position.sequence)
-        try await persistent.subscribe(durable: "alerts", to: .toolCrashed) { delivery in
+        let alerts = try await persistent.subscribe(durable: "alerts", to: .toolCrashed) { delivery in
             print("delivery \(delivery.deliveries) of \(delivery.event.type)")  // return: done; throw: again
         }
-        await persistent.close()
+        async let _: Void = persistent.close()
+        try await alerts.waitUntilEnded()  // behind the scope, all is drained and closed
     }
 
     private func ownEvents(_ bus: EventBus) async throws {
