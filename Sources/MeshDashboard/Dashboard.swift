@@ -179,6 +179,9 @@ public final class Dashboard: Service {
         feed.say(.notice(notice))
     }
 
+    /// Sets the function to call when the stream does not answer, with the reason, and with `nil` when it answers again.
+    package func whenTroubled(_ tell: @escaping @Sendable (MeshEventsError?) -> Void) { feed.trouble.whenTold(tell) }
+
     /// How many events did not change the state of nodes and tools, because they are not signed by their node.
     public var rejected: UInt64 { mesh.rejected }
 

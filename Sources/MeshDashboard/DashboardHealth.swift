@@ -8,6 +8,8 @@ final class DashboardHealth: Sendable {
     enum Source: Sendable, Equatable {
         /// The stream.
         case stream
+        /// The stream, which does not answer at present; the value says why.
+        case silentStream(String)
         /// Live events alone: there is no stream.
         case live
         /// None; the value says why.
@@ -32,8 +34,14 @@ final class DashboardHealth: Sendable {
                     "No data has come from the mesh's server since \(silence), although it was pinged: the server or "
                     + "the line has stopped. \(outlook)"
             }
-            if case .none(let problem) = source { return problem }
-            return nil
+            switch source {
+            case .none(let problem): return problem
+            case .silentStream(let reason):
+                return
+                    "The mesh's stream does not answer (\(reason)). Nodes that run may be shown as unreachable. Events from "
+                    + "meanwhile are shown once it answers."
+            case .stream, .live: return nil
+            }
         }
 
         /// A sentence on whether events from the outage are shown later or lost.

@@ -17,8 +17,9 @@ public import MeshEvents
 ///
 /// It reads the stream and creates and changes nothing. It recovers by itself from lost connections and restarts of the
 /// server. When the stream is gone or another one after that, it begins anew with the stream that exists. While the
-/// server cannot be reached, no events arrive, so that nodes become unreachable for that time. Whether a node is
-/// unreachable is decided by the server's clock, known from the times of storing: this machine's clock may be wrong.
+/// server cannot be reached, or the stream does not answer, no events arrive, so that nodes become unreachable for that
+/// time. Whether a node is unreachable is decided by the server's clock, known from the times of storing: this
+/// machine's clock may be wrong.
 ///
 /// The monitor closes when the last reference to it and to its updates is released.
 public final class MeshMonitor: Sendable {
@@ -137,6 +138,12 @@ public final class MeshMonitor: Sendable {
     /// Why the monitor has ended: the connection was closed or permission was withdrawn. `nil` while it runs, and after
     /// ``close()``.
     public var failure: MeshEventsError? { core.failure }
+
+    /// Sets the function to call when the stream does not answer, with the reason, and with `nil` when it answers again.
+    /// Meanwhile nodes become unreachable although they may run.
+    package func whenTroubled(_ tell: @escaping @Sendable (MeshEventsError?) -> Void) {
+        replays.trouble.whenTold(tell)
+    }
 
     /// Ends the monitor: its ``updates()`` end, ``state`` stays as it is. Harmless when repeated.
     public func close() {

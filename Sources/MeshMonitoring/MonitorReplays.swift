@@ -14,6 +14,8 @@ final class MonitorReplays: Sendable {
     private let replay: EventReplay
     private let patterns: [EventPattern]
     private let state = Locked(State())
+    /// Reports when one of the replays does not go on, or new ones cannot be opened.
+    let trouble = StreamTrouble()
 
     init(_ store: any EventStore, _ replay: EventReplay, patterns: [EventPattern]) {
         self.store = store
@@ -46,6 +48,10 @@ final class MonitorReplays: Sendable {
             return (former, state.isCancelled)
         }
         for replay in former { replay.cancel() }
+        for (number, replay) in opened.enumerated() {
+            trouble.note(nil, reader: number)
+            replay.whenTroubled { [trouble] in trouble.note($0, reader: number) }
+        }
         if isCancelled { cancel() }
         return created
     }
@@ -56,11 +62,15 @@ final class MonitorReplays: Sendable {
     /// - Throws: errors that are neither retriable nor about the stream; `closed` when the task is cancelled.
     func reopen() async throws(MeshEventsError) -> Timestamp? {
         var delay = Duration.milliseconds(100)
+        let reader = patterns.count
+        defer { trouble.answered(reader: reader) }
         while true {
+            let begun = ContinuousClock.now
             do throws(MeshEventsError) {
                 return try await open(timeout: .seconds(30))
             } catch {
                 guard Self.isAboutStream(error) || error.isRetriable else { throw error }
+                if error.code != .connectionFailed { trouble.failed(error, since: begun, reader: reader) }
             }
             do {
                 try await Task.sleep(for: delay)
@@ -78,6 +88,7 @@ final class MonitorReplays: Sendable {
 
     /// Ends the replays.
     func cancel() {
+        trouble.end()
         let replays = state.withLock { state in
             state.isCancelled = true
             return state.replays

@@ -66,6 +66,8 @@ final class EventFeed: Sendable {
     /// Is called with the source of the events when it changes.
     private let onSource: @Sendable (EventFeed, DashboardHealth.Source) -> Void
     private let state = Locked(State())
+    /// Reports that the stream which is followed does not answer.
+    let trouble = StreamTrouble()
 
     init(
         store: any EventStore,
@@ -241,6 +243,12 @@ final class EventFeed: Sendable {
         isAnother = false
         begin(after: start)
         onSource(self, .stream)
+        defer { trouble.answered() }
+        replay.whenTroubled { [weak self] error in
+            guard let self else { return }
+            self.trouble.note(error, reader: 0)
+            self.onSource(self, error.map { .silentStream($0.reason) } ?? .stream)
+        }
         var filling = Task { await fill(before: start.next) }
         defer { filling.cancel() }
         for try await element in replay {

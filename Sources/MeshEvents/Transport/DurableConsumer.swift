@@ -33,6 +33,15 @@ public protocol DurableConsumer: Sendable {
     /// Starts the acknowledgement wait of a delivery anew; does not wait for a confirmation, and may fail without
     /// notice.
     func extend(_ message: DurableMessage)
+
+    /// Sets the function to call once when the durable has not answered for some seconds although the connection is up,
+    /// with the reason, and once with `nil` when it answers again.
+    func whenTroubled(_ tell: @escaping @Sendable (MeshEventsError?) -> Void)
+}
+
+extension DurableConsumer {
+    /// Never calls the function: for a store that always answers.
+    public func whenTroubled(_ tell: @escaping @Sendable (MeshEventsError?) -> Void) {}
 }
 
 /// A message delivered to a durable subscription.

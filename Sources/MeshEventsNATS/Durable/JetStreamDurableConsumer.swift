@@ -36,6 +36,7 @@ final class JetStreamDurableConsumer: DurableConsumer {
     private let look = Locked((isDoubtful: false, at: ContinuousClock.now))
     private let subscription = Locked<NATSSubscriptionHandle?>(nil)
     private let watch: Task<Void, Never>
+    private let trouble = StreamTrouble()
 
     init(
         jetStream: JetStream,
@@ -81,7 +82,27 @@ final class JetStreamDurableConsumer: DurableConsumer {
         MeshEventsError(.durableNotFound, "the durable \(name) does not exist; it may have been deleted")
     }
 
+    func whenTroubled(_ tell: @escaping @Sendable (MeshEventsError?) -> Void) { trouble.whenTold(tell) }
+
     func fetch(_ limit: Int, wait: Duration) async throws(MeshEventsError) -> [DurableMessage] {
+        let begun = ContinuousClock.now
+        do throws(MeshEventsError) {
+            let messages = try await take(limit, wait)
+            if !messages.isEmpty || !Task.isCancelled { trouble.answered() }
+            return messages
+        } catch {
+            if !error.isRetriable {
+                trouble.answered()
+            } else if jetStream.connection.isUp, inbox.end != .disconnected {
+                trouble.failed(error, since: begun)
+            } else {
+                trouble.pause()
+            }
+            throw error
+        }
+    }
+
+    private func take(_ limit: Int, _ wait: Duration) async throws(MeshEventsError) -> [DurableMessage] {
         let limit = min(limit, Self.largestRequest)
         if look.withLock({ $0.isDoubtful }) { try await checkStream() }
         do throws(NATSError) {

@@ -56,6 +56,7 @@ final class JetStreamFollower: StoreFollower {
     private let pattern: EventPattern
     private let start: ConsumerConfiguration.Start
     private let state: Awaitable<State>
+    private let trouble = StreamTrouble()
 
     init(
         store: JetStreamStore,
@@ -86,6 +87,8 @@ final class JetStreamFollower: StoreFollower {
 
     func cancel() { end { $0.cancel() } }
 
+    func whenTroubled(_ tell: @escaping @Sendable (MeshEventsError?) -> Void) { trouble.whenTold(tell) }
+
     // MARK: Ending
 
     /// Ends for good with an error; the reader still gets what has arrived.
@@ -98,6 +101,7 @@ final class JetStreamFollower: StoreFollower {
             state.session += 1
             return (state.handle, state.consumer, state.sleep, state.pause)
         }
+        trouble.end()
         handle?.cancel()
         if let consumer { store.jetStream.discardConsumer(consumer, on: store.streamName) }
         sleep?.send()
@@ -365,6 +369,7 @@ extension JetStreamFollower {
         let begun = ContinuousClock.now
         do throws(JetStreamError) {
             let info = try await store.jetStream.consumerInfo(consumer, on: store.streamName, timeout: .seconds(1))
+            trouble.answered()
             let hasArrived = state.withLock { $0.lastArrival > begun }
             if hasArrived { return false }
             // A flooded stream delivers late, and so do its heartbeats.
@@ -376,18 +381,29 @@ extension JetStreamFollower {
             return true
         } catch {
             // A missing answer is no loss.
-            if error.kind == .timeout { state.withLock { $0.lastArrival = .now } } else { lose(error.message) }
+            guard error.kind == .timeout else {
+                lose(error.message)
+                return false
+            }
+            let hasArrived = state.withLock { state in
+                defer { state.lastArrival = .now }
+                return state.lastArrival > begun
+            }
+            if !hasArrived { trouble.failed(error, since: begun, store) }
             return false
         }
     }
 
-    /// Replaces the consumer, however long that takes.
+    /// Replaces the consumer, however long that takes; reports when that takes long.
     private func replace() async {
         var patience = FollowPatience()
         while !state.withLock({ $0.queue.isEnded }) {
+            let begun = ContinuousClock.now
             do throws(JetStreamError) {
-                return try await beginSession(timeout: .seconds(5))
+                try await beginSession(timeout: .seconds(5))
+                return trouble.answered()
             } catch {
+                trouble.failed(error, since: begun, store)
                 guard await patience.bears(error, store) else {
                     return fail(FollowPatience.explained(error, stream: store.streamName))
                 }
@@ -445,12 +461,13 @@ private final class FollowReceiver: NATSMessageReceiver, @unchecked Sendable {
 extension JetStreamFollower {
     /// Takes what came with one read of the connection.
     fileprivate func arrived(_ batch: [FollowReceiver.Arrival], session: UInt64) {
-        let wakesTask = state.update { state in
-            guard state.session == session, state.loss == nil else { return false }
+        let (wakesTask, isAnswer) = state.update { state in
+            guard state.session == session, state.loss == nil else { return (false, false) }
             state.lastArrival = .now
             for arrival in batch where state.loss == nil { Self.take(arrival, into: &state) }
-            return state.loss != nil || state.isRequestDue
+            return (state.loss != nil || state.isRequestDue, state.loss == nil)
         }
+        if isAnswer { trouble.answered() }
         if wakesTask { wakeTask() }
     }
 

@@ -44,6 +44,7 @@ final class MessageFollower: StoreFollower {
     private let store: JetStreamStore
     private let pattern: EventPattern
     private let state: Locked<State>
+    private let trouble = StreamTrouble()
 
     /// - Parameters:
     ///   - progress: where to begin.
@@ -81,9 +82,12 @@ final class MessageFollower: StoreFollower {
             defer { (state.subscription, state.sleep) = (nil, nil) }
             return (state.subscription, state.sleep)
         }
+        trouble.end()
         handle?.cancel()
         sleep?.send()
     }
+
+    func whenTroubled(_ tell: @escaping @Sendable (MeshEventsError?) -> Void) { trouble.whenTold(tell) }
 
     func next(isolation: isolated (any Actor)?) async throws(MeshEventsError) -> [FollowedItem]? {
         var patience = FollowPatience()
@@ -96,12 +100,16 @@ final class MessageFollower: StoreFollower {
             if isCancelled || Task.isCancelled { return nil }
             if atBegin { return [.caughtUp] }
             if wasHeard { looks = 0 }
+            let begun = ContinuousClock.now
             do throws(JetStreamError) {
                 let items = try await read()
+                trouble.answered()
                 patience = FollowPatience()
                 if !items.isEmpty { return items }
             } catch {
+                trouble.failed(error, since: begun, store)
                 guard await patience.bears(error, store) else {
+                    trouble.end()
                     throw FollowPatience.explained(error, stream: store.streamName)
                 }
                 continue
@@ -218,6 +226,14 @@ private final class Listener: NATSMessageReceiver {
     func receive(_ message: NATSMessageView) {}
     func receiveBatchEnd() { follower.follower?.heard() }
     func receiveEnd(_ error: NATSError?) { follower.follower?.heard() }
+}
+
+extension StreamTrouble {
+    /// Notes that a request has failed. Without a connection that says nothing about the stream.
+    func failed(_ error: JetStreamError, since began: ContinuousClock.Instant, _ store: JetStreamStore) {
+        guard store.jetStream.connection.isUp else { return pause() }
+        failed(MeshEventsError(error, stream: store.streamName), since: began)
+    }
 }
 
 /// How long a follower tries again after errors: without end after those that can pass, for a while after others,

@@ -84,6 +84,9 @@ public final class NATSConnection: Sendable {
         }
     }
 
+    /// Whether the connection is up at this moment.
+    package var isUp: Bool { loop.outbound.isUp }
+
     /// The largest message the server accepts, in bytes, headers included.
     public var maximumPayload: Int? { loop.outbound.maximumPayload }
 

@@ -123,6 +123,9 @@ final class OutboundBuffer: Sendable {
 
     var maximumPayload: Int? { state.withLock { $0.maximumPayload } }
 
+    /// Whether a connection is up.
+    var isUp: Bool { state.withLock { $0.isConnected } }
+
     /// Whether a publisher waits for room.
     var hasWaiters: Bool { state.withLock { !$0.waiters.isEmpty } }
 

@@ -39,8 +39,8 @@ struct DashboardCommand: AsyncParsableCommand {
             PROGRAMS: GET /api/events, /api/mesh, /api/histogram, /api/stream (server-sent events) and, with \
             --allow-emit, POST /api/events; /api/openapi.json describes them. They take the token as `Authorization: \
             Bearer TOKEN`. /healthz answers 200 while the connection to the mesh works, even without a stream, and 503 \
-            otherwise: at once when the connection ends, and after some 20 seconds when it stays up but no data \
-            arrives.
+            otherwise: at once when the connection ends, after some 20 seconds when it stays up but no data \
+            arrives or the stream does not answer, and while the status of nodes and tools cannot be read.
 
             EXAMPLES
               mesh-events dashboard
@@ -124,6 +124,7 @@ struct DashboardRun: Sendable {
             logger: Silence.logger
         )
         connection = transport.connection
+        dashboard.whenTroubled(TroubleReport(missing: "the page shows events from meanwhile afterwards").tell)
     }
 
     /// Runs the dashboard and prints its URL; it ends with the task.

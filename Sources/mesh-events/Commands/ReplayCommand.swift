@@ -101,6 +101,7 @@ struct ReplayCommand: AsyncParsableCommand {
             TrustOptions.reportRejected(replay.rejected)
             MalformedReport.sayStored(replay.malformed)
         }
+        replay.whenTroubled(TroubleReport(missing: "nothing will be missing").tell)
         try await print(replay, pace, stop)
         replay.cancel()
         await transport.close()

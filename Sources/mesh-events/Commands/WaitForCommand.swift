@@ -119,17 +119,21 @@ struct WaitForCommand: AsyncParsableCommand {
         let transport = try await connection.connect(name: "mesh-events wait-for \(type)")
         var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
         if let replay = try await replay(transport, pattern, since, verification) {
-            try await announce(transport, pattern, missing: "nothing will be missing")
+            let missing = "nothing will be missing"
+            let trouble = StreamTrouble()
+            trouble.whenTold(TroubleReport(missing: missing).tell)
+            try await announce(transport, pattern, missing: missing)
             if since == nil { looks.send() }
             var next: ReplaySubscription? = replay
             while let current = next {
                 defer { TrustOptions.reportRejected(current.rejected) }
+                current.whenTroubled { trouble.note($0, reader: 0) }
                 do {
                     hasHappened = try await happens(in: current, looks, &printer)
                     next = nil
                 } catch let error as MeshEventsError where error.code == .streamNotFound {
                     // The server came back without its data: all events of the next stream are new.
-                    next = try await nextStream(transport, pattern, verification)
+                    next = try await nextStream(transport, pattern, verification, trouble)
                 }
             }
         } else {
@@ -197,7 +201,8 @@ struct WaitForCommand: AsyncParsableCommand {
     private func nextStream(
         _ transport: NATSTransport,
         _ pattern: EventPattern,
-        _ verification: SignatureVerification?
+        _ verification: SignatureVerification?,
+        _ trouble: StreamTrouble
     ) async throws -> ReplaySubscription {
         let replay = EventReplay(
             store: try connection.store(transport),
@@ -206,10 +211,14 @@ struct WaitForCommand: AsyncParsableCommand {
         )
         var delay = Duration.milliseconds(100)
         while true {
+            let begun = ContinuousClock.now
             do {
-                return try await replay.open(matching: pattern, from: .beginning)
+                let opened = try await replay.open(matching: pattern, from: .beginning)
+                trouble.answered()
+                return opened
             } catch {
                 guard error.code == .streamNotFound || error.isRetriable else { throw error }
+                if error.code != .connectionFailed { trouble.failed(error, since: begun) }
                 try await Task.sleep(for: delay)
                 delay = min(delay * 2, .seconds(2))
             }

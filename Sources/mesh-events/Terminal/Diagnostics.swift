@@ -146,6 +146,20 @@ struct ConnectionReport {
     }
 }
 
+/// Reports on standard error when the stream does not answer and when it answers again.
+struct TroubleReport: Sendable {
+    /// The text about events meanwhile.
+    let missing: String
+
+    /// Reports the reason; `nil`: that the stream answers again.
+    @Sendable func tell(_ error: MeshEventsError?) {
+        Diagnostics.say(error.map(text) ?? "the stream answers again")
+    }
+
+    /// The report.
+    func text(_ error: MeshEventsError) -> String { "the stream does not answer (\(error.reason)); trying again, \(missing)" }
+}
+
 extension NATSConnection {
     /// The address of the server it is connected to; `nil` when it is not.
     var currentAddress: ServerAddress? {

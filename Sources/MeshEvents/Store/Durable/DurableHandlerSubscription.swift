@@ -50,6 +50,11 @@ public final class DurableHandlerSubscription: Sendable {
     /// How many deliveries were not the first of their event.
     public var redelivered: UInt64 { source.counts.redelivered.load(ordering: .relaxed) }
 
+    /// Sets the function to call when the durable does not answer, with the reason, and with `nil` when it answers again.
+    package func whenTroubled(_ tell: @escaping @Sendable (MeshEventsError?) -> Void) {
+        source.consumer.whenTroubled(tell)
+    }
+
     /// Ends at once: running handlers see their task cancelled. Their events are handed back, and the store delivers
     /// them to another subscriber without delay. Harmless when repeated.
     public func cancel() {

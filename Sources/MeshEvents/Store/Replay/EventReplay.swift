@@ -18,13 +18,15 @@ public struct EventReplay: Sendable {
     private let store: any EventStore
     private let reporter: MalformedReporter
     private let admission: EventAdmission
+    private let logger: Logger
 
     /// Creates a reader.
     ///
     /// - Parameters:
     ///   - store: the store with the events; it need not have been opened.
     ///   - verification: how to verify the signatures of events; `nil` to verify none.
-    ///   - logger: gets a line about malformed messages and rejected events, at most one a second.
+    ///   - logger: gets a line about malformed messages and rejected events, at most one a second, and one when the
+    ///     stream does not answer.
     public init(
         store: some EventStore,
         verification: SignatureVerification? = nil,
@@ -36,6 +38,7 @@ public struct EventReplay: Sendable {
     init(_ store: any EventStore, logger: Logger, admission: EventAdmission) {
         self.store = store
         self.admission = admission
+        self.logger = logger
         reporter = MalformedReporter(logger: logger, callback: nil)
     }
 
@@ -74,7 +77,13 @@ public struct EventReplay: Sendable {
             from: start,
             timeout: timeout
         )
-        return ReplaySubscription(follower, patterns: patterns, reporter: reporter, admission: admission)
+        return ReplaySubscription(
+            follower,
+            patterns: patterns,
+            reporter: reporter,
+            admission: admission,
+            logger: logger
+        )
     }
 }
 

@@ -1,4 +1,6 @@
+import Logging
 import MeshConcurrency
+import MeshLogging
 import Synchronization
 
 /// A replay: the events of the stream in its order, first the stored ones, then the new ones.
@@ -8,6 +10,8 @@ import Synchronization
 /// - Events that the stream has dropped before they could be read are reported as ``ReplayElement/gap(_:)``.
 /// - A stream that is deleted and created again meanwhile, or has lost its messages, is reported as
 ///   ``ReplayElement/reset(_:)``; the replay continues with all events that it has then.
+/// - When the stream does not answer although the connection is up, the logger gets a warning after some seconds, and
+///   a notice when it answers again.
 /// - A slow reader delays only itself: little is fetched ahead of it. A reader that is slower than the stream drops
 ///   events gets gaps.
 /// - The sequence ends after ``cancel()``, when the bus that opened it is closed, and when the reading task is
@@ -31,17 +35,30 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
     private let rejectedCount = Atomic<UInt64>(0)
     private let isCancelled = Atomic(false)
     private let leftOver = Locked<[ArraySlice<FollowedItem>]>([])
+    private let trouble = StreamTrouble()
 
     init(
         _ follower: any StoreFollower,
         patterns: [EventPattern],
         reporter: MalformedReporter,
-        admission: EventAdmission
+        admission: EventAdmission,
+        logger: Logger
     ) {
         self.follower = follower
         self.patterns = patterns.count > 1 ? patterns : []
         self.reporter = reporter
         self.admission = admission
+        follower.whenTroubled { [trouble] error in
+            if let error {
+                logger.warning(
+                    "the stream does not answer; the replay goes on when it does",
+                    [.error: "\(error)"]
+                )
+            } else {
+                logger.notice("the stream answers again", [:])
+            }
+            trouble.note(error, reader: 0)
+        }
     }
 
     deinit { follower.cancel() }
@@ -50,6 +67,9 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
     public var malformed: UInt64 { malformedCount.load(ordering: .relaxed) }
     /// How many events were left out because their signature is not valid.
     public var rejected: UInt64 { rejectedCount.load(ordering: .relaxed) }
+
+    /// Sets the function to call when the stream does not answer, with the reason, and with `nil` when it answers again.
+    package func whenTroubled(_ tell: @escaping @Sendable (MeshEventsError?) -> Void) { trouble.whenTold(tell) }
 
     /// Ends the replay at once; events that wait are thrown away. Harmless when repeated.
     public func cancel() {

@@ -24,6 +24,15 @@ public protocol StoreFollower: AnyObject, Sendable {
 
     /// Ends following: a waiting caller gets `nil`. Harmless when repeated.
     func cancel()
+
+    /// Sets the function to call once when the stream has not answered for some seconds although the connection is up,
+    /// with the reason, and once with `nil` when it answers again. Following goes on meanwhile.
+    func whenTroubled(_ tell: @escaping @Sendable (MeshEventsError?) -> Void)
+}
+
+extension StoreFollower {
+    /// Never calls the function: for a store that always answers, or whose follower throws.
+    public func whenTroubled(_ tell: @escaping @Sendable (MeshEventsError?) -> Void) {}
 }
 
 extension EventStore {

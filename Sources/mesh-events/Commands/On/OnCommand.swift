@@ -191,9 +191,10 @@ private struct OnSession: Sendable {
         ///
         /// - Throws: the error that ended the subscription.
         func run(_ stop: StopRequest) async throws {
+            // The stream keeps the events for the durable meanwhile.
+            let missing = "events stored meanwhile are handled afterwards"
+            subscription.whenTroubled(TroubleReport(missing: missing).tell)
             let report = Task {
-                // The stream keeps the events for the durable meanwhile.
-                let missing = "events stored meanwhile are handled afterwards"
                 await ConnectionReport(connection: transport.connection, missing: missing).run()
             }
             defer { report.cancel() }

@@ -119,6 +119,7 @@ private struct StatusWatch: Sendable {
                 wish.finish()
             }
             group.addTask { await watchConnection(notice) { wish.yield() } }
+            watchStream(notice) { wish.yield() }
             if printer.isInPlace {
                 group.addTask {
                     while (try? await Task.sleep(for: Self.tick)) != nil { wish.yield() }
@@ -157,22 +158,33 @@ private struct StatusWatch: Sendable {
         for await status in connection.statusUpdates() {
             switch status {
             case .disconnected(let reason, _):
-                notice.set("the connection is lost (\(reason.message)); connecting again")
-            case .connected, .reconnected: notice.set(nil)
+                notice.set(connection: "the connection is lost (\(reason.message)); connecting again")
+            case .connected, .reconnected: notice.set(connection: nil)
             default: continue
             }
             changed()
         }
     }
+
+    /// Reports a stream that does not answer, in the same way.
+    private func watchStream(_ notice: ConnectionNotice, _ changed: @escaping @Sendable () -> Void) {
+        let report = TroubleReport(missing: "nodes that run may be shown as unreachable")
+        guard printer.isInPlace else { return monitor.whenTroubled(report.tell) }
+        monitor.whenTroubled { error in
+            notice.set(stream: error.map(report.text))
+            changed()
+        }
+    }
 }
 
-/// The present message about the connection; `nil` when it is up.
+/// The present message about the connection or the stream; `nil` when all is well.
 private final class ConnectionNotice: Sendable {
-    private let value = Mutex<String?>(nil)
+    private let value = Mutex<(connection: String?, stream: String?)>((nil, nil))
 
-    var text: String? { value.withLock { $0 } }
+    var text: String? { value.withLock { $0.connection ?? $0.stream } }
 
-    func set(_ text: String?) { value.withLock { $0 = text } }
+    func set(connection text: String?) { value.withLock { $0.connection = text } }
+    func set(stream text: String?) { value.withLock { $0.stream = text } }
 }
 
 /// Shows the status from live events, until there is a stream.
