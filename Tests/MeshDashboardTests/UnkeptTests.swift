@@ -185,6 +185,62 @@ import Testing
     }
 
     @Test(
+        "JetStream goes away under a page and comes back: live events meanwhile, then the stream again",
+        arguments: NATSServers.all,
+        [false, true]
+    )
+    func jetStreamGoesAndComesBack(_ binary: NATSServers.Binary, forTheAccountAlone: Bool) async throws {
+        let directory = try TemporaryDirectory()
+        let jetStream = "jetstream { store_dir: \"\(directory.path)\" }\n"
+        @Sendable func settings(hasJetStream: Bool) -> String {
+            guard forTheAccountAlone else { return hasJetStream ? jetStream : "" }
+            return jetStream + """
+                accounts { A { jetstream: \(hasJetStream ? "enabled" : "disabled"), users: [{ user: u, password: p }] } }
+                no_auth_user: u
+                """
+        }
+        let on = LocalNATSServer.Configuration(
+            jetStream: false,
+            extraConfiguration: settings(hasJetStream: true)
+        )
+        try await withServer(binary, on) { server in
+            let transport = try await NATSTransport.connect(configuration(server), logger: quiet)
+            try await run(on: transport, JetStreamStore(transport.connection)) { mesh in
+                try await withDeadline(.seconds(120), "the page with, without and with JetStream") {
+                    try await mesh.client.listen { reader in
+                        let bus = try await PersistentEventBus.open(transport: transport, node: "attic", logger: quiet)
+                        _ = try await reader.next("position")
+                        let first = try await bus.emit("user.stored", ["number": 1])
+                        #expect(try await reader.next("message").id == first.sequence)
+
+                        try server.reconfigure(settings(hasJetStream: false))
+                        try await server.restart()
+                        _ = try await reader.next("unkept")
+                        try await eventually("the link to say that events are not kept") {
+                            let health = try await mesh.client.get("/healthz")
+                            return try health.status == 200 && health.json["note"] != nil
+                        }
+                        try mesh.emitter.emit(NodeJoined(capabilities: nil))
+                        #expect(try await reader.next("live").json["type"]?.string == "node.joined")
+                        #expect(try await reader.next("node").json["name"]?.string == "go-node")
+
+                        try server.reconfigure(settings(hasJetStream: true))
+                        try await server.restart()
+                        #expect(try await reader.next("position").id == first.sequence)
+                        try await eventually("the link to say that events are kept") {
+                            let health = try await mesh.client.get("/healthz")
+                            return try health.status == 200 && health.json["note"] == nil
+                        }
+                        let second = try await bus.emit("user.stored", ["number": 2])
+                        #expect(try await reader.next("message").id == second.sequence)
+                    }
+                }
+            }
+            await transport.close()
+        }
+    }
+
+    @Test(
         "of what is emitted while a stream is created, nothing is missing and all is in order",
         arguments: NATSServers.all
     )

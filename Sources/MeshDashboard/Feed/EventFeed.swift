@@ -213,8 +213,7 @@ final class EventFeed: Sendable {
     private func keepsNothing(_ error: MeshEventsError, since failing: ContinuousClock.Instant) -> Bool {
         switch error.code {
         case .streamNotFound: true
-        case .persistenceUnavailable, .permissionDenied:
-            position == nil && ContinuousClock.now - failing > Self.unavailableTolerated
+        case .persistenceUnavailable, .permissionDenied: ContinuousClock.now - failing > Self.unavailableTolerated
         default: false
         }
     }
