@@ -380,7 +380,8 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "MeshMonitoring", "MeshSupervision", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                "MeshMonitoring", "MeshSupervision",
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 "MeshEvents", "MeshEventsNATS", "MeshEventsConformance", "NATSClient", "NKeys", "LocalNATSServer",
                 "TestSupport", logging, metrics, tracing, .product(name: "MetricsTestKit", package: "swift-metrics"),

@@ -131,7 +131,9 @@ public final class Dashboard: Service {
             // A notice has to fit into what may wait for a browser.
             maximumBytes: min(MeshDigest.maximumBytes, configuration.bufferedBytes / 2),
             logger: logger
-        )
+        ) { [weak feed] problem in
+            if let notice = health.mesh(problem) { feed?.say(.notice(notice)) }
+        }
         self.mesh = mesh
         live = bus.map { LiveSource(bus: $0, store: store, mesh: mesh, takesSignedOnly: verification != nil) }
         routes = DashboardRoutes(

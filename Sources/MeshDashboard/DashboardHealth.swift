@@ -16,6 +16,18 @@ final class DashboardHealth: Sendable {
         case none(String)
     }
 
+    /// Why the state of nodes and tools is not known.
+    struct MeshProblem: Sendable, Equatable {
+        let reason: String
+        /// Since when; `nil` when it was never known.
+        let since: Timestamp?
+
+        fileprivate var text: String {
+            guard let since else { return "The status of nodes and tools is not known: \(reason)." }
+            return "The status of nodes and tools is that of \(since), because it cannot be read: \(reason)."
+        }
+    }
+
     /// The note while there is no stream.
     static let unkept =
         "Nothing is kept yet: events are shown here as they arrive, but not stored. To store them, create the stream "
@@ -26,6 +38,7 @@ final class DashboardHealth: Sendable {
         /// Since when no data has come on the connection, although the server was pinged.
         var silence: Timestamp?
         var source = Source.none("The stream has not been read yet.")
+        var mesh: MeshProblem?
 
         var problem: String? {
             if let connection { return "\(connection) \(outlook)" }
@@ -40,7 +53,7 @@ final class DashboardHealth: Sendable {
                 return
                     "The mesh's stream does not answer (\(reason)). Nodes that run may be shown as unreachable. Events from "
                     + "meanwhile are shown once it answers."
-            case .stream, .live: return nil
+            case .stream, .live: return mesh?.text
             }
         }
 
@@ -79,6 +92,11 @@ final class DashboardHealth: Sendable {
     ///
     /// - Returns: as ``connection(_:)``.
     func source(_ source: Source) -> ByteBuffer? { change { $0.source = source } }
+
+    /// Notes why the state of nodes and tools is not known; `nil` when it is.
+    ///
+    /// - Returns: as ``connection(_:)``.
+    func mesh(_ problem: MeshProblem?) -> ByteBuffer? { change { $0.mesh = problem } }
 
     private func change(_ body: (inout State) -> Void) -> ByteBuffer? {
         let (before, after) = state.withLock { state in

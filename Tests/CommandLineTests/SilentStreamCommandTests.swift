@@ -77,4 +77,27 @@ import Testing
             await proxy.stop()
         }
     }
+
+    /// A server setting under which the page's events can be read, and the status of its nodes cannot.
+    @Test(arguments: NATSServers.all)
+    func aPageThatCannotReadTheStatusOfNodesSaysWhy(binary: NATSServers.Binary) async throws {
+        try await withServer(binary, .init(extraConfiguration: "max_subscriptions: 3")) { server in
+            let joined = ["emit", "node.joined", "--node", "pi", "--ack", "--nats", server.url]
+            #expect(try await Command.run(joined).code == 0)
+            let dashboard = try Command(["dashboard", "--listen", "127.0.0.1:0", "--nats", server.url])
+            let url = try await page(of: dashboard)
+            try await eventually("the page to say why") {
+                let answer = try await get(url.appending(path: "healthz"))
+                return answer.status == 503 && answer.text.contains("The status of nodes and tools is not known: ")
+            }
+            let mesh = try await get(url.appending(path: "api/mesh"))
+            #expect(mesh.status == 503 && !mesh.text.contains("nodes\":[]"), "\(mesh.text)")
+            // The monitor has been tried several times by now.
+            try await Task.sleep(for: .seconds(12))
+            let lines = dashboard.error.split(separator: "\n").filter { $0.contains("the server says") }
+            #expect(lines.count == Set(lines).count && !lines.isEmpty, "\(dashboard.error)")
+            dashboard.signal(SIGTERM)
+            #expect(try await dashboard.wait().code == 0)
+        }
+    }
 }

@@ -24,25 +24,28 @@ final class MeshFollower: Sendable {
 
     /// The source of the state of the mesh.
     private enum Source: Sendable {
-        case nothing
+        /// None yet, since that time.
+        case nothing(since: Timestamp)
         case monitor(MeshMonitor)
+        /// The last state of a monitor that has ended. Its time stands still.
+        case former(MeshState)
         case live(LiveMesh)
 
         var state: MeshState {
             switch self {
-            case .nothing:
-                // An empty state with the present time.
+            case .nothing(let begun):
                 var state = MeshState()
-                state.advance(to: .now)
+                state.advance(to: begun)
                 return state
             case .monitor(let monitor): return monitor.state
+            case .former(let state): return state
             case .live(let live): return live.state
             }
         }
 
         var rejected: UInt64 {
             switch self {
-            case .nothing: 0
+            case .nothing, .former: 0
             case .monitor(let monitor): monitor.rejected
             case .live(let live): live.rejected
             }
@@ -50,11 +53,28 @@ final class MeshFollower: Sendable {
     }
 
     private struct Known: Sendable {
-        var source = Source.nothing
+        var source = Source.nothing(since: .now)
+        /// Why the source shows nothing new; `nil` when it does.
+        var failure: MeshEventsError?
+        /// Since when the source has shown nothing new.
+        var since: Timestamp?
         /// Goes up with every change of the source.
         var number: UInt64 = 0
         /// How many events former sources have rejected.
         var rejected: UInt64 = 0
+
+        /// Why and since when the state is not known; `nil` when it is.
+        var problem: DashboardHealth.MeshProblem? {
+            guard let failure else { return nil }
+            if case .nothing = source { return .init(reason: failure.message, since: nil) }
+            return .init(reason: failure.message, since: since)
+        }
+
+        /// Until when all changes are known; `nil` for now.
+        var limit: Timestamp? {
+            if case .nothing(let begun) = source { return begun }
+            return since
+        }
     }
 
     /// The changes that have not been sent.
@@ -108,6 +128,8 @@ final class MeshFollower: Sendable {
     private let verification: SignatureVerification?
     private let maximumBytes: Int
     private let logger: Logger
+    /// Is called when it has changed whether the state is known.
+    private let onProblem: @Sendable (DashboardHealth.MeshProblem?) -> Void
     private let known = Locked(Known())
     private let changes = Locked(Changes())
     /// Wakes the task that sends changes.
@@ -124,7 +146,14 @@ final class MeshFollower: Sendable {
     ///   - verification: checks signatures. Whatever its policy, an event that is not signed by its node changes
     ///     nothing.
     ///   - maximumBytes: how many bytes of nodes are sent at once.
-    init(store: any EventStore, verification: SignatureVerification?, maximumBytes: Int, logger: Logger) {
+    ///   - onProblem: is called when the state cannot be read, with the reason, and with `nil` when it can.
+    init(
+        store: any EventStore,
+        verification: SignatureVerification?,
+        maximumBytes: Int,
+        logger: Logger,
+        onProblem: @escaping @Sendable (DashboardHealth.MeshProblem?) -> Void
+    ) {
         self.store = store
         self.verification = verification.map {
             var verification = $0
@@ -133,6 +162,7 @@ final class MeshFollower: Sendable {
         }
         self.maximumBytes = maximumBytes
         self.logger = logger
+        self.onProblem = onProblem
         (wishes, wish) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -146,7 +176,17 @@ final class MeshFollower: Sendable {
     }
 
     /// Until when all changes have been sent.
-    var toldUntil: Timestamp { changes.withLock { $0.toldUntil() } }
+    var toldUntil: Timestamp {
+        let told = changes.withLock { $0.toldUntil() }
+        return known.withLock { $0.limit }.map { min($0, told) } ?? told
+    }
+
+    /// Why the state of the mesh is not known at all; `nil` when it is.
+    var failure: MeshEventsError? {
+        known.withLock { known in
+            if case .nothing = known.source { known.failure } else { nil }
+        }
+    }
 
     // MARK: Digest
 
@@ -207,6 +247,7 @@ final class MeshFollower: Sendable {
     func changed(_ change: MeshState.Change) { note(change.node) }
 
     private func followStream() async {
+        var delay = Self.delays.first
         while !Task.isCancelled {
             let number = known.withLock { $0.number }
             do {
@@ -217,9 +258,11 @@ final class MeshFollower: Sendable {
                     logger: logger
                 )
                 defer { monitor.close() }
+                delay = Self.delays.first
                 let updates = monitor.updates()
                 // If the source has changed meanwhile, the stream that this monitor has read is gone.
                 guard turn(to: .monitor(monitor), from: number) else { continue }
+                monitor.whenTroubled { [weak self] in self?.troubled($0, of: number + 1) }
                 var missed: UInt64 = 0
                 for try await update in updates {
                     let isWhole = updates.missed != missed || update.change.kinds.contains(.forgotten)
@@ -227,11 +270,58 @@ final class MeshFollower: Sendable {
                     note(isWhole ? nil : update.change.node)
                 }
             } catch {
-                logger.debug("the dashboard cannot follow the mesh", [.error: "\(error)"])
+                if !Task.isCancelled, failed(error) { delay = min(delay * 2, Self.delays.last) }
             }
-            try? await Task.sleep(for: .seconds(1))
+            try? await Task.sleep(for: delay)
         }
     }
+
+    /// The first and the longest pause before the next attempt to follow the stream.
+    private static let delays = (first: Duration.seconds(1), last: Duration.seconds(8))
+
+    /// Notes that the state cannot be read from the stream; reports that once.
+    ///
+    /// - Returns: whether that is a problem: not while live events show the state, and not while there is no stream.
+    private func failed(_ error: any Error) -> Bool {
+        let failure =
+            error as? MeshEventsError ?? MeshEventsError(.closed, "reading the state of the mesh has ended: \(error)")
+        guard ![.streamNotFound, .streamMismatch].contains(failure.code) else {
+            logger.debug("the dashboard cannot follow the mesh", [.error: "\(failure)"])
+            return false
+        }
+        let (source, number) = known.withLock { ($0.source, $0.number) }
+        let last: MeshState? = if case .monitor(let monitor) = source { monitor.state } else { nil }
+        let (isProblem, isNew) = known.withLock { known in
+            if case .live = known.source { return (false, false) }
+            if let last, known.number == number {
+                known.rejected += known.source.rejected
+                known.source = .former(last)
+            }
+            defer { (known.failure, known.since) = (failure, known.since ?? .now) }
+            return (true, known.failure?.message != failure.message)
+        }
+        if last != nil { cache.withLock { $0 = nil } }
+        if isNew {
+            logger.warning("the dashboard cannot follow the mesh", [.error: "\(failure)"])
+            tellProblem()
+        }
+        return isProblem
+    }
+
+    /// Notes that the stream does not answer the monitor, which goes on, or that it answers again.
+    ///
+    /// - Parameter number: the number of that monitor's source.
+    private func troubled(_ error: MeshEventsError?, of number: UInt64) {
+        known.withLock { known in
+            guard known.number == number else { return }
+            known.failure = error
+            // The last answer came before the time that is tolerated.
+            known.since = error.map { _ in Timestamp.now.subtracting(StreamTrouble.tolerated) }
+        }
+        tellProblem()
+    }
+
+    private func tellProblem() { onProblem(known.withLock { $0.problem }) }
 
     /// Changes the source of the state.
     ///
@@ -245,11 +335,13 @@ final class MeshFollower: Sendable {
                 known.rejected += known.source.rejected
                 known.source = source
                 known.number += 1
+                (known.failure, known.since) = (nil, nil)
             }
             return known.source
         }
         guard let former else { return false }
         if case .monitor(let monitor) = former { monitor.close() }
+        tellProblem()
         cache.withLock { $0 = nil }
         changes.withLock { changes in
             changes.add(nil)

@@ -38,7 +38,12 @@ struct DashboardRoutes: Sendable {
         router.get("/api/session") { request, context in try await session(request, context) }
         router.post("/api/session") { request, context in try await logIn(request, context) }
         router.delete("/api/session") { request, _ in logOut(request) }
-        router.get("/api/mesh") { _, _ in Response.json(try await mesh.digest().json.utf8) }
+        router.get("/api/mesh") { _, _ in
+            if let failure = mesh.failure {
+                throw APIError(.serviceUnavailable, failure.code.description, failure.message)
+            }
+            return Response.json(try await mesh.digest().json.utf8)
+        }
         router.get("/api/events") { request, _ in try await events(QueryParameters(request)) }
         router.get("/api/events/{sequence}") { _, context in try await event(context.parameters.get("sequence")) }
         router.post("/api/events") { request, _ in try await emit(request) }
@@ -137,7 +142,9 @@ struct DashboardRoutes: Sendable {
             try await writer.write(ServerSentEvent.buffer("hello", hello.json.utf8))
             try await writer.write(health.notice)
             let told = mesh.toldUntil
-            try await writer.write(ServerSentEvent.buffer("mesh", try await mesh.digest().json.utf8))
+            if mesh.failure == nil {
+                try await writer.write(ServerSentEvent.buffer("mesh", try await mesh.digest().json.utf8))
+            }
             var session = StreamSession(
                 client: client,
                 store: store,

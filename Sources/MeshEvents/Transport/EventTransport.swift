@@ -45,6 +45,7 @@ public protocol EventTransport: Sendable {
 }
 
 extension EventTransport {
+    /// No element: for a transport without outages.
     public var reconnections: AsyncStream<Void> { AsyncStream { nil } }
 }
 

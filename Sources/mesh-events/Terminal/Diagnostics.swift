@@ -107,6 +107,9 @@ final class MalformedReport: Sendable {
 
 /// Reports on standard error when a connection is lost and when it is restored.
 struct ConnectionReport {
+    /// How many errors of a server are remembered until the connection is lost, so that each is reported once.
+    private static let mostErrors = 100
+
     let connection: NATSConnection
     /// The text about events during the outage.
     var missing = "events from meanwhile are not shown"
@@ -117,6 +120,8 @@ struct ConnectionReport {
         var limit = RepeatLimit()
         var changes = RepeatLimit(40)
         var lastFailure: String?
+        // A server repeats an error as often as the client repeats the request.
+        var saidErrors: Set<String> = []
         for await status in connection.statusUpdates() {
             switch status {
             case .disconnected(let reason, let unconfirmed):
@@ -128,10 +133,13 @@ struct ConnectionReport {
                 say("not connected yet: \(error.message)", &limit)
             case .reconnected(let address):
                 lastFailure = nil
+                saidErrors = []
                 say("connected again to \(address)", &changes)
             case .lameDuck(let address):
                 say("the server \(address) is about to shut down", &limit)
             case .serverError(let error):
+                guard !saidErrors.contains(error.message) else { continue }
+                if saidErrors.count < Self.mostErrors { saidErrors.insert(error.message) }
                 say("the server says: \(error.message)", &limit)
             case .connected, .slowConsumer, .closed:
                 break
@@ -157,7 +165,9 @@ struct TroubleReport: Sendable {
     }
 
     /// The report.
-    func text(_ error: MeshEventsError) -> String { "the stream does not answer (\(error.reason)); trying again, \(missing)" }
+    func text(_ error: MeshEventsError) -> String {
+        "the stream does not answer (\(error.reason)); trying again, \(missing)"
+    }
 }
 
 extension NATSConnection {
