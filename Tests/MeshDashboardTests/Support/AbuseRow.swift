@@ -1,6 +1,6 @@
-import Foundation
+import TestSupport
 
-/// What became of one kind of attack on the page: a row of a table. A test prints it when the page has held.
+/// What became of one kind of attack on the page: a row of the table of abuse. A test notes it when the page has held.
 struct AbuseRow {
     /// What was tried.
     let act: String
@@ -9,8 +9,6 @@ struct AbuseRow {
     /// What held against it.
     let held: String
 
-    /// Prints it, as a line that begins with `abuse|`.
-    func report() {
-        FileHandle.standardOutput.write(Data("abuse| page | \(act) | \(times) | \(held) |\n".utf8))
-    }
+    /// Adds it to the table.
+    func report() { AbuseTable.note(suite: "page", act: act, outcome: .held, note: "\(times) times: \(held)") }
 }
