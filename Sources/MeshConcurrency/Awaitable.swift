@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A state that tasks can wait for.
 @usableFromInline
 package protocol AwaitableState: Sendable {
@@ -20,7 +22,6 @@ package struct Awaitable<State: AwaitableState>: Sendable {
     struct Guarded: Sendable {
         @usableFromInline var state: State
         @usableFromInline var waiters: [(id: UInt64, waiter: Waiter)] = []
-        @usableFromInline var lastID: UInt64 = 0
 
         @inlinable
         init(_ state: State) { self.state = state }
@@ -88,7 +89,18 @@ package struct Awaitable<State: AwaitableState>: Sendable {
         onWait: () -> Void = {}
     ) async -> State.Answer? {
         if let answer = guarded.withLock({ $0.state.takeAnswer() }) { return answer }
-        return await wait(reserveID(), onWait: onWait)
+        return await wait(isolation: isolation, onWait: onWait)
+    }
+
+    /// Waits for an answer, after the state had none.
+    ///
+    /// - Returns: `nil` when the task is cancelled while it waits.
+    @inlinable
+    package func wait(
+        isolation: isolated (any Actor)? = #isolation,
+        onWait: () -> Void = {}
+    ) async -> State.Answer? {
+        await wait(WaiterID.next(), isolation: isolation, onWait: onWait)
     }
 
     /// Takes an answer; waits while there is none, until a deadline.
@@ -96,7 +108,7 @@ package struct Awaitable<State: AwaitableState>: Sendable {
     /// - Returns: `nil` at the deadline, and when the task is cancelled while it waits.
     package func next(until deadline: ContinuousClock.Instant) async -> State.Answer? {
         if let answer = guarded.withLock({ $0.state.takeAnswer() }) { return answer }
-        let id = reserveID()
+        let id = WaiterID.next()
         let timer = Task {
             try await Task.sleep(until: deadline, clock: .continuous)
             end(id)
@@ -106,15 +118,7 @@ package struct Awaitable<State: AwaitableState>: Sendable {
         return await wait(id) { if ContinuousClock.now >= deadline { end(id) } }
     }
 
-    @usableFromInline
-    func reserveID() -> UInt64 {
-        guarded.withLock { guarded in
-            guarded.lastID += 1
-            return guarded.lastID
-        }
-    }
-
-    @usableFromInline
+    @inlinable
     func wait(
         _ id: UInt64,
         isolation: isolated (any Actor)? = #isolation,
@@ -140,7 +144,7 @@ package struct Awaitable<State: AwaitableState>: Sendable {
     }
 
     /// Ends a task's waiting without an answer.
-    @usableFromInline
+    @inlinable
     func end(_ id: UInt64) {
         let waiter = guarded.withLock { guarded in
             guarded.waiters.firstIndex { $0.id == id }.map { guarded.waiters.remove(at: $0).waiter }
@@ -156,4 +160,13 @@ package struct Awaitable<State: AwaitableState>: Sendable {
             wake = current.hasMore ? guarded.withLock { $0.takeWake() } : nil
         }
     }
+}
+
+/// Numbers for waiting tasks, so that a cancellation finds its own.
+@usableFromInline
+enum WaiterID {
+    private static let last = Atomic<UInt64>(0)
+
+    @usableFromInline
+    static func next() -> UInt64 { last.add(1, ordering: .relaxed).newValue }
 }

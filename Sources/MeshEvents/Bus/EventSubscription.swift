@@ -240,7 +240,7 @@ final class SubscriptionChannel: MetricSource {
         isolation: isolated (any Actor)? = #isolation
     ) async -> SubscriptionDelivery {
         if let delivery = buffer.withLock({ $0.take(recycling: &used) }) { return delivery }
-        return await buffer.next(isolation: isolation) ?? .end
+        return await buffer.wait(isolation: isolation) ?? .end
     }
 
     /// Takes back the events that a consumer leaves unread.
