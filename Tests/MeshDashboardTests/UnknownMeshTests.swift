@@ -66,9 +66,9 @@ import Testing
 }
 
 /// A store of which the events of nodes and tools alone cannot be followed.
-private final class NodesUnreadable: EventStore {
+private final class NodesUnreadable: ForwardingStore {
     let isUnreadable = Locked(true)
-    private let store: InMemoryStore
+    let store: InMemoryStore
     private let followers = Locked<[any StoreFollower]>([])
 
     init(_ store: InMemoryStore) { self.store = store }
@@ -86,39 +86,5 @@ private final class NodesUnreadable: EventStore {
         let follower = try await store.follow(matching: pattern, from: start, timeout: timeout)
         followers.withLock { $0.append(follower) }
         return follower
-    }
-
-    func open(_ configuration: PersistentEventBus.Configuration) async throws(MeshEventsError) -> StoreOpening {
-        try await store.open(configuration)
-    }
-
-    func append(_ message: PendingMessage, deadline: Duration) async throws(MeshEventsError) -> StoredPosition {
-        try await store.append(message, deadline: deadline)
-    }
-
-    func state() async throws(MeshEventsError) -> StreamState { try await store.state() }
-
-    func report() async throws(MeshEventsError) -> StreamReport { try await store.report() }
-
-    func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
-        try await store.purge(matching: pattern)
-    }
-
-    func newest(
-        _ limit: Int,
-        matching pattern: EventPattern,
-        before: UInt64?,
-        timeout: Duration
-    ) async throws(MeshEventsError) -> [StoredMessage] {
-        try await store.newest(limit, matching: pattern, before: before, timeout: timeout)
-    }
-
-    func first(
-        _ limit: Int,
-        matching pattern: EventPattern,
-        from start: StoredPart.Start,
-        timeout: Duration
-    ) async throws(MeshEventsError) -> [StoredMessage] {
-        try await store.first(limit, matching: pattern, from: start, timeout: timeout)
     }
 }

@@ -83,42 +83,8 @@ struct ReplayTests {
 }
 
 /// A store with nothing but what a store must have.
-private struct PlainStore: EventStore {
-    private let store: InMemoryStore
+private struct PlainStore: ForwardingStore {
+    let store: InMemoryStore
 
     init(_ store: InMemoryStore) { self.store = store }
-
-    func open(_ configuration: PersistentEventBus.Configuration) async throws(MeshEventsError) -> StoreOpening {
-        try await store.open(configuration)
-    }
-
-    func append(_ message: PendingMessage, deadline: Duration) async throws(MeshEventsError) -> StoredPosition {
-        try await store.append(message, deadline: deadline)
-    }
-
-    func state() async throws(MeshEventsError) -> StreamState { try await store.state() }
-
-    func report() async throws(MeshEventsError) -> StreamReport { try await store.report() }
-
-    func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
-        try await store.purge(matching: pattern)
-    }
-
-    func newest(
-        _ limit: Int,
-        matching pattern: EventPattern,
-        before: UInt64?,
-        timeout: Duration
-    ) async throws(MeshEventsError) -> [StoredMessage] {
-        try await store.newest(limit, matching: pattern, before: before, timeout: timeout)
-    }
-
-    func first(
-        _ limit: Int,
-        matching pattern: EventPattern,
-        from start: StoredPart.Start,
-        timeout: Duration
-    ) async throws(MeshEventsError) -> [StoredMessage] {
-        try await store.first(limit, matching: pattern, from: start, timeout: timeout)
-    }
 }

@@ -3,7 +3,7 @@ import MeshEvents
 import MeshEventsTesting
 
 /// An in-memory store that refuses to store while it is told to.
-final class FlakyStore: EventStore {
+final class FlakyStore: ForwardingStore {
     private struct State {
         var failure: MeshEventsError?
         var losesAcknowledgements = false
@@ -11,7 +11,7 @@ final class FlakyStore: EventStore {
         var attempts = 0
     }
 
-    private let store: InMemoryStore
+    let store: InMemoryStore
     private let state = Locked(State())
 
     init(_ store: InMemoryStore) { self.store = store }
@@ -53,32 +53,6 @@ final class FlakyStore: EventStore {
             if state.failure?.code == .streamNotFound { state.failure = nil }
         }
         return opening
-    }
-
-    func state() async throws(MeshEventsError) -> StreamState { try await store.state() }
-
-    func report() async throws(MeshEventsError) -> StreamReport { try await store.report() }
-
-    func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
-        try await store.purge(matching: pattern)
-    }
-
-    func newest(
-        _ limit: Int,
-        matching pattern: EventPattern,
-        before: UInt64?,
-        timeout: Duration
-    ) async throws(MeshEventsError) -> [StoredMessage] {
-        try await store.newest(limit, matching: pattern, before: before, timeout: timeout)
-    }
-
-    func first(
-        _ limit: Int,
-        matching pattern: EventPattern,
-        from start: StoredPart.Start,
-        timeout: Duration
-    ) async throws(MeshEventsError) -> [StoredMessage] {
-        try await store.first(limit, matching: pattern, from: start, timeout: timeout)
     }
 
     func follow(
