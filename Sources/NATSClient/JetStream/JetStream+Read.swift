@@ -175,7 +175,7 @@ extension JetStream {
         var end = deadline
         var quietSince = ContinuousClock.now
         var (seen, moved) = (reader.activity, connection.movedBytes)
-        var silentChecks = 0
+        var silence = PullSilence()
         while true {
             do {
                 try await Task.sleep(until: min(end, .now + Self.silenceTolerated / 4))
@@ -197,62 +197,45 @@ extension JetStream {
                 return
             }
             guard reader.activity == seen else {
-                (seen, silentChecks, quietSince) = (reader.activity, 0, .now)
+                (seen, silence, quietSince) = (reader.activity, PullSilence(), .now)
                 continue
             }
             guard .now - quietSince >= Self.silenceTolerated else { continue }
             quietSince = .now
-            switch await standing(reader, silentChecks, of: consumer, on: stream) {
-            case .unknown: break
-            case .goesOn: silentChecks += 1
-            case .isOver:
-                silentChecks += 1
-                reader.askAgain()
-            case .lost(let loss):
-                reader.fail(loss)
+            switch await verdict(on: reader, &silence, of: consumer, on: stream) {
+            case .goesOn: break
+            case .askAgain: reader.askAgain()
+            case .lost(let reason):
+                reader.fail(JetStreamError(.consumerLost, reason))
                 return
             }
         }
-    }
-
-    /// What the server says about a reading without progress.
-    private enum Standing {
-        /// The server's answer has not come. That is no loss.
-        case unknown
-        case goesOn
-        /// Nothing is on its way, and nothing is missing.
-        case isOver
-        case lost(JetStreamError)
     }
 
     /// The most bytes that a question to the server moves, with the pings of a connection.
     private static var questionBytes: UInt64 { 2_048 }
     /// How long nothing may arrive before the reader asks the server why.
     private static var silenceTolerated: Duration { .seconds(1) }
-    /// How often the server may answer that something is on its way before that counts as lost with a connection.
-    private static var maximumSilentChecks: Int { 6 }
 
-    /// Asks the server whether a reading without progress can go on.
-    private func standing<Element: Sendable>(
-        _ reader: PullReader<Element>,
-        _ silentChecks: Int,
+    /// Asks the server whether a reading without progress can go on. An answer that does not come is no loss.
+    private func verdict<Element: Sendable>(
+        on reader: PullReader<Element>,
+        _ silence: inout PullSilence,
         of consumer: String,
         on stream: String
-    ) async -> Standing {
+    ) async -> PullSilence.Verdict {
         do throws(JetStreamError) {
             let activity = reader.activity
             let info = try await consumerInfo(consumer, on: stream, timeout: .seconds(1))
             // The answer came behind everything the server had sent before it, however long that took.
-            if reader.activity != activity { return .unknown }
-            if info.requestsWaiting > 0 { return .goesOn }
-            if info.delivered.consumerSequence > reader.lastDelivery, silentChecks < Self.maximumSilentChecks {
-                return .goesOn
-            }
-            if info.delivered.consumerSequence == reader.lastDelivery, silentChecks == 0 { return .isOver }
-            return .lost(JetStreamError(.consumerLost, "the pull request was lost with its connection"))
+            guard reader.activity == activity else { return .goesOn }
+            return silence.judge(
+                requestsWaiting: info.requestsWaiting,
+                delivered: info.delivered.consumerSequence,
+                arrived: reader.lastDelivery
+            )
         } catch {
-            guard error.errorCode == .consumerNotFound else { return .unknown }
-            return .lost(JetStreamError(.consumerLost, "the consumer does not exist any more"))
+            return error.errorCode == .consumerNotFound ? .lost("the consumer does not exist any more") : .goesOn
         }
     }
 }
