@@ -1,3 +1,5 @@
+import FileReading
+
 #if canImport(Darwin)
     import Darwin
 #elseif canImport(Musl)
@@ -69,12 +71,11 @@ struct PrivateFile {
         let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { throw refused("cannot be opened: \(String(cString: strerror(errno)))") }
         defer { _ = close(directory) }
-        var status = stat()
-        guard fstat(directory, &status) == 0 else { throw refused("cannot be examined") }
-        guard status.st_uid == geteuid() else { throw refused("belongs to another user, who could replace the keys") }
-        guard status.st_mode & 0o077 != 0 else { return }
+        guard let status = FileStatus(of: directory) else { throw refused("cannot be examined") }
+        guard status.belongsToUser else { throw refused("belongs to another user, who could replace the keys") }
+        guard status.permissions & 0o077 != 0 else { return }
         guard (try? FileManager.default.contentsOfDirectory(atPath: path))?.isEmpty == true else {
-            let mode = String(status.st_mode & 0o777, radix: 8)
+            let mode = String(status.permissions, radix: 8)
             throw refused("has files in it, and other users may enter it (mode \(mode))")
         }
         guard fchmod(directory, 0o700) == 0 else { throw refused("cannot be made private") }

@@ -1,10 +1,6 @@
+import FileReading
 import Foundation
 import Synchronization
-
-#if canImport(CDispatch)
-    // The compiler finds the system's C structures there as soon as a dependency imports it.
-    import CDispatch
-#endif
 
 /// Why a long-running command stops.
 enum StopReason: Sendable {
@@ -91,8 +87,7 @@ final class StopRequest: Sendable {
 /// Detects that the reader of standard output has ended (`mesh-events watch | head -1`) even when nothing is written.
 enum OutputWatch {
     static func install(_ stop: StopRequest, descriptor: Int32 = STDOUT_FILENO) {
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFIFO else { return }
+        guard FileStatus(of: descriptor)?.isPipe == true else { return }
         Thread.detachNewThread {
             while true {
                 // A pipe reports its end even when no events are requested.
