@@ -18,8 +18,6 @@ setup: ## Install what is missing: nats-server, and for the tests a second one i
 	@Scripts/setup.sh
 
 demo: setup ## Run a node with three tools, see its events and status (DEMO_SECONDS=15 ends it, else Ctrl-C)
-	$(SWIFT) build --product mesh-events
-	$(SWIFT) build --product demo-trainer
 	@Scripts/demo.sh
 
 test: ## Build and run every test, against each nats-server found

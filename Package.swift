@@ -33,6 +33,8 @@ let lifecycle: Target.Dependency = .product(
     condition: .when(traits: ["ServiceLifecycle"])
 )
 
+let tls: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["TLS"]))
+
 let package = Package(
     name: "mesh-events",
     platforms: [.macOS(.v15), .iOS(.v18), .tvOS(.v18), .watchOS(.v11), .visionOS(.v2)],
@@ -55,10 +57,14 @@ let package = Package(
         .executable(name: "mesh-events", targets: ["mesh-events"]),
     ],
     traits: [
-        .default(enabledTraits: ["ServiceLifecycle"]),
+        .default(enabledTraits: ["ServiceLifecycle", "TLS"]),
         .trait(
             name: "ServiceLifecycle",
             description: "Connections, transports, buses and monitors are services of swift-service-lifecycle."
+        ),
+        .trait(
+            name: "TLS",
+            description: "Connections to servers with TLS, and wss://. Without it BoringSSL's second copy is not built."
         ),
     ],
     dependencies: [
@@ -90,8 +96,7 @@ let package = Package(
         .target(
             name: "NATSClient",
             dependencies: nio + [
-                "MeshConcurrency", "MeshLogging", "FileReading", "NKeys", lifecycle, logging,
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                "MeshConcurrency", "MeshLogging", "FileReading", "NKeys", lifecycle, logging, tls,
             ],
             swiftSettings: settings
         ),
@@ -138,7 +143,7 @@ let package = Package(
         ),
         .target(
             name: "LocalNATSServer",
-            dependencies: ["ProcessGuard", .product(name: "Subprocess", package: "swift-subprocess")],
+            dependencies: ["ProcessGuard"],
             swiftSettings: settings
         ),
         // What is known of a mesh. It reads events, so it needs neither NATS nor processes.
@@ -178,7 +183,7 @@ let package = Package(
         .target(
             name: "MeshAuth",
             dependencies: [
-                "MeshEvents", "NKeys",
+                "FileReading", "MeshEvents", "NKeys",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
@@ -244,7 +249,7 @@ let package = Package(
             path: "Tests/Fixtures/mesh-tool-fixture",
             swiftSettings: settings
         ),
-        // A wall clock that can be stepped, for whoever links it.
+        // A wall clock that can be stepped, for the programs that link it.
         .target(name: "SteppedClock", path: "Tests/SteppedClock"),
         // A process whose machine fails it.
         .executableTarget(
@@ -280,6 +285,16 @@ let package = Package(
             dependencies: [
                 "NATSClient", "NKeys", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio"),
             ] + nio,
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MeshEventsNATSTests",
+            dependencies: ["MeshEvents", "MeshEventsNATS", "NATSClient", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "ProcessGuardTests",
+            dependencies: ["ProcessGuard", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(
@@ -341,7 +356,6 @@ let package = Package(
             dependencies: [
                 "FileReading", "MeshConcurrency", "MeshSupervision", "MeshToolSDK", "MeshEvents", "MeshEventsNATS",
                 "MeshEventsSigning", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "TestSupport",
-                "ProcessGuard",
                 "tool-supervisor-fixture", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
@@ -363,7 +377,7 @@ let package = Package(
         .testTarget(
             name: "LocalNATSServerTests",
             dependencies: [
-                "LocalNATSServer", "ProcessGuard", "TestSupport", "local-nats-server-fixture",
+                "LocalNATSServer", "TestSupport", "local-nats-server-fixture",
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: settings
@@ -409,7 +423,7 @@ if Context.environment["MESH_EVENTS_CORE_ONLY"] == "1" {
         "FileReading", "MeshConcurrency", "MeshLogging", "NKeys", "NATSClient", "MeshEvents", "MeshEventsSigning",
         "MeshEventsNATS", "MeshEventsTesting", "MeshEventsConformance", "MeshEventsInterop", "ProcessGuard",
         "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture", "MeshConcurrencyTests", "NKeysTests",
-        "NATSClientTests", "MeshEventsTests", "RaceTests",
+        "NATSClientTests", "MeshEventsTests", "MeshEventsNATSTests", "ProcessGuardTests", "RaceTests",
     ]
     package.targets.removeAll { !core.contains($0.name) }
     package.products.removeAll { !core.contains($0.name) }

@@ -1,7 +1,6 @@
 import Foundation
 import NIOCore
 import NIOPosix
-import NIOSSL
 
 /// Opens the channel of each attempt to connect: TCP, TLS and WebSocket.
 ///
@@ -9,12 +8,12 @@ import NIOSSL
 final class ChannelOpener: @unchecked Sendable {
     private let configuration: NATSConnection.Configuration
     /// Made from the files as they were at the present attempt.
-    private var tlsContext: NIOSSLContext?
+    private var tlsContext: TLSContext?
     /// The certificate of a server with which TLS has failed in the present attempt.
-    private var peerCertificate: NIOSSLCertificate?
+    private var peerCertificate: TLSContext.PeerCertificate?
 
     /// - Parameter tlsContext: the context of the first attempt; `nil` when it needs none.
-    init(_ configuration: NATSConnection.Configuration, tlsContext: NIOSSLContext?) {
+    init(_ configuration: NATSConnection.Configuration, tlsContext: TLSContext?) {
         self.configuration = configuration
         self.tlsContext = tlsContext
     }
@@ -30,7 +29,7 @@ final class ChannelOpener: @unchecked Sendable {
         }
         let tls = configuration.tls ?? NATSConnection.TLSConfiguration()
         // Not on the event loop: other connections may share it.
-        NIOThreadPool.singleton.runIfActive(eventLoop: loop.eventLoop) { try TLSHandlerFactory.context(tls) }
+        NIOThreadPool.singleton.runIfActive(eventLoop: loop.eventLoop) { try TLSContext(tls) }
             .whenComplete { result in
                 guard loop.isOpening(attempt) else { return }
                 switch result {
@@ -84,31 +83,21 @@ final class ChannelOpener: @unchecked Sendable {
             return try channel.pipeline.syncOperations.addHandler(ConnectionHandler(loop: loop, attempt: attempt))
         }
         let upgrade = WebSocketUpgrade(server: server, headers: configuration.webSocketHeaders)
-        let tls = try server.usesTLS ? makeTLSHandler(for: server) : nil
-        openings.byChannel[ObjectIdentifier(channel)] = try upgrade.configure(channel, tls: tls) {
+        if server.usesTLS { try startTLS(on: channel, to: server, for: loop) }
+        openings.byChannel[ObjectIdentifier(channel)] = try upgrade.configure(channel) {
             ConnectionHandler(loop: loop, attempt: attempt)
         }
-        if let tls { try channel.pipeline.syncOperations.addHandler(makeWitness(loop), position: .after(tls)) }
     }
 
-    /// Begins TLS on an open channel.
+    /// Begins TLS on a channel that is open or about to connect.
     func startTLS(on channel: any Channel, to server: ServerAddress, for loop: ConnectionLoop) throws {
-        let tls = try makeTLSHandler(for: server)
-        try channel.pipeline.syncOperations.addHandler(tls, position: .first)
-        try channel.pipeline.syncOperations.addHandler(makeWitness(loop), position: .after(tls))
-    }
-
-    private func makeTLSHandler(for server: ServerAddress) throws -> NIOSSLClientHandler {
-        let context = try tlsContext ?? NIOSSLContext(configuration: .makeClientConfiguration())
-        return try TLSHandlerFactory.make(context, server: server, configuration: configuration.tls)
-    }
-
-    private func makeWitness(_ loop: ConnectionLoop) -> TLSWitness {
+        let context = try tlsContext ?? TLSContext(configuration.tls ?? NATSConnection.TLSConfiguration())
         let attempt = loop.machine.attempt
-        return TLSWitness { certificate in
+        let handlers = try context.makeHandlers(for: server) { certificate in
             guard loop.machine.attempt == attempt else { return }
             self.peerCertificate = certificate
         }
+        try channel.pipeline.syncOperations.addHandlers(handlers, position: .first)
     }
 
     /// The error to report for an error of TLS; `nil` for any other.

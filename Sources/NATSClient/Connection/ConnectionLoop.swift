@@ -2,7 +2,6 @@ import Logging
 import MeshConcurrency
 import MeshLogging
 import NIOCore
-import NIOSSL
 import NIOTLS
 
 /// The engine of one connection: everything here runs on its event loop, unless its comment says otherwise.
@@ -49,7 +48,7 @@ final class ConnectionLoop: @unchecked Sendable {
 
     init(
         configuration: NATSConnection.Configuration,
-        tlsContext: NIOSSLContext?,
+        tlsContext: TLSContext?,
         eventLoop: any EventLoop,
         logger: Logger
     ) {
@@ -616,7 +615,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A peer that closes without TLS's `close_notify` has still just closed.
-        if case .uncleanShutdown? = error as? NIOSSLError {} else { self.error = self.error ?? error }
+        if !TLSContext.isUncleanShutdown(error) { self.error = self.error ?? error }
         context.close(promise: nil)
     }
 

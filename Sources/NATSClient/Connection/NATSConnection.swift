@@ -43,7 +43,7 @@ public final class NATSConnection: Sendable {
         let loop = ConnectionLoop(
             configuration: configuration,
             // A file that cannot be read is the user's mistake: it is reported at once.
-            tlsContext: try configuration.tls.map { tls throws(NATSError) in try TLSHandlerFactory.context(tls) },
+            tlsContext: try configuration.tls.map { tls throws(NATSError) in try TLSContext(tls) },
             eventLoop: group.next(),
             logger: logger
         )

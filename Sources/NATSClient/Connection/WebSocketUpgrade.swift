@@ -1,6 +1,5 @@
 import NIOCore
 import NIOHTTP1
-import NIOSSL
 import NIOWebSocket
 
 /// Requests a WebSocket from a server, or from the proxy before it.
@@ -11,16 +10,12 @@ struct WebSocketUpgrade {
 
     /// Prepares a channel that is about to connect; the future is done when the WebSocket is open.
     ///
-    /// - Parameters:
-    ///   - tls: begins TLS first, for `wss://`; `nil` for `ws://`.
-    ///   - handler: makes the handler that receives the bytes.
+    /// - Parameter handler: makes the handler that receives the bytes.
     func configure(
         _ channel: any Channel,
-        tls: NIOSSLClientHandler?,
         handler: @escaping @Sendable () -> any ChannelHandler
     ) throws -> EventLoopFuture<Void> {
         let pipeline = channel.pipeline.syncOperations
-        if let tls { try pipeline.addHandler(tls) }
         let opening = WebSocketOpening(server: server, promise: channel.eventLoop.makePromise())
         let bound = NIOLoopBound(opening, eventLoop: channel.eventLoop)
         let upgrader = NIOTypedWebSocketClientUpgrader<Void>(maxFrameSize: Self.maximumFrame) { channel, _ in
