@@ -56,8 +56,8 @@ public final class LocalNATSServer: Sendable {
     }
 
     deinit {
-        state.withLock { $0.running.process.signal(SIGKILL) }
-        launcher.files.remove()
+        let process = state.withLock { $0.running.process }
+        if !process.abandon() { launcher.files.remove() }
     }
 
     /// Starts a server and waits until it accepts clients, with JetStream when the configuration asks for it.
@@ -91,7 +91,10 @@ public final class LocalNATSServer: Sendable {
     }
 
     /// The process id of the server; `nil` when it does not run. A restart changes it.
-    public var pid: Int32? { process.pid }
+    public var pid: Int32? {
+        let process = process
+        return process.end == nil ? process.pid : nil
+    }
 
     /// Whether the server's process runs, a suspended one included.
     public var isRunning: Bool { pid != nil }
@@ -102,7 +105,7 @@ public final class LocalNATSServer: Sendable {
     public var termination: Termination {
         get async throws {
             let running = state.withLock { $0.running }
-            let end = try await running.process.waitForEnd()
+            let end = try await running.process.waitForEndUnlessCancelled()
             let requested = state.withLock { $0.running.process !== running.process || $0.endRequested }
             return Termination(
                 reason: Termination.Reason(end),
@@ -123,15 +126,15 @@ public final class LocalNATSServer: Sendable {
     /// Kills the server with `SIGKILL`, as a crash would end it, and waits until it has ended. `restart` starts it again.
     public func kill() async {
         let process = requestEnd()
-        process.signal(SIGKILL)
-        await Self.waitForEnd(of: process)
+        process.kill()
+        _ = await process.waitForEnd()
     }
 
     /// Halts the server with `SIGSTOP`: its connections stay open, and it answers nothing.
-    public func suspend() { process.signal(SIGSTOP) }
+    public func suspend() { process.signalProgram(SIGSTOP) }
 
     /// Lets a suspended server go on.
-    public func resume() { process.signal(SIGCONT) }
+    public func resume() { process.signalProgram(SIGCONT) }
 
     /// Replaces ``Configuration/extraConfiguration`` and has the running server read it (`SIGHUP`). Users and
     /// permissions change for connected clients too, a moment after this returns.
@@ -140,7 +143,7 @@ public final class LocalNATSServer: Sendable {
     public func reconfigure(_ extraConfiguration: String) throws(LocalNATSServerError) {
         try launcher.writeConfiguration(port: port, version: serverVersion, extra: extraConfiguration)
         state.withLock { $0.extraConfiguration = extraConfiguration }
-        process.signal(SIGHUP)
+        process.signalProgram(SIGHUP)
     }
 
     /// Ends the server, when it runs, and starts it again on the same port with the same store.
@@ -164,32 +167,18 @@ public final class LocalNATSServer: Sendable {
         }
     }
 
-    private var process: GuardedProcess { state.withLock { $0.running.process } }
+    private var process: SupervisedProcess { state.withLock { $0.running.process } }
 
-    private func requestEnd() -> GuardedProcess {
+    private func requestEnd() -> SupervisedProcess {
         state.withLock { state in
             // A process that has ended by itself keeps its own reason.
-            if state.running.process.reason == nil { state.endRequested = true }
+            if state.running.process.end == nil { state.endRequested = true }
             return state.running.process
         }
     }
 
     private func endPresentProcess() async {
-        let process = requestEnd()
-        process.signal(SIGTERM)
-        // A suspended process receives the signal only when it goes on.
-        process.signal(SIGCONT)
-        let grace = configuration.stopGracePeriod
-        // In a separate task, so that cancelling the caller does not shorten the wait: the files that are removed next
-        // must not be in use.
-        let ended = await Task { try? await process.waitForEnd(atMost: grace) }.value
-        guard ended == nil else { return }
-        process.signal(SIGKILL)
-        await Self.waitForEnd(of: process)
-    }
-
-    private static func waitForEnd(of process: GuardedProcess) async {
-        await Task { _ = try? await process.waitForEnd() }.value
+        _ = await requestEnd().stop(grace: configuration.stopGracePeriod)
     }
 }
 

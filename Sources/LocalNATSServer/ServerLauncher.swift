@@ -18,7 +18,7 @@ import ProcessGuard
 struct ServerLauncher: Sendable {
     /// A server that accepts clients.
     struct Running: Sendable {
-        let process: GuardedProcess
+        let process: SupervisedProcess
         let port: Int
         /// The offset in the log file at which its log begins.
         let logOffset: Int
@@ -31,13 +31,9 @@ struct ServerLauncher: Sendable {
     /// Asks the executable for its version.
     func version() async throws -> ServerVersion {
         let offset = files.logSize
-        let process = try await GuardedProcess.launch(
-            [executable, "--version"],
-            log: files.log,
-            directory: files.directory
-        )
-        defer { process.signal(9) }
-        guard let reason = try await process.waitForEnd(atMost: configuration.startTimeout) else {
+        let process = try await launch(["--version"], logOffset: offset)
+        defer { process.kill() }
+        guard let reason = try await process.waitForEndUnlessCancelled(atMost: configuration.startTimeout) else {
             throw timeout("the answer to --version", from: offset)
         }
         let lines = files.lastLogLines(from: offset)
@@ -55,19 +51,28 @@ struct ServerLauncher: Sendable {
         files.removePortsFiles()
         try writeConfiguration(port: port, version: version, extra: extra)
         let offset = files.logSize
-        let process = try await GuardedProcess.launch(
-            [executable, "-c", files.configuration],
-            log: files.log,
-            directory: files.directory
-        )
+        let process = try await launch(["-c", files.configuration], logOffset: offset)
         do {
             let port = try await waitUntilReady(process, port: port, extra: extra, logOffset: offset)
             return Running(process: process, port: port, logOffset: offset)
         } catch {
-            process.signal(9)
+            process.kill()
             // Not cancellable: the files are removed next, and no process may still write to them.
-            await Task { _ = try? await process.waitForEnd() }.value
+            _ = await process.waitForEnd()
             throw error
+        }
+    }
+
+    private func launch(_ arguments: [String], logOffset: Int) async throws(LocalNATSServerError) -> SupervisedProcess {
+        let command = SupervisedProcess.Command(
+            executable: executable,
+            arguments: arguments,
+            environment: ProcessInfo.processInfo.environment
+        )
+        do throws(LaunchError) {
+            return try await .launch(command, appendingTo: files.log, removing: files.directory)
+        } catch {
+            throw exited(.notLaunched(error.description), port: nil, from: logOffset)
         }
     }
 
@@ -89,7 +94,7 @@ struct ServerLauncher: Sendable {
     /// Waits for the ports file, then for the greeting on that port. Only this server's process writes the ports file;
     /// on a port that is taken, another server may answer.
     private func waitUntilReady(
-        _ process: GuardedProcess,
+        _ process: SupervisedProcess,
         port: Int?,
         extra: String,
         logOffset: Int
@@ -97,7 +102,7 @@ struct ServerLauncher: Sendable {
         let deadline = ContinuousClock.now + configuration.startTimeout
         var waitingFor = "its ports file"
         while ContinuousClock.now < deadline {
-            if let reason = process.reason { throw exited(reason, port: port, from: logOffset) }
+            if let reason = process.end { throw exited(reason, port: port, from: logOffset) }
             if let listening = clientPort() {
                 // A server with `handshake_first` sends nothing before TLS.
                 if extra.contains("handshake_first") { return listening }

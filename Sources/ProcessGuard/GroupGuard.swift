@@ -16,7 +16,7 @@ import Synchronization
 #endif
 
 /// A guard process that leads a process group. It kills the group on request and when this process ends, even by
-/// `SIGKILL`.
+/// `SIGKILL`. In the second case it also removes the program's directory, because this process no longer can.
 ///
 /// The guard starts before the process that it guards, which joins its group. So that process never runs unguarded, and
 /// the group's number stays reserved as long as the guard lives. On Linux, descendants in other groups or sessions are
@@ -24,7 +24,8 @@ import Synchronization
 final class GroupGuard: Sendable {
     private struct State {
         var group: pid_t?
-        var writeEnd: Int32?
+        /// This process's end of the guard's input.
+        var control: Int32?
         var isReleased = false
     }
 
@@ -37,14 +38,16 @@ final class GroupGuard: Sendable {
     private let ready = OneShot<LaunchError?>()
     private let ended = OneShot<Void>()
 
-    /// The guard's shell script: waits for the end of its input, then kills. It ignores the signals that ask the group
-    /// to end, because it must end last.
+    /// The guard's shell script: waits for a line or the end of its input, then kills. It ignores the signals that ask
+    /// the group to end, because it must end last.
     ///
     /// Marked processes are searched repeatedly, because they may start others meanwhile. The group is killed at once.
+    /// The end of the input without a line means that this process has ended.
     private static let script = """
         trap '' HUP INT QUIT PIPE ALRM TERM USR1 USR2 TSTP TTIN TTOU
+        directory=
         echo ready
-        read -r _
+        read -r _ || directory=$2
         passes=0
         while [ "$passes" -lt 50 ]; do
             passes=$((passes + 1))
@@ -55,6 +58,7 @@ final class GroupGuard: Sendable {
             done
             [ -n "$found" ] || break
         done
+        [ -z "$directory" ] || rm -rf -- "$directory"
         kill -KILL 0
         """
 
@@ -62,13 +66,14 @@ final class GroupGuard: Sendable {
 
     /// Starts a guard and waits until it is ready.
     ///
+    /// - Parameter directory: The directory to remove when this process ends first; `nil` for none.
     /// - Throws: `LaunchError`.
-    static func start() async throws(LaunchError) -> GroupGuard {
+    static func start(removing directory: String?) async throws(LaunchError) -> GroupGuard {
         let groupGuard = GroupGuard()
-        let pipe = try DescriptorPair()
-        groupGuard.state.withLock { $0.writeEnd = pipe.writeEnd }
+        let sockets = try SocketPair()
+        groupGuard.state.withLock { $0.control = sockets.own }
         // Not a child task: the guard lives longer than this call.
-        Task.detached { await groupGuard.run(input: pipe.readEnd) }
+        Task.detached { await groupGuard.run(input: sockets.peer, directory) }
         // In a separate task, so that a cancelled caller does not leave a half-started guard behind.
         let outcome = await Task { try? await groupGuard.ready.wait(atMost: startTimeout) }.value
         switch outcome {
@@ -80,7 +85,7 @@ final class GroupGuard: Sendable {
         }
     }
 
-    private func run(input: Int32) async {
+    private func run(input: Int32, _ directory: String?) async {
         var options = PlatformOptions()
         options.processGroupID = 0
         let inherited = ProcessInfo.processInfo.environment["PATH"]
@@ -88,7 +93,7 @@ final class GroupGuard: Sendable {
         let path = "/bin:/usr/bin" + (inherited.map { ":" + $0 } ?? "")
         let configuration = Configuration(
             executable: .name("sh"),
-            arguments: ["-c", Self.script, "mesh-events-guard", mark],
+            arguments: ["-c", Self.script, "mesh-events-guard", mark, directory ?? ""],
             // Nothing else: the guarded processes, which are of the same user, can read this environment.
             environment: .custom(["PATH": path]),
             platformOptions: options
@@ -126,12 +131,12 @@ final class GroupGuard: Sendable {
     /// Kills the rest of the group. The guard is not reaped before this returns, so the group's number is still its
     /// own.
     private func end() {
-        let writeEnd = state.withLock { state in
+        let control = state.withLock { state in
             if let group = state.group { kill(-group, SIGKILL) }
             state.group = nil
-            return state.writeEnd.take()
+            return state.control.take()
         }
-        if let writeEnd { close(writeEnd) }
+        if let control { close(control) }
     }
 
     /// The number of the group; `nil` when it has ended.
@@ -147,17 +152,40 @@ final class GroupGuard: Sendable {
         }
     }
 
-    /// Makes the guard kill all processes and end; returns at once.
+    /// Sends one process of the group a signal; does nothing when it has left the group or ended. The group's number is
+    /// not reused while the guard lives, so a process that merely has the number of an ended one is not in the group.
+    func signal(_ signal: Int32, to pid: pid_t) {
+        state.withLock { state in
+            if let group = state.group, getpgid(pid) == group { kill(pid, signal) }
+        }
+    }
+
+    /// Makes the guard kill all processes and end; the directory stays. Returns at once.
     func release() {
-        let writeEnd = state.withLock { state in
-            if let group = state.group {
+        guard let control = takeControl() else { return }
+        SocketPair.sendLine(control)
+        close(control)
+    }
+
+    /// Makes the guard do what it does when this process ends: kill all processes, remove the directory, and end. Returns
+    /// at once.
+    ///
+    /// - Returns: `false` when the guard was released before or has ended; then it does nothing.
+    func abandon() -> Bool {
+        guard let control = takeControl() else { return false }
+        close(control)
+        return true
+    }
+
+    private func takeControl() -> Int32? {
+        state.withLock { state in
+            if let group = state.group, state.control != nil {
                 state.isReleased = true
                 // A guard that was stopped (`SIGSTOP`) with its group would not read.
                 kill(-group, SIGCONT)
             }
-            return state.writeEnd.take()
+            return state.control.take()
         }
-        if let writeEnd { close(writeEnd) }
     }
 
     /// Waits until all processes have ended; kills the group itself when the guard does not within `timeout`.
@@ -167,6 +195,44 @@ final class GroupGuard: Sendable {
             signal(SIGKILL)
             try? await ended.wait()
         }.value
+    }
+}
+
+/// The two ends of a socket. A child inherits them only when they are passed to it. Unlike a pipe, writing to it when the
+/// other end is closed causes no `SIGPIPE`.
+struct SocketPair {
+    let own: Int32
+    let peer: Int32
+
+    /// Makes a socket.
+    ///
+    /// - Throws: `LaunchError` when the process or the system has no file descriptor left.
+    init() throws(LaunchError) {
+        var ends: [Int32] = [-1, -1]
+        #if canImport(Glibc)
+            let type = Int32(SOCK_STREAM.rawValue)
+        #else
+            let type = SOCK_STREAM
+        #endif
+        guard socketpair(AF_UNIX, type, 0, &ends) == 0 else {
+            throw LaunchError("no socket could be made", errorNumber: errno)
+        }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        #if canImport(Darwin)
+            var isOn: Int32 = 1
+            setsockopt(ends[0], SOL_SOCKET, SO_NOSIGPIPE, &isOn, socklen_t(MemoryLayout<Int32>.size))
+        #endif
+        (own, peer) = (ends[0], ends[1])
+    }
+
+    /// Sends a line break; does nothing when the other end is closed.
+    static func sendLine(_ descriptor: Int32) {
+        var byte = UInt8(ascii: "\n")
+        #if canImport(Darwin)
+            send(descriptor, &byte, 1, 0)
+        #else
+            send(descriptor, &byte, 1, Int32(MSG_NOSIGNAL))
+        #endif
     }
 }
 

@@ -11,8 +11,8 @@ import Synchronization
     import Glibc
 #endif
 
-/// A supervised child process: it reports the program's own exit status and its output line by line. All its
-/// descendants are killed when it ends, when it is stopped, or when this process ends, even by `SIGKILL`.
+/// A supervised child process: it reports the program's own exit status and its output. All its descendants are killed
+/// when it ends, when it is stopped, or when this process ends, even by `SIGKILL`.
 ///
 /// It runs in a process group of its own, so that a Ctrl-C at the terminal does not reach it, with `/dev/null` as its
 /// input. A stop signals the whole group; the rest of the group is killed when the program has ended. On Linux,
@@ -45,16 +45,51 @@ package final class SupervisedProcess: Sendable {
         _ command: Command,
         output: @escaping @Sendable (ProcessOutput) -> Void
     ) async throws(LaunchError) -> SupervisedProcess {
-        let groupGuard = try await GroupGuard.start()
+        try await launch(removing: nil) { process throws(LaunchError) in try await process.start(command, output) }
+    }
+
+    /// Starts a program whose output is appended to a file; returns when the system has started it.
+    ///
+    /// - Parameters:
+    ///   - log: The path of the file, which is created when it does not exist.
+    ///   - directory: A directory that is removed when this process ends before the program; `nil` for none.
+    /// - Throws: `LaunchError`.
+    package static func launch(
+        _ command: Command,
+        appendingTo log: String,
+        removing directory: String? = nil
+    ) async throws(LaunchError) -> SupervisedProcess {
+        try await launch(removing: directory) { process throws(LaunchError) in
+            try await process.start(command, appendingTo: log)
+        }
+    }
+
+    private static func launch(
+        removing directory: String?,
+        _ start: (SupervisedProcess) async throws(LaunchError) -> Void
+    ) async throws(LaunchError) -> SupervisedProcess {
+        let groupGuard = try await GroupGuard.start(removing: directory)
         let process = SupervisedProcess(groupGuard: groupGuard)
         do {
-            try await process.start(command, output)
+            try await start(process)
         } catch {
             groupGuard.release()
             await groupGuard.waitForEnd(atMost: sweepTimeout)
             throw error
         }
         return process
+    }
+
+    private func start(_ command: Command, appendingTo log: String) async throws(LaunchError) {
+        let standardOutput = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
+        guard standardOutput >= 0 else { throw LaunchError("\(log) cannot be written", errorNumber: errno) }
+        let standardError = fcntl(standardOutput, F_DUPFD_CLOEXEC, 0)
+        guard standardError >= 0 else {
+            let problem = errno
+            close(standardOutput)
+            throw LaunchError("\(log) cannot be written", errorNumber: problem)
+        }
+        try await start(command, standardOutput, standardError, readers: [])
     }
 
     private func start(
@@ -81,10 +116,19 @@ package final class SupervisedProcess: Sendable {
                 handler: output
             )
         }
+        try await start(command, standardOutput.writeEnd, standardError.writeEnd, readers: readers)
+    }
+
+    private func start(
+        _ command: Command,
+        _ standardOutput: Int32,
+        _ standardError: Int32,
+        readers: [OutputReader]
+    ) async throws(LaunchError) {
         // Not a child task: the process lives longer than this call.
         let (began, groupGuard, ended) = (process, groupGuard, ended)
         Task.detached {
-            let end = await Self.run(command, groupGuard, standardOutput.writeEnd, standardError.writeEnd, began)
+            let end = await Self.run(command, groupGuard, standardOutput, standardError, began)
             groupGuard.release()
             await groupGuard.waitForEnd(atMost: Self.sweepTimeout)
             for reader in readers { await reader.waitForEnd(atMost: Self.drainTimeout) }
@@ -146,8 +190,17 @@ package final class SupervisedProcess: Sendable {
     /// Sends the whole group a signal; does nothing when it has ended.
     package func signal(_ signal: Int32) { groupGuard.signal(signal) }
 
+    /// Sends the program alone a signal; does nothing when it has ended or has left its group.
+    package func signalProgram(_ signal: Int32) { groupGuard.signal(signal, to: pid) }
+
     /// Kills the program, its group and all its descendants; returns at once.
     package func kill() { groupGuard.release() }
+
+    /// Leaves the program to its guard, which kills it as when this process ends, and then removes the directory; returns
+    /// at once.
+    ///
+    /// - Returns: `false` when the program has ended or is being killed; the directory stays then.
+    package func abandon() -> Bool { groupGuard.abandon() }
 
     /// Asks the whole group to end (`SIGTERM`), and kills what has not ended within the grace time.
     ///
@@ -169,6 +222,18 @@ package final class SupervisedProcess: Sendable {
     package func waitForEnd() async -> ProcessEnd {
         let ended = ended
         return await Task { try? await ended.wait() }.value ?? .notLaunched("")
+    }
+
+    /// The same, until the calling task is cancelled.
+    ///
+    /// - Throws: `CancellationError`.
+    package func waitForEndUnlessCancelled() async throws -> ProcessEnd { try await ended.wait() }
+
+    /// The same, for at most `timeout`; `nil` when the time is up.
+    ///
+    /// - Throws: `CancellationError`.
+    package func waitForEndUnlessCancelled(atMost timeout: Duration) async throws -> ProcessEnd? {
+        try await ended.wait(atMost: timeout)
     }
 
     /// Whether it was killed because its guard had been killed: without a guard it might outlive this process.

@@ -1,10 +1,18 @@
 import Subprocess
 import TestSupport
 
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
+
 /// A running `local-nats-server-fixture`: a parent, in a process group of its own, with a server as its child.
 struct Fixture: Sendable {
     let pid: Int32
     let serverPID: Int32
+    /// The process group of the server and its guard.
+    let serverGroup: Int32
     let serverPort: Int
     let store: String
     /// What it says after its first line.
@@ -13,10 +21,10 @@ struct Fixture: Sendable {
     /// Whether the parent has ended.
     var hasEnded: Bool { !TestProcess.exists(pid) }
 
-    func signal(_ signal: Signal) { TestProcess.signal(pid, signal) }
+    func signal(_ signal: Int32) { TestProcess.signal(pid, signal) }
 
     /// Signals every process of the parent's group, as Ctrl-C at a terminal does.
-    func signalGroup(_ signal: Signal) {
+    func signalGroup(_ signal: Int32) {
         for member in TestProcess.groupMembers(of: pid) { TestProcess.signal(member, signal) }
     }
 
@@ -37,7 +45,7 @@ struct Fixture: Sendable {
         )
         _ = try await Subprocess.run(configuration, input: .none, output: .sequence, error: .discarded) { execution in
             let pid = execution.processIdentifier.value
-            defer { TestProcess.signal(pid, .kill) }
+            defer { TestProcess.signal(pid, SIGKILL) }
             let (laterLines, continuation) = AsyncStream<String>.makeStream()
             var lines = execution.standardOutput.strings().makeAsyncIterator()
             guard let first = try await lines.next() else { throw TestSupportError("The fixture started no server.") }
@@ -48,6 +56,7 @@ struct Fixture: Sendable {
             let fixture = Fixture(
                 pid: pid,
                 serverPID: server,
+                serverGroup: TestProcess.group(of: server),
                 serverPort: port,
                 store: words[2],
                 laterLines: laterLines
@@ -55,7 +64,7 @@ struct Fixture: Sendable {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
                     // Which ends its lines too.
-                    defer { TestProcess.signal(pid, .kill) }
+                    defer { TestProcess.signal(pid, SIGKILL) }
                     try await body(fixture)
                 }
                 do { while let line = try await lines.next() { continuation.yield(line) } } catch {}

@@ -1,7 +1,12 @@
 import LocalNATSServer
-import Subprocess
 import TestSupport
 import Testing
+
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
 
 /// Most of these run `local-nats-server-fixture`, a parent that can be killed.
 @Suite("A server is never left behind")
@@ -11,7 +16,7 @@ struct LeftBehindTests {
         try await Fixture.run(binary) { fixture in
             #expect(TestProcess.exists(fixture.serverPID))
             #expect(TemporaryDirectory.exists(fixture.store))
-            fixture.signal(.kill)
+            fixture.signal(SIGKILL)
             try await expectNothingLeft(of: fixture)
         }
     }
@@ -24,8 +29,8 @@ struct LeftBehindTests {
     @Test("SIGKILL of the parent ends a suspended server too")
     func suspended() async throws {
         try await Fixture.run(NATSServers.first) { fixture in
-            TestProcess.signal(fixture.serverPID, .suspend)
-            fixture.signal(.kill)
+            TestProcess.signal(fixture.serverPID, SIGSTOP)
+            fixture.signal(SIGKILL)
             try await expectNothingLeft(of: fixture)
         }
     }
@@ -34,8 +39,7 @@ struct LeftBehindTests {
     func interrupt() async throws {
         try await Fixture.run(NATSServers.first, "survive") { fixture in
             #expect(TestProcess.group(of: fixture.serverPID) != TestProcess.group(of: fixture.pid))
-            #expect(TestProcess.session(of: fixture.serverPID) != TestProcess.session(of: fixture.pid))
-            fixture.signalGroup(.interrupt)
+            fixture.signalGroup(SIGINT)
             let said = try await withDeadline(.seconds(5), "the parent to notice") {
                 await fixture.laterLines.first { _ in true }
             }
@@ -49,9 +53,9 @@ struct LeftBehindTests {
     func guardKilled(_ binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
             let pid = try #require(server.pid)
-            let guards = TestProcess.groupMembers(of: pid).filter { $0 != pid }
+            let guards = TestProcess.groupMembers(of: TestProcess.group(of: pid)).filter { $0 != pid }
             #expect(!guards.isEmpty)
-            for member in guards { TestProcess.signal(member, .kill) }
+            for member in guards { TestProcess.signal(member, SIGKILL) }
             let ended = try await withDeadline(.seconds(2), "the end of the server") { try await server.termination }
             #expect(ended.reason == .signaled(9))
             #expect(!ended.wasRequested)
@@ -61,9 +65,8 @@ struct LeftBehindTests {
     }
 
     private func expectNothingLeft(of fixture: Fixture) async throws {
-        let pid = fixture.serverPID
-        try await eventually("server \(pid) and its guard to end") {
-            !TestProcess.groupExists(pid)
+        try await eventually("server \(fixture.serverPID) and its guard to end") {
+            !TestProcess.exists(fixture.serverPID) && !TestProcess.groupExists(fixture.serverGroup)
         }
         try await eventually("\(fixture.store) to go") {
             !TemporaryDirectory.exists(fixture.store)

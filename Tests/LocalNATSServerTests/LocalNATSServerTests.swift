@@ -1,8 +1,12 @@
 import LocalNATSServer
-import Subprocess
 import TestSupport
 import Testing
 
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
@@ -13,7 +17,7 @@ import Testing
 struct LocalNATSServerTests {
     @Test("Starts on a free port, accepts clients, and leaves nothing behind when stopped", arguments: NATSServers.all)
     func startAndStop(_ binary: NATSServers.Binary) async throws {
-        let (pid, store) = try await withServer(binary) { server in
+        let (pid, group, store) = try await withServer(binary) { server in
             #expect(server.isRunning)
             #expect(server.version.hasPrefix("2."))
             #expect(server.url == "nats://127.0.0.1:\(server.port)")
@@ -21,11 +25,12 @@ struct LocalNATSServerTests {
             #expect(greeting.contains("\"version\":\"\(server.version)\""))
             #expect(greeting.contains("\"jetstream\":true"))
             #expect(FileManager.default.fileExists(atPath: server.storeDirectory))
-            return (try #require(server.pid), server.storeDirectory)
+            let pid = try #require(server.pid)
+            return (pid, TestProcess.group(of: pid), server.storeDirectory)
         }
         #expect(!TestProcess.exists(pid))
         // Its guard has been killed, which takes the system a moment.
-        try await eventually("the guard to end") { !TestProcess.groupExists(pid) }
+        try await eventually("the guard to end") { !TestProcess.groupExists(group) }
         #expect(!FileManager.default.fileExists(atPath: store))
     }
 
@@ -105,7 +110,7 @@ struct LocalNATSServerTests {
         try await withServer { server in
             let pid = try #require(server.pid)
             async let ended = server.termination
-            TestProcess.signal(pid, .kill)
+            TestProcess.signal(pid, SIGKILL)
             let crash = try await withDeadline(.seconds(5), "the end") { try await server.termination }
             #expect(crash.reason == .signaled(9))
             #expect(!crash.wasRequested)
@@ -145,11 +150,19 @@ struct LocalNATSServerTests {
         }
     }
 
-    @Test("Dropping the last reference ends the server")
+    @Test("Dropping the last reference ends the server and removes its store, even when the server has ended before")
     func dropped() async throws {
-        var server: LocalNATSServer? = try await LocalNATSServer.start(.init(executable: NATSServers.first.path))
-        let pid = try #require(server?.pid)
-        server = nil
-        try await eventually("process \(pid) to end") { !TestProcess.exists(pid) }
+        for hasEnded in [false, true] {
+            var server: LocalNATSServer? = try await LocalNATSServer.start(.init(executable: NATSServers.first.path))
+            let pid = try #require(server?.pid)
+            let store = try #require(server?.storeDirectory)
+            if hasEnded {
+                TestProcess.signal(pid, SIGKILL)
+                _ = try await server?.termination
+            }
+            server = nil
+            try await eventually("process \(pid) to end") { !TestProcess.exists(pid) }
+            try await eventually("\(store) to go") { !TemporaryDirectory.exists(store) }
+        }
     }
 }

@@ -71,26 +71,29 @@ struct StartFailureTests {
     func hangs() async throws {
         let directory = try TemporaryDirectory()
         for guardClause in ["", #"[ "$1" = --version ] && { echo v2.10.1; exit; }; "#] {
-            let pidFile = directory.path + "/pid"
-            let fake = try directory.script("fake", guardClause + "echo $$ > '\(pidFile)'; echo hm; sleep 1000")
+            let groupFile = directory.path + "/group"
+            let fake = try directory.script(
+                "fake",
+                guardClause + "ps -o pgid= -p $$ > '\(groupFile)'; echo hm; sleep 1000"
+            )
             let error = try await failure(.init(executable: fake, startTimeout: .milliseconds(300)))
             #expect(error.code == .startTimeout)
             #expect(error.message.contains("hm"))
-            let pid = try #require(Int32(try directory.text(of: "pid").filter(\.isNumber)))
-            try await eventually("group \(pid) to end") { !TestProcess.groupExists(pid) }
+            let group = try #require(Int32(try directory.text(of: "group").filter(\.isNumber)))
+            try await eventually("group \(group) to end") { !TestProcess.groupExists(group) }
         }
     }
 
     @Test("A cancelled start leaves nothing behind")
     func cancelled() async throws {
         let directory = try TemporaryDirectory()
-        let pidFile = directory.path + "/pid"
-        let fake = try directory.script("fake", "echo $$ > '\(pidFile)'; sleep 1000")
+        let groupFile = directory.path + "/group"
+        let fake = try directory.script("fake", "ps -o pgid= -p $$ > '\(groupFile)'; sleep 1000")
         let start = Task { try await LocalNATSServer.start(.init(executable: fake)) }
-        try await eventually("the program to run") { (try? directory.text(of: "pid").isEmpty) == false }
+        try await eventually("the program to run") { (try? directory.text(of: "group").isEmpty) == false }
         start.cancel()
         await #expect(throws: CancellationError.self) { try await start.value }
-        let pid = try #require(Int32(try directory.text(of: "pid").filter(\.isNumber)))
-        try await eventually("group \(pid) to end") { !TestProcess.groupExists(pid) }
+        let group = try #require(Int32(try directory.text(of: "group").filter(\.isNumber)))
+        try await eventually("group \(group) to end") { !TestProcess.groupExists(group) }
     }
 }

@@ -37,14 +37,14 @@ public func withNginx<Result>(
         )
     }
     let log = directory.path + "/log"
-    let process = try await GuardedProcess.launch(
-        [binary, "-c", file, "-p", directory.path, "-e", "stderr"],
-        log: log,
-        directory: directory.path
+    let process = try await SupervisedProcess.launch(
+        .init(executable: binary, arguments: ["-c", file, "-p", directory.path, "-e", "stderr"]),
+        appendingTo: log,
+        removing: directory.path
     )
     func stop() async {
-        process.signal(SIGKILL)
-        _ = try? await process.waitForEnd(atMost: .seconds(10))
+        process.kill()
+        _ = await process.waitForEnd()
     }
     do {
         try await eventually("nginx listens") {

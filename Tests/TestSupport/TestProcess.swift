@@ -1,6 +1,4 @@
 import Foundation
-import Subprocess
-import TestSupport
 
 #if canImport(Darwin)
     import Darwin
@@ -8,26 +6,28 @@ import TestSupport
     import Glibc
 #endif
 
-/// What the system knows of processes. A zombie counts as ended: whoever inherited it may take time to reap it.
-enum TestProcess {
-    static func exists(_ pid: Int32) -> Bool {
+/// What the system knows of processes. A zombie counts as ended: the process that inherited it may take time to reap it.
+public enum TestProcess {
+    /// Whether the process runs.
+    public static func exists(_ pid: Int32) -> Bool {
         guard kill(pid, 0) == 0 else { return false }
         return !isZombie(pid)
     }
 
-    static func signal(_ pid: Int32, _ signal: Signal) {
+    /// Sends it a signal, e.g. `SIGKILL`.
+    public static func signal(_ pid: Int32, _ signal: Int32) {
         precondition(pid > 1)
-        kill(pid, signal.rawValue)
+        kill(pid, signal)
     }
 
-    static func group(of pid: Int32) -> Int32 { getpgid(pid) }
+    /// The number of its process group.
+    public static func group(of pid: Int32) -> Int32 { getpgid(pid) }
 
-    static func session(of pid: Int32) -> Int32 { getsid(pid) }
-
-    static func groupExists(_ group: Int32) -> Bool { !groupMembers(of: group).isEmpty }
+    /// Whether a process of the group runs.
+    public static func groupExists(_ group: Int32) -> Bool { !groupMembers(of: group).isEmpty }
 
     /// The processes of a group, zombies left out.
-    static func groupMembers(of group: Int32) -> [Int32] {
+    public static func groupMembers(of group: Int32) -> [Int32] {
         allProcesses().filter { getpgid($0) == group && exists($0) }
     }
 

@@ -126,22 +126,10 @@ struct LoggedLines: LogHandler {
     }
 }
 
-/// What the system knows of processes. A zombie counts as ended.
+/// What the system knows of this process and of those that it starts.
 enum ToolProcesses {
-    static func exists(_ pid: Int32) -> Bool {
-        guard kill(pid, 0) == 0 else { return false }
-        #if os(Linux)
-            guard let stat = FileManager.default.contents(atPath: "/proc/\(pid)/stat") else { return false }
-            let text = String(decoding: stat, as: UTF8.self)
-            guard let end = text.lastIndex(of: ")") else { return false }
-            return text[end...].dropFirst(2).first != "Z"
-        #else
-            return true
-        #endif
-    }
-
     static func end(of pid: Int32, within limit: Duration = .seconds(30)) async throws {
-        try await eventually(within: limit, "the end of process \(pid)") { !exists(pid) }
+        try await eventually(within: limit, "the end of process \(pid)") { !TestProcess.exists(pid) }
     }
 
     #if os(Linux)

@@ -63,7 +63,7 @@ struct ToolOrphanTests {
                 guard let text = try? directory.text(of: file) else { continue }
                 pids.append(try #require(Int32(text.trimmingCharacters(in: .whitespacesAndNewlines))))
             }
-            #expect(pids.allSatisfy { ToolProcesses.exists($0) })
+            #expect(pids.allSatisfy { TestProcess.exists($0) })
             kill(supervisor, signal)
             for pid in pids { try await ToolProcesses.end(of: pid) }
             return pids.count

@@ -15,10 +15,10 @@ struct ToolSupervisorTests {
         tool.secrets = ["licence"]
         try await bench.run(tool)
         let pid = try bench.pid()
-        #expect(ToolProcesses.exists(pid))
+        #expect(TestProcess.exists(pid))
         tool.version = "1.1.0"
         try await bench.supervisor.update(tool)
-        #expect(!ToolProcesses.exists(pid))
+        #expect(!TestProcess.exists(pid))
         try await bench.supervisor.configure("tool", ["model": "large"])
         try await bench.supervisor.stop("tool")
         try await bench.supervisor.stop("tool")
@@ -178,7 +178,7 @@ struct ToolSupervisorTests {
         let pids = bench.supervisor.tools.compactMap(\.pid)
         #expect(pids.count == 5)
         await bench.supervisor.shutdown()
-        #expect(!pids.contains(where: ToolProcesses.exists))
+        #expect(!pids.contains(where: TestProcess.exists))
         #expect(bench.events.filter { $0 == "stopped shutdown" }.count == 5)
         #expect(await error { try await bench.supervisor.start("tool1") }?.code == .shutDown)
         #expect(await error { try await bench.supervisor.install(bench.tool("true")) }?.code == .shutDown)

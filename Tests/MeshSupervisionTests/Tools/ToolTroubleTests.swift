@@ -40,7 +40,7 @@ struct ToolTroubleTests {
             #expect(!bench.events[before...].contains("started"))
             #expect(bench.supervisor.tool(named: tool.name)?.state == .crashed)
         }
-        #expect(ToolProcesses.exists(try bench.pid("healthy")))
+        #expect(TestProcess.exists(try bench.pid("healthy")))
         await bench.supervisor.shutdown()
     }
 
@@ -80,7 +80,7 @@ struct ToolTroubleTests {
         let start = ContinuousClock.now
         try await bench.supervisor.stop("tool")
         #expect(ContinuousClock.now - start >= .milliseconds(300))
-        #expect(!ToolProcesses.exists(pid))
+        #expect(!TestProcess.exists(pid))
         #expect(bench.events.last == "stopped stopped")
     }
 
@@ -102,7 +102,7 @@ struct ToolTroubleTests {
         let pid = try bench.pid()
         kill(pid, SIGSTOP)
         try await bench.supervisor.stop("tool")
-        #expect(!ToolProcesses.exists(pid))
+        #expect(!TestProcess.exists(pid))
     }
 
     @Test("children die with their tool, those in a session of their own too", arguments: ["stop", "kill", "exit"])
@@ -130,8 +130,8 @@ struct ToolTroubleTests {
             try bench.directory.file("leave", "")
             #expect(try await bench.events(3).last == "crashed exited with code 3 1")
         }
-        #expect(!ToolProcesses.exists(child))
-        #expect(!ToolProcesses.exists(escaped))
+        #expect(!TestProcess.exists(child))
+        #expect(!TestProcess.exists(escaped))
         await bench.supervisor.shutdown()
     }
 
@@ -154,7 +154,7 @@ struct ToolTroubleTests {
         kill(group, SIGKILL)
         let expected = "crashed killed by signal 9 (SIGKILL), since its guard process was killed 1"
         #expect(try await bench.events(3).last == expected)
-        #expect(!ToolProcesses.exists(pid))
+        #expect(!TestProcess.exists(pid))
         try await bench.pass(.seconds(1))
         #expect(try await bench.events(4).last == "started")
         await bench.supervisor.shutdown()
@@ -212,7 +212,7 @@ struct ToolTroubleTests {
                 ToolProcesses.descriptors <= descriptors + 8
             }
             try await eventually("the children to be reaped: \(ToolProcesses.children)") {
-                ToolProcesses.children.allSatisfy { ToolProcesses.exists($0) }
+                ToolProcesses.children.allSatisfy { TestProcess.exists($0) }
             }
         }
     #endif

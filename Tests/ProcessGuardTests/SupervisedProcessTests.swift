@@ -1,0 +1,196 @@
+import Foundation
+import ProcessGuard
+import Synchronization
+import TestSupport
+import Testing
+
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
+
+@Suite("A supervised process")
+struct SupervisedProcessTests {
+    /// What a process wrote.
+    private final class Output: Sendable {
+        private let pieces = Mutex<[ProcessOutput]>([])
+        func append(_ piece: ProcessOutput) { pieces.withLock { $0.append(piece) } }
+        var all: [ProcessOutput] { pieces.withLock { $0 } }
+    }
+
+    private func shell(_ script: String, _ environment: [String: String] = [:]) -> SupervisedProcess.Command {
+        let path = ["PATH": "/bin:/usr/bin"].merging(environment) { $1 }
+        return SupervisedProcess.Command(executable: "/bin/sh", arguments: ["-c", script], environment: path)
+    }
+
+    private func numbers(_ directory: TemporaryDirectory, _ file: String) throws -> [Int32] {
+        try directory.text(of: file).split(whereSeparator: \.isWhitespace).compactMap { Int32($0) }
+    }
+
+    @Test("its end and its output, each stream in order")
+    func endAndOutput() async throws {
+        let output = Output()
+        let process = try await SupervisedProcess.launch(shell("echo a; echo b >&2; echo c; exit 3")) {
+            output.append($0)
+        }
+        #expect(await process.waitForEnd() == .exited(code: 3))
+        #expect(process.end == .exited(code: 3) && !process.hasLostGuard)
+        #expect(output.all.filter { $0 == .line(.stderr, "b") }.count == 1)
+        #expect(output.all.filter { $0 != .line(.stderr, "b") } == [.line(.stdout, "a"), .line(.stdout, "c")])
+    }
+
+    @Test("its environment is the one given, but for its group's mark, and its input is empty")
+    func environment() async throws {
+        let output = Output()
+        let process = try await SupervisedProcess.launch(shell("env; cat", ["ONE": "1"])) { output.append($0) }
+        #expect(await process.waitForEnd() == .exited(code: 0))
+        let names = output.all.compactMap { piece -> String? in
+            guard case .line(.stdout, let text) = piece else { return nil }
+            return text.split(separator: "=").first.map(String.init)
+        }
+        let own = Set(names).subtracting(["PATH", "ONE", "PWD", "_", "SHLVL", "OLDPWD"])
+        #expect(own.allSatisfy { $0.hasPrefix("MESH_EVENTS_GROUP_") } && own.count == 1, "\(names)")
+    }
+
+    @Test("a program that does not exist, may not run, or has no directory is not started")
+    func notStarted() async throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.file("text", "no program")
+        let commands: [(SupervisedProcess.Command, [Int32])] = [
+            (.init(executable: directory.path + "/none"), [ENOENT]), (.init(executable: file), [EACCES, ENOENT]),
+            (.init(executable: "/bin/sh", directory: directory.path + "/none"), [ENOENT]),
+        ]
+        for (command, numbers) in commands {
+            let error = await thrownError { () async throws(LaunchError) in
+                _ = try await SupervisedProcess.launch(command) { _ in }
+            }
+            #expect(error?.errorNumber.map { numbers.contains($0) } == true, "\(error.map { "\($0)" } ?? "none")")
+        }
+        let unwritable = await thrownError { () async throws(LaunchError) in
+            _ = try await SupervisedProcess.launch(shell("exit"), appendingTo: directory.path + "/none/log")
+        }
+        #expect(unwritable?.errorNumber == ENOENT)
+    }
+
+    @Test("its output is appended to a file, both streams in the order they were written")
+    func log() async throws {
+        let directory = try TemporaryDirectory()
+        let log = try directory.file("log", "before\n")
+        let process = try await SupervisedProcess.launch(
+            shell("echo one; echo two >&2; echo three"),
+            appendingTo: log,
+            removing: directory.path + "/other"
+        )
+        #expect(await process.waitForEnd() == .exited(code: 0))
+        #expect(try directory.text(of: "log") == "before\none\ntwo\nthree\n")
+    }
+
+    @Test("its descendants end with it, those in other groups and sessions too")
+    func descendants() async throws {
+        let directory = try TemporaryDirectory()
+        let script = """
+            sleep 1000 & echo $! > \(directory.path)/pids
+            setsid sleep 1000 & echo $! >> \(directory.path)/pids
+            exit 0
+            """
+        let process = try await SupervisedProcess.launch(shell(script)) { _ in }
+        #expect(await process.waitForEnd() == .exited(code: 0))
+        let pids = try numbers(directory, "pids")
+        #expect(pids.count == 2)
+        for pid in pids { try await eventually("process \(pid) to end") { !TestProcess.exists(pid) } }
+    }
+
+    @Test("a stop asks first, kills after the grace time, and ends a suspended program", .timeLimit(.minutes(2)))
+    func stop() async throws {
+        let directory = try TemporaryDirectory()
+        func started(_ script: String) async throws -> SupervisedProcess {
+            let file = directory.path + "/ready"
+            try? FileManager.default.removeItem(atPath: file)
+            let process = try await SupervisedProcess.launch(
+                shell("\(script); : > \(file); while :; do sleep 0.1; done")
+            ) {
+                _ in
+            }
+            try await eventually("the program to run") { TemporaryDirectory.exists(file) }
+            return process
+        }
+        let polite = try await started("trap 'exit 7' TERM")
+        #expect(await polite.stop(grace: .seconds(60)) == .exited(code: 7))
+        let stubborn = try await started("trap '' TERM")
+        #expect(await stubborn.stop(grace: .milliseconds(100)) == .signaled(SIGKILL))
+        let suspended = try await started("trap 'exit 8' TERM")
+        suspended.signalProgram(SIGSTOP)
+        #expect(await suspended.stop(grace: .seconds(60)) == .exited(code: 8))
+        let halted = try await started(":")
+        // The guard, too.
+        halted.signal(SIGSTOP)
+        halted.kill()
+        #expect(await halted.waitForEnd() == .signaled(SIGKILL))
+    }
+
+    @Test("a signal for the program alone does not reach its children")
+    func programAlone() async throws {
+        let directory = try TemporaryDirectory()
+        let script = """
+            (trap 'echo child >> \(directory.path)/heard' HUP; : > \(directory.path)/ready; while :; do sleep 0.05; done) &
+            trap 'echo program >> \(directory.path)/heard' HUP
+            while :; do sleep 0.05; done
+            """
+        let process = try await SupervisedProcess.launch(shell(script)) { _ in }
+        try await eventually("the child to run") { TemporaryDirectory.exists(directory.path + "/ready") }
+        process.signalProgram(SIGHUP)
+        try await eventually("the program to hear it") { (try? directory.text(of: "heard")) == "program\n" }
+        process.signal(SIGHUP)
+        try await eventually("both to hear it") { (try? directory.text(of: "heard").split(separator: "\n").count) == 3 }
+        #expect(await process.stop(grace: .zero) == .signaled(SIGTERM))
+        process.signalProgram(SIGHUP)
+    }
+
+    @Test("a program whose guard is killed is killed, and says so")
+    func guardKilled() async throws {
+        let process = try await SupervisedProcess.launch(shell("sleep 1000; exit 0")) { _ in }
+        let group = TestProcess.group(of: process.pid)
+        #expect(group != process.pid && group != getpgrp())
+        TestProcess.signal(group, SIGKILL)
+        #expect(await process.waitForEnd() == .signaled(SIGKILL))
+        #expect(process.hasLostGuard)
+    }
+
+    @Test("left to its guard it is killed and its directory removed; killed, or ended before, it is not")
+    func directory() async throws {
+        for act in ["abandon", "kill", "end"] {
+            let directory = try TemporaryDirectory()
+            let process = try await SupervisedProcess.launch(
+                shell("while :; do : > \(directory.path)/file; sleep 0.01; done"),
+                appendingTo: directory.path + "/log",
+                removing: directory.path
+            )
+            try await eventually("the program to run") { TemporaryDirectory.exists(directory.path + "/file") }
+            switch act {
+            case "abandon": #expect(process.abandon())
+            case "kill": process.kill()
+            default: TestProcess.signal(process.pid, SIGKILL)
+            }
+            #expect(await process.waitForEnd() == .signaled(SIGKILL))
+            #expect(!process.abandon())
+            if act == "abandon" {
+                try await eventually("the directory to go") { !TemporaryDirectory.exists(directory.path) }
+            } else {
+                #expect(TemporaryDirectory.exists(directory.path + "/file"))
+            }
+        }
+    }
+
+    @Test("who waits for its end can be cancelled, and the process goes on")
+    func cancelled() async throws {
+        let process = try await SupervisedProcess.launch(shell("sleep 1000")) { _ in }
+        let waiting = Task { try await process.waitForEndUnlessCancelled() }
+        waiting.cancel()
+        await #expect(throws: CancellationError.self) { try await waiting.value }
+        #expect(try await process.waitForEndUnlessCancelled(atMost: .milliseconds(1)) == nil)
+        #expect(TestProcess.exists(process.pid))
+        process.kill()
+        #expect(await process.waitForEnd() == .signaled(SIGKILL))
+    }
+}
