@@ -1,4 +1,4 @@
-// An alert for every crash, none forgotten: not those of the time when nobody was there, not those that failed at first.
+// An alert for every crash, none forgotten: not those of the time when no handler ran, not those that failed at first.
 //
 //   swift run    (in this directory; needs a nats-server)
 import LocalNATSServer
@@ -37,7 +37,7 @@ func alerting(until count: UInt64) async throws {
 try await node.emit(ToolCrashed(tool: "whisper", error: "out of memory", restartCount: 1))
 try await alerting(until: 1)
 
-// Nobody is there; the stream and the durable's place in it are.
+// No handler runs; the stream and the durable's place in it are.
 try await node.emit(ToolCrashed(tool: "flaky", error: "exit code 3", restartCount: 1))
 try await alerting(until: 1)
 

@@ -1,4 +1,4 @@
-// What is shown, as the address says it: a link shows somebody else the same.
+// The filters, kept in the address: a link shows another person the same.
 
 export const RANGES = [["5m", 300], ["15m", 900], ["1h", 3600], ["6h", 21_600], ["24h", 86_400]];
 

@@ -24,7 +24,7 @@ export function renderLegend({ series, width, left_out: leftOut }, filters) {
   const count = rest.reduce((sum, { total }) => sum + total, leftOut?.events ?? 0);
   const more = types ? `${types.toLocaleString("en")} more ${types === 1 ? "type" : "types"} with ${count.toLocaleString("en")} events; ` : "";
   const scale = `${more}a bar is ${duration(width)}`;
-  // Buttons stay, so that one which somebody is about to press is not taken away.
+  // Buttons stay, so that one which the user is about to press is not taken away.
   const old = [...box.querySelectorAll("button")];
   if (old.length && old.length === buttons.length && old.every((button, index) => button.dataset.type === buttons[index].dataset.type)) {
     old.forEach((button, index) => copy(buttons[index], button));

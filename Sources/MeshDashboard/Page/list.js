@@ -20,7 +20,7 @@ export class List extends EventTarget {
   /** How many rows there were in the last picture, and the newest of them. */
   drawn = { count: 0, newest: null };
   unseen = 0;
-  /** Until when somebody is about to press a row. */
+  /** Until when the user is about to press a row. */
   heldUntil = 0;
   /** Whether only that keeps the list from its top. */
   isHeld = false;
@@ -96,7 +96,7 @@ export class List extends EventTarget {
       && this.events.cursor !== undefined && !this.events.error) this.events.loadOlder();
   }
 
-  /** What comes on top does not push away what somebody reads further down, or is about to press. */
+  /** New rows on top do not move the rows that the user reads further down, or is about to press. */
   keepPlace(count, height) {
     const isHolding = performance.now() < this.heldUntil;
     if (this.isHeld && !isHolding) {

@@ -4,7 +4,7 @@ import { text } from "/dom.js";
 
 const SIGNS = { signed: "✓", unsigned: "–", forged: "✕ forged" };
 
-/** What an event's signature says, in words; nothing when nobody has looked. */
+/** What an event's signature says, in words; nothing when it was not checked. */
 export function signed({ signature, signature_reason: reason }) {
   if (!Object.hasOwn(SIGNS, signature ?? "")) return "";
   return signature === "signed" ? "signed by its node" : signature === "forged" ? `forged: ${reason}` : "unsigned";

@@ -51,7 +51,7 @@ export function ago(time) {
   return text === "now" ? text : `${text} ago`;
 }
 
-/** Every second, while somebody looks. */
+/** Every second, while the page is visible. */
 export function everySecond(body) {
   setInterval(() => { if (!document.hidden) body(); }, 1000);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) body(); });

@@ -16,7 +16,7 @@ public struct CrashWatch: Sendable {
     public func run() async throws {
         var crashes: [String: Int] = [:]
         for try await element in try await bus.replay(matching: .toolCrashed) {
-            // What strangers send may be anything, and must not end this.
+            // Other nodes may send any data, which must not end this.
             guard let tool = element.event?.event.data["tool"]?.string else { continue }
             crashes[tool, default: 0] += 1
             if crashes[tool] == Self.limit { try await bus.emit("user.tool.unstable", ["tool": .init(tool)]) }
