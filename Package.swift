@@ -406,8 +406,8 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "mesh-events", "MeshEvents", "MeshEventsNATS", "MeshMonitoring", "MeshAuth", "NATSClient", "NKeys",
-                "LocalNATSServer", "TestSupport",
+                "mesh-events", "MeshEvents", "MeshEventsNATS", "MeshMonitoring", "MeshSupervision", "MeshAuth",
+                "NATSClient", "NKeys", "LocalNATSServer", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),

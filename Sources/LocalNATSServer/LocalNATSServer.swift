@@ -1,3 +1,4 @@
+import MeshConcurrency
 import ProcessGuard
 import Synchronization
 

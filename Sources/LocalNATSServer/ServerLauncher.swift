@@ -1,4 +1,5 @@
 import Dispatch
+import MeshConcurrency
 import ProcessGuard
 
 #if canImport(FoundationEssentials)

@@ -48,8 +48,7 @@ extension OneShot {
     package var uncancelled: Value {
         get async {
             while true {
-                // A separate task is not cancelled with the caller.
-                if let value = await Task(operation: { try? await wait() }).value { return value }
+                if let value = await MeshConcurrency.uncancelled({ try? await self.wait() }) { return value }
             }
         }
     }

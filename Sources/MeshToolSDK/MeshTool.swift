@@ -113,7 +113,7 @@ public final class MeshTool: Service {
     /// - Throws: as ``stop(timeout:)``.
     public func run() async throws {
         try? await gracefulShutdown()
-        try await Task { try await stop() }.value
+        try await uncancelled { () async throws(MeshEventsError) in try await self.stop() }
     }
 
     /// Runs a tool that is not made of services. SIGTERM and SIGINT cancel `body`'s task. After `body` has returned,
@@ -143,8 +143,13 @@ public final class MeshTool: Service {
         } catch {
             outcome = .failure(error)
         }
-        // A separate task, because this one may be cancelled.
-        let stopped = await Task { try await stop() }.result
+        let stopped: Result<Void, MeshEventsError>
+        do throws(MeshEventsError) {
+            try await uncancelled { () async throws(MeshEventsError) in try await self.stop() }
+            stopped = .success(())
+        } catch {
+            stopped = .failure(error)
+        }
         try outcome.get()
         try stopped.get()
     }

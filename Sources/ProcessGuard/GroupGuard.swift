@@ -74,8 +74,8 @@ final class GroupGuard: Sendable {
         groupGuard.state.withLock { $0.control = sockets.own }
         // Not a child task: the guard lives longer than this call.
         Task.detached { await groupGuard.run(input: sockets.peer, directory) }
-        // In a separate task, so that a cancelled caller does not leave a half-started guard behind.
-        let outcome = await Task { try? await groupGuard.ready.wait(atMost: startTimeout) }.value
+        // A cancelled caller does not leave a half-started guard behind.
+        let outcome = await uncancelled { try? await groupGuard.ready.wait(atMost: startTimeout) }
         switch outcome {
         case .some(.none): return groupGuard
         case .some(.some(let error)): throw error
@@ -190,11 +190,11 @@ final class GroupGuard: Sendable {
 
     /// Waits until all processes have ended; kills the group itself when the guard does not within `timeout`.
     func waitForEnd(atMost timeout: Duration) async {
-        await Task {
+        await uncancelled { [self] in
             guard (try? await ended.wait(atMost: timeout)) == nil else { return }
             signal(SIGKILL)
             try? await ended.wait()
-        }.value
+        }
     }
 }
 

@@ -134,8 +134,7 @@ package final class SupervisedProcess: Sendable {
             for reader in readers { await reader.waitForEnd(atMost: Self.drainTimeout) }
             ended.fulfil(end)
         }
-        let started = await Task { [process] in try? await process.wait() }.value
-        if let error = started?.error {
+        if let error = await process.uncancelled.error {
             for reader in readers { await reader.waitForEnd(atMost: Self.drainTimeout) }
             throw error
         }
@@ -210,7 +209,7 @@ package final class SupervisedProcess: Sendable {
         // A stopped process takes the signal only when it goes on.
         signal(SIGCONT)
         let ended = ended
-        if let end = await Task(operation: { try? await ended.wait(atMost: grace) }).value { return end }
+        if let end = await uncancelled({ try? await ended.wait(atMost: grace) }) { return end }
         kill()
         return await waitForEnd()
     }
@@ -219,10 +218,7 @@ package final class SupervisedProcess: Sendable {
     package var end: ProcessEnd? { ended.value }
 
     /// Waits until all its processes have ended, and all its output has been passed on.
-    package func waitForEnd() async -> ProcessEnd {
-        let ended = ended
-        return await Task { try? await ended.wait() }.value ?? .notLaunched("")
-    }
+    package func waitForEnd() async -> ProcessEnd { await ended.uncancelled }
 
     /// The same, until the calling task is cancelled.
     ///

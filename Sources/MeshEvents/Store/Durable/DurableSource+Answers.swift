@@ -1,4 +1,5 @@
 import Logging
+import MeshConcurrency
 import MeshLogging
 import Synchronization
 
@@ -24,7 +25,7 @@ extension DurableSource {
     /// Acknowledges an event.
     func acknowledge(_ id: UInt64) async throws(MeshEventsError) {
         guard let entry = claim(id, .acknowledge) else { throw Self.noLongerInHand }
-        try await shielded { [self] () throws(MeshEventsError) in
+        try await uncancelled { [self] () async throws(MeshEventsError) in
             defer { settle(id) }
             do throws(MeshEventsError) {
                 try await confirm(entry, .acknowledge)
@@ -42,13 +43,13 @@ extension DurableSource {
         counts.failed.add(1, ordering: .relaxed)
         let deliveries = entry.message.deliveries
         if deliveries >= configuration.maximumDeliveries {
-            try await shielded { [self] () throws(MeshEventsError) in
+            try await uncancelled { [self] () async throws(MeshEventsError) in
                 try await giveUp(entry, "failed \(deliveries) times; the last reason: \(reason)")
             }
             return
         }
         let delay = delay ?? configuration.redelivery.delay(afterDelivery: deliveries)
-        try await shielded { [self] () throws(MeshEventsError) in
+        try await uncancelled { [self] () async throws(MeshEventsError) in
             defer { settle(id) }
             try await confirm(entry, .redeliver(after: delay))
         }
@@ -58,13 +59,13 @@ extension DurableSource {
     func terminate(_ id: UInt64, reason: String) async throws(MeshEventsError) {
         guard let entry = claim(id) else { throw Self.noLongerInHand }
         counts.failed.add(1, ordering: .relaxed)
-        try await shielded { [self] () throws(MeshEventsError) in try await giveUp(entry, reason) }
+        try await uncancelled { [self] () async throws(MeshEventsError) in try await giveUp(entry, reason) }
     }
 
     /// Hands an event back for immediate redelivery; the store still counts the delivery.
     func handBack(_ id: UInt64) async {
         guard let entry = claim(id) else { return }
-        try? await shielded { [self] () throws(MeshEventsError) in
+        try? await uncancelled { [self] () async throws(MeshEventsError) in
             defer { settle(id) }
             await answerQuietly(entry.message, .redeliver(after: .zero), deadline: .seconds(2))
         }
@@ -78,22 +79,6 @@ extension DurableSource {
             if error.code == .timeout { unconfirmed(entry) }
             throw error
         }
-    }
-
-    /// Runs `body` to its end even when the calling task is cancelled: a cancellation must not stop an answer from
-    /// being sent.
-    private func shielded(
-        _ body: @escaping @Sendable () async throws(MeshEventsError) -> Void
-    ) async throws(MeshEventsError) {
-        let task = Task { () -> MeshEventsError? in
-            do throws(MeshEventsError) {
-                try await body()
-                return nil
-            } catch {
-                return error
-            }
-        }
-        if let error = await task.value { throw error }
     }
 
     /// Starts an event's acknowledgement wait anew.
@@ -208,7 +193,7 @@ extension DurableSource {
     @discardableResult
     func answerQuietly(_ message: DurableMessage, _ answer: DurableAnswer, deadline: Duration? = nil) async -> Bool {
         do throws(MeshEventsError) {
-            try await shielded { [self] () throws(MeshEventsError) in
+            try await uncancelled { [self] () async throws(MeshEventsError) in
                 try await consumer.answer(message, answer, deadline: deadline ?? answerDeadline)
             }
             return true
