@@ -29,7 +29,7 @@ public enum NodeCapabilities {
     }
 
     /// This machine's name from the kernel; unlike Foundation's, it never waits for a name server.
-    static var host: String {
+    package static var host: String {
         var buffer = [CChar](repeating: 0, count: 256)
         guard gethostname(&buffer, buffer.count - 1) == 0 else { return "localhost" }
         let name = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MeshAuth
+import MeshSupervision
 
 /// `mesh-events auth`.
 struct AuthCommand: AsyncParsableCommand {
@@ -115,7 +116,7 @@ private struct AuthInitCommand: AsyncParsableCommand {
             at: auth.directory,
             hosts: hosts,
             listen: listen,
-            nodes: nodes.isEmpty ? [NodeOptions.hostName] : nodes
+            nodes: nodes.isEmpty ? [NodeCapabilities.host] : nodes
         )
         let output = LineOutput.standard()
         try output.write("made \(SafeText.escaped(directory.path)): keep it private")

@@ -3,6 +3,7 @@ import Foundation
 import MeshEvents
 import MeshEventsInterop
 import MeshEventsSigning
+import MeshSupervision
 
 /// The option for the name of the node that emits events.
 struct NodeOptions: ParsableArguments {
@@ -21,15 +22,7 @@ struct NodeOptions: ParsableArguments {
             return node
         }
         if let node = environment["JB_NODE_NAME"], !node.isEmpty { return node }
-        return Self.hostName
-    }
-
-    /// This machine's name from the kernel.
-    static var hostName: String {
-        var buffer = [CChar](repeating: 0, count: 256)
-        guard gethostname(&buffer, buffer.count - 1) == 0 else { return "localhost" }
-        let name = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return name.isEmpty ? "localhost" : name
+        return NodeCapabilities.host
     }
 }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MeshEvents
+import MeshSupervision
 import NATSClient
 import TestSupport
 import Testing
@@ -167,8 +168,8 @@ import Testing
         let environment = ["JB_NODE_NAME": "e"]
         #expect(try NodeOptions.parse(["--node", "f"]).name(environment) == "f")
         #expect(try NodeOptions.parse([]).name(environment) == "e")
-        #expect(try NodeOptions.parse([]).name(["JB_NODE_NAME": ""]) == NodeOptions.hostName)
-        #expect(!NodeOptions.hostName.isEmpty)
+        #expect(try NodeOptions.parse([]).name(["JB_NODE_NAME": ""]) == NodeCapabilities.host)
+        #expect(!NodeCapabilities.host.isEmpty)
         #expect(throws: CommandFailure.self) { try NodeOptions.parse(["--node", ""]).name(environment) }
     }
 
