@@ -64,6 +64,7 @@ final class HealthCheckRunner: Sendable {
     }
 
     private func watch(_ check: HealthCheck, _ id: UInt64) {
+        // Checks come and go while the node runs; ``remove(_:)``, ``register(_:)`` and ``stop()`` cancel the task.
         let task = Task {
             while await ask(check, id), (try? await clock.sleep(for: interval)) != nil {}
         }
@@ -80,26 +81,19 @@ final class HealthCheckRunner: Sendable {
     private func ask(_ check: HealthCheck, _ id: UInt64) async -> Bool {
         state.withLock { $0.checks.begin(check.name, id) }
         let ended = OneTimeSignal()
+        // Not a child task: a check that ignores its cancellation may run for ever, and nothing may wait for it then.
         let run = Task {
             let failure = await check.ask()
             report { $0.finish(check.name, id, failure: failure) }
             ended.send()
         }
-        let timer = Task {
-            try await clock.sleep(for: check.timeout)
-            report { $0.expire(check.name, id) }
+        defer { run.cancel() }
+        return await withBackgroundTask {
+            guard (try? await self.clock.sleep(for: check.timeout)) != nil else { return }
+            self.report { $0.expire(check.name, id) }
             run.cancel()
-        }
-        defer {
-            timer.cancel()
-            run.cancel()
-        }
-        do throws(MeshEventsError) {
-            // The timer enforces the timeout. A check that ignores its cancellation may run for ever.
-            try await ended.wait(until: .now + .seconds(1_000_000_000), for: "a health check")
-            return true
-        } catch {
-            return false
+        } _: {
+            (try? await ended.wait()) != nil
         }
     }
 

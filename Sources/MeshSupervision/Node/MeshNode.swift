@@ -32,6 +32,8 @@ public final class MeshNode: Service {
     private struct State {
         var hasRun = false
         var leaveReason: String?
+        /// Counts instead of that of the configuration.
+        var leaveTimeout: Duration?
         var toolCounts: (@Sendable () -> (installed: Int, running: Int))?
         var conflict: NameConflict?
     }
@@ -135,6 +137,12 @@ public final class MeshNode: Service {
         left.send()
     }
 
+    /// The same as ``leave(reason:)``, with another deadline for storing node.left than the configuration's.
+    package func leave(reason: String, within timeout: Duration) {
+        state.withLock { $0.leaveTimeout = timeout }
+        leave(reason: reason)
+    }
+
     // MARK: Running
 
     /// Joins the mesh, and leaves it on graceful shutdown, on ``leave(reason:)`` or when the task is cancelled (reason
@@ -171,8 +179,8 @@ public final class MeshNode: Service {
         checks.stop()
         sightings.cancel()
         emitter.emit(NodeLeft(reason: state.withLock { $0.leaveReason } ?? "shutdown"))
-        // A separate task, because this one may be cancelled.
-        let unstored = await Task { await emitter.drain(timeout: configuration.leaveTimeout) }.value
+        let timeout = state.withLock { $0.leaveTimeout } ?? configuration.leaveTimeout
+        let unstored = await uncancelled { await self.emitter.drain(timeout: timeout) }
         storing.cancel()
         await storing.value
         guard unstored.isEmpty else { throw notStored(unstored) }
@@ -189,7 +197,7 @@ public final class MeshNode: Service {
     private func waitUntilLeaving() async {
         do {
             try await withGracefulShutdownHandler {
-                try await left.wait(until: .now + .seconds(1_000_000_000), for: "the node to leave")
+                try await left.wait()
             } onGracefulShutdown: {
                 self.leave(reason: "shutdown")
             }

@@ -10,7 +10,8 @@ import Synchronization
 /// object.
 public final class DurableHandlerSubscription: Sendable {
     private let source: DurableSource
-    private let workers = Locked<[Task<Void, Never>]>([])
+    /// Runs the workers; sends ``finished`` when all have ended.
+    private let work: Task<Void, Never>
     private let finished = OneTimeSignal()
 
     init(
@@ -18,19 +19,20 @@ public final class DurableHandlerSubscription: Sendable {
         handler: @escaping @Sendable (DurableDelivery) async throws -> Void
     ) {
         self.source = source
-        let finished = finished
-        let tasks = (0..<source.configuration.concurrency).map { _ in
-            Task {
-                do throws(MeshEventsError) {
-                    while let delivery = try await source.next() { await Self.handle(delivery, source, handler) }
-                } catch {
-                    // The source has logged the error and keeps it in `failure`.
+        work = Task { [finished] in
+            await withDiscardingTaskGroup { group in
+                for _ in 0..<source.configuration.concurrency {
+                    group.addTask {
+                        do throws(MeshEventsError) {
+                            while let delivery = try await source.next() {
+                                await Self.handle(delivery, source, handler)
+                            }
+                        } catch {
+                            // The source has logged the error and keeps it in `failure`.
+                        }
+                    }
                 }
             }
-        }
-        workers.withLock { $0 = tasks }
-        Task {
-            for task in tasks { await task.value }
             finished.send()
         }
     }
@@ -59,7 +61,7 @@ public final class DurableHandlerSubscription: Sendable {
     /// them to another subscriber without delay. Harmless when repeated.
     public func cancel() {
         source.cancel()
-        cancelWorkers()
+        work.cancel()
     }
 
     /// Ends gently: running handlers finish, waiting events are handed back.
@@ -71,7 +73,7 @@ public final class DurableHandlerSubscription: Sendable {
         do throws(MeshEventsError) {
             try await finished.wait(until: deadline, for: "the handlers to finish with their events")
         } catch {
-            cancelWorkers()
+            work.cancel()
             // A handler that reacts to the cancellation returns, and its event is then handed back by its worker.
             try? await finished.wait(until: .now + .seconds(5), for: "")
             await source.cancelAndWait()
@@ -85,12 +87,8 @@ public final class DurableHandlerSubscription: Sendable {
     /// - Throws: why it ended by itself: `durableNotFound` when the durable was deleted, `closed` when the connection
     ///   or the waiting task has ended …
     public func waitUntilEnded() async throws(MeshEventsError) {
-        try await finished.wait(until: .now + .seconds(100 * 365 * 86_400), for: "the end of the subscription")
+        try await finished.wait(for: "the end of the subscription")
         if let failure = source.failure { throw failure }
-    }
-
-    private func cancelWorkers() {
-        for worker in workers.withLock({ $0 }) { worker.cancel() }
     }
 
     private static func handle(
