@@ -19,6 +19,10 @@ struct ToolLoop {
     private var launchError: ToolError?
     private var run = 0
     private var restart: Task<Void, Never>?
+    /// Waits for the end of the process.
+    private var watch: Task<Void, Never>?
+    /// Stops the process.
+    private var stopping: Task<Void, Never>?
     private var stopWaiters: [OneShot<Void>] = []
     private var isShutDown = false
 
@@ -43,6 +47,8 @@ struct ToolLoop {
         for await request in stream { await handle(request) }
         restart?.cancel()
         process?.kill()
+        await watch?.value
+        await stopping?.value
         for waiter in stopWaiters { waiter.fulfil(()) }
     }
 
@@ -126,7 +132,7 @@ struct ToolLoop {
             run += 1
             self.process = process
             uptime = context.stopwatch()
-            watch(process)
+            watchEnd(of: process)
             await perform(machine.launched())
         } catch {
             // Redacted, because the error may be sent as the answer to another client's request.
@@ -154,18 +160,19 @@ struct ToolLoop {
         }
     }
 
-    private func watch(_ process: SupervisedProcess) {
+    /// Waits for the end of the process, which arrives as a request. That of the process before has arrived.
+    private mutating func watchEnd(of process: SupervisedProcess) {
         let (requests, run) = (requests, run)
-        Task {
+        watch = Task {
             let end = await process.waitForEnd()
             requests.yield(.ended(run: run, error: ToolEnding.error(end, hasLostGuard: process.hasLostGuard)))
         }
     }
 
     /// Stops the process without waiting: its end arrives as a request.
-    private func terminate(_ grace: Duration) {
+    private mutating func terminate(_ grace: Duration) {
         guard let process else { return }
-        Task { _ = await process.stop(grace: grace) }
+        stopping = Task { _ = await process.stop(grace: grace) }
     }
 
     private mutating func schedule(after delay: Duration) {
