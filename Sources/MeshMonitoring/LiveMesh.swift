@@ -71,3 +71,19 @@ package final class LiveMesh: Sendable {
     /// Ends the subscription.
     package func close() { subscription.cancel() }
 }
+
+extension LiveMesh {
+    /// Looks for a stream until there is one. Each pause between two looks is twice as long as the one before, from
+    /// 250 ms to 2 s. It begins with a pause: that there is none is why the caller uses live events.
+    ///
+    /// - Parameter look: returns what it found, or `nil` for none.
+    /// - Throws: what `look` throws; `CancellationError` when the task is cancelled.
+    package static func waitForStream<Found>(_ look: () async throws -> Found?) async throws -> Found {
+        var pause = Duration.milliseconds(250)
+        while true {
+            try await Task.sleep(for: pause)
+            if let found = try await look() { return found }
+            pause = min(pause * 2, .seconds(2))
+        }
+    }
+}

@@ -248,6 +248,7 @@ final class EventFeed: Sendable {
             self.trouble.note(error, reader: 0)
             self.onSource(self, error.map { .silentStream($0.reason) } ?? .stream)
         }
+        // Not a child task: a reset replaces it.
         var filling = Task { await fill(before: start.next) }
         defer { filling.cancel() }
         for try await element in replay {

@@ -8,8 +8,6 @@ struct LiveSource: Sendable {
     private static let buffer = EventSubscription.Buffer(maximumBytes: 16 << 20)
     /// How often it checks whether nodes have become unreachable or silent.
     private static let tick: Duration = .seconds(1)
-    /// The first and the longest pause between two checks for a stream.
-    private static let delays = (first: Duration.milliseconds(250), last: Duration.seconds(2))
     /// How long the events that were sent before the stream was found may take to arrive.
     private static let drainTime: Duration = .seconds(5)
 
@@ -39,7 +37,7 @@ struct LiveSource: Sendable {
                 }
             }
             group.addTask {
-                let stream = try await waitForStream()
+                let stream = try await LiveMesh.waitForStream { try? await store.state() }
                 found.withLock { $0 = stream }
                 await live.drain(timeout: Self.drainTime)
             }
@@ -62,14 +60,5 @@ struct LiveSource: Sendable {
             throw MeshEventsError(.closed, "the subscription to live events has ended")
         }
         return stream
-    }
-
-    private func waitForStream() async throws -> StreamState {
-        var delay = Self.delays.first
-        while true {
-            try await Task.sleep(for: delay)
-            if let found = try? await store.state() { return found }
-            delay = min(delay * 2, Self.delays.last)
-        }
     }
 }

@@ -191,8 +191,6 @@ private final class ConnectionNotice: Sendable {
 private struct LiveStatus: Sendable {
     /// How often the picture on a terminal is drawn again, so that ages are up to date.
     private static let tick: Duration = .seconds(1)
-    /// The first and the longest pause between two checks for a stream.
-    private static let delays = (first: Duration.milliseconds(250), last: Duration.seconds(2))
 
     let printer: StatusPrinter
     let transport: NATSTransport
@@ -226,7 +224,7 @@ private struct LiveStatus: Sendable {
                 try await show(live, wishes)
                 return nil
             }
-            group.addTask { try await Self.opened(start) }
+            group.addTask { try await LiveMesh.waitForStream { try await Self.opened(start) } }
             defer { group.cancelAll() }
             while let monitor = try await group.next() {
                 if let monitor { return monitor }
@@ -244,18 +242,14 @@ private struct LiveStatus: Sendable {
         }
     }
 
-    /// Calls `start` until there is a stream, and returns its result.
-    private static func opened(_ start: () async throws -> MeshMonitor) async throws -> MeshMonitor {
-        var delay = delays.first
-        while true {
-            do {
-                return try await start()
-            } catch let error as MeshEventsError
-                where [.streamNotFound, .persistenceUnavailable].contains(error.code) || error.isRetriable
-            {
-                try await Task.sleep(for: delay)
-                delay = min(delay * 2, delays.last)
-            }
+    /// The result of `start`; `nil` while there is no stream.
+    private static func opened(_ start: () async throws -> MeshMonitor) async throws -> MeshMonitor? {
+        do {
+            return try await start()
+        } catch let error as MeshEventsError
+            where [.streamNotFound, .persistenceUnavailable].contains(error.code) || error.isRetriable
+        {
+            return nil
         }
     }
 }
