@@ -73,24 +73,24 @@ struct DashboardCommand: AsyncParsableCommand {
         Signals.install(stop)
         _ = try await stop.race {
             let transport = try await connection.connect(name: "mesh-events dashboard")
-            let report = Task { await ConnectionReport(connection: transport.connection).run() }
-            defer { report.cancel() }
-            let emitter =
-                page.allowsEmit
-                ? try await PersistentEventBus.open(
-                    transport: transport,
-                    node: node,
-                    configuration: connection.persistence(),
-                    logger: Silence.logger
-                ) : nil
-            try await DashboardRun(
-                configuration,
-                connection.store(transport),
-                transport,
-                verification: verification,
-                emitter: emitter
-            ).run()
-            await transport.close()
+            try await ConnectionReport(connection: transport.connection).during {
+                let emitter =
+                    page.allowsEmit
+                    ? try await PersistentEventBus.open(
+                        transport: transport,
+                        node: node,
+                        configuration: connection.persistence(),
+                        logger: Silence.logger
+                    ) : nil
+                try await DashboardRun(
+                    configuration,
+                    connection.store(transport),
+                    transport,
+                    verification: verification,
+                    emitter: emitter
+                ).run()
+                await transport.close()
+            }
         }
         Diagnostics.clearInterrupt()
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import MeshConcurrency
 import MeshEvents
 import MeshEventsNATS
 import Synchronization
@@ -206,20 +207,14 @@ private struct FileEmission {
     func run(_ reader: LineReader) async throws {
         let numbers = LineNumbers()
         let (counter, progress) = (counter, progress)
-        // In a separate task, so that a halted terminal does not delay the work.
-        let display = Task {
-            while !Task.isCancelled {
-                try await Task.sleep(for: .milliseconds(100))
-                progress.show(stored: counter.count)
-            }
-        }
-        defer {
-            display.cancel()
-            progress.finish(stored: counter.count)
-        }
+        defer { progress.finish(stored: counter.count) }
         do {
-            try await bus.emit(contentsOf: EventLines(reader: reader, numbers: numbers, format: format)) { _, _ in
-                counter.increment()
+            // The line is a task of its own, so that a halted terminal does not delay the work.
+            try await withBackgroundTask {
+                while (try? await Task.sleep(for: .milliseconds(100))) != nil { progress.show(stored: counter.count) }
+            } _: {
+                let lines = EventLines(reader: reader, numbers: numbers, format: format)
+                _ = try await bus.emit(contentsOf: lines) { _, _ in counter.increment() }
             }
         } catch {
             throw failure(error, numbers).suffixed("; \(summary)\(Self.unknown(error))")

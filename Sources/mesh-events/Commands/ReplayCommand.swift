@@ -81,30 +81,29 @@ struct ReplayCommand: AsyncParsableCommand {
         _ stop: StopRequest
     ) async throws {
         let transport = try await connection.connect(name: "mesh-events replay")
-        let report = Task {
-            await ConnectionReport(connection: transport.connection, missing: "nothing will be missing").run()
+        let missing = "nothing will be missing"
+        try await ConnectionReport(connection: transport.connection, missing: missing).during {
+            let replay = try await StreamAbsence(connection, transport).noted(showsLive: follow) {
+                try await EventReplay(
+                    store: connection.store(transport),
+                    verification: verification,
+                    logger: Silence.logger
+                )
+                .open(matching: patterns, from: start)
+            }
+            guard let replay else {
+                if follow { try await live(transport, patterns, verification, stop) }
+                return await transport.close()
+            }
+            defer {
+                TrustOptions.reportRejected(replay.rejected)
+                MalformedReport.sayStored(replay.malformed)
+            }
+            replay.whenTroubled(TroubleReport(missing: missing).tell)
+            try await print(replay, pace, stop)
+            replay.cancel()
+            await transport.close()
         }
-        defer { report.cancel() }
-        let replay = try await StreamAbsence(connection, transport).noted(showsLive: follow) {
-            try await EventReplay(
-                store: connection.store(transport),
-                verification: verification,
-                logger: Silence.logger
-            )
-            .open(matching: patterns, from: start)
-        }
-        guard let replay else {
-            if follow { try await live(transport, patterns, verification, stop) }
-            return await transport.close()
-        }
-        defer {
-            TrustOptions.reportRejected(replay.rejected)
-            MalformedReport.sayStored(replay.malformed)
-        }
-        replay.whenTroubled(TroubleReport(missing: "nothing will be missing").tell)
-        try await print(replay, pace, stop)
-        replay.cancel()
-        await transport.close()
     }
 
     /// Prints live events, because there is no stream.

@@ -59,13 +59,11 @@ struct WaitForCommand: AsyncParsableCommand {
         let verification = try trust.verification()
         let stop = StopRequest()
         Signals.install(stop)
-        let timer = Task {
-            try await Task.sleep(for: limit)
-            stop.stop(.timeUp)
-        }
-        defer { timer.cancel() }
         let looks = OneTimeSignal()
-        if try await stop.race({ try await wait(for: pattern, since, verification, looks, stop) }) == true { return }
+        let hasHappened = try await stop.withTimeLimit(limit) {
+            try await stop.race { try await wait(for: pattern, since, verification, looks, stop) }
+        }
+        if hasHappened == true { return }
         Diagnostics.clearInterrupt()
         let what = Self.described(pattern, node: node, tool: tool)
         switch stop.reason {
@@ -115,43 +113,74 @@ struct WaitForCommand: AsyncParsableCommand {
         _ looks: OneTimeSignal,
         _ stop: StopRequest
     ) async throws -> Bool {
-        var hasHappened = false
         let transport = try await connection.connect(name: "mesh-events wait-for \(type)")
         var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
+        let hasHappened: Bool
         if let replay = try await replay(transport, pattern, since, verification) {
-            let missing = "nothing will be missing"
-            let trouble = StreamTrouble()
-            trouble.whenTold(TroubleReport(missing: missing).tell)
-            try await announce(transport, pattern, missing: missing)
+            hasHappened = try await happens(from: replay, of: pattern, since, verification, transport, looks, &printer)
+        } else {
+            hasHappened = try await happensLive(pattern, verification, transport, looks, &printer)
+        }
+        await transport.close()
+        return hasHappened
+    }
+
+    /// Reads the stream until the event happens, and prints it; when the stream is lost, goes on with the next one.
+    private func happens(
+        from replay: ReplaySubscription,
+        of pattern: EventPattern,
+        _ since: Timestamp?,
+        _ verification: SignatureVerification?,
+        _ transport: NATSTransport,
+        _ looks: OneTimeSignal,
+        _ printer: inout EventPrinter
+    ) async throws -> Bool {
+        let missing = "nothing will be missing"
+        let trouble = StreamTrouble()
+        trouble.whenTold(TroubleReport(missing: missing).tell)
+        await announce(transport, pattern)
+        return try await ConnectionReport(connection: transport.connection, missing: missing).during {
             if since == nil { looks.send() }
-            var next: ReplaySubscription? = replay
-            while let current = next {
+            var next = replay
+            while true {
+                let current = next
                 defer { TrustOptions.reportRejected(current.rejected) }
                 current.whenTroubled { trouble.note($0, reader: 0) }
                 do {
-                    hasHappened = try await happens(in: current, looks, &printer)
-                    next = nil
+                    return try await happens(in: current, looks, &printer)
                 } catch let error as MeshEventsError where error.code == .streamNotFound {
                     // The server came back without its data: all events of the next stream are new.
                     next = try await nextStream(transport, pattern, verification, trouble)
                 }
             }
-        } else {
-            let bus = EventBus.listening(on: transport, verification: verification)
-            let subscription = try await bus.subscribe(to: pattern)
-            defer { TrustOptions.reportRejected(subscription.rejected) }
-            try await announce(transport, pattern, missing: "events from meanwhile are missed")
+        }
+    }
+
+    /// Reads live events until the event happens, and prints it.
+    private func happensLive(
+        _ pattern: EventPattern,
+        _ verification: SignatureVerification?,
+        _ transport: NATSTransport,
+        _ looks: OneTimeSignal,
+        _ printer: inout EventPrinter
+    ) async throws -> Bool {
+        let bus = EventBus.listening(on: transport, verification: verification)
+        let subscription = try await bus.subscribe(to: pattern)
+        defer {
+            subscription.cancel()
+            TrustOptions.reportRejected(subscription.rejected)
+        }
+        await announce(transport, pattern)
+        let missing = "events from meanwhile are missed"
+        return try await ConnectionReport(connection: transport.connection, missing: missing).during {
             looks.send()
             for try await event in subscription where fits(event) {
                 trust.note(event)
                 try printer.print(event)
-                hasHappened = true
-                break
+                return true
             }
-            subscription.cancel()
+            return false
         }
-        await transport.close()
-        return hasHappened
     }
 
     /// Reads until the event happens, and prints it.
@@ -225,12 +254,10 @@ struct WaitForCommand: AsyncParsableCommand {
         }
     }
 
-    private func announce(_ transport: NATSTransport, _ pattern: EventPattern, missing: String) async throws {
+    private func announce(_ transport: NATSTransport, _ pattern: EventPattern) async {
         let address = await transport.connection.currentAddress?.description ?? "a server"
         Diagnostics.say(
             "waiting up to \(timeout) for \(Self.described(pattern, node: node, tool: tool)) on \(address) (Ctrl-C ends)"
         )
-        // Ends with the connection.
-        Task { await ConnectionReport(connection: transport.connection, missing: missing).run() }
     }
 }

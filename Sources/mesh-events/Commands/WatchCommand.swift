@@ -74,27 +74,27 @@ struct WatchCommand: AsyncParsableCommand {
     /// Prints the payloads of all messages, also of those that are no events.
     private func watchRaw(_ pattern: EventPattern, _ stop: StopRequest) async throws {
         let connection = try await connection.connect(name: "mesh-events watch --raw").connection
-        let report = Task { await ConnectionReport(connection: connection).run() }
-        defer { report.cancel() }
-        let messages = try await connection.subscribe(
-            to: pattern.subject,
-            queueGroup: queue,
-            maximumMessages: LiveEvents.buffer.maximumEvents,
-            maximumBytes: LiveEvents.buffer.maximumBytes
-        )
-        await announce(pattern, connection)
-        let output = LineOutput.standard(stop: stop)
-        var drops = DropReport()
-        defer { drops.finish(UInt64(messages.dropped)) }
-        var count = 0
-        for try await message in messages {
-            try output.write(raw: message.payload.readableBytesView)
-            drops.look(UInt64(messages.dropped))
-            count += 1
-            if count == limit { break }
+        try await ConnectionReport(connection: connection).during {
+            let messages = try await connection.subscribe(
+                to: pattern.subject,
+                queueGroup: queue,
+                maximumMessages: LiveEvents.buffer.maximumEvents,
+                maximumBytes: LiveEvents.buffer.maximumBytes
+            )
+            await announce(pattern, connection)
+            let output = LineOutput.standard(stop: stop)
+            var drops = DropReport()
+            defer { drops.finish(UInt64(messages.dropped)) }
+            var count = 0
+            for try await message in messages {
+                try output.write(raw: message.payload.readableBytesView)
+                drops.look(UInt64(messages.dropped))
+                count += 1
+                if count == limit { break }
+            }
+            messages.cancel()
+            await connection.close()
         }
-        messages.cancel()
-        await connection.close()
     }
 
     private func announce(_ pattern: EventPattern, _ connection: NATSConnection) async {
@@ -108,24 +108,24 @@ struct WatchCommand: AsyncParsableCommand {
         _ stop: StopRequest
     ) async throws {
         let transport = try await connection.connect(name: "mesh-events watch")
-        let report = Task { await ConnectionReport(connection: transport.connection).run() }
-        defer { report.cancel() }
-        let malformed = MalformedReport()
-        let bus = EventBus.listening(on: transport, verification: verification) { malformed.report($0) }
-        let subscription = try await bus.subscribe(to: pattern, queueGroup: queue, buffer: LiveEvents.buffer)
-        await announce(pattern, transport.connection)
-        defer {
-            malformed.finish()
-            TrustOptions.reportRejected(subscription.rejected)
+        try await ConnectionReport(connection: transport.connection).during {
+            let malformed = MalformedReport()
+            let bus = EventBus.listening(on: transport, verification: verification) { malformed.report($0) }
+            let subscription = try await bus.subscribe(to: pattern, queueGroup: queue, buffer: LiveEvents.buffer)
+            await announce(pattern, transport.connection)
+            defer {
+                malformed.finish()
+                TrustOptions.reportRejected(subscription.rejected)
+            }
+            var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
+            var events = LiveEvents(subscription)
+            try await events.print(with: &printer, limit: limit) { event in
+                if let node, event.node != node { return false }
+                trust.note(event)
+                return true
+            }
+            subscription.cancel()
+            await transport.close()
         }
-        var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
-        var events = LiveEvents(subscription)
-        try await events.print(with: &printer, limit: limit) { event in
-            if let node, event.node != node { return false }
-            trust.note(event)
-            return true
-        }
-        subscription.cancel()
-        await transport.close()
     }
 }

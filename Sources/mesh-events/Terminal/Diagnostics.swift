@@ -1,4 +1,5 @@
 import Foundation
+import MeshConcurrency
 import MeshEvents
 import NATSClient
 import Synchronization
@@ -151,6 +152,13 @@ struct ConnectionReport {
         guard case .say(let leftOut) = limit.decide() else { return }
         if leftOut > 0 { Diagnostics.say("\(leftOut) more reports were left out") }
         Diagnostics.say(text)
+    }
+
+    /// Runs `body`, and reports meanwhile.
+    func during<Result, Failure: Error>(
+        _ body: () async throws(Failure) -> Result
+    ) async throws(Failure) -> Result {
+        try await withBackgroundTask({ await run() }, body)
     }
 }
 

@@ -1,5 +1,6 @@
 import FileReading
 import Foundation
+import MeshConcurrency
 import Synchronization
 
 /// Why a long-running command stops.
@@ -81,6 +82,20 @@ final class StopRequest: Sendable {
             if let first { return first }
             return try await group.next() ?? nil
         }
+    }
+
+    /// Runs `body`; when it takes longer than `limit`, requests a stop.
+    ///
+    /// - Parameter limit: `nil` for no limit.
+    func withTimeLimit<Result, Failure: Error>(
+        _ limit: Duration?,
+        _ body: () async throws(Failure) -> Result
+    ) async throws(Failure) -> Result {
+        guard let limit else { return try await body() }
+        return try await withBackgroundTask(
+            { if (try? await Task.sleep(for: limit)) != nil { self.stop(.timeUp) } },
+            body
+        )
     }
 }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MeshConcurrency
 import MeshEvents
 import MeshEventsNATS
 import NATSClient
@@ -194,31 +195,29 @@ private struct OnSession: Sendable {
             // The stream keeps the events for the durable meanwhile.
             let missing = "events stored meanwhile are handled afterwards"
             subscription.whenTroubled(TroubleReport(missing: missing).tell)
-            let report = Task {
-                await ConnectionReport(connection: transport.connection, missing: missing).run()
-            }
-            defer { report.cancel() }
-            let ending = Task {
-                do throws(MeshEventsError) {
-                    try await subscription.waitUntilEnded()
-                } catch {
-                    stop.stop(.failed(CommandFailure(describing: error)))
+            try await ConnectionReport(connection: transport.connection, missing: missing).during {
+                let reason = await withBackgroundTask {
+                    do throws(MeshEventsError) {
+                        try await subscription.waitUntilEnded()
+                    } catch {
+                        stop.stop(.failed(CommandFailure(describing: error)))
+                    }
+                } _: {
+                    await stop.wait()
                 }
+                Diagnostics.clearInterrupt()
+                do throws(MeshEventsError) {
+                    try await subscription.drain(timeout: grace)
+                } catch {
+                    let outcome =
+                        error.code == .timeout
+                        ? "commands that still ran were terminated; their events are redelivered"
+                        : "some answers may not have reached the server, and their events may be redelivered: \(error.message)"
+                    Diagnostics.say(outcome)
+                }
+                await transport.close()
+                if case .failed(let failure) = reason { throw failure }
             }
-            let reason = await stop.wait()
-            Diagnostics.clearInterrupt()
-            ending.cancel()
-            do throws(MeshEventsError) {
-                try await subscription.drain(timeout: grace)
-            } catch {
-                let outcome =
-                    error.code == .timeout
-                    ? "commands that still ran were terminated; their events are redelivered"
-                    : "some answers may not have reached the server, and their events may be redelivered: \(error.message)"
-                Diagnostics.say(outcome)
-            }
-            await transport.close()
-            if case .failed(let failure) = reason { throw failure }
         }
     }
 
