@@ -16,10 +16,23 @@ package struct LoginOptions: Sendable {
         isSecret: true
     )
 
+    /// The variable that names a credentials file.
+    package static let credentialsVariable = credentials.variable
+    /// The variable that names a file with an NKey's seed.
+    package static let keyVariable = key.variable
+    /// The variable that names the authorities to trust.
+    package static let authorityVariable = authority.variable
+    /// The variable that names a certificate.
+    package static let certificateVariable = certificate.variable
+    /// The variable that names a certificate's key.
+    package static let certificateKeyVariable = certificateKey.variable
+
     /// The variables that a process without options reads; see the wire contract.
     package static let variables =
-        [credentials.variable, key.variable, token]
-        + [authority.variable, certificate.variable, certificateKey.variable]
+        [credentialsVariable, keyVariable, token] + [authorityVariable, certificateVariable, certificateKeyVariable]
+    /// The variables that tell who logs in: those of all login methods, the password of `--user` included.
+    package static let identityVariables =
+        [credentialsVariable, keyVariable, token, password] + [certificateVariable, certificateKeyVariable]
 
     /// The path of a credentials file: `--creds`, else `JB_NATS_CREDS`.
     package var credentials: String?

@@ -5,13 +5,13 @@ import MeshEvents
 import MeshEventsNATS
 
 extension ServeCommand {
-    /// The configuration of the local server; `nil` when another server is named.
-    func localServer(
+    /// The server of the mesh: the local server, unless the option, the manifest or the environment names another.
+    func server(
         _ environment: [String: String],
         manifest: [String]?,
         access: ServeAccess?
-    ) throws -> LocalNATSServer.Configuration? {
-        if manifest != nil || connection.namedServers(environment) != nil {
+    ) throws -> NodeSession.Plan.Server {
+        if let named = manifest?.joined(separator: ",") ?? connection.namedServers(environment) {
             guard port == nil, storeDirectory == nil, listen == nil, access == nil else {
                 let source =
                     connection.servers != nil ? "--nats" : manifest != nil ? "the manifest" : "JB_NATS_URL"
@@ -21,7 +21,7 @@ extension ServeCommand {
                         + "leave one of them out"
                 )
             }
-            return nil
+            return .named(named)
         }
         let port = port ?? 4222
         guard (0...65_535).contains(port) else {
@@ -32,7 +32,7 @@ extension ServeCommand {
         }
         let listen = listen ?? "127.0.0.1"
         try check(listen, access)
-        return LocalNATSServer.Configuration(
+        let configuration = LocalNATSServer.Configuration(
             host: listen,
             port: port == 0 ? nil : port,
             storeDirectory: storeDirectory ?? (port == 0 ? nil : StoreDirectory.standard(port: port, environment)),
@@ -40,6 +40,7 @@ extension ServeCommand {
             maximumAcknowledgementsPending: access == nil ? nil : AuthDirectory.maximumAcknowledgementsPending,
             requiresTLS: access != nil
         )
+        return .local(configuration, access: access)
     }
 
     private func check(_ listen: String, _ access: ServeAccess?) throws {
@@ -156,17 +157,26 @@ struct ServeAccess: Sendable {
     }
 }
 
+/// A node's local server, and who may use it.
+struct NodeServer: Sendable {
+    let process: LocalNATSServer
+    /// `nil` for every client that reaches the server.
+    let access: ServeAccess?
+
+    /// Reads the users again, if there are any.
+    func reload() { access?.reload(process) }
+}
+
 /// Restarts a local server when it ends unexpectedly, and gives up when that happens too often.
 struct LocalServerSupervision {
     /// At this number of ends within a minute it gives up.
     private static let maximumEnds = 5
 
-    let server: LocalNATSServer?
+    let server: LocalNATSServer
     let stop: StopRequest
 
     /// Supervises until the server is stopped on purpose or the task is cancelled.
     func run() async {
-        guard let server else { return }
         var ends: [ContinuousClock.Instant] = []
         while let termination = try? await server.termination, !termination.wasRequested, !Task.isCancelled {
             ends = ends.filter { .now - $0 < .seconds(60) } + [.now]

@@ -5,6 +5,7 @@ import MeshEvents
 import MeshEventsNATS
 import MeshSupervision
 import NATSClient
+import ServiceLifecycle
 
 /// A node in the mesh, from joining to leaving.
 struct NodeSession: Sendable {
@@ -14,36 +15,33 @@ struct NodeSession: Sendable {
     /// How long storing node.joined or node.left may take.
     private static let acknowledgementDeadline: Duration = .seconds(10)
 
-    private let server: LocalNATSServer?
-    private let access: ServeAccess?
+    private let server: NodeServer?
     private let transport: NATSTransport
-    private let persistent: PersistentEventBus
-    /// The events to print; they have a bus of their own, which reports malformed messages.
-    private let events: EventSubscription
-    private let malformed: MalformedReport
+    private let printing: EventPrinting
     private let node: MeshNode
     private let tools: NodeTools
-    private let dashboard: DashboardRun?
+    private let page: DashboardRun?
 
     /// Starts the local server if there is one, connects, opens the stream and subscribes. When it throws, it has
     /// stopped the server again.
     static func start(_ plan: Plan) async throws -> NodeSession {
-        guard let configuration = plan.localServer else { return try await join(plan, server: nil) }
-        let server = try await LocalNATSServer.start(configuration)
-        do {
-            return try await join(plan, server: server)
-        } catch {
-            await server.stop()
-            throw error
+        switch plan.server {
+        case .named(let addresses):
+            return try await join(plan, at: addresses, server: nil)
+        case .local(let configuration, let access):
+            let server = NodeServer(process: try await LocalNATSServer.start(configuration), access: access)
+            do {
+                try await access?.createStream(server.process, plan.connection)
+                return try await join(plan, at: server.process.url, server: server)
+            } catch {
+                await server.process.stop()
+                throw error
+            }
         }
     }
 
-    private static func join(_ plan: Plan, server: LocalNATSServer?) async throws -> NodeSession {
-        if let server { try await plan.access?.createStream(server, plan.connection) }
-        let transport = try await plan.connection.connect(
-            to: server?.url ?? plan.servers,
-            name: "mesh-events serve \(plan.node)"
-        )
+    private static func join(_ plan: Plan, at addresses: String, server: NodeServer?) async throws -> NodeSession {
+        let transport = try await plan.connection.connect(to: addresses, name: "mesh-events serve \(plan.node)")
         let persistent = try await PersistentEventBus.open(
             transport: transport,
             node: plan.node,
@@ -51,196 +49,139 @@ struct NodeSession: Sendable {
             busConfiguration: plan.busConfiguration,
             logger: Silence.logger
         )
-        let malformed = MalformedReport()
-        let bus = EventBus(
-            transport: transport,
-            node: plan.node,
-            configuration: EventBus.Configuration(
-                onMalformed: { malformed.report($0) },
-                verification: plan.verification
-            ),
-            logger: Silence.logger
-        )
-        let node = node(plan, persistent, transport, server)
-        let url = server?.url ?? plan.servers ?? plan.connection.serversOrDefault
-        let session = NodeSession(
-            server: server,
-            access: plan.access,
-            transport: transport,
-            persistent: persistent,
-            events: try await bus.subscribe(buffer: LiveEvents.buffer),
-            malformed: malformed,
-            node: node,
-            tools: NodeTools(
-                environment: ToolEnvironment(
-                    url: ToolURL.make(servers: url, login: plan.toolLogin, keepsLogin: !plan.toolsHaveKey),
-                    node: plan.node,
-                    extra: plan.toolVariables
-                ),
-                manifest: plan.manifest,
-                planned: plan.toolCount,
-                connection: transport.connection,
-                node: node
-            ),
-            dashboard: try plan.dashboard.map {
-                try DashboardRun(
-                    $0,
-                    plan.connection.store(transport),
-                    transport,
-                    verification: plan.verification,
-                    emitter: plan.dashboardEmits ? persistent : nil
-                )
-            }
-        )
-        await ServeAnnouncement(server: server, access: plan.access, transport: transport, persistent: persistent).say()
-        return session
-    }
-
-    private static func node(
-        _ plan: Plan,
-        _ persistent: PersistentEventBus,
-        _ transport: NATSTransport,
-        _ server: LocalNATSServer?
-    ) -> MeshNode {
+        let manifest = await plan.manifest?.present
         let node = MeshNode(
             bus: persistent,
             configuration: MeshNode.Configuration(
-                interval: plan.healthInterval,
+                interval: manifest?.healthInterval ?? .seconds(10),
                 version: "mesh-events \(PackageVersion.current)",
-                storePath: server?.storeDirectory ?? "/",
+                storePath: server?.process.storeDirectory ?? "/",
                 leaveTimeout: acknowledgementDeadline
             ),
             logger: ToolLog.logger
         )
-        if let server { node.register(.freeDisk(at: server.storeDirectory, minimumMB: minimumFreeMB)) }
-        return node
+        if let path = server?.process.storeDirectory {
+            node.register(.freeDisk(at: path, minimumMB: minimumFreeMB))
+        }
+        let session = NodeSession(
+            server: server,
+            transport: transport,
+            printing: try await EventPrinting(transport, plan.verification),
+            node: node,
+            tools: NodeTools(
+                environment: ToolEnvironment(
+                    url: plan.toolLogin.url(at: addresses),
+                    node: plan.node,
+                    extra: plan.toolVariables
+                ),
+                manifest: plan.manifest,
+                planned: manifest?.tools.count ?? 0,
+                connection: transport.connection,
+                node: node
+            ),
+            page: try plan.page.map { page in
+                try DashboardRun(
+                    page.configuration,
+                    plan.connection.store(transport),
+                    transport,
+                    verification: plan.verification,
+                    emitter: page.allowsEmit ? persistent : nil
+                )
+            }
+        )
+        await ServeAnnouncement(server: server, transport: transport, persistent: persistent).say()
+        return session
     }
 
     /// Reads the users and the manifest again, if there are any.
     func reload() {
-        if let server { access?.reload(server) }
+        server?.reload()
         tools.reload()
     }
 
     /// Joins the mesh, runs the tools and prints events until `stop` is requested; then stops the tools and leaves.
+    ///
+    /// The parts are services of a group, which ends them one after the other, the last first: the tools before the
+    /// node, so that their events are stored before node.left; the printer after the node, so that it prints node.left;
+    /// then the connection, and the server last.
     func run(_ stop: StopRequest, _ printer: EventPrinter) async throws {
-        let report = Task { await ConnectionReport(connection: transport.connection).run() }
-        let supervision = Task { await LocalServerSupervision(server: server, stop: stop).run() }
-        let printing = Task { await show(stop, printer) }
-        let page = Task {
-            do {
-                try await dashboard?.run()
-            } catch {
-                stop.stop(.failed(CommandFailure(describing: error)))
-            }
+        var parts: [any Service] = []
+        if let server { parts.append(LocalServerPart(server: server.process, stop: stop)) }
+        parts.append(ConnectionPart(transport: transport))
+        parts.append(PrinterPart(printing: printing, printer: printer, stop: stop))
+        parts.append(NodePart(node: node, stop: stop))
+        if let page { parts.append(PagePart(page: page, stop: stop)) }
+        parts.append(ToolsPart(tools: tools, node: node, joinTimeout: Self.acknowledgementDeadline, stop: stop))
+        parts.append(StopPart(stop: stop))
+        let services = parts.map {
+            ServiceGroupConfiguration.ServiceConfiguration(
+                service: $0,
+                successTerminationBehavior: .gracefullyShutdownGroup,
+                failureTerminationBehavior: .gracefullyShutdownGroup
+            )
         }
-        let running = Task {
-            do {
-                try await node.run()
-            } catch {
-                stop.stop(.failed(CommandFailure(describing: error).prefixed("the node cannot go on: ")))
-                throw error
-            }
-        }
-        var failure: CommandFailure?
-        do {
-            _ = try await stop.race { try await node.waitUntilJoined(timeout: Self.acknowledgementDeadline) }
-            let working = Task { await tools.run() }
-            if case .failed(let reason) = await stop.wait() { failure = reason }
-            Diagnostics.clearInterrupt()
-            working.cancel()
-            await tools.shutdown()
-            await working.value
-        } catch {
-            failure = CommandFailure(describing: error).prefixed("the node cannot be announced: ")
-        }
-        supervision.cancel()
-        page.cancel()
-        if failure == nil {
-            node.leave(reason: "shutdown")
-            do {
-                try await running.value
-            } catch {
-                failure = CommandFailure(describing: error).prefixed("the last events could not be stored: ")
-            }
-        } else {
-            // Without a server, the node cannot announce that it leaves.
-            running.cancel()
-        }
-        // Prints the last events too, node.left included.
-        try? await events.drain(timeout: .seconds(2))
-        await printing.value
-        await page.value
-        malformed.finish()
-        report.cancel()
-        await transport.close()
-        await server?.stop()
-        if let failure { throw failure }
-    }
-
-    private func show(_ stop: StopRequest, _ printer: EventPrinter) async {
-        var printer = printer
-        do {
-            var shown = LiveEvents(events)
-            try await shown.print(with: &printer)
-        } catch is OutputClosed {
-            stop.stop(.outputClosed)
-        } catch {
-            stop.stop(.failed(CommandFailure(describing: error)))
-        }
-        // The drain must end even when standard output has no reader any more.
-        events.cancel()
+        try await ServiceGroup(configuration: .init(services: services, logger: Silence.logger)).run()
     }
 }
 
 extension NodeSession {
     /// The configuration of a node session.
     struct Plan: Sendable {
+        /// The server of the mesh.
+        enum Server: Sendable {
+            /// A server that the node runs, and who may use it: without an access, every client that reaches it.
+            case local(LocalNATSServer.Configuration, access: ServeAccess?)
+            /// A server that runs elsewhere: its address, or several with commas.
+            case named(String)
+        }
+
+        /// The page.
+        struct Page: Sendable {
+            let configuration: Dashboard.Configuration
+            /// Whether events can be emitted over HTTP.
+            let allowsEmit: Bool
+        }
+
         let node: String
         let connection: ConnectionOptions
-        /// The local server; `nil` when the connection names another.
-        let localServer: LocalNATSServer.Configuration?
-        /// Who may use the local server; `nil` for every client that reaches it.
-        let access: ServeAccess?
-        /// The servers of the manifest, when neither the option nor the environment names one.
-        var servers: String?
+        let server: Server
         /// The manifest with the tools; `nil` for none.
         let manifest: ManifestFile?
-        /// The number of tools in the manifest.
-        let toolCount: Int
-        /// The time between two health events of the node.
-        let healthInterval: Duration
+        let toolLogin: ToolLogin
         /// Environment variables for every tool, except for the server's URL.
         let toolVariables: [String: String]
-        /// Whether tools have a key of their own: then they do not get the node's login.
-        let toolsHaveKey: Bool
-        /// The user and password, or the token, with which tools log in; `nil` when they use neither.
-        let toolLogin: [String]?
-        /// The configuration of the node's bus, such as its signing key.
-        let busConfiguration: EventBus.Configuration
-        /// The dashboard's configuration; `nil` for none.
-        let dashboard: Dashboard.Configuration?
+        /// What the node's bus does to the events that it emits, such as signing them.
+        let emitting: EventBus.Configuration
         /// The check of signatures for the page and the printed events; `nil` for none.
         let verification: SignatureVerification?
-        /// Whether events can be emitted over HTTP.
-        let dashboardEmits: Bool
+        /// `nil` for no page.
+        let page: Page?
+
+        /// The configuration of the node's bus. On it the node watches for other nodes with its name, for which only
+        /// signed events count.
+        var busConfiguration: EventBus.Configuration {
+            var configuration = emitting
+            configuration.verification = verification
+            configuration.verification?.policy = .reject
+            return configuration
+        }
     }
 }
 
 /// Prints how the mesh of a node that has joined can be reached.
 private struct ServeAnnouncement {
-    let server: LocalNATSServer?
-    let access: ServeAccess?
+    let server: NodeServer?
     let transport: NATSTransport
     let persistent: PersistentEventBus
 
     func say() async {
         let node = persistent.node.debugDescription
         if let server {
+            let process = server.process
             Diagnostics.say(
-                "node \(node) listens on \(server.url) (nats-server \(server.version), events in \(server.storeDirectory))"
+                "node \(node) listens on \(process.url) (nats-server \(process.version), events in \(process.storeDirectory))"
             )
-            sayWhoReaches(server)
+            sayWhoReaches(process, server.access)
         } else {
             let address = await transport.connection.currentAddress?.description ?? "a server"
             Diagnostics.say("node \(node) is in the mesh of \(address)")
@@ -253,7 +194,7 @@ private struct ServeAnnouncement {
         )
     }
 
-    private func sayWhoReaches(_ server: LocalNATSServer) {
+    private func sayWhoReaches(_ server: LocalNATSServer, _ access: ServeAccess?) {
         let host = server.configuration.host
         if LoopbackAddress.isOpen(host) {
             let who =

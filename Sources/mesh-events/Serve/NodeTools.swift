@@ -64,38 +64,43 @@ final class NodeTools: Sendable {
     func shutdown() async { await supervisor.shutdown() }
 }
 
-/// The environment variables with which tools log in, besides the login in their server's address.
-struct ToolLogin {
-    /// The variables that name a login or the node's key; a tool with its own key must not inherit those of its node.
-    private static let logins = [
-        "JB_NATS_CREDS", "MESH_EVENTS_NKEY", "MESH_EVENTS_TOKEN", "MESH_EVENTS_PASSWORD", "MESH_EVENTS_TLS_CERT",
-        "MESH_EVENTS_TLS_KEY", SigningOptions.variable,
-    ]
+/// How the tools of a node log in.
+enum ToolLogin: Sendable {
+    /// As their node does; with a user and a password, or a token, when the node uses those.
+    case asNode(passwordOrToken: [String]?)
+    /// With the key in this file: they get nothing of the node's login. The user and the password are for tools in
+    /// languages without NKeys.
+    case ownKey(String, password: [String]?)
 
-    /// The node's own connection.
-    let connection: ConnectionOptions
-    /// A key for the tools; `nil` when they log in as their node.
-    let key: String?
-
-    /// The variables to set; empty ones count as not set.
-    func variables(_ environment: [String: String]) -> [String: String] {
+    /// The environment variables with which tools log in, besides the login in their server's address. Empty ones count
+    /// as not set.
+    ///
+    /// - Parameter connection: the node's own connection.
+    func variables(_ connection: ConnectionOptions, _ environment: [String: String]) -> [String: String] {
         var variables: [String: String] = [:]
-        if let key {
-            for name in Self.logins where environment[name] != nil { variables[name] = "" }
-            variables["MESH_EVENTS_NKEY"] = AbsolutePath.of(key)
-        } else if connection.creds != nil || connection.nkey != nil {
-            // The node logs in with an option or the manifest, not with the environment's login.
-            for name in Self.logins.prefix(2) where environment[name] != nil { variables[name] = "" }
-            if let path = connection.creds { variables["JB_NATS_CREDS"] = AbsolutePath.of(path) }
-            if let path = connection.nkey { variables["MESH_EVENTS_NKEY"] = AbsolutePath.of(path) }
-        }
-        let files = [
-            ("MESH_EVENTS_TLS_CA", connection.certificateAuthority),
-            ("MESH_EVENTS_WS_HEADERS", connection.webSocketHeaders),
-            // A certificate identifies the node.
-            ("MESH_EVENTS_TLS_CERT", key == nil ? connection.certificate : nil),
-            ("MESH_EVENTS_TLS_KEY", key == nil ? connection.certificateKey : nil),
+        var files = [
+            (LoginOptions.authorityVariable, connection.certificateAuthority),
+            (WebSocketHeaderFile.variable, connection.webSocketHeaders),
         ]
+        switch self {
+        case .ownKey(let key, _):
+            let nodes = LoginOptions.identityVariables + [SigningOptions.variable]
+            for name in nodes where environment[name] != nil { variables[name] = "" }
+            files.append((LoginOptions.keyVariable, key))
+        case .asNode:
+            if connection.creds != nil || connection.nkey != nil {
+                // The node logs in with an option or the manifest, not with the environment's login.
+                for name in [LoginOptions.credentialsVariable, LoginOptions.keyVariable]
+                where environment[name] != nil { variables[name] = "" }
+            }
+            files += [
+                (LoginOptions.credentialsVariable, connection.creds),
+                (LoginOptions.keyVariable, connection.nkey),
+                // A certificate identifies the node.
+                (LoginOptions.certificateVariable, connection.certificate),
+                (LoginOptions.certificateKeyVariable, connection.certificateKey),
+            ]
+        }
         for case (let name, let path?) in files { variables[name] = AbsolutePath.of(path) }
         // Tools have the environment's variables anyway; only options need to be passed on.
         let named = [
@@ -105,6 +110,16 @@ struct ToolLogin {
             variables.merge(place.environment) { $1 }
         }
         return variables
+    }
+
+    /// The server's address for a tool.
+    ///
+    /// - Parameter servers: one address or several with commas.
+    func url(at servers: String) -> String {
+        switch self {
+        case .asNode(let login): ToolURL.make(servers: servers, login: login)
+        case .ownKey(_, let password): ToolURL.make(servers: servers, login: password, keepsLogin: false)
+        }
     }
 }
 

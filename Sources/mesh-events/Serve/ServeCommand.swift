@@ -158,17 +158,13 @@ struct ServeCommand: AsyncParsableCommand {
         let stop = StopRequest()
         let session = Mutex<NodeSession?>(nil)
         let onHangup: @Sendable () -> Void = { session.withLock { $0 }?.reload() }
-        Signals.install(stop, onHangup: plan.manifest == nil && plan.access == nil ? nil : onHangup)
+        Signals.install(stop, onHangup: plan.manifest == nil && auth == nil ? nil : onHangup)
         OutputWatch.install(stop)
         guard let node = try await stop.race({ try await NodeSession.start(plan) }) else { return }
         session.withLock { $0 = node }
-        if let duration {
-            Task {
-                try await Task.sleep(for: duration)
-                stop.stop(.timeUp)
-            }
+        try await stop.withTimeLimit(duration) {
+            try await node.run(stop, EventPrinter(output.chosen, marks: page.trust != nil, stop: stop))
         }
-        try await node.run(stop, EventPrinter(output.chosen, marks: page.trust != nil, stop: stop))
     }
 
     /// The plan from the options, the manifest and the environment; for each value the first of them counts.
@@ -191,12 +187,19 @@ struct ServeCommand: AsyncParsableCommand {
         if let toolKey, let problem = RegularFile(toolKey).problem {
             throw CommandFailure(.usage, "the file of --tool-nkey, \(toolKey), cannot be read: it \(problem)")
         }
-        let key = toolKey ?? access?.toolKey
-        var variables = ToolLogin(connection: connection, key: key).variables(environment)
+        let login: ToolLogin =
+            if let toolKey {
+                .ownKey(toolKey, password: nil)
+            } else if let access {
+                .ownKey(access.toolKey, password: access.toolLogin)
+            } else {
+                .asNode(passwordOrToken: connection.passwordOrToken(environment))
+            }
+        var variables = login.variables(connection, environment)
         // For tools in other languages, which do not read MESH_EVENTS_TLS_CA.
         if let access { variables["SSL_CERT_FILE"] = access.trustBundle }
         // Tools with a key of their own do not get the node's signing key.
-        if key == nil, let path = signing.file(environment) {
+        if case .asNode = login, let path = signing.file(environment) {
             variables[SigningOptions.variable] = AbsolutePath.of(path)
         }
         // So that a tool finds `mesh-events` even when it is not installed.
@@ -204,33 +207,27 @@ struct ServeCommand: AsyncParsableCommand {
             variables["PATH"] = "\(environment["PATH"] ?? "/usr/bin:/bin"):\(executable[..<slash])"
         }
         let verification = try page.verification()
-        var busConfiguration = try signing.busConfiguration(cloudEvents)
-        // For the node's watch for other nodes with its name.
-        busConfiguration.verification = verification
-        busConfiguration.verification?.policy = .reject
+        let emitting = try signing.busConfiguration(cloudEvents)
         let pageConfiguration = dashboard ? try page.configuration(listen: dashboardAddress, environment) : nil
-        let local = try localServer(environment, manifest: servers, access: access)
+        let server = try server(environment, manifest: servers, access: access)
         if let pageConfiguration {
-            let addresses = local == nil ? servers?.joined(separator: ",") : ConnectionOptions.defaultURL
+            let addresses =
+                switch server {
+                case .local: ConnectionOptions.defaultURL
+                case .named(let addresses): addresses
+                }
             DashboardOptions.warn(pageConfiguration, needsLogin: connection.logsIn(environment, at: addresses))
         }
         return NodeSession.Plan(
             node: name,
             connection: connection,
-            localServer: local,
-            access: access,
-            servers: servers?.joined(separator: ","),
+            server: server,
             manifest: file,
-            toolCount: manifest?.tools.count ?? 0,
-            healthInterval: manifest?.healthInterval ?? .seconds(10),
+            toolLogin: login,
             toolVariables: variables,
-            toolsHaveKey: key != nil,
-            toolLogin: key == nil
-                ? connection.passwordOrToken(environment) : toolKey == nil ? access?.toolLogin : nil,
-            busConfiguration: busConfiguration,
-            dashboard: pageConfiguration,
+            emitting: emitting,
             verification: verification,
-            dashboardEmits: page.allowsEmit
+            page: pageConfiguration.map { NodeSession.Plan.Page(configuration: $0, allowsEmit: page.allowsEmit) }
         )
     }
 

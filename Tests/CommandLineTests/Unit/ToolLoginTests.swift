@@ -7,7 +7,8 @@ import Testing
     private func variables(_ arguments: [String], key: String? = nil, _ environment: [String: String] = [:]) throws
         -> [String: String]
     {
-        ToolLogin(connection: try ConnectionOptions.parse(arguments), key: key).variables(environment)
+        let login: ToolLogin = if let key { .ownKey(key, password: nil) } else { .asNode(passwordOrToken: nil) }
+        return login.variables(try ConnectionOptions.parse(arguments), environment)
     }
 
     @Test func withAKeyOfTheirOwnToolsGetNothingOfTheNodes() throws {
