@@ -196,6 +196,7 @@ public final class MeshTool: Service {
         let opening = try state.withLock { state throws(MeshEventsError) in
             guard !state.isStopped else { throw MeshEventsError(.closed, "tool \(name) has been stopped") }
             if let store = state.store { return store }
+            // Not a child task: all callers share it. Stopping waits for it.
             let store = Task { [transport, bus, busConfiguration, streamName, logger] in
                 try await PersistentEventBus.open(
                     transport: transport,

@@ -225,16 +225,14 @@ extension JetStreamFollower {
 
     /// Starts the task; it ends with the follower.
     func run() {
-        let connection = store.jetStream.connection
-        let watching = Task { [weak self] in
-            for await status in connection.statusUpdates() {
-                guard let self else { return }
-                self.noticed(status)
-            }
-        }
+        let updates = store.jetStream.connection.statusUpdates()
+        // Not kept: it ends when the reader cancels the follower, or when following fails.
         Task {
-            await self.work()
-            watching.cancel()
+            await withBackgroundTask {
+                for await status in updates { self.noticed(status) }
+            } _: {
+                await self.work()
+            }
         }
     }
 

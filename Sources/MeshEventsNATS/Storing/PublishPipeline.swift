@@ -195,6 +195,7 @@ final class PublishPipeline: EventAppender {
         guard let outcome else { return }
         if let reply { store.jetStream.connection.closeReply(reply) }
         if case .stored(let first, let positions) = outcome, !isProven {
+            // Ends with the settling of the group, for which ``finish()`` waits.
             Task { await self.prove(first, positions) }
         } else {
             settle(outcome)
@@ -239,6 +240,7 @@ final class PublishPipeline: EventAppender {
     private func perform(_ event: PublishWindow.Event?) {
         switch event {
         case .wake: wake()
+        // Ends with the settling of the messages, for which ``finish()`` waits.
         case .recover(let indexes): Task { await self.recover(indexes) }
         case nil: break
         }

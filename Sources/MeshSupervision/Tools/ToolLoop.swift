@@ -18,6 +18,7 @@ struct ToolLoop {
     private var uptime: (@Sendable () -> Duration)?
     private var launchError: ToolError?
     private var run = 0
+    /// Waits until the process is to be started again.
     private var restart: Task<Void, Never>?
     /// Waits for the end of the process.
     private var watch: Task<Void, Never>?

@@ -48,7 +48,8 @@ final class ToolRunner: Sendable {
         let (stream, continuation) = AsyncStream<Request>.makeStream()
         requests = continuation
         let (name, output) = (specification.name, output)
-        // Ends with the requests. It holds no strong reference to the runner, whose deinit finishes the requests.
+        // Not kept: it ends with the requests, and who stops the tool waits for an answer. It holds no strong reference
+        // to the runner, whose deinit finishes the requests.
         Task { [weak self] in
             let loop = ToolLoop(
                 name: name,
