@@ -114,6 +114,34 @@ import Testing
         #expect(serve.output.contains("node.left"))
     }
 
+    @Test func aServerThatEndsAgainAndAgainIsGivenUp() async throws {
+        let serve = try start(["--port", "0"])
+        let url = try await url(of: serve)
+        for _ in 0..<5 {
+            try await eventually("the server to answer") { try await isReachable(url) }
+            for pid in try children(of: serve.pid) { kill(pid, SIGKILL) }
+        }
+        let outcome = try await serve.wait()
+        #expect(outcome.code == 69)
+        #expect(outcome.error.contains("nats-server ended 5 times within a minute"), "\(outcome.error)")
+    }
+
+    @Test func aPageThatCannotListenEndsItAndTheNodeLeaves() async throws {
+        try await withServer { server in
+            let taken = "127.0.0.1:\(server.url.split(separator: ":").last ?? "")"
+            let outcome = try await Command.run(
+                ["serve", "--node", "me", "--nats", server.url, "--dashboard", "--dashboard-listen", taken]
+            )
+            #expect(outcome.code == 64)
+            #expect(outcome.error.contains("the dashboard cannot listen on \(taken)"), "\(outcome.error)")
+            let list = try await Command.run(["list", "--json", "--nats", server.url])
+            #expect(
+                withoutHealth(list.lines).last?.contains(#""data":{"reason":"cancelled"}"#) == true,
+                "\(list.output)"
+            )
+        }
+    }
+
     @Test func leavesWhenItsReaderGoes() async throws {
         try await withServer { server in
             let mesh = try BuildProducts.executable("mesh-events")

@@ -227,6 +227,22 @@ import Testing
         }
     }
 
+    @Test func aTimeLimitRequestsTheStop() async {
+        let stop = StopRequest()
+        let reason = await stop.withTimeLimit(.milliseconds(1)) { await stop.wait() }
+        guard case .timeUp = reason else {
+            Issue.record("another reason")
+            return
+        }
+    }
+
+    @Test func aTimeLimitThatIsNotReachedRequestsNothing() async {
+        let stop = StopRequest()
+        #expect(await stop.withTimeLimit(.seconds(60)) { 7 } == 7)
+        #expect(await stop.withTimeLimit(nil) { 8 } == 8)
+        #expect(stop.reason == nil)
+    }
+
     @Test func waitingEndsWhenItsTaskIsCancelled() async {
         let stop = StopRequest()
         let waiting = Task { await stop.wait() }
