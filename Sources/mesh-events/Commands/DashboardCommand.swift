@@ -118,6 +118,7 @@ struct DashboardRun: Sendable {
         dashboard = try Dashboard(
             store: store,
             verification: verification,
+            // Not the emitter's: that one checks no signatures, or drops what is not signed.
             bus: EventBus.listening(on: transport, verification: verification),
             emitter: emitter,
             configuration: configuration,
