@@ -1,4 +1,3 @@
-import MeshConcurrency
 import ProcessGuard
 import Synchronization
 

@@ -1,5 +1,4 @@
 import Dispatch
-import MeshConcurrency
 import ProcessGuard
 
 #if canImport(FoundationEssentials)
