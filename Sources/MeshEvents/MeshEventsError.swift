@@ -39,7 +39,7 @@ public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
         public static let timeout = Code("timeout")
         /// No client is subscribed to the subject of the request.
         public static let noResponders = Code("noResponders")
-        /// The server runs without JetStream, or the account may not use it.
+        /// The server runs without JetStream, the account may not use it, or the store lacks what was asked for.
         public static let persistenceUnavailable = Code("persistenceUnavailable")
         /// The stream does not exist.
         public static let streamNotFound = Code("streamNotFound")

@@ -4,7 +4,7 @@ import MeshEvents
 extension StoreConformance {
     /// Durable subscriptions with a handler.
     static let durableHandlers: [Check] = [
-        Check("a durable's handler: one event at a time, in order, each acknowledged") { fixture in
+        Check("a durable's handler: one event at a time, in order, each acknowledged", needs: [.durables]) { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 60)
             let recorder = Recorder()
@@ -21,7 +21,7 @@ extension StoreConformance {
             try await subscription.drain()
             try await requireNothingLeft(bus, "ordered")
         },
-        Check("a durable's handlers: as many at once as allowed, no more") { fixture in
+        Check("a durable's handlers: as many at once as allowed, no more", needs: [.durables]) { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 40)
             let running = Locked((now: 0, most: 0))
@@ -38,7 +38,10 @@ extension StoreConformance {
             try requireEqual(running.withLock { $0.most }, 4, "handlers at once")
             try await subscription.drain()
         },
-        Check("a handler that throws gets the event again after growing delays, then it is a dead letter") { fixture in
+        Check(
+            "a handler that throws gets the event again after growing delays, then it is a dead letter",
+            needs: [.durables]
+        ) { fixture in
             let bus = try await fixture.open()
             try await bus.emit("user.flaky", ["seq": 1])
             try await bus.emit("user.hopeless", ["seq": 2])
@@ -69,7 +72,7 @@ extension StoreConformance {
             try require(reason.contains("not now"), "the reason: \(reason)")
             try await subscription.drain()
         },
-        Check("a handler may refuse an event: for ever, or with its own delay") { fixture in
+        Check("a handler may refuse an event: for ever, or with its own delay", needs: [.durables]) { fixture in
             let bus = try await fixture.open()
             try await bus.emit("user.never", ["seq": 1])
             try await bus.emit("user.later", ["seq": 2])
@@ -91,7 +94,10 @@ extension StoreConformance {
             try requireEqual(reasons, ["never"], "the reasons")
             try await subscription.drain()
         },
-        Check("a handler may take longer than the acknowledgement wait: its event does not come again") { fixture in
+        Check(
+            "a handler may take longer than the acknowledgement wait: its event does not come again",
+            needs: [.durables]
+        ) { fixture in
             let bus = try await fixture.open()
             try await bus.emit("user.long", ["seq": 1])
             let recorder = Recorder()
@@ -110,7 +116,8 @@ extension StoreConformance {
             try await slow.drain()
             try await idle.drain()
         },
-        Check("draining lets handlers finish; at its deadline it hands back the other events") { fixture in
+        Check("draining lets handlers finish; at its deadline it hands back the other events", needs: [.durables]) {
+            fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 3)
             let recorder = Recorder()

@@ -6,7 +6,8 @@ private let shortWait: Duration = .seconds(2)
 extension StoreConformance {
     /// Durable subscriptions as sequences.
     static let durables: [Check] = [
-        Check("a durable begins with the oldest event, in order, and goes on where it was") { fixture in
+        Check("a durable begins with the oldest event, in order, and goes on where it was", needs: [.durables]) {
+            fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 20)
             let first = try await bus.subscribe(durable: "orders", to: "events.user.>")
@@ -24,7 +25,7 @@ extension StoreConformance {
             try await again.drain()
             try requireEqual(again.acknowledged, 11, "acknowledged")
         },
-        Check("a report says how many messages a durable has left") { fixture in
+        Check("a report says how many messages a durable has left", needs: [.durables, .administration]) { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 30)
             let rare = try await bus.subscribe(durable: "rare", to: "events.user.rare")
@@ -36,7 +37,7 @@ extension StoreConformance {
             let left = consumer.map { Int($0.pending) + $0.unacknowledged }
             try requireEqual(left, 2, "what is not given yet, and given but not acknowledged")
         },
-        Check("a durable delivers its pattern only, and begins at the start asked for") { fixture in
+        Check("a durable delivers its pattern only, and begins at the start asked for", needs: [.durables]) { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 30)
             let rare = try await bus.subscribe(durable: "rare", to: "events.user.rare")
@@ -50,7 +51,7 @@ extension StoreConformance {
             try await bus.emit("user.common", ["seq": 30])
             try requireEqual(try await new.acknowledge(1, "what is new").numbers, [30], "what is new")
         },
-        Check("an event without an answer comes again after the acknowledgement wait") { fixture in
+        Check("an event without an answer comes again after the acknowledgement wait", needs: [.durables]) { fixture in
             let bus = try await fixture.open()
             try await bus.emit("user.a", ["seq": 1])
             let subscription = try await bus.subscribe(
@@ -69,7 +70,8 @@ extension StoreConformance {
             try await second.ack()
             try await subscription.drain()
         },
-        Check("nack: the event comes again after the delay, not before, with a higher count") { fixture in
+        Check("nack: the event comes again after the delay, not before, with a higher count", needs: [.durables]) {
+            fixture in
             let bus = try await fixture.open()
             try await bus.emit("user.a", ["seq": 1])
             let subscription = try await bus.subscribe(durable: "nacks")
@@ -86,7 +88,7 @@ extension StoreConformance {
             try await requireCode(.closed, "a second answer") { try await third.ack() }
             try await subscription.drain()
         },
-        Check("in progress: the acknowledgement wait begins anew") { fixture in
+        Check("in progress: the acknowledgement wait begins anew", needs: [.durables]) { fixture in
             let bus = try await fixture.open()
             try await bus.emit("user.a", ["seq": 1])
             let configuration = DurableSubscription.Configuration(acknowledgementWait: shortWait)
@@ -104,7 +106,10 @@ extension StoreConformance {
             idle.cancel()
             _ = await watching.result
         },
-        Check("after the maximum of deliveries an event is a dead letter, with its original content") { fixture in
+        Check(
+            "after the maximum of deliveries an event is a dead letter, with its original content",
+            needs: [.durables]
+        ) { fixture in
             let bus = try await fixture.open()
             try await bus.emit(Event("user.bad", node: "origin", data: ["seq": 7, "big": 9_007_199_254_740_993]))
             let subscription = try await bus.subscribe(
@@ -136,7 +141,10 @@ extension StoreConformance {
             try await subscription.drain()
             try requireEqual(subscription.deadLettered, 1, "deadLettered")
         },
-        Check("an event that is given up twice is one dead letter, unless another message has its id") { fixture in
+        Check(
+            "an event that is given up twice is one dead letter, unless another message has its id",
+            needs: [.durables]
+        ) { fixture in
             let bus = try await fixture.open()
             for number in 0..<3 { try await bus.emit("user.bad", ["seq": .init(number)]) }
             let events = try await bus.history()
@@ -163,7 +171,8 @@ extension StoreConformance {
             try requireEqual(letters.map(\.node), ["node-b", "node-b", "node-a", "node-a"], "who stored them")
             try await subscription.drain()
         },
-        Check("terminate: a dead letter at once; a message that is no event becomes one too") { fixture in
+        Check("terminate: a dead letter at once; a message that is no event becomes one too", needs: [.durables]) {
+            fixture in
             let bus = try await fixture.open()
             try await bus.emit("user.bad", ["seq": 1])
             try await fixture.appendRaw("no JSON", subject: "events.user.broken")
@@ -183,7 +192,7 @@ extension StoreConformance {
             try requireEqual(subscription.malformed, 1, "malformed")
             try await subscription.drain()
         },
-        Check("subscribers of one durable share the events: each goes to one of them") { fixture in
+        Check("subscribers of one durable share the events: each goes to one of them", needs: [.durables]) { fixture in
             let bus = try await fixture.open()
             let other = try await fixture.openOther()
             let counts = Recorder()
@@ -210,7 +219,8 @@ extension StoreConformance {
                 try require(counts.texts.contains { $0.hasPrefix("\(index) ") }, "subscriber \(index) got some")
             }
         },
-        Check("cancelling hands back unanswered events: another subscriber gets them at once") { fixture in
+        Check("cancelling hands back unanswered events: another subscriber gets them at once", needs: [.durables]) {
+            fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 5)
             let first = try await bus.subscribe(durable: "handing")
@@ -227,7 +237,8 @@ extension StoreConformance {
             )
             try await second.drain()
         },
-        Check("a durable that exists with other settings is refused, unless it is to be updated") { fixture in
+        Check("a durable that exists with other settings is refused, unless it is to be updated", needs: [.durables]) {
+            fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 3)
             let first = try await bus.subscribe(durable: "fixed", to: "events.user.>")
@@ -250,7 +261,7 @@ extension StoreConformance {
             try await updated.drain()
             try await bus.subscribe(durable: "fixed", to: "events.user.*", configuration: other).drain()
         },
-        Check("a deleted durable ends its subscriptions with durableNotFound") { fixture in
+        Check("a deleted durable ends its subscriptions with durableNotFound", needs: [.durables]) { fixture in
             let bus = try await fixture.open()
             let subscription = try await bus.subscribe(durable: "gone")
             let reading = Task { try await subscription.first("an event", within: .seconds(30)) }
@@ -264,7 +275,7 @@ extension StoreConformance {
             }
             try await requireCode(.durableNotFound, "deleting again") { try await bus.deleteDurable("gone") }
         },
-        Check("bad arguments of durables are refused; closing the bus ends them") { fixture in
+        Check("bad arguments of durables are refused; closing the bus ends them", needs: [.durables]) { fixture in
             let bus = try await fixture.open()
             for name in ["", "a.b", "a b", "*", ">", "ä", String(repeating: "x", count: 65)] {
                 try await requireCode(.invalidArgument, "the name \(name)") {

@@ -37,7 +37,7 @@ extension StoreConformance {
             try await bus.emit("user.live", ["seq": 120])
             try requireEqual(try await replay.collect(1, "what comes").numbers, [120], "the live event")
         },
-        Check("a replay goes over the sequences that a purge has removed") { fixture in
+        Check("a replay goes over the sequences that a purge has removed", needs: [.administration]) { fixture in
             let bus = try await fixture.open()
             try await fixture.fill(bus, 30)
             _ = try await bus.purge(matching: "events.user.common")
@@ -115,10 +115,11 @@ extension StoreConformance {
             )
             try requireEqual(try await sequences(["events.tool.none"]), [], "none")
         },
-        Check("events that the stream has dropped are a gap, with the sequences lost") { fixture in
+        Check("events that the stream has dropped are a gap, with the sequences lost", needs: [.administration]) {
+            fixture in
             var configuration = fixture.configuration
             configuration.maximumMessages = 100
-            _ = try await fixture.store.open(configuration)
+            try await fixture.open(through: fixture.store, configuration)
             let bus = try await fixture.open()
             try await fixture.fill(bus, 250)
             for pattern in [.all, "events.user.common"] as [EventPattern] {
@@ -134,10 +135,13 @@ extension StoreConformance {
             try requireEqual(all.compactMap(\.event?.sequence), Array(151...250), "from the beginning")
             try requireEqual(all.count, 101, "no gap there")
         },
-        Check("a reader that is slower than the stream drops events gets gaps, and no event twice") { fixture in
+        Check(
+            "a reader that is slower than the stream drops events gets gaps, and no event twice",
+            needs: [.administration]
+        ) { fixture in
             var configuration = fixture.configuration
             configuration.maximumMessages = 1_000
-            _ = try await fixture.store.open(configuration)
+            try await fixture.open(through: fixture.store, configuration)
             let bus = try await fixture.open()
             let count = 12_000
             try await bus.emit("user.slow", ["seq": 0])
@@ -206,7 +210,7 @@ extension StoreConformance {
             try requireEqual(try await replay.untilCaughtUp("the events").numbers, [0, 1], "the events")
             try requireEqual(replay.malformed, 1, "malformed")
         },
-        Check("a replay that cannot begin is refused") { fixture in
+        Check("a replay that cannot begin is refused", needs: [.administration]) { fixture in
             let replay = EventReplay(store: fixture.store)
             try await requireCode(.streamNotFound, "without a stream") { _ = try await replay.open() }
             let bus = try await fixture.open()

@@ -3,21 +3,25 @@ import MeshEvents
 extension StoreConformance {
     /// Opening and appending.
     static let storing: [Check] = [
-        Check("opening creates the stream once; opening again finds it without differences") { fixture in
-            let first = try await fixture.store.open(fixture.configuration)
+        Check("opening creates the stream once; opening again finds it without differences", needs: [.administration]) {
+            fixture in
+            let first = try await fixture.open(through: fixture.store)
             try requireEqual(first, StoreOpening(created: true, differences: []), "the first opening")
-            let second = try await fixture.other.open(fixture.configuration)
+            let second = try await fixture.open(through: fixture.other)
             try requireEqual(second, StoreOpening(created: false, differences: []), "the second opening")
             let state = try await fixture.other.state()
             try requireEqual(state.name, fixture.configuration.streamName, "the stream's name")
             try requireEqual(state.messages, 0, "the messages of a new stream")
             try requireEqual(state.lastSequence, 0, "the last sequence of a new stream")
         },
-        Check("an existing stream with another configuration is kept, and the differences are reported") { fixture in
+        Check(
+            "an existing stream with another configuration is kept, and the differences are reported",
+            needs: [.administration]
+        ) { fixture in
             var small = fixture.configuration
             small.maximumMessages = 5
             small.maximumAge = .seconds(3600)
-            _ = try await fixture.other.open(small)
+            try await fixture.open(through: fixture.other, small)
             let bus = try await fixture.open()
             try requireEqual(bus.opening.created, false, "created")
             let fields = bus.opening.differences.map(\.field).sorted()
@@ -29,12 +33,15 @@ extension StoreConformance {
             try requireEqual(kept.numbers, Array(3..<8), "that the old limit of 5 still holds")
             try requireEqual(kept.map(\.sequence), Array(4...8), "the sequences")
         },
-        Check("reading a stream that does not exist throws streamNotFound and creates nothing") { fixture in
+        Check(
+            "reading a stream that does not exist throws streamNotFound and creates nothing",
+            needs: [.administration]
+        ) { fixture in
             let history = EventHistory(store: fixture.other)
             try await requireCode(.streamNotFound, "newest") { _ = try await history.newest(1) }
             try await requireCode(.streamNotFound, "first") { _ = try await history.first(1, since: .now) }
             try await requireCode(.streamNotFound, "state") { _ = try await fixture.other.state() }
-            let opening = try await fixture.store.open(fixture.configuration)
+            let opening = try await fixture.open(through: fixture.store)
             try requireEqual(opening.created, true, "that the stream did not exist before")
         },
         Check("an acknowledged event has its position: sequences from 1, without gaps") { fixture in
@@ -56,7 +63,8 @@ extension StoreConformance {
             try requireEqual(state.firstSequence, 1, "firstSequence")
             try requireEqual(state.lastSequence, 20, "lastSequence")
         },
-        Check("header fields are kept: history, replay, durables and live subscribers see them") { fixture in
+        Check("header fields are kept: history, replay, durables and live subscribers see them", needs: [.durables]) {
+            fixture in
             let bus = try await fixture.open()
             let live = try await bus.bus.subscribe(to: "events.user.headed")
             let durable = try await bus.subscribe(durable: "headed", to: "events.user.headed")
@@ -90,7 +98,7 @@ extension StoreConformance {
             try requireEqual(delivered, expected, "headers of durable deliveries")
         },
         Check("a message id is stored once, also when another client sends it again") { fixture in
-            _ = try await fixture.store.open(fixture.configuration)
+            _ = try await fixture.open()
             let payload = Array(#"{"type":"user.once","node":"n","data":{"seq":1}}"#.utf8)
             for (index, store) in [fixture.store, fixture.other, fixture.store].enumerated() {
                 let position = try await store.append(
@@ -106,7 +114,7 @@ extension StoreConformance {
             try requireEqual(try await fixture.store.state().messages, 1, "messages")
         },
         Check("a message whose id another message has is refused, unless it may be stored itself") { fixture in
-            _ = try await fixture.store.open(fixture.configuration)
+            _ = try await fixture.open()
             func message(_ number: Int, mayBeStored: Bool = false) -> PendingMessage {
                 PendingMessage(
                     subject: "events.user.own",

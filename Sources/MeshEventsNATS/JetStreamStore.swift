@@ -3,7 +3,7 @@ public import NATSClient
 import Synchronization
 
 /// Keeps events in a JetStream stream. Several stores, in this process or elsewhere, may use one stream.
-public final class JetStreamStore: EventStore {
+public final class JetStreamStore: DurableEventStore, StreamAdministration {
     /// The stream's name.
     public let streamName: String
     /// JetStream's API on the store's connection.

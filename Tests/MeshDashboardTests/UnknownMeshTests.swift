@@ -66,7 +66,7 @@ import Testing
 }
 
 /// A store of which the events of nodes and tools alone cannot be followed.
-private final class NodesUnreadable: ForwardingStore {
+private final class NodesUnreadable: ForwardingStore, StreamAdministration {
     let isUnreadable = Locked(true)
     let store: InMemoryStore
     private let followers = Locked<[any StoreFollower]>([])

@@ -54,7 +54,9 @@ public final class PersistentEventBus: Sendable {
     ///
     /// - Parameters:
     ///   - transport: carries the events of ``bus``.
-    ///   - store: stores the events, those that the transport carries included.
+    ///   - store: stores the events, those that the transport carries included. The bus opens its stream when the store
+    ///     is ``StreamAdministration`` too; otherwise the stream must exist. Durable subscriptions need a
+    ///     ``DurableEventStore``.
     ///   - node: this node's name in the mesh; events without a node get it.
     ///   - configuration: the stream. The default is that of the mesh.
     ///   - busConfiguration: the configuration of ``bus``; its tracing, metrics and signatures apply to this bus too.
@@ -68,7 +70,7 @@ public final class PersistentEventBus: Sendable {
         busConfiguration: EventBus.Configuration = EventBus.Configuration(),
         logger: Logger = Logger(label: "mesh-events.bus")
     ) async throws(MeshEventsError) -> PersistentEventBus {
-        let opening = try await store.open(configuration)
+        let opening = try await openStream(of: store, configuration)
         if !opening.differences.isEmpty {
             logger.warning(
                 "the stream exists with another configuration and is used as it is",
@@ -262,25 +264,7 @@ extension PersistentEventBus {
     ///
     /// - Throws: as ``open(transport:store:node:configuration:logger:)``.
     package func reopenStore() async throws(MeshEventsError) {
-        _ = try await store.open(configuration)
-    }
-}
-
-extension PersistentEventBus {
-    /// A report on the stream: its messages by subject, their times, and its consumers with their positions.
-    ///
-    /// - Throws: `streamNotFound`, `persistenceUnavailable`, `permissionDenied`, `timeout`.
-    public func report() async throws(MeshEventsError) -> StreamReport {
-        try await store.report()
-    }
-
-    /// Deletes the events that match from the stream, permanently; their sequences are not used again.
-    ///
-    /// - Returns: how many were deleted.
-    /// - Throws: `invalidPattern`, `streamNotFound`, `persistenceUnavailable`, `permissionDenied`, `timeout`.
-    @discardableResult
-    public func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
-        try await store.purge(matching: pattern)
+        _ = try await Self.openStream(of: store, configuration)
     }
 }
 

@@ -3,28 +3,16 @@ import NATSClient
 import Synchronization
 
 extension JetStreamStore {
-    /// The newest `limit` messages that match and lie below `before`, oldest first.
+    /// The newest messages that match and lie below `before`, until there are `limit` of them or about `maximumBytes`
+    /// bytes, oldest first. Messages that came before a connection was lost are kept, and reading goes on from there.
     ///
     /// When every message of the stream matches, the sequences show where to begin; otherwise counts of matches at a
     /// few sequences near the end do (`NewestSearch`). Counts only guide: messages that they left out are searched and
     /// read too (`ConsumerReader`). For a user who may not create consumers, it reads message by message
     /// (`MessageReader`).
     ///
-    /// - Throws: `invalidArgument`, `invalidPattern`, `streamNotFound`, `timeout`, `persistenceUnavailable`,
-    ///   `permissionDenied`, `closed`.
-    public func newest(
-        _ limit: Int,
-        matching pattern: EventPattern,
-        before: UInt64?,
-        timeout: Duration
-    ) async throws(MeshEventsError) -> [StoredMessage] {
-        try await newest(limit, maximumBytes: .max, matching: pattern, before: before, timeout: timeout).messages
-    }
-
-    /// The newest messages that match and lie below `before`, until there are `limit` of them or about `maximumBytes`
-    /// bytes. Messages that came before a connection was lost are kept, and reading goes on from there.
-    ///
-    /// - Throws: as ``newest(_:matching:before:timeout:)``; `streamReplaced`.
+    /// - Throws: `invalidArgument`, `invalidPattern`, `streamNotFound`, `streamReplaced`, `timeout`,
+    ///   `persistenceUnavailable`, `permissionDenied`, `closed`.
     public func newest(
         _ limit: Int,
         maximumBytes: Int,
@@ -58,22 +46,10 @@ extension JetStreamStore {
         return backward.part
     }
 
-    /// The first `limit` messages that match, from `start` on, oldest first.
-    ///
-    /// - Throws: as ``newest(_:matching:before:timeout:)``.
-    public func first(
-        _ limit: Int,
-        matching pattern: EventPattern,
-        from start: StoredPart.Start,
-        timeout: Duration
-    ) async throws(MeshEventsError) -> [StoredMessage] {
-        try await first(limit, maximumBytes: .max, matching: pattern, from: start, timeout: timeout).messages
-    }
-
     /// The first messages that match, from `start` on, until there are `limit` of them or `maximumBytes` bytes.
     /// Messages that came before a connection was lost are kept, and reading goes on from there.
     ///
-    /// - Throws: as ``newest(_:matching:before:timeout:)``.
+    /// - Throws: as ``newest(_:maximumBytes:matching:before:timeout:)``.
     public func first(
         _ limit: Int,
         maximumBytes: Int,

@@ -4,7 +4,7 @@ public import MeshEvents
 ///
 /// The mesh keeps the stream; stores of one mesh and one stream name see the same events. As with JetStream, messages
 /// that a plain transport publishes to `events.>` are stored too, and subscribers receive stored messages.
-public final class InMemoryStore: EventStore {
+public final class InMemoryStore: DurableEventStore, StreamAdministration {
     let mesh: InMemoryMesh
     let streamName: String
 
@@ -123,34 +123,36 @@ public final class InMemoryStore: EventStore {
         try read { $0.state }
     }
 
-    /// The newest `limit` messages that match and lie below `before`, oldest first.
+    /// The newest messages that match and lie below `before`, oldest first, however many bytes they have.
     ///
     /// - Throws: `streamNotFound`, `invalidPattern`, `invalidArgument`.
     public func newest(
         _ limit: Int,
+        maximumBytes: Int,
         matching pattern: EventPattern,
         before: UInt64?,
         timeout: Duration
-    ) async throws(MeshEventsError) -> [StoredMessage] {
+    ) async throws(MeshEventsError) -> StoredPart {
         try Self.check(limit, pattern)
         return try read { stream in
-            stream.kept.reversed().lazy
+            let messages = stream.kept.reversed().lazy
                 .filter { $0.sequence < before ?? .max }
                 .filter { pattern.matches(subject: $0.subject) }
                 .prefix(limit)
-                .reversed()
+            return StoredPart(messages: messages.reversed(), created: stream.state.created)
         }
     }
 
-    /// The first `limit` messages that match, from `start` on, oldest first.
+    /// The first messages that match, from `start` on, oldest first, however many bytes they have.
     ///
     /// - Throws: `streamNotFound`, `invalidPattern`, `invalidArgument`.
     public func first(
         _ limit: Int,
+        maximumBytes: Int,
         matching pattern: EventPattern,
         from start: StoredPart.Start,
         timeout: Duration
-    ) async throws(MeshEventsError) -> [StoredMessage] {
+    ) async throws(MeshEventsError) -> StoredPart {
         try Self.check(limit, pattern)
         return try read { stream in
             let matching = stream.kept.lazy
@@ -161,7 +163,7 @@ public final class InMemoryStore: EventStore {
                     }
                 }
                 .filter { pattern.matches(subject: $0.subject) }
-            return Array(matching.prefix(limit))
+            return StoredPart(messages: Array(matching.prefix(limit)), created: stream.state.created)
         }
     }
 

@@ -36,6 +36,24 @@ struct InMemoryConformanceTests {
         }
     }
 
+    @Test(arguments: StoreConformance.checks)
+    func storeOfMessagesOnly(_ check: StoreConformance.Check) async throws {
+        try await check.run {
+            let mesh = InMemoryMesh()
+            let transport = InMemoryTransport(mesh)
+            let configuration = PersistentEventBus.Configuration()
+            _ = try await InMemoryStore(mesh).open(configuration)
+            return StoreConformance.Fixture(
+                store: PlainStore(InMemoryStore(mesh)),
+                other: PlainStore(InMemoryStore(mesh)),
+                transport: transport,
+                configuration: configuration
+            ) {
+                transport.close()
+            }
+        }
+    }
+
     @Test func theSuitesAreNotEmptyAndTheirNamesAreUnique() {
         let names = TransportConformance.checks.map(\.name) + StoreConformance.checks.map(\.name)
         #expect(TransportConformance.checks.count >= 20)

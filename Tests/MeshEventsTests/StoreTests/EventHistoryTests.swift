@@ -51,8 +51,8 @@ struct EventHistoryTests {
 }
 
 /// Remembers how many messages each reading asked for.
-private final class ReadCountingStore: EventStore {
-    private let store: InMemoryStore
+private final class ReadCountingStore: ForwardingStore, StreamAdministration {
+    let store: InMemoryStore
     private let limits = Locked<[Int]>([])
 
     init(_ store: InMemoryStore) {
@@ -61,39 +61,37 @@ private final class ReadCountingStore: EventStore {
 
     var reads: [Int] { limits.withLock { $0 } }
 
-    func open(_ configuration: PersistentEventBus.Configuration) async throws(MeshEventsError) -> StoreOpening {
-        try await store.open(configuration)
-    }
-
-    func append(_ message: PendingMessage, deadline: Duration) async throws(MeshEventsError) -> StoredPosition {
-        try await store.append(message, deadline: deadline)
-    }
-
-    func report() async throws(MeshEventsError) -> StreamReport { try await store.report() }
-
-    func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
-        try await store.purge(matching: pattern)
-    }
-
-    func state() async throws(MeshEventsError) -> StreamState { try await store.state() }
-
     func newest(
         _ limit: Int,
+        maximumBytes: Int,
         matching pattern: EventPattern,
         before: UInt64?,
         timeout: Duration
-    ) async throws(MeshEventsError) -> [StoredMessage] {
+    ) async throws(MeshEventsError) -> StoredPart {
         limits.withLock { $0.append(limit) }
-        return try await store.newest(limit, matching: pattern, before: before, timeout: timeout)
+        return try await store.newest(
+            limit,
+            maximumBytes: maximumBytes,
+            matching: pattern,
+            before: before,
+            timeout: timeout
+        )
     }
 
     func first(
         _ limit: Int,
+        maximumBytes: Int,
         matching pattern: EventPattern,
         from start: StoredPart.Start,
         timeout: Duration
-    ) async throws(MeshEventsError) -> [StoredMessage] {
+    ) async throws(MeshEventsError) -> StoredPart {
         limits.withLock { $0.append(limit) }
-        return try await store.first(limit, matching: pattern, from: start, timeout: timeout)
+        return try await store.first(
+            limit,
+            maximumBytes: maximumBytes,
+            matching: pattern,
+            from: start,
+            timeout: timeout
+        )
     }
 }

@@ -5,24 +5,6 @@ import Testing
 
 /// What a replay does by itself, without a server.
 struct ReplayTests {
-    @Test func aStoreThatCannotFollowIsAskedAgainAndAgain() async throws {
-        let mesh = InMemoryMesh()
-        let store = PlainStore(InMemoryStore(mesh))
-        let bus = try await PersistentEventBus.open(transport: InMemoryTransport(mesh), store: store, node: "n")
-        for number in 0..<1_500 { try await bus.emit("user.n", ["seq": .init(number)]) }
-        let replay = try await bus.replay(from: .sequence(101))
-        var sequences: [UInt64] = []
-        for try await element in replay {
-            if let event = element.event { sequences.append(event.sequence) } else { break }
-        }
-        #expect(sequences == Array(101...1_500))
-        try await bus.emit("user.n", ["seq": 1_500])
-        var iterator = replay.makeAsyncIterator()
-        #expect(try await iterator.next()?.event?.sequence == 1_501)
-        replay.cancel()
-        #expect(try await iterator.next() == nil)
-    }
-
     @Test func onePatternCoversSeveral() throws {
         func covering(_ patterns: EventPattern...) -> String { EventPattern.covering(patterns).subject }
         #expect(covering("events.tool.*") == "events.tool.*")
@@ -80,11 +62,4 @@ struct ReplayTests {
         }
         #expect(next == 2_001)
     }
-}
-
-/// A store with nothing but what a store must have.
-private struct PlainStore: ForwardingStore {
-    let store: InMemoryStore
-
-    init(_ store: InMemoryStore) { self.store = store }
 }

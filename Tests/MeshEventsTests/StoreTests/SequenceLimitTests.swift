@@ -1,3 +1,4 @@
+import MeshConcurrency
 import MeshEventsTesting
 import Testing
 
@@ -89,8 +90,8 @@ struct SequenceLimitTests {
 }
 
 /// A stream that holds four messages, the last of which has the last sequence there is.
-private struct EndStore: EventStore {
-    private let store = InMemoryStore()
+private struct EndStore: ForwardingStore {
+    let store = InMemoryStore()
 
     private var messages: [StoredMessage] {
         (UInt64.max - 3...UInt64.max).map { sequence in
@@ -103,10 +104,6 @@ private struct EndStore: EventStore {
         }
     }
 
-    func open(_ configuration: PersistentEventBus.Configuration) async throws(MeshEventsError) -> StoreOpening {
-        try await store.open(configuration)
-    }
-
     func append(_ message: PendingMessage, deadline: Duration) async throws(MeshEventsError) -> StoredPosition {
         StoredPosition(stream: "MESH_EVENTS", sequence: .max, isDuplicate: false)
     }
@@ -115,28 +112,26 @@ private struct EndStore: EventStore {
         StreamState(name: "MESH_EVENTS", messages: 4, bytes: .max, firstSequence: .max - 3, lastSequence: .max)
     }
 
-    func report() async throws(MeshEventsError) -> StreamReport { try await store.report() }
-
-    func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 { .max }
-
     func newest(
         _ limit: Int,
+        maximumBytes: Int,
         matching pattern: EventPattern,
         before: UInt64?,
         timeout: Duration
-    ) async throws(MeshEventsError) -> [StoredMessage] {
-        Array(
-            messages.filter { pattern.matches(subject: $0.subject) && (before == nil || $0.sequence < before ?? 0) }
-                .suffix(limit)
-        )
+    ) async throws(MeshEventsError) -> StoredPart {
+        let found = messages.filter { message in
+            pattern.matches(subject: message.subject) && before.map { message.sequence < $0 } ?? true
+        }
+        return StoredPart(messages: found.suffix(limit))
     }
 
     func first(
         _ limit: Int,
+        maximumBytes: Int,
         matching pattern: EventPattern,
         from start: StoredPart.Start,
         timeout: Duration
-    ) async throws(MeshEventsError) -> [StoredMessage] {
+    ) async throws(MeshEventsError) -> StoredPart {
         let found = messages.filter { message in
             guard pattern.matches(subject: message.subject) else { return false }
             switch start {
@@ -144,15 +139,37 @@ private struct EndStore: EventStore {
             case .time(let time): return message.storedAt >= time
             }
         }
-        return Array(found.prefix(limit))
+        return StoredPart(messages: Array(found.prefix(limit)))
     }
 
-    func openDurable(
-        _ configuration: DurableDefinition,
-        reconcile: DurableSubscription.Configuration.Reconciliation
-    ) async throws(MeshEventsError) -> any DurableConsumer {
-        try await store.openDurable(configuration, reconcile: reconcile)
+    func follow(
+        matching pattern: EventPattern,
+        from start: StreamStart,
+        timeout: Duration
+    ) async throws(MeshEventsError) -> any StoreFollower {
+        let next: UInt64 =
+            switch start {
+            case .beginning, .time: messages[0].sequence
+            case .new: .max
+            case .sequence(let sequence): max(sequence, 1)
+            }
+        var progress = ReadingProgress(next: next, end: .max, isExact: start == .sequence(next), matchesAll: true)
+        return EndFollower(progress.read(messages, reached: .max, first: messages[0].sequence))
+    }
+}
+
+/// Hands over what was found, and ends.
+private final class EndFollower: StoreFollower {
+    private let items: Locked<[FollowedItem]?>
+
+    init(_ items: [FollowedItem]) { self.items = Locked(items.isEmpty ? nil : items) }
+
+    func next(isolation: isolated (any Actor)?) async throws(MeshEventsError) -> [FollowedItem]? {
+        items.withLock { items in
+            defer { items = nil }
+            return items
+        }
     }
 
-    func deleteDurable(_ name: String) async throws(MeshEventsError) { try await store.deleteDurable(name) }
+    func cancel() { items.withLock { $0 = nil } }
 }

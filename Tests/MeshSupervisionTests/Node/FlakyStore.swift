@@ -3,7 +3,7 @@ import MeshEvents
 import MeshEventsTesting
 
 /// An in-memory store that refuses to store while it is told to.
-final class FlakyStore: ForwardingStore {
+final class FlakyStore: ForwardingStore, DurableEventStore, StreamAdministration {
     private struct State {
         var failure: MeshEventsError?
         var losesAcknowledgements = false
@@ -54,21 +54,4 @@ final class FlakyStore: ForwardingStore {
         }
         return opening
     }
-
-    func follow(
-        matching pattern: EventPattern,
-        from start: StreamStart,
-        timeout: Duration
-    ) async throws(MeshEventsError) -> any StoreFollower {
-        try await store.follow(matching: pattern, from: start, timeout: timeout)
-    }
-
-    func openDurable(
-        _ configuration: DurableDefinition,
-        reconcile: DurableSubscription.Configuration.Reconciliation
-    ) async throws(MeshEventsError) -> any DurableConsumer {
-        try await store.openDurable(configuration, reconcile: reconcile)
-    }
-
-    func deleteDurable(_ name: String) async throws(MeshEventsError) { try await store.deleteDurable(name) }
 }

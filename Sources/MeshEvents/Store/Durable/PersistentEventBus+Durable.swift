@@ -11,8 +11,8 @@ extension PersistentEventBus {
     ///     events.
     ///   - pattern: which events. Default: all of them, its own dead letters excepted.
     ///   - configuration: see ``DurableSubscription/Configuration``.
-    /// - Throws: `durableMismatch` when it exists with other settings, `invalidArgument`, `invalidPattern`, `closed`, and
-    ///   what the store throws.
+    /// - Throws: `durableMismatch` when it exists with other settings, `persistenceUnavailable` when the store is no
+    ///   ``DurableEventStore``, `invalidArgument`, `invalidPattern`, `closed`, and what the store throws.
     public func subscribe(
         durable name: String,
         to pattern: EventPattern = .all,
@@ -48,9 +48,10 @@ extension PersistentEventBus {
 
     /// Deletes a durable and its position; subscriptions of that name end with `durableNotFound`.
     ///
-    /// - Throws: `durableNotFound`, and what the store throws.
+    /// - Throws: `durableNotFound`, `persistenceUnavailable` when the store is no ``DurableEventStore``, and what the store
+    ///   throws.
     public func deleteDurable(_ name: String) async throws(MeshEventsError) {
-        try await store.deleteDurable(name)
+        try await durableStore.deleteDurable(name)
     }
 
     private func openSource(
@@ -66,7 +67,7 @@ extension PersistentEventBus {
         let source = DurableSource(
             name: name,
             configuration: configuration,
-            consumer: try await store.openDurable(durable, reconcile: configuration.reconcile),
+            consumer: try await durableStore.openDurable(durable, reconcile: configuration.reconcile),
             store: store,
             bus: bus,
             keepsAlive: keepsAlive
