@@ -87,6 +87,8 @@ let package = Package(
         // The keys of log lines; not a product.
         .target(name: "MeshLogging", dependencies: [logging], swiftSettings: settings),
         .target(name: "FileReading", swiftSettings: settings),
+        // Subjects and header blocks, for the client and for the bus; not a product.
+        .target(name: "MessageGrammar", swiftSettings: settings),
         // Keys and credentials files in NATS's notation. Users and signatures need them without a network client.
         .target(
             name: "NKeys",
@@ -96,13 +98,15 @@ let package = Package(
         .target(
             name: "NATSClient",
             dependencies: nio + [
-                "MeshConcurrency", "MeshLogging", "FileReading", "NKeys", lifecycle, logging, tls,
+                "MeshConcurrency", "MeshLogging", "MessageGrammar", "FileReading", "NKeys", lifecycle, logging, tls,
             ],
             swiftSettings: settings
         ),
         .target(
             name: "MeshEvents",
-            dependencies: ["MeshConcurrency", "MeshLogging", lifecycle, logging, metrics, tracing],
+            dependencies: [
+                "MeshConcurrency", "MeshLogging", "MessageGrammar", lifecycle, logging, metrics, tracing,
+            ],
             swiftSettings: settings
         ),
         // Locks, and states that tasks can wait for; not a product.
@@ -115,12 +119,16 @@ let package = Package(
         .target(
             name: "MeshEventsNATS",
             dependencies: [
-                "FileReading", "MeshConcurrency", "MeshEvents", "NATSClient", lifecycle, logging,
+                "FileReading", "MeshConcurrency", "MeshEvents", "MessageGrammar", "NATSClient", lifecycle, logging,
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),
-        .target(name: "MeshEventsTesting", dependencies: ["MeshConcurrency", "MeshEvents"], swiftSettings: settings),
+        .target(
+            name: "MeshEventsTesting",
+            dependencies: ["MeshConcurrency", "MeshEvents", "MessageGrammar"],
+            swiftSettings: settings
+        ),
         // For authors of transports and stores; tests of an application need MeshEventsTesting only.
         .target(
             name: "MeshEventsConformance",
@@ -283,7 +291,8 @@ let package = Package(
         .testTarget(
             name: "NATSClientTests",
             dependencies: [
-                "NATSClient", "NKeys", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio"),
+                "MessageGrammar", "NATSClient", "NKeys", "TestSupport",
+                .product(name: "NIOEmbedded", package: "swift-nio"),
             ] + nio,
             swiftSettings: settings
         ),
@@ -420,7 +429,8 @@ let package = Package(
 // Only the core and the tests that run under sanitizers, which have builds of their own: Scripts/sanitize.sh.
 if Context.environment["MESH_EVENTS_CORE_ONLY"] == "1" {
     let core: Set = [
-        "FileReading", "MeshConcurrency", "MeshLogging", "NKeys", "NATSClient", "MeshEvents", "MeshEventsSigning",
+        "FileReading", "MeshConcurrency", "MeshLogging", "MessageGrammar", "NKeys", "NATSClient", "MeshEvents",
+        "MeshEventsSigning",
         "MeshEventsNATS", "MeshEventsTesting", "MeshEventsConformance", "MeshEventsInterop", "ProcessGuard",
         "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture", "MeshConcurrencyTests", "NKeysTests",
         "NATSClientTests", "MeshEventsTests", "MeshEventsNATSTests", "ProcessGuardTests", "RaceTests",

@@ -25,7 +25,7 @@ let package = Package(
     targets: [
         .target(
             name: "NATSClient",
-            dependencies: ["MeshLogging", .product(name: "NIOCore", package: "swift-nio")],
+            dependencies: ["MeshLogging", "MessageGrammar", .product(name: "NIOCore", package: "swift-nio")],
             sources: [
                 "NATSError.swift", "Protocol/NATSHeaders.swift", "Protocol/ProtocolParser.swift",
                 "Protocol/ServerInfo.swift", "Protocol/SubjectRules.swift",
@@ -38,6 +38,7 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(name: "FileReading", swiftSettings: settings),
+        .target(name: "MessageGrammar", swiftSettings: settings),
         .target(
             name: "MeshLogging",
             dependencies: [.product(name: "Logging", package: "swift-log")],
@@ -46,7 +47,7 @@ let package = Package(
         .target(
             name: "MeshEvents",
             dependencies: [
-                "MeshConcurrency", "MeshLogging", .product(name: "Logging", package: "swift-log"),
+                "MeshConcurrency", "MeshLogging", "MessageGrammar", .product(name: "Logging", package: "swift-log"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
             ],
@@ -72,7 +73,7 @@ let package = Package(
         .executableTarget(
             name: "mesh-fuzz",
             dependencies: [
-                "LibFuzzer", "NATSClient", "MeshEvents", "MeshSupervision",
+                "LibFuzzer", "MessageGrammar", "NATSClient", "MeshEvents", "MeshSupervision",
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings

@@ -1,3 +1,4 @@
+import MessageGrammar
 import NIOCore
 import NIOEmbedded
 import NIOWebSocket

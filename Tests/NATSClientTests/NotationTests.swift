@@ -1,4 +1,5 @@
 import Foundation
+import MessageGrammar
 import NIOCore
 import TestSupport
 import Testing
@@ -118,10 +119,10 @@ struct NotationTests {
     @Test("PUB and HPUB are written as the protocol wants")
     func publish() {
         var buffer = ByteBuffer()
-        func write(_ subject: String, _ reply: String, _ headers: [(name: String, value: String)], _ payload: String) {
+        func write(_ subject: String, _ reply: String, _ headers: NATSHeaders, _ payload: String) {
             subject.withUTF8Copy { subject in
                 reply.withUTF8Copy { reply in
-                    CommandWriter.headerBlock(headers).withUnsafeBytes { headers in
+                    headers.block.withUnsafeBytes { headers in
                         payload.withUTF8Copy { payload in
                             CommandWriter.publish(
                                 into: &buffer,
@@ -135,10 +136,10 @@ struct NotationTests {
                 }
             }
         }
-        write("a.b", "", [], "")
-        write("a", "r", [], "0123456789")
-        write("a", "", [("K", "v")], "xy")
-        write("a", "r", [("K", "v"), ("L", "")], "")
+        write("a.b", "", [:], "")
+        write("a", "r", [:], "0123456789")
+        write("a", "", ["K": "v"], "xy")
+        write("a", "r", ["K": "v", "L": ""], "")
         #expect(
             String(buffer: buffer)
                 == "PUB a.b 0\r\n\r\nPUB a r 10\r\n0123456789\r\nHPUB a 18 20\r\nNATS/1.0\r\nK: v\r\n\r\nxy\r\n"
@@ -173,6 +174,17 @@ struct NotationTests {
     func subjects(subject: String, publishes: Bool, subscribes: Bool) {
         #expect(((try? SubjectRules.validatePublish(subject)) != nil) == publishes)
         #expect(((try? SubjectRules.validateSubscribe(subject)) != nil) == subscribes)
+    }
+
+    @Test(
+        "queue groups: what a server takes, control characters excepted",
+        arguments: [
+            ("g", true), ("a.b", true), ("a..", true), ("*", true), (">", true), ("a.>", true), ("\u{e9}", true),
+            ("", false), ("a b", false), ("a\tb", false), ("a\r\nPUB x", false), ("a\u{0}", false), ("\u{7f}", false),
+        ]
+    )
+    func queueGroups(group: String, isValid: Bool) {
+        #expect(((try? SubjectRules.validateQueueGroup(group)) != nil) == isValid)
     }
 
     @Test("server reports")

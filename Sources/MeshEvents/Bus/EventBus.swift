@@ -1,6 +1,7 @@
 public import CoreMetrics
 public import Logging
 import MeshConcurrency
+import MessageGrammar
 import Synchronization
 public import Tracing
 
@@ -255,16 +256,8 @@ public final class EventBus: Sendable {
     }
 
     private static func validate(queueGroup: String?) throws(MeshEventsError) {
-        guard let queueGroup else { return }
-        let isValid =
-            !queueGroup.isEmpty
-            && queueGroup.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7F && $0 != "*" && $0 != ">" }
-        guard isValid else {
-            throw MeshEventsError(
-                .invalidArgument,
-                "a queue group's name must not be empty and must not hold spaces, control characters, '*' or '>'"
-            )
-        }
+        guard let queueGroup, let problem = SubjectGrammar.problem(inQueueGroup: queueGroup) else { return }
+        throw MeshEventsError(.invalidArgument, "the queue group \(SubjectRules.quoted(queueGroup)) \(problem)")
     }
 }
 

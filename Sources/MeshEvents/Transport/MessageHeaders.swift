@@ -1,3 +1,5 @@
+import MessageGrammar
+
 /// The header fields of a message, in order, such as `traceparent`.
 ///
 /// Names compare byte by byte, as in NATS (ADR-4), and keep their letter case. Fields of NATS itself (`Nats-…`, the
@@ -52,14 +54,15 @@ public struct MessageHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral
     /// line break or NUL: either would break the header block.
     public func validate() throws(MeshEventsError) {
         for field in fields {
-            guard !field.name.isEmpty, field.name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x3A }) else {
+            switch HeaderProblem(name: field.name, value: field.value) {
+            case .name:
                 throw MeshEventsError(
                     .invalidArgument,
                     "\(SubjectRules.quoted(field.name)) cannot name a header: use printable ASCII without ':'"
                 )
-            }
-            guard !field.value.utf8.contains(where: { $0 == 0x0D || $0 == 0x0A || $0 == 0 }) else {
+            case .value:
                 throw MeshEventsError(.invalidArgument, "the value of header \(field.name) has a line break in it")
+            case nil: break
             }
         }
     }
@@ -69,54 +72,30 @@ public struct MessageHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral
 
 extension MessageHeaders {
     /// Reads a header block: `NATS/1.0`, then one line for each field, then an empty line (NATS ADR-4). A line that is
-    /// no field is skipped. Fields `Nats-…` are left out without copying them: most stored messages have no others.
+    /// no field is skipped, as are fields beyond the 4 096th. Fields `Nats-…` are left out.
     public init(block: UnsafeRawBufferPointer) {
         fields = []
-        var start = Self.end(ofLineAt: 0, in: block)
-        while start < block.count {
-            let next = Self.end(ofLineAt: start, in: block)
-            if !Self.isReserved(block, at: start) { read(block[start..<next]) }
-            start = next
-        }
+        HeaderBlock(bytes: block).forEachField(leavesOutReserved: true) { append($0, $1) }
     }
 
     /// The header block as it is sent; empty without a field.
     package var block: [UInt8] {
         guard !isEmpty else { return [] }
-        return Array("NATS/1.0\r\n\(lines)\r\n".utf8)
+        return HeaderWriter.block(room: room) { write(into: &$0) }
     }
 
     /// The fields as lines.
-    package var lines: String { fields.reduce(into: "") { $0 += "\($1.name): \($1.value)\r\n" } }
-
-    private mutating func read(_ line: Slice<UnsafeRawBufferPointer>) {
-        guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex else { return }
-        func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A }
-        var value = line[(colon + 1)...].drop(while: isSpace)
-        while let last = value.last, isSpace(last) { value.removeLast() }
-        append(String(decoding: line[..<colon], as: UTF8.self), String(decoding: value, as: UTF8.self))
+    package var lines: String {
+        String(unsafeUninitializedCapacity: room) { buffer in
+            var writer = HeaderWriter(buffer)
+            write(into: &writer)
+            return writer.count
+        }
     }
 
-    /// Where the line after this one begins.
-    private static func end(ofLineAt start: Int, in block: UnsafeRawBufferPointer) -> Int {
-        var index = start
-        while index + 8 <= block.count {
-            let word = UInt64(littleEndian: block.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-            let found = WordSearch.lineFeed(word)
-            if found != 0 { return index + found.trailingZeroBitCount / 8 + 1 }
-            index += 8
-        }
-        while index < block.count {
-            if block[index] == 0x0A { return index + 1 }
-            index += 1
-        }
-        return index
-    }
+    private var room: Int { fields.reduce(0) { $0 + HeaderWriter.room($1.name, $1.value) } }
 
-    private static func isReserved(_ block: UnsafeRawBufferPointer, at start: Int) -> Bool {
-        guard block.count - start >= 5 else { return false }
-        return block[start] == UInt8(ascii: "N") && block[start + 1] == UInt8(ascii: "a")
-            && block[start + 2] == UInt8(ascii: "t") && block[start + 3] == UInt8(ascii: "s")
-            && block[start + 4] == UInt8(ascii: "-")
+    private func write(into writer: inout HeaderWriter) {
+        for field in fields { writer.field(field.name, field.value) }
     }
 }

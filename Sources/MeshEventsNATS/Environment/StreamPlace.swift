@@ -1,4 +1,5 @@
 import MeshEvents
+import MessageGrammar
 package import NATSClient
 
 /// Where the mesh's stream is: its name, the prefix or domain of JetStream's API, and the prefix of reply subjects.
@@ -89,10 +90,9 @@ package struct StreamPlace: Sendable, Hashable {
         var text = value.text[...]
         // Other tools accept a prefix with a dot at its end, so this does too.
         if text.hasSuffix(".") { text.removeLast() }
-        let tokens = text.split(separator: ".", omittingEmptySubsequences: false)
-        let isSubject = tokens.allSatisfy { token in
-            !token.isEmpty && token.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && !"*>".utf8.contains($0) }
-        }
+        let isSubject =
+            SubjectGrammar.problem(in: String(text), wildcards: false) == nil
+            && !text.utf8.contains { "*>".utf8.contains($0) }
         guard isSubject else {
             throw NATSError(
                 .invalidArgument,

@@ -98,10 +98,12 @@ public final class InMemoryStore: DurableEventStore, StreamAdministration {
     ) async throws(MeshEventsError) -> StoredPosition {
         try InMemoryTransport.check(payload: pending.payload.count, mesh.configuration)
         let id = pending.messageID
+        var headers: MessageHeaders = ["Nats-Msg-Id": id]
+        for field in pending.headers.fields { headers.append(field.name, field.value) }
         let message = InMemoryMesh.Message(
             subject: Array(pending.subject.utf8),
             payload: pending.payload,
-            headers: Array("NATS/1.0\r\nNats-Msg-Id: \(id)\r\n\(pending.headers.lines)\r\n".utf8)
+            headers: headers.block
         )
         guard SubjectMatcher.isSubject(message.subject) else {
             throw MeshEventsError(.invalidArgument, "not a subject: \(pending.subject)")

@@ -1,3 +1,5 @@
+import MessageGrammar
+
 /// NATS's rules for subjects: tokens joined by dots; `*` one token, `>` the rest, at least one token, last only.
 enum SubjectMatcher {
     private static let dot = UInt8(ascii: ".")
@@ -25,23 +27,12 @@ enum SubjectMatcher {
 
     /// Whether a message may be published to this subject.
     static func isSubject(_ subject: [UInt8]) -> Bool {
-        tokens(of: subject).allSatisfy { token in
-            !token.isEmpty && token.allSatisfy { $0 > 0x20 && $0 != 0x7F } && token != [UInt8(ascii: "*")]
-                && token != [UInt8(ascii: ">")]
-        }
+        subject.withUnsafeBytes { SubjectGrammar.problem(in: $0, wildcards: false) == nil }
     }
 
     /// Whether a subscription may have this pattern.
     static func isPattern(_ pattern: [UInt8]) -> Bool {
-        let tokens = tokens(of: pattern)
-        return tokens.enumerated().allSatisfy { index, token in
-            !token.isEmpty && token.allSatisfy { $0 > 0x20 && $0 != 0x7F }
-                && (token != [UInt8(ascii: ">")] || index == tokens.count - 1)
-        }
-    }
-
-    private static func tokens(of subject: [UInt8]) -> [ArraySlice<UInt8>] {
-        subject.split(separator: dot, omittingEmptySubsequences: false)
+        pattern.withUnsafeBytes { SubjectGrammar.problem(in: $0, wildcards: true) == nil }
     }
 
     private static func end(of bytes: [UInt8], from start: Int) -> Int {

@@ -291,7 +291,7 @@ public final class NATSConnection: Sendable {
         completion: @escaping @Sendable (Result<NATSMessageView, NATSError>) -> Void,
         taker: (@Sendable (NATSMessageView) -> Bool)? = nil
     ) throws(NATSError) -> UInt64 {
-        let block = CommandWriter.headerBlock(headers.fields.lazy.map { ($0.name, $0.value) })
+        let block = headers.block
         let result = payload.withUnsafeReadableBytes { payload in
             block.withUnsafeBytes { block in
                 Result { () throws(NATSError) in
@@ -496,7 +496,7 @@ public final class NATSConnection: Sendable {
         replyTo: String,
         headers: NATSHeaders
     ) throws(NATSError) {
-        let block = CommandWriter.headerBlock(headers.fields.lazy.map { ($0.name, $0.value) })
+        let block = headers.block
         let result = payload.withUnsafeReadableBytes { payload in
             replyTo.withBytes { replyTo in
                 block.withUnsafeBytes { block in

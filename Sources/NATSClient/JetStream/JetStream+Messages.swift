@@ -1,4 +1,5 @@
 import Foundation
+import MessageGrammar
 import NIOCore
 
 /// A message as a stream keeps it, got by its position (`$JS.API.STREAM.MSG.GET`).

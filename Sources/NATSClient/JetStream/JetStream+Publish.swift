@@ -1,3 +1,4 @@
+import MessageGrammar
 public import NIOCore
 
 extension JetStream {
@@ -104,20 +105,17 @@ extension JetStream {
         _ furtherLines: String,
         _ body: (UnsafeRawBufferPointer) -> Result
     ) -> Result {
-        let limit = 64 + messageID.utf8.count + expectedStream.utf8.count + furtherLines.utf8.count
-        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: limit) { buffer in
-            var count = 0
-            func write(_ text: some Collection<UInt8>) {
-                count = UnsafeMutableBufferPointer(rebasing: buffer[count...]).initialize(fromContentsOf: text) + count
-            }
-            write("NATS/1.0\r\nNats-Msg-Id: ".utf8)
-            write(messageID.utf8)
-            write("\r\nNats-Expected-Stream: ".utf8)
-            write(expectedStream.utf8)
-            write("\r\n".utf8)
-            write(furtherLines.utf8)
-            write("\r\n".utf8)
-            return body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: buffer[..<count])))
+        let (id, stream) = ("Nats-Msg-Id", "Nats-Expected-Stream")
+        let room = HeaderWriter.room(id, messageID) + HeaderWriter.room(stream, expectedStream)
+        let size = HeaderWriter.frame + room + furtherLines.utf8.count
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: size) { buffer in
+            var writer = HeaderWriter(buffer)
+            writer.begin()
+            writer.field(id, messageID)
+            writer.field(stream, expectedStream)
+            writer.lines(furtherLines)
+            writer.end()
+            return body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: buffer[..<writer.count])))
         }
     }
 

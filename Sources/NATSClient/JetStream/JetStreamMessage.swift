@@ -1,3 +1,4 @@
+import MessageGrammar
 public import NIOCore
 
 /// A message of a stream in place: its bytes are valid only during the receiver's call.

@@ -1,4 +1,5 @@
 import MeshConcurrency
+import MessageGrammar
 import NIOCore
 
 /// The result of one reading of a pull consumer.

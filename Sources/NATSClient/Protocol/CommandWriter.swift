@@ -46,20 +46,6 @@ enum CommandWriter {
         let limit = count.map { " \($0)" } ?? ""
         buffer.writeString("UNSUB \(sid)\(limit)\r\n")
     }
-
-    /// The header block of names and values, as `HPUB` carries it; empty for none.
-    static func headerBlock(_ fields: some Sequence<(name: String, value: String)>) -> [UInt8] {
-        var block: [UInt8] = []
-        for field in fields {
-            if block.isEmpty { block.append(contentsOf: "NATS/1.0\r\n".utf8) }
-            block.append(contentsOf: field.name.utf8)
-            block.append(contentsOf: [UInt8(ascii: ":"), 0x20])
-            block.append(contentsOf: field.value.utf8)
-            block.append(contentsOf: [0x0D, 0x0A])
-        }
-        if !block.isEmpty { block.append(contentsOf: [0x0D, 0x0A]) }
-        return block
-    }
 }
 
 /// Writes into memory that is known to be large enough.

@@ -1,3 +1,4 @@
+import MessageGrammar
 public import NIOCore
 
 /// A message that has arrived, copied out of the connection's buffer.

@@ -1,3 +1,4 @@
+import MessageGrammar
 @testable import NATSClient
 
 /// Bytes of a server: the same operations, whatever pieces they come in. The first byte says in which.
