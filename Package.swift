@@ -14,6 +14,9 @@ let settings: [SwiftSetting] =
         .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     ]
 
+/// For messages in place, which must not outlive the call that hands them over.
+let lifetimes: [SwiftSetting] = settings + [.enableExperimentalFeature("Lifetimes")]
+
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
@@ -100,14 +103,14 @@ let package = Package(
             dependencies: nio + [
                 "MeshConcurrency", "MeshLogging", "MessageGrammar", "FileReading", "NKeys", lifecycle, logging, tls,
             ],
-            swiftSettings: settings
+            swiftSettings: lifetimes
         ),
         .target(
             name: "MeshEvents",
             dependencies: [
                 "MeshConcurrency", "MeshLogging", "MessageGrammar", lifecycle, logging, metrics, tracing,
             ],
-            swiftSettings: settings
+            swiftSettings: lifetimes
         ),
         // Locks, and states that tasks can wait for; not a product.
         // Of NIO it takes only the lock.

@@ -113,7 +113,11 @@ struct Bench: Sendable {
             payload.withUnsafeBytes { payload in
                 Result {
                     try fixture.emitting.publish(
-                        OutgoingMessage(subject: UnsafeRawBufferPointer(subject), payload: payload, headers: headers)
+                        OutgoingMessage(
+                            subject: UnsafeRawBufferPointer(subject).bytes,
+                            payload: payload.bytes,
+                            headers: headers
+                        )
                     )
                 }
             }

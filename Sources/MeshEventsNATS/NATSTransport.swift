@@ -69,16 +69,17 @@ public final class NATSTransport: EventTransport {
     public func publish(_ message: OutgoingMessage) throws(MeshEventsError) {
         do throws(NATSError) {
             guard message.headers.isEmpty else { return try publishWithHeaders(message) }
-            try connection.publish(subject: message.subject, payload: message.payload)
+            try connection.publish(subject: message.subjectBytes, payload: message.payloadBytes)
         } catch {
             throw MeshEventsError(error)
         }
     }
 
     private func publishWithHeaders(_ message: OutgoingMessage) throws(NATSError) {
+        let (subject, payload) = (message.subjectBytes, message.payloadBytes)
         let result = message.headers.block.withUnsafeBytes { block in
             Result { () throws(NATSError) in
-                try connection.publish(subject: message.subject, headerBlock: block, payload: message.payload)
+                try connection.publish(subject: subject, headerBlock: block, payload: payload)
             }
         }
         try result.get()
@@ -146,7 +147,11 @@ private final class NATSReceiver: NATSMessageReceiver {
 
     func receive(_ message: NATSMessageView) {
         receiver.receive(
-            IncomingMessage(subject: message.subject, payload: message.payload, headers: message.headers)
+            IncomingMessage(
+                subjectBytes: message.subjectBytes,
+                payloadBytes: message.payloadBytes,
+                headerBytes: message.headerBytes
+            )
         )
     }
 

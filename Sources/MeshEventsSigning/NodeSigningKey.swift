@@ -77,8 +77,8 @@ public struct NodeSigningKey: EventSigner {
 
     /// The value of the header `Mesh-Signature`: `v1 <public key> <signature in base64>`.
     public func sign(
-        subject: UnsafeRawBufferPointer,
-        payload: UnsafeRawBufferPointer
+        subject: RawSpan,
+        payload: RawSpan
     ) throws(MeshEventsError) -> String {
         do throws(NKeyError) {
             let signature = try key.sign(SignedBytes.make(subject: subject, payload: payload))

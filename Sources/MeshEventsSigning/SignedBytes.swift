@@ -8,14 +8,17 @@
 enum SignedBytes {
     private static let tag: [UInt8] = [0] + Array("mesh-events v1".utf8) + [0]
 
-    static func make(subject: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer) -> [UInt8] {
+    static func make(subject: RawSpan, payload: RawSpan) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(tag.count + 8 + subject.count + payload.count)
+        bytes.reserveCapacity(tag.count + 8 + subject.byteCount + payload.byteCount)
         bytes.append(contentsOf: tag)
-        for part in [subject, payload] {
-            withUnsafeBytes(of: UInt32(truncatingIfNeeded: part.count).bigEndian) { bytes.append(contentsOf: $0) }
-            bytes.append(contentsOf: part)
-        }
+        append(subject, to: &bytes)
+        append(payload, to: &bytes)
         return bytes
+    }
+
+    private static func append(_ part: RawSpan, to bytes: inout [UInt8]) {
+        withUnsafeBytes(of: UInt32(truncatingIfNeeded: part.byteCount).bigEndian) { bytes.append(contentsOf: $0) }
+        part.withUnsafeBytes { bytes.append(contentsOf: $0) }
     }
 }

@@ -102,8 +102,8 @@ public struct TrustList: EventVerifier, Equatable {
     public func verify(
         _ signature: String?,
         node: String,
-        subject: UnsafeRawBufferPointer,
-        payload: UnsafeRawBufferPointer
+        subject: RawSpan,
+        payload: RawSpan
     ) -> EventSignature {
         guard let signature else { return .unsigned }
         guard let field = SignatureField(signature) else {

@@ -63,7 +63,7 @@ struct JetStreamReadTests {
                 on: "S",
                 deadline: .now + .seconds(20)
             ) { message in
-                String(decoding: message.payload, as: UTF8.self)
+                message.payload.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
             }
             #expect(texts == (0..<20_000).map { "\($0)" })
         }
@@ -109,7 +109,7 @@ struct JetStreamReadTests {
                 from: consumer.name,
                 on: "S",
                 deadline: .now + .seconds(20)
-            ) { $0.payload.count }
+            ) { $0.payload.byteCount }
             #expect(sizes == Array(repeating: 900_000, count: 60))
         }
     }

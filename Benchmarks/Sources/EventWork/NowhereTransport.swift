@@ -33,7 +33,7 @@ public final class NowhereTransport: EventTransport {
         guard let receiver = receiver.withLock({ $0 }) else { throw BenchmarkError("nobody has subscribed") }
         Array(Work.subject.utf8).withUnsafeBytes { subject in
             payload.withUnsafeBytes { payload in
-                let message = IncomingMessage(subject: subject, payload: payload)
+                let message = IncomingMessage(subject: subject.bytes, payload: payload.bytes)
                 for number in 1...count {
                     receiver.receive(message)
                     if number.isMultiple(of: batch) || number == count { receiver.receiveBatchEnd() }

@@ -55,7 +55,7 @@ struct EventCosts {
         try Array(Work.subject.utf8).withUnsafeBytes { subject in
             try payload.withUnsafeBytes { payload in
                 for _ in 0..<count {
-                    tally.add(try decoder.decode(subject: subject, payload: payload, received: .now))
+                    tally.add(try decoder.decode(subject: subject.bytes, payload: payload.bytes, received: .now))
                 }
             }
         }

@@ -313,7 +313,9 @@ extension EventBus {
         var subject = subject
         let result = subject.withUTF8 { subject -> Result<Void, MeshEventsError> in
             Result { () throws(MeshEventsError) in
-                try transport.publish(OutgoingMessage(subject: UnsafeRawBufferPointer(subject), payload: payload))
+                try transport.publish(
+                    OutgoingMessage(subjectBytes: UnsafeRawBufferPointer(subject), payloadBytes: payload)
+                )
             }
         }
         try result.get()
@@ -350,7 +352,9 @@ extension EventBus {
             payload.withUnsafeBytes { payload in
                 Result { () throws(MeshEventsError) in
                     let subject = UnsafeRawBufferPointer(subject)
-                    try transport.publish(OutgoingMessage(subject: subject, payload: payload, headers: headers))
+                    try transport.publish(
+                        OutgoingMessage(subjectBytes: subject, payloadBytes: payload, headers: headers)
+                    )
                 }
             }
         }

@@ -290,11 +290,11 @@ final class EventReceiver: MessageReceiver, @unchecked Sendable {
     func receive(_ message: IncomingMessage) {
         guard !channel.isCancelled else { return }
         do throws(MalformedEvent) {
-            let event = try decoder.decode(subject: message.subject, payload: message.payload, received: .now)
-            if checksAll || message.headers.count > 0 {
+            let event = try decoder.decode(subject: message.subjectBytes, payload: message.payloadBytes, received: .now)
+            if checksAll || message.headerBytes.count > 0 {
                 admit(event, message)
             } else {
-                pending.append(event, bytes: message.subject.count + message.payload.count)
+                pending.append(event, bytes: message.subjectBytes.count + message.payloadBytes.count)
             }
         } catch {
             channel.countMalformed()
@@ -307,11 +307,15 @@ final class EventReceiver: MessageReceiver, @unchecked Sendable {
     /// Admits an event whose header fields must be read: the rarer case.
     @inline(never)
     private func admit(_ event: Event, _ message: IncomingMessage) {
-        let headers = MessageHeaders(block: message.headers)
-        guard
-            let event = admission.admit(event, headers, subject: message.subject, payload: message.payload)
-        else { return channel.countRejected() }
-        pending.append(event, bytes: message.subject.count + message.payload.count + message.headers.count)
+        let (subject, payload) = (message.subjectBytes, message.payloadBytes)
+        let headers = MessageHeaders(block: message.headerBytes)
+        guard let event = admission.admit(event, headers, subject: subject, payload: payload) else {
+            return channel.countRejected()
+        }
+        pending.append(
+            event,
+            bytes: message.subjectBytes.count + message.payloadBytes.count + message.headerBytes.count
+        )
     }
 
     func receiveBatchEnd() {

@@ -33,9 +33,29 @@ public struct EventDecoder: Sendable {
     ///   - received: when it arrived, or was stored; evaluated only when the message has no usable timestamp.
     /// - Throws: ``MalformedEvent``.
     public mutating func decode(
+        subject: RawSpan,
+        payload: RawSpan,
+        received: @autoclosure () -> Timestamp
+    ) throws(MalformedEvent) -> Event {
+        // The spans keep the bytes valid until this returns.
+        let (subject, payload) = (subject.withUnsafeBytes { $0 }, payload.withUnsafeBytes { $0 })
+        return try decodeBytes(subject, payload, received)
+    }
+
+    package mutating func decode(
         subject: UnsafeRawBufferPointer,
         payload: UnsafeRawBufferPointer,
         received: @autoclosure () -> Timestamp
+    ) throws(MalformedEvent) -> Event {
+        try decodeBytes(subject, payload, received)
+    }
+
+    // Inlined into both, so that neither makes another call.
+    @inline(__always)
+    private mutating func decodeBytes(
+        _ subject: UnsafeRawBufferPointer,
+        _ payload: UnsafeRawBufferPointer,
+        _ received: () -> Timestamp
     ) throws(MalformedEvent) -> Event {
         let envelope: EventEnvelope
         do throws(EventEnvelope.Failure) {

@@ -31,8 +31,8 @@ final class EventAdmission: Sendable {
         let signature = verification.verifier.verify(
             headers[SignatureVerification.header],
             node: event.node,
-            subject: subject,
-            payload: payload
+            subject: subject.bytes,
+            payload: payload.bytes
         )
         event.origin = EventOrigin(headers: headers, signature: signature)
         if signature.isTrusted || verification.policy == .accept { return event }

@@ -33,8 +33,8 @@ public protocol EventSigner: Sendable {
     ///   - subject: the full subject.
     ///   - payload: the encoded event, every byte of it.
     func sign(
-        subject: UnsafeRawBufferPointer,
-        payload: UnsafeRawBufferPointer
+        subject: RawSpan,
+        payload: RawSpan
     ) throws(MeshEventsError) -> String
 }
 
@@ -50,7 +50,7 @@ public protocol EventVerifier: Sendable {
     func verify(
         _ signature: String?,
         node: String,
-        subject: UnsafeRawBufferPointer,
-        payload: UnsafeRawBufferPointer
+        subject: RawSpan,
+        payload: RawSpan
     ) -> EventSignature
 }

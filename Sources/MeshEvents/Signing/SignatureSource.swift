@@ -20,7 +20,7 @@ struct SignatureSource: EventHeaderSource {
         let signature = subject.withUTF8 { subject in
             payload.withUnsafeBytes { payload in
                 Result { () throws(MeshEventsError) in
-                    try signer.sign(subject: UnsafeRawBufferPointer(subject), payload: payload)
+                    try signer.sign(subject: UnsafeRawBufferPointer(subject).bytes, payload: payload.bytes)
                 }
             }
         }

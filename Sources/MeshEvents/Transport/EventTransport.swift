@@ -69,46 +69,93 @@ public protocol TransportSubscription: AnyObject, Sendable {
     func drain(timeout: Duration) async throws(MeshEventsError)
 }
 
-/// A message about to be sent. The bytes belong to the caller and are valid during the call only.
-public struct OutgoingMessage {
-    /// The subject, UTF-8, already validated.
-    public let subject: UnsafeRawBufferPointer
-    /// The payload.
-    public let payload: UnsafeRawBufferPointer
+/// A message about to be sent. The bytes belong to the caller and are valid during the call only, so it cannot be kept.
+public struct OutgoingMessage: ~Escapable {
+    package let subjectBytes: UnsafeRawBufferPointer
+    package let payloadBytes: UnsafeRawBufferPointer
     /// Header fields, already validated.
     public let headers: MessageHeaders
 
-    /// Creates a message over bytes that outlive the call it is passed to.
-    public init(
-        subject: UnsafeRawBufferPointer,
-        payload: UnsafeRawBufferPointer,
+    /// Creates a message over bytes of the caller.
+    ///
+    /// - Parameters:
+    ///   - subject: the subject, UTF-8, already validated.
+    ///   - payload: the payload.
+    ///   - headers: header fields, already validated.
+    @_lifetime(copy subject, copy payload)
+    public init(subject: RawSpan, payload: RawSpan, headers: MessageHeaders = MessageHeaders()) {
+        subjectBytes = subject.withUnsafeBytes { $0 }
+        payloadBytes = payload.withUnsafeBytes { $0 }
+        self.headers = headers
+    }
+
+    /// The caller keeps the bytes for as long as it uses the message.
+    @_lifetime(immortal)
+    package init(
+        subjectBytes: UnsafeRawBufferPointer,
+        payloadBytes: UnsafeRawBufferPointer,
         headers: MessageHeaders = MessageHeaders()
     ) {
-        self.subject = subject
-        self.payload = payload
+        self.subjectBytes = subjectBytes
+        self.payloadBytes = payloadBytes
         self.headers = headers
     }
+
+    /// The subject, UTF-8, already validated.
+    public var subject: RawSpan { @_lifetime(copy self) get { _overrideLifetime(subjectBytes.bytes, copying: self) } }
+    /// The payload.
+    public var payload: RawSpan { @_lifetime(copy self) get { _overrideLifetime(payloadBytes.bytes, copying: self) } }
 }
 
-/// A message that has arrived. Its bytes are valid only during the call that hands it over.
-public struct IncomingMessage {
-    /// The subject as received.
-    public let subject: UnsafeRawBufferPointer
-    /// The payload as received.
-    public let payload: UnsafeRawBufferPointer
-    /// The raw header block, `NATS/1.0` line included (NATS ADR-4); empty when there is none. ``MessageHeaders`` reads it.
-    public let headers: UnsafeRawBufferPointer
+/// A message that has arrived. Its bytes are valid only during the call that hands it over, so it cannot be kept.
+public struct IncomingMessage: ~Escapable {
+    package let subjectBytes: UnsafeRawBufferPointer
+    package let payloadBytes: UnsafeRawBufferPointer
+    package let headerBytes: UnsafeRawBufferPointer
 
-    /// Creates a message over bytes that outlive the call it is passed to.
-    public init(
-        subject: UnsafeRawBufferPointer,
-        payload: UnsafeRawBufferPointer,
-        headers: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
-    ) {
-        self.subject = subject
-        self.payload = payload
-        self.headers = headers
+    /// Creates a message over bytes of the caller, without header fields.
+    ///
+    /// - Parameters:
+    ///   - subject: the subject as received.
+    ///   - payload: the payload as received.
+    @_lifetime(copy subject, copy payload)
+    public init(subject: RawSpan, payload: RawSpan) {
+        subjectBytes = subject.withUnsafeBytes { $0 }
+        payloadBytes = payload.withUnsafeBytes { $0 }
+        headerBytes = UnsafeRawBufferPointer(start: nil, count: 0)
     }
+
+    /// Creates a message over bytes of the caller.
+    ///
+    /// - Parameters:
+    ///   - subject: the subject as received.
+    ///   - payload: the payload as received.
+    ///   - headers: the raw header block, `NATS/1.0` line included (NATS ADR-4); empty when there is none.
+    @_lifetime(copy subject, copy payload, copy headers)
+    public init(subject: RawSpan, payload: RawSpan, headers: RawSpan) {
+        subjectBytes = subject.withUnsafeBytes { $0 }
+        payloadBytes = payload.withUnsafeBytes { $0 }
+        headerBytes = headers.withUnsafeBytes { $0 }
+    }
+
+    /// The caller keeps the bytes for as long as it uses the message.
+    @_lifetime(immortal)
+    package init(
+        subjectBytes: UnsafeRawBufferPointer,
+        payloadBytes: UnsafeRawBufferPointer,
+        headerBytes: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) {
+        self.subjectBytes = subjectBytes
+        self.payloadBytes = payloadBytes
+        self.headerBytes = headerBytes
+    }
+
+    /// The subject as received.
+    public var subject: RawSpan { @_lifetime(copy self) get { _overrideLifetime(subjectBytes.bytes, copying: self) } }
+    /// The payload as received.
+    public var payload: RawSpan { @_lifetime(copy self) get { _overrideLifetime(payloadBytes.bytes, copying: self) } }
+    /// The raw header block, `NATS/1.0` line included (NATS ADR-4); empty when there is none. ``MessageHeaders`` reads it.
+    public var headers: RawSpan { @_lifetime(copy self) get { _overrideLifetime(headerBytes.bytes, copying: self) } }
 }
 
 /// The counts of a transport since it was made.

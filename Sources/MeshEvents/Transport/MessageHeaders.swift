@@ -73,7 +73,11 @@ public struct MessageHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral
 extension MessageHeaders {
     /// Reads a header block: `NATS/1.0`, then one line for each field, then an empty line (NATS ADR-4). A line that is
     /// no field is skipped, as are fields beyond the 4 096th. Fields `Nats-…` are left out.
-    public init(block: UnsafeRawBufferPointer) {
+    public init(block: RawSpan) {
+        self = block.withUnsafeBytes { MessageHeaders(block: $0) }
+    }
+
+    package init(block: UnsafeRawBufferPointer) {
         fields = []
         HeaderBlock(bytes: block).forEachField(leavesOutReserved: true) { append($0, $1) }
     }

@@ -88,20 +88,20 @@ final class DurableInbox: NATSMessageReceiver {
     }
 
     func receive(_ message: NATSMessageView) {
-        guard let position = AcknowledgementSubject(message.replyTo) else {
+        guard let position = AcknowledgementSubject(message.replyToBytes) else {
             receiveStatus(message)
             return
         }
         let received = DurableMessage(
             stored: StoredMessage(
-                subject: String(decoding: message.subject, as: UTF8.self),
-                payload: Array(message.payload),
+                subject: String(decoding: message.subjectBytes, as: UTF8.self),
+                payload: Array(message.payloadBytes),
                 sequence: position.streamSequence,
                 storedAt: Timestamp(nanosecondsSinceEpoch: position.timestamp),
-                headers: MessageHeaders(block: message.headers)
+                headers: MessageHeaders(block: message.headerBytes)
             ),
             deliveries: Int(clamping: position.deliveries),
-            token: String(decoding: message.replyTo, as: UTF8.self)
+            token: String(decoding: message.replyToBytes, as: UTF8.self)
         )
         let isAbandoned = state.withLock { state in
             state.beginning = nil

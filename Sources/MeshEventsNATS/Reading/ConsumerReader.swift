@@ -290,11 +290,11 @@ struct ConsumerReader {
 extension StoredMessage {
     fileprivate init(_ message: JetStreamMessageView) {
         self.init(
-            subject: String(decoding: message.subject, as: UTF8.self),
-            payload: Array(message.payload),
+            subject: String(decoding: message.subjectBytes, as: UTF8.self),
+            payload: Array(message.payloadBytes),
             sequence: message.position.streamSequence,
             storedAt: Timestamp(nanosecondsSinceEpoch: message.position.timestamp),
-            headers: MessageHeaders(block: message.headers)
+            headers: MessageHeaders(block: message.headerBytes)
         )
     }
 }

@@ -430,16 +430,16 @@ private final class FollowReceiver: NATSMessageReceiver, @unchecked Sendable {
     }
 
     func receive(_ message: NATSMessageView) {
-        guard let position = AcknowledgementSubject(message.replyTo) else {
+        guard let position = AcknowledgementSubject(message.replyToBytes) else {
             batch.append(.status(message.copied()))
             return
         }
         let stored = StoredMessage(
-            subject: String(decoding: message.subject, as: UTF8.self),
-            payload: Array(message.payload),
+            subject: String(decoding: message.subjectBytes, as: UTF8.self),
+            payload: Array(message.payloadBytes),
             sequence: position.streamSequence,
             storedAt: Timestamp(nanosecondsSinceEpoch: position.timestamp),
-            headers: MessageHeaders(block: message.headers)
+            headers: MessageHeaders(block: message.headerBytes)
         )
         batch.append(.message(position, stored))
     }

@@ -163,7 +163,8 @@ final class PublishPipeline: EventAppender {
         } handler: { answer in
             self.answered(group, answer)
         } late: { [origin = store.origin] message in
-            origin.further(Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: message.payload) })
+            let answer = message.payloadBytes
+            origin.further(Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: answer) })
         }
         guard state.withLock({ $0.groups.opened(reply, for: group) }) else {
             connection.closeReply(reply)
@@ -174,7 +175,7 @@ final class PublishPipeline: EventAppender {
 
     private func answered(_ group: Int, _ answer: SharedAnswer) {
         if case .ended(let error) = answer { return change(group) { $0.ended(group, JetStreamError(error)) } }
-        let result = Result { () throws(JetStreamError) in try PublishAcknowledgement(answer) }
+        let result = PublishAcknowledgement.result(of: answer)
         switch store.origin.judge(result) {
         // It comes from another stream: the messages still wait for their own.
         case .foreign: break

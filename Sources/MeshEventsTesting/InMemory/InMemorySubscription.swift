@@ -50,7 +50,9 @@ final class InMemorySubscription: TransportSubscription {
         message.subject.withUnsafeBytes { subject in
             message.payload.withUnsafeBytes { payload in
                 message.headers.withUnsafeBytes { headers in
-                    receiver.receive(IncomingMessage(subject: subject, payload: payload, headers: headers))
+                    receiver.receive(
+                        IncomingMessage(subjectBytes: subject, payloadBytes: payload, headerBytes: headers)
+                    )
                 }
             }
         }

@@ -29,10 +29,10 @@ public final class InMemoryTransport: EventTransport {
     ///
     /// - Throws: `bufferFull`, `payloadTooLarge`, `closed`; `invalidArgument` for a subject that NATS refuses.
     public func publish(_ message: OutgoingMessage) throws(MeshEventsError) {
-        try Self.check(payload: message.payload.count, mesh.configuration)
+        try Self.check(payload: message.payloadBytes.count, mesh.configuration)
         let copy = InMemoryMesh.Message(
-            subject: Array(message.subject),
-            payload: Array(message.payload),
+            subject: Array(message.subjectBytes),
+            payload: Array(message.payloadBytes),
             headers: message.headers.block
         )
         guard SubjectMatcher.isSubject(copy.subject) else {

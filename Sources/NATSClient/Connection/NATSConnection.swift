@@ -189,7 +189,10 @@ public final class NATSConnection: Sendable {
         let once = SinglePromise(promise)
         return try await answer(promise, once) { () throws(NATSError) in
             try startRequest(payload, to: subject, headers: headers, timeout: timeout, silence: silence) { result in
-                once.complete(result.map { $0.copied() })
+                switch result {
+                case .success(let message): once.complete(.success(message.copied()))
+                case .failure(let error): once.complete(.failure(error))
+                }
             }
         }
     }

@@ -104,14 +104,14 @@ final class RequestInbox: NATSMessageReceiver {
 
     func receive(_ message: NATSMessageView) {
         // A push consumer can deliver the messages of a stream here, under their own subjects: they are not answers.
-        guard message.subject.starts(with: prefix) else { return }
-        let token = message.subject[prefix.count...]
+        guard message.subjectBytes.starts(with: prefix) else { return }
+        let token = message.subjectBytes[prefix.count...]
         let isShared = token.first == ReplySubjects.sharedMark
         let number = (isShared ? token.dropFirst() : token).dropLast(ReplyCode.length)
         guard let id = UnsafeRawBufferPointer(rebasing: number).decimal(),
             code.matches(token.suffix(ReplyCode.length), id, isShared: isShared)
         else { return }
-        let hasNoResponders = message.payload.isEmpty && message.status == 503
+        let hasNoResponders = message.payloadBytes.isEmpty && message.status == 503
         if isShared {
             sharedReplies.answer(id, hasNoResponders ? .noResponders : .message(message))
         } else if hasNoResponders {

@@ -12,7 +12,7 @@ package struct SharedReply: Sendable, Hashable {
 }
 
 /// What the publisher receives on a ``SharedReply``.
-package enum SharedAnswer {
+package enum SharedAnswer: ~Escapable {
     /// An answer to one of the messages, valid during the call.
     case message(NATSMessageView)
     /// The server reports that no client and no stream takes one of the messages.

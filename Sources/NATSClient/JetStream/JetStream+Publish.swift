@@ -65,8 +65,9 @@ extension JetStream {
                 silence: silence ?? Self.silence(timeout),
                 onlyNow: onlyNow
             ) { message, isFurther in
-                read(
-                    Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: message.payload) },
+                let answer = message.payloadBytes
+                return read(
+                    Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: answer) },
                     isFurther
                 )
             }
@@ -76,7 +77,7 @@ extension JetStream {
     }
 
     /// Publishes a message whose acknowledgement comes on a shared reply subject, without waiting for it;
-    /// ``PublishAcknowledgement/init(_:)`` reads it.
+    /// ``PublishAcknowledgement/result(of:)`` reads it.
     ///
     /// - Parameter headerLines: further header fields in wire format, already validated.
     /// - Throws: what publishing throws at once: `bufferFull`, `connectionFailed` …; nothing is sent then.
@@ -128,12 +129,18 @@ extension JetStream {
 }
 
 extension PublishAcknowledgement {
-    /// Reads an answer to a message.
-    ///
-    /// - Throws: the server's error, or the reason why there is no acknowledgement.
-    package init(_ answer: SharedAnswer) throws(JetStreamError) {
+    /// Reads an answer to a message: an acknowledgement, the server's error, or the reason why there is none.
+    package static func result(of answer: SharedAnswer) -> Result<PublishAcknowledgement, JetStreamError> {
+        do throws(JetStreamError) {
+            return .success(try PublishAcknowledgement(answer))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private init(_ answer: SharedAnswer) throws(JetStreamError) {
         switch answer {
-        case .message(let message): try self.init(answer: message.payload)
+        case .message(let message): try self.init(answer: message.payloadBytes)
         case .noResponders: throw JetStreamError(NATSError.noResponders)
         case .ended(let error): throw JetStreamError(error)
         }
@@ -163,7 +170,14 @@ public struct PublishAcknowledgement: Sendable, Hashable {
     ///
     /// - Throws: the error the server answered with, or `invalidAnswer` when a stream did not send this: a plain
     ///   subscriber may have replied to the message.
-    public init(answer: UnsafeRawBufferPointer) throws(JetStreamError) {
+    public init(answer: RawSpan) throws(JetStreamError) {
+        let result = answer.withUnsafeBytes { answer in
+            Result { () throws(JetStreamError) in try PublishAcknowledgement(answer: answer) }
+        }
+        self = try result.get()
+    }
+
+    package init(answer: UnsafeRawBufferPointer) throws(JetStreamError) {
         var reader = FlatJSONReader(answer)
         var stream: String?
         var sequence: UInt64?

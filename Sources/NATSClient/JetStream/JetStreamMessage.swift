@@ -1,21 +1,36 @@
 import MessageGrammar
 public import NIOCore
 
-/// A message of a stream in place: its bytes are valid only during the receiver's call.
-public struct JetStreamMessageView {
-    /// The subject it was sent to.
-    public let subject: UnsafeRawBufferPointer
-    /// The raw header block; empty when there is none.
-    public let headers: UnsafeRawBufferPointer
-    /// The payload.
-    public let payload: UnsafeRawBufferPointer
-    /// The subject that acknowledges it.
-    public let replyTo: UnsafeRawBufferPointer
+/// A message of a stream in place: its bytes are valid only during the receiver's call. So it cannot be kept;
+/// ``JetStreamMessage/init(_:)`` makes a copy that can.
+public struct JetStreamMessageView: ~Escapable {
+    package let subjectBytes: UnsafeRawBufferPointer
+    package let headerBytes: UnsafeRawBufferPointer
+    package let payloadBytes: UnsafeRawBufferPointer
+    package let replyToBytes: UnsafeRawBufferPointer
     /// Where it lies in the stream.
     public let position: AcknowledgementSubject
 
+    @_lifetime(copy message)
+    init(_ message: NATSMessageView, position: AcknowledgementSubject) {
+        subjectBytes = message.subjectBytes
+        headerBytes = message.headerBytes
+        payloadBytes = message.payloadBytes
+        replyToBytes = message.replyToBytes
+        self.position = position
+    }
+
+    /// The subject it was sent to.
+    public var subject: RawSpan { @_lifetime(copy self) get { _overrideLifetime(subjectBytes.bytes, copying: self) } }
+    /// The raw header block; empty when there is none.
+    public var headers: RawSpan { @_lifetime(copy self) get { _overrideLifetime(headerBytes.bytes, copying: self) } }
+    /// The payload.
+    public var payload: RawSpan { @_lifetime(copy self) get { _overrideLifetime(payloadBytes.bytes, copying: self) } }
+    /// The subject that acknowledges it.
+    public var replyTo: RawSpan { @_lifetime(copy self) get { _overrideLifetime(replyToBytes.bytes, copying: self) } }
+
     /// The message id it was published with; `nil` without one.
-    package var messageID: String? { HeaderBlock(bytes: headers).fields()["Nats-Msg-Id"] }
+    package var messageID: String? { HeaderBlock(bytes: headerBytes).fields()["Nats-Msg-Id"] }
 }
 
 /// A message of a stream, copied.
@@ -33,10 +48,10 @@ public struct JetStreamMessage: Sendable {
 
     /// Copies a message.
     public init(_ view: JetStreamMessageView) {
-        subject = String(decoding: view.subject, as: UTF8.self)
-        headers = view.headers.isEmpty ? [:] : HeaderBlock(bytes: view.headers).fields()
-        payload = ByteBuffer(bytes: view.payload)
-        replyTo = String(decoding: view.replyTo, as: UTF8.self)
+        subject = String(decoding: view.subjectBytes, as: UTF8.self)
+        headers = view.headerBytes.isEmpty ? [:] : HeaderBlock(bytes: view.headerBytes).fields()
+        payload = ByteBuffer(bytes: view.payloadBytes)
+        replyTo = String(decoding: view.replyToBytes, as: UTF8.self)
         position = view.position
     }
 }
@@ -63,7 +78,13 @@ public struct AcknowledgementSubject: Sendable, Hashable {
     let consumerRange: Range<Int>
 
     /// Reads a reply subject; `nil` when it is not an acknowledgement subject. Does not allocate.
-    public init?(_ subject: UnsafeRawBufferPointer) {
+    public init?(_ subject: RawSpan) {
+        let parsed = subject.withUnsafeBytes { AcknowledgementSubject($0) }
+        guard let parsed else { return nil }
+        self = parsed
+    }
+
+    package init?(_ subject: UnsafeRawBufferPointer) {
         guard let kind = Self.kind(of: subject) else { return nil }
         var tokens = TokenReader(bytes: subject, position: Self.prefixLength)
         if kind == .long {

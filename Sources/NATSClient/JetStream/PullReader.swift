@@ -102,9 +102,9 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
     }
 
     func receive(_ message: NATSMessageView) {
-        guard let position = AcknowledgementSubject(message.replyTo) else {
-            let block = HeaderBlock(bytes: message.headers)
-            guard !message.headers.isEmpty, let status = block.status else { return }
+        guard let position = AcknowledgementSubject(message.replyToBytes) else {
+            let block = HeaderBlock(bytes: message.headerBytes)
+            guard !message.headerBytes.isEmpty, let status = block.status else { return }
             let unfilled = block.fields()["Nats-Pending-Messages"].flatMap { Int($0) }
             state.withLock { state in
                 guard state.outcome == nil else { return }
@@ -121,15 +121,9 @@ final class PullReader<Element: Sendable>: NATSMessageReceiver {
             }
             return
         }
-        let size = message.payload.count + message.headers.count + message.subject.count
+        let size = message.payloadBytes.count + message.headerBytes.count + message.subjectBytes.count
         let element = transform(
-            JetStreamMessageView(
-                subject: message.subject,
-                headers: message.headers,
-                payload: message.payload,
-                replyTo: message.replyTo,
-                position: position
-            )
+            JetStreamMessageView(message, position: position)
         )
         state.withLock { state in
             guard state.outcome == nil else { return }

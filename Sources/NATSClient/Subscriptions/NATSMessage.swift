@@ -44,38 +44,46 @@ extension NATSMessage {
     }
 }
 
-/// A message in place: its bytes lie in the connection's read buffer, and are valid only during the receiver's call.
-public struct NATSMessageView {
-    /// The subject it was sent to.
-    public let subject: UnsafeRawBufferPointer
-    /// The subject for an answer; empty when the sender wants none.
-    public let replyTo: UnsafeRawBufferPointer
-    /// The raw header block with its `NATS/1.0` line; empty when there is none.
-    public let headers: UnsafeRawBufferPointer
-    /// The payload.
-    public let payload: UnsafeRawBufferPointer
+/// A message in place: its bytes lie in the connection's read buffer, and are valid only during the receiver's call. So
+/// it cannot be kept; ``copied()`` makes a copy that can.
+public struct NATSMessageView: ~Escapable {
+    package let subjectBytes: UnsafeRawBufferPointer
+    package let replyToBytes: UnsafeRawBufferPointer
+    package let headerBytes: UnsafeRawBufferPointer
+    package let payloadBytes: UnsafeRawBufferPointer
 
+    /// The caller keeps the bytes of the frame for as long as it uses the view.
+    @_lifetime(immortal)
     init(_ frame: MessageFrame) {
-        subject = frame.subject
-        replyTo = frame.reply
-        headers = frame.headers
-        payload = frame.payload
+        subjectBytes = frame.subject
+        replyToBytes = frame.reply
+        headerBytes = frame.headers
+        payloadBytes = frame.payload
     }
 
+    /// The subject it was sent to.
+    public var subject: RawSpan { @_lifetime(copy self) get { _overrideLifetime(subjectBytes.bytes, copying: self) } }
+    /// The subject for an answer; empty when the sender wants none.
+    public var replyTo: RawSpan { @_lifetime(copy self) get { _overrideLifetime(replyToBytes.bytes, copying: self) } }
+    /// The raw header block with its `NATS/1.0` line; empty when there is none.
+    public var headers: RawSpan { @_lifetime(copy self) get { _overrideLifetime(headerBytes.bytes, copying: self) } }
+    /// The payload.
+    public var payload: RawSpan { @_lifetime(copy self) get { _overrideLifetime(payloadBytes.bytes, copying: self) } }
+
     /// The status in the header's first line.
-    public var status: Int? { headers.isEmpty ? nil : HeaderBlock(bytes: headers).status?.code }
+    public var status: Int? { headerBytes.isEmpty ? nil : HeaderBlock(bytes: headerBytes).status?.code }
 
     /// A copy that outlives the call.
     public func copied() -> NATSMessage {
-        let block = HeaderBlock(bytes: headers)
-        let status = headers.isEmpty ? nil : block.status
+        let block = HeaderBlock(bytes: headerBytes)
+        let status = headerBytes.isEmpty ? nil : block.status
         return NATSMessage(
-            subject: String(decoding: subject, as: UTF8.self),
-            replyTo: replyTo.isEmpty ? nil : String(decoding: replyTo, as: UTF8.self),
-            headers: headers.isEmpty ? [:] : block.fields(),
+            subject: String(decoding: subjectBytes, as: UTF8.self),
+            replyTo: replyToBytes.isEmpty ? nil : String(decoding: replyToBytes, as: UTF8.self),
+            headers: headerBytes.isEmpty ? [:] : block.fields(),
             status: status?.code,
             statusDescription: status?.description,
-            payload: ByteBuffer(bytes: payload)
+            payload: ByteBuffer(bytes: payloadBytes)
         )
     }
 }

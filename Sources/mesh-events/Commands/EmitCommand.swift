@@ -269,7 +269,7 @@ private final class RecordingTransport: EventTransport {
 
     func publish(_ message: OutgoingMessage) throws(MeshEventsError) {
         try base.publish(message)
-        let text = String(decoding: message.payload, as: UTF8.self)
+        let text = String(decoding: message.payloadBytes, as: UTF8.self)
         last.withLock { $0 = text }
     }
 

@@ -10,8 +10,8 @@ struct NamedSigners: EventVerifier {
     func verify(
         _ signature: String?,
         node: String,
-        subject: UnsafeRawBufferPointer,
-        payload: UnsafeRawBufferPointer
+        subject: RawSpan,
+        payload: RawSpan
     ) -> EventSignature {
         if signed.contains(node) { return .signed(by: node) }
         return forged[node].map { .forged(reason: $0) } ?? .unsigned

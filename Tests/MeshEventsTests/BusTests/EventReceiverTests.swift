@@ -21,7 +21,7 @@ struct EventReceiverTests {
             let subject = Array(subject.utf8)
             let payload = Array(payload.utf8)
             subject.withUnsafeBytes { subject in
-                payload.withUnsafeBytes { receiver.receive(IncomingMessage(subject: subject, payload: $0)) }
+                payload.withUnsafeBytes { receiver.receive(IncomingMessage(subject: subject.bytes, payload: $0.bytes)) }
             }
         }
 

@@ -136,7 +136,9 @@ struct CloudEventHeadersTests {
                 try payload.withUnsafeBytes { payload in
                     // As Go's header type writes names.
                     let headers: MessageHeaders = ["Ce-Source": source, "Ce-Id": ""]
-                    try transport.publish(OutgoingMessage(subject: subject, payload: payload, headers: headers))
+                    try transport.publish(
+                        OutgoingMessage(subject: subject.bytes, payload: payload.bytes, headers: headers)
+                    )
                 }
             }
             let event = try #require(try await iterator.next())
@@ -188,7 +190,7 @@ private final class Payloads: MessageReceiver {
     var texts: [String] { found.withLock { $0 } }
 
     func receive(_ message: IncomingMessage) {
-        let text = String(decoding: message.payload, as: UTF8.self)
+        let text = message.payload.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
         found.withLock { $0.append(text) }
     }
 

@@ -86,7 +86,7 @@ private final class StutteringTransport: EventTransport {
     var maximumPayload: Int? { transport.maximumPayload }
     func publish(_ message: OutgoingMessage) throws(MeshEventsError) {
         try transport.publish(message)
-        if message.payload.count.isMultiple(of: 2) { try transport.publish(message) }
+        if message.payload.byteCount.isMultiple(of: 2) { try transport.publish(message) }
     }
     func waitUntilWritable() async throws(MeshEventsError) { try await transport.waitUntilWritable() }
     func flush(timeout: Duration) async throws(MeshEventsError) { try await transport.flush(timeout: timeout) }

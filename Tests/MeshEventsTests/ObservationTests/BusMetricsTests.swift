@@ -82,7 +82,7 @@ struct BusMetricsTests {
         let stranger = InMemoryTransport(mesh)
         try Array("events.user.a".utf8).withUnsafeBytes { subject in
             try Array("nonsense".utf8).withUnsafeBytes { payload in
-                try stranger.publish(OutgoingMessage(subject: subject, payload: payload))
+                try stranger.publish(OutgoingMessage(subject: subject.bytes, payload: payload.bytes))
             }
         }
         try bus.emit("user.a")

@@ -3,7 +3,7 @@ import Testing
 
 struct MessageHeadersTests {
     private func read(_ text: String) -> MessageHeaders {
-        Array(text.utf8).withUnsafeBytes { MessageHeaders(block: $0) }
+        Array(text.utf8).withUnsafeBytes { MessageHeaders(block: $0.bytes) }
     }
 
     @Test func readsWhatItWrites() {
@@ -57,6 +57,24 @@ struct MessageHeadersTests {
     @Test(arguments: ["a\r\nb", "a\nb", "\0"])
     func refusesValuesThatWouldBreakTheBlock(_ value: String) {
         #expect(throws: MeshEventsError.self) { try (["A": value] as MessageHeaders).validate() }
+    }
+
+    @Test func messagesAreMadeAndReadWithoutPointers() {
+        let (subject, payload) = (Array("events.user.a".utf8), Array("{}".utf8))
+        let block = Array("NATS/1.0\r\nA: 1\r\n\r\n".utf8)
+        let incoming = IncomingMessage(
+            subject: subject.span.bytes,
+            payload: payload.span.bytes,
+            headers: block.span.bytes
+        )
+        let headers = MessageHeaders(block: incoming.headers)
+        let outgoing = OutgoingMessage(subject: incoming.subject, payload: incoming.payload, headers: headers)
+        let read = [outgoing.subject.withUnsafeBytes { Array($0) }, outgoing.payload.withUnsafeBytes { Array($0) }]
+        #expect(read == [subject, payload])
+        #expect(headers == ["A": "1"])
+        let bare = IncomingMessage(subject: subject.span.bytes, payload: payload.span.bytes)
+        let count = bare.headers.byteCount
+        #expect(count == 0)
     }
 
     @Test func whatCameWithAnEventIsNoPartOfIt() {

@@ -103,8 +103,13 @@ struct TracingTests {
         let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         try Array("events.user.a".utf8).withUnsafeBytes { subject in
             try Array(#"{"node":"n"}"#.utf8).withUnsafeBytes { payload in
-                let message = OutgoingMessage(subject: subject, payload: payload, headers: ["Traceparent": parent])
-                try InMemoryTransport(mesh).publish(message)
+                try InMemoryTransport(mesh).publish(
+                    OutgoingMessage(
+                        subject: subject.bytes,
+                        payload: payload.bytes,
+                        headers: ["Traceparent": parent]
+                    )
+                )
             }
         }
         var iterator = subscription.makeAsyncIterator()

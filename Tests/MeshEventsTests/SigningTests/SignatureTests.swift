@@ -24,7 +24,7 @@ struct SignatureTests {
         payload: [UInt8] = Array(Self.payload.utf8)
     ) -> EventSignature {
         subject.withUnsafeBytes { subject in
-            payload.withUnsafeBytes { trust.verify(signature, node: node, subject: subject, payload: $0) }
+            payload.withUnsafeBytes { trust.verify(signature, node: node, subject: subject.bytes, payload: $0.bytes) }
         }
     }
 
@@ -32,7 +32,7 @@ struct SignatureTests {
         -> String
     {
         try Array(subject.utf8).withUnsafeBytes { subject in
-            try Array(payload.utf8).withUnsafeBytes { try key.sign(subject: subject, payload: $0) }
+            try Array(payload.utf8).withUnsafeBytes { try key.sign(subject: subject.bytes, payload: $0.bytes) }
         }
     }
 

@@ -6,7 +6,7 @@ struct PublishAcknowledgementTests {
     private func parse(_ text: String) throws -> PublishAcknowledgement {
         var text = text
         return try text.withUTF8 { bytes in
-            Result { try PublishAcknowledgement(answer: UnsafeRawBufferPointer(bytes)) }
+            Result { try PublishAcknowledgement(answer: UnsafeRawBufferPointer(bytes).bytes) }
         }.get()
     }
 

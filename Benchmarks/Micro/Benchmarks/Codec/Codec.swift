@@ -36,7 +36,7 @@ let benchmarks: @Sendable () -> Void = {
         try Array(Work.subject.utf8).withUnsafeBytes { subject in
             try payload.withUnsafeBytes { payload in
                 for _ in benchmark.scaledIterations {
-                    blackHole(try decoder.decode(subject: subject, payload: payload, received: .now))
+                    blackHole(try decoder.decode(subject: subject.bytes, payload: payload.bytes, received: .now))
                 }
             }
         }

@@ -73,7 +73,7 @@ final class CountingReceiver: NATSMessageReceiver, @unchecked Sendable {
     func receive(_ message: NATSMessageView) {
         if count == 0 { processorTime = threadTime() }
         count += 1
-        bytes += message.payload.count
+        bytes += message.payload.byteCount
         guard count == target else { return }
         processorTime = threadTime() - processorTime
         done.open()

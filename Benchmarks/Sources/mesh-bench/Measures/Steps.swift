@@ -129,7 +129,7 @@ struct Steps {
             try payload.withUnsafeBytes { payload in
                 try perEvent {
                     for _ in 0..<count {
-                        let event = try decoder.decode(subject: subject, payload: payload, received: .now)
+                        let event = try decoder.decode(subject: subject.bytes, payload: payload.bytes, received: .now)
                         isNull = isNull || event.data.isNull
                     }
                 }
