@@ -92,6 +92,9 @@ let package = Package(
         .target(name: "FileReading", swiftSettings: settings),
         // Subjects and header blocks, for the client and for the bus; not a product.
         .target(name: "MessageGrammar", swiftSettings: settings),
+        // Reads and writes JSON text in place; not a product. Its package types are @usableFromInline: without that the
+        // compiler inlines none of their members into other modules.
+        .target(name: "MeshJSON", swiftSettings: settings),
         // Keys and credentials files in NATS's notation. Users and signatures need them without a network client.
         .target(
             name: "NKeys",
@@ -108,7 +111,7 @@ let package = Package(
         .target(
             name: "MeshEvents",
             dependencies: [
-                "MeshConcurrency", "MeshLogging", "MessageGrammar", lifecycle, logging, metrics, tracing,
+                "MeshConcurrency", "MeshJSON", "MeshLogging", "MessageGrammar", lifecycle, logging, metrics, tracing,
             ],
             swiftSettings: lifetimes
         ),
@@ -291,6 +294,7 @@ let package = Package(
             dependencies: ["MeshConcurrency"],
             swiftSettings: settings
         ),
+        .testTarget(name: "MeshJSONTests", dependencies: ["MeshJSON", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "NATSClientTests",
             dependencies: [
@@ -432,11 +436,11 @@ let package = Package(
 // Only the core and the tests that run under sanitizers, which have builds of their own: Scripts/sanitize.sh.
 if Context.environment["MESH_EVENTS_CORE_ONLY"] == "1" {
     let core: Set = [
-        "FileReading", "MeshConcurrency", "MeshLogging", "MessageGrammar", "NKeys", "NATSClient", "MeshEvents",
-        "MeshEventsSigning",
-        "MeshEventsNATS", "MeshEventsTesting", "MeshEventsConformance", "MeshEventsInterop", "ProcessGuard",
-        "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture", "MeshConcurrencyTests", "NKeysTests",
-        "NATSClientTests", "MeshEventsTests", "MeshEventsNATSTests", "ProcessGuardTests", "RaceTests",
+        "FileReading", "MeshConcurrency", "MeshJSON", "MeshLogging", "MessageGrammar", "NKeys", "NATSClient",
+        "MeshEvents", "MeshEventsSigning", "MeshEventsNATS", "MeshEventsTesting", "MeshEventsConformance", "MeshEventsInterop",
+        "ProcessGuard", "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture",
+        "MeshConcurrencyTests", "MeshJSONTests", "NKeysTests", "NATSClientTests", "MeshEventsTests",
+        "MeshEventsNATSTests", "ProcessGuardTests", "RaceTests",
     ]
     package.targets.removeAll { !core.contains($0.name) }
     package.products.removeAll { !core.contains($0.name) }

@@ -40,6 +40,7 @@ let package = Package(
         ),
         .target(name: "FileReading", swiftSettings: settings),
         .target(name: "MessageGrammar", swiftSettings: settings),
+        .target(name: "MeshJSON", swiftSettings: settings),
         .target(
             name: "MeshLogging",
             dependencies: [.product(name: "Logging", package: "swift-log")],
@@ -48,7 +49,8 @@ let package = Package(
         .target(
             name: "MeshEvents",
             dependencies: [
-                "MeshConcurrency", "MeshLogging", "MessageGrammar", .product(name: "Logging", package: "swift-log"),
+                "MeshConcurrency", "MeshJSON", "MeshLogging", "MessageGrammar",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
             ],
@@ -74,7 +76,7 @@ let package = Package(
         .executableTarget(
             name: "mesh-fuzz",
             dependencies: [
-                "LibFuzzer", "MessageGrammar", "NATSClient", "MeshEvents", "MeshSupervision",
+                "LibFuzzer", "MessageGrammar", "NATSClient", "MeshEvents", "MeshJSON", "MeshSupervision",
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings

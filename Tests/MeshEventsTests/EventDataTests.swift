@@ -22,42 +22,6 @@ import Testing
     }
 
     @Test(arguments: [
-        (0.0, "0"), (-0.0, "-0"), (1.0, "1"), (0.1, "0.1"), (0.42, "0.42"), (-2.5, "-2.5"), (100.0, "100"),
-        (1e-6, "0.000001"),
-        (1e-7, "1e-7"), (1.5e-7, "1.5e-7"), (9.9e-7, "9.9e-7"), (1.234e-10, "1.234e-10"),
-        (1e20, "100000000000000000000"),
-        (1e21, "1e+21"), (1.5e21, "1.5e+21"), (123_456_789.123, "123456789.123"), (0.1 + 0.2, "0.30000000000000004"),
-        (.leastNonzeroMagnitude, "5e-324"), (.greatestFiniteMagnitude, "1.7976931348623157e+308"),
-        (9_007_199_254_740_993.0, "9007199254740992"),
-        (1e15, "1000000000000000"), (999_999_999_999_999.9, "999999999999999.9"), (1.0 / 3, "0.3333333333333333"),
-        (0.000123, "0.000123"), (12_345.678_9, "12345.6789"), (1_152_921_504_606_846_976.0, "1152921504606847000"),
-    ]) func `numbers are written as Go writes them`(value: Double, text: String) {
-        #expect(JSONValue(value).description == text)
-    }
-
-    @Test func `any finite number is written in the shortest form that reads back`() throws {
-        var generator = SeededGenerator(seed: 3)
-        for round in 0..<50_000 {
-            let value: Double
-            switch round % 3 {
-            case 0: value = Double(bitPattern: generator.next())
-            case 1: value = Double(Int.random(in: -1_000_000...1_000_000, using: &generator)) / 1000
-            default: value = .random(in: -1000...1000, using: &generator)
-            }
-            guard value.isFinite else { continue }
-            let text = JSONValue(value).description
-            let data = try EventData(json: "{\"v\":\(text)}")
-            #expect(data["v"]?.double?.bitPattern == value.bitPattern, "\(text)")
-            func digits(_ text: String) -> Int {
-                var plain = String(text.prefix { $0 != "e" }.filter(\.isNumber).drop { $0 == "0" })
-                while plain.hasSuffix("0") { plain.removeLast() }
-                return plain.count
-            }
-            #expect(digits(text) <= digits(value.description), "\(text) for \(value)")
-        }
-    }
-
-    @Test(arguments: [
         ("1e400", true), ("-1e309", true), ("1.8e308", true), ("1" + String(repeating: "0", count: 309), true),
         ("1e308", false), ("1.7976931348623157e308", false), ("1e-400", false), ("0e999999999999999999999", false),
         ("1" + String(repeating: "0", count: 308), false), ("\"1e400\"", false), ("[\"\\\"\",1e400]", true),
@@ -124,12 +88,8 @@ import Testing
         #expect(error.code == .invalidData)
     }
 
-    @Test(
-        arguments: [
-            [0x80], [0xC0, 0x80], [0xC1, 0xBF], [0xE0, 0x9F, 0xBF], [0xED, 0xA0, 0x80], [0xF0, 0x8F, 0xBF, 0xBF],
-            [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xE2, 0x82], [0xC3], [0xFF], [0xF0, 0x9F, 0x9A],
-        ] as [[UInt8]]
-    ) func `invalid UTF-8 is refused`(bytes: [UInt8]) {
+    @Test(arguments: [[0x80], [0xC3], [0xF0, 0x9F, 0x9A]] as [[UInt8]]) func `invalid UTF-8 is refused`(bytes: [UInt8])
+    {
         let text = Array("{\"a\":\"0123456789".utf8) + bytes + Array("\"}".utf8)
         #expect(throws: MeshEventsError.self) { try EventData(json: text) }
     }
@@ -191,20 +151,6 @@ import Testing
         #expect(data.value["a"]?[1] == nil)
     }
 
-    @Test(
-        arguments: [
-            ("0", 0), ("-0", 0), ("1.0", 1), ("10e-1", 1), ("1e3", 1000), ("9223372036854775807", Int64.max),
-            ("-9223372036854775808", Int64.min), ("9223372036854775807.000", Int64.max), ("9223372036854775808", nil),
-            ("-9223372036854775809", nil), ("1.5", nil), ("1e-1", nil), ("1e19", nil), ("1e99999999999999999999", nil),
-            ("0e99999999999", 0), ("123456789012345678", 123_456_789_012_345_678),
-        ] as [(String, Int64?)]
-    ) func `integers read exactly or not at all`(text: String, expected: Int64?) throws {
-        let data = try EventData(json: "{\"v\":\(text)}")
-        #expect(data["v"]?.int64 == expected)
-        #expect(data["v"]?.value.number?.int64 == expected)
-        #expect(data.json == "{\"v\":\(text)}")
-    }
-
     @Test func `unsigned integers and large numbers keep their digits`() throws {
         let data = try EventData(json: #"{"u":18446744073709551615,"big":123456789012345678901234567890.5,"e":1e400}"#)
         #expect(data["u"]?.uint64 == .max)
@@ -213,18 +159,6 @@ import Testing
         #expect(data["big"]?.value.description == "123456789012345678901234567890.5")
         #expect(data["e"]?.double == .infinity)
         #expect(try EventData(encoding: ["u": UInt64.max]).json == #"{"u":18446744073709551615}"#)
-    }
-
-    @Test func `strings read as Go reads them, lone surrogates as U+FFFD`() throws {
-        let data = try EventData(
-            json:
-                #"{"a":"\u0041\ud83d\ude80\"\\\/\b\f\n\r\t","b":"\ud800x","c":"\udc00\ud800","d":"\ud800\ud83d\ude80","e":"\ud800\u0041"}"#
-        )
-        #expect(data["a"]?.string == "A🚀\"\\/\u{8}\u{C}\n\r\t")
-        #expect(data["b"]?.string == "\u{FFFD}x")
-        #expect(data["c"]?.string == "\u{FFFD}\u{FFFD}")
-        #expect(data["d"]?.string == "\u{FFFD}🚀")
-        #expect(data["e"]?.string == "\u{FFFD}A")
     }
 
     @Test func `equality is by value and hashes agree`() throws {

@@ -1,3 +1,5 @@
+import MeshJSON
+
 /// Writes the members of an event's data, one after the other, straight into the message that is sent.
 ///
 /// A payload gets one in `write(to:)` of ``EventPayload``. Members appear on the wire in the order in which they are

@@ -1,3 +1,4 @@
+import MeshJSON
 import MeshLogging
 
 /// Reads events from messages, leniently as the mesh's contract says, in one scan and in place.

@@ -1,3 +1,5 @@
+import MeshJSON
+
 /// Writes events in their wire form: one line of compact JSON with the members `type`, `node`, `timestamp`, `data`.
 ///
 /// Strings are UTF-8 with only `"`, `\` and control characters escaped; the timestamp is RFC 3339 in UTC; data is

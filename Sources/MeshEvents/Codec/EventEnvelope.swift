@@ -1,3 +1,5 @@
+import MeshJSON
+
 /// Where an event's members lie in a message: the result of one scan.
 struct EventEnvelope {
     /// Why a message is not an event.

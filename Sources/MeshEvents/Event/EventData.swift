@@ -1,3 +1,5 @@
+import MeshJSON
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
@@ -18,9 +20,6 @@ public struct EventData: Sendable {
     private let text: String
     private let kind: Kind
     private let depthByte: UInt8
-
-    /// The deepest nesting data may have; the event around it is one level more.
-    static let maximumDepth = JSONScanner.maximumDepth - 1
 
     private init(text: String, kind: Kind, depth: Int) {
         self.text = text
@@ -72,7 +71,7 @@ public struct EventData: Sendable {
                     let number = bytes[index...].prefix {
                         $0 != UInt8(ascii: ",") && $0 != UInt8(ascii: "]") && $0 != UInt8(ascii: "}")
                     }
-                    if JSONNumber.isBeyondDouble(UnsafeBufferPointer(rebasing: number)) { return true }
+                    if DecimalText.isBeyondDouble(UnsafeBufferPointer(rebasing: number)) { return true }
                     index += number.count - 1
                 default: break
                 }
@@ -131,7 +130,7 @@ extension EventData {
     init(_ body: (inout JSONWriter) -> Void) {
         var problem: JSONWriter.Problem?
         var depth = 0
-        let text = Self.text { writer in
+        let text = JSONWriter.text { writer in
             body(&writer)
             problem = writer.problem
             depth = writer.deepest
@@ -140,23 +139,6 @@ extension EventData {
             self.init(invalid: problem.message)
         } else {
             self.init(uncheckedObject: text, depth: depth)
-        }
-    }
-
-    /// The text that `body` writes; `body` may be called again with a larger buffer.
-    static func text(_ body: (inout JSONWriter) -> Void) -> String {
-        var capacity = 1024
-        while true {
-            let text = withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { buffer -> String? in
-                var writer = JSONWriter(buffer)
-                body(&writer)
-                guard writer.fits else {
-                    capacity = writer.count
-                    return nil
-                }
-                return String(decoding: UnsafeRawBufferPointer(rebasing: buffer[..<writer.count]), as: UTF8.self)
-            }
-            if let text { return text }
         }
     }
 

@@ -1,3 +1,5 @@
+import MeshJSON
+
 extension EventData {
     /// A value inside an event's data, as a range of its text. Each accessor parses the text when it is called; no tree
     /// is built. Each accessor is `nil` when the value is of another kind.

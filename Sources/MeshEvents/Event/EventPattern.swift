@@ -1,3 +1,5 @@
+import MeshJSON
+
 /// Which events a subscription or a query gets: a pattern of event types, e.g. `tool.*` or `user.>`.
 ///
 /// `*` stands for one token, `>` for one or more and only at the end (NATS's subject rules). The prefix `events.` is

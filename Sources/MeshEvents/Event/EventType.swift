@@ -1,3 +1,5 @@
+import MeshJSON
+
 /// What kind of event this is, e.g. `tool.crashed` or `user.training.complete`; it is sent on subject `events.<type>`.
 ///
 /// A type is made of non-empty tokens joined by dots, without white space, control characters, `*` or `>`, and has at

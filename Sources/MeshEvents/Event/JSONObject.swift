@@ -1,3 +1,5 @@
+import MeshJSON
+
 /// The members of a JSON object: names are unique and in byte order, as Go writes maps.
 public struct JSONObject: Sendable {
     /// The members; those of a literal in the order of the source code. Most literals are only written, and writing

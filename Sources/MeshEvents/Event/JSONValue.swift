@@ -1,3 +1,5 @@
+import MeshJSON
+
 /// A JSON value as a tree, for building data and for reading data of unknown structure.
 ///
 /// Write it as literals: `["resources": ["cpu": 0.42, "gpu": true], "status": "online"]`.
@@ -73,6 +75,30 @@ public enum JSONValue: Sendable {
     }
 }
 
+extension JSONNavigator {
+    /// The value at `range` as a tree.
+    func value(at range: Range<Int>) -> JSONValue {
+        switch byte(at: range.lowerBound) {
+        case UInt8(ascii: "n"): return .null
+        case UInt8(ascii: "t"): return .bool(true)
+        case UInt8(ascii: "f"): return .bool(false)
+        case UInt8(ascii: "\""): return .string(string(at: range))
+        case UInt8(ascii: "["):
+            var values: [JSONValue] = []
+            forEachElement(ofArrayAt: range.lowerBound) { values.append(value(at: $0)) }
+            return .array(values)
+        case UInt8(ascii: "{"):
+            var members: [(String, JSONValue)] = []
+            forEachMember(ofObjectAt: range.lowerBound) { name, hasEscapes, range in
+                members.append((JSONText.string(slice(name), hasEscapes: hasEscapes), value(at: range)))
+            }
+            return .object(JSONObject(members))
+        default:
+            return .number(JSONNumber(text: String(decoding: slice(range), as: UTF8.self)))
+        }
+    }
+}
+
 extension JSONValue {
     /// Whether this is `null`.
     public var isNull: Bool {
@@ -138,7 +164,7 @@ extension JSONValue: Hashable, CustomStringConvertible {
     }
 
     /// The value as compact JSON text; a NaN or an infinity in it shows as `null`.
-    public var description: String { EventData.text { write(to: &$0) } }
+    public var description: String { JSONWriter.text { write(to: &$0) } }
 }
 
 extension JSONValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,

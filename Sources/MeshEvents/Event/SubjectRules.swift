@@ -1,3 +1,5 @@
+import MeshJSON
+
 /// The rules of the tokens that subjects are made of.
 package enum SubjectRules {
     /// The prefix of every event's subject.

@@ -1,3 +1,5 @@
+import MeshJSON
+
 #if canImport(Darwin)
     import Darwin
 #elseif canImport(Musl)

@@ -1,3 +1,5 @@
+import MeshJSON
+
 @testable import MeshEvents
 
 /// A message: Foundation has to agree, and what is read has to survive being written.

@@ -1,3 +1,5 @@
+import MeshJSON
+
 @testable import MeshEvents
 @testable import MeshSupervision
 @testable import NATSClient

@@ -1,3 +1,5 @@
+import MeshJSON
+
 /// An event that a durable subscription has given up, stored as the event `user.dead_letter.<durable>`.
 ///
 /// Its data: `reason`, `type`, `sequence`, `node`, `timestamp` and `deliveries` of the original, and the original's

@@ -1,15 +1,23 @@
 /// Finds members and elements in compact JSON text that is known to be valid. It never reads outside the text, even
 /// when the text is not valid.
-struct JSONNavigator {
-    let bytes: UnsafeBufferPointer<UInt8>
+@usableFromInline
+package struct JSONNavigator {
+    @usableFromInline let bytes: UnsafeBufferPointer<UInt8>
 
+    /// A navigator in this text.
+    @inlinable
+    package init(bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
+
+    /// The byte at this offset; 0 behind the end.
+    @inlinable
     @inline(__always)
-    func byte(at offset: Int) -> UInt8 {
+    package func byte(at offset: Int) -> UInt8 {
         guard offset < bytes.count, let start = bytes.baseAddress else { return 0 }
         return start[offset]
     }
 
     /// The offset of the closing quote of the string whose text begins at `start`, and whether it holds escapes.
+    @inlinable
     @inline(__always)
     func endOfString(from start: Int) -> (end: Int, hasEscapes: Bool) {
         guard let base = bytes.baseAddress else { return (start, false) }
@@ -37,20 +45,22 @@ struct JSONNavigator {
     }
 
     /// The offset just behind the value that begins at `start`.
+    @inlinable
     @inline(__always)
     func endOfValue(at start: Int) -> Int {
         switch byte(at: start) {
         case UInt8(ascii: "\""):
             return min(endOfString(from: start &+ 1).end &+ 1, bytes.count)
         case UInt8(ascii: "{"), UInt8(ascii: "["):
-            return endOfContainer(at: start)
+            return closedContainer(at: start) ?? bytes.count
         default:
             return endOfScalar(at: start)
         }
     }
 
+    @inlinable
     @inline(__always)
-    private func endOfScalar(at start: Int) -> Int {
+    func endOfScalar(at start: Int) -> Int {
         guard let base = bytes.baseAddress else { return start }
         let end = bytes.count
         var offset = start
@@ -63,8 +73,11 @@ struct JSONNavigator {
         return offset
     }
 
-    private func endOfContainer(at start: Int) -> Int {
-        guard let base = bytes.baseAddress else { return start }
+    /// The offset just behind the object or array that begins at `start`; `nil` when it is not closed. Of brackets and
+    /// braces it counts how many are open.
+    @usableFromInline
+    func closedContainer(at start: Int) -> Int? {
+        guard let base = bytes.baseAddress else { return nil }
         let end = bytes.count
         var depth = 0
         var offset = start
@@ -80,12 +93,20 @@ struct JSONNavigator {
                 if depth == 0 { return offset }
             }
         }
-        return end
+        return nil
+    }
+
+    /// The offset of the closing quote of the string whose text begins at `start`; `nil` when it is not closed.
+    @inline(__always)
+    func closingQuote(from start: Int) -> Int? {
+        let end = endOfString(from: start).end
+        return end < bytes.count ? end : nil
     }
 
     /// Calls `body` for each member of the object at `start`: the name's text, whether that holds escapes, the value.
+    @inlinable
     @inline(__always)
-    func forEachMember(
+    package func forEachMember(
         ofObjectAt start: Int,
         _ body: (_ name: Range<Int>, _ hasEscapes: Bool, _ value: Range<Int>) -> Void
     ) {
@@ -103,8 +124,9 @@ struct JSONNavigator {
     }
 
     /// Calls `body` for each element of the array at `start`.
+    @inlinable
     @inline(__always)
-    func forEachElement(ofArrayAt start: Int, _ body: (Range<Int>) -> Void) {
+    package func forEachElement(ofArrayAt start: Int, _ body: (Range<Int>) -> Void) {
         var offset = start &+ 1
         while offset < bytes.count, byte(at: offset) != UInt8(ascii: "]") {
             let end = endOfValue(at: offset)
@@ -114,35 +136,15 @@ struct JSONNavigator {
         }
     }
 
+    /// The bytes of this part of the text.
+    @inlinable
     @inline(__always)
-    func slice(_ range: Range<Int>) -> UnsafeBufferPointer<UInt8> {
+    package func slice(_ range: Range<Int>) -> UnsafeBufferPointer<UInt8> {
         UnsafeBufferPointer(rebasing: bytes[range])
     }
 
-    /// The value at `range` as a tree.
-    func value(at range: Range<Int>) -> JSONValue {
-        switch byte(at: range.lowerBound) {
-        case UInt8(ascii: "n"): return .null
-        case UInt8(ascii: "t"): return .bool(true)
-        case UInt8(ascii: "f"): return .bool(false)
-        case UInt8(ascii: "\""): return .string(string(at: range))
-        case UInt8(ascii: "["):
-            var values: [JSONValue] = []
-            forEachElement(ofArrayAt: range.lowerBound) { values.append(value(at: $0)) }
-            return .array(values)
-        case UInt8(ascii: "{"):
-            var members: [(String, JSONValue)] = []
-            forEachMember(ofObjectAt: range.lowerBound) { name, hasEscapes, range in
-                members.append((JSONText.string(slice(name), hasEscapes: hasEscapes), value(at: range)))
-            }
-            return .object(JSONObject(members))
-        default:
-            return .number(JSONNumber(text: String(decoding: slice(range), as: UTF8.self)))
-        }
-    }
-
     /// The string at `range`, quotes included.
-    func string(at range: Range<Int>) -> String {
+    package func string(at range: Range<Int>) -> String {
         let (end, hasEscapes) = endOfString(from: range.lowerBound + 1)
         return JSONText.string(slice(range.lowerBound + 1..<end), hasEscapes: hasEscapes)
     }
@@ -151,7 +153,7 @@ struct JSONNavigator {
 // Of members with the same name the last one counts: the search goes from the end and stops at the first that matches.
 extension JSONNavigator {
     /// The value of the last member of this name in the object at `range`.
-    func member(named name: UnsafeBufferPointer<UInt8>, ofObjectAt range: Range<Int>) -> Range<Int>? {
+    package func member(named name: UnsafeBufferPointer<UInt8>, ofObjectAt range: Range<Int>) -> Range<Int>? {
         guard let base = bytes.baseAddress, range.lowerBound >= 0, range.upperBound <= bytes.count else { return nil }
         let first = range.lowerBound &+ 1
         var valueEnd = range.upperBound &- 1

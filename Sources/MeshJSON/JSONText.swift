@@ -1,5 +1,6 @@
 /// Converts JSON text: strings without their escapes, text without its white space.
-enum JSONText {
+package enum JSONText {
+    /// The value of a hexadecimal digit.
     @inline(__always)
     static func hexadecimal(_ byte: UInt8) -> UInt16? {
         switch byte {
@@ -13,7 +14,7 @@ enum JSONText {
     /// The string that `bytes` (a valid JSON string without its quotes) spells.
     ///
     /// A surrogate escape without its partner reads as U+FFFD, as Go's encoding/json reads it.
-    static func string(_ bytes: UnsafeBufferPointer<UInt8>, hasEscapes: Bool) -> String {
+    package static func string(_ bytes: UnsafeBufferPointer<UInt8>, hasEscapes: Bool) -> String {
         guard hasEscapes else { return String(decoding: bytes, as: UTF8.self) }
         // No unescaped text is longer than its escape.
         return String(unsafeUninitializedCapacity: bytes.count) { unescape(bytes, into: $0) }
@@ -81,7 +82,7 @@ enum JSONText {
     }
 
     /// Valid JSON text without the white space between its tokens; all else is kept.
-    static func compact(_ bytes: UnsafeBufferPointer<UInt8>) -> String {
+    package static func compact(_ bytes: UnsafeBufferPointer<UInt8>) -> String {
         String(unsafeUninitializedCapacity: bytes.count) { output in
             var written = 0
             var inString = false
@@ -113,22 +114,25 @@ enum JSONText {
 
 extension String {
     /// The string's UTF-8 bytes, in place.
+    @inlinable
     @inline(__always)
-    func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+    package func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
         if let result = utf8.withContiguousStorageIfAvailable(body) { return result }
         var copy = self
         return copy.withUTF8(body)
     }
 
     /// Whether both have the same bytes; `==` would also equate canonically equivalent ones.
+    @inlinable
     @inline(__always)
-    func hasSameBytes(as other: String) -> Bool {
+    package func hasSameBytes(as other: String) -> Bool {
         withBytes { left in other.withBytes { right in left.hasSameBytes(as: right) } }
     }
 
     /// Byte order, as Go orders strings.
+    @inlinable
     @inline(__always)
-    func precedesInByteOrder(_ other: String) -> Bool {
+    package func precedesInByteOrder(_ other: String) -> Bool {
         withBytes { left in
             other.withBytes { right in
                 let count = Swift.min(left.count, right.count)
@@ -145,8 +149,9 @@ extension String {
 
 extension UnsafeBufferPointer<UInt8> {
     /// Whether both have the same bytes.
+    @inlinable
     @inline(__always)
-    func hasSameBytes(as other: UnsafeBufferPointer<UInt8>) -> Bool {
+    package func hasSameBytes(as other: UnsafeBufferPointer<UInt8>) -> Bool {
         guard count == other.count, let left = baseAddress, let right = other.baseAddress else {
             return count == other.count
         }

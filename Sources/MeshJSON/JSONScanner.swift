@@ -4,9 +4,11 @@
 /// byte outside ASCII was seen; such a byte outside a string is an error anyway.
 ///
 /// The bytes must outlive the scanner; it never reads outside them.
-struct JSONScanner {
+@usableFromInline
+package struct JSONScanner {
     /// Why the scanner refuses a text.
-    enum Failure: Error {
+    @usableFromInline
+    package enum Failure: Error {
         case unexpectedEnd
         case unexpectedCharacter
         case invalidEscape
@@ -16,7 +18,8 @@ struct JSONScanner {
         case invalidUTF8
         case trailingCharacters
 
-        var description: String {
+        /// What is wrong with the text.
+        package var description: String {
             switch self {
             case .unexpectedEnd: "the text ends too early"
             case .unexpectedCharacter: "unexpected character"
@@ -31,38 +34,44 @@ struct JSONScanner {
     }
 
     /// The deepest nesting of objects and arrays that is read, the outermost one included.
-    static let maximumDepth = 128
+    @inlinable package static var maximumDepth: Int { 128 }
 
-    private let start: UnsafePointer<UInt8>
-    private let end: Int
+    @usableFromInline let start: UnsafePointer<UInt8>
+    @usableFromInline let end: Int
     /// The next byte to read.
-    private(set) var offset = 0
+    @usableFromInline package internal(set) var offset = 0
     /// Whether white space between tokens was skipped since this was last set to `false`.
-    var sawWhitespace = false
+    package var sawWhitespace = false
     /// The deepest nesting since this was last set.
-    var deepest = 0
+    package var deepest = 0
     /// Bits of bytes outside ASCII that strings held.
-    private var nonASCII: UInt64 = 0
+    @usableFromInline var nonASCII: UInt64 = 0
 
-    init(_ bytes: UnsafeRawBufferPointer) {
+    /// A scanner of this text, at its beginning.
+    @inlinable
+    package init(_ bytes: UnsafeRawBufferPointer) {
         let empty: StaticString = ""
         start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? empty.utf8Start
         end = bytes.count
     }
 
     /// The next byte; 0 (which no token starts with) at the end.
+    @inlinable
     @inline(__always)
-    func peek() -> UInt8 {
+    package func peek() -> UInt8 {
         guard offset < end else { return 0 }
         return start[offset]
     }
 
+    /// Skips a byte.
+    @inlinable
     @inline(__always)
-    mutating func advance() { offset &+= 1 }
+    package mutating func advance() { offset &+= 1 }
 
     /// Skips `text` when it comes next; else returns `false`.
+    @inlinable
     @inline(__always)
-    mutating func skip(_ text: StaticString) -> Bool {
+    package mutating func skip(_ text: StaticString) -> Bool {
         let length = text.utf8CodeUnitCount
         guard end &- offset >= length else { return false }
         let expected = UnsafeRawPointer(text.utf8Start)
@@ -90,16 +99,20 @@ struct JSONScanner {
     }
 
     /// The error for a byte that cannot be here.
-    func unexpected() -> Failure { offset >= end ? .unexpectedEnd : .unexpectedCharacter }
+    @inlinable
+    package func unexpected() -> Failure { offset >= end ? .unexpectedEnd : .unexpectedCharacter }
 
+    /// Skips white space.
+    @inlinable
     @inline(__always)
-    mutating func skipWhitespace() {
+    package mutating func skipWhitespace() {
         if peek() > 0x20 { return }
         skipWhitespaceSlowly()
     }
 
     @inline(never)
-    private mutating func skipWhitespaceSlowly() {
+    @usableFromInline
+    mutating func skipWhitespaceSlowly() {
         while true {
             switch peek() {
             case 0x20, 0x0A, 0x0D, 0x09:
@@ -111,20 +124,24 @@ struct JSONScanner {
         }
     }
 
+    /// Skips this byte.
+    @inlinable
     @inline(__always)
-    mutating func expect(_ byte: UInt8) throws(Failure) {
+    package mutating func expect(_ byte: UInt8) throws(Failure) {
         guard peek() == byte else { throw unexpected() }
         advance()
     }
 
     /// Checks that only white space follows.
-    mutating func expectEnd() throws(Failure) {
+    @inlinable
+    package mutating func expectEnd() throws(Failure) {
         skipWhitespace()
         guard offset == end else { throw .trailingCharacters }
     }
 
     /// Checks that the whole text is UTF-8, when a string held a byte outside ASCII.
-    func validateUTF8() throws(Failure) {
+    @inlinable
+    package func validateUTF8() throws(Failure) {
         guard nonASCII != 0 else { return }
         guard UTF8Validation.isValid(UnsafeBufferPointer(start: start, count: end)) else { throw .invalidUTF8 }
     }
@@ -132,7 +149,7 @@ struct JSONScanner {
     /// Reads any value; the next byte is its first.
     ///
     /// - Parameter depth: how many containers surround the value.
-    mutating func scanValue(depth: Int) throws(Failure) {
+    package mutating func scanValue(depth: Int) throws(Failure) {
         switch peek() {
         case UInt8(ascii: "\""):
             advance()
@@ -144,7 +161,7 @@ struct JSONScanner {
             advance()
             try scanArray(depth: depth + 1)
         case UInt8(ascii: "t"): try scanWord(0x6575_7274)
-        case UInt8(ascii: "n"): try scanNull()
+        case UInt8(ascii: "n"): try scanWord(0x6C6C_756E)
         case UInt8(ascii: "f"):
             advance()
             try scanWord(0x6573_6C61)
@@ -152,9 +169,6 @@ struct JSONScanner {
         default: throw unexpected()
         }
     }
-
-    @inline(__always)
-    mutating func scanNull() throws(Failure) { try scanWord(0x6C6C_756E) }
 
     @inline(__always)
     private mutating func scanWord(_ word: UInt32) throws(Failure) {
@@ -165,7 +179,7 @@ struct JSONScanner {
     }
 
     /// Reads an object whose `{` has been read.
-    mutating func scanObject(depth: Int) throws(Failure) {
+    private mutating func scanObject(depth: Int) throws(Failure) {
         try enter(depth)
         skipWhitespace()
         if peek() == UInt8(ascii: "}") { return advance() }
@@ -245,8 +259,9 @@ struct JSONScanner {
     /// Reads a string whose opening quote has been read; its text ends one byte before ``offset`` then.
     ///
     /// - Returns: whether it holds escapes.
+    @inlinable
     @inline(__always)
-    mutating func scanString() throws(Failure) -> Bool {
+    package mutating func scanString() throws(Failure) -> Bool {
         var escaped = false
         while true {
             // Eight bytes at a time to the next quote, backslash or control character.
@@ -278,7 +293,8 @@ struct JSONScanner {
     }
 
     @inline(never)
-    private mutating func scanEscape() throws(Failure) {
+    @usableFromInline
+    mutating func scanEscape() throws(Failure) {
         advance()
         switch peek() {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"),
@@ -295,99 +311,5 @@ struct JSONScanner {
         default:
             throw offset >= end ? .unexpectedEnd : .invalidEscape
         }
-    }
-}
-
-/// Checks UTF-8 by the table of well-formed sequences in the Unicode Standard (3.9, table 3-7): no overlong forms, no
-/// surrogates, nothing above U+10FFFF.
-enum UTF8Validation {
-    static func isValid(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard let start = bytes.baseAddress else { return true }
-        let end = bytes.count
-        var offset = 0
-
-        func isContinuation(_ index: Int, _ range: ClosedRange<UInt8> = 0x80...0xBF) -> Bool {
-            index < end && range.contains(start[index])
-        }
-
-        while offset < end {
-            if end - offset >= 8 {
-                let word = UnsafeRawPointer(start + offset).loadUnaligned(as: UInt64.self)
-                if word & WordSearch.highBits == 0 {
-                    offset += 8
-                    continue
-                }
-            }
-            let lead = start[offset]
-            switch lead {
-            case 0...0x7F:
-                offset += 1
-            case 0xC2...0xDF:
-                guard isContinuation(offset + 1) else { return false }
-                offset += 2
-            case 0xE0...0xEF:
-                let second: ClosedRange<UInt8> = lead == 0xE0 ? 0xA0...0xBF : lead == 0xED ? 0x80...0x9F : 0x80...0xBF
-                guard isContinuation(offset + 1, second), isContinuation(offset + 2) else { return false }
-                offset += 3
-            case 0xF0...0xF4:
-                let second: ClosedRange<UInt8> = lead == 0xF0 ? 0x90...0xBF : lead == 0xF4 ? 0x80...0x8F : 0x80...0xBF
-                guard isContinuation(offset + 1, second), isContinuation(offset + 2), isContinuation(offset + 3) else {
-                    return false
-                }
-                offset += 4
-            default:
-                return false
-            }
-        }
-        return true
-    }
-}
-
-/// Finds bytes in a little-endian word of eight.
-///
-/// A result has the top bit of each byte found set. Above the lowest byte found, other bits may be set wrongly
-/// (borrows). So the lowest one, `trailingZeroBitCount / 8`, is exact, and so is a result of 0. A search from the end
-/// must check the byte itself.
-enum WordSearch {
-    static let ones: UInt64 = 0x0101_0101_0101_0101
-    static let highBits: UInt64 = 0x8080_8080_8080_8080
-
-    /// Quotes, backslashes and control characters: the bytes that end a plain run of a JSON string.
-    @inline(__always)
-    static func needsAttention(_ word: UInt64) -> UInt64 {
-        let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
-        let backslash = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
-        let found =
-            ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | ((word &- (ones &* 0x20)) & ~word)
-        return found & highBits
-    }
-
-    /// Line feeds.
-    @inline(__always)
-    static func lineFeed(_ word: UInt64) -> UInt64 {
-        let lineFeed = word ^ (ones &* 0x0A)
-        return (lineFeed &- ones) & ~lineFeed & highBits
-    }
-
-    /// Quotes and backslashes: the bytes that a search in a valid string stops at.
-    @inline(__always)
-    static func quoteOrBackslash(_ word: UInt64) -> UInt64 {
-        let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
-        let backslash = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
-        return (((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash)) & highBits
-    }
-
-    /// Quotes, brackets and braces: the bytes that a search in valid text outside strings stops at.
-    @inline(__always)
-    static func quoteOrBracket(_ word: UInt64) -> UInt64 {
-        // This bit turns brackets into braces. A quote has the bit already, and no other byte of valid text becomes a
-        // quote.
-        let folded = word | (ones &* 0x20)
-        let quote = folded ^ (ones &* UInt64(UInt8(ascii: "\"")))
-        let opening = folded ^ (ones &* UInt64(UInt8(ascii: "{")))
-        let closing = folded ^ (ones &* UInt64(UInt8(ascii: "}")))
-        let found =
-            ((quote &- ones) & ~quote) | ((opening &- ones) & ~opening) | ((closing &- ones) & ~closing)
-        return found & highBits
     }
 }

@@ -2,64 +2,68 @@
 ///
 /// Bytes that do not fit are only counted. When ``count`` exceeds the buffer, the bytes in it must not be used, and
 /// ``count`` is the size that the buffer needs.
-struct JSONWriter {
+@usableFromInline
+package struct JSONWriter {
     /// Why a value cannot be written as JSON.
-    enum Problem {
+    @usableFromInline
+    package enum Problem {
         case notFinite
         case beyondDouble
         case tooDeep
         case invalidMember
-
-        /// What is wrong with the data, and what to do.
-        var message: String { "the data cannot be sent: \(description)" }
-
-        private var description: String {
-            switch self {
-            case .notFinite: "JSON has no NaN and no infinity; use null or a string"
-            case .beyondDouble: JSONNumber.beyondDouble
-            case .tooDeep: "deeper than \(EventData.maximumDepth) levels"
-            case .invalidMember: "a member holds invalid data"
-            }
-        }
     }
 
-    let base: UnsafeMutablePointer<UInt8>?
-    let capacity: Int
-    /// How many bytes were written, those that did not fit included.
-    private(set) var count = 0
-    /// The first value that could not be written.
-    private(set) var problem: Problem?
-    /// The deepest nesting so far.
-    private(set) var deepest = 0
-    private var depth = 0
+    /// The deepest nesting that is written, one level less than what is read: an event is an object around its data.
+    @inlinable package static var maximumDepth: Int { JSONScanner.maximumDepth - 1 }
 
-    init(_ buffer: UnsafeMutableRawBufferPointer) {
+    /// The buffer.
+    @usableFromInline package let base: UnsafeMutablePointer<UInt8>?
+    /// The size of the buffer.
+    @usableFromInline package let capacity: Int
+    /// How many bytes were written, those that did not fit included.
+    @usableFromInline package internal(set) var count = 0
+    /// The first value that could not be written.
+    @usableFromInline package internal(set) var problem: Problem?
+    /// The deepest nesting so far.
+    @usableFromInline package internal(set) var deepest = 0
+    @usableFromInline var depth = 0
+
+    /// A writer into this buffer.
+    @inlinable
+    package init(_ buffer: UnsafeMutableRawBufferPointer) {
         base = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
         capacity = buffer.count
     }
 
     /// Whether the writer is more than three levels deep.
-    var isDeep: Bool { depth > 3 }
+    @inlinable package var isDeep: Bool { depth > 3 }
 
     /// Whether everything fitted.
-    var fits: Bool { count <= capacity }
+    @inlinable package var fits: Bool { count <= capacity }
 
-    mutating func report(_ problem: Problem) {
+    /// Notes what cannot be written.
+    @inlinable
+    package mutating func report(_ problem: Problem) {
         if self.problem == nil { self.problem = problem }
     }
 
     /// Counts bytes that the caller has written itself at ``base`` + ``count``.
+    @inlinable
     @inline(__always)
-    mutating func advance(_ bytes: Int) { count &+= bytes }
+    package mutating func advance(_ bytes: Int) { count &+= bytes }
 
+    /// Writes a byte as it is.
+    @inlinable
     @inline(__always)
-    mutating func write(_ byte: UInt8) {
+    package mutating func write(_ byte: UInt8) {
         if count < capacity, let base { base[count] = byte }
         count &+= 1
     }
 
+    /// Writes a text as it is.
+    @inlinable
     @inline(__always)
-    mutating func write(_ text: StaticString) {
+    package mutating func write(_ text: StaticString) {
         let length = text.utf8CodeUnitCount
         if length <= capacity &- count, let base {
             UnsafeMutableRawPointer(base + count).copyMemory(from: text.utf8Start, byteCount: length)
@@ -67,8 +71,10 @@ struct JSONWriter {
         count &+= length
     }
 
+    /// Writes bytes as they are.
+    @inlinable
     @inline(__always)
-    mutating func write(_ bytes: UnsafeBufferPointer<UInt8>) {
+    package mutating func write(_ bytes: UnsafeBufferPointer<UInt8>) {
         if bytes.count <= capacity &- count, let base, let source = bytes.baseAddress {
             UnsafeMutableRawPointer(base + count).copyMemory(from: source, byteCount: bytes.count)
         }
@@ -76,58 +82,56 @@ struct JSONWriter {
     }
 
     /// Opens an object or array: the byte is `{` or `[`.
+    @inlinable
     @inline(__always)
-    mutating func open(_ byte: UInt8) {
+    package mutating func open(_ byte: UInt8) {
         depth &+= 1
         if depth > deepest {
             deepest = depth
-            if depth > EventData.maximumDepth { report(.tooDeep) }
+            if depth > Self.maximumDepth { report(.tooDeep) }
         }
         write(byte)
     }
 
+    /// Closes an object or array: the byte is `}` or `]`.
+    @inlinable
     @inline(__always)
-    mutating func close(_ byte: UInt8) {
+    package mutating func close(_ byte: UInt8) {
         depth &-= 1
         write(byte)
     }
 
-    /// Writes an event's data as its text stands; reports invalid data and too deep nesting.
-    mutating func write(_ data: EventData) {
-        guard data.isValid else {
-            report(.invalidMember)
-            return
-        }
-        deepest = max(deepest, depth + data.depth)
-        if depth + data.depth > EventData.maximumDepth { report(.tooDeep) }
-        data.withBytes { write($0) }
-    }
-
-    /// Writes the text between the braces of an object, which must have members.
-    mutating func write(membersOf data: EventData) {
-        deepest = max(deepest, depth - 1 + data.depth)
-        if depth - 1 + data.depth > EventData.maximumDepth { report(.tooDeep) }
-        data.withBytes { write(UnsafeBufferPointer(rebasing: $0.dropFirst().dropLast())) }
+    /// Writes JSON text, nested so many levels deep, as it stands.
+    package mutating func write(json text: UnsafeBufferPointer<UInt8>, levels: Int) {
+        deepest = max(deepest, depth + levels)
+        if depth + levels > Self.maximumDepth { report(.tooDeep) }
+        write(text)
     }
 
     /// Writes a member's name and the colon.
+    @inlinable
     @inline(__always)
-    mutating func name(_ name: StaticString) {
+    package mutating func name(_ name: StaticString) {
         write(UInt8(ascii: "\""))
         name.withUTF8Buffer { contents($0) }
         write("\":")
     }
 
     /// Where a member's name lies that was written without escapes.
-    struct Name {
-        fileprivate let range: Range<Int>
+    @usableFromInline
+    package struct Name {
+        @usableFromInline let range: Range<Int>
+
+        @inlinable
+        init(range: Range<Int>) { self.range = range }
     }
 
     /// Writes a member's name and the colon.
     ///
     /// - Returns: where the name lies; `nil` when it needed escapes.
+    @inlinable
     @inline(__always)
-    mutating func name(_ name: String) -> Name? {
+    package mutating func name(_ name: String) -> Name? {
         let start = count &+ 1
         let length = string(name)
         write(UInt8(ascii: ":"))
@@ -135,8 +139,9 @@ struct JSONWriter {
     }
 
     /// Whether the first name comes before the second in byte order; `false` when the second needed escapes.
+    @inlinable
     @inline(__always)
-    func isOrdered(_ first: Name, _ second: Name?) -> Bool {
+    package func isOrdered(_ first: Name, _ second: Name?) -> Bool {
         guard let second else { return false }
         // The caller writes again with a larger buffer.
         guard fits, let base else { return true }
@@ -153,9 +158,10 @@ struct JSONWriter {
     /// Writes a string with its quotes.
     ///
     /// - Returns: how many bytes the string has, not counting quotes and the bytes that escapes add.
+    @inlinable
     @inline(__always)
     @discardableResult
-    mutating func string(_ string: String) -> Int {
+    package mutating func string(_ string: String) -> Int {
         string.withBytes { bytes in
             // Usually the whole string fits and needs no escapes: this checks both at once.
             let length = bytes.count
@@ -176,8 +182,9 @@ struct JSONWriter {
     }
 
     /// Writes the inside of a string: `"`, `\` and control characters escaped, all else as it is.
+    @inlinable
     @inline(__always)
-    mutating func contents(_ bytes: UnsafeBufferPointer<UInt8>) {
+    package mutating func contents(_ bytes: UnsafeBufferPointer<UInt8>) {
         guard let source = bytes.baseAddress, let base else {
             count &+= bytes.count
             return
@@ -193,8 +200,9 @@ struct JSONWriter {
     /// Copies text that needs no escapes. `false` when it does need some; then the bytes copied must not be used.
     ///
     /// The last bytes are copied as a whole word too, which may copy some bytes twice.
+    @inlinable
     @inline(__always)
-    private static func copyPlain(
+    static func copyPlain(
         _ bytes: UnsafePointer<UInt8>,
         _ length: Int,
         to output: UnsafeMutablePointer<UInt8>
@@ -235,7 +243,8 @@ struct JSONWriter {
     }
 
     @inline(never)
-    private mutating func escapedContents(_ bytes: UnsafeBufferPointer<UInt8>) {
+    @usableFromInline
+    mutating func escapedContents(_ bytes: UnsafeBufferPointer<UInt8>) {
         for byte in bytes {
             switch byte {
             case UInt8(ascii: "\""): write("\\\"")
@@ -256,14 +265,16 @@ struct JSONWriter {
 
 extension JSONWriter {
     /// Writes an integer.
+    @inlinable
     @inline(__always)
-    mutating func integer(_ value: Int64) {
+    package mutating func integer(_ value: Int64) {
         if value < 0 { write(UInt8(ascii: "-")) }
         unsigned(value.magnitude)
     }
 
     /// Writes an integer.
-    mutating func unsigned(_ value: UInt64) {
+    @usableFromInline
+    package mutating func unsigned(_ value: UInt64) {
         if value < 10 { return write(UInt8(truncatingIfNeeded: value) &+ UInt8(ascii: "0")) }
         let length = Self.digitCount(value)
         if length <= capacity &- count, let base {
@@ -297,7 +308,7 @@ extension JSONWriter {
 
     /// Writes a number as Go's encoding/json does: the shortest digits that read back as the same value, an exponent
     /// only below 1e-6 and from 1e21 on, no `.0`.
-    mutating func double(_ value: Double) {
+    package mutating func double(_ value: Double) {
         guard value.isFinite else { return report(.notFinite) }
         let magnitude = value.magnitude
         // Most numbers have few decimals. The first scale at which an integer reads back gives the shortest digits.
@@ -396,20 +407,30 @@ extension JSONWriter {
 }
 
 extension JSONWriter {
-    /// Writes a time, without quotes.
-    @inline(__always)
-    mutating func timestamp(_ timestamp: Timestamp) {
-        if capacity &- count >= Timestamp.maximumLength, let base {
-            advance(timestamp.write(to: base + count))
-        } else {
-            timestamp.description.withBytes { write($0) }
+    /// The text that `body` writes; `body` may be called again with a larger buffer.
+    @inlinable
+    package static func text(_ body: (inout JSONWriter) -> Void) -> String {
+        var capacity = 1024
+        while true {
+            let text = withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { buffer -> String? in
+                var writer = JSONWriter(buffer)
+                body(&writer)
+                guard writer.fits else {
+                    capacity = writer.count
+                    return nil
+                }
+                return String(decoding: UnsafeRawBufferPointer(rebasing: buffer[..<writer.count]), as: UTF8.self)
+            }
+            if let text { return text }
         }
     }
 }
 
 /// The decimal digits of 0 to 99, two at a time.
-enum DigitPairs {
-    private static var table: StaticString {
+@usableFromInline
+package enum DigitPairs {
+    @inlinable
+    static var table: StaticString {
         """
         0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
         5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899
@@ -417,8 +438,9 @@ enum DigitPairs {
     }
 
     /// Writes the two digits of a value from 0 to 99.
+    @inlinable
     @inline(__always)
-    static func write(_ value: Int, to output: UnsafeMutablePointer<UInt8>) {
+    package static func write(_ value: Int, to output: UnsafeMutablePointer<UInt8>) {
         let digits = UnsafeRawPointer(table.utf8Start + value &* 2).loadUnaligned(as: UInt16.self)
         UnsafeMutableRawPointer(output).storeBytes(of: digits, as: UInt16.self)
     }
