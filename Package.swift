@@ -104,7 +104,8 @@ let package = Package(
         .target(
             name: "NATSClient",
             dependencies: nio + [
-                "MeshConcurrency", "MeshLogging", "MessageGrammar", "FileReading", "NKeys", lifecycle, logging, tls,
+                "MeshConcurrency", "MeshJSON", "MeshLogging", "MessageGrammar", "FileReading", "NKeys", lifecycle, logging,
+                tls,
             ],
             swiftSettings: lifetimes
         ),

@@ -1,4 +1,5 @@
 import Foundation
+import MeshJSON
 import MessageGrammar
 import NIOCore
 

@@ -1,3 +1,4 @@
+import MeshJSON
 import MessageGrammar
 public import NIOCore
 
