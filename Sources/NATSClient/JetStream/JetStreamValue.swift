@@ -1,3 +1,5 @@
+import MeshJSON
+
 /// A JSON value of the JetStream API, for fields that this client knows and for others.
 ///
 /// With it, ``StreamConfiguration`` keeps the fields that a newer server has and this client does not know.
@@ -69,36 +71,33 @@ extension JetStreamValue: Codable {
 
 extension JetStreamValue: CustomStringConvertible {
     /// JSON text, members in the order of their names.
-    public var description: String {
-        switch self {
-        case .null: "null"
-        case .bool(let value): "\(value)"
-        case .integer(let value): "\(value)"
-        case .double(let value): "\(value)"
-        case .string(let value): Self.quoted(value)
-        case .array(let values): "[" + values.map(\.description).joined(separator: ",") + "]"
-        case .object(let members):
-            "{"
-                + members.sorted { $0.key < $1.key }
-                .map { Self.quoted($0.key) + ":" + $0.value.description }
-                .joined(separator: ",") + "}"
-        }
-    }
+    public var description: String { JSONWriter.text { write(to: &$0) } }
 
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case _ where scalar.value < 0x20:
-                let hex = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: result.unicodeScalars.append(scalar)
+    private func write(to writer: inout JSONWriter) {
+        switch self {
+        case .null: writer.write("null")
+        case .bool(let value): writer.write(value ? "true" : "false")
+        case .integer(let value): writer.integer(value)
+        case .double(let value) where value.isFinite: writer.double(value)
+        // There is no JSON for it.
+        case .double(let value): value.description.withBytes { writer.write($0) }
+        case .string(let value): writer.string(value)
+        case .array(let values):
+            writer.open(UInt8(ascii: "["))
+            for (index, value) in values.enumerated() {
+                if index > 0 { writer.write(UInt8(ascii: ",")) }
+                value.write(to: &writer)
             }
+            writer.close(UInt8(ascii: "]"))
+        case .object(let members):
+            writer.open(UInt8(ascii: "{"))
+            for (index, member) in members.sorted(by: { $0.key < $1.key }).enumerated() {
+                if index > 0 { writer.write(UInt8(ascii: ",")) }
+                _ = writer.name(member.key)
+                member.value.write(to: &writer)
+            }
+            writer.close(UInt8(ascii: "}"))
         }
-        return result + "\""
     }
 }
 
