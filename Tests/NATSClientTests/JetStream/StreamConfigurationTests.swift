@@ -121,4 +121,13 @@ struct StreamConfigurationTests {
             #expect(configuration.fields["max_age"] == .integer(expected))
         }
     }
+
+    @Test("a value's description is its JSON, members in the order of their names")
+    func description() {
+        let value: JetStreamValue = [
+            "b": [nil, true, 7, .double(0.25), .double(-1e21)], "a\"": "x\n\t\u{1}\\é", "c": [:], "d": [],
+        ]
+        #expect(value.description == #"{"a\"":"x\n\t\u0001\\é","b":[null,true,7,0.25,-1e+21],"c":{},"d":[]}"#)
+        #expect(JetStreamValue.double(.infinity).description == "inf")
+    }
 }
