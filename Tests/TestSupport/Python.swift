@@ -1,24 +1,23 @@
 import Foundation
-import TestSupport
 
 /// Another implementation of NATS on the other side: nats-py, which `make setup` installs.
-enum Python {
+public enum Python {
     /// A Python that has nats-py.
-    static var executable: String {
+    public static var executable: String {
         ProcessInfo.processInfo.environment["MESH_EVENTS_TEST_PYTHON"]
             ?? NATSServers.packageDirectory + "/.tools/venv/bin/python"
     }
 
     /// A Python that has others' readers of CloudEvents, JSON Schema and AsyncAPI.
-    static var contracts: String { NATSServers.packageDirectory + "/.tools/contracts/bin/python" }
+    public static var contracts: String { NATSServers.packageDirectory + "/.tools/contracts/bin/python" }
 
     /// Starts a script; it finds the server's URL in `URL`.
-    static func start(_ script: String, url: String) throws -> Script {
+    public static func start(_ script: String, url: String) throws -> Script {
         try start(script, environment: ["URL": url])
     }
 
     /// Starts a script with these variables in its environment, besides PATH.
-    static func start(
+    public static func start(
         _ script: String,
         environment: [String: String],
         _ python: String = executable
@@ -31,17 +30,18 @@ enum Python {
 
     /// Runs a script to its end.
     @discardableResult
-    static func run(_ script: String, url: String) async throws -> String {
+    public static func run(_ script: String, url: String) async throws -> String {
         try await start(script, url: url).wait()
     }
 
     /// Runs a script to its end, with these variables in its environment.
     @discardableResult
-    static func run(_ script: String, environment: [String: String], _ python: String) async throws -> String {
+    public static func run(_ script: String, environment: [String: String], _ python: String) async throws -> String {
         try await start(script, environment: environment, python).wait()
     }
 
-    final class Script {
+    /// A script that runs; killed with the last reference.
+    public final class Script {
         private let process: SpawnedProcess
         private let directory: TemporaryDirectory
 
@@ -57,13 +57,18 @@ enum Python {
             )
         }
 
-        var output: String { (try? directory.text(of: "output")) ?? "" }
+        /// What it has printed so far, on both outputs.
+        public var output: String { (try? directory.text(of: "output")) ?? "" }
 
-        func waitForOutput(_ text: String) async throws {
+        /// Waits until it has printed a text, or has ended.
+        public func waitForOutput(_ text: String) async throws {
             try await eventually(text) { output.contains(text) || !process.isRunning }
         }
 
-        func wait() async throws -> String {
+        /// Waits for its end; what it printed.
+        ///
+        /// - Throws: `TestSupportError` with that when it ends with another code than 0.
+        public func wait() async throws -> String {
             try await eventually("a Python script to end") { !process.isRunning }
             guard process.code == 0 else { throw TestSupportError("The script failed: \(output)") }
             return output
