@@ -8,6 +8,8 @@ public struct ConsumerConfiguration: Sendable, Hashable, Codable {
         case new
         /// With the newest message.
         case last
+        /// With the newest message of each subject, then with all that are stored later. It needs a filter.
+        case lastPerSubject
         /// At this sequence, from 1, or the first one after it that exists.
         case sequence(UInt64)
         /// At the first message stored at this time or later: RFC 3339, nanoseconds, year below 2262.
@@ -161,6 +163,7 @@ extension ConsumerConfiguration {
         case .all: try container.encode("all", forKey: .deliverPolicy)
         case .new: try container.encode("new", forKey: .deliverPolicy)
         case .last: try container.encode("last", forKey: .deliverPolicy)
+        case .lastPerSubject: try container.encode("last_per_subject", forKey: .deliverPolicy)
         case .sequence(let sequence):
             try container.encode("by_start_sequence", forKey: .deliverPolicy)
             // The server refuses 0: "optional start sequence is not set".
@@ -197,6 +200,7 @@ extension ConsumerConfiguration {
             switch try container.decodeIfPresent(String.self, forKey: .deliverPolicy) {
             case "new": .new
             case "last": .last
+            case "last_per_subject": .lastPerSubject
             case "by_start_sequence": .sequence(try container.decode(UInt64.self, forKey: .startSequence))
             case "by_start_time": .time(try container.decode(String.self, forKey: .startTime))
             default: .all
@@ -247,7 +251,7 @@ extension ConsumerConfiguration {
     }
 
     private static let knownPolicies: Set<JetStreamValue> = [
-        "all", "new", "last", "by_start_sequence", "by_start_time",
+        "all", "new", "last", "last_per_subject", "by_start_sequence", "by_start_time",
     ]
 
     /// A field by its name in the API.

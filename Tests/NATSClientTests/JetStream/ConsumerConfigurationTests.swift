@@ -31,7 +31,8 @@ struct ConsumerConfigurationTests {
     @Test(
         "everything that is set comes back",
         arguments: [
-            ConsumerConfiguration.Start.all, .new, .last, .sequence(7), .time("2026-01-02T03:04:05.678901234Z"),
+            ConsumerConfiguration.Start.all, .new, .last, .lastPerSubject, .sequence(7),
+            .time("2026-01-02T03:04:05.678901234Z"),
         ]
     )
     func roundTrip(start: ConsumerConfiguration.Start) throws {
