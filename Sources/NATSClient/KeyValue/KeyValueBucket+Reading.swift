@@ -1,0 +1,198 @@
+import NIOCore
+
+extension KeyValueBucket {
+    /// Gets the value of a key.
+    ///
+    /// In a cluster the answer of a replica may be older than the newest write; see
+    /// ``Configuration/allowsDirectGet``.
+    ///
+    /// - Parameters:
+    ///   - key: the key.
+    ///   - timeout: how long the server may take; `nil` for the time of ``jetStream``.
+    /// - Returns: `nil` when the key has no value: it was never put, or was deleted, or has expired.
+    /// - Throws: `invalidKey`, `bucketNotFound`, `requestFailed`.
+    public func get(_ key: String, timeout: Duration? = nil) async throws(KeyValueError) -> Entry? {
+        try KeyRules.validate(key: key)
+        let entry = try await direct(.last(root + key), timeout) { jetStream throws(JetStreamError) in
+            try await jetStream.lastMessage(to: root + key, on: stream, timeout: timeout)
+        }
+        return entry?.operation == .put ? entry : nil
+    }
+
+    /// Gets the value that a key had with a revision.
+    ///
+    /// - Parameters:
+    ///   - key: the key.
+    ///   - revision: the revision, from 1.
+    ///   - timeout: how long the server may take; `nil` for the time of ``jetStream``.
+    /// - Returns: `nil` when the revision belongs to another key, deleted the key, or is not kept any more.
+    /// - Throws: `invalidKey`, `bucketNotFound`, `requestFailed`.
+    public func get(
+        _ key: String,
+        revision: UInt64,
+        timeout: Duration? = nil
+    ) async throws(KeyValueError) -> Entry? {
+        try KeyRules.validate(key: key)
+        guard revision > 0 else { return nil }
+        let entry = try await direct(.sequence(revision), timeout) { jetStream throws(JetStreamError) in
+            try await jetStream.message(atOrAfter: revision, matching: root + key, on: stream, timeout: timeout)
+        }
+        guard let entry, entry.key == key, entry.revision == revision, entry.operation == .put else { return nil }
+        return entry
+    }
+
+    /// Gets the newest revision of a key, a deletion too, from the server that decides the order of writes.
+    func newest(_ key: String, timeout: Duration?) async throws(KeyValueError) -> (entry: Entry, messageID: String?)? {
+        do throws(JetStreamError) {
+            let message = try await jetStream.lastMessage(to: root + key, on: stream, timeout: timeout)
+            guard let message, let entry = self.entry(message) else { return nil }
+            return (entry, message.messageID)
+        } catch {
+            throw KeyValueError(error, bucket: name)
+        }
+    }
+
+    /// Lists the keys that have a value, in alphabetical order.
+    ///
+    /// - Parameters:
+    ///   - pattern: which keys: `*` for a token, `>` at the end for the rest; `>`, the default, for all.
+    ///   - timeout: how long nothing may come; `nil` for the time of ``jetStream``.
+    /// - Throws: `invalidKey`, `bucketNotFound`, `requestFailed`.
+    public func keys(matching pattern: String = ">", timeout: Duration? = nil) async throws(KeyValueError) -> [String] {
+        try KeyRules.validate(pattern: pattern)
+        let found = try await entries(.lastPerSubject, pattern, headersOnly: true, timeout)
+        // A key that is written meanwhile may come twice; its last entry counts.
+        var operations: [String: Operation] = [:]
+        for entry in found { operations[entry.key] = entry.operation }
+        return operations.filter { $0.value == .put }.keys.sorted()
+    }
+
+    /// Gets all revisions of a key that the bucket keeps, oldest first, deletions too.
+    ///
+    /// - Parameters:
+    ///   - key: the key.
+    ///   - timeout: how long nothing may come; `nil` for the time of ``jetStream``.
+    /// - Throws: `invalidKey`, `bucketNotFound`, `requestFailed`.
+    public func history(_ key: String, timeout: Duration? = nil) async throws(KeyValueError) -> [Entry] {
+        try KeyRules.validate(key: key)
+        return try await entries(.all, key, headersOnly: false, timeout)
+    }
+
+    /// Reads what the bucket holds now with a consumer; reads again when that gets lost.
+    private func entries(
+        _ start: ConsumerConfiguration.Start,
+        _ pattern: String,
+        headersOnly: Bool,
+        _ timeout: Duration?
+    ) async throws(KeyValueError) -> [Entry] {
+        let limit = timeout ?? jetStream.timeout
+        let end = ContinuousClock.now + limit
+        let configuration = ConsumerConfiguration.reader(
+            start: start,
+            filterSubjects: [root + pattern],
+            headersOnly: headersOnly
+        )
+        while true {
+            do throws(JetStreamError) {
+                let consumer = try await jetStream.createConsumer(configuration, on: stream, timeout: limit)
+                defer { jetStream.discardConsumer(consumer.name, on: stream) }
+                guard consumer.pending > 0 else { return [] }
+                return try await jetStream.read(
+                    Int(clamping: consumer.pending),
+                    from: consumer.name,
+                    on: stream,
+                    limits: PullLimits(consumer.configuration),
+                    deadline: .now + limit
+                ) { entry(JetStreamMessage($0)) }.compactMap { $0 }
+            } catch {
+                guard error.kind == .consumerLost, .now < end else { throw KeyValueError(error, bucket: name) }
+            }
+        }
+    }
+
+    /// Asks any server with a copy, if the bucket allows that and a server answers; else asks as `other` does.
+    private func direct(
+        _ position: DirectGet,
+        _ timeout: Duration?,
+        else other: (JetStream) async throws(JetStreamError) -> StreamMessage?
+    ) async throws(KeyValueError) -> Entry? {
+        do throws(JetStreamError) {
+            if allowsDirectGet {
+                do throws(JetStreamError) {
+                    return try await jetStream.directMessage(position, on: stream, timeout: timeout).flatMap {
+                        entry($0)
+                    }
+                } catch {
+                    // The bucket is gone, or was changed, or the server is too old.
+                    guard error.isNoResponders else { throw error }
+                }
+            }
+            return try await other(jetStream).flatMap { entry($0) }
+        } catch {
+            throw KeyValueError(error, bucket: name)
+        }
+    }
+}
+
+/// Which message a direct get asks for.
+enum DirectGet {
+    /// The newest to a subject.
+    case last(String)
+    /// The one at a sequence.
+    case sequence(UInt64)
+}
+
+extension JetStream {
+    /// Gets a message from any server that keeps a copy of its stream; servers from 2.9.
+    ///
+    /// - Returns: `nil` when there is none.
+    /// - Throws: a `connection` error without responders when the stream does not allow this, or does not exist.
+    func directMessage(
+        _ position: DirectGet,
+        on stream: String,
+        timeout: Duration?
+    ) async throws(JetStreamError) -> StreamMessage? {
+        let answer: NATSMessage
+        do throws(NATSError) {
+            let (subject, body) =
+                switch position {
+                case .last(let subject): (".\(subject)", "")
+                case .sequence(let sequence): ("", "{\"seq\":\(sequence)}")
+                }
+            answer = try await connection.request(
+                ByteBuffer(string: body),
+                to: "\(prefix).DIRECT.GET.\(stream)\(subject)",
+                timeout: timeout ?? self.timeout,
+                silence: Self.silence(timeout ?? self.timeout)
+            )
+        } catch {
+            throw JetStreamError(error)
+        }
+        return try StreamMessage(direct: answer)
+    }
+}
+
+extension StreamMessage {
+    /// Reads the answer to a direct get; `nil` when it says that there is no such message.
+    fileprivate init?(direct answer: NATSMessage) throws(JetStreamError) {
+        if let status = answer.status {
+            if status == 404 { return nil }
+            let text = answer.statusDescription ?? "no description"
+            throw JetStreamError(code: status, errorCode: .init(rawValue: 0), message: text)
+        }
+        // The server appends its fields; the writer may have used the same names.
+        func field(_ name: String) -> String? { answer.headers.values(of: name).last }
+        guard let subject = field("Nats-Subject"), let time = field("Nats-Time-Stamp"),
+            let sequence = field("Nats-Sequence").flatMap({ UInt64($0) }), sequence > 0
+        else {
+            throw JetStreamError(.invalidAnswer, "the answer to a direct get has no subject, sequence or time")
+        }
+        self.init(
+            subject: subject,
+            sequence: sequence,
+            time: time,
+            headerBlock: CommandWriter.headerBlock(answer.headers.fields.lazy.map { ($0.name, $0.value) }),
+            payload: Array(answer.payload.readableBytesView)
+        )
+    }
+}
