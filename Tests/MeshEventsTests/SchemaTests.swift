@@ -34,7 +34,11 @@ struct SchemaTests {
         #expect(written.keys.sorted() == payload.fields.map(\.name).sorted())
         let schema = try data(of: payload.eventType.rawValue)
         #expect(schema["properties"]?.object?.keys == written.keys)
-        #expect(schema["required"]?.array?.compactMap(\.string).sorted() == written.keys)
+        let required = payload.fields.filter { !$0.isOptional }.map(\.name).sorted()
+        #expect(schema["required"]?.array?.compactMap(\.string).sorted() == required)
+        // Without the optional ones it is written without them.
+        let least = EventData(JSONObject(payload.fields.filter { !$0.isOptional }.map { ($0.name, $0.example) }))
+        #expect(try payload.init(eventData: least).eventData() == least && least.keys.sorted() == required)
         for field in payload.fields { #expect(!field.summary.isEmpty) }
     }
 
@@ -47,7 +51,9 @@ struct SchemaTests {
                 properties[field.name]?["type"]?.string.map { [$0] }
                 ?? properties[field.name]?["type"]?.array?.compactMap(\.string) ?? []
             #expect(!types.isEmpty)
-            for (kind, value) in Self.samples {
+            for (kind, sample) in Self.samples {
+                // An array of described elements takes no others.
+                let value = kind == field.kind && !field.elements.isEmpty ? field.example : sample
                 let data = EventData(JSONObject([(field.name, value)]))
                 let name = "\(payload).\(field.name) as \(value)"
                 if kind == field.kind {
@@ -58,9 +64,17 @@ struct SchemaTests {
             }
             let null = EventData(JSONObject([(field.name, .null)]))
             let back = try payload.init(eventData: null).eventData()[field.name]
-            // Null is written again only where it is described.
-            #expect(back?.isNull == types.contains("null"), "\(payload).\(field.name)")
+            // Null is written again only where it is described; what is optional is left out.
+            #expect(back?.isNull == (field.isOptional ? nil : types.contains("null")), "\(payload).\(field.name)")
         }
+    }
+
+    @Test func theElementsOfTheListOfToolsAreDescribed() throws {
+        let items = try #require(try data(of: "node.health")["properties"]?["tools"]?["items"])
+        let tool = NodeHealth.Tool(name: "a", version: "1", state: .failed, since: .now, restarts: 1, error: "no")
+        let written = try NodeHealth(status: "", resources: nil, tools: [tool]).eventData()["tools"]?[0]?.value
+        #expect(items["properties"]?.object?.keys == written?.object?.keys)
+        #expect(items["required"]?.array?.compactMap(\.string).sorted() == ["name", "restarts", "state", "version"])
     }
 
     struct TrainingComplete: DescribedPayload, Codable {

@@ -58,6 +58,8 @@ import Testing
         try roundTrip(ToolConfigured(tool: "", config: nil))
         try roundTrip(ToolStarted(tool: hostile))
         try roundTrip(ToolStopped(tool: "t", reason: hostile))
+        try roundTrip(ToolStopped(tool: "t", reason: hostile, failed: true, error: hostile))
+        try roundTrip(ToolStopped(tool: "t", reason: "", failed: true, error: nil))
         try roundTrip(ToolCrashed(tool: "t", error: hostile, restartCount: .max))
         try roundTrip(ToolCrashed(tool: "t", error: "", restartCount: .min))
         try roundTrip(ToolRemoved(tool: hostile))
@@ -65,6 +67,35 @@ import Testing
         try roundTrip(NodeLeft(reason: hostile))
         try roundTrip(NodeHealth(status: hostile, resources: data))
         try roundTrip(NodeHealth(status: "online", resources: .empty))
+        try roundTrip(NodeHealth(status: "online", resources: .empty, tools: []))
+        let tool = NodeHealth.Tool(name: hostile, version: hostile, state: .init(rawValue: hostile), restarts: .max)
+        let other = NodeHealth.Tool(name: "", version: "", state: .failed, since: .now, restarts: .min, error: hostile)
+        try roundTrip(NodeHealth(status: "", resources: nil, tools: [tool, other, tool], toolsOmitted: .max))
+    }
+
+    @Test func `tools stand beside status and resources, which stay as they are without`() throws {
+        var health = NodeHealth(status: "online", resources: ["gpu_util": 0.45])
+        let plain = #"{"resources":{"gpu_util":0.45},"status":"online"}"#
+        #expect(try health.eventData().json == plain)
+        health.tools = []
+        let start = String(plain.dropLast())
+        #expect(try health.eventData().json == start + #","tools":[]}"#)
+        let since = try Timestamp(rfc3339: "2026-11-24T09:04:34.01671002Z")
+        health.tools = [
+            .init(name: "a", version: "1.0", state: .running, since: since),
+            .init(name: "b", version: "2", state: .backingOff, since: since, restarts: 2, error: "exited with code 3"),
+        ]
+        health.toolsOmitted = 7
+        let tools = #"""
+            ,"tools":[{"name":"a","restarts":0,"since":"2026-11-24T09:04:34.01671002Z","state":"running",\#
+            "version":"1.0"},{"error":"exited with code 3","name":"b","restarts":2,\#
+            "since":"2026-11-24T09:04:34.01671002Z","state":"backing_off","version":"2"}],"tools_omitted":7}
+            """#
+        #expect(try health.eventData().json == start + tools)
+        #expect(
+            try ToolStopped(tool: "a", reason: "gave up after 5 restarts", failed: true, error: "no").eventData().json
+                == #"{"error":"no","failed":true,"reason":"gave up after 5 restarts","tool":"a"}"#
+        )
     }
 
     @Test func `what is missing reads as empty, a wrong kind is an error`() throws {
@@ -80,7 +111,16 @@ import Testing
             #expect(error.code == .invalidData)
             #expect(error.message.contains("'\(name)'"))
         }
-        #expect(throws: MeshEventsError.self) { try NodeHealth(eventData: EventData(json: #"{"resources":[]}"#)) }
+        let bare = try NodeHealth(eventData: EventData(json: #"{"tools":[{},{"since":null,"error":null}]}"#))
+        let empty = NodeHealth.Tool(name: "", version: "", state: .init(rawValue: ""))
+        #expect(bare.tools == [empty, empty] && bare.toolsOmitted == 0)
+        for json in [
+            #"{"resources":[]}"#, #"{"tools":{}}"#, #"{"tools":[null]}"#, #"{"tools":[{"name":1}]}"#,
+            #"{"tools":[{"since":"noon"}]}"#, #"{"tools":[{"restarts":1.5}]}"#, #"{"tools_omitted":"1"}"#,
+        ] {
+            #expect(throws: MeshEventsError.self, "\(json)") { try NodeHealth(eventData: EventData(json: json)) }
+        }
+        #expect(throws: MeshEventsError.self) { try ToolStopped(eventData: EventData(json: #"{"failed":"yes"}"#)) }
     }
 
     @Test func `a payload of another type is refused`() throws {

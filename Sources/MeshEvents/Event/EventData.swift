@@ -301,6 +301,37 @@ extension EventData {
         return data
     }
 
+    func boolean(_ key: String) throws(MeshEventsError) -> Bool {
+        guard let field = self[key], !field.isNull else { return false }
+        guard let value = field.bool else { throw wrongKind(key, "true or false") }
+        return value
+    }
+
+    /// The string; `nil` when it is missing.
+    func optionalString(_ key: String) throws(MeshEventsError) -> String? {
+        guard let field = self[key], !field.isNull else { return nil }
+        return try string(key)
+    }
+
+    /// The time; `nil` when it is missing.
+    func time(_ key: String) throws(MeshEventsError) -> Timestamp? {
+        guard let text = try optionalString(key) else { return nil }
+        guard let time = try? Timestamp(rfc3339: text) else { throw wrongKind(key, "a time (RFC 3339)") }
+        return time
+    }
+
+    /// The elements of an array of objects; `nil` when it is missing.
+    func objects(_ key: String) throws(MeshEventsError) -> [EventData]? {
+        guard let field = self[key], !field.isNull else { return nil }
+        guard let elements = field.array else { throw wrongKind(key, "an array of objects") }
+        var objects: [EventData] = []
+        for element in elements {
+            guard element.isObject, let data = element.data else { throw wrongKind(key, "an array of objects") }
+            objects.append(data)
+        }
+        return objects
+    }
+
     private func wrongKind(_ key: String, _ expected: String) -> MeshEventsError {
         MeshEventsError(.invalidData, "'\(key)' in the event's data must be \(expected)")
     }

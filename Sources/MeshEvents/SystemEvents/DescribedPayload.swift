@@ -12,7 +12,7 @@
 public protocol DescribedPayload: EventPayload {
     /// What has happened, one sentence.
     static var summary: String { get }
-    /// The members of the data, all of which the payload writes.
+    /// The members of the data. The payload writes all of them, except those that are optional.
     static var fields: [PayloadField] { get }
 }
 
@@ -42,12 +42,25 @@ public struct PayloadField: Sendable, Hashable {
     public var summary: String
     /// A value that it may have.
     public var example: JSONValue
+    /// Whether it may be missing.
+    public var isOptional: Bool
+    /// The members of the elements, when it is an array of objects; empty for any elements.
+    public var elements: [PayloadField]
 
     /// Describes a member.
-    public init(_ name: String, _ kind: Kind, _ summary: String, example: JSONValue) {
+    public init(
+        _ name: String,
+        _ kind: Kind,
+        _ summary: String,
+        example: JSONValue,
+        isOptional: Bool = false,
+        elements: [PayloadField] = []
+    ) {
         self.name = name
         self.kind = kind
         self.summary = summary
         self.example = example
+        self.isOptional = isOptional
+        self.elements = elements
     }
 }

@@ -17,7 +17,7 @@ extension Event {
         Event(unvalidated: ToolStarted(tool: tool), node: node)
     }
 
-    /// A tool was stopped on purpose; see ``ToolStopped``.
+    /// A tool was stopped; see ``ToolStopped``.
     public static func toolStopped(node: String = "", tool: String, reason: String) -> Event {
         Event(unvalidated: ToolStopped(tool: tool, reason: reason), node: node)
     }

@@ -88,11 +88,20 @@ public struct NodeHealth: EventPayload, Hashable {
     public var status: String
     /// The resources it uses and has: an object, or null.
     public var resources: EventData
+    /// Its tools; `nil` when it supervises none. Those that were removed are not in the list.
+    public var tools: [Tool]?
+    /// How many tools are not in ``tools``, because the list would be too long.
+    public var toolsOmitted: Int
+
+    /// The most tools that a node lists.
+    public static let maximumTools = 200
 
     /// Creates the payload.
-    public init(status: String, resources: EventData) {
+    public init(status: String, resources: EventData, tools: [Tool]? = nil, toolsOmitted: Int = 0) {
         self.status = status
         self.resources = resources
+        self.tools = tools
+        self.toolsOmitted = toolsOmitted
     }
 
     /// Reads the payload; what is missing reads as empty.
@@ -101,12 +110,95 @@ public struct NodeHealth: EventPayload, Hashable {
     public init(eventData: EventData) throws(MeshEventsError) {
         status = try eventData.string("status")
         resources = try eventData.object("resources")
+        toolsOmitted = try eventData.integer("tools_omitted")
+        guard let elements = try eventData.objects("tools") else { return }
+        var tools: [Tool] = []
+        for element in elements { tools.append(try Tool(eventData: element)) }
+        self.tools = tools
     }
 
     /// Writes the payload.
     public func write(to data: inout EventDataWriter) {
         data.write("resources", resources)
         data.write("status", status)
+        if let tools { data.write("tools", .array(tools.map(\.json))) }
+        if toolsOmitted != 0 { data.write("tools_omitted", toolsOmitted) }
+    }
+}
+
+extension NodeHealth {
+    /// A tool as its node lists it.
+    public struct Tool: Sendable, Hashable {
+        /// The state of a tool. Others than these may come from newer nodes.
+        public struct State: RawRepresentable, Sendable, Hashable {
+            /// The text that is sent.
+            public let rawValue: String
+
+            /// Creates a state from its text.
+            public init(rawValue: String) { self.rawValue = rawValue }
+
+            /// It is installed and has not been started: `installed`.
+            public static let installed = State(rawValue: "installed")
+            /// It is being started: `starting`.
+            public static let starting = State(rawValue: "starting")
+            /// It runs: `running`.
+            public static let running = State(rawValue: "running")
+            /// It has ended by itself, and is started again after a delay: `backing_off`.
+            public static let backingOff = State(rawValue: "backing_off")
+            /// It has failed, and its node does not start it again: `failed`.
+            public static let failed = State(rawValue: "failed")
+            /// It was stopped, or has ended with code 0: `stopped`.
+            public static let stopped = State(rawValue: "stopped")
+        }
+
+        /// Its name.
+        public var name: String
+        /// The installed version.
+        public var version: String
+        /// Its state.
+        public var state: State
+        /// When the state or the process last changed; `nil` when that is not known.
+        public var since: Timestamp?
+        /// How often it was restarted since it was last started on request.
+        public var restarts: Int
+        /// The error of its last crash, without secrets; `nil` when there was none since it was last started on request.
+        public var error: String?
+
+        /// Creates an element of the list.
+        public init(
+            name: String,
+            version: String,
+            state: State,
+            since: Timestamp? = nil,
+            restarts: Int = 0,
+            error: String? = nil
+        ) {
+            self.name = name
+            self.version = version
+            self.state = state
+            self.since = since
+            self.restarts = restarts
+            self.error = error
+        }
+
+        fileprivate init(eventData: EventData) throws(MeshEventsError) {
+            name = try eventData.string("name")
+            version = try eventData.string("version")
+            state = State(rawValue: try eventData.string("state"))
+            since = try eventData.time("since")
+            restarts = try eventData.integer("restarts")
+            error = try eventData.optionalString("error")
+        }
+
+        fileprivate var json: JSONValue {
+            var members: [String: JSONValue] = [
+                "name": .string(name), "version": .string(version), "state": .string(state.rawValue),
+                "restarts": JSONValue(restarts),
+            ]
+            members["since"] = since.map { .string($0.description) }
+            members["error"] = error.map { .string($0) }
+            return JSONValue(members)
+        }
     }
 }
 
@@ -128,6 +220,54 @@ extension NodeHealth: DescribedPayload {
                 .object,
                 "The resources it uses and has, e.g. cpu (0 to 1), mem_used_mb, disk_free_mb.",
                 example: ["cpu": 0.42, "mem_used_mb": 812]
+            ),
+            PayloadField(
+                "tools",
+                .array,
+                "The node's tools, at most 200; missing when it supervises none.",
+                example: [
+                    [
+                        "error": "exited with code 3", "name": "whisper", "restarts": 1,
+                        "since": "2026-11-24T09:04:34.01671002Z", "state": "running", "version": "1.4.0",
+                    ]
+                ],
+                isOptional: true,
+                elements: toolFields
+            ),
+            PayloadField(
+                "tools_omitted",
+                .integer,
+                "How many tools are not in the list, when it would be too long: those in trouble are in it first.",
+                example: 3,
+                isOptional: true
+            ),
+        ]
+    }
+
+    private static var toolFields: [PayloadField] {
+        [
+            PayloadField("name", .string, "The tool's name.", example: "whisper"),
+            PayloadField("version", .string, "The installed version.", example: "1.4.0"),
+            PayloadField(
+                "state",
+                .string,
+                "Its state: installed, starting, running, backing_off, failed (not started again) or stopped.",
+                example: "running"
+            ),
+            PayloadField(
+                "since",
+                .string,
+                "When the state or the process last changed, RFC 3339.",
+                example: "2026-11-24T09:04:34.01671002Z",
+                isOptional: true
+            ),
+            PayloadField("restarts", .integer, "How often it was restarted since the start on request.", example: 1),
+            PayloadField(
+                "error",
+                .string,
+                "The error of its last crash, cut when it is long; missing when there was none.",
+                example: "exited with code 3",
+                isOptional: true
             ),
         ]
     }

@@ -124,23 +124,30 @@ extension ToolStarted: DescribedPayload {
     }
 }
 
-/// A tool was stopped on purpose.
+/// A tool was stopped on purpose, has ended with code 0, or was given up after too many crashes.
 public struct ToolStopped: EventPayload, Hashable {
     /// `tool.stopped`.
     public static var eventType: EventType { .toolStopped }
 
-    /// The beginning of ``reason`` when a tool has crashed too often: its node does not start it again.
+    /// The beginning of ``reason`` when a tool has crashed too often: its node does not start it again. Nodes of the Go
+    /// mesh begin the error of `tool.crashed` with it.
     package static let gaveUpReason = "gave up after "
 
     /// The tool's name.
     public var tool: String
     /// Why, e.g. `update` or `uninstall`.
     public var reason: String
+    /// Whether it has failed: it crashed too often, and its node does not start it again.
+    public var failed: Bool
+    /// The error of its last crash, when it has failed.
+    public var error: String?
 
     /// Creates the payload.
-    public init(tool: String, reason: String) {
+    public init(tool: String, reason: String, failed: Bool = false, error: String? = nil) {
         self.tool = tool
         self.reason = reason
+        self.failed = failed
+        self.error = error
     }
 
     /// Reads the payload; what is missing reads as empty.
@@ -149,10 +156,14 @@ public struct ToolStopped: EventPayload, Hashable {
     public init(eventData: EventData) throws(MeshEventsError) {
         tool = try eventData.string("tool")
         reason = try eventData.string("reason")
+        failed = try eventData.boolean("failed")
+        error = try eventData.optionalString("error")
     }
 
-    /// Writes the payload.
+    /// Writes the payload; ``failed`` and ``error`` only when there is something to say.
     public func write(to data: inout EventDataWriter) {
+        if let error { data.write("error", error) }
+        if failed { data.write("failed", true) }
         data.write("reason", reason)
         data.write("tool", tool)
     }
@@ -160,11 +171,25 @@ public struct ToolStopped: EventPayload, Hashable {
 
 extension ToolStopped: DescribedPayload {
     /// What has happened.
-    public static var summary: String { "A tool was stopped on purpose." }
+    public static var summary: String { "A tool was stopped on purpose, has ended by itself, or was given up." }
 
     /// The members of its data.
     public static var fields: [PayloadField] {
         [
+            PayloadField(
+                "error",
+                .string,
+                "The error of its last crash, when it has failed.",
+                example: "exited with code 3",
+                isOptional: true
+            ),
+            PayloadField(
+                "failed",
+                .boolean,
+                "True when it crashed too often and its node does not start it again; missing otherwise.",
+                example: true,
+                isOptional: true
+            ),
             PayloadField("reason", .string, "Why, e.g. stopped, restart, update or uninstall.", example: "update"),
             PayloadField("tool", .string, "The tool's name.", example: "whisper"),
         ]

@@ -20,12 +20,7 @@ struct DescribedMessage {
         typeSchema = ["type": "string", "const": .string(type.rawValue)]
         typeExample = type.rawValue
         let fields = payload.fields
-        data = [
-            "type": "object",
-            "description": .string("The data of \(type)."),
-            "properties": .object(JSONObject(fields.map { ($0.name, $0.schema) })),
-            "required": .array(fields.map { .string($0.name) }),
-        ]
+        data = .object(JSONObject([("description", .string("The data of \(type)."))] + PayloadField.object(fields)))
         dataExample = .object(JSONObject(fields.map { ($0.name, $0.example) }))
         parameters = [:]
     }
@@ -172,8 +167,17 @@ struct DescribedMessage {
 }
 
 extension PayloadField {
+    /// The parts of the JSON Schema of an object with these members.
+    fileprivate static func object(_ fields: [PayloadField]) -> [(String, JSONValue)] {
+        [
+            ("type", "object"),
+            ("properties", .object(JSONObject(fields.map { ($0.name, $0.schema) }))),
+            ("required", .array(fields.filter { !$0.isOptional }.map { .string($0.name) })),
+        ]
+    }
+
     /// The JSON Schema of the value.
-    fileprivate var schema: JSONValue {
+    private var schema: JSONValue {
         let type: JSONValue =
             switch kind {
             case .string: "string"
@@ -183,6 +187,8 @@ extension PayloadField {
             case .object: ["object", "null"]
             case .array: "array"
             }
-        return ["type": type, "description": .string(summary)]
+        var members: [(String, JSONValue)] = [("type", type), ("description", .string(summary))]
+        if !elements.isEmpty { members.append(("items", .object(JSONObject(Self.object(elements))))) }
+        return .object(JSONObject(members))
     }
 }
