@@ -47,7 +47,7 @@ struct SoakRun {
             node.emitter.emit(event)
         }
         let supervisor = supervisor
-        node.setTools { (supervisor.tools.count, supervisor.tools.count { $0.state == .running }) }
+        node.setTools { supervisor.tools }
         emitterBus = try await open("emitter").bus
         reader = try await open("reader")
         monitor = try await MeshMonitor.start(store: JetStreamStore(try await connect(at: url)), logger: quiet)

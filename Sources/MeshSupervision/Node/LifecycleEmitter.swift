@@ -107,8 +107,27 @@ public final class LifecycleEmitter: Sendable {
         )
     }
 
+    /// How often an event is made again because others came between.
+    private static let snapshotAttempts = 10
+
     /// Takes an event that happens now. Never blocks and never fails; what cannot be stored is counted and logged.
-    public func emit(_ payload: any EventPayload) {
+    public func emit(_ payload: any EventPayload) { _ = take(payload, after: nil) }
+
+    /// Takes an event that says how things are now. It is made again when another event was taken meanwhile: readers
+    /// believe the later event, so it must know all that the earlier ones say.
+    func emit(snapshot make: () -> any EventPayload) {
+        for _ in 0..<Self.snapshotAttempts {
+            let newest = state.withLock { $0.queue.newest }
+            if take(make(), after: newest) { return }
+        }
+        emit(make())
+    }
+
+    /// Takes an event that happens now.
+    ///
+    /// - Parameter newest: the event that has to be the newest one still; `nil` for any.
+    /// - Returns: `false` when another one is: nothing was done.
+    private func take(_ payload: any EventPayload, after newest: UInt64?) -> Bool {
         let event: Event
         do throws(MeshEventsError) {
             event = try Event(payload)
@@ -119,13 +138,15 @@ public final class LifecycleEmitter: Sendable {
                 "a lifecycle event cannot be sent",
                 [.type: "\(type(of: payload).eventType)", .error: "\(error.message)"]
             )
-            return
+            return true
         }
         // Another thread may overtake this one here: the queue keeps the times in the order of the events.
         let time = now()
-        let (admission, completions) = state.withLock { state in
-            (state.queue.append(event, at: time), state.settled())
+        let taken = state.withLock { state -> (LifecycleQueue.Admission, [OneTimeSignal])? in
+            if let newest, newest != state.queue.newest { return nil }
+            return (state.queue.append(event, at: time), state.settled())
         }
+        guard let (admission, completions) = taken else { return false }
         for completion in completions { completion.send() }
         switch admission {
         case .taken: break
@@ -141,6 +162,7 @@ public final class LifecycleEmitter: Sendable {
             logger.warning("a lifecycle event came after the node had left", [.type: "\(event.type)"])
         }
         wakeUp.yield()
+        return true
     }
 
     /// Stores events as they are emitted; returns after ``drain(timeout:)``, when the bus is closed, or when the task

@@ -10,12 +10,12 @@ extension MeshNode {
     func capabilities() -> EventData {
         var members = NodeCapabilities.members
         members["version"] = configuration.version.map { .string($0) }
-        members["tools"] = JSONValue(toolCounts.installed)
+        members["tools"] = JSONValue(tools.installed)
         identify(&members)
         return EventData(JSONObject(configuration.extras.merging(members) { $1 }))
     }
 
-    func health() -> NodeHealth {
+    func emitHealth() {
         var members = sampler.sample().members
         var failing = checks.failing
         if let conflict = nameConflict {
@@ -23,16 +23,18 @@ extension MeshNode {
             failing["name"] = HealthCheck.reason("another live node on \(host) is named \(name) too")
         }
         if !failing.isEmpty { members["checks"] = JSONValue(failing.mapValues { .string($0) }) }
-        let tools = toolCounts
-        members["tools"] = JSONValue(tools.installed)
-        members["open_tools"] = JSONValue(tools.running)
         members["uptime_s"] = JSONValue(Self.seconds(stopwatch.elapsed))
         members["host"] = .string(NodeCapabilities.host)
         identify(&members)
-        return NodeHealth(
-            status: failing.isEmpty ? "online" : "degraded",
-            resources: EventData(JSONObject(members))
-        )
+        emitter.emit(snapshot: { health(status: failing.isEmpty ? "online" : "degraded", members) })
+    }
+
+    private func health(status: String, _ members: [String: JSONValue]) -> NodeHealth {
+        var members = members
+        let tools = tools
+        members["tools"] = JSONValue(tools.installed)
+        members["open_tools"] = JSONValue(tools.running)
+        return NodeHealth(status: status, resources: EventData(JSONObject(members)), listing: tools.list)
     }
 
     private func identify(_ members: inout [String: JSONValue]) {

@@ -23,7 +23,7 @@ public import ServiceLifecycle
 /// - `node.health` at every interval, and at once when its status changes: `online`, or `degraded` while a health check
 ///   fails or another node has the same name; with the resources `cpu` (0 to 1), `load`, `mem_used_mb`, `mem_total_mb`,
 ///   `disk_free_mb`, `uptime_s`, `open_tools`, `tools`, `host`, `instance`, `interval_s`, and under `checks` each
-///   failing check with its reason;
+///   failing check with its reason; and with the list of its tools, when it has been given one (`setTools`);
 /// - `node.left` on graceful shutdown, stored before ``run()`` returns.
 ///
 /// Events from during an outage are kept and stored after it, with their times; see ``LifecycleEmitter``. In a
@@ -34,7 +34,7 @@ public final class MeshNode: Service {
         var leaveReason: String?
         /// Counts instead of that of the configuration.
         var leaveTimeout: Duration?
-        var toolCounts: (@Sendable () -> (installed: Int, running: Int))?
+        var tools: (@Sendable () -> MeshNode.Tools)?
         var conflict: NameConflict?
     }
 
@@ -110,13 +110,55 @@ public final class MeshNode: Service {
     /// Removes a health check. Harmless when there is none of that name.
     public func removeHealthCheck(named name: String) { checks.remove(name) }
 
-    /// How many tools there are, and how many of them run.
-    var toolCounts: (installed: Int, running: Int) { state.withLock { $0.toolCounts }?() ?? (0, 0) }
+    /// The node's tools at one moment.
+    package struct Tools: Sendable {
+        var installed: Int
+        var running: Int
+        var list: [ToolStatus]?
 
-    /// Sets the closure that counts the installed tools and the running ones; the node publishes both.
-    public func setTools(_ counts: @escaping @Sendable () -> (installed: Int, running: Int)) {
-        state.withLock { $0.toolCounts = counts }
+        /// Counts tools.
+        ///
+        /// - Parameter planned: the number to publish instead, and no list, while tools are still being installed.
+        package init(_ tools: [ToolStatus], planned: Int? = nil) {
+            installed = planned ?? tools.count
+            running = tools.count { $0.state == .running }
+            list = planned == nil ? tools : nil
+        }
+
+        fileprivate init(installed: Int, running: Int) { (self.installed, self.running) = (installed, running) }
     }
+
+    /// The node's tools at this moment.
+    var tools: Tools { state.withLock { $0.tools }?() ?? Tools(installed: 0, running: 0) }
+
+    /// Sets the closure that returns all tools of the node. The node publishes their list with its health, and how many
+    /// there are and run.
+    ///
+    /// ```swift
+    /// node.setTools { supervisor.tools }
+    /// ```
+    ///
+    /// Readers take a tool that is not in the list for removed. The closure returns `nil` while the tools are not known
+    /// yet; then no list is published. It is called on many threads and must not block.
+    public func setTools(_ tools: @escaping @Sendable () -> [ToolStatus]?) {
+        setToolReport { tools().map { Tools($0) } ?? Tools(installed: 0, running: 0) }
+    }
+
+    /// Sets the closure that counts the installed tools and the running ones; the node publishes both, and no list.
+    @available(
+        *,
+        deprecated,
+        message: "give it the tools, so that it publishes their states: setTools { supervisor.tools }"
+    )
+    public func setTools(_ counts: @escaping @Sendable () -> (installed: Int, running: Int)) {
+        setToolReport {
+            let (installed, running) = counts()
+            return Tools(installed: installed, running: running)
+        }
+    }
+
+    /// Sets the closure that reports the node's tools.
+    package func setToolReport(_ tools: @escaping @Sendable () -> Tools) { state.withLock { $0.tools = tools } }
 
     /// Suspends until ``run()`` has joined the mesh and node.joined is stored. Events of tools that start after this
     /// follow it in the stream.
@@ -216,7 +258,7 @@ public final class MeshNode: Service {
     }
 
     private func reportHealth() async {
-        for await _ in ticks { emitter.emit(health()) }
+        for await _ in ticks { emitHealth() }
     }
 
     private func watchName(_ watch: NameWatch, _ sightings: EventSubscription) async {

@@ -17,6 +17,8 @@ struct ToolLoop {
     private var process: SupervisedProcess?
     private var uptime: (@Sendable () -> Duration)?
     private var launchError: ToolError?
+    /// The error of the last crash as it may be published.
+    private var publishedError: String?
     private var run = 0
     /// Waits until the process is to be started again.
     private var restart: Task<Void, Never>?
@@ -89,6 +91,8 @@ struct ToolLoop {
 
     private mutating func perform(_ actions: [ToolStateMachine.Action], grace: Duration? = nil) async {
         for action in actions {
+            // With the specification of the crash: a later one may no longer know the secrets in the error.
+            if case .crashed(let error, _) = action { publishedError = redaction.redact(error) }
             // Updates the status before the event: a receiver that then asks for the status sees the new one.
             update()
             switch action {
@@ -105,24 +109,29 @@ struct ToolLoop {
                 context.emit(ToolStarted(tool: name))
             case .crashed(let error, let restartCount):
                 context.logger.warning("tool crashed: \(error)", [.tool: "\(name)"])
-                let published = redaction.redact(error)
-                context.emit(ToolCrashed(tool: name, error: published, restartCount: restartCount))
+                context.emit(ToolCrashed(tool: name, error: publishedError ?? "", restartCount: restartCount))
             case .stopped(let reason):
                 context.logger.info("tool stopped: \(reason)", [.tool: "\(name)"])
                 context.emit(ToolStopped(tool: name, reason: redaction.redact(reason)))
+            case .gaveUp(let reason):
+                context.logger.warning("tool given up: \(reason)", [.tool: "\(name)"])
+                context.emit(ToolStopped(tool: name, reason: reason, failed: true, error: publishedError))
             }
         }
     }
 
     /// Copies the present state to the published status.
-    private func update() {
+    private mutating func update() {
         let (machine, pid) = (machine, process?.pid)
+        if machine.lastError == nil { self.publishedError = nil }
+        let publishedError = self.publishedError
         publish { status in
             if status.state != machine.state || status.pid != pid { status.since = .now }
             status.state = machine.state
             status.pid = pid
             status.restartCount = machine.restartCount
             status.lastError = machine.lastError
+            status.publishedError = publishedError
         }
     }
 

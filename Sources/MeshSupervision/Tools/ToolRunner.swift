@@ -22,6 +22,8 @@ final class ToolRunner: Sendable {
     struct Shared: Sendable {
         var specification: ToolSpecification
         var status: ToolStatus
+        /// Whether its removal is announced, or about to be.
+        var isRemoved = false
     }
 
     /// Runs one operation of the supervisor on the tool at a time.
@@ -78,6 +80,12 @@ final class ToolRunner: Sendable {
         status.lastOutput = output.lastLines
         return status
     }
+
+    /// Whether its removal is announced, or about to be.
+    var isRemoved: Bool { shared.withLock { $0.isRemoved } }
+
+    /// Notes that its removal is about to be announced.
+    func markRemoved() { shared.withLock { $0.isRemoved = true } }
 
     /// Changes the specification; a process that runs is not touched.
     func change(_ body: (inout ToolSpecification) -> Void) { shared.withLock { body(&$0.specification) } }

@@ -18,6 +18,8 @@ struct ToolStateMachine: Sendable, Hashable {
         case crashed(error: String, restartCount: Int)
         /// Emit that it was stopped.
         case stopped(reason: String)
+        /// Emit that it crashed too often and is not started again.
+        case gaveUp(reason: String)
     }
 
     private enum Phase: Hashable {
@@ -48,6 +50,7 @@ struct ToolStateMachine: Sendable, Hashable {
         let isWaiting = phase == .waiting
         guard isWaiting || phase == .idle else { return [] }
         phase = .launching(isRestart: false)
+        state = .starting
         history = RestartHistory()
         restartCount = 0
         lastError = nil
@@ -101,6 +104,7 @@ struct ToolStateMachine: Sendable, Hashable {
         guard phase == .waiting else { return [] }
         restartCount += 1
         phase = .launching(isRestart: true)
+        state = .starting
         return [.launch]
     }
 
@@ -125,7 +129,7 @@ struct ToolStateMachine: Sendable, Hashable {
 
     private mutating func crashed(_ error: String) -> Action {
         lastError = error
-        state = .crashed
+        state = .failed
         // Counted as by nodes of the Go mesh: the restart that may follow is included.
         return .crashed(error: error, restartCount: restartCount + 1)
     }
@@ -134,11 +138,11 @@ struct ToolStateMachine: Sendable, Hashable {
         switch decision {
         case .restart(let delay):
             phase = .waiting
-            state = .restarting
+            state = .backingOff
             return [.schedule(after: delay)]
         case .giveUp:
             phase = .idle
-            return [.stopped(reason: ToolStopped.gaveUpReason + "\(policy.maximumRestarts) restarts")]
+            return [.gaveUp(reason: ToolStopped.gaveUpReason + "\(policy.maximumRestarts) restarts")]
         case .leave:
             phase = .idle
             return []

@@ -6,6 +6,8 @@ public struct ToolStatus: Sendable, Hashable {
     public enum State: String, Sendable, Hashable {
         /// It was installed and never started.
         case installed
+        /// It is being started.
+        case starting
         /// It runs.
         case running
         /// It was asked to end.
@@ -13,9 +15,16 @@ public struct ToolStatus: Sendable, Hashable {
         /// It was stopped or has exited with code 0, and does not run.
         case stopped
         /// It ended by itself, and will be started again after a delay.
-        case restarting
+        case backingOff = "backing_off"
         /// It failed or could not be started, and is not started again.
-        case crashed
+        case failed
+
+        /// The former name of ``backingOff``.
+        @available(*, deprecated, renamed: "backingOff")
+        public static var restarting: State { .backingOff }
+        /// The former name of ``failed``.
+        @available(*, deprecated, renamed: "failed")
+        public static var crashed: State { .failed }
     }
 
     /// Its name.
@@ -32,6 +41,8 @@ public struct ToolStatus: Sendable, Hashable {
     public var restartCount: Int
     /// The error of its last crash; `nil` when it has not crashed since it was last started on request.
     public var lastError: String?
+    /// ``lastError`` without secrets, as `tool.crashed` published it.
+    public var publishedError: String?
     /// The last lines of its standard error, at most 20, oldest first. They may hold secrets: do not publish them.
     public var lastOutput: [String]
 }
@@ -40,8 +51,8 @@ extension ToolStatus.State {
     /// Whether a tool runs, or will be restarted.
     public var isActive: Bool {
         switch self {
-        case .running, .stopping, .restarting: true
-        case .installed, .stopped, .crashed: false
+        case .starting, .running, .stopping, .backingOff: true
+        case .installed, .stopped, .failed: false
         }
     }
 }

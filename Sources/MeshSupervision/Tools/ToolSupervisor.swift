@@ -20,7 +20,7 @@ public import ServiceLifecycle
 /// | what happened | events |
 /// | --- | --- |
 /// | it exits with another code than 0, or a signal ends it | `tool.crashed`, then `tool.started` after a delay |
-/// | the same once more than the policy allows | `tool.crashed`, `tool.stopped` (`gave up after 5 restarts`) |
+/// | the same once more than the policy allows | `tool.crashed`, `tool.stopped` (`gave up after 5 restarts`, `failed`) |
 /// | it exits with 0 | `tool.stopped` (`exited`); with the mode `always`, `tool.started` after a delay |
 /// | it cannot be started | `tool.crashed`; after a requested start the call throws and there is no retry |
 public final class ToolSupervisor: Sendable {
@@ -57,7 +57,7 @@ public final class ToolSupervisor: Sendable {
     /// All installed tools, by name.
     public var tools: [ToolStatus] {
         let runners = state.withLock { Array($0.runners.values) }
-        return runners.map(\.status).sorted { $0.name < $1.name }
+        return runners.filter { !$0.isRemoved }.map(\.status).sorted { $0.name < $1.name }
     }
 
     /// One tool; `nil` when it is not installed.
@@ -158,6 +158,8 @@ public final class ToolSupervisor: Sendable {
     public func remove(_ name: String) async throws(ToolError) {
         try await withRunner(name) { runner throws(ToolError) in
             await runner.stop(reason: "uninstall")
+            // Before the event: a list of tools that is made after it must not name the tool.
+            runner.markRemoved()
             await runner.announce([ToolRemoved(tool: name)])
             state.withLock { $0.runners[name] = nil }
             runner.close()

@@ -30,10 +30,12 @@ final class NodeTools: Sendable {
         supervisor = ToolSupervisor(environment: environment, logger: ToolLog.logger) { node.emitter.emit($0) }
         control = ToolControl(supervisor: supervisor, node: node.name, connection: connection, logger: ToolLog.logger)
         (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        node.setTools { [weak self] in
-            guard let self else { return (0, 0) }
+        node.setToolReport { [weak self] in
+            guard let self else { return MeshNode.Tools([], planned: 0) }
             let tools = supervisor.tools
-            return (isApplied.withLock { $0 } ? tools.count : planned, tools.count { $0.state == .running })
+            // One that supervises none lists none: the list would say that tools of which others emit events are gone.
+            let isListed = isApplied.withLock { $0 } && (planned > 0 || !tools.isEmpty)
+            return MeshNode.Tools(tools, planned: isListed ? nil : planned)
         }
     }
 

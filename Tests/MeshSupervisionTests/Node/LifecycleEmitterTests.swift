@@ -35,6 +35,31 @@ struct LifecycleEmitterTests {
         await running.value
     }
 
+    @Test("an event that says how things are is made after all events before it")
+    func snapshot() async throws {
+        let mesh = try await MemoryMesh()
+        let emitter = mesh.emitter()
+        let running = Task { await emitter.run() }
+        var calls = 0
+        emitter.emit(snapshot: {
+            calls += 1
+            if calls < 3 { emitter.emit(ToolStarted(tool: "\(calls)")) }
+            return NodeHealth(status: "\(calls)", resources: nil)
+        })
+        try await emitter.flush(timeout: .seconds(20))
+        #expect(try await mesh.events().map(\.type) == [.toolStarted, .toolStarted, .nodeHealth])
+        #expect(try await mesh.events().last?.data["status"]?.string == "3")
+        // It is emitted in the end, whatever comes between.
+        emitter.emit(snapshot: {
+            emitter.emit(ToolStarted(tool: "again"))
+            return NodeHealth(status: "last", resources: nil)
+        })
+        try await emitter.flush(timeout: .seconds(20))
+        #expect(try await mesh.events().last?.data["status"]?.string == "last")
+        #expect(await emitter.drain(timeout: .seconds(5)).isEmpty)
+        await running.value
+    }
+
     @Test("an event whose acknowledgement was lost is stored once")
     func lostAcknowledgement() async throws {
         let mesh = try await MemoryMesh()

@@ -1,10 +1,11 @@
 import MeshConcurrency
 import MeshEvents
 import MeshEventsTesting
-import MeshSupervision
 import ServiceLifecycle
 import TestSupport
 import Testing
+
+@testable import MeshSupervision
 
 @Suite("A node", .timeLimit(.minutes(1)))
 struct MeshNodeTests {
@@ -20,7 +21,11 @@ struct MeshNodeTests {
     func life() async throws {
         let mesh = try await MemoryMesh()
         let node = mesh.node(.init(jitter: 0, version: "1.2.0", extras: ["room": "attic", "host": "forged"]))
-        node.setTools { (installed: 3, running: 2) }
+        let since = try Timestamp(rfc3339: "2026-11-24T09:04:34Z")
+        let tools = [("a", ToolStatus.State.running), ("b", .stopping), ("c", .running)].map { name, state in
+            ToolStatus(name: name, version: "1", state: state, since: since, restartCount: 0, lastOutput: ["secret"])
+        }
+        node.setTools { tools }
         let running = Task { try await node.run() }
         for count in 1...3 {
             try await eventually("\(count) health events") { try await health(mesh).count == count }
@@ -60,8 +65,37 @@ struct MeshNodeTests {
         #expect(last.resources["load"]?.array?.count == 3)
         #expect(last.resources["disk_free_mb"]?.int != nil)
         #expect(last.resources["checks"] == nil)
+        #expect(
+            last.tools
+                == ["a", "b", "c"].map { NodeHealth.Tool(name: $0, version: "1", state: .running, since: since) }
+        )
+        #expect(last.toolsOmitted == 0)
         let left: NodeLeft = try events[5].payload()
         #expect(left.reason == "maintenance")
+    }
+
+    @Test("a node without a supervisor lists no tools, nor does one whose tools are not known yet")
+    func noList() async throws {
+        let mesh = try await MemoryMesh()
+        let node = mesh.node()
+        let running = Task { try await node.run() }
+        func keys() async throws -> [String]? { try await mesh.events("events.node.health").last?.data.keys }
+        try await eventually("health") { try await keys() == ["resources", "status"] }
+        node.setTools { nil }
+        try await mesh.advance(by: .seconds(10))
+        try await eventually("health") { try await health(mesh).count == 2 }
+        #expect(try await keys() == ["resources", "status"])
+        let tool = ToolStatus(name: "a", version: "1", state: .running, since: .now, restartCount: 0, lastOutput: [])
+        node.setToolReport { MeshNode.Tools([tool], planned: 7) }
+        try await mesh.advance(by: .seconds(10))
+        try await eventually("health") { try await health(mesh).count == 3 }
+        let last = try #require(try await health(mesh).last)
+        #expect(last.tools == nil && last.resources["tools"]?.int == 7 && last.resources["open_tools"]?.int == 1)
+        node.setTools { [] }
+        try await mesh.advance(by: .seconds(10))
+        try await eventually("an empty list") { try await health(mesh).last?.tools == [] }
+        node.leave(reason: "done")
+        try await running.value
     }
 
     @Test("a graceful shutdown stores node.left with reason shutdown, after what other services said")

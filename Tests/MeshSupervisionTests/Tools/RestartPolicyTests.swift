@@ -82,14 +82,15 @@ struct ToolStateMachineTests {
             let delay = Duration.seconds(1 << count)
             let crash = ToolStateMachine.Action.crashed(error: "exited with code 3", restartCount: count + 1)
             #expect(actions == [crash, .schedule(after: delay)])
-            #expect(machine.state == .restarting)
+            #expect(machine.state == .backingOff)
             #expect(machine.restartDue() == [.launch])
+            #expect(machine.state == .starting)
             #expect(machine.launched() == [.started])
         }
         let actions = machine.ended(error: "exited with code 3", uptime: .seconds(1), policy: policy)
         let last = ToolStateMachine.Action.crashed(error: "exited with code 3", restartCount: 6)
-        #expect(actions == [last, .stopped(reason: "gave up after 5 restarts")])
-        #expect(machine.isIdle && machine.state == .crashed)
+        #expect(actions == [last, .gaveUp(reason: "gave up after 5 restarts")])
+        #expect(machine.isIdle && machine.state == .failed)
         #expect(machine.restartDue().isEmpty)
     }
 
@@ -97,7 +98,7 @@ struct ToolStateMachineTests {
         var machine = ToolStateMachine()
         _ = machine.start()
         #expect(machine.launchFailed("no", policy: policy) == [.crashed(error: "no", restartCount: 1)])
-        #expect(machine.isIdle)
+        #expect(machine.isIdle && machine.state == .failed)
         machine = running()
         _ = machine.ended(error: "exited with code 1", uptime: .zero, policy: policy)
         _ = machine.restartDue()

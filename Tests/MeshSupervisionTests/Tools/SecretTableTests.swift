@@ -161,5 +161,27 @@ struct SecretTableTests {
         )
     }
 
+    @Test("what a supervisor keeps for the list of its tools holds none, also when they change later")
+    func list() async throws {
+        let bench = try ToolBench()
+        let secret = "words-of-mine"
+        var tool = bench.tool("exec sleep 600")
+        tool.confidential = [secret]
+        tool.command = ["/nowhere/\(secret)/ghp_abcdefghij1234567890"]
+        try await bench.supervisor.install(tool)
+        await #expect(throws: ToolError.self) { try await bench.supervisor.start("tool") }
+        tool.confidential = []
+        tool.command = ["sleep", "600"]
+        try await bench.supervisor.update(tool)
+        let status = try #require(bench.supervisor.tool(named: "tool"))
+        #expect(status.state == .failed && status.lastError?.contains(secret) == true)
+        let published = try #require(status.publishedError)
+        #expect(bench.events.contains("crashed \(published) 1"), "\(bench.events)")
+        #expect(!published.contains(secret) && !published.contains("abcdefghij"))
+        try await bench.supervisor.start("tool")
+        #expect(bench.supervisor.tool(named: "tool")?.publishedError == nil)
+        await bench.supervisor.shutdown()
+    }
+
     private func shown(_ data: EventData) -> String { Redaction().redact(data).json }
 }

@@ -92,7 +92,8 @@ final class EmittedEvents: Sendable {
             case let event as ToolInstalled: "installed \(event.version)"
             case let event as ToolConfigured: "configured \(event.config.json)"
             case is ToolStarted: "started"
-            case let event as ToolStopped: "stopped \(event.reason)"
+            case let event as ToolStopped:
+                "stopped \(event.reason)" + (event.failed ? " (failed: \(event.error ?? ""))" : "")
             case let event as ToolCrashed: "crashed \(event.error) \(event.restartCount)"
             case is ToolRemoved: "removed"
             default: "\(payload)"

@@ -75,7 +75,7 @@ struct ToolSupervisorTests {
         let delay = ContinuousClock.now - start
         #expect(events.last == "crashed killed by signal 9 (SIGKILL) 1")
         #expect(delay < .seconds(1))
-        #expect(bench.supervisor.tool(named: "tool")?.state == .restarting)
+        #expect(bench.supervisor.tool(named: "tool")?.state == .backingOff)
         try await bench.pass(.seconds(1))
         #expect(try await bench.events(4).last == "started")
         #expect(try bench.pid() != first)
@@ -96,10 +96,10 @@ struct ToolSupervisorTests {
             bench.clock.advance(by: .milliseconds(1))
             expected += ["started", "crashed exited with code 3 \(index + 2)"]
         }
-        expected.append("stopped gave up after 5 restarts")
+        expected.append("stopped gave up after 5 restarts (failed: exited with code 3)")
         #expect(try await bench.events(expected.count) == expected)
         let status = try #require(bench.supervisor.tool(named: "tool"))
-        #expect(status.state == .crashed && status.lastError == "exited with code 3" && status.restartCount == 5)
+        #expect(status.state == .failed && status.lastError == "exited with code 3" && status.restartCount == 5)
         #expect(bench.clock.sleepers == 0)
         try await bench.supervisor.start("tool")
         #expect(try await bench.events(expected.count + 2).last == "crashed exited with code 3 1")

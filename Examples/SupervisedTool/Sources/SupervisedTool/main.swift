@@ -36,7 +36,7 @@ for try await event in events {
     print(event.type, event.data)
     if event.type == .toolStopped { break }
 }
-if let status = supervisor.tool(named: "thermometer") { print("the tool is \(status.state.rawValue) now") }
+if let status = supervisor.tool(named: "thermometer") { print("the tool's state is \(status.state.rawValue)") }
 
 await supervisor.shutdown()
 await bus.close()

@@ -1,0 +1,128 @@
+import MeshConcurrency
+import MeshEvents
+import TestSupport
+import Testing
+
+@testable import MeshSupervision
+
+/// The list of tools in a node's health.
+@Suite("Tools in a node's health", .timeLimit(.minutes(1)))
+struct ListedToolsTests {
+    private func status(
+        _ name: String,
+        _ state: ToolStatus.State = .running,
+        error: String? = nil,
+        version: String = "1"
+    ) -> ToolStatus {
+        ToolStatus(
+            name: name,
+            version: version,
+            state: state,
+            since: .epoch,
+            restartCount: 3,
+            lastError: "not to be seen",
+            publishedError: error,
+            lastOutput: ["not to be seen"]
+        )
+    }
+
+    private func health(_ tools: [ToolStatus]) -> NodeHealth {
+        NodeHealth(status: "online", resources: nil, listing: tools)
+    }
+
+    @Test("each state has its name, and nothing is in it that tool.crashed would not say")
+    func states() throws {
+        let states: [(ToolStatus.State, String)] = [
+            (.installed, "installed"), (.starting, "starting"), (.running, "running"), (.stopping, "running"),
+            (.backingOff, "backing_off"), (.failed, "failed"), (.stopped, "stopped"),
+        ]
+        for (state, name) in states {
+            let health = health([status("a", state, error: "no")])
+            let tool = NodeHealth.Tool(
+                name: "a",
+                version: "1",
+                state: .init(rawValue: name),
+                since: .epoch,
+                restarts: 3,
+                error: "no"
+            )
+            #expect(health.tools == [tool] && health.toolsOmitted == 0)
+        }
+        #expect(health([status("a")]).tools?.first?.error == nil)
+        #expect(try !health([status("a", .failed)]).eventData().json.contains("not to be seen"))
+    }
+
+    @Test("200 are listed by name; of more, those in trouble come first and the rest is counted")
+    func many() {
+        let names = (0..<200).map { "t\(1_000 + $0)" }
+        var tools = names.map { status($0) }
+        tools[7].state = .failed
+        var listed = health(tools.shuffled())
+        #expect(listed.tools?.map(\.name) == names && listed.toolsOmitted == 0)
+        tools += [status("z2", .backingOff), status("z1", .failed), status("z0", .stopped)]
+        listed = health(tools.shuffled())
+        #expect(listed.tools?.prefix(4).map(\.name) == ["t1007", "z1", "z2", "t1000"])
+        #expect(listed.tools?.count == 200 && listed.toolsOmitted == 3)
+    }
+
+    @Test("a long error is cut, and many long ones leave room for a message of any server")
+    func long() throws {
+        let error = String(repeating: "é", count: 5_000)
+        let one = try #require(health([status("a", .failed, error: error, version: error)]).tools?.first)
+        #expect(one.error?.utf8.count == 499 && one.error?.hasSuffix("é…") == true)
+        #expect(one.version.utf8.count <= 200)
+        #expect(health([status("a", .failed, error: "short")]).tools?.first?.error == "short")
+        let combined = "a" + String(repeating: "\u{301}", count: 5_000)
+        #expect(health([status("a", .failed, error: combined)]).tools?.first?.error?.utf8.count ?? 0 > 490)
+        let many = health((0..<1_000).map { status("t\($0)", .failed, error: error) })
+        let count = try #require(many.tools?.count)
+        #expect(count > 80 && count < 200 && many.toolsOmitted == 1_000 - count)
+        #expect(try many.eventData().json.utf8.count < 100_000)
+    }
+
+    @Test("a tool whose removal was announced is in no later list, one that was announced as started is in it")
+    func order() async throws {
+        let mesh = try await MemoryMesh()
+        let node = mesh.node()
+        let supervisor = ToolSupervisor(
+            environment: ToolEnvironment(url: "nats://127.0.0.1:1", node: "attic"),
+            logger: quiet
+        ) { node.emitter.emit($0) }
+        node.setTools { supervisor.tools }
+        let isDone = Locked(false)
+        let storing = Task { await node.emitter.run() }
+        let reporting = Task.detached {
+            while !isDone.withLock({ $0 }) {
+                node.emitHealth()
+                try? await Task.sleep(for: .milliseconds(2))
+            }
+        }
+        for _ in 0..<15 {
+            try await supervisor.install(ToolSpecification(name: "t", version: "1", command: ["sleep", "600"]))
+            try await supervisor.start("t")
+            try await supervisor.stop("t")
+            try await supervisor.remove("t")
+        }
+        isDone.withLock { $0 = true }
+        await reporting.value
+        try await node.emitter.flush(timeout: .seconds(30))
+        var known: Set<String> = ["none"]
+        for event in try await mesh.events() {
+            // What a list may say after each event: what the event says, or what comes next.
+            switch event.type {
+            case .toolInstalled: known = ["installed", "starting", "running"]
+            case .toolStarted: known = ["running", "stopped"]
+            case .toolStopped: known = ["stopped", "none"]
+            case .toolRemoved: known = ["none", "installed", "starting"]
+            default:
+                let health: NodeHealth = try event.payload()
+                let tools = try #require(health.tools)
+                let state = tools.first?.state.rawValue ?? "none"
+                #expect(known.contains(state) || state == "installed" && known == ["none"], "\(state) after \(known)")
+            }
+        }
+        #expect(await node.emitter.drain(timeout: .seconds(30)).isEmpty)
+        await storing.value
+        await supervisor.shutdown()
+    }
+}
