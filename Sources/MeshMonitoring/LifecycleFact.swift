@@ -7,12 +7,16 @@ enum LifecycleFact {
         case installed(version: String)
         case configured
         case started
-        case stopped(reason: String)
-        case crashed(error: String, restartCount: Int)
+        /// - Parameters:
+        ///   - failed: whether its node has given it up.
+        ///   - error: the error of its last crash, when its node has given it up.
+        case stopped(reason: String, failed: Bool, error: String?)
+        /// - Parameter failed: whether its node has given it up.
+        case crashed(error: String, restartCount: Int, failed: Bool)
         case removed
     }
 
-    case health(status: String, resources: EventData)
+    case health(status: String, resources: EventData, tools: ToolList?)
     case joined(capabilities: EventData)
     case left(reason: String)
     case tool(String, Tool)
@@ -23,12 +27,22 @@ enum LifecycleFact {
         switch event.type {
         // The most frequent first.
         case .nodeHealth:
-            self = .health(status: data.text("status"), resources: data["resources"]?.data ?? .null)
+            self = .health(
+                status: data.text("status"),
+                resources: data["resources"]?.data ?? .null,
+                tools: ToolList(data, at: event.timestamp)
+            )
         case .toolStarted: self = .tool(data.text("tool"), .started)
         case .toolCrashed:
-            let count = max(0, data["restart_count"]?.int ?? 0)
-            self = .tool(data.text("tool"), .crashed(error: data.text("error"), restartCount: count))
-        case .toolStopped: self = .tool(data.text("tool"), .stopped(reason: data.text("reason")))
+            let (error, count) = (data.text("error"), max(0, data["restart_count"]?.int ?? 0))
+            let failed = error.hasPrefix(ToolStopped.gaveUpReason)
+            self = .tool(data.text("tool"), .crashed(error: error, restartCount: count, failed: failed))
+        case .toolStopped:
+            let reason = data.text("reason")
+            // Nodes of version 0.1 say it by the reason alone.
+            let failed = data["failed"]?.bool == true || reason.hasPrefix(ToolStopped.gaveUpReason)
+            let error = failed ? data["error"]?.string : nil
+            self = .tool(data.text("tool"), .stopped(reason: reason, failed: failed, error: error))
         case .toolInstalled: self = .tool(data.text("tool"), .installed(version: data.text("version")))
         case .toolConfigured: self = .tool(data.text("tool"), .configured)
         case .toolRemoved: self = .tool(data.text("tool"), .removed)
@@ -38,9 +52,18 @@ enum LifecycleFact {
         }
     }
 
-    /// The name of the tool the event is about; empty when it is about none.
+    /// The name of the tool the event is about; empty when it is about none, or about a list of them.
     var toolName: String {
         if case .tool(let name, _) = self { name } else { "" }
+    }
+
+    /// The names of the tools that the event says something of.
+    var toolNames: [String] {
+        switch self {
+        case .tool(let name, _): name.isEmpty ? [] : [name]
+        case .health(_, _, let tools): tools?.tools.map(\.name) ?? []
+        case .joined, .left: []
+        }
     }
 
     /// Whether only a node that is in the mesh emits this. Events that end something may arrive after `node.left`.

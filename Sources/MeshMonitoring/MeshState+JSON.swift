@@ -3,12 +3,14 @@ public import MeshEvents
 extension MeshState {
     /// The whole state as JSON, for programs. Keys are stable; what is not known is null, times are RFC 3339 in UTC.
     ///
-    /// - `time`: the state's time; `summary`: the counts of ``Summary``, by the names of its properties; `left_out`:
-    ///   the counts of ``LeftOut``.
+    /// - `time`: the state's time; `summary`: the counts of ``Summary``, by the names of its properties (`backing_off`
+    ///   for ``Summary/backingOff``); its member `crashed` is deprecated, and the sum of `backing_off` and `failed`;
+    ///   `left_out`: the counts of ``LeftOut``.
     /// - `nodes`, by name: `name`, `status`, `reported_status`, `checks` (an object), `joined`, `last_seen`, `left`,
     ///   `leave_reason`, `unreachable_since`, `interval_s`, `sends_health`, `capabilities`, `resources`, `tools`.
     /// - `tools` of a node, by name: `name`, `version`, `state`, `uncertain`, `since`, `restart_count`, `last_error`,
-    ///   `last_crash`, `stop_reason`.
+    ///   `last_crash`, `stop_reason`. The states are the raw values of ``Tool/State``: `installed`, `starting`, `running`,
+    ///   `backing_off`, `failed`, `stopped` and `removed`.
     public var json: EventData {
         let nodes = nodes
         return [
@@ -27,8 +29,9 @@ extension MeshState.Summary {
             "nodes": JSONValue(nodes), "online": JSONValue(online), "degraded": JSONValue(degraded),
             "unreachable": JSONValue(unreachable), "silent": JSONValue(silent),
             "left": JSONValue(left), "tools": JSONValue(tools),
-            "installed": JSONValue(installed), "running": JSONValue(running), "stopped": JSONValue(stopped),
-            "crashed": JSONValue(crashed), "uncertain": JSONValue(uncertain),
+            "installed": JSONValue(installed), "starting": JSONValue(starting), "running": JSONValue(running),
+            "backing_off": JSONValue(backingOff), "failed": JSONValue(failed), "stopped": JSONValue(stopped),
+            "crashed": JSONValue(backingOff + failed), "uncertain": JSONValue(uncertain),
         ]
     }
 }

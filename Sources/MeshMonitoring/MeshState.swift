@@ -24,10 +24,15 @@ public import MeshEvents
 ///   which is known by another `instance` in its `node.joined`. Tools of an unreachable node keep their last state and
 ///   are marked ``Tool/isUncertain``.
 /// - `node.joined` without capabilities, as nodes of the Go mesh send it when they reconnect, keeps the known ones.
+/// - **A health event lists the node's tools**, each with its state, version, restarts and last error. These are facts
+///   with the time of that event: of a tool's events and the list, the newer one decides. A tool that a complete list
+///   does not name was removed, unless a newer fact is known of it. So after events were lost, or dropped by the
+///   stream's limits, the next health event sets the tools right.
 ///
-/// The cost of applying an event depends neither on the number of nodes nor on the number of a node's tools. ``Limits``
-/// bounds what the state keeps, in numbers and in bytes, whatever other clients emit; ``leftOut`` counts what was
-/// dropped. Once a limit is reached, the order of events does make a difference.
+/// The cost of applying an event depends neither on the number of nodes nor on the number of a node's tools; that of a
+/// health event grows with the tools in its list, of which at most 200 are read. ``Limits`` bounds what the state keeps,
+/// in numbers and in bytes, whatever other clients emit; ``leftOut`` counts what was dropped. Once a limit is reached,
+/// the order of events does make a difference.
 public struct MeshState: Sendable {
     /// After how many health intervals without an event a node is unreachable.
     public static let missedIntervals = 3
@@ -295,11 +300,11 @@ extension NodeRecord {
         limits: MeshState.Limits
     ) -> (MeshState.Change, MeshState.LeftOut) {
         var change = MeshState.Change(node: node, kinds: [])
-        if !fact.toolName.isEmpty { change.tool = fact.toolName }
+        let names = fact.toolNames
         let statusBefore = status(at: now)
         let checksBefore = statusBefore == .degraded ? failingChecks : [:]
         let endingBefore = endingStamp
-        let toolBefore = change.tool.flatMap { tool($0, of: node, at: now) }
+        let toolsBefore = names.map { tool($0, of: node, at: now) }
         saw(at: received)
         let outcome = apply(fact, at: stamp, limits: limits)
         change.kinds = outcome.kinds
@@ -309,10 +314,15 @@ extension NodeRecord {
         }
         // A change that concerns all tools is found without looking at each of them: there may be many.
         let becameUncertain = (statusAfter == .unreachable) != (statusBefore == .unreachable)
-        if becameUncertain && hasTools || endingStamp != endingBefore && hasActiveTools { change.kinds.insert(.tool) }
-        if let name = change.tool {
-            if tool(name, of: node, at: now) != toolBefore { change.kinds.insert(.tool) } else { change.tool = nil }
+        let concernsAll = becameUncertain && hasTools || endingStamp != endingBefore && hasActiveTools
+        if concernsAll { change.kinds.insert(.tool) }
+        var changed = outcome.missingTools
+        for (name, before) in zip(names, toolsBefore)
+        where !MeshState.Tool.isSame(before, tool(name, of: node, at: now)) {
+            changed.append(name)
         }
+        if !changed.isEmpty { change.kinds.insert(.tool) }
+        if changed.count == 1, !concernsAll || !fact.toolName.isEmpty { change.tool = changed[0] }
         return (change, outcome.leftOut)
     }
 }

@@ -39,9 +39,10 @@ extension MeshState {
     public struct LeftOut: Sendable, Hashable {
         /// Nodes that were dropped to make room. A node that comes back and is dropped again counts again.
         public internal(set) var nodes: UInt64 = 0
-        /// Events about new tools for which there was no room, and removed tools that were dropped to make room.
+        /// Events about new tools for which there was no room, removed tools that were dropped to make room, and the
+        /// elements of a health event's list beyond the first 200.
         public internal(set) var tools: UInt64 = 0
-        /// Events that were dropped because a name was too long, and events with a text or data that was cut.
+        /// Events that were dropped because a name was too long, and events with a text, data or list that was cut.
         public internal(set) var values: UInt64 = 0
 
         /// Whether nothing was left out.

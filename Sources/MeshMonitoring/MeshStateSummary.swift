@@ -17,14 +17,22 @@ extension MeshState {
         public internal(set) var tools = 0
         /// Tools that were not started.
         public internal(set) var installed = 0
+        /// Tools that are being started.
+        public internal(set) var starting = 0
         /// Tools that run.
         public internal(set) var running = 0
+        /// Tools that have ended by themselves, and are started again after a delay.
+        public internal(set) var backingOff = 0
+        /// Tools that have failed, and are not started again.
+        public internal(set) var failed = 0
         /// Tools that were stopped.
         public internal(set) var stopped = 0
-        /// Tools that ended by themselves.
-        public internal(set) var crashed = 0
-        /// Tools on unreachable nodes, whatever their last state; they are in none of the four counts above.
+        /// Tools on unreachable nodes, whatever their last state; they are in none of the six counts above.
         public internal(set) var uncertain = 0
+
+        /// Tools that are backing off or have failed.
+        @available(*, deprecated, message: "use backingOff and failed")
+        public var crashed: Int { backingOff + failed }
 
         /// Counts these nodes and their tools.
         package init(_ nodes: [Node]) {
@@ -54,9 +62,11 @@ extension MeshState {
             left += other.left
             tools += other.tools
             installed += other.installed
+            starting += other.starting
             running += other.running
+            backingOff += other.backingOff
+            failed += other.failed
             stopped += other.stopped
-            crashed += other.crashed
             uncertain += other.uncertain
         }
 
@@ -69,9 +79,11 @@ extension MeshState {
             }
             switch tool.state {
             case .installed: installed += 1
+            case .starting: starting += 1
             case .running: running += 1
+            case .backingOff: backingOff += 1
+            case .failed: failed += 1
             case .stopped: stopped += 1
-            case .crashed: crashed += 1
             case .removed: break
             }
         }

@@ -7,14 +7,23 @@ extension MeshState {
         public enum State: String, Sendable, Hashable, CaseIterable {
             /// It is installed and has not been started.
             case installed
+            /// It is being started.
+            case starting
             /// It runs.
             case running
+            /// It has ended by itself, and its node starts it again after a delay, or has not yet said that it does not;
+            /// ``Tool/lastError`` has the cause.
+            case backingOff = "backing_off"
+            /// It has failed, and its node does not start it again; ``Tool/lastError`` has the cause.
+            case failed
             /// It was stopped, or ended with its node; ``Tool/stopReason`` has the reason.
             case stopped
-            /// It ended by itself; ``Tool/lastError`` has the cause.
-            case crashed
             /// It was removed.
             case removed
+
+            /// The former name of ``backingOff``.
+            @available(*, deprecated, renamed: "backingOff", message: "a tool that is not started again is .failed")
+            public static var crashed: State { .backingOff }
         }
 
         /// Its name.
@@ -27,17 +36,36 @@ extension MeshState {
         public internal(set) var state: State
         /// Whether its present state is not known, because its node is unreachable.
         public internal(set) var isUncertain = false
-        /// When its state began, by the clock of its node; `nil` when that is not known.
+        /// When its state began, by the clock of its node; `nil` when that is not known. For a removed tool without a
+        /// `tool.removed`, when it was last known.
         public internal(set) var since: Timestamp?
-        /// How often its node restarted it after a crash, from its last `tool.crashed`; 0 after the node was started
-        /// anew.
+        /// How often its node restarted it after a crash, from its last `tool.crashed` or its node's newest list; 0 after
+        /// the node was started anew.
         public internal(set) var restartCount = 0
-        /// The error of its last crash; `nil` when it never crashed.
+        /// The error of its last crash; `nil` when it never crashed, or not since it was last started on request.
         public internal(set) var lastError: String?
-        /// When it last crashed.
+        /// When it last crashed; `nil` when that is not known.
         public internal(set) var lastCrashAt: Timestamp?
-        /// Why it was stopped; only with ``State/stopped``. It is `the node left` or `the node was started anew` when
-        /// the tool ended with its node.
+        /// Why it was stopped or given up; only with ``State/stopped`` and ``State/failed``, and `nil` when that is not
+        /// known. It is `the node left` or `the node was started anew` when the tool ended with its node.
         public internal(set) var stopReason: String?
+    }
+}
+
+extension MeshState.Tool {
+    /// How far the time of an event and the time in a list may differ for the same moment.
+    private static let tolerance: Duration = .seconds(1)
+
+    /// Whether both say the same, apart from times that a list gives slightly differently from an event.
+    static func isSame(_ one: MeshState.Tool?, _ other: MeshState.Tool?) -> Bool {
+        guard var one, let other else { return one == other }
+        if isNear(one.since, other.since) { one.since = other.since }
+        if isNear(one.lastCrashAt, other.lastCrashAt) { one.lastCrashAt = other.lastCrashAt }
+        return one == other
+    }
+
+    private static func isNear(_ one: Timestamp?, _ other: Timestamp?) -> Bool {
+        guard let one, let other else { return false }
+        return max(one, other).duration(since: min(one, other)) < tolerance
     }
 }

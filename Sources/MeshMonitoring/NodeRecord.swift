@@ -3,7 +3,7 @@ import MeshEvents
 /// What is known of a node: the newest fact of each kind. The order in which facts arrive makes no difference, as long
 /// as no limit is reached.
 ///
-/// The cost of an event does not depend on the number of tools.
+/// The cost of an event does not depend on the number of tools; that of a health event is that of the tools in its list.
 struct NodeRecord: Sendable, Equatable {
     private struct Health: Sendable, Equatable {
         var status: String
@@ -16,6 +16,8 @@ struct NodeRecord: Sendable, Equatable {
         var kinds: MeshState.Change.Kinds = []
         /// What the record did not keep.
         var leftOut = MeshState.LeftOut()
+        /// The tools that were removed because the node no longer lists them.
+        var missingTools: [String] = []
     }
 
     /// The approximate size of a record without its texts, in bytes.
@@ -47,7 +49,11 @@ struct NodeRecord: Sendable, Equatable {
     private(set) var tools = ShardedTable<ToolRecord>(width: shards)
     /// The tools that were removed, with the time of removal.
     private var removedTools = ShardedTable<Timestamp>(width: shards)
-    /// How many tools run or crashed, by their newest event.
+    /// The tools that were not removed.
+    private var presentTools = ShardedTable<Bool>(width: shards)
+    /// The time of the newest complete list of tools. A tool of which only older facts are known was removed.
+    private var complete: Stamp?
+    /// How many tools run, are to run or have failed, by their newest fact.
     private var activeTools = 0
     /// The approximate size of the tools, in bytes.
     private var toolBytes = 0
@@ -70,10 +76,11 @@ struct NodeRecord: Sendable, Equatable {
         var outcome = Outcome()
         var cutter = ValueCutter(limits)
         switch fact {
-        case .health(let status, let resources):
+        case .health(let status, let resources, let tools):
             learnIdentity(resources, at: stamp, isJoin: false)
             let health = Health(status: cutter.cut(status), resources: cutter.cut(resources))
             if learn(health, at: stamp) { outcome.kinds = .resources }
+            if let tools { apply(tools, at: stamp, limits: limits, &cutter, &outcome) }
         case .joined(let data):
             learnIdentity(data, at: stamp, isJoin: true)
             if joined.map({ $0 < stamp }) ?? true {
@@ -90,47 +97,103 @@ struct NodeRecord: Sendable, Equatable {
             Fact.learn(&left, cutter.cut(reason), at: stamp)
         case .tool(let name, let event):
             guard !name.isEmpty else { break }
-            outcome.leftOut.tools = apply(cutter.cut(event), to: name, at: stamp, limits: limits)
+            let event = cutter.cut(event)
+            if makeRoom(for: name, limits, &outcome) { change(name) { $0.apply(event, at: stamp) } }
         }
-        outcome.leftOut.values = cutter.hasCut ? 1 : 0
+        if cutter.hasCut { outcome.leftOut.values = 1 }
         return outcome
     }
 
-    /// Takes in what happened to a tool.
-    ///
-    /// - Returns: How many tools were left out because there was no room.
+    /// Takes in a list of the node's tools.
     private mutating func apply(
-        _ event: LifecycleFact.Tool,
-        to name: String,
+        _ list: ToolList,
         at stamp: Stamp,
-        limits: MeshState.Limits
-    ) -> UInt64 {
-        var leftOut: UInt64 = 0
-        if tools.count >= limits.toolsPerNode, tools[name] == nil {
-            guard let removed = removedTools.anyName else { return 1 }
-            forgetTool(removed)
-            leftOut = 1
+        limits: MeshState.Limits,
+        _ cutter: inout ValueCutter,
+        _ outcome: inout Outcome
+    ) {
+        outcome.leftOut.tools += UInt64(list.unread)
+        if list.hasLongNames { outcome.leftOut.values = 1 }
+        var listed = 0
+        var new: [(name: String, listing: ToolListing)] = []
+        for (name, listing) in list.tools {
+            let listing = cutter.cut(listing)
+            guard tools[name] != nil else {
+                new.append((name, listing))
+                continue
+            }
+            change(name) { $0.apply(listing, at: stamp) }
+            if presentTools[name] != nil { listed += 1 }
         }
+        // Before the new ones: what is no longer there makes room for them.
+        if list.isComplete { outcome.missingTools = learnComplete(at: stamp, listed: listed) }
+        for (name, listing) in new where makeRoom(for: name, limits, &outcome) {
+            change(name) { $0.apply(listing, at: stamp) }
+        }
+    }
+
+    /// Takes in that a list was complete.
+    ///
+    /// - Parameter listed: how many of the tools that were not removed are in it.
+    /// - Returns: The tools that were removed because they are not in it.
+    private mutating func learnComplete(at stamp: Stamp, listed: Int) -> [String] {
+        let before = complete
+        guard before.map({ $0 < stamp }) ?? true else { return [] }
+        complete = stamp
+        // Only a tool that is not in the list costs more.
+        guard presentTools.count > listed else { return [] }
+        var missing: [String] = []
+        for (name, _) in presentTools.all {
+            guard let tool = tools[name] else { continue }
+            // An earlier run may no longer count of a tool that was installed again after this list.
+            activeTools += (tool.isActive(stamp) ? 1 : 0) - (tool.isActive(before) ? 1 : 0)
+            guard let removal = tool.removal(stamp) else { continue }
+            mark(name, removed: removal)
+            missing.append(name)
+        }
+        return missing
+    }
+
+    /// Makes room for a tool of this name, unless it is known.
+    ///
+    /// - Returns: Whether there is room.
+    private mutating func makeRoom(for name: String, _ limits: MeshState.Limits, _ outcome: inout Outcome) -> Bool {
+        guard tools.count >= limits.toolsPerNode, tools[name] == nil else { return true }
+        outcome.leftOut.tools += 1
+        guard let removed = removedTools.anyName else { return false }
+        forgetTool(removed)
+        return true
+    }
+
+    /// Changes a tool, and what is counted of it.
+    private mutating func change(_ name: String, _ body: (inout ToolRecord) -> Void) {
+        let complete = complete
         let (before, after, removal) = tools.update(name, default: ToolRecord()) { tool in
-            let before = (tool.isActive, tool.isEmpty ? 0 : tool.bytes(name))
-            tool.apply(event, at: stamp)
-            return (before, (tool.isActive, tool.bytes(name)), tool.removal)
+            let before = tool.isEmpty ? (false, 0) : (tool.isActive(complete), tool.bytes(name))
+            body(&tool)
+            return (before, (tool.isActive(complete), tool.bytes(name)), tool.removal(complete))
         }
         activeTools += (after.0 ? 1 : 0) - (before.0 ? 1 : 0)
         toolBytes += after.1 - before.1
-        if let removal {
-            removedTools.update(name, default: removal) { $0 = removal }
+        mark(name, removed: removal)
+    }
+
+    private mutating func mark(_ name: String, removed: Timestamp?) {
+        if let removed {
+            removedTools.update(name, default: removed) { $0 = removed }
+            presentTools.remove(name)
         } else {
             removedTools.remove(name)
+            if presentTools[name] == nil { presentTools.update(name, default: true) { $0 = true } }
         }
-        return leftOut
     }
 
     private mutating func forgetTool(_ name: String) {
         removedTools.remove(name)
+        presentTools.remove(name)
         guard let tool = tools.remove(name) else { return }
         toolBytes -= tool.bytes(name)
-        if tool.isActive { activeTools -= 1 }
+        if tool.isActive(complete) { activeTools -= 1 }
     }
 
     private mutating func learn(_ new: Health, at stamp: Stamp) -> Bool {
@@ -161,12 +224,12 @@ struct NodeRecord: Sendable, Equatable {
     // MARK: Queries
 
     /// Whether it has tools that were not removed.
-    var hasTools: Bool { tools.count > removedTools.count }
+    var hasTools: Bool { !presentTools.isEmpty }
 
     /// Whether it has tools that were removed.
     var hasRemovedTools: Bool { !removedTools.isEmpty }
 
-    /// Whether it has tools that run or crashed: the node's leaving or restart would stop them.
+    /// Whether it has tools that run, are to run or have failed: the node's leaving or restart would stop them.
     var hasActiveTools: Bool { activeTools > 0 }
 
     /// When all its tools last ended because the node left or was started anew.
@@ -242,6 +305,7 @@ struct NodeRecord: Sendable, Equatable {
             toolViews: MeshState.ToolViews(
                 tools: tools,
                 node: name,
+                complete: complete,
                 ending: ending.map { .init(stamp: $0.stamp, reason: $0.reason) },
                 isUncertain: status == .unreachable
             )
@@ -249,6 +313,12 @@ struct NodeRecord: Sendable, Equatable {
     }
 
     func tool(_ tool: String, of node: String, at now: Timestamp) -> MeshState.Tool? {
-        tools[tool]?.view(tool, node: node, ending: ending, isUncertain: status(at: now) == .unreachable)
+        tools[tool]?.view(
+            tool,
+            node: node,
+            complete: complete,
+            ending: ending,
+            isUncertain: status(at: now) == .unreachable
+        )
     }
 }

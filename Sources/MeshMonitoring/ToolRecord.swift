@@ -1,16 +1,40 @@
 import MeshEvents
 
 /// What is known of a tool on a node: the newest fact of each kind.
+///
+/// Its events and its node's lists are facts side by side. The newer of the two decides what the tool does. A complete
+/// list without the tool is a fact about the node; ``NodeRecord`` keeps the time of the newest complete list.
 struct ToolRecord: Sendable, Equatable {
+    /// What an event said last of its run.
     private enum Run: Sendable, Equatable {
         case started
-        case stopped(reason: String)
-        case crashed
+        case stopped(reason: String, failed: Bool, error: String?)
+        case crashed(failed: Bool)
     }
 
     private struct Crash: Sendable, Equatable {
         var error: String
         var restartCount: Int
+    }
+
+    /// What its node's list said last of it.
+    private struct Listed: Sendable, Equatable {
+        var state: MeshState.Tool.State?
+        var age: Duration?
+        var restarts: Int
+        var error: String?
+    }
+
+    /// What it does, by the newest fact.
+    private struct Doing {
+        var state: MeshState.Tool.State
+        var since: Timestamp?
+        /// The time of that fact.
+        var stamp: Stamp?
+        /// Why it was stopped or given up.
+        var reason: String?
+        /// The error with which it was given up.
+        var error: String?
     }
 
     private var version: Fact<String>?
@@ -19,6 +43,7 @@ struct ToolRecord: Sendable, Equatable {
     private var run: Fact<Run>?
     private var crash: Fact<Crash>?
     private var removed: Stamp?
+    private var listed: Fact<Listed>?
 
     /// Takes in what happened.
     mutating func apply(_ fact: LifecycleFact.Tool, at stamp: Stamp) {
@@ -28,95 +53,172 @@ struct ToolRecord: Sendable, Equatable {
             if !version.isEmpty { Fact.learn(&self.version, version, at: stamp) }
         case .configured: configured = Stamp.latest(configured, stamp)
         case .started: Fact.learn(&run, .started, at: stamp)
-        case .stopped(let reason): Fact.learn(&run, .stopped(reason: reason), at: stamp)
-        case .crashed(let error, let restartCount):
-            Fact.learn(&run, .crashed, at: stamp)
+        case .stopped(let reason, let failed, let error):
+            Fact.learn(&run, .stopped(reason: reason, failed: failed, error: error), at: stamp)
+        case .crashed(let error, let restartCount, let failed):
+            Fact.learn(&run, .crashed(failed: failed), at: stamp)
             Fact.learn(&crash, Crash(error: error, restartCount: restartCount), at: stamp)
         case .removed: removed = Stamp.latest(removed, stamp)
         }
     }
 
+    /// Takes in what its node's list says of it.
+    mutating func apply(_ listing: ToolListing, at stamp: Stamp) {
+        if !listing.version.isEmpty { Fact.learn(&version, listing.version, at: stamp) }
+        let said = Listed(state: listing.state, age: listing.age, restarts: listing.restarts, error: listing.error)
+        Fact.learn(&listed, said, at: stamp)
+    }
+
     /// The approximate size of a record without its texts, in bytes.
-    static let ownBytes = 384
+    static let ownBytes = 512
 
     /// The approximate size of the record with its name, in bytes.
     func bytes(_ name: String) -> Int {
         var bytes = Self.ownBytes + name.utf8.count + (version?.value.utf8.count ?? 0)
-        bytes += crash?.value.error.utf8.count ?? 0
-        if case .stopped(let reason) = run?.value { bytes += reason.utf8.count }
+        bytes += (crash?.value.error.utf8.count ?? 0) + (listed?.value.error?.utf8.count ?? 0)
+        if case .stopped(let reason, _, let error) = run?.value {
+            bytes += reason.utf8.count + (error?.utf8.count ?? 0)
+        }
         return bytes
     }
 
-    /// Whether no event was applied.
+    /// Whether nothing was applied.
     var isEmpty: Bool { self == ToolRecord() }
 
-    /// Whether it runs or crashed, by its newest event.
-    var isActive: Bool {
-        guard let run, removal == nil else { return false }
-        return run.value == .started || run.value == .crashed
+    // MARK: What follows from the facts
+
+    /// Whether it runs, is to run, or has failed: its node's end stops it.
+    ///
+    /// - Parameter complete: the time of the newest complete list of its node.
+    func isActive(_ complete: Stamp?) -> Bool {
+        guard removal(complete) == nil else { return false }
+        let start = start(complete)
+        return Self.endsWithItsNode(doing(Self.since(start, run), Self.since(start, listed)).state)
     }
 
-    /// When it was removed; `nil` when it was not, or was installed again.
-    var removal: Timestamp? {
-        guard let removed else { return nil }
-        // `tool.stopped` and `tool.crashed` may arrive after the removal, so they are no sign of a new installation.
-        let started = run?.value == .started ? run?.stamp : nil
-        let life = Stamp.latest(Stamp.latest(installed, configured), started)
-        return life.map { $0 > removed } == true ? nil : removed.at
-    }
-
-    /// Whether no restart has followed the last crash: the tool has not been started yet, or its node gave up.
-    private func hasNotRestarted(_ run: Fact<Run>?) -> Bool {
-        switch run?.value {
-        case .crashed: true
-        case .stopped(let reason): reason.hasPrefix(ToolStopped.gaveUpReason)
-        case .started, nil: false
+    private static func endsWithItsNode(_ state: MeshState.Tool.State) -> Bool {
+        switch state {
+        case .running, .starting, .backingOff, .failed: true
+        case .installed, .stopped, .removed: false
         }
     }
+
+    /// When it was removed; `nil` when it was not, or was installed again. For a tool that its node no longer lists, the
+    /// time at which it was last known.
+    ///
+    /// - Parameter complete: the time of the newest complete list of its node.
+    func removal(_ complete: Stamp?) -> Timestamp? {
+        // `tool.stopped` and `tool.crashed` may arrive after the removal, so they are no sign of a new installation.
+        let started = run?.value == .started ? run?.stamp : nil
+        let life = Stamp.latest(Stamp.latest(installed, configured), Stamp.latest(started, listed?.stamp))
+        if let removed, life.map({ $0 <= removed }) ?? true { return removed.at }
+        guard let complete, let known = Stamp.latest(life, run?.stamp), known < complete else { return nil }
+        return known.at
+    }
+
+    /// When it was removed before it was installed again: earlier facts do not count. `nil` when it never was.
+    private func start(_ complete: Stamp?) -> Stamp? {
+        let isListed = complete.map { complete in listed.map { complete <= $0.stamp } ?? false } ?? true
+        return isListed ? removed : Stamp.latest(removed, complete)
+    }
+
+    /// The fact, unless it is from before the start.
+    private static func since<Value>(_ start: Stamp?, _ fact: Fact<Value>?) -> Fact<Value>? {
+        guard let fact, let start else { return fact }
+        return fact.stamp < start ? nil : fact
+    }
+
+    private func doing(_ run: Fact<Run>?, _ listed: Fact<Listed>?) -> Doing {
+        if let listed, let state = listed.value.state, run.map({ $0.stamp <= listed.stamp }) ?? true {
+            var doing = Doing(state: state, stamp: listed.stamp)
+            doing.since = listed.value.age.map { listed.stamp.at.subtracting($0) }
+            // A list gives no reasons: that of the event holds as long as the state is the same.
+            if case .stopped(let reason, let failed, _) = run?.value, state == (failed ? .failed : .stopped) {
+                doing.reason = reason
+            }
+            return doing
+        }
+        guard let run else {
+            return Doing(state: .installed, since: (installed ?? configured)?.at, stamp: installed ?? configured)
+        }
+        var doing = Doing(state: .running, since: run.stamp.at, stamp: run.stamp)
+        switch run.value {
+        case .started: break
+        case .crashed(let failed): doing.state = failed ? .failed : .backingOff
+        case .stopped(let reason, let failed, let error):
+            (doing.state, doing.reason, doing.error) = (failed ? .failed : .stopped, reason, error)
+        }
+        return doing
+    }
+
+    /// The restarts and the error, by the newer of the last crash and the last list, with the time of that fact.
+    private func trouble(
+        _ run: Fact<Run>?,
+        _ crash: Fact<Crash>?,
+        _ listed: Fact<Listed>?
+    ) -> (restarts: Int, error: String?, stamp: Stamp)? {
+        if let listed, crash.map({ $0.stamp <= listed.stamp }) ?? true {
+            let said = (restarts: listed.value.restarts, error: listed.value.error, stamp: listed.stamp)
+            guard let run, run.value == .started, listed.stamp < run.stamp else { return said }
+            // It was started after the list: again after a crash, or on request, which counts from 0.
+            switch listed.value.state {
+            case .backingOff: return (said.restarts < .max ? said.restarts + 1 : said.restarts, said.error, run.stamp)
+            case .starting, nil: return said
+            case .installed, .running, .failed, .stopped, .removed: return (0, nil, run.stamp)
+            }
+        }
+        guard let crash else { return nil }
+        let count = crash.value.restartCount
+        // A `tool.crashed` already counts the restart that may follow.
+        let restarts =
+            switch run?.value {
+            case .crashed, .stopped(_, failed: true, _): max(0, count - 1)
+            case .started, .stopped, nil: count
+            }
+        return (restarts, crash.value.error, crash.stamp)
+    }
+
+    // MARK: The view
 
     /// The public view of the tool.
     ///
     /// - Parameters:
+    ///   - complete: the time of the newest complete list of its node.
     ///   - ending: when and why all tools of the node last ended.
     ///   - isUncertain: whether the node is unreachable.
     func view(
         _ name: String,
         node: String,
+        complete: Stamp?,
         ending: (stamp: Stamp, reason: String)?,
         isUncertain: Bool
     ) -> MeshState.Tool {
-        let removal = removal
-        // A run before a removal does not count for what was installed after it.
-        let run = run.flatMap { run in removed.map { run.stamp < $0 } == true ? nil : run }
-        let crash = crash.flatMap { crash in
-            removal == nil && removed.map { crash.stamp < $0 } == true ? nil : crash
-        }
-        let isOver = { (stamp: Stamp) in ending.map { stamp < $0.stamp } ?? false }
+        let (removal, start) = (removal(complete), start(complete))
+        let isOver = { (stamp: Stamp?) in ending.map { ending in stamp.map { $0 < ending.stamp } ?? false } ?? false }
+        let run = Self.since(start, run)
+        let (crash, listed) =
+            removal == nil ? (Self.since(start, crash), Self.since(start, listed)) : (crash, listed)
         var tool = MeshState.Tool(name: name, node: node, version: version?.value, state: .installed)
         tool.isUncertain = isUncertain && removal == nil
-        tool.lastError = crash?.value.error
-        tool.lastCrashAt = crash?.stamp.at
-        if let crash, !isOver(crash.stamp) {
-            // A `tool.crashed` already counts the restart that may follow.
-            tool.restartCount = hasNotRestarted(run) ? max(0, crash.value.restartCount - 1) : crash.value.restartCount
+        if let trouble = trouble(run, crash, listed) {
+            tool.lastError = trouble.error
+            tool.restartCount = isOver(trouble.stamp) ? 0 : trouble.restarts
         }
         if let removal {
             (tool.state, tool.since) = (.removed, removal)
+            tool.lastCrashAt = tool.lastError == nil ? nil : crash?.stamp.at
             return tool
         }
-        guard let run else {
-            tool.since = (installed ?? configured)?.at
-            return tool
+        let doing = doing(run, listed)
+        if let error = doing.error { tool.lastError = error }
+        if tool.lastError != nil {
+            // Without its event, the time of a crash is that at which the state began.
+            let isTroubled = doing.state == .backingOff || doing.state == .failed
+            tool.lastCrashAt = crash?.stamp.at ?? (isTroubled ? doing.since : nil)
         }
-        tool.since = run.stamp.at
-        switch run.value {
-        case .stopped(let reason): (tool.state, tool.stopReason) = (.stopped, reason)
-        case .started, .crashed:
-            if let ending, isOver(run.stamp) {
-                (tool.state, tool.stopReason, tool.since) = (.stopped, ending.reason, ending.stamp.at)
-            } else {
-                tool.state = run.value == .started ? .running : .crashed
-            }
+        (tool.state, tool.since, tool.stopReason) = (doing.state, doing.since, doing.reason)
+        if let ending, isOver(doing.stamp), Self.endsWithItsNode(doing.state) {
+            (tool.state, tool.since, tool.stopReason) = (.stopped, ending.stamp.at, ending.reason)
         }
         return tool
     }

@@ -9,6 +9,8 @@ extension MeshState {
 
         let tools: ShardedTable<ToolRecord>
         let node: String
+        /// The time of the node's newest complete list.
+        let complete: Stamp?
         let ending: Ending?
         let isUncertain: Bool
 
@@ -22,7 +24,13 @@ extension MeshState {
         subscript(name: String) -> Tool? { tools[name].map { view($0, name) } }
 
         private func view(_ tool: ToolRecord, _ name: String) -> Tool {
-            tool.view(name, node: node, ending: ending.map { ($0.stamp, $0.reason) }, isUncertain: isUncertain)
+            tool.view(
+                name,
+                node: node,
+                complete: complete,
+                ending: ending.map { ($0.stamp, $0.reason) },
+                isUncertain: isUncertain
+            )
         }
     }
 }

@@ -34,9 +34,19 @@ struct ValueCutter {
     mutating func cut(_ event: LifecycleFact.Tool) -> LifecycleFact.Tool {
         switch event {
         case .installed(let version): .installed(version: cut(version))
-        case .stopped(let reason): .stopped(reason: cut(reason))
-        case .crashed(let error, let restartCount): .crashed(error: cut(error), restartCount: restartCount)
+        case .stopped(let reason, let failed, let error):
+            .stopped(reason: cut(reason), failed: failed, error: error.map { cut($0) })
+        case .crashed(let error, let restartCount, let failed):
+            .crashed(error: cut(error), restartCount: restartCount, failed: failed)
         case .configured, .started, .removed: event
         }
+    }
+
+    /// What a list says of a tool, with its texts cut.
+    mutating func cut(_ listing: ToolListing) -> ToolListing {
+        var listing = listing
+        listing.version = cut(listing.version)
+        listing.error = listing.error.map { cut($0) }
+        return listing
     }
 }

@@ -11,11 +11,12 @@ class MeshTests(DashboardCase):
     def test_tools_are_shown_as_they_are(self):
         page = self.open_live()
         page.page.wait_for_selector("#tools tr:has-text('steady') .state[data-status=running]")
-        page.page.wait_for_selector("#tools tr:has-text('broken') .state[data-status=crashed]")
+        page.page.wait_for_selector("#tools tr:has-text('broken') .state[data-status=failed]")
         cells = page.page.locator("#tools tr", has_text="broken").locator("th, td").all_inner_texts()
-        self.assertEqual(cells[:5], ["broken", "atelier", "0.1.0", "crashed", "0"])
+        self.assertEqual(cells[:5], ["broken", "atelier", "0.1.0", "failed", "0"])
         self.assertIn("exit", cells[5].lower())
         self.assertRegex(cells[6], "^(now|[0-9]+ s ago)$")
+        page.page.wait_for_selector("#summary [data-status=failed]:has-text('1 tool failed')")
         self.mesh.run("tool", "stop", "steady")
         page.page.wait_for_selector("#tools tr:has-text('steady') .state[data-status=stopped]")
         self.mesh.run("tool", "start", "steady")
@@ -46,6 +47,22 @@ class MeshTests(DashboardCase):
         card.locator("button.name").click()
         page.wait_for_address("?node=guest")
         page.wait_for_status("^6 events")
+
+
+    def test_what_a_node_lists_is_shown_at_once(self):
+        page = self.open_live()
+        listed = lambda name, state, **more: {"name": name, "version": "3", "state": state, "since": "2026-01-01T12:00:00Z",
+                                              "restarts": 2, **more}
+        self.mesh.emit("node.health", {"status": "online", "resources": {}, "tools": [
+            listed("ready", "running"), listed("lost", "failed", error="out of memory"),
+            listed("shaky", "backing_off", error="killed")]}, node="lister")
+        page.page.wait_for_selector("#tools tr:has-text('lost') .state[data-status=failed]")
+        cells = page.page.locator("#tools tr", has_text="shaky").locator("th, td").all_inner_texts()
+        self.assertEqual(cells[:6], ["shaky", "lister", "3", "backing off", "2", "killed"])
+        page.page.wait_for_selector("#summary [data-status=backing_off]:has-text('1 tool backing off')")
+        self.mesh.emit("node.health", {"status": "online", "resources": {}, "tools": [listed("ready", "running")]}, node="lister")
+        page.page.wait_for_selector("#tools tr:has-text('lost')", state="detached")
+        self.mesh.emit("node.left", {"reason": "enough"}, node="lister")
 
 
 class LateTests(DashboardCase):

@@ -104,7 +104,7 @@ import Testing
             try await emit([#"{"type":"tool.crashed","data":{"tool":"whisper","error":"killed"}}"#], to: server)
             try await text.waitForOutput("killed")
             try await json.waitForOutput("killed")
-            #expect(text.output.contains("\n\n2 nodes: 1 online, 1 left; 1 tool: 1 crashed\n"))
+            #expect(text.output.contains("\n\n2 nodes: 1 online, 1 left; 1 tool: 1 backing off\n"))
             await server.kill()
             try await text.waitForError("connection is lost")
             try await server.restart()

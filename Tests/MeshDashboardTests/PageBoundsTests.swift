@@ -46,6 +46,7 @@ import Testing
         #expect(json["left_out"]?["nodes"]?.int == 1_000 - nodes.count)
         #expect(json["left_out"]?["tools"]?.int == 4 * (1_000 - nodes.count))
         #expect(json["summary"]?["nodes"]?.int == 1_000 && json["summary"]?["crashed"]?.int == 4_000)
+        #expect(json["summary"]?["backing_off"]?.int == 4_000 && json["summary"]?["failed"]?.int == 0)
         #expect(nodes[0]["tools"]?[0]?["last_error"]?.string?.hasSuffix("x…") == true)
     }
 
@@ -104,6 +105,17 @@ import Testing
         #expect(json["capabilities"]?.isNull == true && json["resources"]?.isNull == true)
         #expect(json["left_out"]?["values"]?.int == leftOut.values && leftOut.values >= 2)
         #expect((json["tools"]?.array?.count ?? 0) <= MeshDigest.maximumTools)
+    }
+
+    @Test func ofTooManyToolsThoseInTroubleAreShown() throws {
+        var state = MeshState()
+        for number in 0..<300 { state.apply(Event("tool.started", node: "n", data: ["tool": .string("a\(number)")])) }
+        state.apply(Event("tool.stopped", node: "n", data: ["tool": "z", "failed": true, "reason": "gave up"]))
+        state.apply(Event("tool.crashed", node: "n", data: ["tool": "y"]))
+        let json = try EventData(json: MeshDigest.json(try #require(state.node("n"))).text).value
+        let tools = try #require(json["tools"]?.array)
+        #expect(tools.count == MeshDigest.maximumTools && json["left_out"]?["tools"]?.int == 102)
+        #expect(tools.prefix(3).map { $0["name"]?.string } == ["z", "y", "a0"])
     }
 
     @Test func manyChangesAreToldTogether() async throws {

@@ -25,6 +25,36 @@ enum Mesh {
         event(.nodeHealth, second, node: node, ["resources": resources, "status": .string(status)])
     }
 
+    /// A health event with a list of tools.
+    static func health(
+        _ second: Double,
+        node: String = "pi",
+        tools: JSONValue,
+        omitted: JSONValue? = nil,
+        _ resources: JSONValue = ["interval_s": 10]
+    ) -> Event {
+        var members: [(String, JSONValue)] = [("resources", resources), ("status", "online"), ("tools", tools)]
+        if let omitted { members.append(("tools_omitted", omitted)) }
+        return event(.nodeHealth, second, node: node, EventData(JSONObject(members)))
+    }
+
+    /// A tool as its node lists it.
+    static func listed(
+        _ state: String,
+        since second: Double,
+        _ name: String = "whisper",
+        version: String = "v1.0.0",
+        restarts: Int = 0,
+        error: String? = nil
+    ) -> JSONValue {
+        var members: [String: JSONValue] = [
+            "name": .string(name), "version": .string(version), "state": .string(state),
+            "since": .string(time(second).description), "restarts": JSONValue(restarts),
+        ]
+        members["error"] = error.map { .string($0) }
+        return JSONValue(members)
+    }
+
     static func left(_ second: Double, node: String = "pi", _ reason: String = "shutdown") -> Event {
         event(.nodeLeft, second, node: node, ["reason": .string(reason)])
     }

@@ -108,6 +108,85 @@ import Testing
         #expect(state.bytes < empty.bytes)
     }
 
+    @Test func ofALongListTheFirstTwoHundredAreRead() {
+        let tools = (0..<10_000).map { Mesh.listed("running", since: 0, "t\($0)") }
+        var state = MeshState()
+        state.apply(Mesh.tool("started", 0, ["tool": "other"]))
+        #expect(state.apply(Mesh.health(1, tools: .array(tools)))?.kinds == [.resources, .tool])
+        #expect(state.tools(on: "pi").count == 201 && state.leftOut == .init(tools: 9_800))
+        #expect(state.tool("t199", on: "pi")?.state == .running && state.tool("t200", on: "pi") == nil)
+        // Nothing is said of what was not read.
+        #expect(state.tool("other", on: "pi")?.state == .running)
+    }
+
+    @Test func theToolsOfListsAreBoundedToo() throws {
+        var state = MeshState(limits: .init(toolsPerNode: 10, textBytes: 64))
+        let long = String(repeating: "é", count: 10_000)
+        for number in 0..<100 {
+            let names = (0..<20).map { "t\(number)-\($0)" }
+            state.apply(
+                Mesh.health(
+                    Double(number),
+                    tools: .array(names.map { Mesh.listed("failed", since: 0, $0, version: long, error: long) })
+                )
+            )
+            #expect(state.tools(on: "pi").count == 10)
+            #expect(state.bytes < 10 * (512 + 256) + 2_048)
+        }
+        // A list makes room for its own tools.
+        #expect(state.tool("t99-0", on: "pi")?.state == .failed && state.tool("t98-0", on: "pi") == nil)
+        #expect(state.tool("t99-0", on: "pi")?.lastError?.utf8.count ?? 0 <= 64)
+        #expect(state.leftOut == .init(tools: 10 + 99 * 20, values: 100))
+        state.apply(Mesh.health(100, tools: [Mesh.listed("running", since: 0, long)]))
+        #expect(state.leftOut.values == 101 && state.summary.failed == 10)
+        // What is counted is what there is.
+        state.apply(Mesh.health(101, tools: []))
+        state.forget(olderThan: Mesh.time(200))
+        #expect(state.tools(on: "pi").isEmpty)
+        var empty = MeshState()
+        empty.apply(Mesh.health(1))
+        #expect(state.bytes == empty.bytes)
+    }
+
+    @Test func manyListsTakeNoMoreThanOne() {
+        var state = MeshState()
+        let error = String(repeating: "x", count: 400)
+        func health(_ second: Int) -> Event {
+            Mesh.health(
+                Double(second),
+                tools: .array(
+                    (0..<100).map { Mesh.listed("failed", since: 0, "t\($0)", restarts: second, error: error) }
+                )
+            )
+        }
+        state.apply(health(1))
+        let bytes = state.bytes
+        for second in 2..<200 { state.apply(health(second)) }
+        #expect(state.bytes == bytes)
+    }
+
+    /// How long so many health events with a list of ten tools take, of a node that has had so many tools.
+    private func timeOfLists(_ events: Int, removed: Int) -> Duration {
+        var state = MeshState(limits: .init(toolsPerNode: 100_000))
+        for number in 0..<removed { state.apply(Mesh.tool("started", 0, ["tool": .string("old\(number)")])) }
+        let tools = (0..<10).map { Mesh.listed("running", since: 0, "t\($0)") }
+        state.apply(Mesh.health(1, tools: .array(tools)))
+        return ContinuousClock().measure {
+            for number in 0..<events {
+                // One comes and goes.
+                let all = number % 2 == 0 ? tools : tools + [Mesh.listed("running", since: 0, "guest")]
+                state.apply(Mesh.health(Double(number + 2), tools: .array(all)))
+            }
+        }
+    }
+
+    @Test func aListCostsTheSameWhateverThereIs() {
+        let few = timeOfLists(300, removed: 10)
+        let many = timeOfLists(300, removed: 50_000)
+        // Each of fifty thousand tools looked at would be a thousand times as much.
+        #expect(many < few * 12 + .milliseconds(200), "\(few), \(many)")
+    }
+
     /// How long so many events take, about tools of a node that has some, for a reader that keeps each update.
     private func time(_ events: Int, tools: Int, others: Int) -> Duration {
         var state = MeshState()

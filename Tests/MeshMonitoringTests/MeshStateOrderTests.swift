@@ -16,6 +16,7 @@ import Testing
         Mesh.tool("crashed", 12, ["error": "exited with code 3", "restart_count": 1, "tool": "whisper"]),
         Mesh.tool("started", 13),
         Mesh.health(20, "degraded", ["checks": ["disk": "full"], "instance": "a1", "interval_s": 10]),
+        Mesh.health(22, tools: [Mesh.listed("running", since: 13, version: "v1", restarts: 1)], ["instance": "a1"]),
         Mesh.tool("stopped", 25, ["reason": "update", "tool": "whisper"]),
         Mesh.tool("installed", 26, ["tool": "whisper", "version": "v2"]),
         Mesh.tool("started", 27),
@@ -28,6 +29,12 @@ import Testing
         Mesh.joined(15.1, node: "b", ["instance": "b2", "interval_s": 7]),
         Mesh.tool("started", 16.1, node: "b", ["tool": "train"]),
         Mesh.health(22.1, node: "b", "online", ["instance": "b2", "interval_s": 7]),
+        Mesh.health(
+            23.1,
+            node: "b",
+            tools: [Mesh.listed("failed", since: 23, "train", error: "no")],
+            ["instance": "b2"]
+        ),
         Mesh.joined(3, node: "go", ["gpu": true]),
         Mesh.event(.nodeJoined, 17, node: "go"),
         Mesh.tool("started", 18, node: "go", ["tool": "x"]),
@@ -51,10 +58,10 @@ import Testing
         #expect(state.nodes.map(\.status) == [.online, .online, .left])
         #expect(state.tool("whisper", on: "pi")?.version == "v2")
         #expect(state.tool("whisper", on: "pi")?.state == .stopped)
-        #expect(state.tool("train", on: "b")?.state == .running)
-        #expect(state.tool("gone", on: "b")?.state == .stopped)
+        #expect(state.tool("train", on: "b")?.state == .failed)
+        #expect(state.tool("gone", on: "b")?.state == .removed)
         #expect(state.node("go")?.capabilities == ["gpu": true])
-        #expect(fold(stored(Self.story), at: 44).node("b")?.status == .unreachable)
+        #expect(fold(stored(Self.story), at: 45).node("b")?.status == .unreachable)
     }
 
     @Test(arguments: 0..<300 as Range<UInt64>)

@@ -26,16 +26,36 @@ import Testing
         #expect(tool.state == .running && tool.since == Mesh.time(2) && tool.restartCount == 0)
         tool = try self.tool([installed, started, crashed(3)])
         // The restart that may follow is in a crash's count.
-        #expect(tool.state == .crashed && tool.lastError == "exited with code 3" && tool.restartCount == 0)
+        #expect(tool.state == .backingOff && tool.lastError == "exited with code 3" && tool.restartCount == 0)
         #expect(tool.lastCrashAt == Mesh.time(3))
         tool = try self.tool([installed, started, crashed(3), Mesh.tool("started", 4)])
         #expect(tool.state == .running && tool.restartCount == 1 && tool.lastError == "exited with code 3")
         tool = try self.tool([installed, started, stopped(5, "gave up after 5 restarts")])
-        #expect(tool.state == .stopped && tool.stopReason == "gave up after 5 restarts" && tool.since == Mesh.time(5))
+        #expect(tool.state == .failed && tool.stopReason == "gave up after 5 restarts" && tool.since == Mesh.time(5))
         tool = try self.tool([installed, started, crashed(3, 6), stopped(5, "gave up after 5 restarts")])
-        #expect(tool.state == .stopped && tool.restartCount == 5)
+        #expect(tool.state == .failed && tool.restartCount == 5 && tool.lastError == "exited with code 3")
         tool = try self.tool([installed, started, stopped(5, "uninstall"), Mesh.tool("removed", 6)])
         #expect(tool.state == .removed && tool.since == Mesh.time(6) && tool.stopReason == nil)
+    }
+
+    @Test func aToolThatWasGivenUpHasFailed() throws {
+        let reason = "gave up after 5 restarts"
+        let data: EventData = ["error": "out of memory", "failed": true, "reason": "any", "tool": "whisper"]
+        // The event alone has the error.
+        var tool = try tool([Mesh.tool("stopped", 5, data)])
+        #expect(tool.state == .failed && tool.lastError == "out of memory" && tool.stopReason == "any")
+        // Nodes of version 0.1 give the reason only, those of the Go mesh an error.
+        #expect(try self.tool([stopped(5, reason)]).state == .failed)
+        tool = try self.tool([crashed(5, 6, reason + ": exited with code 3")])
+        #expect(tool.state == .failed && tool.restartCount == 5 && tool.lastError == reason + ": exited with code 3")
+        #expect(try self.tool([crashed(5, 6, reason), Mesh.tool("started", 6)]).state == .running)
+        // What stops it is no failure, whatever else is said.
+        let odd: EventData = ["error": "x", "failed": "yes", "reason": "nap", "tool": "whisper"]
+        tool = try self.tool([Mesh.tool("stopped", 5, odd)])
+        #expect(tool.state == .stopped && tool.lastError == nil)
+        let summary = Mesh.state([stopped(5, reason), Mesh.tool("crashed", 6, ["tool": "b"])], at: 7).summary
+        #expect(summary.failed == 1 && summary.backingOff == 1 && summary.tools == 2)
+        #expect(summary.json["crashed"]?.int == 2 && summary.json["failed"]?.int == 1)
     }
 
     @Test func anUpdateKeepsItRunningOrStopped() throws {
@@ -59,7 +79,7 @@ import Testing
 
     @Test func eventsThatAreMissingLeaveSomethingUnknown() throws {
         let crash = try tool([crashed(3, 2)])
-        #expect(crash.state == .crashed && crash.version == nil && crash.restartCount == 1)
+        #expect(crash.state == .backingOff && crash.version == nil && crash.restartCount == 1)
         #expect(try tool([started]).state == .running)
         #expect(try tool([Mesh.tool("configured", 3)]).state == .installed)
         #expect(try tool([Mesh.tool("removed", 3)]).state == .removed)
@@ -78,7 +98,7 @@ import Testing
     }
 
     @Test func toolsOfANodeThatLeftAreStopped() throws {
-        for event in [started, crashed(2)] {
+        for event in [started, crashed(2), stopped(2, "gave up after 5 restarts")] {
             let tool = try tool([installed, event, Mesh.left(9)])
             #expect(tool.state == .stopped && tool.stopReason == "the node left" && tool.since == Mesh.time(9))
         }

@@ -5,7 +5,7 @@ import MeshMonitoring
 struct MeshDigest: Sendable {
     /// The most bytes for the nodes.
     static let maximumBytes = 2 << 20
-    /// The most tools of one node, the first by name.
+    /// The most tools of one node; those in trouble first, then by name, and those that were removed last.
     static let maximumTools = 200
     /// The longest capabilities or resources of a node, in bytes; longer ones are left out.
     static let maximumData = 16_384
@@ -116,7 +116,7 @@ struct MeshDigest: Sendable {
             case "tools":
                 let tools = value.array ?? []
                 leftOut.tools = max(0, tools.count - maximumTools)
-                return (key, .array(tools.prefix(maximumTools).map(cut)))
+                return (key, .array(first(maximumTools, of: tools).map(cut)))
             case "capabilities", "resources":
                 let data = key == "resources" ? node.resources : node.capabilities
                 guard data.json.utf8.count > maximumData else { return (key, value) }
@@ -133,6 +133,21 @@ struct MeshDigest: Sendable {
         }
         if leftOut != LeftOut() { members.append(("left_out", leftOut.json)) }
         return (JSONValue.object(JSONObject(members)).description, leftOut)
+    }
+
+    /// The first tools: those in trouble before the others, and those that were removed last.
+    private static func first(_ limit: Int, of tools: [JSONValue]) -> [JSONValue] {
+        guard tools.count > limit else { return tools }
+        func rank(_ tool: JSONValue) -> Int {
+            switch tool["state"]?.string.flatMap({ MeshState.Tool.State(rawValue: $0) }) {
+            case .failed: 0
+            case .backingOff: 1
+            case .removed: 3
+            case .installed, .starting, .running, .stopped, nil: 2
+            }
+        }
+        let order = tools.enumerated().sorted { (rank($0.element), $0.offset) < (rank($1.element), $1.offset) }
+        return order.prefix(limit).map(\.element)
     }
 
     /// The value with all texts cut to ``EventText/nameLimit``.

@@ -111,12 +111,14 @@ function note(node) {
   const checks = Object.entries(node.checks ?? {});
   if (checks.length) return checks.map(([name, problem]) => `${name}: ${problem}`).join("; ");
   if (node.status === "degraded") return `It says: ${node.reported_status}`;
-  const running = node.tools.filter(({ state }) => state === "running").length;
+  const count = (wanted) => node.tools.filter(({ state }) => state === wanted).length;
+  const running = count("running"), failed = count("failed");
   const { disk_free_mb: disk } = node.resources ?? {};
   const version = node.capabilities?.version;
   return [
     Number.isFinite(disk) && `${size(disk)} free`,
     running ? `${running} ${running === 1 ? "tool" : "tools"}` : "no tool runs",
+    failed && `${failed} failed`,
     typeof version === "string" && version,
   ].filter(Boolean).join(" · ");
 }

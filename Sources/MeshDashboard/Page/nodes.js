@@ -14,7 +14,8 @@ const MAXIMUM_LAG = 5_000;
 /** So many nodes are known at most; what is beyond is counted. */
 const MAXIMUM_NODES = 5000;
 const NOTHING = { nodes: 0, tools: 0 };
-const STATES = { crashed: 0, running: 1, stopped: 2, installed: 3, removed: 4 };
+/** The order of tools: those in trouble first. */
+const STATES = { failed: 0, backing_off: 1, starting: 2, running: 3, stopped: 4, installed: 5, removed: 6 };
 
 export class Nodes {
   nodes = new Map();
@@ -134,16 +135,19 @@ export class Nodes {
     const all = this.summary ?? {
       nodes: nodes.length, online: count(nodes, ({ status }) => status === "online"),
       degraded: count(nodes, ({ status }) => status === "degraded"), unreachable: count(nodes, ({ status }) => status === "unreachable"),
-      tools: tools.length, running: count(tools, ({ state }) => state === "running"), crashed: count(tools, ({ state }) => state === "crashed"),
+      tools: tools.length, running: count(tools, ({ state }) => state === "running"),
+      failed: count(tools, ({ state, uncertain }) => state === "failed" && !uncertain),
+      backing_off: count(tools, ({ state, uncertain }) => state === "backing_off" && !uncertain),
     };
-    const bad = all.degraded + all.unreachable, { crashed } = all;
+    const bad = all.degraded + all.unreachable, { failed, backing_off: backingOff } = all;
     text($("nodes-count"), all.nodes ? `${all.online} of ${all.nodes} online` : "");
     $("as-of").hidden = this.asOf === null;
     if (this.asOf !== null) text($("as-of"), `as of ${clock(this.asOf, false)}`);
     text($("tools-count"), all.tools ? `${all.running} of ${all.tools} running` : "");
     $("summary").replaceChildren(...[
       bad > 0 && el("span", { "data-status": "degraded" }, `${bad} ${bad === 1 ? "node" : "nodes"} in trouble`),
-      crashed > 0 && el("span", { "data-status": "crashed" }, `${crashed} ${crashed === 1 ? "tool" : "tools"} crashed`),
+      failed > 0 && el("span", { "data-status": "failed" }, `${failed} ${failed === 1 ? "tool" : "tools"} failed`),
+      backingOff > 0 && el("span", { "data-status": "backing_off" }, `${backingOff} ${backingOff === 1 ? "tool" : "tools"} backing off`),
     ].filter(Boolean));
   }
 }

@@ -41,7 +41,7 @@ function fillRow(row, tool) {
   title(node, tool.node);
   text(version, tool.version ?? "");
   title(version, tool.version ?? "");
-  text(state.firstChild, tool.state + (tool.uncertain ? "?" : ""));
+  text(state.firstChild, tool.state.replace("_", " ") + (tool.uncertain ? "?" : ""));
   state.firstChild.dataset.status = tool.state;
   title(state, tool.uncertain ? "Its node is unreachable: this is what it last did" : tool.stop_reason ?? "");
   text(restarts, String(tool.restart_count));

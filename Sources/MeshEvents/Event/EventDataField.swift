@@ -85,6 +85,20 @@ extension EventData.Field {
         }
     }
 
+    /// The first elements and the number of all, if it is an array.
+    package func elements(first limit: Int) -> (elements: [EventData.Field], count: Int)? {
+        guard first == UInt8(ascii: "[") else { return nil }
+        return text.withBytes { bytes in
+            var (fields, count): ([EventData.Field], Int) = ([], 0)
+            JSONNavigator(bytes: bytes).forEachElement(ofArrayAt: start) { range in
+                count += 1
+                guard count <= limit else { return }
+                fields.append(EventData.Field(text: text, start: range.lowerBound, end: range.upperBound))
+            }
+            return (fields, count)
+        }
+    }
+
     /// The members in the order of the text, if it is an object; repeated names are repeated.
     public var members: [(key: String, value: EventData.Field)]? {
         guard isObject else { return nil }

@@ -24,6 +24,10 @@ import Testing
                 (2, .toolStarted, "pi", ["tool": "whisper"]),
                 (3, .toolCrashed, "pi", ["tool": "flaky", "error": "exited with code 3", "restart_count": 2]),
                 (4, .toolRemoved, "pi", ["tool": "old"]),
+                (
+                    5, .toolStopped, "pi",
+                    ["tool": "broken", "reason": "gave up after 5 restarts", "failed": true, "error": "no memory"]
+                ),
                 (100, .nodeHealth, "pi", ["status": "degraded", "resources": ["checks": ["disk": "full"]]]),
                 (
                     10, .nodeHealth, "lab",
@@ -40,17 +44,18 @@ import Testing
         let lines = StatusText(isColored: false, width: nil).lines(mesh)
         #expect(
             lines == [
-                "3 nodes: 1 degraded, 1 unreachable, 1 left; 3 tools: 1 running, 1 crashed, 1 uncertain",
+                "3 nodes: 1 degraded, 1 unreachable, 1 left; 4 tools: 1 running, 1 failed, 1 backing off, 1 uncertain",
                 "",
                 "NODE  STATUS       SEEN     JOINED    TOOLS  DETAILS",
                 "lab   unreachable  90s ago  -         0/1    cpu=0.5 load=0.1,0.2",
                 "old   left         11s ago  101s ago  -      shutdown",
-                "pi    degraded     1s ago   101s ago  1/2    disk: full",
+                "pi    degraded     1s ago   101s ago  1/3    disk: full",
                 "",
-                "NODE  TOOL     VERSION  STATE     SINCE    RESTARTS  DETAILS",
-                "lab   train    -        running?  90s ago  0",
-                "pi    flaky    -        crashed   98s ago  1         exited with code 3",
-                "pi    whisper  v1.0     running   99s ago  0",
+                "NODE  TOOL     VERSION  STATE        SINCE    RESTARTS  DETAILS",
+                "lab   train    -        running?     90s ago  0",
+                "pi    broken   -        failed       96s ago  0         gave up after 5 restarts: no memory",
+                "pi    flaky    -        backing off  98s ago  1         exited with code 3",
+                "pi    whisper  v1.0     running      99s ago  0",
             ]
         )
     }

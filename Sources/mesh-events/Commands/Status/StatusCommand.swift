@@ -20,8 +20,11 @@ struct StatusCommand: AsyncParsableCommand {
             Nodes that send no health events, as those of the Go mesh, are never unreachable, but `silent` after five \
             minutes without an event: SEEN is the age of the last one. Whether they run is not known.
 
-            A tool is `installed`, `running`, `stopped` or `crashed`. A ? after that means that its node is \
-            unreachable and this is its last known state. TOOLS is the number of running tools and of all tools.
+            A tool is `installed`, `starting` or `running`; `backing off` when it has crashed and its node starts it \
+            again after a delay; `failed` when its node does not start it again; `stopped`. A ? after that means that \
+            its node is unreachable and this is its last known state. TOOLS is the number of running tools and of all \
+            tools. Each health event of a node lists its tools, so that the status of a tool is right as soon as its \
+            node has sent one, whatever the stream still has.
 
             --watch goes on until Ctrl-C: on a terminal in place; otherwise it prints the whole status again whenever \
             something other than a node's figures has changed. Without a stream it uses live events, and switches to \
@@ -39,7 +42,8 @@ struct StatusCommand: AsyncParsableCommand {
             standard error says how many did not.
 
             With --json a line is the whole status: time, summary and left_out (counts), and nodes with their tools. \
-            Keys are stable; unknown values are null.
+            Keys are stable; unknown values are null. The states of tools have `backing_off` for backing off. The \
+            count `crashed` is deprecated: it is the sum of backing_off and failed.
             """
     )
 

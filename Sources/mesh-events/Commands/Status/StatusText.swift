@@ -26,7 +26,7 @@ struct StatusText {
         return lines
     }
 
-    /// `3 nodes: 2 online, 1 left; 4 tools: 3 running, 1 crashed`.
+    /// `3 nodes: 2 online, 1 left; 4 tools: 3 running, 1 failed`.
     static func summary(_ summary: MeshState.Summary) -> String {
         func part(_ count: Int, _ name: String, _ parts: [(Int, String)]) -> String {
             let parts = parts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
@@ -44,8 +44,9 @@ struct StatusText {
             summary.tools,
             "tool",
             [
-                (summary.running, "running"), (summary.crashed, "crashed"), (summary.stopped, "stopped"),
-                (summary.installed, "installed"), (summary.uncertain, "uncertain"),
+                (summary.running, "running"), (summary.failed, "failed"), (summary.backingOff, "backing off"),
+                (summary.starting, "starting"), (summary.stopped, "stopped"), (summary.installed, "installed"),
+                (summary.uncertain, "uncertain"),
             ]
         )
         return "\(nodes); \(tools)"
@@ -90,7 +91,7 @@ struct StatusText {
                 .name(SafeText.name(tool.node), .cyan),
                 .name(SafeText.name(tool.name)),
                 .name(tool.version.map { SafeText.name($0) } ?? "-"),
-                .init(tool.state.rawValue + (tool.isUncertain ? "?" : ""), Style(of: tool)),
+                .init(Self.word(tool.state) + (tool.isUncertain ? "?" : ""), Style(of: tool)),
                 .init(AgeText.text(tool.since, now: now)),
                 .init("\(tool.restartCount)"),
                 .init(Self.details(tool, now: now)),
@@ -114,12 +115,19 @@ struct StatusText {
         }
     }
 
+    /// The state in words.
+    private static func word(_ state: MeshState.Tool.State) -> String {
+        state == .backingOff ? "backing off" : state.rawValue
+    }
+
     private static func details(_ tool: MeshState.Tool, now: Timestamp) -> String {
         switch tool.state {
-        case .crashed: return tool.lastError ?? ""
+        case .backingOff: return tool.lastError ?? ""
+        case .failed: return [tool.stopReason, tool.lastError].compactMap { $0 }.joined(separator: ": ")
         case .stopped: return tool.stopReason ?? ""
-        case .running, .installed, .removed:
-            return tool.lastError.map { "crashed \(AgeText.text(tool.lastCrashAt, now: now)): \($0)" } ?? ""
+        case .running, .starting, .installed, .removed:
+            guard let error = tool.lastError else { return "" }
+            return tool.lastCrashAt.map { "crashed \(AgeText.text($0, now: now)): \(error)" } ?? "crashed: \(error)"
         }
     }
 
@@ -155,8 +163,8 @@ extension Style {
         }
         switch tool.state {
         case .running: self = .green
-        case .crashed: self = .red
-        case .stopped: self = .yellow
+        case .failed: self = .red
+        case .backingOff, .starting, .stopped: self = .yellow
         case .installed, .removed: self = .plain
         }
     }

@@ -1,0 +1,67 @@
+import MeshEvents
+
+/// What a health event says of one of its node's tools.
+struct ToolListing: Sendable, Equatable {
+    /// Its state; `nil` for one that is not known here.
+    var state: MeshState.Tool.State?
+    /// Its version; empty when that is missing.
+    var version: String
+    /// How long its state had lasted at the time of the event; `nil` when that is missing.
+    var age: Duration?
+    /// How often it was restarted since it was last started on request.
+    var restarts: Int
+    /// The error of its last crash; `nil` when there was none since it was last started on request.
+    var error: String?
+}
+
+/// The tools that a health event lists, read leniently: what is odd is skipped, and then nothing follows from a tool that
+/// is not in the list.
+struct ToolList {
+    /// The most elements that are read; reading costs no more however long the list is.
+    static let maximum = NodeHealth.maximumTools
+
+    /// The tools by name, each once, in the order of the list; of several with the same name the last.
+    private(set) var tools: [(name: String, listing: ToolListing)] = []
+    /// Whether the node has no other tools.
+    private(set) var isComplete = true
+    /// How many elements were not read because there are too many.
+    private(set) var unread = 0
+    /// Whether a name was too long.
+    private(set) var hasLongNames = false
+
+    /// Reads the list of a health event; `nil` when it has none.
+    init?(_ data: EventData, at time: Timestamp) {
+        guard let (elements, count) = data["tools"]?.elements(first: Self.maximum) else { return nil }
+        unread = count - elements.count
+        isComplete = unread == 0 && Self.omitsNone(data["tools_omitted"])
+        var indices: [String: Int] = [:]
+        for element in elements {
+            guard let name = element["name"]?.string, !name.isEmpty else {
+                isComplete = false
+                continue
+            }
+            guard name.utf8.count <= MeshState.Limits.nameBytes else {
+                (isComplete, hasLongNames) = (false, true)
+                continue
+            }
+            let state = element["state"]?.string
+            guard state != MeshState.Tool.State.removed.rawValue else { continue }
+            let listing = ToolListing(
+                state: state.flatMap { MeshState.Tool.State(rawValue: $0) },
+                version: element["version"]?.string ?? "",
+                age: element["since"]?.string.flatMap { try? Timestamp(rfc3339: $0) }
+                    .map { max(.zero, time.duration(since: $0)) },
+                restarts: max(0, element["restarts"]?.int ?? 0),
+                error: element["error"]?.string
+            )
+            if let index = indices[name] {
+                tools[index].listing = listing
+            } else {
+                indices[name] = tools.count
+                tools.append((name, listing))
+            }
+        }
+    }
+
+    private static func omitsNone(_ count: EventData.Field?) -> Bool { count.map { $0.isNull || $0.int == 0 } ?? true }
+}
