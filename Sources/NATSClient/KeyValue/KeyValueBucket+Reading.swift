@@ -13,7 +13,7 @@ extension KeyValueBucket {
     /// - Throws: `invalidKey`, `bucketNotFound`, `requestFailed`.
     public func get(_ key: String, timeout: Duration? = nil) async throws(KeyValueError) -> Entry? {
         try KeyRules.validate(key: key)
-        let entry = try await direct(.last(root + key), timeout) { jetStream throws(JetStreamError) in
+        let entry = try await direct(.last(root + key), timeout) { timeout throws(JetStreamError) in
             try await jetStream.lastMessage(to: root + key, on: stream, timeout: timeout)
         }
         return entry?.operation == .put ? entry : nil
@@ -34,7 +34,7 @@ extension KeyValueBucket {
     ) async throws(KeyValueError) -> Entry? {
         try KeyRules.validate(key: key)
         guard revision > 0 else { return nil }
-        let entry = try await direct(.sequence(revision), timeout) { jetStream throws(JetStreamError) in
+        let entry = try await direct(.sequence(revision), timeout) { timeout throws(JetStreamError) in
             try await jetStream.message(atOrAfter: revision, matching: root + key, on: stream, timeout: timeout)
         }
         guard let entry, entry.key == key, entry.revision == revision, entry.operation == .put else { return nil }
@@ -114,20 +114,22 @@ extension KeyValueBucket {
     private func direct(
         _ position: DirectGet,
         _ timeout: Duration?,
-        else other: (JetStream) async throws(JetStreamError) -> StreamMessage?
+        else other: (Duration) async throws(JetStreamError) -> StreamMessage?
     ) async throws(KeyValueError) -> Entry? {
+        let limit = timeout ?? jetStream.timeout
+        let end = ContinuousClock.now + limit
         do throws(JetStreamError) {
             if allowsDirectGet {
                 do throws(JetStreamError) {
-                    return try await jetStream.directMessage(position, on: stream, timeout: timeout).flatMap {
+                    return try await jetStream.directMessage(position, on: stream, timeout: limit / 2).flatMap {
                         entry($0)
                     }
                 } catch {
-                    // The bucket is gone, or was changed, or the server is too old.
-                    guard error.isNoResponders else { throw error }
+                    // The bucket is gone, which servers before 2.10 do not answer; or it was changed.
+                    guard error.isNoResponders || error.kind == .timeout else { throw error }
                 }
             }
-            return try await other(jetStream).flatMap { entry($0) }
+            return try await other(max(end - .now, .zero)).flatMap { entry($0) }
         } catch {
             throw KeyValueError(error, bucket: name)
         }
@@ -191,7 +193,7 @@ extension StreamMessage {
             subject: subject,
             sequence: sequence,
             time: time,
-            headerBlock: CommandWriter.headerBlock(answer.headers.fields.lazy.map { ($0.name, $0.value) }),
+            headerBlock: answer.headers.block,
             payload: Array(answer.payload.readableBytesView)
         )
     }

@@ -1,4 +1,5 @@
 import Foundation
+import MessageGrammar
 public import NIOCore
 
 extension KeyValueBucket {

@@ -333,14 +333,7 @@ private final class WatchArrivals: NATSMessageReceiver, @unchecked Sendable {
             batch.append(.status(message.copied()))
             return
         }
-        let view = JetStreamMessageView(
-            subject: message.subject,
-            headers: message.headers,
-            payload: message.payload,
-            replyTo: message.replyTo,
-            position: position
-        )
-        batch.append(.message(JetStreamMessage(view)))
+        batch.append(.message(JetStreamMessage(JetStreamMessageView(message, position: position))))
     }
 
     func receiveBatchEnd() {

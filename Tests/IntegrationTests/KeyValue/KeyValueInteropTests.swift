@@ -172,7 +172,8 @@ struct KeyValueInteropTests {
 
     @Test("each sees the other's writes in a watch", arguments: NATSServers.all)
     func watches(binary: NATSServers.Binary) async throws {
-        try await withBucket(binary) { bucket, server in
+        // Of a key without history a watch may get the newest revision alone.
+        try await withBucket(binary, .init(bucket: "b", history: 5)) { bucket, server in
             try await bucket.put("a", text: "1")
             let reader = WatchReader(try await bucket.watch())
             try await reader.wait(for: 2)
@@ -186,8 +187,7 @@ struct KeyValueInteropTests {
                         if entry and entry.key == "end":
                             break
                     await kv.put("theirs", b"5")
-                    await kv.delete("a")
-                    await kv.purge("theirs")
+                    await kv.purge("a")
                     """
                 ),
                 url: server.url
@@ -197,10 +197,8 @@ struct KeyValueInteropTests {
             try await bucket.delete("b")
             try await bucket.put("end", text: "3")
             #expect(try await python.wait() == "a 1 1\n|\nb 2 2\nb delete 3\nend 3 4\n")
-            try await reader.wait(for: 8)
-            let expected = [
-                "a 1 1", "|", "b 2 2", "b delete 3", "end 3 4", "theirs 5 5", "a delete 6", "theirs purge 7",
-            ]
+            try await reader.wait(for: 7)
+            let expected = ["a 1 1", "|", "b 2 2", "b delete 3", "end 3 4", "theirs 5 5", "a purge 6"]
             #expect(reader.updates == expected)
         }
     }
