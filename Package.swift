@@ -104,7 +104,8 @@ let package = Package(
         .target(
             name: "NATSClient",
             dependencies: nio + [
-                "MeshConcurrency", "MeshJSON", "MeshLogging", "MessageGrammar", "FileReading", "NKeys", lifecycle, logging,
+                "MeshConcurrency", "MeshJSON", "MeshLogging", "MessageGrammar", "FileReading", "NKeys", lifecycle,
+                logging,
                 tls,
             ],
             swiftSettings: lifetimes
@@ -438,7 +439,8 @@ let package = Package(
 if Context.environment["MESH_EVENTS_CORE_ONLY"] == "1" {
     let core: Set = [
         "FileReading", "MeshConcurrency", "MeshJSON", "MeshLogging", "MessageGrammar", "NKeys", "NATSClient",
-        "MeshEvents", "MeshEventsSigning", "MeshEventsNATS", "MeshEventsTesting", "MeshEventsConformance", "MeshEventsInterop",
+        "MeshEvents", "MeshEventsSigning", "MeshEventsNATS", "MeshEventsTesting", "MeshEventsConformance",
+        "MeshEventsInterop",
         "ProcessGuard", "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture",
         "MeshConcurrencyTests", "MeshJSONTests", "NKeysTests", "NATSClientTests", "MeshEventsTests",
         "MeshEventsNATSTests", "ProcessGuardTests", "RaceTests",

@@ -67,7 +67,7 @@ let package = Package(
             dependencies: ["MeshEvents", "ProcessGuard", "FileReading", .product(name: "Yams", package: "Yams")],
             sources: [
                 "Manifest", "Tools/KeyWords.swift", "Tools/Redaction.swift", "Tools/RestartPolicy.swift",
-                "Tools/SecretText.swift", "Tools/ToolError.swift", "Tools/ToolSpecification.swift",
+                "Tools/SecretFinder.swift", "Tools/ToolError.swift", "Tools/ToolSpecification.swift",
             ],
             swiftSettings: settings
         ),

@@ -105,12 +105,12 @@ import Testing
     }
 
     @Test func sizesAndDurationsForPeople() {
-        #expect(StreamText.bytes(0) == "0 bytes")
-        #expect(StreamText.bytes(1023) == "1023 bytes")
-        #expect(StreamText.bytes(1536) == "1.5 KiB")
-        #expect(StreamText.bytes(5 << 30) == "5.0 GiB")
-        #expect(StreamText.duration(.seconds(86_400)) == "1d")
-        #expect(StreamText.duration(.seconds(5400)) == "90m")
-        #expect(StreamText.duration(.seconds(61)) == "61s")
+        #expect(StreamReportFormatter.bytes(0) == "0 bytes")
+        #expect(StreamReportFormatter.bytes(1023) == "1023 bytes")
+        #expect(StreamReportFormatter.bytes(1536) == "1.5 KiB")
+        #expect(StreamReportFormatter.bytes(5 << 30) == "5.0 GiB")
+        #expect(StreamReportFormatter.duration(.seconds(86_400)) == "1d")
+        #expect(StreamReportFormatter.duration(.seconds(5400)) == "90m")
+        #expect(StreamReportFormatter.duration(.seconds(61)) == "61s")
     }
 }

@@ -279,7 +279,7 @@ final class EventFeed: Sendable {
     ///
     /// - Parameter created: when its stream was created.
     static func item(_ stored: StoredEvent, created: Timestamp? = nil) -> FeedItem? {
-        guard let json = try? EventText.summary(stored) else { return nil }
+        guard let json = try? EventJSONFormatter.summary(stored) else { return nil }
         return .event(stored, ServerSentEvent.buffer(id: StreamPosition(stored.sequence, created: created), json))
     }
 
@@ -340,7 +340,8 @@ final class EventFeed: Sendable {
             state.index.append(StoredEvent(event: event, sequence: number, storedAt: received))
             return (Array(state.clients.values), number)
         }
-        guard !clients.isEmpty, let json = try? EventText.live(event, number: number, received: received) else {
+        guard !clients.isEmpty, let json = try? EventJSONFormatter.live(event, number: number, received: received)
+        else {
             return
         }
         let item = FeedItem.live(event, ServerSentEvent.buffer("live", json))

@@ -150,10 +150,10 @@ struct MeshDigest: Sendable {
         return order.prefix(limit).map(\.element)
     }
 
-    /// The value with all texts cut to ``EventText/nameLimit``.
+    /// The value with all texts cut to ``EventJSONFormatter/nameLimit``.
     private static func cut(_ value: JSONValue) -> JSONValue {
-        if let text = value.string { return .string(EventText.cut(text)) }
+        if let text = value.string { return .string(EventJSONFormatter.cut(text)) }
         guard let object = value.object else { return value }
-        return .object(JSONObject(object.map { (EventText.cut($0.key), cut($0.value)) }))
+        return .object(JSONObject(object.map { (EventJSONFormatter.cut($0.key), cut($0.value)) }))
     }
 }

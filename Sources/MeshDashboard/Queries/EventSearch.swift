@@ -80,7 +80,7 @@ struct EventSearch: Sendable {
             let inOrder = query.end == .newest ? page.events.reversed() : page.events
             for (index, stored) in inOrder.enumerated() where filter.matches(stored.event) {
                 let isLast = index == inOrder.count - 1
-                guard found.take(try EventText.summary(stored), isLast ? page.cursor : stored.sequence) else {
+                guard found.take(try EventJSONFormatter.summary(stored), isLast ? page.cursor : stored.sequence) else {
                     // It did not fit: the next page begins with it.
                     found.cursor = index > 0 ? inOrder[index - 1].sequence : found.position
                     break

@@ -13,7 +13,7 @@ struct APIError: HTTPResponseError {
         self.status = status
         self.code = code
         // Cut, because it may quote the request.
-        self.message = EventText.cut(message)
+        self.message = EventJSONFormatter.cut(message)
     }
 
     /// Converts any error to an answer for HTTP clients.

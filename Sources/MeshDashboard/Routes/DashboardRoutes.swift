@@ -87,7 +87,7 @@ struct DashboardRoutes: Sendable {
         guard let stored = page.events.first else {
             throw APIError(.notFound, "notFound", "the stream has no event \(sequence), or has dropped it")
         }
-        return .json(try EventText.whole(stored))
+        return .json(try EventJSONFormatter.whole(stored))
     }
 
     private func histogram(_ parameters: QueryParameters) async throws -> Response {

@@ -76,7 +76,7 @@ public final class EventBus: Sendable {
     let reporter: MalformedReporter
     package let transport: any EventTransport
     let encoder = EventEncoder()
-    let admission: EventAdmission
+    let admission: SignatureCheck
     /// `nil` when the metrics factory makes no metrics.
     let metrics: BusMetrics?
     let tracing: EventTracing?
@@ -107,7 +107,7 @@ public final class EventBus: Sendable {
         self.configuration = configuration
         self.logger = logger
         reporter = MalformedReporter(logger: logger, callback: configuration.onMalformed)
-        admission = EventAdmission(configuration.verification, logger: logger)
+        admission = SignatureCheck(configuration.verification, logger: logger)
         metrics = BusMetrics(
             configuration.metrics,
             node: node,

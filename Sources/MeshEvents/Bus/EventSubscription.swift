@@ -274,13 +274,13 @@ final class SubscriptionChannel: MetricSource {
 final class EventReceiver: MessageReceiver, @unchecked Sendable {
     private let channel: SubscriptionChannel
     private let reporter: MalformedReporter
-    private let admission: EventAdmission
+    private let admission: SignatureCheck
     private let checksAll: Bool
     // Checking for overlapping accesses, twice a message, would cost as much as finding the event's type.
     @exclusivity(unchecked) private var decoder = EventDecoder()
     @exclusivity(unchecked) private var pending = EventChunk()
 
-    init(channel: SubscriptionChannel, reporter: MalformedReporter, admission: EventAdmission) {
+    init(channel: SubscriptionChannel, reporter: MalformedReporter, admission: SignatureCheck) {
         self.channel = channel
         self.reporter = reporter
         self.admission = admission

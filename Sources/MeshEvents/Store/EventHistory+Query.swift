@@ -155,7 +155,7 @@ extension EventHistory {
 struct HistoryReading {
     private let query: EventHistory.Query
     private let reporter: MalformedReporter
-    private let admission: EventAdmission
+    private let admission: SignatureCheck
 
     private var lastReadSize = 0
     private var taken = 0
@@ -173,7 +173,7 @@ struct HistoryReading {
     /// How often the stream's time of creation was checked.
     private var looks = 0
 
-    init(_ query: EventHistory.Query, reporter: MalformedReporter, admission: EventAdmission) {
+    init(_ query: EventHistory.Query, reporter: MalformedReporter, admission: SignatureCheck) {
         self.query = query
         self.reporter = reporter
         self.admission = admission

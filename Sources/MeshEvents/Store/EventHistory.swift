@@ -7,7 +7,7 @@ public import Logging
 public struct EventHistory: Sendable {
     let store: any EventStore
     private let reporter: MalformedReporter
-    private let admission: EventAdmission
+    private let admission: SignatureCheck
 
     /// Creates a reader.
     ///
@@ -22,7 +22,7 @@ public struct EventHistory: Sendable {
     ) {
         self.store = store
         reporter = MalformedReporter(logger: logger, callback: nil)
-        admission = EventAdmission(verification, logger: logger)
+        admission = SignatureCheck(verification, logger: logger)
     }
 
     /// The newest events that match, oldest first.

@@ -61,7 +61,7 @@ public struct HealthCheck: Sendable {
         let limit = 300
         // A bound for very long texts, still longer than the result.
         let text = String(text.unicodeScalars.prefix(4_096))
-        let line = SecretText.redacted(text.split(whereSeparator: \.isNewline).joined(separator: " "))
+        let line = SecretFinder.redacted(text.split(whereSeparator: \.isNewline).joined(separator: " "))
         guard line.utf8.count > limit else { return line.isEmpty ? "failed" : line }
         var cut = ""
         for character in line {

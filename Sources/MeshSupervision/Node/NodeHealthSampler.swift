@@ -35,9 +35,9 @@ public final class NodeHealthSampler: Sendable {
 #if !canImport(Darwin)
     /// The figures of this machine, from /proc.
     enum Machine {
-        static func cpuTimes() -> CPUTimes? { text("/proc/stat").flatMap { ProcText.cpuTimes(stat: $0) } }
-        static func load() -> [Double]? { text("/proc/loadavg").flatMap { ProcText.load(loadavg: $0) } }
-        static func memory() -> MemoryFigures? { text("/proc/meminfo").flatMap { ProcText.memory(meminfo: $0) } }
+        static func cpuTimes() -> CPUTimes? { text("/proc/stat").flatMap { ProcFile.cpuTimes(stat: $0) } }
+        static func load() -> [Double]? { text("/proc/loadavg").flatMap { ProcFile.load(loadavg: $0) } }
+        static func memory() -> MemoryFigures? { text("/proc/meminfo").flatMap { ProcFile.memory(meminfo: $0) } }
 
         private static func text(_ path: String) -> String? { try? String(contentsOfFile: path, encoding: .utf8) }
     }

@@ -54,7 +54,7 @@ public struct Redaction: Sendable {
         if confidential.contains(text) { return Self.placeholder }
         var text = text
         for part in parts where text.contains(part) { text = text.replacing(part, with: Self.placeholder) }
-        return SecretText.redacted(text)
+        return SecretFinder.redacted(text)
     }
 
     /// Whether a key names a secret: `apiKey`, `API-KEY`, `db.password`, `dbpassword` and `openai_key` do; `author`,

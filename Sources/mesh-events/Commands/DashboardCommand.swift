@@ -80,7 +80,7 @@ struct DashboardCommand: AsyncParsableCommand {
                         transport: transport,
                         node: node,
                         configuration: connection.persistence(),
-                        logger: Silence.logger
+                        logger: .disabled
                     ) : nil
                 try await DashboardRun(
                     configuration,
@@ -122,7 +122,7 @@ struct DashboardRun: Sendable {
             bus: EventBus.listening(on: transport, verification: verification),
             emitter: emitter,
             configuration: configuration,
-            logger: Silence.logger
+            logger: .disabled
         )
         connection = transport.connection
         dashboard.whenTroubled(TroubleReport(missing: "the page shows events from meanwhile afterwards").tell)

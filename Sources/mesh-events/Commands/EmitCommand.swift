@@ -93,7 +93,7 @@ struct EmitCommand: AsyncParsableCommand {
     }
 
     private func event(_ type: String) throws -> Event {
-        let type = try PatternText.type(type)
+        let type = try PatternArgument.type(type)
         guard let data else { return Event(type, node: try node.name(), data: try FieldArguments.data(fields)) }
         let base: EventData
         do throws(MeshEventsError) {
@@ -121,7 +121,7 @@ struct EmitCommand: AsyncParsableCommand {
                 node: event.node,
                 configuration: connection.persistence(),
                 busConfiguration: configuration,
-                logger: Silence.logger
+                logger: .disabled
             )
             try await report(try await bus.emit(event), bus)
         } else {
@@ -130,7 +130,7 @@ struct EmitCommand: AsyncParsableCommand {
                 transport: recorder,
                 node: event.node,
                 configuration: configuration,
-                logger: Silence.logger
+                logger: .disabled
             )
             try bus.emit(event)
             try await bus.flush()
@@ -173,7 +173,7 @@ struct EmitCommand: AsyncParsableCommand {
             node: name,
             configuration: connection.persistence(),
             busConfiguration: configuration,
-            logger: Silence.logger
+            logger: .disabled
         )
         // `nil` when the user has no permission to read the stream's state.
         let created = try? await store.state().created

@@ -57,7 +57,7 @@ struct ExportCommand: AsyncParsableCommand {
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
-        let patterns = try PatternText.patterns(patterns)
+        let patterns = try PatternArgument.patterns(patterns)
         let now = Timestamp.now
         let since = try since.map { try TimeBound.parse($0, option: "--since", now: now) }
         let until = try until.map { try TimeBound.parse($0, option: "--until", now: now) }
@@ -90,10 +90,14 @@ struct ExportCommand: AsyncParsableCommand {
             return await transport.close()
         }
         var bar = ProgressBar(verb: "exported")
-        let text = EventText(format, isForTerminal: out == "-" && Terminal.output.isTerminal, marks: trust.marks)
+        let text = EventLineFormatter(
+            format,
+            isForTerminal: out == "-" && Terminal.output.isTerminal,
+            marks: trust.marks
+        )
         var count = 0
         var rejected = 0
-        var events = EventHistory(store: store, verification: query.verification, logger: Silence.logger)
+        var events = EventHistory(store: store, verification: query.verification, logger: .disabled)
             .events(matching: query.patterns, since: query.since, until: query.until, node: node)
             .makeAsyncIterator()
         while let stored = try await events.next() {

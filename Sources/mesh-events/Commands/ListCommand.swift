@@ -80,7 +80,7 @@ struct ListCommand: AsyncParsableCommand {
         let history = EventHistory(
             store: try connection.store(transport),
             verification: verification,
-            logger: Silence.logger
+            logger: .disabled
         )
         let page = try await StreamAbsence(connection, transport).noted { try await history.page(query) }
         await transport.close()
@@ -109,7 +109,7 @@ struct ListCommand: AsyncParsableCommand {
             throw CommandFailure(.usage, "--since (\(since)) is later than --until (\(until))")
         }
         var query = EventHistory.Query(
-            matching: try PatternText.patterns(patterns),
+            matching: try PatternArgument.patterns(patterns),
             since: since,
             until: until,
             node: node,

@@ -63,8 +63,8 @@ struct ReplayCommand: AsyncParsableCommand {
 
     func run() async throws {
         if let limit, limit < 1 { throw CommandFailure(.usage, "--limit must be at least 1, not \(limit)") }
-        let patterns = try PatternText.patterns(patterns)
-        let start = try ReplayStartText.parse(from)
+        let patterns = try PatternArgument.patterns(patterns)
+        let start = try ReplayStartArgument.parse(from)
         let pace = try ReplayPace(speed)
         let verification = try trust.verification()
         let stop = StopRequest()
@@ -87,7 +87,7 @@ struct ReplayCommand: AsyncParsableCommand {
                 try await EventReplay(
                     store: connection.store(transport),
                     verification: verification,
-                    logger: Silence.logger
+                    logger: .disabled
                 )
                 .open(matching: patterns, from: start)
             }

@@ -52,7 +52,7 @@ struct SchemaCommand: ParsableCommand {
     private func document() throws -> AsyncAPIDocument {
         let version = PackageVersion.current
         guard let type else { return AsyncAPIDocument(version: version) }
-        let pattern = try PatternText.pattern(type)
+        let pattern = try PatternArgument.pattern(type)
         let payloads = AsyncAPIDocument.meshPayloads.filter { pattern.matches($0.eventType) }
         let describesUserEvents = type == "user" || pattern.matches("user.x")
         guard describesUserEvents || !payloads.isEmpty else {

@@ -68,7 +68,8 @@ private struct StreamCreateCommand: AsyncParsableCommand {
         if !opening.created { Diagnostics.say("the stream \(report.state.name) exists already, and stays unchanged") }
         let lines =
             output.json
-            ? [Terminal.output.safe(json: StreamText.json(report))] : StreamText.limits(report.configuration)
+            ? [Terminal.output.safe(json: StreamReportFormatter.json(report))]
+            : StreamReportFormatter.limits(report.configuration)
         for line in lines { try LineOutput.standard().write(line) }
     }
 }
@@ -110,11 +111,11 @@ private struct StreamUpdateCommand: AsyncParsableCommand {
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
-        let age = try Self.limit(maxAge, "--max-age", "a duration like 12h") { DurationText.parse($0) }
+        let age = try Self.limit(maxAge, "--max-age", "a duration like 12h") { DurationArgument.parse($0) }
         let messages = try Self.limit(maxMessages, "--max-messages", "a number", Self.count)
         let bytes = try Self.limit(maxBytes, "--max-bytes", "a number", Self.count)
         let window = try duplicateWindow.map { text in
-            guard let window = DurationText.parse(text) else {
+            guard let window = DurationArgument.parse(text) else {
                 throw CommandFailure(
                     .usage,
                     "--duplicate-window takes a duration like 2m, not '\(SafeText.escaped(text))'"
@@ -142,7 +143,8 @@ private struct StreamUpdateCommand: AsyncParsableCommand {
         }
         let lines =
             output.json
-            ? [Terminal.output.safe(json: StreamText.json(report))] : StreamText.limits(report.configuration)
+            ? [Terminal.output.safe(json: StreamReportFormatter.json(report))]
+            : StreamReportFormatter.limits(report.configuration)
         for line in lines { try LineOutput.standard().write(line) }
     }
 
@@ -185,7 +187,8 @@ private struct StreamInfoCommand: AsyncParsableCommand {
     func run() async throws {
         let report = try await StreamCommand.withStore(connection) { try await $0.report() }
         let lines =
-            output.json ? [Terminal.output.safe(json: StreamText.json(report))] : StreamText.lines(report)
+            output.json
+            ? [Terminal.output.safe(json: StreamReportFormatter.json(report))] : StreamReportFormatter.lines(report)
         for line in lines { try LineOutput.standard().write(line) }
     }
 }
@@ -212,7 +215,7 @@ private struct StreamPurgeCommand: AsyncParsableCommand {
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
-        let pattern = try PatternText.pattern(pattern)
+        let pattern = try PatternArgument.pattern(pattern)
         guard yes else {
             throw CommandFailure(.usage, "this deletes the events \(pattern) permanently; confirm with --yes")
         }
@@ -313,9 +316,9 @@ private struct StreamDurableCommand: AsyncParsableCommand {
     func run() async throws {
         let durable = DurableDefinition(
             name: name,
-            pattern: try PatternText.pattern(pattern),
+            pattern: try PatternArgument.pattern(pattern),
             start: try OnStart.parse(from),
-            acknowledgementWait: try DurationText.option("--ack-wait", acknowledgementWait)
+            acknowledgementWait: try DurationArgument.option("--ack-wait", acknowledgementWait)
                 ?? DurableSubscription.Configuration().acknowledgementWait,
             maximumDeliveries: maximumDeliveries
         )
@@ -331,7 +334,7 @@ private struct StreamDurableCommand: AsyncParsableCommand {
 }
 
 /// Writes a stream's report for people and for programs.
-enum StreamText {
+enum StreamReportFormatter {
     /// The report in lines for people.
     static func lines(_ report: StreamReport) -> [String] {
         let state = report.state

@@ -66,7 +66,7 @@ private struct ToolRequestOptions: ParsableArguments {
 
     /// Sends the request to the node, and prints the result.
     func perform(_ action: ToolAction) async throws {
-        let timeout = try DurationText.option("--timeout", timeout) ?? .seconds(30)
+        let timeout = try DurationArgument.option("--timeout", timeout) ?? .seconds(30)
         if node?.isEmpty == true { throw CommandFailure(.usage, "--node must not be empty") }
         let verification = try trust.verification()
         let transport = try await connection.connect(name: "mesh-events tool")
@@ -87,7 +87,7 @@ private struct ToolRequestOptions: ParsableArguments {
             try await MeshMonitor.start(
                 store: try connection.store(transport),
                 verification: verification,
-                logger: Silence.logger
+                logger: .disabled
             )
         }
         defer {

@@ -55,7 +55,7 @@ struct WaitForCommand: AsyncParsableCommand {
     func run() async throws {
         let pattern = try pattern()
         let since = try since.map { try TimeBound.parse($0, option: "--since") }
-        let limit = try DurationText.option("--timeout", timeout)
+        let limit = try DurationArgument.option("--timeout", timeout)
         let verification = try trust.verification()
         let stop = StopRequest()
         Signals.install(stop)
@@ -80,7 +80,7 @@ struct WaitForCommand: AsyncParsableCommand {
 
     /// The pattern of the awaited event, checked together with the options.
     private func pattern() throws -> EventPattern {
-        let pattern = try PatternText.pattern(type)
+        let pattern = try PatternArgument.pattern(type)
         for (name, value) in [("--node", node), ("--tool", tool)] where value?.isEmpty == true {
             throw CommandFailure(.usage, "\(name) must not be empty")
         }
@@ -210,7 +210,7 @@ struct WaitForCommand: AsyncParsableCommand {
         let replay = EventReplay(
             store: try connection.store(transport),
             verification: verification,
-            logger: Silence.logger
+            logger: .disabled
         )
         if let since {
             return try await StreamAbsence(connection, transport)
@@ -236,7 +236,7 @@ struct WaitForCommand: AsyncParsableCommand {
         let replay = EventReplay(
             store: try connection.store(transport),
             verification: verification,
-            logger: Silence.logger
+            logger: .disabled
         )
         var delay = Duration.milliseconds(100)
         while true {

@@ -58,7 +58,7 @@ struct WatchCommand: AsyncParsableCommand {
 
     func run() async throws {
         if let limit, limit < 1 { throw CommandFailure(.usage, "--limit must be at least 1, not \(limit)") }
-        let pattern = try PatternText.pattern(pattern)
+        let pattern = try PatternArgument.pattern(pattern)
         let verification = try trust.verification()
         if raw, output.chosen != .text || node != nil || verification != nil {
             throw CommandFailure(.usage, "--raw does not read events; leave --json, --format, --node and --trust out")

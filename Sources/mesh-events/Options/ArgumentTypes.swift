@@ -4,7 +4,7 @@ import MeshEvents
 import MeshSupervision
 
 /// Parses durations of options: `90s`, `10m`, `1h30m`, `2d`, `1.5h`, `500ms`.
-enum DurationText {
+enum DurationArgument {
     /// The duration of an option, above zero; `nil` when the option is missing.
     ///
     /// - Throws: `CommandFailure`, usage.
@@ -32,7 +32,7 @@ enum TimeBound {
     ///
     /// - Throws: `CommandFailure`, usage, naming the option.
     static func parse(_ text: String, option: String, now: Timestamp = .now) throws -> Timestamp {
-        if let ago = DurationText.parse(text) { return now.subtracting(ago) }
+        if let ago = DurationArgument.parse(text) { return now.subtracting(ago) }
         do throws(MeshEventsError) {
             return try Timestamp(rfc3339: text)
         } catch {
@@ -46,7 +46,7 @@ enum TimeBound {
 }
 
 /// Parses the start of a replay (`--from`).
-enum ReplayStartText {
+enum ReplayStartArgument {
     /// The start.
     ///
     /// - Throws: `CommandFailure`, usage.
@@ -62,7 +62,7 @@ enum ReplayStartText {
             }
             return .sequence(sequence)
         }
-        if let ago = DurationText.parse(text) { return .time(now.subtracting(ago)) }
+        if let ago = DurationArgument.parse(text) { return .time(now.subtracting(ago)) }
         if let time = try? Timestamp(rfc3339: text) { return .time(time) }
         throw CommandFailure(
             .usage,
@@ -73,7 +73,7 @@ enum ReplayStartText {
 }
 
 /// Parses patterns and types of arguments; the prefix `events.` is optional.
-enum PatternText {
+enum PatternArgument {
     /// The pattern of an argument; without one, every event.
     static func pattern(_ text: String?) throws -> EventPattern {
         guard let text else { return .all }

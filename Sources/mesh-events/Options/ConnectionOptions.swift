@@ -186,7 +186,7 @@ struct ConnectionOptions: ParsableArguments {
         let named = url ?? namedServers(environment)
         let configuration = try configuration(servers: named ?? Self.defaultURL, environment, name: name)
         do throws(MeshEventsError) {
-            return try await NATSTransport.connect(configuration, logger: Silence.logger)
+            return try await NATSTransport.connect(configuration, logger: .disabled)
         } catch {
             let failure = CommandFailure(describing: error)
             guard error.code == .connectionFailed, named == nil, error.underlyingCode != .tlsFailed else {
@@ -250,9 +250,9 @@ extension MeshEventsError {
     fileprivate var underlyingCode: NATSError.Code? { (underlying as? NATSError)?.code }
 }
 
-/// A logger that discards everything: the commands report what matters themselves.
-enum Silence {
-    static let logger = Logger(label: "mesh-events") { _ in SwiftLogNoOpLogHandler() }
+extension Logger {
+    /// A logger that discards everything: the commands report what matters themselves.
+    static let disabled = Logger(label: "mesh-events") { _ in SwiftLogNoOpLogHandler() }
 }
 
 extension EventBus {
@@ -271,7 +271,7 @@ extension EventBus {
             transport: transport,
             node: "",
             configuration: Configuration(onMalformed: onMalformed, verification: verification),
-            logger: Silence.logger
+            logger: .disabled
         )
     }
 }

@@ -47,7 +47,7 @@ struct NodeSession: Sendable {
             node: plan.node,
             configuration: try plan.connection.persistence(acknowledgementDeadline: acknowledgementDeadline),
             busConfiguration: plan.busConfiguration,
-            logger: Silence.logger
+            logger: .disabled
         )
         let manifest = await plan.manifest?.present
         let node = MeshNode(
@@ -120,7 +120,7 @@ struct NodeSession: Sendable {
                 failureTerminationBehavior: .gracefullyShutdownGroup
             )
         }
-        try await ServiceGroup(configuration: .init(services: services, logger: Silence.logger)).run()
+        try await ServiceGroup(configuration: .init(services: services, logger: .disabled)).run()
     }
 }
 

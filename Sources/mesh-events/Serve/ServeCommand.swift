@@ -149,7 +149,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let environment = ProcessInfo.processInfo.environment
-        let duration = try DurationText.option("--for", duration)
+        let duration = try DurationArgument.option("--for", duration)
         if !dashboard, let option = dashboardAddress == nil ? page.firstOption : "--dashboard-listen" {
             throw CommandFailure(.usage, "\(option) is about the page: give --dashboard too")
         }

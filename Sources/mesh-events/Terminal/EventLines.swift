@@ -96,7 +96,7 @@ enum EventLine {
             try object.checkNumbers()
             data = object
         }
-        return Event(try PatternText.type(typeText), node: node, data: data)
+        return Event(try PatternArgument.type(typeText), node: node, data: data)
     }
 
     private static func invalid(_ message: String) -> MeshEventsError { MeshEventsError(.invalidData, message) }

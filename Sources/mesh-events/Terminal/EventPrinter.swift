@@ -6,7 +6,7 @@ struct EventPrinter {
     private var output: LineFile
     private let terminal: Terminal
     /// Writes lines for programs; `nil` for rows.
-    private let text: EventText?
+    private let text: EventLineFormatter?
     private let marks: Bool
     private var rows: RowFormatter
 
@@ -15,7 +15,7 @@ struct EventPrinter {
         self.marks = marks
         output = LineFile(LineOutput.standard(stop: stop))
         self.terminal = terminal
-        text = format.lines.map { EventText($0, isForTerminal: terminal.isTerminal, marks: marks) }
+        text = format.lines.map { EventLineFormatter($0, isForTerminal: terminal.isTerminal, marks: marks) }
         rows = RowFormatter(isColored: terminal.usesColor())
     }
 
@@ -131,15 +131,15 @@ struct DropReport {
 }
 
 /// Writes events as lines for programs.
-enum EventText {
+enum EventLineFormatter {
     case wire(EventJSON)
-    case cloudEvents(CloudEventText)
+    case cloudEvents(CloudEventLineFormatter)
 
     /// - Parameter marks: whether each line has the result of the event's signature check.
     init(_ format: LineFormat, isForTerminal: Bool, marks: Bool = false) {
         switch format {
         case .json: self = .wire(EventJSON(isForTerminal: isForTerminal, marks: marks))
-        case .cloudevents: self = .cloudEvents(CloudEventText(isForTerminal: isForTerminal, marks: marks))
+        case .cloudevents: self = .cloudEvents(CloudEventLineFormatter(isForTerminal: isForTerminal, marks: marks))
         }
     }
 
@@ -188,7 +188,7 @@ struct EventJSON {
 }
 
 /// Writes events as lines of CloudEvents 1.0, structured mode.
-struct CloudEventText {
+struct CloudEventLineFormatter {
     /// Whether scalars that could harm a terminal are written as escapes; the value stays the same.
     var isForTerminal = false
     /// Whether lines have the attribute `signature`, the result of the check: `signed`, `unsigned` or `forged`.

@@ -59,21 +59,21 @@ import Testing
         ("user.a.>", "events.user.a.>"), ("eventsx", "events.eventsx"),
     ])
     func aPatternWithoutEventsGetsIt(text: String, expected: String) throws {
-        #expect(try PatternText.pattern(text).subject == expected)
+        #expect(try PatternArgument.pattern(text).subject == expected)
     }
 
     @Test func noPatternIsEveryEvent() throws {
-        #expect(try PatternText.pattern(nil) == .all)
+        #expect(try PatternArgument.pattern(nil) == .all)
     }
 
     @Test(arguments: ["events.>.x", "a b", "", "tool..x", "tool.", "foo*", "events", "a\nb"])
     func aBadPatternIsAUsageError(text: String) {
-        let failure = #expect(throws: CommandFailure.self) { try PatternText.pattern(text) }
+        let failure = #expect(throws: CommandFailure.self) { try PatternArgument.pattern(text) }
         #expect(failure?.code == .usage)
     }
 
     @Test func aLeadingEventsOfATypeIsDropped() throws {
-        #expect(try PatternText.type("events.tool.started") == .toolStarted)
-        #expect(try PatternText.type("tool.started") == .toolStarted)
+        #expect(try PatternArgument.type("events.tool.started") == .toolStarted)
+        #expect(try PatternArgument.type("tool.started") == .toolStarted)
     }
 }

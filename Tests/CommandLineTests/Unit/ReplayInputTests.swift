@@ -6,14 +6,14 @@ import Testing
 @Suite struct ReplayInputTests {
     @Test func aStartIsAWordASequenceOrATime() throws {
         let now = Timestamp(nanosecondsSinceEpoch: 1_000_000_000_000)
-        #expect(try ReplayStartText.parse("beginning") == .beginning)
-        #expect(try ReplayStartText.parse("new") == .new)
-        #expect(try ReplayStartText.parse("0") == .sequence(0))
-        #expect(try ReplayStartText.parse("18446744073709551615") == .sequence(.max))
-        #expect(try ReplayStartText.parse("10m", now: now) == .time(now.subtracting(.seconds(600))))
-        #expect(try ReplayStartText.parse("1970-01-01T00:00:01Z") == .time(.epoch.adding(.seconds(1))))
+        #expect(try ReplayStartArgument.parse("beginning") == .beginning)
+        #expect(try ReplayStartArgument.parse("new") == .new)
+        #expect(try ReplayStartArgument.parse("0") == .sequence(0))
+        #expect(try ReplayStartArgument.parse("18446744073709551615") == .sequence(.max))
+        #expect(try ReplayStartArgument.parse("10m", now: now) == .time(now.subtracting(.seconds(600))))
+        #expect(try ReplayStartArgument.parse("1970-01-01T00:00:01Z") == .time(.epoch.adding(.seconds(1))))
         for text in ["", "-1", "+1", "1.5", "18446744073709551616", "old", "١"] {
-            #expect(throws: CommandFailure.self, "\(text)") { try ReplayStartText.parse(text) }
+            #expect(throws: CommandFailure.self, "\(text)") { try ReplayStartArgument.parse(text) }
         }
     }
 

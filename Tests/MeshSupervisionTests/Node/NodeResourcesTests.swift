@@ -13,10 +13,10 @@ struct NodeResourcesTests {
             cpu0 5 1 1 200 25 3 3 4 4 1
             intr 1234
             """
-        #expect(ProcText.cpuTimes(stat: text) == CPUTimes(busy: 36, idle: 450))
-        #expect(ProcText.cpuTimes(stat: "cpu  1 2 3 4") == CPUTimes(busy: 6, idle: 4))
+        #expect(ProcFile.cpuTimes(stat: text) == CPUTimes(busy: 36, idle: 450))
+        #expect(ProcFile.cpuTimes(stat: "cpu  1 2 3 4") == CPUTimes(busy: 6, idle: 4))
         for bad in ["", "cpu", "cpu 1 2 3", "cpu 1 2 x 4", "cpu0 1 2 3 4", "intr 1\ncpu 1 2 3 4", "cpu -1 2 3 4"] {
-            #expect(ProcText.cpuTimes(stat: bad) == nil, "\(bad)")
+            #expect(ProcFile.cpuTimes(stat: bad) == nil, "\(bad)")
         }
     }
 
@@ -30,17 +30,17 @@ struct NodeResourcesTests {
     }
 
     @Test func load() {
-        #expect(ProcText.load(loadavg: "0.52 1.20 3.00 2/345 6789\n") == [0.52, 1.2, 3])
-        for bad in ["", "0.5 1.2", "a b c", "nan 1 2 3/4 5"] { #expect(ProcText.load(loadavg: bad) == nil, "\(bad)") }
+        #expect(ProcFile.load(loadavg: "0.52 1.20 3.00 2/345 6789\n") == [0.52, 1.2, 3])
+        for bad in ["", "0.5 1.2", "a b c", "nan 1 2 3/4 5"] { #expect(ProcFile.load(loadavg: bad) == nil, "\(bad)") }
     }
 
     @Test func memory() {
         let text = "MemTotal:       16384000 kB\nMemFree: 1024 kB\nMemAvailable:    8192000 kB\nHugePages_Total: 0\n"
-        #expect(ProcText.memory(meminfo: text) == MemoryFigures(usedMB: 8000, totalMB: 16000))
+        #expect(ProcFile.memory(meminfo: text) == MemoryFigures(usedMB: 8000, totalMB: 16000))
         let old = "MemTotal: 4096 kB\nMemFree: 1024 kB\nBuffers: 512 kB\nCached: 512 kB"
-        #expect(ProcText.memory(meminfo: old) == MemoryFigures(usedMB: 2, totalMB: 4))
+        #expect(ProcFile.memory(meminfo: old) == MemoryFigures(usedMB: 2, totalMB: 4))
         for bad in ["", "MemTotal: 1024 kB", "MemTotal: x kB\nMemAvailable: 1 kB", "MemAvailable: 1 kB"] {
-            #expect(ProcText.memory(meminfo: bad) == nil, "\(bad)")
+            #expect(ProcFile.memory(meminfo: bad) == nil, "\(bad)")
         }
     }
 

@@ -17,7 +17,7 @@ public import Logging
 public struct EventReplay: Sendable {
     private let store: any EventStore
     private let reporter: MalformedReporter
-    private let admission: EventAdmission
+    private let admission: SignatureCheck
     private let logger: Logger
 
     /// Creates a reader.
@@ -32,10 +32,10 @@ public struct EventReplay: Sendable {
         verification: SignatureVerification? = nil,
         logger: Logger = Logger(label: "mesh-events.replay")
     ) {
-        self.init(store, logger: logger, admission: EventAdmission(verification, logger: logger))
+        self.init(store, logger: logger, admission: SignatureCheck(verification, logger: logger))
     }
 
-    init(_ store: any EventStore, logger: Logger, admission: EventAdmission) {
+    init(_ store: any EventStore, logger: Logger, admission: SignatureCheck) {
         self.store = store
         self.admission = admission
         self.logger = logger

@@ -30,7 +30,7 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
     /// The patterns of the events to hand over; empty when the follower has exactly the one pattern.
     private let patterns: [EventPattern]
     private let reporter: MalformedReporter
-    private let admission: EventAdmission
+    private let admission: SignatureCheck
     private let malformedCount = Atomic<UInt64>(0)
     private let rejectedCount = Atomic<UInt64>(0)
     private let isCancelled = Atomic(false)
@@ -41,7 +41,7 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
         _ follower: any StoreFollower,
         patterns: [EventPattern],
         reporter: MalformedReporter,
-        admission: EventAdmission,
+        admission: SignatureCheck,
         logger: Logger
     ) {
         self.follower = follower

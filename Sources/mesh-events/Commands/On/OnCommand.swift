@@ -102,10 +102,10 @@ struct OnCommand: AsyncParsableCommand {
     var command: [String] = []
 
     func run() async throws {
-        let pattern = try PatternText.pattern(pattern)
+        let pattern = try PatternArgument.pattern(pattern)
         let configuration = try configuration()
-        let runner = try EventCommand(command, timeout: DurationText.option("--timeout", timeout))
-        let grace = try DurationText.option("--grace", grace, mayBeZero: true)
+        let runner = try EventCommand(command, timeout: DurationArgument.option("--timeout", timeout))
+        let grace = try DurationArgument.option("--grace", grace, mayBeZero: true)
         let node = try node.name()
         _ = try trust.verification()
         ProcessOne.warn()
@@ -134,7 +134,7 @@ struct OnCommand: AsyncParsableCommand {
         guard maximumDeliveries >= 1 else {
             throw CommandFailure(.usage, "--max-deliveries must be at least 1, not \(maximumDeliveries)")
         }
-        let delay = try DurationText.option("--retry-delay", retryDelay, mayBeZero: true)
+        let delay = try DurationArgument.option("--retry-delay", retryDelay, mayBeZero: true)
         return DurableSubscription.Configuration(
             start: try OnStart.parse(from),
             redelivery: RedeliveryDelays(first: delay, maximum: max(delay, .seconds(300))),
@@ -228,7 +228,7 @@ private struct OnSession: Sendable {
             node: node,
             configuration: persistence,
             busConfiguration: EventBus.Configuration(verification: try trust.verification()),
-            logger: Silence.logger
+            logger: .disabled
         )
         let subscription = try await bus.subscribe(durable: durable, to: pattern, configuration: configuration) {
             try await handle($0)

@@ -76,7 +76,7 @@ struct StatusCommand: AsyncParsableCommand {
             try await MeshMonitor.start(
                 store: try connection.store(transport),
                 verification: verification,
-                logger: Silence.logger
+                logger: .disabled
             )
         }
         var monitor = try await StreamAbsence(connection, transport).noted(showsLive: watch, start)

@@ -3,13 +3,13 @@ import Testing
 
 @testable import mesh_events
 
-@Suite struct DurationTextTests {
+@Suite struct DurationArgumentTests {
     @Test(arguments: [
         ("90s", Duration.seconds(90)), ("10m", .seconds(600)), ("2h30m", .seconds(9_000)), ("1d", .seconds(86_400)),
         ("500ms", .milliseconds(500)), ("1.5h", .seconds(5_400)), ("0s", .zero), ("1m30s500ms", .milliseconds(90_500)),
     ])
     func readsWhatPeopleType(text: String, expected: Duration) {
-        #expect(DurationText.parse(text) == expected)
+        #expect(DurationArgument.parse(text) == expected)
     }
 
     @Test(arguments: [
@@ -17,7 +17,7 @@ import Testing
         "99999999999d", "m10", "10m5",
     ])
     func refusesEverythingElse(text: String) {
-        #expect(DurationText.parse(text) == nil)
+        #expect(DurationArgument.parse(text) == nil)
     }
 }
 

@@ -1,5 +1,5 @@
 /// Reads the texts of Linux's /proc; see proc(5).
-enum ProcText {
+enum ProcFile {
     /// The processor times in the first line of /proc/stat, the sum over all processors.
     static func cpuTimes(stat: String) -> CPUTimes? {
         guard let line = stat.split(whereSeparator: \.isNewline).first, line.hasPrefix("cpu ") else { return nil }

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite("Care of the stream", .timeLimit(.minutes(2)))
-struct StreamCareTests {
+struct StreamAdministrationTests {
     private func openFailure(_ store: JetStreamStore, _ configuration: PersistentEventBus.Configuration) async
         -> MeshEventsError?
     {

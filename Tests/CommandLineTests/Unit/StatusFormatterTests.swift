@@ -4,7 +4,7 @@ import Testing
 
 @testable import mesh_events
 
-@Suite struct StatusTextTests {
+@Suite struct StatusFormatterTests {
     private let start = Timestamp(nanosecondsSinceEpoch: 1_800_000_000_000_000_000)
 
     private func state(_ events: [(Double, EventType, String, EventData)], at second: Double) -> MeshState {
@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test func aPersonSeesHowAllIs() {
-        let lines = StatusText(isColored: false, width: nil).lines(mesh)
+        let lines = StatusFormatter(isColored: false, width: nil).lines(mesh)
         #expect(
             lines == [
                 "3 nodes: 1 degraded, 1 unreachable, 1 left; 4 tools: 1 running, 1 failed, 1 backing off, 1 uncertain",
@@ -61,21 +61,21 @@ import Testing
     }
 
     @Test func coloursDoNotMoveTheColumns() {
-        let plain = StatusText(isColored: false, width: nil).lines(mesh)
-        let colored = StatusText(isColored: true, width: nil).lines(mesh)
+        let plain = StatusFormatter(isColored: false, width: nil).lines(mesh)
+        let colored = StatusFormatter(isColored: true, width: nil).lines(mesh)
         #expect(colored != plain)
         #expect(colored.map { $0.replacing(/\u{1B}\[[0-9;]*m/, with: "") } == plain)
     }
 
     @Test func anEmptyMeshSaysHowToBegin() {
-        let text = StatusText(isColored: false, width: nil)
+        let text = StatusFormatter(isColored: false, width: nil)
         #expect(text.lines(MeshState()) == ["no node or tool is known yet; `mesh-events serve` starts a node"])
         #expect(text.lines(MeshState(), node: "a\u{1B}b").first?.contains("\u{1B}") == false)
     }
 
     @Test(arguments: [1, 7, 20, 40, 80])
     func linesFitTheTerminal(width: Int) {
-        for line in StatusText(isColored: false, width: width).lines(mesh).dropFirst() {
+        for line in StatusFormatter(isColored: false, width: width).lines(mesh).dropFirst() {
             #expect(TextWidth.columns(of: line) <= width, "\(line)")
         }
     }
@@ -93,20 +93,20 @@ import Testing
             ],
             at: 2
         )
-        for line in StatusText(isColored: false, width: 200).lines(state) {
+        for line in StatusFormatter(isColored: false, width: 200).lines(state) {
             #expect(!line.unicodeScalars.contains { SafeText.isUnsafe($0) }, "\(line)")
             #expect(line.count <= 200)
         }
     }
 
     @Test func agesAreShort() {
-        func age(_ seconds: Double) -> String { AgeText.text(start, now: start.adding(.seconds(seconds))) }
+        func age(_ seconds: Double) -> String { AgeFormatter.text(start, now: start.adding(.seconds(seconds))) }
         #expect(
             [-5, 0, 1, 119, 120, 7_199, 7_200, 172_799, 172_800].map { age($0) } == [
                 "now", "now", "1s ago", "119s ago", "2m ago", "119m ago", "2h ago", "47h ago", "2d ago",
             ]
         )
-        #expect(AgeText.text(nil, now: start) == "-")
+        #expect(AgeFormatter.text(nil, now: start) == "-")
     }
 
     @Test func whatDoesNotFitIsCounted() {

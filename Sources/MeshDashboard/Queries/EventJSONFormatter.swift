@@ -1,7 +1,7 @@
 import MeshEvents
 
 /// Writes events as JSON for the page.
-enum EventText {
+enum EventJSONFormatter {
     /// Data beyond this many bytes is left out of lists and of the stream; `/api/events/{sequence}` has it.
     static let dataLimit = 16_384
     /// The longest name of a node, or reason, in bytes; a longer one is cut.

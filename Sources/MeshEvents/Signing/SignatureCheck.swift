@@ -3,7 +3,7 @@ import MeshConcurrency
 import MeshLogging
 
 /// Reads the header fields of an event's message, verifies its signature, and decides whether the event is delivered.
-final class EventAdmission: Sendable {
+final class SignatureCheck: Sendable {
     private let verification: SignatureVerification?
     private let logger: Logger
     private let limit = SharedRateLimit()

@@ -4,13 +4,13 @@
 /// It finds: PEM blocks; the login before the `@` of a URL, and the password of `user:password@host`; the word after
 /// `Bearer` and similar schemes; the values of keys that name secrets, in `key=value`, `"key": "value"` and
 /// `--key value`; tokens with the prefixes of well-known services; long runs of letters and digits that look random.
-struct SecretText {
+struct SecretFinder {
     private let bytes: [UInt8]
     private var secrets: [Range<Int>] = []
 
     /// The text with ``Redaction/placeholder`` in the place of each secret.
     static func redacted(_ text: String) -> String {
-        var scan = SecretText(bytes: Array(text.utf8))
+        var scan = SecretFinder(bytes: Array(text.utf8))
         scan.findBlocks()
         scan.findLogins()
         scan.findWords()

@@ -2,7 +2,7 @@ import MeshEvents
 import MeshMonitoring
 
 /// Writes the mesh as text for people: a line with counts, a table of nodes and one of tools.
-struct StatusText {
+struct StatusFormatter {
     let isColored: Bool
     let width: Int?
 
@@ -73,8 +73,8 @@ struct StatusText {
             table.add([
                 .name(SafeText.name(node.name), .cyan),
                 .init(node.status.rawValue, Style(of: node.status)),
-                .init(AgeText.text(node.lastSeen, now: now)),
-                .init(AgeText.text(node.joinedAt, now: now)),
+                .init(AgeFormatter.text(node.lastSeen, now: now)),
+                .init(AgeFormatter.text(node.joinedAt, now: now)),
                 .init(tools.isEmpty ? "-" : "\(running)/\(tools.count)"),
                 .init(Self.details(node)),
             ])
@@ -92,7 +92,7 @@ struct StatusText {
                 .name(SafeText.name(tool.name)),
                 .name(tool.version.map { SafeText.name($0) } ?? "-"),
                 .init(Self.word(tool.state) + (tool.isUncertain ? "?" : ""), Style(of: tool)),
-                .init(AgeText.text(tool.since, now: now)),
+                .init(AgeFormatter.text(tool.since, now: now)),
                 .init("\(tool.restartCount)"),
                 .init(Self.details(tool, now: now)),
             ])
@@ -127,7 +127,8 @@ struct StatusText {
         case .stopped: return tool.stopReason ?? ""
         case .running, .starting, .installed, .removed:
             guard let error = tool.lastError else { return "" }
-            return tool.lastCrashAt.map { "crashed \(AgeText.text($0, now: now)): \(error)" } ?? "crashed: \(error)"
+            return tool.lastCrashAt.map { "crashed \(AgeFormatter.text($0, now: now)): \(error)" }
+                ?? "crashed: \(error)"
         }
     }
 
@@ -234,13 +235,13 @@ struct StatusPrinter: Sendable {
         return Array(lines.prefix(rows - 1)) + ["… and \(lines.count - rows + 1) more lines"]
     }
 
-    private var text: StatusText { StatusText(isColored: terminal.usesColor(), width: terminal.width) }
+    private var text: StatusFormatter { StatusFormatter(isColored: terminal.usesColor(), width: terminal.width) }
 
     private func shown(_ state: MeshState) -> MeshState { node.map { state.restricted(to: $0) } ?? state }
 }
 
 /// Writes how long ago something was: `3s ago`, `2m ago`, `5h ago`, `4d ago`.
-enum AgeText {
+enum AgeFormatter {
     /// The age of a moment; `-` when there is none.
     static func text(_ time: Timestamp?, now: Timestamp) -> String {
         guard let time else { return "-" }

@@ -7,7 +7,7 @@ import Testing
 
 /// What is reported of a real connection.
 @Suite("observation over NATS", .timeLimit(.minutes(2)))
-struct ObservationOverNATSTests {
+struct ObservabilityOverNATSTests {
     @Test(
         "reconnects, what was on its way, and acknowledgements are counted over a killed server",
         arguments: NATSServers.all
