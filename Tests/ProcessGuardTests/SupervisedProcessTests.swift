@@ -133,8 +133,8 @@ struct SupervisedProcessTests {
     func programAlone() async throws {
         let directory = try TemporaryDirectory()
         let script = """
-            (trap 'echo child >> \(directory.path)/heard' HUP; : > \(directory.path)/ready; while :; do sleep 0.05; done) &
             trap 'echo program >> \(directory.path)/heard' HUP
+            (trap 'echo child >> \(directory.path)/heard' HUP; : > \(directory.path)/ready; while :; do sleep 0.05; done) &
             while :; do sleep 0.05; done
             """
         let process = try await SupervisedProcess.launch(shell(script)) { _ in }
@@ -143,7 +143,7 @@ struct SupervisedProcessTests {
         try await eventually("the program to hear it") { (try? directory.text(of: "heard")) == "program\n" }
         process.signal(SIGHUP)
         try await eventually("both to hear it") { (try? directory.text(of: "heard").split(separator: "\n").count) == 3 }
-        #expect(await process.stop(grace: .zero) == .signaled(SIGTERM))
+        #expect(await process.stop(grace: .seconds(60)) == .signaled(SIGTERM))
         process.signalProgram(SIGHUP)
     }
 
