@@ -27,10 +27,12 @@ final class GroupGuard: Sendable {
         /// This process's end of the guard's input.
         var control: Int32?
         var isReleased = false
+        /// Whether it has run.
+        var hasBegun = false
     }
 
     /// The name of the environment variable that marks descendants; its value does not matter.
-    let mark = "MESH_EVENTS_GROUP_\(UUID().uuidString.filter { $0 != "-" })"
+    let mark: String
     /// How long `/bin/sh` may take to start.
     private static let startTimeout: Duration = .seconds(30)
 
@@ -62,14 +64,18 @@ final class GroupGuard: Sendable {
         kill -KILL 0
         """
 
-    private init() {}
+    private init(mark: String) { self.mark = mark }
 
     /// Starts a guard and waits until it is ready.
     ///
     /// - Parameter directory: The directory to remove when this process ends first; `nil` for none.
     /// - Throws: `LaunchError`.
     static func start(removing directory: String?) async throws(LaunchError) -> GroupGuard {
-        let groupGuard = GroupGuard()
+        try await start(mark: "MESH_EVENTS_GROUP_\(UUID().uuidString.filter { $0 != "-" })", removing: directory)
+    }
+
+    private static func start(mark: String, removing directory: String?) async throws(LaunchError) -> GroupGuard {
+        let groupGuard = GroupGuard(mark: mark)
         let sockets = try SocketPair()
         groupGuard.state.withLock { $0.control = sockets.own }
         // Not a child task: the guard lives longer than this call.
@@ -120,11 +126,19 @@ final class GroupGuard: Sendable {
         }
         end()
         ready.fulfil(problem)
+        if state.withLock({ $0.hasBegun && !$0.isReleased }) { await sweep() }
         ended.fulfil(())
     }
 
+    /// Has another guard kill the marked processes that a killed guard has left in other groups and sessions.
+    private func sweep() async {
+        guard let other = try? await Self.start(mark: mark, removing: nil) else { return }
+        other.release()
+        await other.waitForEnd(atMost: .seconds(5))
+    }
+
     private func began(_ pid: pid_t) {
-        state.withLock { $0.group = pid }
+        state.withLock { ($0.group, $0.hasBegun) = (pid, true) }
         ready.fulfil(nil)
     }
 

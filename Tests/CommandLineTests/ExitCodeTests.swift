@@ -170,4 +170,29 @@ import Testing
             #expect(try directory.text(of: "error").contains("No space left on device"))
         }
     }
+
+    @Test("closed standard output and error: the command ends, and nothing of what it prints gets into a socket")
+    func closedOutput() async throws {
+        try await withServer { server in
+            _ = try await Command.run(["emit", "user.a", "--ack", "--nats", server.url])
+            let directory = try TemporaryDirectory()
+            let mesh = try BuildProducts.executable("mesh-events")
+            let error = "2>'\(directory.path)/error'"
+            for (arguments, redirections) in [
+                ("list", ">&- \(error)"), ("status", ">&- \(error)"), ("list", ">&- 2>&-"),
+                ("list", "<&- >&- \(error)"),
+            ] {
+                let script = try directory.script(
+                    "closed",
+                    "exec '\(mesh)' \(arguments) --nats \(server.url) \(redirections)"
+                )
+                let process = try SpawnedProcess(script)
+                try await eventually("`\(arguments) \(redirections)` to end") { !process.isRunning }
+                #expect(process.code == 70, "\(arguments) \(redirections)")
+                if redirections.contains("error") {
+                    #expect(try directory.text(of: "error").contains("Bad file descriptor"))
+                }
+            }
+        }
+    }
 }

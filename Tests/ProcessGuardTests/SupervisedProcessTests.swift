@@ -147,14 +147,20 @@ struct SupervisedProcessTests {
         process.signalProgram(SIGHUP)
     }
 
-    @Test("a program whose guard is killed is killed, and says so")
+    @Test("a program whose guard is killed is killed with its descendants in other sessions, and says so")
     func guardKilled() async throws {
-        let process = try await SupervisedProcess.launch(shell("sleep 1000; exit 0")) { _ in }
+        let directory = try TemporaryDirectory()
+        let script =
+            "setsid sleep 1000 & echo $! > \(directory.path)/pid; : > \(directory.path)/ready; sleep 1000; exit 0"
+        let process = try await SupervisedProcess.launch(shell(script)) { _ in }
+        try await eventually("the child to run") { TemporaryDirectory.exists(directory.path + "/ready") }
         let group = TestProcess.group(of: process.pid)
         #expect(group != process.pid && group != getpgrp())
         TestProcess.signal(group, SIGKILL)
         #expect(await process.waitForEnd() == .signaled(SIGKILL))
         #expect(process.hasLostGuard)
+        let child = try #require(try numbers(directory, "pid").first)
+        try await eventually("process \(child) to end") { !TestProcess.exists(child) }
     }
 
     @Test("left to its guard it is killed and its directory removed; killed, or ended before, it is not")
