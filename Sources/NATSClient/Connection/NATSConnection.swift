@@ -102,6 +102,9 @@ public final class NATSConnection: Sendable {
         )
     }
 
+    /// Whether the connection has ended for good.
+    var isClosed: Bool { loop.status.isClosed }
+
     /// The current status, then every change of it; ends when the connection is closed for good.
     public func statusUpdates() -> AsyncStream<NATSStatus> { loop.status.updates() }
 

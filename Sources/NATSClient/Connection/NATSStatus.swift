@@ -34,6 +34,9 @@ final class StatusBroadcaster: Sendable {
 
     private let state = Locked(State())
 
+    /// Whether the connection has ended for good.
+    var isClosed: Bool { state.withLock { $0.isFinished } }
+
     func send(_ status: NATSStatus) {
         let (listeners, isLast) = state.withLock { state in
             switch status {

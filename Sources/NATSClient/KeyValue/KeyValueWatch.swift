@@ -15,7 +15,8 @@ extension KeyValueBucket {
     public enum Update: Sendable, Hashable {
         /// A revision of a key.
         case entry(Entry)
-        /// All that was stored when the watch began has come: once, also for an empty bucket. What follows is new.
+        /// All that was stored when the watch began has come: once, also for an empty bucket. What follows is new, and
+        /// so is the value of a key that was written again meanwhile.
         case initialValuesComplete
     }
 
@@ -46,10 +47,12 @@ extension KeyValueBucket {
     ) async throws(KeyValueError) -> Watch {
         try KeyRules.validate(pattern: pattern)
         let found = try await information(timeout: timeout)
+        // A bucket without history holds the newest revision of each key alone, and one consumer brings all.
+        let isBare = found.configuration.fields["max_msgs_per_subject"] == 1
         return Watch(
             bucket: self,
             filter: root + pattern,
-            start: start,
+            start: isBare && start == .values ? .history : start,
             ignoresDeletes: ignoresDeletes,
             withoutValues: withoutValues,
             timeout: timeout ?? jetStream.timeout,

@@ -8,6 +8,10 @@ import NIOCore
 final class KeyValueWatcher {
     /// The most messages that a request asks for; the bytes limit it when values are large.
     private static let batch = 1_024
+    /// The most messages of the first request for values, when their size is not known.
+    private static let firstValues = 4
+    /// The most bytes that a request for values brings, if each is as large as the server accepts.
+    private static let valueBytes = 32 << 20
     private static let heartbeat: Duration = .seconds(1)
     /// How long nothing may arrive before the server is asked why.
     private static let silenceTolerated: Duration = .milliseconds(2_500)
@@ -38,6 +42,8 @@ final class KeyValueWatcher {
     private var lastRequest = ContinuousClock.now
     /// How many consumers in a row have delivered nothing.
     private var failures = 0
+    /// Whether the server is to be asked what the consumer still has to deliver.
+    private var asksPending = false
     /// How often in a row the server has said that a silent request still waits.
     private var silentChecks = 0
     /// Since when the stream is missing.
@@ -85,6 +91,7 @@ final class KeyValueWatcher {
     private func loseSession() {
         guard let lost = session else { return }
         session = nil
+        asksPending = false
         lost.handle.cancel()
         jetStream.discardConsumer(lost.consumer, on: stream)
     }
@@ -104,6 +111,7 @@ final class KeyValueWatcher {
             silentChecks = 0
             for arrival in arrivals where self.session != nil { try take(arrival) }
             tellCompletion()
+            if asksPending { try await askPending(session) }
         } else if !Task.isCancelled {
             try await probe(session)
         }
@@ -162,9 +170,8 @@ final class KeyValueWatcher {
     }
 
     private var configuration: ConsumerConfiguration {
-        let first: ConsumerConfiguration.Start = watch.start == .values ? .lastPerSubject : .all
-        return .reader(
-            start: progress.next.map { .sequence($0) } ?? first,
+        .reader(
+            start: progress.start,
             filterSubjects: [watch.filter],
             headersOnly: watch.withoutValues,
             inactiveThreshold: Self.consumerLife
@@ -177,6 +184,8 @@ final class KeyValueWatcher {
             let since = missingSince ?? .now
             missingSince = since
             if .now - since < Self.absenceTolerated { return }
+        } else if connection.isClosed, error.underlying?.code != .closed {
+            throw closed(error.underlying)
         } else if error.isRetriable || error.errorCode == .consumerNotFound {
             return
         }
@@ -184,12 +193,14 @@ final class KeyValueWatcher {
     }
 
     private func request(_ session: Session) throws(KeyValueError) {
-        let most = min(Self.batch, limits.batch ?? Self.batch)
+        var most = min(Self.batch, limits.batch ?? Self.batch)
+        if progress.readsValues { most = min(most, mostValues) }
         guard let next = window.next(outstanding: 0, missing: most) else { return }
         let request = limits.applied(
             to: PullRequest(
                 batch: next.messages,
-                maximumBytes: next.bytes,
+                // A `last_per_subject` consumer of nats-server 2.9 drops each message that does not fit into the bytes.
+                maximumBytes: progress.readsValues ? nil : next.bytes,
                 expires: .seconds(30),
                 idleHeartbeat: Self.heartbeat
             )
@@ -201,6 +212,26 @@ final class KeyValueWatcher {
         } catch {
             loseSession()
             try bear(error)
+        }
+    }
+
+    /// How many messages a request for values asks for at most: it has no other limit.
+    private var mostValues: Int {
+        guard progress.delivered > 0 else { return Self.firstValues }
+        return max(Self.firstValues, Self.valueBytes / max(connection.maximumPayload ?? 1 << 20, 1))
+    }
+
+    /// Asks what the consumer still has to deliver, after a heartbeat: servers also send those while a message is larger
+    /// than what is left of the request.
+    private func askPending(_ session: Session) async throws(KeyValueError) {
+        asksPending = false
+        do throws(JetStreamError) {
+            let found = try await jetStream.consumerInfo(session.consumer, on: stream, timeout: .seconds(2))
+            progress.answered(pending: found.pending, delivered: found.delivered.consumerSequence)
+            tellCompletion()
+        } catch {
+            // The next heartbeats tell as well.
+            if error.kind != .timeout { loseSession() }
         }
     }
 
@@ -245,8 +276,8 @@ final class KeyValueWatcher {
         case .status(let status): try take(status)
         case .ended(let error):
             loseSession()
-            guard let error else { return end() }
-            try bear(JetStreamError(error))
+            if let error, error.code == .permissionDenied { try bear(JetStreamError(error)) }
+            throw closed(error)
         }
     }
 
@@ -258,25 +289,45 @@ final class KeyValueWatcher {
         case 100?:
             failures = 0
             let last = status.headers["Nats-Last-Consumer"].flatMap { UInt64($0) }
-            if progress.heartbeat(delivery: last) == .restart { loseSession() }
+            switch progress.heartbeat(delivery: last) {
+            case .restart: loseSession()
+            case .ask: asksPending = true
+            case .deliver, .ignore: break
+            }
         case 404?, 408?: progress.requestEnded()
         case 409? where text.hasPrefix("exceeded max"):
             // The whole request was refused: the next one keeps the limit that the server names.
             guard limits.learn(words) == .newLimit else { throw refused(words) }
             progress.requestEnded()
         case 409? where text.contains("maxbytes"):
-            progress.requestEnded()
+            progress.requestEnded(isCut: true)
             if window.ended() { throw refused(words) }
+            // The consumer limits the bytes of requests.
+            if progress.readsValues {
+                progress.leaveValues()
+                loseSession()
+            }
         case 409? where text.contains("batch completed"): progress.requestEnded()
         default: loseSession()
         }
     }
 
     private func tellCompletion() {
-        if session != nil, progress.takeCompletion() { ready.append(.initialValuesComplete) }
+        guard session != nil else { return }
+        if progress.takeCompletion() { ready.append(.initialValuesComplete) }
+        if progress.needsConsumer {
+            failures = 0
+            loseSession()
+        }
     }
 
     // MARK: Endings
+
+    /// The connection was closed, or has given up for this reason.
+    private func closed(_ reason: NATSError?) -> KeyValueError {
+        let error = reason.map { NATSError(.closed, "the connection is closed: \($0.message)", underlying: $0) }
+        return KeyValueError(JetStreamError(error ?? .closed), bucket: watch.bucket.name)
+    }
 
     private func refused(_ words: String) -> KeyValueError {
         let reason = JetStreamError(.refused, "the server refuses the requests of a watch: 409 \(words)")
