@@ -60,8 +60,9 @@ extension KeyValueBucket {
     /// - Throws: `invalidKey`, `bucketNotFound`, `requestFailed`.
     public func keys(matching pattern: String = ">", timeout: Duration? = nil) async throws(KeyValueError) -> [String] {
         try KeyRules.validate(pattern: pattern)
-        let found = try await entries(.lastPerSubject, pattern, headersOnly: true, timeout)
-        // A key that is written meanwhile may come twice; its last entry counts.
+        // All revisions, not `last_per_subject`: servers drop from that what does not fit into the bytes of a request.
+        let found = try await entries(pattern, headersOnly: true, timeout)
+        // The last entry of a key counts.
         var operations: [String: Operation] = [:]
         for entry in found { operations[entry.key] = entry.operation }
         return operations.filter { $0.value == .put }.keys.sorted()
@@ -75,12 +76,11 @@ extension KeyValueBucket {
     /// - Throws: `invalidKey`, `bucketNotFound`, `requestFailed`.
     public func history(_ key: String, timeout: Duration? = nil) async throws(KeyValueError) -> [Entry] {
         try KeyRules.validate(key: key)
-        return try await entries(.all, key, headersOnly: false, timeout)
+        return try await entries(key, headersOnly: false, timeout)
     }
 
     /// Reads what the bucket holds now with a consumer; reads again when that gets lost.
     private func entries(
-        _ start: ConsumerConfiguration.Start,
         _ pattern: String,
         headersOnly: Bool,
         _ timeout: Duration?
@@ -88,7 +88,7 @@ extension KeyValueBucket {
         let limit = timeout ?? jetStream.timeout
         let end = ContinuousClock.now + limit
         let configuration = ConsumerConfiguration.reader(
-            start: start,
+            start: .all,
             filterSubjects: [root + pattern],
             headersOnly: headersOnly
         )

@@ -199,7 +199,7 @@ final class KeyValueWatcher {
         let request = limits.applied(
             to: PullRequest(
                 batch: next.messages,
-                // A `last_per_subject` consumer of nats-server 2.9 drops each message that does not fit into the bytes.
+                // Servers drop from a `last_per_subject` consumer each message that does not fit into the bytes.
                 maximumBytes: progress.readsValues ? nil : next.bytes,
                 expires: .seconds(30),
                 idleHeartbeat: Self.heartbeat
