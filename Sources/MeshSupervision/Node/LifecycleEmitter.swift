@@ -115,19 +115,33 @@ public final class LifecycleEmitter: Sendable {
 
     /// Takes an event that says how things are now. It is made again when another event was taken meanwhile: readers
     /// believe the later event, so it must know all that the earlier ones say.
-    func emit(snapshot make: () -> any EventPayload) {
+    ///
+    /// An earlier one that waits and was not tried yet is dropped for it.
+    ///
+    /// - Parameter shorten: makes smaller data of data that is larger than the server or the stream accepts; the event
+    ///   is tried again with it. With `nil` the event is refused.
+    func emit(
+        snapshot make: () -> any EventPayload,
+        shorten: @escaping LifecycleQueue.Shortening = { _, _ in nil }
+    ) {
         for _ in 0..<Self.snapshotAttempts {
             let newest = state.withLock { $0.queue.newest }
-            if take(make(), after: newest) { return }
+            if take(make(), after: newest, shorten: shorten) { return }
         }
-        emit(make())
+        _ = take(make(), after: nil, shorten: shorten)
     }
 
     /// Takes an event that happens now.
     ///
-    /// - Parameter newest: the event that has to be the newest one still; `nil` for any.
+    /// - Parameters:
+    ///   - newest: the event that has to be the newest one still; `nil` for any.
+    ///   - shorten: makes a snapshot smaller; `nil` for other events.
     /// - Returns: `false` when another one is: nothing was done.
-    private func take(_ payload: any EventPayload, after newest: UInt64?) -> Bool {
+    private func take(
+        _ payload: any EventPayload,
+        after newest: UInt64?,
+        shorten: LifecycleQueue.Shortening? = nil
+    ) -> Bool {
         let event: Event
         do throws(MeshEventsError) {
             event = try Event(payload)
@@ -144,7 +158,7 @@ public final class LifecycleEmitter: Sendable {
         let time = now()
         let taken = state.withLock { state -> (LifecycleQueue.Admission, [OneTimeSignal])? in
             if let newest, newest != state.queue.newest { return nil }
-            return (state.queue.append(event, at: time), state.settled())
+            return (state.queue.append(event, at: time, shorten: shorten), state.settled())
         }
         guard let (admission, completions) = taken else { return false }
         for completion in completions { completion.send() }
@@ -170,7 +184,7 @@ public final class LifecycleEmitter: Sendable {
     public func run() async {
         for await _ in wakeUps {
             while let entry = state.withLock({ $0.queue.front }) {
-                guard await store(entry.event) else { return }
+                guard await store(entry) else { return }
             }
         }
     }
@@ -220,7 +234,8 @@ public final class LifecycleEmitter: Sendable {
 
     /// Stores the front of the queue, with as many attempts as needed; `false` when the bus is closed or the task
     /// cancelled.
-    private func store(_ event: Event) async -> Bool {
+    private func store(_ entry: LifecycleQueue.Entry) async -> Bool {
+        var event = entry.event
         var message: PendingMessage?
         var delay = configuration.minimumRetryDelay
         var attempts = 0
@@ -238,11 +253,19 @@ public final class LifecycleEmitter: Sendable {
                 return true
             } catch {
                 guard !Task.isCancelled, error.code != .closed else {
-                    // That this attempt was cancelled is not why the ones before it failed.
-                    state.withLock { state in
-                        if state.queue.lastError == nil { state.queue.frontFailed(error) }
+                    // That this attempt was cancelled is not why the event is not stored.
+                    if !Task.isCancelled {
+                        state.withLock { state in
+                            if state.queue.lastError == nil { state.queue.frontFailed(error) }
+                        }
                     }
                     return false
+                }
+                if error.code == .payloadTooLarge, let data = entry.shorten?(event.data, error) {
+                    event.data = data
+                    message = nil
+                    attempts -= 1
+                    continue
                 }
                 if Self.isFinal(error) {
                     settle { $0.frontRefused(error) }

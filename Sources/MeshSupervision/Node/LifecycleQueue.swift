@@ -5,10 +5,15 @@ import MeshEvents
 /// When it is full, it drops the oldest event that is not being stored: after a long outage of a node, its newest facts
 /// matter most.
 struct LifecycleQueue {
+    /// Makes smaller data of data that was refused as too large; `nil` when it cannot.
+    typealias Shortening = @Sendable (EventData, MeshEventsError) -> EventData?
+
     struct Entry: Sendable {
         /// Counts events from 1.
         let number: UInt64
         let event: Event
+        /// How its data is made smaller. Only a snapshot has it: an event that says how things are now.
+        let shorten: Shortening?
     }
 
     private let capacity: Int
@@ -50,11 +55,13 @@ struct LifecycleQueue {
         case refused
     }
 
-    /// Takes an event that happened at `time`.
+    /// Takes an event that happened at `time`. A snapshot replaces an earlier one that waits behind the front.
     ///
     /// Each event is at least a nanosecond later than the one before, even when the clock shows equal times or is set
     /// back by up to a second. The time of a clock set back by more than a second is used as it is.
-    mutating func append(_ event: Event, at time: Timestamp) -> Admission {
+    ///
+    /// - Parameter shorten: makes a snapshot smaller; `nil` for other events.
+    mutating func append(_ event: Event, at time: Timestamp, shorten: Shortening? = nil) -> Admission {
         guard !isFinished else {
             refused += 1
             return .refused
@@ -66,6 +73,7 @@ struct LifecycleQueue {
         }
         lastTime = event.timestamp
         lastNumber += 1
+        if shorten != nil { removeWaitingSnapshot() }
         var admission = Admission.taken
         if waiting >= capacity {
             // The front may be under way to the store already.
@@ -73,7 +81,7 @@ struct LifecycleQueue {
             overflowed += 1
             admission = .replacedOldest(overflowed: overflowed)
         }
-        entries.append(Entry(number: lastNumber, event: event))
+        entries.append(Entry(number: lastNumber, event: event, shorten: shorten))
         return admission
     }
 
@@ -99,6 +107,13 @@ struct LifecycleQueue {
 
     /// Takes no more events.
     mutating func finish() { isFinished = true }
+
+    /// Leaves the front, which may be under way to the store already.
+    private mutating func removeWaitingSnapshot() {
+        let waiting = entries.indices.dropFirst(head + 1)
+        guard let index = waiting.last(where: { entries[$0].shorten != nil }) else { return }
+        entries.remove(at: index)
+    }
 
     private mutating func removeFront() {
         guard head < entries.count else { return }

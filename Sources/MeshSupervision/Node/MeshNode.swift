@@ -47,7 +47,9 @@ public final class MeshNode: Service {
     let configuration: Configuration
     private let clock: any Clock<Duration>
     private let now: @Sendable () -> Timestamp
-    private let logger: Logger
+    let logger: Logger
+    /// The most bytes that the list of tools may take, roughly; less once a health event was too large.
+    let listLimit = Locked(NodeHealth.maximumListBytes)
     let stopwatch: Stopwatch
     let sampler: NodeHealthSampler
     let checks: HealthCheckRunner
@@ -225,7 +227,7 @@ public final class MeshNode: Service {
         let unstored = await uncancelled { await self.emitter.drain(timeout: timeout) }
         storing.cancel()
         await storing.value
-        guard unstored.isEmpty else { throw notStored(unstored) }
+        guard unstored.isEmpty else { throw notStored(unstored, within: timeout) }
     }
 
     private func begin() throws(MeshEventsError) {

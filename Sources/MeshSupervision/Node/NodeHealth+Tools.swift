@@ -6,38 +6,60 @@ extension NodeHealth {
     /// The longest version of a tool in the list, in bytes.
     private static let versionBytes = 200
     /// The most bytes that the list may take, roughly: the event must fit into a message of any server.
-    private static let listBytes = 65_536
+    static let maximumListBytes = 65_536
     /// The bytes of a tool in the list besides its texts, roughly.
     private static let toolBytes = 128
 
     /// Health with the list of a node's tools: at most 200, by name. When there are more, those that have failed come
     /// first, then those that are backing off, and the rest is counted.
     ///
-    /// - Parameter tools: all installed tools; `nil` for no list.
-    init(status: String, resources: EventData, listing tools: [ToolStatus]?) {
+    /// - Parameters:
+    ///   - tools: all installed tools; `nil` for no list.
+    ///   - limit: the most bytes that the list may take, roughly.
+    init(
+        status: String,
+        resources: EventData,
+        listing tools: [ToolStatus]?,
+        within limit: Int = maximumListBytes
+    ) {
         self.init(status: status, resources: resources)
         guard let tools else { return }
-        var bytes = 0
-        var listed: [Tool] = []
-        for tool in Self.order(tools).prefix(Self.maximumTools).map(Tool.init) {
-            bytes += Self.toolBytes + tool.name.utf8.count + tool.version.utf8.count + (tool.error?.utf8.count ?? 0)
-            guard bytes <= Self.listBytes else { break }
-            listed.append(tool)
-        }
+        let isCut = tools.count > Self.maximumTools
+        func rank(_ tool: ToolStatus) -> Int { isCut ? Self.rank(Tool.State(tool.state)) : 0 }
+        let sorted = tools.sorted { (rank($0), $0.name) < (rank($1), $1.name) }
+        let listed = sorted.prefix(Self.maximumTools).map(Tool.init)
         self.tools = listed
         toolsOmitted = tools.count - listed.count
+        limitList(to: limit)
     }
 
-    private static func order(_ tools: [ToolStatus]) -> [ToolStatus] {
-        let isCut = tools.count > maximumTools
-        func rank(_ tool: ToolStatus) -> Int {
-            switch tool.state {
-            case .failed where isCut: 0
-            case .backingOff where isCut: 1
-            default: 2
-            }
+    /// The bytes of the list, roughly; 0 when no tools are listed.
+    var listBytes: Int { tools?.reduce(0) { $0 + Self.bytes($1) } ?? 0 }
+
+    /// Leaves tools out when the list takes more bytes: those in trouble come first then.
+    mutating func limitList(to limit: Int) {
+        guard let tools, listBytes > limit else { return }
+        var rest = limit
+        let sorted = tools.sorted { (Self.rank($0.state), $0.name) < (Self.rank($1.state), $1.name) }
+        let kept = sorted.prefix { tool in
+            rest -= Self.bytes(tool)
+            return rest >= 0
         }
-        return tools.sorted { (rank($0), $0.name) < (rank($1), $1.name) }
+        self.tools = Array(kept)
+        toolsOmitted += tools.count - kept.count
+    }
+
+    private static func bytes(_ tool: Tool) -> Int {
+        toolBytes + tool.name.utf8.count + tool.version.utf8.count + (tool.error?.utf8.count ?? 0)
+    }
+
+    /// Orders tools in trouble before the others.
+    private static func rank(_ state: Tool.State) -> Int {
+        switch state {
+        case .failed: 0
+        case .backingOff: 1
+        default: 2
+        }
     }
 
     fileprivate static func cut(_ text: String, to limit: Int) -> String {

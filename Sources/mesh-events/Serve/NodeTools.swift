@@ -12,7 +12,7 @@ final class NodeTools: Sendable {
     let supervisor: ToolSupervisor
     private let manifest: ManifestFile?
     private let control: ToolControl
-    private let isApplied = Locked(false)
+    private let listing: Locked<ToolListing>
     private let hangups: AsyncStream<Void>
     private let hangup: AsyncStream<Void>.Continuation
 
@@ -27,14 +27,14 @@ final class NodeTools: Sendable {
         node: MeshNode
     ) {
         self.manifest = manifest
+        listing = Locked(ToolListing(planned: planned))
         supervisor = ToolSupervisor(environment: environment, logger: ToolLog.logger) { node.emitter.emit($0) }
         control = ToolControl(supervisor: supervisor, node: node.name, connection: connection, logger: ToolLog.logger)
         (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         node.setToolReport { [weak self] in
             guard let self else { return MeshNode.Tools([], planned: 0) }
             let tools = supervisor.tools
-            // One that supervises none lists none: the list would say that tools of which others emit events are gone.
-            let isListed = isApplied.withLock { $0 } && (planned > 0 || !tools.isEmpty)
+            let isListed = listing.withLock { $0.lists(tools.count) }
             return MeshNode.Tools(tools, planned: isListed ? nil : planned)
         }
     }
@@ -56,7 +56,7 @@ final class NodeTools: Sendable {
             group.addTask {
                 guard let manifest = self.manifest else { return }
                 await manifest.apply(to: self.supervisor)
-                self.isApplied.withLock { $0 = true }
+                self.listing.withLock { $0.isApplied = true }
                 for await _ in self.hangups { await manifest.reload(self.supervisor) }
             }
         }
@@ -64,6 +64,24 @@ final class NodeTools: Sendable {
 
     /// Stops all tools, with the reason `shutdown`.
     func shutdown() async { await supervisor.shutdown() }
+}
+
+/// Decides whether a node lists its tools.
+///
+/// A node that never had one lists none: the list would say that tools of which others emit events are gone.
+struct ToolListing {
+    /// Whether the tools of the manifest are installed.
+    var isApplied = false
+    private var hasTools: Bool
+
+    /// - Parameter planned: the number of tools in the manifest at the start.
+    init(planned: Int) { hasTools = planned > 0 }
+
+    /// Whether to list this number of tools.
+    mutating func lists(_ count: Int) -> Bool {
+        if count > 0 { hasTools = true }
+        return isApplied && hasTools
+    }
 }
 
 /// How the tools of a node log in.

@@ -8,6 +8,8 @@ final class FlakyStore: ForwardingStore, DurableEventStore, StreamAdministration
         var failure: MeshEventsError?
         var losesAcknowledgements = false
         var takesNextID = false
+        var hangs = false
+        var maximumBytes = Int.max
         var attempts = 0
     }
 
@@ -22,14 +24,25 @@ final class FlakyStore: ForwardingStore, DurableEventStore, StreamAdministration
     func loseAcknowledgements(_ loses: Bool) { state.withLock { $0.losesAcknowledgements = loses } }
     /// Has another message stored with the id of the next one.
     func takeNextID() { state.withLock { $0.takesNextID = true } }
+    /// Whether storing lasts until its task is cancelled.
+    func hang(_ hangs: Bool = true) { state.withLock { $0.hangs = hangs } }
+    /// Refuses larger messages from now on.
+    func limit(bytes: Int) { state.withLock { $0.maximumBytes = bytes } }
     var attempts: Int { state.withLock { $0.attempts } }
 
     func append(_ message: PendingMessage, deadline: Duration) async throws(MeshEventsError) -> StoredPosition {
-        let (failure, loses) = state.withLock { state in
+        let (failure, loses, hangs, maximumBytes) = state.withLock { state in
             state.attempts += 1
-            return (state.failure, state.losesAcknowledgements)
+            return (state.failure, state.losesAcknowledgements, state.hangs, state.maximumBytes)
+        }
+        if hangs {
+            try? await Task.sleep(for: .seconds(60))
+            throw MeshEventsError(.closed, "the task was cancelled")
         }
         if let failure { throw failure }
+        guard message.payload.count <= maximumBytes else {
+            throw MeshEventsError(.payloadTooLarge, "at most \(maximumBytes) bytes")
+        }
         let isTaken = state.withLock { state in
             defer { state.takesNextID = false }
             return state.takesNextID

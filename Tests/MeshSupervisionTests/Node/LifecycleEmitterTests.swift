@@ -35,6 +35,32 @@ struct LifecycleEmitterTests {
         await running.value
     }
 
+    @Test("behind an outage waits one event that says how things are, the newest, after all others")
+    func snapshotsOfAnOutage() async throws {
+        let mesh = try await MemoryMesh()
+        let emitter = mesh.emitter()
+        let running = Task { await emitter.run() }
+        mesh.store.fail(with: outage)
+        emitter.emit(ToolStarted(tool: "first"))
+        try await eventually("an attempt") { mesh.store.attempts > 0 }
+        for number in 0..<100 {
+            emitter.emit(snapshot: { NodeHealth(status: "\(number)", resources: nil) })
+            if number % 10 == 0 { emitter.emit(ToolStarted(tool: "\(number)")) }
+        }
+        #expect(emitter.statistics.waiting == 12)
+        mesh.store.fail(with: nil)
+        try await eventually("the end of the outage") {
+            mesh.clock.advance(by: .seconds(1))
+            return emitter.statistics.waiting == 0
+        }
+        #expect(emitter.statistics == .init(waiting: 0, stored: 12, overflowed: 0, refused: 0))
+        let events = try await mesh.events()
+        #expect(events.dropLast().allSatisfy { $0.type == .toolStarted })
+        #expect(events.last?.data["status"]?.string == "99")
+        #expect(await emitter.drain(timeout: .seconds(5)).isEmpty)
+        await running.value
+    }
+
     @Test("an event that says how things are is made after all events before it")
     func snapshot() async throws {
         let mesh = try await MemoryMesh()

@@ -48,6 +48,32 @@ struct LifecycleQueueTests {
         #expect(queue.overflowed == 2)
     }
 
+    @Test("a snapshot replaces the one that waits, but not the front, and goes to the end")
+    func snapshots() {
+        var queue = LifecycleQueue(capacity: 4)
+        func snapshot(_ number: Int) {
+            expect(queue.append(event(number), at: start, shorten: { _, _ in nil }), .taken)
+        }
+        snapshot(0)
+        snapshot(1)
+        #expect(numbers(queue) == [0, 1])
+        expect(queue.append(event(2), at: start), .taken)
+        snapshot(3)
+        #expect(numbers(queue) == [0, 2, 3])
+        let third = queue.newest
+        expect(queue.append(event(4), at: start), .taken)
+        for number in 5..<100 { snapshot(number) }
+        #expect(numbers(queue) == [0, 2, 4, 99])
+        #expect(queue.overflowed == 0)
+        queue.frontStored()
+        queue.frontStored()
+        #expect(!queue.isSettled(queue.newest))
+        #expect(queue.isSettled(third))
+        queue.frontStored()
+        snapshot(100)
+        #expect(numbers(queue) == [99, 100])
+    }
+
     @Test("settled means stored, refused or lost, and nothing earlier waiting")
     func settling() {
         var queue = LifecycleQueue(capacity: 2)

@@ -80,6 +80,22 @@ struct ListedToolsTests {
         #expect(try many.eventData().json.utf8.count < 100_000)
     }
 
+    @Test("where the bytes do not suffice, those in trouble come first and the rest is counted")
+    func limited() {
+        var tools = (0..<20).map { status("t\(10 + $0)") }
+        tools[15].state = .backingOff
+        tools[19].state = .failed
+        var health = health(tools)
+        #expect(health.tools?.first?.name == "t10")
+        health.limitList(to: health.listBytes)
+        #expect(health.toolsOmitted == 0)
+        health.limitList(to: health.listBytes / 2)
+        #expect(health.tools?.map(\.name) == ["t29", "t25"] + (10..<18).map { "t\($0)" })
+        #expect(health.toolsOmitted == 10)
+        health.limitList(to: 1)
+        #expect(health.tools == [] && health.toolsOmitted == 20 && health.listBytes == 0)
+    }
+
     @Test("a tool whose removal was announced is in no later list, one that was announced as started is in it")
     func order() async throws {
         let mesh = try await MemoryMesh()

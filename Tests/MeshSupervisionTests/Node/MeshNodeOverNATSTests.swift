@@ -56,8 +56,8 @@ struct MeshNodeOverNATSTests {
             #expect(crashes.allSatisfy { $0.timestamp >= down && $0.timestamp <= up })
             let events = try await stored(bus)
             #expect(zip(events, events.dropFirst()).allSatisfy { $0.timestamp < $1.timestamp })
-            // The health of the outage too: no interval is missing.
-            #expect(events.contains { $0.type == .nodeHealth && $0.timestamp > down && $0.timestamp < up })
+            // Of the health of the outage only what was tried and the newest.
+            #expect(events.count { $0.type == .nodeHealth && $0.timestamp > down && $0.timestamp < up } <= 2)
             let joined = events.filter { $0.type == .nodeJoined }
             #expect(Set(joined.map { $0.data["capabilities"]?["instance"]?.string }) == [node.instance])
             node.leave(reason: "done")

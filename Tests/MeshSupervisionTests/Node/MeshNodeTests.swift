@@ -249,6 +249,66 @@ struct MeshNodeTests {
         #expect(error?.message.contains("no room") == true)
     }
 
+    @Test("a node that gets no answer at the end says within which time")
+    func notAnswered() async throws {
+        let mesh = try await MemoryMesh()
+        let node = mesh.node(.init(jitter: 0, leaveTimeout: .milliseconds(100)))
+        let running = Task { try await node.run() }
+        try await eventually("the node") { try await types(mesh).count == 2 }
+        mesh.store.hang()
+        node.leave(reason: "done")
+        let error = await #expect(throws: MeshEventsError.self) { try await running.value }
+        #expect(error?.code == .timeout)
+        #expect(error?.message.hasSuffix("(node.left): not stored within \(Duration.milliseconds(100))") == true)
+    }
+
+    @Test("a health event that is too large comes with fewer tools, those in trouble first, and so do the next ones")
+    func tooLarge() async throws {
+        let mesh = try await MemoryMesh()
+        let node = mesh.node()
+        var tools = (0..<100).map { number in
+            ToolStatus(
+                name: "t\(100 + number)",
+                version: "1",
+                state: .running,
+                since: .epoch,
+                restartCount: 0,
+                lastOutput: []
+            )
+        }
+        tools[99].state = .failed
+        node.setTools { [tools] in tools }
+        mesh.store.limit(bytes: 6_000)
+        let running = Task { try await node.run() }
+        try await eventually("health") { try await health(mesh).count == 1 }
+        let first = try #require(try await health(mesh).last)
+        let count = try #require(first.tools?.count)
+        #expect(count > 10 && count < 60 && first.toolsOmitted == 100 - count)
+        #expect(first.tools?.prefix(2).map(\.name) == ["t199", "t100"])
+        #expect(first.resources["tools"]?.int == 100)
+        let attempts = mesh.store.attempts
+        try await mesh.advance(by: .seconds(10))
+        try await eventually("health") { try await health(mesh).count == 2 }
+        #expect(mesh.store.attempts == attempts + 1)
+        #expect(try await health(mesh).last?.tools == first.tools)
+        // Room for a few tools only.
+        mesh.store.limit(bytes: 1_000)
+        try await mesh.advance(by: .seconds(10))
+        try await eventually("health") { try await health(mesh).count == 3 }
+        let last = try #require(try await health(mesh).last)
+        #expect((last.tools?.count ?? 9) < 9 && last.toolsOmitted == 100 - (last.tools?.count ?? 0))
+        mesh.store.limit(bytes: 10)
+        try await mesh.advance(by: .seconds(10))
+        try await eventually("the refusal") { node.emitter.statistics.refused == 1 }
+        mesh.store.limit(bytes: .max)
+        try await mesh.advance(by: .seconds(10))
+        try await eventually("health") { try await health(mesh).count == 4 }
+        #expect(try await health(mesh).last?.tools == [])
+        #expect(try await health(mesh).last?.toolsOmitted == 100)
+        node.leave(reason: "done")
+        try await running.value
+    }
+
     @Test("waiting for the node to join ends when node.joined is stored, or says why not")
     func waitUntilJoined() async throws {
         let mesh = try await MemoryMesh()
