@@ -76,8 +76,10 @@ import Testing
         try await withServer { server in
             let serve = try Command(["serve", "--node", "guest", "--nats", server.url])
             try await serve.waitForOutput("node.joined")
-            // node.left cannot be stored now, so it waits.
             server.suspend()
+            let pid = try #require(server.pid)
+            try await eventually("the server to stand still") { TestProcess.isSuspended(pid) }
+            // node.left cannot be stored now, so it waits.
             serve.signal(SIGINT)
             // One that follows at once is the same wish, a later one is not: by itself it would wait for 10 seconds.
             serve.signal(SIGINT)

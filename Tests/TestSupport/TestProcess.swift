@@ -20,6 +20,16 @@ public enum TestProcess {
         kill(pid, signal)
     }
 
+    /// Whether every thread of the process is suspended: `SIGSTOP` takes a moment to reach them all.
+    public static func isSuspended(_ pid: Int32) -> Bool {
+        #if os(Linux)
+            let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
+            return !threads.isEmpty && threads.allSatisfy { state("/proc/\(pid)/task/\($0)/stat") == "T" }
+        #else
+            return true
+        #endif
+    }
+
     /// The number of its process group.
     public static func group(of pid: Int32) -> Int32 { getpgid(pid) }
 
@@ -36,12 +46,14 @@ public enum TestProcess {
             ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { Int32($0) }
         }
 
-        private static func isZombie(_ pid: Int32) -> Bool {
-            guard let stat = FileManager.default.contents(atPath: "/proc/\(pid)/stat") else { return true }
+        private static func isZombie(_ pid: Int32) -> Bool { state("/proc/\(pid)/stat").map { $0 == "Z" } ?? true }
+
+        /// The state of a process or thread; `nil` when it has ended.
+        private static func state(_ file: String) -> Character? {
+            guard let stat = FileManager.default.contents(atPath: file) else { return nil }
             // pid (name) state …; the name may hold spaces and parentheses.
             let text = String(decoding: stat, as: UTF8.self)
-            guard let end = text.lastIndex(of: ")") else { return true }
-            return text[end...].dropFirst(2).first == "Z"
+            return text.lastIndex(of: ")").flatMap { text[$0...].dropFirst(2).first }
         }
     #else
         private static func allProcesses() -> [Int32] {
