@@ -95,8 +95,10 @@ import NIOCore
 #else
     /// Stands for TLS in a program that is built without it: there is none.
     struct TLSContext: Sendable {
-        /// There is none.
-        typealias PeerCertificate = Never
+        /// Stands for a certificate: none is ever made.
+        struct PeerCertificate: Sendable {
+            private init() {}
+        }
 
         /// - Throws: `tlsFailed`, always.
         init(_: NATSConnection.TLSConfiguration) throws(NATSError) {

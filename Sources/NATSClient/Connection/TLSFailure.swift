@@ -112,7 +112,11 @@ import NIOCore
 #else
     /// Stands for the failures of TLS in a program that is built without it: there are none.
     struct TLSFailure {
-        init(server _: ServerAddress?, configuration _: NATSConnection.TLSConfiguration?, certificate _: Never?) {}
+        init(
+            server _: ServerAddress?,
+            configuration _: NATSConnection.TLSConfiguration?,
+            certificate _: TLSContext.PeerCertificate?
+        ) {}
 
         /// No error is one of TLS.
         func sentence(for _: any Error) -> String? { nil }
