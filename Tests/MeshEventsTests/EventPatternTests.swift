@@ -56,6 +56,8 @@ import Testing
             (.toolInstalled, .toolInstalled), (.toolConfigured, .toolConfigured), (.toolStarted, .toolStarted),
             (.toolStopped, .toolStopped), (.toolCrashed, .toolCrashed), (.toolRemoved, .toolRemoved),
             (.nodeJoined, .nodeJoined), (.nodeLeft, .nodeLeft), (.nodeHealth, .nodeHealth),
+            (.nodeUnreachable, .nodeUnreachable), (.nodeRecovered, .nodeRecovered),
+            (.nodeForgotten, .nodeForgotten), (.nodeMaintenance, .nodeMaintenance),
         ]
         for (pattern, type) in named {
             try pattern.validate()

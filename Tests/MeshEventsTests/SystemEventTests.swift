@@ -71,6 +71,41 @@ import Testing
         let tool = NodeHealth.Tool(name: hostile, version: hostile, state: .init(rawValue: hostile), restarts: .max)
         let other = NodeHealth.Tool(name: "", version: "", state: .failed, since: .now, restarts: .min, error: hostile)
         try roundTrip(NodeHealth(status: "", resources: nil, tools: [tool, other, tool], toolsOmitted: .max))
+        try roundTrip(NodeUnreachable(node: hostile, lastSeen: .now, missed: .max, tools: [hostile, "", "b"]))
+        try roundTrip(NodeUnreachable(node: "", lastSeen: .epoch, missed: 0, tools: []))
+        try roundTrip(NodeRecovered(node: hostile, lastSeen: .now, awaySeconds: 0.1))
+        try roundTrip(NodeForgotten(node: hostile))
+        try roundTrip(NodeMaintenance(node: hostile, forSeconds: .greatestFiniteMagnitude, reason: hostile))
+        try roundTrip(NodeMaintenance(node: "n", forSeconds: 0))
+    }
+
+    @Test func `the reports about other nodes are written as the wire contract says`() throws {
+        let seen = try Timestamp(rfc3339: "2026-11-24T09:04:04.01671002Z")
+        #expect(
+            try NodeUnreachable(node: "pi", lastSeen: seen, missed: 3, tools: ["a", "b"]).eventData().json
+                == #"{"last_seen":"2026-11-24T09:04:04.01671002Z","missed":3,"node":"pi","tools":["a","b"]}"#
+        )
+        #expect(
+            try NodeRecovered(node: "pi", lastSeen: seen, awaySeconds: 94.5).eventData().json
+                == #"{"away_s":94.5,"last_seen":"2026-11-24T09:04:04.01671002Z","node":"pi"}"#
+        )
+        #expect(try NodeForgotten(node: "pi").eventData().json == #"{"node":"pi"}"#)
+        #expect(
+            try NodeMaintenance(node: "pi", forSeconds: 7_200, reason: "new disk").eventData().json
+                == #"{"for_s":7200,"node":"pi","reason":"new disk"}"#
+        )
+        #expect(try NodeMaintenance(node: "pi", forSeconds: 0).eventData().json == #"{"for_s":0,"node":"pi"}"#)
+    }
+
+    @Test func `the affected node is the one that the data names, in reports about nodes only`() throws {
+        let reports: [EventType] = [.nodeUnreachable, .nodeRecovered, .nodeForgotten, .nodeMaintenance]
+        for type in reports {
+            #expect(Event(type, node: "keeper", data: ["node": "pi"]).affectedNode == "pi", "\(type)")
+            let withoutName: [EventData] = [nil, .empty, ["node": ""], ["node": 1], ["node": nil]]
+            for data in withoutName { #expect(Event(type, node: "keeper", data: data).affectedNode == "keeper") }
+        }
+        let others: [EventType] = [.nodeHealth, .nodeLeft, .toolStarted, "user.node.unreachable", "node.unreachable.x"]
+        for type in others { #expect(Event(type, node: "a", data: ["node": "pi"]).affectedNode == "a", "\(type)") }
     }
 
     @Test func `tools stand beside status and resources, which stay as they are without`() throws {
@@ -121,6 +156,18 @@ import Testing
             #expect(throws: MeshEventsError.self, "\(json)") { try NodeHealth(eventData: EventData(json: json)) }
         }
         #expect(throws: MeshEventsError.self) { try ToolStopped(eventData: EventData(json: #"{"failed":"yes"}"#)) }
+        #expect(
+            try NodeUnreachable(eventData: nil) == NodeUnreachable(node: "", lastSeen: .epoch, missed: 0, tools: [])
+        )
+        for json in [#"{"last_seen":"noon"}"#, #"{"last_seen":1}"#, #"{"tools":[1]}"#, #"{"tools":"a"}"#] {
+            let data = try EventData(json: json)
+            #expect(throws: MeshEventsError.self, "\(json)") { try NodeUnreachable(eventData: data) }
+        }
+        // A number that is no Double has no meaning in seconds.
+        for json in [#"{"for_s":1e999}"#, #"{"for_s":"2h"}"#] {
+            let data = try EventData(json: json)
+            #expect(throws: MeshEventsError.self, "\(json)") { try NodeMaintenance(eventData: data) }
+        }
     }
 
     @Test func `a payload of another type is refused`() throws {

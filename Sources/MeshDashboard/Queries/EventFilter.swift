@@ -6,7 +6,7 @@ struct EventFilter: Sendable, Equatable {
     var patterns: [EventPattern]
     /// The types to select; empty for all.
     var types: [EventType]
-    /// The nodes to select; empty for all.
+    /// The nodes that the selected events are about; empty for all.
     var nodes: [String]
     /// A text that the type, the node or the data contains, ignoring case; empty for any.
     var text: String { didSet { needle = TextNeedle(text) } }
@@ -25,7 +25,7 @@ struct EventFilter: Sendable, Equatable {
 
     /// Whether the event matches.
     func matches(_ event: Event) -> Bool {
-        guard matches(type: event.type), matches(node: event.node) else { return false }
+        guard matches(type: event.type), matches(node: event.affectedNode) else { return false }
         return needle.isEmpty || needle.isIn(event.type.rawValue) || needle.isIn(event.node)
             || needle.isIn(event.data.json)
     }
@@ -38,7 +38,7 @@ struct EventFilter: Sendable, Equatable {
     /// Whether events of any type can match.
     var takesEveryType: Bool { types.isEmpty && patterns.isEmpty }
 
-    /// Whether events of this node can match.
+    /// Whether events about this node can match.
     func matches(node: String) -> Bool { nodes.isEmpty || nodes.contains(node) }
 
     /// The patterns for a request to the store. They select at least the matching events; `nil` when none can match.

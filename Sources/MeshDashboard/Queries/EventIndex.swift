@@ -1,6 +1,6 @@
 import MeshEvents
 
-/// The type, node and time of the newest events, in a few bytes each, so that a histogram needs no read of the stream.
+/// The type, node (that it is about) and time of the newest events, in a few bytes each, so that a histogram needs no read of the stream.
 struct EventIndex: Sendable {
     /// How many events it holds by default.
     static let standardCapacity = 500_000
@@ -89,7 +89,7 @@ struct EventIndex: Sendable {
             sequence: stored.sequence,
             time: stored.storedAt.nanosecondsSinceEpoch / 1_000_000,
             type: types.number(stored.event.type.rawValue),
-            node: nodes.number(stored.event.node)
+            node: nodes.number(stored.event.affectedNode)
         )
     }
 }

@@ -295,6 +295,12 @@ extension EventData {
         return integer
     }
 
+    func number(_ key: String) throws(MeshEventsError) -> Double {
+        guard let field = self[key], !field.isNull else { return 0 }
+        guard let number = field.double, number.isFinite else { throw wrongKind(key, "a number") }
+        return number
+    }
+
     func object(_ key: String) throws(MeshEventsError) -> EventData {
         guard let field = self[key] else { return .null }
         guard let data = field.data else { throw wrongKind(key, "an object or null") }
@@ -330,6 +336,17 @@ extension EventData {
             objects.append(data)
         }
         return objects
+    }
+
+    func strings(_ key: String) throws(MeshEventsError) -> [String] {
+        guard let field = self[key], !field.isNull else { return [] }
+        guard let elements = field.array else { throw wrongKind(key, "an array of strings") }
+        var strings: [String] = []
+        for element in elements {
+            guard let string = element.string else { throw wrongKind(key, "an array of strings") }
+            strings.append(string)
+        }
+        return strings
     }
 
     private func wrongKind(_ key: String, _ expected: String) -> MeshEventsError {

@@ -95,6 +95,14 @@ extension EventPattern {
     public static var nodeLeft: EventPattern { EventPattern(unchecked: "events.node.left") }
     /// A node reports its health: `node.health`.
     public static var nodeHealth: EventPattern { EventPattern(unchecked: "events.node.health") }
+    /// No event has arrived from a node for several of its health intervals: `node.unreachable`.
+    public static var nodeUnreachable: EventPattern { EventPattern(unchecked: "events.node.unreachable") }
+    /// Events arrive again from a node that was announced as unreachable: `node.recovered`.
+    public static var nodeRecovered: EventPattern { EventPattern(unchecked: "events.node.recovered") }
+    /// A node does not belong to the mesh any more: `node.forgotten`.
+    public static var nodeForgotten: EventPattern { EventPattern(unchecked: "events.node.forgotten") }
+    /// A node is in maintenance for some time, or no longer: `node.maintenance`.
+    public static var nodeMaintenance: EventPattern { EventPattern(unchecked: "events.node.maintenance") }
 }
 
 extension EventPattern {

@@ -131,4 +131,12 @@ extension EventType {
     public static var nodeLeft: EventType { EventType(uncheckedSubject: "events.node.left") }
     /// A node reports its health.
     public static var nodeHealth: EventType { EventType(uncheckedSubject: "events.node.health") }
+    /// No event has arrived from a node for several of its health intervals.
+    public static var nodeUnreachable: EventType { EventType(uncheckedSubject: "events.node.unreachable") }
+    /// Events arrive again from a node that was announced as unreachable.
+    public static var nodeRecovered: EventType { EventType(uncheckedSubject: "events.node.recovered") }
+    /// A node does not belong to the mesh any more.
+    public static var nodeForgotten: EventType { EventType(uncheckedSubject: "events.node.forgotten") }
+    /// A node is in maintenance for some time, or no longer.
+    public static var nodeMaintenance: EventType { EventType(uncheckedSubject: "events.node.maintenance") }
 }

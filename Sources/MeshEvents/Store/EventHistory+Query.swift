@@ -15,7 +15,7 @@ extension EventHistory {
         public var since: Timestamp?
         /// Only events stored at this time or earlier.
         public var until: Timestamp?
-        /// Only events of this node.
+        /// Only events about this node; see ``Event/affectedNode``.
         public var node: String?
         /// How many events at most, from 1. Default 50. A page holds about 64 MiB at most: with large events it ends
         /// earlier, with a cursor.
@@ -222,7 +222,7 @@ struct HistoryReading {
         takenBytes += message.payload.count
         do throws(MalformedEvent) {
             let event = try decoder.decode(message)
-            if let node = query.node, event.node != node {
+            if let node = query.node, event.affectedNode != node {
                 skipped += 1
             } else if let event = admission.admit(event, message) {
                 events.append(StoredEvent(event: event, sequence: message.sequence, storedAt: message.storedAt))

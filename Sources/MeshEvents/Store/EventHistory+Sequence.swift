@@ -14,7 +14,7 @@ extension EventHistory {
     ///   - patterns: which events: those that match at least one of these, each once. Default: all of them.
     ///   - since: only events stored at this time or later; a time in the future throws `invalidArgument`.
     ///   - until: only events stored at this time or earlier.
-    ///   - node: only events of this node.
+    ///   - node: only events about this node.
     ///   - after: only events with a sequence above this.
     ///   - before: only events with a sequence below this.
     ///   - pageSize: how many events are held at once, from 1; fewer when they are large: about 16 MiB of them. Default

@@ -44,7 +44,7 @@ public struct EventHistory: Sendable {
     ///   - pattern: which events. Default: all of them.
     ///   - since: the earliest time of storing, inclusive.
     ///   - until: the latest time of storing, inclusive; `nil` for no bound.
-    ///   - node: only events of this node; `nil` for all.
+    ///   - node: only events about this node; `nil` for all.
     ///   - limit: how many at most, from 1.
     ///   - timeout: how long the query may get no data while there is something to read.
     /// - Throws: as ``newest(_:matching:)``; `invalidArgument` as well when `since` is later than `until`, or lies

@@ -22,6 +22,8 @@ public struct PayloadField: Sendable, Hashable {
     public enum Kind: Sendable, Hashable {
         /// Text.
         case string
+        /// A moment as text: RFC 3339.
+        case timestamp
         /// An integer of 64 bits.
         case integer
         /// Any number.
@@ -32,6 +34,8 @@ public struct PayloadField: Sendable, Hashable {
         case object
         /// An array of any elements.
         case array
+        /// An array of texts.
+        case strings
     }
 
     /// The member's name.

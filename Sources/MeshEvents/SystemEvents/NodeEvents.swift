@@ -256,7 +256,7 @@ extension NodeHealth: DescribedPayload {
             ),
             PayloadField(
                 "since",
-                .string,
+                .timestamp,
                 "When the state or the process last changed, RFC 3339.",
                 example: "2026-11-24T09:04:34.01671002Z",
                 isOptional: true

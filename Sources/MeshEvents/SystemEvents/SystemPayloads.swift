@@ -4,5 +4,6 @@ package enum SystemPayloads {
     package static let all: [any DescribedPayload.Type] = [
         ToolInstalled.self, ToolConfigured.self, ToolStarted.self, ToolStopped.self, ToolCrashed.self, ToolRemoved.self,
         NodeJoined.self, NodeLeft.self, NodeHealth.self,
+        NodeUnreachable.self, NodeRecovered.self, NodeForgotten.self, NodeMaintenance.self,
     ]
 }

@@ -180,14 +180,16 @@ extension PayloadField {
     private var schema: JSONValue {
         let type: JSONValue =
             switch kind {
-            case .string: "string"
+            case .string, .timestamp: "string"
             case .integer: "integer"
             case .number: "number"
             case .boolean: "boolean"
             case .object: ["object", "null"]
-            case .array: "array"
+            case .array, .strings: "array"
             }
         var members: [(String, JSONValue)] = [("type", type), ("description", .string(summary))]
+        if kind == .timestamp { members.append(("format", "date-time")) }
+        if kind == .strings { members.append(("items", ["type": "string"])) }
         if !elements.isEmpty { members.append(("items", .object(JSONObject(Self.object(elements))))) }
         return .object(JSONObject(members))
     }

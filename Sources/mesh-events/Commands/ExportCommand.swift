@@ -47,7 +47,7 @@ struct ExportCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Only events stored then or earlier.", valueName: "when"))
     var until: String?
 
-    @Option(help: ArgumentHelp("Only events of this node.", valueName: "name"))
+    @Option(help: ArgumentHelp("Only events about this node.", valueName: "name"))
     var node: String?
 
     @Option(help: ArgumentHelp("The format of the lines: json or cloudevents.", valueName: "format"))

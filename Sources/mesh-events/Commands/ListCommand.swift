@@ -57,7 +57,7 @@ struct ListCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Only events stored then or earlier.", valueName: "when"))
     var until: String?
 
-    @Option(help: ArgumentHelp("Only events of this node.", valueName: "name"))
+    @Option(help: ArgumentHelp("Only events about this node.", valueName: "name"))
     var node: String?
 
     @Option(help: ArgumentHelp("Only events before this position, printed by an earlier page.", valueName: "cursor"))

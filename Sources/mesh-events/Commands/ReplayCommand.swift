@@ -54,7 +54,7 @@ struct ReplayCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("End after this number of events.", valueName: "n"))
     var limit: Int?
 
-    @Option(help: ArgumentHelp("Print only events of this node.", valueName: "name"))
+    @Option(help: ArgumentHelp("Print only events about this node.", valueName: "name"))
     var node: String?
 
     @OptionGroup var output: EventOutputOptions
@@ -124,7 +124,7 @@ struct ReplayCommand: AsyncParsableCommand {
         var events = LiveEvents(subscription)
         try await events.print(with: &printer, limit: limit) { event in
             guard patterns.contains(where: { $0.matches(event.type) }) else { return false }
-            if let node, event.node != node { return false }
+            if let node, event.affectedNode != node { return false }
             trust.note(event)
             return true
         }
@@ -137,7 +137,7 @@ struct ReplayCommand: AsyncParsableCommand {
         for try await element in replay {
             switch element {
             case .event(let stored):
-                if let node, stored.event.node != node { continue }
+                if let node, stored.event.affectedNode != node { continue }
                 try await pace.wait(for: stored)
                 trust.note(stored.event)
                 try printer.print(stored)

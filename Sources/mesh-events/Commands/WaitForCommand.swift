@@ -36,7 +36,7 @@ struct WaitForCommand: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("Which event, for example tool.started.", valueName: "type"))
     var type: String
 
-    @Option(help: ArgumentHelp("Only events of this node.", valueName: "name"))
+    @Option(help: ArgumentHelp("Only events about this node.", valueName: "name"))
     var node: String?
 
     @Option(help: ArgumentHelp("Only events about this tool.", valueName: "name"))
@@ -97,7 +97,7 @@ struct WaitForCommand: AsyncParsableCommand {
     }
 
     private func fits(_ event: Event) -> Bool {
-        if let node, event.node != node { return false }
+        if let node, event.affectedNode != node { return false }
         if let tool, event.data["tool"]?.string != tool { return false }
         return true
     }

@@ -46,7 +46,7 @@ struct WatchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Share the events with all watchers of the same queue group.", valueName: "group"))
     var queue: String?
 
-    @Option(help: ArgumentHelp("Show only events of this node.", valueName: "name"))
+    @Option(help: ArgumentHelp("Show only events about this node.", valueName: "name"))
     var node: String?
 
     @Flag(help: "Print the payload of each message unchanged, one per line, without reading the event.")
@@ -120,7 +120,7 @@ struct WatchCommand: AsyncParsableCommand {
             var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
             var events = LiveEvents(subscription)
             try await events.print(with: &printer, limit: limit) { event in
-                if let node, event.node != node { return false }
+                if let node, event.affectedNode != node { return false }
                 trust.note(event)
                 return true
             }

@@ -21,6 +21,7 @@ struct OnCommand: AsyncParsableCommand {
             COMMAND gets the event on standard input, one line of JSON as this program emits it, and these variables:
               MESH_EVENT_TYPE        e.g. tool.crashed
               MESH_EVENT_NODE        the node that emitted it
+              MESH_EVENT_ABOUT       the node that it is about: for node.unreachable, for example, another one
               MESH_EVENT_SEQUENCE    its sequence in the stream
               MESH_EVENT_DELIVERIES  how often it was delivered, 1 the first time
               MESH_EVENT_SIGNATURE   signed, unsigned or forged, with --trust and --signatures accept or warn
@@ -244,6 +245,7 @@ private struct OnSession: Sendable {
         var environment = [
             "MESH_EVENT_TYPE": delivery.event.type.rawValue,
             "MESH_EVENT_NODE": delivery.event.node,
+            "MESH_EVENT_ABOUT": delivery.event.affectedNode,
             "MESH_EVENT_SEQUENCE": "\(delivery.sequence)",
             "MESH_EVENT_DELIVERIES": "\(delivery.deliveries)",
         ]
