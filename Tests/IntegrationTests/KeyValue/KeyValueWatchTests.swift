@@ -167,7 +167,7 @@ struct KeyValueWatchTests {
             try await put(0..<300, into: bucket)
             let proxy = try await TCPProxy.start(before: server.port)
             // Each connection breaks within the first values, or in the middle of a later one.
-            proxy.treat { $0.cutAfter = 8_000...40_000 }
+            proxy.treat { $0.cutAfter = 8_000...16_000 }
             let far = try await JetStream(connection: try await connect(at: proxy.url)).openKeyValue("b")
             let reader = WatchReader(try await far.watch())
             try await reader.wait(for: 100)
