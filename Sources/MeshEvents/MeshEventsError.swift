@@ -57,6 +57,9 @@ public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
         /// The store already has another message with the id of a message sent for the first time. That message is not
         /// stored. Another client has used the id.
         public static let duplicateMessageID = Code("duplicateMessageID")
+        /// The newest message of the subject, or the key's revision, is not the expected one: another client was faster.
+        /// Nothing was stored.
+        public static let conflict = Code("conflict")
         /// The server refused the request for a reason of its own; see the message.
         public static let serverRefused = Code("serverRefused")
         /// The server's answer cannot be parsed.

@@ -87,6 +87,12 @@ extension MeshEventsError {
                 .streamMismatch,
                 "another stream than \(stream) holds this subject; use that stream's name (--stream, MESH_EVENTS_STREAM)"
             )
+        case .wrongLastSequence, .wrongLastSequenceConstant:
+            return (
+                .conflict,
+                "another client has stored a message to the same subject of \(stream) meanwhile (\(said)); read it, then "
+                    + "decide again"
+            )
         case .filterOutsideStream:
             return (
                 .streamMismatch,

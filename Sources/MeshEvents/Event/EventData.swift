@@ -84,7 +84,7 @@ public struct EventData: Sendable {
 
     var isValid: Bool { kind != .invalid }
     /// How deep the text is nested: 0 for null.
-    var depth: Int { Int(depthByte) }
+    package var depth: Int { Int(depthByte) }
 
     /// Calls `body` with the bytes of ``json``.
     @inline(__always)

@@ -52,6 +52,9 @@ public struct JSONObject: Sendable {
     /// The names, in byte order.
     public var keys: [String] { members.map(\.0) }
 
+    /// The names and values, in byte order of the names.
+    package var elements: [(name: String, value: JSONValue)] { members.map { (name: $0.0, value: $0.1) } }
+
     /// The member of this name.
     public subscript(key: String) -> JSONValue? {
         given.last { $0.0.hasSameBytes(as: key) }?.1

@@ -25,7 +25,8 @@ extension JetStreamStore {
     /// id belongs to another message.
     ///
     /// - Throws: `timeout` when no acknowledgement came (the message may be stored nevertheless), `duplicateMessageID`
-    ///   when another message has its id and it is not stored, `streamNotFound`,
+    ///   when another message has its id and it is not stored, `conflict` when the subject's newest message is not the
+    ///   expected one, `streamNotFound`,
     ///   `streamMismatch`, `storageFull`, `payloadTooLarge`, `persistenceUnavailable`, `permissionDenied`, `closed`.
     public func append(
         _ message: PendingMessage,
@@ -271,9 +272,11 @@ extension JetStreamError {
 }
 
 extension NATSHeaders {
-    init(_ headers: MessageHeaders) {
+    /// The header fields of a message, its condition among them.
+    init(_ message: PendingMessage) {
         self.init()
-        for field in headers.fields { append(field.name, field.value) }
+        for field in message.headers.fields { append(field.name, field.value) }
+        if let expected = message.expectedLastSequence { append("Nats-Expected-Last-Subject-Sequence", "\(expected)") }
     }
 }
 

@@ -84,7 +84,7 @@ extension JetStreamStore {
             to: message.subject,
             messageID: message.messageID,
             expectedStream: streamName,
-            headers: NATSHeaders(message.headers),
+            headers: NATSHeaders(message),
             timeout: timeout,
             silence: silence,
             onlyNow: isRetry,

@@ -122,17 +122,26 @@ public final class InMemoryMesh: Sendable {
     }
 
     /// Routes a message and stores it in every stream; returns its position in the stream asked for.
+    ///
+    /// - Parameter expected: the sequence that the subject's newest message in that stream must have; otherwise nothing
+    ///   happens.
     @discardableResult
     func publish(
         _ message: Message,
         messageID: String?,
         from link: InMemoryLink?,
-        into streamName: String? = nil
+        into streamName: String? = nil,
+        expected: UInt64? = nil
     ) -> StoredPosition? {
         let now = configuration.now()
         let (isIdle, position, watchers) = state.withLock { state -> (Bool, StoredPosition?, [OneTimeSignal]) in
             // A message for a stream that is not there is stored in no other, and reaches no subscriber.
-            if let streamName, state.streams[streamName] == nil { return (false, nil, []) }
+            if let streamName {
+                guard let stream = state.streams[streamName] else { return (false, nil, []) }
+                if let expected, stream.isNew(messageID), stream.lastSequence(of: message.subject) != expected {
+                    return (false, nil, [])
+                }
+            }
             var position: StoredPosition?
             for name in state.streams.keys {
                 let stored = state.streams[name]?.append(message, messageID: messageID, now: now)

@@ -91,7 +91,7 @@ public final class InMemoryStore: DurableEventStore, StreamAdministration {
     /// Stores one message and passes it to the subscribers.
     ///
     /// - Throws: `payloadTooLarge`, `streamNotFound`, `invalidArgument` for a subject outside of `events.>`,
-    ///   `duplicateMessageID`.
+    ///   `duplicateMessageID`, `conflict`.
     public func append(
         _ pending: PendingMessage,
         deadline: Duration
@@ -109,7 +109,11 @@ public final class InMemoryStore: DurableEventStore, StreamAdministration {
             throw MeshEventsError(.invalidArgument, "not a subject: \(pending.subject)")
         }
         _ = try await state()
-        guard let position = mesh.publish(message, messageID: id, from: nil, into: streamName) else {
+        let expected = pending.expectedLastSequence
+        guard let position = mesh.publish(message, messageID: id, from: nil, into: streamName, expected: expected) else {
+            if expected != nil, SubjectMatcher.matches(pattern: Array("events.>".utf8), subject: message.subject) {
+                throw MeshEventsError(.conflict, "the newest message to \(pending.subject) is not the expected one")
+            }
             throw MeshEventsError(.invalidArgument, "the stream \(streamName) does not take \(pending.subject)")
         }
         guard !position.isDuplicate || pending.mayBeStored else {

@@ -38,6 +38,14 @@ struct InMemoryStream: Sendable {
         return kept[low...]
     }
 
+    /// The sequence of the newest message of a subject; 0 when there is none.
+    func lastSequence(of subject: [UInt8]) -> UInt64 {
+        kept.last { $0.subject.utf8.elementsEqual(subject) }?.sequence ?? 0
+    }
+
+    /// Whether no message with this id is known.
+    func isNew(_ messageID: String?) -> Bool { messageID.map { known[$0] == nil } ?? true }
+
     /// Stores a message when its subject belongs to the stream; `nil` when it does not.
     mutating func append(_ message: InMemoryMesh.Message, messageID: String?, now: Timestamp) -> StoredPosition? {
         guard SubjectMatcher.matches(pattern: Self.events, subject: message.subject) else { return nil }

@@ -25,8 +25,8 @@ public import MeshEvents
 public final class MeshMonitor: Sendable {
     /// The limits of what a monitor keeps.
     public struct Configuration: Sendable {
-        /// How long the monitor remembers removed tools, and nodes that left, are unreachable or silent. Default: 24
-        /// hours, as long as the stream keeps events.
+        /// How long the monitor remembers removed tools, and nodes that left, are unreachable or silent. Default: a week.
+        /// Without a saved state it knows no more than the stream keeps, which is 24 hours by default.
         public var retention: Duration
         /// How many changes may wait for each reader of ``MeshMonitor/updates()``, from 1. Default: 4096.
         public var bufferedUpdates: Int
@@ -38,7 +38,7 @@ public final class MeshMonitor: Sendable {
 
         /// Creates a configuration; a number below its range becomes the least in it.
         public init(
-            retention: Duration = .seconds(86_400),
+            retention: Duration = .seconds(7 * 86_400),
             bufferedUpdates: Int = 4_096,
             bufferedBytes: Int = 16 << 20,
             limits: MeshState.Limits = MeshState.Limits()
@@ -56,11 +56,16 @@ public final class MeshMonitor: Sendable {
     private let core: MonitorCore
     private let replays: MonitorReplays
     private let reading: Task<Void, Never>
+    /// Why the saved state could not be read when the monitor started; `nil` when it could, and when none was asked for.
+    public let savedStateFailure: MeshEventsError?
 
     /// Starts a monitor; returns when the monitor has taken in all stored events.
     ///
     /// - Parameters:
     ///   - store: the store to read; it need not have been opened.
+    ///   - saved: where a keeper saves the state; with it only the newest events are read, and what the stream has
+    ///     dropped is known. `nil`, the default, reads the whole stream. So does a table that does not exist, cannot be
+    ///     read or is about another stream; ``savedStateFailure`` says why.
     ///   - verification: checks the signatures of events; `nil` checks none. With the policy `reject`, its default, an
     ///     event that is not signed by its node changes nothing and is counted by ``rejected``.
     ///   - configuration: the limits of what the monitor keeps.
@@ -72,6 +77,7 @@ public final class MeshMonitor: Sendable {
     ///   `permissionDenied` …
     public static func start(
         store: some EventStore,
+        saved: (any StateStore)? = nil,
         verification: SignatureVerification? = nil,
         configuration: Configuration = Configuration(),
         clock: any Clock<Duration> = ContinuousClock(),
@@ -81,13 +87,15 @@ public final class MeshMonitor: Sendable {
     ) async throws(MeshEventsError) -> MeshMonitor {
         let replays = MonitorReplays(
             store,
+            saved: saved,
+            limits: configuration.limits,
             EventReplay(store: store, verification: verification, logger: logger),
             patterns: patterns
         )
         // One replay for each pattern, so that the server does not send user events.
-        let created = try await replays.open(timeout: timeout)
-        let core = MonitorCore(configuration, replays: patterns.count, created: created, clock: clock, now: now)
-        let monitor = MeshMonitor(core, replays)
+        let beginning = try await replays.open(timeout: timeout)
+        let core = MonitorCore(configuration, replays: patterns.count, beginning: beginning, clock: clock, now: now)
+        let monitor = MeshMonitor(core, replays, savedStateFailure: beginning.failure)
         try await waitUntilCaughtUp(core, store, timeout)
         if let failure = core.failure { throw failure }
         return monitor
@@ -112,9 +120,10 @@ public final class MeshMonitor: Sendable {
         }
     }
 
-    private init(_ core: MonitorCore, _ replays: MonitorReplays) {
+    private init(_ core: MonitorCore, _ replays: MonitorReplays, savedStateFailure: MeshEventsError?) {
         self.core = core
         self.replays = replays
+        self.savedStateFailure = savedStateFailure
         reading = Task { await Self.read(replays, into: core) }
     }
 
@@ -131,6 +140,10 @@ public final class MeshMonitor: Sendable {
     public func updates() -> MeshUpdates {
         MeshUpdates(monitor: self, reader: core.observe())
     }
+
+    /// Until when a keeper had saved the state with which the monitor began, by the server's clock, and the name of the
+    /// node that kept it; `nil` when it began with the stream.
+    public var savedState: (at: Timestamp, keeper: String)? { core.saved.map { ($0.at, $0.keeper) } }
 
     /// How many events changed nothing because they are not signed by their node.
     public var rejected: UInt64 { replays.rejected }
@@ -162,7 +175,7 @@ public final class MeshMonitor: Sendable {
             }
             // A server that came back without its data has no stream until another node creates it.
             do throws(MeshEventsError) {
-                core.beginAnew(created: try await replays.reopen())
+                core.begin(try await replays.reopen())
             } catch {
                 return core.end(error)
             }

@@ -6,6 +6,8 @@ import MeshEvents
 final class MonitorCore: Sendable {
     private struct State {
         var mesh: MeshState
+        /// The checkpoint with which it began; `nil` when it began with the stream.
+        var saved: Checkpoint?
         var time = ServerTime()
         /// How many of the replays still read events that were stored before the start.
         var behind: Int
@@ -38,7 +40,7 @@ final class MonitorCore: Sendable {
     init(
         _ configuration: MeshMonitor.Configuration,
         replays: Int,
-        created: Timestamp?,
+        beginning: MonitorReplays.Beginning,
         clock: any Clock<Duration>,
         now: @escaping @Sendable () -> Timestamp
     ) {
@@ -47,9 +49,10 @@ final class MonitorCore: Sendable {
         timer = DeadlineTimer(clock: clock)
         state = Locked(
             State(
-                mesh: MeshState(limits: configuration.limits),
+                mesh: beginning.saved?.mesh ?? MeshState(limits: configuration.limits),
+                saved: beginning.saved?.checkpoint,
                 behind: replays,
-                created: Array(repeating: created ?? .epoch, count: replays)
+                created: Array(repeating: beginning.created ?? .epoch, count: replays)
             )
         )
     }
@@ -63,6 +66,9 @@ final class MonitorCore: Sendable {
         mesh.advance(to: time)
         return mesh
     }
+
+    /// The checkpoint with which the state began; `nil` when it began with the stream.
+    var saved: Checkpoint? { state.withLock { $0.saved } }
 
     // MARK: From the readers
 
@@ -98,17 +104,23 @@ final class MonitorCore: Sendable {
         }
     }
 
-    /// Forgets all nodes because all replays begin anew, with the stream of this creation time.
-    func beginAnew(created: Timestamp?) {
+    /// Forgets all nodes because all replays begin anew.
+    func begin(_ beginning: MonitorReplays.Beginning) {
         state.withLock { state in
-            state.created = state.created.map { _ in created ?? .epoch }
+            state.created = state.created.map { _ in beginning.created ?? .epoch }
             forget(&state)
+            guard let saved = beginning.saved else { return }
+            (state.mesh, state.saved) = (saved.mesh, saved.checkpoint)
+            guard !state.observers.isEmpty else { return }
+            for name in state.mesh.nodeNames {
+                Self.tell(.init(node: name, kinds: [.status, .tool]), cause: nil, &state)
+            }
         }
     }
 
     private func forget(_ state: inout State) {
         let former = state.mesh
-        state.mesh = MeshState(limits: configuration.limits)
+        (state.mesh, state.saved) = (MeshState(limits: configuration.limits), nil)
         guard !state.observers.isEmpty else { return }
         for name in former.nodeNames {
             guard let node = former.node(name) else { continue }

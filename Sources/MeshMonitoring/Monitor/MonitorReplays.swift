@@ -11,14 +11,25 @@ final class MonitorReplays: Sendable {
     }
 
     private let store: any EventStore
+    /// Where the state is saved; `nil` for nowhere.
+    private let table: (any StateStore)?
+    private let limits: MeshState.Limits
     private let replay: EventReplay
     private let patterns: [EventPattern]
     private let state = Locked(State())
     /// Reports when one of the replays does not go on, or new ones cannot be opened.
     let trouble = StreamTrouble()
 
-    init(_ store: any EventStore, _ replay: EventReplay, patterns: [EventPattern]) {
+    init(
+        _ store: any EventStore,
+        saved table: (any StateStore)?,
+        limits: MeshState.Limits,
+        _ replay: EventReplay,
+        patterns: [EventPattern]
+    ) {
         self.store = store
+        self.table = table
+        self.limits = limits
         self.replay = replay
         self.patterns = patterns
     }
@@ -27,14 +38,36 @@ final class MonitorReplays: Sendable {
 
     var rejected: UInt64 { state.withLock { state in state.replays.reduce(state.rejected) { $0 + $1.rejected } } }
 
-    /// Opens the replays, all on the same stream.
+    /// What the replays begin with.
+    struct Beginning: Sendable {
+        /// When the stream was created; `nil` when the store cannot tell.
+        var created: Timestamp?
+        /// What was saved of the events before.
+        var saved: SavedMesh?
+        /// Why nothing is known of what was saved; `nil` when that is known.
+        var failure: MeshEventsError?
+    }
+
+    /// Opens the replays, all on the same stream: behind what is saved of it, else at its beginning.
     ///
-    /// - Returns: When that stream was created; `nil` when the store cannot tell.
     /// - Throws: as ``/MeshEvents/EventReplay``.
-    func open(timeout: Duration) async throws(MeshEventsError) -> Timestamp? {
-        let created = try await store.state().created
+    func open(timeout: Duration) async throws(MeshEventsError) -> Beginning {
+        let stream = try await store.state()
+        let created = stream.created
+        var beginning = Beginning(created: created)
+        if let table {
+            do throws(MeshEventsError) {
+                beginning.saved = try await SavedMesh.load(from: table, of: stream, limits: limits)
+            } catch {
+                // Without it the stream tells what it still has.
+                beginning.failure = error
+            }
+        }
+        let start = beginning.saved.map { StreamStart.sequence($0.checkpoint.sequence.nextSequence) } ?? .beginning
         var opened: [ReplaySubscription] = []
-        for pattern in patterns { opened.append(try await replay.open(matching: pattern, timeout: timeout)) }
+        for pattern in patterns {
+            opened.append(try await replay.open(matching: pattern, from: start, timeout: timeout))
+        }
         do throws(MeshEventsError) {
             try StreamPosition.check(try await store.state().created, isOf: created)
         } catch {
@@ -53,14 +86,13 @@ final class MonitorReplays: Sendable {
             replay.whenTroubled { [trouble] in trouble.note($0, reader: number) }
         }
         if isCancelled { cancel() }
-        return created
+        return beginning
     }
 
     /// Opens new replays as soon as there is a stream again.
     ///
-    /// - Returns: When that stream was created; `nil` when the store cannot tell.
     /// - Throws: errors that are neither retriable nor about the stream; `closed` when the task is cancelled.
-    func reopen() async throws(MeshEventsError) -> Timestamp? {
+    func reopen() async throws(MeshEventsError) -> Beginning {
         var delay = Duration.milliseconds(100)
         let reader = patterns.count
         defer { trouble.answered(reader: reader) }

@@ -26,6 +26,27 @@ struct Fact<Value: Sendable & Equatable>: Sendable, Equatable {
         fact = Fact(value: value, stamp: stamp)
         return true
     }
+
+    /// Takes in the fact as it is known elsewhere.
+    static func merge(_ fact: inout Fact?, _ other: Fact?) {
+        if let other { learn(&fact, other.value, at: other.stamp) }
+    }
+}
+
+extension Stamp {
+    /// Whether a fact with this time is from before a report, whose time is that of its storing. In a stream the
+    /// sequences decide: the node's clock may be wrong.
+    func isBefore(_ report: Stamp) -> Bool {
+        sequence > 0 && report.sequence > 0 ? sequence < report.sequence : at <= report.at
+    }
+
+    /// Itself, unless it is from before a report.
+    func after(_ report: Stamp) -> Stamp? { isBefore(report) ? nil : self }
+}
+
+extension Fact {
+    /// Itself, unless it is from before a report.
+    func after(_ report: Stamp) -> Fact? { stamp.isBefore(report) ? nil : self }
 }
 
 extension Stamp {

@@ -2,13 +2,13 @@
 /// started anew: the tools of the earlier run have ended.
 struct Incarnation: Sendable, Equatable {
     /// The instance.
-    private(set) var instance: String
+    var instance: String
     /// The time of its earliest event.
-    private(set) var start: Stamp
+    var start: Stamp
     /// Its newest `node.joined`.
-    private var joined: Stamp?
+    var joined: Stamp?
     /// The time of the earliest event of another instance.
-    private var earliestOther: Stamp?
+    var earliestOther: Stamp?
 
     /// The start of this run; `nil` when no earlier run is known.
     var cutoff: Stamp? { earliestOther.map { $0 < start } == true ? start : nil }
@@ -41,5 +41,29 @@ struct Incarnation: Sendable, Equatable {
     private func isReplaced(at stamp: Stamp, isJoin: Bool) -> Bool {
         if isJoin { return joined.map { $0 < stamp } ?? true }
         return joined == nil && stamp < start
+    }
+
+    /// Takes in what is known elsewhere.
+    static func merge(_ known: inout Incarnation?, _ other: Incarnation?) {
+        guard let other else { return }
+        guard var current = known else {
+            known = other
+            return
+        }
+        if current.instance == other.instance {
+            current.start = min(current.start, other.start)
+            current.joined = Stamp.latest(current.joined, other.joined)
+            current.earliestOther = Stamp.earliest(current.earliestOther, other.earliestOther)
+        } else {
+            let isJoin = other.joined != nil
+            let (newer, older) =
+                current.isReplaced(at: other.joined ?? other.start, isJoin: isJoin) ? (other, current) : (current, other)
+            current = newer
+            current.earliestOther = Stamp.earliest(
+                newer.earliestOther,
+                Stamp.earliest(older.earliestOther, older.start)
+            )
+        }
+        known = current
     }
 }

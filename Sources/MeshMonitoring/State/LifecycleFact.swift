@@ -20,6 +20,8 @@ enum LifecycleFact {
     case joined(capabilities: EventData)
     case left(reason: String)
     case tool(String, Tool)
+    /// What others say of the node.
+    case report(NodeReport)
 
     /// Reads an event; `nil` when it is not about nodes and tools.
     init?(_ event: Event) {
@@ -48,7 +50,9 @@ enum LifecycleFact {
         case .toolRemoved: self = .tool(data.text("tool"), .removed)
         case .nodeJoined: self = .joined(capabilities: data["capabilities"]?.data ?? .null)
         case .nodeLeft: self = .left(reason: data.text("reason"))
-        default: return nil
+        default:
+            guard let report = NodeReport(event) else { return nil }
+            self = .report(report)
         }
     }
 
@@ -62,19 +66,24 @@ enum LifecycleFact {
         switch self {
         case .tool(let name, _): name.isEmpty ? [] : [name]
         case .health(_, _, let tools): tools?.tools.map(\.name) ?? []
-        case .joined, .left: []
+        case .joined, .left, .report: []
         }
+    }
+
+    /// Whether it is what others say of the node: it shows nothing of whether the node runs.
+    var isReport: Bool {
+        if case .report = self { true } else { false }
     }
 
     /// Whether only a node that is in the mesh emits this. Events that end something may arrive after `node.left`.
     var showsPresence: Bool {
         switch self {
         case .health, .joined, .tool(_, .installed), .tool(_, .configured), .tool(_, .started): true
-        case .left, .tool(_, .stopped), .tool(_, .crashed), .tool(_, .removed): false
+        case .left, .tool(_, .stopped), .tool(_, .crashed), .tool(_, .removed), .report: false
         }
     }
 }
 
 extension EventData {
-    fileprivate func text(_ key: String) -> String { self[key]?.string ?? "" }
+    func text(_ key: String) -> String { self[key]?.string ?? "" }
 }

@@ -7,7 +7,8 @@ extension MeshState {
     ///   for ``Summary/backingOff``); its member `crashed` is deprecated, and the sum of `backing_off` and `failed`;
     ///   `left_out`: the counts of ``LeftOut``.
     /// - `nodes`, by name: `name`, `status`, `reported_status`, `checks` (an object), `joined`, `last_seen`, `left`,
-    ///   `leave_reason`, `unreachable_since`, `interval_s`, `sends_health`, `capabilities`, `resources`, `tools`.
+    ///   `leave_reason`, `unreachable_since`, `maintenance_until`,
+    ///   `maintenance_reason`, `interval_s`, `sends_health`, `capabilities`, `resources`, `tools`.
     /// - `tools` of a node, by name: `name`, `version`, `state`, `uncertain`, `since`, `restart_count`, `last_error`,
     ///   `last_crash`, `stop_reason`. The states are the raw values of ``Tool/State``: `installed`, `starting`, `running`,
     ///   `backing_off`, `failed`, `stopped` and `removed`.
@@ -56,6 +57,8 @@ extension MeshState.Node {
             "left": .time(leftAt),
             "leave_reason": .text(leaveReason),
             "unreachable_since": .time(unreachableSince),
+            "maintenance_until": .time(maintenanceUntil),
+            "maintenance_reason": .text(maintenanceReason),
             "interval_s": JSONValue(healthInterval / .seconds(1)),
             "sends_health": .bool(sendsHealth),
             "capabilities": .within(capabilities),

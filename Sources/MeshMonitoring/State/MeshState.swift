@@ -29,6 +29,10 @@ public import MeshEvents
 ///   does not name was removed, unless a newer fact is known of it. So after events were lost, or dropped by the
 ///   stream's limits, the next health event sets the tools right.
 ///
+/// - **Others may report on a node**: a keeper that it is unreachable or back (`node.unreachable`, `node.recovered`), a
+///   person that it is to be forgotten or in maintenance (`node.forgotten`, `node.maintenance`). A report has the time
+///   at which it was stored. A node that was forgotten is unknown until its next event.
+///
 /// The cost of applying an event depends neither on the number of nodes nor on the number of a node's tools; that of a
 /// health event grows with the tools in its list, of which at most 200 are read. ``Limits`` bounds what the state keeps,
 /// in numbers and in bytes, whatever other clients emit; ``leftOut`` counts what was dropped. Once a limit is reached,
@@ -57,7 +61,7 @@ public struct MeshState: Sendable {
     /// How much the state keeps.
     public let limits: Limits
     /// What the state did not keep.
-    public private(set) var leftOut = LeftOut()
+    public internal(set) var leftOut = LeftOut()
     private var entries = ShardedTable<Entry>(width: shards)
     /// The approximate size of the nodes, in bytes.
     private(set) var bytes = 0
@@ -90,14 +94,39 @@ public struct MeshState: Sendable {
     /// - Returns: What it changed; `nil` when nothing, or only ``Node/lastSeen``.
     @discardableResult
     public mutating func apply(_ event: Event, receivedAt: Timestamp? = nil, sequence: UInt64 = 0) -> Change? {
-        guard !event.node.isEmpty, let fact = LifecycleFact(event) else { return nil }
-        guard event.node.utf8.count <= Limits.nameBytes, fact.toolName.utf8.count <= Limits.nameBytes else {
+        guard let fact = LifecycleFact(event) else { return nil }
+        let node = event.affectedNode
+        guard !node.isEmpty else { return nil }
+        guard node.utf8.count <= Limits.nameBytes, fact.toolName.utf8.count <= Limits.nameBytes else {
             leftOut.values += 1
             return nil
         }
         let received = receivedAt ?? event.timestamp
+        if case .report(let report) = fact {
+            return apply(report, about: node, at: Stamp(at: received, sequence: sequence))
+        }
         let stamp = Stamp(at: min(event.timestamp, received), sequence: sequence)
-        let (now, limits, node) = (now, limits, event.node)
+        if entries[node]?.record.isForgotten(Stamp(at: received, sequence: sequence)) == true { return nil }
+        return apply(fact, of: node, at: stamp, received: received)
+    }
+
+    /// Takes in what others say of a node. Of one that is not known only its silence is news.
+    private mutating func apply(_ report: NodeReport, about node: String, at stamp: Stamp) -> Change? {
+        var heard = stamp.at
+        if entries[node] == nil {
+            guard case .unreachable(let lastSeen) = report else { return nil }
+            heard = lastSeen.map { min($0, heard) } ?? heard
+        }
+        return apply(.report(report), of: node, at: stamp, received: heard)
+    }
+
+    private mutating func apply(
+        _ fact: LifecycleFact,
+        of node: String,
+        at stamp: Stamp,
+        received: Timestamp
+    ) -> Change? {
+        let (now, limits) = (now, limits)
         let count = entries.count
         // Changed in place, so that neither the record nor the table is copied.
         let initial = Entry(record: NodeRecord(lastSeen: received), silentAt: received)
@@ -122,8 +151,35 @@ public struct MeshState: Sendable {
         guard entries[node] != nil else { return nil }
         var result = change
         if isNew { result.kinds.insert(.status) }
+        if case .report(.forgotten) = fact, entries[node]?.record.isVisible == false { result.kinds = .forgotten }
         return result.kinds.isEmpty ? nil : result
     }
+
+    // MARK: Snapshots
+
+    /// Takes in what is known of a node elsewhere.
+    mutating func apply(_ snapshot: NodeSnapshot) {
+        let (limits, node) = (limits, snapshot.name)
+        let initial = Entry(record: NodeRecord(lastSeen: snapshot.record.lastSeen), silentAt: snapshot.record.lastSeen)
+        let count = entries.count
+        let (before, after, left) = entries.update(node, default: initial) { entry in
+            let before = entry.record.bytes
+            let left = entry.record.merge(snapshot.record, limits: limits)
+            return (before, entry.record.bytes, left)
+        }
+        let isNew = entries.count > count
+        bytes += after - (isNew ? 0 : before)
+        leftOut.add(left)
+        if isNew { queueSilent(node, at: snapshot.record.lastSeen) }
+        queueDeadline(of: node)
+        makeRoom()
+    }
+
+    /// The names of all nodes with a record, in no order, of those too that are to be forgotten.
+    var recordedNames: [String] { entries.all.map(\.name) }
+
+    /// The record of a node, of one that is to be forgotten too.
+    func entry(_ node: String) -> NodeRecord? { entries[node]?.record }
 
     /// Drops the nodes whose last event is oldest until the rest is within the limits.
     private mutating func makeRoom() {
@@ -184,7 +240,7 @@ public struct MeshState: Sendable {
             _ = deadlines.removeFirst()
             guard let entry = entries[first.name], entry.wakesAt == first.time else { continue }
             entries.update(first.name, default: entry) { $0.wakesAt = nil }
-            guard let deadline = entry.record.deadline, deadline > before else { continue }
+            guard entry.record.isVisible, let deadline = entry.record.deadline, deadline > before else { continue }
             if deadline > time {
                 queueDeadline(of: first.name)
             } else {
@@ -197,7 +253,7 @@ public struct MeshState: Sendable {
 
     /// When the next node becomes unreachable or silent if no more events arrive; `nil` when none does.
     public var nextDeadline: Timestamp? {
-        entries.all.lazy.compactMap(\.value.record.deadline).filter { $0 > now }.min()
+        entries.all.lazy.filter(\.value.record.isVisible).compactMap(\.value.record.deadline).filter { $0 > now }.min()
     }
 
     /// The earliest time at which ``advance(to:)`` may find such a node; `nil` when it finds none.
@@ -210,7 +266,8 @@ public struct MeshState: Sendable {
     public mutating func forget(olderThan time: Timestamp) {
         for (name, entry) in entries.all {
             let status = entry.record.status(at: now)
-            if entry.record.lastSeen < time, status == .left || status == .unreachable || status == .silent {
+            let isGone = status == .left || status == .unreachable || status == .silent || !entry.record.isVisible
+            if entry.record.lastSeen < time, isGone {
                 remove(name)
             } else if entry.record.hasRemovedTools {
                 let difference = entries.update(name, default: entry) { entry in
@@ -226,15 +283,19 @@ public struct MeshState: Sendable {
     // MARK: Queries
 
     /// Every node, by name.
-    public var nodes: [Node] {
-        entries.all.map { $0.value.record.view($0.name, at: now) }.sorted { $0.name < $1.name }
-    }
+    public var nodes: [Node] { nodeNames.compactMap { node($0) }.sorted { $0.name < $1.name } }
 
     /// The names of the nodes, in no order: for callers that read the nodes one by one.
-    package var nodeNames: [String] { entries.all.map { $0.name } }
+    package var nodeNames: [String] { entries.all.lazy.filter(\.value.record.isVisible).map(\.name) }
 
     /// The node of this name; `nil` when nothing is known of it.
-    public func node(_ name: String) -> Node? { entries[name]?.record.view(name, at: now) }
+    public func node(_ name: String) -> Node? { record(name)?.view(name, at: now) }
+
+    /// What is known of a node, unless it is to be forgotten.
+    private func record(_ node: String) -> NodeRecord? {
+        guard let record = entries[node]?.record, record.isVisible else { return nil }
+        return record
+    }
 
     /// What is known of a node at a time: equal versions give equal views. Comparing them is cheap while nothing has
     /// changed.
@@ -245,14 +306,14 @@ public struct MeshState: Sendable {
 
     /// What is known of the node of this name; `nil` when nothing is.
     package func version(of name: String) -> NodeVersion? {
-        entries[name].map { NodeVersion(record: $0.record, status: $0.record.status(at: now)) }
+        record(name).map { NodeVersion(record: $0, status: $0.status(at: now)) }
     }
 
     /// The tools of a node by name, removed ones included; none when nothing is known of it.
     public func tools(on node: String) -> [Tool] { self.node(node)?.tools ?? [] }
 
     /// One tool; `nil` when nothing is known of it.
-    public func tool(_ name: String, on node: String) -> Tool? { entries[node]?.record.tool(name, of: node, at: now) }
+    public func tool(_ name: String, on node: String) -> Tool? { record(node)?.tool(name, of: node, at: now) }
 
     /// The counts of nodes by status and tools by state.
     public var summary: Summary { Summary(nodes) }
@@ -270,7 +331,7 @@ public struct MeshState: Sendable {
     }
 
     /// Whether no node is known.
-    public var isEmpty: Bool { entries.isEmpty }
+    public var isEmpty: Bool { !entries.all.contains { $0.value.record.isVisible } }
 }
 
 extension MeshState: Equatable {
@@ -282,7 +343,7 @@ extension MeshState: Equatable {
 }
 
 extension MeshState.LeftOut {
-    fileprivate mutating func add(_ other: MeshState.LeftOut) {
+    mutating func add(_ other: MeshState.LeftOut) {
         nodes += other.nodes
         tools += other.tools
         values += other.values
@@ -305,7 +366,7 @@ extension NodeRecord {
         let checksBefore = statusBefore == .degraded ? failingChecks : [:]
         let endingBefore = endingStamp
         let toolsBefore = names.map { tool($0, of: node, at: now) }
-        saw(at: received)
+        if !fact.isReport { saw(at: received) }
         let outcome = apply(fact, at: stamp, limits: limits)
         change.kinds = outcome.kinds
         let statusAfter = status(at: now)

@@ -38,6 +38,11 @@ extension MeshState {
         public internal(set) var leaveReason: String?
         /// Since when it counts as unreachable; only with ``Status/unreachable``.
         public internal(set) var unreachableSince: Timestamp?
+        /// Until when it is in maintenance: meanwhile a keeper does not announce that it is unreachable. `nil` when it is
+        /// not.
+        public internal(set) var maintenanceUntil: Timestamp?
+        /// Why it is in maintenance; `nil` when it is not, empty when nothing was said.
+        public internal(set) var maintenanceReason: String?
         /// The time between its health events; see ``MeshState`` for how it is found.
         public internal(set) var healthInterval: Duration
         /// Whether it sends health events. A node that does not becomes ``Status/silent`` instead of unreachable.

@@ -5,7 +5,7 @@ import MeshEvents
 ///
 /// The cost of an event does not depend on the number of tools; that of a health event is that of the tools in its list.
 struct NodeRecord: Sendable, Equatable {
-    private struct Health: Sendable, Equatable {
+    struct Health: Sendable, Equatable {
         var status: String
         var resources: EventData
     }
@@ -25,7 +25,7 @@ struct NodeRecord: Sendable, Equatable {
     /// How many shards a large table of tools has.
     private static let shards = 64
     /// The longest instance, in characters; longer ones are cut, as by `NameWatch`.
-    private static let instanceLength = 64
+    static let instanceLength = 64
     /// The shortest interval that a node can claim, in seconds: no `MeshNode` has a shorter one.
     private static let shortestClaimed = 0.1
 
@@ -36,23 +36,27 @@ struct NodeRecord: Sendable, Equatable {
     /// The longest interval that a node can claim, in seconds.
     private static let longestClaimed = 86_400.0
 
+    /// When its last event arrived. Before its first one, an earlier time.
     private(set) var lastSeen: Timestamp
-    private var joined: Stamp?
-    private var left: Fact<String>?
+    /// Whether an event of it is known that is newer than the report to forget it.
+    private(set) var isKnown = false
+    private(set) var joined: Stamp?
+    private(set) var left: Fact<String>?
     /// The time of the newest event that only a node in the mesh emits.
-    private var present: Stamp?
-    private var health: Fact<Health>?
-    private var healthBefore: Stamp?
-    private var capabilities: Fact<EventData>?
-    private var claimedInterval: Fact<Double>?
-    private var incarnation: Incarnation?
+    private(set) var present: Stamp?
+    private(set) var health: Fact<Health>?
+    private(set) var healthBefore: Stamp?
+    private(set) var capabilities: Fact<EventData>?
+    private(set) var claimedInterval: Fact<Double>?
+    private(set) var incarnation: Incarnation?
+    private(set) var reports = NodeReports()
     private(set) var tools = ShardedTable<ToolRecord>(width: shards)
     /// The tools that were removed, with the time of removal.
     private var removedTools = ShardedTable<Timestamp>(width: shards)
     /// The tools that were not removed.
     private var presentTools = ShardedTable<Bool>(width: shards)
     /// The time of the newest complete list of tools. A tool of which only older facts are known was removed.
-    private var complete: Stamp?
+    private(set) var complete: Stamp?
     /// How many tools run, are to run or have failed, by their newest fact.
     private var activeTools = 0
     /// The approximate size of the tools, in bytes.
@@ -60,15 +64,52 @@ struct NodeRecord: Sendable, Equatable {
 
     init(lastSeen: Timestamp) { self.lastSeen = lastSeen }
 
+    /// Creates a record from facts.
+    init(
+        lastSeen: Timestamp,
+        isKnown: Bool,
+        joined: Stamp?,
+        left: Fact<String>?,
+        present: Stamp?,
+        health: Fact<Health>?,
+        healthBefore: Stamp?,
+        capabilities: Fact<EventData>?,
+        claimedInterval: Fact<Double>?,
+        incarnation: Incarnation?,
+        complete: Stamp?,
+        reports: NodeReports,
+        tools: [(name: String, record: ToolRecord)]
+    ) {
+        self.lastSeen = lastSeen
+        self.isKnown = isKnown
+        self.joined = joined
+        self.left = left
+        self.present = present
+        self.health = health
+        self.healthBefore = healthBefore
+        self.capabilities = capabilities
+        self.claimedInterval = claimedInterval
+        self.incarnation = incarnation
+        self.complete = complete
+        self.reports = reports
+        for (name, record) in tools where !record.isEmpty { change(name) { $0 = record } }
+    }
+
     /// The approximate size of the record, in bytes.
     var bytes: Int {
-        Self.ownBytes + toolBytes + (left?.value.utf8.count ?? 0) + (capabilities?.value.json.utf8.count ?? 0)
+        Self.ownBytes + toolBytes + reports.bytes + (left?.value.utf8.count ?? 0) + (capabilities?.value.json.utf8.count ?? 0)
             + (health.map { $0.value.status.utf8.count + $0.value.resources.json.utf8.count } ?? 0)
     }
 
     // MARK: Facts
 
-    mutating func saw(at time: Timestamp) { lastSeen = max(lastSeen, time) }
+    mutating func saw(at time: Timestamp) {
+        lastSeen = max(lastSeen, time)
+        isKnown = true
+    }
+
+    /// Whether an event is from before the report to forget the node.
+    func isForgotten(_ event: Stamp) -> Bool { reports.forgotten.map { event.isBefore($0) } ?? false }
 
     /// Takes in a fact.
     mutating func apply(_ fact: LifecycleFact, at stamp: Stamp, limits: MeshState.Limits) -> Outcome {
@@ -99,6 +140,12 @@ struct NodeRecord: Sendable, Equatable {
             guard !name.isEmpty else { break }
             let event = cutter.cut(event)
             if makeRoom(for: name, limits, &outcome) { change(name) { $0.apply(event, at: stamp) } }
+        case .report(var report):
+            if case .maintenance(let duration, let reason) = report {
+                report = .maintenance(duration, reason: cutter.cut(reason))
+            }
+            reports.apply(report, at: stamp)
+            if report == .forgotten, reports.forgotten == stamp { drop(before: stamp) }
         }
         if cutter.hasCut { outcome.leftOut.values = 1 }
         return outcome
@@ -205,15 +252,70 @@ struct NodeRecord: Sendable, Equatable {
         return isNew
     }
 
+    /// An interval that a node claims, in seconds; `nil` for one that does not count.
+    static func interval(claimed seconds: Double) -> Double? {
+        seconds > 0 && seconds <= longestClaimed ? max(seconds, shortestClaimed) : nil
+    }
+
     private mutating func learnIdentity(_ data: EventData, at stamp: Stamp, isJoin: Bool) {
         guard !data.isNull else { return }
-        if let seconds = data["interval_s"]?.double, seconds > 0, seconds <= Self.longestClaimed {
-            Fact.learn(&claimedInterval, max(seconds, Self.shortestClaimed), at: stamp)
+        if let seconds = data["interval_s"]?.double.flatMap({ Self.interval(claimed: $0) }) {
+            Fact.learn(&claimedInterval, seconds, at: stamp)
         }
         if let instance = data["instance"]?.string, !instance.isEmpty {
             let instance = String(instance.prefix(Self.instanceLength))
             Incarnation.learn(&incarnation, instance, at: stamp, isJoin: isJoin)
         }
+    }
+
+    /// Drops what is known from before a report.
+    private mutating func drop(before report: Stamp) {
+        joined = joined?.after(report)
+        left = left?.after(report)
+        present = present?.after(report)
+        health = health?.after(report)
+        healthBefore = healthBefore?.after(report)
+        capabilities = capabilities?.after(report)
+        claimedInterval = claimedInterval?.after(report)
+        if let start = incarnation?.start, start.isBefore(report) { incarnation = nil }
+        complete = complete?.after(report)
+        let former = tools.all
+        for (name, _) in former { forgetTool(name) }
+        for (name, var tool) in former {
+            tool.drop(before: report)
+            if !tool.isEmpty { change(name) { $0 = tool } }
+        }
+        isKnown = isKnown && lastSeen > report.at
+    }
+
+    /// Takes in what is known elsewhere.
+    ///
+    /// - Returns: What the record did not keep.
+    mutating func merge(_ other: NodeRecord, limits: MeshState.Limits) -> MeshState.LeftOut {
+        var outcome = Outcome()
+        lastSeen = isKnown ? max(lastSeen, other.lastSeen) : other.lastSeen
+        isKnown = isKnown || other.isKnown
+        joined = Stamp.latest(joined, other.joined)
+        Fact.merge(&left, other.left)
+        present = Stamp.latest(present, other.present)
+        healthBefore = Self.secondNewest([health?.stamp, healthBefore, other.health?.stamp, other.healthBefore])
+        Fact.merge(&health, other.health)
+        Fact.merge(&capabilities, other.capabilities)
+        Fact.merge(&claimedInterval, other.claimedInterval)
+        Incarnation.merge(&incarnation, other.incarnation)
+        reports.merge(other.reports)
+        if let complete = other.complete { _ = learnComplete(at: complete, listed: 0) }
+        for (name, tool) in other.tools.all where makeRoom(for: name, limits, &outcome) {
+            change(name) { $0.merge(tool) }
+        }
+        if let forgotten = reports.forgotten { drop(before: forgotten) }
+        return outcome.leftOut
+    }
+
+    /// The second newest of several times.
+    private static func secondNewest(_ stamps: [Stamp?]) -> Stamp? {
+        let stamps = Set(stamps.compactMap(\.self)).sorted()
+        return stamps.dropLast().last
     }
 
     /// Drops the tools that were removed before `time`.
@@ -222,6 +324,9 @@ struct NodeRecord: Sendable, Equatable {
     }
 
     // MARK: Queries
+
+    /// Whether there is something to say of it: it was heard of, or announced as unreachable.
+    var isVisible: Bool { isKnown || reports.open != nil }
 
     /// Whether it has tools that were not removed.
     var hasTools: Bool { !presentTools.isEmpty }
@@ -258,8 +363,12 @@ struct NodeRecord: Sendable, Equatable {
         return present.map { $0 <= left.stamp } ?? true
     }
 
+    /// Whether a keeper has announced that it is unreachable, and it was not heard of since.
+    var isAnnounced: Bool { reports.open.map { lastSeen <= $0.stamp.at } ?? false }
+
     func status(at now: Timestamp) -> MeshState.Node.Status {
         if hasLeft { return .left }
+        if isAnnounced { return .unreachable }
         if let deadline, now >= deadline { return sendsHealth ? .unreachable : .silent }
         return reportedStatus.map { $0.isEmpty || $0 == "online" } ?? true ? .online : .degraded
     }
@@ -288,6 +397,7 @@ struct NodeRecord: Sendable, Equatable {
 
     func view(_ name: String, at now: Timestamp) -> MeshState.Node {
         let status = status(at: now)
+        let maintenance = reports.maintenance(at: now)
         return MeshState.Node(
             name: name,
             status: status,
@@ -297,7 +407,9 @@ struct NodeRecord: Sendable, Equatable {
             lastSeen: lastSeen,
             leftAt: status == .left ? left?.stamp.at : nil,
             leaveReason: status == .left ? left?.value : nil,
-            unreachableSince: status == .unreachable ? deadline : nil,
+            unreachableSince: status == .unreachable ? unreachableSince(now) : nil,
+            maintenanceUntil: maintenance?.until,
+            maintenanceReason: maintenance?.reason,
             healthInterval: .seconds(interval),
             sendsHealth: sendsHealth,
             capabilities: capabilities?.value ?? .null,
@@ -310,6 +422,12 @@ struct NodeRecord: Sendable, Equatable {
                 isUncertain: status == .unreachable
             )
         )
+    }
+
+    /// When it became unreachable; by its own interval, unless a keeper knew it better.
+    private func unreachableSince(_ now: Timestamp) -> Timestamp? {
+        if let deadline, deadline <= now { return deadline }
+        return reports.open?.stamp.at
     }
 
     func tool(_ tool: String, of node: String, at now: Timestamp) -> MeshState.Tool? {

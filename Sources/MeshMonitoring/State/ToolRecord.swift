@@ -6,19 +6,19 @@ import MeshEvents
 /// list without the tool is a fact about the node; ``NodeRecord`` keeps the time of the newest complete list.
 struct ToolRecord: Sendable, Equatable {
     /// What an event said last of its run.
-    private enum Run: Sendable, Equatable {
+    enum Run: Sendable, Equatable {
         case started
         case stopped(reason: String, failed: Bool, error: String?)
         case crashed(failed: Bool)
     }
 
-    private struct Crash: Sendable, Equatable {
+    struct Crash: Sendable, Equatable {
         var error: String
         var restartCount: Int
     }
 
     /// What its node's list said last of it.
-    private struct Listed: Sendable, Equatable {
+    struct Listed: Sendable, Equatable {
         var state: MeshState.Tool.State?
         var age: Duration?
         var restarts: Int
@@ -37,13 +37,13 @@ struct ToolRecord: Sendable, Equatable {
         var error: String?
     }
 
-    private var version: Fact<String>?
-    private var installed: Stamp?
-    private var configured: Stamp?
-    private var run: Fact<Run>?
-    private var crash: Fact<Crash>?
-    private var removed: Stamp?
-    private var listed: Fact<Listed>?
+    var version: Fact<String>?
+    var installed: Stamp?
+    var configured: Stamp?
+    var run: Fact<Run>?
+    var crash: Fact<Crash>?
+    var removed: Stamp?
+    var listed: Fact<Listed>?
 
     /// Takes in what happened.
     mutating func apply(_ fact: LifecycleFact.Tool, at stamp: Stamp) {
@@ -67,6 +67,28 @@ struct ToolRecord: Sendable, Equatable {
         if !listing.version.isEmpty { Fact.learn(&version, listing.version, at: stamp) }
         let said = Listed(state: listing.state, age: listing.age, restarts: listing.restarts, error: listing.error)
         Fact.learn(&listed, said, at: stamp)
+    }
+
+    /// Takes in what is known elsewhere.
+    mutating func merge(_ other: ToolRecord) {
+        Fact.merge(&version, other.version)
+        installed = Stamp.latest(installed, other.installed)
+        configured = Stamp.latest(configured, other.configured)
+        Fact.merge(&run, other.run)
+        Fact.merge(&crash, other.crash)
+        removed = Stamp.latest(removed, other.removed)
+        Fact.merge(&listed, other.listed)
+    }
+
+    /// Drops the facts from before a report.
+    mutating func drop(before report: Stamp) {
+        version = version?.after(report)
+        installed = installed?.after(report)
+        configured = configured?.after(report)
+        run = run?.after(report)
+        crash = crash?.after(report)
+        removed = removed?.after(report)
+        listed = listed?.after(report)
     }
 
     /// The approximate size of a record without its texts, in bytes.

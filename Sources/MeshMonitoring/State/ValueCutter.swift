@@ -23,9 +23,9 @@ struct ValueCutter {
         return String(text.unicodeScalars[..<end]) + Self.ellipsis
     }
 
-    /// The data; null when it is too large.
+    /// The data; null when it is too large, or nested more than 100 levels deep: within other JSON it must stay readable.
     mutating func cut(_ data: EventData) -> EventData {
-        guard data.json.utf8.count > limits.dataBytes else { return data }
+        guard data.json.utf8.count > limits.dataBytes || data.depth > 100 else { return data }
         hasCut = true
         return .null
     }

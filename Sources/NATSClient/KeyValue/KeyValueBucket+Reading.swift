@@ -52,6 +52,26 @@ extension KeyValueBucket {
         }
     }
 
+    /// Gets the newest revision of a key, a deletion too, from the server that decides the order of writes. It needs the
+    /// right to read single messages only.
+    ///
+    /// - Returns: `nil` when the key was never put, or was purged long ago.
+    package func newest(_ key: String) async throws(KeyValueError) -> Entry? {
+        try KeyRules.validate(key: key)
+        return try await newest(key, timeout: nil)?.entry
+    }
+
+    /// Gets the first revision of any key from a number on, a deletion too; `nil` when there is none. It needs the right
+    /// to read single messages only.
+    package func next(from revision: UInt64) async throws(KeyValueError) -> Entry? {
+        do throws(JetStreamError) {
+            let message = try await jetStream.message(atOrAfter: revision, matching: root + ">", on: stream)
+            return message.flatMap { entry($0) }
+        } catch {
+            throw KeyValueError(error, bucket: name)
+        }
+    }
+
     /// Lists the keys that have a value, in alphabetical order.
     ///
     /// - Parameters:

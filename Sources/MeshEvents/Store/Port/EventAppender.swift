@@ -32,6 +32,9 @@ public struct PendingMessage: Sendable {
     /// content. When `false`, the default, a store that knows the id at the first attempt has *another* message: this
     /// one is refused with `duplicateMessageID`.
     public var mayBeStored: Bool
+    /// The sequence that the newest message of the subject must have, 0 when there must be none. Otherwise this one is
+    /// refused with `conflict`. `nil`, the default, for no condition. An ``EventAppender`` ignores it.
+    public var expectedLastSequence: UInt64?
 
     /// Creates a message.
     public init(
@@ -39,13 +42,15 @@ public struct PendingMessage: Sendable {
         payload: [UInt8],
         messageID: String,
         headers: MessageHeaders = MessageHeaders(),
-        mayBeStored: Bool = false
+        mayBeStored: Bool = false,
+        expectedLastSequence: UInt64? = nil
     ) {
         self.subject = subject
         self.payload = payload
         self.messageID = messageID
         self.headers = headers
         self.mayBeStored = mayBeStored
+        self.expectedLastSequence = expectedLastSequence
     }
 }
 

@@ -11,6 +11,7 @@ public protocol EventStore: Sendable {
     ///   - deadline: how long to retry, with the same message id.
     /// - Throws: `duplicateMessageID` when the store had the id before the first attempt and
     ///   ``PendingMessage/mayBeStored`` is `false`: the id then belongs to another message, and this one is not stored.
+    ///   `conflict` when the subject's newest message is not ``PendingMessage/expectedLastSequence``.
     func append(_ message: PendingMessage, deadline: Duration) async throws(MeshEventsError) -> StoredPosition
 
     /// Stores many messages in order; see ``EventAppender``.

@@ -1,0 +1,55 @@
+/// A table of keys and values beside a stream, for what follows from its events and must outlive them. Every write is a
+/// new revision, and can depend on the key's present one.
+public protocol StateStore: Sendable {
+    /// Creates the table unless it exists.
+    ///
+    /// - Throws: `permissionDenied`, `persistenceUnavailable`, `storageFull`, `timeout`.
+    func create() async throws(MeshEventsError)
+
+    /// The value of a key, as the store that decides the order of writes has it.
+    ///
+    /// - Returns: `nil` when the key has no value: it was never written, or was deleted.
+    /// - Throws: `streamNotFound` when there is no table; `permissionDenied`, `timeout`.
+    func entry(_ key: String) async throws(MeshEventsError) -> StateEntry?
+
+    /// Passes all values to `body`, each key's newest, in any order.
+    ///
+    /// - Throws: as ``entry(_:)``.
+    func read(_ body: (StateEntry) -> Void) async throws(MeshEventsError)
+
+    /// Writes a value.
+    ///
+    /// - Parameters:
+    ///   - value: the value.
+    ///   - key: tokens with dots between them: letters of ASCII, digits, `-`, `/`, `_` and `=`.
+    ///   - expected: the revision that the key must have; `nil` when it must have no value.
+    /// - Returns: the new revision, from 1.
+    /// - Throws: `conflict` when the key has another revision (nothing is written); `payloadTooLarge`, `storageFull`;
+    ///   `timeout` when it may be written or not.
+    func write(_ value: [UInt8], to key: String, expected: UInt64?) async throws(MeshEventsError) -> UInt64
+
+    /// Deletes a key that has this revision.
+    ///
+    /// - Throws: as ``write(_:to:expected:)``.
+    func delete(_ key: String, expected: UInt64) async throws(MeshEventsError)
+}
+
+/// A key of a ``StateStore`` with its value.
+public struct StateEntry: Sendable, Hashable {
+    /// The key.
+    public let key: String
+    /// The value.
+    public let value: [UInt8]
+    /// The number of the write, from 1; later writes of any key have greater numbers.
+    public let revision: UInt64
+    /// When the store stored it, by its own clock.
+    public let storedAt: Timestamp
+
+    /// Creates an entry.
+    public init(key: String, value: [UInt8], revision: UInt64, storedAt: Timestamp) {
+        self.key = key
+        self.value = value
+        self.revision = revision
+        self.storedAt = storedAt
+    }
+}

@@ -1,0 +1,170 @@
+import MeshConcurrency
+public import MeshEvents
+public import NATSClient
+import NIOCore
+
+/// Keeps a table of keys and values in a key-value bucket of NATS, which other clients read as such:
+/// `nats kv ls MESH_STATE`.
+public final class JetStreamStateStore: StateStore {
+    /// The bucket's name.
+    public let bucketName: String
+    /// JetStream's API on the store's connection.
+    public let jetStream: JetStream
+    private let streamName: String
+    private let bucket = Locked<KeyValueBucket?>(nil)
+
+    /// Creates a store; sends nothing to the server yet.
+    ///
+    /// - Parameter events: the store of the stream beside which the bucket lies. The bucket of `MESH_EVENTS` is
+    ///   `MESH_STATE`, that of any other stream has its name and `_STATE`.
+    public init(beside events: JetStreamStore) {
+        streamName = events.streamName
+        jetStream = events.jetStream
+        let isStandard = streamName == PersistentEventBus.Configuration().streamName
+        bucketName = isStandard ? "MESH_STATE" : "\(streamName)_STATE"
+    }
+
+    /// Creates the bucket unless it exists: without limits, on as many servers as the stream of the events.
+    ///
+    /// - Throws: `permissionDenied`, `persistenceUnavailable`, `storageFull`, `timeout`.
+    public func create() async throws(MeshEventsError) {
+        do throws(KeyValueError) {
+            let created: KeyValueBucket
+            do throws(KeyValueError) {
+                created = try await jetStream.openKeyValue(bucketName)
+            } catch {
+                guard error.code == .bucketNotFound else { throw error }
+                let replicas = (try? await jetStream.streamInfo(streamName))?.configuration.replicas ?? 1
+                created = try await jetStream.createKeyValue(
+                    .init(
+                        bucket: bucketName,
+                        description: "What is known of each node of the mesh, kept by one of its nodes",
+                        replicas: replicas
+                    )
+                )
+            }
+            bucket.withLock { $0 = created }
+        } catch {
+            throw convert(error)
+        }
+    }
+
+    /// The value of a key, from the server that decides the order of writes.
+    ///
+    /// - Throws: `streamNotFound` when there is no bucket; `permissionDenied`, `timeout`.
+    public func entry(_ key: String) async throws(MeshEventsError) -> StateEntry? {
+        try await using { bucket throws(KeyValueError) in
+            try await bucket.newest(key).flatMap { StateEntry($0) }
+        }
+    }
+
+    /// Passes all values to `body`. A user who may not create consumers reads them one by one.
+    ///
+    /// - Throws: as ``entry(_:)``.
+    public func read(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
+        do throws(MeshEventsError) {
+            try await readAtOnce(body)
+        } catch {
+            guard error.code == .permissionDenied else { throw error }
+            try await readOneByOne(body)
+        }
+    }
+
+    private func readAtOnce(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
+        try await using { bucket throws(KeyValueError) in
+            var watch = try await bucket.watch(ignoresDeletes: true).makeAsyncIterator()
+            while let update = try await watch.next() {
+                guard case .entry(let entry) = update else { return }
+                if let entry = StateEntry(entry) { body(entry) }
+            }
+        }
+    }
+
+    private func readOneByOne(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
+        var next: UInt64 = 1
+        while true {
+            let found = try await using { [next] bucket throws(KeyValueError) in try await bucket.next(from: next) }
+            guard let found else { return }
+            if let entry = StateEntry(found) { body(entry) }
+            next = found.revision.nextSequence
+        }
+    }
+
+    /// Writes a value.
+    ///
+    /// - Throws: `conflict` when the key has another revision; `payloadTooLarge`, `storageFull`, `streamNotFound`;
+    ///   `timeout` when it may be written or not.
+    public func write(
+        _ value: [UInt8],
+        to key: String,
+        expected: UInt64?
+    ) async throws(MeshEventsError) -> UInt64 {
+        let value = ByteBuffer(bytes: value)
+        return try await using { bucket throws(KeyValueError) in
+            guard let expected else { return try await bucket.create(key, value) }
+            return try await bucket.update(key, value, expectedRevision: expected)
+        }
+    }
+
+    /// Deletes a key that has this revision.
+    ///
+    /// - Throws: as ``write(_:to:expected:)``.
+    public func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) {
+        _ = try await using { bucket throws(KeyValueError) in
+            try await bucket.purge(key, expectedRevision: expected)
+        }
+    }
+
+    /// Runs a request on the bucket, which is opened before the first one, and after it was gone.
+    private func using<Answer>(
+        _ body: (KeyValueBucket) async throws(KeyValueError) -> Answer
+    ) async throws(MeshEventsError) -> Answer {
+        do throws(KeyValueError) {
+            let open: KeyValueBucket
+            if let known = bucket.withLock({ $0 }) {
+                open = known
+            } else {
+                open = try await jetStream.openKeyValue(bucketName)
+                bucket.withLock { $0 = open }
+            }
+            return try await body(open)
+        } catch {
+            if [.bucketNotFound, .bucketReplaced].contains(error.code) { bucket.withLock { $0 = nil } }
+            throw convert(error)
+        }
+    }
+
+    private func convert(_ error: KeyValueError) -> MeshEventsError {
+        switch error.code {
+        case .bucketNotFound:
+            MeshEventsError(
+                .streamNotFound,
+                "nothing keeps the state of the mesh: there is no bucket \(bucketName); start `mesh-events keep`",
+                underlying: error
+            )
+        case .keyExists, .wrongRevision:
+            MeshEventsError(.conflict, error.message, underlying: error)
+        case .valueTooLarge: MeshEventsError(.payloadTooLarge, error.message, underlying: error)
+        case .bucketFull: MeshEventsError(.storageFull, error.message, underlying: error)
+        case .bucketReplaced, .notABucket, .bucketExists:
+            MeshEventsError(.streamMismatch, error.message, underlying: error)
+        case .uncertain: MeshEventsError(.timeout, error.message, underlying: error, isRetriable: true)
+        default:
+            error.underlying.map { MeshEventsError($0, stream: "KV_\(bucketName)") }
+                ?? MeshEventsError(.invalidArgument, error.message, underlying: error)
+        }
+    }
+}
+
+extension StateEntry {
+    /// Reads an entry; `nil` for a deletion.
+    fileprivate init?(_ entry: KeyValueBucket.Entry) {
+        guard entry.operation == .put else { return nil }
+        self.init(
+            key: entry.key,
+            value: Array(entry.value.readableBytesView),
+            revision: entry.revision,
+            storedAt: Timestamp(nanosecondsSinceEpoch: entry.created)
+        )
+    }
+}

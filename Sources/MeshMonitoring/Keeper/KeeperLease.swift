@@ -1,0 +1,159 @@
+import MeshConcurrency
+import MeshEvents
+
+/// The right to keep the state of a mesh: one of several candidates has it at a time.
+///
+/// It is a key of the table that its holder writes again and again, each time with the revision of its last write. A
+/// candidate that has seen one revision for the whole ``duration`` takes the key over, with that revision. So no clock
+/// is compared with another machine's: only the order of writes at the server and time passed here decide.
+///
+/// A holder that was stopped for a while may believe that it holds the lease still: whatever it writes must carry its
+/// own condition.
+final class KeeperLease: Sendable {
+    /// Who holds the lease.
+    struct Holder: Sendable, Equatable {
+        /// The name of the node.
+        var node: String
+        /// Different for each candidate.
+        var instance: String
+    }
+
+    private struct State {
+        /// The revision of the own last write; `nil` without the lease.
+        var revision: UInt64?
+        /// Until when no other candidate can have taken it.
+        var end = ContinuousClock.now
+        /// When the own last write was known to be stored.
+        var stored = ContinuousClock.now
+    }
+
+    private let table: any StateStore
+    private let holder: Holder
+    /// How long a lease lasts that is not renewed.
+    let duration: Duration
+    private let state = Locked(State())
+
+    init(_ table: any StateStore, holder: Holder, duration: Duration) {
+        self.table = table
+        self.holder = holder
+        self.duration = duration
+    }
+
+    /// How often the holder renews it, and how often candidates look.
+    var interval: Duration { duration / 3 }
+
+    /// Whether no other candidate can have taken the lease.
+    var isHeld: Bool { state.withLock { $0.revision != nil && .now < $0.end } }
+
+    /// Asks for the lease's entry: a sign of life of the server, and its clock.
+    ///
+    /// - Returns: When the own last write was stored by the server's clock, and when that was known here; `nil` when the
+    ///   entry is not that write.
+    func look() async throws(MeshEventsError) -> (stored: Timestamp, known: ContinuousClock.Instant)? {
+        let before = state.withLock { ($0.revision, $0.stored) }
+        guard let entry = try await table.entry(StateKey.keeper), entry.revision == before.0 else { return nil }
+        return (entry.storedAt, before.1)
+    }
+
+    /// Waits until the lease is free, and takes it. Creates the table when there is none.
+    ///
+    /// - Parameter onAnswer: is called whenever the table has answered.
+    /// - Throws: `closed` when the task is cancelled; errors of the table that do not pass.
+    func acquire(onAnswer: () -> Void) async throws(MeshEventsError) {
+        var seen: (revision: UInt64, since: ContinuousClock.Instant)?
+        while true {
+            var pause = interval
+            do throws(MeshEventsError) {
+                let entry = try await table.entry(StateKey.keeper)
+                onAnswer()
+                if let entry {
+                    if seen?.revision != entry.revision { seen = (entry.revision, .now) }
+                    let free = (seen?.since ?? .now) + duration
+                    let isOwn = Holder(json: entry.value)?.instance == holder.instance
+                    if isOwn || free <= .now { return try await take(entry.revision) }
+                    pause = min(pause, free - .now)
+                } else {
+                    return try await take(nil)
+                }
+            } catch {
+                switch error.code {
+                case .conflict: pause = .zero
+                case .streamNotFound: try await table.create()
+                case _ where error.isRetriable || error.code == .timeout: break
+                default: throw error
+                }
+            }
+            try await Self.sleep(pause)
+        }
+    }
+
+    /// Renews the lease until it is lost, or the task is cancelled.
+    ///
+    /// - Throws: `conflict` when another candidate has taken it; `timeout` when it could not be renewed in time; errors
+    ///   of the table that do not pass.
+    func keep() async throws(MeshEventsError) {
+        while true {
+            try await Self.sleep(interval)
+            while true {
+                do throws(MeshEventsError) {
+                    try await take(state.withLock { $0.revision })
+                    break
+                } catch {
+                    guard error.isRetriable || error.code == .timeout, isHeld else {
+                        drop()
+                        throw error
+                    }
+                }
+                // After an answer that was lost the key may have the new revision.
+                if let entry = try? await table.entry(StateKey.keeper),
+                    Holder(json: entry.value)?.instance == holder.instance
+                {
+                    state.withLock { $0.revision = entry.revision }
+                }
+                try await Self.sleep(interval / 10)
+            }
+        }
+    }
+
+    /// Gives the lease back, so that another candidate need not wait.
+    func release() async {
+        guard let revision = drop() else { return }
+        try? await table.delete(StateKey.keeper, expected: revision)
+    }
+
+    /// Forgets that it has the lease.
+    @discardableResult
+    private func drop() -> UInt64? {
+        state.withLock { state in
+            defer { state.revision = nil }
+            return state.revision
+        }
+    }
+
+    private func take(_ expected: UInt64?) async throws(MeshEventsError) {
+        // From before the write: other candidates count from later on.
+        let end = ContinuousClock.now + duration
+        let revision = try await table.write(holder.json, to: StateKey.keeper, expected: expected)
+        state.withLock { ($0.revision, $0.end, $0.stored) = (revision, end, .now) }
+    }
+
+    private static func sleep(_ duration: Duration) async throws(MeshEventsError) {
+        do { try await Task.sleep(for: duration) } catch {
+            throw MeshEventsError(.closed, "the keeper was cancelled")
+        }
+    }
+}
+
+extension KeeperLease.Holder {
+    init?(json text: [UInt8]) {
+        guard let data = try? EventData(json: text), let node = data["node"]?.string,
+            let instance = data["instance"]?.string
+        else { return nil }
+        self.init(node: node, instance: instance)
+    }
+
+    var json: [UInt8] {
+        let data: EventData = ["node": .string(node), "instance": .string(instance)]
+        return Array(data.json.utf8)
+    }
+}

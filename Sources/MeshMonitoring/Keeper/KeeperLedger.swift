@@ -1,0 +1,240 @@
+import MeshEvents
+
+/// What a keeper knows: the mesh, and what of it is saved. It decides what has to be written and announced; it does
+/// neither itself.
+struct KeeperLedger: Sendable {
+    /// How long a node's entry may stay behind.
+    struct Pace: Sendable {
+        /// The shortest time between two writes of an entry.
+        var shortest: Duration = .seconds(1)
+        /// The longest time for which an entry may lack an event that says nothing new.
+        var longest: Duration = .seconds(10)
+    }
+
+    /// What an entry lacks.
+    private struct Lack: Sendable {
+        /// The first sequence that it may lack.
+        var sequence: UInt64
+        var since: ContinuousClock.Instant
+        /// Whether the node changed, not only the time of its last event.
+        var isNews: Bool
+    }
+
+    /// An entry to be written, or deleted when nothing is known of the node any more.
+    struct Write: Sendable {
+        let node: String
+        let key: String
+        /// `nil` to delete the entry.
+        let value: [UInt8]?
+        /// The revision that the entry has now; `nil` for none.
+        let revision: UInt64?
+    }
+
+    private(set) var mesh: MeshState
+    /// All events up to this sequence are taken in.
+    private(set) var position: UInt64
+    /// The revision of each entry, by key.
+    private(set) var revisions: [String: UInt64]
+    private let pace: Pace
+    private var lacking: [String: Lack] = [:]
+    /// The keys of entries to be deleted.
+    private var obsolete: Set<String> = []
+    /// The keys of entries that are being written, with the first sequence that they lack until then.
+    private var underWay: [String: UInt64] = [:]
+    /// When entries were last written, as far as that is needed.
+    private var written: [String: ContinuousClock.Instant] = [:]
+    /// The nodes of which something may have to be announced.
+    private var unsettled: Set<String>
+
+    /// Begins with what is saved, or with nothing.
+    ///
+    /// - Parameters:
+    ///   - saved: what is saved of the stream.
+    ///   - revisions: the revisions of all entries, of another stream's too.
+    ///   - position: the sequence before the first one that will be taken in, when nothing is saved.
+    init(_ saved: SavedMesh?, revisions: [String: UInt64], position: UInt64, limits: MeshState.Limits, pace: Pace) {
+        mesh = saved?.mesh ?? MeshState(limits: limits)
+        self.position = saved?.checkpoint.sequence ?? position
+        self.revisions = revisions
+        self.pace = pace
+        unsettled = Set(mesh.nodeNames)
+        if saved == nil { noteDropped() }
+    }
+
+    // MARK: Events
+
+    /// Takes in an event of the stream.
+    mutating func apply(_ stored: StoredEvent, now: ContinuousClock.Instant) {
+        let dropped = mesh.leftOut.nodes
+        let change = mesh.apply(stored)
+        position = max(position, stored.sequence)
+        if mesh.leftOut.nodes != dropped { noteDropped() }
+        let node = stored.event.affectedNode
+        guard MeshMonitor.patterns.contains(where: { $0.matches(stored.event.type) }), mesh.entry(node) != nil else {
+            return
+        }
+        let isNews = change.map { !$0.kinds.subtracting(.resources).isEmpty } ?? false
+        note(node, from: stored.sequence, isNews: isNews, now)
+        if isNews { unsettled.insert(node) }
+    }
+
+    /// Moves the time forward.
+    mutating func advance(to time: Timestamp, now: ContinuousClock.Instant) {
+        for change in mesh.advance(to: time) {
+            // The facts are the same; for other readers the status is not.
+            note(change.node, from: position.nextSequence, isNews: true, now)
+            unsettled.insert(change.node)
+        }
+    }
+
+    /// Forgets nodes and tools of which nothing was heard since a time.
+    mutating func forget(olderThan time: Timestamp) {
+        mesh.forget(olderThan: time)
+        noteDropped()
+    }
+
+    /// Has the entries of nodes deleted that are no longer known.
+    private mutating func noteDropped() {
+        for key in revisions.keys where StateKey.isNode(key) { obsolete.insert(key) }
+        for node in mesh.recordedNames { obsolete.remove(StateKey.node(node)) }
+    }
+
+    private mutating func note(_ node: String, from sequence: UInt64, isNews: Bool, _ now: ContinuousClock.Instant) {
+        var lack = lacking[node] ?? Lack(sequence: sequence, since: now, isNews: false)
+        lack.sequence = min(lack.sequence, sequence)
+        lack.isNews = lack.isNews || isNews
+        lacking[node] = lack
+        if !obsolete.isEmpty { obsolete.remove(StateKey.node(node)) }
+    }
+
+    // MARK: Writing
+
+    /// The entries that are to be written now; they count as under way.
+    ///
+    /// - Parameters:
+    ///   - limit: how many at most.
+    ///   - all: whether those count too that could wait.
+    mutating func takeDue(_ limit: Int, all: Bool, now: ContinuousClock.Instant) -> [Write] {
+        var writes: [Write] = []
+        for key in obsolete.prefix(limit) where underWay[key] == nil {
+            obsolete.remove(key)
+            guard let revision = revisions[key] else { continue }
+            underWay[key] = .max
+            writes.append(Write(node: "", key: key, value: nil, revision: revision))
+        }
+        for (node, lack) in lacking where writes.count < limit {
+            let key = StateKey.node(node)
+            guard underWay[key] == nil, all || isDue(node, lack, now) else { continue }
+            lacking[node] = nil
+            guard let snapshot = mesh.snapshot(of: node) else { continue }
+            underWay[key] = lack.sequence
+            let text = snapshot.json(at: mesh.now)
+            writes.append(Write(node: node, key: key, value: text, revision: revisions[key]))
+        }
+        return writes
+    }
+
+    private func isDue(_ node: String, _ lack: Lack, _ now: ContinuousClock.Instant) -> Bool {
+        guard lack.isNews else { return now - lack.since >= pace.longest }
+        return written[node].map { now - $0 >= pace.shortest } ?? true
+    }
+
+    /// Notes that an entry was written, or deleted.
+    mutating func wrote(_ write: Write, revision: UInt64?, now: ContinuousClock.Instant) {
+        underWay[write.key] = nil
+        revisions[write.key] = revision
+        guard write.value != nil else { return }
+        if written.count > 1_000 { written = written.filter { now - $0.value < pace.shortest } }
+        written[write.node] = now
+    }
+
+    /// Notes that an entry could not be written: it is tried again.
+    mutating func failed(_ write: Write, now: ContinuousClock.Instant) {
+        guard let sequence = underWay.removeValue(forKey: write.key) else { return }
+        if write.value == nil {
+            obsolete.insert(write.key)
+        } else {
+            note(write.node, from: sequence, isNews: true, now)
+        }
+    }
+
+    /// Takes in an entry that another keeper has written, or an earlier write of this one; `nil` when the key has none.
+    mutating func adopt(_ entry: StateEntry?, key: String) {
+        revisions[key] = entry?.revision
+        var left = MeshState.LeftOut()
+        guard let entry, let snapshot = NodeSnapshot(json: entry.value, limits: mesh.limits, &left) else { return }
+        mesh.apply(snapshot)
+    }
+
+    /// Notes the revision of the checkpoint.
+    mutating func checkpointed(_ revision: UInt64) { revisions[StateKey.checkpoint] = revision }
+
+    /// All that follows from the events up to this sequence is in the entries.
+    var saved: UInt64 {
+        let open = min(lacking.values.lazy.map(\.sequence).min() ?? .max, underWay.values.min() ?? .max)
+        return open <= position ? open - 1 : position
+    }
+
+    /// Whether all is written.
+    var isSaved: Bool { lacking.isEmpty && underWay.isEmpty && obsolete.isEmpty }
+
+    // MARK: Announcements
+
+    /// What a keeper says of a node that does not say it itself.
+    enum Announcement: Sendable, Equatable {
+        case unreachable(NodeUnreachable)
+        case recovered(NodeRecovered)
+    }
+
+    /// What is to be announced now.
+    ///
+    /// - Parameter heardSince: since when events arrive without interruption, by the server's clock. Nodes whose events
+    ///   could not arrive before that have two intervals from then.
+    mutating func announcements(heardSince: Timestamp) -> [Announcement] {
+        var due: [(node: String, announcement: Announcement)] = []
+        for node in unsettled {
+            guard let record = mesh.entry(node), record.isVisible else {
+                unsettled.remove(node)
+                continue
+            }
+            if let announcement = record.announcement(node, at: mesh.now, heardSince: heardSince) {
+                due.append((node, announcement))
+            } else if !record.isSilent(at: mesh.now) {
+                unsettled.remove(node)
+            }
+        }
+        return due.sorted { $0.node < $1.node }.map(\.announcement)
+    }
+}
+
+extension NodeRecord {
+    /// What is to be announced; `nil` for nothing.
+    fileprivate func announcement(
+        _ name: String,
+        at now: Timestamp,
+        heardSince: Timestamp
+    ) -> KeeperLedger.Announcement? {
+        if let open = reports.open {
+            guard lastSeen > open.stamp.at, !hasLeft else { return nil }
+            let before = open.value.lastSeen ?? open.stamp.at
+            let away = max(.zero, lastSeen.duration(since: before)) / .seconds(1)
+            return .recovered(NodeRecovered(node: name, lastSeen: before, awaySeconds: away))
+        }
+        guard isSilent(at: now), reports.maintenance(at: now) == nil,
+            now >= heardSince.adding(.seconds(interval * 2))
+        else { return nil }
+        let silence = max(.zero, now.duration(since: lastSeen)) / .seconds(1)
+        let tools = view(name, at: now).tools.filter { [.running, .starting, .backingOff].contains($0.state) }
+        return .unreachable(
+            NodeUnreachable(
+                node: name,
+                lastSeen: lastSeen,
+                missed: Int(silence / interval),
+                tools: tools.map(\.name)
+            )
+        )
+    }
+
+    /// Whether it is unreachable, and that is not announced yet.
+    fileprivate func isSilent(at now: Timestamp) -> Bool { reports.open == nil && status(at: now) == .unreachable }
+}

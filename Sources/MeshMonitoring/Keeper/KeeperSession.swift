@@ -1,0 +1,385 @@
+import MeshConcurrency
+import MeshEvents
+
+/// The work of a keeper from when it has got the lease until it loses it, or is stopped.
+final class KeeperSession: Sendable {
+    /// The longest time between two answers of the server, as a part of the lease's interval, that is no interruption.
+    private static let toleratedSilence = 0.6
+    /// How many entries are written at once.
+    private static let writesAtOnce = 32
+    /// After how many events a checkpoint is written at the latest.
+    private static let eventsPerCheckpoint: UInt64 = 10_000
+    /// How long saving the last changes may take at the end.
+    private static let longestEnd: Duration = .seconds(3)
+    /// The time between two looks for what has to be done.
+    private static let tick: Duration = .milliseconds(250)
+    /// The time between two searches for old nodes and tools.
+    private static let forgetInterval: Duration = .seconds(600)
+
+    private struct State {
+        var ledger: KeeperLedger
+        var hearing: Hearing
+        /// How far the server's clock is ahead of ``KeeperSession/localTime(_:)``; `nil` until that is known.
+        var lead: Duration?
+        var isCaughtUp = false
+        /// The newest announcement of each type, by the stream; `nil` until that is known.
+        var newest: [EventType: UInt64] = [:]
+        /// The nodes of which an announcement was stored that has not come back yet, with its sequence.
+        var announced: [String: UInt64] = [:]
+        /// The nodes that were silent when the stream was asked for its newest events, and up to where those must have
+        /// been taken in.
+        var doubted: (nodes: Set<String>, position: UInt64)?
+    }
+
+    private let keeper: MeshKeeper
+    private let lease: KeeperLease
+    private let stop = OneTimeSignal()
+    private let state: Locked<State>
+    /// Both clocks at the same moment. This machine's time of day may be set; the other clock is not.
+    private let start = (time: Timestamp.now, instant: ContinuousClock.now)
+
+    init(_ keeper: MeshKeeper, _ lease: KeeperLease, _ hearing: Hearing) {
+        self.keeper = keeper
+        self.lease = lease
+        let empty = KeeperLedger(nil, revisions: [:], position: 0, limits: keeper.configuration.limits, pace: .init())
+        let tolerance = lease.interval * Self.toleratedSilence
+        state = Locked(State(ledger: empty, hearing: hearing.tolerating(tolerance)))
+    }
+
+    /// Since when it hears the mesh.
+    var hearing: Hearing { state.withLock { $0.hearing } }
+
+    private func localTime(_ instant: ContinuousClock.Instant) -> Timestamp {
+        start.time.adding(instant - start.instant)
+    }
+
+    // MARK: Running
+
+    /// Works until the lease is lost or the stream ends, or the task is cancelled; then saves what is not saved.
+    func run() async throws(MeshEventsError) {
+        // Cancelled in the middle it could not save any more.
+        let outcome = await withTaskCancellationHandler {
+            await uncancelled { await self.outcome() }
+        } onCancel: {
+            stop.send()
+        }
+        try outcome.get()
+    }
+
+    private func outcome() async -> Result<Void, MeshEventsError> {
+        let outcome: Result<Void, MeshEventsError>
+        do throws(MeshEventsError) {
+            try await work()
+            outcome = .success(())
+        } catch {
+            outcome = .failure(error)
+        }
+        await lease.release()
+        return outcome
+    }
+
+    private func work() async throws(MeshEventsError) {
+        let stream = try await keeper.store.state()
+        let replay = try await begin(stream)
+        defer { replay.cancel() }
+        let failure = await withTaskGroup(of: MeshEventsError?.self) { group in
+            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.lease.keep() } }
+            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.listen() } }
+            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.follow(replay) } }
+            group.addTask {
+                await Self.failure { () throws(MeshEventsError) in try await self.save(stream) }
+            }
+            let first = await group.next() ?? nil
+            group.cancelAll()
+            return first
+        }
+        if let failure { throw failure }
+    }
+
+    private static func failure(_ body: () async throws(MeshEventsError) -> Void) async -> MeshEventsError? {
+        do throws(MeshEventsError) { try await body() } catch { return error }
+        return nil
+    }
+
+    /// Reads what is saved, and opens a replay of what came after.
+    private func begin(_ stream: StreamState) async throws(MeshEventsError) -> ReplaySubscription {
+        let (store, table, limits) = (keeper.store, keeper.table, keeper.configuration.limits)
+        let saved = try await SavedMesh.load(from: table, of: stream, limits: limits)
+        var revisions = saved?.revisions ?? [:]
+        if saved == nil {
+            try await table.read { revisions[$0.key] = $0.revision }
+            revisions[StateKey.keeper] = nil
+        }
+        let ledger = KeeperLedger(
+            saved,
+            revisions: revisions,
+            position: stream.firstSequence == 0 ? 0 : stream.firstSequence - 1,
+            limits: limits,
+            pace: .init(
+                shortest: keeper.configuration.shortestWriteInterval,
+                longest: keeper.configuration.checkpointInterval
+            )
+        )
+        state.withLock { $0.ledger = ledger }
+        let replay = try await EventReplay(store: store, verification: keeper.verification, logger: keeper.logger).open(
+            matching: MeshMonitor.patterns,
+            from: saved.map { .sequence($0.checkpoint.sequence.nextSequence) } ?? .beginning
+        )
+        try StreamPosition.check(try await store.state().created, isOf: stream.created)
+        replay.whenTroubled { [weak self] error in
+            self?.state.withLock { $0.hearing.troubled(error != nil) }
+        }
+        return replay
+    }
+
+    // MARK: Hearing
+
+    private func follow(_ replay: ReplaySubscription) async throws(MeshEventsError) {
+        for try await element in replay {
+            switch element {
+            case .event(let stored):
+                state.withLock { state in
+                    state.ledger.apply(stored, now: .now)
+                    let type = stored.event.type
+                    if let known = state.newest[type] { state.newest[type] = max(known, stored.sequence) }
+                }
+            case .caughtUp: state.withLock { $0.isCaughtUp = true }
+            // Missing events only leave something unknown.
+            case .gap: break
+            case .reset(let reset): throw MeshEventsError(.streamReplaced, "\(reset)")
+            }
+        }
+        throw MeshEventsError(.closed, "the replay that the keeper reads has ended")
+    }
+
+    /// Asks the server again and again for a sign of life, and for its clock.
+    private func listen() async throws(MeshEventsError) {
+        let pause = lease.interval / 5
+        while true {
+            let asked = ContinuousClock.now
+            do throws(MeshEventsError) {
+                let look = try await lease.look()
+                state.withLock { state in
+                    state.hearing.answered(asked: asked)
+                    if let look { state.lead = look.stored.duration(since: localTime(look.known)) }
+                }
+            } catch {
+                guard error.isRetriable || error.code == .timeout else { throw error }
+            }
+            guard await !isStopped(within: pause) else { return try await Self.waitForCancellation() }
+        }
+    }
+
+    /// Waits; whether the session is to end.
+    private func isStopped(within duration: Duration) async -> Bool {
+        await stop.value(until: .now + duration) != nil || Task.isCancelled
+    }
+
+    /// The task that saves ends the session.
+    private static func waitForCancellation() async throws(MeshEventsError) {
+        do { try await Task.sleep(for: .seconds(86_400)) } catch {
+            throw MeshEventsError(.closed, "the keeper has ended")
+        }
+    }
+
+    // MARK: Saving
+
+    private func save(_ stream: StreamState) async throws(MeshEventsError) {
+        let interval = keeper.configuration.checkpointInterval
+        var (checkpointAt, checkpointed, forgotAt) = (ContinuousClock.now, UInt64(0), ContinuousClock.now)
+        while await !isStopped(within: Self.tick) {
+            guard advance() else { continue }
+            while try await write(all: false) {}
+            try await announce()
+            let (now, position) = (ContinuousClock.now, state.withLock { $0.ledger.position })
+            if now - checkpointAt >= interval || position > checkpointed + Self.eventsPerCheckpoint {
+                try await writeCheckpoint(stream)
+                (checkpointAt, checkpointed) = (now, position)
+            }
+            if now - forgotAt >= Self.forgetInterval {
+                let retention = keeper.configuration.retention
+                state.withLock { $0.ledger.forget(olderThan: $0.ledger.mesh.now.subtracting(retention)) }
+                forgotAt = now
+            }
+        }
+        if !Task.isCancelled { try await saveLast(stream) }
+    }
+
+    /// Moves the time forward; `false` while the server's time or the stored events are not known.
+    private func advance() -> Bool {
+        state.withLock { state in
+            guard state.isCaughtUp, let lead = state.lead else { return false }
+            let now = ContinuousClock.now
+            state.ledger.advance(to: localTime(now).adding(lead), now: now)
+            return true
+        }
+    }
+
+    /// Saves what is not saved yet, what was stored until now included, as far as there is time.
+    private func saveLast(_ stream: StreamState) async throws(MeshEventsError) {
+        let end = ContinuousClock.now + Self.longestEnd
+        guard lease.isHeld, advance() else { return }
+        let last = try await newestLifecycleEvent()
+        while state.withLock({ $0.ledger.position }) < last, .now < end {
+            try? await Task.sleep(for: .milliseconds(10))
+        }
+        while .now < end, try await write(all: true) {}
+        try await writeCheckpoint(stream)
+    }
+
+    /// Writes the entries that are due.
+    ///
+    /// - Returns: Whether there were as many as are written at once: there may be more.
+    private func write(all: Bool) async throws(MeshEventsError) -> Bool {
+        let writes = state.withLock { $0.ledger.takeDue(Self.writesAtOnce, all: all, now: .now) }
+        guard !writes.isEmpty else { return false }
+        let failures = await withTaskGroup(of: MeshEventsError?.self) { group in
+            for write in writes {
+                group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.carryOut(write) } }
+            }
+            var failures: [MeshEventsError] = []
+            for await failure in group { if let failure { failures.append(failure) } }
+            return failures
+        }
+        if let failure = failures.first(where: { $0.code != .conflict && $0.code != .payloadTooLarge }) { throw failure }
+        return failures.isEmpty && writes.count == Self.writesAtOnce
+    }
+
+    private func carryOut(_ write: KeeperLedger.Write) async throws(MeshEventsError) {
+        do throws(MeshEventsError) {
+            var revision: UInt64?
+            if let value = write.value {
+                revision = try await keeper.table.write(value, to: write.key, expected: write.revision)
+            } else if let present = write.revision {
+                try await keeper.table.delete(write.key, expected: present)
+            }
+            state.withLock { [revision] in $0.ledger.wrote(write, revision: revision, now: .now) }
+        } catch {
+            guard error.code == .conflict else {
+                state.withLock { $0.ledger.failed(write, now: .now) }
+                throw error
+            }
+            // An earlier write whose answer was lost, or another keeper: what is there counts too.
+            let entry = try? await keeper.table.entry(write.key)
+            state.withLock { state in
+                state.ledger.adopt(entry, key: write.key)
+                state.ledger.failed(write, now: .now)
+            }
+            throw error
+        }
+    }
+
+    private func writeCheckpoint(_ stream: StreamState) async throws(MeshEventsError) {
+        guard lease.isHeld else { return }
+        let (checkpoint, revision) = state.withLock { state in
+            let ledger = state.ledger
+            let checkpoint = Checkpoint(
+                stream: stream.name,
+                created: stream.created,
+                sequence: ledger.saved,
+                at: ledger.mesh.now,
+                keeper: keeper.bus.node,
+                nodes: ledger.mesh.recordedNames.count
+            )
+            return (checkpoint, ledger.revisions[StateKey.checkpoint])
+        }
+        let written = try await keeper.table.write(checkpoint.json, to: StateKey.checkpoint, expected: revision)
+        state.withLock { $0.ledger.checkpointed(written) }
+    }
+
+    // MARK: Announcing
+
+    private func announce() async throws(MeshEventsError) {
+        let now = ContinuousClock.now
+        let due = state.withLock { state -> [KeeperLedger.Announcement] in
+            guard lease.isHeld, let heard = state.hearing.duration(at: now) else { return [] }
+            let position = state.ledger.position
+            state.announced = state.announced.filter { $0.value > position }
+            let time = state.ledger.mesh.now
+            return state.ledger.announcements(heardSince: time.subtracting(heard)).filter {
+                state.announced[$0.node] == nil
+            }
+        }
+        guard !due.isEmpty else {
+            state.withLock { $0.doubted = nil }
+            return
+        }
+        let silent = Set(due.filter { $0.type == .nodeUnreachable }.map(\.node))
+        let (certain, isAsked) = state.withLock { state -> (Set<String>, Bool) in
+            guard let doubted = state.doubted else { return ([], false) }
+            guard state.ledger.position >= doubted.position else { return ([], true) }
+            return (doubted.nodes.intersection(silent), silent.isSubset(of: doubted.nodes))
+        }
+        if !isAsked, !silent.isEmpty {
+            // Their events may be stored and not have arrived here yet.
+            let position = try await newestLifecycleEvent()
+            state.withLock { $0.doubted = (silent, position) }
+        }
+        for announcement in due where announcement.type == .nodeRecovered || certain.contains(announcement.node) {
+            try await emit(announcement)
+        }
+    }
+
+    /// The sequence of the newest event of a node or a tool; 0 when the stream has none.
+    private func newestLifecycleEvent() async throws(MeshEventsError) -> UInt64 {
+        var newest: UInt64 = 0
+        for pattern in MeshMonitor.patterns { newest = max(newest, try await newestSequence(pattern)) }
+        return newest
+    }
+
+    private func newestSequence(_ pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
+        try await keeper.store.newest(1, matching: pattern, before: nil, timeout: lease.interval).last?.sequence ?? 0
+    }
+
+    /// Stores an announcement, unless another one of its type was stored that is not known here yet.
+    private func emit(_ announcement: KeeperLedger.Announcement) async throws(MeshEventsError) {
+        let type = announcement.type
+        if state.withLock({ $0.newest[type] }) == nil {
+            let newest = try await newestSequence(EventPattern(type: type))
+            state.withLock { $0.newest[type] = max($0.newest[type] ?? 0, newest) }
+        }
+        let (expected, position) = state.withLock { ($0.newest[type] ?? 0, $0.ledger.position) }
+        guard expected <= position, lease.isHeld else { return }
+        var message = try keeper.bus.pending(try announcement.event)
+        message.expectedLastSequence = expected
+        do throws(MeshEventsError) {
+            let stored = try await keeper.bus.store(message)
+            state.withLock { state in
+                state.newest[type] = max(state.newest[type] ?? 0, stored.sequence)
+                state.announced[announcement.node] = stored.sequence
+            }
+        } catch {
+            // Another keeper was faster, or the stream has dropped the newest one, or it is not known what came of it.
+            state.withLock { $0.newest[type] = nil }
+            guard error.code == .conflict || error.isRetriable else { throw error }
+        }
+    }
+}
+
+extension KeeperLedger.Announcement {
+    /// The node that it is about.
+    var node: String {
+        switch self {
+        case .unreachable(let payload): payload.node
+        case .recovered(let payload): payload.node
+        }
+    }
+
+    /// The type of its event.
+    var type: EventType {
+        switch self {
+        case .unreachable: .nodeUnreachable
+        case .recovered: .nodeRecovered
+        }
+    }
+
+    /// Its event.
+    fileprivate var event: Event {
+        get throws(MeshEventsError) {
+            switch self {
+            case .unreachable(let payload): Event(type, data: try payload.eventData())
+            case .recovered(let payload): Event(type, data: try payload.eventData())
+            }
+        }
+    }
+}

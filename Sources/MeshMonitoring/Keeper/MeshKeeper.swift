@@ -1,0 +1,166 @@
+public import Logging
+import MeshConcurrency
+public import MeshEvents
+import MeshLogging
+
+#if ServiceLifecycle
+    public import ServiceLifecycle
+#endif
+
+/// Keeps the state of a mesh: saves what is known of each node in a ``/MeshEvents/StateStore``, and announces what no
+/// node says of itself, `node.unreachable` and `node.recovered`.
+///
+/// ```swift
+/// let keeper = MeshKeeper(bus: persistent, store: store, table: JetStreamStateStore(beside: store))
+/// try await keeper.run()
+/// ```
+///
+/// Any number of keepers may run in a mesh. One of them holds a lease and works; the others wait. When it ends, the next
+/// one begins at once; when it was killed or is cut off, after ``Configuration/lease``. What one has saved, the next
+/// goes on with.
+///
+/// - **Entries.** Each node has an entry with all facts of which its state follows, and a checkpoint says up to which
+///   sequence the entries are complete. Every write names the revision that it replaces, so that a keeper which was
+///   stopped, and does not know that another one works, replaces nothing newer.
+/// - **Announcements.** A node is announced once as unreachable when no event of it was stored for three of its health
+///   intervals, and once as recovered when it is heard of again. The message of an announcement is stored only when no
+///   other of its type was stored since the keeper last looked: two keepers cannot both announce the same.
+/// - **No false alarm.** A keeper announces only while it holds the lease, hears the mesh without interruption, and has
+///   read all that was stored before. After an interruption nodes have two intervals.
+public final class MeshKeeper: Sendable {
+    /// How a keeper works.
+    public struct Configuration: Sendable {
+        /// How long after its last sign of life another keeper takes over, from 300 ms; a third of it is the time between
+        /// two signs. Default: 15 s.
+        public var lease: Duration
+        /// The shortest time between two writes of a node's entry. Default: 1 s.
+        public var shortestWriteInterval: Duration
+        /// The longest time for which an entry may lack an event that says nothing new, and the time between two
+        /// checkpoints. Default: 10 s.
+        public var checkpointInterval: Duration
+        /// How long nodes that left, are unreachable or silent, and removed tools are kept. Default: a week.
+        public var retention: Duration
+        /// How many nodes and tools are kept, and how many bytes of their texts and data.
+        public var limits: MeshState.Limits
+
+        /// Creates a configuration; a lease that is too short becomes the shortest.
+        public init(
+            lease: Duration = .seconds(15),
+            shortestWriteInterval: Duration = .seconds(1),
+            checkpointInterval: Duration = .seconds(10),
+            retention: Duration = .seconds(7 * 86_400),
+            limits: MeshState.Limits = MeshState.Limits()
+        ) {
+            self.lease = max(lease, .milliseconds(300))
+            self.shortestWriteInterval = shortestWriteInterval
+            self.checkpointInterval = checkpointInterval
+            self.retention = retention
+            self.limits = limits
+        }
+    }
+
+    /// What a keeper does.
+    public enum Status: Sendable, Hashable {
+        /// Another keeper works, or none can.
+        case waiting
+        /// It keeps the state.
+        case keeping
+    }
+
+    let bus: PersistentEventBus
+    let store: any EventStore
+    let table: any StateStore
+    let verification: SignatureVerification?
+    let configuration: Configuration
+    let logger: Logger
+    private let lease: KeeperLease
+    private let onChange: @Sendable (Status) -> Void
+
+    /// Creates a keeper; ``run()`` starts it.
+    ///
+    /// - Parameters:
+    ///   - bus: emits the announcements; its node's name is theirs.
+    ///   - store: the store with the mesh's events.
+    ///   - table: where the state is saved; it is created when it does not exist.
+    ///   - verification: checks the signatures of events; `nil` checks none. With the policy `reject`, events that are
+    ///     not signed by their node count for nothing.
+    ///   - configuration: how it works.
+    ///   - logger: gets a line when it begins and ends to keep the state, and when something fails.
+    ///   - onChange: is called when it begins and ends to keep the state.
+    public init(
+        bus: PersistentEventBus,
+        store: some EventStore,
+        table: some StateStore,
+        verification: SignatureVerification? = nil,
+        configuration: Configuration = Configuration(),
+        logger: Logger = Logger(label: "mesh-events.keeper"),
+        onChange: @escaping @Sendable (Status) -> Void = { _ in }
+    ) {
+        self.bus = bus
+        self.store = store
+        self.table = table
+        self.verification = verification
+        self.configuration = configuration
+        self.logger = logger
+        self.onChange = onChange
+        lease = KeeperLease(
+            table,
+            holder: .init(node: bus.node, instance: String(UInt64.random(in: .min ... .max), radix: 36)),
+            duration: configuration.lease
+        )
+    }
+
+    /// Keeps the state whenever no other keeper does, until the task is cancelled, or its service group shuts down. Then
+    /// it saves what is not saved yet, and hands over.
+    ///
+    /// - Throws: errors that do not pass: `permissionDenied`, `persistenceUnavailable`, `closed` when the connection was
+    ///   closed.
+    public func run() async throws(MeshEventsError) {
+        #if ServiceLifecycle
+            let outcome = await cancelWhenGracefulShutdown { await self.outcome() }
+        #else
+            let outcome = await outcome()
+        #endif
+        try outcome.get()
+    }
+
+    private func outcome() async -> Result<Void, MeshEventsError> {
+        do throws(MeshEventsError) { return .success(try await keep()) } catch { return .failure(error) }
+    }
+
+    private func keep() async throws(MeshEventsError) {
+        // Candidates look less often than a keeper does.
+        let hearing = Locked(Hearing(tolerance: lease.interval * 2))
+        while !Task.isCancelled {
+            do throws(MeshEventsError) {
+                var asked = ContinuousClock.now
+                try await lease.acquire {
+                    hearing.withLock { [asked] in $0.answered(asked: asked) }
+                    asked = .now
+                }
+                onChange(.keeping)
+                defer { onChange(.waiting) }
+                logger.notice("keeps the state of the mesh", [:])
+                let session = KeeperSession(self, lease, hearing.withLock { $0 })
+                defer { hearing.withLock { $0 = session.hearing.tolerating($0.tolerance) } }
+                try await session.run()
+            } catch {
+                if Task.isCancelled { return }
+                guard Self.passes(error) else { throw error }
+                logger.warning("does not keep the state of the mesh for now", [.error: "\(error)"])
+                try? await Task.sleep(for: lease.interval / 5)
+            }
+        }
+    }
+
+    private static func passes(_ error: MeshEventsError) -> Bool {
+        let codes: [MeshEventsError.Code] = [
+            .conflict, .timeout, .streamNotFound, .streamReplaced, .streamMismatch, .connectionFailed, .storageFull,
+        ]
+        return error.isRetriable || codes.contains(error.code)
+    }
+}
+
+#if ServiceLifecycle
+    extension MeshKeeper: Service {}
+#endif

@@ -1,0 +1,62 @@
+import MeshEvents
+
+/// The state of the mesh as its keeper has saved it.
+struct SavedMesh: Sendable {
+    /// What is saved of the nodes.
+    var mesh: MeshState
+    /// How far that is complete.
+    var checkpoint: Checkpoint
+    /// The revisions of the entries of the nodes, by key, and that of the checkpoint.
+    var revisions: [String: UInt64]
+
+    /// Reads what is saved.
+    ///
+    /// The checkpoint is read before the entries: those may be newer, and then their events count twice, which changes
+    /// nothing. Entries older than the checkpoint would miss events.
+    ///
+    /// - Parameters:
+    ///   - table: where it is saved.
+    ///   - stream: the stream with the events.
+    ///   - limits: how much is kept.
+    /// - Returns: `nil` when nothing is saved of this stream.
+    /// - Throws: as ``/MeshEvents/StateStore``; `streamNotFound` when there is no table.
+    static func load(
+        from table: any StateStore,
+        of stream: StreamState,
+        limits: MeshState.Limits
+    ) async throws(MeshEventsError) -> SavedMesh? {
+        while true {
+            guard let entry = try await table.entry(StateKey.checkpoint), let checkpoint = Checkpoint(json: entry.value),
+                checkpoint.holds(for: stream)
+            else { return nil }
+            var (mesh, revisions) = (MeshState(limits: limits), [String: UInt64]())
+            try await table.read { entry in
+                revisions[entry.key] = entry.revision
+                guard StateKey.isNode(entry.key) else { return }
+                if let snapshot = mesh.read(entry.value), StateKey.node(snapshot.name) == entry.key {
+                    mesh.apply(snapshot)
+                }
+            }
+            // A copy of the table may lag behind the one that gave the checkpoint: then its entries are too old.
+            let revision = revisions.removeValue(forKey: StateKey.checkpoint) ?? 0
+            revisions[StateKey.keeper] = nil
+            if revision >= entry.revision {
+                revisions[StateKey.checkpoint] = revision
+                return SavedMesh(mesh: mesh, checkpoint: checkpoint, revisions: revisions)
+            }
+            do { try await Task.sleep(for: .milliseconds(100)) } catch {
+                throw MeshEventsError(.closed, "reading the saved state was cancelled")
+            }
+        }
+    }
+}
+
+extension MeshState {
+    /// Reads a node's entry; counts what is not kept of it.
+    fileprivate mutating func read(_ text: [UInt8]) -> NodeSnapshot? {
+        var left = LeftOut()
+        let snapshot = NodeSnapshot(json: text, limits: limits, &left)
+        leftOut.add(left)
+        return snapshot
+    }
+}

@@ -1,0 +1,28 @@
+/// The keys of the table in which the state of the mesh is kept.
+enum StateKey {
+    /// Says how far the entries are complete: a ``Checkpoint``.
+    static let checkpoint = "checkpoint"
+    /// Says who keeps the state: a ``KeeperLease/Holder``.
+    static let keeper = "keeper"
+    private static let nodePrefix = "node."
+
+    /// The key of a node's entry. Bytes of the name that a key must not have are written as `=` and two hexadecimal
+    /// digits, a dot too: `node.*` matches all nodes.
+    static func node(_ name: String) -> String {
+        var key = nodePrefix
+        for byte in name.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "/"):
+                key.unicodeScalars.append(Unicode.Scalar(byte))
+            default:
+                let digits = String(byte, radix: 16, uppercase: true)
+                key += digits.count == 1 ? "=0\(digits)" : "=\(digits)"
+            }
+        }
+        return key
+    }
+
+    /// Whether it is the key of a node's entry.
+    static func isNode(_ key: String) -> Bool { key.hasPrefix(nodePrefix) }
+}
