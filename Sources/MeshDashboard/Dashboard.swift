@@ -53,6 +53,8 @@ public final class Dashboard: Service {
     ///
     /// - Parameters:
     ///   - store: the store of the events; it need not have been opened, nor exist yet.
+    ///   - saved: where a keeper saves the state of the mesh, so that the page knows what the stream has dropped; `nil`
+    ///     for nowhere. Not used with `verification`.
     ///   - verification: checks the signatures of events; `nil` checks none. Each event is shown as signed, unsigned or
     ///     forged, or not at all when it is rejected. Only signed events change the state of nodes and tools.
     ///   - bus: receives events while there is no stream, as in a mesh whose nodes never created one; without it, the
@@ -66,6 +68,7 @@ public final class Dashboard: Service {
     ///   is too short.
     public convenience init(
         store: some EventStore,
+        saved: (any StateStore)? = nil,
         verification: SignatureVerification? = nil,
         bus: EventBus? = nil,
         emitter: PersistentEventBus? = nil,
@@ -74,6 +77,7 @@ public final class Dashboard: Service {
     ) throws(MeshEventsError) {
         try self.init(
             store: store,
+            saved: saved,
             verification: verification,
             bus: bus,
             emitter: emitter,
@@ -91,6 +95,7 @@ public final class Dashboard: Service {
     ///   - backlog: how many missed events are read for a browser that comes back.
     init(
         store: some EventStore,
+        saved: (any StateStore)? = nil,
         verification: SignatureVerification?,
         bus: EventBus? = nil,
         emitter: PersistentEventBus?,
@@ -127,6 +132,7 @@ public final class Dashboard: Service {
         }
         let mesh = MeshFollower(
             store: store,
+            saved: saved,
             verification: verification,
             // A notice has to fit into what may wait for a browser.
             maximumBytes: min(MeshDigest.maximumBytes, configuration.bufferedBytes / 2),

@@ -39,7 +39,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
         subcommands: [
             EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
             StatusCommand.self, WaitForCommand.self, ExportCommand.self, ImportCommand.self, StreamCommand.self,
-            ToolCommand.self, ServeCommand.self, DashboardCommand.self, AuthCommand.self, KeyCommand.self,
+            ToolCommand.self, ServeCommand.self, KeepCommand.self, DashboardCommand.self, AuthCommand.self, KeyCommand.self,
             SchemaCommand.self,
         ]
     )

@@ -65,6 +65,28 @@ enum Mesh {
         event(EventType(stringLiteral: "tool." + what), second, node: node, data)
     }
 
+    static func unreachable(_ node: String, _ second: Double, lastSeen: Double) -> Event {
+        event(
+            .nodeUnreachable,
+            second,
+            node: "keeper",
+            ["last_seen": .string(time(lastSeen).description), "missed": 3, "node": .string(node), "tools": []]
+        )
+    }
+
+    static func recovered(_ node: String, _ second: Double) -> Event {
+        event(.nodeRecovered, second, node: "keeper", ["away_s": 1, "node": .string(node)])
+    }
+
+    static func forgotten(_ node: String, _ second: Double) -> Event {
+        event(.nodeForgotten, second, node: "admin", ["node": .string(node)])
+    }
+
+    static func maintenance(_ node: String, _ second: Double, seconds: Double, _ reason: String) -> Event {
+        let data: EventData = ["for_s": JSONValue(seconds), "node": .string(node), "reason": .string(reason)]
+        return event(.nodeMaintenance, second, node: "admin", data)
+    }
+
     /// The state after events, at a second.
     static func state(_ events: [Event], at second: Double) -> MeshState {
         var state = MeshState()

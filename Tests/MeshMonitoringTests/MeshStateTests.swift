@@ -124,7 +124,8 @@ import Testing
         )
         let expected = """
             {"left_out":{"nodes":0,"tools":0,"values":0},"nodes":[{"capabilities":{"tools":1},"checks":{"disk":"full"},"interval_s":10,"joined":"2027-01-15T08:00:00Z",\
-            "last_seen":"2027-01-15T08:00:03Z","leave_reason":null,"left":null,"name":"pi","reported_status":"degraded",\
+            "last_seen":"2027-01-15T08:00:03Z","leave_reason":null,"left":null,\
+            "maintenance_reason":null,"maintenance_until":null,"name":"pi","reported_status":"degraded",\
             "resources":{"checks":{"disk":"full"},"cpu":0.5},"sends_health":true,"status":"degraded",\
             "tools":[{"last_crash":null,"last_error":null,"name":"whisper","restart_count":0,\
             "since":"2027-01-15T08:00:03Z","state":"running","stop_reason":null,"uncertain":false,"version":"v1"}],\
@@ -135,14 +136,15 @@ import Testing
         #expect(MeshState().json["nodes"]?.array?.isEmpty == true)
     }
 
-    @Test func dataNestedTooDeeplyDoesNotSpoilTheJSON() throws {
-        let deep = try EventData(
-            json: #"{"a":"# + String(repeating: "[", count: 120) + String(repeating: "]", count: 120) + "}"
-        )
+    @Test(arguments: [(depth: 99, isKept: true), (depth: 120, isKept: false)])
+    func dataNestedTooDeeplyDoesNotSpoilTheJSON(depth: Int, isKept: Bool) throws {
+        let brackets = (String(repeating: "[", count: depth), String(repeating: "]", count: depth))
+        let deep = try EventData(json: #"{"a":\#(brackets.0)\#(brackets.1)}"#)
         let state = Mesh.state([Mesh.joined(0, JSONValue(deep))], at: 1)
-        #expect(state.node("pi")?.capabilities == deep)
+        #expect(state.node("pi")?.capabilities == (isKept ? deep : nil))
+        #expect(state.leftOut.values == (isKept ? 0 : 1))
         try state.json.validate()
-        #expect(state.json["nodes"]?.array?.first?.data?["capabilities"]?.isNull == true)
+        #expect(state.json["nodes"]?.array?.first?.data?["capabilities"]?.isNull == !isKept)
     }
 
     @Test func aThousandNodesFoldRight() throws {

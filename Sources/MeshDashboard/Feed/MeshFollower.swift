@@ -125,6 +125,8 @@ final class MeshFollower: Sendable {
     }
 
     private let store: any EventStore
+    /// Where a keeper saves the state of the mesh; `nil` for nowhere.
+    private let table: (any StateStore)?
     private let verification: SignatureVerification?
     private let maximumBytes: Int
     private let logger: Logger
@@ -149,12 +151,14 @@ final class MeshFollower: Sendable {
     ///   - onProblem: is called when the state cannot be read, with the reason, and with `nil` when it can.
     init(
         store: any EventStore,
+        saved table: (any StateStore)?,
         verification: SignatureVerification?,
         maximumBytes: Int,
         logger: Logger,
         onProblem: @escaping @Sendable (DashboardHealth.MeshProblem?) -> Void
     ) {
         self.store = store
+        self.table = table
         self.verification = verification.map {
             var verification = $0
             verification.policy = .reject
@@ -253,6 +257,7 @@ final class MeshFollower: Sendable {
             do {
                 let monitor = try await MeshMonitor.start(
                     store: store,
+                    saved: verification == nil ? table : nil,
                     verification: verification,
                     configuration: .init(bufferedUpdates: Self.bufferedUpdates),
                     logger: logger

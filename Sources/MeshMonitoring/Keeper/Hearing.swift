@@ -19,9 +19,7 @@ struct Hearing: Sendable {
     }
 
     /// Notes that the server has answered.
-    ///
-    /// - Parameter asked: when it was asked.
-    mutating func answered(asked: ContinuousClock.Instant, at now: ContinuousClock.Instant = .now) {
+    mutating func answered(at now: ContinuousClock.Instant = .now) {
         guard !isTroubled else { return }
         let isContinuous = lastAnswer.map { now - $0 <= tolerance } ?? false
         if !isContinuous || start == nil { start = now }

@@ -156,11 +156,10 @@ final class KeeperSession: Sendable {
     private func listen() async throws(MeshEventsError) {
         let pause = lease.interval / 5
         while true {
-            let asked = ContinuousClock.now
             do throws(MeshEventsError) {
                 let look = try await lease.look()
                 state.withLock { state in
-                    state.hearing.answered(asked: asked)
+                    state.hearing.answered()
                     if let look { state.lead = look.stored.duration(since: localTime(look.known)) }
                 }
             } catch {

@@ -133,11 +133,7 @@ public final class MeshKeeper: Sendable {
         let hearing = Locked(Hearing(tolerance: lease.interval * 2))
         while !Task.isCancelled {
             do throws(MeshEventsError) {
-                var asked = ContinuousClock.now
-                try await lease.acquire {
-                    hearing.withLock { [asked] in $0.answered(asked: asked) }
-                    asked = .now
-                }
+                try await lease.acquire { hearing.withLock { $0.answered() } }
                 onChange(.keeping)
                 defer { onChange(.waiting) }
                 logger.notice("keeps the state of the mesh", [:])

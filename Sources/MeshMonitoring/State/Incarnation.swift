@@ -43,6 +43,17 @@ struct Incarnation: Sendable, Equatable {
         return joined == nil && stamp < start
     }
 
+    /// Itself without what is from before a report; `nil` when it is from before it.
+    func after(_ report: Stamp) -> Incarnation? {
+        guard let start = start.after(report) else { return nil }
+        return Incarnation(
+            instance: instance,
+            start: start,
+            joined: joined?.after(report),
+            earliestOther: earliestOther?.after(report)
+        )
+    }
+
     /// Takes in what is known elsewhere.
     static func merge(_ known: inout Incarnation?, _ other: Incarnation?) {
         guard let other else { return }

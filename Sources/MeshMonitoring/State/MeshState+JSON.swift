@@ -61,8 +61,8 @@ extension MeshState.Node {
             "maintenance_reason": .text(maintenanceReason),
             "interval_s": JSONValue(healthInterval / .seconds(1)),
             "sends_health": .bool(sendsHealth),
-            "capabilities": .within(capabilities),
-            "resources": .within(resources),
+            "capabilities": JSONValue(capabilities),
+            "resources": JSONValue(resources),
             "tools": .array(tools.map(\.json)),
         ]
     }
@@ -87,19 +87,5 @@ extension MeshState.Tool {
 
 extension JSONValue {
     fileprivate static func text(_ text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
-    /// The data as a JSON value; null when it is nested more than 100 levels deep: the whole could no longer be read as
-    /// JSON.
-    fileprivate static func within(_ data: EventData) -> JSONValue {
-        let value = JSONValue(data)
-        return value.isNested(deeperThan: 100) ? .null : value
-    }
-
-    private func isNested(deeperThan levels: Int) -> Bool {
-        guard levels > 0 else { return true }
-        if let elements = array { return elements.contains { $0.isNested(deeperThan: levels - 1) } }
-        guard let object else { return false }
-        return object.keys.contains { object[$0]?.isNested(deeperThan: levels - 1) ?? false }
-    }
-
     fileprivate static func time(_ time: Timestamp?) -> JSONValue { .text(time?.description) }
 }

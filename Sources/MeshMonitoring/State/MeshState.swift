@@ -103,21 +103,10 @@ public struct MeshState: Sendable {
         }
         let received = receivedAt ?? event.timestamp
         if case .report(let report) = fact {
-            return apply(report, about: node, at: Stamp(at: received, sequence: sequence))
+            return apply(.report(report), of: node, at: Stamp(at: received, sequence: sequence), received: received)
         }
         let stamp = Stamp(at: min(event.timestamp, received), sequence: sequence)
-        if entries[node]?.record.isForgotten(Stamp(at: received, sequence: sequence)) == true { return nil }
         return apply(fact, of: node, at: stamp, received: received)
-    }
-
-    /// Takes in what others say of a node. Of one that is not known only its silence is news.
-    private mutating func apply(_ report: NodeReport, about node: String, at stamp: Stamp) -> Change? {
-        var heard = stamp.at
-        if entries[node] == nil {
-            guard case .unreachable(let lastSeen) = report else { return nil }
-            heard = lastSeen.map { min($0, heard) } ?? heard
-        }
-        return apply(.report(report), of: node, at: stamp, received: heard)
     }
 
     private mutating func apply(
@@ -129,10 +118,10 @@ public struct MeshState: Sendable {
         let (now, limits) = (now, limits)
         let count = entries.count
         // Changed in place, so that neither the record nor the table is copied.
-        let initial = Entry(record: NodeRecord(lastSeen: received), silentAt: received)
+        let initial = Entry(record: NodeRecord(), silentAt: received)
         let (bytesBefore, bytesAfter, change, left) = entries.update(node, default: initial) { entry in
-            let before = entry.record.bytes
-            let (change, leftOut) = entry.record.change(
+            let (before, wasVisible) = (entry.record.bytes, entry.record.isVisible)
+            var (change, leftOut) = entry.record.change(
                 by: fact,
                 at: stamp,
                 received: received,
@@ -140,6 +129,12 @@ public struct MeshState: Sendable {
                 node: node,
                 limits: limits
             )
+            switch (wasVisible, entry.record.isVisible) {
+            case (true, true): break
+            case (false, true): change.kinds.insert(.status)
+            case (true, false): change.kinds = .forgotten
+            case (false, false): change.kinds = []
+            }
             return (before, entry.record.bytes, change, leftOut)
         }
         let isNew = entries.count > count
@@ -149,10 +144,7 @@ public struct MeshState: Sendable {
         queueDeadline(of: node)
         makeRoom()
         guard entries[node] != nil else { return nil }
-        var result = change
-        if isNew { result.kinds.insert(.status) }
-        if case .report(.forgotten) = fact, entries[node]?.record.isVisible == false { result.kinds = .forgotten }
-        return result.kinds.isEmpty ? nil : result
+        return change.kinds.isEmpty ? nil : change
     }
 
     // MARK: Snapshots
@@ -160,7 +152,8 @@ public struct MeshState: Sendable {
     /// Takes in what is known of a node elsewhere.
     mutating func apply(_ snapshot: NodeSnapshot) {
         let (limits, node) = (limits, snapshot.name)
-        let initial = Entry(record: NodeRecord(lastSeen: snapshot.record.lastSeen), silentAt: snapshot.record.lastSeen)
+        let touched = snapshot.record.lastTouched
+        let initial = Entry(record: NodeRecord(), silentAt: touched)
         let count = entries.count
         let (before, after, left) = entries.update(node, default: initial) { entry in
             let before = entry.record.bytes
@@ -170,7 +163,7 @@ public struct MeshState: Sendable {
         let isNew = entries.count > count
         bytes += after - (isNew ? 0 : before)
         leftOut.add(left)
-        if isNew { queueSilent(node, at: snapshot.record.lastSeen) }
+        if isNew { queueSilent(node, at: touched) }
         queueDeadline(of: node)
         makeRoom()
     }
@@ -185,8 +178,8 @@ public struct MeshState: Sendable {
     private mutating func makeRoom() {
         while entries.count > limits.nodes || bytes > limits.bytes, let first = silent.removeFirst() {
             guard let entry = entries[first.name], entry.silentAt == first.time else { continue }
-            if entry.record.lastSeen > first.time {
-                queueSilent(first.name, at: entry.record.lastSeen)
+            if entry.record.lastTouched > first.time {
+                queueSilent(first.name, at: entry.record.lastTouched)
             } else {
                 remove(first.name)
                 leftOut.nodes += 1
@@ -267,7 +260,7 @@ public struct MeshState: Sendable {
         for (name, entry) in entries.all {
             let status = entry.record.status(at: now)
             let isGone = status == .left || status == .unreachable || status == .silent || !entry.record.isVisible
-            if entry.record.lastSeen < time, isGone {
+            if entry.record.lastTouched < time, isGone {
                 remove(name)
             } else if entry.record.hasRemovedTools {
                 let difference = entries.update(name, default: entry) { entry in
@@ -325,7 +318,7 @@ public struct MeshState: Sendable {
         guard let entry = entries[node] else { return state }
         state.entries.update(node, default: entry) { $0.wakesAt = nil }
         state.bytes = entry.record.bytes
-        state.queueSilent(node, at: entry.record.lastSeen)
+        state.queueSilent(node, at: entry.record.lastTouched)
         state.queueDeadline(of: node)
         return state
     }
@@ -361,6 +354,9 @@ extension NodeRecord {
         limits: MeshState.Limits
     ) -> (MeshState.Change, MeshState.LeftOut) {
         var change = MeshState.Change(node: node, kinds: [])
+        if !fact.isReport, isForgotten(Stamp(at: received, sequence: stamp.sequence)) {
+            return (change, MeshState.LeftOut())
+        }
         let names = fact.toolNames
         let statusBefore = status(at: now)
         let checksBefore = statusBefore == .degraded ? failingChecks : [:]

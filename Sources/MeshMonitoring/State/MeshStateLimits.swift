@@ -10,7 +10,7 @@ extension MeshState {
         /// is cut. Default 2 048.
         public let textBytes: Int
         /// How many bytes of JSON a node's capabilities and resources may have each, from 64 to 1 048 576. Larger ones
-        /// are kept as null. Default 16 384.
+        /// are kept as null, and so are those nested more than 100 levels deep. Default 16 384.
         public let dataBytes: Int
         /// How many bytes the whole state may take, as ``MeshState`` counts them, from 65 536 to 2³⁰; default 64 MiB.
         /// Beyond it, nodes whose last event is oldest are dropped.

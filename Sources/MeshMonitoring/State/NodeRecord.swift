@@ -36,8 +36,8 @@ struct NodeRecord: Sendable, Equatable {
     /// The longest interval that a node can claim, in seconds.
     private static let longestClaimed = 86_400.0
 
-    /// When its last event arrived. Before its first one, an earlier time.
-    private(set) var lastSeen: Timestamp
+    /// When its last event arrived; ``Timestamp/epoch`` before the first.
+    private(set) var lastSeen = Timestamp.epoch
     /// Whether an event of it is known that is newer than the report to forget it.
     private(set) var isKnown = false
     private(set) var joined: Stamp?
@@ -62,7 +62,8 @@ struct NodeRecord: Sendable, Equatable {
     /// The approximate size of the tools, in bytes.
     private var toolBytes = 0
 
-    init(lastSeen: Timestamp) { self.lastSeen = lastSeen }
+    /// Creates the record of a node of which nothing is known.
+    init() {}
 
     /// Creates a record from facts.
     init(
@@ -277,23 +278,28 @@ struct NodeRecord: Sendable, Equatable {
         healthBefore = healthBefore?.after(report)
         capabilities = capabilities?.after(report)
         claimedInterval = claimedInterval?.after(report)
-        if let start = incarnation?.start, start.isBefore(report) { incarnation = nil }
-        complete = complete?.after(report)
+        incarnation = incarnation?.after(report)
         let former = tools.all
         for (name, _) in former { forgetTool(name) }
+        complete = complete?.after(report)
         for (name, var tool) in former {
             tool.drop(before: report)
             if !tool.isEmpty { change(name) { $0 = tool } }
         }
-        isKnown = isKnown && lastSeen > report.at
+        guard lastSeen <= report.at else { return }
+        (isKnown, lastSeen) = (false, .epoch)
     }
 
     /// Takes in what is known elsewhere.
     ///
     /// - Returns: What the record did not keep.
     mutating func merge(_ other: NodeRecord, limits: MeshState.Limits) -> MeshState.LeftOut {
-        var outcome = Outcome()
-        lastSeen = isKnown ? max(lastSeen, other.lastSeen) : other.lastSeen
+        var (other, outcome) = (other, Outcome())
+        if let forgotten = Stamp.latest(reports.forgotten, other.reports.forgotten) {
+            drop(before: forgotten)
+            other.drop(before: forgotten)
+        }
+        lastSeen = max(lastSeen, other.lastSeen)
         isKnown = isKnown || other.isKnown
         joined = Stamp.latest(joined, other.joined)
         Fact.merge(&left, other.left)
@@ -308,7 +314,6 @@ struct NodeRecord: Sendable, Equatable {
         for (name, tool) in other.tools.all where makeRoom(for: name, limits, &outcome) {
             change(name) { $0.merge(tool) }
         }
-        if let forgotten = reports.forgotten { drop(before: forgotten) }
         return outcome.leftOut
     }
 
@@ -324,6 +329,9 @@ struct NodeRecord: Sendable, Equatable {
     }
 
     // MARK: Queries
+
+    /// When something was last learned of it.
+    var lastTouched: Timestamp { max(lastSeen, reports.newest?.at ?? .epoch) }
 
     /// Whether there is something to say of it: it was heard of, or announced as unreachable.
     var isVisible: Bool { isKnown || reports.open != nil }
@@ -404,7 +412,7 @@ struct NodeRecord: Sendable, Equatable {
             reportedStatus: reportedStatus.flatMap { $0.isEmpty ? nil : $0 },
             failingChecks: failingChecks,
             joinedAt: joined?.at,
-            lastSeen: lastSeen,
+            lastSeen: isKnown ? lastSeen : reports.open.map { $0.value.lastSeen ?? $0.stamp.at } ?? .epoch,
             leftAt: status == .left ? left?.stamp.at : nil,
             leaveReason: status == .left ? left?.value : nil,
             unreachableSince: status == .unreachable ? unreachableSince(now) : nil,

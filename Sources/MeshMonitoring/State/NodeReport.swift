@@ -88,6 +88,11 @@ struct NodeReports: Sendable, Equatable {
         return forgotten.map { $0 < maintenance.stamp } ?? true ? maintenance.value : nil
     }
 
+    /// The time of the newest report.
+    var newest: Stamp? {
+        [unreachable?.stamp, recovered, forgotten, maintenance?.stamp].compactMap(\.self).max()
+    }
+
     /// The approximate size of the texts, in bytes.
     var bytes: Int { maintenance?.value.reason.utf8.count ?? 0 }
 }

@@ -117,6 +117,7 @@ struct DashboardRun: Sendable {
     ) throws {
         dashboard = try Dashboard(
             store: store,
+            saved: JetStreamStateStore(beside: store),
             verification: verification,
             // Not the emitter's: that one checks no signatures, or drops what is not signed.
             bus: EventBus.listening(on: transport, verification: verification),

@@ -84,8 +84,10 @@ private struct ToolRequestOptions: ParsableArguments {
     ) async throws -> String {
         if let node { return node }
         let monitor = try await StreamAbsence(connection, transport).explained {
-            try await MeshMonitor.start(
-                store: try connection.store(transport),
+            let store = try connection.store(transport)
+            return try await MeshMonitor.start(
+                store: store,
+                saved: verification == nil ? JetStreamStateStore(beside: store) : nil,
                 verification: verification,
                 logger: .disabled
             )

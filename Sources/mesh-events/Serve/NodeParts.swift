@@ -2,6 +2,7 @@ import LocalNATSServer
 import MeshConcurrency
 import MeshEvents
 import MeshEventsNATS
+import MeshMonitoring
 import MeshSupervision
 import ServiceLifecycle
 
@@ -78,6 +79,21 @@ struct NodePart: Service {
             stop.stop(.failed(failure.prefixed("the node cannot go on: ")))
             try? await gracefulShutdown()
         }
+    }
+}
+
+/// Keeps the state of the mesh whenever no other node does. It ends after the node, so that it saves node.left too.
+struct KeeperPart: Service {
+    let keeper: MeshKeeper
+
+    func run() async throws {
+        do {
+            try await keeper.run()
+        } catch {
+            // The node does its work without it.
+            Diagnostics.say("this node does not keep the state of the mesh: \(CommandFailure(describing: error).message)")
+        }
+        try? await gracefulShutdown()
     }
 }
 

@@ -3,6 +3,7 @@ import MeshAuth
 import MeshDashboard
 import MeshEvents
 import MeshEventsNATS
+import MeshMonitoring
 import MeshSupervision
 import NATSClient
 import ServiceLifecycle
@@ -21,6 +22,7 @@ struct NodeSession: Sendable {
     private let node: MeshNode
     private let tools: NodeTools
     private let page: DashboardRun?
+    private let keeper: MeshKeeper?
 
     /// Starts the local server if there is one, connects, opens the stream and subscribes. When it throws, it has
     /// stopped the server again.
@@ -49,6 +51,7 @@ struct NodeSession: Sendable {
             busConfiguration: plan.busConfiguration,
             logger: .disabled
         )
+        let store = try plan.connection.store(transport)
         let manifest = await plan.manifest?.present
         let node = MeshNode(
             bus: persistent,
@@ -82,12 +85,20 @@ struct NodeSession: Sendable {
             page: try plan.page.map { page in
                 try DashboardRun(
                     page.configuration,
-                    plan.connection.store(transport),
+                    store,
                     transport,
                     verification: plan.verification,
                     emitter: page.allowsEmit ? persistent : nil
                 )
-            }
+            },
+            keeper: plan.keeps
+                ? MeshKeeper(
+                    bus: persistent,
+                    store: store,
+                    table: JetStreamStateStore(beside: store),
+                    verification: plan.busConfiguration.verification,
+                    logger: .disabled
+                ) : nil
         )
         await ServeAnnouncement(server: server, transport: transport, persistent: persistent).say()
         return session
@@ -109,6 +120,7 @@ struct NodeSession: Sendable {
         if let server { parts.append(LocalServerPart(server: server.process, stop: stop)) }
         parts.append(ConnectionPart(transport: transport))
         parts.append(PrinterPart(printing: printing, printer: printer, stop: stop))
+        if let keeper { parts.append(KeeperPart(keeper: keeper)) }
         parts.append(NodePart(node: node, stop: stop))
         if let page { parts.append(PagePart(page: page, stop: stop)) }
         parts.append(ToolsPart(tools: tools, node: node, joinTimeout: Self.acknowledgementDeadline, stop: stop))
@@ -156,6 +168,8 @@ extension NodeSession {
         let verification: SignatureVerification?
         /// `nil` for no page.
         let page: Page?
+        /// Whether the node keeps the state of the mesh when no other does.
+        let keeps: Bool
 
         /// The configuration of the node's bus. On it the node watches for other nodes with its name, for which only
         /// signed events count.

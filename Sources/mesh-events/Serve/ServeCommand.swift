@@ -71,6 +71,10 @@ struct ServeCommand: AsyncParsableCommand {
             status of nodes and tools, and the check for another node with this one's name, then use signed events \
             alone.
 
+            One node of the mesh keeps its state, so that `status` knows what the stream has dropped, and announces \
+            nodes that fall silent (node.unreachable, node.recovered): any node does when no other one does, unless \
+            --no-keep is given.
+
             --dashboard shows the mesh on a web page as well, at http://127.0.0.1:8080/ or the address of \
             --dashboard-listen; see `mesh-events dashboard --help`.
 
@@ -133,6 +137,9 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Flag(help: "Show the mesh on a web page, too.")
     var dashboard = false
+
+    @Flag(name: .customLong("no-keep"), help: "Never keep the state of the mesh; see `mesh-events keep`.")
+    var keepsNothing = false
 
     @Option(
         name: .customLong("dashboard-listen"),
@@ -227,7 +234,8 @@ struct ServeCommand: AsyncParsableCommand {
             toolVariables: variables,
             emitting: emitting,
             verification: verification,
-            page: pageConfiguration.map { NodeSession.Plan.Page(configuration: $0, allowsEmit: page.allowsEmit) }
+            page: pageConfiguration.map { NodeSession.Plan.Page(configuration: $0, allowsEmit: page.allowsEmit) },
+            keeps: !keepsNothing
         )
     }
 

@@ -73,8 +73,10 @@ struct StatusCommand: AsyncParsableCommand {
         let transport = try await connection.connect(name: "mesh-events status")
         let printer = StatusPrinter(json: json, node: node, stop: stop)
         let start = { @Sendable [connection] () async throws -> MeshMonitor in
-            try await MeshMonitor.start(
-                store: try connection.store(transport),
+            let store = try connection.store(transport)
+            return try await MeshMonitor.start(
+                store: store,
+                saved: verification == nil ? JetStreamStateStore(beside: store) : nil,
                 verification: verification,
                 logger: .disabled
             )

@@ -1,0 +1,80 @@
+import ArgumentParser
+import MeshEvents
+import MeshEventsNATS
+import MeshMonitoring
+
+/// `mesh-events keep`.
+struct KeepCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "keep",
+        abstract: "Keep the state of the mesh, and announce nodes that fall silent.",
+        usage: "mesh-events keep [--node NAME] [--trust FILE] [--sign-key FILE]",
+        discussion: """
+            Saves what is known of each node in the key-value bucket MESH_STATE, beside the stream: `status` then knows \
+            what the stream has dropped, and answers as fast with a million events as with ten. The entries are JSON; \
+            `nats kv get MESH_STATE node.pi` shows one.
+
+            It emits node.unreachable when no event of a node was stored for three of its health intervals, and \
+            node.recovered when it is heard of again, each once. `mesh-events node maintenance` keeps it from announcing \
+            a node for some time.
+
+            Every `mesh-events serve` does this too, unless it is told not to; one of all works at a time, and another \
+            takes over when it ends or is cut off. So this command is for meshes without one, as those of Go nodes \
+            alone, or for a machine that is always on. It goes on until Ctrl-C. The stream must exist.
+
+            EXAMPLES
+              mesh-events keep
+              mesh-events keep --nats nats://hub:4222 --node keeper-1
+
+            With --trust only events that their node has signed count, and with --sign-key its own are signed.
+            """
+    )
+
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var signing: SigningOptions
+    @OptionGroup var cloudEvents: CloudEventOptions
+    @OptionGroup(title: "Signatures") var trust: TrustFileOptions
+    @OptionGroup(title: "Server") var connection: ConnectionOptions
+
+    func run() async throws {
+        let verification = try trust.verification()
+        let name = try node.name()
+        let stop = StopRequest()
+        Signals.install(stop)
+        _ = try await stop.race { try await keep(name, verification) }
+        Diagnostics.clearInterrupt()
+    }
+
+    private func keep(_ name: String, _ verification: SignatureVerification?) async throws {
+        let transport = try await connection.connect(name: "mesh-events keep \(name)")
+        let store = try connection.store(transport)
+        _ = try await StreamAbsence(connection, transport).explained { try await store.state() }
+        let bus = try await PersistentEventBus.open(
+            transport: transport,
+            store: store,
+            node: name,
+            configuration: try connection.persistence(),
+            busConfiguration: try signing.busConfiguration(cloudEvents),
+            logger: .disabled
+        )
+        let table = JetStreamStateStore(beside: store)
+        let keeper = MeshKeeper(
+            bus: bus,
+            store: store,
+            table: table,
+            verification: verification,
+            logger: .disabled
+        ) { status in
+            switch status {
+            case .keeping: Diagnostics.say("keeps the state of the mesh in the bucket \(table.bucketName)")
+            case .waiting: Diagnostics.say("does not keep the state of the mesh; waits until no other node does")
+            }
+        }
+        let result: Result<Void, any Error> = await ConnectionReport(connection: transport.connection).during {
+            do { return .success(try await keeper.run()) } catch { return .failure(error) }
+        }
+        await bus.close()
+        await transport.close()
+        try result.get()
+    }
+}

@@ -1,0 +1,269 @@
+import Logging
+import MeshConcurrency
+import MeshEvents
+import MeshEventsTesting
+import TestSupport
+import Testing
+
+@testable import MeshMonitoring
+
+/// Keepers on an in-memory mesh, with a lease of parts of a second.
+@Suite(.timeLimit(.minutes(2))) struct MeshKeeperTests {
+    /// A table that can be cut off from one keeper.
+    private final class Line: StateStore {
+        private let table: InMemoryStateStore
+        private let isCut = Locked(false)
+
+        init(_ table: InMemoryStateStore) { self.table = table }
+
+        func cut(_ cut: Bool) { isCut.withLock { $0 = cut } }
+
+        private func check() throws(MeshEventsError) {
+            guard isCut.withLock({ $0 }) else { return }
+            throw MeshEventsError(.timeout, "the line is cut", isRetriable: true)
+        }
+
+        func create() async throws(MeshEventsError) {
+            try check()
+            try await table.create()
+        }
+
+        func entry(_ key: String) async throws(MeshEventsError) -> StateEntry? {
+            try check()
+            return try await table.entry(key)
+        }
+
+        func read(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
+            try check()
+            try await table.read(body)
+        }
+
+        func write(_ value: [UInt8], to key: String, expected: UInt64?) async throws(MeshEventsError) -> UInt64 {
+            try check()
+            return try await table.write(value, to: key, expected: expected)
+        }
+
+        func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) {
+            try check()
+            try await table.delete(key, expected: expected)
+        }
+    }
+
+    private struct Fixture {
+        let mesh = InMemoryMesh()
+        let table = InMemoryStateStore()
+        let bus: PersistentEventBus
+
+        init() async throws { bus = try await Self.bus(mesh, "pi") }
+
+        static func bus(_ mesh: InMemoryMesh, _ node: String) async throws -> PersistentEventBus {
+            try await PersistentEventBus.open(
+                transport: InMemoryTransport(mesh),
+                store: InMemoryStore(mesh),
+                node: node,
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            )
+        }
+
+        func keeper(
+            _ name: String,
+            _ table: (any StateStore)? = nil,
+            _ configuration: MeshKeeper.Configuration = .init(
+                lease: .milliseconds(900),
+                shortestWriteInterval: .milliseconds(50),
+                checkpointInterval: .milliseconds(200)
+            )
+        ) async throws -> MeshKeeper {
+            let bus = try await Self.bus(mesh, name)
+            func make(_ table: some StateStore) -> MeshKeeper {
+                MeshKeeper(
+                    bus: bus,
+                    store: InMemoryStore(mesh),
+                    table: table,
+                    configuration: configuration,
+                    logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+                )
+            }
+            let chosen: any StateStore = table ?? self.table
+            return make(chosen)
+        }
+
+        func emit(_ payload: some EventPayload, node: String = "pi") async throws {
+            try await bus.emit(try Event(payload, node: node))
+        }
+
+        func health(_ node: String, every interval: Double = 0.4) async throws {
+            try await emit(NodeHealth(status: "online", resources: ["interval_s": JSONValue(interval)]), node: node)
+        }
+
+        func checkpoint() async throws -> Checkpoint? {
+            guard table.entries.contains(where: { $0.key == StateKey.checkpoint }) else { return nil }
+            return try await table.entry(StateKey.checkpoint).flatMap { Checkpoint(json: $0.value) }
+        }
+
+        func count(_ type: EventType) async throws -> Int {
+            try await bus.history(matching: EventPattern(type: type), limit: 1_000).count
+        }
+
+        func keeperNode() async throws -> String? {
+            guard !table.entries.isEmpty else { return nil }
+            return try await table.entry(StateKey.keeper).flatMap { KeeperLease.Holder(json: $0.value)?.node }
+        }
+    }
+
+    /// Runs keepers while `body` runs.
+    private func keeping(_ keepers: [MeshKeeper], _ body: () async throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for keeper in keepers { group.addTask { try await keeper.run() } }
+            try await body()
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+    }
+
+    @Test func whatItSavesOutlivesTheStream() async throws {
+        let fixture = try await Fixture()
+        try await fixture.emit(ToolInstalled(tool: "whisper", version: "v1"))
+        try await fixture.emit(ToolCrashed(tool: "whisper", error: "exited with code 3", restartCount: 1))
+        try await keeping([fixture.keeper("k")]) {
+            try await eventually("a checkpoint") { try await fixture.checkpoint()?.sequence == 2 }
+            try await fixture.emit(ToolStarted(tool: "train"))
+        }
+        // The end saves what came last.
+        #expect(try await fixture.checkpoint()?.sequence == 3)
+        #expect(fixture.table.entries.map(\.key) == ["checkpoint", "node.pi"])
+        _ = try await InMemoryStore(fixture.mesh).purge(matching: .all)
+        let monitor = try await MeshMonitor.start(store: InMemoryStore(fixture.mesh), saved: fixture.table)
+        let tool = try #require(monitor.state.tool("whisper", on: "pi"))
+        #expect(tool.version == "v1" && tool.state == .backingOff && tool.lastError == "exited with code 3")
+        #expect(monitor.state.tool("train", on: "pi")?.state == .running)
+        #expect(monitor.savedState?.keeper == "k" && monitor.savedStateFailure == nil)
+        // What comes after it counts as always.
+        try await fixture.emit(ToolStarted(tool: "whisper"))
+        try await eventually("the event") { monitor.state.tool("whisper", on: "pi")?.state == .running }
+        let without = try await MeshMonitor.start(store: InMemoryStore(fixture.mesh))
+        #expect(without.state.tool("train", on: "pi") == nil && without.savedState == nil)
+    }
+
+    @Test func withoutATableOrWithOneOfAnotherStreamTheWholeStreamIsRead() async throws {
+        let fixture = try await Fixture()
+        try await fixture.emit(ToolStarted(tool: "whisper"))
+        let first = try await MeshMonitor.start(store: InMemoryStore(fixture.mesh), saved: fixture.table)
+        #expect(first.state.tool("whisper", on: "pi")?.state == .running)
+        #expect(first.savedState == nil && first.savedStateFailure?.code == .streamNotFound)
+        try await keeping([fixture.keeper("k")]) {
+            try await eventually("a checkpoint") { try await fixture.checkpoint() != nil }
+        }
+        try await InMemoryStore(fixture.mesh).deleteStream()
+        _ = try await InMemoryStore(fixture.mesh).open(.init())
+        try await fixture.emit(ToolStarted(tool: "other"), node: "b")
+        let second = try await MeshMonitor.start(store: InMemoryStore(fixture.mesh), saved: fixture.table)
+        #expect(second.state.nodes.map(\.name) == ["b"] && second.savedState == nil)
+        // The next keeper drops what the other stream said.
+        try await keeping([fixture.keeper("k")]) {
+            try await eventually("the new entries") {
+                fixture.table.entries.map(\.key) == ["checkpoint", "keeper", "node.b"]
+            }
+        }
+    }
+
+    @Test func oneOfSeveralKeepsAndTheNextOneGoesOn() async throws {
+        let fixture = try await Fixture()
+        try await fixture.health("pi", every: 100)
+        try await keeping([fixture.keeper("a"), fixture.keeper("b"), fixture.keeper("c")]) {
+            try await eventually("a checkpoint") { try await fixture.checkpoint() != nil }
+            let holder = try await fixture.keeperNode()
+            try await Task.sleep(for: .seconds(2))
+            #expect(try await fixture.keeperNode() == holder)
+        }
+    }
+
+    @Test func aKeeperThatEndsHandsOverAtOnce() async throws {
+        let fixture = try await Fixture()
+        let configuration = MeshKeeper.Configuration(lease: .seconds(30), checkpointInterval: .milliseconds(100))
+        try await keeping([fixture.keeper("a", nil, configuration)]) {
+            try await eventually("a") { try await fixture.keeperNode() == "a" }
+        }
+        #expect(try await fixture.keeperNode() == nil)
+        let begun = ContinuousClock.now
+        try await keeping([fixture.keeper("b", nil, configuration)]) {
+            try await eventually("b") { try await fixture.keeperNode() == "b" }
+        }
+        #expect(.now - begun < .seconds(15))
+    }
+
+    @Test func aNodeThatFallsSilentIsAnnouncedOnceAndOnceWhenItIsBack() async throws {
+        let fixture = try await Fixture()
+        try await fixture.emit(ToolStarted(tool: "whisper"))
+        try await fixture.health("pi")
+        try await fixture.health("left")
+        try await fixture.emit(NodeLeft(reason: "shutdown"), node: "left")
+        try await fixture.emit(NodeMaintenance(node: "resting", forSeconds: 3_600, reason: "disk"))
+        try await fixture.health("resting")
+        try await keeping([fixture.keeper("a"), fixture.keeper("b")]) {
+            try await eventually("the announcement") { try await fixture.count(.nodeUnreachable) == 1 }
+            let stored = try #require(try await fixture.bus.history(matching: .allNodes).last { $0.event.type == .nodeUnreachable })
+            let payload = try NodeUnreachable(eventData: stored.event.data)
+            #expect(payload.node == "pi" && payload.tools == ["whisper"] && payload.missed >= 3)
+            #expect(["a", "b"].contains(stored.event.node))
+            try await Task.sleep(for: .seconds(1))
+            try await fixture.health("pi", every: 100)
+            try await eventually("the recovery") { try await fixture.count(.nodeRecovered) == 1 }
+            try await Task.sleep(for: .seconds(1))
+        }
+        #expect(try await fixture.count(.nodeUnreachable) == 1)
+        #expect(try await fixture.count(.nodeRecovered) == 1)
+        // The next keeper knows what was announced, from the table alone.
+        _ = try await InMemoryStore(fixture.mesh).purge(matching: .all)
+        try await keeping([fixture.keeper("c")]) { try await Task.sleep(for: .seconds(2)) }
+        #expect(try await fixture.count(.nodeUnreachable) == 0)
+    }
+
+    @Test func aKeeperThatIsCutOffLosesTheLeaseAndDoesNoHarm() async throws {
+        let fixture = try await Fixture()
+        let line = Line(fixture.table)
+        try await fixture.health("pi", every: 100)
+        try await keeping([fixture.keeper("cut", line)]) {
+            try await eventually("the first") { try await fixture.keeperNode() == "cut" }
+            try await keeping([fixture.keeper("b")]) {
+                line.cut(true)
+                try await eventually("the second") { try await fixture.keeperNode() == "b" }
+                try await fixture.health("dead")
+                line.cut(false)
+                try await eventually("the announcement") { try await fixture.count(.nodeUnreachable) == 1 }
+                try await Task.sleep(for: .seconds(1))
+                #expect(try await fixture.keeperNode() == "b")
+            }
+        }
+        #expect(try await fixture.count(.nodeUnreachable) == 1)
+    }
+
+    @Test func afterASilenceOfTheTableNodesHaveTime() async throws {
+        var hearing = Hearing(tolerance: .seconds(1))
+        let start = ContinuousClock.now
+        #expect(hearing.duration(at: start) == nil)
+        hearing.answered(at: start)
+        hearing.answered(at: start + .milliseconds(900))
+        #expect(hearing.duration(at: start + .milliseconds(1_500)) == .milliseconds(1_500))
+        #expect(hearing.duration(at: start + .seconds(2)) == nil)
+        hearing.answered(at: start + .seconds(3))
+        #expect(hearing.duration(at: start + .seconds(3.5)) == .milliseconds(500))
+        hearing.troubled(true)
+        hearing.answered(at: start + .seconds(4))
+        #expect(hearing.duration(at: start + .seconds(4)) == nil)
+        hearing.troubled(false)
+        hearing.answered(at: start + .seconds(5))
+        #expect(hearing.duration(at: start + .seconds(5)) == .zero)
+    }
+
+    @Test func aNodeThatIsForgottenHasNoEntryLater() async throws {
+        let fixture = try await Fixture()
+        try await fixture.health("pi", every: 100)
+        try await fixture.emit(NodeForgotten(node: "pi"))
+        try await keeping([fixture.keeper("k")]) {
+            try await eventually("a checkpoint") { try await fixture.checkpoint()?.sequence == 2 }
+        }
+        let monitor = try await MeshMonitor.start(store: InMemoryStore(fixture.mesh), saved: fixture.table)
+        #expect(monitor.state.isEmpty)
+    }
+}
