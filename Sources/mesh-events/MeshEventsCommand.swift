@@ -19,6 +19,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
               mesh-events list --since 10m     # what happened lately
               mesh-events replay --follow      # all stored events, then new ones
               mesh-events status               # the state of nodes and tools
+              mesh-events status --check       # the same with an exit code, for scripts
               mesh-events dashboard            # all of that on a web page, live
               mesh-events wait-for node.joined --node pi --timeout 5m
               mesh-events on tool.crashed --durable alerts -- ./alert.sh
@@ -33,13 +34,15 @@ struct MeshEventsCommand: AsyncParsableCommand {
 
             EXIT CODES: 0 done; 64 wrong usage; 65 bad data; 69 the server cannot be reached or refuses the request; \
             70 an internal error; 75 the awaited event has not happened; 76 the stream was deleted and created anew \
-            meanwhile. When it is not 0, one line on standard error says what to do.
+            meanwhile. Then one line on standard error says what to do. `status --check`: 1 something is degraded, 2 \
+            something has failed or is unreachable.
             """,
         version: PackageVersion.current,
         subcommands: [
             EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
             StatusCommand.self, WaitForCommand.self, ExportCommand.self, ImportCommand.self, StreamCommand.self,
-            ToolCommand.self, ServeCommand.self, KeepCommand.self, DashboardCommand.self, AuthCommand.self, KeyCommand.self,
+            NodeCommand.self, ToolCommand.self, ServeCommand.self, KeepCommand.self, DashboardCommand.self,
+            AuthCommand.self, KeyCommand.self,
             SchemaCommand.self,
         ]
     )
@@ -65,6 +68,9 @@ struct MeshEventsCommand: AsyncParsableCommand {
             return 0
         } catch is OutputClosed {
             return 0
+        } catch let code as ExitCode {
+            // The result of a check, which has printed what it found.
+            return code.rawValue
         } catch let failure as CommandFailure {
             Diagnostics.say(failure.message + hint(for: failure, arguments))
             return failure.code.rawValue

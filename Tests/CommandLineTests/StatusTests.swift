@@ -30,7 +30,7 @@ import Testing
             #expect(status.error.isEmpty)
             #expect(status.lines.first == "2 nodes: 1 online, 1 left; 1 tool: 1 running")
             #expect(status.output.contains(#/\nlab   left    .*  shutdown\n/#))
-            #expect(status.output.contains(#/\npi    online  .*  1/1    tools=1\n/#))
+            #expect(status.output.contains(#/\npi    online  .*  1/1\n/#))
             #expect(status.output.contains("\npi    whisper  v1       running  "))
             let one = try await Command.run(["status", "--node", "lab", "--nats", server.url])
             #expect(one.lines.first == "1 node: 1 left; 0 tools" && !one.output.contains("whisper"))
@@ -152,7 +152,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [["--node", ""], ["x"], ["--timeout", "1s"]])
+    @Test(arguments: [
+        ["--node", ""], ["x", "y"], ["--timeout", "1s"], ["x", "--node", "y"], ["--tool", "x"], [""],
+        ["x", "--tool", ""],
+        ["--quiet"], ["--check", "--watch"], ["x", "--check", "--watch"],
+    ])
     func nonsenseIsAUsageError(arguments: [String]) async throws {
         let status = try await Command.run(["status", "--nats", "nats://127.0.0.1:1"] + arguments)
         #expect(status.code == 64, "\(status.error)")

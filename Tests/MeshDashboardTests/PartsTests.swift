@@ -75,6 +75,17 @@ import Testing
         ] { #expect(TextNeedle(text).isIn(place) == isThere, "\(text) in \(place)") }
     }
 
+    @Test func nodesAreThoseThatEventsAreAbout() {
+        let report = Event(.nodeUnreachable, node: "keeper", data: ["node": "pi"])
+        #expect(EventFilter(nodes: ["pi"]).matches(report) && !EventFilter(nodes: ["keeper"]).matches(report))
+        var index = EventIndex()
+        index.append(StoredEvent(event: report, sequence: 1, storedAt: Timestamp(nanosecondsSinceEpoch: 5_000_000)))
+        func count(_ node: String) -> Int? {
+            index.histogram(EventFilter(nodes: [node]), 0..<10, buckets: 1, of: (1, 1)).series.first?.total
+        }
+        #expect(count("pi") == 1 && count("keeper") == nil)
+    }
+
     // MARK: Client
 
     @Test func aClientIsCutOffWhenItsBufferIsFull() async {

@@ -2,6 +2,7 @@
 
 import { $, el, request } from "/dom.js";
 import { join } from "/events.js";
+import { aboutNode } from "/filters.js";
 import { absolute, ago, parse } from "/times.js";
 import { colorName } from "/colors.js";
 import { sessionHeaders } from "/session.js";
@@ -49,6 +50,7 @@ export class Detail {
   render(event, raw, isWhole = false) {
     const { filters } = this;
     const happened = parse(event.timestamp);
+    const about = aboutNode(event);
     const button = (label, action, title) => el("button", { type: "button", title, onclick: action }, label);
     const copy = button("Copy JSON", async () => {
       await navigator.clipboard?.writeText(raw).catch(() => {});
@@ -61,6 +63,7 @@ export class Detail {
         el("button", { type: "button", class: "close", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.close() }, "✕")),
       el("dl", { class: "facts" },
         el("dt", {}, "Node"), el("dd", {}, event.node || "none"),
+        ...about === event.node ? [] : [el("dt", {}, "About"), el("dd", {}, about)],
         ...signature(event),
         ...event.received ? [el("dt", {}, "Received"), el("dd", {}, time(parse(event.received)))]
           : [el("dt", {}, "Stored"), el("dd", {}, time(parse(event.stored)))],
@@ -69,7 +72,7 @@ export class Detail {
           : [el("dt", {}, "Sequence"), el("dd", {}, String(event.sequence))]),
       el("div", { class: "buttons" },
         button("Only this type", () => filters.change({ types: [event.type] })),
-        event.node && button("Only this node", () => filters.change({ node: event.node })),
+        about && button("Only this node", () => filters.change({ node: about })),
         isWhole && copy),
       el("pre", { tabindex: "0", "aria-label": "The event as JSON" }, ...pretty(raw)));
   }

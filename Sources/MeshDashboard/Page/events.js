@@ -1,6 +1,6 @@
 // The events that are held: what was loaded from the history and what has come, oldest first, bounded.
 
-import { encoded } from "/filters.js";
+import { aboutNode, encoded } from "/filters.js";
 import { request } from "/dom.js";
 import { parse } from "/times.js";
 
@@ -92,7 +92,7 @@ export class Events extends EventTarget {
     this.heard.push(row);
     this.heardLength += row.raw?.length ?? 0;
     while (this.heard.length > MAXIMUM || this.heardLength > MAXIMUM_HEARD) this.forgetHeard();
-    if (row.event) this.see(row.event.node);
+    if (row.event) this.see(aboutNode(row.event));
     if (this.isWanted(row)) this.take(row);
   }
 
@@ -125,7 +125,7 @@ export class Events extends EventTarget {
   /** An event of the stream. */
   add(event) {
     if (this.filters.isBounded || !this.filters.hasText(event)) return;
-    this.see(event.node);
+    this.see(aboutNode(event));
     this.take(eventRow(event));
   }
 
@@ -204,7 +204,7 @@ export class Events extends EventTarget {
     try {
       const page = await request(`/api/events?${encoded(query)}`);
       if (generation !== this.generation) return;
-      for (const event of page.events) this.see(event.node);
+      for (const event of page.events) this.see(aboutNode(event));
       this.rows.unshift(...page.events.map(eventRow));
       [this.cursor, this.created] = page.cursor === null ? [null, this.created] : split(page.cursor);
       this.error = null;

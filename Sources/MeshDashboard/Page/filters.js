@@ -2,6 +2,13 @@
 
 export const RANGES = [["5m", 300], ["15m", 900], ["1h", 3600], ["6h", 21_600], ["24h", 86_400]];
 
+/** The types of events that one node emits about another, which their data names. */
+const REPORTS = new Set(["node.unreachable", "node.recovered", "node.forgotten", "node.maintenance"]);
+
+/** The node that an event is about: what filters by node look at. */
+export const aboutNode = ({ type, node, data }) =>
+  REPORTS.has(type) && typeof data?.node === "string" && data.node || node;
+
 export class Filters extends EventTarget {
   constructor() {
     super();

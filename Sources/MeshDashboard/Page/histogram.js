@@ -2,7 +2,7 @@
 
 import { $, once, request, debounced } from "/dom.js";
 import { Bars, describe } from "/bars.js";
-import { encoded } from "/filters.js";
+import { aboutNode, encoded } from "/filters.js";
 import { renderLegend, renderRanges } from "/legend.js";
 import { Selection } from "/selection.js";
 import { everySecond, now, parse } from "/times.js";
@@ -93,7 +93,7 @@ export class Histogram {
     series.counts[bucket] += 1;
     series.total += 1;
     if (event.type === "tool.crashed" || event.type === "node.left") {
-      this.data.marks.push({ sequence: event.sequence, time, type: event.type, node: event.node });
+      this.data.marks.push({ sequence: event.sequence, time, type: event.type, node: aboutNode(event) });
     }
     this.draw();
   }

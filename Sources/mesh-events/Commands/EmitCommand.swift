@@ -113,17 +113,9 @@ struct EmitCommand: AsyncParsableCommand {
         let configuration = try signing.busConfiguration(cloudEvents)
         let transport = try await connection.connect(name: "mesh-events emit")
         if ack {
-            let store = try connection.store(transport)
-            defer { Self.sayOthers(store) }
-            let bus = try await PersistentEventBus.open(
-                transport: transport,
-                store: store,
-                node: event.node,
-                configuration: connection.persistence(),
-                busConfiguration: configuration,
-                logger: .disabled
-            )
-            try await report(try await bus.emit(event), bus)
+            try await AcknowledgedEmission(connection, transport, configuration).emit(event, json: output.json) {
+                "stored in \(SafeText.name($0.stream)) at sequence \($0.sequence)"
+            }
         } else {
             let recorder = RecordingTransport(transport)
             let bus = EventBus(
@@ -139,26 +131,6 @@ struct EmitCommand: AsyncParsableCommand {
         await transport.close()
     }
 
-    /// Warns that a stream of another server keeps the events too.
-    private static func sayOthers(_ store: JetStreamStore) {
-        guard store.hasOtherStream else { return }
-        Diagnostics.say(
-            "another stream than the one of this server keeps these events too, and acknowledges them; its "
-                + "acknowledgements do not count. Give each JetStream a domain and name one with --js-domain"
-        )
-    }
-
-    private func report(_ position: StoredPosition, _ bus: PersistentEventBus) async throws {
-        guard output.json else {
-            let stream = SafeText.name(position.stream)
-            try LineOutput.standard().write("stored in \(stream) at sequence \(position.sequence)")
-            return
-        }
-        let page = try await bus.history(EventHistory.Query(limit: 1, before: position.sequence.nextSequence))
-        let text = EventJSON(isForTerminal: Terminal.output.isTerminal)
-        for stored in page.events { try LineOutput.standard().write(text.line(stored.event)) }
-    }
-
     private func emitFile(_ path: String) async throws {
         let name = try node.name()
         let configuration = try signing.busConfiguration(cloudEvents)
@@ -166,7 +138,7 @@ struct EmitCommand: AsyncParsableCommand {
         defer { reader.close() }
         let transport = try await connection.connect(name: "mesh-events emit --from")
         let store = try connection.store(transport)
-        defer { Self.sayOthers(store) }
+        defer { AcknowledgedEmission.sayOthers(store) }
         let bus = try await PersistentEventBus.open(
             transport: transport,
             store: store,

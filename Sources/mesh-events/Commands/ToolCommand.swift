@@ -83,20 +83,7 @@ private struct ToolRequestOptions: ParsableArguments {
         _ verification: SignatureVerification?
     ) async throws -> String {
         if let node { return node }
-        let monitor = try await StreamAbsence(connection, transport).explained {
-            let store = try connection.store(transport)
-            return try await MeshMonitor.start(
-                store: store,
-                saved: verification == nil ? JetStreamStateStore(beside: store) : nil,
-                verification: verification,
-                logger: .disabled
-            )
-        }
-        defer {
-            TrustOptions.reportRejected(monitor.rejected)
-            monitor.close()
-        }
-        let mesh = monitor.state
+        let mesh = try await connection.mesh(transport, verification)
         let names = mesh.nodes.filter { node in
             node.status != .left && mesh.tools(on: node.name).contains { $0.name == tool && $0.state != .removed }
         }.map(\.name)

@@ -46,9 +46,9 @@ struct SigningOptions: ParsableArguments {
     }
 
     /// The configuration of a bus that signs with this key, and sends CloudEvents when they are wanted.
-    func busConfiguration(_ cloudEvents: CloudEventOptions) throws(MeshEventsError) -> EventBus.Configuration {
+    func busConfiguration(_ cloudEvents: CloudEventOptions? = nil) throws(MeshEventsError) -> EventBus.Configuration {
         var configuration = EventBus.Configuration()
-        configuration.cloudEvents = cloudEvents.isWanted
+        configuration.cloudEvents = cloudEvents?.isWanted ?? false
         if let file = file() { configuration.signer = try NodeSigningKey(file: file) }
         return configuration
     }

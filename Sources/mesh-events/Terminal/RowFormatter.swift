@@ -1,23 +1,19 @@
-import Foundation
 import MeshEvents
 
 /// Writes events as rows for people: local date and time, type, node, data, in columns that line up.
 struct RowFormatter {
-    /// Converts seconds since the epoch to a calendar time: `localtime_r`, or `gmtime_r` in tests.
-    typealias Calendar = @Sendable (time_t) -> tm
-
     private static let typeColumn = 16...32
     private static let nodeColumn = 8...24
 
     /// Whether rows are coloured.
     let isColored: Bool
-    private let calendar: Calendar
+    private let time: LocalTime
     private var typeWidth = typeColumn.lowerBound
     private var nodeWidth = nodeColumn.lowerBound
 
-    init(isColored: Bool = false, calendar: @escaping Calendar = { RowFormatter.localTime($0) }) {
+    init(isColored: Bool = false, time: LocalTime = LocalTime()) {
         self.isColored = isColored
-        self.calendar = calendar
+        self.time = time
     }
 
     /// Widens the columns for an event; rows from now on line up with its row.
@@ -44,7 +40,7 @@ struct RowFormatter {
         makeRoom(for: event, width: width)
         let type = SafeText.name(event.type.rawValue)
         let columns: [(text: String, style: Style)] = [
-            (time(event.timestamp), .dim),
+            (time.text(event.timestamp), .dim),
             (TextWidth.padded(type, to: typeWidth), Style(ofType: type)),
             (TextWidth.padded(SafeText.name(event.node), to: nodeWidth), .cyan),
         ]
@@ -67,35 +63,5 @@ struct RowFormatter {
 
     private func styled(_ columns: [(text: String, style: Style)]) -> String {
         columns.map { (isColored ? $0.style.apply(to: $0.text) : $0.text) + "  " }.joined()
-    }
-
-    /// `2026-11-24 11:28:03.123`.
-    private func time(_ timestamp: Timestamp) -> String {
-        let (seconds, nanoseconds) = timestamp.nanosecondsSinceEpoch.floored(by: 1_000_000_000)
-        let calendar = calendar(time_t(seconds))
-        func digits(_ value: some BinaryInteger, _ count: Int) -> String {
-            let text = String(value)
-            return String(repeating: "0", count: max(0, count - text.count)) + text
-        }
-        let date = [digits(calendar.tm_year + 1900, 4), digits(calendar.tm_mon + 1, 2), digits(calendar.tm_mday, 2)]
-        let clock = [digits(calendar.tm_hour, 2), digits(calendar.tm_min, 2), digits(calendar.tm_sec, 2)]
-        return date.joined(separator: "-") + " " + clock.joined(separator: ":") + "."
-            + digits(nanoseconds / 1_000_000, 3)
-    }
-
-    /// The calendar of the machine's time zone.
-    static func localTime(_ seconds: time_t) -> tm {
-        var seconds = seconds
-        var result = tm()
-        localtime_r(&seconds, &result)
-        return result
-    }
-}
-
-extension Int64 {
-    /// The quotient rounded towards minus infinity, and the remainder that is never negative.
-    fileprivate func floored(by divisor: Int64) -> (quotient: Int64, remainder: Int64) {
-        let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
-        return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
     }
 }

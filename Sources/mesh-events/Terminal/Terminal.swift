@@ -49,10 +49,10 @@ enum Style: String {
         self == .plain || text.isEmpty ? text : "\u{1B}[\(rawValue)m\(text)\u{1B}[0m"
     }
 
-    /// The colour of an event type: red for a crash, otherwise by family.
+    /// The colour of an event type: red for a crash and a lost node, otherwise by family.
     init(ofType type: String) {
         switch type {
-        case "tool.crashed": self = .red
+        case "tool.crashed", "node.unreachable": self = .red
         case "node.health": self = .dim
         case _ where type.hasPrefix("tool."): self = .green
         case _ where type.hasPrefix("node."): self = .yellow

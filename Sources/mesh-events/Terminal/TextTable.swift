@@ -20,10 +20,20 @@ struct TextTable {
     /// The longest name, in columns; a longer one is cut, so that the other columns stay visible.
     private static let longestName = 32
 
+    /// The columns that the last one gets on a narrow terminal, when it needs them: others are narrowed for it.
+    private static let lastColumn = 16
+    /// The least width of a column that is narrowed.
+    private static let narrowest = 9
+
     private let headings: [String]
+    private let shrinking: [Int]
     private var rows: [[Cell]] = []
 
-    init(_ headings: [String]) { self.headings = headings }
+    /// - Parameter shrinking: the columns whose texts may be cut on a narrow terminal, so that the last one is seen.
+    init(_ headings: [String], shrinking: [Int] = []) {
+        self.headings = headings
+        self.shrinking = shrinking
+    }
 
     /// Adds a row, one cell for each heading.
     mutating func add(_ cells: [Cell]) { rows.append(cells) }
@@ -31,10 +41,22 @@ struct TextTable {
     /// The lines, each cut to the width when there is one.
     func lines(isColored: Bool, width: Int? = nil) -> [String] {
         let all = [headings.map { Cell($0, .dim) }] + rows
-        let widths = headings.indices.map { column in
+        var widths = headings.indices.map { column in
             all.reduce(0) { max($0, TextWidth.columns(of: $1[column].text)) }
         }
+        if let width { narrow(&widths, to: width) }
         return all.map { Self.line($0, widths, isColored: isColored, width: width) }
+    }
+
+    /// Narrows the columns that may shrink, the widest first, until the last one has room.
+    private func narrow(_ widths: inout [Int], to width: Int) {
+        guard let last = widths.last else { return }
+        var missing = widths.dropLast().reduce(0) { $0 + $1 + 2 } + min(last, Self.lastColumn) - width
+        while missing > 0, let widest = shrinking.max(by: { widths[$0] < widths[$1] }), widths[widest] > Self.narrowest
+        {
+            widths[widest] -= 1
+            missing -= 1
+        }
     }
 
     private static func line(_ cells: [Cell], _ widths: [Int], isColored: Bool, width: Int?) -> String {
@@ -44,11 +66,12 @@ struct TextTable {
             guard left > 0 else { break }
             let isLast = index == cells.count - 1
             var text = cell.text
+            if !isLast, TextWidth.columns(of: text) > widths[index] { text = TextWidth.cut(text, to: widths[index]) }
             let columns = isLast ? TextWidth.columns(of: text) : widths[index]
+            let padding = widths[index] - TextWidth.columns(of: text) + 2
             if columns > left { text = TextWidth.cut(text, to: left) }
             line += isColored ? cell.style.apply(to: text) : text
             guard !isLast else { break }
-            let padding = widths[index] - TextWidth.columns(of: cell.text) + 2
             line += String(repeating: " ", count: min(padding, max(0, left - TextWidth.columns(of: text))))
             left -= columns + 2
         }

@@ -6,12 +6,14 @@ import Testing
 
 @Suite struct RowFormatterTests {
     private func formatter(isColored: Bool = false) -> RowFormatter {
-        RowFormatter(isColored: isColored) { seconds in
-            var seconds = seconds
-            var result = tm()
-            gmtime_r(&seconds, &result)
-            return result
-        }
+        RowFormatter(isColored: isColored, time: Self.utc)
+    }
+
+    private static let utc = LocalTime { seconds in
+        var seconds = seconds
+        var result = tm()
+        gmtime_r(&seconds, &result)
+        return result
     }
 
     private func event(_ type: EventType = "tool.started", node: String = "pi", _ data: EventData = ["a": 1]) -> Event {

@@ -47,17 +47,56 @@ import Testing
                 "3 nodes: 1 degraded, 1 unreachable, 1 left; 4 tools: 1 running, 1 failed, 1 backing off, 1 uncertain",
                 "",
                 "NODE  STATUS       SEEN     JOINED    TOOLS  DETAILS",
-                "lab   unreachable  90s ago  -         0/1    cpu=0.5 load=0.1,0.2",
-                "old   left         11s ago  101s ago  -      shutdown",
+                "lab   unreachable  90s ago  -         0/1    cpu 50 %, load 0.1 0.2",
                 "pi    degraded     1s ago   101s ago  1/3    disk: full",
+                "old   left         11s ago  101s ago  -      shutdown",
                 "",
                 "NODE  TOOL     VERSION  STATE        SINCE    RESTARTS  DETAILS",
-                "lab   train    -        running?     90s ago  0",
                 "pi    broken   -        failed       96s ago  0         gave up after 5 restarts: no memory",
+                "lab   train    -        running?     90s ago  0",
                 "pi    flaky    -        backing off  98s ago  1         exited with code 3",
                 "pi    whisper  v1.0     running      99s ago  0",
             ]
         )
+    }
+
+    @Test func whatIsInTroubleComesFirstThenTheNames() {
+        let crash: EventData = ["tool": "t", "error": "no", "restart_count": 1]
+        let gaveUp: EventData = ["tool": "t", "reason": "gave up after 5 restarts", "failed": true]
+        let health: EventData = ["status": "online", "resources": [:]]
+        let ill: EventData = ["status": "degraded", "resources": [:]]
+        let state = state(
+            [
+                (100, .nodeHealth, "z-failed", health), (100, .toolStopped, "z-failed", gaveUp),
+                (100, .toolStarted, "z-failed", ["tool": "a"]),
+                (100, .nodeHealth, "y-crashing", health), (100, .toolCrashed, "y-crashing", crash),
+                (0, .nodeHealth, "x-away", health), (0, .toolStarted, "x-away", ["tool": "a"]),
+                (100, .nodeHealth, "w-ill", ill), (100, .nodeHealth, "b", health), (100, .nodeHealth, "a", health),
+                (100, .toolStopped, "a", ["tool": "t", "reason": "stopped"]), (100, .nodeLeft, "c", nil),
+            ],
+            at: 101
+        )
+        #expect(
+            state.byTrouble.map(\.node.name) == ["x-away", "z-failed", "w-ill", "y-crashing", "a", "b", "c"]
+        )
+        let lines = StatusFormatter(isColored: false, width: nil).lines(state)
+        let tools = lines.drop { !$0.hasPrefix("NODE        TOOL") }.dropFirst().map { $0.split(separator: " ")[0...1] }
+        #expect(
+            tools.map { $0.joined(separator: "/") } == ["z-failed/t", "x-away/a", "y-crashing/t", "a/t", "z-failed/a"]
+        )
+    }
+
+    @Test func onANarrowTerminalLongNamesMakeRoomForWhatIsWrong() throws {
+        let name = String(repeating: "long-name-", count: 3)
+        let crash: EventData = ["tool": .string(name), "error": "no such device", "restart_count": 1]
+        let installed: EventData = ["tool": .string(name), "version": "1.0.0-beta.12345678901234567890"]
+        let state = state([(0, .toolInstalled, name, installed), (1, .toolCrashed, name, crash)], at: 2)
+        let lines = StatusFormatter(isColored: false, width: 80).lines(state)
+        let row = try #require(lines.last)
+        #expect(row.contains("long-nam…  long-name…  1.0.0-bet…  "), "\(row)")
+        #expect(row.hasSuffix("no such device") && TextWidth.columns(of: row) <= 80, "\(row)")
+        // The node itself has room.
+        #expect(lines[3].hasPrefix(name + "  "), "\(lines[3])")
     }
 
     @Test func coloursDoNotMoveTheColumns() {
@@ -107,6 +146,12 @@ import Testing
             ]
         )
         #expect(AgeFormatter.text(nil, now: start) == "-")
+        #expect(
+            [-1, 0, 0.9, 59, 60, 61, 3_600, 3_665, 86_399, 86_400, 90_001, 1e9].map { AgeFormatter.span(.seconds($0)) }
+                == [
+                    "0s", "0s", "0s", "59s", "1m", "1m 1s", "1h", "1h 1m", "23h 59m", "1d", "1d 1h", "11574d 1h",
+                ]
+        )
     }
 
     @Test func whatDoesNotFitIsCounted() {

@@ -2,18 +2,20 @@ import ArgumentParser
 import MeshEvents
 import MeshEventsNATS
 import MeshMonitoring
-import NATSClient
-import Synchronization
 
 /// `mesh-events status`.
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
         abstract: "Show the status of the mesh's nodes and tools.",
-        usage: "mesh-events status [--watch] [--node NAME] [--trust FILE] [--json]",
+        usage: """
+            mesh-events status [--watch] [--node NAME] [--check [--quiet]] [--trust FILE] [--json]
+            mesh-events status NODE[/TOOL] [--tool NAME] [--watch] [--check [--quiet]] [--trust FILE] [--json]
+            """,
         discussion: """
             The status is computed from the stored events. The command sends no requests to nodes; it creates and \
-            changes nothing.
+            changes nothing. Failed tools and unreachable nodes come first, then what is degraded or backing off, then \
+            the rest by name.
 
             A node is `online`; `degraded` when it reports that itself (DETAILS names the failing checks); \
             `unreachable` when it has sent no event for three of its health intervals; `left` after its node.left. \
@@ -30,9 +32,22 @@ struct StatusCommand: AsyncParsableCommand {
             something other than a node's figures has changed. Without a stream it uses live events, and switches to \
             the stream as soon as there is one.
 
+            NODE shows one node in detail: its status, machine, use and tools, how often these were restarted in the \
+            last hour, and the last five events about it, health events aside. NODE/TOOL shows a tool of it. Names may \
+            have a / themselves: a node of exactly this name is meant first; --tool NAME separates the two.
+
+            --check ends with 0 when all is well, 1 when a node is degraded or a tool is backing off, 2 when a node is \
+            unreachable or a tool has failed. The first line names what is wrong, as OK, WARNING or CRITICAL; --quiet \
+            prints nothing. Stopped tools, silent nodes and nodes that left are well, because they may be so on \
+            purpose. A node that is named is not: 1 when it is silent, 2 when it has left, as a tool that was removed \
+            or whose node left. When nothing is known of it, or of any node, the exit code is 69.
+
             EXAMPLES
               mesh-events status
               mesh-events status --watch
+              mesh-events status pi
+              mesh-events status pi/whisper --watch
+              mesh-events status --check --quiet || ./alert.sh   # for cron
               mesh-events status --json | jq -r '.nodes[] | select(.status != "online") | .name'
               mesh-events status --json --watch | jq -c .summary
               mesh-events status --trust trust
@@ -42,15 +57,37 @@ struct StatusCommand: AsyncParsableCommand {
             standard error says how many did not.
 
             With --json a line is the whole status: time, summary and left_out (counts), and nodes with their tools. \
+            In detail it has time, node (as in nodes), tool (as in tools; then node has name and status only), \
+            uptime_s, restarts, restarts_last_hour and events (as `list --json`). \
             Keys are stable; unknown values are null. The states of tools have `backing_off` for backing off. The \
             count `crashed` is deprecated: it is the sum of backing_off and failed.
+
+            EXIT CODES: as for all commands; 69 also when nothing is known of NODE or TOOL; with --check 0, 1 and 2 as \
+            above.
             """
     )
+
+    @Argument(
+        help: ArgumentHelp(
+            "Show this node, or this tool of a node, in detail: pi, pi/whisper.",
+            valueName: "node[/tool]"
+        )
+    )
+    var subject: String?
+
+    @Option(help: ArgumentHelp("Show this tool of the node in detail, for names with a /.", valueName: "name"))
+    var tool: String?
 
     @Flag(help: "Go on showing changes, until Ctrl-C.")
     var watch = false
 
-    @Option(help: ArgumentHelp("Show only this node.", valueName: "name"))
+    @Flag(help: "Say first what is wrong, in one line, and end with exit code 0, 1 or 2.")
+    var check = false
+
+    @Flag(help: "With --check: print nothing.")
+    var quiet = false
+
+    @Option(help: ArgumentHelp("Show only this node in the tables.", valueName: "name"))
     var node: String?
 
     @Flag(help: "Print the status as a line of JSON.")
@@ -60,202 +97,104 @@ struct StatusCommand: AsyncParsableCommand {
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
-        if node?.isEmpty == true { throw CommandFailure(.usage, "--node must not be empty") }
+        let view = try view()
         let verification = try trust.verification()
         let stop = StopRequest()
         Signals.install(stop)
         if watch { OutputWatch.install(stop) }
-        _ = try await stop.race { try await show(verification, stop) }
+        let trouble = try await stop.race { try await show(view, verification, stop) }
         if watch { Diagnostics.clearInterrupt() }
+        guard check else { return }
+        guard let trouble else { throw CommandFailure(.unavailable, "interrupted before the status was known") }
+        if trouble != .well { throw ExitCode(trouble.exitCode) }
     }
 
-    private func show(_ verification: SignatureVerification?, _ stop: StopRequest) async throws {
+    /// What to show, checked together with the options.
+    private func view() throws -> StatusView {
+        for (name, value) in [("NODE", subject), ("--node", node), ("--tool", tool)] where value?.isEmpty == true {
+            throw CommandFailure(.usage, "\(name) must not be empty")
+        }
+        if quiet, !check { throw CommandFailure(.usage, "--quiet is for --check; without it there would be nothing") }
+        if check, watch { throw CommandFailure(.usage, "--check looks once; leave out --watch") }
+        guard let subject else {
+            guard tool == nil else {
+                throw CommandFailure(.usage, "--tool needs the node that has it: NODE --tool NAME")
+            }
+            return .tables(node: node)
+        }
+        guard node == nil else { throw CommandFailure(.usage, "--node is for the tables; leave it out, or NODE") }
+        return .detail(StatusArgument(text: subject, tool: tool))
+    }
+
+    /// Shows the status.
+    ///
+    /// - Returns: What is wrong, as far as that was asked for.
+    private func show(
+        _ view: StatusView,
+        _ verification: SignatureVerification?,
+        _ stop: StopRequest
+    ) async throws -> Trouble {
         let transport = try await connection.connect(name: "mesh-events status")
-        let printer = StatusPrinter(json: json, node: node, stop: stop)
+        let printer = StatusPrinter(json: json, view: view, stop: stop)
         let start = { @Sendable [connection] () async throws -> MeshMonitor in
-            let store = try connection.store(transport)
-            return try await MeshMonitor.start(
-                store: store,
-                saved: verification == nil ? JetStreamStateStore(beside: store) : nil,
-                verification: verification,
-                logger: .disabled
-            )
+            try await connection.monitor(transport, verification)
         }
         var monitor = try await StreamAbsence(connection, transport).noted(showsLive: watch, start)
         if monitor == nil, watch {
             let live = LiveStatus(printer: printer, transport: transport, verification: verification)
             monitor = try await live.run(until: start)
         }
+        let history = EventHistory(
+            store: try connection.store(transport),
+            verification: verification,
+            logger: .disabled
+        )
+        let source = StatusSource(view: view, events: monitor == nil ? nil : RecentEventReader(history: history))
         guard let monitor else {
             var unknown = MeshState()
             unknown.advance(to: .now)
-            try printer.print(unknown)
-            return await transport.close()
+            let trouble = try finish(try await source.content(of: unknown), printer)
+            await transport.close()
+            return trouble
         }
         defer { TrustOptions.reportRejected(monitor.rejected) }
+        var trouble = Trouble.well
         if watch {
-            try await StatusWatch(monitor: monitor, connection: transport.connection, printer: printer).run()
+            try await StatusWatch(monitor: monitor, connection: transport.connection, source: source, printer: printer)
+                .run()
         } else {
-            try printer.print(monitor.state)
+            trouble = try finish(try await content(source, of: monitor.state), printer)
         }
         monitor.close()
         await transport.close()
-    }
-}
-
-/// Shows the status repeatedly, until the task is cancelled.
-private struct StatusWatch: Sendable {
-    let monitor: MeshMonitor
-    let connection: NATSConnection
-    let printer: StatusPrinter
-
-    /// How often the picture on a terminal is drawn again, so that ages are up to date.
-    private static let tick: Duration = .seconds(1)
-
-    /// Shows the status until the connection is closed or the task is cancelled.
-    ///
-    /// - Throws: `MeshEventsError` when the monitor fails, `OutputClosed` when standard output has no reader any more.
-    func run() async throws {
-        let (wishes, wish) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        let updates = monitor.updates()
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            let notice = ConnectionNotice()
-            group.addTask {
-                for try await update in updates where printer.isShown(update.change) { wish.yield() }
-                wish.finish()
-            }
-            group.addTask { await watchConnection(notice) { wish.yield() } }
-            watchStream(notice) { wish.yield() }
-            if printer.isInPlace {
-                group.addTask {
-                    while (try? await Task.sleep(for: Self.tick)) != nil { wish.yield() }
-                }
-            }
-            group.addTask { try await show(wishes, notice) }
-            // The first task that ends, ends all: the connection is closed, or standard output has no reader.
-            try await group.next()
-            group.cancelAll()
-        }
+        return trouble
     }
 
-    private func show(_ wishes: AsyncStream<Void>, _ notice: ConnectionNotice) async throws {
-        let address = await connection.currentAddress?.description ?? "a server"
-        var isFirst = true
-        func show() throws {
-            let state = notice.text ?? "\(address) (Ctrl-C ends)"
-            try printer.show(monitor.state, heading: "mesh-events status: \(state)", isFirst: isFirst)
-            isFirst = false
-        }
-        try show()
-        var pause = StatusPrinter.pause
-        for await _ in wishes {
-            try await Task.sleep(for: pause)
-            // A large mesh is shown less often.
-            pause = max(StatusPrinter.pause, try ContinuousClock().measure { try show() })
-        }
-    }
-
-    /// Reports a lost connection: on a terminal in the picture, else in a line on standard error.
-    private func watchConnection(_ notice: ConnectionNotice, _ changed: @Sendable () -> Void) async {
-        guard printer.isInPlace else {
-            await ConnectionReport(connection: connection, missing: "no events arrive meanwhile").run()
-            return
-        }
-        for await status in connection.statusUpdates() {
-            switch status {
-            case .disconnected(let reason, _):
-                notice.set(connection: "the connection is lost (\(reason.message)); connecting again")
-            case .connected, .reconnected: notice.set(connection: nil)
-            default: continue
-            }
-            changed()
-        }
-    }
-
-    /// Reports a stream that does not answer, in the same way.
-    private func watchStream(_ notice: ConnectionNotice, _ changed: @escaping @Sendable () -> Void) {
-        let report = TroubleReport(missing: "nodes that run may be shown as unreachable")
-        guard printer.isInPlace else { return monitor.whenTroubled(report.tell) }
-        monitor.whenTroubled { error in
-            notice.set(stream: error.map(report.text))
-            changed()
-        }
-    }
-}
-
-/// The present message about the connection or the stream; `nil` when all is well.
-private final class ConnectionNotice: Sendable {
-    private let value = Mutex<(connection: String?, stream: String?)>((nil, nil))
-
-    var text: String? { value.withLock { $0.connection ?? $0.stream } }
-
-    func set(connection text: String?) { value.withLock { $0.connection = text } }
-    func set(stream text: String?) { value.withLock { $0.stream = text } }
-}
-
-/// Shows the status from live events, until there is a stream.
-private struct LiveStatus: Sendable {
-    /// How often the picture on a terminal is drawn again, so that ages are up to date.
-    private static let tick: Duration = .seconds(1)
-
-    let printer: StatusPrinter
-    let transport: NATSTransport
-    let verification: SignatureVerification?
-
-    /// Shows the mesh until `start` finds a stream.
-    ///
-    /// - Returns: What `start` returns.
-    func run(until start: @escaping @Sendable () async throws -> MeshMonitor) async throws -> MeshMonitor {
-        let bus = EventBus.listening(on: transport, verification: verification)
-        let live = try await LiveMesh(bus)
-        defer {
-            live.close()
-            TrustOptions.reportRejected(live.rejected)
-        }
-        let (wishes, wish) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        return try await withThrowingTaskGroup(of: MeshMonitor?.self) { group in
-            group.addTask {
-                try await live.run { change in
-                    if printer.isShown(change) { wish.yield() }
-                }
-                return nil
-            }
-            if printer.isInPlace {
-                group.addTask {
-                    while (try? await Task.sleep(for: Self.tick)) != nil { wish.yield() }
-                    return nil
-                }
-            }
-            group.addTask {
-                try await show(live, wishes)
-                return nil
-            }
-            group.addTask { try await LiveMesh.waitForStream { try await Self.opened(start) } }
-            defer { group.cancelAll() }
-            while let monitor = try await group.next() {
-                if let monitor { return monitor }
-            }
-            throw CancellationError()
-        }
-    }
-
-    private func show(_ live: LiveMesh, _ wishes: AsyncStream<Void>) async throws {
-        let heading = "mesh-events status: no stream yet, so only live events count (Ctrl-C ends)"
-        try printer.show(live.state, heading: heading, isFirst: true)
-        for await _ in wishes {
-            try await Task.sleep(for: StatusPrinter.pause)
-            try printer.show(live.state, heading: heading, isFirst: false)
-        }
-    }
-
-    /// The result of `start`; `nil` while there is no stream.
-    private static func opened(_ start: () async throws -> MeshMonitor) async throws -> MeshMonitor? {
+    /// What to show once. When its events cannot be read, it is shown without them.
+    private func content(_ source: StatusSource, of mesh: MeshState) async throws -> StatusContent {
+        guard !quiet else { return try await source.withoutReading.content(of: mesh) }
         do {
-            return try await start()
-        } catch let error as MeshEventsError
-            where [.streamNotFound, .persistenceUnavailable].contains(error.code) || error.isRetriable
-        {
-            return nil
+            return try await source.content(of: mesh)
+        } catch let error as MeshEventsError {
+            Diagnostics.say("the newest events cannot be read: \(error.message)")
+            return try await source.withoutReading.content(of: mesh)
         }
+    }
+
+    /// Prints the status, and checks it when that was asked for.
+    private func finish(_ content: StatusContent, _ printer: StatusPrinter) throws -> Trouble {
+        guard check else {
+            try printer.print(content)
+            return .well
+        }
+        let result = try content.check()
+        guard !quiet else { return result.trouble }
+        do {
+            try printer.print(heading: result.line)
+            try printer.print(content)
+        } catch is OutputClosed {
+            // The exit code says it, too.
+        }
+        return result.trouble
     }
 }

@@ -1,0 +1,34 @@
+import MeshEvents
+import MeshEventsNATS
+import MeshMonitoring
+
+extension ConnectionOptions {
+    /// Starts a monitor of the mesh: it has taken in all stored events when this returns.
+    ///
+    /// - Parameter verification: lets only events count that their node has signed; `nil` for all.
+    /// - Throws: as `MeshMonitor`: `streamNotFound`, `permissionDenied` …
+    func monitor(_ transport: NATSTransport, _ verification: SignatureVerification?) async throws -> MeshMonitor {
+        let store = try store(transport)
+        return try await MeshMonitor.start(
+            store: store,
+            // A keeper signs nothing of what it saves: with a trust list only signed events count.
+            saved: verification == nil ? JetStreamStateStore(beside: store) : nil,
+            verification: verification,
+            logger: .disabled
+        )
+    }
+
+    /// The mesh as the stored events describe it; says how many events did not count.
+    ///
+    /// - Throws: `CommandFailure` when there is no stream, and what `MeshMonitor` throws.
+    func mesh(_ transport: NATSTransport, _ verification: SignatureVerification?) async throws -> MeshState {
+        let monitor = try await StreamAbsence(self, transport).explained {
+            try await self.monitor(transport, verification)
+        }
+        defer {
+            TrustOptions.reportRejected(monitor.rejected)
+            monitor.close()
+        }
+        return monitor.state
+    }
+}
