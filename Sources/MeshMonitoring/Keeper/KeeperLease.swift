@@ -78,7 +78,9 @@ final class KeeperLease: Sendable {
             } catch {
                 switch error.code {
                 case .conflict: pause = .zero
-                case .streamNotFound: try await table.create()
+                case .streamNotFound:
+                    try await table.create()
+                    pause = .zero
                 case _ where error.isRetriable || error.code == .timeout: break
                 default: throw error
                 }

@@ -135,7 +135,7 @@ public final class MeshKeeper: Sendable {
             do throws(MeshEventsError) {
                 try await lease.acquire { hearing.withLock { $0.answered() } }
                 onChange(.keeping)
-                defer { onChange(.waiting) }
+                defer { if !Task.isCancelled { onChange(.waiting) } }
                 logger.notice("keeps the state of the mesh", [:])
                 let session = KeeperSession(self, lease, hearing.withLock { $0 })
                 defer { hearing.withLock { $0 = session.hearing.tolerating($0.tolerance) } }

@@ -30,6 +30,14 @@ struct KeepCommand: AsyncParsableCommand {
             """
     )
 
+    @Option(
+        help: ArgumentHelp(
+            "How long after its last sign of life another keeper takes over, from 300ms. Default: 15s.",
+            valueName: "duration"
+        )
+    )
+    var lease: String?
+
     @OptionGroup var node: NodeOptions
     @OptionGroup var signing: SigningOptions
     @OptionGroup var cloudEvents: CloudEventOptions
@@ -39,13 +47,17 @@ struct KeepCommand: AsyncParsableCommand {
     func run() async throws {
         let verification = try trust.verification()
         let name = try node.name()
+        let lease = try DurationArgument.option("--lease", lease)
+        if let lease, lease < .milliseconds(300) {
+            throw CommandFailure(.usage, "--lease must be at least 300ms: it is renewed three times in that time")
+        }
         let stop = StopRequest()
         Signals.install(stop)
-        _ = try await stop.race { try await keep(name, verification) }
+        _ = try await stop.race { try await keep(name, verification, lease) }
         Diagnostics.clearInterrupt()
     }
 
-    private func keep(_ name: String, _ verification: SignatureVerification?) async throws {
+    private func keep(_ name: String, _ verification: SignatureVerification?, _ lease: Duration?) async throws {
         let transport = try await connection.connect(name: "mesh-events keep \(name)")
         let store = try connection.store(transport)
         _ = try await StreamAbsence(connection, transport).explained { try await store.state() }
@@ -63,6 +75,7 @@ struct KeepCommand: AsyncParsableCommand {
             store: store,
             table: table,
             verification: verification,
+            configuration: lease.map { MeshKeeper.Configuration(lease: $0) } ?? MeshKeeper.Configuration(),
             logger: .disabled
         ) { status in
             switch status {
