@@ -132,6 +132,9 @@ public enum MeshRole: String, Sendable, Hashable, Codable, CaseIterable {
 /// History, replays and live state are read with `STREAM.MSG.GET`, which changes nothing. Direct gets (`DIRECT.GET`)
 /// are not allowed: their answer is the stored message itself, and the server sends it to whatever reply subject the
 /// request names. So a user who may emit user events could have them arrive under another event's subject.
+///
+/// Any node may keep the state of the mesh, so it may write the bucket with it (`$KV.MESH_STATE.>`), and a node that is
+/// taken over can falsify what is saved. Readers that check signatures do not use it.
 public struct MeshPermissions: Sendable, Hashable {
     /// The subjects it may publish to; wildcards as in a subscription.
     public var publish: [String]
@@ -154,7 +157,9 @@ public struct MeshPermissions: Sendable, Hashable {
         stream: String = "MESH_EVENTS"
     ) {
         subscribe = ["events.>", "\(inbox).>"]
-        let reading = Self.reading(stream)
+        let bucket = Self.bucket(of: stream)
+        let reading =
+            Self.reading(stream) + ["$JS.API.STREAM.INFO.KV_\(bucket)", "$JS.API.STREAM.MSG.GET.KV_\(bucket)"]
         let taking = durables.flatMap { Self.taking($0, stream) }
         switch role {
         case .observer:
@@ -162,12 +167,17 @@ public struct MeshPermissions: Sendable, Hashable {
         case .tool:
             publish = ["events.user.>"] + reading + taking
         case .node:
-            publish = ["events.>", "\(ControlSubject.answers).*"] + reading + taking
+            publish = ["events.>", "\(ControlSubject.answers).*", "$KV.\(bucket).>"] + reading + taking
             subscribe += nodes.map { ControlSubject.tools(of: $0) }
         case .admin:
             publish = [">"]
             subscribe = [">"]
         }
+    }
+
+    /// The bucket with the saved state of a stream's mesh.
+    private static func bucket(of stream: String) -> String {
+        stream == "MESH_EVENTS" ? "MESH_STATE" : "\(stream)_STATE"
     }
 
     /// The subjects for history, replays and live state: information, and requests for single messages.

@@ -39,7 +39,8 @@ enum History {
         case 4: return Mesh.health(second, node: node, "online", ["cpu": 0.25, "n": JSONValue(UInt64.max)])
         case 5, 6, 7:
             let states = ["running", "failed", "backing_off", "stopped", "starting", "installed", "new_state"]
-            let listed = tools.shuffled(using: &generator).prefix(Int.random(in: 0...3, using: &generator)).map { name in
+            let listed = tools.shuffled(using: &generator).prefix(Int.random(in: 0...3, using: &generator)).map {
+                name in
                 Mesh.listed(
                     states.randomElement(using: &generator) ?? "",
                     since: second - Double.random(in: 0...9, using: &generator),

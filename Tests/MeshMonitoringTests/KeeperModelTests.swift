@@ -69,7 +69,13 @@ import Testing
             var revisions = saved?.revisions ?? [:]
             if saved == nil { try await table.read { revisions[$0.key] = $0.revision } }
             keepers[number].session += 1
-            keepers[number].ledger = KeeperLedger(saved, revisions: revisions, position: 0, limits: .init(), pace: .init())
+            keepers[number].ledger = KeeperLedger(
+                saved,
+                revisions: revisions,
+                position: 0,
+                limits: .init(),
+                pace: .init()
+            )
         }
 
         private func advance(_ number: Int) {

@@ -202,7 +202,9 @@ import Testing
         try await fixture.health("resting")
         try await keeping([fixture.keeper("a"), fixture.keeper("b")]) {
             try await eventually("the announcement") { try await fixture.count(.nodeUnreachable) == 1 }
-            let stored = try #require(try await fixture.bus.history(matching: .allNodes).last { $0.event.type == .nodeUnreachable })
+            let stored = try #require(
+                try await fixture.bus.history(matching: .allNodes).last { $0.event.type == .nodeUnreachable }
+            )
             let payload = try NodeUnreachable(eventData: stored.event.data)
             #expect(payload.node == "pi" && payload.tools == ["whisper"] && payload.missed >= 3)
             #expect(["a", "b"].contains(stored.event.node))

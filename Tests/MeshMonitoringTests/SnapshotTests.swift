@@ -19,7 +19,7 @@ import Testing
         return state
     }
 
-        private func snapshots(_ state: MeshState) -> [NodeSnapshot] {
+    private func snapshots(_ state: MeshState) -> [NodeSnapshot] {
         state.recordedNames.compactMap { state.snapshot(of: $0) }
     }
 
@@ -104,7 +104,9 @@ import Testing
         }
         let facts = #"{"last_seen":"\#(time)","joined":["\#(time)",-1],"left":{"stamp":7},"health":[],"tools":{"":{},"#
         let stamp = #"["\#(time)",1]"#
-        let tools = (0..<20).map { #""t\#($0)":{"installed":\#(stamp),"version":{"stamp":\#(stamp),"value":"\#(String(repeating: "v", count: 99))"}}"# }
+        let tools = (0..<20).map {
+            #""t\#($0)":{"installed":\#(stamp),"version":{"stamp":\#(stamp),"value":"\#(String(repeating: "v", count: 99))"}}"#
+        }
         let (found, left) = read(
             #"{"name":"a","facts":\#(facts)\#(tools.joined(separator: ","))}}}"#,
             .init(toolsPerNode: 5, textBytes: 16)
@@ -120,13 +122,18 @@ import Testing
         for _ in 0..<110 { deep = ["d": deep] }
         let nested = Mesh.state([Mesh.health(0, "online", deep)], at: 1)
         #expect(nested.node("pi")?.resources.isNull == true && nested.leftOut.values == 1)
-        #expect(read(String(decoding: try #require(nested.snapshot(of: "pi")).json(at: Mesh.time(1)), as: UTF8.self)).0 != nil)
+        #expect(
+            read(String(decoding: try #require(nested.snapshot(of: "pi")).json(at: Mesh.time(1)), as: UTF8.self)).0
+                != nil
+        )
     }
 
     @Test func everyNameIsAKey() {
         #expect(StateKey.node("pi") == "node.pi")
         #expect(StateKey.node("gpu.1/a b=ü") == "node.gpu=2E1/a=20b=3D=C3=BC")
-        #expect(StateKey.node("*") == "node.=2A" && StateKey.node(">") == "node.=3E" && StateKey.node("\u{1}") == "node.=01")
+        #expect(
+            StateKey.node("*") == "node.=2A" && StateKey.node(">") == "node.=3E" && StateKey.node("\u{1}") == "node.=01"
+        )
     }
 
     @Test func aStateIsWithinItsLimitsWhateverIsSaved() {

@@ -110,7 +110,8 @@ public final class InMemoryStore: DurableEventStore, StreamAdministration {
         }
         _ = try await state()
         let expected = pending.expectedLastSequence
-        guard let position = mesh.publish(message, messageID: id, from: nil, into: streamName, expected: expected) else {
+        guard let position = mesh.publish(message, messageID: id, from: nil, into: streamName, expected: expected)
+        else {
             if expected != nil, SubjectMatcher.matches(pattern: Array("events.>".utf8), subject: message.subject) {
                 throw MeshEventsError(.conflict, "the newest message to \(pending.subject) is not the expected one")
             }

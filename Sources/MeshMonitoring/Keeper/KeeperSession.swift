@@ -240,7 +240,9 @@ final class KeeperSession: Sendable {
             for await failure in group { if let failure { failures.append(failure) } }
             return failures
         }
-        if let failure = failures.first(where: { $0.code != .conflict && $0.code != .payloadTooLarge }) { throw failure }
+        if let failure = failures.first(where: { $0.code != .conflict && $0.code != .payloadTooLarge }) {
+            throw failure
+        }
         return failures.isEmpty && writes.count == Self.writesAtOnce
     }
 

@@ -26,7 +26,8 @@ struct SavedMesh: Sendable {
         limits: MeshState.Limits
     ) async throws(MeshEventsError) -> SavedMesh? {
         while true {
-            guard let entry = try await table.entry(StateKey.checkpoint), let checkpoint = Checkpoint(json: entry.value),
+            guard let entry = try await table.entry(StateKey.checkpoint),
+                let checkpoint = Checkpoint(json: entry.value),
                 checkpoint.holds(for: stream)
             else { return nil }
             var (mesh, revisions) = (MeshState(limits: limits), [String: UInt64]())

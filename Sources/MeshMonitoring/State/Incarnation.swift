@@ -68,7 +68,8 @@ struct Incarnation: Sendable, Equatable {
         } else {
             let isJoin = other.joined != nil
             let (newer, older) =
-                current.isReplaced(at: other.joined ?? other.start, isJoin: isJoin) ? (other, current) : (current, other)
+                current.isReplaced(at: other.joined ?? other.start, isJoin: isJoin)
+                ? (other, current) : (current, other)
             current = newer
             current.earliestOther = Stamp.earliest(
                 newer.earliestOther,

@@ -98,7 +98,8 @@ struct NodeRecord: Sendable, Equatable {
 
     /// The approximate size of the record, in bytes.
     var bytes: Int {
-        Self.ownBytes + toolBytes + reports.bytes + (left?.value.utf8.count ?? 0) + (capabilities?.value.json.utf8.count ?? 0)
+        Self.ownBytes + toolBytes + reports.bytes + (left?.value.utf8.count ?? 0)
+            + (capabilities?.value.json.utf8.count ?? 0)
             + (health.map { $0.value.status.utf8.count + $0.value.resources.json.utf8.count } ?? 0)
     }
 

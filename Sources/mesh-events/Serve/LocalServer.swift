@@ -128,7 +128,8 @@ struct ServeAccess: Sendable {
         AuthDirectory.serverLimits + "\n" + directory.serverAccess
     }
 
-    /// Creates the stream on the local server if it does not exist, as the admin: nodes may not create it.
+    /// Creates the stream on the local server and the bucket for the state of the mesh if they do not exist, as the
+    /// admin: nodes may not create them.
     func createStream(_ server: LocalNATSServer, _ connection: ConnectionOptions) async throws {
         guard let adminKey else { return }
         var connection = connection
@@ -138,6 +139,7 @@ struct ServeAccess: Sendable {
         let opening: Result<StoreOpening, MeshEventsError>
         do throws(MeshEventsError) {
             opening = .success(try await store.open(configuration))
+            try await JetStreamStateStore(beside: store).create()
         } catch {
             opening = .failure(error)
         }

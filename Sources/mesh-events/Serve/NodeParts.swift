@@ -91,7 +91,9 @@ struct KeeperPart: Service {
             try await keeper.run()
         } catch {
             // The node does its work without it.
-            Diagnostics.say("this node does not keep the state of the mesh: \(CommandFailure(describing: error).message)")
+            Diagnostics.say(
+                "this node does not keep the state of the mesh: \(CommandFailure(describing: error).message)"
+            )
         }
         try? await gracefulShutdown()
     }
