@@ -138,8 +138,9 @@ struct ServeAccess: Sendable {
         let (store, configuration) = (try connection.store(transport), try connection.persistence())
         let opening: Result<StoreOpening, MeshEventsError>
         do throws(MeshEventsError) {
-            opening = .success(try await store.open(configuration))
+            let opened = try await store.open(configuration)
             try await JetStreamStateStore(beside: store).create()
+            opening = .success(opened)
         } catch {
             opening = .failure(error)
         }
