@@ -46,7 +46,9 @@ import Testing
             let json = try await Command.run(["node", "list", "--json", "--nats", server.url])
             let nodes = try json.lines.map { try EventData(json: $0) }
             #expect(nodes.map { $0["name"]?.string } == ["sick", "old", "pi"])
-            for node in nodes { #expect(node.keys.sorted() == ["last_seen", "name", "since", "status"]) }
+            for node in nodes {
+                #expect(node.keys.sorted() == ["last_seen", "maintenance_until", "name", "since", "status"])
+            }
             #expect(nodes[0]["since"]?.isNull == true && nodes[1]["status"]?.string == "left")
         }
     }
@@ -96,6 +98,16 @@ import Testing
             let ended = try await maintenance("pi", "--end")
             #expect(ended.output.hasPrefix("pi is no longer in maintenance"))
             #expect(try await last(server) == #"node.maintenance desk {"for_s":0,"node":"pi"}"#)
+            // What was announced excuses the node.
+            let lost = #"{"type":"node.health","node":"lost","data":{"resources":{"interval_s":0.01}}}"#
+            try await emit([lost], to: server)
+            try await eventually("an unreachable node") {
+                try await Command.run(["status", "lost", "--check", "--nats", server.url]).code == 2
+            }
+            #expect(try await maintenance("lost", "--reason", "new disk").code == 0)
+            let status = try await Command.run(["status", "lost", "--check", "--nats", server.url])
+            #expect(status.code == 0 && status.lines.first == "OK - lost is unreachable, in maintenance", "\(status)")
+            #expect(status.output.contains(#/; in maintenance until [-0-9 ]*[0-9:]+: new disk\n/#), "\(status.output)")
             for nonsense in [
                 ["--end", "--for", "1h"], ["--end", "--reason", "x"], ["--for", "0s"], ["--for", "91d"],
             ] {

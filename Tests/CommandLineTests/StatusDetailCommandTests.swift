@@ -24,6 +24,7 @@ import Testing
         #"{"type":"node.joined","node":"a/b","data":{"capabilities":null}}"#,
         #"{"type":"tool.started","node":"a/b","data":{"tool":"c"}}"#,
         #"{"type":"node.unreachable","node":"keeper","data":{"node":"pi","missed":3,"tools":[]}}"#,
+        #"{"type":"node.recovered","node":"keeper","data":{"node":"pi","away_s":40}}"#,
     ]
 
     @Test(arguments: NATSServers.all)
@@ -42,9 +43,12 @@ import Testing
             #expect(node.output.contains(#/\nwhisper +v1 +running .* 1, 1 in 1h  crashed/#))
             // The last five, without health: those before them are not shown.
             let events = node.lines.drop { !$0.hasPrefix("WHEN") }.dropFirst()
-            let types = ["tool.started", "tool.crashed", "tool.started", "tool.started", "node.unreachable"]
-            #expect(events.map { $0.split(separator: " ").first { $0.contains(".") } } == types.map { Substring($0) }, "\(node.output)")
-            #expect(events.last?.hasSuffix("missed=3 tools=  from keeper") == true, "\(node.output)")
+            let types = ["tool.crashed", "tool.started", "tool.started", "node.unreachable", "node.recovered"]
+            #expect(
+                events.map { $0.split(separator: " ").first { $0.contains(".") } } == types.map { Substring($0) },
+                "\(node.output)"
+            )
+            #expect(events.last?.hasSuffix("away_s=40  from keeper") == true, "\(node.output)")
 
             let tool = try await run("pi/whisper")
             #expect(tool.code == 0 && tool.lines.first == "Tool      whisper", "\(tool.error)")

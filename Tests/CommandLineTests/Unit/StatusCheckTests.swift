@@ -91,6 +91,17 @@ import Testing
             line: "CRITICAL - pi is unreachable"
         ),
         Case(
+            name: "in maintenance",
+            mesh: mesh(
+                [online, gaveUp, (.nodeMaintenance, "desk", ["node": "pi", "for_s": 3_600, "reason": "new disk"])],
+                after: 40
+            ),
+            all: 0,
+            node: 0,
+            tool: 0,
+            line: "OK - 1 node: 1 unreachable; 1 tool: 1 uncertain; 1 in maintenance"
+        ),
+        Case(
             name: "silent",
             mesh: mesh([event(.nodeJoined, nil), running], after: 400),
             all: 0,

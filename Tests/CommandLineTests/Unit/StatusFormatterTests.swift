@@ -1,3 +1,4 @@
+import Foundation
 import MeshEvents
 import MeshMonitoring
 import Testing
@@ -84,6 +85,28 @@ import Testing
         #expect(
             tools.map { $0.joined(separator: "/") } == ["z-failed/t", "x-away/a", "y-crashing/t", "a/t", "z-failed/a"]
         )
+    }
+
+    @Test func maintenanceIsSaidAndIsNoTrouble() {
+        let state = state(
+            [
+                (0, .nodeHealth, "z-away", ["status": "online", "resources": ["interval_s": 1]]),
+                (0, .toolStarted, "z-away", ["tool": "a"]),
+                (90, .nodeHealth, "a", ["status": "online", "resources": [:]]),
+                (95, .nodeMaintenance, "desk", ["node": "z-away", "for_s": 600, "reason": "new disk"]),
+            ],
+            at: 100
+        )
+        let utc = LocalTime { seconds in
+            var (seconds, result) = (seconds, tm())
+            gmtime_r(&seconds, &result)
+            return result
+        }
+        let lines = StatusFormatter(isColored: false, width: nil, time: utc).lines(state)
+        #expect(state.byTrouble.map(\.node.name) == ["a", "z-away"])
+        #expect(lines[4].hasSuffix("  0/1    in maintenance until 08:11: new disk"), "\(lines)")
+        #expect(utc.short(start, now: start) == "08:00")
+        #expect(utc.short(start, now: start.adding(.seconds(86_400))) == "2027-01-15 08:00")
     }
 
     @Test func onANarrowTerminalLongNamesMakeRoomForWhatIsWrong() throws {

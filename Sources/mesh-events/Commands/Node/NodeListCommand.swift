@@ -14,7 +14,7 @@ struct NodeListCommand: AsyncParsableCommand {
             that are backing off, then the rest by name. SINCE is when a node joined, became unreachable or left; of a \
             silent node, when its last event arrived.
 
-            With --json each node is a line: name, status, since and last_seen; unknown values are null. `mesh-events \
+            With --json each node is a line: name, status, since, last_seen and maintenance_until; unknown values are null. `mesh-events \
             status --json` has all that is known.
             """
     )
@@ -49,7 +49,7 @@ enum NodeListFormatter {
         for (node, tools) in mesh.byTrouble {
             table.add([
                 .name(SafeText.name(node.name), .cyan),
-                .init(node.status.rawValue, Style(of: node.status)),
+                .init(node.status.rawValue + (node.isInMaintenance ? ", in maintenance" : ""), Style(of: node.status)),
                 .init(AgeFormatter.text(since(node), now: mesh.now)),
                 .init(StatusFormatter.count(tools)),
             ])
@@ -64,6 +64,7 @@ enum NodeListFormatter {
             let members: [(String, JSONValue)] = [
                 ("name", .string(node.name)), ("status", .string(node.status.rawValue)), ("since", since),
                 ("last_seen", .string(node.lastSeen.description)),
+                ("maintenance_until", node.maintenanceUntil.map { .string($0.description) } ?? .null),
             ]
             return EventData(JSONObject(members)).json
         }

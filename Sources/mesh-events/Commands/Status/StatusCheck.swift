@@ -13,10 +13,14 @@ struct StatusCheck: Sendable, Equatable {
     let line: String
 
     /// The result for the whole mesh. Nodes that left or are silent do not count: they left on purpose, or never said
-    /// that they run.
+    /// that they run. Neither do nodes in maintenance and their tools.
     init(_ mesh: MeshState) {
-        let problems = mesh.byTrouble.flatMap { Problem.all(of: $0.node, $0.tools) }
-        self.init(problems, wellText: StatusFormatter.summary(mesh.summary))
+        let nodes = mesh.byTrouble
+        let expected = nodes.count { $0.node.isInMaintenance }
+        self.init(
+            nodes.flatMap { Problem.all(of: $0.node, $0.tools) },
+            wellText: StatusFormatter.summary(mesh.summary) + (expected == 0 ? "" : "; \(expected) in maintenance")
+        )
     }
 
     /// The result for one node or tool. Whether it is in the mesh counts, too.
@@ -25,15 +29,21 @@ struct StatusCheck: Sendable, Equatable {
             let node = subject.node
             let tools = node.toolsByTrouble
             let count = tools.isEmpty ? "" : ", running \(StatusFormatter.count(tools)) tools"
-            let wellText = "\(SafeText.name(node.name)) is \(node.status.rawValue)\(count)"
+            let wellText = "\(SafeText.name(node.name)) is \(node.status.rawValue)\(count)\(Self.note(node))"
             self.init(Problem.presence(of: node) + Problem.all(of: node, tools), wellText: wellText)
             return
         }
-        let presence = Problem.presence(of: subject.node)
-        let node = subject.node.status == .unreachable ? Problem.all(of: subject.node, []) : presence
-        let wellText = "\(Problem.name(tool)) is \(StatusFormatter.word(tool.state))"
-        self.init(Problem.presence(of: tool) + node + (Problem(tool).map { [$0] } ?? []), wellText: wellText)
+        let node = subject.node
+        let wellText = "\(Problem.name(tool)) is \(StatusFormatter.word(tool.state))\(Self.note(node))"
+        guard !node.isInMaintenance else {
+            self.init(Problem.presence(of: tool), wellText: wellText)
+            return
+        }
+        let home = node.status == .unreachable ? Problem.all(of: node, []) : Problem.presence(of: node)
+        self.init(Problem.presence(of: tool) + home + (Problem(tool).map { [$0] } ?? []), wellText: wellText)
     }
+
+    private static func note(_ node: MeshState.Node) -> String { node.isInMaintenance ? ", in maintenance" : "" }
 
     private init(_ problems: [Problem], wellText: String) {
         let sorted = problems.sorted { $0.trouble < $1.trouble }
@@ -73,8 +83,9 @@ private struct Problem {
 
     /// What is wrong with a node and its tools. The tools of an unreachable node are not named one by one.
     static func all(of node: MeshState.Node, _ tools: [MeshState.Tool]) -> [Problem] {
+        guard !node.isInMaintenance else { return [] }
         let problems = tools.filter { !$0.isUncertain }.compactMap { Problem($0) }
-        let trouble = Trouble(node.status)
+        let trouble = Trouble(node)
         guard trouble != .well else { return problems }
         let details = node.status == .degraded ? StatusFormatter.details(node) : ""
         let text = "\(SafeText.name(node.name)) is \(node.status.rawValue)" + (details.isEmpty ? "" : ": \(details)")
@@ -85,6 +96,7 @@ private struct Problem {
     static func presence(of node: MeshState.Node) -> [Problem] {
         let name = SafeText.name(node.name)
         switch node.status {
+        case _ where node.isInMaintenance: return []
         case .left:
             return [Problem(trouble: .failed, text: "\(name) has left" + (node.leaveReason.map { ": \($0)" } ?? ""))]
         case .silent: return [Problem(trouble: .degraded, text: "\(name) is silent: whether it runs is not known")]

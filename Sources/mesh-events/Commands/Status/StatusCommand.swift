@@ -38,7 +38,8 @@ struct StatusCommand: AsyncParsableCommand {
 
             --check ends with 0 when all is well, 1 when a node is degraded or a tool is backing off, 2 when a node is \
             unreachable or a tool has failed. The first line names what is wrong, as OK, WARNING or CRITICAL; --quiet \
-            prints nothing. Stopped tools, silent nodes and nodes that left are well, because they may be so on \
+            prints nothing. Nodes in maintenance are well, with their tools: `mesh-events node maintenance`. Stopped \
+            tools, silent nodes and nodes that left are well, because they may be so on \
             purpose. A node that is named is not: 1 when it is silent, 2 when it has left, as a tool that was removed \
             or whose node left. When nothing is known of it, or of any node, the exit code is 69.
 

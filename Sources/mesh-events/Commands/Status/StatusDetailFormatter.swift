@@ -5,6 +5,7 @@ import MeshMonitoring
 struct StatusDetailFormatter {
     let isColored: Bool
     let width: Int?
+    var time = LocalTime()
 
     /// The longest data of an event that is shown where no terminal gives a width, in columns.
     private static let longestData = 400
@@ -30,10 +31,9 @@ struct StatusDetailFormatter {
 
     private func facts(_ node: MeshState.Node, _ detail: StatusDetail) -> FactTable {
         let now = detail.now
-        let seen = "last seen \(AgeFormatter.text(node.lastSeen, now: now))"
         var facts = FactTable()
         facts.add("Node", SafeText.name(node.name), .cyan)
-        facts.add("Status", "\(Self.status(node, now)); \(seen)", Style(of: node.status))
+        facts.add("Status", presence(node, now), Style(of: node.status))
         facts.add(
             "Checks",
             lines: node.failingChecks.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" },
@@ -59,9 +59,15 @@ struct StatusDetailFormatter {
         facts.add("Restarts", Self.restarts(detail))
         let crash = tool.lastCrashAt.map { " (\(AgeFormatter.text($0, now: now)))" } ?? ""
         facts.add("Error", tool.lastError.map { $0 + crash }, Trouble(tool) == .well ? .plain : .red)
-        let seen = "last seen \(AgeFormatter.text(node.lastSeen, now: now))"
-        facts.add("Node", "\(SafeText.name(node.name)): \(Self.status(node, now)); \(seen)", Style(of: node.status))
+        facts.add("Node", "\(SafeText.name(node.name)): \(presence(node, now))", Style(of: node.status))
         return facts
+    }
+
+    /// The status of a node, when it was last seen, and whether it is in maintenance.
+    private func presence(_ node: MeshState.Node, _ now: Timestamp) -> String {
+        let maintenance = StatusFormatter(isColored: false, width: nil, time: time).maintenance(node, now: now)
+        let parts = [Self.status(node, now), "last seen \(AgeFormatter.text(node.lastSeen, now: now))", maintenance]
+        return parts.filter { !$0.isEmpty }.joined(separator: "; ")
     }
 
     private static func status(_ node: MeshState.Node, _ now: Timestamp) -> String {

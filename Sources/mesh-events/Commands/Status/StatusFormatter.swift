@@ -5,6 +5,7 @@ import MeshMonitoring
 struct StatusFormatter {
     let isColored: Bool
     let width: Int?
+    var time = LocalTime()
 
     /// The lines.
     ///
@@ -20,7 +21,10 @@ struct StatusFormatter {
         }
         var lines = [Self.summary(state.summary)] + leftOut + [""]
         lines += nodeTable(nodes, now: state.now).lines(isColored: isColored, width: width)
-        let tools = nodes.flatMap(\.tools).sorted(by: MeshState.Tool.isWorse)
+        let tools = MeshState.Tool.byTrouble(
+            nodes.flatMap(\.tools),
+            inMaintenance: Set(nodes.map(\.node).filter(\.isInMaintenance).map(\.name))
+        )
         if !tools.isEmpty {
             lines += [""] + Self.toolTable(tools, now: state.now).lines(isColored: isColored, width: width)
         }
@@ -75,7 +79,9 @@ struct StatusFormatter {
                 .init(AgeFormatter.text(node.lastSeen, now: now)),
                 .init(AgeFormatter.text(node.joinedAt, now: now)),
                 .init(Self.count(tools)),
-                .init(Self.details(node)),
+                .init(
+                    [maintenance(node, now: now), Self.details(node)].filter { !$0.isEmpty }.joined(separator: "; ")
+                ),
             ])
         }
         return table
@@ -113,6 +119,13 @@ struct StatusFormatter {
             table.add((showsNode ? [.name(SafeText.name(tool.node), .cyan)] : []) + cells)
         }
         return table
+    }
+
+    /// `in maintenance until 14:05: new disk`; empty when the node is not.
+    func maintenance(_ node: MeshState.Node, now: Timestamp) -> String {
+        guard let until = node.maintenanceUntil else { return "" }
+        let reason = node.maintenanceReason.map { $0.isEmpty ? "" : ": \($0)" } ?? ""
+        return "in maintenance until \(time.short(until, now: now))\(reason)"
     }
 
     /// The details of a node: why it left, which checks fail, else its figures.

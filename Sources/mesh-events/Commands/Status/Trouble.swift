@@ -13,8 +13,9 @@ enum Trouble: Int, Sendable, Comparable {
     static func < (left: Trouble, right: Trouble) -> Bool { left.rawValue < right.rawValue }
 
     /// The trouble of a node, its tools aside.
-    init(_ status: MeshState.Node.Status) {
-        switch status {
+    init(_ node: MeshState.Node) {
+        switch node.status {
+        case _ where node.isInMaintenance: self = .well
         case .unreachable: self = .failed
         case .degraded: self = .degraded
         case .online, .silent, .left: self = .well
@@ -34,7 +35,7 @@ enum Trouble: Int, Sendable, Comparable {
 
     /// The trouble of a node or of one of its tools, whichever is worse.
     init(_ node: MeshState.Node, _ tools: [MeshState.Tool]) {
-        self = tools.reduce(Trouble(node.status)) { min($0, Trouble($1)) }
+        self = node.isInMaintenance ? .well : tools.reduce(Trouble(node)) { min($0, Trouble($1)) }
     }
 }
 
@@ -51,17 +52,27 @@ extension MeshState {
 }
 
 extension MeshState.Node {
+    /// Whether trouble is expected: nothing of a node in maintenance, and of its tools, counts as trouble.
+    var isInMaintenance: Bool { maintenanceUntil != nil }
+
     /// The tools sorted by trouble, then by name; removed ones aside.
-    var toolsByTrouble: [MeshState.Tool] { tools.filter { $0.state != .removed }.sorted(by: MeshState.Tool.isWorse) }
+    var toolsByTrouble: [MeshState.Tool] {
+        MeshState.Tool.byTrouble(tools.filter { $0.state != .removed }, inMaintenance: isInMaintenance ? [name] : [])
+    }
 }
 
 extension MeshState.Tool {
-    /// Whether the first tool comes before the second one in a list that is sorted by trouble. Of tools in the same
-    /// trouble, those whose state is known come first.
-    static func isWorse(_ one: MeshState.Tool, _ other: MeshState.Tool) -> Bool {
-        let (mine, others) = (Trouble(one), Trouble(other))
-        guard mine == others else { return mine < others }
-        guard one.isUncertain == other.isUncertain else { return other.isUncertain }
-        return (one.node, one.name) < (other.node, other.name)
+    /// Sorts tools by trouble, then by node and name. Of tools in the same trouble, those whose state is known come
+    /// first.
+    ///
+    /// - Parameter nodes: the nodes in maintenance: their tools are in no trouble.
+    static func byTrouble(_ tools: [MeshState.Tool], inMaintenance nodes: Set<String>) -> [MeshState.Tool] {
+        tools.map { (trouble: nodes.contains($0.node) ? .well : Trouble($0), tool: $0) }
+            .sorted { one, other in
+                guard one.trouble == other.trouble else { return one.trouble < other.trouble }
+                guard one.tool.isUncertain == other.tool.isUncertain else { return other.tool.isUncertain }
+                return (one.tool.node, one.tool.name) < (other.tool.node, other.tool.name)
+            }
+            .map(\.tool)
     }
 }
