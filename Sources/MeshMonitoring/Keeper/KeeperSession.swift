@@ -185,7 +185,8 @@ final class KeeperSession: Sendable {
 
     private func save(_ stream: StreamState) async throws(MeshEventsError) {
         let interval = keeper.configuration.checkpointInterval
-        var (checkpointAt, checkpointed, forgotAt) = (ContinuousClock.now, UInt64(0), ContinuousClock.now)
+        // The first one at once: without a checkpoint the entries count for nothing.
+        var (checkpointAt, checkpointed, forgotAt) = (ContinuousClock.now - interval, UInt64(0), ContinuousClock.now)
         while await !isStopped(within: Self.tick) {
             guard advance() else { continue }
             while try await write(all: false) {}

@@ -58,11 +58,18 @@ public struct JetStreamError: Error, Sendable, CustomStringConvertible {
     /// Whether the same request can succeed later without being changed.
     public var isRetriable: Bool {
         switch kind {
-        case .api: errorCode.isRetriable || (code == 503 && !errorCode.isPermanent)
+        case .api: errorCode.isRetriable || (code == 503 && !errorCode.isPermanent) || isFormerStreamInTheWay
         case .connection: underlying?.isRetriable ?? false || isNoResponders
         case .timeout, .consumerLost: true
         case .invalidAnswer, .invalidArgument, .refused: false
         }
+    }
+
+    /// Whether a stream could not be created because the server still removes the files of one that had its name.
+    ///
+    /// The server tells other causes, as a disk that cannot be written, in the same words.
+    private var isFormerStreamInTheWay: Bool {
+        errorCode == .streamCreationFailed && message == "error creating store for stream"
     }
 
     /// Whether no server takes the request's subject: this connection has no JetStream, or none at the moment.
@@ -132,6 +139,8 @@ extension JetStreamError {
         public static let notEnabledForAccount = ErrorCode(rawValue: 10039)
         /// The server has not enough storage for streams.
         public static let storageExceeded = ErrorCode(rawValue: 10047)
+        /// The stream could not be created, for the reason in the message.
+        public static let streamCreationFailed = ErrorCode(rawValue: 10049)
         /// The stream's configuration is not valid.
         public static let invalidStreamConfiguration = ErrorCode(rawValue: 10052)
         /// The message is larger than the stream accepts.

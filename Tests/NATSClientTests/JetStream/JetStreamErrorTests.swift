@@ -18,6 +18,13 @@ struct JetStreamErrorTests {
         #expect(!error(404, .streamNotFound).isRetriable)
         #expect(!error(400, .streamNameInUse).isRetriable)
         #expect(!error(400, .wrongLastSequence).isRetriable)
+        let inTheWay = JetStreamError(
+            code: 500,
+            errorCode: .streamCreationFailed,
+            message: "error creating store for stream"
+        )
+        #expect(inTheWay.isRetriable)
+        #expect(!JetStreamError(code: 500, errorCode: .streamCreationFailed, message: "no").isRetriable)
         #expect(JetStreamError(.consumerLost, "").isRetriable)
         #expect(JetStreamError(NATSError(.timeout, "")).kind == .timeout)
         #expect(JetStreamError(NATSError(.noResponders, "")).isNoResponders)
