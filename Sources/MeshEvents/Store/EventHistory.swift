@@ -1,11 +1,12 @@
 public import Logging
 
-/// Reads the stored events of a stream. Creates and changes nothing.
+/// Reads the stored events of a stream, and of its archive when the store is an ``ArchivingEventStore``: there the events
+/// have the same sequences and times. Creates and changes nothing.
 ///
 /// Messages that are not events, and events of other nodes than the one asked for, do not count towards a limit:
 /// reading continues until enough are found or the stream has no more.
 public struct EventHistory: Sendable {
-    let store: any EventStore
+    let store: HistoryStore
     private let reporter: MalformedReporter
     private let admission: SignatureCheck
 
@@ -20,7 +21,7 @@ public struct EventHistory: Sendable {
         verification: SignatureVerification? = nil,
         logger: Logger = Logger(label: "mesh-events.history")
     ) {
-        self.store = store
+        self.store = HistoryStore(store)
         reporter = MalformedReporter(logger: logger, callback: nil)
         admission = SignatureCheck(verification, logger: logger)
     }

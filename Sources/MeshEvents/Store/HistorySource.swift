@@ -14,12 +14,12 @@ struct HistorySource {
         var nextSequence: UInt64? { messages.isEmpty ? nil : messages[messages.startIndex].sequence }
     }
 
-    private let store: any EventStore
+    private let store: HistoryStore
     private let query: EventHistory.Query
     private let range: HistoryRange
     private var lanes: [Lane]
 
-    init(_ store: any EventStore, _ query: EventHistory.Query, _ range: HistoryRange) {
+    init(_ store: HistoryStore, _ query: EventHistory.Query, _ range: HistoryRange) {
         self.store = store
         self.query = query
         self.range = range

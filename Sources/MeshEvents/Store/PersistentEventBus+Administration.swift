@@ -7,7 +7,8 @@ extension PersistentEventBus {
         try await administration.report()
     }
 
-    /// Deletes the events that match from the stream, permanently; their sequences are not used again.
+    /// Deletes the events that match from the stream and from its archive, permanently; their sequences are not used
+    /// again.
     ///
     /// - Returns: how many were deleted.
     /// - Throws: `persistenceUnavailable` also when the store is no ``StreamAdministration``; `invalidPattern`,

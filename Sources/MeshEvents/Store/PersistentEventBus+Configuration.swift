@@ -47,6 +47,9 @@ extension PersistentEventBus {
         /// How many events of a batch may wait for their acknowledgement before emitting suspends, from 1. Default
         /// 4 096.
         public var acknowledgementWindow: Int
+        /// The limits of the archive to create when the stream has none; `nil`, the default, creates none. The history
+        /// reads an archive that exists in any case. Stores that are no ``ArchivingEventStore`` ignore it.
+        public var archive: ArchiveConfiguration?
 
         /// Creates a configuration; the defaults are those of the mesh.
         public init(
@@ -59,7 +62,8 @@ extension PersistentEventBus {
             duplicateWindow: Duration? = nil,
             reconcile: Reconciliation = .keep,
             acknowledgementDeadline: Duration = .seconds(30),
-            acknowledgementWindow: Int = 4096
+            acknowledgementWindow: Int = 4096,
+            archive: ArchiveConfiguration? = nil
         ) {
             self.streamName = streamName
             self.maximumAge = maximumAge
@@ -71,6 +75,7 @@ extension PersistentEventBus {
             self.reconcile = reconcile
             self.acknowledgementDeadline = acknowledgementDeadline
             self.acknowledgementWindow = acknowledgementWindow
+            self.archive = archive
         }
 
         /// Servers count nanoseconds in 64 bits.
@@ -102,6 +107,7 @@ extension PersistentEventBus {
                 try check(duplicateWindow <= maximumAge, "the duplicate window must not be longer than the maximum age")
             }
             try check(acknowledgementWindow > 0, "the acknowledgement window must be at least 1")
+            try archive?.validate()
         }
     }
 }

@@ -66,6 +66,7 @@ extension JetStreamStore {
             let part = try await part(count, room, &plan, matching: pattern, from: start, timeout: timeout)
             try StreamPosition.check(part.created, isOf: found.created)
             found.created = found.created ?? part.created
+            found.firstSequence = found.firstSequence ?? part.firstSequence
             found.messages += part.messages
             found.isCutShort = part.isCutShort && found.messages.count < limit
             bytes += part.messages.reduce(0) { $0 + $1.payload.count }
@@ -99,6 +100,7 @@ extension JetStreamStore {
             defer { reader.discard() }
             var part = try await reader.first(limit, maximumBytes: maximumBytes, from: begin, before: end)
             part.created = stream.creation
+            part.firstSequence = state(of: stream).firstSequence
             return part
         } messages: { reader, _ throws(JetStreamError) in
             let stream = try await covered(pattern, .now + timeout)
@@ -130,7 +132,8 @@ extension JetStreamStore {
             return StoredPart(
                 messages: try StoredMessage.all(part.messages),
                 isCutShort: !part.messages.isEmpty && part.reached < end,
-                created: stream.creation
+                created: stream.creation,
+                firstSequence: state(of: stream).firstSequence
             )
         }
     }

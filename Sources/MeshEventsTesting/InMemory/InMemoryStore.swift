@@ -170,7 +170,12 @@ public final class InMemoryStore: DurableEventStore, StreamAdministration {
                     }
                 }
                 .filter { pattern.matches(subject: $0.subject) }
-            return StoredPart(messages: Array(matching.prefix(limit)), created: stream.state.created)
+            let state = stream.state
+            return StoredPart(
+                messages: Array(matching.prefix(limit)),
+                created: state.created,
+                firstSequence: state.firstSequence
+            )
         }
     }
 

@@ -45,12 +45,20 @@ public struct StoredPart: Sendable, Hashable {
     /// When the stream was created, as known when reading began; `nil` when the store cannot tell. The messages are
     /// known to be from that stream once a later part, or ``EventStore/state()``, has the same time.
     public var created: Timestamp?
+    /// The first sequence that the stream had when reading began; `nil` when the store does not tell.
+    public var firstSequence: UInt64?
 
     /// Creates a part.
-    public init(messages: [StoredMessage] = [], isCutShort: Bool = false, created: Timestamp? = nil) {
+    public init(
+        messages: [StoredMessage] = [],
+        isCutShort: Bool = false,
+        created: Timestamp? = nil,
+        firstSequence: UInt64? = nil
+    ) {
         self.messages = messages
         self.isCutShort = isCutShort
         self.created = created
+        self.firstSequence = firstSequence
     }
 }
 

@@ -10,7 +10,8 @@ public protocol StreamAdministration: Sendable {
     /// A report on the stream: its messages by subject, and its consumers with their positions.
     func report() async throws(MeshEventsError) -> StreamReport
 
-    /// Deletes the messages that match, and returns how many; their sequences are not used again.
+    /// Deletes the messages that match, those of an archive too, and returns how many; their sequences are not used
+    /// again.
     func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64
 }
 
@@ -20,6 +21,8 @@ public struct StoreOpening: Sendable, Hashable {
     public let created: Bool
     /// Where an existing stream differs from the configuration asked for: field, asked, found.
     public let differences: [Difference]
+    /// What became of the archive; `nil` when the configuration asks for none.
+    public var archive: ArchiveOpening?
 
     /// One field of an existing stream that differs.
     public struct Difference: Sendable, Hashable, CustomStringConvertible {
@@ -42,9 +45,10 @@ public struct StoreOpening: Sendable, Hashable {
     }
 
     /// Creates the outcome of an opening.
-    public init(created: Bool, differences: [Difference]) {
+    public init(created: Bool, differences: [Difference], archive: ArchiveOpening? = nil) {
         self.created = created
         self.differences = differences
+        self.archive = archive
     }
 }
 
