@@ -180,12 +180,19 @@ public struct MeshPermissions: Sendable, Hashable {
         stream == "MESH_EVENTS" ? "MESH_STATE" : "\(stream)_STATE"
     }
 
-    /// The subjects for history, replays and live state: information, and requests for single messages.
+    /// The subjects for history, replays and live state: information on the stream and its archive, and requests for
+    /// single messages of both.
     private static func reading(_ stream: String) -> [String] {
         [
             "$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.\(stream)", "$JS.API.STREAM.MSG.GET.\(stream)",
             "$JS.API.CONSUMER.INFO.\(stream).*", "$JS.API.CONSUMER.NAMES.\(stream)", "$JS.API.CONSUMER.LIST.\(stream)",
         ]
+            + ArchiveConfiguration.streamNames(for: stream).flatMap { archive in
+                [
+                    "$JS.API.STREAM.INFO.\(archive)", "$JS.API.STREAM.MSG.GET.\(archive)",
+                    "$JS.API.CONSUMER.LIST.\(archive)",
+                ]
+            }
     }
 
     /// The subjects for taking and answering the events of one durable.

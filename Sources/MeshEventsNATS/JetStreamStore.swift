@@ -26,6 +26,8 @@ public final class JetStreamStore: DurableEventStore, StreamAdministration {
     private let highest = Mutex(StreamPosition(0, created: nil))
     /// Whether the server has forbidden this user to create consumers, so that it reads message by message.
     let readsMessages = Atomic(false)
+    /// Whether the server has forbidden this user to look at the archive.
+    let mayNotReadArchive = Atomic(false)
 
     /// Creates a store; sends nothing to the server yet.
     ///
@@ -66,7 +68,8 @@ public final class JetStreamStore: DurableEventStore, StreamAdministration {
     /// Creates the stream, or finds it; the configuration says what happens when an existing one differs.
     ///
     /// The stream of the default configuration has exactly the fields of the one that the Go implementation creates, so
-    /// a Go node may open it before or after.
+    /// a Go node may open it before or after. The archive that the configuration asks for is a stream of its own; when
+    /// it cannot be created, the opening says why.
     ///
     /// - Throws: `persistenceUnavailable`, `permissionDenied`, `timeout`; `streamMismatch` when another stream has the
     ///   subjects, or the configuration does not accept the differences; `invalidArgument` when the configuration names
@@ -79,7 +82,7 @@ public final class JetStreamStore: DurableEventStore, StreamAdministration {
             )
         }
         let asked = try StreamConfiguration(configuration)
-        let opening = try await retrying(until: .now + .seconds(10)) { _ throws(JetStreamError) in
+        var opening = try await retrying(until: .now + .seconds(10)) { _ throws(JetStreamError) in
             // Another process may create the stream between the two requests: then it exists, and is left as it is.
             do throws(JetStreamError) {
                 return try await reconcile(configuration, asked)
@@ -95,6 +98,9 @@ public final class JetStreamStore: DurableEventStore, StreamAdministration {
             }
         }
         try opening.check(configuration)
+        if let archive = configuration.archive, archive.creation == .always || opening.created {
+            opening.archive = await openArchive(archive)
+        }
         return opening
     }
 
@@ -232,14 +238,18 @@ extension JetStreamStore {
         }
     }
 
-    /// Deletes the events that match; their sequences are not used again.
+    /// Deletes the events that match from the stream and from its archive; their sequences are not used again.
     ///
-    /// - Returns: how many were deleted.
+    /// - Returns: how many were deleted; an event that both had counts once.
     /// - Throws: `streamNotFound`, `persistenceUnavailable`, `permissionDenied`, `timeout`.
     public func purge(matching pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
         try pattern.validate()
+        let subject = pattern == .all ? nil : pattern.subject
         do throws(JetStreamError) {
-            return try await jetStream.purgeStream(streamName, subject: pattern == .all ? nil : pattern.subject)
+            let archive = try await archiveWithEverything()
+            let deleted = try await jetStream.purgeStream(streamName, subject: subject)
+            guard let archive else { return deleted }
+            return max(deleted, try await jetStream.purgeStream(archive.configuration.name, subject: subject))
         } catch {
             throw MeshEventsError(error, stream: streamName)
         }
