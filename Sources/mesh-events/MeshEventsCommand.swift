@@ -9,7 +9,8 @@ struct MeshEventsCommand: AsyncParsableCommand {
         commandName: "mesh-events",
         abstract: "Emit, watch and list the events of a mesh of nodes and tools.",
         discussion: """
-            Events are sent over NATS; the JetStream stream MESH_EVENTS keeps them for 24 hours.
+            Events are sent over NATS; the JetStream stream MESH_EVENTS keeps them for 24 hours, its \
+            archive for 7 days.
 
             EXAMPLES, each in a terminal of its own:
               mesh-events serve                # a node with a server of its own

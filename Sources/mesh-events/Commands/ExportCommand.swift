@@ -12,7 +12,7 @@ struct ExportCommand: AsyncParsableCommand {
             [--trust FILE] [--format FORMAT]
             """,
         discussion: """
-            Writes all matching events, oldest first, as NDJSON: the event as this program emits it, followed by the \
+            Writes all matching events, those of the archive too, oldest first, as NDJSON: the event as this program emits it, followed by the \
             members sequence (in the stream) and stored (the time of storing). `mesh-events import` reads it back. It \
             needs no more memory for many events than for few. On a terminal a bar on standard error shows the \
             progress. When the stream is deleted and created anew meanwhile, the command ends with exit code 76; the \
@@ -89,6 +89,9 @@ struct ExportCommand: AsyncParsableCommand {
             try file.close()
             return await transport.close()
         }
+        let archived = try? await store.archive(ofStreamCreated: state.created)?.state()
+        let sequences =
+            min(state.firstSequence, archived?.firstSequence ?? .max)...max(state.lastSequence, state.firstSequence)
         var bar = ProgressBar(verb: "exported")
         let text = EventLineFormatter(
             format,
@@ -108,7 +111,7 @@ struct ExportCommand: AsyncParsableCommand {
             trust.note(stored.event)
             try file.write(text.line(stored))
             count += 1
-            bar.show(count, fraction: Self.fraction(stored.sequence, of: state))
+            bar.show(count, fraction: Self.fraction(stored.sequence, of: sequences))
         }
         try file.close()
         bar.finish(count, fraction: 1)
@@ -120,10 +123,10 @@ struct ExportCommand: AsyncParsableCommand {
         await transport.close()
     }
 
-    /// The position of a sequence within the stream, from 0 to 1.
-    private static func fraction(_ sequence: UInt64, of state: StreamState) -> Double {
-        guard sequence >= state.firstSequence, state.lastSequence >= state.firstSequence else { return 0 }
-        return (Double(sequence - state.firstSequence) + 1) / (Double(state.lastSequence - state.firstSequence) + 1)
+    /// The position of a sequence among those that are stored, from 0 to 1.
+    private static func fraction(_ sequence: UInt64, of stored: ClosedRange<UInt64>) -> Double {
+        guard sequence >= stored.lowerBound else { return 0 }
+        return (Double(sequence - stored.lowerBound) + 1) / (Double(stored.upperBound - stored.lowerBound) + 1)
     }
 }
 

@@ -12,8 +12,8 @@ struct ListCommand: AsyncParsableCommand {
             [--trust FILE] [--json | --format FORMAT | --raw]
             """,
         discussion: """
-            Prints the newest --limit matching events, the oldest of them first. The command creates and changes \
-            nothing. WHEN is how long ago (90s, 10m, 2h30m, 1d) or a time in RFC 3339; it is compared with the time at \
+            Prints the newest --limit matching events, the oldest of them first. What the stream no longer has comes \
+            from its archive, with the same sequences. The command creates and changes nothing. WHEN is how long ago (90s, 10m, 2h30m, 1d) or a time in RFC 3339; it is compared with the time at \
             which the event was stored.
 
             When there are older matching events, a line on standard error names their position: `older events: \

@@ -127,6 +127,9 @@ struct ConnectionOptions: ParsableArguments {
     )
     var inboxPrefix: String?
 
+    /// The variable that with the value `none` keeps commands from creating an archive.
+    static let archiveVariable = "MESH_EVENTS_ARCHIVE"
+
     static let defaultURL = "nats://127.0.0.1:4222"
 
     /// The servers that the option or the environment names; `nil` when neither does.
@@ -234,8 +237,17 @@ struct ConnectionOptions: ParsableArguments {
     }
 
     /// The configuration of the stream, with the mesh's settings.
-    func persistence(acknowledgementDeadline: Duration? = nil) throws -> PersistentEventBus.Configuration {
+    ///
+    /// - Parameters:
+    ///   - acknowledgementDeadline: how long emitting may take; `nil` for the default.
+    ///   - archive: when to create the archive; `nil` for never, and so it is when the environment says so.
+    func persistence(
+        acknowledgementDeadline: Duration? = nil,
+        archive: ArchiveConfiguration.Creation? = .withStream
+    ) throws -> PersistentEventBus.Configuration {
         var configuration = PersistentEventBus.Configuration(streamName: try place().streamName)
+        let isUnwanted = ProcessInfo.processInfo.environment[Self.archiveVariable] == "none"
+        configuration.archive = isUnwanted ? nil : archive.map { ArchiveConfiguration(creation: $0) }
         if let acknowledgementDeadline { configuration.acknowledgementDeadline = acknowledgementDeadline }
         return configuration
     }

@@ -128,14 +128,20 @@ struct ServeAccess: Sendable {
         AuthDirectory.serverLimits + "\n" + directory.serverAccess
     }
 
-    /// Creates the stream on the local server and the bucket for the state of the mesh if they do not exist, as the
-    /// admin: nodes may not create them.
-    func createStream(_ server: LocalNATSServer, _ connection: ConnectionOptions) async throws {
+    /// Creates on the local server what does not exist, as the admin, because nodes may not: the stream, its archive,
+    /// and the bucket for the state of the mesh.
+    func createStream(
+        _ server: LocalNATSServer,
+        _ connection: ConnectionOptions,
+        archives: Bool
+    ) async throws {
         guard let adminKey else { return }
         var connection = connection
         connection.nkey = adminKey
         let transport = try await connection.connect(to: server.url, name: "mesh-events serve")
-        let (store, configuration) = (try connection.store(transport), try connection.persistence())
+        let (store, configuration) = (
+            try connection.store(transport), try connection.persistence(archive: archives ? .always : nil)
+        )
         let opening: Result<StoreOpening, MeshEventsError>
         do throws(MeshEventsError) {
             let opened = try await store.open(configuration)

@@ -33,7 +33,7 @@ struct NodeSession: Sendable {
         case .local(let configuration, let access):
             let server = NodeServer(process: try await LocalNATSServer.start(configuration), access: access)
             do {
-                try await access?.createStream(server.process, plan.connection)
+                try await access?.createStream(server.process, plan.connection, archives: plan.archives)
                 return try await join(plan, at: server.process.url, server: server)
             } catch {
                 await server.process.stop()
@@ -47,7 +47,10 @@ struct NodeSession: Sendable {
         let persistent = try await PersistentEventBus.open(
             transport: transport,
             node: plan.node,
-            configuration: try plan.connection.persistence(acknowledgementDeadline: acknowledgementDeadline),
+            configuration: try plan.connection.persistence(
+                acknowledgementDeadline: acknowledgementDeadline,
+                archive: plan.archives ? .always : nil
+            ),
             busConfiguration: plan.busConfiguration,
             logger: .disabled
         )
@@ -157,6 +160,8 @@ extension NodeSession {
         let node: String
         let connection: ConnectionOptions
         let server: Server
+        /// Whether the node creates the archive of the stream.
+        let archives: Bool
         /// The manifest with the tools; `nil` for none.
         let manifest: ManifestFile?
         let toolLogin: ToolLogin
@@ -200,6 +205,7 @@ private struct ServeAnnouncement {
             let address = await transport.connection.currentAddress?.description ?? "a server"
             Diagnostics.say("node \(node) is in the mesh of \(address)")
         }
+        ArchiveNotice.say(persistent.opening)
         let differences = persistent.opening.differences
         guard !differences.isEmpty else { return }
         let list = differences.map(\.description).joined(separator: "; ")

@@ -67,6 +67,11 @@ struct ServeCommand: AsyncParsableCommand {
             user who may emit empty the stream. On SIGHUP the node reads the users again. On a server that you do not \
             run, give the tools their own key with --tool-nkey; without it they log in as the node.
 
+            HISTORY: the stream keeps 24 hours and 10000 events, as Go nodes expect it. Beside it the node creates an \
+            archive, a second stream on the same server that keeps 7 days, and of each event type the newest 20000; \
+            --no-archive, or MESH_EVENTS_ARCHIVE=none in the environment, leaves it out. `mesh-events stream` shows \
+            and changes both.
+
             --trust marks each event as signed by its node, unsigned or forged, in the output and on the page. The \
             status of nodes and tools, and the check for another node with this one's name, then use signed events \
             alone.
@@ -134,6 +139,9 @@ struct ServeCommand: AsyncParsableCommand {
         help: ArgumentHelp("Have tools log in with the NKey seed in this file, not as the node.", valueName: "file")
     )
     var toolKey: String?
+
+    @Flag(name: .customLong("no-archive"), help: "Create no archive of the stream.")
+    var noArchive = false
 
     @Flag(help: "Show the mesh on a web page, too.")
     var dashboard = false
@@ -229,6 +237,7 @@ struct ServeCommand: AsyncParsableCommand {
             node: name,
             connection: connection,
             server: server,
+            archives: !noArchive,
             manifest: file,
             toolLogin: login,
             toolVariables: variables,

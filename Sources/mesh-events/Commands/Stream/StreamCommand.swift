@@ -6,12 +6,16 @@ import MeshEventsNATS
 struct StreamCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stream",
-        abstract: "Show the stream that keeps the events, change its limits, or empty it.",
+        abstract: "Show the streams that keep the events, change their limits, or empty them.",
         discussion: """
+            The stream keeps the newest events, and the archive beside it keeps older ones: by default 7 days, and of \
+            each event type the newest 20000, so that health events push nothing else out. `mesh-events list`, \
+            `mesh-events export` and the page read both; replays and durable subscriptions read the stream alone.
+
             EXAMPLES
               mesh-events stream create
               mesh-events stream info
-              mesh-events stream update --max-age 7d --max-messages 1000000
+              mesh-events stream update --keep 30d
               mesh-events stream purge 'user.debug.>' --yes
               mesh-events stream durable alerts tool.crashed
               mesh-events stream forget alerts --yes
@@ -21,6 +25,17 @@ struct StreamCommand: AsyncParsableCommand {
             StreamDurableCommand.self, StreamForgetCommand.self,
         ]
     )
+
+    /// The reports on the stream and on its archive.
+    static func report(on store: JetStreamStore) async throws -> StreamReports {
+        StreamReports(stream: try await store.report(), archive: try await store.archiveReport())
+    }
+
+    /// Writes a report: these lines, or JSON.
+    static func write(_ report: StreamReports, _ lines: [String], _ options: OutputOptions) throws {
+        let lines = options.json ? [Terminal.output.safe(json: StreamReportFormatter.json(report))] : lines
+        for line in lines { try LineOutput.standard().write(line) }
+    }
 
     /// Runs `body` with the store of the mesh's stream.
     static func withStore<Result>(
@@ -46,31 +61,37 @@ struct StreamCommand: AsyncParsableCommand {
 private struct StreamCreateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create",
-        abstract: "Create the stream that keeps the events, unless it exists.",
-        usage: "mesh-events stream create [--json]",
+        abstract: "Create the streams that keep the events, unless they exist.",
+        usage: "mesh-events stream create [--no-archive] [--json]",
         discussion: """
             Without this command, the first node or acknowledged emit creates the stream. Where users have roles \
             (`mesh-events auth`), only admins may create it: once, after the server has been set up. It keeps 24 hours \
-            and 10000 events; `mesh-events stream update` changes that.
+            and 10000 events, as Go nodes expect it.
+
+            The archive is a second stream, which the server fills from the first one. It keeps 7 days, and of each \
+            event type the newest 20000. Go nodes do not see it; --no-archive, or MESH_EVENTS_ARCHIVE=none in the \
+            environment, leaves it out. `mesh-events stream update` changes the limits of both.
 
             EXAMPLES
               mesh-events stream create --nkey admin.nk --tls-ca ca.pem
             """
     )
 
+    @Flag(name: .customLong("no-archive"), help: "Create no archive.")
+    var noArchive = false
+
     @OptionGroup var output: OutputOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
         let (opening, report) = try await StreamCommand.withStore(connection) { store in
-            (try await store.open(connection.persistence()), try await store.report())
+            let opening = try await store.open(connection.persistence(archive: noArchive ? nil : .always))
+            return (opening, try await StreamCommand.report(on: store))
         }
-        if !opening.created { Diagnostics.say("the stream \(report.state.name) exists already, and stays unchanged") }
-        let lines =
-            output.json
-            ? [Terminal.output.safe(json: StreamReportFormatter.json(report))]
-            : StreamReportFormatter.limits(report.configuration)
-        for line in lines { try LineOutput.standard().write(line) }
+        let name = report.stream.state.name
+        if !opening.created { Diagnostics.say("the stream \(name) exists already, and stays unchanged") }
+        ArchiveNotice.say(opening)
+        try StreamCommand.write(report, StreamReportFormatter.limits(report), output)
     }
 }
 
@@ -79,29 +100,48 @@ private struct StreamUpdateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "update",
         abstract: "Change the stream's limits; limits that are not named stay unchanged.",
-        usage: "mesh-events stream update [--max-age DURATION|none] [--max-messages N|none] [--max-bytes N|none] "
-            + "[--replicas N] [--duplicate-window DURATION]",
+        usage: "mesh-events stream update [--keep DURATION|none] [--keep-per-type N] [--max-age DURATION|none] "
+            + "[--max-messages N|none] [--max-bytes N|none] [--replicas N] [--duplicate-window DURATION]",
         discussion: """
-            A smaller limit deletes the oldest events at once. With any limit but 24 hours and 10000 events, Go nodes \
-            that insist on their default (the Go CLI does) can no longer open the stream.
+            --keep and --keep-per-type are about the archive, which `mesh-events list`, `mesh-events export` and the \
+            page read; they create it when there is none. For more than 7 days, --keep raises its numbers of events \
+            as well: 20000 of each type for each 7 days. Go nodes do not notice. This is what keeps events for \
+            longer.
+
+            --max-age, --max-messages, --max-bytes and --duplicate-window are about the stream itself, which replays \
+            and durable subscriptions read. With any limit but 24 hours and 10000 events, Go nodes that insist on \
+            their default (the Go CLI does) can no longer open it. --replicas is about both.
+
+            A smaller limit deletes the oldest events at once.
 
             EXAMPLES
+              mesh-events stream update --keep 30d
+              mesh-events stream update --keep-per-type 200000
               mesh-events stream update --max-age 7d --max-messages none
               mesh-events stream update --max-age 24h --max-messages 10000      # the default again
               mesh-events stream update --replicas 3
             """
     )
 
-    @Option(help: ArgumentHelp("How long events are kept: 12h, 7d, or none.", valueName: "duration"))
+    @Option(help: ArgumentHelp("How long the archive keeps events: 30d, or none for ever.", valueName: "duration"))
+    var keep: String?
+
+    @Option(
+        name: .customLong("keep-per-type"),
+        help: ArgumentHelp("How many events of each type the archive keeps.", valueName: "n")
+    )
+    var keepPerType: Int?
+
+    @Option(help: ArgumentHelp("How long the stream keeps events: 12h, 7d, or none.", valueName: "duration"))
     var maxAge: String?
 
-    @Option(help: ArgumentHelp("How many events are kept, or none.", valueName: "n"))
+    @Option(help: ArgumentHelp("How many events the stream keeps, or none.", valueName: "n"))
     var maxMessages: String?
 
-    @Option(help: ArgumentHelp("How many bytes are kept, or none.", valueName: "n"))
+    @Option(help: ArgumentHelp("How many bytes the stream keeps, or none.", valueName: "n"))
     var maxBytes: String?
 
-    @Option(help: ArgumentHelp("On how many servers of a cluster the stream lives, 1 to 5.", valueName: "n"))
+    @Option(help: ArgumentHelp("On how many servers of a cluster the streams live, 1 to 5.", valueName: "n"))
     var replicas: Int?
 
     @Option(help: ArgumentHelp("How long message ids are remembered.", valueName: "duration"))
@@ -111,6 +151,10 @@ private struct StreamUpdateCommand: AsyncParsableCommand {
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
+        let keep = try Self.limit(keep, "--keep", "a duration like 30d") { DurationArgument.parse($0) }
+        if let keepPerType, keepPerType < 1 {
+            throw CommandFailure(.usage, "--keep-per-type takes a number from 1, not \(keepPerType)")
+        }
         let age = try Self.limit(maxAge, "--max-age", "a duration like 12h") { DurationArgument.parse($0) }
         let messages = try Self.limit(maxMessages, "--max-messages", "a number", Self.count)
         let bytes = try Self.limit(maxBytes, "--max-bytes", "a number", Self.count)
@@ -123,29 +167,52 @@ private struct StreamUpdateCommand: AsyncParsableCommand {
             }
             return window
         }
-        guard age != nil || messages != nil || bytes != nil || replicas != nil || window != nil else {
-            throw CommandFailure(.usage, "name what to change, for example --max-age 7d")
+        let changesStream = age != nil || messages != nil || bytes != nil || replicas != nil || window != nil
+        guard changesStream || keep != nil || keepPerType != nil else {
+            throw CommandFailure(.usage, "name what to change, for example --keep 30d")
         }
         let report = try await StreamCommand.withStore(connection) { store in
-            var wanted = try await store.report().configuration
-            if let age { wanted.maximumAge = age }
-            if let messages { wanted.maximumMessages = messages }
-            if let bytes { wanted.maximumBytes = bytes }
-            if let replicas { wanted.replicas = replicas }
-            if let window {
-                wanted.duplicateWindow = window
-            } else if let age = wanted.maximumAge, let current = wanted.duplicateWindow, current > age {
-                wanted.duplicateWindow = age
-            }
-            wanted.reconcile = .update
-            _ = try await store.open(wanted)
-            return try await store.report()
+            if changesStream { try await updateStream(store, age, messages, bytes, window) }
+            if keep != nil || keepPerType != nil || replicas != nil { try await updateArchive(store, keep) }
+            return try await StreamCommand.report(on: store)
         }
-        let lines =
-            output.json
-            ? [Terminal.output.safe(json: StreamReportFormatter.json(report))]
-            : StreamReportFormatter.limits(report.configuration)
-        for line in lines { try LineOutput.standard().write(line) }
+        try StreamCommand.write(report, StreamReportFormatter.limits(report), output)
+    }
+
+    /// Changes the stream itself.
+    private func updateStream(
+        _ store: JetStreamStore,
+        _ age: Duration??,
+        _ messages: Int??,
+        _ bytes: Int??,
+        _ window: Duration?
+    ) async throws {
+        var wanted = try await store.report().configuration
+        if let age { wanted.maximumAge = age }
+        if let messages { wanted.maximumMessages = messages }
+        if let bytes { wanted.maximumBytes = bytes }
+        if let replicas { wanted.replicas = replicas }
+        if let window {
+            wanted.duplicateWindow = window
+        } else if let age = wanted.maximumAge, let current = wanted.duplicateWindow, current > age {
+            wanted.duplicateWindow = age
+        }
+        wanted.reconcile = .update
+        _ = try await store.open(wanted)
+    }
+
+    /// Changes the archive; --replicas alone changes only one that exists.
+    private func updateArchive(_ store: JetStreamStore, _ keep: Duration??) async throws {
+        let report = try await store.archiveReport()
+        let present = report?.isOfPresentStream == true ? report?.limits : nil
+        guard present != nil || keep != nil || keepPerType != nil else { return }
+        var limits = keep.map { ArchiveConfiguration.keeping($0) } ?? present ?? ArchiveConfiguration()
+        if let keepPerType {
+            limits.maximumMessagesOfType = keepPerType
+            // Below this, a few frequent types would push the others out.
+            if let most = limits.maximumMessages { limits.maximumMessages = max(most, keepPerType.clampedProduct(25)) }
+        }
+        try await store.updateArchive(limits, replicas: replicas)
     }
 
     /// The limit of an option: `nil` when the option is missing, `.some(nil)` for `none`.
@@ -170,8 +237,11 @@ private struct StreamUpdateCommand: AsyncParsableCommand {
 private struct StreamInfoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "info",
-        abstract: "Show the stream's content, its limits, and its consumers.",
+        abstract: "Show what the stream and its archive hold, their limits, and the consumers.",
         discussion: """
+            Also says how far back events reach, and when a limit drops events that are younger than a day, which \
+            command changes that. Health events are not counted in that: they are frequent, and the newest matter.
+
             Counts are by event type, the most frequent first. A consumer's lag is the number of events that were not \
             delivered to it yet; unacknowledged events were delivered but not acknowledged.
 
@@ -185,11 +255,12 @@ private struct StreamInfoCommand: AsyncParsableCommand {
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
-        let report = try await StreamCommand.withStore(connection) { try await $0.report() }
-        let lines =
-            output.json
-            ? [Terminal.output.safe(json: StreamReportFormatter.json(report))] : StreamReportFormatter.lines(report)
-        for line in lines { try LineOutput.standard().write(line) }
+        let (report, advice) = try await StreamCommand.withStore(connection) { store in
+            let report = try await StreamCommand.report(on: store)
+            return (report, try await StreamAdvice.advice(on: report, of: store))
+        }
+        try StreamCommand.write(report, StreamReportFormatter.lines(report), output)
+        for line in advice { Diagnostics.say(line) }
     }
 }
 
@@ -200,6 +271,8 @@ private struct StreamPurgeCommand: AsyncParsableCommand {
         abstract: "Delete stored events permanently.",
         usage: "mesh-events stream purge [PATTERN] --yes",
         discussion: """
+            Deletes them from the stream and from its archive.
+
             EXAMPLES
               mesh-events stream purge 'user.debug.>' --yes
               mesh-events stream purge --yes                    # everything
@@ -330,111 +403,5 @@ private struct StreamDurableCommand: AsyncParsableCommand {
         }
         if isThere { Diagnostics.say("the durable \(name) existed already; it keeps its position") }
         try LineOutput.standard().write("\(name) takes \(SafeText.name(durable.pattern.subject))")
-    }
-}
-
-/// Writes a stream's report for people and for programs.
-enum StreamReportFormatter {
-    /// The report in lines for people.
-    static func lines(_ report: StreamReport) -> [String] {
-        let state = report.state
-        var lines = [
-            "stream            \(SafeText.name(state.name))",
-            "events            \(state.messages), \(bytes(state.bytes))",
-            "sequences         \(state.firstSequence) to \(state.lastSequence)",
-        ]
-        if let first = report.firstTime, let last = report.lastTime {
-            lines += ["oldest            \(first)", "newest            \(last)"]
-        }
-        lines += limits(report.configuration)
-        if !report.subjects.isEmpty {
-            lines += ["", "events by type"]
-            let width = "\(report.subjects.values.max() ?? 0)".count
-            lines += types(report).map { type, count in
-                String(repeating: " ", count: width - "\(count)".count + 2) + "\(count)  \(SafeText.name(type))"
-            }
-        }
-        if !report.consumers.isEmpty {
-            lines += ["", "consumers"]
-            lines += report.consumers.map { consumer in
-                let filters = consumer.filters.map(SafeText.name).joined(separator: " ")
-                return "  \(SafeText.name(consumer.name))\(consumer.isDurable ? "" : " (temporary)"): "
-                    + "lag \(consumer.pending), \(consumer.unacknowledged) unacknowledged, \(consumer.redelivered) of them redelivered"
-                    + (filters.isEmpty ? "" : ", reads \(filters)")
-            }
-        }
-        return lines
-    }
-
-    /// The stream's limits in lines for people.
-    static func limits(_ configuration: PersistentEventBus.Configuration) -> [String] {
-        [
-            "kept for          \(configuration.maximumAge.map(duration) ?? "ever")",
-            "at most           \(configuration.maximumMessages.map { "\($0) events" } ?? "any number of events")"
-                + (configuration.maximumBytes.map { ", \(bytes(UInt64($0)))" } ?? ""),
-            "storage           \(configuration.storage.rawValue), replicas \(configuration.replicas)",
-            "ids remembered    \(configuration.duplicateWindow.map(duration) ?? "as the server does by default")",
-        ]
-    }
-
-    /// The report as one line of JSON.
-    static func json(_ report: StreamReport) -> String {
-        let configuration = report.configuration
-        let object: JSONValue = [
-            "stream": .string(report.state.name),
-            "messages": .init(report.state.messages),
-            "bytes": .init(report.state.bytes),
-            "first_sequence": .init(report.state.firstSequence),
-            "last_sequence": .init(report.state.lastSequence),
-            "first_time": report.firstTime.map { .string("\($0)") } ?? .null,
-            "last_time": report.lastTime.map { .string("\($0)") } ?? .null,
-            "max_age_seconds": configuration.maximumAge.map { .init($0.components.seconds) } ?? .null,
-            "max_messages": configuration.maximumMessages.map { .init($0) } ?? .null,
-            "max_bytes": configuration.maximumBytes.map { .init($0) } ?? .null,
-            "storage": .string(configuration.storage.rawValue),
-            "replicas": .init(configuration.replicas),
-            "types": .object(JSONObject(types(report).map { ($0.type, .init($0.count)) })),
-            "consumers": .array(
-                report.consumers.map { consumer in
-                    [
-                        "name": .string(consumer.name),
-                        "durable": .bool(consumer.isDurable),
-                        "filters": .array(consumer.filters.map { .string($0) }),
-                        "lag": .init(consumer.pending),
-                        "unacknowledged": .init(consumer.unacknowledged),
-                        "redelivered": .init(consumer.redelivered),
-                    ]
-                }
-            ),
-        ]
-        return "\(object)"
-    }
-
-    /// Counts by event type, the most frequent first.
-    private static func types(_ report: StreamReport) -> [(type: String, count: UInt64)] {
-        report.subjects.map { ($0.key.hasPrefix("events.") ? String($0.key.dropFirst(7)) : $0.key, $0.value) }
-            .sorted { ($1.1, $0.0) < ($0.1, $1.0) }
-            .map { (type: $0.0, count: $0.1) }
-    }
-
-    static func bytes(_ count: UInt64) -> String {
-        let units = ["bytes", "KiB", "MiB", "GiB", "TiB"]
-        var value = Double(count)
-        var unit = 0
-        while value >= 1024, unit < units.count - 1 {
-            value /= 1024
-            unit += 1
-        }
-        guard unit > 0 else { return "\(count) bytes" }
-        return "\((value * 10).rounded() / 10) \(units[unit])"
-    }
-
-    static func duration(_ duration: Duration) -> String {
-        let seconds = duration.components.seconds
-        guard seconds > 0 else { return "\(duration)" }
-        for (size, name) in [(86_400, "d"), (3_600, "h"), (60, "m")] as [(Int64, String)] where seconds % size == 0 {
-            return "\(seconds / size)\(name)"
-        }
-        return "\(seconds)s"
     }
 }
