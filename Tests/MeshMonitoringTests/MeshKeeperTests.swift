@@ -13,10 +13,14 @@ import Testing
     private final class Line: StateStore {
         private let table: InMemoryStateStore
         private let isCut = Locked(false)
+        private let slowness = Locked(Duration.zero)
 
         init(_ table: InMemoryStateStore) { self.table = table }
 
         func cut(_ cut: Bool) { isCut.withLock { $0 = cut } }
+
+        /// How long reading all entries takes.
+        func slow(_ duration: Duration) { slowness.withLock { $0 = duration } }
 
         private func check() throws(MeshEventsError) {
             guard isCut.withLock({ $0 }) else { return }
@@ -35,6 +39,7 @@ import Testing
 
         func read(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
             try check()
+            try? await Task.sleep(for: slowness.withLock { $0 })
             try await table.read(body)
         }
 
@@ -238,6 +243,20 @@ import Testing
             }
         }
         #expect(try await fixture.count(.nodeUnreachable) == 1)
+    }
+
+    @Test func aKeeperKeepsTheLeaseWhileItReadsWhatIsSaved() async throws {
+        let fixture = try await Fixture()
+        let line = Line(fixture.table)
+        line.slow(.seconds(3))
+        try await fixture.health("pi", every: 100)
+        try await keeping([fixture.keeper("slow", line)]) {
+            try await eventually("the first") { try await fixture.keeperNode() == "slow" }
+            try await keeping([fixture.keeper("b")]) {
+                try await eventually("a checkpoint") { try await fixture.checkpoint() != nil }
+                #expect(try await fixture.checkpoint()?.keeper == "slow")
+            }
+        }
     }
 
     @Test func afterASilenceOfTheTableNodesHaveTime() async throws {

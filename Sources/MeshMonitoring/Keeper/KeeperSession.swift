@@ -79,16 +79,30 @@ final class KeeperSession: Sendable {
     }
 
     private func work() async throws(MeshEventsError) {
+        // Reading what is saved may take longer than the lease lasts.
+        try await firstEnd { group in
+            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.lease.keep() } }
+            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.listen() } }
+            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.keepState() } }
+        }
+    }
+
+    private func keepState() async throws(MeshEventsError) {
         let stream = try await keeper.store.state()
         let replay = try await begin(stream)
         defer { replay.cancel() }
-        let failure = await withTaskGroup(of: MeshEventsError?.self) { group in
-            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.lease.keep() } }
-            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.listen() } }
+        try await firstEnd { group in
             group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.follow(replay) } }
-            group.addTask {
-                await Self.failure { () throws(MeshEventsError) in try await self.save(stream) }
-            }
+            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.save(stream) } }
+        }
+    }
+
+    /// Runs tasks until the first of them ends, and throws its error.
+    private func firstEnd(
+        _ add: (inout TaskGroup<MeshEventsError?>) -> Void
+    ) async throws(MeshEventsError) {
+        let failure = await withTaskGroup(of: MeshEventsError?.self) { group in
+            add(&group)
             let first = await group.next() ?? nil
             group.cancelAll()
             return first
