@@ -54,6 +54,33 @@ import Testing
         }
     }
 
+    /// A store whose stream has no leader for a time, as in a cluster: it stores nothing and does not answer.
+    private final class LeaderlessStore: ForwardingStore {
+        let store: InMemoryStore
+        private let state = Locked((isLost: false, longest: Duration.zero))
+
+        init(_ store: InMemoryStore) { self.store = store }
+
+        func lose(_ isLost: Bool) { state.withLock { $0.isLost = isLost } }
+        /// The longest time for which storing was to be tried.
+        var longest: Duration { state.withLock { $0.longest } }
+
+        func append(
+            _ message: PendingMessage,
+            deadline: Duration
+        ) async throws(MeshEventsError) -> StoredPosition {
+            state.withLock { $0.longest = max($0.longest, deadline) }
+            return try await store.append(message, deadline: deadline)
+        }
+
+        func state() async throws(MeshEventsError) -> StreamState {
+            guard state.withLock({ !$0.isLost }) else {
+                throw MeshEventsError(.timeout, "the stream has no leader", isRetriable: true)
+            }
+            return try await store.state()
+        }
+    }
+
     private struct Fixture {
         let mesh = InMemoryMesh()
         let table = InMemoryStateStore()
@@ -77,13 +104,14 @@ import Testing
                 lease: .milliseconds(900),
                 shortestWriteInterval: .milliseconds(50),
                 checkpointInterval: .milliseconds(200)
-            )
+            ),
+            store: LeaderlessStore? = nil
         ) async throws -> MeshKeeper {
             let bus = try await Self.bus(mesh, name)
             func make(_ table: some StateStore) -> MeshKeeper {
                 MeshKeeper(
                     bus: bus,
-                    store: InMemoryStore(mesh),
+                    store: store ?? LeaderlessStore(InMemoryStore(mesh)),
                     table: table,
                     configuration: configuration,
                     logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -226,6 +254,18 @@ import Testing
         #expect(try await fixture.count(.nodeUnreachable) == 0)
     }
 
+    @Test func nodesThatFallSilentTogetherAreAnnouncedTogether() async throws {
+        let fixture = try await Fixture()
+        let count = 40
+        for number in 0..<count { try await fixture.health("n\(number)") }
+        try await keeping([fixture.keeper("k")]) {
+            try await eventually("the announcements") { try await fixture.count(.nodeUnreachable) == count }
+        }
+        let times = try await fixture.bus.history(matching: "events.node.unreachable").map(\.storedAt)
+        let first = try #require(times.first)
+        #expect(try #require(times.last).duration(since: first) < .seconds(5))
+    }
+
     @Test func aKeeperThatIsCutOffLosesTheLeaseAndDoesNoHarm() async throws {
         let fixture = try await Fixture()
         let line = Line(fixture.table)
@@ -259,22 +299,53 @@ import Testing
         }
     }
 
+    @Test func whileTheStreamDoesNotAnswerNoNodeIsAnnounced() async throws {
+        let fixture = try await Fixture()
+        let store = LeaderlessStore(InMemoryStore(fixture.mesh))
+        try await fixture.health("pi", every: 1)
+        try await keeping([fixture.keeper("k", store: store)]) {
+            try await eventually("the keeper") { try await fixture.checkpoint() != nil }
+            store.lose(true)
+            try await fixture.health("pi", every: 1)
+            // The table answers all the time.
+            try await Task.sleep(for: .seconds(4))
+            store.lose(false)
+            try await Task.sleep(for: .seconds(1))
+            #expect(try await fixture.count(.nodeUnreachable) == 0)
+            try await eventually("the announcement") { try await fixture.count(.nodeUnreachable) == 1 }
+        }
+        // Stored later, an announcement may no longer be true.
+        #expect(store.longest <= .seconds(1))
+    }
+
     @Test func afterASilenceOfTheTableNodesHaveTime() async throws {
-        var hearing = Hearing(tolerance: .seconds(1))
+        var hearing = Hearing()
         let start = ContinuousClock.now
-        #expect(hearing.duration(at: start) == nil)
+        func heard(_ seconds: Double, tolerating tolerance: Double = 1) -> Duration? {
+            hearing.duration(at: start + .seconds(seconds), tolerating: .seconds(tolerance))
+        }
+        #expect(heard(0) == nil)
         hearing.answered(at: start)
         hearing.answered(at: start + .milliseconds(900))
-        #expect(hearing.duration(at: start + .milliseconds(1_500)) == .milliseconds(1_500))
-        #expect(hearing.duration(at: start + .seconds(2)) == nil)
+        #expect(heard(1.5) == .milliseconds(1_500))
+        #expect(heard(2) == nil)
         hearing.answered(at: start + .seconds(3))
-        #expect(hearing.duration(at: start + .seconds(3.5)) == .milliseconds(500))
+        #expect(heard(3.5) == .milliseconds(500))
+        // For a node with a longer interval that was no interruption.
+        #expect(heard(3.5, tolerating: 10) == .milliseconds(3_500))
+        // A shorter gap later does not hide the longer one before it.
+        hearing.answered(at: start + .seconds(4.5))
+        #expect(heard(4.5, tolerating: 1.8) == .milliseconds(1_500))
+        #expect(heard(4.5, tolerating: 1.2) == .zero)
         hearing.troubled(true)
-        hearing.answered(at: start + .seconds(4))
-        #expect(hearing.duration(at: start + .seconds(4)) == nil)
-        hearing.troubled(false)
         hearing.answered(at: start + .seconds(5))
-        #expect(hearing.duration(at: start + .seconds(5)) == .zero)
+        #expect(heard(5) == nil)
+        hearing.troubled(false)
+        hearing.answered(at: start + .seconds(6))
+        #expect(heard(6, tolerating: 100) == .zero)
+        // However many gaps there are, none counts as shorter than it was.
+        for step in 0..<200 { hearing.answered(at: start + .seconds(1_000) - .seconds(900) / (step + 1)) }
+        #expect(heard(1_000, tolerating: 100) == .seconds(300))
     }
 
     @Test func aNodeThatIsForgottenHasNoEntryLater() async throws {

@@ -59,13 +59,13 @@ final class KeeperLease: Sendable {
     ///
     /// - Parameter onAnswer: is called whenever the table has answered.
     /// - Throws: `closed` when the task is cancelled; errors of the table that do not pass.
-    func acquire(onAnswer: () -> Void) async throws(MeshEventsError) {
+    func acquire(onAnswer: () async -> Void) async throws(MeshEventsError) {
         var seen: (revision: UInt64, since: ContinuousClock.Instant)?
         while true {
             var pause = interval
             do throws(MeshEventsError) {
                 let entry = try await table.entry(StateKey.keeper)
-                onAnswer()
+                await onAnswer()
                 if let entry {
                     if seen?.revision != entry.revision { seen = (entry.revision, .now) }
                     let free = (seen?.since ?? .now) + duration

@@ -188,9 +188,10 @@ struct KeeperLedger: Sendable {
 
     /// What is to be announced now.
     ///
-    /// - Parameter heardSince: since when events arrive without interruption, by the server's clock. Nodes whose events
-    ///   could not arrive before that have two intervals from then.
-    mutating func announcements(heardSince: Timestamp) -> [Announcement] {
+    /// - Parameter heardSince: since when the events of a node with this interval arrive without interruption, by the
+    ///   server's clock; `nil` when they do not. Nodes whose events could not arrive before that have two intervals from
+    ///   then.
+    mutating func announcements(heardSince: (_ interval: Duration) -> Timestamp?) -> [Announcement] {
         var due: [(node: String, announcement: Announcement)] = []
         for node in unsettled {
             guard let record = mesh.entry(node), record.isVisible else {
@@ -212,7 +213,7 @@ extension NodeRecord {
     fileprivate func announcement(
         _ name: String,
         at now: Timestamp,
-        heardSince: Timestamp
+        heardSince: (_ interval: Duration) -> Timestamp?
     ) -> KeeperLedger.Announcement? {
         if let open = reports.open {
             guard lastSeen > open.stamp.at, !hasLeft else { return nil }
@@ -221,7 +222,7 @@ extension NodeRecord {
             return .recovered(NodeRecovered(node: name, lastSeen: before, awaySeconds: away))
         }
         guard isSilent(at: now), reports.maintenance(at: now) == nil,
-            now >= heardSince.adding(.seconds(interval * 2))
+            let since = heardSince(.seconds(interval)), now >= since.adding(.seconds(interval * 2))
         else { return nil }
         let silence = max(.zero, now.duration(since: lastSeen)) / .seconds(1)
         let tools = view(name, at: now).tools.filter { [.running, .starting, .backingOff].contains($0.state) }

@@ -3,8 +3,14 @@ import MeshEvents
 
 /// The work of a keeper from when it has got the lease until it loses it, or is stopped.
 final class KeeperSession: Sendable {
-    /// The longest time between two answers of the server, as a part of the lease's interval, that is no interruption.
-    private static let toleratedSilence = 0.6
+    /// The longest time between two answers of the server, in intervals of a node, that is no interruption for it.
+    private static let toleratedIntervals = 0.75
+    /// The longest such time for nodes with shorter intervals.
+    private static let toleratedSilence: Duration = .seconds(1)
+    /// The longest time between two questions for a sign of life.
+    private static let longestPause: Duration = .milliseconds(500)
+    /// How long the store may take to store an announcement: later it may no longer be true.
+    private static let longestAnnouncing: Duration = .seconds(1)
     /// How many entries are written at once.
     private static let writesAtOnce = 32
     /// After how many events a checkpoint is written at the latest.
@@ -24,11 +30,10 @@ final class KeeperSession: Sendable {
         var isCaughtUp = false
         /// The newest announcement of each type, by the stream; `nil` until that is known.
         var newest: [EventType: UInt64] = [:]
+        /// The newest announcement of each type that was stored by this session.
+        var own: [EventType: UInt64] = [:]
         /// The nodes of which an announcement was stored that has not come back yet, with its sequence.
         var announced: [String: UInt64] = [:]
-        /// The nodes that were silent when the stream was asked for its newest events, and up to where those must have
-        /// been taken in.
-        var doubted: (nodes: Set<String>, position: UInt64)?
     }
 
     private let keeper: MeshKeeper
@@ -42,8 +47,7 @@ final class KeeperSession: Sendable {
         self.keeper = keeper
         self.lease = lease
         let empty = KeeperLedger(nil, revisions: [:], position: 0, limits: keeper.configuration.limits, pace: .init())
-        let tolerance = lease.interval * Self.toleratedSilence
-        state = Locked(State(ledger: empty, hearing: hearing.tolerating(tolerance)))
+        state = Locked(State(ledger: empty, hearing: hearing))
     }
 
     /// Since when it hears the mesh.
@@ -168,10 +172,12 @@ final class KeeperSession: Sendable {
 
     /// Asks the server again and again for a sign of life, and for its clock.
     private func listen() async throws(MeshEventsError) {
-        let pause = lease.interval / 5
+        let pause = min(lease.interval / 5, Self.longestPause)
         while true {
             do throws(MeshEventsError) {
                 let look = try await lease.look()
+                // Another server may decide about the stream than about the table: both must answer.
+                _ = try await keeper.store.state()
                 state.withLock { state in
                     state.hearing.answered()
                     if let look { state.lead = look.stored.duration(since: localTime(look.known)) }
@@ -306,33 +312,47 @@ final class KeeperSession: Sendable {
     // MARK: Announcing
 
     private func announce() async throws(MeshEventsError) {
-        let now = ContinuousClock.now
-        let due = state.withLock { state -> [KeeperLedger.Announcement] in
-            guard lease.isHeld, let heard = state.hearing.duration(at: now) else { return [] }
+        var due = dueAnnouncements()
+        if due.contains(where: { $0.type == .nodeUnreachable }) {
+            let silent = Set(due.map(\.node))
+            do throws(MeshEventsError) {
+                // Their events may be stored and not have arrived here yet.
+                try await takeIn(upTo: newestLifecycleEvent())
+            } catch {
+                guard error.isRetriable || error.code == .timeout else { throw error }
+                return
+            }
+            due = dueAnnouncements().filter { silent.contains($0.node) }
+        }
+        // The rest is looked at again: meanwhile it may no longer be so.
+        let end = ContinuousClock.now + Self.tick
+        for announcement in due where .now < end { try await emit(announcement) }
+    }
+
+    /// What is to be announced now and has not been stored already.
+    private func dueAnnouncements() -> [KeeperLedger.Announcement] {
+        state.withLock { state in
+            guard lease.isHeld else { return [] }
             let position = state.ledger.position
             state.announced = state.announced.filter { $0.value > position }
-            let time = state.ledger.mesh.now
-            return state.ledger.announcements(heardSince: time.subtracting(heard)).filter {
-                state.announced[$0.node] == nil
+            let (now, time, hearing) = (ContinuousClock.now, state.ledger.mesh.now, state.hearing)
+            return state.ledger.announcements { interval in
+                let tolerance = max(interval * Self.toleratedIntervals, Self.toleratedSilence)
+                return hearing.duration(at: now, tolerating: tolerance).map { time.subtracting($0) }
             }
+            .filter { state.announced[$0.node] == nil }
         }
-        guard !due.isEmpty else {
-            state.withLock { $0.doubted = nil }
-            return
-        }
-        let silent = Set(due.filter { $0.type == .nodeUnreachable }.map(\.node))
-        let (certain, isAsked) = state.withLock { state -> (Set<String>, Bool) in
-            guard let doubted = state.doubted else { return ([], false) }
-            guard state.ledger.position >= doubted.position else { return ([], true) }
-            return (doubted.nodes.intersection(silent), silent.isSubset(of: doubted.nodes))
-        }
-        if !isAsked, !silent.isEmpty {
-            // Their events may be stored and not have arrived here yet.
-            let position = try await newestLifecycleEvent()
-            state.withLock { $0.doubted = (silent, position) }
-        }
-        for announcement in due where announcement.type == .nodeRecovered || certain.contains(announcement.node) {
-            try await emit(announcement)
+    }
+
+    /// Waits for a moment until all events up to a sequence are taken in.
+    ///
+    /// - Throws: `timeout` when they are not.
+    private func takeIn(upTo sequence: UInt64) async throws(MeshEventsError) {
+        let end = ContinuousClock.now + Self.tick
+        while state.withLock({ $0.ledger.position }) < sequence {
+            guard .now < end, await !isStopped(within: .milliseconds(5)) else {
+                throw MeshEventsError(.timeout, "stored events have not arrived yet", isRetriable: true)
+            }
         }
     }
 
@@ -351,23 +371,33 @@ final class KeeperSession: Sendable {
     private func emit(_ announcement: KeeperLedger.Announcement) async throws(MeshEventsError) {
         let type = announcement.type
         if state.withLock({ $0.newest[type] }) == nil {
-            let newest = try await newestSequence(EventPattern(type: type))
-            state.withLock { $0.newest[type] = max($0.newest[type] ?? 0, newest) }
+            do throws(MeshEventsError) {
+                let newest = try await newestSequence(EventPattern(type: type))
+                state.withLock { $0.newest[type] = max($0.newest[type] ?? 0, newest) }
+            } catch {
+                guard error.isRetriable || error.code == .timeout else { throw error }
+                return
+            }
         }
-        let (expected, position) = state.withLock { ($0.newest[type] ?? 0, $0.ledger.position) }
-        guard expected <= position, lease.isHeld else { return }
+        let (expected, isKnown) = state.withLock { state in
+            let expected = state.newest[type] ?? 0
+            // Those before an own one were known when that was stored.
+            return (expected, expected <= state.ledger.position || expected == state.own[type])
+        }
+        guard isKnown, lease.isHeld else { return }
         var message = try keeper.bus.pending(try announcement.event)
         message.expectedLastSequence = expected
         do throws(MeshEventsError) {
-            let stored = try await keeper.bus.store(message)
+            let stored = try await keeper.store.append(message, deadline: Self.longestAnnouncing)
             state.withLock { state in
                 state.newest[type] = max(state.newest[type] ?? 0, stored.sequence)
+                state.own[type] = stored.sequence
                 state.announced[announcement.node] = stored.sequence
             }
         } catch {
             // Another keeper was faster, or the stream has dropped the newest one, or it is not known what came of it.
             state.withLock { $0.newest[type] = nil }
-            guard error.code == .conflict || error.isRetriable else { throw error }
+            guard error.code == .conflict || error.code == .timeout || error.isRetriable else { throw error }
         }
     }
 }

@@ -129,16 +129,18 @@ public final class MeshKeeper: Sendable {
     }
 
     private func keep() async throws(MeshEventsError) {
-        // Candidates look less often than a keeper does.
-        let hearing = Locked(Hearing(tolerance: lease.interval * 2))
+        let hearing = Locked(Hearing())
         while !Task.isCancelled {
             do throws(MeshEventsError) {
-                try await lease.acquire { hearing.withLock { $0.answered() } }
+                try await lease.acquire {
+                    // Another server may decide about the stream than about the table.
+                    if (try? await store.state()) != nil { hearing.withLock { $0.answered() } }
+                }
                 onChange(.keeping)
                 defer { if !Task.isCancelled { onChange(.waiting) } }
                 logger.notice("keeps the state of the mesh", [:])
                 let session = KeeperSession(self, lease, hearing.withLock { $0 })
-                defer { hearing.withLock { $0 = session.hearing.tolerating($0.tolerance) } }
+                defer { hearing.withLock { $0 = session.hearing } }
                 try await session.run()
             } catch {
                 if Task.isCancelled { return }
