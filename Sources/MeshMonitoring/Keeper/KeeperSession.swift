@@ -316,8 +316,10 @@ final class KeeperSession: Sendable {
         if due.contains(where: { $0.type == .nodeUnreachable }) {
             let silent = Set(due.map(\.node))
             do throws(MeshEventsError) {
-                // Their events may be stored and not have arrived here yet.
-                try await takeIn(upTo: newestLifecycleEvent())
+                // Their events may be stored and not have arrived here yet. Most often one question is enough.
+                if try await keeper.store.state().lastSequence > state.withLock({ $0.ledger.position }) {
+                    try await takeIn(upTo: newestLifecycleEvent())
+                }
             } catch {
                 guard error.isRetriable || error.code == .timeout else { throw error }
                 return
