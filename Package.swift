@@ -337,9 +337,9 @@ let package = Package(
         .testTarget(
             name: "ChaosTests",
             dependencies: [
-                "MeshEvents", "MeshEventsNATS", "NATSClient", "LocalNATSServer", "TestSupport", "chaos-fixture",
-                "mesh-events",
-            ],
+                "MeshEvents", "MeshEventsNATS", "MeshMonitoring", "NATSClient", "LocalNATSServer", "TestSupport",
+                "chaos-fixture", "mesh-events",
+            ] + nio,
             swiftSettings: settings
         ),
         // A node under load for as long as one likes: `make soak`.

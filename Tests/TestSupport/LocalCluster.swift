@@ -15,9 +15,13 @@ public struct LocalCluster: Sendable {
 }
 
 /// Runs `body` with a cluster of `size` servers, and stops them afterwards however `body` ends.
+///
+/// - Parameter advertises: whether the servers tell clients of each other. Otherwise a client knows only the addresses
+///   that it was given, which may be those of proxies.
 public func withCluster<Result>(
     _ binary: NATSServers.Binary,
     size: Int = 3,
+    advertises: Bool = true,
     _ body: (LocalCluster) async throws -> Result
 ) async throws -> Result {
     let routes = try freePorts(size)
@@ -34,7 +38,7 @@ public func withCluster<Result>(
                 // would make the disk the test.
                 syncsEachWrite: false,
                 extraConfiguration: """
-                    cluster { name: test, listen: "127.0.0.1:\(port)", routes: [\(others)] }
+                    cluster { name: test, listen: "127.0.0.1:\(port)", routes: [\(others)], no_advertise: \(!advertises) }
                     """,
                 startTimeout: .seconds(30)
             )
