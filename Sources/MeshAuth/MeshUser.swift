@@ -133,8 +133,8 @@ public enum MeshRole: String, Sendable, Hashable, Codable, CaseIterable {
 /// are not allowed: their answer is the stored message itself, and the server sends it to whatever reply subject the
 /// request names. So a user who may emit user events could have them arrive under another event's subject.
 ///
-/// Any node may keep the state of the mesh, so it may write the bucket with it (`$KV.MESH_STATE.>`), and a node that is
-/// taken over can falsify what is saved. Readers that check signatures do not use it.
+/// No role but admin may write the bucket with the saved state, and a mesh with roles should have none: the server sends its
+/// answers to whatever reply subject a request names, a key of the bucket too, and the bucket would keep them.
 public struct MeshPermissions: Sendable, Hashable {
     /// The subjects it may publish to; wildcards as in a subscription.
     public var publish: [String]
@@ -167,7 +167,7 @@ public struct MeshPermissions: Sendable, Hashable {
         case .tool:
             publish = ["events.user.>"] + reading + taking
         case .node:
-            publish = ["events.>", "\(ControlSubject.answers).*", "$KV.\(bucket).>"] + reading + taking
+            publish = ["events.>", "\(ControlSubject.answers).*"] + reading + taking
             subscribe += nodes.map { ControlSubject.tools(of: $0) }
         case .admin:
             publish = [">"]

@@ -34,7 +34,7 @@ public final class JetStreamStateStore: StateStore {
                 created = try await jetStream.openKeyValue(bucketName)
             } catch {
                 guard error.code == .bucketNotFound else { throw error }
-                let replicas = (try? await jetStream.streamInfo(streamName))?.configuration.replicas ?? 1
+                let replicas = try await replicas()
                 created = try await jetStream.createKeyValue(
                     .init(
                         bucket: bucketName,
@@ -46,6 +46,15 @@ public final class JetStreamStateStore: StateStore {
             bucket.withLock { $0 = created }
         } catch {
             throw convert(error)
+        }
+    }
+
+    /// On how many servers the stream of the events is kept.
+    private func replicas() async throws(KeyValueError) -> Int {
+        do throws(JetStreamError) {
+            return try await jetStream.streamInfo(streamName).configuration.replicas
+        } catch {
+            throw KeyValueError(error, bucket: bucketName)
         }
     }
 

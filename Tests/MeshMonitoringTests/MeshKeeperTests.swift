@@ -358,4 +358,44 @@ import Testing
         let monitor = try await MeshMonitor.start(store: InMemoryStore(fixture.mesh), saved: fixture.table)
         #expect(monitor.state.isEmpty)
     }
+
+    @Test func whatIsNoEventDoesNotHoldUpAnAnnouncement() async throws {
+        let fixture = try await Fixture()
+        try await keeping([fixture.keeper("k")]) {
+            try await fixture.health("pi")
+            let transport = InMemoryTransport(fixture.mesh)
+            try transport.publish(
+                OutgoingMessage(subject: "events.node.health", payload: Array("garbage".utf8))
+            )
+            try await eventually("the announcement") { try await fixture.count(.nodeUnreachable) == 1 }
+        }
+    }
+
+    @Test func aNodeWithLongNamesOfToolsIsAnnouncedAsOthers() async throws {
+        let fixture = try await Fixture()
+        for number in 0..<300 {
+            let name = "\(number)" + String(repeating: "\u{1}", count: 400)
+            try await fixture.emit(ToolStarted(tool: name))
+        }
+        try await fixture.health("pi")
+        try await keeping([fixture.keeper("k")]) {
+            try await eventually("the announcement") { try await fixture.count(.nodeUnreachable) == 1 }
+        }
+        let stored = try #require(try await fixture.bus.history(matching: EventPattern(type: .nodeUnreachable)).first)
+        #expect(stored.event.data.json.utf8.count < 8_000)
+        #expect(stored.event.data["tools"]?.array?.isEmpty == false)
+    }
+
+    @Test func anEntryThatWasLostIsNoticed() async throws {
+        let fixture = try await Fixture()
+        try await fixture.health("a", every: 100)
+        try await fixture.health("b", every: 100)
+        try await keeping([fixture.keeper("k")]) {
+            try await eventually("a checkpoint") { try await fixture.checkpoint()?.nodes == 2 }
+        }
+        let entry = try #require(try await fixture.table.entry("node.a"))
+        try await fixture.table.delete("node.a", expected: entry.revision)
+        let monitor = try await MeshMonitor.start(store: InMemoryStore(fixture.mesh), saved: fixture.table)
+        #expect(monitor.state.nodes.map(\.name) == ["a", "b"] && monitor.savedState == nil)
+    }
 }

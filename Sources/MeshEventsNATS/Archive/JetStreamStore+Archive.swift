@@ -125,7 +125,8 @@ extension JetStreamStore: ArchivingEventStore {
             do throws(JetStreamError) {
                 found.append(try await jetStream.streamInfo(name))
             } catch  where error.errorCode == .streamNotFound {
-                break
+                // Another client may have deleted the first of them.
+                continue
             } catch  where error.underlying?.code == .permissionDenied {
                 mayNotReadArchive.store(true, ordering: .relaxed)
                 break
@@ -144,8 +145,8 @@ extension JetStreamStore: ArchivingEventStore {
         if let hindrance = await archiveHindrance { return .unavailable(hindrance) }
         let names = ArchiveConfiguration.streamNames(for: streamName)
         let name: String
-        if archives.count < names.count {
-            name = names[archives.count]
+        if let free = names.first(where: { name in !archives.contains { $0.configuration.name == name } }) {
+            name = free
         } else {
             let former = archives.compactMap { archive in ArchiveStream.origin(of: archive).map { (archive, $0) } }
             guard let oldest = former.min(by: { $0.1 < $1.1 })?.0.configuration.name else {

@@ -58,14 +58,17 @@ final class KeeperLease: Sendable {
     /// Waits until the lease is free, and takes it. Creates the table when there is none.
     ///
     /// - Parameter onAnswer: is called whenever the table has answered.
-    /// - Throws: `closed` when the task is cancelled; errors of the table that do not pass.
+    /// - Throws: `closed` when the task is cancelled; errors of the table that do not pass, or have lasted for
+    ///   ``duration``.
     func acquire(onAnswer: () async -> Void) async throws(MeshEventsError) {
         var seen: (revision: UInt64, since: ContinuousClock.Instant)?
+        var answered = ContinuousClock.now
         while true {
             var pause = interval
             do throws(MeshEventsError) {
                 let entry = try await table.entry(StateKey.keeper)
                 await onAnswer()
+                answered = .now
                 if let entry {
                     if seen?.revision != entry.revision { seen = (entry.revision, .now) }
                     let free = (seen?.since ?? .now) + duration
@@ -81,7 +84,8 @@ final class KeeperLease: Sendable {
                 case .streamNotFound:
                     try await table.create()
                     pause = .zero
-                case _ where error.isRetriable || error.code == .timeout: break
+                case _ where error.isRetriable || error.code == .timeout:
+                    guard .now - answered < duration else { throw error }
                 default: throw error
                 }
             }

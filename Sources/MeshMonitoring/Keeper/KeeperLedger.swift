@@ -159,10 +159,14 @@ struct KeeperLedger: Sendable {
     }
 
     /// Takes in an entry that another keeper has written, or an earlier write of this one; `nil` when the key has none.
-    mutating func adopt(_ entry: StateEntry?, key: String) {
+    ///
+    /// - Parameter isBelieved: whether what it says counts.
+    mutating func adopt(_ entry: StateEntry?, key: String, isBelieved: Bool = true) {
         revisions[key] = entry?.revision
         var left = MeshState.LeftOut()
-        guard let entry, let snapshot = NodeSnapshot(json: entry.value, limits: mesh.limits, &left) else { return }
+        guard isBelieved, let entry, let snapshot = NodeSnapshot(json: entry.value, limits: mesh.limits, &left),
+            StateKey.node(snapshot.name) == key
+        else { return }
         mesh.apply(snapshot)
     }
 
@@ -174,6 +178,9 @@ struct KeeperLedger: Sendable {
         let open = min(lacking.values.lazy.map(\.sequence).min() ?? .max, underWay.values.min() ?? .max)
         return open <= position ? open - 1 : position
     }
+
+    /// How many nodes have an entry.
+    var savedNodes: Int { revisions.keys.count { StateKey.isNode($0) } }
 
     /// Whether all is written.
     var isSaved: Bool { lacking.isEmpty && underWay.isEmpty && obsolete.isEmpty }
@@ -231,9 +238,19 @@ extension NodeRecord {
                 node: name,
                 lastSeen: lastSeen,
                 missed: Int(silence / interval),
-                tools: tools.map(\.name)
+                tools: Self.shortened(tools.map(\.name))
             )
         )
+    }
+
+    /// As many names as an announcement may have: an event must fit into the server's and the stream's limits.
+    private static func shortened(_ names: [String]) -> [String] {
+        var bytes = 0
+        return names.prefix { name in
+            // A character may be six in JSON.
+            bytes += 6 * name.utf8.count
+            return bytes <= 6_000
+        }
     }
 
     /// Whether it is unreachable, and that is not announced yet.

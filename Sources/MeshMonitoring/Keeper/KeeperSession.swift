@@ -28,6 +28,8 @@ final class KeeperSession: Sendable {
         /// How far the server's clock is ahead of ``KeeperSession/localTime(_:)``; `nil` until that is known.
         var lead: Duration?
         var isCaughtUp = false
+        /// The sequence of the last message that was read and counts for nothing.
+        var read: @Sendable () -> UInt64 = { 0 }
         /// The newest announcement of each type, by the stream; `nil` until that is known.
         var newest: [EventType: UInt64] = [:]
         /// The newest announcement of each type that was stored by this session.
@@ -95,6 +97,7 @@ final class KeeperSession: Sendable {
         let stream = try await keeper.store.state()
         let replay = try await begin(stream)
         defer { replay.cancel() }
+        state.withLock { $0.read = { [weak replay] in replay?.skipped ?? 0 } }
         try await firstEnd { group in
             group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.follow(replay) } }
             group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.save(stream) } }
@@ -122,12 +125,15 @@ final class KeeperSession: Sendable {
     /// Reads what is saved, and opens a replay of what came after.
     private func begin(_ stream: StreamState) async throws(MeshEventsError) -> ReplaySubscription {
         let (store, table, limits) = (keeper.store, keeper.table, keeper.configuration.limits)
-        let saved = try await SavedMesh.load(from: table, of: stream, limits: limits)
+        // Nothing signs what is saved.
+        let saved = keeper.verification == nil ? try await SavedMesh.load(from: table, of: stream, limits: limits) : nil
         var revisions = saved?.revisions ?? [:]
         if saved == nil {
             try await table.read { revisions[$0.key] = $0.revision }
             revisions[StateKey.keeper] = nil
         }
+        // Another stream, or one with its data of before: what was heard until now says nothing about it.
+        if saved == nil { state.withLock { $0.hearing = Hearing() } }
         let ledger = KeeperLedger(
             saved,
             revisions: revisions,
@@ -209,8 +215,9 @@ final class KeeperSession: Sendable {
         var (checkpointAt, checkpointed, forgotAt) = (ContinuousClock.now - interval, UInt64(0), ContinuousClock.now)
         while await !isStopped(within: Self.tick) {
             guard advance() else { continue }
-            while try await write(all: false) {}
+            // First: it needs no room in the table.
             try await announce()
+            while try await write(all: false) {}
             let (now, position) = (ContinuousClock.now, state.withLock { $0.ledger.position })
             if now - checkpointAt >= interval || position > checkpointed + Self.eventsPerCheckpoint {
                 try await writeCheckpoint(stream)
@@ -240,7 +247,7 @@ final class KeeperSession: Sendable {
         let end = ContinuousClock.now + Self.longestEnd
         guard lease.isHeld, advance() else { return }
         let last = try await newestLifecycleEvent()
-        while state.withLock({ $0.ledger.position }) < last, .now < end {
+        while state.withLock({ max($0.ledger.position, $0.read()) }) < last, .now < end {
             try? await Task.sleep(for: .milliseconds(10))
         }
         while .now < end, try await write(all: true) {}
@@ -261,10 +268,16 @@ final class KeeperSession: Sendable {
             for await failure in group { if let failure { failures.append(failure) } }
             return failures
         }
-        if let failure = failures.first(where: { $0.code != .conflict && $0.code != .payloadTooLarge }) {
-            throw failure
+        for failure in failures where failure.code != .conflict {
+            guard Self.concernsEntry(failure) else { throw failure }
+            keeper.tell(failure)
         }
         return failures.isEmpty && writes.count == Self.writesAtOnce
+    }
+
+    /// Whether an error is about one entry or the room for it: the keeper goes on, and announces what it has to.
+    private static func concernsEntry(_ error: MeshEventsError) -> Bool {
+        error.code == .payloadTooLarge || error.code == .storageFull
     }
 
     private func carryOut(_ write: KeeperLedger.Write) async throws(MeshEventsError) {
@@ -278,13 +291,20 @@ final class KeeperSession: Sendable {
             state.withLock { [revision] in $0.ledger.wrote(write, revision: revision, now: .now) }
         } catch {
             guard error.code == .conflict else {
-                state.withLock { $0.ledger.failed(write, now: .now) }
+                state.withLock { state in
+                    // An entry that is too large is tried again when the node changes. It must not hold up the others.
+                    if Self.concernsEntry(error) {
+                        state.ledger.wrote(write, revision: write.revision, now: .now)
+                    } else {
+                        state.ledger.failed(write, now: .now)
+                    }
+                }
                 throw error
             }
             // An earlier write whose answer was lost, or another keeper: what is there counts too.
             let entry = try? await keeper.table.entry(write.key)
             state.withLock { state in
-                state.ledger.adopt(entry, key: write.key)
+                state.ledger.adopt(entry, key: write.key, isBelieved: keeper.verification == nil)
                 state.ledger.failed(write, now: .now)
             }
             throw error
@@ -301,12 +321,17 @@ final class KeeperSession: Sendable {
                 sequence: ledger.saved,
                 at: ledger.mesh.now,
                 keeper: keeper.bus.node,
-                nodes: ledger.mesh.recordedNames.count
+                nodes: ledger.savedNodes
             )
             return (checkpoint, ledger.revisions[StateKey.checkpoint])
         }
-        let written = try await keeper.table.write(checkpoint.json, to: StateKey.checkpoint, expected: revision)
-        state.withLock { $0.ledger.checkpointed(written) }
+        do throws(MeshEventsError) {
+            let written = try await keeper.table.write(checkpoint.json, to: StateKey.checkpoint, expected: revision)
+            state.withLock { $0.ledger.checkpointed(written) }
+        } catch {
+            guard Self.concernsEntry(error) else { throw error }
+            keeper.tell(error)
+        }
     }
 
     // MARK: Announcing
@@ -351,7 +376,7 @@ final class KeeperSession: Sendable {
     /// - Throws: `timeout` when they are not.
     private func takeIn(upTo sequence: UInt64) async throws(MeshEventsError) {
         let end = ContinuousClock.now + Self.tick
-        while state.withLock({ $0.ledger.position }) < sequence {
+        while state.withLock({ max($0.ledger.position, $0.read()) }) < sequence {
             guard .now < end, await !isStopped(within: .milliseconds(5)) else {
                 throw MeshEventsError(.timeout, "stored events have not arrived yet", isRetriable: true)
             }
@@ -399,7 +424,9 @@ final class KeeperSession: Sendable {
         } catch {
             // Another keeper was faster, or the stream has dropped the newest one, or it is not known what came of it.
             state.withLock { $0.newest[type] = nil }
-            guard error.code == .conflict || error.code == .timeout || error.isRetriable else { throw error }
+            let passes = error.code == .conflict || error.code == .timeout || error.isRetriable
+            guard passes || Self.concernsEntry(error) else { throw error }
+            if Self.concernsEntry(error) { keeper.tell(error) }
         }
     }
 }

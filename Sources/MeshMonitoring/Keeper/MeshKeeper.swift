@@ -61,10 +61,12 @@ public final class MeshKeeper: Sendable {
 
     /// What a keeper does.
     public enum Status: Sendable, Hashable {
-        /// Another keeper works, or none can.
-        case waiting
         /// It keeps the state.
         case keeping
+        /// Another keeper works.
+        case waiting
+        /// It cannot keep the state, or not all of it, for this reason; it goes on trying.
+        case failing(String)
     }
 
     let bus: PersistentEventBus
@@ -75,6 +77,8 @@ public final class MeshKeeper: Sendable {
     let logger: Logger
     private let lease: KeeperLease
     private let onChange: @Sendable (Status) -> Void
+    /// The reasons that were told since it last kept the state without trouble.
+    private let told = Locked<Set<String>>([])
 
     /// Creates a keeper; ``run()`` starts it.
     ///
@@ -86,7 +90,7 @@ public final class MeshKeeper: Sendable {
     ///     not signed by their node count for nothing.
     ///   - configuration: how it works.
     ///   - logger: gets a line when it begins and ends to keep the state, and when something fails.
-    ///   - onChange: is called when it begins and ends to keep the state.
+    ///   - onChange: is called when it begins and ends to keep the state, and once for each reason why it cannot.
     public init(
         bus: PersistentEventBus,
         store: some EventStore,
@@ -130,14 +134,15 @@ public final class MeshKeeper: Sendable {
 
     private func keep() async throws(MeshEventsError) {
         let hearing = Locked(Hearing())
+        var pause = lease.interval / 5
         while !Task.isCancelled {
+            let begun = ContinuousClock.now
             do throws(MeshEventsError) {
                 try await lease.acquire {
                     // Another server may decide about the stream than about the table.
                     if (try? await store.state()) != nil { hearing.withLock { $0.answered() } }
                 }
                 onChange(.keeping)
-                defer { if !Task.isCancelled { onChange(.waiting) } }
                 logger.notice("keeps the state of the mesh", [:])
                 let session = KeeperSession(self, lease, hearing.withLock { $0 })
                 defer { hearing.withLock { $0 = session.hearing } }
@@ -145,10 +150,21 @@ public final class MeshKeeper: Sendable {
             } catch {
                 if Task.isCancelled { return }
                 guard Self.passes(error) else { throw error }
-                logger.warning("does not keep the state of the mesh for now", [.error: "\(error)"])
-                try? await Task.sleep(for: lease.interval / 5)
+                if error.code == .conflict { onChange(.waiting) } else { tell(error) }
+                // The stream has lost what was heard last.
+                if error.code == .streamReplaced { hearing.withLock { $0 = Hearing() } }
+                // What fails at once is tried less and less often.
+                pause = .now - begun > lease.duration * 4 ? lease.interval / 5 : min(pause * 2, lease.duration)
+                try? await Task.sleep(for: pause)
             }
         }
+    }
+
+    /// Reports a failure after which it goes on; each reason once.
+    func tell(_ error: MeshEventsError) {
+        guard told.withLock({ $0.count < 16 && $0.insert(error.message).inserted }) else { return }
+        logger.warning("the state of the mesh cannot be kept for now", [.error: "\(error)"])
+        onChange(.failing(error.message))
     }
 
     private static func passes(_ error: MeshEventsError) -> Bool {

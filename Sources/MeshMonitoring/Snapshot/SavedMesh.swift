@@ -42,6 +42,8 @@ struct SavedMesh: Sendable {
             let revision = revisions.removeValue(forKey: StateKey.checkpoint) ?? 0
             revisions[StateKey.keeper] = nil
             if revision >= entry.revision {
+                // An entry that was lost is in the stream perhaps: it is read as a whole.
+                guard revisions.keys.count(where: { StateKey.isNode($0) }) >= checkpoint.nodes else { return nil }
                 revisions[StateKey.checkpoint] = revision
                 return SavedMesh(mesh: mesh, checkpoint: checkpoint, revisions: revisions)
             }

@@ -80,7 +80,8 @@ struct KeepCommand: AsyncParsableCommand {
         ) { status in
             switch status {
             case .keeping: Diagnostics.say("keeps the state of the mesh in the bucket \(table.bucketName)")
-            case .waiting: Diagnostics.say("does not keep the state of the mesh; waits until no other node does")
+            case .waiting: Diagnostics.say("another node keeps the state of the mesh; waits until none does")
+            case .failing(let reason): Diagnostics.say("cannot keep the state of the mesh for now: \(reason)")
             }
         }
         let result: Result<Void, any Error> = await ConnectionReport(connection: transport.connection).during {

@@ -144,9 +144,7 @@ struct ServeAccess: Sendable {
         )
         let opening: Result<StoreOpening, MeshEventsError>
         do throws(MeshEventsError) {
-            let opened = try await store.open(configuration)
-            try await JetStreamStateStore(beside: store).create()
-            opening = .success(opened)
+            opening = .success(try await store.open(configuration))
         } catch {
             opening = .failure(error)
         }

@@ -101,7 +101,11 @@ struct NodeSession: Sendable {
                     table: JetStreamStateStore(beside: store),
                     verification: plan.busConfiguration.verification,
                     logger: .disabled
-                ) : nil
+                ) { status in
+                    if case .failing(let reason) = status {
+                        Diagnostics.say("this node cannot keep the state of the mesh for now: \(reason)")
+                    }
+                } : nil
         )
         await ServeAnnouncement(server: server, transport: transport, persistent: persistent).say()
         return session

@@ -244,7 +244,8 @@ struct ServeCommand: AsyncParsableCommand {
             emitting: emitting,
             verification: verification,
             page: pageConfiguration.map { NodeSession.Plan.Page(configuration: $0, allowsEmit: page.allowsEmit) },
-            keeps: !keepsNothing
+            // A mesh with roles has no saved state; see the guide's Security.
+            keeps: !keepsNothing && access == nil
         )
     }
 

@@ -33,6 +33,7 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
     private let admission: SignatureCheck
     private let malformedCount = Atomic<UInt64>(0)
     private let rejectedCount = Atomic<UInt64>(0)
+    private let skippedSequence = Atomic<UInt64>(0)
     private let isCancelled = Atomic(false)
     private let leftOver = Locked<[ArraySlice<FollowedItem>]>([])
     private let trouble = StreamTrouble()
@@ -67,6 +68,9 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
     public var malformed: UInt64 { malformedCount.load(ordering: .relaxed) }
     /// How many events were left out because their signature is not valid.
     public var rejected: UInt64 { rejectedCount.load(ordering: .relaxed) }
+
+    /// The sequence of the last message that was read and left out; 0 for none. All elements before it were handed over.
+    package var skipped: UInt64 { skippedSequence.load(ordering: .acquiring) }
 
     /// Sets the function to call when the stream does not answer, with the reason, and with `nil` when it answers again.
     package func whenTroubled(_ tell: @escaping @Sendable (MeshEventsError?) -> Void) { trouble.whenTold(tell) }
@@ -137,12 +141,14 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
                     let decoded = try decoder.decode(message)
                     guard let event = replay.admission.admit(decoded, message) else {
                         replay.rejectedCount.add(1, ordering: .relaxed)
+                        replay.skippedSequence.store(message.sequence, ordering: .releasing)
                         return nil
                     }
                     return .event(StoredEvent(event: event, sequence: message.sequence, storedAt: message.storedAt))
                 } catch {
                     replay.malformedCount.add(1, ordering: .relaxed)
                     replay.reporter.report(error)
+                    replay.skippedSequence.store(message.sequence, ordering: .releasing)
                     return nil
                 }
             }
