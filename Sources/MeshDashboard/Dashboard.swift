@@ -39,6 +39,8 @@ public final class Dashboard: Service {
     /// The source of live events while there is no stream; `nil` without a bus.
     private let live: LiveSource?
     private let mesh: MeshFollower
+    /// Looks who keeps the state of the mesh; `nil` when it is saved nowhere.
+    private let keeper: KeeperWatch?
     private let health: DashboardHealth
     private let routes: DashboardRoutes
     private let connections = ConnectionTable()
@@ -141,6 +143,10 @@ public final class Dashboard: Service {
             if let notice = health.mesh(problem) { feed?.say(.notice(notice)) }
         }
         self.mesh = mesh
+        // Nothing signs the saved state: it does not count beside signatures.
+        let keeper =
+            verification == nil ? saved.map { KeeperWatch(store: store, table: $0, logger: logger) } : nil
+        self.keeper = keeper
         live = bus.map { LiveSource(bus: $0, store: store, mesh: mesh, takesSignedOnly: verification != nil) }
         routes = DashboardRoutes(
             store: store,
@@ -148,6 +154,7 @@ public final class Dashboard: Service {
             gate: gate,
             feed: feed,
             mesh: mesh,
+            keeper: keeper,
             health: health,
             emitter: emitter,
             login: token.map { Login(token: $0) },
@@ -209,6 +216,7 @@ public final class Dashboard: Service {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await self.feed.run(live: self.live) }
             group.addTask { await self.mesh.run(telling: self.feed) }
+            if let keeper { group.addTask { await keeper.run(telling: self.feed) } }
             group.addTask {
                 while (try? await Task.sleep(for: StreamSession.tick)) != nil {
                     self.feed.say(.tick(.now, mesh: self.mesh.toldUntil))

@@ -50,6 +50,34 @@ import Testing
         #expect(nodes[0]["tools"]?[0]?["last_error"]?.string?.hasSuffix("x…") == true)
     }
 
+    @Test func whatIsInTroubleComesFirstAndIsNotLeftOut() throws {
+        var state = MeshState()
+        state.advance(to: .now)
+        func apply(_ type: EventType, _ node: String, _ data: EventData) {
+            state.apply(Event(type, node: node, timestamp: state.now, data: data))
+        }
+        for number in 100..<600 { apply("node.joined", "n\(number)", ["capabilities": ["interval_s": 60]]) }
+        apply("node.joined", "z-away", ["capabilities": ["interval_s": 1]])
+        apply("node.joined", "z-excused", ["capabilities": ["interval_s": 1]])
+        let end = state.now.adding(.seconds(3_600)).description
+        apply("node.maintenance", "n100", ["node": "z-excused", "for_s": 3_600, "reason": "new disk"])
+        apply("node.health", "y-ill", ["status": "degraded", "resources": ["interval_s": 60]])
+        apply("tool.started", "x-failed", ["tool": "t"])
+        apply("tool.stopped", "x-failed", ["tool": "t", "failed": true, "error": "gave up"])
+        apply("node.health", "z-away", ["status": "online", "resources": ["interval_s": 1]])
+        apply("node.health", "z-excused", ["status": "online", "resources": ["interval_s": 1]])
+        state.advance(to: state.now.adding(.seconds(10)))
+        let json = try EventData(json: MeshDigest(state, maximumBytes: 20_000).json).value
+        let nodes = try #require(json["nodes"]?.array)
+        #expect(nodes.prefix(4).map { $0["name"]?.string } == ["x-failed", "z-away", "y-ill", "n100"])
+        #expect(json["left_out"]?["nodes"]?.int ?? 0 > 300)
+        let whole = try EventData(json: MeshDigest(state).json).value["nodes"]?.array ?? []
+        let excused = try #require(whole.last)
+        #expect(excused["name"]?.string == "z-excused" && excused["status"]?.string == "unreachable")
+        #expect(excused["maintenance_until"]?.string == end && excused["maintenance_reason"]?.string == "new disk")
+        #expect(whole.map { $0["name"]?.string } == state.byTrouble.map(\.node.name))
+    }
+
     @Test func whatHasNotChangedIsNotMadeAnew() throws {
         var state = MeshState()
         state.advance(to: .now)

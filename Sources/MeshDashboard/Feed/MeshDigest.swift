@@ -1,7 +1,8 @@
 import MeshEvents
 import MeshMonitoring
 
-/// The state of the mesh as JSON for browsers, bounded in size, with counts of what was left out.
+/// The state of the mesh as JSON for browsers, bounded in size, with counts of what was left out. Nodes in trouble come
+/// first, then the others by name.
 struct MeshDigest: Sendable {
     /// The most bytes for the nodes.
     static let maximumBytes = 2 << 20
@@ -24,7 +25,7 @@ struct MeshDigest: Sendable {
         }
     }
 
-    /// The answer of `/api/mesh`.
+    /// The answer of `/api/mesh`, without who keeps the state.
     let json: String
     let leftOut: LeftOut
 
@@ -36,10 +37,11 @@ struct MeshDigest: Sendable {
             let version: MeshState.NodeVersion
             let summary: MeshState.Summary
             let toolCount: Int
+            let trouble: Trouble
             /// The node's JSON; `nil` when there was no room for it.
             var text: (text: String, leftOut: LeftOut)?
             /// The size of that JSON, in bytes; `nil` when it was never made.
-            let size: Int?
+            var size: Int?
         }
 
         fileprivate var entries: [String: Entry] = [:]
@@ -65,24 +67,38 @@ struct MeshDigest: Sendable {
         // Set at the first node that does not fit; all later nodes are left out too.
         var isFull = false
         var new = Texts()
+        // How much new JSON there is before it is known what of it fits.
+        var newBytes = 0
         // Node by node: all nodes with all their tools at once can take a lot of memory.
-        for name in state.nodeNames.sorted() {
+        for name in state.nodeNames {
             guard let version = state.version(of: name) else { continue }
-            let room = maximumBytes - text.utf8.count
-            var entry = texts.entries[name]
-            if entry?.version != version || !isFull && entry?.text == nil && entry?.size ?? 0 <= room {
-                guard let node = state.node(name) else { continue }
-                new.made += 1
-                let made = isFull ? nil : Self.json(node)
-                entry = Texts.Entry(
-                    version: version,
-                    summary: MeshState.Summary([node]),
-                    toolCount: node.tools.count,
-                    text: made,
-                    size: made?.text.utf8.count
-                )
+            if let entry = texts.entries[name], entry.version == version {
+                new.entries[name] = entry
+                continue
             }
-            guard var entry else { continue }
+            guard let node = state.node(name) else { continue }
+            new.made += 1
+            let made = newBytes < maximumBytes ? Self.json(node) : nil
+            newBytes += made?.text.utf8.count ?? 0
+            new.entries[name] = Texts.Entry(
+                version: version,
+                summary: MeshState.Summary([node]),
+                toolCount: node.tools.count,
+                trouble: Trouble(node, node.tools),
+                text: made,
+                size: made?.text.utf8.count
+            )
+        }
+        let order = new.entries.map { (trouble: $0.value.trouble, name: $0.key) }
+            .sorted { ($0.trouble, $0.name) < ($1.trouble, $1.name) }
+        for (_, name) in order {
+            guard var entry = new.entries[name] else { continue }
+            let room = maximumBytes - text.utf8.count
+            if !isFull, entry.text == nil, entry.size ?? 0 <= room, let node = state.node(name) {
+                if texts.entries[name]?.version == entry.version { new.made += 1 }
+                let made = Self.json(node)
+                (entry.text, entry.size) = (made, made.text.utf8.count)
+            }
             summary.add(entry.summary)
             if !isFull, let (json, missing) = entry.text, json.utf8.count <= room {
                 leftOut.tools += missing.tools
@@ -105,6 +121,14 @@ struct MeshDigest: Sendable {
         self.leftOut = leftOut
         json =
             #"{"time":"\#(state.now)","summary":\#(summary.json),"nodes":[\#(text)],"left_out":\#(leftOut.json)}"#
+    }
+
+    /// The answer of `/api/mesh`.
+    ///
+    /// - Parameter report: who keeps the state of the mesh; `nil` when that is not known.
+    func json(with report: KeeperReport?) -> String {
+        guard let report else { return json }
+        return #"\#(json.dropLast()),"saved_state":\#(report.json)}"#
     }
 
     /// The JSON of one node, bounded in size; the member `left_out` counts what is missing, if anything is.
@@ -155,5 +179,17 @@ struct MeshDigest: Sendable {
         if let text = value.string { return .string(EventJSONFormatter.cut(text)) }
         guard let object = value.object else { return value }
         return .object(JSONObject(object.map { (EventJSONFormatter.cut($0.key), cut($0.value)) }))
+    }
+}
+
+extension KeeperReport {
+    /// The member `saved_state` of the mesh.
+    var json: JSONValue {
+        [
+            "keeper": keeper.map { .string(EventJSONFormatter.cut($0)) } ?? .null,
+            "at": savedUntil.map { .string($0.description) } ?? .null,
+            "sequence": sequence.map { JSONValue($0) } ?? .null,
+            "behind": behind.map { JSONValue($0) } ?? .null,
+        ]
     }
 }

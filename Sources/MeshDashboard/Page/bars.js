@@ -1,6 +1,6 @@
 // The picture of the histogram.
 
-import { colorName, colorValue } from "/colors.js";
+import { colorName, colorValue, MARKED } from "/colors.js";
 import { clock } from "/times.js";
 
 const MARGIN = { top: 14, bottom: 18 };
@@ -82,11 +82,13 @@ export class Bars {
     context.fillText(label, 0, MARGIN.top + 9);
   }
 
-  /** A triangle for a crash, a diamond for a node that left, above the bars. */
+  /** A triangle for a crash, a square for an unreachable node, a circle for one that recovered, a diamond for one that left. */
   mark(context, x, type) {
     context.fillStyle = this.color(colorName(type));
     context.beginPath();
     if (type === "tool.crashed") { context.moveTo(x - 4.5, 2); context.lineTo(x + 4.5, 2); context.lineTo(x, 10); }
+    else if (type === "node.unreachable") context.rect(x - 4, 2, 8, 8);
+    else if (type === "node.recovered") context.arc(x, 6, 4, 0, 2 * Math.PI);
     else { context.moveTo(x, 1.5); context.lineTo(x + 4.5, 6); context.lineTo(x, 10.5); context.lineTo(x - 4.5, 6); }
     context.fill();
   }
@@ -102,8 +104,11 @@ export function describe(data, range) {
   const count = (number, one, many) => number ? `${number} ${number === 1 ? one : many}` : null;
   const total = totals(data).reduce((sum, count) => sum + count, 0);
   const types = data.series.slice(0, 4).map(({ type, total }) => `${total} ${type}`).join(", ");
-  const crashes = data.marks.filter(({ type }) => type === "tool.crashed").length;
-  const marks = [count(crashes, "crash", "crashes"), count(data.marks.length - crashes, "leave", "leaves")].filter(Boolean);
+  const marked = (wanted) => data.marks.filter(({ type }) => type === wanted).length;
+  const marks = [
+    count(marked("tool.crashed"), "crash", "crashes"), count(marked("node.left"), "leave", "leaves"),
+    count(marked("node.unreachable"), "node unreachable", "nodes unreachable"), count(marked("node.recovered"), "node recovered", "nodes recovered"),
+  ].filter(Boolean);
   return `${count(total, "event", "events") ?? "0 events"} in the last ${range}${types && `: ${types}`}${marks.length ? `; ${marks.join(", ")}` : ""}`;
 }
 
@@ -111,4 +116,4 @@ const span = (data) => data.buckets * data.width;
 
 const totals = (data) => Array.from({ length: data.buckets }, (_, index) => data.series.reduce((sum, { counts }) => sum + counts[index], 0));
 
-const rank = (type) => type === "tool.crashed" || type === "node.left" ? 0 : type === "node.health" ? 2 : 1;
+const rank = (type) => MARKED.includes(type) ? 0 : type === "node.health" ? 2 : 1;

@@ -1,7 +1,8 @@
 // Nodes as cards: how they are, what they have left, and how that went.
 
 import { $, el, svg, text, title } from "/dom.js";
-import { absolute, ago, parse } from "/times.js";
+import { absolute, ago, clock, now, parse } from "/times.js";
+import { isInMaintenance } from "/trouble.js";
 
 /** So many cards can be looked at; what is beyond is counted. */
 const MAXIMUM = 300;
@@ -45,9 +46,10 @@ export class Cards {
 
 function fill(card, node, samples) {
   const seen = parse(node.last_seen);
-  card.root.dataset.status = node.status;
-  text(card.status, node.status);
-  card.status.dataset.status = node.status;
+  const status = isInMaintenance(node) ? "maintenance" : node.status;
+  card.root.dataset.status = status;
+  text(card.status, status);
+  card.status.dataset.status = status;
   text(card.seen, ago(seen));
   title(card.seen, `Last heard of ${absolute(seen)}`);
   card.seen.dateTime = new Date(seen).toISOString();
@@ -105,6 +107,7 @@ function sparkline(name, values) {
 
 /** What else there is to say: what is wrong, or what it runs. */
 function note(node) {
+  if (isInMaintenance(node)) return maintenance(node);
   if (node.status === "left") return `Left: ${node.leave_reason || "it did not say why"}`;
   if (node.status === "unreachable") return `Not heard of for 3 of its intervals of ${Math.round(node.interval_s)} s`;
   if (node.status === "silent") return "It sends no health: it may be there or not";
@@ -121,4 +124,11 @@ function note(node) {
     failed && `${failed} failed`,
     typeof version === "string" && version,
   ].filter(Boolean).join(" · ");
+}
+
+/** Until when, why, and how the node is meanwhile. */
+function maintenance({ status, maintenance_until: end, maintenance_reason: reason }) {
+  const until = parse(end);
+  const time = until - now() < 86_400_000 ? clock(until, false).slice(0, 5) : absolute(until).slice(0, 16);
+  return `${status}, in maintenance until ${time}${reason ? `: ${reason}` : ""}`;
 }

@@ -3,8 +3,12 @@
 const KNOWN = {
   "tool.crashed": "bad", "node.left": "warn", "tool.stopped": "sand", "node.health": "idle", "node.joined": "ok",
   "tool.started": "teal", "tool.installed": "blue", "tool.configured": "indigo", "tool.removed": "sand",
+  "node.unreachable": "bad", "node.recovered": "ok",
 };
 const OTHERS = ["violet", "cyan", "pink", "lime", "orange", "plum"];
+
+/** These types are marked in the histogram, and named in its legend however few events have them. */
+export const MARKED = ["tool.crashed", "node.left", "node.unreachable", "node.recovered"];
 
 /** The name of a color; `--color-NAME` in page.css is what it looks like. */
 export function colorName(type) {

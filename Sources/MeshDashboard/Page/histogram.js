@@ -2,6 +2,7 @@
 
 import { $, once, request, debounced } from "/dom.js";
 import { Bars, describe } from "/bars.js";
+import { MARKED } from "/colors.js";
 import { aboutNode, encoded } from "/filters.js";
 import { renderLegend, renderRanges } from "/legend.js";
 import { Selection } from "/selection.js";
@@ -92,7 +93,7 @@ export class Histogram {
     }
     series.counts[bucket] += 1;
     series.total += 1;
-    if (event.type === "tool.crashed" || event.type === "node.left") {
+    if (MARKED.includes(event.type)) {
       this.data.marks.push({ sequence: event.sequence, time, type: event.type, node: aboutNode(event) });
     }
     this.draw();

@@ -1,16 +1,14 @@
 // What stands around the histogram: its types, to press, and how much time it shows.
 
 import { $, el, text } from "/dom.js";
-import { colorName } from "/colors.js";
+import { colorName, MARKED } from "/colors.js";
 import { RANGES } from "/filters.js";
 
 const MAXIMUM_TYPES = 9;
-/** These are named however few they are. */
-const ALWAYS = ["tool.crashed", "node.left"];
 
 /** A button for each type, the most frequent first; pressed, only these types are shown. */
 export function renderLegend({ series, width, left_out: leftOut }, filters) {
-  const named = series.filter(({ type }, index) => index < MAXIMUM_TYPES || ALWAYS.includes(type) || filters.types.includes(type));
+  const named = series.filter(({ type }, index) => index < MAXIMUM_TYPES || MARKED.includes(type) || filters.types.includes(type));
   const rest = series.filter((one) => !named.includes(one));
   const buttons = named.map(({ type, total }) => {
     const isPressed = filters.types.includes(type);

@@ -5,6 +5,7 @@ import { Detail } from "/detail.js";
 import { Events, eventRow, liveRow } from "/events.js";
 import { Filters } from "/filters.js";
 import { Histogram } from "/histogram.js";
+import { Keeper } from "/keeper.js";
 import { installKeys } from "/keys.js";
 import { List } from "/list.js";
 import { logIn, logOut } from "/login.js";
@@ -22,6 +23,7 @@ const list = new List(events, filters);
 const detail = new Detail(filters);
 const histogram = new Histogram(filters);
 const nodes = new Nodes(filters);
+const keeper = new Keeper();
 
 // The stream
 
@@ -81,6 +83,7 @@ stream.addEventListener("event", ({ detail: event }) => {
 stream.addEventListener("gap", ({ detail: gap }) => events.addGap(gap));
 stream.addEventListener("mesh", ({ detail: mesh }) => { nodes.set(mesh); nodeChoices(); });
 stream.addEventListener("node", ({ detail: node }) => { nodes.update(node); nodeChoices(); });
+stream.addEventListener("keeper", ({ detail: report }) => keeper.set(report));
 stream.addEventListener("hello", ({ detail: { login } }) => { $("logout").hidden = !login; });
 stream.addEventListener("time", ({ detail: { time, mesh } }) => nodes.toldUntil(mesh, time));
 stream.addEventListener("link", ({ detail }) => { ({ problem, note = null } = detail); showState(); });

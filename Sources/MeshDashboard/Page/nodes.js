@@ -2,6 +2,7 @@
 
 import { $, el, text, once, request } from "/dom.js";
 import { Cards } from "/cards.js";
+import { isInMaintenance, sortedNodes, sortedTools } from "/trouble.js";
 import { renderTools } from "/tools.js";
 import { clock, everySecond, parse } from "/times.js";
 
@@ -14,8 +15,6 @@ const MAXIMUM_LAG = 5_000;
 /** So many nodes are known at most; what is beyond is counted. */
 const MAXIMUM_NODES = 5000;
 const NOTHING = { nodes: 0, tools: 0 };
-/** The order of tools: those in trouble first. */
-const STATES = { failed: 0, backing_off: 1, starting: 2, running: 3, stopped: 4, installed: 5, removed: 6 };
 
 export class Nodes {
   nodes = new Map();
@@ -121,10 +120,8 @@ export class Nodes {
   }
 
   render() {
-    const nodes = [...this.nodes.values()].sort((one, other) =>
-      (one.status === "left") - (other.status === "left") || (one.name < other.name ? -1 : 1));
-    const tools = nodes.flatMap((node) => node.tools.filter(({ state }) => state !== "removed").map((tool) => ({ ...tool, node: node.name })))
-      .sort((one, other) => STATES[one.state] - STATES[other.state] || (one.name < other.name ? -1 : 1));
+    const nodes = sortedNodes([...this.nodes.values()]);
+    const tools = sortedTools(nodes);
     this.cards.render(nodes, this.samples, this.isKnown, this.leftOut.nodes);
     renderTools(tools, this.isKnown, this.leftOut.tools);
     this.renderSummary(nodes, tools);
@@ -132,12 +129,15 @@ export class Nodes {
 
   renderSummary(nodes, tools) {
     const count = (list, test) => list.filter(test).length;
+    // What is in maintenance is in no trouble.
+    const expected = new Set(nodes.filter(isInMaintenance).map(({ name }) => name));
     const all = this.summary ?? {
       nodes: nodes.length, online: count(nodes, ({ status }) => status === "online"),
-      degraded: count(nodes, ({ status }) => status === "degraded"), unreachable: count(nodes, ({ status }) => status === "unreachable"),
+      degraded: count(nodes, ({ name, status }) => status === "degraded" && !expected.has(name)),
+      unreachable: count(nodes, ({ name, status }) => status === "unreachable" && !expected.has(name)),
       tools: tools.length, running: count(tools, ({ state }) => state === "running"),
-      failed: count(tools, ({ state, uncertain }) => state === "failed" && !uncertain),
-      backing_off: count(tools, ({ state, uncertain }) => state === "backing_off" && !uncertain),
+      failed: count(tools, ({ node, state, uncertain }) => state === "failed" && !uncertain && !expected.has(node)),
+      backing_off: count(tools, ({ node, state, uncertain }) => state === "backing_off" && !uncertain && !expected.has(node)),
     };
     const bad = all.degraded + all.unreachable, { failed, backing_off: backingOff } = all;
     text($("nodes-count"), all.nodes ? `${all.online} of ${all.nodes} online` : "");

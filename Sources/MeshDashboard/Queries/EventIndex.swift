@@ -199,8 +199,13 @@ struct Histogram: Sendable, Equatable {
     /// The marks, oldest first.
     var marks: [Mark] = []
 
-    /// Whether events of this type are marked: a tool crashed, or a node left.
-    fileprivate static func isMarked(_ type: String) -> Bool { type == "tool.crashed" || type == "node.left" }
+    /// Whether events of this type are marked: a tool crashed, or a node left, became unreachable or recovered.
+    fileprivate static func isMarked(_ type: String) -> Bool {
+        switch type {
+        case "tool.crashed", "node.left", "node.unreachable", "node.recovered": true
+        default: false
+        }
+    }
 
     var json: EventData {
         [

@@ -12,6 +12,8 @@ struct DashboardRoutes: Sendable {
     let gate: QueryGate
     let feed: EventFeed
     let mesh: MeshFollower
+    /// `nil` when the state of the mesh is saved nowhere.
+    let keeper: KeeperWatch?
     let health: DashboardHealth
     /// `nil` when nothing can be emitted.
     let emitter: PersistentEventBus?
@@ -42,7 +44,8 @@ struct DashboardRoutes: Sendable {
             if let failure = mesh.failure {
                 throw APIError(.serviceUnavailable, failure.code.description, failure.message)
             }
-            return Response.json(try await mesh.digest().json.utf8)
+            await keeper?.refresh()
+            return Response.json(try await mesh.digest().json(with: keeper?.report).utf8)
         }
         router.get("/api/events") { request, _ in try await events(QueryParameters(request)) }
         router.get("/api/events/{sequence}") { _, context in try await event(context.parameters.get("sequence")) }
@@ -145,6 +148,7 @@ struct DashboardRoutes: Sendable {
             if mesh.failure == nil {
                 try await writer.write(ServerSentEvent.buffer("mesh", try await mesh.digest().json.utf8))
             }
+            if let keeper { try await writer.write(keeper.notice) }
             var session = StreamSession(
                 client: client,
                 store: store,

@@ -20,6 +20,7 @@ struct Bench: Sendable {
     /// Runs `body` with a dashboard that listens.
     ///
     /// - Parameters:
+    ///   - saved: where a keeper saves the state of the mesh.
     ///   - verification: what it looks at signatures with.
     ///   - emits: whether it is given the bus to emit on.
     ///   - stream: what the stream keeps.
@@ -28,6 +29,7 @@ struct Bench: Sendable {
     ///   - logger: the dashboard's.
     static func run(
         _ configuration: Dashboard.Configuration = .init(),
+        saved: (any StateStore)? = nil,
         verification: SignatureVerification? = nil,
         emits: Bool = false,
         stream: PersistentEventBus.Configuration = .init(),
@@ -49,6 +51,7 @@ struct Bench: Sendable {
         )
         let dashboard = try Dashboard(
             store: store,
+            saved: saved,
             verification: verification,
             emitter: emits ? bus : nil,
             configuration: configuration,

@@ -1,8 +1,5 @@
-import MeshEvents
-import MeshMonitoring
-
 /// How badly something is, the worst first.
-enum Trouble: Int, Sendable, Comparable {
+package enum Trouble: Int, Sendable, Comparable {
     /// A tool has failed, or a node is unreachable.
     case failed
     /// A tool is backing off, or a node reports a problem.
@@ -10,10 +7,10 @@ enum Trouble: Int, Sendable, Comparable {
     /// Nothing is wrong, as far as is known.
     case well
 
-    static func < (left: Trouble, right: Trouble) -> Bool { left.rawValue < right.rawValue }
+    package static func < (left: Trouble, right: Trouble) -> Bool { left.rawValue < right.rawValue }
 
     /// The trouble of a node, its tools aside.
-    init(_ node: MeshState.Node) {
+    package init(_ node: MeshState.Node) {
         switch node.status {
         case _ where node.isInMaintenance: self = .well
         case .unreachable: self = .failed
@@ -23,7 +20,7 @@ enum Trouble: Int, Sendable, Comparable {
     }
 
     /// The trouble of a tool. What runs on an unreachable node is not known, which is as bad as a failed tool.
-    init(_ tool: MeshState.Tool) {
+    package init(_ tool: MeshState.Tool) {
         switch tool.state {
         case .removed: self = .well
         case _ where tool.isUncertain: self = .failed
@@ -34,14 +31,14 @@ enum Trouble: Int, Sendable, Comparable {
     }
 
     /// The trouble of a node or of one of its tools, whichever is worse.
-    init(_ node: MeshState.Node, _ tools: [MeshState.Tool]) {
+    package init(_ node: MeshState.Node, _ tools: [MeshState.Tool]) {
         self = node.isInMaintenance ? .well : tools.reduce(Trouble(node)) { min($0, Trouble($1)) }
     }
 }
 
 extension MeshState {
     /// The nodes sorted by trouble, then by name; each with its tools by trouble and name, removed ones aside.
-    var byTrouble: [(node: Node, tools: [Tool])] {
+    package var byTrouble: [(node: Node, tools: [Tool])] {
         nodes.map { node -> (trouble: Trouble, node: Node, tools: [Tool]) in
             let tools = node.toolsByTrouble
             return (Trouble(node, tools), node, tools)
@@ -53,10 +50,10 @@ extension MeshState {
 
 extension MeshState.Node {
     /// Whether trouble is expected: nothing of a node in maintenance, and of its tools, counts as trouble.
-    var isInMaintenance: Bool { maintenanceUntil != nil }
+    package var isInMaintenance: Bool { maintenanceUntil != nil }
 
     /// The tools sorted by trouble, then by name; removed ones aside.
-    var toolsByTrouble: [MeshState.Tool] {
+    package var toolsByTrouble: [MeshState.Tool] {
         MeshState.Tool.byTrouble(tools.filter { $0.state != .removed }, inMaintenance: isInMaintenance ? [name] : [])
     }
 }
@@ -66,7 +63,7 @@ extension MeshState.Tool {
     /// first.
     ///
     /// - Parameter nodes: the nodes in maintenance: their tools are in no trouble.
-    static func byTrouble(_ tools: [MeshState.Tool], inMaintenance nodes: Set<String>) -> [MeshState.Tool] {
+    package static func byTrouble(_ tools: [MeshState.Tool], inMaintenance nodes: Set<String>) -> [MeshState.Tool] {
         tools.map { (trouble: nodes.contains($0.node) ? .well : Trouble($0), tool: $0) }
             .sorted { one, other in
                 guard one.trouble == other.trouble else { return one.trouble < other.trouble }

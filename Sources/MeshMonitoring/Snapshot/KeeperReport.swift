@@ -1,0 +1,116 @@
+package import MeshEvents
+
+/// Who keeps the state of a mesh, and how far behind the events the saved state is.
+package struct KeeperReport: Sendable, Equatable {
+    /// The name of the node that keeps the state; `nil` when none does.
+    package var keeper: String?
+    /// Until when the state is saved, by the server's clock; `nil` when nothing is saved of this stream.
+    package var savedUntil: Timestamp?
+    /// The last sequence that counts; `nil` when nothing is saved of this stream.
+    package var sequence: UInt64?
+    /// How many sequences of the stream come after it; `nil` when nothing is saved of this stream.
+    package var behind: UInt64?
+}
+
+/// What the table says of the keeper at one moment. ``KeeperSightings`` makes a report of it.
+package struct KeeperReading: Sendable {
+    /// The lease as it was last written; `nil` when no keeper holds one.
+    var lease: (node: String, revision: UInt64, storedAt: Timestamp)?
+    /// How far the state of this stream is saved; `nil` when nothing is saved of it.
+    var checkpoint: Checkpoint?
+    /// The last sequence of the stream.
+    var lastSequence: UInt64
+
+    init(
+        lease: (node: String, revision: UInt64, storedAt: Timestamp)?,
+        checkpoint: Checkpoint?,
+        lastSequence: UInt64
+    ) {
+        self.lease = lease
+        self.checkpoint = checkpoint
+        self.lastSequence = lastSequence
+    }
+
+    /// Reads the lease and the checkpoint.
+    ///
+    /// - Parameters:
+    ///   - table: where the state is saved.
+    ///   - store: the store of the stream with the events.
+    /// - Throws: `streamNotFound` when there is no stream; otherwise as ``/MeshEvents/StateStore``.
+    package init(from table: any StateStore, of store: any EventStore) async throws(MeshEventsError) {
+        let (lease, saved) = try await Self.entries(of: table)
+        // After the checkpoint, whose sequence is in the stream by now.
+        let stream = try await store.state()
+        let checkpoint = saved.flatMap { Checkpoint(json: $0.value) }
+        self.init(
+            lease: lease.flatMap { entry in
+                KeeperLease.Holder(json: entry.value).map { ($0.node, entry.revision, entry.storedAt) }
+            },
+            checkpoint: checkpoint.flatMap { $0.holds(for: stream) ? $0 : nil },
+            lastSequence: stream.lastSequence
+        )
+    }
+
+    /// The entries of the lease and the checkpoint; none when there is no table.
+    private static func entries(
+        of table: any StateStore
+    ) async throws(MeshEventsError) -> (lease: StateEntry?, checkpoint: StateEntry?) {
+        do throws(MeshEventsError) {
+            return (try await table.entry(StateKey.keeper), try await table.entry(StateKey.checkpoint))
+        } catch {
+            guard error.code == .streamNotFound else { throw error }
+            return (nil, nil)
+        }
+    }
+}
+
+/// Tells from readings whether the lease is renewed. A keeper that was killed leaves its lease behind; clocks of
+/// different machines need not agree, so what counts is whether the revision changes.
+package struct KeeperSightings: Sendable {
+    /// How long a lease counts that is not renewed: that of a keeper lasts 15 s.
+    package static let lease: Duration = .seconds(20)
+
+    private struct Seen: Sendable {
+        var revision: UInt64
+        var since: ContinuousClock.Instant
+        /// Whether it was written not long before it was seen.
+        var isFresh: Bool
+    }
+
+    private var seen: Seen?
+
+    package init() {}
+
+    /// Takes a reading in.
+    ///
+    /// - Parameters:
+    ///   - reading: what was read now.
+    ///   - time: the time by this machine's clock.
+    ///   - now: the present instant.
+    /// - Returns: `nil` when it takes another reading to know whether the lease is renewed.
+    package mutating func take(
+        _ reading: KeeperReading,
+        time: Timestamp = .now,
+        now: ContinuousClock.Instant = .now
+    ) -> KeeperReport? {
+        let checkpoint = reading.checkpoint
+        var report = KeeperReport(
+            savedUntil: checkpoint?.at,
+            sequence: checkpoint?.sequence,
+            behind: checkpoint.map { reading.lastSequence - min($0.sequence, reading.lastSequence) }
+        )
+        guard let lease = reading.lease else {
+            seen = nil
+            return report
+        }
+        if let seen, seen.revision == lease.revision {
+            if now - seen.since >= Self.lease { return report }
+        } else {
+            let isRecent = (time.subtracting(Self.lease)...time.adding(Self.lease)).contains(lease.storedAt)
+            seen = Seen(revision: lease.revision, since: now, isFresh: seen != nil || isRecent)
+        }
+        guard seen?.isFresh == true else { return nil }
+        report.keeper = lease.node
+        return report
+    }
+}
