@@ -95,3 +95,38 @@ class CrowdTests(DashboardCase):
         page.wait_for_row("still quick", within=2)
         self.assertLess(time.monotonic() - began, 2)
         self.assertLessEqual(page.page.locator("#node option").count(), 500)
+
+
+class TroubleTests(DashboardCase):
+    manifest = MANIFEST
+
+    def test_trouble_comes_first_and_the_footer_names_the_keeper(self):
+        page = self.open_live()
+        page.page.wait_for_selector("#keeper[data-state=kept]:has-text('State kept by atelier')", timeout=30_000)
+        self.assertRegex(page.page.inner_text("#keeper"), r"saved (now|[0-9]+ s ago), ([0-9]+ events?|no event) behind")
+        health = lambda status: ("node.health", {"status": status, "resources": {"interval_s": 1}})
+        self.mesh.emit_all([
+            (*health("online"), "zulu"), (*health("online"), "yankee"), ("node.joined", {}, "alpha"),
+            ("tool.started", {"tool": "lost"}, "zulu"), ("node.health", {"status": "degraded", "resources": {}}, "xray"),
+            ("node.maintenance", {"node": "yankee", "for_s": 3600, "reason": "new disk"}, "alpha")])
+        # Neither is heard of for three seconds; one of them may be away.
+        page.page.wait_for_selector(".card[data-status=unreachable]:has-text('zulu')", timeout=30_000)
+        page.page.wait_for_selector(".card[data-status=maintenance]:has-text('unreachable, in maintenance until')", timeout=30_000)
+        self.assertIn(": new disk", page.page.locator(".card", has_text="yankee").inner_text())
+        names = page.page.locator(".card .name").all_inner_texts()
+        self.assertEqual(names, ["atelier", "zulu", "xray", "alpha", "yankee"])
+        tools = page.page.locator("#tools tr th").all_inner_texts()
+        self.assertEqual(tools, ["broken", "lost", "steady"])
+        page.page.wait_for_selector("#summary :text('2 nodes in trouble')")
+        # The keeper announces it, and the histogram counts it.
+        page.wait_for_row("node.unreachable", within=30)
+        page.page.wait_for_selector("#legend [data-type='node.unreachable'][data-color=bad]")
+
+    def test_a_mesh_that_no_node_keeps_says_so(self):
+        page = self.open_live()
+        page.page.route("**/api/stream?*", lambda route: route.fulfill(
+            content_type="text/event-stream",
+            body='event: keeper\ndata: {"keeper":null,"at":null,"sequence":null,"behind":null}\n\n'))
+        page.page.fill("#pattern", "user.*")
+        page.page.wait_for_selector("#keeper[data-state=unkept]:has-text('No node keeps the state: what the stream drops is forgotten')")
+        self.assertEqual(page.page.inner_text("#keeper code"), "mesh-events keep")
