@@ -113,6 +113,7 @@ class TroubleTests(DashboardCase):
         page.page.wait_for_selector(".card[data-status=unreachable]:has-text('zulu')", timeout=30_000)
         page.page.wait_for_selector(".card[data-status=maintenance]:has-text('unreachable, in maintenance until')", timeout=30_000)
         self.assertIn(": new disk", page.page.locator(".card", has_text="yankee").inner_text())
+        page.page.wait_for_selector("#tools tr:has-text('broken') .state[data-status=failed]")
         names = page.page.locator(".card .name").all_inner_texts()
         self.assertEqual(names, ["atelier", "zulu", "xray", "alpha", "yankee"])
         tools = page.page.locator("#tools tr th").all_inner_texts()
