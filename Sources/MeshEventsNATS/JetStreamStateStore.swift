@@ -29,20 +29,20 @@ public final class JetStreamStateStore: StateStore {
     /// - Throws: `permissionDenied`, `persistenceUnavailable`, `storageFull`, `timeout`.
     public func create() async throws(MeshEventsError) {
         do throws(KeyValueError) {
-            let created: KeyValueBucket
-            do throws(KeyValueError) {
-                created = try await jetStream.openKeyValue(bucketName)
-            } catch {
-                guard error.code == .bucketNotFound else { throw error }
-                let replicas = try await replicas()
-                created = try await jetStream.createKeyValue(
-                    .init(
-                        bucket: bucketName,
-                        description: "What is known of each node of the mesh, kept by one of its nodes",
-                        replicas: replicas
-                    )
+            let found = try await jetStream.openKeyValue(bucketName)
+            return bucket.withLock { $0 = found }
+        } catch {
+            guard error.code == .bucketNotFound else { throw convert(error) }
+        }
+        let replicas = try await replicas()
+        do throws(KeyValueError) {
+            let created = try await jetStream.createKeyValue(
+                .init(
+                    bucket: bucketName,
+                    description: "What is known of each node of the mesh, kept by one of its nodes",
+                    replicas: replicas
                 )
-            }
+            )
             bucket.withLock { $0 = created }
         } catch {
             throw convert(error)
@@ -50,11 +50,11 @@ public final class JetStreamStateStore: StateStore {
     }
 
     /// On how many servers the stream of the events is kept.
-    private func replicas() async throws(KeyValueError) -> Int {
+    private func replicas() async throws(MeshEventsError) -> Int {
         do throws(JetStreamError) {
             return try await jetStream.streamInfo(streamName).configuration.replicas
         } catch {
-            throw KeyValueError(error, bucket: bucketName)
+            throw MeshEventsError(error, stream: streamName)
         }
     }
 

@@ -363,10 +363,10 @@ import Testing
         let fixture = try await Fixture()
         try await keeping([fixture.keeper("k")]) {
             try await fixture.health("pi")
-            let transport = InMemoryTransport(fixture.mesh)
-            try transport.publish(
-                OutgoingMessage(subject: "events.node.health", payload: Array("garbage".utf8))
-            )
+            let garbage = Array("garbage".utf8)
+            let subject = "events.node.health"
+            _ = try await InMemoryStore(fixture.mesh)
+                .append(subject: subject, payload: garbage, messageID: "g", deadline: .seconds(1))
             try await eventually("the announcement") { try await fixture.count(.nodeUnreachable) == 1 }
         }
     }
