@@ -27,10 +27,10 @@ import Testing
             func run(_ arguments: String...) async throws -> Command.Outcome {
                 try await Command.run(arguments + ["--nats", server.url])
             }
-            #expect(try await run("stream", "create").code == 0)
+            #expect(try await run("stream", "create", "--no-archive").code == 0)
             #expect(try await run("stream", "update", "--max-messages", "20").code == 0)
             let manifest = try directory.file("mesh.yaml", Self.manifest)
-            let serve = try Command(["serve", "--config", manifest, "--nats", server.url])
+            let serve = try Command(["serve", "--no-archive", "--config", manifest, "--nats", server.url])
             func tools() async throws -> [String] {
                 let status = try await run("status", "--json")
                 #expect(status.code == 0, "\(status.error)")
