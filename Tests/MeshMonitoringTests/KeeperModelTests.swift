@@ -35,7 +35,9 @@ import Testing
 
         init(seed: UInt64) {
             generator = SeededGenerator(seed: seed)
-            events = History.random(70, &generator)
+            // One process for each name: when two use it by turns, the order in which facts are learned decides which
+            // is the earlier, and a keeper learns some from another's entries.
+            events = History.random(70, instances: 1, &generator)
         }
 
         func pick(_ count: Int) -> Int { Int.random(in: 0..<count, using: &generator) }
@@ -128,7 +130,7 @@ import Testing
                 sequence: ledger.saved,
                 at: ledger.mesh.now,
                 keeper: "\(number)",
-                nodes: 0
+                nodes: ledger.savedNodes
             )
             do {
                 let revision = try await table.write(
@@ -150,7 +152,7 @@ import Testing
         }
     }
 
-    @Test(arguments: 0..<150 as Range<UInt64>)
+    @Test(arguments: 0..<60 as Range<UInt64>)
     func whatIsSavedIsNeverWrong(seed: UInt64) async throws {
         let world = World(seed: seed)
         try await world.table.create()
