@@ -39,6 +39,8 @@ struct KeeperLedger: Sendable {
     private var lacking: [String: Lack] = [:]
     /// The keys of entries to be deleted.
     private var obsolete: Set<String> = []
+    /// The keys of entries that were there when nothing was saved of this stream, and have not been replaced or deleted.
+    private var foreign: Set<String>
     /// The keys of entries that are being written, with the first sequence that they lack until then.
     private var underWay: [String: UInt64] = [:]
     /// When entries were last written, as far as that is needed.
@@ -58,7 +60,8 @@ struct KeeperLedger: Sendable {
         self.revisions = revisions
         self.pace = pace
         unsettled = Set(mesh.nodeNames)
-        if saved == nil { noteDropped() }
+        foreign = saved == nil ? Set(revisions.keys.filter(StateKey.isNode)) : []
+        obsolete = foreign
     }
 
     // MARK: Events
@@ -143,6 +146,7 @@ struct KeeperLedger: Sendable {
     mutating func wrote(_ write: Write, revision: UInt64?, now: ContinuousClock.Instant) {
         underWay[write.key] = nil
         revisions[write.key] = revision
+        foreign.remove(write.key)
         guard write.value != nil else { return }
         if written.count > 1_000 { written = written.filter { now - $0.value < pace.shortest } }
         written[write.node] = now
@@ -173,8 +177,10 @@ struct KeeperLedger: Sendable {
     /// Notes the revision of the checkpoint.
     mutating func checkpointed(_ revision: UInt64) { revisions[StateKey.checkpoint] = revision }
 
-    /// All that follows from the events up to this sequence is in the entries.
-    var saved: UInt64 {
+    /// All that follows from the events up to this sequence is in the entries; `nil` while some of them may be about
+    /// another stream.
+    var saved: UInt64? {
+        guard foreign.isEmpty else { return nil }
         let open = min(lacking.values.lazy.map(\.sequence).min() ?? .max, underWay.values.min() ?? .max)
         return open <= position ? open - 1 : position
     }

@@ -127,13 +127,14 @@ final class KeeperSession: Sendable {
         let (store, table, limits) = (keeper.store, keeper.table, keeper.configuration.limits)
         // Nothing signs what is saved.
         let saved = keeper.verification == nil ? try await SavedMesh.load(from: table, of: stream, limits: limits) : nil
-        var revisions = saved?.revisions ?? [:]
-        if saved == nil {
-            try await table.read { revisions[$0.key] = $0.revision }
-            revisions[StateKey.keeper] = nil
+        let revisions: [String: UInt64]
+        if let saved {
+            revisions = saved.revisions
+        } else {
+            revisions = try await SavedMesh.claim(table, for: keeper.bus.node)
+            // Another stream, or one with its data of before: what was heard until now says nothing about it.
+            state.withLock { $0.hearing = Hearing() }
         }
-        // Another stream, or one with its data of before: what was heard until now says nothing about it.
-        if saved == nil { state.withLock { $0.hearing = Hearing() } }
         let ledger = KeeperLedger(
             saved,
             revisions: revisions,
@@ -313,18 +314,21 @@ final class KeeperSession: Sendable {
 
     private func writeCheckpoint(_ stream: StreamState) async throws(MeshEventsError) {
         guard lease.isHeld else { return }
-        let (checkpoint, revision) = state.withLock { state in
+        let (checkpoint, revision) = state.withLock { state -> (Checkpoint?, UInt64?) in
             let ledger = state.ledger
-            let checkpoint = Checkpoint(
-                stream: stream.name,
-                created: stream.created,
-                sequence: ledger.saved,
-                at: ledger.mesh.now,
-                keeper: keeper.bus.node,
-                nodes: ledger.savedNodes
-            )
+            let checkpoint = ledger.saved.map { sequence in
+                Checkpoint(
+                    stream: stream.name,
+                    created: stream.created,
+                    sequence: sequence,
+                    at: ledger.mesh.now,
+                    keeper: keeper.bus.node,
+                    nodes: ledger.savedNodes
+                )
+            }
             return (checkpoint, ledger.revisions[StateKey.checkpoint])
         }
+        guard let checkpoint else { return }
         do throws(MeshEventsError) {
             let written = try await keeper.table.write(checkpoint.json, to: StateKey.checkpoint, expected: revision)
             state.withLock { $0.ledger.checkpointed(written) }

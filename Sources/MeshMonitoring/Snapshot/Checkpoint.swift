@@ -49,6 +49,12 @@ struct Checkpoint: Sendable, Equatable {
         return Array(data.json.utf8)
     }
 
+    /// What stands in the checkpoint's place until a keeper that began with nothing has saved all: it is no checkpoint.
+    static func claim(of keeper: String) -> [UInt8] {
+        let data: EventData = ["keeper": .string(keeper)]
+        return Array(data.json.utf8)
+    }
+
     /// Whether the entries say something about the events of a stream: it is the same one, and has not lost its newest
     /// messages.
     func holds(for state: StreamState) -> Bool {

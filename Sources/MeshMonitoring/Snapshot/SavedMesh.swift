@@ -52,6 +52,25 @@ struct SavedMesh: Sendable {
             }
         }
     }
+
+    /// Takes the table over for a keeper that begins without what is saved, so that no other keeper can say any more that
+    /// the entries are complete: this one replaces and deletes entries without knowing what is in them.
+    ///
+    /// - Returns: the revisions of the entries of the nodes, and of the checkpoint, which now says nothing.
+    /// - Throws: `conflict` when another keeper was faster; otherwise as ``/MeshEvents/StateStore``.
+    static func claim(
+        _ table: any StateStore,
+        for keeper: String
+    ) async throws(MeshEventsError) -> [String: UInt64] {
+        let present = try await table.entry(StateKey.checkpoint)?.revision
+        let claimed = try await table.write(Checkpoint.claim(of: keeper), to: StateKey.checkpoint, expected: present)
+        // Read afterwards: what another keeper writes from now on is noticed by its revision.
+        var revisions: [String: UInt64] = [:]
+        try await table.read { revisions[$0.key] = $0.revision }
+        revisions[StateKey.keeper] = nil
+        revisions[StateKey.checkpoint] = claimed
+        return revisions
+    }
 }
 
 extension MeshState {

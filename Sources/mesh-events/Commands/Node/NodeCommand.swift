@@ -7,7 +7,7 @@ struct NodeCommand: AsyncParsableCommand {
         abstract: "List the nodes of the mesh, forget one, or announce its maintenance.",
         discussion: """
             `forget` and `maintenance` emit an event about the node, node.forgotten and node.maintenance, and return \
-            when it is stored. Whoever follows the mesh takes it in; the node itself is not asked.
+            when it is stored. Readers of the mesh take it in; the node itself is not asked.
 
             EXAMPLES
               mesh-events node list
