@@ -39,6 +39,8 @@ struct KeeperLedger: Sendable {
     private var lacking: [String: Lack] = [:]
     /// The keys of entries to be deleted.
     private var obsolete: Set<String> = []
+    /// Whether nodes with an entry may be no longer known.
+    private var mayHaveDropped = false
     /// The keys of entries that were there when nothing was saved of this stream, and have not been replaced or deleted.
     private var foreign: Set<String>
     /// The keys of entries that are being written, with the first sequence that they lack until then.
@@ -71,11 +73,9 @@ struct KeeperLedger: Sendable {
         let dropped = mesh.leftOut.nodes
         let change = mesh.apply(stored)
         position = max(position, stored.sequence)
-        if mesh.leftOut.nodes != dropped { noteDropped() }
+        if mesh.leftOut.nodes != dropped { mayHaveDropped = true }
         let node = stored.event.affectedNode
-        guard MeshMonitor.patterns.contains(where: { $0.matches(stored.event.type) }), mesh.entry(node) != nil else {
-            return
-        }
+        guard mesh.entry(node) != nil else { return }
         let isNews = change.map { !$0.kinds.subtracting(.resources).isEmpty } ?? false
         note(node, from: stored.sequence, isNews: isNews, now)
         if isNews { unsettled.insert(node) }
@@ -93,11 +93,12 @@ struct KeeperLedger: Sendable {
     /// Forgets nodes and tools of which nothing was heard since a time.
     mutating func forget(olderThan time: Timestamp) {
         mesh.forget(olderThan: time)
-        noteDropped()
+        mayHaveDropped = true
     }
 
-    /// Has the entries of nodes deleted that are no longer known.
+    /// Has the entries of nodes deleted that are no longer known. Its cost is that of all nodes.
     private mutating func noteDropped() {
+        mayHaveDropped = false
         for key in revisions.keys where StateKey.isNode(key) { obsolete.insert(key) }
         for node in mesh.recordedNames { obsolete.remove(StateKey.node(node)) }
     }
@@ -118,6 +119,7 @@ struct KeeperLedger: Sendable {
     ///   - limit: how many at most.
     ///   - all: whether those count too that could wait.
     mutating func takeDue(_ limit: Int, all: Bool, now: ContinuousClock.Instant) -> [Write] {
+        if mayHaveDropped { noteDropped() }
         var writes: [Write] = []
         for key in obsolete.prefix(limit) where underWay[key] == nil {
             obsolete.remove(key)
@@ -187,9 +189,6 @@ struct KeeperLedger: Sendable {
 
     /// How many nodes have an entry.
     var savedNodes: Int { revisions.keys.count { StateKey.isNode($0) } }
-
-    /// Whether all is written.
-    var isSaved: Bool { lacking.isEmpty && underWay.isEmpty && obsolete.isEmpty }
 
     // MARK: Announcements
 

@@ -116,56 +116,45 @@ public struct MeshState: Sendable {
         received: Timestamp
     ) -> Change? {
         let (now, limits) = (now, limits)
-        let count = entries.count
-        // Changed in place, so that neither the record nor the table is copied.
-        let initial = Entry(record: NodeRecord(), silentAt: received)
-        let (bytesBefore, bytesAfter, change, left) = entries.update(node, default: initial) { entry in
-            let (before, wasVisible) = (entry.record.bytes, entry.record.isVisible)
-            var (change, leftOut) = entry.record.change(
-                by: fact,
-                at: stamp,
-                received: received,
-                now: now,
-                node: node,
-                limits: limits
-            )
-            switch (wasVisible, entry.record.isVisible) {
-            case (true, true): break
-            case (false, true): change.kinds.insert(.status)
-            case (true, false): change.kinds = .forgotten
-            case (false, false): change.kinds = []
-            }
-            return (before, entry.record.bytes, change, leftOut)
+        let change = change(node, heardAt: received) { record in
+            record.change(by: fact, at: stamp, received: received, now: now, node: node, limits: limits)
         }
-        let isNew = entries.count > count
-        bytes += bytesAfter - (isNew ? 0 : bytesBefore)
-        leftOut.add(left)
-        if isNew { queueSilent(node, at: received) }
-        queueDeadline(of: node)
-        makeRoom()
         guard entries[node] != nil else { return nil }
         return change.kinds.isEmpty ? nil : change
+    }
+
+    /// Changes what is known of a node, in place, so that neither the record nor the table is copied.
+    ///
+    /// - Parameter time: when something was learned of it; counts for a node without a record.
+    private mutating func change<Result>(
+        _ node: String,
+        heardAt time: Timestamp,
+        _ body: (inout NodeRecord) -> (result: Result, leftOut: LeftOut)
+    ) -> Result {
+        let count = entries.count
+        let initial = Entry(record: NodeRecord(), silentAt: time)
+        let (before, after, outcome) = entries.update(node, default: initial) { entry in
+            let before = entry.record.bytes
+            let outcome = body(&entry.record)
+            return (before, entry.record.bytes, outcome)
+        }
+        let isNew = entries.count > count
+        bytes += after - (isNew ? 0 : before)
+        leftOut.add(outcome.leftOut)
+        if isNew { queueSilent(node, at: time) }
+        queueDeadline(of: node)
+        makeRoom()
+        return outcome.result
     }
 
     // MARK: Snapshots
 
     /// Takes in what is known of a node elsewhere.
     mutating func apply(_ snapshot: NodeSnapshot) {
-        let (limits, node) = (limits, snapshot.name)
-        let touched = snapshot.record.lastTouched
-        let initial = Entry(record: NodeRecord(), silentAt: touched)
-        let count = entries.count
-        let (before, after, left) = entries.update(node, default: initial) { entry in
-            let before = entry.record.bytes
-            let left = entry.record.merge(snapshot.record, limits: limits)
-            return (before, entry.record.bytes, left)
+        let limits = limits
+        change(snapshot.name, heardAt: snapshot.record.lastTouched) { record in
+            ((), record.merge(snapshot.record, limits: limits))
         }
-        let isNew = entries.count > count
-        bytes += after - (isNew ? 0 : before)
-        leftOut.add(left)
-        if isNew { queueSilent(node, at: touched) }
-        queueDeadline(of: node)
-        makeRoom()
     }
 
     /// The names of all nodes with a record, in no order, of those too that are to be forgotten.
@@ -276,7 +265,10 @@ public struct MeshState: Sendable {
     // MARK: Queries
 
     /// Every node, by name.
-    public var nodes: [Node] { nodeNames.compactMap { node($0) }.sorted { $0.name < $1.name } }
+    public var nodes: [Node] {
+        entries.all.lazy.filter(\.value.record.isVisible).map { $0.value.record.view($0.name, at: now) }
+            .sorted { $0.name < $1.name }
+    }
 
     /// The names of the nodes, in no order: for callers that read the nodes one by one.
     package var nodeNames: [String] { entries.all.lazy.filter(\.value.record.isVisible).map(\.name) }
@@ -362,6 +354,7 @@ extension NodeRecord {
         let checksBefore = statusBefore == .degraded ? failingChecks : [:]
         let endingBefore = endingStamp
         let toolsBefore = names.map { tool($0, of: node, at: now) }
+        let wasVisible = isVisible
         if !fact.isReport { saw(at: received) }
         let outcome = apply(fact, at: stamp, limits: limits)
         change.kinds = outcome.kinds
@@ -380,6 +373,12 @@ extension NodeRecord {
         }
         if !changed.isEmpty { change.kinds.insert(.tool) }
         if changed.count == 1, !concernsAll || !fact.toolName.isEmpty { change.tool = changed[0] }
+        switch (wasVisible, isVisible) {
+        case (true, true): break
+        case (false, true): change.kinds.insert(.status)
+        case (true, false): change.kinds = .forgotten
+        case (false, false): change.kinds = []
+        }
         return (change, outcome.leftOut)
     }
 }
