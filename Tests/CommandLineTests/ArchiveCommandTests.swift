@@ -199,11 +199,11 @@ import Testing
     }
 
     @Test func agesForPeople() {
-        #expect(StreamReportFormatter.age(.seconds(0)) == "0s")
-        #expect(StreamReportFormatter.age(.seconds(59)) == "59s")
-        #expect(StreamReportFormatter.age(.seconds(3_600)) == "1h")
-        #expect(StreamReportFormatter.age(.seconds(3_659)) == "1h")
-        #expect(StreamReportFormatter.age(.seconds(3_661)) == "1h 1m")
-        #expect(StreamReportFormatter.age(.seconds(6 * 86_400 + 4 * 3_600 + 59)) == "6d 4h")
+        #expect(AgeFormatter.span(.seconds(0)) == "0s")
+        #expect(AgeFormatter.span(.seconds(59)) == "59s")
+        #expect(AgeFormatter.span(.seconds(3_600)) == "1h")
+        #expect(AgeFormatter.span(.seconds(3_659)) == "1h")
+        #expect(AgeFormatter.span(.seconds(3_661)) == "1h 1m")
+        #expect(AgeFormatter.span(.seconds(6 * 86_400 + 4 * 3_600 + 59)) == "6d 4h")
     }
 }

@@ -25,7 +25,7 @@ enum StreamAdvice {
             else { continue }
             let type = subject.hasPrefix("events.") ? String(subject.dropFirst(7)) : subject
             lines.append(
-                "of \(SafeText.name(type)) only the last \(StreamReportFormatter.age(now.duration(since: oldest))) are "
+                "of \(SafeText.name(type)) only the last \(AgeFormatter.span(now.duration(since: oldest))) are "
                     + "kept: the archive's limit is \(archive.limits.maximumMessagesOfType ?? 0) events of each type; "
                     + "`mesh-events stream update --keep-per-type \(count.clampedProduct(10))` keeps more"
             )
@@ -34,7 +34,7 @@ enum StreamAdvice {
             let reach = archive.stream.reach(now), reach < day
         {
             lines.append(
-                "the archive keeps only the last \(StreamReportFormatter.age(reach)): its limit is "
+                "the archive keeps only the last \(AgeFormatter.span(reach)): its limit is "
                     + "\(archive.limits.maximumMessages ?? 0) events in all; `mesh-events stream update --keep 30d` keeps more"
             )
         }
@@ -62,7 +62,7 @@ enum StreamAdvice {
                     + "open the stream"
             } ?? "`mesh-events stream update --keep 7d` creates one, which Go nodes do not notice"
         return
-            "only the last \(StreamReportFormatter.age(reach)) are kept, since the stream's limit is reached and there is "
+            "only the last \(AgeFormatter.span(reach)) are kept, since the stream's limit is reached and there is "
             + "no archive; \(cure)"
     }
 

@@ -79,18 +79,7 @@ enum StreamReportFormatter {
 
     /// How far back a stream's events reach.
     private static func reach(_ report: StreamReport, _ now: Timestamp) -> String {
-        "reaching back     \(report.reach(now).map(age) ?? "–")"
-    }
-
-    /// A length of time in its two largest units: `6d 4h`.
-    static func age(_ duration: Duration) -> String {
-        let seconds = max(duration.components.seconds, 0)
-        let units: [(size: Int64, name: String)] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")]
-        guard let first = units.firstIndex(where: { seconds >= $0.size }) else { return "0s" }
-        let (whole, rest) = (seconds / units[first].size, seconds % units[first].size)
-        let large = "\(whole)\(units[first].name)"
-        guard first + 1 < units.count, rest >= units[first + 1].size else { return large }
-        return "\(large) \(rest / units[first + 1].size)\(units[first + 1].name)"
+        "reaching back     \(report.reach(now).map(AgeFormatter.span) ?? "–")"
     }
 
     /// The stream's limits in lines for people.
@@ -108,20 +97,12 @@ enum StreamReportFormatter {
     static func json(_ reports: StreamReports) -> String {
         let report = reports.stream
         let configuration = report.configuration
-        let object: JSONValue = [
-            "stream": .string(report.state.name),
-            "messages": .init(report.state.messages),
-            "bytes": .init(report.state.bytes),
-            "first_sequence": .init(report.state.firstSequence),
-            "last_sequence": .init(report.state.lastSequence),
-            "first_time": report.firstTime.map { .string("\($0)") } ?? .null,
-            "last_time": report.lastTime.map { .string("\($0)") } ?? .null,
+        let members: [String: JSONValue] = [
             "max_age_seconds": configuration.maximumAge.map { .init($0.components.seconds) } ?? .null,
             "max_messages": configuration.maximumMessages.map { .init($0) } ?? .null,
             "max_bytes": configuration.maximumBytes.map { .init($0) } ?? .null,
             "storage": .string(configuration.storage.rawValue),
             "replicas": .init(configuration.replicas),
-            "types": self.types(report),
             "archive": reports.archive.map(json) ?? .null,
             "consumers": .array(
                 report.consumers.map { consumer in
@@ -136,23 +117,30 @@ enum StreamReportFormatter {
                 }
             ),
         ]
-        return "\(object)"
+        return "\(JSONValue(members.merging(contents(report)) { $1 }))"
     }
 
     private static func json(_ archive: ArchiveReport) -> JSONValue {
-        let (report, limits) = (archive.stream, archive.limits)
-        return [
-            "stream": .string(report.state.name),
+        let limits = archive.limits
+        let members: [String: JSONValue] = [
             "present": .bool(archive.isOfPresentStream),
+            "max_age_seconds": limits.maximumAge.map { .init($0.components.seconds) } ?? .null,
+            "max_messages_per_type": limits.maximumMessagesOfType.map { .init($0) } ?? .null,
+            "max_messages": limits.maximumMessages.map { .init($0) } ?? .null,
+        ]
+        return JSONValue(members.merging(contents(archive.stream)) { $1 })
+    }
+
+    /// What any stream holds.
+    private static func contents(_ report: StreamReport) -> [String: JSONValue] {
+        [
+            "stream": .string(report.state.name),
             "messages": .init(report.state.messages),
             "bytes": .init(report.state.bytes),
             "first_sequence": .init(report.state.firstSequence),
             "last_sequence": .init(report.state.lastSequence),
             "first_time": report.firstTime.map { .string("\($0)") } ?? .null,
             "last_time": report.lastTime.map { .string("\($0)") } ?? .null,
-            "max_age_seconds": limits.maximumAge.map { .init($0.components.seconds) } ?? .null,
-            "max_messages_per_type": limits.maximumMessagesOfType.map { .init($0) } ?? .null,
-            "max_messages": limits.maximumMessages.map { .init($0) } ?? .null,
             "types": types(report),
         ]
     }
