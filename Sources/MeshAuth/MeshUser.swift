@@ -157,7 +157,7 @@ public struct MeshPermissions: Sendable, Hashable {
         stream: String = "MESH_EVENTS"
     ) {
         subscribe = ["events.>", "\(inbox).>"]
-        let bucket = Self.bucket(of: stream)
+        let bucket = StateTable.name(for: stream)
         let reading =
             Self.reading(stream) + ["$JS.API.STREAM.INFO.KV_\(bucket)", "$JS.API.STREAM.MSG.GET.KV_\(bucket)"]
         let taking = durables.flatMap { Self.taking($0, stream) }
@@ -173,11 +173,6 @@ public struct MeshPermissions: Sendable, Hashable {
             publish = [">"]
             subscribe = [">"]
         }
-    }
-
-    /// The bucket with the saved state of a stream's mesh.
-    private static func bucket(of stream: String) -> String {
-        stream == "MESH_EVENTS" ? "MESH_STATE" : "\(stream)_STATE"
     }
 
     /// The subjects for history, replays and live state: information on the stream and its archive, and requests for

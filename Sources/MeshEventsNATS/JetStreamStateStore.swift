@@ -20,8 +20,7 @@ public final class JetStreamStateStore: StateStore {
     public init(beside events: JetStreamStore) {
         streamName = events.streamName
         jetStream = events.jetStream
-        let isStandard = streamName == PersistentEventBus.Configuration().streamName
-        bucketName = isStandard ? "MESH_STATE" : "\(streamName)_STATE"
+        bucketName = StateTable.name(for: streamName)
     }
 
     /// Creates the bucket unless it exists: without limits, on as many servers as the stream of the events.

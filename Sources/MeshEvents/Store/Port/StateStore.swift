@@ -34,6 +34,15 @@ public protocol StateStore: Sendable {
     func delete(_ key: String, expected: UInt64) async throws(MeshEventsError)
 }
 
+/// The names of the tables beside streams.
+package enum StateTable {
+    /// The name of the table beside a stream: that of `MESH_EVENTS` is `MESH_STATE`, that of any other stream has its name
+    /// and `_STATE`.
+    package static func name(for stream: String) -> String {
+        stream == PersistentEventBus.Configuration().streamName ? "MESH_STATE" : "\(stream)_STATE"
+    }
+}
+
 /// A key of a ``StateStore`` with its value.
 public struct StateEntry: Sendable, Hashable {
     /// The key.
