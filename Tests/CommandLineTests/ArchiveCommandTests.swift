@@ -161,41 +161,25 @@ import Testing
     /// Roles other than admin may read the archive, and not create, change or purge it.
     @Test(arguments: NATSServers.all)
     func observersReadTheArchive(binary: NATSServers.Binary) async throws {
-        let directory = try TemporaryDirectory()
-        let path = directory.path + "/auth"
-        #expect(try await Command.run(["auth", "init", path]).code == 0)
-        let serve = try Command(
-            ["serve", "--port", "0", "--node", "me", "--auth", path, "--json"],
-            environment: ["MESH_EVENTS_NATS_SERVER": binary.path]
-        )
-        try await serve.waitForOutput("node.joined")
-        let url = String(try #require(serve.error.firstMatch(of: #/listens on (tls://[^ ]+)/#)).1)
-        func run(_ user: String, _ arguments: String...) async throws -> Command.Outcome {
-            try await Command.run(
-                arguments,
-                environment: [
-                    "JB_NATS_URL": url, "MESH_EVENTS_TLS_CA": path + "/ca.pem",
-                    "MESH_EVENTS_NKEY": "\(path)/\(user).nk",
-                ]
-            )
-        }
-        let info = try await run("observer", "stream", "info")
+        let bench = try await AuthBench(binary)
+        let info = try await bench.run("observer", "stream", "info")
         #expect(info.code == 0, "\(info.error)")
         if info.output.contains("archive           MESH_ARCHIVE") {
-            for number in 0..<12 { #expect(try await run("tool", "emit", "user.a", "n=\(number)", "--ack").code == 0) }
-            #expect(try await run("admin", "stream", "update", "--max-messages", "4").code == 0)
-            let list = try await run("observer", "list", "user.a")
+            for number in 0..<12 {
+                #expect(try await bench.run("tool", "emit", "user.a", "n=\(number)", "--ack").code == 0)
+            }
+            #expect(try await bench.run("admin", "stream", "update", "--max-messages", "4").code == 0)
+            let list = try await bench.run("observer", "list", "user.a")
             #expect(list.lines.count == 12, "\(list.output)\(list.error)")
-            #expect(try await run("observer", "export", "user.a").lines.count == 12)
+            #expect(try await bench.run("observer", "export", "user.a").lines.count == 12)
             for user in ["observer", "tool", "node"] {
-                let keep = try await run(user, "stream", "update", "--keep", "1h")
+                let keep = try await bench.run(user, "stream", "update", "--keep", "1h")
                 #expect(keep.code == 69 && keep.error.contains("only admins"), "\(keep.error)")
             }
-            #expect(try await run("admin", "stream", "purge", "user.a", "--yes").output == "deleted 12 events\n")
-            #expect(try await run("observer", "list", "user.a").lines.isEmpty)
+            #expect(try await bench.run("admin", "stream", "purge", "user.a", "--yes").output == "deleted 12 events\n")
+            #expect(try await bench.run("observer", "list", "user.a").lines.isEmpty)
         }
-        serve.signal(SIGTERM)
-        #expect(try await serve.wait().code == 0)
+        try await bench.end()
     }
 
     @Test func agesForPeople() {

@@ -4,42 +4,9 @@ import TestSupport
 import Testing
 
 @Suite struct AuthTests {
-    /// A directory of `auth init`, and a node that serves with it.
-    private final class Bench {
-        let directory: TemporaryDirectory
-        let path: String
-        let serve: Command
-        private(set) var url = ""
-
-        /// - Parameter manifest: the node's tools.
-        init(_ binary: NATSServers.Binary, manifest: String? = nil, _ arguments: [String] = []) async throws {
-            directory = try TemporaryDirectory()
-            path = directory.path + "/auth"
-            let made = try await Command.run(["auth", "init", path])
-            #expect(made.code == 0, "\(made.error)")
-            var arguments = ["serve", "--node", "me", "--port", "0", "--auth", path, "--json"] + arguments
-            if let manifest { arguments += ["--config", try directory.file("mesh.yaml", manifest)] }
-            serve = try Command(arguments, environment: ["MESH_EVENTS_NATS_SERVER": binary.path])
-            try await serve.waitForOutput("node.joined")
-            url = String(try #require(serve.error.firstMatch(of: #/listens on (tls://[^ ]+)/#)).1)
-        }
-
-        func run(_ user: String?, _ arguments: String...) async throws -> Command.Outcome {
-            var environment = ["JB_NATS_URL": url, "MESH_EVENTS_TLS_CA": path + "/ca.pem"]
-            if let user { environment["MESH_EVENTS_NKEY"] = "\(path)/\(user).nk" }
-            return try await Command.run(arguments, environment: environment)
-        }
-
-        func end() async throws {
-            serve.signal(SIGTERM)
-            let outcome = try await serve.wait()
-            #expect(outcome.code == 0, "\(outcome.error)")
-        }
-    }
-
     @Test(arguments: NATSServers.all)
     func aServedMeshLetsInWhoHasAKeyAndToEachWhatItsRoleAllows(binary: NATSServers.Binary) async throws {
-        let bench = try await Bench(binary)
+        let bench = try await AuthBench(binary)
         #expect(try await bench.run("tool", "emit", "user.hello", "--ack").code == 0)
         #expect(try await bench.run("observer", "list").output.contains("user.hello"))
         #expect(try await bench.run("observer", "status").output.contains("me"))
@@ -68,7 +35,7 @@ import Testing
 
     @Test(arguments: NATSServers.all)
     func usersComeAndGoWhileItServes(binary: NATSServers.Binary) async throws {
-        let bench = try await Bench(binary)
+        let bench = try await AuthBench(binary)
         let added = try await Command.run(["auth", "add", bench.path, "alice", "--role", "observer"])
         #expect(added.code == 0, "\(added.error)")
         #expect(added.output.contains("alice may log in as observer"))
@@ -106,7 +73,7 @@ import Testing
                     mesh-events emit node.left && mesh-events emit user.forged
                     sleep 600
             """
-        let bench = try await Bench(NATSServers.first, manifest: manifest)
+        let bench = try await AuthBench(NATSServers.first, manifest: manifest)
         try await bench.serve.waitForOutput("user.key")
         #expect(bench.serve.output.contains(#""key":"\#(bench.path)/tool.nk","token":"""#))
         try await bench.serve.waitForError("the server forbids this user to publish")
@@ -127,7 +94,7 @@ import Testing
                 env: {PYTHONUNBUFFERED: "1"}
                 restart: never
             """
-        let bench = try await Bench(binary, manifest: manifest)
+        let bench = try await AuthBench(binary, manifest: manifest)
         try await bench.serve.waitForError("emitted")
         #expect(try await bench.run("tool", "emit", "user.answer", "text=Grüße").code == 0)
         try await bench.serve.waitForError(#"user.transcript me {"file": "\u00e4.wav", "model": "base"}"#)
@@ -142,7 +109,7 @@ import Testing
     /// What Operating says of programs elsewhere: a password, and the authority in SSL_CERT_FILE.
     @Test(arguments: NATSServers.all)
     func aProgramWithoutNKeysLogsInWithAPassword(binary: NATSServers.Binary) async throws {
-        let bench = try await Bench(binary)
+        let bench = try await AuthBench(binary)
         for (name, role) in [("garden", "tool"), ("attic", "node"), ("eve", "observer")] {
             let added = try await Command.run(["auth", "add", bench.path, name, "--role", role, "--password"])
             #expect(added.code == 0 && added.output.contains("\(name).password"), "\(added.error)")
@@ -214,7 +181,7 @@ import Testing
         #expect(
             outcome.error.contains("it listens on 0.0.0.0, for other machines too, and every client that reaches it")
         )
-        let bench = try await Bench(NATSServers.first, ["--listen", "0.0.0.0"])
+        let bench = try await AuthBench(NATSServers.first, ["--listen", "0.0.0.0"])
         #expect(bench.serve.error.contains("accepts only users of `mesh-events auth`"))
         try await bench.end()
         for arguments in [

@@ -7,7 +7,7 @@ import Testing
 /// The saved state of the mesh, and what its keeper announces, as people see it.
 @Suite(.timeLimit(.minutes(5))) struct KeeperCommandTests {
     private static func manifest(_ node: String, tools: String = "") -> String {
-        "node: \(node)\nhealth: {interval: 500ms}\n" + tools
+        "node: \(node)\nhealth: {interval: 1500ms}\n" + tools
     }
 
     private static let tools = """
@@ -37,7 +37,7 @@ import Testing
         }
 
         func keep(_ node: String) async throws -> Command {
-            let keep = try Command(["keep", "--node", node, "--lease", "900ms", "--nats", server.url])
+            let keep = try Command(["keep", "--node", node, "--lease", "3s", "--nats", server.url])
             try await keep.waitForError("keeps the state of the mesh in the bucket MESH_STATE")
             return keep
         }
@@ -87,13 +87,13 @@ import Testing
             // Also without any further event of the node.
             serve.signal(SIGKILL)
             try await eventually("the announcement") { try await bench.count("node.unreachable") == 1 }
-            try await Task.sleep(for: .milliseconds(1_500))
+            // At its end the keeper saves what came last.
+            try await bench.end(keep)
             #expect(try await bench.run("stream", "purge", "--yes").code == 0)
             #expect(try await bench.tools() == expected)
             let check = try await bench.run("status", "--check")
             #expect(check.code == 2 && check.lines.first == "CRITICAL - me is unreachable", "\(check.output)")
             // Without its store the server knows nothing; the next health event of the node says it all.
-            try await bench.end(keep)
             await bench.server.kill()
             try FileManager.default.removeItem(atPath: store.path + "/js")
             try await bench.server.restart()
@@ -113,7 +113,7 @@ import Testing
             let (first, second) = (
                 try await bench.keep("k1"),
                 try Command(
-                    ["keep", "--node", "k2", "--lease", "900ms", "--nats", bench.server.url]
+                    ["keep", "--node", "k2", "--lease", "3s", "--nats", bench.server.url]
                 )
             )
             let serve = try bench.serve(Self.manifest("pi", tools: Self.tools), "--no-keep")
@@ -132,7 +132,7 @@ import Testing
             #expect(try await bench.run("list", "--node", "k1").output.isEmpty)
             // Its keeper dies too: the next one knows what was said.
             first.signal(SIGKILL)
-            try await second.waitForError("keeps the state of the mesh")
+            try await second.waitForError("keeps the state of the mesh in the bucket")
             try await Task.sleep(for: .seconds(2))
             let back = try bench.serve(Self.manifest("pi"), "--no-keep")
             try await eventually("the recovery") { try await bench.count("node.recovered") == 1 }
@@ -162,13 +162,13 @@ import Testing
             try await eventually("an empty mesh") {
                 try await bench.run("status").output.contains("no node or tool is known")
             }
-            // The keeper saves what it has learned within a second.
-            try await Task.sleep(for: .seconds(2))
+            // At its end the keeper saves what came last.
+            try await bench.end(keep)
             #expect(try await bench.run("stream", "purge", "--yes").code == 0)
             #expect(try await bench.run("status").output.contains("no node or tool is known"))
             let back = try bench.serve(Self.manifest("a"), "--no-keep")
             try await eventually("a") { try await bench.run("status").output.contains("1 node: 1 online") }
-            try await bench.end(back, keep)
+            try await bench.end(back)
         }
     }
 
@@ -213,37 +213,18 @@ import Testing
     /// Users without rights could have the server's answers stored in a bucket: there is none.
     @Test(arguments: NATSServers.all)
     func aMeshWithRolesHasNoSavedState(binary: NATSServers.Binary) async throws {
-        let directory = try TemporaryDirectory()
-        let path = directory.path + "/auth"
-        #expect(try await Command.run(["auth", "init", path]).code == 0)
-        let manifest = try directory.file("mesh.yaml", Self.manifest("me", tools: Self.tools))
-        let serve = try Command(
-            ["serve", "--config", manifest, "--port", "0", "--auth", path],
-            environment: ["MESH_EVENTS_NATS_SERVER": binary.path]
-        )
-        try await serve.waitForError("listens on")
-        let url = String(try #require(serve.error.firstMatch(of: #/listens on (tls://[^ ]+)/#)).1)
-        func run(_ user: String, _ arguments: String...) async throws -> Command.Outcome {
-            try await Command.run(
-                arguments,
-                environment: [
-                    "JB_NATS_URL": url, "MESH_EVENTS_TLS_CA": path + "/ca.pem",
-                    "MESH_EVENTS_NKEY": "\(path)/\(user).nk",
-                ]
-            )
-        }
+        let bench = try await AuthBench(binary, manifest: Self.manifest("me", tools: Self.tools))
         for user in ["observer", "tool", "node"] {
             try await eventually("\(user) to see both tools") {
-                try await run(user, "status").output.contains("2 tools: 1 running, 1 failed")
+                try await bench.run(user, "status").output.contains("2 tools: 1 running, 1 failed")
             }
-            let status = try await run(user, "status")
+            let status = try await bench.run(user, "status")
             #expect(status.error.isEmpty, "\(status.error)")
-            let refused = try await run(user, "keep")
+            let refused = try await bench.run(user, "keep")
             #expect(refused.code == 69 && refused.error.contains("only admins"), "\(refused.error)")
         }
-        #expect(!serve.error.contains("the state of the mesh"), "\(serve.error)")
-        serve.signal(SIGTERM)
-        #expect(try await serve.wait(within: .seconds(60)).code == 0)
+        #expect(!bench.serve.error.contains("the state of the mesh"), "\(bench.serve.error)")
+        try await bench.end()
     }
 
     @Test func twoNodesOfOneNameAndARenamedNode() async throws {
@@ -252,10 +233,10 @@ import Testing
             let first = try bench.serve(Self.manifest("old"), "--no-keep")
             try await eventually("old") { try await bench.run("status").output.contains("1 node: 1 online") }
             let twin = try bench.serve(Self.manifest("old"), "--no-keep")
-            try await Task.sleep(for: .seconds(2))
+            try await twin.waitForOutput("node.joined")
             first.signal(SIGKILL)
             // One of the two still runs: there is nothing to announce.
-            try await Task.sleep(for: .seconds(3))
+            try await Task.sleep(for: .seconds(6))
             #expect(try await bench.count("node.unreachable") == 0)
             try await bench.end(twin)
             let renamed = try bench.serve(Self.manifest("new"), "--no-keep")

@@ -6,12 +6,6 @@ import Testing
 
 /// `mesh-events node`, and events that one node emits about another.
 @Suite(.timeLimit(.minutes(3))) struct NodeCommandTests {
-    private func emit(_ lines: [String], to server: LocalNATSServer) async throws {
-        let input = lines.map { $0 + "\n" }.joined()
-        let emit = try await Command.run(["emit", "--from", "-", "--node", "pi", "--nats", server.url], input: input)
-        #expect(emit.code == 0, "\(emit.error)")
-    }
-
     private let story = [
         #"{"type":"node.joined","data":{"capabilities":null}}"#,
         #"{"type":"node.health","data":{"status":"online","resources":{"interval_s":3600}}}"#,
@@ -32,7 +26,7 @@ import Testing
             let absent = try await Command.run(["node", "list", "--nats", server.url])
             #expect(absent.code == 69)
             expectOneLine(absent)
-            try await emit(story, to: server)
+            try await Command.emit(story, to: server)
             let text = try await Command.run(["node", "list", "--nats", server.url])
             #expect(text.code == 0 && text.error.isEmpty)
             #expect(
@@ -56,7 +50,7 @@ import Testing
     @Test(arguments: NATSServers.all)
     func forgettingIsAnEvent(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
-            try await emit(story, to: server)
+            try await Command.emit(story, to: server)
             func forget(_ arguments: String...) async throws -> Command.Outcome {
                 try await Command.run(["node", "forget", "--node", "desk", "--nats", server.url] + arguments)
             }
@@ -80,7 +74,7 @@ import Testing
 
     @Test func maintenanceIsAnEvent() async throws {
         try await withServer { server in
-            try await emit(story, to: server)
+            try await Command.emit(story, to: server)
             func maintenance(_ arguments: String...) async throws -> Command.Outcome {
                 try await Command.run(["node", "maintenance", "--node", "desk", "--nats", server.url] + arguments)
             }
@@ -100,7 +94,7 @@ import Testing
             #expect(try await last(server) == #"node.maintenance desk {"for_s":0,"node":"pi"}"#)
             // What was announced excuses the node.
             let lost = #"{"type":"node.health","node":"lost","data":{"resources":{"interval_s":0.01}}}"#
-            try await emit([lost], to: server)
+            try await Command.emit([lost], to: server)
             try await eventually("an unreachable node") {
                 try await Command.run(["status", "lost", "--check", "--nats", server.url]).code == 2
             }
@@ -142,7 +136,7 @@ import Testing
         try await withServer(binary) { server in
             let watch = try Command(["watch", "--node", "pi", "--json", "--limit", "5", "--nats", server.url])
             try await watch.waitForError("watching")
-            try await emit(reports, to: server)
+            try await Command.emit(reports, to: server)
             #expect(try types(try await watch.wait().lines) == aboutPi)
             for command in [["list"], ["replay"], ["export", "--out", "-"]] {
                 let outcome = try await Command.run(

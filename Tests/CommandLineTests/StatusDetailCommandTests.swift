@@ -7,12 +7,6 @@ import Testing
 
 /// `status NODE`, `status NODE/TOOL` and `status --check` on real servers.
 @Suite(.timeLimit(.minutes(3))) struct StatusDetailCommandTests {
-    private func emit(_ lines: [String], to server: LocalNATSServer) async throws {
-        let input = lines.map { $0 + "\n" }.joined()
-        let emit = try await Command.run(["emit", "--from", "-", "--node", "pi", "--nats", server.url], input: input)
-        #expect(emit.code == 0, "\(emit.error)")
-    }
-
     private let story = [
         #"{"type":"node.joined","data":{"capabilities":{"version":"1.2.0","os":"linux"}}}"#,
         #"{"type":"node.health","data":{"status":"online","resources":{"cpu":0.5,"interval_s":3600}}}"#,
@@ -30,7 +24,7 @@ import Testing
     @Test(arguments: NATSServers.all)
     func showsANodeOrAToolInDetail(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
-            try await emit(story, to: server)
+            try await Command.emit(story, to: server)
             func run(_ arguments: String...) async throws -> Command.Outcome {
                 try await Command.run(["status"] + arguments + ["--nats", server.url])
             }
@@ -83,11 +77,11 @@ import Testing
             }
             let empty = try await check()
             #expect(empty.code == 69 && empty.line == nil && empty.error.contains("no node is known"))
-            try await emit(story, to: server)
+            try await Command.emit(story, to: server)
             let well = try await check()
             #expect(well.code == 0 && well.line == "OK - 2 nodes: 2 online; 3 tools: 3 running", "\(well)")
             #expect(try await check("pi/steady").line == "OK - pi/steady is running")
-            try await emit(
+            try await Command.emit(
                 [#"{"type":"tool.crashed","data":{"tool":"whisper","error":"no","restart_count":2}}"#],
                 to: server
             )
@@ -95,7 +89,7 @@ import Testing
             #expect(degraded.code == 1 && degraded.line == "WARNING - pi/whisper is backing off: no", "\(degraded)")
             #expect(degraded.error.isEmpty)
             let stop = #"{"type":"tool.stopped","data":{"tool":"whisper","reason":"gave up after 2","failed":true}}"#
-            try await emit([stop], to: server)
+            try await Command.emit([stop], to: server)
             let failed = try await check("pi")
             #expect(failed.code == 2 && failed.line == "CRITICAL - pi/whisper has failed: no", "\(failed)")
             #expect(try await check("a/b").code == 0)
@@ -134,17 +128,17 @@ import Testing
 
     @Test func watchingShowsTheDetailAgainWhenItChanges() async throws {
         try await withServer { server in
-            try await emit(story, to: server)
+            try await Command.emit(story, to: server)
             let text = try Command(["status", "pi/whisper", "--watch", "--nats", server.url])
             let json = try Command(["status", "pi", "--watch", "--json", "--nats", server.url])
             let later = try Command(["status", "later", "--watch", "--nats", server.url])
             try await text.waitForOutput("Tool      whisper")
             try await json.waitForOutput("whisper")
             try await later.waitForOutput("nothing is known of a node \"later\"")
-            try await emit([#"{"type":"tool.crashed","data":{"tool":"whisper","error":"killed"}}"#], to: server)
+            try await Command.emit([#"{"type":"tool.crashed","data":{"tool":"whisper","error":"killed"}}"#], to: server)
             try await text.waitForOutput(#"whisper  error=killed"#)
             try await json.waitForOutput(#""data":{"tool":"whisper","error":"killed"}"#)
-            try await emit([#"{"type":"node.joined","node":"later","data":{"capabilities":null}}"#], to: server)
+            try await Command.emit([#"{"type":"node.joined","node":"later","data":{"capabilities":null}}"#], to: server)
             try await later.waitForOutput("Node    later")
             for line in json.output.split(separator: "\n") { _ = try EventData(json: String(line)) }
             for command in [text, json, later] {
@@ -156,7 +150,7 @@ import Testing
 
     @Test func onANarrowTerminalTheDetailIsDrawnInPlace() async throws {
         try await withServer { server in
-            try await emit(story, to: server)
+            try await Command.emit(story, to: server)
             let terminal = try PseudoTerminal(width: 60)
             let watch = try Command(
                 ["status", "pi", "--watch", "--nats", server.url],
@@ -164,7 +158,7 @@ import Testing
                 terminal: terminal
             )
             try await eventually("the first picture") { terminal.text().contains("whisper") }
-            try await emit([#"{"type":"tool.stopped","data":{"tool":"whisper","reason":"nap"}}"#], to: server)
+            try await Command.emit([#"{"type":"tool.stopped","data":{"tool":"whisper","reason":"nap"}}"#], to: server)
             try await eventually("the second picture") { terminal.text().contains("reason=nap") }
             #expect(terminal.plainLines().allSatisfy { $0.count <= 60 })
             watch.signal(SIGINT)
@@ -182,11 +176,11 @@ import Testing
             }
             #expect(try await run("stream", "create").code == 0)
             #expect(try await run("stream", "update", "--max-messages", "\(2 * count)").code == 0)
-            try await emit(story, to: server)
+            try await Command.emit(story, to: server)
             let lines = (0..<count).map {
                 #"{"type":"tool.started","node":"other-\#($0 % 50)","data":{"tool":"t"}}"#
             }
-            try await emit(lines, to: server)
+            try await Command.emit(lines, to: server)
             let before = ContinuousClock.now
             let status = try await run("status", "pi")
             let all = ContinuousClock.now - before

@@ -6,12 +6,6 @@ import Testing
 
 @Suite struct StatusTests {
     /// Stores events, each acknowledged.
-    private func emit(_ lines: [String], to server: LocalNATSServer) async throws {
-        let input = lines.map { $0 + "\n" }.joined()
-        let emit = try await Command.run(["emit", "--from", "-", "--node", "pi", "--nats", server.url], input: input)
-        #expect(emit.code == 0, "\(emit.error)")
-    }
-
     private let story = [
         #"{"type":"node.joined","data":{"capabilities":{"tools":1}}}"#,
         #"{"type":"tool.installed","data":{"tool":"whisper","version":"v1"}}"#,
@@ -24,7 +18,7 @@ import Testing
     @Test(arguments: NATSServers.all)
     func showsNodesAndTools(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
-            try await emit(story, to: server)
+            try await Command.emit(story, to: server)
             let status = try await Command.run(["status", "--nats", server.url])
             #expect(status.code == 0, "\(status.error)")
             #expect(status.error.isEmpty)
@@ -41,7 +35,7 @@ import Testing
 
     @Test func jsonIsALineWithStableKeys() async throws {
         try await withServer { server in
-            try await emit(story, to: server)
+            try await Command.emit(story, to: server)
             let status = try await Command.run(["status", "--json", "--nats", server.url])
             #expect(status.lines.count == 1)
             let json = try EventData(json: status.output)
@@ -61,7 +55,7 @@ import Testing
             expectOneLine(absent)
             let time = try await Command.run(["status", "--json", "--nats", server.url])
             #expect(!time.output.contains("1970") && time.output.contains(#""nodes":[]"#), "\(time.output)")
-            try await emit([#"{"type":"user.a"}"#], to: server)
+            try await Command.emit([#"{"type":"user.a"}"#], to: server)
             let empty = try await Command.run(["status", "--nats", server.url])
             #expect(empty.code == 0 && empty.output.hasPrefix("no node or tool is known yet"), "\(empty.output)")
             let json = try await Command.run(["status", "--json", "--nats", server.url])
@@ -96,19 +90,19 @@ import Testing
     @Test func watchingPrintsTheStatusAgainWhenItChanges() async throws {
         let directory = try TemporaryDirectory()
         try await withServer(NATSServers.first, .init(storeDirectory: directory.path)) { server in
-            try await emit(story, to: server)
+            try await Command.emit(story, to: server)
             let text = try Command(["status", "--watch", "--nats", server.url])
             let json = try Command(["status", "--watch", "--json", "--nats", server.url])
             try await text.waitForOutput("whisper")
             try await json.waitForOutput("whisper")
-            try await emit([#"{"type":"tool.crashed","data":{"tool":"whisper","error":"killed"}}"#], to: server)
+            try await Command.emit([#"{"type":"tool.crashed","data":{"tool":"whisper","error":"killed"}}"#], to: server)
             try await text.waitForOutput("killed")
             try await json.waitForOutput("killed")
             #expect(text.output.contains("\n\n2 nodes: 1 online, 1 left; 1 tool: 1 backing off\n"))
             await server.kill()
             try await text.waitForError("connection is lost")
             try await server.restart()
-            try await emit([#"{"type":"node.joined","node":"new","data":{"capabilities":null}}"#], to: server)
+            try await Command.emit([#"{"type":"node.joined","node":"new","data":{"capabilities":null}}"#], to: server)
             try await text.waitForOutput("3 nodes")
             try await json.waitForOutput(#""name":"new""#)
             for line in json.output.split(separator: "\n") { _ = try EventData(json: String(line)) }
@@ -121,7 +115,7 @@ import Testing
 
     @Test func aNodeThatFallsSilentBecomesUnreachable() async throws {
         try await withServer { server in
-            try await emit(
+            try await Command.emit(
                 [#"{"type":"node.health","data":{"status":"online","resources":{"interval_s":0.5}}}"#],
                 to: server
             )
@@ -134,7 +128,7 @@ import Testing
 
     @Test func onATerminalItIsDrawnInPlace() async throws {
         try await withServer { server in
-            try await emit(story, to: server)
+            try await Command.emit(story, to: server)
             let terminal = try PseudoTerminal(width: 60)
             let watch = try Command(
                 ["status", "--watch", "--nats", server.url],
@@ -142,7 +136,7 @@ import Testing
                 terminal: terminal
             )
             try await eventually("the first picture") { terminal.text().contains("whisper") }
-            try await emit([#"{"type":"tool.stopped","data":{"tool":"whisper","reason":"nap"}}"#], to: server)
+            try await Command.emit([#"{"type":"tool.stopped","data":{"tool":"whisper","reason":"nap"}}"#], to: server)
             try await eventually("the second picture") { terminal.text().contains("nap") }
             #expect(terminal.text().components(separatedBy: "\u{1B}[2J").count == 2)
             #expect(terminal.text().components(separatedBy: "\u{1B}[H").count >= 3)

@@ -1,5 +1,7 @@
 import Foundation
+import LocalNATSServer
 import TestSupport
+import Testing
 
 #if canImport(Darwin)
     import Darwin
@@ -98,6 +100,13 @@ final class Command {
         input: String? = nil
     ) async throws -> Outcome {
         try await Command(arguments, environment: environment, input: input).wait()
+    }
+
+    /// Stores events of the node `pi`, each a line of JSON.
+    static func emit(_ lines: [String], to server: LocalNATSServer) async throws {
+        let input = lines.map { $0 + "\n" }.joined()
+        let emit = try await run(["emit", "--from", "-", "--node", "pi", "--nats", server.url], input: input)
+        #expect(emit.code == 0, "\(emit.error)")
     }
 
     private static func open(_ path: String) throws -> FileHandle {
