@@ -8,9 +8,16 @@ package import MeshEvents
 package protocol ForwardingStore: EventStore {
     /// The store behind it.
     var store: InMemoryStore { get }
+
+    /// Is called before each reading of stored messages.
+    ///
+    /// - Parameter limit: how many messages are asked for.
+    func willRead(_ limit: Int) async
 }
 
 extension ForwardingStore {
+    package func willRead(_ limit: Int) async {}
+
     package func append(
         _ message: PendingMessage,
         deadline: Duration
@@ -25,7 +32,8 @@ extension ForwardingStore {
         before: UInt64?,
         timeout: Duration
     ) async throws(MeshEventsError) -> StoredPart {
-        try await store.newest(
+        await willRead(limit)
+        return try await store.newest(
             limit,
             maximumBytes: maximumBytes,
             matching: pattern,
@@ -41,7 +49,14 @@ extension ForwardingStore {
         from start: StoredPart.Start,
         timeout: Duration
     ) async throws(MeshEventsError) -> StoredPart {
-        try await store.first(limit, maximumBytes: maximumBytes, matching: pattern, from: start, timeout: timeout)
+        await willRead(limit)
+        return try await store.first(
+            limit,
+            maximumBytes: maximumBytes,
+            matching: pattern,
+            from: start,
+            timeout: timeout
+        )
     }
 
     package func follow(

@@ -61,37 +61,5 @@ private final class ReadCountingStore: ForwardingStore, StreamAdministration {
 
     var reads: [Int] { limits.withLock { $0 } }
 
-    func newest(
-        _ limit: Int,
-        maximumBytes: Int,
-        matching pattern: EventPattern,
-        before: UInt64?,
-        timeout: Duration
-    ) async throws(MeshEventsError) -> StoredPart {
-        limits.withLock { $0.append(limit) }
-        return try await store.newest(
-            limit,
-            maximumBytes: maximumBytes,
-            matching: pattern,
-            before: before,
-            timeout: timeout
-        )
-    }
-
-    func first(
-        _ limit: Int,
-        maximumBytes: Int,
-        matching pattern: EventPattern,
-        from start: StoredPart.Start,
-        timeout: Duration
-    ) async throws(MeshEventsError) -> StoredPart {
-        limits.withLock { $0.append(limit) }
-        return try await store.first(
-            limit,
-            maximumBytes: maximumBytes,
-            matching: pattern,
-            from: start,
-            timeout: timeout
-        )
-    }
+    func willRead(_ limit: Int) async { limits.withLock { $0.append(limit) } }
 }

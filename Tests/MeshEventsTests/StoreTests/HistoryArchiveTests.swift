@@ -176,37 +176,5 @@ final class ArchivedStore: ForwardingStore, ArchivingEventStore, StreamAdministr
         return isHidden ? nil : archive
     }
 
-    func newest(
-        _ limit: Int,
-        maximumBytes: Int,
-        matching pattern: EventPattern,
-        before: UInt64?,
-        timeout: Duration
-    ) async throws(MeshEventsError) -> StoredPart {
-        try? await state.withLock { $0.onRead }?()
-        return try await store.newest(
-            limit,
-            maximumBytes: maximumBytes,
-            matching: pattern,
-            before: before,
-            timeout: timeout
-        )
-    }
-
-    func first(
-        _ limit: Int,
-        maximumBytes: Int,
-        matching pattern: EventPattern,
-        from start: StoredPart.Start,
-        timeout: Duration
-    ) async throws(MeshEventsError) -> StoredPart {
-        try? await state.withLock { $0.onRead }?()
-        return try await store.first(
-            limit,
-            maximumBytes: maximumBytes,
-            matching: pattern,
-            from: start,
-            timeout: timeout
-        )
-    }
+    func willRead(_ limit: Int) async { try? await state.withLock { $0.onRead }?() }
 }
