@@ -97,6 +97,13 @@ import Testing
             )
         }
 
+        /// With a lease that a busy machine does not let expire.
+        static let patient = MeshKeeper.Configuration(
+            lease: .seconds(3),
+            shortestWriteInterval: .milliseconds(50),
+            checkpointInterval: .milliseconds(200)
+        )
+
         func keeper(
             _ name: String,
             _ table: (any StateStore)? = nil,
@@ -203,7 +210,9 @@ import Testing
     @Test func oneOfSeveralKeepsAndTheNextOneGoesOn() async throws {
         let fixture = try await Fixture()
         try await fixture.health("pi", every: 100)
-        try await keeping([fixture.keeper("a"), fixture.keeper("b"), fixture.keeper("c")]) {
+        var keepers: [MeshKeeper] = []
+        for name in ["a", "b", "c"] { keepers.append(try await fixture.keeper(name, nil, Fixture.patient)) }
+        try await keeping(keepers) {
             try await eventually("a checkpoint") { try await fixture.checkpoint() != nil }
             let holder = try await fixture.keeperNode()
             try await Task.sleep(for: .seconds(2))
@@ -270,9 +279,9 @@ import Testing
         let fixture = try await Fixture()
         let line = Line(fixture.table)
         try await fixture.health("pi", every: 100)
-        try await keeping([fixture.keeper("cut", line)]) {
+        try await keeping([fixture.keeper("cut", line, Fixture.patient)]) {
             try await eventually("the first") { try await fixture.keeperNode() == "cut" }
-            try await keeping([fixture.keeper("b")]) {
+            try await keeping([fixture.keeper("b", nil, Fixture.patient)]) {
                 line.cut(true)
                 try await eventually("the second") { try await fixture.keeperNode() == "b" }
                 try await fixture.health("dead")
