@@ -38,13 +38,28 @@ extension JetStream {
 
     /// Creates a stream. A stream that exists with the same configuration counts as created.
     ///
+    /// A server that has just deleted a stream of this name removes its files in the background, and may refuse meanwhile:
+    /// that is waited for, as long as the request may take.
+    ///
     /// - Throws: `streamNameInUse` (10058) when it exists with another configuration.
     public func createStream(
         _ configuration: StreamConfiguration,
         timeout: Duration? = nil
     ) async throws(JetStreamError) -> StreamInformation {
         try Self.validate(name: configuration.name, of: "stream")
-        return try await call("STREAM.CREATE.\(configuration.name)", body: configuration, timeout: timeout)
+        let end = ContinuousClock.now + (timeout ?? self.timeout)
+        var pause: Duration = .milliseconds(10)
+        while true {
+            do throws(JetStreamError) {
+                let left = max(end - .now, .milliseconds(1))
+                return try await call("STREAM.CREATE.\(configuration.name)", body: configuration, timeout: left)
+            } catch {
+                guard error.isFormerStreamInTheWay, .now + pause < end else { throw error }
+                try? await Task.sleep(for: pause)
+                if Task.isCancelled { throw error }
+                pause = min(pause * 2, .milliseconds(250))
+            }
+        }
     }
 
     /// Changes a stream's configuration. Begin with the configuration that ``streamInfo(_:timeout:)`` returned, so that

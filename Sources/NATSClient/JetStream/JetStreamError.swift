@@ -68,7 +68,7 @@ public struct JetStreamError: Error, Sendable, CustomStringConvertible {
     /// Whether a stream could not be created because the server still removes the files of one that had its name.
     ///
     /// The server tells other causes, as a disk that cannot be written, in the same words.
-    private var isFormerStreamInTheWay: Bool {
+    var isFormerStreamInTheWay: Bool {
         errorCode == .streamCreationFailed && message == "error creating store for stream"
     }
 

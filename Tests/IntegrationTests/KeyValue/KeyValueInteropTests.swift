@@ -149,23 +149,24 @@ struct KeyValueInteropTests {
     @Test("nats.go's create succeeds on a bucket created here, and ours on its bucket", arguments: NATSServers.all)
     func sameAsGo(binary: NATSServers.Binary) async throws {
         // What nats.go's CreateKeyValue sends for a Bucket and a History.
-        let fromGo = """
-            {"name":"KV_b","subjects":["$KV.b.>"],"retention":"limits","max_consumers":-1,"max_msgs":-1,"max_bytes":-1,\
+        func fromGo(_ bucket: String) -> String {
+            """
+            {"name":"KV_\(bucket)","subjects":["$KV.\(bucket).>"],"retention":"limits","max_consumers":-1,"max_msgs":-1,"max_bytes":-1,\
             "discard":"new","max_age":0,"max_msgs_per_subject":5,"max_msg_size":-1,"storage":"file","num_replicas":1,\
             "duplicate_window":120000000000,"deny_delete":true,"allow_rollup_hdrs":true,"compression":"none",\
             "allow_direct":true,"mirror_direct":false,"consumer_limits":{}}
             """
+        }
         try await withJetStream(binary) { jetStream, _ in
-            for isOursFirst in [true, false] {
-                if isOursFirst { _ = try await jetStream.createKeyValue(.init(bucket: "b", history: 5)) }
+            for (bucket, isOursFirst) in [("ours", true), ("theirs", false)] {
+                if isOursFirst { _ = try await jetStream.createKeyValue(.init(bucket: bucket, history: 5)) }
                 let answer = try await jetStream.connection.request(
-                    payload(fromGo),
-                    to: "$JS.API.STREAM.CREATE.KV_b"
+                    payload(fromGo(bucket)),
+                    to: "$JS.API.STREAM.CREATE.KV_\(bucket)"
                 )
                 let text = String(buffer: answer.payload)
                 #expect(text.contains("\"config\"") && !text.contains("\"error\""), "\(text)")
-                _ = try await jetStream.createKeyValue(.init(bucket: "b", history: 5))
-                try await jetStream.deleteKeyValue("b")
+                _ = try await jetStream.createKeyValue(.init(bucket: bucket, history: 5))
             }
         }
     }
