@@ -61,16 +61,44 @@ extension KeyValueBucket {
         return try await newest(key, timeout: nil)?.entry
     }
 
-    /// Gets the first revision of any key from a number on, a deletion too; `nil` when there is none. It needs the right
-    /// to read single messages only.
-    package func next(from revision: UInt64) async throws(KeyValueError) -> Entry? {
+    /// Gets the newest revision of each key that the bucket has now, a deletion too, in any order; leaves out messages
+    /// whose subject is no key's. It needs the rights to ask what the stream holds and to read single messages only, and
+    /// asks for several at once.
+    package func newestOfEach(_ body: (Entry) -> Void) async throws(KeyValueError) {
+        let keys: [String]
         do throws(JetStreamError) {
-            let message = try await jetStream.message(atOrAfter: revision, matching: root + ">", on: stream)
-            return message.flatMap { entry($0) }
+            keys = try await jetStream.subjectCounts(of: stream, matching: root + ">").keys
+                .map { String($0.dropFirst(root.count)) }
+                .filter { KeyRules.isKey($0) }
         } catch {
             throw KeyValueError(error, bucket: name)
         }
+        let failure = await withTaskGroup(of: Result<Entry?, KeyValueError>.self) { group -> KeyValueError? in
+            var rest = keys[...]
+            func begin() {
+                guard let key = rest.popFirst() else { return }
+                group.addTask {
+                    do throws(KeyValueError) { return .success(try await newest(key, timeout: nil)?.entry) } catch {
+                        return .failure(error)
+                    }
+                }
+            }
+            for _ in 0..<Self.requestsAtOnce { begin() }
+            while let result = await group.next() {
+                switch result {
+                case .success(let entry): if let entry { body(entry) }
+                case .failure(let error):
+                    group.cancelAll()
+                    return error
+                }
+                begin()
+            }
+            return nil
+        }
+        if let failure { throw failure }
     }
+
+    private static let requestsAtOnce = 64
 
     /// Lists the keys that have a value, in alphabetical order.
     ///

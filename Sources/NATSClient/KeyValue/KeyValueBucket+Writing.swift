@@ -9,14 +9,19 @@ extension KeyValueBucket {
     /// - Parameters:
     ///   - key: the key.
     ///   - value: the value.
+    ///   - headers: header fields that are stored with it (``Entry/headers``); none that begin with `Nats-` or `KV-`.
     ///   - timeout: how long the server may take; `nil` for the time of ``jetStream``.
     /// - Returns: the new revision.
     /// - Throws: `invalidKey`, `valueTooLarge`, `bucketFull`, `bucketNotFound`, `requestFailed`; `uncertain` when the
     ///   acknowledgement did not come: the value may be stored.
     @discardableResult
-    public func put(_ key: String, _ value: ByteBuffer, timeout: Duration? = nil) async throws(KeyValueError) -> UInt64
-    {
-        try await write(key, value, .put, expected: nil, timeout)
+    public func put(
+        _ key: String,
+        _ value: ByteBuffer,
+        headers: NATSHeaders = [:],
+        timeout: Duration? = nil
+    ) async throws(KeyValueError) -> UInt64 {
+        try await write(key, value, .put, headers, expected: nil, timeout)
     }
 
     /// Sets the value of a key that has none: it was never put, or was deleted.
@@ -24,13 +29,15 @@ extension KeyValueBucket {
     /// - Parameters:
     ///   - key: the key.
     ///   - value: the value.
+    ///   - headers: header fields that are stored with it, as with ``put(_:_:headers:timeout:)``.
     ///   - timeout: how long the server may take; `nil` for the time of ``jetStream``.
     /// - Returns: the new revision.
-    /// - Throws: `keyExists`, and what ``put(_:_:timeout:)`` throws.
+    /// - Throws: `keyExists`, and what ``put(_:_:headers:timeout:)`` throws.
     @discardableResult
     public func create(
         _ key: String,
         _ value: ByteBuffer,
+        headers: NATSHeaders = [:],
         timeout: Duration? = nil
     ) async throws(KeyValueError) -> UInt64 {
         let end = ContinuousClock.now + (timeout ?? jetStream.timeout)
@@ -38,7 +45,7 @@ extension KeyValueBucket {
         var expected: UInt64 = 0
         while true {
             do {
-                return try await write(key, value, .put, expected: expected, left)
+                return try await write(key, value, .put, headers, expected: expected, left)
             } catch {
                 guard error.code == .wrongRevision else { throw error }
                 // The newest revision may be a deletion.
@@ -63,17 +70,19 @@ extension KeyValueBucket {
     ///   - key: the key.
     ///   - value: the value.
     ///   - expectedRevision: the newest revision of the key; 0: the key has none.
+    ///   - headers: header fields that are stored with it, as with ``put(_:_:headers:timeout:)``.
     ///   - timeout: how long the server may take; `nil` for the time of ``jetStream``.
     /// - Returns: the new revision.
-    /// - Throws: `wrongRevision` when the key was changed since, and what ``put(_:_:timeout:)`` throws.
+    /// - Throws: `wrongRevision` when the key was changed since, and what ``put(_:_:headers:timeout:)`` throws.
     @discardableResult
     public func update(
         _ key: String,
         _ value: ByteBuffer,
         expectedRevision: UInt64,
+        headers: NATSHeaders = [:],
         timeout: Duration? = nil
     ) async throws(KeyValueError) -> UInt64 {
-        try await write(key, value, .put, expected: expectedRevision, timeout)
+        try await write(key, value, .put, headers, expected: expectedRevision, timeout)
     }
 
     /// Deletes the value of a key; older revisions stay, as far as the bucket keeps any. A key without a value may be
@@ -84,14 +93,14 @@ extension KeyValueBucket {
     ///   - expectedRevision: the newest revision of the key; `nil` for any.
     ///   - timeout: how long the server may take; `nil` for the time of ``jetStream``.
     /// - Returns: the revision of the deletion.
-    /// - Throws: `wrongRevision` when the key was changed since, and what ``put(_:_:timeout:)`` throws.
+    /// - Throws: `wrongRevision` when the key was changed since, and what ``put(_:_:headers:timeout:)`` throws.
     @discardableResult
     public func delete(
         _ key: String,
         expectedRevision: UInt64? = nil,
         timeout: Duration? = nil
     ) async throws(KeyValueError) -> UInt64 {
-        try await write(key, ByteBuffer(), .delete, expected: expectedRevision, timeout)
+        try await write(key, ByteBuffer(), .delete, [:], expected: expectedRevision, timeout)
     }
 
     /// Deletes the value of a key and all older revisions.
@@ -101,14 +110,14 @@ extension KeyValueBucket {
     ///   - expectedRevision: the newest revision of the key; `nil` for any.
     ///   - timeout: how long the server may take; `nil` for the time of ``jetStream``.
     /// - Returns: the revision of the deletion, the only one that stays.
-    /// - Throws: `wrongRevision` when the key was changed since, and what ``put(_:_:timeout:)`` throws.
+    /// - Throws: `wrongRevision` when the key was changed since, and what ``put(_:_:headers:timeout:)`` throws.
     @discardableResult
     public func purge(
         _ key: String,
         expectedRevision: UInt64? = nil,
         timeout: Duration? = nil
     ) async throws(KeyValueError) -> UInt64 {
-        try await write(key, ByteBuffer(), .purge, expected: expectedRevision, timeout)
+        try await write(key, ByteBuffer(), .purge, [:], expected: expectedRevision, timeout)
     }
 
     /// Publishes one revision, and again with the same message id when its outcome is not known.
@@ -116,11 +125,13 @@ extension KeyValueBucket {
         _ key: String,
         _ value: ByteBuffer,
         _ operation: Operation,
+        _ fields: NATSHeaders,
         expected: UInt64?,
         _ timeout: Duration?
     ) async throws(KeyValueError) -> UInt64 {
         try KeyRules.validate(key: key)
-        var headers = operation.headers
+        var headers = fields
+        for field in operation.headers.fields { headers.append(field.name, field.value) }
         if let expected { headers.append("Nats-Expected-Last-Subject-Sequence", "\(expected)") }
         let messageID = UniqueToken.make()
         let begun = ContinuousClock.now
@@ -179,20 +190,20 @@ extension KeyValueBucket {
 }
 
 extension KeyValueBucket {
-    /// Sets the value of a key to a text in UTF-8, as ``put(_:_:timeout:)`` does.
+    /// Sets the value of a key to a text in UTF-8, as ``put(_:_:headers:timeout:)`` does.
     @discardableResult
     public func put(_ key: String, text: String, timeout: Duration? = nil) async throws(KeyValueError) -> UInt64 {
         try await put(key, ByteBuffer(string: text), timeout: timeout)
     }
 
-    /// Sets the value of a key that has none to a text in UTF-8, as ``create(_:_:timeout:)`` does.
+    /// Sets the value of a key that has none to a text in UTF-8, as ``create(_:_:headers:timeout:)`` does.
     @discardableResult
     public func create(_ key: String, text: String, timeout: Duration? = nil) async throws(KeyValueError) -> UInt64 {
         try await create(key, ByteBuffer(string: text), timeout: timeout)
     }
 
     /// Sets the value of a key whose newest revision is known to a text in UTF-8, as
-    /// ``update(_:_:expectedRevision:timeout:)`` does.
+    /// ``update(_:_:expectedRevision:headers:timeout:)`` does.
     @discardableResult
     public func update(
         _ key: String,

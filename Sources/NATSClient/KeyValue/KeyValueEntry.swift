@@ -51,6 +51,8 @@ extension KeyValueBucket {
         public let delta: UInt64
         /// What it did to the key.
         public let operation: Operation
+        /// The header fields of its message; other clients' key-value APIs do not show them.
+        public let headers: NATSHeaders
 
         /// The value as text; bytes that are not UTF-8 are replaced.
         public var text: String { String(buffer: value) }
@@ -63,7 +65,8 @@ extension KeyValueBucket {
             revision: UInt64,
             created: Int64,
             delta: UInt64 = 0,
-            operation: Operation = .put
+            operation: Operation = .put,
+            headers: NATSHeaders = [:]
         ) {
             self.bucket = bucket
             self.key = key
@@ -72,6 +75,7 @@ extension KeyValueBucket {
             self.created = created
             self.delta = delta
             self.operation = operation
+            self.headers = headers
         }
     }
 
@@ -92,7 +96,8 @@ extension KeyValueBucket {
             revision: revision,
             created: created,
             delta: delta,
-            operation: Operation(headers)
+            operation: Operation(headers),
+            headers: headers
         )
     }
 
