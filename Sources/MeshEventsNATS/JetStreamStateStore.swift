@@ -12,6 +12,8 @@ public final class JetStreamStateStore: StateStore {
     public let jetStream: JetStream
     private let streamName: String
     private let bucket = Locked<KeyValueBucket?>(nil)
+    /// A bucket without a limit could fill the disk of the server. 10 000 nodes with 30 tools each take a third of it.
+    private static let maximumBytes: Int64 = 256 << 20
 
     /// Creates a store; sends nothing to the server yet.
     ///
@@ -23,7 +25,7 @@ public final class JetStreamStateStore: StateStore {
         bucketName = StateTable.name(for: streamName)
     }
 
-    /// Creates the bucket unless it exists: without limits, on as many servers as the stream of the events.
+    /// Creates the bucket unless it exists: of at most 256 MiB, on as many servers as the stream of the events.
     ///
     /// - Throws: `permissionDenied`, `persistenceUnavailable`, `storageFull`, `timeout`.
     public func create() async throws(MeshEventsError) {
@@ -39,6 +41,7 @@ public final class JetStreamStateStore: StateStore {
                 .init(
                     bucket: bucketName,
                     description: "What is known of each node of the mesh, kept by one of its nodes",
+                    maximumBytes: Self.maximumBytes,
                     replicas: replicas
                 )
             )
@@ -89,39 +92,56 @@ public final class JetStreamStateStore: StateStore {
     }
 
     private func readOneByOne(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
-        var next: UInt64 = 1
-        while true {
-            let found = try await using { [next] bucket throws(KeyValueError) in try await bucket.next(from: next) }
-            guard let found else { return }
-            if let entry = StateEntry(found) { body(entry) }
-            next = found.revision.nextSequence
+        try await using { bucket throws(KeyValueError) in
+            try await bucket.newestOfEach { entry in if let entry = StateEntry(entry) { body(entry) } }
         }
     }
 
-    /// Writes a value.
+    /// Writes a value; the signature is a header field of its message.
     ///
     /// - Throws: `conflict` when the key has another revision; `payloadTooLarge`, `storageFull`, `streamNotFound`;
     ///   `timeout` when it may be written or not.
     public func write(
         _ value: [UInt8],
+        signature: String?,
         to key: String,
         expected: UInt64?
     ) async throws(MeshEventsError) -> UInt64 {
         let value = ByteBuffer(bytes: value)
-        return try await using { bucket throws(KeyValueError) in
-            guard let expected else { return try await bucket.create(key, value) }
-            return try await bucket.update(key, value, expectedRevision: expected)
+        var headers: NATSHeaders = [:]
+        headers[SignatureVerification.header] = signature
+        return try await using { [headers] bucket throws(KeyValueError) in
+            guard let expected else { return try await bucket.create(key, value, headers: headers) }
+            return try await bucket.update(key, value, expectedRevision: expected, headers: headers)
         }
     }
 
     /// Deletes a key that has this revision.
     ///
-    /// - Throws: as ``write(_:to:expected:)``.
-    public func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) {
-        _ = try await using { bucket throws(KeyValueError) in
+    /// - Throws: as ``write(_:signature:to:expected:)``.
+    public func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) -> UInt64 {
+        try await using { bucket throws(KeyValueError) in
             try await bucket.purge(key, expectedRevision: expected)
         }
     }
+
+    /// Removes a key without a trace; it may be one that no client would write. One with a wildcard as a token stays: a
+    /// server would take it for a pattern of keys.
+    ///
+    /// - Throws: `streamNotFound`, `permissionDenied`, `timeout`.
+    public func remove(_ key: String) async throws(MeshEventsError) {
+        guard !key.split(separator: ".").contains(where: { $0 == "*" || $0 == ">" }) else { return }
+        do throws(JetStreamError) {
+            _ = try await jetStream.purgeStream(streamOfBucket, subject: subject(of: key))
+        } catch {
+            throw MeshEventsError(error, stream: streamOfBucket)
+        }
+    }
+
+    /// `$KV.`, the bucket's name and the key, with dots between them.
+    public func subject(of key: String) -> String { "$KV.\(bucketName).\(key)" }
+
+    private var streamOfBucket: String { "KV_\(bucketName)" }
 
     /// Runs a request on the bucket, which is opened before the first one, and after it was gone.
     private func using<Answer>(
@@ -158,7 +178,7 @@ public final class JetStreamStateStore: StateStore {
             MeshEventsError(.streamMismatch, error.message, underlying: error)
         case .uncertain: MeshEventsError(.timeout, error.message, underlying: error, isRetriable: true)
         default:
-            error.underlying.map { MeshEventsError($0, stream: "KV_\(bucketName)") }
+            error.underlying.map { MeshEventsError($0, stream: streamOfBucket) }
                 ?? MeshEventsError(.invalidArgument, error.message, underlying: error)
         }
     }
@@ -172,7 +192,8 @@ extension StateEntry {
             key: entry.key,
             value: Array(entry.value.readableBytesView),
             revision: entry.revision,
-            storedAt: Timestamp(nanosecondsSinceEpoch: entry.created)
+            storedAt: Timestamp(nanosecondsSinceEpoch: entry.created),
+            signature: entry.headers[SignatureVerification.header]
         )
     }
 }

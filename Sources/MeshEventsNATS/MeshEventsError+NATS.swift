@@ -162,7 +162,7 @@ private struct PermissionHint {
             allowed =
                 "only admins create, change and delete durables: `mesh-events stream durable` once, with an admin's key"
         } else if subject.hasPrefix("$KV.") {
-            allowed = "only admins may write the saved state of the mesh"
+            allowed = "only nodes and admins may keep the state of the mesh"
         } else if subject.hasPrefix("$JS.") {
             allowed = "every user may read the mesh's own stream"
         } else if subject.hasPrefix("mesh.control.") {

@@ -3,7 +3,7 @@ import Foundation
 public import MeshEvents
 import NKeys
 
-/// A list of the public keys that may sign for each node.
+/// A list of the public keys that may sign for each node, and of those that may sign the saved state of the mesh.
 ///
 /// ```swift
 /// let trust = try TrustList(file: "/etc/mesh/trust")
@@ -16,32 +16,42 @@ public struct TrustList: EventVerifier, Equatable {
     private struct Entry: Equatable {
         let key: NKeyPublicKey
         var nodes: Set<String>
+        /// Whether it may sign the saved state.
+        var keepsState = false
     }
+
+    /// The word behind a key that may sign the saved state.
+    private static let keeperWord = "keeper"
 
     private var entries: [String: Entry] = [:]
 
     /// Creates an empty list: it trusts no key.
     public init() {}
 
-    /// Reads a list with one key a line: the node's name, then the public key (`U…`). `#` begins a comment.
+    /// Reads a list with one key a line: the node's name, then the public key (`U…`), then `keeper` for a node that is
+    /// trusted to keep the state of the mesh. `#` begins a comment.
     ///
     ///     # the attic
     ///     atelier UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4
+    ///     hub     UBQ6VVVRNAVVYTFKBYZSDMTGXUHXGC7E3PJ5SGDXVIXUPGXVMT6J6SCL keeper
     ///
     /// - Throws: `invalidArgument`; the message names the line.
     public init(text: String) throws(MeshEventsError) {
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let content = line.prefix { $0 != "#" }.trimmingCharacters(in: .whitespacesAndNewlines)
             guard !content.isEmpty else { continue }
-            guard let space = content.lastIndex(where: \.isWhitespace) else {
+            var words = content.split(whereSeparator: \.isWhitespace)
+            let keepsState = words.count > 2 && words.last.map { $0 == Self.keeperWord } == true
+            if keepsState { words.removeLast() }
+            guard words.count > 1, let key = words.last else {
                 throw MeshEventsError(
                     .invalidArgument,
                     "line \(number + 1): write a node's name and its public key, as `node-a UD…`"
                 )
             }
-            let node = content[..<space].trimmingCharacters(in: .whitespaces)
+            let node = content[..<key.startIndex].trimmingCharacters(in: .whitespaces)
             do throws(MeshEventsError) {
-                try trust(node, key: String(content[content.index(after: space)...]))
+                try trust(node, key: String(key), keepsState: keepsState)
             } catch {
                 throw MeshEventsError(.invalidArgument, "line \(number + 1): \(error.message)")
             }
@@ -81,12 +91,19 @@ public struct TrustList: EventVerifier, Equatable {
 
     /// Adds a key that is trusted for a node.
     ///
+    /// - Parameters:
+    ///   - node: the node's name.
+    ///   - key: the public key, `U…`.
+    ///   - keepsState: whether it may also sign the saved state of the mesh: what is known of other nodes.
     /// - Throws: `invalidArgument` when the key is no public key, or the name is empty.
-    public mutating func trust(_ node: String, key: String) throws(MeshEventsError) {
+    public mutating func trust(_ node: String, key: String, keepsState: Bool = false) throws(MeshEventsError) {
         guard !node.isEmpty else { throw MeshEventsError(.invalidArgument, "the node's name must not be empty") }
         do throws(NKeyError) {
             let publicKey = try NKeyPublicKey(key)
-            entries[key, default: Entry(key: publicKey, nodes: [])].nodes.insert(node)
+            var entry = entries[key] ?? Entry(key: publicKey, nodes: [])
+            entry.nodes.insert(node)
+            entry.keepsState = entry.keepsState || keepsState
+            entries[key] = entry
         } catch {
             throw MeshEventsError(.invalidArgument, error.message)
         }
@@ -105,6 +122,33 @@ public struct TrustList: EventVerifier, Equatable {
         subject: RawSpan,
         payload: RawSpan
     ) -> EventSignature {
+        verify(signature, subject, payload) { entry in
+            entry.nodes.contains(node)
+                ? .signed(by: node) : .forged(reason: "the key is not one of the node that the event names")
+        }
+    }
+
+    /// Verifies the signature of an entry of the saved state.
+    ///
+    /// - Returns: `signed` only for a key that may sign it: a line of the list ends with `keeper`.
+    public func verifySavedState(_ signature: String?, subject: RawSpan, value: RawSpan) -> EventSignature {
+        verify(signature, subject, value) { entry in
+            guard entry.keepsState, let node = entry.nodes.min() else {
+                return .forged(reason: "the key is not one that may sign the saved state")
+            }
+            return .signed(by: node)
+        }
+    }
+
+    /// Verifies a signature.
+    ///
+    /// - Parameter judge: what a valid signature by a key says.
+    private func verify(
+        _ signature: String?,
+        _ subject: RawSpan,
+        _ payload: RawSpan,
+        judge: (Entry) -> EventSignature
+    ) -> EventSignature {
         guard let signature else { return .unsigned }
         guard let field = SignatureField(signature) else {
             return .forged(reason: "the signature is not one of version \(SignatureField.version)")
@@ -112,11 +156,10 @@ public struct TrustList: EventVerifier, Equatable {
         guard let entry = entries[String(field.key)] else {
             return .forged(reason: "the trust list does not have the key \(field.key.prefix(60))")
         }
-        guard entry.nodes.contains(node) else {
-            return .forged(reason: "the key is not one of the node that the event names")
-        }
+        let verdict = judge(entry)
+        guard verdict.isTrusted else { return verdict }
         guard entry.key.isValidSignature(field.signature, for: SignedBytes.make(subject: subject, payload: payload))
         else { return .forged(reason: "the signature does not match the subject and the payload") }
-        return .signed(by: node)
+        return verdict
     }
 }

@@ -27,11 +27,11 @@ public enum EventSignature: Sendable, Hashable, CustomStringConvertible {
 
 /// Signs the events of a node, as `NodeSigningKey` (module MeshEventsSigning) does with Ed25519.
 public protocol EventSigner: Sendable {
-    /// The value of the header ``SignatureVerification/header`` for a message.
+    /// The value of the header ``SignatureVerification/header`` for a message: an event, or an entry of the saved state.
     ///
     /// - Parameters:
     ///   - subject: the full subject.
-    ///   - payload: the encoded event, every byte of it.
+    ///   - payload: the encoded event, or the entry's value, every byte of it.
     func sign(
         subject: RawSpan,
         payload: RawSpan
@@ -53,4 +53,20 @@ public protocol EventVerifier: Sendable {
         subject: RawSpan,
         payload: RawSpan
     ) -> EventSignature
+
+    /// Verifies the signature of an entry of the saved state, which a node writes that keeps the state of the mesh.
+    ///
+    /// - Parameters:
+    ///   - signature: the value of the header ``SignatureVerification/header``; `nil` when there is none.
+    ///   - subject: the subject of the entry's key.
+    ///   - value: the entry's value.
+    /// - Returns: `signed` only for the key of a node that is trusted to keep the state of the mesh.
+    func verifySavedState(_ signature: String?, subject: RawSpan, value: RawSpan) -> EventSignature
+}
+
+extension EventVerifier {
+    /// Trusts no node to keep the state.
+    public func verifySavedState(_ signature: String?, subject: RawSpan, value: RawSpan) -> EventSignature {
+        signature == nil ? .unsigned : .forged(reason: "no node is trusted to keep the state of the mesh")
+    }
 }

@@ -16,14 +16,21 @@ struct SignatureSource: EventHeaderSource {
         subject: String,
         payload: [UInt8]
     ) throws(MeshEventsError) {
+        headers[SignatureVerification.header] = try signer.signature(subject: subject, payload: payload)
+    }
+}
+
+extension EventSigner {
+    /// The value of the header for a message.
+    package func signature(subject: String, payload: [UInt8]) throws(MeshEventsError) -> String {
         var subject = subject
         let signature = subject.withUTF8 { subject in
             payload.withUnsafeBytes { payload in
                 Result { () throws(MeshEventsError) in
-                    try signer.sign(subject: UnsafeRawBufferPointer(subject).bytes, payload: payload.bytes)
+                    try sign(subject: UnsafeRawBufferPointer(subject).bytes, payload: payload.bytes)
                 }
             }
         }
-        headers[SignatureVerification.header] = try signature.get()
+        return try signature.get()
     }
 }

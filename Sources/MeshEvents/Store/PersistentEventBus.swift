@@ -22,6 +22,9 @@ public final class PersistentEventBus: Sendable {
     /// Reads stored events; pass it to code that only reads.
     public let historyReader: EventHistory
 
+    /// Signs what this node emits; `nil` for a bus that does not sign.
+    package var signer: (any EventSigner)? { bus.configuration.signer }
+
     let store: any EventStore
     /// The replays that this bus has opened; closing the bus ends them.
     let replays = ReplayRegistry()

@@ -47,6 +47,7 @@ public final class InMemoryStateStore: StateStore {
     /// Writes a value.
     public func write(
         _ value: [UInt8],
+        signature: String? = nil,
         to key: String,
         expected: UInt64?
     ) async throws(MeshEventsError) -> UInt64 {
@@ -57,20 +58,34 @@ public final class InMemoryStateStore: StateStore {
                 key: key,
                 value: value,
                 revision: state.revision,
-                storedAt: now()
+                storedAt: now(),
+                signature: signature
             )
             return state.revision
         }
     }
 
     /// Deletes a key.
-    public func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) {
+    @discardableResult
+    public func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) -> UInt64 {
         try change { state throws(MeshEventsError) in
             try Self.check(key, expected, state)
             state.revision += 1
             state.entries?[key] = nil
+            return state.revision
         }
     }
+
+    /// Removes a key without a trace.
+    public func remove(_ key: String) async throws(MeshEventsError) {
+        try change { state throws(MeshEventsError) in
+            _ = try Self.table(state)
+            state.entries?[key] = nil
+        }
+    }
+
+    /// The subject of a key.
+    public func subject(of key: String) -> String { "$KV.MEMORY.\(key)" }
 
     private static func table(_ state: State) throws(MeshEventsError) -> [String: StateEntry] {
         guard let entries = state.entries else { throw MeshEventsError(.streamNotFound, "there is no table") }

@@ -25,7 +25,7 @@ private struct KeyNewCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "new",
         abstract: "Make a key, and print its line for trust lists.",
-        usage: "mesh-events key new FILE [--node NAME]",
+        usage: "mesh-events key new FILE [--node NAME] [--keeper]",
         discussion: """
             FILE must not exist; only its owner may read it.
 
@@ -37,13 +37,25 @@ private struct KeyNewCommand: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("Where the key is written.", valueName: "file"))
     var file: String
 
-    @OptionGroup var node: NodeOptions
+    @OptionGroup var line: TrustLineOptions
 
     func run() async throws {
-        let node = try node.name()
+        let node = try line.node.name()
         let key = NodeSigningKey.generate()
         try key.write(to: file)
-        try LineOutput.standard().write("\(SafeText.escaped(node)) \(key.publicKey)")
+        try LineOutput.standard().write(line.text(node, key))
+    }
+}
+
+/// The options for the line of a key in trust lists.
+private struct TrustLineOptions: ParsableArguments {
+    @OptionGroup var node: NodeOptions
+
+    @Flag(help: "The node is trusted to keep the state of the mesh as well: `serve` and `keep` do that.")
+    var keeper = false
+
+    func text(_ node: String, _ key: NodeSigningKey) -> String {
+        "\(SafeText.escaped(node)) \(key.publicKey)\(keeper ? " keeper" : "")"
     }
 }
 
@@ -52,7 +64,7 @@ private struct KeyShowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
         abstract: "Print a key's line for trust lists: the node's name and the public key.",
-        usage: "mesh-events key show FILE [--node NAME]",
+        usage: "mesh-events key show FILE [--node NAME] [--keeper]",
         discussion: """
             EXAMPLES
               mesh-events key show node-a.nk --node node-a
@@ -62,10 +74,10 @@ private struct KeyShowCommand: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("The file with the key.", valueName: "file"))
     var file: String
 
-    @OptionGroup var node: NodeOptions
+    @OptionGroup var line: TrustLineOptions
 
     func run() async throws {
         let key = try NodeSigningKey(file: file)
-        try LineOutput.standard().write("\(SafeText.escaped(try node.name())) \(key.publicKey)")
+        try LineOutput.standard().write(line.text(try line.node.name(), key))
     }
 }

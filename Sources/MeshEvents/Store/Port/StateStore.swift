@@ -21,17 +21,33 @@ public protocol StateStore: Sendable {
     ///
     /// - Parameters:
     ///   - value: the value.
+    ///   - signature: who says so, for the readers that want to know; `nil` for none.
     ///   - key: tokens with dots between them: letters of ASCII, digits, `-`, `/`, `_` and `=`.
     ///   - expected: the revision that the key must have; `nil` when it must have no value.
-    /// - Returns: the new revision, from 1.
+    /// - Returns: the new revision, from 1; that of the next write to any key is greater by one.
     /// - Throws: `conflict` when the key has another revision (nothing is written); `payloadTooLarge`, `storageFull`;
     ///   `timeout` when it may be written or not.
-    func write(_ value: [UInt8], to key: String, expected: UInt64?) async throws(MeshEventsError) -> UInt64
+    func write(
+        _ value: [UInt8],
+        signature: String?,
+        to key: String,
+        expected: UInt64?
+    ) async throws(MeshEventsError) -> UInt64
 
-    /// Deletes a key that has this revision.
+    /// Deletes a key that has this revision. That is a write too.
     ///
-    /// - Throws: as ``write(_:to:expected:)``.
-    func delete(_ key: String, expected: UInt64) async throws(MeshEventsError)
+    /// - Returns: the revision of the deletion.
+    /// - Throws: as ``write(_:signature:to:expected:)``.
+    func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) -> UInt64
+
+    /// Removes a key that does not belong there, whatever it has, without a trace: it is no write.
+    ///
+    /// - Throws: as ``entry(_:)``.
+    func remove(_ key: String) async throws(MeshEventsError)
+
+    /// The subject of a key's messages, which a signature covers together with the value: the same for all who use this
+    /// table.
+    func subject(of key: String) -> String
 }
 
 /// The names of the tables beside streams.
@@ -53,12 +69,15 @@ public struct StateEntry: Sendable, Hashable {
     public let revision: UInt64
     /// When the store stored it, by its own clock.
     public let storedAt: Timestamp
+    /// What was written with the value to tell who says so; not verified.
+    public let signature: String?
 
     /// Creates an entry.
-    public init(key: String, value: [UInt8], revision: UInt64, storedAt: Timestamp) {
+    public init(key: String, value: [UInt8], revision: UInt64, storedAt: Timestamp, signature: String? = nil) {
         self.key = key
         self.value = value
         self.revision = revision
         self.storedAt = storedAt
+        self.signature = signature
     }
 }
