@@ -133,8 +133,9 @@ public enum MeshRole: String, Sendable, Hashable, Codable, CaseIterable {
 /// are not allowed: their answer is the stored message itself, and the server sends it to whatever reply subject the
 /// request names. So a user who may emit user events could have them arrive under another event's subject.
 ///
-/// No role but admin may write the bucket with the saved state, and a mesh with roles should have none: the server sends its
-/// answers to whatever reply subject a request names, a key of the bucket too, and the bucket would keep them.
+/// Nodes may write the bucket with the saved state, and remove keys from it that do not belong there. Others may not; but
+/// the server sends its answers to whatever reply subject a request names, a key of the bucket too, and the bucket keeps
+/// them. Such an answer is no entry, and the node that keeps the state replaces or removes it.
 public struct MeshPermissions: Sendable, Hashable {
     /// The subjects it may publish to; wildcards as in a subscription.
     public var publish: [String]
@@ -167,7 +168,9 @@ public struct MeshPermissions: Sendable, Hashable {
         case .tool:
             publish = ["events.user.>"] + reading + taking
         case .node:
-            publish = ["events.>", "\(ControlSubject.answers).*"] + reading + taking
+            publish =
+                ["events.>", "\(ControlSubject.answers).*", "$KV.\(bucket).>", "$JS.API.STREAM.PURGE.KV_\(bucket)"]
+                + reading + taking
             subscribe += nodes.map { ControlSubject.tools(of: $0) }
         case .admin:
             publish = [">"]

@@ -56,7 +56,7 @@ public final class Dashboard: Service {
     /// - Parameters:
     ///   - store: the store of the events; it need not have been opened, nor exist yet.
     ///   - saved: where a keeper saves the state of the mesh, so that the page knows what the stream has dropped; `nil`
-    ///     for nowhere. Not used with `verification`.
+    ///     for nowhere. With `verification`, only what a node has signed counts that is trusted to keep the state.
     ///   - verification: checks the signatures of events; `nil` checks none. Each event is shown as signed, unsigned or
     ///     forged, or not at all when it is rejected. Only signed events change the state of nodes and tools.
     ///   - bus: receives events while there is no stream, as in a mesh whose nodes never created one; without it, the
@@ -143,9 +143,9 @@ public final class Dashboard: Service {
             if let notice = health.mesh(problem) { feed?.say(.notice(notice)) }
         }
         self.mesh = mesh
-        // Nothing signs the saved state: it does not count beside signatures.
-        let keeper =
-            verification == nil ? saved.map { KeeperWatch(store: store, table: $0, logger: logger) } : nil
+        let keeper = saved.map { table in
+            KeeperWatch(store: store, table: table, verification: mesh.verification, logger: logger)
+        }
         self.keeper = keeper
         live = bus.map { LiveSource(bus: $0, store: store, mesh: mesh, takesSignedOnly: verification != nil) }
         routes = DashboardRoutes(

@@ -22,12 +22,14 @@ final class KeeperWatch: Sendable {
 
     private let store: any EventStore
     private let table: any StateStore
+    private let verification: SignatureVerification?
     private let logger: Logger
     private let state = Locked(State())
 
-    init(store: any EventStore, table: any StateStore, logger: Logger) {
+    init(store: any EventStore, table: any StateStore, verification: SignatureVerification?, logger: Logger) {
         self.store = store
         self.table = table
+        self.verification = verification
         self.logger = logger
     }
 
@@ -47,7 +49,7 @@ final class KeeperWatch: Sendable {
         }
         guard isDue else { return }
         do throws(MeshEventsError) {
-            let reading = try await KeeperReading(from: table, of: store)
+            let reading = try await KeeperReading(from: table, verification: verification, of: store)
             state.withLock { $0.report = $0.sightings.take(reading) }
         } catch {
             logger.debug("the dashboard cannot look who keeps the state of the mesh", [.error: "\(error)"])

@@ -127,7 +127,8 @@ final class MeshFollower: Sendable {
     private let store: any EventStore
     /// Where a keeper saves the state of the mesh; `nil` for nowhere.
     private let table: (any StateStore)?
-    private let verification: SignatureVerification?
+    /// Rejects what its node has not signed.
+    let verification: SignatureVerification?
     private let maximumBytes: Int
     private let logger: Logger
     /// Is called when it has changed whether the state is known.
@@ -257,7 +258,7 @@ final class MeshFollower: Sendable {
             do {
                 let monitor = try await MeshMonitor.start(
                     store: store,
-                    saved: verification == nil ? table : nil,
+                    saved: table,
                     verification: verification,
                     configuration: .init(bufferedUpdates: Self.bufferedUpdates),
                     logger: logger

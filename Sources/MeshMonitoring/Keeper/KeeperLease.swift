@@ -55,25 +55,34 @@ final class KeeperLease: Sendable {
         return (entry.storedAt, before.1)
     }
 
-    /// Waits until the lease is free, and takes it. Creates the table when there is none.
+    /// Waits until the lease is free, and takes it. Creates the table when there is none. What is no lease in its place
+    /// keeps nobody from taking it, however often it is written.
     ///
     /// - Parameter onAnswer: is called whenever the table has answered.
+    /// - Returns: the revision of the write that took it.
     /// - Throws: `closed` when the task is cancelled; errors of the table that do not pass, or have lasted for
     ///   ``duration``.
-    func acquire(onAnswer: () async -> Void) async throws(MeshEventsError) {
-        var seen: (revision: UInt64, since: ContinuousClock.Instant)?
-        var answered = ContinuousClock.now
+    func acquire(onAnswer: () async -> Void) async throws(MeshEventsError) -> UInt64 {
+        var seen: (revision: UInt64?, since: ContinuousClock.Instant)?
+        var (answered, hasTried) = (ContinuousClock.now, false)
         while true {
             var pause = interval
             do throws(MeshEventsError) {
+                // Refused when there is a lease, and by who does not let this node write.
+                if !hasTried {
+                    hasTried = true
+                    return try await take(nil)
+                }
                 let entry = try await table.entry(StateKey.keeper)
                 await onAnswer()
                 answered = .now
                 if let entry {
-                    if seen?.revision != entry.revision { seen = (entry.revision, .now) }
+                    let other = Holder(json: entry.value)
+                    if seen == nil || other != nil && seen?.revision != entry.revision {
+                        seen = (other == nil ? nil : entry.revision, .now)
+                    }
                     let free = (seen?.since ?? .now) + duration
-                    let isOwn = Holder(json: entry.value)?.instance == holder.instance
-                    if isOwn || free <= .now { return try await take(entry.revision) }
+                    if other?.instance == holder.instance || free <= .now { return try await take(entry.revision) }
                     pause = min(pause, free - .now)
                 } else {
                     return try await take(nil)
@@ -100,31 +109,56 @@ final class KeeperLease: Sendable {
     func keep() async throws(MeshEventsError) {
         while true {
             try await Self.sleep(interval)
-            while true {
-                do throws(MeshEventsError) {
-                    try await take(state.withLock { $0.revision })
-                    break
-                } catch {
-                    guard error.isRetriable || error.code == .timeout, isHeld else {
-                        drop()
-                        throw error
-                    }
+            try await renew()
+        }
+    }
+
+    /// Renews the lease now.
+    ///
+    /// - Returns: the revision of the write.
+    /// - Throws: as ``keep()``.
+    @discardableResult
+    func renew() async throws(MeshEventsError) -> UInt64 {
+        var expected = state.withLock { $0.revision }
+        while true {
+            do throws(MeshEventsError) {
+                return try await take(expected)
+            } catch {
+                guard error.isRetriable || error.code == .timeout || error.code == .conflict, isHeld else {
+                    drop()
+                    throw error
                 }
-                // After an answer that was lost the key may have the new revision.
-                if let entry = try? await table.entry(StateKey.keeper),
-                    Holder(json: entry.value)?.instance == holder.instance
-                {
-                    state.withLock { $0.revision = entry.revision }
+                // After an answer that was lost the key may have the new revision. While the lease lasts no candidate
+                // takes it: what else is there is no lease.
+                guard let present = await present() else {
+                    try await Self.sleep(interval / 10)
+                    continue
                 }
-                try await Self.sleep(interval / 10)
+                if let other = present.holder, other.instance != holder.instance {
+                    drop()
+                    throw error.code == .conflict
+                        ? error : MeshEventsError(.conflict, "\(other.node) keeps the state of the mesh")
+                }
+                expected = present.revision
+                if error.code != .conflict { try await Self.sleep(interval / 10) }
             }
+        }
+    }
+
+    /// What is in the lease's place; `nil` when that cannot be read.
+    private func present() async -> (revision: UInt64?, holder: Holder?)? {
+        do throws(MeshEventsError) {
+            let entry = try await table.entry(StateKey.keeper)
+            return (entry?.revision, entry.flatMap { Holder(json: $0.value) })
+        } catch {
+            return nil
         }
     }
 
     /// Gives the lease back, so that another candidate need not wait.
     func release() async {
         guard let revision = drop() else { return }
-        try? await table.delete(StateKey.keeper, expected: revision)
+        _ = try? await table.delete(StateKey.keeper, expected: revision)
     }
 
     /// Forgets that it has the lease.
@@ -136,11 +170,12 @@ final class KeeperLease: Sendable {
         }
     }
 
-    private func take(_ expected: UInt64?) async throws(MeshEventsError) {
+    private func take(_ expected: UInt64?) async throws(MeshEventsError) -> UInt64 {
         // From before the write: other candidates count from later on.
         let end = ContinuousClock.now + duration
-        let revision = try await table.write(holder.json, to: StateKey.keeper, expected: expected)
+        let revision = try await table.write(holder.json, signature: nil, to: StateKey.keeper, expected: expected)
         state.withLock { ($0.revision, $0.end, $0.stored) = (revision, end, .now) }
+        return revision
     }
 
     private static func sleep(_ duration: Duration) async throws(MeshEventsError) {

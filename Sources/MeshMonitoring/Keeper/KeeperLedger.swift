@@ -35,13 +35,16 @@ struct KeeperLedger: Sendable {
     private(set) var position: UInt64
     /// The revision of each entry, by key.
     private(set) var revisions: [String: UInt64]
+    /// The stream with the events.
+    private let stream: StreamState
     private let pace: Pace
     private var lacking: [String: Lack] = [:]
     /// The keys of entries to be deleted.
     private var obsolete: Set<String> = []
     /// Whether nodes with an entry may be no longer known.
     private var mayHaveDropped = false
-    /// The keys of entries that were there when nothing was saved of this stream, and have not been replaced or deleted.
+    /// The keys of entries that may lack what this keeper has taken in, since it did not begin with them, or somebody else
+    /// has written them; until they are replaced or deleted.
     private var foreign: Set<String>
     /// The keys of entries that are being written, with the first sequence that they lack until then.
     private var underWay: [String: UInt64] = [:]
@@ -50,20 +53,30 @@ struct KeeperLedger: Sendable {
     /// The nodes of which something may have to be announced.
     private var unsettled: Set<String>
 
-    /// Begins with what is saved, or with nothing.
+    /// Begins with what is saved. Without a checkpoint, all events of the stream are to be taken in, and all entries are
+    /// replaced. Entries that say nothing of this stream are deleted.
     ///
     /// - Parameters:
-    ///   - saved: what is saved of the stream.
-    ///   - revisions: the revisions of all entries, of another stream's too.
-    ///   - position: the sequence before the first one that will be taken in, when nothing is saved.
-    init(_ saved: SavedMesh?, revisions: [String: UInt64], position: UInt64, limits: MeshState.Limits, pace: Pace) {
-        mesh = saved?.mesh ?? MeshState(limits: limits)
-        self.position = saved?.checkpoint.sequence ?? position
-        self.revisions = revisions
+    ///   - saved: what is saved, with the revisions of all entries, of another stream's too.
+    ///   - stream: the stream with the events.
+    init(_ saved: SavedMesh, of stream: StreamState, pace: Pace) {
+        mesh = saved.mesh
+        revisions = saved.revisions
+        self.stream = stream
         self.pace = pace
         unsettled = Set(mesh.nodeNames)
-        foreign = saved == nil ? Set(revisions.keys.filter(StateKey.isNode)) : []
-        obsolete = foreign
+        let nodes = mesh.recordedNames
+        obsolete = Set(revisions.keys.lazy.filter { !StateKey.isKeepers($0) }).subtracting(nodes.map(StateKey.node))
+        foreign = obsolete
+        if let checkpoint = saved.checkpoint {
+            position = checkpoint.sequence
+        } else {
+            position = stream.firstSequence == 0 ? 0 : stream.firstSequence - 1
+            for node in nodes {
+                note(node, from: position.nextSequence, isNews: true, .now)
+                foreign.insert(StateKey.node(node))
+            }
+        }
     }
 
     // MARK: Events
@@ -123,7 +136,10 @@ struct KeeperLedger: Sendable {
         var writes: [Write] = []
         for key in obsolete.prefix(limit) where underWay[key] == nil {
             obsolete.remove(key)
-            guard let revision = revisions[key] else { continue }
+            guard let revision = revisions[key] else {
+                foreign.remove(key)
+                continue
+            }
             underWay[key] = .max
             writes.append(Write(node: "", key: key, value: nil, revision: revision))
         }
@@ -131,7 +147,7 @@ struct KeeperLedger: Sendable {
             let key = StateKey.node(node)
             guard underWay[key] == nil, all || isDue(node, lack, now) else { continue }
             lacking[node] = nil
-            guard let snapshot = mesh.snapshot(of: node) else { continue }
+            guard let snapshot = mesh.snapshot(of: node, position: place(position)) else { continue }
             underWay[key] = lack.sequence
             let text = snapshot.json(at: mesh.now)
             writes.append(Write(node: node, key: key, value: text, revision: revisions[key]))
@@ -165,30 +181,57 @@ struct KeeperLedger: Sendable {
     }
 
     /// Takes in an entry that another keeper has written, or an earlier write of this one; `nil` when the key has none.
-    ///
-    /// - Parameter isBelieved: whether what it says counts.
-    mutating func adopt(_ entry: StateEntry?, key: String, isBelieved: Bool = true) {
+    mutating func adopt(_ entry: StateEntry?, key: String) {
         revisions[key] = entry?.revision
         var left = MeshState.LeftOut()
-        guard isBelieved, let entry, let snapshot = NodeSnapshot(json: entry.value, limits: mesh.limits, &left),
-            StateKey.node(snapshot.name) == key
+        guard let entry, let snapshot = NodeSnapshot(entry, limits: mesh.limits, &left),
+            snapshot.position.map({ $0.stream == stream.name && $0.created == stream.created }) == true
         else { return }
         mesh.apply(snapshot)
+        unsettled.insert(snapshot.name)
     }
 
-    /// Notes the revision of the checkpoint.
-    mutating func checkpointed(_ revision: UInt64) { revisions[StateKey.checkpoint] = revision }
+    /// Compares what is in the table with what this keeper knows of it, and has entries replaced that are not its own.
+    ///
+    /// - Parameters:
+    ///   - present: the keys that are there.
+    ///   - changed: the entries that have another revision than the one in ``revisions``.
+    /// - Returns: the keys that do not belong there.
+    mutating func reconcile(present: Set<String>, changed: [StateEntry], now: ContinuousClock.Instant) -> [String] {
+        let gone = revisions.keys.filter { StateKey.isNode($0) && !present.contains($0) && underWay[$0] == nil }
+        for key in gone { revisions[key] = nil }
+        let others = changed.filter { StateKey.isNode($0.key) && underWay[$0.key] == nil }
+        for entry in others { adopt(entry, key: entry.key) }
+        let known = Dictionary(mesh.recordedNames.map { (StateKey.node($0), $0) }) { first, _ in first }
+        for key in gone + others.map(\.key) {
+            guard let node = known[key] else {
+                foreign.remove(key)
+                continue
+            }
+            foreign.insert(key)
+            note(node, from: position, isNews: true, now)
+        }
+        let strangers = changed.map(\.key).filter { known[$0] == nil && underWay[$0] == nil && !StateKey.isKeepers($0) }
+        for key in strangers { revisions[key] = nil }
+        return strangers
+    }
 
-    /// All that follows from the events up to this sequence is in the entries; `nil` while some of them may be about
-    /// another stream.
-    var saved: UInt64? {
+    /// Notes the revision of the checkpoint; `nil` when there is none.
+    mutating func checkpointed(_ revision: UInt64?) { revisions[StateKey.checkpoint] = revision }
+
+    /// All that follows from the events up to there is in the entries; `nil` while that cannot be said.
+    var saved: SavedPosition? {
         guard foreign.isEmpty else { return nil }
         let open = min(lacking.values.lazy.map(\.sequence).min() ?? .max, underWay.values.min() ?? .max)
-        return open <= position ? open - 1 : position
+        return place(open <= position ? open - 1 : position)
     }
 
-    /// How many nodes have an entry.
-    var savedNodes: Int { revisions.keys.count { StateKey.isNode($0) } }
+    private func place(_ sequence: UInt64) -> SavedPosition {
+        SavedPosition(stream: stream.name, created: stream.created, sequence: sequence)
+    }
+
+    /// The keys of the nodes that have an entry.
+    var savedKeys: KeySet { KeySet(revisions.keys.lazy.filter { StateKey.isNode($0) }) }
 
     // MARK: Announcements
 

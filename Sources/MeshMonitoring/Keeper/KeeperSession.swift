@@ -13,6 +13,8 @@ final class KeeperSession: Sendable {
     private static let longestAnnouncing: Duration = .seconds(1)
     /// How many entries are written at once.
     private static let writesAtOnce = 32
+    /// How many keys that do not belong there are removed at once.
+    private static let removalsAtOnce = 64
     /// After how many events a checkpoint is written at the latest.
     private static let eventsPerCheckpoint: UInt64 = 10_000
     /// How long saving the last changes may take at the end.
@@ -48,7 +50,9 @@ final class KeeperSession: Sendable {
     init(_ keeper: MeshKeeper, _ lease: KeeperLease, _ hearing: Hearing) {
         self.keeper = keeper
         self.lease = lease
-        let empty = KeeperLedger(nil, revisions: [:], position: 0, limits: keeper.configuration.limits, pace: .init())
+        let nothing = SavedMesh(mesh: MeshState(limits: keeper.configuration.limits), checkpoint: nil, revisions: [:])
+        let nowhere = StreamState(name: "", messages: 0, bytes: 0, firstSequence: 0, lastSequence: 0)
+        let empty = KeeperLedger(nothing, of: nowhere, pace: .init())
         state = Locked(State(ledger: empty, hearing: hearing))
     }
 
@@ -100,7 +104,7 @@ final class KeeperSession: Sendable {
         state.withLock { $0.read = { [weak replay] in replay?.skipped ?? 0 } }
         try await firstEnd { group in
             group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.follow(replay) } }
-            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.save(stream) } }
+            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.save() } }
         }
     }
 
@@ -125,21 +129,15 @@ final class KeeperSession: Sendable {
     /// Reads what is saved, and opens a replay of what came after.
     private func begin(_ stream: StreamState) async throws(MeshEventsError) -> ReplaySubscription {
         let (store, table, limits) = (keeper.store, keeper.table, keeper.configuration.limits)
-        // Nothing signs what is saved.
-        let saved = keeper.verification == nil ? try await SavedMesh.load(from: table, of: stream, limits: limits) : nil
-        let revisions: [String: UInt64]
-        if let saved {
-            revisions = saved.revisions
-        } else {
-            revisions = try await SavedMesh.claim(table, for: keeper.bus.node)
+        var saved = try await SavedMesh.load(from: table, of: store, limits: limits)
+        if saved.checkpoint == nil {
+            saved = try await SavedMesh.claim(table, of: store, for: keeper.bus.node, limits: limits)
             // Another stream, or one with its data of before: what was heard until now says nothing about it.
             state.withLock { $0.hearing = Hearing() }
         }
         let ledger = KeeperLedger(
             saved,
-            revisions: revisions,
-            position: stream.firstSequence == 0 ? 0 : stream.firstSequence - 1,
-            limits: limits,
+            of: stream,
             pace: .init(
                 shortest: keeper.configuration.shortestWriteInterval,
                 longest: keeper.configuration.checkpointInterval
@@ -148,7 +146,7 @@ final class KeeperSession: Sendable {
         state.withLock { $0.ledger = ledger }
         let replay = try await EventReplay(store: store, verification: keeper.verification, logger: keeper.logger).open(
             matching: MeshMonitor.patterns,
-            from: saved.map { .sequence($0.checkpoint.sequence.nextSequence) } ?? .beginning
+            from: saved.checkpoint.map { .sequence($0.sequence.nextSequence) } ?? .beginning
         )
         try StreamPosition.check(try await store.state().created, isOf: stream.created)
         replay.whenTroubled { [weak self] error in
@@ -210,7 +208,7 @@ final class KeeperSession: Sendable {
 
     // MARK: Saving
 
-    private func save(_ stream: StreamState) async throws(MeshEventsError) {
+    private func save() async throws(MeshEventsError) {
         let interval = keeper.configuration.checkpointInterval
         // The first one at once: without a checkpoint the entries count for nothing.
         var (checkpointAt, checkpointed, forgotAt) = (ContinuousClock.now - interval, UInt64(0), ContinuousClock.now)
@@ -221,7 +219,8 @@ final class KeeperSession: Sendable {
             while try await write(all: false) {}
             let (now, position) = (ContinuousClock.now, state.withLock { $0.ledger.position })
             if now - checkpointAt >= interval || position > checkpointed + Self.eventsPerCheckpoint {
-                try await writeCheckpoint(stream)
+                if keeper.table.hasOtherWrites { try await reconcile() }
+                try await writeCheckpoint()
                 (checkpointAt, checkpointed) = (now, position)
             }
             if now - forgotAt >= Self.forgetInterval {
@@ -230,7 +229,7 @@ final class KeeperSession: Sendable {
                 forgotAt = now
             }
         }
-        if !Task.isCancelled { try await saveLast(stream) }
+        if !Task.isCancelled { try await saveLast() }
     }
 
     /// Moves the time forward; `false` while the server's time or the stored events are not known.
@@ -244,15 +243,16 @@ final class KeeperSession: Sendable {
     }
 
     /// Saves what is not saved yet, what was stored until now included, as far as there is time.
-    private func saveLast(_ stream: StreamState) async throws(MeshEventsError) {
+    private func saveLast() async throws(MeshEventsError) {
         let end = ContinuousClock.now + Self.longestEnd
         guard lease.isHeld, advance() else { return }
         let last = try await newestLifecycleEvent()
         while state.withLock({ max($0.ledger.position, $0.read()) }) < last, .now < end {
             try? await Task.sleep(for: .milliseconds(10))
         }
+        if keeper.table.hasOtherWrites { try await reconcile() }
         while .now < end, try await write(all: true) {}
-        try await writeCheckpoint(stream)
+        try await writeCheckpoint()
     }
 
     /// Writes the entries that are due.
@@ -285,9 +285,14 @@ final class KeeperSession: Sendable {
         do throws(MeshEventsError) {
             var revision: UInt64?
             if let value = write.value {
-                revision = try await keeper.table.write(value, to: write.key, expected: write.revision)
+                revision = try await keeper.table.write(
+                    value,
+                    signature: nil,
+                    to: write.key,
+                    expected: write.revision
+                )
             } else if let present = write.revision {
-                try await keeper.table.delete(write.key, expected: present)
+                _ = try await keeper.table.delete(write.key, expected: present)
             }
             state.withLock { [revision] in $0.ledger.wrote(write, revision: revision, now: .now) }
         } catch {
@@ -305,36 +310,85 @@ final class KeeperSession: Sendable {
             // An earlier write whose answer was lost, or another keeper: what is there counts too.
             let entry = try? await keeper.table.entry(write.key)
             state.withLock { state in
-                state.ledger.adopt(entry, key: write.key, isBelieved: keeper.verification == nil)
+                state.ledger.adopt(entry, key: write.key)
                 state.ledger.failed(write, now: .now)
             }
             throw error
         }
     }
 
-    private func writeCheckpoint(_ stream: StreamState) async throws(MeshEventsError) {
+    private func writeCheckpoint() async throws(MeshEventsError) {
         guard lease.isHeld else { return }
         let (checkpoint, revision) = state.withLock { state -> (Checkpoint?, UInt64?) in
             let ledger = state.ledger
-            let checkpoint = ledger.saved.map { sequence in
+            let checkpoint = ledger.saved.map { position in
                 Checkpoint(
-                    stream: stream.name,
-                    created: stream.created,
-                    sequence: sequence,
+                    position: position,
                     at: ledger.mesh.now,
                     keeper: keeper.bus.node,
-                    nodes: ledger.savedNodes
+                    keys: ledger.savedKeys,
+                    revision: keeper.table.verified
                 )
             }
             return (checkpoint, ledger.revisions[StateKey.checkpoint])
         }
         guard let checkpoint else { return }
         do throws(MeshEventsError) {
-            let written = try await keeper.table.write(checkpoint.json, to: StateKey.checkpoint, expected: revision)
+            let written = try await keeper.table.write(
+                checkpoint.json,
+                signature: nil,
+                to: StateKey.checkpoint,
+                expected: revision
+            )
             state.withLock { $0.ledger.checkpointed(written) }
         } catch {
+            // Another keeper, or somebody who only spoils it.
+            if error.code == .conflict { return try await reconcile() }
             guard Self.concernsEntry(error) else { throw error }
             keeper.tell(error)
+        }
+    }
+
+    /// Looks what else was written to the table, has that replaced, and removes what does not belong there.
+    ///
+    /// - Throws: `conflict` when another keeper works.
+    private func reconcile() async throws(MeshEventsError) {
+        // First: what comes behind this write is noticed the next time.
+        keeper.table.begin(after: try await lease.renew())
+        let known = state.withLock { $0.ledger.revisions }
+        var (present, changed) = (Set<String>(), [StateEntry]())
+        try await keeper.table.read { entry in
+            present.insert(entry.key)
+            if known[entry.key] != entry.revision { changed.append(entry) }
+        }
+        if let checkpoint = changed.first(where: { $0.key == StateKey.checkpoint }) {
+            guard !Checkpoint.isKeepers(checkpoint.value) else {
+                throw MeshEventsError(.conflict, "another node keeps the state of the mesh")
+            }
+            state.withLock { $0.ledger.checkpointed(checkpoint.revision) }
+        } else if !present.contains(StateKey.checkpoint) {
+            state.withLock { $0.ledger.checkpointed(nil) }
+        }
+        let strangers = state.withLock { [present, changed] in
+            $0.ledger.reconcile(present: present, changed: changed, now: .now)
+        }
+        await remove(strangers)
+    }
+
+    private func remove(_ keys: [String]) async {
+        var rest = keys[...]
+        while !rest.isEmpty, !Task.isCancelled {
+            let failures = await withTaskGroup(of: MeshEventsError?.self) { group in
+                for key in rest.prefix(Self.removalsAtOnce) {
+                    group.addTask {
+                        await Self.failure { () throws(MeshEventsError) in try await self.keeper.table.remove(key) }
+                    }
+                }
+                return await group.reduce(into: [MeshEventsError]()) { if let failure = $1 { $0.append(failure) } }
+            }
+            rest = rest.dropFirst(Self.removalsAtOnce)
+            // They say nothing: it is enough to try again when something else is written.
+            guard failures.isEmpty else { return failures.prefix(1).forEach { keeper.tell($0) } }
         }
     }
 

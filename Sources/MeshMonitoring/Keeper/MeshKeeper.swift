@@ -22,6 +22,8 @@ import MeshLogging
 /// - **Entries.** Each node has an entry with all facts of which its state follows, and a checkpoint says up to which
 ///   sequence the entries are complete. Every write names the revision that it replaces, so that a keeper which was
 ///   stopped, and does not know that another one works, replaces nothing newer.
+/// - **Others.** Whatever else writes to the table is noticed, replaced or removed. With signatures, entries that somebody
+///   else has written say nothing.
 /// - **Announcements.** A node is announced once as unreachable when no event of it was stored for three of its health
 ///   intervals, and once as recovered when it is heard of again. The message of an announcement is stored only when no
 ///   other of its type was stored since the keeper last looked: two keepers cannot both announce the same.
@@ -71,7 +73,7 @@ public final class MeshKeeper: Sendable {
 
     let bus: PersistentEventBus
     let store: any EventStore
-    let table: any StateStore
+    let table: TalliedTable
     let verification: SignatureVerification?
     let configuration: Configuration
     let logger: Logger
@@ -83,11 +85,12 @@ public final class MeshKeeper: Sendable {
     /// Creates a keeper; ``run()`` starts it.
     ///
     /// - Parameters:
-    ///   - bus: emits the announcements; its node's name is theirs.
+    ///   - bus: emits the announcements; its node's name is theirs. A bus that signs signs what is saved as well.
     ///   - store: the store with the mesh's events.
     ///   - table: where the state is saved; it is created when it does not exist.
     ///   - verification: checks the signatures of events; `nil` checks none. With the policy `reject`, events that are
-    ///     not signed by their node count for nothing.
+    ///     not signed by their node count for nothing, nor does what is saved and not signed by a node that is trusted
+    ///     to keep the state.
     ///   - configuration: how it works.
     ///   - logger: gets a line when it begins and ends to keep the state, and when something fails.
     ///   - onChange: is called when it begins and ends to keep the state, and once for each reason why it cannot.
@@ -102,16 +105,28 @@ public final class MeshKeeper: Sendable {
     ) {
         self.bus = bus
         self.store = store
-        self.table = table
+        // The lease decides only who writes: keepers that do not trust each other must take turns all the same.
+        self.table = TalliedTable(
+            SignedTable(table, signer: bus.signer, verification: verification, unchecked: [StateKey.keeper])
+        )
         self.verification = verification
         self.configuration = configuration
         self.logger = logger
         self.onChange = onChange
         lease = KeeperLease(
-            table,
+            self.table,
             holder: .init(node: bus.node, instance: String(UInt64.random(in: .min ... .max), radix: 36)),
             duration: configuration.lease
         )
+    }
+
+    /// Whether readers with the same verification believe what this keeper saves.
+    package var isBelieved: Bool {
+        guard let verification, verification.policy == .reject else { return true }
+        guard let signature = try? bus.signer?.signature(subject: "", payload: []) else { return false }
+        return [UInt8]().withUnsafeBytes {
+            verification.verifier.verifySavedState(signature, subject: $0.bytes, value: $0.bytes).isTrusted
+        }
     }
 
     /// Keeps the state whenever no other keeper does, until the task is cancelled, or its service group shuts down. Then
@@ -138,10 +153,11 @@ public final class MeshKeeper: Sendable {
         while !Task.isCancelled {
             let begun = ContinuousClock.now
             do throws(MeshEventsError) {
-                try await lease.acquire {
+                let taken = try await lease.acquire {
                     // Another server may decide about the stream than about the table.
                     if (try? await store.state()) != nil { hearing.withLock { $0.answered() } }
                 }
+                table.begin(after: taken)
                 onChange(.keeping)
                 logger.notice("keeps the state of the mesh", [:])
                 let session = KeeperSession(self, lease, hearing.withLock { $0 })

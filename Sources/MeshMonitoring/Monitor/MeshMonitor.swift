@@ -65,7 +65,8 @@ public final class MeshMonitor: Sendable {
     ///   - store: the store to read; it need not have been opened.
     ///   - saved: where a keeper saves the state; with it only the newest events are read, and what the stream has
     ///     dropped is known. `nil`, the default, reads the whole stream. So does a table that does not exist, cannot be
-    ///     read or is about another stream; ``savedStateFailure`` says why.
+    ///     read (``savedStateFailure`` says why), is about another stream, or is not complete. With a `verification` that
+    ///     rejects, only entries count that are signed by a node which is trusted to keep the state.
     ///   - verification: checks the signatures of events; `nil` checks none. With the policy `reject`, its default, an
     ///     event that is not signed by its node changes nothing and is counted by ``rejected``.
     ///   - configuration: the limits of what the monitor keeps.
@@ -87,7 +88,7 @@ public final class MeshMonitor: Sendable {
     ) async throws(MeshEventsError) -> MeshMonitor {
         let replays = MonitorReplays(
             store,
-            saved: saved,
+            saved: saved.map { SignedTable($0, verification: verification) },
             limits: configuration.limits,
             EventReplay(store: store, verification: verification, logger: logger),
             patterns: patterns

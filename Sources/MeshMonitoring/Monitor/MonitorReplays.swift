@@ -52,18 +52,17 @@ final class MonitorReplays: Sendable {
     ///
     /// - Throws: as ``/MeshEvents/EventReplay``.
     func open(timeout: Duration) async throws(MeshEventsError) -> Beginning {
-        let stream = try await store.state()
-        let created = stream.created
+        let created = try await store.state().created
         var beginning = Beginning(created: created)
         if let table {
             do throws(MeshEventsError) {
-                beginning.saved = try await SavedMesh.load(from: table, of: stream, limits: limits)
+                beginning.saved = try await SavedMesh.load(from: table, of: store, limits: limits)
             } catch {
                 // Without it the stream tells what it still has.
                 beginning.failure = error
             }
         }
-        let start = beginning.saved.map { StreamStart.sequence($0.checkpoint.sequence.nextSequence) } ?? .beginning
+        let start = beginning.saved?.checkpoint.map { StreamStart.sequence($0.sequence.nextSequence) } ?? .beginning
         var opened: [ReplaySubscription] = []
         for pattern in patterns {
             opened.append(try await replay.open(matching: pattern, from: start, timeout: timeout))

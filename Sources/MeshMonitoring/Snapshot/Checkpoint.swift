@@ -1,63 +1,60 @@
 import MeshEvents
 
-/// Says how far the entries of the nodes are complete: all that follows from the stream's events up to ``sequence`` is in
-/// them. They may have more.
+/// Says how far the entries of the nodes are complete. They may have more.
 struct Checkpoint: Sendable, Equatable {
-    /// The stream's name.
-    var stream: String
-    /// When the stream was created; `nil` when its store cannot tell.
-    var created: Timestamp?
-    /// The last sequence that counts.
-    var sequence: UInt64
+    /// Up to where.
+    var position: SavedPosition
     /// When that was so, by the server's clock.
     var at: Timestamp
     /// The name of the node that keeps the state.
     var keeper: String
-    /// How many nodes have an entry.
-    var nodes: Int
+    /// The keys of the nodes that have an entry.
+    var keys: KeySet
+    /// The last write of the table that the keeper knows. A later entry that is less complete than the checkpoint was
+    /// written by somebody else.
+    var revision: UInt64
 
-    init(stream: String, created: Timestamp?, sequence: UInt64, at: Timestamp, keeper: String, nodes: Int) {
-        self.stream = stream
-        self.created = created
-        self.sequence = sequence
+    init(position: SavedPosition, at: Timestamp, keeper: String, keys: KeySet, revision: UInt64) {
+        self.position = position
         self.at = at
         self.keeper = keeper
-        self.nodes = nodes
+        self.keys = keys
+        self.revision = revision
     }
 
     /// Reads a checkpoint; `nil` when the text is none.
     init?(json text: [UInt8]) {
-        guard let data = try? EventData(json: text), let stream = data["stream"]?.string,
-            let sequence = data["sequence"]?.uint64, let at = data["at"]?.value.time
+        guard let json = try? EventData(json: text).value, let position = SavedPosition(json),
+            let at = json["at"]?.time, let keeper = json["keeper"]?.string,
+            let keys = json["keys"]?.string.flatMap({ KeySet($0) })
         else { return nil }
         self.init(
-            stream: stream,
-            created: data["stream_created"]?.value.time,
-            sequence: sequence,
+            position: position,
             at: at,
-            keeper: data["keeper"]?.string ?? "",
-            nodes: data["nodes"]?.int ?? 0
+            keeper: keeper,
+            keys: keys,
+            revision: json["revision"]?.number?.uint64 ?? 0
         )
     }
 
     /// The checkpoint as JSON.
     var json: [UInt8] {
-        let data: EventData = [
-            "stream": .string(stream), "stream_created": created.map { .time($0) } ?? .null,
-            "sequence": JSONValue(sequence), "at": .time(at), "keeper": .string(keeper), "nodes": JSONValue(nodes),
+        let members: [(String, JSONValue)] = [
+            ("at", .time(at)), ("keeper", .string(keeper)), ("nodes", JSONValue(keys.count)),
+            ("revision", JSONValue(revision)), ("keys", .string(keys.text)),
         ]
-        return Array(data.json.utf8)
+        return Array(JSONValue.object(JSONObject(position.members + members)).description.utf8)
     }
 
-    /// What stands in the checkpoint's place until a keeper that began with nothing has saved all: it is no checkpoint.
+    /// What stands in the checkpoint's place until a keeper that began without one has saved all: it is no checkpoint.
     static func claim(of keeper: String) -> [UInt8] {
         let data: EventData = ["keeper": .string(keeper)]
         return Array(data.json.utf8)
     }
 
-    /// Whether the entries say something about the events of a stream: it is the same one, and has not lost its newest
-    /// messages.
-    func holds(for state: StreamState) -> Bool {
-        stream == state.name && created == state.created && sequence <= state.lastSequence
-    }
+    /// Whether a keeper wrote this: a checkpoint, or a claim.
+    static func isKeepers(_ text: [UInt8]) -> Bool { (try? EventData(json: text))?["keeper"]?.string != nil }
+
+    /// The last sequence that counts.
+    var sequence: UInt64 { position.sequence }
 }

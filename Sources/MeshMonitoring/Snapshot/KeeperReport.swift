@@ -35,10 +35,15 @@ package struct KeeperReading: Sendable {
     ///
     /// - Parameters:
     ///   - table: where the state is saved.
+    ///   - verification: with the policy `reject`, only what a node has signed counts that is trusted to keep the state.
     ///   - store: the store of the stream with the events.
     /// - Throws: `streamNotFound` when there is no stream; otherwise as ``/MeshEvents/StateStore``.
-    package init(from table: any StateStore, of store: any EventStore) async throws(MeshEventsError) {
-        let (lease, saved) = try await Self.entries(of: table)
+    package init(
+        from table: any StateStore,
+        verification: SignatureVerification? = nil,
+        of store: any EventStore
+    ) async throws(MeshEventsError) {
+        let (lease, saved) = try await Self.entries(of: SignedTable(table, verification: verification))
         // After the checkpoint, whose sequence is in the stream by now.
         let stream = try await store.state()
         let checkpoint = saved.flatMap { Checkpoint(json: $0.value) }
@@ -46,7 +51,7 @@ package struct KeeperReading: Sendable {
             lease: lease.flatMap { entry in
                 KeeperLease.Holder(json: entry.value).map { ($0.node, entry.revision, entry.storedAt) }
             },
-            checkpoint: checkpoint.flatMap { $0.holds(for: stream) ? $0 : nil },
+            checkpoint: checkpoint.flatMap { $0.position.holds(for: stream) ? $0 : nil },
             lastSequence: stream.lastSequence
         )
     }

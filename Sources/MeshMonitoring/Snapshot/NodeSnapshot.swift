@@ -9,10 +9,13 @@ struct NodeSnapshot: Sendable, Equatable {
     /// The node's name.
     let name: String
     let record: NodeRecord
+    /// Up to where it is complete; `nil` when that is not known.
+    var position: SavedPosition?
 
-    init(name: String, record: NodeRecord) {
+    init(name: String, record: NodeRecord, position: SavedPosition? = nil) {
         self.name = name
         self.record = record
+        self.position = position
     }
 
     /// Reads a snapshot, within limits; `nil` when it is none.
@@ -26,7 +29,7 @@ struct NodeSnapshot: Sendable, Equatable {
             name.utf8.count <= MeshState.Limits.nameBytes, let facts = json["facts"],
             let record = NodeRecord(facts, limits: limits, &leftOut)
         else { return nil }
-        self.init(name: name, record: record)
+        self.init(name: name, record: record, position: SavedPosition(json))
     }
 
     /// The snapshot as JSON.
@@ -40,17 +43,19 @@ struct NodeSnapshot: Sendable, Equatable {
                 "state": .string(tool.state.rawValue), "error": tool.lastError.map { .string($0) } ?? .null,
             ])
         }
-        let json: EventData = [
-            "name": .string(name), "status": .string(node.status.rawValue), "tools": .array(tools),
-            "facts": record.json,
+        let conclusions: [(String, JSONValue)] = [
+            ("name", .string(name)), ("status", .string(node.status.rawValue)), ("tools", .array(tools)),
         ]
-        return Array(json.json.utf8)
+        let members = conclusions + (position?.members ?? []) + [("facts", record.json)]
+        return Array(JSONValue.object(JSONObject(members)).description.utf8)
     }
 }
 
 extension MeshState {
     /// What is known of a node, to be kept elsewhere; `nil` when nothing is.
-    func snapshot(of node: String) -> NodeSnapshot? {
-        entry(node).map { NodeSnapshot(name: node, record: $0) }
+    ///
+    /// - Parameter position: up to where it is complete.
+    func snapshot(of node: String, position: SavedPosition? = nil) -> NodeSnapshot? {
+        entry(node).map { NodeSnapshot(name: node, record: $0, position: position) }
     }
 }

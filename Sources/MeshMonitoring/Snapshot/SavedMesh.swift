@@ -2,50 +2,42 @@ import MeshEvents
 
 /// The state of the mesh as its keeper has saved it.
 struct SavedMesh: Sendable {
-    /// What is saved of the nodes.
+    /// What the entries say of the nodes, as far as they are about this stream.
     var mesh: MeshState
-    /// How far that is complete.
-    var checkpoint: Checkpoint
-    /// The revisions of the entries of the nodes, by key, and that of the checkpoint.
+    /// How far that is complete; `nil` when the stream's events have to be read from its beginning all the same.
+    var checkpoint: Checkpoint?
+    /// The revisions of the entries, by key, that of the checkpoint included, but not the lease's.
     var revisions: [String: UInt64]
 
     /// Reads what is saved.
     ///
     /// The checkpoint is read before the entries: those may be newer, and then their events count twice, which changes
-    /// nothing. Entries older than the checkpoint would miss events.
+    /// nothing. Entries older than the checkpoint would miss events. So it counts only when those are all there that there
+    /// were when it was written, and each was known to the keeper then, or is as complete as the checkpoint says.
     ///
     /// - Parameters:
     ///   - table: where it is saved.
-    ///   - stream: the stream with the events.
+    ///   - store: the store of the stream with the events.
     ///   - limits: how much is kept.
-    /// - Returns: `nil` when nothing is saved of this stream.
-    /// - Throws: as ``/MeshEvents/StateStore``; `streamNotFound` when there is no table.
+    /// - Throws: as ``/MeshEvents/StateStore`` and ``/MeshEvents/EventStore``; `streamNotFound` when there is no table.
     static func load(
         from table: any StateStore,
-        of stream: StreamState,
+        of store: any EventStore,
         limits: MeshState.Limits
-    ) async throws(MeshEventsError) -> SavedMesh? {
+    ) async throws(MeshEventsError) -> SavedMesh {
         while true {
-            guard let entry = try await table.entry(StateKey.checkpoint),
-                let checkpoint = Checkpoint(json: entry.value),
-                checkpoint.holds(for: stream)
-            else { return nil }
-            var (mesh, revisions) = (MeshState(limits: limits), [String: UInt64]())
-            try await table.read { entry in
-                revisions[entry.key] = entry.revision
-                guard StateKey.isNode(entry.key) else { return }
-                if let snapshot = mesh.read(entry.value), StateKey.node(snapshot.name) == entry.key {
-                    mesh.apply(snapshot)
-                }
-            }
+            let entry = try await table.entry(StateKey.checkpoint)
+            let found = try await Entries(table, limits)
             // A copy of the table may lag behind the one that gave the checkpoint: then its entries are too old.
-            let revision = revisions.removeValue(forKey: StateKey.checkpoint) ?? 0
-            revisions[StateKey.keeper] = nil
-            if revision >= entry.revision {
-                // An entry that was lost is in the stream perhaps: it is read as a whole.
-                guard revisions.keys.count(where: { StateKey.isNode($0) }) >= checkpoint.nodes else { return nil }
-                revisions[StateKey.checkpoint] = revision
-                return SavedMesh(mesh: mesh, checkpoint: checkpoint, revisions: revisions)
+            if found.revisions[StateKey.checkpoint] ?? 0 >= entry?.revision ?? 0 {
+                // After the entries, whose events are in the stream by now.
+                let stream = try await store.state()
+                let checkpoint = entry.flatMap { Checkpoint(json: $0.value) }
+                return found.mesh(
+                    of: stream,
+                    limits,
+                    checkpoint: checkpoint.flatMap { found.areComplete($0, stream) ? $0 : nil }
+                )
             }
             do { try await Task.sleep(for: .milliseconds(100)) } catch {
                 throw MeshEventsError(.closed, "reading the saved state was cancelled")
@@ -53,32 +45,71 @@ struct SavedMesh: Sendable {
         }
     }
 
-    /// Takes the table over for a keeper that begins without what is saved, so that no other keeper can say any more that
-    /// the entries are complete: this one replaces and deletes entries without knowing what is in them.
+    /// Takes the table over for a keeper that begins without a checkpoint, so that no other keeper can say any more that
+    /// the entries are complete: this one replaces and deletes entries without knowing all that is in them.
     ///
-    /// - Returns: the revisions of the entries of the nodes, and of the checkpoint, which now says nothing.
-    /// - Throws: `conflict` when another keeper was faster; otherwise as ``/MeshEvents/StateStore``.
+    /// - Returns: what the entries say, without a checkpoint.
+    /// - Throws: `conflict` when another keeper was faster; otherwise as ``load(from:of:limits:)``.
     static func claim(
         _ table: any StateStore,
-        for keeper: String
-    ) async throws(MeshEventsError) -> [String: UInt64] {
+        of store: any EventStore,
+        for keeper: String,
+        limits: MeshState.Limits
+    ) async throws(MeshEventsError) -> SavedMesh {
         let present = try await table.entry(StateKey.checkpoint)?.revision
-        let claimed = try await table.write(Checkpoint.claim(of: keeper), to: StateKey.checkpoint, expected: present)
+        let claim = Checkpoint.claim(of: keeper)
+        let revision = try await table.write(claim, signature: nil, to: StateKey.checkpoint, expected: present)
         // Read afterwards: what another keeper writes from now on is noticed by its revision.
+        let found = try await Entries(table, limits)
+        var saved = found.mesh(of: try await store.state(), limits, checkpoint: nil)
+        saved.revisions[StateKey.checkpoint] = revision
+        return saved
+    }
+
+    /// The entries of a table as they were read.
+    private struct Entries {
+        var nodes: [(revision: UInt64, snapshot: NodeSnapshot)] = []
         var revisions: [String: UInt64] = [:]
-        try await table.read { revisions[$0.key] = $0.revision }
-        revisions[StateKey.keeper] = nil
-        revisions[StateKey.checkpoint] = claimed
-        return revisions
+        var leftOut = MeshState.LeftOut()
+
+        init(_ table: any StateStore, _ limits: MeshState.Limits) async throws(MeshEventsError) {
+            var (nodes, revisions, left) = (nodes, revisions, leftOut)
+            try await table.read { entry in
+                revisions[entry.key] = entry.revision
+                if let snapshot = NodeSnapshot(entry, limits: limits, &left) {
+                    nodes.append((entry.revision, snapshot))
+                }
+            }
+            revisions[StateKey.keeper] = nil
+            (self.nodes, self.revisions, leftOut) = (nodes, revisions, left)
+        }
+
+        /// Whether all is there that a checkpoint speaks of.
+        func areComplete(_ checkpoint: Checkpoint, _ stream: StreamState) -> Bool {
+            guard checkpoint.position.holds(for: stream) else { return false }
+            var keys: [String] = []
+            for (revision, snapshot) in nodes {
+                guard let position = snapshot.position, position.holds(for: stream) else { continue }
+                guard revision <= checkpoint.revision || position.sequence >= checkpoint.sequence else { return false }
+                keys.append(StateKey.node(snapshot.name))
+            }
+            return KeySet(keys).isSuperset(of: checkpoint.keys)
+        }
+
+        func mesh(of stream: StreamState, _ limits: MeshState.Limits, checkpoint: Checkpoint?) -> SavedMesh {
+            var mesh = MeshState(limits: limits)
+            mesh.leftOut.add(leftOut)
+            for (_, snapshot) in nodes where snapshot.position?.holds(for: stream) == true { mesh.apply(snapshot) }
+            return SavedMesh(mesh: mesh, checkpoint: checkpoint, revisions: revisions)
+        }
     }
 }
 
-extension MeshState {
-    /// Reads a node's entry; counts what is not kept of it.
-    fileprivate mutating func read(_ text: [UInt8]) -> NodeSnapshot? {
-        var left = LeftOut()
-        let snapshot = NodeSnapshot(json: text, limits: limits, &left)
-        leftOut.add(left)
-        return snapshot
+extension NodeSnapshot {
+    /// Reads the entry of a node; `nil` when it is none, or has the key of another node.
+    init?(_ entry: StateEntry, limits: MeshState.Limits, _ leftOut: inout MeshState.LeftOut) {
+        guard StateKey.isNode(entry.key) else { return nil }
+        self.init(json: entry.value, limits: limits, &leftOut)
+        guard StateKey.node(name) == entry.key else { return nil }
     }
 }

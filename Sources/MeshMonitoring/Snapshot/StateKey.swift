@@ -23,6 +23,9 @@ enum StateKey {
         return key
     }
 
+    /// Whether it is one of the keys with which the keeper itself is concerned.
+    static func isKeepers(_ key: String) -> Bool { key == checkpoint || key == keeper }
+
     /// Whether it is the key of a node's entry.
     static func isNode(_ key: String) -> Bool { key.hasPrefix(nodePrefix) }
 }

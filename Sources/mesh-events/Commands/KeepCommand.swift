@@ -26,7 +26,8 @@ struct KeepCommand: AsyncParsableCommand {
               mesh-events keep
               mesh-events keep --nats nats://hub:4222 --node keeper-1
 
-            With --trust only events that their node has signed count, and with --sign-key its own are signed.
+            With --sign-key what it emits and saves is signed. With --trust only events that their node has signed \
+            count, and of what is saved only what a node has signed whose line in the list ends with `keeper`.
             """
     )
 
@@ -83,6 +84,12 @@ struct KeepCommand: AsyncParsableCommand {
             case .waiting: Diagnostics.say("another node keeps the state of the mesh; waits until none does")
             case .failing(let reason): Diagnostics.say("cannot keep the state of the mesh for now: \(reason)")
             }
+        }
+        if !keeper.isBelieved {
+            Diagnostics.say(
+                "with this trust list nobody uses what this node saves: give it a key with --sign-key, and write `keeper` at "
+                    + "the end of its line in the list"
+            )
         }
         let result: Result<Void, any Error> = await ConnectionReport(connection: transport.connection).during {
             do { return .success(try await keeper.run()) } catch { return .failure(error) }

@@ -11,8 +11,7 @@ extension ConnectionOptions {
         let store = try store(transport)
         return try await MeshMonitor.start(
             store: store,
-            // A keeper signs nothing of what it saves: with a trust list only signed events count.
-            saved: verification == nil ? JetStreamStateStore(beside: store) : nil,
+            saved: JetStreamStateStore(beside: store),
             verification: verification,
             logger: .disabled
         )

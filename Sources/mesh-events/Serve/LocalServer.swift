@@ -142,14 +142,15 @@ struct ServeAccess: Sendable {
         let (store, configuration) = (
             try connection.store(transport), try connection.persistence(archive: archives ? .always : nil)
         )
-        let opening: Result<StoreOpening, MeshEventsError>
+        let creation: Result<Void, MeshEventsError>
         do throws(MeshEventsError) {
-            opening = .success(try await store.open(configuration))
+            _ = try await store.open(configuration)
+            creation = .success(try await JetStreamStateStore(beside: store).create())
         } catch {
-            opening = .failure(error)
+            creation = .failure(error)
         }
         await transport.close()
-        _ = try opening.get()
+        try creation.get()
     }
 
     /// Reads the directory again, and gives its users to the server.

@@ -244,8 +244,7 @@ struct ServeCommand: AsyncParsableCommand {
             emitting: emitting,
             verification: verification,
             page: pageConfiguration.map { NodeSession.Plan.Page(configuration: $0, allowsEmit: page.allowsEmit) },
-            // A mesh with roles has no saved state; see the guide's Security.
-            keeps: !keepsNothing && access == nil
+            keeps: !keepsNothing
         )
     }
 
