@@ -1,6 +1,8 @@
 import Foundation
 import LocalNATSServer
 import MeshEvents
+import NATSClient
+import NIOCore
 import TestSupport
 import Testing
 
@@ -50,6 +52,15 @@ import Testing
             return (json["nodes"]?[node]?["tools"]?.array ?? []).map { tool in
                 ["name", "version", "state", "last_error"].map { tool[$0]?.string ?? "-" }.joined(separator: " ")
             }
+        }
+
+        /// What is saved under a key; empty for nothing.
+        func saved(_ key: String) async throws -> String {
+            let connection = try await NATSConnection.connect(to: server.url)
+            let bucket = try? await JetStream(connection: connection).openKeyValue("MESH_STATE")
+            let text = try await bucket?.get(key)?.text
+            await connection.close()
+            return text ?? ""
         }
 
         func count(_ type: String) async throws -> Int { try await run("list", type, "--json").lines.count }
@@ -210,21 +221,83 @@ import Testing
         }
     }
 
-    /// Users without rights could have the server's answers stored in a bucket: there is none.
+    /// The server stores its answers wherever a request says, under the keys of the bucket too.
     @Test(arguments: NATSServers.all)
-    func aMeshWithRolesHasNoSavedState(binary: NATSServers.Binary) async throws {
+    func usersOfAMeshWithRolesCannotSpoilItsState(binary: NATSServers.Binary) async throws {
         let bench = try await AuthBench(binary, manifest: Self.manifest("me", tools: Self.tools))
-        for user in ["observer", "tool", "node"] {
-            try await eventually("\(user) to see both tools") {
-                try await bench.run(user, "status").output.contains("2 tools: 1 running, 1 failed")
+        let observer = try await bench.connect("observer")
+        func keys() async throws -> [String] {
+            let admin = try await bench.connect("admin")
+            let keys = try await JetStream(connection: admin).openKeyValue("MESH_STATE").keys()
+            await admin.close()
+            return keys
+        }
+        try await eventually(within: .seconds(60), "the state") {
+            try await keys() == ["checkpoint", "keeper", "node.me"]
+        }
+        let ghost = ["node.health", "status=online", #"resources={"interval_s":1}"#, "--node", "ghost", "--ack"]
+        #expect(try await bench.run("node", ["emit"] + ghost).code == 0)
+        // Meanwhile an observer spoils every key, and makes others.
+        for round in 0..<40 {
+            for key in ["checkpoint", "keeper", "node.me", "node.ghost", "node.junk\(round)", "junk.\(round)"] {
+                try observer.publish(
+                    ByteBuffer(string: #"{"seq":1}"#),
+                    to: "$JS.API.STREAM.MSG.GET.MESH_EVENTS",
+                    replyTo: "$KV.MESH_STATE.\(key)"
+                )
             }
-            let status = try await bench.run(user, "status")
-            #expect(status.error.isEmpty, "\(status.error)")
-            let refused = try await bench.run(user, "keep")
-            #expect(refused.code == 69 && refused.error.contains("only admins"), "\(refused.error)")
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        for user in ["observer", "tool", "node"] {
+            let status = try await bench.run(user, ["status"])
+            #expect(status.output.contains("2 tools: 1 running, 1 failed"), "\(status.output)\(status.error)")
+        }
+        try await eventually(within: .seconds(60), "the announcement") {
+            try await bench.run("observer", ["list", "node.unreachable", "--json"]).lines.count == 1
+        }
+        try await eventually(within: .seconds(90), "the state to be as it was") {
+            try await keys() == ["checkpoint", "keeper", "node.ghost", "node.me"]
+        }
+        #expect(try await bench.run("admin", ["stream", "purge", "--yes"]).code == 0)
+        try await eventually("the status after the purge") {
+            try await bench.run("observer", ["status"]).output.contains("2 nodes: 1 online, 1 unreachable")
         }
         #expect(!bench.serve.error.contains("the state of the mesh"), "\(bench.serve.error)")
+        for user in ["observer", "tool"] {
+            let refused = try await bench.run(user, ["keep"])
+            #expect(refused.code == 69 && refused.error.contains("only nodes and admins"), "\(refused.error)")
+        }
+        await observer.close()
         try await bench.end()
+    }
+
+    @Test func withATrustListTheStateOfATrustedKeeperCounts() async throws {
+        try await bench { bench in
+            let key = bench.directory.path + "/hub.nk"
+            let made = try await Command.run(["key", "new", key, "--node", "hub", "--keeper"])
+            #expect(made.output.hasSuffix(" keeper\n"), "\(made.output)")
+            let shown = try await Command.run(["key", "show", key, "--node", "hub"])
+            let trust = try bench.directory.file("trust", made.output)
+            let other = try bench.directory.file("other", shown.output)
+            let serve = try bench.serve("node: hub\n" + Self.tools, "--sign-key", key, "--trust", trust)
+            try await serve.waitForOutput("tool.crashed")
+            try await eventually("the state to be saved") {
+                try await bench.saved("node.hub").contains("exited with code 3")
+            }
+            try await bench.end(serve)
+            #expect(try await bench.run("stream", "purge", "--yes").code == 0)
+            let believed = try await bench.run("status", "--trust", trust)
+            #expect(
+                believed.output.contains("1 node: 1 left") && believed.output.contains("broken"),
+                "\(believed.output)"
+            )
+            let unknown = try await bench.run("status", "--trust", other)
+            #expect(unknown.output.contains("no node or tool is known"), "\(unknown.output)")
+            let untrusted = try Command(["keep", "--trust", other, "--sign-key", key, "--nats", bench.server.url])
+            try await untrusted.waitForError("nobody uses what this node saves")
+            untrusted.signal(SIGTERM)
+            #expect(try await untrusted.wait(within: .seconds(60)).code == 0)
+        }
     }
 
     @Test func twoNodesOfOneNameAndARenamedNode() async throws {

@@ -19,12 +19,11 @@ import Testing
             lease: revision.map { ("lab", $0, Mesh.time(stored)) },
             checkpoint: sequence.map {
                 Checkpoint(
-                    stream: "S",
-                    created: nil,
-                    sequence: $0,
+                    position: SavedPosition(stream: "S", created: nil, sequence: $0),
                     at: Mesh.time(stored),
                     keeper: "former",
-                    nodes: 1
+                    keys: KeySet(["node.lab"]),
+                    revision: 1
                 )
             },
             lastSequence: last
@@ -89,19 +88,18 @@ import Testing
         let state = try await store.state()
         let at = Timestamp.now
         var checkpoint = Checkpoint(
-            stream: state.name,
-            created: state.created,
-            sequence: 2,
+            position: SavedPosition(stream: state.name, created: state.created, sequence: 2),
             at: at,
             keeper: "lab",
-            nodes: 1
+            keys: KeySet(["node.lab"]),
+            revision: 1
         )
         let holder = KeeperLease.Holder(node: "lab", instance: "1")
         _ = try await table.write(holder.json, to: StateKey.keeper, expected: nil)
         let revision = try await table.write(checkpoint.json, to: StateKey.checkpoint, expected: nil)
         #expect(try await report() == KeeperReport(keeper: "lab", savedUntil: at, sequence: 2, behind: 1))
         // What was saved of another stream says nothing about this one.
-        checkpoint.stream = "ANOTHER"
+        checkpoint.position.stream = "ANOTHER"
         _ = try await table.write(checkpoint.json, to: StateKey.checkpoint, expected: revision)
         #expect(try await report() == KeeperReport(keeper: "lab"))
     }

@@ -1,6 +1,8 @@
+import Foundation
 import Logging
 import MeshConcurrency
 import MeshEvents
+import MeshEventsSigning
 import MeshEventsTesting
 import TestSupport
 import Testing
@@ -43,15 +45,27 @@ import Testing
             try await table.read(body)
         }
 
-        func write(_ value: [UInt8], to key: String, expected: UInt64?) async throws(MeshEventsError) -> UInt64 {
+        func write(
+            _ value: [UInt8],
+            signature: String?,
+            to key: String,
+            expected: UInt64?
+        ) async throws(MeshEventsError) -> UInt64 {
             try check()
-            return try await table.write(value, to: key, expected: expected)
+            return try await table.write(value, signature: signature, to: key, expected: expected)
         }
 
-        func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) {
+        func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) -> UInt64 {
             try check()
-            try await table.delete(key, expected: expected)
+            return try await table.delete(key, expected: expected)
         }
+
+        func remove(_ key: String) async throws(MeshEventsError) {
+            try check()
+            try await table.remove(key)
+        }
+
+        func subject(of key: String) -> String { table.subject(of: key) }
     }
 
     /// A store whose stream has no leader for a time, as in a cluster: it stores nothing and does not answer.
@@ -88,11 +102,16 @@ import Testing
 
         init() async throws { bus = try await Self.bus(mesh, "pi") }
 
-        static func bus(_ mesh: InMemoryMesh, _ node: String) async throws -> PersistentEventBus {
+        static func bus(
+            _ mesh: InMemoryMesh,
+            _ node: String,
+            signer: NodeSigningKey? = nil
+        ) async throws -> PersistentEventBus {
             try await PersistentEventBus.open(
                 transport: InMemoryTransport(mesh),
                 store: InMemoryStore(mesh),
                 node: node,
+                busConfiguration: EventBus.Configuration(signer: signer),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             )
         }
@@ -400,11 +419,109 @@ import Testing
         try await fixture.health("a", every: 100)
         try await fixture.health("b", every: 100)
         try await keeping([fixture.keeper("k")]) {
-            try await eventually("a checkpoint") { try await fixture.checkpoint()?.nodes == 2 }
+            try await eventually("a checkpoint") { try await fixture.checkpoint()?.keys.count == 2 }
         }
         let entry = try #require(try await fixture.table.entry("node.a"))
         try await fixture.table.delete("node.a", expected: entry.revision)
         let monitor = try await MeshMonitor.start(store: InMemoryStore(fixture.mesh), saved: fixture.table)
         #expect(monitor.state.nodes.map(\.name) == ["a", "b"] && monitor.savedState == nil)
+    }
+
+    @Test func whatOthersWriteIsReplacedOrRemoved() async throws {
+        let fixture = try await Fixture()
+        try await fixture.health("pi", every: 100)
+        try await fixture.health("b", every: 100)
+        let changes = Locked<[MeshKeeper.Status]>([])
+        let keeper = MeshKeeper(
+            bus: try await Fixture.bus(fixture.mesh, "k"),
+            store: InMemoryStore(fixture.mesh),
+            table: fixture.table,
+            configuration: Fixture.patient,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        ) { status in changes.withLock { $0.append(status) } }
+        try await keeping([keeper]) {
+            try await eventually("a checkpoint") { try await fixture.checkpoint()?.keys.count == 2 }
+            for round in 0..<3 {
+                for key in ["checkpoint", "keeper", "node.pi", "node.stranger\(round)", "other.\(round)"] {
+                    let present = try await fixture.table.entry(key)?.revision
+                    _ = try? await fixture.table.write(Array(#"{"type":"answer"}"#.utf8), to: key, expected: present)
+                }
+                if let b = try await fixture.table.entry("node.b") {
+                    _ = try? await fixture.table.delete("node.b", expected: b.revision)
+                }
+                try await fixture.health("pi", every: 100)
+                // An answer of the server in the place of an entry is no state, and no reader takes it for one.
+                let monitor = try await MeshMonitor.start(store: InMemoryStore(fixture.mesh), saved: fixture.table)
+                #expect(monitor.state.nodes.map(\.name) == ["b", "pi"])
+                try await eventually("all to be as it was") {
+                    let keys = fixture.table.entries.map(\.key)
+                    let holder = try await fixture.keeperNode()
+                    let saved = try await fixture.checkpoint()?.keys.count
+                    return keys == ["checkpoint", "keeper", "node.b", "node.pi"] && holder == "k" && saved == 2
+                }
+            }
+        }
+        #expect(changes.withLock { $0 } == [.keeping])
+        let saved = try await SavedMesh.load(from: fixture.table, of: InMemoryStore(fixture.mesh), limits: .init())
+        #expect(saved.checkpoint != nil && saved.mesh.nodes.count == 2)
+    }
+
+    @Test func withATrustListOnlyTheStateOfATrustedKeeperCounts() async throws {
+        let fixture = try await Fixture()
+        let (pi, hub) = (NodeSigningKey.generate(), NodeSigningKey.generate())
+        var (trust, strict) = (TrustList(), TrustList())
+        try trust.trust("pi", key: pi.publicKey)
+        try trust.trust("hub", key: hub.publicKey, keepsState: true)
+        try strict.trust("pi", key: pi.publicKey)
+        try strict.trust("hub", key: hub.publicKey)
+        let signed = try await Fixture.bus(fixture.mesh, "pi", signer: pi)
+        try await signed.emit(Event(ToolInstalled(tool: "whisper", version: "v1")))
+        try await signed.emit(Event(NodeHealth(status: "online", resources: ["interval_s": 100])))
+        func monitor(_ trust: TrustList) async throws -> MeshMonitor {
+            try await MeshMonitor.start(
+                store: InMemoryStore(fixture.mesh),
+                saved: fixture.table,
+                verification: SignatureVerification(trust)
+            )
+        }
+        func keeper(signer: NodeSigningKey?) async throws -> MeshKeeper {
+            MeshKeeper(
+                bus: try await Fixture.bus(fixture.mesh, "hub", signer: signer),
+                store: InMemoryStore(fixture.mesh),
+                table: fixture.table,
+                verification: SignatureVerification(trust),
+                configuration: Fixture.patient,
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            )
+        }
+        // Without a signature nobody believes what it saves, it itself neither.
+        let unsigned = try await keeper(signer: nil)
+        #expect(!unsigned.isBelieved)
+        try await keeping([unsigned]) {
+            try await eventually("a checkpoint") { try await fixture.checkpoint()?.sequence == 2 }
+        }
+        #expect(try await monitor(trust).savedState == nil)
+        #expect(try await MeshMonitor.start(store: InMemoryStore(fixture.mesh), saved: fixture.table).savedState != nil)
+        let trusted = try await keeper(signer: hub)
+        #expect(trusted.isBelieved)
+        try await keeping([trusted]) {
+            try await eventually("the signed state") { try await monitor(trust).savedState?.keeper == "hub" }
+        }
+        _ = try await InMemoryStore(fixture.mesh).purge(matching: .all)
+        #expect(try await monitor(trust).state.tool("whisper", on: "pi")?.version == "v1")
+        // The key of a node that is not trusted to keep the state says nothing of other nodes.
+        #expect(try await monitor(strict).state.nodes.isEmpty)
+        // Somebody changes an entry, and leaves the signature.
+        let entry = try #require(try await fixture.table.entry("node.pi"))
+        let forged = String(decoding: entry.value, as: UTF8.self).replacingOccurrences(of: "v1", with: "v9")
+        _ = try await fixture.table.write(
+            Array(forged.utf8),
+            signature: entry.signature,
+            to: "node.pi",
+            expected: entry.revision
+        )
+        let naive = try await MeshMonitor.start(store: InMemoryStore(fixture.mesh), saved: fixture.table)
+        #expect(naive.state.tool("whisper", on: "pi")?.version == "v9")
+        #expect(try await monitor(trust).state.nodes.isEmpty)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import NATSClient
 import TestSupport
 import Testing
 
@@ -22,7 +23,22 @@ final class AuthBench {
         url = String(try #require(serve.error.firstMatch(of: #/listens on (tls://[^ ]+)/#)).1)
     }
 
+    /// A connection of a user, for what no command does.
+    func connect(_ user: String) async throws -> NATSConnection {
+        try await NATSConnection.connect(
+            NATSConnection.Configuration(
+                servers: try ServerAddress.list(url),
+                authentication: .nkeyFile(path: "\(path)/\(user).nk"),
+                tls: NATSConnection.TLSConfiguration(certificateAuthorityFile: path + "/ca.pem")
+            )
+        )
+    }
+
     func run(_ user: String?, _ arguments: String...) async throws -> Command.Outcome {
+        try await run(user, arguments)
+    }
+
+    func run(_ user: String?, _ arguments: [String]) async throws -> Command.Outcome {
         var environment = ["JB_NATS_URL": url, "MESH_EVENTS_TLS_CA": path + "/ca.pem"]
         if let user { environment["MESH_EVENTS_NKEY"] = "\(path)/\(user).nk" }
         return try await Command.run(arguments, environment: environment)
