@@ -294,7 +294,7 @@ import Testing
             let unknown = try await bench.run("status", "--trust", other)
             #expect(unknown.output.contains("no node or tool is known"), "\(unknown.output)")
             let untrusted = try Command(["keep", "--trust", other, "--sign-key", key, "--nats", bench.server.url])
-            try await untrusted.waitForError("nobody uses what this node saves")
+            try await untrusted.waitForError("do not use what this node saves")
             untrusted.signal(SIGTERM)
             #expect(try await untrusted.wait(within: .seconds(60)).code == 0)
         }

@@ -9,7 +9,7 @@ import Testing
 /// Several keepers that do not know of each other, over one table. Their writes arrive late, in any order, or with an
 /// answer that is lost; keepers end in the middle and begin again. Whatever is saved at any moment, with the events after
 /// the checkpoint, or all when there is none, it gives the state of the whole stream. That holds too when one keeper works
-/// at a time, and somebody else spoils entries, deletes them, and writes earlier ones once more.
+/// at a time, and something else spoils entries, deletes them, and writes earlier ones once more.
 @Suite struct KeeperModelTests {
     /// A write under way: who knows of its answer, and whether the answer arrives.
     private struct Flight {
@@ -85,7 +85,7 @@ import Testing
             if pick(40) == 0 { keepers[number].ledger = nil }
         }
 
-        /// Somebody else writes to the table.
+        /// Something else writes to the table.
         func attack() async throws {
             let entries = table.table.entries
             if !entries.isEmpty { recorded.append(entries[pick(entries.count)]) }

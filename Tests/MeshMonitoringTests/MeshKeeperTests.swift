@@ -494,7 +494,7 @@ import Testing
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             )
         }
-        // Without a signature nobody believes what it saves, it itself neither.
+        // Without a signature no reader believes what it saves, not even itself.
         let unsigned = try await keeper(signer: nil)
         #expect(!unsigned.isBelieved)
         try await keeping([unsigned]) {
@@ -511,7 +511,7 @@ import Testing
         #expect(try await monitor(trust).state.tool("whisper", on: "pi")?.version == "v1")
         // The key of a node that is not trusted to keep the state says nothing of other nodes.
         #expect(try await monitor(strict).state.nodes.isEmpty)
-        // Somebody changes an entry, and leaves the signature.
+        // An entry is changed, and its signature left.
         let entry = try #require(try await fixture.table.entry("node.pi"))
         let forged = String(decoding: entry.value, as: UTF8.self).replacingOccurrences(of: "v1", with: "v9")
         _ = try await fixture.table.write(

@@ -56,7 +56,7 @@ final class KeeperLease: Sendable {
     }
 
     /// Waits until the lease is free, and takes it. Creates the table when there is none. What is no lease in its place
-    /// keeps nobody from taking it, however often it is written.
+    /// does not keep a candidate from taking it, however often it is written.
     ///
     /// - Parameter onAnswer: is called whenever the table has answered.
     /// - Returns: the revision of the write that took it.

@@ -43,8 +43,8 @@ struct KeeperLedger: Sendable {
     private var obsolete: Set<String> = []
     /// Whether nodes with an entry may be no longer known.
     private var mayHaveDropped = false
-    /// The keys of entries that may lack what this keeper has taken in, since it did not begin with them, or somebody else
-    /// has written them; until they are replaced or deleted.
+    /// The keys of entries that may lack what this keeper has taken in, since it did not begin with them, or something
+    /// else has written them; until they are replaced or deleted.
     private var foreign: Set<String>
     /// The keys of entries that are being written, with the first sequence that they lack until then.
     private var underWay: [String: UInt64] = [:]

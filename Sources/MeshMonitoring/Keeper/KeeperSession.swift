@@ -342,7 +342,7 @@ final class KeeperSession: Sendable {
             )
             state.withLock { $0.ledger.checkpointed(written) }
         } catch {
-            // Another keeper, or somebody who only spoils it.
+            // Another keeper, or something that only spoils it.
             if error.code == .conflict { return try await reconcile() }
             guard Self.concernsEntry(error) else { throw error }
             keeper.tell(error)

@@ -22,8 +22,8 @@ import MeshLogging
 /// - **Entries.** Each node has an entry with all facts of which its state follows, and a checkpoint says up to which
 ///   sequence the entries are complete. Every write names the revision that it replaces, so that a keeper which was
 ///   stopped, and does not know that another one works, replaces nothing newer.
-/// - **Others.** Whatever else writes to the table is noticed, replaced or removed. With signatures, entries that somebody
-///   else has written say nothing.
+/// - **Others.** Whatever else writes to the table is noticed, replaced or removed. With signatures, entries of
+///   another origin say nothing.
 /// - **Announcements.** A node is announced once as unreachable when no event of it was stored for three of its health
 ///   intervals, and once as recovered when it is heard of again. The message of an announcement is stored only when no
 ///   other of its type was stored since the keeper last looked: two keepers cannot both announce the same.

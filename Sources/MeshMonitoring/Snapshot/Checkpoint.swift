@@ -11,7 +11,7 @@ struct Checkpoint: Sendable, Equatable {
     /// The keys of the nodes that have an entry.
     var keys: KeySet
     /// The last write of the table that the keeper knows. A later entry that is less complete than the checkpoint was
-    /// written by somebody else.
+    /// not written by that keeper.
     var revision: UInt64
 
     init(position: SavedPosition, at: Timestamp, keeper: String, keys: KeySet, revision: UInt64) {

@@ -87,7 +87,7 @@ struct KeepCommand: AsyncParsableCommand {
         }
         if !keeper.isBelieved {
             Diagnostics.say(
-                "with this trust list nobody uses what this node saves: give it a key with --sign-key, and write `keeper` at "
+                "readers with this trust list do not use what this node saves: give it a key with --sign-key, and write `keeper` at "
                     + "the end of its line in the list"
             )
         }
