@@ -31,6 +31,7 @@ CURVES = {
     "emitters": ("Emitters on one bus", "threads", "ns an event, all threads together"),
     "stream": ("Length of the stream", "events stored", "µs a query"),
     "nodes": ("Nodes in the state of the mesh", "nodes", "ns of processor time an event"),
+    "keeper": ("Keeper of the state of the mesh: nodes with 30 tools each, which emit each 10 s", "nodes", "the units named"),
 }
 
 

@@ -7,7 +7,11 @@ import LocalNATSServer
 struct MeshBench {
     static func main() async {
         do {
-            let options = try Options(Array(CommandLine.arguments.dropFirst()))
+            let arguments = Array(CommandLine.arguments.dropFirst())
+            if arguments.count == 3, arguments[0] == KeeperMeasures.role, let seconds = Int(arguments[2]) {
+                return try await KeeperMeasures.keep(arguments[1], seconds: seconds)
+            }
+            let options = try Options(arguments)
             let server = try await LocalNATSServer.start(
                 // Nothing is lost, whoever is slower: a server cuts off who lets too much wait.
                 LocalNATSServer.Configuration(jetStream: false, extraConfiguration: "max_pending: 1073741824")
@@ -44,6 +48,7 @@ struct MeshBench {
                 case "P5", "P6", "P7", "P8": try await StoreComparisons(options: options).run(what)
                 case "P9": try await MemoryMeasures(url: server.url).report(seconds: options.seconds)
                 case "P10": try await compareNodes()
+                case "P11": try await StatusComparison(options: options).run()
                 case "safety":
                     try await report { try await SafetyComparisons(options: options, url: server.url).report() }
                 case "peer": try await report { try await PeerComparisons(options: options, url: server.url).report() }

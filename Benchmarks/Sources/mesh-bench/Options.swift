@@ -4,7 +4,7 @@ import EventWork
 struct Options {
     static let usage = """
         usage: mesh-bench [--check] [--quick] [--pairs N] [--count N] [--seconds N] [--ours] [--long] [WHAT ...]
-          WHAT       P1 to P10: a goal; more: rows for context; safety: what TLS, signatures, metrics, spans and acks cost;
+          WHAT       P1 to P11: a goal; more: rows for context; safety: what TLS, signatures, metrics, spans and acks cost;
                      peer: beside nats-py; steps: one event step by step. Default: all of these.
                      scaling: cost against sizes and numbers, as JSON, one point a line
           --check    exit with 1 when a goal is missed
@@ -14,17 +14,20 @@ struct Options {
                      200000 for P5 and P10)
           --seconds  how long P9 emits, at least 1 (default 60)
           --ours     run only our side, for a profiler
-          --long     scaling: also a stream of 10 million events
+          --curve    scaling: one of payload, subscribers, emitters, stream, nodes, keeper (default: all)
+          --long     scaling, P11: also a stream of 10 million events
         The server: MESH_EVENTS_NATS_SERVER, else the first nats-server of PATH.
         """
     static let everything =
-        ["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "more", "safety", "peer", "steps"]
+        ["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "more", "safety", "peer", "steps"]
 
     var what: [String] = []
     var isCheck = false
     var isQuick = false
     var isOursOnly = false
     var isLong = false
+    /// The only curve to measure; `nil` for all.
+    var curve: String?
     var pairs: Int
     var seconds: Int
     private var count: Int?
@@ -39,6 +42,11 @@ struct Options {
             case "--quick": isQuick = true
             case "--ours": isOursOnly = true
             case "--long": isLong = true
+            case "--curve":
+                curve = arguments.popFirst()
+                guard let curve, Scaling.curves.contains(curve) else {
+                    throw BenchmarkError("\(argument) needs the name of a curve\n\(Self.usage)")
+                }
             case "--pairs": pairs = try Self.number(arguments.popFirst(), for: argument, atLeast: 5)
             case "--count": count = try Self.number(arguments.popFirst(), for: argument, atLeast: 1000)
             case "--seconds": seconds = try Self.number(arguments.popFirst(), for: argument, atLeast: 1)

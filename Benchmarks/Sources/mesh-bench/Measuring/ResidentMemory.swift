@@ -28,6 +28,12 @@ final class ResidentMemory: Sendable {
         return peak.withLock { $0 } - before
     }
 
+    /// The most bytes that the memory had until now.
+    func most() -> Int {
+        look()
+        return peak.withLock { $0 }
+    }
+
     /// Looks no longer.
     func stop() { isStopped.store(true, ordering: .relaxed) }
 

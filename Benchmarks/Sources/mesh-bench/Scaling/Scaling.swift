@@ -5,21 +5,22 @@ import MeshEvents
 /// What one event costs, against the size of the payload, the number of subscribers, of emitters, of stored events and
 /// of nodes.
 struct Scaling {
-    static let curves = ["payload", "subscribers", "emitters", "stream", "nodes"]
+    static let curves = ["payload", "subscribers", "emitters", "stream", "nodes", "keeper"]
 
     let options: Options
     let url: String
 
     /// Measures every curve, and prints the points as JSON, one a line.
     func report() async throws {
-        for curve in Self.curves {
+        for curve in Self.curves where options.curve ?? curve == curve {
             let points =
                 switch curve {
                 case "payload": try await payloadSizes()
                 case "subscribers": try await subscribers()
                 case "emitters": try await emitters()
                 case "stream": try await streamLengths()
-                default: try await nodes()
+                case "nodes": try await nodes()
+                default: try await keepers()
                 }
             let encoder = JSONEncoder()
             encoder.outputFormatting = .sortedKeys
@@ -115,6 +116,18 @@ struct Scaling {
         for size in [10, 30, 100, 300, 1_000] {
             let fold = MeshStateMeasures.fold(options.count(200_000), nodes: size)
             points += try await alternate("nodes", size, [("fold a health event", fold)])
+        }
+        return points
+    }
+
+    /// A keeper of simulated nodes with 30 tools each, which emit each 10 s.
+    private func keepers() async throws -> [ScalingPoint] {
+        var points: [ScalingPoint] = []
+        for size in [100, 1_000, 10_000] {
+            let cost = try await KeeperMeasures.measure(nodes: size, seconds: options.isQuick ? 10 : 60)
+            points.append(ScalingPoint("keeper", "processor (thousandths of one)", size, [cost.share * 1_000]))
+            points.append(ScalingPoint("keeper", "memory (MB)", size, [cost.memory / 1e6]))
+            points.append(ScalingPoint("keeper", "saved state behind the stream (events)", size, [cost.behind]))
         }
         return points
     }
