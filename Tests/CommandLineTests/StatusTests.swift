@@ -21,7 +21,8 @@ import Testing
             try await Command.emit(story, to: server)
             let status = try await Command.run(["status", "--nats", server.url])
             #expect(status.code == 0, "\(status.error)")
-            #expect(status.error.isEmpty)
+            let notice = "what the stream has dropped is not known: the state of this mesh is not saved"
+            #expect(status.error.hasPrefix("mesh-events: \(notice)") && status.error.split(separator: "\n").count == 1)
             #expect(status.lines.first == "2 nodes: 1 online, 1 left; 1 tool: 1 running")
             #expect(status.output.contains(#/\nlab   left    .*  shutdown\n/#))
             #expect(status.output.contains(#/\npi    online  .*  1/1\n/#))

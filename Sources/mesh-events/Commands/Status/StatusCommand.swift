@@ -159,6 +159,7 @@ struct StatusCommand: AsyncParsableCommand {
             return trouble
         }
         defer { TrustOptions.reportRejected(monitor.rejected) }
+        if subject == nil, !check, !watch, !json { sayUnlessSaved(monitor) }
         var trouble = Trouble.well
         if watch {
             try await StatusWatch(monitor: monitor, connection: transport.connection, source: source, printer: printer)
@@ -169,6 +170,20 @@ struct StatusCommand: AsyncParsableCommand {
         monitor.close()
         await transport.close()
         return trouble
+    }
+
+    /// Says why older events are not known that the stream has dropped.
+    private func sayUnlessSaved(_ monitor: MeshMonitor) {
+        guard monitor.savedState == nil, !monitor.state.isEmpty else { return }
+        if let failure = monitor.savedStateFailure, failure.code != .streamNotFound {
+            Diagnostics.say("what the stream has dropped is not known; the saved state cannot be read: \(failure.message)")
+        } else {
+            let origin = trust.trust == nil ? "" : " by a node that the trust list names as a keeper"
+            Diagnostics.say(
+                "what the stream has dropped is not known: the state of this mesh is not saved\(origin); any `mesh-events serve`, "
+                    + "or `mesh-events keep`, saves it"
+            )
+        }
     }
 
     /// What to show once. When its events cannot be read, it is shown without them.
