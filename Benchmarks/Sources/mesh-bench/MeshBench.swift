@@ -8,8 +8,10 @@ struct MeshBench {
     static func main() async {
         do {
             let arguments = Array(CommandLine.arguments.dropFirst())
-            if arguments.count == 3, arguments[0] == KeeperMeasures.role, let seconds = Int(arguments[2]) {
-                return try await KeeperMeasures.keep(arguments[1], seconds: seconds)
+            if arguments.count == 4, arguments[0] == KeeperMeasures.role, let nodes = Int(arguments[2]),
+                let seconds = Int(arguments[3])
+            {
+                return try await KeeperMeasures.keep(arguments[1], nodes: nodes, seconds: seconds)
             }
             let options = try Options(arguments)
             let server = try await LocalNATSServer.start(

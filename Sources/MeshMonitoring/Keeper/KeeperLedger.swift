@@ -50,6 +50,8 @@ struct KeeperLedger: Sendable {
     private var underWay: [String: UInt64] = [:]
     /// When entries were last written, as far as that is needed.
     private var written: [String: ContinuousClock.Instant] = [:]
+    /// When ``written`` is looked through for what is not needed any more.
+    private var prunesAt = ContinuousClock.now
     /// The nodes of which something may have to be announced.
     private var unsettled: Set<String>
 
@@ -143,9 +145,14 @@ struct KeeperLedger: Sendable {
             underWay[key] = .max
             writes.append(Write(node: "", key: key, value: nil, revision: revision))
         }
-        for (node, lack) in lacking where writes.count < limit {
+        var due: [(node: String, lack: Lack)] = []
+        for (node, lack) in lacking where all || isDue(node, lack, now) {
+            due.append((node, lack))
+            if writes.count + due.count >= limit { break }
+        }
+        for (node, lack) in due {
             let key = StateKey.node(node)
-            guard underWay[key] == nil, all || isDue(node, lack, now) else { continue }
+            guard underWay[key] == nil else { continue }
             lacking[node] = nil
             guard let snapshot = mesh.snapshot(of: node, position: place(position)) else { continue }
             underWay[key] = lack.sequence
@@ -166,7 +173,10 @@ struct KeeperLedger: Sendable {
         revisions[write.key] = revision
         foreign.remove(write.key)
         guard write.value != nil else { return }
-        if written.count > 1_000 { written = written.filter { now - $0.value < pace.shortest } }
+        if now >= prunesAt {
+            written = written.filter { now - $0.value < pace.shortest }
+            prunesAt = now + pace.shortest
+        }
         written[write.node] = now
     }
 

@@ -13,6 +13,10 @@ final class KeeperSession: Sendable {
     private static let longestAnnouncing: Duration = .seconds(1)
     /// How many entries are written at once.
     private static let writesAtOnce = 32
+    /// How many entries are taken together to be written: each time all nodes are looked through.
+    private static let writesPerRound = 512
+    /// How long entries are written before it is looked again what has to be announced.
+    private static let longestWriting: Duration = .seconds(1)
     /// How many keys that do not belong there are removed at once.
     private static let removalsAtOnce = 64
     /// After how many events a checkpoint is written at the latest.
@@ -121,6 +125,23 @@ final class KeeperSession: Sendable {
         if let failure { throw failure }
     }
 
+    /// Carries out something for each element, so many at once.
+    private static func failures<Element: Sendable>(
+        of elements: [Element],
+        atOnce limit: Int,
+        _ body: @escaping @Sendable (Element) async throws(MeshEventsError) -> Void
+    ) async -> [MeshEventsError] {
+        await withTaskGroup(of: MeshEventsError?.self) { group in
+            var failures: [MeshEventsError] = []
+            for (number, element) in elements.enumerated() {
+                if number >= limit, let failure = await group.next() ?? nil { failures.append(failure) }
+                group.addTask { await failure { () throws(MeshEventsError) in try await body(element) } }
+            }
+            for await failure in group { if let failure { failures.append(failure) } }
+            return failures
+        }
+    }
+
     private static func failure(_ body: () async throws(MeshEventsError) -> Void) async -> MeshEventsError? {
         do throws(MeshEventsError) { try await body() } catch { return error }
         return nil
@@ -212,11 +233,13 @@ final class KeeperSession: Sendable {
         let interval = keeper.configuration.checkpointInterval
         // The first one at once: without a checkpoint the entries count for nothing.
         var (checkpointAt, checkpointed, forgotAt) = (ContinuousClock.now - interval, UInt64(0), ContinuousClock.now)
-        while await !isStopped(within: Self.tick) {
+        var hasMore = false
+        while await !isStopped(within: hasMore ? .zero : Self.tick) {
             guard advance() else { continue }
             // First: it needs no room in the table.
             try await announce()
-            while try await write(all: false) {}
+            let end = ContinuousClock.now + Self.longestWriting
+            repeat { hasMore = try await write(all: false) } while hasMore && .now < end
             let (now, position) = (ContinuousClock.now, state.withLock { $0.ledger.position })
             if now - checkpointAt >= interval || position > checkpointed + Self.eventsPerCheckpoint {
                 if keeper.table.hasOtherWrites { try await reconcile() }
@@ -257,23 +280,18 @@ final class KeeperSession: Sendable {
 
     /// Writes the entries that are due.
     ///
-    /// - Returns: Whether there were as many as are written at once: there may be more.
+    /// - Returns: Whether there were as many as are taken together: there may be more.
     private func write(all: Bool) async throws(MeshEventsError) -> Bool {
-        let writes = state.withLock { $0.ledger.takeDue(Self.writesAtOnce, all: all, now: .now) }
+        let writes = state.withLock { $0.ledger.takeDue(Self.writesPerRound, all: all, now: .now) }
         guard !writes.isEmpty else { return false }
-        let failures = await withTaskGroup(of: MeshEventsError?.self) { group in
-            for write in writes {
-                group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.carryOut(write) } }
-            }
-            var failures: [MeshEventsError] = []
-            for await failure in group { if let failure { failures.append(failure) } }
-            return failures
+        let failures = await Self.failures(of: writes, atOnce: Self.writesAtOnce) { write throws(MeshEventsError) in
+            try await self.carryOut(write)
         }
         for failure in failures where failure.code != .conflict {
             guard Self.concernsEntry(failure) else { throw failure }
             keeper.tell(failure)
         }
-        return failures.isEmpty && writes.count == Self.writesAtOnce
+        return failures.isEmpty && writes.count == Self.writesPerRound
     }
 
     /// Whether an error is about one entry or the room for it: the keeper goes on, and announces what it has to.
@@ -376,20 +394,11 @@ final class KeeperSession: Sendable {
     }
 
     private func remove(_ keys: [String]) async {
-        var rest = keys[...]
-        while !rest.isEmpty, !Task.isCancelled {
-            let failures = await withTaskGroup(of: MeshEventsError?.self) { group in
-                for key in rest.prefix(Self.removalsAtOnce) {
-                    group.addTask {
-                        await Self.failure { () throws(MeshEventsError) in try await self.keeper.table.remove(key) }
-                    }
-                }
-                return await group.reduce(into: [MeshEventsError]()) { if let failure = $1 { $0.append(failure) } }
-            }
-            rest = rest.dropFirst(Self.removalsAtOnce)
-            // They say nothing: it is enough to try again when something else is written.
-            guard failures.isEmpty else { return failures.prefix(1).forEach { keeper.tell($0) } }
+        let failures = await Self.failures(of: keys, atOnce: Self.removalsAtOnce) { key throws(MeshEventsError) in
+            try await self.keeper.table.remove(key)
         }
+        // They say nothing: it is enough to try again when something else is written.
+        if let failure = failures.first { keeper.tell(failure) }
     }
 
     // MARK: Announcing

@@ -12,8 +12,8 @@ extension MeshState {
         /// How many bytes of JSON a node's capabilities and resources may have each, from 64 to 1 048 576. Larger ones
         /// are kept as null, and so are those nested more than 100 levels deep. Default 16 384.
         public let dataBytes: Int
-        /// How many bytes the whole state may take, as ``MeshState`` counts them, from 65 536 to 2³⁰; default 64 MiB.
-        /// Beyond it, nodes whose last event is oldest are dropped.
+        /// How many bytes the whole state may take, as ``MeshState`` counts them, from 65 536 to 2³⁰; default 192 MiB:
+        /// 10 000 nodes with 30 tools each are 170 MB. Beyond it, nodes whose last event is oldest are dropped.
         public let bytes: Int
 
         /// The longest name of a node or a tool, in bytes. Events with a longer name are dropped.
@@ -25,7 +25,7 @@ extension MeshState {
             toolsPerNode: Int = 1_000,
             textBytes: Int = 2_048,
             dataBytes: Int = 16_384,
-            bytes: Int = 64 << 20
+            bytes: Int = 192 << 20
         ) {
             self.nodes = min(max(nodes, 1), 1_000_000)
             self.toolsPerNode = min(max(toolsPerNode, 1), 100_000)

@@ -7,7 +7,7 @@ import MeshMonitoring
 
 /// What a keeper needs, in a process of its own, for a mesh of simulated nodes that emit as often as real ones.
 struct KeeperMeasures {
-    /// The word with which this program is the keeper: it is followed by the server's address and the seconds.
+    /// The word with which this program is the keeper: it is followed by the server's address, the number of nodes and the seconds.
     static let role = "keeper"
     private static let toolsPerNode = 30
     private static let interval = 10
@@ -32,7 +32,9 @@ struct KeeperMeasures {
         let result: Result<String, any Error>
         do {
             result = .success(
-                try await onThread { try ChildProcess.output(of: CommandLine.arguments[0], [role, url, "\(seconds)"]) }
+                try await onThread {
+                    try ChildProcess.output(of: CommandLine.arguments[0], [role, url, "\(nodes)", "\(seconds)"])
+                }
             )
         } catch {
             result = .failure(error)
@@ -70,7 +72,7 @@ struct KeeperMeasures {
     }
 
     /// Is the keeper; prints what it needed.
-    static func keep(_ url: String, seconds: Int) async throws {
+    static func keep(_ url: String, nodes: Int, seconds: Int) async throws {
         let transport = try await NATSTransport.connect(to: url)
         let store = JetStreamStore(transport.connection)
         let table = JetStreamStateStore(beside: store)
@@ -84,9 +86,9 @@ struct KeeperMeasures {
         var behind: UInt64 = 0
         while .now - start < .seconds(seconds) {
             try await Task.sleep(for: .seconds(1))
-            guard let checkpoint = try await table.entry("checkpoint"),
-                let saved = try EventData(json: checkpoint.value)["sequence"]?.uint64
-            else { throw BenchmarkError("the keeper has saved nothing") }
+            guard let checkpoint = try await table.entry("checkpoint").map({ try EventData(json: $0.value) }),
+                let saved = checkpoint["sequence"]?.uint64, checkpoint["nodes"]?.int == nodes
+            else { throw BenchmarkError("the keeper has not saved \(nodes) nodes") }
             behind = max(behind, try await store.state().lastSequence - saved)
         }
         let share = (processTime() - used) / ((ContinuousClock.now - start) / .seconds(1))

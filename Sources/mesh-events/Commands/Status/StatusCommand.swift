@@ -176,7 +176,9 @@ struct StatusCommand: AsyncParsableCommand {
     private func sayUnlessSaved(_ monitor: MeshMonitor) {
         guard monitor.savedState == nil, !monitor.state.isEmpty else { return }
         if let failure = monitor.savedStateFailure, failure.code != .streamNotFound {
-            Diagnostics.say("what the stream has dropped is not known; the saved state cannot be read: \(failure.message)")
+            Diagnostics.say(
+                "what the stream has dropped is not known; the saved state cannot be read: \(failure.message)"
+            )
         } else {
             let origin = trust.trust == nil ? "" : " by a node that the trust list names as a keeper"
             Diagnostics.say(
