@@ -12,8 +12,11 @@ public final class JetStreamStateStore: StateStore {
     public let jetStream: JetStream
     private let streamName: String
     private let bucket = Locked<KeyValueBucket?>(nil)
-    /// A bucket without a limit could fill the disk of the server. 10 000 nodes with 30 tools each take a third of it.
-    private static let maximumBytes: Int64 = 256 << 20
+    /// How large the bucket may become: the first of these that the server can reserve. Without a limit it could fill the
+    /// disk; 10 000 nodes with 30 tools each take a third of the largest.
+    private static let sizes: [Int64] = [256 << 20, 64 << 20, 16 << 20]
+    /// How often what is written meanwhile is read as well.
+    private static let mostRounds = 4
 
     /// Creates a store; sends nothing to the server yet.
     ///
@@ -25,7 +28,8 @@ public final class JetStreamStateStore: StateStore {
         bucketName = StateTable.name(for: streamName)
     }
 
-    /// Creates the bucket unless it exists: of at most 256 MiB, on as many servers as the stream of the events.
+    /// Creates the bucket unless it exists: of at most 256 MiB, or of what the server can reserve, on as many servers as
+    /// the stream of the events.
     ///
     /// - Throws: `permissionDenied`, `persistenceUnavailable`, `storageFull`, `timeout`.
     public func create() async throws(MeshEventsError) {
@@ -36,18 +40,28 @@ public final class JetStreamStateStore: StateStore {
             guard error.code == .bucketNotFound else { throw convert(error) }
         }
         let replicas = try await replicas()
-        do throws(KeyValueError) {
-            let created = try await jetStream.createKeyValue(
-                .init(
-                    bucket: bucketName,
-                    description: "What is known of each node of the mesh, kept by one of its nodes",
-                    maximumBytes: Self.maximumBytes,
-                    replicas: replicas
+        for size in Self.sizes {
+            do throws(KeyValueError) {
+                let created = try await jetStream.createKeyValue(
+                    .init(
+                        bucket: bucketName,
+                        description: "What is known of each node of the mesh, kept by one of its nodes",
+                        maximumBytes: size,
+                        replicas: replicas
+                    )
                 )
-            )
-            bucket.withLock { $0 = created }
-        } catch {
-            throw convert(error)
+                return bucket.withLock { $0 = created }
+            } catch {
+                let converted = convert(error)
+                guard converted.code == .storageFull else { throw converted }
+                guard size == Self.sizes.last else { continue }
+                throw MeshEventsError(
+                    .storageFull,
+                    "the server cannot reserve \(size >> 20) MiB for the bucket \(bucketName): raise the storage limit of the "
+                        + "server or the account",
+                    underlying: error
+                )
+            }
         }
     }
 
@@ -69,7 +83,8 @@ public final class JetStreamStateStore: StateStore {
         }
     }
 
-    /// Passes all values to `body`. A user who may not create consumers reads them one by one.
+    /// Passes all values to `body`; of a key that is written meanwhile, several. A user who may not create consumers reads
+    /// them one by one.
     ///
     /// - Throws: as ``entry(_:)``.
     public func read(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
@@ -83,17 +98,33 @@ public final class JetStreamStateStore: StateStore {
 
     private func readAtOnce(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
         try await using { bucket throws(KeyValueError) in
-            var watch = try await bucket.watch(ignoresDeletes: true).makeAsyncIterator()
-            while let update = try await watch.next() {
-                guard case .entry(let entry) = update else { return }
-                if let entry = StateEntry(entry) { body(entry) }
+            var next: UInt64 = 1
+            // An entry that is written again moves behind what was there when the reading began.
+            for _ in 0..<Self.mostRounds {
+                let last = try await bucket.status().stream.state.lastSequence
+                guard next <= last else { return }
+                try await Self.read(bucket, from: next, body)
+                next = last + 1
             }
+        }
+    }
+
+    private static func read(
+        _ bucket: KeyValueBucket,
+        from revision: UInt64,
+        _ body: (StateEntry) -> Void
+    ) async throws(KeyValueError) {
+        let start: KeyValueBucket.WatchStart = revision == 1 ? .values : .revision(revision)
+        var watch = try await bucket.watch(from: start, ignoresDeletes: true).makeAsyncIterator()
+        while let update = try await watch.next() {
+            guard case .entry(let entry) = update else { return }
+            if let entry = StateEntry(entry) { body(entry) }
         }
     }
 
     private func readOneByOne(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
         try await using { bucket throws(KeyValueError) in
-            try await bucket.newestOfEach { entry in if let entry = StateEntry(entry) { body(entry) } }
+            try await bucket.readSingly { entry in if let entry = StateEntry(entry) { body(entry) } }
         }
     }
 
@@ -120,19 +151,26 @@ public final class JetStreamStateStore: StateStore {
     ///
     /// - Throws: as ``write(_:signature:to:expected:)``.
     public func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) -> UInt64 {
-        try await using { bucket throws(KeyValueError) in
+        let revision = try await using { bucket throws(KeyValueError) in
             try await bucket.purge(key, expectedRevision: expected)
         }
+        // The mark of the deletion serves no reader. Where it may not be removed it stays.
+        try? await remove(key, before: revision + 1)
+        return revision
     }
 
     /// Removes a key without a trace; it may be one that no client would write. One with a wildcard as a token stays: a
     /// server would take it for a pattern of keys.
     ///
     /// - Throws: `streamNotFound`, `permissionDenied`, `timeout`.
-    public func remove(_ key: String) async throws(MeshEventsError) {
-        guard !key.split(separator: ".").contains(where: { $0 == "*" || $0 == ">" }) else { return }
+    public func remove(_ key: String) async throws(MeshEventsError) { try await remove(key, before: nil) }
+
+    /// - Parameter revision: leaves this revision and later ones; `nil` for none.
+    private func remove(_ key: String, before revision: UInt64?) async throws(MeshEventsError) {
+        guard !key.utf8.split(separator: UInt8(ascii: ".")).contains(where: { $0.elementsEqual("*".utf8) || $0.elementsEqual(">".utf8) })
+        else { return }
         do throws(JetStreamError) {
-            _ = try await jetStream.purgeStream(streamOfBucket, subject: subject(of: key))
+            _ = try await jetStream.purgeStream(streamOfBucket, subject: subject(of: key), before: revision)
         } catch {
             throw MeshEventsError(error, stream: streamOfBucket)
         }

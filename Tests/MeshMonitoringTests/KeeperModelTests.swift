@@ -203,8 +203,8 @@ import Testing
                 position: position,
                 at: ledger.mesh.now,
                 keeper: "\(number)",
-                keys: ledger.savedKeys,
-                revision: keepers[number].table.verified
+                keys: ledger.savedKeys.keys,
+                entries: ledger.savedKeys.entries
             )
             do throws(MeshEventsError) {
                 let revision = try await keepers[number].table.write(

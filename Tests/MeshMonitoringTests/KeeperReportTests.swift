@@ -23,7 +23,7 @@ import Testing
                     at: Mesh.time(stored),
                     keeper: "former",
                     keys: KeySet(["node.lab"]),
-                    revision: 1
+                    entries: KeySet([])
                 )
             },
             lastSequence: last
@@ -92,7 +92,7 @@ import Testing
             at: at,
             keeper: "lab",
             keys: KeySet(["node.lab"]),
-            revision: 1
+            entries: KeySet([])
         )
         let holder = KeeperLease.Holder(node: "lab", instance: "1")
         _ = try await table.write(holder.json, to: StateKey.keeper, expected: nil)

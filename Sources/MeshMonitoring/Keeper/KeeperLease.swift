@@ -47,12 +47,13 @@ final class KeeperLease: Sendable {
 
     /// Asks for the lease's entry: a sign of life of the server, and its clock.
     ///
-    /// - Returns: When the own last write was stored by the server's clock, and when that was known here; `nil` when the
-    ///   entry is not that write.
+    /// - Returns: When the entry was stored by the server's clock, and an instant at which that time had come; `nil` when
+    ///   there is none.
     func look() async throws(MeshEventsError) -> (stored: Timestamp, known: ContinuousClock.Instant)? {
-        let before = state.withLock { ($0.revision, $0.stored) }
-        guard let entry = try await table.entry(StateKey.keeper), entry.revision == before.0 else { return nil }
-        return (entry.storedAt, before.1)
+        let own = state.withLock { ($0.revision, $0.stored) }
+        guard let entry = try await table.entry(StateKey.keeper) else { return nil }
+        // What something else has written there was stored before now.
+        return (entry.storedAt, entry.revision == own.0 ? own.1 : .now)
     }
 
     /// Waits until the lease is free, and takes it. Creates the table when there is none. What is no lease in its place

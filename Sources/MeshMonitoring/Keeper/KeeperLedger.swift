@@ -28,6 +28,8 @@ struct KeeperLedger: Sendable {
         let value: [UInt8]?
         /// The revision that the entry has now; `nil` for none.
         let revision: UInt64?
+        /// Up to where the new entry is complete.
+        var sequence: UInt64 = 0
     }
 
     private(set) var mesh: MeshState
@@ -35,6 +37,8 @@ struct KeeperLedger: Sendable {
     private(set) var position: UInt64
     /// The revision of each entry, by key.
     private(set) var revisions: [String: UInt64]
+    /// Up to where each entry is complete, by key.
+    private var sequences: [String: UInt64]
     /// The stream with the events.
     private let stream: StreamState
     private let pace: Pace
@@ -64,6 +68,7 @@ struct KeeperLedger: Sendable {
     init(_ saved: SavedMesh, of stream: StreamState, pace: Pace) {
         mesh = saved.mesh
         revisions = saved.revisions
+        sequences = saved.sequences
         self.stream = stream
         self.pace = pace
         unsettled = Set(mesh.nodeNames)
@@ -157,7 +162,9 @@ struct KeeperLedger: Sendable {
             guard let snapshot = mesh.snapshot(of: node, position: place(position)) else { continue }
             underWay[key] = lack.sequence
             let text = snapshot.json(at: mesh.now)
-            writes.append(Write(node: node, key: key, value: text, revision: revisions[key]))
+            writes.append(
+                Write(node: node, key: key, value: text, revision: revisions[key], sequence: position)
+            )
         }
         return writes
     }
@@ -171,6 +178,7 @@ struct KeeperLedger: Sendable {
     mutating func wrote(_ write: Write, revision: UInt64?, now: ContinuousClock.Instant) {
         underWay[write.key] = nil
         revisions[write.key] = revision
+        sequences[write.key] = revision == nil ? nil : write.sequence
         foreign.remove(write.key)
         guard write.value != nil else { return }
         if now >= prunesAt {
@@ -178,6 +186,12 @@ struct KeeperLedger: Sendable {
             prunesAt = now + pace.shortest
         }
         written[write.node] = now
+    }
+
+    /// Notes that an entry does not fit: it is tried again when the node changes. Until then not all is saved.
+    mutating func refused(_ write: Write) {
+        underWay[write.key] = nil
+        foreign.insert(write.key)
     }
 
     /// Notes that an entry could not be written: it is tried again.
@@ -198,6 +212,7 @@ struct KeeperLedger: Sendable {
             snapshot.position.map({ $0.stream == stream.name && $0.created == stream.created }) == true
         else { return }
         mesh.apply(snapshot)
+        sequences[key] = snapshot.position?.sequence
         unsettled.insert(snapshot.name)
     }
 
@@ -209,7 +224,7 @@ struct KeeperLedger: Sendable {
     /// - Returns: the keys that do not belong there.
     mutating func reconcile(present: Set<String>, changed: [StateEntry], now: ContinuousClock.Instant) -> [String] {
         let gone = revisions.keys.filter { StateKey.isNode($0) && !present.contains($0) && underWay[$0] == nil }
-        for key in gone { revisions[key] = nil }
+        for key in gone { (revisions[key], sequences[key]) = (nil, nil) }
         let others = changed.filter { StateKey.isNode($0.key) && underWay[$0.key] == nil }
         for entry in others { adopt(entry, key: entry.key) }
         let known = Dictionary(mesh.recordedNames.map { (StateKey.node($0), $0) }) { first, _ in first }
@@ -222,7 +237,7 @@ struct KeeperLedger: Sendable {
             note(node, from: position, isNews: true, now)
         }
         let strangers = changed.map(\.key).filter { known[$0] == nil && underWay[$0] == nil && !StateKey.isKeepers($0) }
-        for key in strangers { revisions[key] = nil }
+        for key in strangers { (revisions[key], sequences[key]) = (nil, nil) }
         return strangers
     }
 
@@ -240,8 +255,11 @@ struct KeeperLedger: Sendable {
         SavedPosition(stream: stream.name, created: stream.created, sequence: sequence)
     }
 
-    /// The keys of the nodes that have an entry.
-    var savedKeys: KeySet { KeySet(revisions.keys.lazy.filter { StateKey.isNode($0) }) }
+    /// The keys of the nodes that have an entry, alone and with the sequences up to which they are complete.
+    var savedKeys: (keys: KeySet, entries: KeySet) {
+        let keys = revisions.keys.filter { StateKey.isNode($0) }
+        return (KeySet(keys), KeySet(keys.map { KeySet.entry($0, sequences[$0] ?? 0) }))
+    }
 
     // MARK: Announcements
 

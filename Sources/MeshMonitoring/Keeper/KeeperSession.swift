@@ -318,7 +318,7 @@ final class KeeperSession: Sendable {
                 state.withLock { state in
                     // An entry that is too large is tried again when the node changes. It must not hold up the others.
                     if Self.concernsEntry(error) {
-                        state.ledger.wrote(write, revision: write.revision, now: .now)
+                        state.ledger.refused(write)
                     } else {
                         state.ledger.failed(write, now: .now)
                     }
@@ -340,12 +340,13 @@ final class KeeperSession: Sendable {
         let (checkpoint, revision) = state.withLock { state -> (Checkpoint?, UInt64?) in
             let ledger = state.ledger
             let checkpoint = ledger.saved.map { position in
-                Checkpoint(
+                let (keys, entries) = ledger.savedKeys
+                return Checkpoint(
                     position: position,
                     at: ledger.mesh.now,
                     keeper: keeper.bus.node,
-                    keys: ledger.savedKeys,
-                    revision: keeper.table.verified
+                    keys: keys,
+                    entries: entries
                 )
             }
             return (checkpoint, ledger.revisions[StateKey.checkpoint])
@@ -377,7 +378,7 @@ final class KeeperSession: Sendable {
         var (present, changed) = (Set<String>(), [StateEntry]())
         try await keeper.table.read { entry in
             present.insert(entry.key)
-            if known[entry.key] != entry.revision { changed.append(entry) }
+            if known[entry.key] != entry.revision { changed.append(entry.withoutJunk) }
         }
         if let checkpoint = changed.first(where: { $0.key == StateKey.checkpoint }) {
             guard !Checkpoint.isKeepers(checkpoint.value) else {
@@ -476,7 +477,7 @@ final class KeeperSession: Sendable {
         let (expected, isKnown) = state.withLock { state in
             let expected = state.newest[type] ?? 0
             // Those before an own one were known when that was stored.
-            return (expected, expected <= state.ledger.position || expected == state.own[type])
+            return (expected, expected <= max(state.ledger.position, state.read()) || expected == state.own[type])
         }
         guard isKnown, lease.isHeld else { return }
         var message = try keeper.bus.pending(try announcement.event)

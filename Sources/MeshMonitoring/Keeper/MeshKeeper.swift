@@ -167,6 +167,8 @@ public final class MeshKeeper: Sendable {
                 if Task.isCancelled { return }
                 guard Self.passes(error) else { throw error }
                 if error.code == .conflict { onChange(.waiting) } else { tell(error) }
+                // It may be full of what does not belong there.
+                if error.code == .storageFull { await table.removeJunk() }
                 // The stream has lost what was heard last.
                 if error.code == .streamReplaced { hearing.withLock { $0 = Hearing() } }
                 // What fails at once is tried less and less often.

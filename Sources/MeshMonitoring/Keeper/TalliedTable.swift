@@ -34,9 +34,6 @@ final class TalliedTable: StateStore {
         }
     }
 
-    /// From where it began up to this revision all writes are own ones.
-    var verified: UInt64 { tally.withLock { $0.verified } }
-
     /// Whether something else has written, or may have, before the last own write.
     var hasOtherWrites: Bool { tally.withLock { $0.underWay == 0 && ($0.isUncertain || !$0.later.isEmpty) } }
 

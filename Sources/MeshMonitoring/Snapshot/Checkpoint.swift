@@ -10,30 +10,31 @@ struct Checkpoint: Sendable, Equatable {
     var keeper: String
     /// The keys of the nodes that have an entry.
     var keys: KeySet
-    /// The last write of the table that the keeper knows. A later entry that is less complete than the checkpoint was
-    /// not written by that keeper.
-    var revision: UInt64
+    /// The keys with the sequences up to which their entries were complete. An entry that has another one, and is less
+    /// complete than the checkpoint, was not there.
+    var entries: KeySet
 
-    init(position: SavedPosition, at: Timestamp, keeper: String, keys: KeySet, revision: UInt64) {
+    init(position: SavedPosition, at: Timestamp, keeper: String, keys: KeySet, entries: KeySet) {
         self.position = position
         self.at = at
         self.keeper = keeper
         self.keys = keys
-        self.revision = revision
+        self.entries = entries
     }
 
     /// Reads a checkpoint; `nil` when the text is none.
     init?(json text: [UInt8]) {
         guard let json = try? EventData(json: text).value, let position = SavedPosition(json),
             let at = json["at"]?.time, let keeper = json["keeper"]?.string,
-            let keys = json["keys"]?.string.flatMap({ KeySet($0) })
+            let keys = json["keys"]?.string.flatMap({ KeySet($0) }),
+            let entries = json["entries"]?.string.flatMap({ KeySet($0) })
         else { return nil }
         self.init(
             position: position,
             at: at,
             keeper: keeper,
             keys: keys,
-            revision: json["revision"]?.number?.uint64 ?? 0
+            entries: entries
         )
     }
 
@@ -41,7 +42,7 @@ struct Checkpoint: Sendable, Equatable {
     var json: [UInt8] {
         let members: [(String, JSONValue)] = [
             ("at", .time(at)), ("keeper", .string(keeper)), ("nodes", JSONValue(keys.count)),
-            ("revision", JSONValue(revision)), ("keys", .string(keys.text)),
+            ("keys", .string(keys.text)), ("entries", .string(entries.text)),
         ]
         return Array(JSONValue.object(JSONObject(position.members + members)).description.utf8)
     }

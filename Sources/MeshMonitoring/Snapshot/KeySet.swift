@@ -26,7 +26,12 @@ struct KeySet: Sendable, Equatable {
 
     var count: Int { hashes.count }
 
+    func contains(_ key: String) -> Bool { hashes.contains(Self.hash(key)) }
+
     func isSuperset(of other: KeySet) -> Bool { hashes.isSuperset(of: other.hashes) }
+
+    /// A key with the sequence up to which its entry is complete.
+    static func entry(_ key: String, _ sequence: UInt64) -> String { "\(key) \(sequence)" }
 
     private static let digits = 8
 

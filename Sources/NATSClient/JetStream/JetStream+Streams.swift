@@ -57,7 +57,7 @@ extension JetStream {
                 guard error.isFormerStreamInTheWay, .now + pause < end else { throw error }
                 try? await Task.sleep(for: pause)
                 if Task.isCancelled { throw error }
-                pause = min(pause * 2, .milliseconds(250))
+                pause = min(pause * 2, .seconds(2))
             }
         }
     }

@@ -5,9 +5,6 @@ enum KeyRules {
         try validate(key, as: "key", wildcards: false)
     }
 
-    /// Whether it is a key.
-    static func isKey(_ text: String) -> Bool { (try? validate(key: text)) != nil }
-
     /// Checks a pattern of keys: a key, in which a token may be `*`, and the last one `>`.
     static func validate(pattern: String) throws(KeyValueError) {
         try validate(pattern, as: "pattern of keys", wildcards: true)

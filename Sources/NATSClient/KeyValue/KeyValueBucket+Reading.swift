@@ -61,44 +61,68 @@ extension KeyValueBucket {
         return try await newest(key, timeout: nil)?.entry
     }
 
-    /// Gets the newest revision of each key that the bucket has now, a deletion too, in any order; leaves out messages
-    /// whose subject is no key's. It needs the rights to ask what the stream holds and to read single messages only, and
-    /// asks for several at once.
-    package func newestOfEach(_ body: (Entry) -> Void) async throws(KeyValueError) {
-        let keys: [String]
-        do throws(JetStreamError) {
-            keys = try await jetStream.subjectCounts(of: stream, matching: root + ">").keys
-                .map { String($0.dropFirst(root.count)) }
-                .filter { KeyRules.isKey($0) }
-        } catch {
-            throw KeyValueError(error, bucket: name)
+    /// Gets what the bucket holds now, deletions too, in any order; the newest revision of each key, for a bucket without
+    /// history. What is written meanwhile may come too, and a key may come twice. It needs the rights to ask what the
+    /// stream holds and to read single messages only, and asks for several at once.
+    ///
+    /// The server could list the keys. But that list has no bound, and a server closes a connection that is slow to take
+    /// it.
+    package func readSingly(_ body: (Entry) -> Void) async throws(KeyValueError) {
+        var next: UInt64 = 1
+        // A key that was read is written again perhaps, behind what was there: then also what is read after that.
+        for _ in 0..<Self.mostRounds {
+            let state = try await information(timeout: nil).state
+            let first = max(next, state.firstSequence)
+            guard first <= state.lastSequence else { return }
+            try await readSingly(first...state.lastSequence, body)
+            next = state.lastSequence + 1
         }
-        let failure = await withTaskGroup(of: Result<Entry?, KeyValueError>.self) { group -> KeyValueError? in
-            var rest = keys[...]
-            func begin() {
-                guard let key = rest.popFirst() else { return }
+    }
+
+    /// Reads a range of revisions, in parts that are read at the same time.
+    private func readSingly(_ range: ClosedRange<UInt64>, _ body: (Entry) -> Void) async throws(KeyValueError) {
+        let part = (range.upperBound - range.lowerBound) / UInt64(Self.partsAtOnce) + 1
+        let failure = await withTaskGroup(of: Result<(Entry, UInt64)?, KeyValueError>.self) { group -> KeyValueError? in
+            func ask(_ revision: UInt64, _ last: UInt64) {
                 group.addTask {
-                    do throws(KeyValueError) { return .success(try await newest(key, timeout: nil)?.entry) } catch {
+                    do throws(KeyValueError) {
+                        return .success(try await next(from: revision, upTo: last).map { ($0, last) })
+                    } catch {
                         return .failure(error)
                     }
                 }
             }
-            for _ in 0..<Self.requestsAtOnce { begin() }
-            while let result = await group.next() {
+            for first in stride(from: range.lowerBound, through: range.upperBound, by: Int(clamping: part)) {
+                ask(first, min(range.upperBound, first + (part - 1)))
+            }
+            for await result in group {
                 switch result {
-                case .success(let entry): if let entry { body(entry) }
+                case .success(let (entry, last)?):
+                    body(entry)
+                    if entry.revision < last { ask(entry.revision + 1, last) }
+                case .success(nil): break
                 case .failure(let error):
                     group.cancelAll()
                     return error
                 }
-                begin()
             }
             return nil
         }
         if let failure { throw failure }
     }
 
-    private static let requestsAtOnce = 64
+    /// The first revision of any key in a range.
+    private func next(from revision: UInt64, upTo last: UInt64) async throws(KeyValueError) -> Entry? {
+        do throws(JetStreamError) {
+            let message = try await jetStream.message(atOrAfter: revision, matching: root + ">", on: stream)
+            return message.flatMap { $0.sequence <= last ? entry($0) : nil }
+        } catch {
+            throw KeyValueError(error, bucket: name)
+        }
+    }
+
+    private static let partsAtOnce = 64
+    private static let mostRounds = 4
 
     /// Lists the keys that have a value, in alphabetical order.
     ///

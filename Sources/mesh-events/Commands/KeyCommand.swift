@@ -40,7 +40,7 @@ private struct KeyNewCommand: AsyncParsableCommand {
     @OptionGroup var line: TrustLineOptions
 
     func run() async throws {
-        let node = try line.node.name()
+        let node = try line.name()
         let key = NodeSigningKey.generate()
         try key.write(to: file)
         try LineOutput.standard().write(line.text(node, key))
@@ -54,8 +54,25 @@ private struct TrustLineOptions: ParsableArguments {
     @Flag(help: "The node is trusted to keep the state of the mesh as well: `serve` and `keep` do that.")
     var keeper = false
 
+    /// The node's name.
+    ///
+    /// - Throws: `CommandFailure` for a name that a trust list cannot have.
+    func name() throws -> String {
+        let name = try node.name()
+        guard let first = name.first, let last = name.last, !first.isWhitespace, !last.isWhitespace,
+            !name.contains("#"), SafeText.escaped(name) == name
+        else {
+            throw CommandFailure(
+                .usage,
+                "\(name.debugDescription) cannot stand in a trust list: a name there has no #, no control characters, and no "
+                    + "space at its ends"
+            )
+        }
+        return name
+    }
+
     func text(_ node: String, _ key: NodeSigningKey) -> String {
-        "\(SafeText.escaped(node)) \(key.publicKey)\(keeper ? " keeper" : "")"
+        "\(node) \(key.publicKey)\(keeper ? " keeper" : "")"
     }
 }
 
@@ -78,6 +95,6 @@ private struct KeyShowCommand: AsyncParsableCommand {
 
     func run() async throws {
         let key = try NodeSigningKey(file: file)
-        try LineOutput.standard().write(line.text(try line.node.name(), key))
+        try LineOutput.standard().write(line.text(try line.name(), key))
     }
 }
