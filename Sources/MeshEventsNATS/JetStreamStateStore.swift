@@ -167,8 +167,8 @@ public final class JetStreamStateStore: StateStore {
 
     /// - Parameter revision: leaves this revision and later ones; `nil` for none.
     private func remove(_ key: String, before revision: UInt64?) async throws(MeshEventsError) {
-        guard !key.utf8.split(separator: UInt8(ascii: ".")).contains(where: { $0.elementsEqual("*".utf8) || $0.elementsEqual(">".utf8) })
-        else { return }
+        let tokens = key.utf8.split(separator: UInt8(ascii: "."))
+        guard !tokens.contains(where: { $0.elementsEqual("*".utf8) || $0.elementsEqual(">".utf8) }) else { return }
         do throws(JetStreamError) {
             _ = try await jetStream.purgeStream(streamOfBucket, subject: subject(of: key), before: revision)
         } catch {

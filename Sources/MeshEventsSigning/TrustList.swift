@@ -38,7 +38,8 @@ public struct TrustList: EventVerifier, Equatable {
     /// - Throws: `invalidArgument`; the message names the line.
     public init(text: String) throws(MeshEventsError) {
         // Editors of other systems write a byte order mark, and end lines with CR LF.
-        let lines = text.drop { $0 == "\u{FEFF}" }.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
+        let lines = text.drop { $0 == "\u{FEFF}" }
+            .split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
         for (number, line) in lines.enumerated() {
             let content = line.prefix { $0 != "#" }.trimmingCharacters(in: .whitespacesAndNewlines)
             guard !content.isEmpty else { continue }

@@ -118,13 +118,14 @@ import Testing
         try await withCommands(binary) { server, store, run in
             #expect(try await run(["stream", "create", "--no-archive"]).code == 0)
             #expect(try await run(["emit", "user.a", "--ack"]).code == 0)
-            #expect(try await store.jetStream.streamNames() == ["MESH_EVENTS"])
+            #expect(try await store.jetStream.streamNames().sorted() == ["KV_MESH_STATE", "MESH_EVENTS"])
             #expect(try await run(["stream", "info"]).output.contains("archive           none"))
             try await store.jetStream.limitStream(["max_msgs": 1])
             let info = try await run(["stream", "info"])
             #expect(info.error.contains("`mesh-events stream update --keep 7d`"), "\(info.error)")
             #expect(try await run(["stream", "update", "--keep", "7d"]).code == 0)
-            #expect(try await store.jetStream.streamNames().sorted() == ["MESH_ARCHIVE", "MESH_EVENTS"])
+            let names = try await store.jetStream.streamNames().sorted()
+            #expect(names == ["KV_MESH_STATE", "MESH_ARCHIVE", "MESH_EVENTS"])
         }
         try await withServer(binary) { server in
             let off = ["MESH_EVENTS_ARCHIVE": "none", "JB_NATS_URL": server.url]

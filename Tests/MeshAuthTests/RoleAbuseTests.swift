@@ -277,6 +277,35 @@ import Testing
         }
     }
 
+    /// What a tool can do to streams with a durable that is there, and Security says of it: the server's answer that
+    /// there is nothing to take has no body, and goes to any subject.
+    @Test(arguments: NATSServers.all)
+    func aToolWithADurableCanDeleteStreams(binary: NATSServers.Binary) async throws {
+        try await SecuredMesh.with(binary) { mesh in
+            let admin = try await mesh.open("admin")
+            let jetStream = JetStream(connection: try await mesh.connect("admin").connection)
+            _ = try await jetStream.createStream(StreamConfiguration(name: "OTHER", subjects: ["other"]))
+            let tool = Attacker(role: .tool, transport: try await mesh.connect("tool"))
+            let request = ("$JS.API.CONSUMER.MSG.NEXT.MESH_EVENTS.tool", #"{"batch":1,"no_wait":true}"#)
+            // Without the durable there is no answer but to the tool itself.
+            #expect(try await tool.publish(request.0, request.1, replyTo: "$JS.API.STREAM.DELETE.OTHER"))
+            _ = try await admin.emit(EventType("user.a"))
+            _ = try await jetStream.streamInfo("OTHER")
+            try await admin.subscribe(durable: "tool", to: "events.user.job").cancel()
+            #expect(try await tool.publish(request.0, request.1, replyTo: "$JS.API.STREAM.DELETE.OTHER"))
+            try await eventually("the stream to be gone, as Security says") {
+                (try? await jetStream.streamInfo("OTHER")) == nil
+            }
+            AbuseTable.note(
+                suite: "roles",
+                act: "tool: delete a stream by the answer that its durable has nothing",
+                server: binary,
+                outcome: .open,
+                note: "only where its durable is there"
+            )
+        }
+    }
+
     @Test(arguments: NATSServers.all)
     func aReplySubjectGivesNoRole(binary: NATSServers.Binary) async throws {
         try await SecuredMesh.with(binary) { mesh in

@@ -16,10 +16,14 @@ import Testing
         private let table: InMemoryStateStore
         private let isCut = Locked(false)
         private let slowness = Locked(Duration.zero)
+        private let refused = Locked<String?>(nil)
 
         init(_ table: InMemoryStateStore) { self.table = table }
 
         func cut(_ cut: Bool) { isCut.withLock { $0 = cut } }
+
+        /// Lets no value of this key fit.
+        func refuses(_ key: String) { refused.withLock { $0 = key } }
 
         /// How long reading all entries takes.
         func slow(_ duration: Duration) { slowness.withLock { $0 = duration } }
@@ -52,6 +56,7 @@ import Testing
             expected: UInt64?
         ) async throws(MeshEventsError) -> UInt64 {
             try check()
+            guard refused.withLock({ $0 }) != key else { throw MeshEventsError(.payloadTooLarge, "it does not fit") }
             return try await table.write(value, signature: signature, to: key, expected: expected)
         }
 
@@ -387,12 +392,13 @@ import Testing
         #expect(monitor.state.isEmpty)
     }
 
-    @Test func whatIsNoEventDoesNotHoldUpAnAnnouncement() async throws {
+    /// An answer of the server may be stored under any subject.
+    @Test(arguments: ["events.node.health", "events.node.unreachable"])
+    func whatIsNoEventDoesNotHoldUpAnAnnouncement(subject: String) async throws {
         let fixture = try await Fixture()
         try await keeping([fixture.keeper("k")]) {
             try await fixture.health("pi")
             let garbage = Array("garbage".utf8)
-            let subject = "events.node.health"
             _ = try await InMemoryStore(fixture.mesh)
                 .append(subject: subject, payload: garbage, messageID: "g", deadline: .seconds(1))
             try await eventually("the announcement") { try await fixture.count(.nodeUnreachable) == 1 }
@@ -412,6 +418,23 @@ import Testing
         let stored = try #require(try await fixture.bus.history(matching: EventPattern(type: .nodeUnreachable)).first)
         #expect(stored.event.data.json.utf8.count < 8_000)
         #expect(stored.event.data["tools"]?.array?.isEmpty == false)
+    }
+
+    @Test func anEntryThatDoesNotFitIsNotSaidToBeThere() async throws {
+        let fixture = try await Fixture()
+        let line = Line(fixture.table)
+        line.refuses("node.large")
+        try await fixture.health("small", every: 100)
+        try await fixture.emit(ToolStarted(tool: "t"), node: "large")
+        try await keeping([fixture.keeper("k", line)]) {
+            try await eventually("the small entry") { fixture.table.entries.contains { $0.key == "node.small" } }
+            // Announcements go on meanwhile.
+            try await fixture.health("dead")
+            try await eventually("the announcement") { try await fixture.count(.nodeUnreachable) == 1 }
+        }
+        let monitor = try await MeshMonitor.start(store: InMemoryStore(fixture.mesh), saved: fixture.table)
+        #expect(monitor.state.tool("t", on: "large")?.state == .running)
+        #expect(monitor.savedState == nil)
     }
 
     @Test func anEntryThatWasLostIsNoticed() async throws {

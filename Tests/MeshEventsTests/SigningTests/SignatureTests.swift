@@ -144,6 +144,15 @@ struct SignatureTests {
         #expect(list.keys(of: "node-b").isEmpty)
     }
 
+    @Test(arguments: ["\n", "\r\n"])
+    func aListMayComeFromAnotherSystem(end: String) throws {
+        let other = NodeSigningKey.generate().publicKey
+        let lines = ["\u{FEFF}node-a \(Self.publicKey)", "# the hub", "hub\t\(other) keeper", "keeper \(other)", ""]
+        let list = try TrustList(text: lines.joined(separator: end))
+        #expect(list.keys(of: "node-a") == [Self.publicKey] && list.keys(of: "hub") == [other])
+        #expect(list.keys(of: "keeper") == [other])
+    }
+
     @Test(
         arguments: [
             ("node-a", "line 1: write a node's name"),

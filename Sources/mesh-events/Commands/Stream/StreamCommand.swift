@@ -72,6 +72,8 @@ private struct StreamCreateCommand: AsyncParsableCommand {
             event type the newest 20000. Go nodes do not see it; --no-archive, or MESH_EVENTS_ARCHIVE=none in the \
             environment, leaves it out. `mesh-events stream update` changes the limits of both.
 
+            It creates the bucket for the state of the mesh too, which `mesh-events serve` and `keep` write.
+
             EXAMPLES
               mesh-events stream create --nkey admin.nk --tls-ca ca.pem
             """
@@ -86,6 +88,13 @@ private struct StreamCreateCommand: AsyncParsableCommand {
     func run() async throws {
         let (opening, report) = try await StreamCommand.withStore(connection) { store in
             let opening = try await store.open(connection.persistence(archive: noArchive ? nil : .always))
+            // Where users have roles, the nodes that keep the state of the mesh may not create it.
+            let bucket = JetStreamStateStore(beside: store)
+            do throws(MeshEventsError) { try await bucket.create() } catch {
+                Diagnostics.say(
+                    "the bucket \(bucket.bucketName) for the state of the mesh was not created: \(error.message)"
+                )
+            }
             return (opening, try await StreamCommand.report(on: store))
         }
         let name = report.stream.state.name
