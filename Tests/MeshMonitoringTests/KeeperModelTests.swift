@@ -87,18 +87,18 @@ import Testing
 
         /// Something else writes to the table.
         func attack() async throws {
-            let entries = table.table.entries
+            let entries = table.memory.entries
             if !entries.isEmpty { recorded.append(entries[pick(entries.count)]) }
             let keys = entries.map(\.key) + ["node.stranger", "other"]
             let key = keys[pick(keys.count)]
             let present = entries.first { $0.key == key }?.revision
             switch pick(3) {
-            case 0: _ = try await table.table.write([], to: key, expected: present)
-            case 1: if let present { try await table.table.delete(key, expected: present) }
+            case 0: _ = try await table.memory.write([], to: key, expected: present)
+            case 1: if let present { try await table.memory.delete(key, expected: present) }
             default:
                 guard let old = recorded.isEmpty ? nil : recorded[pick(recorded.count)] else { return }
                 let present = entries.first { $0.key == old.key }?.revision
-                _ = try await table.table.write(old.value, to: old.key, expected: present)
+                _ = try await table.memory.write(old.value, to: old.key, expected: present)
             }
             try await check()
         }
@@ -225,7 +225,7 @@ import Testing
         private func reconcile(_ number: Int) async throws {
             try await renew(number)
             guard let known = keepers[number].ledger?.revisions else { return }
-            let entries = table.table.entries
+            let entries = table.memory.entries
             let changed = entries.filter { known[$0.key] != $0.revision }
             let checkpoint = changed.first { $0.key == StateKey.checkpoint }
             if let checkpoint, Checkpoint.isKeepers(checkpoint.value) {
@@ -251,20 +251,15 @@ import Testing
     }
 
     /// Loses the answers of writes while it is told so.
-    private final class LossyTable: StateStore {
-        let table = InMemoryStateStore()
+    private final class LossyTable: ForwardingStateStore {
+        let memory = InMemoryStateStore()
+        var table: any StateStore { memory }
         let losesAnswers = Locked(false)
 
         private func answer(_ revision: UInt64) throws(MeshEventsError) -> UInt64 {
             guard losesAnswers.withLock({ $0 }) else { return revision }
             throw MeshEventsError(.timeout, "the answer is lost", isRetriable: true)
         }
-
-        func create() async throws(MeshEventsError) { try await table.create() }
-
-        func entry(_ key: String) async throws(MeshEventsError) -> StateEntry? { try await table.entry(key) }
-
-        func read(_ body: (StateEntry) -> Void) async throws(MeshEventsError) { try await table.read(body) }
 
         func write(
             _ value: [UInt8],
@@ -278,10 +273,6 @@ import Testing
         func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) -> UInt64 {
             try answer(try await table.delete(key, expected: expected))
         }
-
-        func remove(_ key: String) async throws(MeshEventsError) { try await table.remove(key) }
-
-        func subject(of key: String) -> String { table.subject(of: key) }
     }
 
     @Test(arguments: 0..<150 as Range<UInt64>)

@@ -12,8 +12,8 @@ import Testing
 /// Keepers on an in-memory mesh, with a lease of parts of a second.
 @Suite(.timeLimit(.minutes(2))) struct MeshKeeperTests {
     /// A table that can be cut off from one keeper.
-    private final class Line: StateStore {
-        private let table: InMemoryStateStore
+    private final class Line: ForwardingStateStore {
+        let table: any StateStore
         private let isCut = Locked(false)
         private let slowness = Locked(Duration.zero)
         private let refused = Locked<String?>(nil)
@@ -69,8 +69,6 @@ import Testing
             try check()
             try await table.remove(key)
         }
-
-        func subject(of key: String) -> String { table.subject(of: key) }
     }
 
     /// A store whose stream has no leader for a time, as in a cluster: it stores nothing and does not answer.

@@ -3,7 +3,7 @@ import MeshEvents
 
 /// A table for one writer, which notices when something else writes to it: every write to any key takes the next
 /// revision, so that the own ones have no gaps.
-final class TalliedTable: StateStore {
+final class TalliedTable: ForwardingStateStore {
     private struct Tally {
         /// From where it began up to this revision all writes are own ones.
         var verified: UInt64 = 0
@@ -19,7 +19,7 @@ final class TalliedTable: StateStore {
         }
     }
 
-    private let table: any StateStore
+    let table: any StateStore
     private let tally = Locked(Tally())
 
     init(_ table: any StateStore) { self.table = table }
@@ -58,12 +58,6 @@ final class TalliedTable: StateStore {
         }
     }
 
-    func create() async throws(MeshEventsError) { try await table.create() }
-
-    func entry(_ key: String) async throws(MeshEventsError) -> StateEntry? { try await table.entry(key) }
-
-    func read(_ body: (StateEntry) -> Void) async throws(MeshEventsError) { try await table.read(body) }
-
     func write(
         _ value: [UInt8],
         signature: String?,
@@ -78,8 +72,4 @@ final class TalliedTable: StateStore {
     func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) -> UInt64 {
         try await count { () throws(MeshEventsError) in try await table.delete(key, expected: expected) }
     }
-
-    func remove(_ key: String) async throws(MeshEventsError) { try await table.remove(key) }
-
-    func subject(of key: String) -> String { table.subject(of: key) }
 }

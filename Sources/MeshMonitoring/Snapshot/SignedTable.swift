@@ -2,8 +2,8 @@ import MeshEvents
 
 /// A table whose entries are signed when they are written, and have an empty value when they are read unless a node has
 /// signed them that is trusted to keep the state: nothing can be read from that.
-struct SignedTable: StateStore {
-    private let table: any StateStore
+struct SignedTable: ForwardingStateStore {
+    let table: any StateStore
     private let signer: (any EventSigner)?
     private let verifier: (any EventVerifier)?
     private let unchecked: Set<String>
@@ -25,8 +25,6 @@ struct SignedTable: StateStore {
         verifier = verification.flatMap { $0.policy == .reject ? $0.verifier : nil }
     }
 
-    func create() async throws(MeshEventsError) { try await table.create() }
-
     func entry(_ key: String) async throws(MeshEventsError) -> StateEntry? {
         try await table.entry(key).map { believed($0) }
     }
@@ -45,14 +43,6 @@ struct SignedTable: StateStore {
         if let signer { signature = try signer.signature(subject: subject(of: key), payload: value) }
         return try await table.write(value, signature: signature, to: key, expected: expected)
     }
-
-    func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) -> UInt64 {
-        try await table.delete(key, expected: expected)
-    }
-
-    func remove(_ key: String) async throws(MeshEventsError) { try await table.remove(key) }
-
-    func subject(of key: String) -> String { table.subject(of: key) }
 
     private func believed(_ entry: StateEntry) -> StateEntry {
         guard let verifier, !unchecked.contains(entry.key) else { return entry }
