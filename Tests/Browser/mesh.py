@@ -52,7 +52,7 @@ class Process:
     """A program that runs until it is stopped; what it says is kept."""
 
     def __init__(self, *arguments, environment=None, directory=None):
-        self.log = tempfile.TemporaryFile("w+")
+        self.log = tempfile.TemporaryFile()
         # What a shell has set for its own mesh is none of the tests' business.
         inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         inherited["MESH_EVENTS_NATS_SERVER"] = nats_server()
@@ -61,8 +61,9 @@ class Process:
             env={**inherited, **(environment or {})}, cwd=directory)
 
     def said(self):
-        self.log.seek(0)
-        return self.log.read()
+        # The position in the file is the program's too: a seek would have it write over what it said before.
+        file = self.log.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
     def wait_for(self, pattern, within=20.0):
         def look():
