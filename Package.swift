@@ -52,6 +52,7 @@ let package = Package(
         .library(name: "NKeys", targets: ["NKeys"]),
         .library(name: "LocalNATSServer", targets: ["LocalNATSServer"]),
         .library(name: "MeshMonitoring", targets: ["MeshMonitoring"]),
+        .library(name: "MeshAlerts", targets: ["MeshAlerts"]),
         .library(name: "MeshToolSDK", targets: ["MeshToolSDK"]),
         .library(name: "MeshSupervision", targets: ["MeshSupervision"]),
         .library(name: "MeshLifecycle", targets: ["MeshLifecycle"]),
@@ -166,6 +167,12 @@ let package = Package(
         .target(
             name: "MeshMonitoring",
             dependencies: ["MeshConcurrency", "MeshEvents", lifecycle, logging],
+            swiftSettings: settings
+        ),
+        // When a person is told. It reads events, and has no HTTP client in it.
+        .target(
+            name: "MeshAlerts",
+            dependencies: ["MeshConcurrency", "MeshEvents", "MeshLogging", "MeshMonitoring", lifecycle, logging],
             swiftSettings: settings
         ),
         // What a tool links, apart from what runs tools.
