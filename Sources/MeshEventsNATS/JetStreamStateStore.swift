@@ -83,27 +83,35 @@ public final class JetStreamStateStore: StateStore {
         }
     }
 
-    /// Passes all values to `body`; of a key that is written meanwhile, several. A user who may not create consumers reads
-    /// them one by one.
+    /// Passes the values of keys to `body`; of a key that is written meanwhile, several. A user who may not create
+    /// consumers reads them one by one.
     ///
     /// - Throws: as ``entry(_:)``.
-    public func read(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
+    public func read(under prefix: String, _ body: (StateEntry) -> Void) async throws(MeshEventsError) {
+        let pattern = prefix.isEmpty ? ">" : "\(prefix).>"
         do throws(MeshEventsError) {
-            try await readAtOnce(body)
+            try await readAtOnce(pattern, body)
         } catch {
             guard error.code == .permissionDenied else { throw error }
-            try await readOneByOne(body)
+            try await readOneByOne(pattern, body)
         }
     }
 
-    private func readAtOnce(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
+    /// The key that a revision wrote or deleted, from the server that decides the order of writes.
+    ///
+    /// - Throws: as ``entry(_:)``.
+    public func key(of revision: UInt64) async throws(MeshEventsError) -> String? {
+        try await using { bucket throws(KeyValueError) in try await bucket.entry(of: revision)?.key }
+    }
+
+    private func readAtOnce(_ pattern: String, _ body: (StateEntry) -> Void) async throws(MeshEventsError) {
         try await using { bucket throws(KeyValueError) in
             var next: UInt64 = 1
             // An entry that is written again moves behind what was there when the reading began.
             for _ in 0..<Self.mostRounds {
                 let last = try await bucket.status().stream.state.lastSequence
                 guard next <= last else { return }
-                try await Self.read(bucket, from: next, body)
+                try await Self.read(bucket, pattern, from: next, body)
                 next = last + 1
             }
         }
@@ -111,20 +119,21 @@ public final class JetStreamStateStore: StateStore {
 
     private static func read(
         _ bucket: KeyValueBucket,
+        _ pattern: String,
         from revision: UInt64,
         _ body: (StateEntry) -> Void
     ) async throws(KeyValueError) {
         let start: KeyValueBucket.WatchStart = revision == 1 ? .values : .revision(revision)
-        var watch = try await bucket.watch(from: start, ignoresDeletes: true).makeAsyncIterator()
+        var watch = try await bucket.watch(pattern, from: start, ignoresDeletes: true).makeAsyncIterator()
         while let update = try await watch.next() {
             guard case .entry(let entry) = update else { return }
             if let entry = StateEntry(entry) { body(entry) }
         }
     }
 
-    private func readOneByOne(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
+    private func readOneByOne(_ pattern: String, _ body: (StateEntry) -> Void) async throws(MeshEventsError) {
         try await using { bucket throws(KeyValueError) in
-            try await bucket.readSingly { entry in if let entry = StateEntry(entry) { body(entry) } }
+            try await bucket.readSingly(pattern) { entry in if let entry = StateEntry(entry) { body(entry) } }
         }
     }
 

@@ -94,7 +94,7 @@ import Testing
             keys: KeySet(["node.lab"]),
             entries: KeySet([])
         )
-        let holder = KeeperLease.Holder(node: "lab", instance: "1")
+        let holder = Lease.Holder(node: "lab", instance: "1")
         _ = try await table.write(holder.json, to: StateKey.keeper, expected: nil)
         let revision = try await table.write(checkpoint.json, to: StateKey.checkpoint, expected: nil)
         #expect(try await report() == KeeperReport(keeper: "lab", savedUntil: at, sequence: 2, behind: 1))

@@ -169,7 +169,7 @@ import Testing
 
         func keeperNode() async throws -> String? {
             guard !table.entries.isEmpty else { return nil }
-            return try await table.entry(StateKey.keeper).flatMap { KeeperLease.Holder(json: $0.value)?.node }
+            return try await table.entry(StateKey.keeper).flatMap { Lease.Holder(json: $0.value)?.node }
         }
     }
 

@@ -1,4 +1,5 @@
 import MeshEvents
+import MeshLogging
 
 extension AlertNotification {
     /// One line that says what happened: `tool-down: whisper on pi (3 times), and 11 more`. At most 200 characters; plain
@@ -66,6 +67,12 @@ extension Timestamp {
 }
 
 extension String {
+    /// The text without control characters, cut to so many characters.
+    func clean(to count: Int) -> String {
+        // A long text is cut before it is looked at, and what an escape adds is cut afterwards.
+        cut(to: count).harmless.cut(to: count)
+    }
+
     /// The text, cut to so many characters; a cut text ends with `…`.
     package func cut(to count: Int) -> String {
         // A single character can be of any length, so that scalars are counted.

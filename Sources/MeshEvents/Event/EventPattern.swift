@@ -71,6 +71,8 @@ extension EventPattern {
     public static var allTools: EventPattern { EventPattern(unchecked: "events.tool.>") }
     /// Every event of nodes: `node.>`.
     public static var allNodes: EventPattern { EventPattern(unchecked: "events.node.>") }
+    /// Every event about alerts: `alert.>`.
+    public static var allAlerts: EventPattern { EventPattern(unchecked: "events.alert.>") }
     /// Every event of users' own types: `user.>`.
     public static var allUser: EventPattern { EventPattern(unchecked: "events.user.>") }
 
@@ -103,6 +105,14 @@ extension EventPattern {
     public static var nodeForgotten: EventPattern { EventPattern(unchecked: "events.node.forgotten") }
     /// A node is in maintenance for some time, or no longer: `node.maintenance`.
     public static var nodeMaintenance: EventPattern { EventPattern(unchecked: "events.node.maintenance") }
+    /// An alert fires, or still does.
+    public static var alertFired: EventPattern { EventPattern(unchecked: "events.alert.fired") }
+    /// An alert is over.
+    public static var alertResolved: EventPattern { EventPattern(unchecked: "events.alert.resolved") }
+    /// The targets of alerts are not told for some time, or again.
+    public static var alertSilenced: EventPattern { EventPattern(unchecked: "events.alert.silenced") }
+    /// A target of alerts does not take what it is sent.
+    public static var alertUndelivered: EventPattern { EventPattern(unchecked: "events.alert.undelivered") }
 }
 
 extension EventPattern {

@@ -139,4 +139,12 @@ extension EventType {
     public static var nodeForgotten: EventType { EventType(uncheckedSubject: "events.node.forgotten") }
     /// A node is in maintenance for some time, or no longer.
     public static var nodeMaintenance: EventType { EventType(uncheckedSubject: "events.node.maintenance") }
+    /// An alert fires, or still does.
+    public static var alertFired: EventType { EventType(uncheckedSubject: "events.alert.fired") }
+    /// An alert is over.
+    public static var alertResolved: EventType { EventType(uncheckedSubject: "events.alert.resolved") }
+    /// The targets of alerts are not told for some time, or again.
+    public static var alertSilenced: EventType { EventType(uncheckedSubject: "events.alert.silenced") }
+    /// A target of alerts does not take what it is sent.
+    public static var alertUndelivered: EventType { EventType(uncheckedSubject: "events.alert.undelivered") }
 }

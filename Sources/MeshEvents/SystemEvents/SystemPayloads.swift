@@ -5,5 +5,6 @@ package enum SystemPayloads {
         ToolInstalled.self, ToolConfigured.self, ToolStarted.self, ToolStopped.self, ToolCrashed.self, ToolRemoved.self,
         NodeJoined.self, NodeLeft.self, NodeHealth.self,
         NodeUnreachable.self, NodeRecovered.self, NodeForgotten.self, NodeMaintenance.self,
+        AlertFired.self, AlertResolved.self, AlertSilenced.self, AlertUndelivered.self,
     ]
 }

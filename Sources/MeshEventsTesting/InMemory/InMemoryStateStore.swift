@@ -38,10 +38,18 @@ public final class InMemoryStateStore: StateStore {
         try change { state throws(MeshEventsError) in try Self.table(state)[key] }
     }
 
-    /// Passes all values to `body`.
-    public func read(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
+    /// Passes the values of keys that begin with these tokens to `body`.
+    public func read(under prefix: String, _ body: (StateEntry) -> Void) async throws(MeshEventsError) {
         let entries = try change { state throws(MeshEventsError) in try Self.table(state) }
-        for entry in entries.values.sorted(by: { $0.revision < $1.revision }) { body(entry) }
+        for entry in entries.values.sorted(by: { $0.revision < $1.revision })
+        where prefix.isEmpty || entry.key.hasPrefix(prefix + ".") { body(entry) }
+    }
+
+    /// The key that a revision wrote.
+    public func key(of revision: UInt64) async throws(MeshEventsError) -> String? {
+        try change { state throws(MeshEventsError) in
+            try Self.table(state).values.first { $0.revision == revision }?.key
+        }
     }
 
     /// Writes a value.

@@ -17,6 +17,8 @@ final class KeeperSession: Sendable {
     private static let writesPerRound = 512
     /// How long entries are written before it is looked again what has to be announced.
     private static let longestWriting: Duration = .seconds(1)
+    /// How many writes of others are looked at one by one; with more, the whole table is read.
+    private static let mostOthers = 64
     /// How many keys that do not belong there are removed at once.
     private static let removalsAtOnce = 64
     /// After how many events a checkpoint is written at the latest.
@@ -45,13 +47,13 @@ final class KeeperSession: Sendable {
     }
 
     private let keeper: MeshKeeper
-    private let lease: KeeperLease
+    private let lease: Lease
     private let stop = OneTimeSignal()
     private let state: Locked<State>
     /// Both clocks at the same moment. This machine's time of day may be set; the other clock is not.
     private let start = (time: Timestamp.now, instant: ContinuousClock.now)
 
-    init(_ keeper: MeshKeeper, _ lease: KeeperLease, _ hearing: Hearing) {
+    init(_ keeper: MeshKeeper, _ lease: Lease, _ hearing: Hearing) {
         self.keeper = keeper
         self.lease = lease
         let nothing = SavedMesh(mesh: MeshState(limits: keeper.configuration.limits), checkpoint: nil, revisions: [:])
@@ -242,7 +244,7 @@ final class KeeperSession: Sendable {
             repeat { hasMore = try await write(all: false) } while hasMore && .now < end
             let (now, position) = (ContinuousClock.now, state.withLock { $0.ledger.position })
             if now - checkpointAt >= interval || position > checkpointed + Self.eventsPerCheckpoint {
-                if keeper.table.hasOtherWrites { try await reconcile() }
+                if try await hasStrangers() { try await reconcile() }
                 try await writeCheckpoint()
                 (checkpointAt, checkpointed) = (now, position)
             }
@@ -273,7 +275,7 @@ final class KeeperSession: Sendable {
         while state.withLock({ max($0.ledger.position, $0.read()) }) < last, .now < end {
             try? await Task.sleep(for: .milliseconds(10))
         }
-        if keeper.table.hasOtherWrites { try await reconcile() }
+        if try await hasStrangers() { try await reconcile() }
         while .now < end, try await write(all: true) {}
         try await writeCheckpoint()
     }
@@ -368,6 +370,19 @@ final class KeeperSession: Sendable {
         }
     }
 
+    /// Whether something else has written to the table, or may have, beside those who keep the state of alerts there.
+    private func hasStrangers() async throws(MeshEventsError) -> Bool {
+        guard keeper.table.hasOtherWrites else { return false }
+        guard let others = keeper.table.others(Self.mostOthers) else { return true }
+        for revision in others {
+            // What is written again counts with its last revision.
+            guard let key = try await keeper.table.key(of: revision) else { continue }
+            guard StateKey.isOfAlerts(key) else { return true }
+        }
+        keeper.table.excuse(others)
+        return false
+    }
+
     /// Looks what else was written to the table, has that replaced, and removes what does not belong there.
     ///
     /// - Throws: `conflict` when another keeper works.
@@ -377,6 +392,7 @@ final class KeeperSession: Sendable {
         let known = state.withLock { $0.ledger.revisions }
         var (present, changed) = (Set<String>(), [StateEntry]())
         try await keeper.table.read { entry in
+            guard !StateKey.isOfAlerts(entry.key) else { return }
             present.insert(entry.key)
             if known[entry.key] != entry.revision { changed.append(entry.withoutJunk) }
         }

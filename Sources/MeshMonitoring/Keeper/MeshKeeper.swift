@@ -77,7 +77,7 @@ public final class MeshKeeper: Sendable {
     let verification: SignatureVerification?
     let configuration: Configuration
     let logger: Logger
-    private let lease: KeeperLease
+    private let lease: Lease
     private let onChange: @Sendable (Status) -> Void
     /// The reasons that were told since it last kept the state without trouble.
     private let told = Locked<Set<String>>([])
@@ -113,9 +113,11 @@ public final class MeshKeeper: Sendable {
         self.configuration = configuration
         self.logger = logger
         self.onChange = onChange
-        lease = KeeperLease(
+        lease = Lease(
             self.table,
-            holder: .init(node: bus.node, instance: String(UInt64.random(in: .min ... .max), radix: 36)),
+            key: StateKey.keeper,
+            for: "keeps the state of the mesh",
+            holder: Lease.Holder(node: bus.node),
             duration: configuration.lease
         )
     }

@@ -37,6 +37,25 @@ final class TalliedTable: ForwardingStateStore {
     /// Whether something else has written, or may have, before the last own write.
     var hasOtherWrites: Bool { tally.withLock { $0.underWay == 0 && ($0.isUncertain || !$0.later.isEmpty) } }
 
+    /// The revisions of the others' writes since it began to count; `nil` when they are more than `limit`, or when it is
+    /// not known of an own write whether it was stored.
+    func others(_ limit: Int) -> [UInt64]? {
+        tally.withLock { tally in
+            guard !tally.isUncertain, let last = tally.later.max() else { return nil }
+            let count = Int(clamping: last - tally.verified) - tally.later.count
+            guard count <= limit else { return nil }
+            return (tally.verified + 1..<last).filter { !tally.later.contains($0) }
+        }
+    }
+
+    /// Notes that others' writes are none that matter.
+    func excuse(_ revisions: [UInt64]) {
+        tally.withLock { tally in
+            tally.later.formUnion(revisions.filter { $0 > tally.verified })
+            tally.advance()
+        }
+    }
+
     /// Carries out an own write.
     private func count(_ write: () async throws(MeshEventsError) -> UInt64) async throws(MeshEventsError) -> UInt64 {
         tally.withLock { $0.underWay += 1 }

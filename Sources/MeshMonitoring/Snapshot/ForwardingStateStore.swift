@@ -1,19 +1,23 @@
-import MeshEvents
+package import MeshEvents
 
 /// A table that passes everything on to another one, for those that change one thing about it.
-protocol ForwardingStateStore: StateStore {
+package protocol ForwardingStateStore: StateStore {
     /// The table behind it.
     var table: any StateStore { get }
 }
 
 extension ForwardingStateStore {
-    func create() async throws(MeshEventsError) { try await table.create() }
+    package func create() async throws(MeshEventsError) { try await table.create() }
 
-    func entry(_ key: String) async throws(MeshEventsError) -> StateEntry? { try await table.entry(key) }
+    package func entry(_ key: String) async throws(MeshEventsError) -> StateEntry? { try await table.entry(key) }
 
-    func read(_ body: (StateEntry) -> Void) async throws(MeshEventsError) { try await table.read(body) }
+    package func read(under prefix: String, _ body: (StateEntry) -> Void) async throws(MeshEventsError) {
+        try await table.read(under: prefix, body)
+    }
 
-    func write(
+    package func key(of revision: UInt64) async throws(MeshEventsError) -> String? { try await table.key(of: revision) }
+
+    package func write(
         _ value: [UInt8],
         signature: String?,
         to key: String,
@@ -22,11 +26,11 @@ extension ForwardingStateStore {
         try await table.write(value, signature: signature, to: key, expected: expected)
     }
 
-    func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) -> UInt64 {
+    package func delete(_ key: String, expected: UInt64) async throws(MeshEventsError) -> UInt64 {
         try await table.delete(key, expected: expected)
     }
 
-    func remove(_ key: String) async throws(MeshEventsError) { try await table.remove(key) }
+    package func remove(_ key: String) async throws(MeshEventsError) { try await table.remove(key) }
 
-    func subject(of key: String) -> String { table.subject(of: key) }
+    package func subject(of key: String) -> String { table.subject(of: key) }
 }

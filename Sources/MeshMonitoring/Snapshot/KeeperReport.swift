@@ -49,7 +49,7 @@ package struct KeeperReading: Sendable {
         let checkpoint = saved.flatMap { Checkpoint(json: $0.value) }
         self.init(
             lease: lease.flatMap { entry in
-                KeeperLease.Holder(json: entry.value).map { ($0.node, entry.revision, entry.storedAt) }
+                Lease.Holder(json: entry.value).map { ($0.node, entry.revision, entry.storedAt) }
             },
             checkpoint: checkpoint.flatMap { $0.position.holds(for: stream) ? $0 : nil },
             lastSequence: stream.lastSequence

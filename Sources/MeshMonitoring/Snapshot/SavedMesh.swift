@@ -86,7 +86,7 @@ struct SavedMesh: Sendable {
         init(_ table: any StateStore, _ limits: MeshState.Limits) async throws(MeshEventsError) {
             var (nodes, revisions, left) = (nodes, revisions, leftOut)
             try await table.read { entry in
-                guard entry.revision > revisions[entry.key] ?? 0 else { return }
+                guard entry.revision > revisions[entry.key] ?? 0, !StateKey.isOfAlerts(entry.key) else { return }
                 revisions[entry.key] = entry.revision
                 nodes[entry.key] = NodeSnapshot(entry, limits: limits, &left)
             }

@@ -1,9 +1,9 @@
-import MeshEvents
+package import MeshEvents
 
 /// A table whose entries are signed when they are written, and have an empty value when they are read unless a node has
 /// signed them that is trusted to keep the state: nothing can be read from that.
-struct SignedTable: ForwardingStateStore {
-    let table: any StateStore
+package struct SignedTable: ForwardingStateStore {
+    package let table: any StateStore
     private let signer: (any EventSigner)?
     private let verifier: (any EventVerifier)?
     private let unchecked: Set<String>
@@ -13,7 +13,7 @@ struct SignedTable: ForwardingStateStore {
     ///   - signer: signs what is written; `nil` signs nothing.
     ///   - verification: decides which signatures count. `nil`, and a policy that rejects nothing, believe all entries.
     ///   - unchecked: the keys whose entries count without a signature.
-    init(
+    package init(
         _ table: any StateStore,
         signer: (any EventSigner)? = nil,
         verification: SignatureVerification?,
@@ -25,15 +25,15 @@ struct SignedTable: ForwardingStateStore {
         verifier = verification.flatMap { $0.policy == .reject ? $0.verifier : nil }
     }
 
-    func entry(_ key: String) async throws(MeshEventsError) -> StateEntry? {
+    package func entry(_ key: String) async throws(MeshEventsError) -> StateEntry? {
         try await table.entry(key).map { believed($0) }
     }
 
-    func read(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
-        try await table.read { body(believed($0)) }
+    package func read(under prefix: String, _ body: (StateEntry) -> Void) async throws(MeshEventsError) {
+        try await table.read(under: prefix) { body(believed($0)) }
     }
 
-    func write(
+    package func write(
         _ value: [UInt8],
         signature: String?,
         to key: String,

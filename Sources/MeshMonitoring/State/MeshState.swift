@@ -66,9 +66,9 @@ public struct MeshState: Sendable {
     /// The approximate size of the nodes, in bytes.
     private(set) var bytes = 0
     /// Every node, by the time of its last event or an earlier time.
-    private var silent = TimeQueue()
+    private var silent = TimeQueue<String>()
     /// The nodes that become unreachable or silent after ``now``, by that time or an earlier one.
-    private var deadlines = TimeQueue()
+    private var deadlines = TimeQueue<String>()
     /// The time that status and deadlines refer to; ``advance(to:)`` moves it.
     public private(set) var now = Timestamp.epoch
 

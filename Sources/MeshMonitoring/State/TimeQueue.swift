@@ -1,19 +1,21 @@
-import MeshEvents
+package import MeshEvents
 
-/// Names ordered by a time, the earliest first (a binary heap). A name whose time has changed keeps its old entry until
+/// Names, or other things, ordered by a time, the earliest first (a binary heap). A name whose time has changed keeps its old entry until
 /// that comes to the front; the caller must check there whether the time still holds.
-struct TimeQueue: Sendable {
-    struct Entry: Sendable {
-        var time: Timestamp
-        var name: String
+package struct TimeQueue<Name: Sendable>: Sendable {
+    package struct Entry: Sendable {
+        package var time: Timestamp
+        package var name: Name
     }
 
     private var entries: [Entry] = []
 
-    var count: Int { entries.count }
-    var first: Entry? { entries.first }
+    package init() {}
 
-    mutating func insert(_ name: String, at time: Timestamp) {
+    package var count: Int { entries.count }
+    package var first: Entry? { entries.first }
+
+    package mutating func insert(_ name: Name, at time: Timestamp) {
         entries.append(Entry(time: time, name: name))
         var child = entries.count - 1
         while child > 0 {
@@ -24,7 +26,7 @@ struct TimeQueue: Sendable {
         }
     }
 
-    mutating func removeFirst() -> Entry? {
+    package mutating func removeFirst() -> Entry? {
         guard let first = entries.first, let last = entries.popLast() else { return nil }
         guard !entries.isEmpty else { return first }
         entries[0] = last
@@ -40,5 +42,5 @@ struct TimeQueue: Sendable {
         }
     }
 
-    mutating func removeAll() { entries = [] }
+    package mutating func removeAll() { entries = [] }
 }

@@ -61,32 +61,50 @@ extension KeyValueBucket {
         return try await newest(key, timeout: nil)?.entry
     }
 
+    /// Gets what a revision wrote, a deletion too, from the server that decides the order of writes. It needs the right to
+    /// read single messages only.
+    ///
+    /// - Returns: `nil` when the revision is not kept any more.
+    package func entry(of revision: UInt64) async throws(KeyValueError) -> Entry? {
+        guard revision > 0, let entry = try await next(from: revision, upTo: revision, matching: ">") else { return nil }
+        return entry
+    }
+
     /// Gets what the bucket holds now, deletions too, in any order; the newest revision of each key, for a bucket without
     /// history. What is written meanwhile may come too, and a key may come twice. It needs the rights to ask what the
     /// stream holds and to read single messages only, and asks for several at once.
     ///
     /// The server could list the keys. But that list has no bound, and a server closes a connection that is slow to take
     /// it.
-    package func readSingly(_ body: (Entry) -> Void) async throws(KeyValueError) {
+    ///
+    /// - Parameters:
+    ///   - pattern: which keys: `*` for a token, `>` at the end for the rest.
+    ///   - body: gets each entry.
+    /// - Throws: `bucketNotFound`, `requestFailed`.
+    package func readSingly(_ pattern: String = ">", _ body: (Entry) -> Void) async throws(KeyValueError) {
         var next: UInt64 = 1
         // A key that was read is written again perhaps, behind what was there: then also what is read after that.
         for _ in 0..<Self.mostRounds {
             let state = try await information(timeout: nil).state
             let first = max(next, state.firstSequence)
             guard first <= state.lastSequence else { return }
-            try await readSingly(first...state.lastSequence, body)
+            try await readSingly(first...state.lastSequence, pattern, body)
             next = state.lastSequence + 1
         }
     }
 
     /// Reads a range of revisions, in parts that are read at the same time.
-    private func readSingly(_ range: ClosedRange<UInt64>, _ body: (Entry) -> Void) async throws(KeyValueError) {
+    private func readSingly(
+        _ range: ClosedRange<UInt64>,
+        _ pattern: String,
+        _ body: (Entry) -> Void
+    ) async throws(KeyValueError) {
         let part = (range.upperBound - range.lowerBound) / UInt64(Self.partsAtOnce) + 1
         let failure = await withTaskGroup(of: Result<(Entry, UInt64)?, KeyValueError>.self) { group -> KeyValueError? in
             func ask(_ revision: UInt64, _ last: UInt64) {
                 group.addTask {
                     do throws(KeyValueError) {
-                        return .success(try await next(from: revision, upTo: last).map { ($0, last) })
+                        return .success(try await next(from: revision, upTo: last, matching: pattern).map { ($0, last) })
                     } catch {
                         return .failure(error)
                     }
@@ -111,10 +129,14 @@ extension KeyValueBucket {
         if let failure { throw failure }
     }
 
-    /// The first revision of any key in a range.
-    private func next(from revision: UInt64, upTo last: UInt64) async throws(KeyValueError) -> Entry? {
+    /// The first revision of any key of a pattern in a range.
+    private func next(
+        from revision: UInt64,
+        upTo last: UInt64,
+        matching pattern: String
+    ) async throws(KeyValueError) -> Entry? {
         do throws(JetStreamError) {
-            let message = try await jetStream.message(atOrAfter: revision, matching: root + ">", on: stream)
+            let message = try await jetStream.message(atOrAfter: revision, matching: root + pattern, on: stream)
             return message.flatMap { $0.sequence <= last ? entry($0) : nil }
         } catch {
             throw KeyValueError(error, bucket: name)

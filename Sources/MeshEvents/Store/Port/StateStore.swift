@@ -12,10 +12,19 @@ public protocol StateStore: Sendable {
     /// - Throws: `streamNotFound` when there is no table; `permissionDenied`, `timeout`.
     func entry(_ key: String) async throws(MeshEventsError) -> StateEntry?
 
-    /// Passes all values to `body`, each key's newest, in any order.
+    /// Passes the values of keys to `body`, each key's newest, in any order.
     ///
+    /// - Parameters:
+    ///   - prefix: the tokens with which the keys begin, `alert.state`; empty for all keys.
+    ///   - body: gets each entry.
     /// - Throws: as ``entry(_:)``.
-    func read(_ body: (StateEntry) -> Void) async throws(MeshEventsError)
+    func read(under prefix: String, _ body: (StateEntry) -> Void) async throws(MeshEventsError)
+
+    /// The key that a revision wrote or deleted.
+    ///
+    /// - Returns: `nil` when there is nothing left of it: the key was written again, or removed.
+    /// - Throws: as ``entry(_:)``.
+    func key(of revision: UInt64) async throws(MeshEventsError) -> String?
 
     /// Writes a value.
     ///
@@ -48,6 +57,13 @@ public protocol StateStore: Sendable {
     /// The subject of a key's messages, which a signature covers together with the value: the same for all who use this
     /// table.
     func subject(of key: String) -> String
+}
+
+extension StateStore {
+    /// Passes all values to `body`, each key's newest, in any order.
+    ///
+    /// - Throws: as ``entry(_:)``.
+    public func read(_ body: (StateEntry) -> Void) async throws(MeshEventsError) { try await read(under: "", body) }
 }
 
 /// The names of the tables beside streams.

@@ -1,7 +1,7 @@
 import MeshConcurrency
-import MeshEvents
+package import MeshEvents
 
-/// The right to keep the state of a mesh: one of several candidates has it at a time.
+/// The right to do some work for the mesh, as keeping its state: one of several candidates has it at a time.
 ///
 /// It is a key of the table that its holder writes again and again, each time with the revision of its last write. A
 /// candidate that has seen one revision for the whole ``duration`` takes the key over, with that revision. So no clock
@@ -9,13 +9,21 @@ import MeshEvents
 ///
 /// A holder that was stopped for a while may believe that it holds the lease still: whatever it writes must carry its
 /// own condition.
-final class KeeperLease: Sendable {
+package final class Lease: Sendable {
     /// Who holds the lease.
-    struct Holder: Sendable, Equatable {
+    package struct Holder: Sendable, Equatable {
         /// The name of the node.
-        var node: String
+        package var node: String
         /// Different for each candidate.
-        var instance: String
+        package var instance: String
+
+        /// Creates a candidate of a node.
+        package init(node: String) { self.init(node: node, instance: String(UInt64.random(in: .min ... .max), radix: 36)) }
+
+        init(node: String, instance: String) {
+            self.node = node
+            self.instance = instance
+        }
     }
 
     private struct State {
@@ -28,30 +36,40 @@ final class KeeperLease: Sendable {
     }
 
     private let table: any StateStore
+    private let key: String
+    private let work: String
     private let holder: Holder
     /// How long a lease lasts that is not renewed.
-    let duration: Duration
+    package let duration: Duration
     private let state = Locked(State())
 
-    init(_ table: any StateStore, holder: Holder, duration: Duration) {
+    /// - Parameters:
+    ///   - table: where the lease is.
+    ///   - key: its key there.
+    ///   - work: what its holder does, for messages: `keeps the state of the mesh`.
+    ///   - holder: the candidate.
+    ///   - duration: how long a lease lasts that is not renewed.
+    package init(_ table: any StateStore, key: String, for work: String, holder: Holder, duration: Duration) {
         self.table = table
+        self.key = key
+        self.work = work
         self.holder = holder
         self.duration = duration
     }
 
     /// How often the holder renews it, and how often candidates look.
-    var interval: Duration { duration / 3 }
+    package var interval: Duration { duration / 3 }
 
     /// Whether no other candidate can have taken the lease.
-    var isHeld: Bool { state.withLock { $0.revision != nil && .now < $0.end } }
+    package var isHeld: Bool { state.withLock { $0.revision != nil && .now < $0.end } }
 
     /// Asks for the lease's entry: a sign of life of the server, and its clock.
     ///
     /// - Returns: When the entry was stored by the server's clock, and an instant at which that time had come; `nil` when
     ///   there is none.
-    func look() async throws(MeshEventsError) -> (stored: Timestamp, known: ContinuousClock.Instant)? {
+    package func look() async throws(MeshEventsError) -> (stored: Timestamp, known: ContinuousClock.Instant)? {
         let own = state.withLock { ($0.revision, $0.stored) }
-        guard let entry = try await table.entry(StateKey.keeper) else { return nil }
+        guard let entry = try await table.entry(key) else { return nil }
         // What something else has written there was stored before now.
         return (entry.storedAt, entry.revision == own.0 ? own.1 : .now)
     }
@@ -63,7 +81,7 @@ final class KeeperLease: Sendable {
     /// - Returns: the revision of the write that took it.
     /// - Throws: `closed` when the task is cancelled; errors of the table that do not pass, or have lasted for
     ///   ``duration``.
-    func acquire(onAnswer: () async -> Void) async throws(MeshEventsError) -> UInt64 {
+    package func acquire(onAnswer: () async -> Void) async throws(MeshEventsError) -> UInt64 {
         var seen: (revision: UInt64?, since: ContinuousClock.Instant)?
         var (answered, hasTried) = (ContinuousClock.now, false)
         while true {
@@ -74,7 +92,7 @@ final class KeeperLease: Sendable {
                     hasTried = true
                     return try await take(nil)
                 }
-                let entry = try await table.entry(StateKey.keeper)
+                let entry = try await table.entry(key)
                 await onAnswer()
                 answered = .now
                 if let entry {
@@ -107,7 +125,7 @@ final class KeeperLease: Sendable {
     ///
     /// - Throws: `conflict` when another candidate has taken it; `timeout` when it could not be renewed in time; errors
     ///   of the table that do not pass.
-    func keep() async throws(MeshEventsError) {
+    package func keep() async throws(MeshEventsError) {
         while true {
             try await Self.sleep(interval)
             try await renew()
@@ -119,7 +137,7 @@ final class KeeperLease: Sendable {
     /// - Returns: the revision of the write.
     /// - Throws: as ``keep()``.
     @discardableResult
-    func renew() async throws(MeshEventsError) -> UInt64 {
+    package func renew() async throws(MeshEventsError) -> UInt64 {
         var expected = state.withLock { $0.revision }
         while true {
             do throws(MeshEventsError) {
@@ -138,7 +156,7 @@ final class KeeperLease: Sendable {
                 if let other = present.holder, other.instance != holder.instance {
                     drop()
                     throw error.code == .conflict
-                        ? error : MeshEventsError(.conflict, "\(other.node) keeps the state of the mesh")
+                        ? error : MeshEventsError(.conflict, "\(other.node) \(work)")
                 }
                 expected = present.revision
                 if error.code != .conflict { try await Self.sleep(interval / 10) }
@@ -149,7 +167,7 @@ final class KeeperLease: Sendable {
     /// What is in the lease's place; `nil` when that cannot be read.
     private func present() async -> (revision: UInt64?, holder: Holder?)? {
         do throws(MeshEventsError) {
-            let entry = try await table.entry(StateKey.keeper)
+            let entry = try await table.entry(key)
             return (entry?.revision, entry.flatMap { Holder(json: $0.value) })
         } catch {
             return nil
@@ -157,9 +175,9 @@ final class KeeperLease: Sendable {
     }
 
     /// Gives the lease back, so that another candidate need not wait.
-    func release() async {
+    package func release() async {
         guard let revision = drop() else { return }
-        _ = try? await table.delete(StateKey.keeper, expected: revision)
+        _ = try? await table.delete(key, expected: revision)
     }
 
     /// Forgets that it has the lease.
@@ -174,19 +192,19 @@ final class KeeperLease: Sendable {
     private func take(_ expected: UInt64?) async throws(MeshEventsError) -> UInt64 {
         // From before the write: other candidates count from later on.
         let end = ContinuousClock.now + duration
-        let revision = try await table.write(holder.json, signature: nil, to: StateKey.keeper, expected: expected)
+        let revision = try await table.write(holder.json, signature: nil, to: key, expected: expected)
         state.withLock { ($0.revision, $0.end, $0.stored) = (revision, end, .now) }
         return revision
     }
 
     private static func sleep(_ duration: Duration) async throws(MeshEventsError) {
         do { try await Task.sleep(for: duration) } catch {
-            throw MeshEventsError(.closed, "the keeper was cancelled")
+            throw MeshEventsError(.closed, "the work was cancelled")
         }
     }
 }
 
-extension KeeperLease.Holder {
+extension Lease.Holder {
     init?(json text: [UInt8]) {
         guard let data = try? EventData(json: text), let node = data["node"]?.string,
             let instance = data["instance"]?.string
