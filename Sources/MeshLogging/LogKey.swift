@@ -36,6 +36,8 @@ package enum LogKey: String, CaseIterable, Sendable {
     case stream
     /// A message's subject.
     case subject
+    /// The name of a target of alerts.
+    case target
     /// The tool's name.
     case tool
     /// The event's type.

@@ -40,6 +40,12 @@ extension Alert {
         reason = described.reason.clean(to: 500)
     }
 
+    /// Whether an event that reports an alert says that no target is told.
+    static func isSilenced(_ event: Event) -> Bool { event.data["silenced"]?.bool ?? false }
+
+    /// Whether an event that reports an alert says that it is over only because no further event came.
+    static func isExpired(_ event: Event) -> Bool { event.data["expired"]?.bool ?? false }
+
     private static func isIDByte(_ byte: UInt8) -> Bool {
         byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z")
             || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") || byte == UInt8(ascii: "-")

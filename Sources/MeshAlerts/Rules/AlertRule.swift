@@ -23,7 +23,7 @@ public struct AlertRule: Sendable, Hashable {
         case fields([String])
     }
 
-    /// The name: letters, digits, `-`, `_` and `.`, 1 to 64 bytes; unique among the rules.
+    /// The name: letters, digits, `-` and `_`, 1 to 64 bytes; unique among the rules.
     public var name: String
     /// The types of events that count, at least one.
     public var patterns: [EventPattern]
@@ -84,9 +84,9 @@ public struct AlertRule: Sendable, Hashable {
         let isValid = name.utf8.allSatisfy { byte in
             byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z")
                 || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
-                || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
+                || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
         }
-        return isValid ? nil : "a name has letters, digits, '-', '_' and '.'"
+        return isValid ? nil : "a name has letters, digits, '-' and '_'"
     }
 }
 

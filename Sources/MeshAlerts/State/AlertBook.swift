@@ -55,7 +55,7 @@ struct AlertBook: Sendable {
         }
     }
 
-    private func rule(named name: String) -> AlertRule? { numbers[name].map { rules[$0] } }
+    func rule(named name: String) -> AlertRule? { numbers[name].map { rules[$0] } }
 
     /// Begins to wait for the events of a rule about silence that has one alert.
     private mutating func watch(_ rule: AlertRule, _ now: Timestamp) {
@@ -308,6 +308,14 @@ struct AlertBook: Sendable {
                 state.reportedAt = stored.storedAt
                 state.wasTold = true
                 state.sequence = stored.sequence
+            }
+        case .firing
+        where known?.phase == .firing && known?.id == alert.id && alert.repetition > known?.repetition ?? 0:
+            // Told again after the state was saved with which this reader began.
+            change(rule, key.group) { state in
+                state.repetition = alert.repetition
+                state.reportedAt = max(state.reportedAt, stored.storedAt)
+                state.wasTold = state.wasTold || !Alert.isSilenced(stored.event)
             }
         case .resolved where known?.id == alert.id && known?.phase == .firing && known?.sequence ?? 0 < stored.sequence:
             change(rule, key.group) { state in

@@ -1,28 +1,28 @@
-import MeshEvents
+package import MeshEvents
 
 /// A position in a stream up to which something saved is complete: all that follows from its events up to there is in it.
-struct SavedPosition: Sendable, Equatable {
+package struct SavedPosition: Sendable, Equatable {
     /// The stream's name.
-    var stream: String
+    package var stream: String
     /// When the stream was created; `nil` when its store cannot tell.
-    var created: Timestamp?
+    package var created: Timestamp?
     /// The last sequence that counts.
-    var sequence: UInt64
+    package var sequence: UInt64
 
-    init(stream: String, created: Timestamp?, sequence: UInt64) {
+    package init(stream: String, created: Timestamp?, sequence: UInt64) {
         self.stream = stream
         self.created = created
         self.sequence = sequence
     }
 
     /// Reads the members of an object that say it; `nil` when they do not.
-    init?(_ json: JSONValue) {
+    package init?(_ json: JSONValue) {
         guard let stream = json["stream"]?.string, let sequence = json["sequence"]?.number?.uint64 else { return nil }
         self.init(stream: stream, created: json["stream_created"]?.time, sequence: sequence)
     }
 
     /// The members of an object that say it.
-    var members: [(String, JSONValue)] {
+    package var members: [(String, JSONValue)] {
         [
             ("stream", .string(stream)), ("stream_created", created.map { .time($0) } ?? .null),
             ("sequence", JSONValue(sequence)),
@@ -30,7 +30,7 @@ struct SavedPosition: Sendable, Equatable {
     }
 
     /// Whether it says something about the events of a stream: it is the same one, and has not lost its newest messages.
-    func holds(for state: StreamState) -> Bool {
+    package func holds(for state: StreamState) -> Bool {
         stream == state.name && created == state.created && sequence <= state.lastSequence
     }
 }

@@ -1,0 +1,440 @@
+import MeshConcurrency
+import MeshEvents
+import MeshLogging
+import MeshMonitoring
+
+/// The work of a runner from when it has got the lease until it loses it, or is stopped.
+final class AlertSession: Sendable {
+    /// The time between two questions for the server's clock.
+    private static let clockInterval: Duration = .seconds(5)
+    /// The time between two looks while something is not known that has to be.
+    private static let tick: Duration = .milliseconds(20)
+    /// How many reports are stored together.
+    private static let reportsAtOnce = 256
+    /// How long the store may take to store a report.
+    private static let longestReporting: Duration = .seconds(10)
+    /// After how many events the position is saved at the latest, though nothing else has changed.
+    private static let eventsPerCheckpoint: UInt64 = 10_000
+    /// How long saving the last changes may take at the end.
+    private static let longestEnd: Duration = .seconds(3)
+    /// How long an answer of a target that is being told may take at the end.
+    private static let longestLastNotification: Duration = .seconds(3)
+
+    struct State {
+        var book = AlertBook()
+        var queues: [String: TargetQueue] = [:]
+        /// All events up to this sequence are taken in.
+        var position: UInt64 = 0
+        /// The sequence of the last message that was read and counts for nothing.
+        var skipped: @Sendable () -> UInt64 = { 0 }
+        /// How far the server's clock is ahead of ``AlertSession/localTime(_:)``; `nil` until that is known.
+        var lead: Duration?
+        var isCaughtUp = false
+        var revisions: [String: UInt64] = [:]
+        var stream = StreamState(name: "", messages: 0, bytes: 0, firstSequence: 0, lastSequence: 0)
+        /// The position that was saved last; `nil` before the first.
+        var savedPosition: UInt64?
+        /// Whether an event changed something since the position was saved.
+        var hasNews = false
+    }
+
+    let runner: AlertRunner
+    let configuration: AlertRunner.Configuration
+    let lease: Lease
+    let state = Locked(State())
+    let stop = OneTimeSignal()
+    private let work = Wake()
+    let deliveries: [String: Wake]
+    /// Both clocks at the same moment. This machine's time of day may be set; the other clock is not.
+    private let start = (time: Timestamp.now, instant: ContinuousClock.now)
+
+    init(_ runner: AlertRunner, _ configuration: AlertRunner.Configuration, _ lease: Lease) {
+        self.runner = runner
+        self.configuration = configuration
+        self.lease = lease
+        deliveries = Dictionary(configuration.targets.map { ($0.name, Wake()) }) { first, _ in first }
+    }
+
+    /// Has the session save what is not saved, and end.
+    func end() {
+        stop.send()
+        wakeAll()
+    }
+
+    private func wakeAll() {
+        work.send()
+        for wake in deliveries.values { wake.send() }
+    }
+
+    // MARK: Running
+
+    /// Works until the lease is lost, the stream ends, ``end()`` is called or the task is cancelled; then saves what is not
+    /// saved.
+    func run() async throws(MeshEventsError) {
+        // Cancelled in the middle it could not save any more.
+        let outcome = await withTaskCancellationHandler {
+            await uncancelled { await self.outcome() }
+        } onCancel: {
+            end()
+        }
+        try outcome.get()
+    }
+
+    private func outcome() async -> Result<Void, MeshEventsError> {
+        let outcome: Result<Void, MeshEventsError>
+        do throws(MeshEventsError) {
+            // Reading what is saved may take longer than the lease lasts.
+            try await firstEnd { group in
+                group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.lease.keep() } }
+                group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.watch() } }
+            }
+            outcome = .success(())
+        } catch {
+            outcome = .failure(error)
+        }
+        await lease.release()
+        return outcome
+    }
+
+    private func watch() async throws(MeshEventsError) {
+        let replay = try await begin()
+        defer { replay.cancel() }
+        state.withLock { $0.skipped = { [weak replay] in replay?.skipped ?? 0 } }
+        try await firstEnd { group in
+            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.follow(replay) } }
+            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.askForTime() } }
+            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.act() } }
+            for target in configuration.targets {
+                group.addTask {
+                    await Self.failure { () throws(MeshEventsError) in try await self.deliver(to: target) }
+                }
+            }
+        }
+    }
+
+    /// Runs tasks until the first of them ends, and throws its error.
+    private func firstEnd(_ add: (inout TaskGroup<MeshEventsError?>) -> Void) async throws(MeshEventsError) {
+        let failure = await withTaskGroup(of: MeshEventsError?.self) { group in
+            add(&group)
+            let first = await group.next() ?? nil
+            group.cancelAll()
+            return first
+        }
+        if let failure { throw failure }
+    }
+
+    private static func failure(_ body: () async throws(MeshEventsError) -> Void) async -> MeshEventsError? {
+        do throws(MeshEventsError) { try await body() } catch { return error }
+        return nil
+    }
+
+    // MARK: Beginning
+
+    /// Reads what is saved, and opens a replay of what came after.
+    private func begin() async throws(MeshEventsError) -> ReplaySubscription {
+        let saved = try await SavedAlerts.load(from: runner.table)
+        let stream = try await runner.store.state()
+        let isSame = saved.position?.holds(for: stream) ?? false
+        // The first time it begins with what comes from now on; in another stream, with its beginning.
+        let position = isSame ? saved.position?.sequence ?? 0 : saved.position == nil ? stream.lastSequence : 0
+        let now = try await serverTime()
+        state.withLock { state in
+            state.stream = stream
+            state.position = position
+            state.savedPosition = isSame ? position : nil
+            state.revisions = saved.revisions
+            var states = saved.states
+            if !isSame { for key in states.keys { states[key]?.sequence = 0 } }
+            state.book.restore(states, silences: saved.silences)
+            state.book.use(configuration.rules, now: now)
+            for target in configuration.targets {
+                var place = saved.places[target.name] ?? TargetQueue.Place(position: position)
+                if !isSame { place = TargetQueue.Place(position: position) }
+                state.queues[target.name] = TargetQueue(target, at: place)
+            }
+        }
+        for key in saved.junk { try? await runner.table.remove(key) }
+        try await readUndelivered(upTo: position)
+        try await lookForSilence()
+        let replay = try await EventReplay(
+            store: runner.store,
+            verification: runner.verification,
+            logger: runner.logger
+        )
+        .open(from: .sequence(position == .max ? position : position + 1))
+        try StreamPosition.check(try await runner.store.state().created, isOf: stream.created)
+        return replay
+    }
+
+    /// Reads the reports that are stored and not told yet.
+    private func readUndelivered(upTo position: UInt64) async throws(MeshEventsError) {
+        let first = state.withLock { state in state.queues.values.map(\.place.position).min() ?? position }
+        guard first < position else { return }
+        let reports = history.events(
+            matching: [.alertFired, .alertResolved],
+            after: first,
+            before: position == .max ? nil : position + 1
+        )
+        for try await stored in reports { state.withLock { state in _ = queue(stored, &state) } }
+        state.withLock { state in
+            for name in state.queues.keys { state.queues[name]?.read(to: position) }
+        }
+    }
+
+    /// Looks when the events were stored last for which rules wait.
+    private func lookForSilence() async throws(MeshEventsError) {
+        for rule in state.withLock({ $0.book.silenceRules() }) {
+            var query: EventHistory.Query? = EventHistory.Query(matching: rule.patterns, limit: 256)
+            while let next = query {
+                let page = try await history.page(next)
+                if let found = page.events.last(where: { rule.filter.matches($0.event) }) {
+                    state.withLock { $0.book.seen(rule.name, at: found.storedAt, sequence: found.sequence) }
+                    break
+                }
+                query = next.next(after: page)
+            }
+        }
+    }
+
+    private var history: EventHistory {
+        EventHistory(store: runner.store, verification: runner.verification, logger: runner.logger)
+    }
+
+    // MARK: Time
+
+    private func localTime(_ instant: ContinuousClock.Instant) -> Timestamp {
+        start.time.adding(instant - start.instant)
+    }
+
+    /// The server's time now, as far as it is known.
+    func now() -> Timestamp {
+        let lead = state.withLock { $0.lead ?? .zero }
+        return localTime(.now).adding(lead)
+    }
+
+    /// When a time of the server's clock comes.
+    func instant(of time: Timestamp) -> ContinuousClock.Instant {
+        // A time far away would overflow.
+        .now + min(max(time.duration(since: now()), .zero), .seconds(3_600))
+    }
+
+    /// Asks for the server's clock.
+    private func serverTime() async throws(MeshEventsError) -> Timestamp {
+        if let look = try await lease.look() {
+            state.withLock { $0.lead = look.stored.duration(since: localTime(look.known)) }
+        }
+        return now()
+    }
+
+    private func askForTime() async throws(MeshEventsError) {
+        while !stop.isSent {
+            do throws(MeshEventsError) {
+                _ = try await serverTime()
+            } catch {
+                guard error.isRetriable || error.code == .timeout else { throw error }
+            }
+            _ = await stop.value(until: .now + Self.clockInterval)
+            if Task.isCancelled { return }
+        }
+        try await Self.waitForCancellation()
+    }
+
+    /// The task that saves ends the session.
+    static func waitForCancellation() async throws(MeshEventsError) {
+        do { try await Task.sleep(for: .seconds(86_400)) } catch {
+            throw MeshEventsError(.closed, "the session has ended")
+        }
+    }
+
+    // MARK: Events
+
+    private func follow(_ replay: ReplaySubscription) async throws(MeshEventsError) {
+        for try await element in replay {
+            switch element {
+            case .event(let stored): take(stored)
+            case .caughtUp:
+                state.withLock { $0.isCaughtUp = true }
+                wakeAll()
+            // What is gone cannot be told of.
+            case .gap: break
+            case .reset(let reset): throw MeshEventsError(.streamReplaced, "\(reset)")
+            }
+        }
+        throw MeshEventsError(.closed, "the replay that the runner reads has ended")
+    }
+
+    private func take(_ stored: StoredEvent) {
+        let (hasReports, told) = state.withLock { state -> (Bool, [String]) in
+            state.book.take(stored)
+            state.position = max(state.position, stored.sequence)
+            if state.book.hasChanged { state.hasNews = true }
+            return (!state.book.reporting.isEmpty, queue(stored, &state))
+        }
+        if hasReports { work.send() }
+        for name in told { deliveries[name]?.send() }
+    }
+
+    /// Gives a stored report to the queues of its targets.
+    ///
+    /// - Returns: their names.
+    private func queue(_ stored: StoredEvent, _ state: inout State) -> [String] {
+        guard var alert = Alert(stored.event), !Alert.isSilenced(stored.event),
+            let rule = state.book.rule(named: alert.rule)
+        else { return [] }
+        if alert.status == .firing { alert.at = stored.storedAt }
+        let isExpired = Alert.isExpired(stored.event)
+        let item = TargetQueue.Item(
+            sequence: stored.sequence,
+            alert: alert,
+            heldUntil: rule.quiet?.end(of: stored.storedAt) ?? .epoch
+        )
+        let told = configuration.targets.filter { target in
+            rule.targets.contains(target.name) && (!isExpired || target.isToldOfExpiry)
+        }
+        for target in told { state.queues[target.name]?.add(item) }
+        return told.map(\.name)
+    }
+
+    // MARK: Acting
+
+    /// Stores reports, moves the time forward, and saves.
+    private func act() async throws(MeshEventsError) {
+        var checkpointAt = ContinuousClock.now + configuration.checkpointInterval
+        while !stop.isSent, !Task.isCancelled {
+            let (isReady, next) = state.withLock { ($0.isCaughtUp && $0.lead != nil, $0.book.nextDeadline) }
+            if isReady {
+                try await passing { () throws(MeshEventsError) in
+                    try await moveTime()
+                    try await report()
+                }
+                if .now >= checkpointAt {
+                    try await passing { () throws(MeshEventsError) in try await save() }
+                    checkpointAt = .now + configuration.checkpointInterval
+                }
+            }
+            var deadline = checkpointAt
+            if isReady, let next { deadline = min(deadline, max(instant(of: next), .now + Self.tick)) }
+            if isReady, !state.withLock({ $0.book.reporting.isEmpty }) { deadline = .now + Self.tick }
+            await work.wait(until: deadline)
+        }
+        guard !Task.isCancelled, lease.isHeld else { return }
+        let end = ContinuousClock.now + Self.longestEnd
+        // What is being told is waited for a moment, so that it need not be told again.
+        while .now < end, state.withLock({ $0.queues.values.contains { $0.isTelling } }) {
+            try? await Task.sleep(for: Self.tick)
+        }
+        try await report()
+        try await save(all: true)
+    }
+
+    /// Carries something out that is tried again when it fails for a reason that passes.
+    private func passing(_ body: () async throws(MeshEventsError) -> Void) async throws(MeshEventsError) {
+        do throws(MeshEventsError) {
+            try await body()
+        } catch {
+            guard error.isRetriable || [.timeout, .storageFull, .payloadTooLarge].contains(error.code) else {
+                throw error
+            }
+            runner.tell(error)
+            try? await Task.sleep(for: .milliseconds(200))
+        }
+    }
+
+    /// Moves the time forward, when something is due and all events stored until now were taken in.
+    private func moveTime() async throws(MeshEventsError) {
+        let time = now()
+        guard let due = state.withLock({ $0.book.nextDeadline }), due <= time else { return }
+        let last = try await runner.store.state().lastSequence
+        let end = ContinuousClock.now + .seconds(5)
+        while state.withLock({ max($0.position, $0.skipped()) }) < last {
+            guard .now < end, !stop.isSent, !Task.isCancelled else { return }
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+        state.withLock { state in
+            state.book.advance(to: time)
+            if state.book.hasChanged { state.hasNews = true }
+        }
+    }
+
+    /// Stores reports.
+    private func report() async throws(MeshEventsError) {
+        while lease.isHeld {
+            let reports = state.withLock { $0.book.reports(Self.reportsAtOnce) }
+            guard !reports.isEmpty else { return }
+            let appender = runner.store.makeAppender(window: 64, deadline: Self.longestReporting) { first, positions in
+                self.state.withLock { state in
+                    for (key, report) in reports[first..<min(first + positions.count, reports.count)] {
+                        state.book.stored(key, report.alert.identity)
+                    }
+                }
+            }
+            for (_, report) in reports {
+                try await appender.append(
+                    try runner.bus.pending(try report.event, messageID: report.alert.identity.messageID)
+                )
+            }
+            try await appender.finish()
+        }
+    }
+
+    // MARK: Saving
+
+    /// Saves what has changed, then the position up to which that is complete.
+    private func save(all: Bool = false) async throws(MeshEventsError) {
+        guard lease.isHeld else { return }
+        let (changed, silences, position, isDue) = state.withLock { state in
+            // Before the entries: they may know more, which does no harm.
+            let position = state.position
+            let moved = position - min(state.savedPosition ?? 0, position)
+            let isDue =
+                all && moved > 0 || state.hasNews || state.savedPosition == nil || moved >= Self.eventsPerCheckpoint
+            state.hasNews = false
+            return (
+                state.book.takeChanged(), state.book.hasChangedSilences ? state.book.silences : nil, position, isDue
+            )
+        }
+        do throws(MeshEventsError) {
+            for (key, alert) in changed { try await write(StateKeys.state(key), alert.map { $0.json(key) }) }
+            if let silences {
+                try await write(StateKeys.silences, ["silences": .array(silences.map { JSONValue($0.json) })])
+                state.withLock { $0.book.savedSilences(true) }
+            }
+            guard isDue else { return }
+            let stream = state.withLock { $0.stream }
+            let saved = SavedPosition(stream: stream.name, created: stream.created, sequence: position)
+            try await write(StateKeys.position, EventData(JSONObject(saved.members)))
+            state.withLock { $0.savedPosition = position }
+        } catch {
+            state.withLock { state in
+                state.book.keepChanged(changed.keys)
+                state.hasNews = true
+            }
+            throw error
+        }
+    }
+
+    /// Writes an entry, or deletes it.
+    func write(_ key: String, _ data: EventData?) async throws(MeshEventsError) {
+        guard lease.isHeld else { throw MeshEventsError(.conflict, "another node watches the alerts") }
+        let known = state.withLock { $0.revisions[key] }
+        do throws(MeshEventsError) {
+            try await write(key, data, known)
+        } catch {
+            guard error.code == .conflict else { throw error }
+            // An earlier write whose answer was lost, or what does not belong there.
+            let present = try await runner.table.entry(key)?.revision
+            guard lease.isHeld else { throw error }
+            try await write(key, data, present)
+        }
+    }
+
+    private func write(_ key: String, _ data: EventData?, _ expected: UInt64?) async throws(MeshEventsError) {
+        var revision: UInt64?
+        if let data {
+            revision = try await runner.table.write(Array(data.json.utf8), signature: nil, to: key, expected: expected)
+        } else if let expected {
+            _ = try await runner.table.delete(key, expected: expected)
+        }
+        state.withLock { [revision] in $0.revisions[key] = revision }
+    }
+}
