@@ -1,6 +1,8 @@
+import Logging
 import MeshConcurrency
 import MeshEvents
 import MeshLogging
+import MeshMonitoring
 
 extension AlertSession {
     /// Tells a target what it has to be told.

@@ -18,7 +18,9 @@ package final class Lease: Sendable {
         package var instance: String
 
         /// Creates a candidate of a node.
-        package init(node: String) { self.init(node: node, instance: String(UInt64.random(in: .min ... .max), radix: 36)) }
+        package init(node: String) {
+            self.init(node: node, instance: String(UInt64.random(in: .min ... .max), radix: 36))
+        }
 
         init(node: String, instance: String) {
             self.node = node

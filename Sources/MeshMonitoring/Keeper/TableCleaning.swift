@@ -6,7 +6,9 @@ extension TalliedTable {
         var junk: [String] = []
         var left = MeshState.LeftOut()
         try? await read { entry in
-            guard !StateKey.isKeepers(entry.key), !StateKey.isOfAlerts(entry.key), NodeSnapshot(entry, limits: .init(), &left) == nil else { return }
+            guard !StateKey.isKeepers(entry.key), !StateKey.isOfAlerts(entry.key),
+                NodeSnapshot(entry, limits: .init(), &left) == nil
+            else { return }
             junk.append(entry.key)
         }
         for key in junk where !Task.isCancelled { try? await remove(key) }
