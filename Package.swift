@@ -233,7 +233,7 @@ let package = Package(
             name: "mesh-events",
             dependencies: [
                 "MeshConcurrency", "MeshEvents", "MeshEventsInterop", "MeshEventsNATS", "MeshEventsSigning",
-                "MeshMonitoring", "MeshSupervision",
+                "MeshMonitoring", "MeshSupervision", "ProcessGuard",
                 "MeshAuth", "MeshDashboard",
                 "NATSClient", "LocalNATSServer", "MeshLogging", "FileReading", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
