@@ -53,6 +53,7 @@ let package = Package(
         .library(name: "LocalNATSServer", targets: ["LocalNATSServer"]),
         .library(name: "MeshMonitoring", targets: ["MeshMonitoring"]),
         .library(name: "MeshAlerts", targets: ["MeshAlerts"]),
+        .library(name: "MeshNotifiers", targets: ["MeshNotifiers"]),
         .library(name: "MeshToolSDK", targets: ["MeshToolSDK"]),
         .library(name: "MeshSupervision", targets: ["MeshSupervision"]),
         .library(name: "MeshLifecycle", targets: ["MeshLifecycle"]),
@@ -68,7 +69,10 @@ let package = Package(
         ),
         .trait(
             name: "TLS",
-            description: "Connections to servers with TLS, and wss://. Without it BoringSSL's second copy is not built."
+            description: """
+                Connections to servers with TLS, wss://, and targets of alerts over HTTP. Without it BoringSSL's second copy \
+                is not built.
+                """
         ),
     ],
     dependencies: [
@@ -84,6 +88,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
     ],
@@ -175,6 +180,24 @@ let package = Package(
             dependencies: ["MeshConcurrency", "MeshEvents", "MeshLogging", "MeshMonitoring", lifecycle, logging],
             swiftSettings: settings
         ),
+        // The targets that alerts are sent to. Its HTTP client needs BoringSSL in any case, so that it comes with TLS.
+        .target(
+            name: "MeshNotifiers",
+            dependencies: [
+                "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshEventsInterop", "MeshLogging", "ProcessGuard",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(
+                    name: "AsyncHTTPClient",
+                    package: "async-http-client",
+                    condition: .when(traits: ["TLS"])
+                ),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                tls,
+            ],
+            swiftSettings: settings
+        ),
         // What a tool links, apart from what runs tools.
         .target(
             name: "MeshToolSDK",
@@ -233,7 +256,7 @@ let package = Package(
             name: "mesh-events",
             dependencies: [
                 "MeshConcurrency", "MeshEvents", "MeshEventsInterop", "MeshEventsNATS", "MeshEventsSigning",
-                "MeshMonitoring", "MeshSupervision",
+                "MeshMonitoring", "MeshSupervision", "ProcessGuard",
                 "MeshAuth", "MeshDashboard",
                 "NATSClient", "LocalNATSServer", "MeshLogging", "FileReading", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -365,6 +388,13 @@ let package = Package(
                 "NATSClient",
                 "LocalNATSServer", "TestSupport", logging,
             ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MeshNotifiersTests",
+            dependencies: [
+                "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshNotifiers", "ProcessGuard", "TestSupport", tls,
+            ] + nio,
             swiftSettings: settings
         ),
         .testTarget(

@@ -4,6 +4,7 @@ import MeshConcurrency
 import MeshEvents
 import MeshEventsNATS
 import NATSClient
+import ProcessGuard
 
 /// `mesh-events on`.
 struct OnCommand: AsyncParsableCommand {
