@@ -1,14 +1,64 @@
-import Yams
+import FileReading
+import Foundation
+package import Yams
 
 /// Parses the YAML of a manifest into nodes, within limits.
-enum ManifestDocument {
+package enum ManifestDocument {
     /// The most aliases (`*name`): a few nested ones could expand to billions of nodes.
     static let maximumAliases = 32
+
+    /// The text of a manifest's file.
+    ///
+    /// - Throws: `ManifestError` when it cannot be read, is no regular file or not UTF-8, or other users may write or
+    ///   replace it: a manifest decides which programs run.
+    package static func read(_ path: String) throws(ManifestError) -> String {
+        let file = RegularFile(path, maximumBytes: ToolManifest.maximumSize)
+        let contents: RegularFile.Contents
+        do throws(RegularFile.Failure) {
+            contents = try file.read()
+        } catch {
+            throw ManifestError(file: path, Self.problem(error))
+        }
+        guard !contents.isWritableByOthers else {
+            throw ManifestError(
+                file: path,
+                "others may write this file, and so decide which programs the node runs; `chmod go-w` it, and own it"
+            )
+        }
+        if let directory = file.replaceableDirectory {
+            throw ManifestError(
+                file: path,
+                "others may write in the directory \(directory), and so replace this file; `chmod go-w` the directory"
+            )
+        }
+        guard let text = contents.text else {
+            let valid = String(decoding: contents.bytes, as: UTF8.self)
+            let line = 1 + valid.prefix { $0 != "\u{FFFD}" }.filter { $0.isNewline }.count
+            throw ManifestError(file: path, "the file is not UTF-8; save it as UTF-8", line: line, column: 1)
+        }
+        return text
+    }
+
+    private static func problem(_ failure: RegularFile.Failure) -> String {
+        switch failure.code {
+        case .missing: "there is no such file"
+        case .forbidden: "the file may not be read"
+        case .tooLarge: "the file is larger than 1 MiB, the most that a manifest may have"
+        case .notRegular, .unreadable: "this \(failure.problem)"
+        }
+    }
+
+    /// The absolute path of the directory that a file is in.
+    package static func directory(of file: String) -> String {
+        let absolute = file.hasPrefix("/") ? file : FileManager.default.currentDirectoryPath + "/" + file
+        let directory = absolute[..<(absolute.lastIndex(of: "/") ?? absolute.endIndex)]
+        return directory.isEmpty ? "/" : String(directory)
+    }
 
     /// The root node.
     ///
     /// - Throws: `ManifestError`: the text is too large, empty, or no YAML.
-    static func compose(_ text: String, file: String) throws(ManifestError) -> Node {
+    package static func compose(_ text: String, file: String) throws(ManifestError) -> Node {
         guard text.utf8.count <= ToolManifest.maximumSize else {
             throw ManifestError(file: file, "the manifest is larger than 1 MiB, the most that it may have")
         }

@@ -20,13 +20,13 @@ public struct ManifestError: Error, Sendable, Hashable, CustomStringConvertible 
     /// How many more mistakes there are.
     public let omitted: Int
 
-    init(file: String, problems: [Problem], omitted: Int = 0) {
+    package init(file: String, problems: [Problem], omitted: Int = 0) {
         self.file = file
         self.omitted = omitted
         self.problems = problems.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
     }
 
-    init(file: String, _ message: String, line: Int = 0, column: Int = 0) {
+    package init(file: String, _ message: String, line: Int = 0, column: Int = 0) {
         self.init(file: file, problems: [Problem(line: line, column: column, message: message)])
     }
 

@@ -1,9 +1,9 @@
 import MeshEvents
-import Yams
+package import Yams
 
 extension ManifestReader {
     /// The members of an object. With `known`, members with other names are mistakes.
-    mutating func members(of node: Node, _ what: String, known: [String]?) -> [(String, Node)] {
+    package mutating func members(of node: Node, _ what: String, known: [String]?) -> [(String, Node)] {
         guard let mapping = node.mapping else {
             report("\(what) must be an object (key: value), not \(kind(of: node))", at: node)
             return []
@@ -41,7 +41,7 @@ extension ManifestReader {
     }
 
     /// Text; numbers and booleans are taken as text with their spelling.
-    mutating func text(_ node: Node, _ what: String) -> String? {
+    package mutating func text(_ node: Node, _ what: String) -> String? {
         guard let scalar = node.scalar, !isNull(node) else {
             report("\(what) must be text, not \(kind(of: node))", at: node)
             return nil
@@ -50,7 +50,7 @@ extension ManifestReader {
     }
 
     /// Text that is not empty.
-    mutating func nonEmpty(_ node: Node, _ what: String) -> String? {
+    package mutating func nonEmpty(_ node: Node, _ what: String) -> String? {
         guard let text = text(node, what) else { return nil }
         guard !text.isEmpty else {
             report("\(what) must not be empty", at: node)
@@ -60,7 +60,7 @@ extension ManifestReader {
     }
 
     /// Text with its variables replaced.
-    mutating func expanded(_ node: Node, _ what: String) -> String? {
+    package mutating func expanded(_ node: Node, _ what: String) -> String? {
         guard let text = text(node, what) else { return nil }
         return expand(text, what, at: node)
     }
@@ -82,7 +82,7 @@ extension ManifestReader {
     }
 
     /// A list of texts.
-    mutating func strings(_ node: Node, _ what: String) -> [String] {
+    package mutating func strings(_ node: Node, _ what: String) -> [String] {
         guard let nodes = node.sequence else {
             report("\(what) must be a list, such as [a, b], not \(kind(of: node))", at: node)
             return []
@@ -91,7 +91,7 @@ extension ManifestReader {
     }
 
     /// `true` or `false`.
-    mutating func boolean(_ node: Node, _ what: String) -> Bool? {
+    package mutating func boolean(_ node: Node, _ what: String) -> Bool? {
         if let scalar = node.scalar, !isQuoted(node), case .bool(let value) = ManifestScalar.value(plain: scalar.string)
         {
             return value
@@ -101,7 +101,7 @@ extension ManifestReader {
     }
 
     /// A duration such as `10s`.
-    mutating func duration(_ node: Node, _ what: String, in range: ClosedRange<Duration>) -> Duration? {
+    package mutating func duration(_ node: Node, _ what: String, in range: ClosedRange<Duration>) -> Duration? {
         guard let text = text(node, what) else { return nil }
         guard let duration = ManifestDuration.parse(text) else {
             report("\(what) must be a duration such as 10s, 500ms or 1m30s, not '\(text)'", at: node)
@@ -150,19 +150,19 @@ extension ManifestReader {
     }
 
     /// Whether a node is `null`, `~` or empty.
-    func isNull(_ node: Node) -> Bool {
+    package func isNull(_ node: Node) -> Bool {
         guard let scalar = node.scalar, !isQuoted(node) else { return false }
         return ManifestScalar.value(plain: scalar.string).isNull
     }
 
     /// Whether a scalar is always text: in quotes, in a block, or marked as `!!str`.
-    func isQuoted(_ node: Node) -> Bool {
+    package func isQuoted(_ node: Node) -> Bool {
         guard let scalar = node.scalar else { return false }
         return scalar.style != .plain && scalar.style != .any || scalar.tag.description.hasSuffix(":str")
     }
 
     /// The kind of a node, for messages.
-    func kind(of node: Node) -> String {
+    package func kind(of node: Node) -> String {
         if node.mapping != nil { return "an object" }
         if node.sequence != nil { return "a list" }
         if isNull(node) { return "nothing" }

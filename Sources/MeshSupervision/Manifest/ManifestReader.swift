@@ -1,28 +1,30 @@
 import MeshEvents
-import Yams
+package import Yams
 
 /// Reads a manifest's nodes, and continues after each mistake.
-struct ManifestReader {
+package struct ManifestReader {
     /// The directory that relative paths start from.
-    let directory: String
+    package let directory: String
     /// The values of `${NAME}`.
     let variables: [String: String]
     /// The first mistakes.
-    private(set) var problems: [ManifestError.Problem] = []
+    package private(set) var problems: [ManifestError.Problem] = []
     /// How many more mistakes there are.
-    private(set) var omittedProblems = 0
+    package private(set) var omittedProblems = 0
     /// The texts that the present tool has from environment variables.
-    var confidential: Set<String> = []
+    package var confidential: Set<String> = []
     /// How many bytes strings with variables may still have.
     var expansionLeft = ToolManifest.maximumExpansion
     /// How many nodes may still be read. It bounds the work for aliases, whose nodes are read at every use.
     var nodesLeft = 200_000
 
-    init(directory: String, variables: [String: String]) {
+    package init(directory: String, variables: [String: String]) {
         self.directory = directory
         self.variables = variables
     }
 
+    /// The keys of a manifest. Those of alerts are read by the program that sends them.
+    package static let keys = ["node", "nats", "health", "tools", "alerts", "notify"]
     private static let maximumProblems = 100
     /// The longest name of a node, in bytes: `MeshState` drops events with longer ones.
     private static let maximumNodeName = 512
@@ -30,7 +32,7 @@ struct ManifestReader {
     private static let maximumMessage = 1_000
 
     /// Notes a mistake.
-    mutating func report(_ message: String, at node: Node) {
+    package mutating func report(_ message: String, at node: Node) {
         guard problems.count < Self.maximumProblems else {
             omittedProblems += 1
             return
@@ -43,8 +45,7 @@ struct ManifestReader {
     /// Reads the whole manifest.
     mutating func manifest(_ root: Node) -> ToolManifest {
         var manifest = ToolManifest()
-        let known = ["node", "nats", "health", "tools"]
-        for (key, value) in members(of: root, "the manifest", known: known) {
+        for (key, value) in members(of: root, "the manifest", known: Self.keys) {
             switch key {
             case "node": manifest.node = nodeName(value)
             case "nats": servers(value, &manifest)
@@ -139,7 +140,7 @@ struct ManifestReader {
     }
 
     /// The path made absolute, relative to ``directory``.
-    func path(_ path: String) -> String {
+    package func path(_ path: String) -> String {
         path.hasPrefix("/") ? path : path == "." ? directory : "\(directory)/\(path)"
     }
 }

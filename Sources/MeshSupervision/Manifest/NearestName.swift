@@ -1,7 +1,7 @@
 /// Finds the name that the user meant by a mistyped one.
-enum NearestName {
+package enum NearestName {
     /// `; did you mean 'command'?`, or a list of the known names when none is near.
-    static func hint(for name: String, among names: [String]) -> String {
+    package static func hint(for name: String, among names: [String]) -> String {
         if let nearest = nearest(to: name, among: names) { return "; did you mean '\(nearest)'?" }
         return "; there are \(names.joined(separator: ", "))"
     }

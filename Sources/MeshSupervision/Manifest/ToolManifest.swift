@@ -1,4 +1,3 @@
-import FileReading
 import Foundation
 
 /// A node's settings and tools, from a file (`mesh.yaml`):
@@ -84,31 +83,7 @@ public struct ToolManifest: Sendable, Hashable {
     /// - Throws: `ManifestError` with all mistakes, or when the file cannot be read, is no regular file, or other users
     ///   may write or replace it.
     public static func load(_ path: String, variables: [String: String]? = nil) throws(ManifestError) -> ToolManifest {
-        let file = RegularFile(path, maximumBytes: maximumSize)
-        let contents: RegularFile.Contents
-        do throws(RegularFile.Failure) {
-            contents = try file.read()
-        } catch {
-            throw ManifestError(file: path, Self.problem(error))
-        }
-        guard !contents.isWritableByOthers else {
-            throw ManifestError(
-                file: path,
-                "others may write this file, and so decide which programs the node runs; `chmod go-w` it, and own it"
-            )
-        }
-        if let directory = file.replaceableDirectory {
-            throw ManifestError(
-                file: path,
-                "others may write in the directory \(directory), and so replace this file; `chmod go-w` the directory"
-            )
-        }
-        guard let text = contents.text else {
-            let valid = String(decoding: contents.bytes, as: UTF8.self)
-            let line = 1 + valid.prefix { $0 != "\u{FFFD}" }.filter { $0.isNewline }.count
-            throw ManifestError(file: path, "the file is not UTF-8; save it as UTF-8", line: line, column: 1)
-        }
-        return try parse(text, file: path, variables: variables)
+        try parse(try ManifestDocument.read(path), file: path, variables: variables)
     }
 
     /// Reads a manifest from text.
@@ -125,7 +100,7 @@ public struct ToolManifest: Sendable, Hashable {
     ) throws(ManifestError) -> ToolManifest {
         let root = try ManifestDocument.compose(text, file: file)
         var reader = ManifestReader(
-            directory: directory(of: file),
+            directory: ManifestDocument.directory(of: file),
             variables: variables ?? ProcessInfo.processInfo.environment
         )
         let manifest = reader.manifest(root)
@@ -133,21 +108,5 @@ public struct ToolManifest: Sendable, Hashable {
             throw ManifestError(file: file, problems: reader.problems, omitted: reader.omittedProblems)
         }
         return manifest
-    }
-
-    private static func problem(_ failure: RegularFile.Failure) -> String {
-        switch failure.code {
-        case .missing: "there is no such file"
-        case .forbidden: "the file may not be read"
-        case .tooLarge: "the file is larger than 1 MiB, the most that a manifest may have"
-        case .notRegular, .unreadable: "this \(failure.problem)"
-        }
-    }
-
-    /// The absolute path of the directory that a file is in.
-    private static func directory(of file: String) -> String {
-        let absolute = file.hasPrefix("/") ? file : FileManager.default.currentDirectoryPath + "/" + file
-        let directory = absolute[..<(absolute.lastIndex(of: "/") ?? absolute.endIndex)]
-        return directory.isEmpty ? "/" : String(directory)
     }
 }
