@@ -42,7 +42,8 @@ struct MeshEventsCommand: AsyncParsableCommand {
         subcommands: [
             EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
             StatusCommand.self, WaitForCommand.self, ExportCommand.self, ImportCommand.self, StreamCommand.self,
-            NodeCommand.self, ToolCommand.self, ServeCommand.self, KeepCommand.self, DashboardCommand.self,
+            NodeCommand.self, ToolCommand.self, AlertCommand.self, ServeCommand.self, KeepCommand.self,
+            DashboardCommand.self,
             AuthCommand.self, KeyCommand.self,
             SchemaCommand.self,
         ]

@@ -12,7 +12,6 @@ struct AlertBook: Sendable {
     static let mostAlerts = 100_000
     /// How long the id of an alert that is over is remembered at least.
     private static let memory: Duration = .seconds(600)
-    private static let mostSilences = 1_000
 
     private(set) var rules: [AlertRule] = []
     private var numbers: [String: Int] = [:]
@@ -229,7 +228,6 @@ struct AlertBook: Sendable {
     // MARK: Silences
 
     private mutating func silence(_ payload: AlertSilenced, _ stored: StoredEvent) {
-        let labels = AlertGroup(payload.group).labels
         if let id = payload.acknowledgedID {
             for (name, groups) in states {
                 guard let rule = rule(named: name) else { continue }
@@ -239,21 +237,8 @@ struct AlertBook: Sendable {
             }
             return
         }
-        silences.removeAll { $0.rule == payload.rule && $0.labels == labels }
+        silences.take(payload, at: stored.storedAt)
         hasChangedSilences = true
-        let seconds = min(max(payload.forSeconds, 0), 366 * 86_400)
-        if seconds > 0, silences.count < Self.mostSilences {
-            let until = stored.storedAt.adding(.seconds(seconds))
-            silences.append(
-                AlertSilence(
-                    rule: payload.rule,
-                    labels: labels,
-                    until: until,
-                    by: payload.by.clean(to: AlertGroup.maximumValue),
-                    reason: payload.reason.clean(to: AlertGroup.maximumValue)
-                )
-            )
-        }
         for rule in rules where payload.rule.isEmpty || rule.name == payload.rule {
             for group in (states[rule.name] ?? [:]).keys { schedule(AlertKey(rule: rule.name, group: group), rule) }
         }
@@ -299,6 +284,7 @@ struct AlertBook: Sendable {
             change(rule, key.group) { state in
                 guard state.sequence < stored.sequence else { return }
                 state.begin(alert.id)
+                state.severity = alert.severity
                 state.since = alert.since
                 state.last = max(state.last, alert.since)
                 state.count = alert.count
@@ -437,7 +423,7 @@ struct AlertBook: Sendable {
 
     /// Takes in what was saved; rules are given afterwards.
     mutating func restore(_ saved: [AlertKey: AlertState], silences: [AlertSilence]) {
-        self.silences = Array(silences.prefix(Self.mostSilences))
+        self.silences = Array(silences.prefix(AlertSilence.most))
         for (key, state) in saved where alerts < Self.mostAlerts {
             if states[key.rule]?[key.group] == nil { alerts += 1 }
             states[key.rule, default: [:]][key.group] = state
@@ -449,6 +435,7 @@ struct AlertBook: Sendable {
 extension AlertState {
     fileprivate mutating func fire(_ key: AlertKey, _ rule: AlertRule, at time: Timestamp, _ silences: [AlertSilence]) {
         begin(AlertID.make(key, self, rule))
+        severity = rule.severity
         repetition = 0
         report(key, rule, at: time, silences)
     }
@@ -497,13 +484,6 @@ extension AlertState {
             reason: reason,
             repetition: repetition
         )
-    }
-}
-
-extension [AlertSilence] {
-    /// Whether the targets are not told of an alert.
-    fileprivate func silence(_ key: AlertKey, at time: Timestamp) -> Bool {
-        contains { $0.until > time && $0.covers(rule: key.rule, group: key.group) }
     }
 }
 

@@ -25,6 +25,7 @@ extension AlertState {
         count = data["count"]?.int ?? 0
         ids = data.list("ids").compactMap(\.string).suffix(Self.keptIDs)
         reason = data["reason"]?.string ?? ""
+        severity = data["severity"]?.string.flatMap(AlertSeverity.init(rawValue:)) ?? .warning
         repetition = data["repetition"]?.int ?? 0
         wasTold = data["told"]?.bool ?? false
         isAcknowledged = data["acknowledged"]?.bool ?? false
@@ -38,7 +39,8 @@ extension AlertState {
             "sequence": JSONValue(sequence), "since": JSONValue(since), "last": JSONValue(last),
             "reported": JSONValue(reportedAt), "times": .array(times.map { JSONValue($0) }),
             "sequences": .array(sequences.map { JSONValue($0) }), "count": JSONValue(count),
-            "ids": .array(ids.map { .string($0) }), "reason": .string(reason), "repetition": JSONValue(repetition),
+            "ids": .array(ids.map { .string($0) }), "severity": .string(severity.rawValue), "reason": .string(reason),
+            "repetition": JSONValue(repetition),
             "told": JSONValue(wasTold), "acknowledged": JSONValue(isAcknowledged),
             "reports": .array(reports.compactMap { $0.json.map { JSONValue($0) } }),
         ]

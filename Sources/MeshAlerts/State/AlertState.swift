@@ -47,6 +47,8 @@ struct AlertState: Sendable, Equatable {
     var count = 0
     /// The ids of the last firings, the newest last.
     var ids: [String] = []
+    /// How bad this firing is.
+    var severity = AlertSeverity.warning
     /// What happened, as far as the newest event says.
     var reason = ""
     var repetition = 0

@@ -30,13 +30,17 @@ extension AlertManifestReader {
         }
         guard node.mapping != nil else {
             let example = "\(name): {ntfy: \"https://ntfy.sh/topic\"}"
-            values.report("target \(name) must be an object, such as \(example), not \(values.kind(of: node))", at: node)
+            values.report(
+                "target \(name) must be an object, such as \(example), not \(values.kind(of: node))",
+                at: node
+            )
             return nil
         }
         let given = Set((node.mapping ?? [:]).compactMap { $0.key.scalar?.string })
         let found = Self.kinds.filter { given.contains($0) }
         guard found.count == 1, let kind = found.first else {
-            let problem = found.isEmpty ? "says nothing of where it is" : "is several: \(found.joined(separator: " and "))"
+            let problem =
+                found.isEmpty ? "says nothing of where it is" : "is several: \(found.joined(separator: " and "))"
             values.report("target \(name) \(problem); give one of \(Self.kinds.joined(separator: ", "))", at: node)
             return nil
         }
@@ -104,7 +108,10 @@ extension AlertManifestReader {
     /// The words of a command. What came from variables is confidential: everyone on the machine sees arguments.
     private mutating func command(_ node: Node, _ what: String) -> [CommandConfiguration.Argument] {
         guard let nodes = node.sequence else {
-            values.report("\(what) must be a list, such as [notify-send, \"{title}\"], not \(values.kind(of: node))", at: node)
+            values.report(
+                "\(what) must be a list, such as [notify-send, \"{title}\"], not \(values.kind(of: node))",
+                at: node
+            )
             return []
         }
         return nodes.compactMap { node in

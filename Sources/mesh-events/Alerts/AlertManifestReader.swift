@@ -88,7 +88,8 @@ struct AlertManifestReader {
             case "group": rule.grouping = grouping(value)
             case "severity": rule.severity = severity(value)
             case "to": rule.targets = names(value, of: targets)
-            case "repeat": rule.repetition = values.duration(value, "repeat", in: .seconds(60) ... .seconds(366 * 86_400))
+            case "repeat":
+                rule.repetition = values.duration(value, "repeat", in: .seconds(60) ... .seconds(366 * 86_400))
             case "quiet": rule.quiet = quiet(value)
             default: break
             }
@@ -101,26 +102,41 @@ struct AlertManifestReader {
     private mutating func finish(_ rule: inout AlertRule, _ cause: Cause, _ seen: [String: Node], at node: Node) {
         let who = rule.name.isEmpty ? "this alert" : "alert \(rule.name)"
         if seen["name"] == nil { values.report("\(who) lacks 'name'", at: node) }
-        func conflicts(_ key: String, _ others: [String]) -> [String] { seen[key] == nil ? [] : others.filter { seen[$0] != nil } }
+        func conflicts(_ key: String, _ others: [String]) -> [String] {
+            seen[key] == nil ? [] : others.filter { seen[$0] != nil }
+        }
         if seen["when"] == nil, seen["missing"] == nil {
-            values.report("\(who) lacks 'when' (an event that makes it fire) or 'missing' (one whose absence does)", at: node)
+            values.report(
+                "\(who) lacks 'when' (an event that makes it fire) or 'missing' (one whose absence does)",
+                at: node
+            )
         }
         for other in conflicts("missing", ["when", "count", "within", "for", "resolve"]) {
             values.report(
-                "\(who) has 'missing', which goes with 'every' and 'where' only; leave '\(other)' out", at: seen[other] ?? node
+                "\(who) has 'missing', which goes with 'every' and 'where' only; leave '\(other)' out",
+                at: seen[other] ?? node
             )
         }
         if seen["missing"] != nil, seen["every"] == nil {
             values.report("\(who) lacks 'every': how long the event may be missing, such as 25h", at: node)
         }
         if seen["missing"] == nil, let every = seen["every"] {
-            values.report("\(who) has 'every', which belongs to 'missing'; 'within' bounds the time of 'count'", at: every)
+            values.report(
+                "\(who) has 'every', which belongs to 'missing'; 'within' bounds the time of 'count'",
+                at: every
+            )
         }
         for other in conflicts("for", ["count", "within"]) {
-            values.report("\(who) has 'for', a state that lasts; '\(other)' counts events: leave one out", at: seen[other] ?? node)
+            values.report(
+                "\(who) has 'for', a state that lasts; '\(other)' counts events: leave one out",
+                at: seen[other] ?? node
+            )
         }
         if (cause.count ?? 1) > 1, seen["within"] == nil {
-            values.report("\(who) lacks 'within': the time in which it counts \(cause.count ?? 1) events, such as 10m", at: node)
+            values.report(
+                "\(who) lacks 'within': the time in which it counts \(cause.count ?? 1) events, such as 10m",
+                at: node
+            )
         }
         if seen["for"] != nil, seen["where"] == nil, seen["resolve"] == nil {
             values.report(
@@ -221,7 +237,8 @@ struct AlertManifestReader {
             return nil
         }
         guard let quiet = QuietHours(start: start, end: end, zone: zone) else {
-            let what = start == end ? "begin and end at the same time" : "are in '\(zone ?? "")', which is no time zone here"
+            let what =
+                start == end ? "begin and end at the same time" : "are in '\(zone ?? "")', which is no time zone here"
             values.report("quiet: these hours \(what)", at: node)
             return nil
         }
@@ -231,7 +248,8 @@ struct AlertManifestReader {
     /// The minutes after midnight of a time of day.
     private static func minutes(_ text: Substring) -> Int? {
         let parts = text.trimmingPrefix { $0 == " " }.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 2, parts.allSatisfy({ (1...2).contains($0.utf8.count) && $0.utf8.allSatisfy { $0 &- 48 <= 9 } }),
+        guard parts.count == 2,
+            parts.allSatisfy({ (1...2).contains($0.utf8.count) && $0.utf8.allSatisfy { $0 &- 48 <= 9 } }),
             let hour = Int(parts[0]), let minute = Int(parts[1]), hour < 24, minute < 60
         else { return nil }
         return hour * 60 + minute
@@ -287,7 +305,8 @@ struct AlertManifestReader {
 
     /// A word of a list, in quotes when it needs them.
     private static func quoted(_ word: String) -> String {
-        let needsQuotes = word.isEmpty || word.contains { ",]\"".contains($0) } || word != word.trimmingPrefix { $0 == " " }
+        let needsQuotes =
+            word.isEmpty || word.contains { ",]\"".contains($0) } || word != word.trimmingPrefix { $0 == " " }
         return needsQuotes ? JSONValue.string(word).description : word
     }
 

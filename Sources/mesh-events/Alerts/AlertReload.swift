@@ -1,0 +1,106 @@
+import MeshAlerts
+import MeshConcurrency
+import MeshNotifiers
+import MeshSupervision
+
+/// A file with rules and targets, the runner that works by it, and what both say.
+final class AlertReload: Sendable {
+    private struct State {
+        var manifest: AlertManifest
+        var apply: (@Sendable (AlertManifest) -> Void)?
+    }
+
+    private let path: String
+    private let state: Locked<State>
+
+    init(_ path: String, _ manifest: AlertManifest) {
+        self.path = path
+        state = Locked(State(manifest: manifest))
+    }
+
+    /// Creates the runner, which gets the rules of the file whenever that is read again.
+    ///
+    /// - Parameters:
+    ///   - client: sends the notifications.
+    ///   - page: the address of the mesh's page.
+    ///   - lease: how long after its last sign of life another runner takes over; `nil` for the default.
+    ///   - make: creates the runner; what it does is said on standard error.
+    func runner(
+        _ client: NotifierClient,
+        page: String?,
+        lease: Duration?,
+        _ make: (AlertRunner.Configuration, @escaping @Sendable (AlertRunner.Status) -> Void) -> AlertRunner
+    ) -> AlertRunner {
+        @Sendable func configuration(_ manifest: AlertManifest) -> AlertRunner.Configuration {
+            var configuration = manifest.configuration(client, page: page)
+            if let lease { configuration.lease = lease }
+            return configuration
+        }
+        let manifest = state.withLock { $0.manifest }
+        Self.warn(manifest)
+        let runner = make(configuration(manifest)) { [self] status in
+            let rules = state.withLock { $0.manifest.rules.count }
+            switch status {
+            case .watching:
+                Diagnostics.say(
+                    "watches the mesh by \(rules) \(rules == 1 ? "rule" : "rules") of \(path) (Ctrl-C ends)"
+                )
+            case .waiting: Diagnostics.say("another process watches the alerts; waits until none does")
+            case .failing(let reason): Diagnostics.say("cannot watch the alerts for now: \(reason)")
+            }
+        }
+        state.withLock { $0.apply = { runner.use(configuration($0)) } }
+        return runner
+    }
+
+    /// Reads the file again. A file with mistakes changes nothing.
+    func reload() {
+        let manifest: AlertManifest
+        do throws(ManifestError) {
+            manifest = try AlertManifest.load(path)
+        } catch {
+            Diagnostics.say("\(path) has mistakes, so the alerts go on unchanged:")
+            AlertManifest.say(error)
+            return
+        }
+        Self.warn(manifest)
+        let apply = state.withLock { state in
+            state.manifest = manifest
+            return state.apply
+        }
+        let (rules, targets) = (manifest.rules.count, manifest.targets.count)
+        Diagnostics.say(
+            "\(path) read again: \(rules) \(rules == 1 ? "rule" : "rules"), \(targets) \(targets == 1 ? "target" : "targets")"
+        )
+        apply?(manifest)
+    }
+
+    private static func warn(_ manifest: AlertManifest) {
+        for target in manifest.targets {
+            for warning in target.notifier.warnings { Diagnostics.say("target \(target.name): \(warning)") }
+        }
+    }
+}
+
+extension AlertManifest {
+    /// Reads a file for a command.
+    ///
+    /// - Throws: `CommandFailure`. Several mistakes are printed before that, each on its own line.
+    static func read(_ path: String) throws -> AlertManifest {
+        do throws(ManifestError) {
+            return try load(path)
+        } catch {
+            guard error.problems.count > 1 else { throw CommandFailure(.badData, error.description) }
+            say(error)
+            throw CommandFailure(
+                .badData,
+                "\(path) has \(error.problems.count + error.omitted) mistakes; correct them first"
+            )
+        }
+    }
+
+    /// Says each mistake on a line of its own.
+    static func say(_ error: ManifestError) {
+        for line in error.description.split(whereSeparator: \.isNewline) { Diagnostics.say(String(line)) }
+    }
+}

@@ -1,0 +1,111 @@
+import ArgumentParser
+import MeshAlerts
+import MeshEvents
+import MeshEventsNATS
+import MeshNotifiers
+
+/// `mesh-events alert run`.
+struct AlertRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Watch the mesh by the rules of a file, and tell its targets.",
+        usage: "mesh-events alert run [--config FILE] [--page URL] [--node NAME] [--trust FILE] [--sign-key FILE]",
+        discussion: """
+            Any number of processes may run with the same file: one of them works, and another takes over when it ends or \
+            is cut off. The state of the alerts is in the key-value bucket MESH_STATE, beside the stream, so that whoever \
+            takes over repeats nothing and forgets nothing. It goes on until Ctrl-C. SIGHUP has it read the file again; a \
+            file with mistakes changes nothing.
+
+            Each report is stored as alert.fired or alert.resolved, and a target that takes nothing for five minutes as \
+            alert.undelivered; `mesh-events list 'alert.*'` shows them. A target is told again and again until it takes it; \
+            what came meanwhile it gets at once.
+
+            EXAMPLES
+              mesh-events alert run --config alerts.yaml
+              mesh-events alert run --config alerts.yaml --page https://mesh.example/
+
+            With --sign-key what it emits and saves is signed. With --trust only events that their node has signed count, \
+            and of what is saved only what a node has signed whose line in the list ends with `keeper`.
+            """
+    )
+
+    @Option(
+        help: ArgumentHelp(
+            "How long after its last sign of life another process takes over, from 300ms. Default: 15s.",
+            valueName: "duration"
+        )
+    )
+    var lease: String?
+
+    @Option(help: ArgumentHelp("The address of the mesh's page, for the links in notifications.", valueName: "url"))
+    var page: String?
+
+    @OptionGroup var file: AlertFileOptions
+    @OptionGroup var node: NodeOptions
+    @OptionGroup var signing: SigningOptions
+    @OptionGroup var cloudEvents: CloudEventOptions
+    @OptionGroup(title: "Signatures") var trust: TrustFileOptions
+    @OptionGroup(title: "Server") var connection: ConnectionOptions
+
+    func run() async throws {
+        let verification = try trust.verification()
+        let name = try node.name()
+        let lease = try DurationArgument.option("--lease", lease)
+        if let lease, lease < .milliseconds(300) {
+            throw CommandFailure(.usage, "--lease must be at least 300ms: it is renewed three times in that time")
+        }
+        if let page, !page.hasPrefix("http://"), !page.hasPrefix("https://") {
+            throw CommandFailure(
+                .usage,
+                "--page is an address such as https://mesh.example/, not \(page.debugDescription)"
+            )
+        }
+        let manifest = try file.manifest()
+        guard !manifest.rules.isEmpty else {
+            throw CommandFailure(.badData, "\(file.config) has no `alerts`; `mesh-events alert --help` has an example")
+        }
+        let stop = StopRequest()
+        let hangups = AlertReload(file.config, manifest)
+        Signals.install(stop) { hangups.reload() }
+        _ = try await stop.race { try await run(name, verification, lease, hangups) }
+        Diagnostics.clearInterrupt()
+    }
+
+    private func run(
+        _ name: String,
+        _ verification: SignatureVerification?,
+        _ lease: Duration?,
+        _ reload: AlertReload
+    ) async throws {
+        let transport = try await connection.connect(name: "mesh-events alert run \(name)")
+        let store = try connection.store(transport)
+        _ = try await StreamAbsence(connection, transport).explained { try await store.state() }
+        let bus = try await PersistentEventBus.open(
+            transport: transport,
+            store: store,
+            node: name,
+            configuration: try connection.persistence(),
+            busConfiguration: try signing.busConfiguration(cloudEvents),
+            logger: .disabled
+        )
+        let result: Result<Void, any Error> = await ConnectionReport(connection: transport.connection).during {
+            await NotifierClient.with { client in
+                let runner = reload.runner(client, page: page, lease: lease) { configuration, tell in
+                    AlertRunner(
+                        bus: bus,
+                        store: store,
+                        table: JetStreamStateStore(beside: store),
+                        verification: verification,
+                        configuration: configuration,
+                        logger: .disabled,
+                        onChange: tell
+                    )
+                }
+                do { return .success(try await runner.run()) } catch { return .failure(error) }
+            }
+        }
+        await bus.close()
+        await transport.close()
+        try result.get()
+    }
+}
