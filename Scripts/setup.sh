@@ -4,7 +4,8 @@
 #
 #   Scripts/setup.sh          for `make demo`
 #   Scripts/setup.sh test     also nginx, in .tools/nginx: only its program, no service is installed or started; tini;
-#                            in .tools/contracts, independent readers of CloudEvents, JSON Schema and AsyncAPI
+#                            in .tools/contracts, independent readers of CloudEvents, JSON Schema and AsyncAPI, and
+#                            apprise; Alertmanager, in .tools/alertmanager
 #   Scripts/setup.sh browser  also Chromium, and playwright in .tools/venv, which drives it
 #   Scripts/setup.sh install  also what tries an installation: shells, readers of manual pages, systemd's own check
 #   Scripts/setup.sh docker   also what tries the Dockerfile without an engine: debootstrap
@@ -20,6 +21,7 @@ matplotlib_version=3.11.2
 cloudevents_version=2.2.0
 jsonschema_version=4.26.0
 asyncapi3_version=0.0.2
+apprise_version=2.2.0
 playwright_version=1.65.2
 venv=.tools/venv
 
@@ -35,18 +37,19 @@ installed_server() {
     return 1
 }
 
+# Runs a command as root, or through sudo.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
 # Debian's packages, as root or through sudo.
 apt_install() {
-    local as_root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || return 1
-        as_root=(sudo)
-    fi
+    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || return 1
     export DEBIAN_FRONTEND=noninteractive
     say "apt-get install $*"
     # On a fresh machine the package lists are missing or old.
-    "${as_root[@]+"${as_root[@]}"}" apt-get update -qq >&2 || true
-    "${as_root[@]+"${as_root[@]}"}" apt-get install -y -qq --no-install-recommends "$@" >&2
+    as_root apt-get update -qq >&2 || true
+    as_root apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
 # install DEBIAN_PACKAGE BREW_FORMULA
@@ -114,18 +117,48 @@ if [ "${1:-}" = test ] && [ "$(uname)" = Linux ] && ! command -v tini >/dev/null
     install tini tini || fail "tini is missing: install it, then try again"
 fi
 
+# A receiver of alerts, for the tests of what is sent to it: only its programs, and the templates that they look for in a
+# fixed place; no service is installed or started.
+if [ "${1:-}" = test ] && { [ ! -x .tools/alertmanager/usr/bin/amtool ] ||
+    { [ "$(uname)" = Linux ] && [ ! -e /usr/share/prometheus/alertmanager/default.tmpl ]; }; }; then
+    if command -v apt-get >/dev/null; then
+        say "unpacking Debian's prometheus-alertmanager into .tools/alertmanager"
+        package=$(mktemp -d)
+        chmod 755 "$package"
+        # On a fresh machine the package lists are missing or old.
+        (cd "$package" && { apt-get download -qq prometheus-alertmanager 2>/dev/null || {
+            apt_install ca-certificates && apt-get download -qq prometheus-alertmanager
+        }; }) >&2
+        mkdir -p .tools/alertmanager
+        dpkg-deb -x "$package"/prometheus-alertmanager_*.deb .tools/alertmanager
+        rm -rf "$package"
+        templates=usr/share/prometheus/alertmanager
+        if [ ! -e "/$templates/default.tmpl" ]; then
+            as_root mkdir -p "/$templates"
+            as_root cp .tools/alertmanager/"$templates"/*.tmpl "/$templates/"
+        fi
+    else
+        install prometheus-alertmanager alertmanager
+        mkdir -p .tools/alertmanager/usr/bin
+        ln -sf "$(command -v alertmanager)" .tools/alertmanager/usr/bin/prometheus-alertmanager
+        ln -sf "$(command -v amtool)" .tools/alertmanager/usr/bin/amtool
+    fi
+    .tools/alertmanager/usr/bin/amtool --version >/dev/null 2>&1 ||
+        fail "Alertmanager cannot be run: install it, then try again"
+fi
+
 # Others' readers of what the package writes for its neighbours.
 if [ "${1:-}" = test ] && ! .tools/contracts/bin/python - "$cloudevents_version" "$jsonschema_version" \
-    "$asyncapi3_version" 2>/dev/null <<'PYTHON'
+    "$asyncapi3_version" "$apprise_version" 2>/dev/null <<'PYTHON'
 import sys
 from importlib.metadata import version
-sys.exit([version(name) for name in ("cloudevents", "jsonschema", "asyncapi3")] != sys.argv[1:])
+sys.exit([version(name) for name in ("cloudevents", "jsonschema", "asyncapi3", "apprise")] != sys.argv[1:])
 PYTHON
 then
-    say "creating .tools/contracts with cloudevents, jsonschema and asyncapi3"
+    say "creating .tools/contracts with cloudevents, jsonschema, asyncapi3 and apprise"
     python3 -m venv --clear .tools/contracts
     .tools/contracts/bin/python -m pip install --quiet --disable-pip-version-check "cloudevents==$cloudevents_version" \
-        "jsonschema==$jsonschema_version" "asyncapi3==$asyncapi3_version" >&2
+        "jsonschema==$jsonschema_version" "asyncapi3==$asyncapi3_version" "apprise==$apprise_version" >&2
 fi
 
 if [ "${1:-}" = browser ]; then

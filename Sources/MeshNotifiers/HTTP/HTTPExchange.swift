@@ -14,6 +14,8 @@ import MeshConcurrency
         private static let longestBody = 8_192
         /// How long the body of an answer may take; its status says enough.
         private static let bodyTimeout: Duration = .seconds(2)
+        /// How long before the end of the whole exchange the body is given up, so that the status counts.
+        private static let bodyMargin: Duration = .milliseconds(50)
 
         private struct State {
             var clients: [ProxySettings.Proxy?: HTTPClient] = [:]
@@ -110,6 +112,7 @@ import MeshConcurrency
             outgoing.headers.add(name: "User-Agent", value: "mesh-events")
             for (name, value) in request.headers { outgoing.headers.add(name: name, value: value) }
             outgoing.body = .bytes(ByteBuffer(bytes: request.body))
+            let deadline = ContinuousClock.now + request.timeout
             do {
                 let response = try await client.execute(outgoing, deadline: .now() + request.timeout.timeAmount)
                 let status = HTTPResponseStatus(statusCode: Int(response.status.code))
@@ -118,7 +121,7 @@ import MeshConcurrency
                         status: Int(status.code),
                         phrase: status.reasonPhrase,
                         retryAfter: response.headers.first(name: "Retry-After"),
-                        body: await beginning(of: response.body)
+                        body: await beginning(of: response.body, until: min(deadline - bodyMargin, .now + bodyTimeout))
                     )
                 )
             } catch {
@@ -127,7 +130,10 @@ import MeshConcurrency
         }
 
         /// The beginning of a body, as far as it comes in time; what does not come is no failure, as the status is known.
-        private static func beginning(of body: HTTPClientResponse.Body) async -> [UInt8] {
+        private static func beginning(
+            of body: HTTPClientResponse.Body,
+            until end: ContinuousClock.Instant
+        ) async -> [UInt8] {
             let bytes = Locked<[UInt8]>([])
             await withTaskGroup(of: Void.self) { group in
                 group.addTask {
@@ -141,7 +147,7 @@ import MeshConcurrency
                         }
                     } catch {}
                 }
-                group.addTask { try? await Task.sleep(for: bodyTimeout) }
+                group.addTask { try? await Task.sleep(until: end, clock: .continuous) }
                 await group.next()
                 group.cancelAll()
             }

@@ -23,7 +23,7 @@ import MeshLogging
 /// Errors name the target's host, and never its path, query, token or login. It writes no log lines and no traces.
 public final class NotifierClient: Sendable {
     /// How it connects.
-    public struct Configuration: Sendable {
+    public struct Configuration: Sendable, CustomStringConvertible, CustomReflectable {
         /// The environment in which proxies are looked for; that of this process by default.
         public var environment: [String: String]
         /// The path of a PEM file with authorities that are trusted besides the system's; `nil` for none.
@@ -36,6 +36,11 @@ public final class NotifierClient: Sendable {
             self.environment = environment ?? ProcessInfo.processInfo.environment
             self.certificateAuthority = certificateAuthority
         }
+
+        /// Nothing of it: an environment holds secrets.
+        public var description: String { "[notifier client]" }
+        /// Nothing of it.
+        public var customMirror: Mirror { Mirror(self, children: []) }
     }
 
     private let proxies: ProxySettings

@@ -1,7 +1,7 @@
 import MeshAlerts
 
 /// An argument of a command, with places for the fields of a notification.
-struct CommandTemplate: Sendable, Hashable {
+struct CommandTemplate: Sendable, Hashable, CustomReflectable {
     /// A field that an argument can hold.
     enum Field: String, Sendable, CaseIterable {
         case title, body, severity, status, rule, group, reason, link, id
@@ -14,8 +14,8 @@ struct CommandTemplate: Sendable, Hashable {
             case .body: return notification.safeBody
             case .severity: return notification.severity.rawValue
             case .status: return AlertJSON.status(notification).rawValue
-            case .rule: return (first?.rule ?? "").oneLine
-            case .group: return (first?.group.description ?? "").oneLine
+            case .rule: return (first?.rule ?? "").oneLine.shortened
+            case .group: return (first?.group.description ?? "").oneLine.cut(to: 500)
             case .reason: return (first?.reason ?? "").oneLine.cut(to: 500)
             case .link: return notification.link ?? ""
             case .id: return notification.id.oneLine
@@ -62,6 +62,9 @@ struct CommandTemplate: Sendable, Hashable {
         plain += rest
         if !plain.isEmpty { parts.append(.text(plain)) }
     }
+
+    /// Nothing of it: an argument can hold a secret.
+    var customMirror: Mirror { Mirror(self, children: []) }
 
     /// Whether no field is in it.
     var isConstant: Bool {

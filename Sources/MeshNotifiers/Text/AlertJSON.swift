@@ -11,7 +11,7 @@ import MeshEvents
 ///             "sequences":[17],"reason":"exit code 1","repetition":0}]}
 /// ```
 ///
-/// `page` is null when it is not known. At most ``AlertJSON/longestList`` alerts are listed; `omitted` counts the others.
+/// `page` is null when it is not known, or no plain link. At most ``AlertJSON/longestList`` alerts are listed; `omitted` counts the others.
 enum AlertJSON {
     /// The most alerts that are listed.
     static let longestList = 200
@@ -26,7 +26,7 @@ enum AlertJSON {
             ("severity", .string(notification.severity.rawValue)),
             ("title", .string(notification.title)),
             ("body", .string(notification.body)),
-            ("page", notification.page.map { .string($0) } ?? .null),
+            ("page", notification.link.map { .string($0) } ?? .null),
             ("test", .bool(notification.isTest)),
             ("omitted", JSONValue(notification.omitted + notification.alerts.count - listed.count)),
             ("alerts", .array(listed.map { .object(object($0)) })),
@@ -41,7 +41,7 @@ enum AlertJSON {
     private static func object(_ alert: Alert) -> JSONObject {
         JSONObject([
             ("id", .string(alert.id)),
-            ("rule", .string(alert.rule)),
+            ("rule", .string(alert.rule.shortened)),
             (
                 "labels",
                 .object(JSONObject(alert.group.labels.map { ($0.name.shortened, .string($0.value.shortened)) }))
