@@ -73,6 +73,48 @@ class EventsTests(DashboardCase):
         page.page.wait_for_selector("#pattern-error", state="hidden")
         page.wait_for_status("^One event")
 
+    def test_conditions_on_the_data_filter_what_is_stored_and_what_comes(self):
+        self.mesh.emit_all([("user.load", {"name": f"w{number:03}", "cpu": 0.97 if number % 100 == 7 else 0.5})
+                            for number in range(400)])
+        page = self.open_live("?pattern=user.load")
+        page.page.fill("#where", 'cpu > 0.9 and name != "w107"')
+        page.wait_for_address("?pattern=user.load&where=cpu+%3E+0.9&where=name+%21%3D+%22w107%22")
+        page.wait_for_status("^3 events")
+        self.assertEqual([row.split("name=")[1].split()[0] for row in page.rows()], ["w307", "w207", "w007"])
+        self.mesh.emit_all([("user.load", {"name": "calm", "cpu": 0.1}), ("user.load", {"name": "busy", "cpu": 1})])
+        page.wait_for_row("busy")
+        self.assertFalse(any("calm" in row for row in page.rows()))
+        page.page.reload()
+        page.wait_for_row("w007")
+        self.assertEqual(page.page.input_value("#where"), 'cpu > 0.9 and name != "w107"')
+        page.page.click("#clear")
+        page.wait_for_address("")
+        self.assertEqual(page.page.input_value("#where"), "")
+
+    def test_a_condition_that_is_wrong_is_named_and_nothing_is_lost(self):
+        self.mesh.emit_all([("user.mended", {"heat": 0.97}), ("user.mended", {"heat": 0.5})])
+        page = self.open_live("?where=heat+%3D+0.97")
+        page.wait_for_status("^One event")
+        page.page.fill("#where", "heat > hot")
+        page.page.wait_for_selector("#where-error:not([hidden]) >> text=compare with a number")
+        self.assertEqual(page.page.get_attribute("#where", "aria-invalid"), "true")
+        # What held before still holds, and what was typed is still there.
+        self.mesh.emit_all([("user.mended", {"heat": 0.97, "name": "next"}), ("user.mended", {"heat": 0.5})])
+        page.wait_for_status("^2 events")
+        page.page.select_option("#node", "tester")
+        page.wait_for_address("?node=tester&where=heat+%3D+0.97")
+        self.assertEqual(page.page.input_value("#where"), "heat > hot")
+        page.page.fill("#where", "heat > 0.4")
+        page.page.wait_for_selector("#where-error", state="hidden")
+        page.wait_for_status("^4 events")
+        # One that is wrong in the address is named too.
+        page = self.open("?where=heat+~+1")
+        page.page.wait_for_selector("#where-error:not([hidden]) >> text=is no condition")
+        self.assertEqual(page.page.input_value("#where"), "heat ~ 1")
+        page.page.fill("#where", "heat > 0.4")
+        page.page.wait_for_selector("#where-error", state="hidden")
+        page.wait_until_live()
+
     def test_a_row_opens_the_whole_event_digit_by_digit(self):
         long = "x" * 40_000
         line = json.dumps({"type": "user.whole", "node": "tester", "data": {"long": long, "number": "NUMBER"}})

@@ -109,6 +109,60 @@ struct DurableOverNATSTests {
     }
 
     @Test(
+        "with a filter, a killed server and a killed worker: each event that passes is seen, the others are acknowledged",
+        arguments: NATSServers.all
+    )
+    func filteredThroughKills(binary: NATSServers.Binary) async throws {
+        let total = 6_000
+        try await withServer(binary) { server in
+            let emitter = try await open(server, node: "emitter")
+            let configuration = DurableSubscription.Configuration(
+                acknowledgementWait: .seconds(3),
+                redelivery: .constant(.milliseconds(50)),
+                maximumDeliveries: 50,
+                filter: try EventFilter("load > 0.9", "seq != 50")
+            )
+            try await emitter.emit(
+                contentsOf: (0..<total).lazy.map {
+                    Event("user.load", data: ["seq": .init($0), "load": .init($0 % 50 == 0 ? 0.95 : 0.1)])
+                }
+            )
+            let seen = Seen()
+            let first = try await open(server, node: "first")
+            let subscription = try await first.subscribe(
+                durable: "filtered",
+                to: "events.user.load",
+                configuration: configuration
+            ) { seen.add($0.sequence) }
+            try await eventually("a part to be seen") { seen.sequences.count >= 20 }
+            await server.kill()
+            try await server.restart()
+            try await eventually("a larger part to be seen") { seen.sequences.count >= 60 }
+            // As a process that is killed: nothing is handed back.
+            try await #require(first.bus.transport as? NATSTransport).close()
+            let second = try await open(server, node: "second")
+            let rest = try await second.subscribe(
+                durable: "filtered",
+                to: "events.user.load",
+                configuration: configuration
+            ) { seen.add($0.sequence) }
+            // The sequences of all events with a high load, the second of them aside.
+            let wanted = Set(stride(from: UInt64(1), to: UInt64(total), by: 50)).subtracting([51])
+            try await eventually("every event that passes to be seen") { seen.sequences.count >= wanted.count }
+            #expect(seen.sequences == wanted)
+            let jetStream = JetStream(connection: try await NATSConnection.connect(to: server.url))
+            try await eventually("the others to be acknowledged too") {
+                let info = try await jetStream.consumerInfo("filtered", on: "MESH_EVENTS")
+                return info.pending == 0 && info.acknowledgementsPending == 0
+            }
+            #expect(subscription.skipped > 0 && rest.skipped > 0)
+            #expect(subscription.deadLettered + rest.deadLettered == 0)
+            try await rest.drain()
+            await jetStream.connection.close()
+        }
+    }
+
+    @Test(
         "an acknowledgement that returned is the server's; the consumer is what it is said to be",
         arguments: NATSServers.all
     )

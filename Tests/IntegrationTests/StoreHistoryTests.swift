@@ -47,6 +47,47 @@ struct StoreHistoryTests {
     }
 
     @Test(
+        "the newest events that pass a filter are found behind 20 000 others, page by page",
+        arguments: NATSServers.all
+    )
+    func filtered(binary: NATSServers.Binary) async throws {
+        try await withStore(binary) { _, transport, _ in
+            let bus = try await PersistentEventBus.open(
+                transport: transport,
+                node: "n",
+                configuration: PersistentEventBus.Configuration(maximumMessages: nil),
+                logger: quiet
+            )
+            let hot = Set([3, 17, 18])
+            try await bus.emit(
+                contentsOf: (0..<20_020).lazy.map {
+                    Event(
+                        "node.health",
+                        data: ["i": .init($0), "resources": ["cpu": .init(hot.contains($0) ? 0.97 : 0.2)]]
+                    )
+                }
+            )
+            let filter = try EventFilter("resources.cpu > 0.9")
+            var query: EventHistory.Query? = EventHistory.Query(matching: .allNodes, filter: filter, limit: 2)
+            var pages: [[UInt64]] = []
+            while let asked = query {
+                let page = try await bus.history(asked)
+                pages.append(page.events.map(\.sequence))
+                query = asked.next(after: page)
+            }
+            #expect(pages.flatMap { $0.reversed() } == [19, 18, 4])
+            #expect(pages.first == [18, 19])
+            let replay = try await bus.replay(matching: .allNodes, filter: filter)
+            var replayed: [UInt64] = []
+            for try await element in replay {
+                if element == .caughtUp { break }
+                if let stored = element.event { replayed.append(stored.sequence) }
+            }
+            #expect(replayed == [4, 18, 19])
+        }
+    }
+
+    @Test(
         "a stream with a hole of thousands of sequences is read with a few consumers, whole and before a sequence",
         arguments: NATSServers.all
     )

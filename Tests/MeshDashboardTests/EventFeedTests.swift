@@ -35,12 +35,12 @@ import Testing
         let second = Task { await feed.run(live: nil) }
         defer { second.cancel() }
         let whole = 0..<Int64.max / 2
-        try await eventually("a whole index") { try await feed.histogram(EventFilter(), whole, buckets: 1).isComplete }
+        try await eventually("a whole index") { try await feed.histogram(PageFilter(), whole, buckets: 1).isComplete }
         slow.goOn.send()
         try await eventually("the end of the first reading") { slow.ended.count == 1 }
         for number in 9...10 { _ = try await kept.emit("user.a", ["n": JSONValue(number)]) }
         try await eventually("the events after it") { feed.position == 10 }
-        let histogram = try await feed.histogram(EventFilter(), whole, buckets: 1)
+        let histogram = try await feed.histogram(PageFilter(), whole, buckets: 1)
         #expect(histogram.isComplete && histogram.series.map(\.counts) == [[10]])
     }
 }

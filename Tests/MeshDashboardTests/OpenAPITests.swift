@@ -37,6 +37,8 @@ import Testing
                 ("GET", "/api/mesh", allowed + [("origin", "http://evil.example")], nil, 403),
                 ("GET", "/api/mesh", [("host", "evil.example")], nil, 421),
                 ("GET", "/api/events?limit=3&text=o", allowed, nil, 200),
+                ("GET", "/api/events?where=resources.cpu%20%3E%200.4&where=!tool", allowed, nil, 200),
+                ("GET", "/api/events?where=tool%20~%20x", allowed, nil, 400),
                 ("GET", "/api/events", allowed, nil, 200),
                 ("GET", "/api/events?limit=0", allowed, nil, 400),
                 ("POST", "/api/events", allowed, #"{"type":"user.hello","data":{"a":1}}"#, 201),

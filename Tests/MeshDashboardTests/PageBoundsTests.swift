@@ -329,7 +329,7 @@ import Testing
         index.append(stored(10_001, Event("tool.crashed", node: String(repeating: "y", count: 1 << 20)), second: 9_999))
         for _ in 0..<300 { index.append(stored(10_002, Event("tool.crashed", node: "n"), second: 9_999)) }
         #expect(index.nameBytes <= 2 * EventIndex.maximumNameBytes)
-        let histogram = index.histogram(EventFilter(), 0..<10_000_000, buckets: 500, of: (1, 12_000))
+        let histogram = index.histogram(PageFilter(), 0..<10_000_000, buckets: 500, of: (1, 12_000))
         #expect(histogram.series.count == Histogram.maximumSeries)
         #expect(histogram.series[0].type == "tool.crashed" && histogram.series[0].total == 301)
         #expect(histogram.leftOutTypes == 3_001 - Histogram.maximumSeries)

@@ -97,7 +97,8 @@ private enum Requests {
         "/api/events/", "/api/session", "/api/openapi.json", "/healthz", "/", "/main.js", "/nothing", "/api",
     ]
     private static let names = [
-        "pattern", "type", "node", "text", "since", "until", "before", "after", "limit", "buckets", "unknown", "",
+        "pattern", "type", "node", "text", "where", "since", "until", "before", "after", "limit", "buckets", "unknown",
+        "",
     ]
     private static let numbers = [
         "0", "1", "2", "10", "399", "400", "500", "501", "1000", "1001", "-1", "+1", "1.5", "1e9", "NaN", " 1", "٣",
@@ -112,7 +113,9 @@ private enum Requests {
     private static let words = [
         "user.count", "user.b", "user.*", "user.%3E", "%3E", "events.%3E", "*", "a..b", ".", "tool.crashed", "node.*",
         "attic", "cellar", "Gr%C3%B6%C3%9Fe", "%", "%zz", "%00", "%F0%9F%92%A5", "%ff", "=", "a%26b", "whisper", "ß",
-        "number",
+        "number", "number%20%3E%2010", "!tool", "tool%20in%20%5Bwhisper,%20%22x%22%5D", "number%20%3D%20%22",
+        "%22%5Cud800%22",
+        "number%20not%20in%201,2", "number%20%3C%201e999",
         String(repeating: "a", count: 300), String(repeating: "%61", count: 1_500),
     ]
 

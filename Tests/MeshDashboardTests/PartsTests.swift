@@ -30,7 +30,7 @@ import Testing
             _ seconds: Range<Int64>,
             buckets: Int,
             from first: UInt64 = 1,
-            filter: EventFilter = EventFilter()
+            filter: PageFilter = PageFilter()
         ) -> Histogram {
             let range = seconds.lowerBound * 1_000..<seconds.upperBound * 1_000
             return index.histogram(filter, range, buckets: buckets, of: (first, 11))
@@ -42,8 +42,8 @@ import Testing
         #expect(whole.marks.map(\.sequence) == [9])
         // What the stream has dropped, and what lies outside.
         #expect(histogram(8..<11, buckets: 1, from: 9).series.map(\.total) == [1, 1])
-        #expect(histogram(0..<20, buckets: 3, filter: EventFilter(nodes: ["cellar"])).series.count == 1)
-        #expect(histogram(0..<20, buckets: 3, filter: EventFilter(patterns: ["events.tool.>"])).series.count == 1)
+        #expect(histogram(0..<20, buckets: 3, filter: PageFilter(nodes: ["cellar"])).series.count == 1)
+        #expect(histogram(0..<20, buckets: 3, filter: PageFilter(patterns: ["events.tool.>"])).series.count == 1)
     }
 
     @Test func theIndexForgetsTheOldest() {
@@ -55,7 +55,7 @@ import Testing
             index.append(stored(UInt64(sequence), second: Int64(sequence)))
             #expect(index.count <= 10)
         }
-        let histogram = index.histogram(EventFilter(), 0..<200_000, buckets: 200, of: (1, 12_000))
+        let histogram = index.histogram(PageFilter(), 0..<200_000, buckets: 200, of: (1, 12_000))
         #expect(histogram.series.first?.counts[149] == 1)
         #expect(histogram.series.first?.counts[100] == 0)
     }
@@ -65,10 +65,10 @@ import Testing
     @Test func textIsFoundWhateverItsCase() {
         let event = Event("user.Straße", node: "Attic", data: ["text": "Größe 1"])
         for text in ["straße", "STRAßE", "attic", "größe", "1\"}", ""] {
-            #expect(EventFilter(text: text).matches(event), "\(text)")
+            #expect(PageFilter(text: text).matches(event), "\(text)")
         }
-        #expect(!EventFilter(text: "größer").matches(event))
-        #expect(!EventFilter(text: String(repeating: "x", count: 1_000)).matches(event))
+        #expect(!PageFilter(text: "größer").matches(event))
+        #expect(!PageFilter(text: String(repeating: "x", count: 1_000)).matches(event))
         for (text, place, isThere) in [
             ("aab", "aaaab", true), ("abcabd", "abcabcabd", true), ("aaaa", "aaa", false), ("b", "aaa", false),
             ("abab", "ababa", true), ("x", "", false),
@@ -77,11 +77,11 @@ import Testing
 
     @Test func nodesAreThoseThatEventsAreAbout() {
         let report = Event(.nodeUnreachable, node: "keeper", data: ["node": "pi"])
-        #expect(EventFilter(nodes: ["pi"]).matches(report) && !EventFilter(nodes: ["keeper"]).matches(report))
+        #expect(PageFilter(nodes: ["pi"]).matches(report) && !PageFilter(nodes: ["keeper"]).matches(report))
         var index = EventIndex()
         index.append(StoredEvent(event: report, sequence: 1, storedAt: Timestamp(nanosecondsSinceEpoch: 5_000_000)))
         func count(_ node: String) -> Int? {
-            index.histogram(EventFilter(nodes: [node]), 0..<10, buckets: 1, of: (1, 1)).series.first?.total
+            index.histogram(PageFilter(nodes: [node]), 0..<10, buckets: 1, of: (1, 1)).series.first?.total
         }
         #expect(count("pi") == 1 && count("keeper") == nil)
     }

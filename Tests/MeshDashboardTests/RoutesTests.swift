@@ -73,6 +73,54 @@ import Testing
             #expect(try await types("node=cellar&node=attic&type=tool.crashed") == ["tool.crashed"])
             #expect(try await types("text=out%20of%20memory") == ["tool.crashed"])
             #expect(try await types("text=WHISPER&limit=1") == ["tool.started"])
+            #expect(try await types("where=tool%20%3D%20whis*&where=restart_count%20%3E%200") == ["tool.crashed"])
+            #expect(try await types("where=tool%3Dwhisper&limit=1") == ["tool.started"])
+            #expect(try await types("where=tool&where=node%20!%3D%20cellar&text=memory") == ["tool.crashed"])
+            #expect(try await types("where=number%20in%200,%207") == ["user.count"])
+            #expect(try await types("where=tool&where=number") == [])
+        }
+    }
+
+    @Test("conditions are looked for in the whole data, page by page, also when it is too long for a list")
+    func conditionsAndCursors() async throws {
+        try await Bench.run { bench in
+            let long = String(repeating: "long ", count: 10_000)
+            for number in 0..<300 {
+                try await bench.bus.emit(
+                    "user.n",
+                    ["number": .init(number), "text": .string(number % 100 == 0 ? long : "short")]
+                )
+            }
+            var query = "where=text%20%3D%20long*&limit=1"
+            var numbers: [Int] = []
+            while numbers.count < 10 {
+                let page = try await bench.client.get("/api/events?\(query)").json
+                for event in page["events"]?.array ?? [] {
+                    #expect(event["data_bytes"]?.int ?? 0 > 50_000)
+                    numbers.append(event["sequence"]?.int ?? 0)
+                }
+                guard let cursor = page["cursor"]?.string else { break }
+                query = "where=text%20%3D%20long*&limit=1&before=\(cursor)"
+            }
+            #expect(numbers == [201, 101, 1])
+        }
+    }
+
+    @Test("a wrong condition is answered with its code and what is expected, on every route that takes a filter")
+    func wrongConditions() async throws {
+        try await Bench.run { bench in
+            let many = Array(repeating: "where=a", count: 17).joined(separator: "&")
+            let long = "where=a%3D" + String(repeating: "x", count: 1_100)
+            for query in ["where=tool%20~%20x", "where=cpu%20%3E%20hot", many, long] {
+                for path in ["/api/events", "/api/stream", "/api/histogram"] {
+                    let answer = try await bench.client.get("\(path)?\(query)")
+                    #expect(answer.status == 400)
+                    let error = try answer.json["error"]
+                    #expect(error?["code"]?.string == "invalidCondition")
+                    #expect(error?["message"]?.string?.contains("condition") == true, "\(answer.text)")
+                }
+            }
+            #expect(try await bench.client.get("/api/events?where=").status == 200)
         }
     }
 

@@ -64,6 +64,22 @@ import Testing
         }
     }
 
+    @Test("missed and new events are those for which all conditions hold")
+    func conditionsHoldForWhatComes() async throws {
+        try await Bench.run { bench in
+            try await bench.emit(0..<30)
+            try await withDeadline(.seconds(10), "events") {
+                let path = "/api/stream?where=number%20%3E%3D%2025&where=number%20!%3D%2027&after=0"
+                try await bench.client.listen(path) { reader in
+                    #expect(try await reader.numbers(4) == [25, 26, 28, 29])
+                    _ = try await reader.next("position")
+                    try await bench.emit(0..<27)
+                    #expect(try await reader.numbers(2) == [25, 26])
+                }
+            }
+        }
+    }
+
     @Test func whatTheStreamHasDroppedIsAGap() async throws {
         try await Bench.run(stream: .init(maximumMessages: 10)) { bench in
             try await bench.emit(0..<30)

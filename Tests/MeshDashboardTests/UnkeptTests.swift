@@ -291,9 +291,13 @@ import Testing
                         #expect(try await reader.next("live").json["data"]?["number"]?.int == expected)
                     }
                 }
-                try await mesh.client.listen { reader in
+                try await mesh.client.listen("/api/stream?where=number%20in%202,%204") { reader in
                     let unkept = try await reader.next("unkept").json
                     #expect(unkept["live"]?.int == 30)
+                    for number in 0..<6 { try mesh.emitter.emit("user.count", ["number": JSONValue(number)]) }
+                    for expected in [2, 4] {
+                        #expect(try await reader.next("live").json["data"]?["number"]?.int == expected)
+                    }
                 }
             }
         }
@@ -358,7 +362,7 @@ import Testing
         #expect(texts[0].contains(#""live":1,"#))
         #expect(texts[1].hasPrefix("event: missed") && texts[1].contains(#"{"count":5,"live":6}"#))
         #expect(texts[2].contains(#""live":7,"#))
-        let histogram = try await feed.histogram(EventFilter(), 0..<Int64.max / 2, buckets: 1)
+        let histogram = try await feed.histogram(PageFilter(), 0..<Int64.max / 2, buckets: 1)
         #expect(histogram.through == 7 && histogram.series.count == 2)
     }
 
@@ -376,7 +380,7 @@ import Testing
             store: store,
             history: EventHistory(store: store, logger: quiet),
             gate: gate,
-            filter: EventFilter(),
+            filter: PageFilter(),
             after: nil,
             told: .now,
             maximumBacklog: 100

@@ -132,7 +132,7 @@ final class EventFeed: Sendable {
     /// The newest sequence that was passed to the clients; `nil` before the stream is followed.
     var position: UInt64? { state.withLock { $0.position } }
 
-    func histogram(_ filter: EventFilter, _ range: Range<Int64>, buckets: Int) async throws(MeshEventsError)
+    func histogram(_ filter: PageFilter, _ range: Range<Int64>, buckets: Int) async throws(MeshEventsError)
         -> Histogram
     {
         let live = state.withLock { state in state.live.map { (state.index, $0) } }

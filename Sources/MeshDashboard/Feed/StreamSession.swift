@@ -12,7 +12,7 @@ struct StreamSession {
     let store: any EventStore
     let history: EventHistory
     let gate: QueryGate
-    let filter: EventFilter
+    let filter: PageFilter
     let maximumBacklog: Int
     /// Until when all changes of the mesh have been sent to this browser: later changes wait in the client.
     private var told: Timestamp
@@ -33,7 +33,7 @@ struct StreamSession {
         store: any EventStore,
         history: EventHistory,
         gate: QueryGate,
-        filter: EventFilter,
+        filter: PageFilter,
         after: StreamPosition?,
         told: Timestamp,
         maximumBacklog: Int,

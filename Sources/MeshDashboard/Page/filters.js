@@ -21,6 +21,7 @@ export class Filters extends EventTarget {
     this.pattern = query.get("pattern") ?? "";
     this.types = query.getAll("type");
     this.node = query.get("node") ?? "";
+    this.where = query.getAll("where");
     this.text = query.get("text") ?? "";
     this.range = RANGES.some(([name]) => name === query.get("range")) ? query.get("range") : "15m";
     this.since = time(query.get("since"));
@@ -30,7 +31,7 @@ export class Filters extends EventTarget {
 
   /** Changes some of it; tells what has changed. */
   change(values) {
-    const changed = Object.keys(values).filter((key) => String(values[key]) !== String(this[key]));
+    const changed = Object.keys(values).filter((key) => JSON.stringify(values[key]) !== JSON.stringify(this[key]));
     if (changed.length === 0) return;
     Object.assign(this, values);
     const query = this.query();
@@ -41,16 +42,16 @@ export class Filters extends EventTarget {
     }
     const address = query.size ? `?${query}` : location.pathname;
     // Typing is no step that one goes back to.
-    const isStep = !changed.includes("text") && !changed.includes("pattern");
+    const isStep = !["text", "pattern", "where"].some((key) => changed.includes(key));
     history[isStep ? "pushState" : "replaceState"](null, "", address);
     this.tell(changed);
   }
 
   tell(changed) { this.dispatchEvent(new CustomEvent("change", { detail: changed })); }
 
-  clear() { this.change({ pattern: "", types: [], node: "", text: "", since: null, until: null }); }
+  clear() { this.change({ pattern: "", types: [], node: "", where: [], text: "", since: null, until: null }); }
 
-  get isActive() { return Boolean(this.pattern || this.types.length || this.node || this.text || this.isBounded); }
+  get isActive() { return Boolean(this.pattern || this.types.length || this.node || this.where.length || this.text || this.isBounded); }
 
   /** Whether only a time is shown that is over. */
   get isBounded() { return this.since !== null; }
@@ -58,11 +59,12 @@ export class Filters extends EventTarget {
   get rangeSeconds() { return RANGES.find(([name]) => name === this.range)[1]; }
 
   /** What the server filters by; the text only when it looks back: what comes is filtered here. */
-  query({ withText = true, withTypes = true } = {}) {
+  query({ withText = true, withTypes = true, withWhere = true } = {}) {
     const query = new URLSearchParams();
     for (const pattern of this.pattern.split(/[\s,]+/).filter(Boolean)) query.append("pattern", pattern);
     if (withTypes) for (const type of this.types) query.append("type", type);
     if (this.node) query.set("node", this.node);
+    if (withWhere) for (const condition of this.where) query.append("where", condition);
     if (withText && this.text) query.set("text", this.text);
     return query;
   }
@@ -79,6 +81,17 @@ export class Filters extends EventTarget {
     const types = this.types.includes(type) ? this.types.filter((other) => other !== type) : [...this.types, type];
     this.change({ types });
   }
+}
+
+/** The conditions of a text, between which `and` stands; what is in quotes is not divided. */
+export function conditions(text) {
+  const found = [""];
+  text.split(/("(?:\\.|[^"\\])*"?)/).forEach((part, index) => {
+    const [first, ...others] = index % 2 ? [part] : part.split(/\s+and(?:\s+|$)/);
+    found[found.length - 1] += first;
+    found.push(...others);
+  });
+  return found.map((condition) => condition.trim()).filter(Boolean);
 }
 
 function time(value) {

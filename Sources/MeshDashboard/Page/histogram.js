@@ -54,7 +54,7 @@ export class Histogram {
     const width = (WIDTHS.find((width) => seconds / width <= bars) ?? 3600) * 1000;
     const buckets = Math.ceil(seconds * 1000 / width);
     const until = (Math.floor(now() / width) + 1) * width;
-    const query = this.filters.query({ withText: false, withTypes: false });
+    const query = this.filters.query({ withText: false, withTypes: false, withWhere: false });
     query.set("since", new Date(until - buckets * width).toISOString());
     query.set("until", new Date(until).toISOString());
     query.set("buckets", String(buckets));

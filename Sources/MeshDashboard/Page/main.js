@@ -3,7 +3,7 @@
 import { $, el, text, debounced, once, request } from "/dom.js";
 import { Detail } from "/detail.js";
 import { Events, eventRow, liveRow } from "/events.js";
-import { Filters } from "/filters.js";
+import { Filters, conditions, encoded } from "/filters.js";
 import { Histogram } from "/histogram.js";
 import { Keeper } from "/keeper.js";
 import { installKeys } from "/keys.js";
@@ -116,7 +116,7 @@ function showState() {
   const isAway = stream.state === "waiting" || stream.state === "reconnecting";
   const told = stream.problem ? `${stream.problem} What is shown may be old.`.replace(/([^.])( What)/, "$1.$2")
     : isAway ? "The dashboard cannot be reached. What is shown may be old." : problem;
-  if (stream.state === "refused") showPatternError(stream.problem);
+  if (stream.state === "refused") showError(stream.code === "invalidCondition" ? "where" : "pattern", stream.problem);
   $("problem").hidden = !told;
   text($("problem"), told ?? "");
   showNote();
@@ -142,6 +142,8 @@ setInterval(() => { if (!document.hidden && stream.state === "live") nodes.refre
 
 function showFilters() {
   for (const id of ["pattern", "text"]) if (document.activeElement !== $(id)) $(id).value = filters[id];
+  // What is wrong stays, to be mended.
+  if (document.activeElement !== $("where") && $("where").getAttribute("aria-invalid") !== "true") $("where").value = filters.where.join(" and ");
   choose($("node"), filters.node);
   choose($("type"), filters.types.length > 1 ? "several" : filters.types[0] ?? "", `${filters.types.length} types`);
   $("clear").hidden = !filters.isActive;
@@ -164,6 +166,7 @@ const nodeChoices = once(() => choices($("node"), [...new Set([...nodes.nodes.ke
 histogram.onTypes = (types) => choices($("type"), types.slice(0, MAXIMUM_CHOICES).sort());
 
 $("pattern").addEventListener("input", debounced(400, () => filters.change({ pattern: $("pattern").value.trim() })));
+$("where").addEventListener("input", debounced(400, takeWhere));
 $("text").addEventListener("input", debounced(250, () => filters.change({ text: $("text").value })));
 $("node").addEventListener("change", () => filters.change({ node: $("node").value }));
 $("type").addEventListener("change", () => {
@@ -172,32 +175,48 @@ $("type").addEventListener("change", () => {
 $("clear").addEventListener("click", () => filters.clear());
 
 filters.addEventListener("change", async ({ detail: changed }) => {
+  if (changed.includes("where") || !filters.isActive) showError("where", null);
   showFilters();
   if (changed.length === 1 && changed[0] === "range") return;
   detail.close();
   if (changed.includes("pattern") && !(await isPattern())) return;
   // The text is no matter of the stream, nor is a time that is over.
-  if (["pattern", "types", "node"].some((key) => changed.includes(key))) begin();
+  if (["pattern", "types", "node", "where"].some((key) => changed.includes(key))) begin();
   else if (events.live !== null) events.lookThrough();
   else if (stream.last !== null) events.begin(stream.last);
   else begin();
   showState();
 });
 
+/** Takes the conditions that are typed; while they are wrong, those before hold. */
+async function takeWhere() {
+  const typed = $("where").value;
+  const where = conditions(typed);
+  const query = new URLSearchParams(where.map((condition) => ["where", condition]));
+  query.set("buckets", "1");
+  // This checks them, and looks for nothing.
+  const error = await request(`/api/histogram?${encoded(query)}`).then(() => null, (error) => error);
+  if (typed !== $("where").value) return;
+  const isWrong = error?.code === "invalidCondition";
+  showError("where", isWrong ? error.message : null);
+  if (!isWrong) filters.change({ where });
+}
+
 async function isPattern() {
-  const query = filters.query({ withText: false });
+  const query = filters.query({ withText: false, withWhere: false });
   query.set("limit", "1");
   // While nothing is kept, the stream says it.
-  const error = filters.pattern && events.live === null ? await request(`/api/events?${query}`).then(() => null, (error) => error) : null;
+  const error = filters.pattern && events.live === null ? await request(`/api/events?${encoded(query)}`).then(() => null, (error) => error) : null;
   const isWrong = error?.code === "invalidPattern";
-  showPatternError(isWrong ? error.message : null);
+  showError("pattern", isWrong ? error.message : null);
   return !isWrong;
 }
 
-function showPatternError(message) {
-  $("pattern-error").hidden = !message;
-  text($("pattern-error"), message ?? "");
-  $("pattern").setAttribute("aria-invalid", String(Boolean(message)));
+/** Says under the fields what is wrong with one of them. */
+function showError(field, message) {
+  $(`${field}-error`).hidden = !message;
+  text($(`${field}-error`), message ?? "");
+  $(field).setAttribute("aria-invalid", String(Boolean(message)));
 }
 
 // Opening, theme, keys

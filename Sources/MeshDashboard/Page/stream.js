@@ -16,6 +16,8 @@ export class Stream extends EventTarget {
   source = null;
   /** Why there is no connection, when the server has said it. */
   problem = null;
+  /** The code of that. */
+  code = null;
   /** The id of the last event that has come, its sequence and its stream; null before the first answer. */
   last = null;
   attempts = 0;
@@ -108,6 +110,7 @@ export class Stream extends EventTarget {
       this.stop();
       return this.tell("login");
     }
+    this.code = error?.code ?? null;
     this.problem = error?.code && error.code !== "unreachable" ? error.message : null;
     // Asked again, the same would be refused again.
     if (error?.status === 400) return this.to("refused");

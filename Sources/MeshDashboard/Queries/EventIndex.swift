@@ -98,13 +98,13 @@ extension EventIndex {
     /// Counts the matching events by type and time.
     ///
     /// - Parameters:
-    ///   - filter: selects events; its text is ignored.
+    ///   - filter: selects events; its text and its conditions are ignored.
     ///   - range: when they were stored, in milliseconds since the epoch.
     ///   - buckets: into how many parts of equal length the range is divided, from 1.
     ///   - sequences: the range to count: the stream has dropped earlier events, and later ones are not in this index
     ///     yet.
     func histogram(
-        _ filter: EventFilter,
+        _ filter: PageFilter,
         _ range: Range<Int64>,
         buckets: Int,
         of sequences: (first: UInt64, last: UInt64)

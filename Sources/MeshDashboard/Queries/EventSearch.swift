@@ -53,7 +53,7 @@ struct EventSearch: Sendable {
     /// Reads a page.
     ///
     /// - Throws: as ``EventHistory/page(_:)``; `timeout` after 15 seconds without an answer of the mesh.
-    func page(_ filter: EventFilter, _ bounds: Bounds) async throws(MeshEventsError) -> Page {
+    func page(_ filter: PageFilter, _ bounds: Bounds) async throws(MeshEventsError) -> Page {
         guard let patterns = filter.queryPatterns else { return Page() }
         var query = EventHistory.Query(
             matching: patterns,
@@ -78,7 +78,13 @@ struct EventSearch: Sendable {
             found.malformed += page.malformed
             found.cursor = page.cursor
             let inOrder = query.end == .newest ? page.events.reversed() : page.events
-            for (index, stored) in inOrder.enumerated() where filter.matches(stored.event) {
+            for (index, stored) in inOrder.enumerated() {
+                // To compare large events may take long.
+                guard index == 0 || .now < deadline else {
+                    found.cursor = inOrder[index - 1].sequence
+                    break
+                }
+                guard filter.matches(stored.event) else { continue }
                 let isLast = index == inOrder.count - 1
                 guard found.take(try EventJSONFormatter.summary(stored), isLast ? page.cursor : stored.sequence) else {
                     // It did not fit: the next page begins with it.

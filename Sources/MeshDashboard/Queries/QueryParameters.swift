@@ -5,16 +5,18 @@ import MeshEvents
 /// Reads and checks the parameters of a request.
 struct QueryParameters {
     private static let maximumText = 1_024
+    private static let maximumConditions = 16
 
     private let parameters: FlatDictionary<Substring, Substring>
 
     init(_ request: Request) { parameters = request.uri.queryParameters }
 
-    /// The filter from `pattern`, `type`, `node` (each may be repeated) and `text`.
+    /// The filter from `pattern`, `type`, `node`, `where` (each may be repeated) and `text`.
     ///
-    /// - Throws: `invalidPattern`, `invalidEventType`, `invalidArgument` when there are too many.
-    func filter() throws(MeshEventsError) -> EventFilter {
-        var filter = EventFilter()
+    /// - Throws: `invalidPattern`, `invalidEventType`, `invalidArgument` when there are too many; `APIError` with the code
+    ///   `invalidCondition`.
+    func filter() throws -> PageFilter {
+        var filter = PageFilter()
         for text in try list("pattern") { filter.patterns.append(try EventPattern(text)) }
         for text in try list("type") { filter.types.append(try EventType(text)) }
         filter.nodes = try list("node")
@@ -22,7 +24,25 @@ struct QueryParameters {
         guard filter.text.utf8.count <= Self.maximumText else {
             throw MeshEventsError(.invalidArgument, "text has at most \(Self.maximumText) bytes")
         }
+        filter.conditions = try conditions()
         return filter
+    }
+
+    /// The conditions of `where`. How long an event takes to compare grows with their length, which is limited for that.
+    private func conditions() throws(APIError) -> EventFilter {
+        let texts = parameters[values: "where"].map(String.init).filter { !$0.isEmpty }
+        guard texts.count <= Self.maximumConditions, texts.reduce(0, { $0 + $1.utf8.count }) <= Self.maximumText else {
+            throw APIError(
+                .badRequest,
+                "invalidCondition",
+                "give at most \(Self.maximumConditions) conditions, of \(Self.maximumText) bytes together"
+            )
+        }
+        do throws(MeshEventsError) {
+            return try EventFilter(texts)
+        } catch {
+            throw APIError(.badRequest, "invalidCondition", error.message)
+        }
     }
 
     /// A number; `nil` when the parameter is missing.

@@ -113,7 +113,7 @@ extension EventFilter.Order {
     /// Whether the text of a value is a number that compares so.
     fileprivate func holds(_ text: UnsafeBufferPointer<UInt8>, _ number: JSONNumber) -> Bool {
         guard text.isNumber else { return false }
-        if let left = DecimalText.int64(text), let right = number.int64 { return holds(left, right) }
+        if let right = number.int64, let left = text.integer { return holds(left, right) }
         return holds(DecimalText.double(text), number.double)
     }
 
@@ -157,24 +157,58 @@ extension EventFilter.Operand {
         if text.hasSameBytes(as: word) { return true }
         // `*` stands for any value.
         if word.count == 1, word[0] == UInt8(ascii: "*") { return text.first != UInt8(ascii: "n") }
-        guard text.isNumber, word.isNumber else { return false }
-        if let left = DecimalText.int64(text), let right = DecimalText.int64(word) { return left == right }
+        guard text.isNumber, word.spellsNumber else { return false }
+        if let left = text.integer, let right = word.integer { return left == right }
         return DecimalText.double(text) == DecimalText.double(word)
     }
 }
 
 extension UnsafeBufferPointer<UInt8> {
-    /// Whether it can be the text of a number.
+    /// Whether it is a number, when it is a value of valid JSON.
     fileprivate var isNumber: Bool {
-        guard let first, first == UInt8(ascii: "-") || first &- UInt8(ascii: "0") <= 9 else { return false }
-        return allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: "."),
-                UInt8(ascii: "e"), UInt8(ascii: "E"):
-                true
-            default: false
-            }
+        first.map { $0 == UInt8(ascii: "-") || $0 &- UInt8(ascii: "0") <= 9 } ?? false
+    }
+
+    /// Whether any text spells a number as JSON does: `1.2.3` and `2026-11-24` do not.
+    fileprivate var spellsNumber: Bool {
+        var offset = 0
+        func takes(_ byte: Unicode.Scalar) -> Bool {
+            guard offset < count, self[offset] == UInt8(ascii: byte) else { return false }
+            offset += 1
+            return true
         }
+        func takesDigits() -> Bool {
+            let start = offset
+            while offset < count, self[offset] &- UInt8(ascii: "0") <= 9 { offset += 1 }
+            return offset > start
+        }
+        _ = takes("-")
+        let start = offset
+        guard takesDigits(), self[start] != UInt8(ascii: "0") || offset == start + 1 else { return false }
+        if takes("."), !takesDigits() { return false }
+        if takes("e") || takes("E") {
+            _ = takes("-") || takes("+")
+            guard takesDigits() else { return false }
+        }
+        return offset == count
+    }
+
+    /// The value of digits with or without a sign; `nil` for any other text, and when it does not fit.
+    fileprivate var integer: Int64? {
+        var value: Int64 = 0
+        let isNegative = first == UInt8(ascii: "-")
+        guard count > (isNegative ? 1 : 0) else { return nil }
+        for byte in self[(isNegative ? 1 : 0)...] {
+            let digit = Int64(byte &- UInt8(ascii: "0"))
+            guard digit <= 9 else { return nil }
+            let (product, overflows) = value.multipliedReportingOverflow(by: 10)
+            // Below zero there is room for one number more.
+            let (sum, overflowsToo) =
+                isNegative ? product.subtractingReportingOverflow(digit) : product.addingReportingOverflow(digit)
+            guard !overflows, !overflowsToo else { return nil }
+            value = sum
+        }
+        return value
     }
 }
 

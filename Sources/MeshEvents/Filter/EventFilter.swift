@@ -19,7 +19,7 @@
 /// | `!error` | is absent or `null` |
 ///
 /// A field is the name of a member of the data; dots lead into objects, `resources.cpu`. A name with other characters than
-/// letters, digits, `_` and `-` is written as a JSON string: `"my field".size`. When a field is a list, a condition holds
+/// letters, digits and `_ - @ / :` is written as a JSON string: `"my field".size`. When a field is a list, a condition holds
 /// when it holds for one element; `!=` and `not in`, when it holds for all. `node` and `type` are the node that the event
 /// is about and its type, unless the data has a member of that name.
 ///

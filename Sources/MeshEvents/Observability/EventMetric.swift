@@ -36,6 +36,8 @@ public enum EventMetric: String, CaseIterable, Sendable {
     case durableMalformed = "mesh_events_durable_malformed_total"
     /// Events that a durable subscription has given up because their signature is not valid.
     case durableRejected = "mesh_events_durable_rejected_total"
+    /// Events that a durable subscription has acknowledged because they do not pass its filter.
+    case durableSkipped = "mesh_events_durable_skipped_total"
     /// Events that a durable subscription holds: waiting, handed out, or being answered.
     case durableOutstanding = "mesh_events_durable_outstanding"
     /// Connections that were lost and restored.
@@ -74,7 +76,7 @@ public enum EventMetric: String, CaseIterable, Sendable {
             .subscriptions:
             "pattern"
         case .durableAcknowledged, .durableFailed, .durableRedelivered, .durableDeadLettered, .durableMalformed,
-            .durableRejected, .durableOutstanding:
+            .durableRejected, .durableSkipped, .durableOutstanding:
             "durable"
         }
     }

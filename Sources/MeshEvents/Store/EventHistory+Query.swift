@@ -17,6 +17,8 @@ extension EventHistory {
         public var until: Timestamp?
         /// Only events about this node; see ``Event/affectedNode``.
         public var node: String?
+        /// Only events that pass; those that do not are read and left out. Default: all of them.
+        public var filter: EventFilter
         /// How many events at most, from 1. Default 50. A page holds about 64 MiB at most: with large events it ends
         /// earlier, with a cursor.
         public var limit: Int
@@ -53,6 +55,7 @@ extension EventHistory {
             since: Timestamp? = nil,
             until: Timestamp? = nil,
             node: String? = nil,
+            filter: EventFilter = EventFilter(),
             limit: Int = 50,
             end: End = .newest,
             before: UInt64? = nil,
@@ -63,6 +66,7 @@ extension EventHistory {
             self.since = since
             self.until = until
             self.node = node
+            self.filter = filter
             self.limit = limit
             self.end = end
             self.before = before
@@ -76,6 +80,7 @@ extension EventHistory {
             since: Timestamp? = nil,
             until: Timestamp? = nil,
             node: String? = nil,
+            filter: EventFilter = EventFilter(),
             limit: Int = 50,
             end: End = .newest,
             before: UInt64? = nil,
@@ -86,6 +91,7 @@ extension EventHistory {
                 since: since,
                 until: until,
                 node: node,
+                filter: filter,
                 limit: limit,
                 end: end,
                 before: before,
@@ -222,7 +228,7 @@ struct HistoryReading {
         takenBytes += message.payload.count
         do throws(MalformedEvent) {
             let event = try decoder.decode(message)
-            if let node = query.node, event.affectedNode != node {
+            if !isWanted(event) {
                 skipped += 1
             } else if let event = admission.admit(event, message) {
                 events.append(StoredEvent(event: event, sequence: message.sequence, storedAt: message.storedAt))
@@ -237,6 +243,11 @@ struct HistoryReading {
             malformed += 1
             reporter.report(error)
         }
+    }
+
+    private func isWanted(_ event: Event) -> Bool {
+        if let node = query.node, event.affectedNode != node { return false }
+        return query.filter.matches(event)
     }
 
     /// The page with the events read.

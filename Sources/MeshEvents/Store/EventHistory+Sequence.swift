@@ -15,6 +15,7 @@ extension EventHistory {
     ///   - since: only events stored at this time or later; a time in the future throws `invalidArgument`.
     ///   - until: only events stored at this time or earlier.
     ///   - node: only events about this node.
+    ///   - filter: only events that pass. Default: all of them.
     ///   - after: only events with a sequence above this.
     ///   - before: only events with a sequence below this.
     ///   - pageSize: how many events are held at once, from 1; fewer when they are large: about 16 MiB of them. Default
@@ -25,6 +26,7 @@ extension EventHistory {
         since: Timestamp? = nil,
         until: Timestamp? = nil,
         node: String? = nil,
+        filter: EventFilter = EventFilter(),
         after: UInt64? = nil,
         before: UInt64? = nil,
         pageSize: Int = 8_192,
@@ -35,6 +37,7 @@ extension EventHistory {
             since: since,
             until: until,
             node: node,
+            filter: filter,
             limit: pageSize,
             end: .oldest,
             before: before,
@@ -46,7 +49,7 @@ extension EventHistory {
     }
 
     /// Stored events, read on demand; see
-    /// ``EventHistory/events(matching:since:until:node:after:before:pageSize:timeout:)``.
+    /// ``EventHistory/events(matching:since:until:node:filter:after:before:pageSize:timeout:)``.
     public struct StoredEvents: AsyncSequence, Sendable {
         /// An event with its place in the stream.
         public typealias Element = StoredEvent

@@ -3,8 +3,8 @@ public import Logging
 /// Reads the stored events of a stream, and of its archive when the store is an ``ArchivingEventStore``: there the events
 /// have the same sequences and times. Creates and changes nothing.
 ///
-/// Messages that are not events, and events of other nodes than the one asked for, do not count towards a limit:
-/// reading continues until enough are found or the stream has no more.
+/// Messages that are not events, and events that are not about the node asked for or do not pass the filter, do not count
+/// towards a limit: reading continues until enough are found or the stream has no more.
 public struct EventHistory: Sendable {
     let store: HistoryStore
     private let reporter: MalformedReporter
@@ -30,13 +30,15 @@ public struct EventHistory: Sendable {
     ///
     /// - Parameters:
     ///   - pattern: which events. Default: all of them.
+    ///   - filter: only events that pass. Default: all of them.
     ///   - limit: how many at most, from 1.
     /// - Throws: `invalidPattern`, `invalidArgument`, and what the store throws (`streamNotFound`, `timeout` …).
     public func newest(
         _ limit: Int = 50,
-        matching pattern: EventPattern = .all
+        matching pattern: EventPattern = .all,
+        filter: EventFilter = EventFilter()
     ) async throws(MeshEventsError) -> [StoredEvent] {
-        try await page(Query(matching: pattern, limit: limit)).events
+        try await page(Query(matching: pattern, filter: filter, limit: limit)).events
     }
 
     /// The first events that match from a point in time on, oldest first.
@@ -46,9 +48,10 @@ public struct EventHistory: Sendable {
     ///   - since: the earliest time of storing, inclusive.
     ///   - until: the latest time of storing, inclusive; `nil` for no bound.
     ///   - node: only events about this node; `nil` for all.
+    ///   - filter: only events that pass. Default: all of them.
     ///   - limit: how many at most, from 1.
     ///   - timeout: how long the query may get no data while there is something to read.
-    /// - Throws: as ``newest(_:matching:)``; `invalidArgument` as well when `since` is later than `until`, or lies
+    /// - Throws: as ``newest(_:matching:filter:)``; `invalidArgument` as well when `since` is later than `until`, or lies
     ///   in the future.
     public func first(
         _ limit: Int = 50,
@@ -56,6 +59,7 @@ public struct EventHistory: Sendable {
         since: Timestamp,
         until: Timestamp? = nil,
         node: String? = nil,
+        filter: EventFilter = EventFilter(),
         timeout: Duration = .seconds(30)
     ) async throws(MeshEventsError) -> [StoredEvent] {
         let query = Query(
@@ -63,6 +67,7 @@ public struct EventHistory: Sendable {
             since: since,
             until: until,
             node: node,
+            filter: filter,
             limit: limit,
             end: .oldest,
             timeout: timeout
@@ -72,7 +77,7 @@ public struct EventHistory: Sendable {
 
     /// The events that match a query, oldest first; when there are more than its limit, those at its ``Query/end``.
     ///
-    /// - Throws: as ``newest(_:matching:)``; `invalidArgument` as well when `since` is later than `until`, or lies in
+    /// - Throws: as ``newest(_:matching:filter:)``; `invalidArgument` as well when `since` is later than `until`, or lies in
     ///   the future; `streamReplaced` when the stream is not the one of ``Query/created``, or is deleted and created
     ///   again meanwhile.
     public func page(_ query: Query) async throws(MeshEventsError) -> Page {

@@ -7,7 +7,7 @@ import Tracing
 #endif
 
 /// An event bus whose events are stored: ``emit(_:)-(Event)`` returns once the store has the event, and
-/// ``history(matching:limit:)`` reads stored events.
+/// ``history(matching:filter:limit:)`` reads stored events.
 ///
 /// ```swift
 /// let persistent = try await PersistentEventBus.open(transport: transport, store: store, node: "node-a")
@@ -142,13 +142,15 @@ public final class PersistentEventBus: Sendable {
     ///
     /// - Parameters:
     ///   - pattern: which events. Default: all of them.
+    ///   - filter: only events that pass. Default: all of them.
     ///   - limit: how many at most, from 1. Default 50.
     /// - Throws: `invalidPattern`, `invalidArgument`, and what the store throws.
     public func history(
         matching pattern: EventPattern = .all,
+        filter: EventFilter = EventFilter(),
         limit: Int = 50
     ) async throws(MeshEventsError) -> [StoredEvent] {
-        try await historyReader.newest(limit, matching: pattern)
+        try await historyReader.newest(limit, matching: pattern, filter: filter)
     }
 
     /// The first events that match from a point in time on, oldest first.
@@ -156,14 +158,16 @@ public final class PersistentEventBus: Sendable {
     /// - Parameters:
     ///   - pattern: which events. Default: all of them.
     ///   - since: the earliest time of storing, inclusive.
+    ///   - filter: only events that pass. Default: all of them.
     ///   - limit: how many at most, from 1. Default 50.
-    /// - Throws: as ``history(matching:limit:)``.
+    /// - Throws: as ``history(matching:filter:limit:)``.
     public func history(
         matching pattern: EventPattern = .all,
         since: Timestamp,
+        filter: EventFilter = EventFilter(),
         limit: Int = 50
     ) async throws(MeshEventsError) -> [StoredEvent] {
-        try await historyReader.first(limit, matching: pattern, since: since)
+        try await historyReader.first(limit, matching: pattern, since: since, filter: filter)
     }
 
     /// The events that match a query, with the cursor of the next page.
@@ -280,7 +284,7 @@ extension PersistentEventBus {
 
 // Plain subscriptions, beside those with a durable: `persistent.subscribe(to:)` is `persistent.bus.subscribe(to:)`.
 extension PersistentEventBus {
-    /// Subscribes to the events that are emitted from now on; ``replay(matching:from:)-(EventPattern,_)`` begins with
+    /// Subscribes to the events that are emitted from now on; ``replay(matching:filter:from:)-(EventPattern,_,_)`` begins with
     /// stored ones, ``subscribe(durable:to:configuration:)`` keeps its place.
     ///
     /// - Throws: as ``EventBus/subscribe(to:queueGroup:buffer:)->EventSubscription``.

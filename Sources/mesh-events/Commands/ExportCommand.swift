@@ -9,7 +9,7 @@ struct ExportCommand: AsyncParsableCommand {
         abstract: "Write the stored events to a file, one per line.",
         usage: """
             mesh-events export [PATTERN ...] [--out FILE|-] [--since WHEN] [--until WHEN] [--node NAME] \
-            [--trust FILE] [--format FORMAT]
+            [--where CONDITION] [--trust FILE] [--format FORMAT]
             """,
         discussion: """
             Writes all matching events, those of the archive too, oldest first, as NDJSON: the event as this program emits it, followed by the \
@@ -24,6 +24,7 @@ struct ExportCommand: AsyncParsableCommand {
             EXAMPLES
               mesh-events export --out events.ndjson
               mesh-events export 'tool.*' 'node.*' --since 1d | gzip > lifecycle.ndjson.gz
+              mesh-events export node.health --where 'resources.cpu > 0.9' --out hot.ndjson
               mesh-events export --format cloudevents --out events.cloudevents
               mesh-events export --trust trust --out events.ndjson   # only signed by their node
 
@@ -50,6 +51,8 @@ struct ExportCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Only events about this node.", valueName: "name"))
     var node: String?
 
+    @OptionGroup var conditions: WhereOptions
+
     @Option(help: ArgumentHelp("The format of the lines: json or cloudevents.", valueName: "format"))
     var format = LineFormat.json
 
@@ -67,7 +70,13 @@ struct ExportCommand: AsyncParsableCommand {
         var verification = try trust.verification()
         // The events pass, because this command leaves them out itself and counts them.
         verification?.policy = .accept
-        let query = ExportQuery(patterns: patterns, since: since, until: until, verification: verification)
+        let query = ExportQuery(
+            patterns: patterns,
+            since: since,
+            until: until,
+            filter: try conditions.filter(),
+            verification: verification
+        )
         let stop = StopRequest()
         Signals.install(stop)
         OutputWatch.install(stop)
@@ -101,7 +110,7 @@ struct ExportCommand: AsyncParsableCommand {
         var count = 0
         var rejected = 0
         var events = EventHistory(store: store, verification: query.verification, logger: .disabled)
-            .events(matching: query.patterns, since: query.since, until: query.until, node: node)
+            .events(matching: query.patterns, since: query.since, until: query.until, node: node, filter: query.filter)
             .makeAsyncIterator()
         while let stored = try await events.next() {
             if trust.leavesOut(stored.event) {
@@ -135,5 +144,6 @@ private struct ExportQuery: Sendable {
     let patterns: [EventPattern]
     let since: Timestamp?
     let until: Timestamp?
+    let filter: EventFilter
     let verification: SignatureVerification?
 }

@@ -8,8 +8,8 @@ struct ListCommand: AsyncParsableCommand {
         commandName: "list",
         abstract: "List the newest stored events, oldest first.",
         usage: """
-            mesh-events list [PATTERN ...] [--limit N] [--since WHEN] [--until WHEN] [--node NAME] [--cursor CURSOR] \
-            [--trust FILE] [--json | --format FORMAT | --raw]
+            mesh-events list [PATTERN ...] [--limit N] [--since WHEN] [--until WHEN] [--node NAME] [--where CONDITION] \
+            [--cursor CURSOR] [--trust FILE] [--json | --format FORMAT | --raw]
             """,
         discussion: """
             Prints the newest --limit matching events, the oldest of them first. What the stream no longer has comes \
@@ -31,6 +31,7 @@ struct ListCommand: AsyncParsableCommand {
               mesh-events list 'tool.*' --limit 10
               mesh-events list tool.crashed 'node.*' --since 1d
               mesh-events list --limit 100 --cursor 4711
+              mesh-events list node.health --where 'resources.cpu > 0.9' --where 'status != ok'
               mesh-events list --node pi --until 2026-11-24T09:30:00+01:00
               mesh-events list 'user.>' --json --limit 1000 | jq -r .data.file
               mesh-events list --format cloudevents
@@ -59,6 +60,8 @@ struct ListCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Only events about this node.", valueName: "name"))
     var node: String?
+
+    @OptionGroup var conditions: WhereOptions
 
     @Option(help: ArgumentHelp("Only events before this position, printed by an earlier page.", valueName: "cursor"))
     var cursor: StreamPosition?
@@ -113,6 +116,7 @@ struct ListCommand: AsyncParsableCommand {
             since: since,
             until: until,
             node: node,
+            filter: try conditions.filter(),
             limit: limit,
             before: cursor?.sequence
         )

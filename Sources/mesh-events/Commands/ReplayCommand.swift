@@ -9,7 +9,7 @@ struct ReplayCommand: AsyncParsableCommand {
         abstract: "Print the stored events from a position on, and follow with new ones.",
         usage: """
             mesh-events replay [PATTERN ...] [--from START] [--follow] [--speed max|real|FACTOR] [--limit N] \
-            [--node NAME] [--trust FILE] [--json]
+            [--node NAME] [--where CONDITION] [--trust FILE] [--json]
             """,
         discussion: """
             Prints the stored events, oldest first, and ends. With --follow it continues with new events, without \
@@ -30,6 +30,7 @@ struct ReplayCommand: AsyncParsableCommand {
             EXAMPLES
               mesh-events replay
               mesh-events replay 'tool.*' node.joined --from 1h --follow
+              mesh-events replay tool.crashed --where 'exit_code = 137'
               mesh-events replay --from 4711 --limit 100
               mesh-events replay --from 10m --speed 60
               mesh-events replay --follow --json | jq .sequence
@@ -57,6 +58,7 @@ struct ReplayCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Print only events about this node.", valueName: "name"))
     var node: String?
 
+    @OptionGroup var conditions: WhereOptions
     @OptionGroup var output: EventOutputOptions
     @OptionGroup(title: "Signatures") var trust: TrustOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
@@ -64,17 +66,19 @@ struct ReplayCommand: AsyncParsableCommand {
     func run() async throws {
         if let limit, limit < 1 { throw CommandFailure(.usage, "--limit must be at least 1, not \(limit)") }
         let patterns = try PatternArgument.patterns(patterns)
+        let selection = EventSelection(node: node, filter: try conditions.filter())
         let start = try ReplayStartArgument.parse(from)
         let pace = try ReplayPace(speed)
         let verification = try trust.verification()
         let stop = StopRequest()
         Signals.install(stop)
         OutputWatch.install(stop)
-        _ = try await stop.race { try await replay(patterns, start, pace, verification, stop) }
+        _ = try await stop.race { try await replay(patterns, selection, start, pace, verification, stop) }
     }
 
     private func replay(
         _ patterns: [EventPattern],
+        _ selection: EventSelection,
         _ start: StreamStart,
         _ pace: ReplayPace,
         _ verification: SignatureVerification?,
@@ -89,10 +93,10 @@ struct ReplayCommand: AsyncParsableCommand {
                     verification: verification,
                     logger: .disabled
                 )
-                .open(matching: patterns, from: start)
+                .open(matching: patterns, filter: selection.filter, from: start)
             }
             guard let replay else {
-                if follow { try await live(transport, patterns, verification, stop) }
+                if follow { try await live(transport, patterns, selection, verification, stop) }
                 return await transport.close()
             }
             defer {
@@ -110,6 +114,7 @@ struct ReplayCommand: AsyncParsableCommand {
     private func live(
         _ transport: NATSTransport,
         _ patterns: [EventPattern],
+        _ selection: EventSelection,
         _ verification: SignatureVerification?,
         _ stop: StopRequest
     ) async throws {
@@ -124,7 +129,7 @@ struct ReplayCommand: AsyncParsableCommand {
         var events = LiveEvents(subscription)
         try await events.print(with: &printer, limit: limit) { event in
             guard patterns.contains(where: { $0.matches(event.type) }) else { return false }
-            if let node, event.affectedNode != node { return false }
+            guard selection.includes(event) else { return false }
             trust.note(event)
             return true
         }

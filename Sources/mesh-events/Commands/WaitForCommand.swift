@@ -10,8 +10,8 @@ struct WaitForCommand: AsyncParsableCommand {
         commandName: "wait-for",
         abstract: "Wait for an event, and print it.",
         usage: """
-            mesh-events wait-for TYPE [--node NAME] [--tool NAME] [--timeout DURATION] [--since WHEN] [--trust FILE] \
-            [--json]
+            mesh-events wait-for TYPE [--node NAME] [--tool NAME] [--where CONDITION] [--timeout DURATION] [--since WHEN] \
+            [--trust FILE] [--json]
             """,
         discussion: """
             Ends with 0 at the first matching event, and with 75 when none has come within --timeout, or when it is \
@@ -28,6 +28,7 @@ struct WaitForCommand: AsyncParsableCommand {
               mesh-events wait-for node.joined --node pi --timeout 5m
               mesh-events wait-for tool.started --tool whisper && ./transcribe.sh
               mesh-events wait-for tool.crashed --timeout 1h --json | jq -r .data.error
+              mesh-events wait-for node.health --where 'resources.cpu < 0.2'
               mesh-events wait-for user.training.complete --since 1d
               mesh-events wait-for node.left --node pi --trust trust   # only signed by its node
             """
@@ -42,6 +43,8 @@ struct WaitForCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Only events about this tool.", valueName: "name"))
     var tool: String?
 
+    @OptionGroup var conditions: WhereOptions
+
     @Option(help: ArgumentHelp("How long to wait: 30s, 10m, 1h30m.", valueName: "duration"))
     var timeout: String = "60s"
 
@@ -53,7 +56,7 @@ struct WaitForCommand: AsyncParsableCommand {
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
-        let pattern = try pattern()
+        let awaited = try awaited()
         let since = try since.map { try TimeBound.parse($0, option: "--since") }
         let limit = try DurationArgument.option("--timeout", timeout)
         let verification = try trust.verification()
@@ -61,11 +64,11 @@ struct WaitForCommand: AsyncParsableCommand {
         Signals.install(stop)
         let looks = OneTimeSignal()
         let hasHappened = try await stop.withTimeLimit(limit) {
-            try await stop.race { try await wait(for: pattern, since, verification, looks, stop) }
+            try await stop.race { try await wait(for: awaited, since, verification, looks, stop) }
         }
         if hasHappened == true { return }
         Diagnostics.clearInterrupt()
-        let what = Self.described(pattern, node: node, tool: tool)
+        let what = awaited.description
         switch stop.reason {
         case .timeUp where !looks.isSent:
             throw CommandFailure(
@@ -78,8 +81,8 @@ struct WaitForCommand: AsyncParsableCommand {
         }
     }
 
-    /// The pattern of the awaited event, checked together with the options.
-    private func pattern() throws -> EventPattern {
+    /// The awaited event, checked together with the options.
+    private func awaited() throws -> AwaitedEvent {
         let pattern = try PatternArgument.pattern(type)
         for (name, value) in [("--node", node), ("--tool", tool)] where value?.isEmpty == true {
             throw CommandFailure(.usage, "\(name) must not be empty")
@@ -87,19 +90,7 @@ struct WaitForCommand: AsyncParsableCommand {
         if tool != nil, EventPattern("events.node.>").covers(pattern) {
             throw CommandFailure(.usage, "events about nodes name no tool; leave out --tool, or wait for 'tool.*'")
         }
-        return pattern
-    }
-
-    private static func described(_ pattern: EventPattern, node: String?, tool: String?) -> String {
-        let what = String(pattern.subject.dropFirst("events.".count))
-        return what + (tool.map { " of tool \($0.debugDescription)" } ?? "")
-            + (node.map { " on node \($0.debugDescription)" } ?? "")
-    }
-
-    private func fits(_ event: Event) -> Bool {
-        if let node, event.affectedNode != node { return false }
-        if let tool, event.data["tool"]?.string != tool { return false }
-        return true
+        return try AwaitedEvent(pattern: pattern, node: node, tool: tool, where: conditions.filter())
     }
 
     /// Waits for the event and prints it.
@@ -107,7 +98,7 @@ struct WaitForCommand: AsyncParsableCommand {
     /// - Parameter looks: is sent when an event that happens from then on is noticed, and earlier ones have been read.
     /// - Returns: Whether it happened.
     private func wait(
-        for pattern: EventPattern,
+        for awaited: AwaitedEvent,
         _ since: Timestamp?,
         _ verification: SignatureVerification?,
         _ looks: OneTimeSignal,
@@ -116,10 +107,10 @@ struct WaitForCommand: AsyncParsableCommand {
         let transport = try await connection.connect(name: "mesh-events wait-for \(type)")
         var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
         let hasHappened: Bool
-        if let replay = try await replay(transport, pattern, since, verification) {
-            hasHappened = try await happens(from: replay, of: pattern, since, verification, transport, looks, &printer)
+        if let replay = try await replay(transport, awaited, since, verification) {
+            hasHappened = try await happens(from: replay, of: awaited, since, verification, transport, looks, &printer)
         } else {
-            hasHappened = try await happensLive(pattern, verification, transport, looks, &printer)
+            hasHappened = try await happensLive(awaited, verification, transport, looks, &printer)
         }
         await transport.close()
         return hasHappened
@@ -128,7 +119,7 @@ struct WaitForCommand: AsyncParsableCommand {
     /// Reads the stream until the event happens, and prints it; when the stream is lost, goes on with the next one.
     private func happens(
         from replay: ReplaySubscription,
-        of pattern: EventPattern,
+        of awaited: AwaitedEvent,
         _ since: Timestamp?,
         _ verification: SignatureVerification?,
         _ transport: NATSTransport,
@@ -138,7 +129,7 @@ struct WaitForCommand: AsyncParsableCommand {
         let missing = "nothing will be missing"
         let trouble = StreamTrouble()
         trouble.whenTold(TroubleReport(missing: missing).tell)
-        await announce(transport, pattern)
+        await announce(transport, awaited)
         return try await ConnectionReport(connection: transport.connection, missing: missing).during {
             if since == nil { looks.send() }
             var next = replay
@@ -147,10 +138,10 @@ struct WaitForCommand: AsyncParsableCommand {
                 defer { TrustOptions.reportRejected(current.rejected) }
                 current.whenTroubled { trouble.note($0, reader: 0) }
                 do {
-                    return try await happens(in: current, looks, &printer)
+                    return try await happens(in: current, awaited, looks, &printer)
                 } catch let error as MeshEventsError where error.code == .streamNotFound {
                     // The server came back without its data: all events of the next stream are new.
-                    next = try await nextStream(transport, pattern, verification, trouble)
+                    next = try await nextStream(transport, awaited, verification, trouble)
                 }
             }
         }
@@ -158,23 +149,23 @@ struct WaitForCommand: AsyncParsableCommand {
 
     /// Reads live events until the event happens, and prints it.
     private func happensLive(
-        _ pattern: EventPattern,
+        _ awaited: AwaitedEvent,
         _ verification: SignatureVerification?,
         _ transport: NATSTransport,
         _ looks: OneTimeSignal,
         _ printer: inout EventPrinter
     ) async throws -> Bool {
         let bus = EventBus.listening(on: transport, verification: verification)
-        let subscription = try await bus.subscribe(to: pattern)
+        let subscription = try await bus.subscribe(to: awaited.pattern)
         defer {
             subscription.cancel()
             TrustOptions.reportRejected(subscription.rejected)
         }
-        await announce(transport, pattern)
+        await announce(transport, awaited)
         let missing = "events from meanwhile are missed"
         return try await ConnectionReport(connection: transport.connection, missing: missing).during {
             looks.send()
-            for try await event in subscription where fits(event) {
+            for try await event in subscription where awaited.selection.includes(event) {
                 trust.note(event)
                 try printer.print(event)
                 return true
@@ -186,13 +177,14 @@ struct WaitForCommand: AsyncParsableCommand {
     /// Reads until the event happens, and prints it.
     private func happens(
         in replay: ReplaySubscription,
+        _ awaited: AwaitedEvent,
         _ looks: OneTimeSignal,
         _ printer: inout EventPrinter
     ) async throws -> Bool {
         defer { replay.cancel() }
         for try await element in replay {
             if case .caughtUp = element { looks.send() }
-            guard let stored = element.event, fits(stored.event) else { continue }
+            guard let stored = element.event, awaited.selection.includes(stored.event) else { continue }
             trust.note(stored.event)
             try printer.print(stored)
             return true
@@ -203,7 +195,7 @@ struct WaitForCommand: AsyncParsableCommand {
     /// Opens a replay of the stream; `nil` when there is no stream, or it does not keep such events.
     private func replay(
         _ transport: NATSTransport,
-        _ pattern: EventPattern,
+        _ awaited: AwaitedEvent,
         _ since: Timestamp?,
         _ verification: SignatureVerification?
     ) async throws -> ReplaySubscription? {
@@ -214,10 +206,10 @@ struct WaitForCommand: AsyncParsableCommand {
         )
         if let since {
             return try await StreamAbsence(connection, transport)
-                .explained { try await replay.open(matching: pattern, from: .time(since)) }
+                .explained { try await replay.open(matching: awaited.pattern, from: .time(since)) }
         }
         do throws(MeshEventsError) {
-            return try await replay.open(matching: pattern, from: .new)
+            return try await replay.open(matching: awaited.pattern, from: .new)
         } catch {
             switch error.code {
             case .streamNotFound, .streamMismatch, .persistenceUnavailable, .permissionDenied: return nil
@@ -229,7 +221,7 @@ struct WaitForCommand: AsyncParsableCommand {
     /// Waits until a stream is created, and opens a replay from its beginning.
     private func nextStream(
         _ transport: NATSTransport,
-        _ pattern: EventPattern,
+        _ awaited: AwaitedEvent,
         _ verification: SignatureVerification?,
         _ trouble: StreamTrouble
     ) async throws -> ReplaySubscription {
@@ -242,7 +234,7 @@ struct WaitForCommand: AsyncParsableCommand {
         while true {
             let begun = ContinuousClock.now
             do {
-                let opened = try await replay.open(matching: pattern, from: .beginning)
+                let opened = try await replay.open(matching: awaited.pattern, from: .beginning)
                 trouble.answered()
                 return opened
             } catch {
@@ -254,10 +246,28 @@ struct WaitForCommand: AsyncParsableCommand {
         }
     }
 
-    private func announce(_ transport: NATSTransport, _ pattern: EventPattern) async {
+    private func announce(_ transport: NATSTransport, _ awaited: AwaitedEvent) async {
         let address = await transport.connection.currentAddress?.description ?? "a server"
-        Diagnostics.say(
-            "waiting up to \(timeout) for \(Self.described(pattern, node: node, tool: tool)) on \(address) (Ctrl-C ends)"
-        )
+        Diagnostics.say("waiting up to \(timeout) for \(awaited) on \(address) (Ctrl-C ends)")
+    }
+}
+
+/// The event that is waited for.
+private struct AwaitedEvent: Sendable, CustomStringConvertible {
+    let pattern: EventPattern
+    let selection: EventSelection
+    /// Names the event in a sentence.
+    let description: String
+
+    /// - Throws: `CommandFailure`, usage, for too many conditions.
+    init(pattern: EventPattern, node: String?, tool: String?, where filter: EventFilter) throws {
+        self.pattern = pattern
+        var conditions = filter.conditions
+        if let tool { conditions.append(try EventFilter.Condition(path: ["tool"], .equals(.text(tool)))) }
+        selection = EventSelection(node: node, filter: try EventFilter(conditions))
+        description =
+            String(pattern.subject.dropFirst("events.".count))
+            + (tool.map { " of tool \($0.debugDescription)" } ?? "")
+            + (node.map { " on node \($0.debugDescription)" } ?? "") + (filter.isEmpty ? "" : " where \(filter)")
     }
 }

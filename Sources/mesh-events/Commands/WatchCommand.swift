@@ -11,7 +11,7 @@ struct WatchCommand: AsyncParsableCommand {
         abstract: "Print events as they arrive, until Ctrl-C.",
         usage:
             """
-            mesh-events watch [PATTERN] [--limit N] [--queue GROUP] [--node NAME] [--trust FILE] \
+            mesh-events watch [PATTERN] [--limit N] [--queue GROUP] [--node NAME] [--where CONDITION] [--trust FILE] \
             [--json | --format FORMAT | --raw]
             """,
         discussion: """
@@ -31,6 +31,7 @@ struct WatchCommand: AsyncParsableCommand {
               mesh-events watch tool.crashed --json | jq .data
               mesh-events watch tool.crashed --limit 1   # waits for the next one
               mesh-events watch 'user.*' --queue workers # several share the events
+              mesh-events watch --where 'resources.cpu > 0.9'
               mesh-events watch --format cloudevents     # for systems that speak CloudEvents 1.0
               mesh-events watch --trust trust            # only signed; see `mesh-events key`
               mesh-events watch --raw                    # the messages as they were sent
@@ -49,6 +50,8 @@ struct WatchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Show only events about this node.", valueName: "name"))
     var node: String?
 
+    @OptionGroup var conditions: WhereOptions
+
     @Flag(help: "Print the payload of each message unchanged, one per line, without reading the event.")
     var raw = false
 
@@ -59,15 +62,23 @@ struct WatchCommand: AsyncParsableCommand {
     func run() async throws {
         if let limit, limit < 1 { throw CommandFailure(.usage, "--limit must be at least 1, not \(limit)") }
         let pattern = try PatternArgument.pattern(pattern)
+        let selection = EventSelection(node: node, filter: try conditions.filter())
         let verification = try trust.verification()
-        if raw, output.chosen != .text || node != nil || verification != nil {
-            throw CommandFailure(.usage, "--raw does not read events; leave --json, --format, --node and --trust out")
+        if raw, output.chosen != .text || node != nil || !selection.filter.isEmpty || verification != nil {
+            throw CommandFailure(
+                .usage,
+                "--raw does not read events; leave --json, --format, --node, --where and --trust out"
+            )
         }
         let stop = StopRequest()
         Signals.install(stop)
         OutputWatch.install(stop)
         _ = try await stop.race {
-            if raw { try await watchRaw(pattern, stop) } else { try await watch(pattern, verification, stop) }
+            if raw {
+                try await watchRaw(pattern, stop)
+            } else {
+                try await watch(pattern, selection, verification, stop)
+            }
         }
     }
 
@@ -104,6 +115,7 @@ struct WatchCommand: AsyncParsableCommand {
 
     private func watch(
         _ pattern: EventPattern,
+        _ selection: EventSelection,
         _ verification: SignatureVerification?,
         _ stop: StopRequest
     ) async throws {
@@ -120,7 +132,7 @@ struct WatchCommand: AsyncParsableCommand {
             var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
             var events = LiveEvents(subscription)
             try await events.print(with: &printer, limit: limit) { event in
-                if let node, event.affectedNode != node { return false }
+                guard selection.includes(event) else { return false }
                 trust.note(event)
                 return true
             }

@@ -61,6 +61,30 @@ struct DurableStateTests {
         }
     }
 
+    @Test("requests grow while no event passes the filter, within what may be held; one that passes shrinks them")
+    func requestsGrowWhileNothingPasses() {
+        var state = state(outstanding: 40)
+        var asked: [Int] = []
+        for _ in 0..<8 {
+            guard case .fetch(let count) = state.demand(start, readers: 1) else { break }
+            asked.append(count)
+            state.beginBatch()
+            state.endBatch(count, unwanted: count)
+        }
+        #expect(asked == [1, 2, 4, 8, 16, 32, 40, 40])
+        // An empty request says nothing.
+        state.endBatch(0, unwanted: 0)
+        #expect(state.demand(start, readers: 1) == .fetch(40))
+        state.endBatch(40, unwanted: 30)
+        #expect(state.demand(start, readers: 1) == .fetch(4))
+        #expect(state.demand(start, readers: 3) == .fetch(12))
+        state.endBatch(4, unwanted: 0)
+        #expect(state.demand(start, readers: 1) == .fetch(1))
+        var large = self.state(outstanding: .max)
+        for _ in 0..<100 { large.endBatch(1, unwanted: 1) }
+        #expect(large.demand(start, readers: 2) == .fetch(512))
+    }
+
     @Test func anEventThatWasHandledIsAnsweredAgainAndNotHandedOut() {
         var state = state()
         #expect(state.arrive(message(1), Event("user.a"), start) == .accepted)

@@ -8,7 +8,8 @@ import Testing
         data: [
             "tool": "whisper", "exit_code": 137, "loss": 0.25, "big": 9_007_199_254_740_993, "ok": true, "error": nil,
             "empty": "", "quote": "a\"b\\c\n", "tags": ["gpu", "night", 5], "none": [],
-            "resources": ["cpu": 0.97, "disk": ["root": "full"]], "a.b": "dotted",
+            "resources": ["cpu": 0.97, "disk": ["root": "full"]], "a.b": "dotted", "zero": 0, "day": -20_261_124,
+            "version": 1.23, "nanoseconds": 1_764_367_000_123_456_789, "least": -9_223_372_036_854_775_808,
         ]
     )
 
@@ -24,7 +25,9 @@ import Testing
             "big > 9007199254740992", "big != 9007199254740992", "ok = true", "ok != false", "empty = \"\"", "empty",
             "quote = \"a\\\"b\\\\c\\n\"", "resources.cpu > 0.9", "resources.disk.root = full", "\"a.b\" = dotted",
             "tags = gpu", "tags in night, day", "tags > 4", "tags != day", "tags not in day", "tags = n*", "none",
-            "node = pi", "node in pi, attic", "type = tool.*", "node != attic",
+            "node = pi", "node in pi, attic", "type = tool.*", "node != attic", "zero = 0", "zero = 0.0", "zero = 0e5",
+            "nanoseconds > 1764367000123456788", "nanoseconds = 1764367000123456789", "least < -9223372036854775807",
+            "least = -9223372036854775808", "nanoseconds < 1e19", "day < 0",
         ]
     )
     func holds(text: String) throws {
@@ -45,7 +48,9 @@ import Testing
             "big = 9007199254740992", "ok = false", "ok = \"true\"", "ok > 0", "resources = full",
             "resources.cpu > 0.98", "resources.missing = 1", "resources.cpu.deeper", "a.b = dotted", "tags = day",
             "tags != gpu", "tags not in night, gpu", "tags > 5", "none = 1", "tool.deeper", "type = node.*",
-            "node = attic",
+            "node = attic", "zero = -", "zero = 00", "zero = 0.", "zero = 0e", "zero = .0", "zero = +0",
+            "day = 2026-11-24", "version = 1.2.3", "nanoseconds > 1764367000123456789",
+            "nanoseconds = 1764367000123456788",
         ]
     )
     func doesNotHold(text: String) throws {

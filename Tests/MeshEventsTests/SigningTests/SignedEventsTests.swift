@@ -172,6 +172,30 @@ struct SignedEventsTests {
         #expect(letters.first?.event.data["reason"]?.string?.contains("not signed") == true)
         await consumer.close()
     }
+
+    @Test("an event that does not pass a filter is acknowledged, and not given up for its signature")
+    func whatDoesNotPassAFilterIsNotGivenUp() async throws {
+        let consumer = try await persistent("a", signs: true, .reject)
+        try bus("b").emit("user.x", ["n": 1])
+        try bus("b").emit("user.x", ["n": 5])
+        try await consumer.emit("user.x", ["n": 6])
+        let filter = try EventFilter("n > 4")
+        let durable = try await consumer.subscribe(
+            durable: "d",
+            to: "events.user.x",
+            configuration: .init(filter: filter)
+        )
+        var iterator = durable.makeAsyncIterator()
+        let delivery = try #require(try await iterator.next())
+        #expect(delivery.event.data == ["n": 6])
+        try await delivery.ack()
+        #expect(durable.rejected == 1 && durable.skipped == 1)
+        let letters = try await consumer.history(matching: "events.user.dead_letter.d")
+        #expect(letters.map { $0.event.data["data"]?["n"]?.int } == [5])
+        let page = try await consumer.history(EventHistory.Query(matching: "events.user.x", filter: filter))
+        #expect(page.events.map(\.sequence) == [3] && page.rejected == 1)
+        await consumer.close()
+    }
 }
 
 /// Collects what handlers saw.

@@ -24,6 +24,24 @@ struct EventHistoryTests {
         #expect(store.reads.count <= 10, "\(store.reads)")
     }
 
+    @Test("the newest event that passes a filter is found behind 20 000 others, in a few readings")
+    func findsWhatPassesFarBack() async throws {
+        let (bus, store) = try await filled(20_010) { _ in "n" }
+        let filter = try EventFilter("number in 3, 7")
+        let page = try await bus.history(EventHistory.Query(filter: filter, limit: 1))
+        #expect(page.events.map(\.sequence) == [8])
+        #expect(store.reads.count <= 12, "\(store.reads)")
+        let next = try #require(EventHistory.Query(filter: filter, limit: 1).next(after: page))
+        #expect(try await bus.history(next).events.map(\.sequence) == [4])
+    }
+
+    @Test("a node and a filter both have to fit")
+    func nodeAndFilter() async throws {
+        let (bus, _) = try await filled(100) { $0.isMultiple(of: 2) ? "even" : "odd" }
+        let query = EventHistory.Query(node: "odd", filter: try EventFilter("number > 90"))
+        #expect(try await bus.history(query).events.map(\.sequence) == [92, 94, 96, 98, 100])
+    }
+
     @Test func aReadingIsBoundedHoweverMuchIsAsked() async throws {
         let (bus, store) = try await filled(10) { _ in "n" }
         #expect(try await bus.history(limit: .max).count == 10)
@@ -44,8 +62,15 @@ struct EventHistoryTests {
     ) async throws -> (bus: PersistentEventBus, store: ReadCountingStore) {
         let mesh = InMemoryMesh()
         let store = ReadCountingStore(InMemoryStore(mesh))
-        let bus = try await PersistentEventBus.open(transport: InMemoryTransport(mesh), store: store, node: "n")
-        for number in 0..<count { try await bus.emit(Event("user.n", node: node(number))) }
+        let bus = try await PersistentEventBus.open(
+            transport: InMemoryTransport(mesh),
+            store: store,
+            node: "n",
+            configuration: PersistentEventBus.Configuration(maximumMessages: nil)
+        )
+        for number in 0..<count {
+            try await bus.emit(Event("user.n", node: node(number), data: ["number": .init(number)]))
+        }
         return (bus, store)
     }
 }

@@ -51,6 +51,8 @@ public final class DurableHandlerSubscription: Sendable {
     public var rejected: UInt64 { source.counts.rejected.load(ordering: .relaxed) }
     /// How many deliveries were not the first of their event.
     public var redelivered: UInt64 { source.counts.redelivered.load(ordering: .relaxed) }
+    /// How many events were acknowledged here because they do not pass the filter.
+    public var skipped: UInt64 { source.counts.skipped.load(ordering: .relaxed) }
 
     /// Sets the function to call when the durable does not answer, with the reason, and with `nil` when it answers again.
     package func whenTroubled(_ tell: @escaping @Sendable (MeshEventsError?) -> Void) {

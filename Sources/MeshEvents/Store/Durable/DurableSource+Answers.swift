@@ -11,6 +11,7 @@ final class DurableCounts: Sendable {
     let malformed = Atomic<UInt64>(0)
     let rejected = Atomic<UInt64>(0)
     let redelivered = Atomic<UInt64>(0)
+    let skipped = Atomic<UInt64>(0)
 }
 
 extension DurableSource {

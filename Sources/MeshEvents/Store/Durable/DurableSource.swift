@@ -83,6 +83,7 @@ final class DurableSource: MetricSource {
         add(.durableDeadLettered, counts.deadLettered)
         add(.durableMalformed, counts.malformed)
         add(.durableRejected, counts.rejected)
+        add(.durableSkipped, counts.skipped)
         readings.add(.durableOutstanding, UInt64(state.withLock { $0.outstanding }), label: name)
     }
 
@@ -143,7 +144,10 @@ final class DurableSource: MetricSource {
                     isQuiet = messages.isEmpty
                     failures.succeeded()
                     state.withLock { $0.beginBatch() }
-                    for message in messages { await accept(message) }
+                    var unwanted: [DurableMessage] = []
+                    for message in messages where await !accept(message) { unwanted.append(message) }
+                    state.withLock { $0.endBatch(messages.count, unwanted: unwanted.count) }
+                    await skip(unwanted)
                 } catch {
                     guard isRunning else { continue }
                     guard let delay = failures.failed(error, now: .now) else {
@@ -157,11 +161,14 @@ final class DurableSource: MetricSource {
         }
     }
 
-    private func accept(_ message: DurableMessage) async {
+    /// Takes a message that arrived.
+    ///
+    /// - Returns: `false` when its event does not pass the filter; nothing is done with it then.
+    private func accept(_ message: DurableMessage) async -> Bool {
         // A durable on `events.>` would otherwise get its own dead letters, and make new ones from them for ever.
         if message.stored.subject == DeadLetter.subjectPrefix + name {
             await answerQuietly(message, .acknowledge)
-            return
+            return true
         }
         if message.deliveries > 1 { counts.redelivered.add(1, ordering: .relaxed) }
         let decoded: Event
@@ -174,25 +181,40 @@ final class DurableSource: MetricSource {
         } catch {
             counts.malformed.add(1, ordering: .relaxed)
             await giveUp(message, nil, "not an event: \(error.message)")
-            return
+            return true
         }
+        guard configuration.filter.matches(decoded) else { return false }
         guard let event = bus.admission.admit(decoded, message.stored) else {
             counts.rejected.add(1, ordering: .relaxed)
             await giveUp(message, decoded, "rejected: it is not signed by its node")
-            return
+            return true
         }
         switch state.withLock({ $0.arrive(message, event, .now, limit: configuration.maximumDeliveries) }) {
         case .accepted: wakeReaders()
         case .ignored: break
         case .answered(let answer):
             // The store may have lost the delivery to which the first answer belonged.
-            guard await answerQuietly(message, answer) else { return }
-            countConfirmed(message)
+            if await answerQuietly(message, answer) { countConfirmed(message) }
         case .refused:
-            guard !state.withLock({ $0.keepRefused(message) }) else { return }
+            guard !state.withLock({ $0.keepRefused(message) }) else { break }
             await answerQuietly(message, .redeliver(after: .zero))
         case .exhausted:
             await giveUp(message, event, "delivered \(message.deliveries - 1) times without an answer")
+        }
+        return true
+    }
+
+    /// Acknowledges events that do not pass the filter. The answers are sent at once and confirmed together, so that many
+    /// events cost no more time than one.
+    private func skip(_ messages: [DurableMessage]) async {
+        guard !messages.isEmpty else { return }
+        await withDiscardingTaskGroup { group in
+            for message in messages {
+                group.addTask {
+                    guard await self.answerQuietly(message, .acknowledge) else { return }
+                    self.counts.skipped.add(1, ordering: .relaxed)
+                }
+            }
         }
     }
 

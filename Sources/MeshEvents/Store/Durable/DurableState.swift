@@ -72,6 +72,10 @@ struct DurableState: AwaitableState {
     private var estimate = PrefetchEstimate()
     private var lastID: UInt64 = 0
     private var batch: UInt64 = 0
+    /// One of how many events passes the filter, by the last requests.
+    private var spacing = 1
+    /// The most events that are fetched for each one that is wanted.
+    private static let largestSpacing = 256
     /// The number of the newest request with a delivery that the store has lost.
     private var doubtful: UInt64 = 0
 
@@ -105,11 +109,18 @@ struct DurableState: AwaitableState {
         let room = maximumOutstanding - fresh.count
         guard room > 0 else { return .full(until: fresh.min() ?? now) }
         let ready = estimate.count(workers: workers, maximum: maximumOutstanding)
-        return .fetch(min(room, readers + ready))
+        return .fetch(min(room, (readers + ready) * spacing))
     }
 
     /// Notes that the messages of another request are about to arrive.
     mutating func beginBatch() { batch += 1 }
+
+    /// Notes how many messages of a request do not pass the filter: as long as none passes, requests grow.
+    mutating func endBatch(_ count: Int, unwanted: Int) {
+        guard count > 0 else { return }
+        let next = unwanted == count ? spacing * 2 : count / (count - unwanted)
+        spacing = min(max(next, 1), Self.largestSpacing)
+    }
 
     /// Takes a message that arrived.
     ///

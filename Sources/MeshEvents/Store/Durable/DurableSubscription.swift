@@ -43,6 +43,8 @@ public final class DurableSubscription: AsyncSequence, Sendable {
     public var rejected: UInt64 { source.counts.rejected.load(ordering: .relaxed) }
     /// How many deliveries were not the first of their event.
     public var redelivered: UInt64 { source.counts.redelivered.load(ordering: .relaxed) }
+    /// How many events were acknowledged here because they do not pass the filter.
+    public var skipped: UInt64 { source.counts.skipped.load(ordering: .relaxed) }
 
     /// Ends at once: unanswered events are handed back, and the store delivers them to another subscriber without
     /// delay. Harmless when repeated.
@@ -109,6 +111,12 @@ extension DurableSubscription {
         /// How many events this subscriber may hold at once, those that wait here included, from 1. Default 256.
         /// How many wait here depends on how long it takes to handle one: a slow subscriber leaves events to others.
         public var maximumOutstanding: Int
+        /// Only events that pass are delivered. Others are acknowledged as soon as they arrive: they count neither as
+        /// held nor as failed, and do not become dead letters. Default: all events pass.
+        ///
+        /// The store does not know the filter. All subscribers of the durable should use the same one: an event that one
+        /// of them acknowledges is not delivered to the others. A filter that changes counts from then on.
+        public var filter: EventFilter
         /// What to do when the durable exists with other settings. Default: throw `durableMismatch`.
         public var reconcile: Reconciliation
 
@@ -120,6 +128,7 @@ extension DurableSubscription {
             maximumDeliveries: Int = 5,
             concurrency: Int = 1,
             maximumOutstanding: Int = 256,
+            filter: EventFilter = EventFilter(),
             reconcile: Reconciliation = .fail
         ) {
             self.start = start
@@ -128,6 +137,7 @@ extension DurableSubscription {
             self.maximumDeliveries = maximumDeliveries
             self.concurrency = concurrency
             self.maximumOutstanding = maximumOutstanding
+            self.filter = filter
             self.reconcile = reconcile
         }
 

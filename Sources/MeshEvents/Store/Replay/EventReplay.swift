@@ -46,6 +46,7 @@ public struct EventReplay: Sendable {
     ///
     /// - Parameters:
     ///   - pattern: which events. Default: all of them.
+    ///   - filter: only events that pass; gaps and the other elements come nevertheless. Default: all of them.
     ///   - start: where to begin.
     ///   - timeout: how long opening may take. The replay itself has no end.
     /// - Throws: `invalidPattern`; `invalidArgument` for a sequence or a time that the stream has not reached;
@@ -53,10 +54,11 @@ public struct EventReplay: Sendable {
     ///   `permissionDenied`, `timeout`, `closed`.
     public func open(
         matching pattern: EventPattern = .all,
+        filter: EventFilter = EventFilter(),
         from start: StreamStart = .beginning,
         timeout: Duration = .seconds(30)
     ) async throws(MeshEventsError) -> ReplaySubscription {
-        try await open(matching: [pattern], from: start, timeout: timeout)
+        try await open(matching: [pattern], filter: filter, from: start, timeout: timeout)
     }
 
     /// Opens a replay of the events that match at least one of several patterns, each event once.
@@ -64,9 +66,10 @@ public struct EventReplay: Sendable {
     /// The store follows one pattern that covers them all; this replay leaves out the other events. The sequences of a
     /// gap are those of the covering pattern.
     ///
-    /// - Throws: as ``open(matching:from:timeout:)-(EventPattern,_,_)``; `invalidArgument` when there is no pattern.
+    /// - Throws: as ``open(matching:filter:from:timeout:)-(EventPattern,_,_,_)``; `invalidArgument` when there is no pattern.
     public func open(
         matching patterns: [EventPattern],
+        filter: EventFilter = EventFilter(),
         from start: StreamStart = .beginning,
         timeout: Duration = .seconds(30)
     ) async throws(MeshEventsError) -> ReplaySubscription {
@@ -80,6 +83,7 @@ public struct EventReplay: Sendable {
         return ReplaySubscription(
             follower,
             patterns: patterns,
+            filter: filter,
             reporter: reporter,
             admission: admission,
             logger: logger
@@ -116,25 +120,28 @@ extension PersistentEventBus {
     ///
     /// - Parameters:
     ///   - pattern: which events. Default: all of them.
+    ///   - filter: only events that pass; gaps and the other elements come nevertheless. Default: all of them.
     ///   - start: where to begin. Default: with the oldest event that the stream still has.
-    /// - Throws: as ``EventReplay/open(matching:from:timeout:)-(EventPattern,_,_)``.
+    /// - Throws: as ``EventReplay/open(matching:filter:from:timeout:)-(EventPattern,_,_,_)``.
     public func replay(
         matching pattern: EventPattern = .all,
+        filter: EventFilter = EventFilter(),
         from start: StreamStart = .beginning
     ) async throws(MeshEventsError) -> ReplaySubscription {
-        try await replay(matching: [pattern], from: start)
+        try await replay(matching: [pattern], filter: filter, from: start)
     }
 
     /// Replays the events that match at least one of several patterns, each once.
     ///
-    /// - Throws: as ``EventReplay/open(matching:from:timeout:)-(EventPattern,_,_)``.
+    /// - Throws: as ``EventReplay/open(matching:filter:from:timeout:)-(EventPattern,_,_,_)``.
     public func replay(
         matching patterns: [EventPattern],
+        filter: EventFilter = EventFilter(),
         from start: StreamStart = .beginning
     ) async throws(MeshEventsError) -> ReplaySubscription {
         guard !bus.isClosed else { throw EventBus.closedError }
         let replay = try await EventReplay(store, logger: bus.logger, admission: bus.admission)
-            .open(matching: patterns, from: start)
+            .open(matching: patterns, filter: filter, from: start)
         replays.add(replay)
         // The bus may have been closed meanwhile.
         if bus.isClosed { replay.cancel() }

@@ -29,6 +29,7 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
     private let follower: any StoreFollower
     /// The patterns of the events to hand over; empty when the follower has exactly the one pattern.
     private let patterns: [EventPattern]
+    private let filter: EventFilter
     private let reporter: MalformedReporter
     private let admission: SignatureCheck
     private let malformedCount = Atomic<UInt64>(0)
@@ -41,12 +42,14 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
     init(
         _ follower: any StoreFollower,
         patterns: [EventPattern],
+        filter: EventFilter,
         reporter: MalformedReporter,
         admission: SignatureCheck,
         logger: Logger
     ) {
         self.follower = follower
         self.patterns = patterns.count > 1 ? patterns : []
+        self.filter = filter
         self.reporter = reporter
         self.admission = admission
         follower.whenTroubled { [trouble] error in
@@ -139,6 +142,10 @@ public final class ReplaySubscription: AsyncSequence, Sendable {
                 }
                 do throws(MalformedEvent) {
                     let decoded = try decoder.decode(message)
+                    guard replay.filter.matches(decoded) else {
+                        replay.skippedSequence.store(message.sequence, ordering: .releasing)
+                        return nil
+                    }
                     guard let event = replay.admission.admit(decoded, message) else {
                         replay.rejectedCount.add(1, ordering: .relaxed)
                         replay.skippedSequence.store(message.sequence, ordering: .releasing)

@@ -13,7 +13,7 @@ struct OnCommand: AsyncParsableCommand {
         abstract: "Run a command for each event, without losing any.",
         usage: """
             mesh-events on PATTERN --durable NAME [--parallel N] [--max-deliveries N] [--from WHERE] \
-            [--timeout DURATION] [--trust FILE] -- COMMAND [ARGUMENT ...]
+            [--where CONDITION] [--timeout DURATION] [--trust FILE] -- COMMAND [ARGUMENT ...]
             """,
         discussion: """
             The server stores the position of the durable consumer NAME: after a restart the command continues there, \
@@ -35,6 +35,9 @@ struct OnCommand: AsyncParsableCommand {
             Ctrl-C, SIGTERM: running commands get --grace to end, then they are terminated; events that were not done \
             are redelivered. A command's child processes end with it.
 
+            With --where COMMAND runs only for events whose data fit. Others are acknowledged at once, and do not become dead \
+            letters. All processes with the same NAME need the same --where.
+
             --from counts only when NAME is new: beginning (all stored events), new (from now on), a sequence number, \
             how long ago (90s, 10m, 1d), or a time in RFC 3339.
 
@@ -44,6 +47,7 @@ struct OnCommand: AsyncParsableCommand {
               mesh-events on tool.crashed --durable alerts -- ./alert.sh
               mesh-events on 'user.job.*' --durable jobs --parallel 4 --timeout 10m -- python3 job.py
               mesh-events on 'tool.*' --durable log --from new -- sh -c 'cat >>tools.ndjson'
+              mesh-events on node.health --durable hot --where 'resources.cpu > 0.9' --where 'node = gpu-*' -- ./cool.sh
               mesh-events list 'user.dead_letter.*'        # what was given up, and why
 
             EXIT CODES: 0 after Ctrl-C or SIGTERM; 64 also when COMMAND does not exist; 69 also when NAME exists with \
@@ -83,6 +87,8 @@ struct OnCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Where a new NAME begins. Default: beginning.", valueName: "where"))
     var from: String?
+
+    @OptionGroup var conditions: WhereOptions
 
     @Option(help: ArgumentHelp("Terminate a command that runs longer; that is a failure.", valueName: "duration"))
     var timeout: String?
@@ -137,13 +143,16 @@ struct OnCommand: AsyncParsableCommand {
             throw CommandFailure(.usage, "--max-deliveries must be at least 1, not \(maximumDeliveries)")
         }
         let delay = try DurationArgument.option("--retry-delay", retryDelay, mayBeZero: true)
+        let filter = try conditions.filter()
         return DurableSubscription.Configuration(
             start: try OnStart.parse(from),
             redelivery: RedeliveryDelays(first: delay, maximum: max(delay, .seconds(300))),
             maximumDeliveries: maximumDeliveries,
             concurrency: parallel,
-            // More deliveries would only wait here, while another process could handle them.
-            maximumOutstanding: parallel,
+            // More deliveries would only wait here, while another process could handle them. With a filter more are
+            // asked for only while none passes.
+            maximumOutstanding: filter.isEmpty ? parallel : max(parallel, 32),
+            filter: filter,
             reconcile: update ? .update : .fail
         )
     }

@@ -1,7 +1,7 @@
 import MeshEvents
 
 /// Selects events: each part that is not empty has to match.
-struct EventFilter: Sendable, Equatable {
+struct PageFilter: Sendable, Equatable {
     /// Patterns of which one has to match; empty for every event.
     var patterns: [EventPattern]
     /// The types to select; empty for all.
@@ -10,22 +10,33 @@ struct EventFilter: Sendable, Equatable {
     var nodes: [String]
     /// A text that the type, the node or the data contains, ignoring case; empty for any.
     var text: String { didSet { needle = TextNeedle(text) } }
+    /// Conditions on the data.
+    var conditions: EventFilter
 
     private var needle: TextNeedle
     /// The most patterns in a request to the store; for more, it is asked for all events.
     private static let maximumQueryPatterns = 8
 
-    init(patterns: [EventPattern] = [], types: [EventType] = [], nodes: [String] = [], text: String = "") {
+    init(
+        patterns: [EventPattern] = [],
+        types: [EventType] = [],
+        nodes: [String] = [],
+        text: String = "",
+        conditions: EventFilter = EventFilter()
+    ) {
         self.patterns = patterns
         self.types = types
         self.nodes = nodes
         self.text = text
+        self.conditions = conditions
         needle = TextNeedle(text)
     }
 
     /// Whether the event matches.
     func matches(_ event: Event) -> Bool {
-        guard matches(type: event.type), matches(node: event.affectedNode) else { return false }
+        guard matches(type: event.type), matches(node: event.affectedNode), conditions.matches(event) else {
+            return false
+        }
         return needle.isEmpty || needle.isIn(event.type.rawValue) || needle.isIn(event.node)
             || needle.isIn(event.data.json)
     }
@@ -55,7 +66,8 @@ struct EventFilter: Sendable, Equatable {
 
     /// Whether the store's answer may contain events that do not match, so that it has to be filtered.
     var needsScan: Bool {
-        !needle.isEmpty || !nodes.isEmpty || max(types.count, patterns.count) > Self.maximumQueryPatterns
+        !needle.isEmpty || !nodes.isEmpty || !conditions.isEmpty
+            || max(types.count, patterns.count) > Self.maximumQueryPatterns
     }
 }
 
