@@ -82,7 +82,8 @@ public enum StoreConformance {
     }
 
     /// All checks.
-    public static let checks: [Check] = storing + reading + querying + replaying + durables + durableHandlers
+    public static let checks: [Check] =
+        storing + reading + querying + replaying + durables + durableHandlers + deadLetters
 }
 
 /// A part of a store that not every store has.
