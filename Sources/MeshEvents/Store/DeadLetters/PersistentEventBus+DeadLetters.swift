@@ -20,7 +20,8 @@ extension PersistentEventBus {
         guard limit > 0 else {
             throw MeshEventsError(.invalidArgument, "the limit must be at least 1, not \(limit)")
         }
-        return try await DeadLetterDesk(durable, self).letters(limit, since: since, includesSettled: includesSettled)
+        var desk = try DeadLetterDesk(durable, self)
+        return try await desk.letters(limit, since: since, includesSettled: includesSettled)
     }
 
     /// One dead letter of a durable.
@@ -30,7 +31,8 @@ extension PersistentEventBus {
     ///   - durable: the durable's name.
     /// - Throws: `eventNotFound` when there is no such dead letter; as ``deadLetters(of:since:limit:includesSettled:)``.
     public func deadLetter(_ sequence: UInt64, of durable: String) async throws(MeshEventsError) -> DeadLetter {
-        try await DeadLetterDesk(durable, self).letter(sequence)
+        var desk = try DeadLetterDesk(durable, self)
+        return try await desk.letter(sequence)
     }
 
     /// The message that was given up, as the stream or its archive keeps it; `nil` when neither has it any more.
@@ -49,13 +51,14 @@ extension PersistentEventBus {
     ///
     /// - Returns: the dead letter as it is now. A retry that was asked for before is no error; see
     ///   ``DeadLetter/Change/isNew``.
-    /// - Throws: `eventNotFound` when the original is neither in the stream nor in its archive, or there is no such dead
-    ///   letter (nothing is changed then); `permissionDenied` for a user who may not emit `dead_letter.<durable>`;
+    /// - Throws: `eventNotFound` when the original is neither in the stream nor in its archive (nothing is changed then);
+    ///   `permissionDenied` for a user who may not emit `dead_letter.<durable>`;
     ///   `conflict` when others decide all the time; as ``emit(_:)-(Event)`` and
     ///   ``deadLetters(of:since:limit:includesSettled:)``.
     @discardableResult
     public func retry(_ letter: DeadLetter) async throws(MeshEventsError) -> DeadLetter.Change {
-        try await DeadLetterDesk(letter.durable, self).retry(letter.sequence)
+        var desk = try DeadLetterDesk(letter.durable, self)
+        return try await desk.retry(letter)
     }
 
     /// Notes that a dead letter is not to be retried. It stays in the stream; a list leaves it out.
@@ -69,6 +72,7 @@ extension PersistentEventBus {
     /// - Throws: `invalidArgument` for the reason; `conflict` while a handler has the retry; as ``retry(_:)``.
     @discardableResult
     public func discard(_ letter: DeadLetter, reason: String) async throws(MeshEventsError) -> DeadLetter.Change {
-        try await DeadLetterDesk(letter.durable, self).discard(letter.sequence, reason: reason)
+        var desk = try DeadLetterDesk(letter.durable, self)
+        return try await desk.discard(letter, reason: reason)
     }
 }
