@@ -133,6 +133,9 @@ public enum MeshRole: String, Sendable, Hashable, Codable, CaseIterable {
 /// are not allowed: their answer is the stored message itself, and the server sends it to whatever reply subject the
 /// request names. So a user who may emit user events could have them arrive under another event's subject.
 ///
+/// What is done about the dead letters of a durable, retries and answers to them, is stored under a subject of its own,
+/// `events.dead_letter.<durable>`: admins and nodes may do that for every durable, a tool for those listed for it.
+///
 /// Nodes may write the bucket with the saved state, and remove keys from it that do not belong there. Others may not; but
 /// the server sends its answers to whatever reply subject a request names, a key of the bucket too, and the bucket keeps
 /// them. Such an answer is no entry, and the node that keeps the state replaces or removes it.
@@ -193,8 +196,11 @@ public struct MeshPermissions: Sendable, Hashable {
             }
     }
 
-    /// The subjects for taking and answering the events of one durable.
+    /// The subjects for taking and answering the events of one durable, and for retrying its dead letters.
     private static func taking(_ durable: String, _ stream: String) -> [String] {
-        ["$JS.API.CONSUMER.MSG.NEXT.\(stream).\(durable)", "$JS.ACK.\(stream).\(durable).>"]
+        [
+            "$JS.API.CONSUMER.MSG.NEXT.\(stream).\(durable)", "$JS.ACK.\(stream).\(durable).>",
+            "events.dead_letter.\(durable)",
+        ]
     }
 }

@@ -52,6 +52,8 @@ public struct MeshEventsError: Error, Sendable, CustomStringConvertible {
         public static let durableMismatch = Code("durableMismatch")
         /// The durable subscription does not exist, or was deleted.
         public static let durableNotFound = Code("durableNotFound")
+        /// The dead letter, or the event that it is about, is neither in the stream nor in its archive.
+        public static let eventNotFound = Code("eventNotFound")
         /// The stream or the server has no room for more.
         public static let storageFull = Code("storageFull")
         /// The store already has another message with the id of a message sent for the first time. That message is not

@@ -83,7 +83,7 @@ public enum StoreConformance {
 
     /// All checks.
     public static let checks: [Check] =
-        storing + reading + querying + replaying + durables + durableHandlers + filtering
+        storing + reading + querying + replaying + durables + durableHandlers + filtering + deadLetters
 }
 
 /// A part of a store that not every store has.

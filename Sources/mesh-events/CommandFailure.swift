@@ -70,8 +70,9 @@ extension CommandFailure {
         case .streamReplaced:
             .streamReplaced
         case .connectionFailed, .authenticationFailed, .permissionDenied, .timeout, .noResponders,
-            .persistenceUnavailable, .streamNotFound, .streamMismatch, .durableMismatch, .durableNotFound, .storageFull,
-            .duplicateMessageID, .serverRefused, .bufferFull, .subscriberTooSlow, .protocolViolation, .closed:
+            .persistenceUnavailable, .streamNotFound, .streamMismatch, .durableMismatch, .durableNotFound,
+            .eventNotFound, .storageFull, .duplicateMessageID, .serverRefused, .bufferFull, .subscriberTooSlow,
+            .protocolViolation, .closed:
             .unavailable
         default:
             .internalError

@@ -24,6 +24,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
               mesh-events dashboard            # all of that on a web page, live
               mesh-events wait-for node.joined --node pi --timeout 5m
               mesh-events on tool.crashed --durable alerts -- ./alert.sh
+              mesh-events dead-letters list alerts    # what was given up; retry, discard
 
             `mesh-events auth` sets up users, so that only they get access.
 
@@ -41,8 +42,9 @@ struct MeshEventsCommand: AsyncParsableCommand {
         version: PackageVersion.current,
         subcommands: [
             EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
-            StatusCommand.self, WaitForCommand.self, ExportCommand.self, ImportCommand.self, StreamCommand.self,
-            NodeCommand.self, ToolCommand.self, AlertCommand.self, ServeCommand.self, KeepCommand.self,
+            DeadLettersCommand.self, StatusCommand.self, WaitForCommand.self, ExportCommand.self, ImportCommand.self,
+            StreamCommand.self, NodeCommand.self, ToolCommand.self, AlertCommand.self, ServeCommand.self,
+            KeepCommand.self,
             DashboardCommand.self,
             AuthCommand.self, KeyCommand.self,
             SchemaCommand.self,

@@ -92,6 +92,15 @@ struct HistoryStore: Sendable {
         )
     }
 
+    /// The message with this sequence, of the stream or else of its archive; `nil` when neither has it.
+    func message(_ sequence: UInt64, timeout: Duration) async throws(MeshEventsError) -> StoredMessage? {
+        if let found = try await stream.message(sequence, timeout: timeout) { return found }
+        guard archiving != nil, let archive = try await archive(of: try await stream.state().created) else {
+            return nil
+        }
+        return try await archive.message(sequence, timeout: timeout)
+    }
+
     /// The state of the stream when it is known to have dropped the start of a request, and to have an archive.
     private func stateOfArchived(_ request: FirstMessages) async throws(MeshEventsError) -> StreamState? {
         guard let known = reach.withLock({ $0 }), request.mayBegin(before: known.first) else { return nil }

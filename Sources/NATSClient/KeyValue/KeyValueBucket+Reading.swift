@@ -66,7 +66,9 @@ extension KeyValueBucket {
     ///
     /// - Returns: `nil` when the revision is not kept any more.
     package func entry(of revision: UInt64) async throws(KeyValueError) -> Entry? {
-        guard revision > 0, let entry = try await next(from: revision, upTo: revision, matching: ">") else { return nil }
+        guard revision > 0, let entry = try await next(from: revision, upTo: revision, matching: ">") else {
+            return nil
+        }
         return entry
     }
 
@@ -104,7 +106,9 @@ extension KeyValueBucket {
             func ask(_ revision: UInt64, _ last: UInt64) {
                 group.addTask {
                     do throws(KeyValueError) {
-                        return .success(try await next(from: revision, upTo: last, matching: pattern).map { ($0, last) })
+                        return .success(
+                            try await next(from: revision, upTo: last, matching: pattern).map { ($0, last) }
+                        )
                     } catch {
                         return .failure(error)
                     }

@@ -81,15 +81,15 @@ struct DurableFailuresTests {
     }
 }
 
-struct DeadLetterTests {
-    private func letter(_ event: Event?, payload: String = "", reason: String = "why") -> DeadLetter {
+struct DeadLetterMessageTests {
+    private func letter(_ event: Event?, payload: String = "", reason: String = "why") -> DeadLetterMessage {
         let stored = StoredMessage(
             subject: "events.user.a",
             payload: Array(payload.utf8),
             sequence: 12,
             storedAt: Timestamp(nanosecondsSinceEpoch: 5)
         )
-        return DeadLetter(
+        return DeadLetterMessage(
             durable: "d",
             reason: reason,
             message: DurableMessage(stored: stored, deliveries: 3, token: ""),
@@ -97,7 +97,7 @@ struct DeadLetterTests {
         )
     }
 
-    private func data(_ letter: DeadLetter, maximumPayload: Int? = nil) throws -> EventData {
+    private func data(_ letter: DeadLetterMessage, maximumPayload: Int? = nil) throws -> EventData {
         let bytes = try letter.encoded(node: "n", now: .epoch, maximumPayload: maximumPayload)
         return try EventDecoder.decode(subject: letter.subject, payload: bytes, received: .epoch).data
     }

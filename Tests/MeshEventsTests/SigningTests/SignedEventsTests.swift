@@ -196,6 +196,28 @@ struct SignedEventsTests {
         #expect(page.events.map(\.sequence) == [3] && page.rejected == 1)
         await consumer.close()
     }
+
+    @Test func aRetryThatIsNotSignedIsNotHeeded() async throws {
+        let handler = try await persistent("a", signs: true, .reject)
+        try await handler.emit("user.x", ["n": 1])
+        let durable = try await handler.subscribe(durable: "d", to: "events.user.x")
+        var iterator = durable.makeAsyncIterator()
+        try await iterator.next()?.terminate(reason: "why")
+        let stranger = try await persistent("b")
+        let letter = try #require(try await stranger.deadLetters(of: "d").first)
+        #expect(try await stranger.retry(letter).isNew)
+        try await handler.emit("user.x", ["n": 2])
+        let next = try #require(try await iterator.next())
+        #expect(next.event.data == ["n": 2] && next.deadLetter == nil)
+        try await next.ack()
+        // To the stranger it is asked for; it is taken back, and asked for by a node that signs.
+        #expect(try await stranger.discard(letter, reason: "by the wrong one").isNew)
+        #expect(try await handler.retry(letter).isNew)
+        let retry = try #require(try await iterator.next())
+        #expect(retry.deadLetter == letter.sequence && retry.event.signature == .signed(by: "a"))
+        try await retry.ack()
+        await handler.close()
+    }
 }
 
 /// Collects what handlers saw.

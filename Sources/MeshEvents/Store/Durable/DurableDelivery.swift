@@ -9,8 +9,11 @@ public struct DurableDelivery: Sendable {
     public let sequence: UInt64
     /// When the store stored it, by the server's clock.
     public let storedAt: Timestamp
-    /// How often it was delivered, this time included: 1 the first time.
+    /// How often it was delivered, this time included: 1 the first time. A retry of a dead letter counts from 1 again.
     public let deliveries: Int
+    /// The sequence of the dead letter whose retry this is; `nil` for an event that was not given up before. Event,
+    /// ``sequence`` and ``storedAt`` are those of the original.
+    public let deadLetter: UInt64?
 
     let id: UInt64
     private let source: DurableSource
@@ -20,6 +23,7 @@ public struct DurableDelivery: Sendable {
         sequence = entry.message.stored.sequence
         storedAt = entry.message.stored.storedAt
         deliveries = entry.message.deliveries
+        deadLetter = entry.message.retry?.letter
         id = entry.id
         self.source = source
     }

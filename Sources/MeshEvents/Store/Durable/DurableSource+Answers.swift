@@ -73,9 +73,13 @@ extension DurableSource {
     }
 
     private func confirm(_ entry: DurableEntry, _ answer: DurableAnswer) async throws(MeshEventsError) {
+        // What is doubtful is what the durable itself has delivered.
+        guard entry.message.retry == nil else {
+            return try await send(answer, to: entry.message, deadline: answerDeadline)
+        }
         do throws(MeshEventsError) {
             let deadline = isDoubtful(entry) ? .milliseconds(500) : answerDeadline
-            try await consumer.answer(entry.message, answer, deadline: deadline)
+            try await send(answer, to: entry.message, deadline: deadline)
         } catch {
             if error.code == .timeout { unconfirmed(entry) }
             throw error
@@ -85,7 +89,7 @@ extension DurableSource {
     /// Starts an event's acknowledgement wait anew.
     func progress(_ id: UInt64) async throws(MeshEventsError) {
         guard let message = extend(id) else { throw Self.noLongerInHand }
-        try await consumer.answer(message, .inProgress, deadline: answerDeadline)
+        try await send(.inProgress, to: message, deadline: answerDeadline)
     }
 
     private func giveUp(_ entry: DurableEntry, _ reason: String) async throws(MeshEventsError) {
@@ -127,15 +131,16 @@ extension DurableSource {
         ]
         // A dead letter that fails is among the dead letters already. Two subscriptions to each other's dead letters
         // would otherwise make new ones for ever.
-        guard !message.stored.subject.hasPrefix(DeadLetter.subjectPrefix) else {
+        guard !message.stored.subject.hasPrefix(DeadLetterMessage.subjectPrefix) else {
             logger.error("a dead letter failed; it stays in the stream, and no other one is made", fields)
             return
         }
-        let letter = DeadLetter(durable: name, reason: reason, message: message, event: event)
+        let letter = DeadLetterMessage(durable: name, reason: reason, message: message, event: event)
         let payload = try letter.encoded(node: bus.node, now: .now, maximumPayload: bus.transport.maximumPayload)
         var headers = MessageHeaders()
         try bus.signature?.addSignature(to: &headers, subject: letter.subject, payload: payload)
-        try await store(letter, payload, headers, fields)
+        let sequence = try await store(letter, payload, headers, fields)
+        retries.gaveUp(message, letter: sequence)
         counts.deadLettered.add(1, ordering: .relaxed)
         logger.warning("an event was given up and is a dead letter now", fields)
     }
@@ -143,12 +148,14 @@ extension DurableSource {
     /// Stores the dead letter once, even when several subscribers of the durable give the event up. The message id
     /// follows from the event, so another client can use it beforehand. So when a stored message has the id already,
     /// this reads it, and accepts it only when it is the same dead letter.
+    ///
+    /// - Returns: its sequence.
     private func store(
-        _ letter: DeadLetter,
+        _ letter: DeadLetterMessage,
         _ payload: [UInt8],
         _ headers: MessageHeaders,
         _ fields: Logger.Fields
-    ) async throws(MeshEventsError) {
+    ) async throws(MeshEventsError) -> UInt64 {
         func message(_ id: String, mayBeStored: Bool) -> PendingMessage {
             PendingMessage(
                 subject: letter.subject,
@@ -159,14 +166,16 @@ extension DurableSource {
             )
         }
         let position = try await store.append(message(letter.messageID, mayBeStored: true), deadline: .seconds(30))
-        guard position.isDuplicate, await !isStored(letter, payload, at: position.sequence) else { return }
+        guard position.isDuplicate, await !isStored(letter, payload, at: position.sequence) else {
+            return position.sequence
+        }
         logger.error("another message has a dead letter's message id; the dead letter is stored with a new one", fields)
-        _ = try await store.append(message(messageIDs.next(), mayBeStored: false), deadline: .seconds(30))
+        return try await store.append(message(messageIDs.next(), mayBeStored: false), deadline: .seconds(30)).sequence
     }
 
     /// Whether the message at a sequence describes the event as this dead letter does, and is signed when this bus
     /// signs. A message that cannot be read counts as a different one: two dead letters are better than none.
-    private func isStored(_ letter: DeadLetter, _ payload: [UInt8], at sequence: UInt64) async -> Bool {
+    private func isStored(_ letter: DeadLetterMessage, _ payload: [UInt8], at sequence: UInt64) async -> Bool {
         guard
             let pattern = try? EventPattern(subject: letter.subject),
             let messages = try? await store.first(
@@ -181,11 +190,21 @@ extension DurableSource {
         let own = StoredMessage(subject: letter.subject, payload: payload, sequence: sequence, storedAt: .now)
         guard
             let event = try? decoder.decode(found), let expected = try? decoder.decode(own),
-            DeadLetter.content(event.data) == DeadLetter.content(expected.data)
+            DeadLetterMessage.content(event.data) == DeadLetterMessage.content(expected.data)
         else { return false }
         // A bus that signs has readers that verify. Whether they would accept the message, only this bus's own
         // verification can tell.
         return bus.signature == nil || bus.admission.admit(event, found)?.origin?.signature.isTrusted == true
+    }
+
+    /// Answers a message to where it comes from: the durable, or the retries of its dead letters.
+    private func send(
+        _ answer: DurableAnswer,
+        to message: DurableMessage,
+        deadline: Duration
+    ) async throws(MeshEventsError) {
+        guard message.retry != nil else { return try await consumer.answer(message, answer, deadline: deadline) }
+        try await retries.answer(message, answer, deadline: deadline)
     }
 
     /// Answers a message and only logs a failure: the store then delivers the message again.
@@ -195,7 +214,7 @@ extension DurableSource {
     func answerQuietly(_ message: DurableMessage, _ answer: DurableAnswer, deadline: Duration? = nil) async -> Bool {
         do throws(MeshEventsError) {
             try await uncancelled { [self] () async throws(MeshEventsError) in
-                try await consumer.answer(message, answer, deadline: deadline ?? answerDeadline)
+                try await send(answer, to: message, deadline: deadline ?? answerDeadline)
             }
             return true
         } catch {

@@ -16,6 +16,7 @@ final class DurableSource: MetricSource {
     let name: String
     let configuration: DurableSubscription.Configuration
     let consumer: any DurableConsumer
+    let retries: RetryDeliveries
     let store: any EventStore
     let bus: EventBus
     let logger: Logger
@@ -35,11 +36,14 @@ final class DurableSource: MetricSource {
     private let handedBack = OneTimeSignal()
     private let onEnd: Locked<(@Sendable () -> Void)?>
 
-    /// - Parameter keepsAlive: whether the acknowledgement wait of every event held is extended, as for handlers.
+    /// - Parameters:
+    ///   - retries: the retries of this durable's dead letters.
+    ///   - keepsAlive: whether the acknowledgement wait of every event held is extended, as for handlers.
     init(
         name: String,
         configuration: DurableSubscription.Configuration,
         consumer: any DurableConsumer,
+        retries: RetryDeliveries,
         store: any EventStore,
         bus: EventBus,
         keepsAlive: Bool
@@ -47,6 +51,7 @@ final class DurableSource: MetricSource {
         self.name = name
         self.configuration = configuration
         self.consumer = consumer
+        self.retries = retries
         self.store = store
         self.bus = bus
         logger = bus.logger
@@ -63,6 +68,14 @@ final class DurableSource: MetricSource {
         let pump = Task { await self.pump() }
         let keepAlive = keepsAlive ? Task { await self.keepAlive() } : nil
         tasks.withLock { $0 = (pump, false, keepAlive) }
+        // Ends by itself after `retries.stop()`.
+        Task {
+            await retries.run { [state] in
+                state.withLock { $0.takesRetry(.now, readers: $1) }
+            } deliver: {
+                _ = await self.accept($0)
+            }
+        }
         bus.metrics?.add(self)
     }
 
@@ -105,11 +118,16 @@ final class DurableSource: MetricSource {
     /// The next event; ends when the calling task is cancelled.
     func next(isolation: isolated (any Actor)? = #isolation) async throws(MeshEventsError) -> DurableDelivery? {
         if Task.isCancelled { return nil }
-        switch await state.next(isolation: isolation, onWait: { wake.yield() }) {
+        switch await state.next(isolation: isolation, onWait: { wakePumps() }) {
         case .entry(let entry)?: return DurableDelivery(entry, self)
         case .end?, nil: return nil
         case .failure(let error)?: throw error
         }
+    }
+
+    private func wakePumps() {
+        wake.yield()
+        retries.wakeForReader()
     }
 
     private func wakeReaders() { state.update { _ in } }
@@ -165,8 +183,10 @@ final class DurableSource: MetricSource {
     ///
     /// - Returns: `false` when its event does not pass the filter; nothing is done with it then.
     private func accept(_ message: DurableMessage) async -> Bool {
-        // A durable on `events.>` would otherwise get its own dead letters, and make new ones from them for ever.
-        if message.stored.subject == DeadLetter.subjectPrefix + name {
+        // A durable on `events.>` would otherwise get its own dead letters, and make new ones from them for ever. What was
+        // done about them is not for its handlers either.
+        let subject = message.stored.subject
+        if subject == DeadLetterMessage.subjectPrefix + name || subject == DeadLetterRecord.subject(name) {
             await answerQuietly(message, .acknowledge)
             return true
         }
@@ -183,7 +203,8 @@ final class DurableSource: MetricSource {
             await giveUp(message, nil, "not an event: \(error.message)")
             return true
         }
-        guard configuration.filter.matches(decoded) else { return false }
+        // What a person has sent again is wanted, whatever the filter is by now.
+        guard message.retry != nil || configuration.filter.matches(decoded) else { return false }
         guard let event = bus.admission.admit(decoded, message.stored) else {
             counts.rejected.add(1, ordering: .relaxed)
             await giveUp(message, decoded, "rejected: it is not signed by its node")
@@ -226,7 +247,9 @@ final class DurableSource: MetricSource {
             } catch {
                 return
             }
-            for message in state.withLock({ $0.extendAll(.now) }) { consumer.extend(message) }
+            for message in state.withLock({ $0.extendAll(.now) }) {
+                message.retry == nil ? consumer.extend(message) : retries.extend(message)
+            }
         }
     }
 
@@ -243,7 +266,7 @@ final class DurableSource: MetricSource {
             state.settle(id, answer, .now)
             return state.isSettled
         }
-        wake.yield()
+        wakePumps()
         if isSettled { settled.send() }
     }
 
@@ -319,6 +342,7 @@ final class DurableSource: MetricSource {
             logger.error("durable subscription ended", [.durable: "\(name)", .error: "\(error)"])
         }
         stopPump()
+        retries.stop()
         tasks.withLock { $0.keepAlive }?.cancel()
         if isSettled { settled.send() }
         wakeReaders()
@@ -343,7 +367,9 @@ final class DurableSource: MetricSource {
     /// The last request may still bring messages. They are sorted in with the others: handed back on arrival, they
     /// would break the order.
     private func handBack(_ messages: [DurableMessage]) async {
-        try? await pumped.wait(until: .now + Self.lastRequest, for: "the last request for events to end")
+        let end = ContinuousClock.now + Self.lastRequest
+        try? await pumped.wait(until: end, for: "the last request for events to end")
+        if retries.isStopped { try? await retries.ended.wait(until: end, for: "the last retry to be taken") }
         let late = state.withLock { $0.takeRefused() }
         let deadline = ContinuousClock.now + .seconds(4)
         for message in (messages + late).sorted(by: { $0.stored.sequence < $1.stored.sequence }) {

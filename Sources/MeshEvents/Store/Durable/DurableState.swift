@@ -104,12 +104,27 @@ struct DurableState: AwaitableState {
     func demand(_ now: ContinuousClock.Instant, readers: Int) -> Demand {
         guard isRunning else { return .stop }
         guard waitingCount == 0, readers > 0 else { return .idle }
-        // The store delivers events not answered in time again, to any subscriber; so they do not count as held.
-        let fresh = entries.values.lazy.map { $0.since + acknowledgementWait }.filter { $0 > now }
-        let room = maximumOutstanding - fresh.count
-        guard room > 0 else { return .full(until: fresh.min() ?? now) }
+        let held = held(now)
+        let room = maximumOutstanding - held.count
+        guard room > 0 else { return .full(until: held.firstEnd ?? now) }
         let ready = estimate.count(workers: workers, maximum: maximumOutstanding)
         return .fetch(min(room, (readers + ready) * spacing))
+    }
+
+    /// Whether to take the retry of a dead letter now: a reader waits for an event, or will within a quarter of a
+    /// second. A retry waits for its turn beside events that come without end.
+    ///
+    /// - Parameter readers: how many readers wait.
+    func takesRetry(_ now: ContinuousClock.Instant, readers: Int) -> Bool {
+        guard isRunning, held(now).count < maximumOutstanding else { return false }
+        return readers > 0 || estimate.count(workers: workers, maximum: maximumOutstanding) > 0
+    }
+
+    /// How many events are held, and when the first of their waits ends. The store delivers events not answered in time
+    /// again, to any subscriber; so they do not count.
+    private func held(_ now: ContinuousClock.Instant) -> (count: Int, firstEnd: ContinuousClock.Instant?) {
+        let fresh = entries.values.lazy.map { $0.since + acknowledgementWait }.filter { $0 > now }
+        return (fresh.count, fresh.min())
     }
 
     /// Notes that the messages of another request are about to arrive.
@@ -287,14 +302,17 @@ struct DurableState: AwaitableState {
 /// Remembers the newest final answers. When an answer was lost and its event is delivered again, the event is answered
 /// again and not handled again. A pure value of bounded size.
 struct HandledEvents {
-    /// A sequence alone is not enough: a stream that was deleted and created again assigns the same sequences.
+    /// A sequence alone is not enough: a stream that was deleted and created again assigns the same sequences. The retry
+    /// of an event that was given up is another key.
     struct Key: Hashable {
         let sequence: UInt64
         let storedAt: Timestamp
+        let retry: DurableRetry?
 
         init(_ message: DurableMessage) {
             sequence = message.stored.sequence
             storedAt = message.stored.storedAt
+            retry = message.retry
         }
     }
 

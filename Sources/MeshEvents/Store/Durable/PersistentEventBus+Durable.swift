@@ -9,7 +9,7 @@ extension PersistentEventBus {
     /// - Parameters:
     ///   - name: the durable's name: letters, digits, `-` and `_`, at most 64. Subscriptions of the same name share the
     ///     events.
-    ///   - pattern: which events. Default: all of them, its own dead letters excepted.
+    ///   - pattern: which events. Default: all of them, except for its own dead letters and the records about these.
     ///   - configuration: see ``DurableSubscription/Configuration``.
     /// - Throws: `durableMismatch` when it exists with other settings, `persistenceUnavailable` when the store is no
     ///   ``DurableEventStore``, `invalidArgument`, `invalidPattern`, `closed`, and what the store throws.
@@ -68,6 +68,12 @@ extension PersistentEventBus {
             name: name,
             configuration: configuration,
             consumer: try await durableStore.openDurable(durable, reconcile: configuration.reconcile),
+            retries: RetryDeliveries(
+                pattern: pattern,
+                acknowledgementWait: configuration.acknowledgementWait,
+                history: historyReader.store,
+                records: DeadLetterLogStore(durable: name, store: store, bus: bus, messageIDs: messageIDs)
+            ),
             store: store,
             bus: bus,
             keepsAlive: keepsAlive

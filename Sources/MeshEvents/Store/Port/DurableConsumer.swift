@@ -52,13 +52,28 @@ public struct DurableMessage: Sendable, Hashable {
     public let deliveries: Int
     /// Identifies the delivery for the store.
     public let token: String
+    /// The retry of a dead letter that this is; `nil` for a delivery of the durable itself.
+    let retry: DurableRetry?
 
     /// Creates a message.
     public init(stored: StoredMessage, deliveries: Int, token: String) {
+        self.init(stored: stored, deliveries: deliveries, token: token, retry: nil)
+    }
+
+    init(stored: StoredMessage, deliveries: Int, token: String, retry: DurableRetry?) {
         self.stored = stored
         self.deliveries = deliveries
         self.token = token
+        self.retry = retry
     }
+}
+
+/// Which retry of which dead letter a delivery belongs to.
+struct DurableRetry: Sendable, Hashable {
+    /// The dead letter's sequence.
+    let letter: UInt64
+    /// The sequence of the record that asks for the retry.
+    let order: UInt64
 }
 
 /// How a delivery is answered.

@@ -30,6 +30,24 @@ public struct DurableDefinition: Sendable, Hashable {
     /// Throws `invalidArgument` or `invalidPattern` for a setting that no store accepts.
     public func validate() throws(MeshEventsError) {
         try pattern.validate()
+        try Self.check(name: name)
+        guard acknowledgementWait >= .milliseconds(100), acknowledgementWait <= PersistentEventBus.Configuration.longest
+        else {
+            throw MeshEventsError(
+                .invalidArgument,
+                "the acknowledgement wait must be at least 100 ms and at most 285 years, not \(acknowledgementWait)"
+            )
+        }
+        guard maximumDeliveries >= 1 else {
+            throw MeshEventsError(
+                .invalidArgument,
+                "the maximum of deliveries must be at least 1, not \(maximumDeliveries)"
+            )
+        }
+    }
+
+    /// Throws `invalidArgument` for a name that no durable can have.
+    static func check(name: String) throws(MeshEventsError) {
         let isName = name.utf8.allSatisfy { byte in
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -42,19 +60,6 @@ public struct DurableDefinition: Sendable, Hashable {
             throw MeshEventsError(
                 .invalidArgument,
                 "\(SubjectRules.quoted(name)) cannot be the name of a durable: use 1 to 64 letters, digits, '-' and '_'"
-            )
-        }
-        guard acknowledgementWait >= .milliseconds(100), acknowledgementWait <= PersistentEventBus.Configuration.longest
-        else {
-            throw MeshEventsError(
-                .invalidArgument,
-                "the acknowledgement wait must be at least 100 ms and at most 285 years, not \(acknowledgementWait)"
-            )
-        }
-        guard maximumDeliveries >= 1 else {
-            throw MeshEventsError(
-                .invalidArgument,
-                "the maximum of deliveries must be at least 1, not \(maximumDeliveries)"
             )
         }
     }

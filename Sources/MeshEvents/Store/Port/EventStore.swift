@@ -63,6 +63,18 @@ public protocol EventStore: Sendable {
         timeout: Duration
     ) async throws(MeshEventsError) -> StoredPart
 
+    /// The message with this sequence; `nil` when the stream has none. One small request, where the store can do that.
+    ///
+    /// - Parameter timeout: how long the store may take.
+    func message(_ sequence: UInt64, timeout: Duration) async throws(MeshEventsError) -> StoredMessage?
+
+    /// The newest message to this subject; `nil` when there is none. One small request, where the store can do that.
+    ///
+    /// - Parameters:
+    ///   - subject: a full subject, without wildcards.
+    ///   - timeout: how long the store may take.
+    func newestMessage(on subject: String, timeout: Duration) async throws(MeshEventsError) -> StoredMessage?
+
     /// Follows the stream: the messages stored from `start` on, then the new ones; see ``StoreFollower``.
     ///
     /// - Parameters:
@@ -86,6 +98,17 @@ public protocol EventStore: Sendable {
 extension EventStore {
     /// Always 0: the store cannot tell.
     public var movedBytes: UInt64 { 0 }
+
+    /// Reads the message as the first one from its sequence on.
+    public func message(_ sequence: UInt64, timeout: Duration) async throws(MeshEventsError) -> StoredMessage? {
+        let found = try await first(1, matching: .all, from: .sequence(sequence), timeout: timeout).first
+        return found?.sequence == sequence ? found : nil
+    }
+
+    /// Reads the newest message that matches the subject.
+    public func newestMessage(on subject: String, timeout: Duration) async throws(MeshEventsError) -> StoredMessage? {
+        try await newest(1, matching: EventPattern(subject: subject), before: nil, timeout: timeout).first
+    }
 
     /// The newest `limit` messages that match and lie below `before`, oldest first.
     ///

@@ -25,6 +25,7 @@ struct OnCommand: AsyncParsableCommand {
               MESH_EVENT_ABOUT       the node that it is about: for node.unreachable, for example, another one
               MESH_EVENT_SEQUENCE    its sequence in the stream
               MESH_EVENT_DELIVERIES  how often it was delivered, 1 the first time
+              MESH_EVENT_DEAD_LETTER the dead letter of which this is a retry; not set for other events
               MESH_EVENT_SIGNATURE   signed, unsigned or forged, with --trust and --signatures accept or warn
             Exit code 0 means done. After any other end the event is redelivered, after 1 s, 4 s, 16 s … up to 5 \
             minutes. After --max-deliveries it is given up: it is stored as the event user.dead_letter.NAME with the \
@@ -48,7 +49,7 @@ struct OnCommand: AsyncParsableCommand {
               mesh-events on 'user.job.*' --durable jobs --parallel 4 --timeout 10m -- python3 job.py
               mesh-events on 'tool.*' --durable log --from new -- sh -c 'cat >>tools.ndjson'
               mesh-events on node.health --durable hot --where 'resources.cpu > 0.9' --where 'node = gpu-*' -- ./cool.sh
-              mesh-events list 'user.dead_letter.*'        # what was given up, and why
+              mesh-events dead-letters list alerts         # what was given up, and why; retry, discard
 
             EXIT CODES: 0 after Ctrl-C or SIGTERM; 64 also when COMMAND does not exist; 69 also when NAME exists with \
             other settings (--update changes them) or is deleted while this runs; 76 when the stream is deleted and \
@@ -259,6 +260,7 @@ private struct OnSession: Sendable {
             "MESH_EVENT_SEQUENCE": "\(delivery.sequence)",
             "MESH_EVENT_DELIVERIES": "\(delivery.deliveries)",
         ]
+        if let letter = delivery.deadLetter { environment["MESH_EVENT_DEAD_LETTER"] = "\(letter)" }
         if trust.marks { environment["MESH_EVENT_SIGNATURE"] = SignatureMark.word(delivery.event.signature) }
         let outcome = await command.run(input: input, environment: environment)
         // A terminated command may not have done everything, even when its exit code is 0.

@@ -1,11 +1,13 @@
 import MeshJSON
 
-/// An event that a durable subscription has given up, stored as the event `user.dead_letter.<durable>`.
+/// A dead letter to be stored: an event that a durable subscription has given up, as the event
+/// `user.dead_letter.<durable>`.
 ///
 /// Its data: `reason`, `type`, `sequence`, `node`, `timestamp` and `deliveries` of the original, and the original's
 /// `data`. A message that is no event has `payload` (its beginning, as text) instead of `node`, `timestamp` and `data`.
-/// Data that does not fit is left out and `data_omitted` says why.
-struct DeadLetter {
+/// Data that does not fit is left out and `data_omitted` says why. When it was a retry that failed, `retry_of` is the
+/// sequence of the dead letter that was retried.
+struct DeadLetterMessage {
     /// The prefix of every dead letter's subject.
     static let subjectPrefix = "events.user.dead_letter."
 
@@ -22,7 +24,9 @@ struct DeadLetter {
     /// not store the letter twice. Every reader of the stream can compute the id; see `DurableSource` for the
     /// consequences.
     var messageID: String {
-        "dead-letter.\(durable).\(message.stored.sequence).\(message.stored.storedAt.nanosecondsSinceEpoch)"
+        let id = "dead-letter.\(durable).\(message.stored.sequence).\(message.stored.storedAt.nanosecondsSinceEpoch)"
+        // An event that is given up again after a retry is another dead letter.
+        return message.retry.map { "\(id).retry.\($0.order)" } ?? id
     }
 
     /// The members of a dead letter's data that describe the original event. The number of deliveries and the reason
@@ -79,6 +83,10 @@ struct DeadLetter {
             }
             writer.write(",\"reason\":")
             writer.string(String(reason.prefix(2000)))
+            if let retry = message.retry {
+                writer.write(",\"retry_of\":")
+                writer.integer(Int64(clamping: retry.letter))
+            }
             writer.write(",\"sequence\":")
             writer.integer(Int64(clamping: message.stored.sequence))
             if let event {
