@@ -256,7 +256,7 @@ let package = Package(
             name: "mesh-events",
             dependencies: [
                 "MeshConcurrency", "MeshEvents", "MeshEventsInterop", "MeshEventsNATS", "MeshEventsSigning",
-                "MeshMonitoring", "MeshSupervision", "ProcessGuard",
+                "MeshAlerts", "MeshMonitoring", "MeshNotifiers", "MeshSupervision", "ProcessGuard",
                 "MeshAuth", "MeshDashboard",
                 "NATSClient", "LocalNATSServer", "MeshLogging", "FileReading", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -398,6 +398,14 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "MeshAlertsTests",
+            dependencies: [
+                "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshEventsTesting", "MeshMonitoring", "TestSupport",
+                logging,
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "MeshToolSDKTests",
             dependencies: [
                 "MeshToolSDK", "MeshEvents", "MeshEventsNATS", "NATSClient", "LocalNATSServer", "TestSupport",
@@ -461,7 +469,8 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "mesh-events", "MeshEvents", "MeshEventsNATS", "MeshMonitoring", "MeshSupervision", "MeshAuth",
+                "mesh-events", "MeshAlerts", "MeshEvents", "MeshEventsNATS", "MeshMonitoring", "MeshNotifiers",
+                "MeshSupervision", "MeshAuth",
                 "NATSClient", "NKeys", "LocalNATSServer", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -43,10 +43,10 @@ import Testing
             return try await table.entry(key)
         }
 
-        func read(_ body: (StateEntry) -> Void) async throws(MeshEventsError) {
+        func read(under prefix: String, _ body: (StateEntry) -> Void) async throws(MeshEventsError) {
             try check()
             try? await Task.sleep(for: slowness.withLock { $0 })
-            try await table.read(body)
+            try await table.read(under: prefix, body)
         }
 
         func write(

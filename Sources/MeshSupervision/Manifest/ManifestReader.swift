@@ -24,7 +24,7 @@ package struct ManifestReader {
     }
 
     /// The keys of a manifest. Those of alerts are read by the program that sends them.
-    package static let keys = ["node", "nats", "health", "tools", "alerts", "notify"]
+    package static let keys = ["node", "nats", "health", "tools", "alerts", "notify", "page"]
     private static let maximumProblems = 100
     /// The longest name of a node, in bytes: `MeshState` drops events with longer ones.
     private static let maximumNodeName = 512

@@ -39,7 +39,7 @@ extension JetStream {
             case (nil, let name?, _): "CONSUMER.CREATE.\(stream).\(name)"
             case (nil, nil, _): "CONSUMER.CREATE.\(stream)"
             }
-        return try await call(
+        return try await create(
             subject,
             body: Request(stream_name: stream, config: configuration, action: action),
             timeout: timeout

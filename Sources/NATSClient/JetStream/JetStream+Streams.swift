@@ -47,14 +47,22 @@ extension JetStream {
         timeout: Duration? = nil
     ) async throws(JetStreamError) -> StreamInformation {
         try Self.validate(name: configuration.name, of: "stream")
+        return try await create("STREAM.CREATE.\(configuration.name)", body: configuration, timeout: timeout)
+    }
+
+    /// Asks for something to be created; again, while the server still removes the files of one that had its name.
+    func create<Answer: Decodable>(
+        _ subject: String,
+        body: some Encodable,
+        timeout: Duration?
+    ) async throws(JetStreamError) -> Answer {
         let end = ContinuousClock.now + (timeout ?? self.timeout)
         var pause: Duration = .milliseconds(10)
         while true {
             do throws(JetStreamError) {
-                let left = max(end - .now, .milliseconds(1))
-                return try await call("STREAM.CREATE.\(configuration.name)", body: configuration, timeout: left)
+                return try await call(subject, body: body, timeout: max(end - .now, .milliseconds(1)))
             } catch {
-                guard error.isFormerStreamInTheWay, .now + pause < end else { throw error }
+                guard error.isFormerOneInTheWay, .now + pause < end else { throw error }
                 try? await Task.sleep(for: pause)
                 if Task.isCancelled { throw error }
                 pause = min(pause * 2, .seconds(2))

@@ -58,18 +58,23 @@ public struct JetStreamError: Error, Sendable, CustomStringConvertible {
     /// Whether the same request can succeed later without being changed.
     public var isRetriable: Bool {
         switch kind {
-        case .api: errorCode.isRetriable || (code == 503 && !errorCode.isPermanent) || isFormerStreamInTheWay
+        case .api: errorCode.isRetriable || (code == 503 && !errorCode.isPermanent) || isFormerOneInTheWay
         case .connection: underlying?.isRetriable ?? false || isNoResponders
         case .timeout, .consumerLost: true
         case .invalidAnswer, .invalidArgument, .refused: false
         }
     }
 
-    /// Whether a stream could not be created because the server still removes the files of one that had its name.
+    /// Whether a stream or a consumer could not be created because the server still removes the files of one that had its
+    /// name.
     ///
     /// The server tells other causes, as a disk that cannot be written, in the same words.
-    var isFormerStreamInTheWay: Bool {
-        errorCode == .streamCreationFailed && message == "error creating store for stream"
+    var isFormerOneInTheWay: Bool {
+        switch errorCode {
+        case .streamCreationFailed: message == "error creating store for stream"
+        case .consumerCreationFailed: message.hasSuffix("no such file or directory")
+        default: false
+        }
     }
 
     /// Whether no server takes the request's subject: this connection has no JetStream, or none at the moment.
@@ -121,6 +126,8 @@ extension JetStreamError {
         public static let clusterNotAvailable = ErrorCode(rawValue: 10008)
         /// The server that was asked is not the leader.
         public static let clusterNotLeader = ErrorCode(rawValue: 10009)
+        /// The consumer could not be created, for the reason in the message.
+        public static let consumerCreationFailed = ErrorCode(rawValue: 10012)
         /// The consumer's name is in use with another configuration (servers before 2.10).
         public static let consumerNameExists = ErrorCode(rawValue: 10013)
         /// There is no such consumer.

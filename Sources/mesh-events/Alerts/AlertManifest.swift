@@ -33,6 +33,8 @@ struct AlertManifest: Sendable {
 
     var rules: [AlertRule] = []
     var targets: [Target] = []
+    /// The address of the mesh's page, for the links in notifications.
+    var page: String?
 
     /// Whether the file says anything about alerts.
     var isEmpty: Bool { rules.isEmpty && targets.isEmpty }
@@ -75,7 +77,15 @@ struct AlertManifest: Sendable {
     }
 
     /// What the runner does with this client.
-    func configuration(_ client: NotifierClient, page: String?) -> AlertRunner.Configuration {
+    func configuration(_ client: NotifierClient) -> AlertRunner.Configuration {
         AlertRunner.Configuration(rules: rules, targets: targets.map { $0.target(client) }, page: page)
+    }
+
+    /// Whether a text can be the address of a page.
+    static func isPage(_ text: String) -> Bool {
+        (text.hasPrefix("http://") || text.hasPrefix("https://")) && text.utf8.count <= 2_000
+            && text.utf8.allSatisfy {
+                $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "<") && $0 != UInt8(ascii: ">")
+            }
     }
 }

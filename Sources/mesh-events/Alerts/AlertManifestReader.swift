@@ -19,11 +19,21 @@ struct AlertManifestReader {
             // Before the rules, which name them.
             case "notify": manifest.targets = targets(value)
             case "alerts": rules = value
+            case "page": manifest.page = page(value)
             default: break
             }
         }
         if let rules { manifest.rules = self.rules(rules, targets: manifest.targets.map(\.name)) }
         return manifest
+    }
+
+    private mutating func page(_ node: Node) -> String? {
+        guard let text = values.expanded(node, "page") else { return nil }
+        guard AlertManifest.isPage(text) else {
+            values.report("page must be the address of the mesh's page, such as https://mesh.example/", at: node)
+            return nil
+        }
+        return text
     }
 
     private mutating func rules(_ node: Node, targets: [String]) -> [AlertRule] {

@@ -11,28 +11,36 @@ final class AlertReload: Sendable {
     }
 
     private let path: String
+    private let page: String?
     private let state: Locked<State>
+    /// Is sent when there are rules.
+    let hasRules = OneTimeSignal()
 
-    init(_ path: String, _ manifest: AlertManifest) {
+    /// - Parameters:
+    ///   - path: the file.
+    ///   - manifest: what was read from it.
+    ///   - page: the address of the mesh's page, instead of the file's; `nil` for that.
+    init(_ path: String, _ manifest: AlertManifest, page: String? = nil) {
         self.path = path
+        self.page = page
         state = Locked(State(manifest: manifest))
+        if !manifest.rules.isEmpty { hasRules.send() }
     }
 
     /// Creates the runner, which gets the rules of the file whenever that is read again.
     ///
     /// - Parameters:
     ///   - client: sends the notifications.
-    ///   - page: the address of the mesh's page.
     ///   - lease: how long after its last sign of life another runner takes over; `nil` for the default.
     ///   - make: creates the runner; what it does is said on standard error.
     func runner(
         _ client: NotifierClient,
-        page: String?,
         lease: Duration?,
         _ make: (AlertRunner.Configuration, @escaping @Sendable (AlertRunner.Status) -> Void) -> AlertRunner
     ) -> AlertRunner {
         @Sendable func configuration(_ manifest: AlertManifest) -> AlertRunner.Configuration {
-            var configuration = manifest.configuration(client, page: page)
+            var configuration = manifest.configuration(client)
+            if let page { configuration.page = page }
             if let lease { configuration.lease = lease }
             return configuration
         }
@@ -43,7 +51,7 @@ final class AlertReload: Sendable {
             switch status {
             case .watching:
                 Diagnostics.say(
-                    "watches the mesh by \(rules) \(rules == 1 ? "rule" : "rules") of \(path) (Ctrl-C ends)"
+                    "watches the mesh by \(rules) \(rules == 1 ? "rule" : "rules") of \(path)"
                 )
             case .waiting: Diagnostics.say("another process watches the alerts; waits until none does")
             case .failing(let reason): Diagnostics.say("cannot watch the alerts for now: \(reason)")
@@ -73,6 +81,7 @@ final class AlertReload: Sendable {
             "\(path) read again: \(rules) \(rules == 1 ? "rule" : "rules"), \(targets) \(targets == 1 ? "target" : "targets")"
         )
         apply?(manifest)
+        if !manifest.rules.isEmpty { hasRules.send() }
     }
 
     private static func warn(_ manifest: AlertManifest) {

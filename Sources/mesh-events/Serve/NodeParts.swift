@@ -1,8 +1,10 @@
 import LocalNATSServer
+import MeshAlerts
 import MeshConcurrency
 import MeshEvents
 import MeshEventsNATS
 import MeshMonitoring
+import MeshNotifiers
 import MeshSupervision
 import ServiceLifecycle
 
@@ -94,6 +96,41 @@ struct KeeperPart: Service {
             Diagnostics.say(
                 "this node does not keep the state of the mesh: \(CommandFailure(describing: error).message)"
             )
+        }
+        try? await gracefulShutdown()
+    }
+}
+
+/// Watches the mesh by the rules of the manifest, whenever no other process does. It ends after the node, so that it tells of
+/// node.left too.
+struct AlertPart: Service {
+    let alerts: AlertReload
+    let bus: PersistentEventBus
+    let store: JetStreamStore
+    let verification: SignatureVerification?
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            guard (try? await alerts.hasRules.wait()) != nil else { return }
+            await NotifierClient.with { client in
+                let runner = alerts.runner(client, lease: nil) { configuration, tell in
+                    AlertRunner(
+                        bus: bus,
+                        store: store,
+                        table: JetStreamStateStore(beside: store),
+                        verification: verification,
+                        configuration: configuration,
+                        logger: .disabled,
+                        onChange: tell
+                    )
+                }
+                do {
+                    try await runner.run()
+                } catch {
+                    // The node does its work without it.
+                    Diagnostics.say("this node does not watch the alerts: \(CommandFailure(describing: error).message)")
+                }
+            }
         }
         try? await gracefulShutdown()
     }

@@ -23,6 +23,7 @@ struct NodeSession: Sendable {
     private let tools: NodeTools
     private let page: DashboardRun?
     private let keeper: MeshKeeper?
+    private let alerts: AlertPart?
 
     /// Starts the local server if there is one, connects, opens the stream and subscribes. When it throws, it has
     /// stopped the server again.
@@ -105,16 +106,25 @@ struct NodeSession: Sendable {
                     if case .failing(let reason) = status {
                         Diagnostics.say("this node cannot keep the state of the mesh for now: \(reason)")
                     }
-                } : nil
+                } : nil,
+            alerts: plan.alerts.map {
+                AlertPart(
+                    alerts: $0,
+                    bus: persistent,
+                    store: store,
+                    verification: plan.busConfiguration.verification
+                )
+            }
         )
         await ServeAnnouncement(server: server, transport: transport, persistent: persistent).say()
         return session
     }
 
-    /// Reads the users and the manifest again, if there are any.
+    /// Reads the users, the manifest and its alerts again, if there are any.
     func reload() {
         server?.reload()
         tools.reload()
+        alerts?.alerts.reload()
     }
 
     /// Joins the mesh, runs the tools and prints events until `stop` is requested; then stops the tools and leaves.
@@ -128,6 +138,7 @@ struct NodeSession: Sendable {
         parts.append(ConnectionPart(transport: transport))
         parts.append(PrinterPart(printing: printing, printer: printer, stop: stop))
         if let keeper { parts.append(KeeperPart(keeper: keeper)) }
+        if let alerts { parts.append(alerts) }
         parts.append(NodePart(node: node, stop: stop))
         if let page { parts.append(PagePart(page: page, stop: stop)) }
         parts.append(ToolsPart(tools: tools, node: node, joinTimeout: Self.acknowledgementDeadline, stop: stop))
@@ -168,6 +179,8 @@ extension NodeSession {
         let archives: Bool
         /// The manifest with the tools; `nil` for none.
         let manifest: ManifestFile?
+        /// The rules and targets of the manifest; `nil` without one.
+        let alerts: AlertReload?
         let toolLogin: ToolLogin
         /// Environment variables for every tool, except for the server's URL.
         let toolVariables: [String: String]

@@ -80,6 +80,9 @@ struct ServeCommand: AsyncParsableCommand {
             nodes that fall silent (node.unreachable, node.recovered): any node does when no other one does, unless \
             --no-keep is given.
 
+            When the manifest has `alerts`, the node watches the mesh by them whenever no other process does; see \
+            `mesh-events alert --help`.
+
             --dashboard shows the mesh on a web page as well, at http://127.0.0.1:8080/ or the address of \
             --dashboard-listen; see `mesh-events dashboard --help`.
 
@@ -239,6 +242,7 @@ struct ServeCommand: AsyncParsableCommand {
             server: server,
             archives: !noArchive,
             manifest: file,
+            alerts: try file.map { AlertReload($0.path, try AlertManifest.read($0.path)) },
             toolLogin: login,
             toolVariables: variables,
             emitting: emitting,

@@ -25,6 +25,9 @@ struct JetStreamErrorTests {
         )
         #expect(inTheWay.isRetriable)
         #expect(!JetStreamError(code: 500, errorCode: .streamCreationFailed, message: "no").isRetriable)
+        let rename = "rename obs/tool/o.dat.tmp obs/tool/o.dat: no such file or directory"
+        #expect(JetStreamError(code: 500, errorCode: .consumerCreationFailed, message: rename).isRetriable)
+        #expect(!JetStreamError(code: 500, errorCode: .consumerCreationFailed, message: "no").isRetriable)
         #expect(JetStreamError(.consumerLost, "").isRetriable)
         #expect(JetStreamError(NATSError(.timeout, "")).kind == .timeout)
         #expect(JetStreamError(NATSError(.noResponders, "")).isNoResponders)

@@ -54,7 +54,7 @@ struct AlertRunCommand: AsyncParsableCommand {
         if let lease, lease < .milliseconds(300) {
             throw CommandFailure(.usage, "--lease must be at least 300ms: it is renewed three times in that time")
         }
-        if let page, !page.hasPrefix("http://"), !page.hasPrefix("https://") {
+        if let page, !AlertManifest.isPage(page) {
             throw CommandFailure(
                 .usage,
                 "--page is an address such as https://mesh.example/, not \(page.debugDescription)"
@@ -65,7 +65,7 @@ struct AlertRunCommand: AsyncParsableCommand {
             throw CommandFailure(.badData, "\(file.config) has no `alerts`; `mesh-events alert --help` has an example")
         }
         let stop = StopRequest()
-        let hangups = AlertReload(file.config, manifest)
+        let hangups = AlertReload(file.config, manifest, page: page)
         Signals.install(stop) { hangups.reload() }
         _ = try await stop.race { try await run(name, verification, lease, hangups) }
         Diagnostics.clearInterrupt()
@@ -90,7 +90,7 @@ struct AlertRunCommand: AsyncParsableCommand {
         )
         let result: Result<Void, any Error> = await ConnectionReport(connection: transport.connection).during {
             await NotifierClient.with { client in
-                let runner = reload.runner(client, page: page, lease: lease) { configuration, tell in
+                let runner = reload.runner(client, lease: lease) { configuration, tell in
                     AlertRunner(
                         bus: bus,
                         store: store,

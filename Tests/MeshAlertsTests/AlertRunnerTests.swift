@@ -1,0 +1,412 @@
+import Foundation
+import Logging
+import MeshConcurrency
+import MeshEvents
+import MeshEventsTesting
+import MeshMonitoring
+import TestSupport
+import Testing
+
+@testable import MeshAlerts
+
+/// Runners on an in-memory mesh.
+@Suite(.timeLimit(.minutes(2))) struct AlertRunnerTests {
+    /// Keeps what it is told, unless it fails.
+    final class Recorder: AlertNotifier {
+        private struct State {
+            var told: [AlertNotification] = []
+            var tries: [String] = []
+            var failures: [NotificationFailure] = []
+            var isDown = false
+        }
+
+        private let state = Locked(State())
+
+        var told: [AlertNotification] { state.withLock { $0.told } }
+        var tries: [String] { state.withLock { $0.tries } }
+        var lines: [String] {
+            told.flatMap { $0.alerts }.map { "\($0.status.rawValue) \($0.rule) \($0.group) \($0.repetition)" }
+        }
+
+        func fail(_ failures: NotificationFailure...) { state.withLock { $0.failures = failures } }
+        func down(_ isDown: Bool) { state.withLock { $0.isDown = isDown } }
+
+        func notify(_ notification: AlertNotification) async throws(NotificationFailure) -> String {
+            let failure = state.withLock { state -> NotificationFailure? in
+                state.tries.append(notification.id)
+                if state.isDown { return NotificationFailure("it is down") }
+                if !state.failures.isEmpty { return state.failures.removeFirst() }
+                state.told.append(notification)
+                return nil
+            }
+            if let failure { throw failure }
+            return "ok"
+        }
+    }
+
+    /// A table that can be cut off from one runner, and counts how often all of it is read.
+    final class Line: ForwardingStateStore {
+        let table: any StateStore
+        private let isCut = Locked(false)
+        private let reads = Locked(0)
+
+        init(_ table: some StateStore) { self.table = table }
+
+        var wholeReads: Int { reads.withLock { $0 } }
+        func cut(_ cut: Bool) { isCut.withLock { $0 = cut } }
+
+        private func check() throws(MeshEventsError) {
+            if isCut.withLock({ $0 }) { throw MeshEventsError(.timeout, "the line is cut", isRetriable: true) }
+        }
+
+        func entry(_ key: String) async throws(MeshEventsError) -> StateEntry? {
+            try check()
+            return try await table.entry(key)
+        }
+
+        func read(under prefix: String, _ body: (StateEntry) -> Void) async throws(MeshEventsError) {
+            try check()
+            if prefix.isEmpty { reads.withLock { $0 += 1 } }
+            try await table.read(under: prefix, body)
+        }
+
+        func write(
+            _ value: [UInt8],
+            signature: String?,
+            to key: String,
+            expected: UInt64?
+        ) async throws(MeshEventsError) -> UInt64 {
+            try check()
+            return try await table.write(value, signature: signature, to: key, expected: expected)
+        }
+    }
+
+    private struct Fixture {
+        let mesh = InMemoryMesh()
+        let table = InMemoryStateStore()
+        let recorder = Recorder()
+        let bus: PersistentEventBus
+
+        init() async throws { bus = try await Self.bus(mesh, "pi") }
+
+        static func bus(_ mesh: InMemoryMesh, _ node: String) async throws -> PersistentEventBus {
+            try await PersistentEventBus.open(
+                transport: InMemoryTransport(mesh),
+                store: InMemoryStore(mesh),
+                node: node,
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            )
+        }
+
+        static let down = AlertRule(
+            name: "down",
+            patterns: [.toolCrashed],
+            resolve: [.toolStarted],
+            severity: .critical,
+            targets: ["phone"]
+        )
+
+        func configuration(_ rules: [AlertRule], lease: Duration, window: Duration) -> AlertRunner.Configuration {
+            AlertRunner.Configuration(
+                rules: rules,
+                targets: [AlertTarget(name: "phone", notifier: recorder, window: window, mostPerHour: 100_000)],
+                lease: lease,
+                checkpointInterval: .milliseconds(200)
+            )
+        }
+
+        func runner(
+            _ name: String = "watcher",
+            _ rules: [AlertRule] = [Fixture.down],
+            table: (any StateStore)? = nil,
+            lease: Duration = .seconds(3),
+            window: Duration = .milliseconds(50)
+        ) async throws -> AlertRunner {
+            let bus = try await Self.bus(mesh, name)
+            func make(_ table: some StateStore) -> AlertRunner {
+                AlertRunner(
+                    bus: bus,
+                    store: InMemoryStore(mesh),
+                    table: table,
+                    configuration: configuration(rules, lease: lease, window: window),
+                    logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+                )
+            }
+            let chosen: any StateStore = table ?? self.table
+            return make(chosen)
+        }
+
+        func crash(_ tool: String = "whisper") async throws {
+            try await bus.emit(.toolCrashed(tool: tool, error: "exit status 1", restartCount: 1))
+        }
+
+        func started(_ tool: String = "whisper") async throws { try await bus.emit(.toolStarted(tool: tool)) }
+
+        func told(_ lines: String...) async throws {
+            try await eventually("\(lines) told, not \(recorder.lines)") { recorder.lines == lines }
+        }
+
+        /// How many reports are stored, by what they say.
+        func reports() async throws -> [String: Int] {
+            let page = try await bus.history(
+                EventHistory.Query(matching: [.alertFired, .alertResolved], limit: 10_000)
+            )
+            return page.events.reduce(into: [:]) { counts, stored in
+                let data = stored.event.data
+                counts[
+                    "\(stored.event.type) \(data["id"]?.string ?? "") \(data["repetition"]?.int ?? 0)",
+                    default: 0
+                ] += 1
+            }
+        }
+
+        func watching(_ runners: [AlertRunner], _ body: () async throws -> Void) async throws {
+            // It begins with what comes from now on.
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for runner in runners { group.addTask { try await runner.run() } }
+                try await eventually("a runner that watches") {
+                    table.entries.contains { $0.key == StateKeys.position }
+                }
+                try await body()
+                group.cancelAll()
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    @Test("what fires is told at once, and what is over too")
+    func tells() async throws {
+        let fixture = try await Fixture()
+        try await fixture.watching([fixture.runner()]) {
+            try await fixture.crash()
+            try await fixture.told("firing down whisper on pi 0")
+            try await fixture.started()
+            try await fixture.told("firing down whisper on pi 0", "resolved down whisper on pi 0")
+        }
+        let alerts = fixture.recorder.told.flatMap(\.alerts)
+        #expect(alerts.map(\.sequences) == [[1], [1]] && alerts[0].reason == "exit status 1")
+        #expect(Set(fixture.recorder.told.map(\.id)).count == 2)
+        #expect(try await fixture.reports().values.allSatisfy { $0 == 1 })
+    }
+
+    @Test("a target that refuses is told again with the same id until it takes it")
+    func triesAgain() async throws {
+        let fixture = try await Fixture()
+        fixture.recorder.fail(NotificationFailure("500"), NotificationFailure("reset"))
+        try await fixture.watching([fixture.runner()]) {
+            try await fixture.crash()
+            try await fixture.told("firing down whisper on pi 0")
+        }
+        #expect(fixture.recorder.tries.count == 3 && Set(fixture.recorder.tries).count == 1)
+    }
+
+    @Test("what a target refuses for what it is is said as an event")
+    func saysWhatIsNotDelivered() async throws {
+        let fixture = try await Fixture()
+        fixture.recorder.fail(NotificationFailure("hook.example answered 404", isFinal: true))
+        try await fixture.watching([fixture.runner()]) {
+            try await fixture.crash()
+            try await eventually("alert.undelivered") {
+                try await fixture.bus.history(matching: .alertUndelivered).count == 1
+            }
+        }
+        let event = try #require(try await fixture.bus.history(matching: .alertUndelivered).first?.event)
+        let payload = try event.payload(as: AlertUndelivered.self)
+        #expect(payload.target == "phone" && payload.reason == "hook.example answered 404" && payload.givenUp == 1)
+    }
+
+    @Test("the next runner repeats nothing and forgets nothing")
+    func takesOver() async throws {
+        let fixture = try await Fixture()
+        try await fixture.watching([fixture.runner("one")]) {
+            try await fixture.crash()
+            try await fixture.told("firing down whisper on pi 0")
+        }
+        // While none watches.
+        try await fixture.started()
+        try await fixture.crash("other")
+        try await fixture.watching([fixture.runner("two")]) {
+            try await eventually("the rest") { fixture.recorder.lines.count == 3 }
+            try await Task.sleep(for: .milliseconds(300))
+        }
+        #expect(
+            fixture.recorder.lines == [
+                "firing down whisper on pi 0", "firing down other on pi 0", "resolved down whisper on pi 0",
+            ]
+        )
+        #expect(try await fixture.reports().values.allSatisfy { $0 == 1 })
+    }
+
+    @Test("of two runners one tells; when it is cut off, the other goes on, and nothing is told twice")
+    func oneOfTwo() async throws {
+        let fixture = try await Fixture()
+        let line = Line(fixture.table)
+        let first = try await fixture.runner("one", table: line, lease: .milliseconds(900))
+        let second = try await fixture.runner("two", lease: .milliseconds(900))
+        try await fixture.watching([first, second]) {
+            try await fixture.crash("a")
+            try await fixture.told("firing down a on pi 0")
+            line.cut(true)
+            for number in 0..<10 {
+                try await fixture.crash("t\(number)")
+                try await Task.sleep(for: .milliseconds(150))
+            }
+            try await eventually("all are told") { Set(fixture.recorder.lines).count == 11 }
+            line.cut(false)
+            try await fixture.started("a")
+            try await eventually("the end") { fixture.recorder.lines.contains("resolved down a on pi 0") }
+        }
+        #expect(try await fixture.reports().values.allSatisfy { $0 == 1 })
+        // A runner that is cut off in the middle may have told what it could not note.
+        let ids = fixture.recorder.told.map { note in "\(note.id) \(note.alerts.map(\.id))" }
+        let repeated = Dictionary(grouping: ids) { $0 }.filter { $0.value.count > 1 }
+        #expect(fixture.recorder.lines.count - Set(fixture.recorder.lines).count <= repeated.count)
+    }
+
+    @Test("a target that was down for long gets one summary, not a thousand notifications")
+    func oneSummary() async throws {
+        let fixture = try await Fixture()
+        fixture.recorder.down(true)
+        try await fixture.watching([fixture.runner()]) {
+            for number in 0..<300 { try await fixture.crash("t\(number)") }
+            try await eventually("a try") { !fixture.recorder.tries.isEmpty }
+            fixture.recorder.down(false)
+            try await eventually("all are told") { fixture.recorder.lines.count == 300 }
+        }
+        #expect(fixture.recorder.told.count <= 4, "\(fixture.recorder.told.count) notifications")
+        #expect(fixture.recorder.told.last?.title.contains("more") == true)
+    }
+
+    @Test("what is missing fires at its time and not before, also when the runner changes")
+    func missing() async throws {
+        let fixture = try await Fixture()
+        let rule = AlertRule(
+            name: "beat",
+            patterns: ["user.beat"],
+            cause: .silence(.seconds(3)),
+            grouping: .fields([]),
+            targets: ["phone"]
+        )
+        try await fixture.bus.emit("user.beat")
+        for number in 0..<4 {
+            try await fixture.watching([fixture.runner("r\(number)", [rule])]) {
+                try await Task.sleep(for: .seconds(1))
+                try await fixture.bus.emit("user.beat")
+            }
+        }
+        #expect(fixture.recorder.lines.isEmpty)
+        let last = ContinuousClock.now
+        try await fixture.watching([fixture.runner("last", [rule])]) {
+            try await eventually(within: .seconds(20), "it fires") { fixture.recorder.lines == ["firing beat  0"] }
+        }
+        #expect(ContinuousClock.now - last >= .seconds(2.5))
+    }
+
+    @Test("the state outlives the stream's events")
+    func outlivesEvents() async throws {
+        let fixture = try await Fixture()
+        try await fixture.watching([fixture.runner("one")]) {
+            try await fixture.crash()
+            try await fixture.told("firing down whisper on pi 0")
+        }
+        _ = try await InMemoryStore(fixture.mesh).purge(matching: .all)
+        try await fixture.watching([fixture.runner("two")]) {
+            try await fixture.started()
+            try await fixture.told("firing down whisper on pi 0", "resolved down whisper on pi 0")
+        }
+    }
+
+    @Test("rules that are read again count at once, and the alerts of the others go on")
+    func otherRules() async throws {
+        let fixture = try await Fixture()
+        let runner = try await fixture.runner()
+        try await fixture.watching([runner]) {
+            try await fixture.crash()
+            try await fixture.told("firing down whisper on pi 0")
+            let job = AlertRule(name: "job", patterns: ["user.job"], grouping: .fields([]), targets: ["phone"])
+            runner.use(fixture.configuration([Fixture.down, job], lease: .seconds(3), window: .milliseconds(50)))
+            try await eventually("the new rule fires") {
+                try await fixture.bus.emit("user.job")
+                return fixture.recorder.lines.contains("firing job  0")
+            }
+            try await fixture.started()
+            try await eventually("the old one is over") {
+                fixture.recorder.lines.contains("resolved down whisper on pi 0")
+            }
+        }
+    }
+
+    @Test("what is listed as firing is what fires, before it is saved too")
+    func overview() async throws {
+        let fixture = try await Fixture()
+        func overview() async throws -> AlertOverview {
+            try await AlertOverview.load(from: fixture.table, store: InMemoryStore(fixture.mesh))
+        }
+        try await fixture.watching([fixture.runner()]) {
+            try await fixture.crash()
+            try await eventually("it is listed") { try await overview().firing.map(\.alert.rule) == ["down"] }
+            let id = try await overview().firing[0].alert.id
+            try await fixture.bus.emit(AlertSilenced(rule: "down", acknowledgedID: id))
+            try await fixture.bus.emit(AlertSilenced(rule: "other", forSeconds: 60, reason: "why"))
+            try await eventually("it is acknowledged") { try await overview().firing.first?.isAcknowledged == true }
+            #expect(try await overview().silences.map(\.reason) == ["why"])
+        }
+        let after = try await overview()
+        #expect(after.firing.map(\.alert.group.description) == ["whisper on pi"] && after.firing[0].isAcknowledged)
+        try await fixture.watching([fixture.runner()]) {
+            try await fixture.started()
+            try await eventually("nothing fires") { try await overview().firing.isEmpty }
+        }
+    }
+
+    @Test("who keeps the state of the mesh leaves that of the alerts alone, and need not read all for it")
+    func besideAKeeper() async throws {
+        let fixture = try await Fixture()
+        let line = Line(fixture.table)
+        let keeper = MeshKeeper(
+            bus: try await Fixture.bus(fixture.mesh, "keeper"),
+            store: InMemoryStore(fixture.mesh),
+            table: line,
+            configuration: .init(
+                lease: .seconds(3),
+                shortestWriteInterval: .milliseconds(50),
+                checkpointInterval: .milliseconds(100)
+            ),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        )
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await keeper.run() }
+            try await eventually("a keeper") { fixture.table.entries.contains { $0.key == "checkpoint" } }
+            let before = line.wholeReads
+            try await fixture.watching([fixture.runner(lease: .milliseconds(900))]) {
+                for number in 0..<10 {
+                    try await fixture.crash("t\(number)")
+                    try await Task.sleep(for: .milliseconds(200))
+                }
+                try await eventually("all are saved") {
+                    fixture.table.entries.count { $0.key.hasPrefix("alert.state.down.") } == 10
+                }
+            }
+            #expect(line.wholeReads <= before + 2, "\(line.wholeReads - before) times all was read")
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+        #expect(fixture.table.entries.count { $0.key.hasPrefix("alert.state.down.") } == 10)
+        // A keeper that begins leaves them alone too.
+        let second = try await Fixture.bus(fixture.mesh, "second")
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            let keeper = MeshKeeper(
+                bus: second,
+                store: InMemoryStore(fixture.mesh),
+                table: fixture.table,
+                configuration: .init(lease: .seconds(3), checkpointInterval: .milliseconds(100)),
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            )
+            group.addTask { try await keeper.run() }
+            try await Task.sleep(for: .seconds(1))
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+        #expect(fixture.table.entries.count { $0.key.hasPrefix("alert.state.down.") } == 10)
+    }
+}
