@@ -24,7 +24,7 @@ import Testing
         desk.crash(700)
         desk.started(800)
         #expect(desk.lines.last == "800: over down whisper on pi 4")
-        #expect(desk.alerts.map(\.sequences) == [[1, 2, 5], [1, 2, 5, 7]])
+        #expect(desk.alerts.map(\.sequences) == [[1_000, 2_000, 5_000], [1_000, 2_000, 5_000, 6_000]])
         #expect(Set(desk.alerts.map(\.id)).count == 1 && desk.alerts[0].since == Mesh.at(0))
         #expect(desk.alerts[0].reason == "exit status 1")
     }
@@ -76,7 +76,7 @@ import Testing
         desk.pass(to: 700)
         #expect(desk.lines.isEmpty)
         for second in stride(from: 1_000.0, through: 1_310, by: 10) { desk.take(desk.mesh.store(health(0.99), second)) }
-        #expect(desk.lines == ["1300: fires hot pi 31"])
+        #expect(desk.lines == ["1300: fires hot pi 30"])
         #expect(desk.alerts[0].reason == "resources.cpu 0.99" && desk.alerts[0].since == Mesh.at(1_000))
         desk.take(desk.mesh.store(health(0.2), 1_400))
         #expect(desk.lines.last == "1400: over hot pi 32")
@@ -142,7 +142,7 @@ import Testing
         desk.book.seen("beat", at: Mesh.at(-3_600), sequence: 4)
         #expect(desk.book.silenceRules().isEmpty)
         desk.pass(to: 0)
-        #expect(desk.lines == ["0: fires beat 0"])
+        #expect(desk.lines == ["-3540: fires beat 0"])
     }
 
     @Test("what is missing is missed by each value of a field that was seen")
@@ -240,7 +240,7 @@ import Testing
     func noLoops() {
         var desk = Desk(AlertRule(name: "all", patterns: [.all], grouping: .fields(["type"])))
         desk.user("user.x", 0)
-        #expect(desk.lines == ["0: fires all user.x 1"])
+        #expect(desk.lines == ["0: fires all type user.x 1"])
     }
 
     @Test("more groups than there is room for belong to one alert; idle ones make room")
@@ -257,13 +257,13 @@ import Testing
         desk.user("user.job", 1, ["name": "new"])
         desk.user("user.job", 2, ["name": "new"])
         #expect(desk.lines == ["2: fires job name new 2"] && desk.book.states["job"]?.count == AlertBook.mostGroups)
-        for number in 0..<AlertBook.mostGroups {
-            for second in [3.0, 4] { desk.user("user.job", second + Double(number) / 1e6, ["name": JSONValue(number)]) }
+        for number in 1..<AlertBook.mostGroups {
+            for _ in 0..<2 { desk.user("user.job", 3, ["name": .string("n\(number)")]) }
         }
-        desk.user("user.job", 5, ["name": "another"])
-        desk.user("user.job", 5, ["name": "yet another"])
-        #expect(desk.lines.last == "5: fires job name … 2")
-        #expect(desk.book.states["job"]?.count ?? 0 <= AlertBook.mostGroups + 1)
+        #expect(desk.lines.count == AlertBook.mostGroups)
+        for name in ["x", "y"] { desk.user("user.job", 4, ["name": .string(name)]) }
+        #expect(desk.lines.last == "4: fires job name … 2" && desk.lines.count == AlertBook.mostGroups + 1)
+        #expect(desk.book.states["job"]?.count == AlertBook.mostGroups + 1)
     }
 
     @Test("rules that are replaced keep the alerts of the same name, and drop the others")

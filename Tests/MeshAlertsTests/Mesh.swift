@@ -6,6 +6,9 @@ import MeshEvents
 struct Mesh {
     static let start = Timestamp(nanosecondsSinceEpoch: 1_767_225_600_000_000_000)
 
+    /// Events have whole thousands, the reports between them the numbers behind: so both readers of the same events have the
+    /// same sequences.
+    static let step: UInt64 = 1_000
     private(set) var sequence: UInt64 = 0
     private(set) var events: [StoredEvent] = []
 
@@ -15,11 +18,21 @@ struct Mesh {
     /// Stores an event.
     @discardableResult
     mutating func store(_ event: Event, _ seconds: Double) -> StoredEvent {
+        sequence = (sequence / Self.step + 1) * Self.step
+        return add(event, Self.at(seconds))
+    }
+
+    /// Stores a report.
+    mutating func report(_ event: Event, _ time: Timestamp) -> StoredEvent {
         sequence += 1
+        return add(event, time)
+    }
+
+    private mutating func add(_ event: Event, _ time: Timestamp) -> StoredEvent {
         var event = event
         if event.node.isEmpty { event.node = "pi" }
-        event.timestamp = Self.at(seconds)
-        let stored = StoredEvent(event: event, sequence: sequence, storedAt: Self.at(seconds))
+        event.timestamp = time
+        let stored = StoredEvent(event: event, sequence: sequence, storedAt: time)
         events.append(stored)
         return stored
     }
@@ -49,19 +62,19 @@ struct Desk {
     init(rules: [AlertRule]) { book.use(rules, now: Mesh.start) }
 
     mutating func take(_ stored: StoredEvent) {
-        book.advance(to: stored.storedAt)
+        pass(to: stored.storedAt.duration(since: Mesh.start) / .seconds(1))
         book.take(stored)
-        drain()
+        drain(stored.storedAt)
     }
 
     mutating func pass(to seconds: Double) {
         while let due = book.nextDeadline, due <= Mesh.at(seconds) {
             book.advance(to: due)
-            drain()
+            drain(due)
             if let next = book.nextDeadline, next <= due { break }
         }
         book.advance(to: Mesh.at(seconds))
-        drain()
+        drain(Mesh.at(seconds))
     }
 
     mutating func crash(_ seconds: Double, node: String = "pi") { crash("whisper", seconds, node: node) }
@@ -81,9 +94,9 @@ struct Desk {
     }
 
     /// Stores the reports, as a runner does: they come back as events.
-    mutating func drain() {
+    mutating func drain(_ time: Timestamp) {
         while let (key, report) = book.reports(1).first {
-            book.stored(key, report.alert.identity)
+            book.stored(key, report.alert.identity, at: time)
             let alert = report.alert
             alerts.append(alert)
             let what =
@@ -94,7 +107,7 @@ struct Desk {
             lines.append(
                 "\(Int(second)): \(what) \(alert.rule)\(about) \(alert.count)\(report.isSilenced ? " (silenced)" : "")"
             )
-            if let event = try? report.event { book.take(mesh.store(event, second)) }
+            if let event = try? report.event { book.take(mesh.report(event, time)) }
         }
     }
 }

@@ -93,9 +93,11 @@ extension AlertGroup {
 
     /// Reads an object with a text for each label.
     init(_ data: EventData) {
-        labels = data.members.prefix(Self.mostLabels).map { name, value in
-            Label(name.clean(to: Self.maximumValue), (value.string ?? value.json).clean(to: Self.maximumValue))
-        }
+        self.init(
+            data.members.prefix(Self.mostLabels).map { name, value in
+                Label(name.clean(to: Self.maximumValue), (value.string ?? value.json).clean(to: Self.maximumValue))
+            }
+        )
     }
 
     /// An object with a text for each label.

@@ -4,7 +4,7 @@ public struct AlertGroup: Sendable, Hashable {
     public struct Label: Sendable, Hashable {
         /// The name: `node`, `tool`, or the path of a field of the data.
         public let name: String
-        /// The value; texts of events are cut to ``AlertGroup/maximumValue`` bytes.
+        /// The value; texts of events are cut to ``AlertGroup/maximumValue`` characters.
         public let value: String
 
         /// Creates a label.
@@ -14,14 +14,17 @@ public struct AlertGroup: Sendable, Hashable {
         }
     }
 
-    /// The most bytes of a value.
+    /// The most characters of a value.
     public static let maximumValue = 256
 
-    /// The labels, in the order of the rule; empty for a rule that has one alert for all events.
+    /// The labels by name, each name once; empty for a rule that has one alert for all events.
     public let labels: [Label]
 
-    /// Creates a group.
-    public init(_ labels: [Label]) { self.labels = labels }
+    /// Creates a group from labels in any order; of those with the same name the first counts.
+    public init(_ labels: [Label]) {
+        var names: Set<String> = []
+        self.labels = labels.filter { names.insert($0.name).inserted }.sorted { $0.name < $1.name }
+    }
 
     /// The value of a label; `nil` when there is none of this name.
     public subscript(name: String) -> String? { labels.first { $0.name == name }?.value }

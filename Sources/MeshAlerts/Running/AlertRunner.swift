@@ -156,7 +156,11 @@ public final class AlertRunner: Sendable {
             )
             let begun = ContinuousClock.now
             do throws(MeshEventsError) {
-                _ = try await lease.acquire {}
+                var isWaiting = false
+                _ = try await lease.acquire {
+                    if !isWaiting { onChange(.waiting) }
+                    isWaiting = true
+                }
                 let session = AlertSession(self, configuration, lease)
                 state.withLock { $0.session = session }
                 defer { state.withLock { $0.session = nil } }
@@ -167,7 +171,7 @@ public final class AlertRunner: Sendable {
             } catch {
                 if Task.isCancelled { return }
                 guard Self.passes(error) else { throw error }
-                if error.code == .conflict { onChange(.waiting) } else { tell(error) }
+                if error.code != .conflict { tell(error) }
                 // What fails at once is tried less and less often.
                 failures = .now - begun > lease.duration * 4 ? 1 : failures + 1
                 let pause = min(lease.interval / 5 * (1 << min(failures - 1, 10)), lease.duration)

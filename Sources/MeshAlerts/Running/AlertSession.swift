@@ -361,10 +361,11 @@ final class AlertSession: Sendable {
         while lease.isHeld {
             let reports = state.withLock { $0.book.reports(Self.reportsAtOnce) }
             guard !reports.isEmpty else { return }
+            let time = now()
             let appender = runner.store.makeAppender(window: 64, deadline: Self.longestReporting) { first, positions in
                 self.state.withLock { state in
                     for (key, report) in reports[first..<min(first + positions.count, reports.count)] {
-                        state.book.stored(key, report.alert.identity)
+                        state.book.stored(key, report.alert.identity, at: time)
                     }
                 }
             }

@@ -27,7 +27,7 @@ public struct AlertTrial: Sendable {
             return before
         }
         book.take(stored)
-        return before + reports()
+        return before + reports(at: stored.storedAt)
     }
 
     /// Lets the time pass.
@@ -37,16 +37,16 @@ public struct AlertTrial: Sendable {
         var found: [Alert] = []
         while let due = book.nextDeadline, due <= time {
             book.advance(to: due)
-            found += reports()
+            found += reports(at: due)
             // An alert that stays due is looked at once.
             if let next = book.nextDeadline, next <= due { break }
         }
         return found
     }
 
-    private mutating func reports() -> [Alert] {
+    private mutating func reports(at time: Timestamp) -> [Alert] {
         let reports = book.reports(.max)
-        for (key, report) in reports { book.stored(key, report.alert.identity) }
+        for (key, report) in reports { book.stored(key, report.alert.identity, at: time) }
         return reports.map(\.report.alert)
     }
 }

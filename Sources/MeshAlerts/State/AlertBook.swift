@@ -85,6 +85,8 @@ struct AlertBook: Sendable {
 
     /// Takes in an event; those of alerts tell what was reported already.
     mutating func take(_ stored: StoredEvent) {
+        // The stream is in the order of its times: all before this one is taken in.
+        advance(to: stored.storedAt)
         let type = stored.event.type
         if type.rawValue.hasPrefix("alert.") { return learn(stored) }
         let event = stored.event
@@ -180,24 +182,34 @@ struct AlertBook: Sendable {
     /// When the next alert has to be looked at; `nil` for none.
     var nextDeadline: Timestamp? { timers.first?.time }
 
-    /// Takes in that it is `now`, and that all events stored until then were taken in.
+    /// Takes in that it is `now`, and that all events stored until then were taken in: what fell due fires, or is over, at
+    /// the time at which it did, whenever that is noticed.
     mutating func advance(to now: Timestamp) {
-        var due: [AlertKey] = []
+        var stuck: [(AlertKey, Timestamp)] = []
         while let entry = timers.first, entry.time <= now {
             _ = timers.removeFirst()
             guard timed[entry.name] == entry.time else { continue }
             timed[entry.name] = nil
-            due.append(entry.name)
+            guard let rule = rule(named: entry.name.rule) else { continue }
+            look(rule, entry.name, due: entry.time, now)
+            // What is due again at the same time waits for the next call, so that this one ends.
+            if let again = timed[entry.name], again <= entry.time {
+                timed[entry.name] = nil
+                stuck.append((entry.name, again))
+            }
         }
-        for key in due { if let rule = rule(named: key.rule) { look(rule, key, now) } }
+        for (key, time) in stuck where timed[key] == nil {
+            timed[key] = time
+            timers.insert(key, at: time)
+        }
         let before = silences.count
         silences.removeAll { $0.until <= now }
         if silences.count != before { hasChangedSilences = true }
     }
 
-    private mutating func look(_ rule: AlertRule, _ key: AlertKey, _ now: Timestamp) {
+    private mutating func look(_ rule: AlertRule, _ key: AlertKey, due: Timestamp, _ now: Timestamp) {
         guard let state = states[key.rule]?[key.group] else { return }
-        if state.phase == .idle, state.reports.isEmpty, now >= state.last.adding(rule.idleTime(Self.memory)),
+        if state.phase == .idle, state.reports.isEmpty, due >= state.last.adding(rule.idleTime(Self.memory)),
             !rule.isAboutSilence
         {
             return remove(key)
@@ -206,19 +218,23 @@ struct AlertBook: Sendable {
             switch (state.phase, rule.cause) {
             case (.pending, .state(let duration)):
                 let isConfirmed = !rule.resolve.isEmpty || state.last >= state.since.adding(duration / 2)
-                if now >= state.since.adding(duration), isConfirmed { state.fire(key, rule, at: now, silences) }
+                if due >= state.since.adding(duration), isConfirmed { state.fire(key, rule, at: due, silences) }
             case (.idle, .silence(let duration)):
-                guard now >= state.last.adding(duration) else { break }
+                guard due >= state.last.adding(duration) else { break }
                 state.since = state.last
                 state.reason = "none for \(duration.text)"
-                state.fire(key, rule, at: now, silences)
+                state.fire(key, rule, at: due, silences)
             case (.firing, .events(_, let within)):
-                if rule.resolve.isEmpty, now >= state.last.adding(within) {
-                    state.resolve(key, rule, at: now, silences, isExpired: true)
+                if rule.resolve.isEmpty, due >= state.last.adding(within) {
+                    state.resolve(key, rule, at: due, silences, isExpired: true)
                 }
             default: break
             }
-            guard state.phase == .firing, !state.isAcknowledged, !silences.silence(key, at: now) else { return }
+            // What is not stored yet is not told again.
+            guard state.phase == .firing, state.reports.isEmpty, !state.isAcknowledged, !silences.silence(key, at: now)
+            else {
+                return
+            }
             if !state.wasTold || rule.repetition.map({ now >= state.reportedAt.adding($0) }) ?? false {
                 state.report(again: key, rule, at: now, silences)
             }
@@ -257,15 +273,16 @@ struct AlertBook: Sendable {
         return found
     }
 
-    /// Takes in that a report is stored.
-    mutating func stored(_ key: AlertKey, _ report: Alert.Identity) {
-        guard let state = states[key.rule]?[key.group], state.reports.contains(where: { $0.alert.identity == report })
-        else {
-            return
+    /// Takes in that a report was stored then.
+    mutating func stored(_ key: AlertKey, _ report: Alert.Identity, at time: Timestamp) {
+        guard let rule = rule(named: key.rule),
+            states[key.rule]?[key.group]?.reports.contains(where: { $0.alert.identity == report }) ?? false
+        else { return }
+        change(rule, key.group) { state in
+            state.reports.removeAll { $0.alert.identity == report }
+            // It is told again when so much time has passed since it was told.
+            if report.status == .firing { state.reportedAt = max(state.reportedAt, time) }
         }
-        states[key.rule]?[key.group]?.reports.removeAll { $0.alert.identity == report }
-        changed.insert(key)
-        if states[key.rule]?[key.group]?.reports.isEmpty ?? true { reporting.removeAll { $0 == key } }
     }
 
     /// Takes in what an event says of alerts: reports that are stored, and silences.
@@ -276,7 +293,7 @@ struct AlertBook: Sendable {
         }
         guard let alert = Alert(event), let rule = rule(named: alert.rule) else { return }
         let key = AlertKey(rule: alert.rule, group: alert.group)
-        self.stored(key, alert.identity)
+        self.stored(key, alert.identity, at: stored.storedAt)
         let known = states[key.rule]?[key.group]
         switch alert.status {
         case .firing where known?.phase != .firing && known?.ids.contains(alert.id) != true:
@@ -347,6 +364,7 @@ struct AlertBook: Sendable {
         states[rule.name, default: [:]][group] = state
         changed.insert(key)
         if !state.reports.isEmpty, before?.reports.isEmpty ?? true { reporting.append(key) }
+        if state.reports.isEmpty, before?.reports.isEmpty == false { reporting.removeAll { $0 == key } }
         schedule(key, rule)
     }
 
@@ -354,13 +372,14 @@ struct AlertBook: Sendable {
     private mutating func place(for group: AlertGroup, of rule: AlertRule) -> AlertGroup {
         let groups = states[rule.name] ?? [:]
         guard groups[group] == nil, groups.count >= Self.mostGroups || alerts >= Self.mostAlerts else { return group }
-        let idle = groups.filter { $0.value.phase == .idle && $0.value.reports.isEmpty }
+        let rest = AlertGroup(group.labels.map { AlertGroup.Label($0.name, "…") })
+        let idle = groups.filter { $0.value.phase == .idle && $0.value.reports.isEmpty && $0.key != rest }
         // For a rule about silence the oldest would be the next to fire.
         if !rule.isAboutSilence, let oldest = idle.min(by: { $0.value.last < $1.value.last }) {
             remove(AlertKey(rule: rule.name, group: oldest.key))
             return group
         }
-        return AlertGroup(group.labels.map { AlertGroup.Label($0.name, "…") })
+        return rest
     }
 
     private mutating func remove(_ key: AlertKey) {
@@ -392,7 +411,7 @@ struct AlertBook: Sendable {
         case (.firing, _):
             var due: [Timestamp] = []
             if case .events(_, let within) = rule.cause, rule.resolve.isEmpty { due.append(state.last.adding(within)) }
-            if !state.isAcknowledged {
+            if !state.isAcknowledged, state.reports.isEmpty {
                 // At the end of the last silence that covers it, or when it has to be told again.
                 let silent = silences.filter { $0.covers(rule: key.rule, group: key.group) }.map(\.until).max()
                 if !state.wasTold { due.append(silent ?? state.reportedAt) }

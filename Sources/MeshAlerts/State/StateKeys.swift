@@ -22,7 +22,8 @@ enum StateKeys {
         for label in key.group.labels {
             hash.add(label.name.utf8)
             hash.add(label.value.utf8)
-            token += (token.isEmpty ? "" : "/") + StateKey.token(label.name) + "=3D" + StateKey.token(label.value)
+            // No token has these: in it two digits come behind each `=`.
+            token += (token.isEmpty ? "" : "=_") + StateKey.token(label.name) + "=-" + StateKey.token(label.value)
         }
         if token.isEmpty { token = "-" }
         return "\(states).\(key.rule).\(token.utf8.count > longestToken ? "=\(hash.text)" : token)"

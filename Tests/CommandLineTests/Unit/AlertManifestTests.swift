@@ -150,12 +150,12 @@ import Testing
         let sentences = manifest.rules.map { AlertRuleText.sentence($0) }
         #expect(
             sentences[0]
-                == "tool-down (warning): when events.tool.crashed with tool = whisper comes 3 times within 10m, for each "
-                + "tool or node that it is about, to phone, team; over at events.tool.started"
+                == "tool-down (warning): when tool.crashed with tool = whisper comes 3 times within 10m, for each "
+                + "tool or node that it is about, to phone, team; over at tool.started"
         )
         #expect(
             sentences[2]
-                == "no-backup (warning): when no events.user.backup.done comes for 1d 1h, one alert, to mail; over at the next one"
+                == "no-backup (warning): when no user.backup.done comes for 1d 1h, one alert, to mail; over at the next one"
         )
     }
 }

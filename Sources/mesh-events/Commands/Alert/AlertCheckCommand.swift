@@ -45,7 +45,7 @@ struct AlertCheckCommand: AsyncParsableCommand {
 enum AlertRuleText {
     /// `tool-down (critical): when tool.crashed comes 3 times within 10m, for each tool and node, to phone; over at tool.started`.
     static func sentence(_ rule: AlertRule) -> String {
-        let types = rule.patterns.map(\.description).joined(separator: " or ")
+        let types = list(rule.patterns)
         let condition = rule.filter.isEmpty ? "" : " with \(rule.filter)"
         let cause =
             switch rule.cause {
@@ -62,6 +62,10 @@ enum AlertRuleText {
         return text + "; " + end(rule)
     }
 
+    private static func list(_ patterns: [EventPattern]) -> String {
+        patterns.map { String($0.subject.dropFirst("events.".count)) }.joined(separator: " or ")
+    }
+
     private static func grouping(_ rule: AlertRule) -> String {
         switch (rule.grouping, rule.cause) {
         case (.subject, .silence), (.fields([]), _): "one alert"
@@ -71,7 +75,7 @@ enum AlertRuleText {
     }
 
     private static func end(_ rule: AlertRule) -> String {
-        if !rule.resolve.isEmpty { return "over at \(rule.resolve.map(\.description).joined(separator: " or "))" }
+        if !rule.resolve.isEmpty { return "over at \(list(rule.resolve))" }
         switch rule.cause {
         case .events(_, let within): return "over when none comes for \(AgeFormatter.span(within))"
         case .state: return "over at one that does not say so"

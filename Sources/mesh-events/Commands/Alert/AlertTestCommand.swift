@@ -66,7 +66,7 @@ struct AlertTestCommand: AsyncParsableCommand {
         let id = "test-\(String(UInt64.random(in: .min ... .max), radix: 36))"
         let alert = Alert(
             id: id,
-            rule: "test",
+            rule: "only-a-test",
             group: AlertGroup([]),
             status: .firing,
             severity: .info,
