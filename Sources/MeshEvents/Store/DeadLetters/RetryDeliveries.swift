@@ -298,7 +298,7 @@ final class RetryDeliveries: Sendable {
             return nil
         }
         let delivery = entry.deliveries + 1
-        let wait = min(acknowledgementWait, Self.longestWait)
+        let wait = acknowledgementWait
         let taken = try await write(entry.letter, deadline: Self.recordTime) { log in
             guard let found = log[entry.letter], found.order == entry.order, found.deliveries == entry.deliveries,
                 found.isDue(.now)
