@@ -198,11 +198,8 @@ final class RetryDeliveries: Sendable {
             defer { (state.isStale, state.heardAfter) = (false, nil) }
             return (state.isStale, state.heardAfter)
         }
-        guard let heard else {
-            guard isDue || isStale else { return false }
-            try await catchUp()
-            return true
-        }
+        if isDue || isStale { try await catchUp() }
+        guard let heard else { return isDue || isStale }
         for lag in Self.lags {
             // The records of this process are known already.
             guard state.withLock({ $0.log.last }) <= heard, !isStopped else { break }
