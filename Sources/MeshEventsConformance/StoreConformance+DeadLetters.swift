@@ -144,12 +144,12 @@ extension StoreConformance {
         Check("a handler of a retry may take longer than the acknowledgement wait", needs: [.durables]) { fixture in
             let bus = try await fixture.open()
             try await bus.emit("user.job", ["seq": 1])
-            let configuration = DurableSubscription.Configuration(acknowledgementWait: .seconds(1))
+            let configuration = DurableSubscription.Configuration(acknowledgementWait: .seconds(2))
             let letter = try await fixture.giveUp("jobs", bus, "why", configuration)
             let recorder = Recorder()
             let handler: @Sendable (DurableDelivery) async throws -> Void = { delivery in
                 recorder.add("\(delivery.deliveries)")
-                try await Task.sleep(for: .milliseconds(3_500))
+                try await Task.sleep(for: .seconds(5))
             }
             let slow = try await bus.subscribe(
                 durable: "jobs",

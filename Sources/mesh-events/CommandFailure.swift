@@ -72,7 +72,7 @@ extension CommandFailure {
         case .connectionFailed, .authenticationFailed, .permissionDenied, .timeout, .noResponders,
             .persistenceUnavailable, .streamNotFound, .streamMismatch, .durableMismatch, .durableNotFound,
             .eventNotFound, .storageFull, .duplicateMessageID, .serverRefused, .bufferFull, .subscriberTooSlow,
-            .protocolViolation, .closed:
+            .conflict, .protocolViolation, .closed:
             .unavailable
         default:
             .internalError

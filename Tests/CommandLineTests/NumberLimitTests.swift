@@ -54,6 +54,9 @@ import Testing
         + each(["on", "user.a", "--durable", "d"], "--parallel", ["0", "-1", "1025", "9223372036854775807"]).map {
             $0 + ["--", "true"]
         }
+        + each(["dead-letters", "list", "d"], "--limit", integers)
+        + each(["dead-letters", "list", "d"], "--since", durations + times)
+        + integers.map { ["dead-letters", "retry", "d", $0] }
         + each(["serve"], "--for", ["0s", "-1s", "36526d", ""])
         + each(["serve"], "--port", ["-1", "65536", "99999999999"])
         + each(["tool", "start", "x", "--node", "n"], "--timeout", ["0s", "1ms", "36526d"])

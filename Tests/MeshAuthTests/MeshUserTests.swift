@@ -34,6 +34,11 @@ import Testing
         #expect(permissions.subscribe.contains("_INBOX.>") == false)
         let takes = permissions.publish.contains("$JS.API.CONSUMER.MSG.NEXT.MESH_EVENTS.d")
         #expect(takes == (role == .tool || role == .node))
+        #expect(permissions.publish.contains("events.dead_letter.d") == takes)
+        #expect(
+            permissions.publish.contains { $0.hasPrefix("events.dead_letter.") && $0 != "events.dead_letter.d" }
+                == false
+        )
         #expect(permissions.subscribe.contains("mesh.control.tool.n") == (role == .node))
     }
 

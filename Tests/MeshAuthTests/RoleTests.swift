@@ -80,6 +80,23 @@ import Testing
         )
     }
 
+    /// An admin has stored a dead letter of a durable, as one of its handlers would.
+    private static func deadLetter(of durable: String, _ root: NATSTransport) async throws {
+        let bus = try await open(root)
+        let original = try #require(try await bus.history(matching: "events.user.first", limit: 1).first)
+        try await bus.emit(
+            EventType.user("dead_letter.\(durable)"),
+            [
+                "type": "user.first", "sequence": .init(original.sequence), "node": .init(original.event.node),
+                "timestamp": .init("\(original.event.timestamp)"), "reason": "why",
+            ]
+        )
+    }
+
+    private static func newestLetter(of durable: String, _ bus: PersistentEventBus) async throws -> DeadLetter {
+        try #require(try await bus.deadLetters(of: durable, includesSettled: true).last)
+    }
+
     /// An admin has created the durable of a user's own name.
     private static let durableIsThere: Act.Attempt = { root, user in
         try? await store(root).deleteDurable(user.name)
@@ -122,6 +139,32 @@ import Testing
             let messages = try await durable.fetch(1, wait: .seconds(1))
             guard let message = messages.first else { throw TestSupportError("the durable is empty") }
             try await durable.answer(message, .acknowledge, deadline: .seconds(5))
+        },
+        Act(
+            "retry a dead letter of its durable",
+            emitters,
+            prepare: { root, user in try await deadLetter(of: user.name, root) }
+        ) { transport, user in
+            let bus = try await open(transport)
+            try await bus.retry(try await newestLetter(of: user.name, bus))
+        },
+        Act("retry a dead letter of others", [.node], prepare: { root, _ in try await deadLetter(of: "others", root) })
+        {
+            transport,
+            _ in
+            let bus = try await open(transport)
+            try await bus.retry(try await newestLetter(of: "others", bus))
+        },
+        Act(
+            "discard a dead letter of others",
+            [.node],
+            prepare: { root, _ in try await deadLetter(of: "others", root) }
+        ) { transport, _ in
+            let bus = try await open(transport)
+            try await bus.discard(try await newestLetter(of: "others", bus), reason: "no")
+        },
+        Act("list the dead letters of others", everybody) { transport, _ in
+            _ = try await open(transport).deadLetters(of: "others", includesSettled: true)
         },
         Act("create its durable", [], prepare: { root, user in try? await store(root).deleteDurable(user.name) }) {
             try await openDurable($1.name, $0)
@@ -248,6 +291,33 @@ import Testing
                 }
                 #expect(error?.code == .permissionDenied, "\(role): \(String(describing: error))")
                 #expect(error?.isRetriable == false && error?.message.contains("--durable") == true, "\(role)")
+            }
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
+    func aToolTakesTheRetriesOfItsDurable(binary: NATSServers.Binary) async throws {
+        try await SecuredMesh.with(binary) { mesh in
+            let admin = try await mesh.open("admin")
+            try await admin.subscribe(durable: "tool", to: "events.user.job").cancel()
+            let tool = try await mesh.open("tool")
+            try await admin.emit("user.job", ["number": 1])
+            let jobs = try await tool.subscribe(durable: "tool", to: "events.user.job")
+            @Sendable func next() async throws -> DurableDelivery? {
+                var iterator = jobs.makeAsyncIterator()
+                return try await iterator.next()
+            }
+            try await withDeadline(.seconds(20), "the event") { try await next() }?.terminate(reason: "why")
+            let letter = try #require(try await mesh.open("observer").deadLetters(of: "tool").first)
+            #expect(letter.node == "tool")
+            #expect(try await mesh.open("node").retry(letter).isNew)
+            let delivery = try await withDeadline(.seconds(20), "the retry") { try await next() }
+            #expect(delivery?.deadLetter == letter.sequence && delivery?.event.data["number"]?.int == 1)
+            try await delivery?.ack()
+            let status = try await admin.deadLetter(letter.sequence, of: "tool").status
+            guard case .handled(_, "tool") = status else {
+                Issue.record("\(status)")
+                return
             }
         }
     }

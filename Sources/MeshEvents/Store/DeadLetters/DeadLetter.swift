@@ -50,14 +50,10 @@ public struct DeadLetter: Sendable, Hashable, Identifiable {
 
     /// What was done about a dead letter.
     public enum Status: Sendable, Hashable {
-        /// Nothing yet. `problem`: why the last retry could not be delivered, when there was one.
+        /// Nothing was done yet. `problem`: why the last retry could not be delivered, when there was one.
         case open(problem: String?)
-        /// A retry was asked for, and no handler is done with it yet.
-        ///
-        /// - Parameters:
-        ///   - since: when it was asked for.
-        ///   - by: the node that asked.
-        ///   - deliveries: how often a handler got it since.
+        /// A retry was asked for, and no handler is done with it yet. `since`: when, and `by`: by which node.
+        /// `deliveries`: how often a handler got it, 0 while none has it.
         case retrying(since: Timestamp, by: String, deliveries: Int)
         /// A retry has succeeded, at this time, in a handler of this node.
         case handled(at: Timestamp, by: String)

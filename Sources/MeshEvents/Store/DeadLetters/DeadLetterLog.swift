@@ -68,6 +68,8 @@ struct DeadLetterLog: Sendable {
     private(set) var last: UInt64 = 0
     private let keepsSettled: Bool
     private var entries: [UInt64: Entry] = [:]
+    /// How many numbers of settled dead letters are kept at most; the newest are.
+    private static let mostSettled = 100_000
     /// The dead letters that are settled for good, when their entries are not kept.
     private var settled: Set<UInt64> = []
 
@@ -152,7 +154,9 @@ struct DeadLetterLog: Sendable {
         var entry = entry
         entry.latest = note
         entries[entry.letter] = keepsSettled ? entry : nil
-        if !keepsSettled, entry.phase.isFinal { settled.insert(entry.letter) }
+        guard !keepsSettled, entry.phase.isFinal else { return }
+        settled.insert(entry.letter)
+        if settled.count > Self.mostSettled { settled = Set(settled.sorted().suffix(Self.mostSettled / 2)) }
     }
 }
 

@@ -42,9 +42,6 @@ final class RetryDeliveries: Sendable {
         /// The newest record that a message told of comes after this one.
         var heardAfter: UInt64?
         var isStopped = false
-        var sleep: OneTimeSignal?
-        /// Whether something has happened since the last look at the state.
-        var isWoken = false
         var subscription: (any TransportSubscription)?
     }
 
@@ -58,6 +55,8 @@ final class RetryDeliveries: Sendable {
     private let history: HistoryStore
     private let records: DeadLetterLogStore
     private let state: Locked<State>
+    /// Sent when the state has changed.
+    private let waking = Wake()
     /// One record at a time, so that this process does not contradict itself.
     private let writing = OperationLock()
     /// Whether a retry waits for a reader.
@@ -116,7 +115,7 @@ final class RetryDeliveries: Sendable {
                     waitsForReader.store(true, ordering: .sequentiallyConsistent)
                     if isWanted() { continue }
                 }
-                await sleep(until: min(nextLook, nextTime))
+                await waking.wait(until: min(nextLook, nextTime))
             } catch {
                 guard error.code != .closed else { return }
                 failures += 1
@@ -132,13 +131,12 @@ final class RetryDeliveries: Sendable {
 
     /// Ends; events that are delivered still take their answers.
     func stop() {
-        let (sleep, subscription) = state.withLock { state in
+        let subscription = state.withLock { state in
             state.isStopped = true
-            defer { (state.sleep, state.subscription) = (nil, nil) }
-            return (state.sleep, state.subscription)
+            return state.subscription.take()
         }
         subscription?.cancel()
-        sleep?.send()
+        waking.send()
     }
 
     /// Notes that a reader waits.
@@ -152,13 +150,8 @@ final class RetryDeliveries: Sendable {
     fileprivate func heard(_ after: UInt64) { wake { $0.heardAfter = max($0.heardAfter ?? 0, after) } }
 
     private func wake(_ change: (inout State) -> Void) {
-        let sleep = state.withLock { state in
-            change(&state)
-            state.isWoken = true
-            defer { state.sleep = nil }
-            return state.sleep
-        }
-        sleep?.send()
+        state.withLock { change(&$0) }
+        waking.send()
     }
 
     /// Whether it takes no more retries.
@@ -178,20 +171,9 @@ final class RetryDeliveries: Sendable {
         if isLate { subscription?.cancel() }
     }
 
-    private func sleep(until deadline: ContinuousClock.Instant) async {
-        let signal = OneTimeSignal()
-        let isDue = state.withLock { state in
-            defer { state.isWoken = false }
-            if state.isStopped || state.isWoken { return true }
-            state.sleep = signal
-            return false
-        }
-        if !isDue { try? await signal.wait(until: deadline, for: "a retry") }
-    }
-
     /// Sleeps, whatever happens meanwhile, until a deadline or the end.
     private func pause(until deadline: ContinuousClock.Instant) async {
-        while .now < deadline, !isStopped { await sleep(until: deadline) }
+        while .now < deadline, !isStopped { await waking.wait(until: deadline) }
     }
 
     private func report(_ error: MeshEventsError) {
@@ -216,11 +198,8 @@ final class RetryDeliveries: Sendable {
             defer { (state.isStale, state.heardAfter) = (false, nil) }
             return (state.isStale, state.heardAfter)
         }
-        guard let heard else {
-            guard isDue || isStale else { return false }
-            try await catchUp()
-            return true
-        }
+        if isDue || isStale { try await catchUp() }
+        guard let heard else { return isDue || isStale }
         for lag in Self.lags {
             // The records of this process are known already.
             guard state.withLock({ $0.log.last }) <= heard, !isStopped else { break }
@@ -298,7 +277,7 @@ final class RetryDeliveries: Sendable {
             return nil
         }
         let delivery = entry.deliveries + 1
-        let wait = min(acknowledgementWait, Self.longestWait)
+        let wait = acknowledgementWait
         let taken = try await write(entry.letter, deadline: Self.recordTime) { log in
             guard let found = log[entry.letter], found.order == entry.order, found.deliveries == entry.deliveries,
                 found.isDue(.now)

@@ -44,12 +44,18 @@ struct DeadLetterRetryCommand: AsyncParsableCommand {
         )
         guard let session else { return }
         let durable = selection.durable
-        if try await !isThere(session.transport) {
-            Diagnostics.say("there is no durable \(durable) at the moment; its retries wait until it is created again")
-        }
+        var hasLooked = false
         try await selection.each(session.bus, since: since) { desk, letter in
-            try DeadLetterFormatter.write(try await desk.retry(letter), json: output.json) {
+            let change = try await desk.retry(letter)
+            try DeadLetterFormatter.write(change, json: output.json) {
                 "event \(letter.original.sequence) is delivered to \(durable) again (dead letter \(letter.sequence))"
+            }
+            guard change.isNew, !hasLooked else { return }
+            hasLooked = true
+            if try await !isThere(session.transport) {
+                Diagnostics.say(
+                    "there is no durable \(durable) at the moment; its retries wait until it is created again"
+                )
             }
         }
         await session.close()
