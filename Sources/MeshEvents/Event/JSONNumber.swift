@@ -52,6 +52,15 @@ public struct JSONNumber: Sendable, ExpressibleByIntegerLiteral, ExpressibleByFl
         }
     }
 
+    /// The value when it is stored as an integer, and fits; it is found without reading a text.
+    var storedInteger: Int64? {
+        switch storage {
+        case .integer(let value): value
+        case .unsigned(let value): Int64(exactly: value)
+        case .double, .text: nil
+        }
+    }
+
     /// The value as an integer; `nil` when it has a fraction, is negative or does not fit.
     public var uint64: UInt64? {
         switch storage {

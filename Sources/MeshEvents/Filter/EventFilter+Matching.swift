@@ -113,7 +113,7 @@ extension EventFilter.Order {
     /// Whether the text of a value is a number that compares so.
     fileprivate func holds(_ text: UnsafeBufferPointer<UInt8>, _ number: JSONNumber) -> Bool {
         guard text.isNumber else { return false }
-        if let right = number.int64, let left = text.integer { return holds(left, right) }
+        if let right = number.storedInteger, let left = text.integer { return holds(left, right) }
         return holds(DecimalText.double(text), number.double)
     }
 

@@ -68,9 +68,9 @@ struct EventHistoryTests {
             node: "n",
             configuration: PersistentEventBus.Configuration(maximumMessages: nil)
         )
-        for number in 0..<count {
-            try await bus.emit(Event("user.n", node: node(number), data: ["number": .init(number)]))
-        }
+        try await bus.emit(
+            contentsOf: (0..<count).map { Event("user.n", node: node($0), data: ["number": .init($0)]) }
+        )
         return (bus, store)
     }
 }
