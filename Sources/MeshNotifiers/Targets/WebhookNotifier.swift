@@ -27,7 +27,7 @@ import MeshEventsInterop
 /// {"id": "n-1", "status": "firing", "severity": "critical", "title": "tool-down: whisper on pi",
 ///  "body": "exit code 1\nsince 2026-11-24T09:04:34Z, event 17", "page": "https://mesh.example/", "test": false,
 ///  "omitted": 0,
-///  "alerts": [{"id": "a-1", "rule": "tool-down", "labels": {"tool": "whisper", "node": "pi"}, "status": "firing",
+///  "alerts": [{"id": "a-1", "rule": "tool-down", "group": {"tool": "whisper", "node": "pi"}, "status": "firing",
 ///              "severity": "critical", "since": "2026-11-24T09:04:34Z", "at": "2026-11-24T09:04:34Z", "count": 1,
 ///              "sequences": [17], "reason": "exit code 1", "repetition": 0}]}
 /// ```
