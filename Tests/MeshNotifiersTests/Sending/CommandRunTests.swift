@@ -35,7 +35,7 @@ struct CommandRunTests {
         )
         let reason = "$(reboot) ; `reboot` \"'"
         let answer = try await run(
-            [.init(script), "-b", "{reason}"],
+            ["sh", .init(script), "-b", "{reason}"],
             environment: ["KEY": "secret"],
             .sample(reason: reason)
         )
@@ -54,11 +54,12 @@ struct CommandRunTests {
             "tell",
             #"printf '%s\0' "$@" >'\#(directory.path)/out'; cat >'\#(directory.path)/in'"#
         )
-        let command: [CommandConfiguration.Argument] = [.init(script), "{title}", "{body}", "{reason}"]
+        let command: [CommandConfiguration.Argument] = ["sh", .init(script), "{title}", "{body}", "{reason}"]
         #expect(message(try await run(command, notification)) == "success: exit code 0")
         let expected = try CommandNotifier(configuration: CommandConfiguration(command)).arguments(notification)
+            .dropFirst()
         let got = try directory.text(of: "out").split(separator: "\0", omittingEmptySubsequences: false).dropLast()
-        #expect(got.map(String.init) == expected)
+        #expect(got.map(String.init) == Array(expected))
         #expect(try EventData(json: directory.text(of: "in"))["id"]?.value == "n-1")
     }
 
@@ -76,8 +77,8 @@ struct CommandRunTests {
             "hang",
             #"trap '' TERM; sh -c 'trap "" TERM; echo $$ >"\#(directory.path)/pid"; sleep 600' & sleep 600"#
         )
-        let outcome = try await run([.init(script)], timeout: .seconds(1))
-        #expect(message(outcome) == "command hang did not end within 1.0 seconds")
+        let outcome = try await run(["sh", .init(script)], timeout: .seconds(1))
+        #expect(message(outcome) == "command sh did not end within 1.0 seconds")
         let pid = try #require(Int32(try directory.text(of: "pid").split(separator: "\n").first.map(String.init) ?? ""))
         try await eventually("the descendant's end") { !TestProcess.exists(pid) }
     }
