@@ -111,7 +111,9 @@ import Testing
     }
 
     @Test func noTextOfAnEventBecomesAnOptionOrAFileOfACommand() async throws {
-        let configuration = try CommandConfiguration(["true", "{title}", "{body}", "{reason}", "{rule}", "{group}"])
+        let configuration = try CommandTargetConfiguration([
+            "true", "{title}", "{body}", "{reason}", "{rule}", "{group}",
+        ])
         let notifier = CommandNotifier(configuration: configuration)
         for notification in AlertNotification.hostile {
             for argument in try notifier.arguments(notification) {
