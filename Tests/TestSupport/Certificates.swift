@@ -49,7 +49,8 @@ public struct Certificates: Sendable {
             done
             """
         )
-        try SpawnedProcess.run(script)
+        // Not the script itself: another test's child may hold it open for writing for a moment, and it is "busy" then.
+        try SpawnedProcess.run("/bin/sh", [script])
         return Certificates(directory: directory)
     }
 }

@@ -26,7 +26,7 @@ public enum NotifierConfiguration: Sendable, Hashable, CustomStringConvertible {
     /// An Alertmanager of Prometheus.
     case alertmanager(AlertmanagerConfiguration)
     /// A program of this machine.
-    case command(CommandConfiguration)
+    case command(CommandTargetConfiguration)
 
     /// The key of the kind in YAML: `ntfy`, `slack`, `discord`, `webhook`, `alertmanager` or `command`.
     public var kind: String {

@@ -14,8 +14,6 @@ import MeshConcurrency
         private static let longestBody = 8_192
         /// How long the body of an answer may take; its status says enough.
         private static let bodyTimeout: Duration = .seconds(2)
-        /// How long before the end of the whole exchange the body is given up, so that the status counts.
-        private static let bodyMargin: Duration = .milliseconds(50)
 
         private struct State {
             var clients: [ProxySettings.Proxy?: HTTPClient] = [:]
@@ -52,10 +50,11 @@ import MeshConcurrency
             through proxy: ProxySettings.Proxy?
         ) async throws(HTTPProblem) -> HTTPAnswer {
             guard let client = client(for: proxy) else { throw HTTPProblem(description: "the client was shut down") }
-            let result = await withTaskGroup(of: Result<HTTPAnswer, HTTPProblem>?.self) { group in
-                group.addTask { await Self.perform(request, client) }
+            let end = ContinuousClock.now + request.timeout
+            let result = await withTaskGroup(of: Result<HTTPClientResponse, HTTPProblem>?.self) { group in
+                group.addTask { await Self.response(to: request, client) }
                 group.addTask {
-                    try? await Task.sleep(for: request.timeout)
+                    try? await Task.sleep(until: end, clock: .continuous)
                     return nil
                 }
                 let first = await group.next() ?? nil
@@ -66,7 +65,14 @@ import MeshConcurrency
                 let reason = Task.isCancelled ? "it was cancelled" : "there was no answer within \(request.timeout)"
                 throw HTTPProblem(description: reason)
             }
-            return try result.get()
+            let response = try result.get()
+            let status = HTTPResponseStatus(statusCode: Int(response.status.code))
+            return HTTPAnswer(
+                status: Int(status.code),
+                phrase: status.reasonPhrase,
+                retryAfter: response.headers.first(name: "Retry-After"),
+                body: await Self.beginning(of: response.body, until: min(end, .now + Self.bodyTimeout))
+            )
         }
 
         private func client(for proxy: ProxySettings.Proxy?) -> HTTPClient? {
@@ -103,27 +109,18 @@ import MeshConcurrency
             return configuration
         }
 
-        private static func perform(_ request: TargetRequest, _ client: HTTPClient) async -> Result<
-            HTTPAnswer, HTTPProblem
-        > {
+        private static func response(
+            to request: TargetRequest,
+            _ client: HTTPClient
+        ) async -> Result<HTTPClientResponse, HTTPProblem> {
             var outgoing = HTTPClientRequest(url: request.url)
             outgoing.method = .POST
             outgoing.headers.add(name: "Content-Type", value: request.contentType)
             outgoing.headers.add(name: "User-Agent", value: "mesh-events")
             for (name, value) in request.headers { outgoing.headers.add(name: name, value: value) }
             outgoing.body = .bytes(ByteBuffer(bytes: request.body))
-            let deadline = ContinuousClock.now + request.timeout
             do {
-                let response = try await client.execute(outgoing, deadline: .now() + request.timeout.timeAmount)
-                let status = HTTPResponseStatus(statusCode: Int(response.status.code))
-                return .success(
-                    HTTPAnswer(
-                        status: Int(status.code),
-                        phrase: status.reasonPhrase,
-                        retryAfter: response.headers.first(name: "Retry-After"),
-                        body: await beginning(of: response.body, until: min(deadline - bodyMargin, .now + bodyTimeout))
-                    )
-                )
+                return .success(try await client.execute(outgoing, deadline: .now() + request.timeout.timeAmount))
             } catch {
                 return .failure(HTTPProblem(description: describe(error)))
             }

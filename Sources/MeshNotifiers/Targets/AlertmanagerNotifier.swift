@@ -9,7 +9,8 @@ import MeshEvents
 ///
 /// Alertmanager takes an alert for over when its `endsAt` has passed. So that it does not end by itself, a firing alert is
 /// sent with an `endsAt` as far away as ``expiry``, 7 days by default; with each repetition it is as far away again. When it
-/// is over, the true end is sent. The consequences:
+/// is over, the true end is sent. Of several reports about the same in one notification only the newest is sent. The
+/// consequences:
 /// - An alert whose end is never reported, because its rule or its mesh no longer exists, stays until then.
 /// - An alert that fires for longer without being repeated is shown as over. Repeat it more often, or make this longer.
 /// - Alertmanager keeps alerts in memory: after its restart it knows an alert again with the next repetition.
@@ -68,7 +69,7 @@ struct AlertmanagerNotifier: RequestingNotifier {
 
     func request(for notification: AlertNotification, now: Timestamp) -> TargetRequest {
         let authorization = configuration.token.map { "Bearer \($0.text)" } ?? configuration.address.authorization
-        let alerts = notification.alerts.map { alert(notification.about($0), $0, now: now) }
+        let alerts = Self.newest(notification.alerts).map { alert(notification.about($0), $0, now: now) }
         return TargetRequest(
             address: configuration.address,
             url: configuration.address.url(path: configuration.address.path + "/api/v2/alerts"),
@@ -78,6 +79,35 @@ struct AlertmanagerNotifier: RequestingNotifier {
             timeout: configuration.timeout,
             secrets: [configuration.token?.text].compactMap { $0 }
         )
+    }
+
+    /// The newest report of each rule and group: Alertmanager knows them by their labels, and takes the last in the list for
+    /// what is true now.
+    private static func newest(_ alerts: [Alert]) -> [Alert] {
+        struct Identity: Hashable {
+            let rule: String
+            let group: AlertGroup
+            let severity: AlertSeverity
+        }
+        var newest: [Identity: Alert] = [:]
+        var order: [Identity] = []
+        for alert in alerts {
+            let identity = Identity(rule: alert.rule, group: alert.group, severity: alert.severity)
+            guard let other = newest[identity] else {
+                newest[identity] = alert
+                order.append(identity)
+                continue
+            }
+            if isNewer(alert, other) { newest[identity] = alert }
+        }
+        return order.compactMap { newest[$0] }
+    }
+
+    /// Of two firings, the one that began later counts; of one firing its end, then its last repetition.
+    private static func isNewer(_ alert: Alert, _ other: Alert) -> Bool {
+        if alert.since != other.since { return alert.since > other.since }
+        if alert.status != other.status { return alert.status == .resolved }
+        return alert.at >= other.at
     }
 
     private func alert(_ notification: AlertNotification, _ alert: Alert, now: Timestamp) -> JSONValue {

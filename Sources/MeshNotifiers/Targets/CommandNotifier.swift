@@ -26,7 +26,7 @@ import ProcessGuard
 ///
 /// **Secrets.** Each user of a machine sees the arguments of its processes. So a secret belongs into ``environment``, and an
 /// argument that holds the value of a `${VARIABLE}` is refused: ``Argument/isConfidential`` says which do.
-public struct CommandConfiguration: Sendable, Hashable, CustomStringConvertible {
+public struct CommandTargetConfiguration: Sendable, Hashable, CustomStringConvertible {
     /// An argument, with places for fields.
     public struct Argument: Sendable, Hashable, ExpressibleByStringLiteral, CustomStringConvertible, CustomReflectable {
         /// The text, with places for fields.
@@ -156,7 +156,7 @@ struct CommandNotifier: AlertNotifier {
     /// The most bytes of all arguments and variables: less than every system takes.
     private static let longestCommand = 512 * 1_024
 
-    let configuration: CommandConfiguration
+    let configuration: CommandTargetConfiguration
 
     func notify(_ notification: AlertNotification) async throws(NotificationFailure) -> String {
         let name = configuration.description
@@ -189,15 +189,15 @@ struct CommandNotifier: AlertNotifier {
 
     /// The arguments for a notification.
     ///
-    /// - Throws: when one is longer than ``CommandConfiguration/maximumArgument``.
+    /// - Throws: when one is longer than ``CommandTargetConfiguration/maximumArgument``.
     func arguments(_ notification: AlertNotification) throws(NotificationFailure) -> [String] {
         var filled: [String] = []
         for (number, template) in configuration.arguments.enumerated() {
             let argument = template.filled(notification)
-            guard argument.utf8.count <= CommandConfiguration.maximumArgument else {
+            guard argument.utf8.count <= CommandTargetConfiguration.maximumArgument else {
                 throw NotificationFailure(
                     "\(configuration.description): argument \(number + 1) has more than "
-                        + "\(CommandConfiguration.maximumArgument) bytes",
+                        + "\(CommandTargetConfiguration.maximumArgument) bytes",
                     isFinal: true
                 )
             }

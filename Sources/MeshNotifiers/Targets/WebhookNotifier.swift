@@ -27,7 +27,7 @@ import MeshEventsInterop
 /// {"id": "n-1", "status": "firing", "severity": "critical", "title": "tool-down: whisper on pi",
 ///  "body": "exit code 1\nsince 2026-11-24T09:04:34Z, event 17", "page": "https://mesh.example/", "test": false,
 ///  "omitted": 0,
-///  "alerts": [{"id": "a-1", "rule": "tool-down", "labels": {"tool": "whisper", "node": "pi"}, "status": "firing",
+///  "alerts": [{"id": "a-1", "rule": "tool-down", "group": {"tool": "whisper", "node": "pi"}, "status": "firing",
 ///              "severity": "critical", "since": "2026-11-24T09:04:34Z", "at": "2026-11-24T09:04:34Z", "count": 1,
 ///              "sequences": [17], "reason": "exit code 1", "repetition": 0}]}
 /// ```
@@ -53,7 +53,6 @@ import MeshEventsInterop
 public struct WebhookConfiguration: Sendable, Hashable, CustomStringConvertible {
     let address: TargetAddress
     let secret: Secret?
-    let key: SymmetricKey?
     /// How long a whole exchange may take.
     public let timeout: Duration
 
@@ -71,10 +70,13 @@ public struct WebhookConfiguration: Sendable, Hashable, CustomStringConvertible 
         timeout: Duration = .seconds(15)
     ) throws(NotifierConfigurationError) {
         address = try TargetAddress(url, "webhook", "https://example.org/hook")
+        if let secret { _ = try Self.key(secret) }
         self.secret = secret.map { Secret($0) }
-        key = try secret.map { text throws(NotifierConfigurationError) in try Self.key(text) }
         self.timeout = try TargetTimeout.checked(timeout)
     }
+
+    /// What signatures are made with; `nil` for none. It is not kept: a dump of it would show its bytes.
+    var key: SymmetricKey? { secret.flatMap { try? Self.key($0.text) } }
 
     private static func key(_ secret: String) throws(NotifierConfigurationError) -> SymmetricKey {
         guard secret.hasPrefix("whsec_") else {
@@ -85,18 +87,6 @@ public struct WebhookConfiguration: Sendable, Hashable, CustomStringConvertible 
             throw NotifierConfigurationError("what follows whsec_ in the secret of webhook is no Base64")
         }
         return SymmetricKey(data: bytes)
-    }
-
-    /// Whether both are the same.
-    public static func == (left: WebhookConfiguration, right: WebhookConfiguration) -> Bool {
-        left.address == right.address && left.secret == right.secret && left.timeout == right.timeout
-    }
-
-    /// Hashes what makes it the same.
-    public func hash(into hasher: inout Hasher) {
-        hasher.combine(address)
-        hasher.combine(secret)
-        hasher.combine(timeout)
     }
 
     /// `webhook at example.org`.

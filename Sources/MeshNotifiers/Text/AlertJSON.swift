@@ -6,7 +6,7 @@ import MeshEvents
 /// ```json
 /// {"id":"n-1","status":"firing","severity":"critical","title":"tool-down: whisper on pi","body":"exit code 1\nsince …",
 ///  "page":"https://mesh.example/","test":false,"omitted":0,
-///  "alerts":[{"id":"a-1","rule":"tool-down","labels":{"tool":"whisper","node":"pi"},"status":"firing",
+///  "alerts":[{"id":"a-1","rule":"tool-down","group":{"tool":"whisper","node":"pi"},"status":"firing",
 ///             "severity":"critical","since":"2026-11-24T09:04:34Z","at":"2026-11-24T09:04:34Z","count":1,
 ///             "sequences":[17],"reason":"exit code 1","repetition":0}]}
 /// ```
@@ -43,7 +43,7 @@ enum AlertJSON {
             ("id", .string(alert.id)),
             ("rule", .string(alert.rule.shortened)),
             (
-                "labels",
+                "group",
                 .object(JSONObject(alert.group.labels.map { ($0.name.shortened, .string($0.value.shortened)) }))
             ),
             ("status", .string(alert.status.rawValue)),

@@ -60,7 +60,7 @@ extension AlertManifestReader {
 
     private struct Settings {
         var address: String?
-        var command: [CommandConfiguration.Argument] = []
+        var command: [CommandTargetConfiguration.Argument] = []
         var token: String?
         var secret: String?
         var priority: NtfyConfiguration.Priority?
@@ -106,7 +106,7 @@ extension AlertManifestReader {
     }
 
     /// The words of a command. What came from variables is confidential: everyone on the machine sees arguments.
-    private mutating func command(_ node: Node, _ what: String) -> [CommandConfiguration.Argument] {
+    private mutating func command(_ node: Node, _ what: String) -> [CommandTargetConfiguration.Argument] {
         guard let nodes = node.sequence else {
             values.report(
                 "\(what) must be a list, such as [notify-send, \"{title}\"], not \(values.kind(of: node))",
@@ -119,7 +119,7 @@ extension AlertManifestReader {
             values.confidential = []
             defer { values.confidential.formUnion(known) }
             guard let text = values.expanded(node, "each of \(what)") else { return nil }
-            return CommandConfiguration.Argument(text, isConfidential: !values.confidential.isEmpty)
+            return CommandTargetConfiguration.Argument(text, isConfidential: !values.confidential.isEmpty)
         }
     }
 
@@ -158,7 +158,11 @@ extension AlertManifestReader {
                 )
             default:
                 return .command(
-                    try CommandConfiguration(settings.command, environment: settings.environment, timeout: timeout)
+                    try CommandTargetConfiguration(
+                        settings.command,
+                        environment: settings.environment,
+                        timeout: timeout
+                    )
                 )
             }
         } catch {

@@ -42,6 +42,25 @@ struct AlertmanagerTests {
         #expect(test[0]?["endsAt"] == "2026-11-24T09:09:44Z")
     }
 
+    @Test func ofSeveralReportsTheNewestIsSent() throws {
+        var notification = AlertNotification.sample()
+        let first = notification.alerts[0]
+        var over = first
+        (over.status, over.at) = (.resolved, .sample(30))
+        var again = first
+        (again.id, again.since, again.at) = ("a-2", .sample(40), .sample(40))
+        var other = first
+        other.group = AlertGroup([.init("tool", "piper"), .init("node", "pi")])
+        // As a runner sorts them: what fires comes first.
+        notification.alerts = [first, again, other, over]
+        let sent = try alerts(notification)
+        #expect(sent.array?.compactMap { $0["labels"]?["tool"]?.string } == ["whisper", "piper"])
+        #expect(sent[0]?["startsAt"] == "2026-11-24T09:05:14Z")
+        #expect(sent[0]?["endsAt"] == "2026-11-24T10:04:44Z")
+        notification.alerts = [first, over]
+        #expect(try alerts(notification)[0]?["endsAt"] == "2026-11-24T09:05:04Z")
+    }
+
     @Test func namesOfLabelsAreValidAndEachIsThereOnce() {
         var alert = AlertNotification.sample().alerts[0]
         alert.group = AlertGroup([

@@ -5,10 +5,10 @@ import Testing
 @testable import MeshNotifiers
 
 struct CommandTests {
-    private func arguments(_ arguments: [CommandConfiguration.Argument], _ notification: AlertNotification) throws
+    private func arguments(_ arguments: [CommandTargetConfiguration.Argument], _ notification: AlertNotification) throws
         -> [String]
     {
-        let configuration = try CommandConfiguration(["program"] + arguments)
+        let configuration = try CommandTargetConfiguration(["program"] + arguments)
         return try CommandNotifier(configuration: configuration).arguments(notification)
     }
 
@@ -38,7 +38,7 @@ struct CommandTests {
 
     @Test(arguments: AlertNotification.hostile)
     func argumentsAndVariablesHaveNoNULAndABound(notification: AlertNotification) throws {
-        let configuration = try CommandConfiguration(["p", "{title}", "{body}", "{reason}", "{rule}", "{group}"])
+        let configuration = try CommandTargetConfiguration(["p", "{title}", "{body}", "{reason}", "{rule}", "{group}"])
         let arguments = try CommandNotifier(configuration: configuration).arguments(notification)
         let variables = configuration.variables(notification, inherited: [:])
         for text in arguments + variables.values {
@@ -49,7 +49,7 @@ struct CommandTests {
     }
 
     @Test func theEnvironmentHasTheFieldsAndNoSecretsOfOthers() throws {
-        let configuration = try CommandConfiguration(["p"], environment: ["MAIL_URL": "mailto://secret"])
+        let configuration = try CommandTargetConfiguration(["p"], environment: ["MAIL_URL": "mailto://secret"])
         let variables = configuration.variables(
             .sample(isTest: true),
             inherited: [
@@ -69,7 +69,7 @@ struct CommandTests {
     }
 
     @Test func whatIsWrongIsSaidWhenItIsConfigured() {
-        func error(_ body: () throws(NotifierConfigurationError) -> CommandConfiguration) -> String {
+        func error(_ body: () throws(NotifierConfigurationError) -> CommandTargetConfiguration) -> String {
             do throws(NotifierConfigurationError) {
                 _ = try body()
                 return ""
@@ -77,36 +77,36 @@ struct CommandTests {
                 return error.message
             }
         }
-        #expect(error { () throws(NotifierConfigurationError) in try CommandConfiguration([]) }.contains("empty"))
+        #expect(error { () throws(NotifierConfigurationError) in try CommandTargetConfiguration([]) }.contains("empty"))
         #expect(
-            error { () throws(NotifierConfigurationError) in try CommandConfiguration(["p", "{tilte}"]) }
+            error { () throws(NotifierConfigurationError) in try CommandTargetConfiguration(["p", "{tilte}"]) }
                 .contains("no field {tilte}")
         )
         #expect(
-            error { () throws(NotifierConfigurationError) in try CommandConfiguration(["{rule}"]) }.contains(
+            error { () throws(NotifierConfigurationError) in try CommandTargetConfiguration(["{rule}"]) }.contains(
                 "cannot be a field"
             )
         )
         let confidential = error { () throws(NotifierConfigurationError) in
-            try CommandConfiguration(["p", .init("tk_secret", isConfidential: true)])
+            try CommandTargetConfiguration(["p", .init("tk_secret", isConfidential: true)])
         }
         #expect(confidential.contains("argument 1") && !confidential.contains("tk_secret"))
         #expect(
             error { () throws(NotifierConfigurationError) in
-                try CommandConfiguration(["p"], environment: ["MESH_ALERT_X": ""])
+                try CommandTargetConfiguration(["p"], environment: ["MESH_ALERT_X": ""])
             }
             .contains("no name")
         )
         #expect(
-            error { () throws(NotifierConfigurationError) in try CommandConfiguration(["p"], timeout: .zero) }
+            error { () throws(NotifierConfigurationError) in try CommandTargetConfiguration(["p"], timeout: .zero) }
                 .contains("time-out")
         )
     }
 
     @Test func aLoginInAnArgumentIsWorthAWarning() throws {
-        let configuration = try CommandConfiguration(["apprise", "mailto://me:secret@example.org"])
+        let configuration = try CommandTargetConfiguration(["apprise", "mailto://me:secret@example.org"])
         #expect(configuration.warnings.count == 1)
         #expect(!configuration.warnings[0].contains("secret"))
-        #expect(try CommandConfiguration(["apprise", "mailto://example.org", "{title}"]).warnings.isEmpty)
+        #expect(try CommandTargetConfiguration(["apprise", "mailto://example.org", "{title}"]).warnings.isEmpty)
     }
 }

@@ -11,7 +11,7 @@ struct ConfigurationTests {
             .discord(try DiscordConfiguration(url: "https://discord.example/api/webhooks/secret6")),
             .webhook(try WebhookConfiguration(url: "https://u:secret7@example.org/secret8", secret: "secret9")),
             .alertmanager(try AlertmanagerConfiguration(url: "http://u:secret1@127.0.0.1:9093", token: "secret2")),
-            .command(try CommandConfiguration(["/usr/bin/apprise", "secret3"], environment: ["A": "secret4"])),
+            .command(try CommandTargetConfiguration(["/usr/bin/apprise", "secret3"], environment: ["A": "secret4"])),
         ]
     }
 

@@ -30,7 +30,7 @@ struct WebhookTests {
             "test": false, "omitted": 0,
             "alerts": [
                 [
-                    "id": "a-1", "rule": "tool-down", "labels": ["tool": "whisper", "node": "pi"], "status": "firing",
+                    "id": "a-1", "rule": "tool-down", "group": ["tool": "whisper", "node": "pi"], "status": "firing",
                     "severity": "critical", "since": "2026-11-24T09:04:34Z", "at": "2026-11-24T09:04:34Z", "count": 3,
                     "sequences": [15, 16, 17], "reason": "exit code 1", "repetition": 0,
                 ]

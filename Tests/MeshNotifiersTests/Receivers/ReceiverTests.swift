@@ -224,7 +224,7 @@ struct ReceiverTests {
         let sink = try Python.start(Self.sink, environment: [:], Python.contracts)
         try await eventually("the sink's port") { sink.output.contains(/port \d+\n/) }
         let port = try #require(sink.output.firstMatch(of: /port (\d+)/)?.1)
-        let configuration = try CommandConfiguration(
+        let configuration = try CommandTargetConfiguration(
             [
                 .init(Python.contracts), "-c", "from apprise.cli import main; main()", "-t", "{title}", "-b", "{body}",
             ],

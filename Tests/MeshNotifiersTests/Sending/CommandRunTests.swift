@@ -7,12 +7,12 @@ import Testing
 
 struct CommandRunTests {
     private func run(
-        _ command: [CommandConfiguration.Argument],
+        _ command: [CommandTargetConfiguration.Argument],
         environment: [String: String] = [:],
         timeout: Duration = .seconds(20),
         _ notification: AlertNotification = .sample()
     ) async throws -> Result<String, NotificationFailure> {
-        let configuration = try CommandConfiguration(command, environment: environment, timeout: timeout)
+        let configuration = try CommandTargetConfiguration(command, environment: environment, timeout: timeout)
         do throws(NotificationFailure) {
             return .success(try await CommandNotifier(configuration: configuration).notify(notification))
         } catch {
@@ -35,7 +35,7 @@ struct CommandRunTests {
         )
         let reason = "$(reboot) ; `reboot` \"'"
         let answer = try await run(
-            [.init(script), "-b", "{reason}"],
+            ["sh", .init(script), "-b", "{reason}"],
             environment: ["KEY": "secret"],
             .sample(reason: reason)
         )
@@ -54,11 +54,12 @@ struct CommandRunTests {
             "tell",
             #"printf '%s\0' "$@" >'\#(directory.path)/out'; cat >'\#(directory.path)/in'"#
         )
-        let command: [CommandConfiguration.Argument] = [.init(script), "{title}", "{body}", "{reason}"]
+        let command: [CommandTargetConfiguration.Argument] = ["sh", .init(script), "{title}", "{body}", "{reason}"]
         #expect(message(try await run(command, notification)) == "success: exit code 0")
-        let expected = try CommandNotifier(configuration: CommandConfiguration(command)).arguments(notification)
+        let expected = try CommandNotifier(configuration: CommandTargetConfiguration(command)).arguments(notification)
+            .dropFirst()
         let got = try directory.text(of: "out").split(separator: "\0", omittingEmptySubsequences: false).dropLast()
-        #expect(got.map(String.init) == expected)
+        #expect(got.map(String.init) == Array(expected))
         #expect(try EventData(json: directory.text(of: "in"))["id"]?.value == "n-1")
     }
 
@@ -76,16 +77,19 @@ struct CommandRunTests {
             "hang",
             #"trap '' TERM; sh -c 'trap "" TERM; echo $$ >"\#(directory.path)/pid"; sleep 600' & sleep 600"#
         )
-        let outcome = try await run([.init(script)], timeout: .seconds(1))
-        #expect(message(outcome) == "command hang did not end within 1.0 seconds")
+        let outcome = try await run(["sh", .init(script)], timeout: .seconds(1))
+        #expect(message(outcome) == "command sh did not end within 1.0 seconds")
         let pid = try #require(Int32(try directory.text(of: "pid").split(separator: "\n").first.map(String.init) ?? ""))
         try await eventually("the descendant's end") { !TestProcess.exists(pid) }
     }
 
     @Test func whatIsTooLongForTheSystemIsFinal() async throws {
-        let long = CommandConfiguration.Argument(String(repeating: "{body}", count: 5_000))
+        let long = CommandTargetConfiguration.Argument(String(repeating: "{body}", count: 5_000))
         #expect(message(try await run(["true", long])).hasPrefix("final: command true: argument 1 has more than"))
-        let many = Array(repeating: CommandConfiguration.Argument(String(repeating: "x", count: 60_000)), count: 20)
+        let many = Array(
+            repeating: CommandTargetConfiguration.Argument(String(repeating: "x", count: 60_000)),
+            count: 20
+        )
         #expect(message(try await run(["true"] + many)).hasPrefix("final: command true: its arguments and variables"))
     }
 }
