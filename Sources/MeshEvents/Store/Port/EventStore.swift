@@ -65,7 +65,9 @@ public protocol EventStore: Sendable {
 
     /// The message with this sequence; `nil` when the stream has none. One small request, where the store can do that.
     ///
-    /// - Parameter timeout: how long the store may take.
+    /// - Parameters:
+    ///   - sequence: its sequence, from 1.
+    ///   - timeout: how long the store may take.
     func message(_ sequence: UInt64, timeout: Duration) async throws(MeshEventsError) -> StoredMessage?
 
     /// The newest message to this subject; `nil` when there is none. One small request, where the store can do that.
