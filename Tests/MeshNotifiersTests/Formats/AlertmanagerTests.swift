@@ -69,10 +69,10 @@ struct AlertmanagerTests {
         ])
         let labels = AlertmanagerNotifier.labels(alert, isTest: false)
         #expect(
-            labels.map(\.0) == [
-                "alertname", "severity", "gpu_temperature", "gpu_temperature_2", "severity_2", "_7up", "_name__",
-                "label",
-                "label_2", "alertname_2",
+            labels.map(\.0).sorted() == [
+                "_7up", "_name__", "alertname", "alertname_2", "gpu_temperature", "gpu_temperature_2", "label",
+                "label_2",
+                "severity", "severity_2",
             ]
         )
         #expect(Set(labels.map(\.0)).count == labels.count)

@@ -104,6 +104,13 @@ struct ReceiverTests {
         return lines[(begin + 1)...].prefix { $0 != "/// ```" }.map { $0.dropFirst(4) }.joined(separator: "\n")
     }
 
+    @Test func theGuideHasTheSameCheck() throws {
+        let guide = NATSServers.packageDirectory + "/Sources/MeshEvents/MeshEvents.docc/Alerts.md"
+        #expect(
+            try String(contentsOfFile: guide, encoding: .utf8).contains("```python\n\(Self.documentedCheck())\n```")
+        )
+    }
+
     @Test(arguments: ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "a plain secret"])
     func pythonChecksTheSignatureAndReadsTheCloudEvent(secret: String) async throws {
         try await Receiver.with { receiver in
