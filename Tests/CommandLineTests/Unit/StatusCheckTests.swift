@@ -129,9 +129,9 @@ import Testing
 
     @Test(arguments: cases)
     func theExitCodeSaysHowBadItIs(_ one: Case) throws {
-        let check = try StatusContent.mesh(one.mesh, node: nil).check()
+        let check = try StatusContent.mesh(one.mesh, node: nil, alerts: nil).check()
         #expect(check.trouble.exitCode == one.all && check.line == one.line)
-        let named = try StatusContent.mesh(one.mesh, node: "pi").check()
+        let named = try StatusContent.mesh(one.mesh, node: "pi", alerts: nil).check()
         #expect(named.trouble.exitCode == one.node, "\(named.line)")
         let node = try StatusArgument(text: "pi", tool: nil).subject(in: one.mesh)
         let tool = try StatusArgument(text: "pi/t", tool: nil).subject(in: one.mesh)
@@ -146,7 +146,7 @@ import Testing
     @Test func nothingThatIsKnownIsNothingThatIsWell() throws {
         let mesh = Self.mesh([Self.online])
         let unknown = [
-            StatusContent.mesh(MeshState(), node: nil), .mesh(mesh, node: "x"),
+            StatusContent.mesh(MeshState(), node: nil, alerts: nil), .mesh(mesh, node: "x", alerts: nil),
             .unknown(.unknownNode("x", in: mesh)),
         ]
         for content in unknown {
@@ -164,7 +164,7 @@ import Testing
                 ["tool": "t", "failed": true, "error": .string("a\n\u{1B}[2J" + String(repeating: "x", count: 5_000))]
             )
         )
-        let check = try StatusContent.mesh(Self.mesh(events), node: nil).check()
+        let check = try StatusContent.mesh(Self.mesh(events), node: nil, alerts: nil).check()
         #expect(check.line.hasPrefix("CRITICAL - z/t has failed: a\\u000a\\u001b[2Jxxx"), "\(check.line)")
         #expect(check.line.hasSuffix("; n16/t is backing off: e; and 23 more"), "\(check.line)")
         #expect(check.line.count < 500 && !check.line.contains("\n"))

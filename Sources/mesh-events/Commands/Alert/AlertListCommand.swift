@@ -37,7 +37,7 @@ struct AlertListCommand: AsyncParsableCommand {
                 overview.position == nil ? "nothing fires: no process watches the alerts" : "nothing fires"
             )
         } else {
-            let table = AlertReading.table(overview, now: .now)
+            let table = AlertReading.table(overview.firing, now: .now)
             for line in table.lines(isColored: terminal.usesColor(), width: terminal.width) { try output.write(line) }
         }
         for line in AlertReading.notes(overview, now: .now) { try output.write(line) }
@@ -130,9 +130,9 @@ struct AlertReading {
         )
     }
 
-    static func table(_ overview: AlertOverview, now: Timestamp) -> TextTable {
+    static func table(_ alerts: [AlertOverview.Firing], now: Timestamp) -> TextTable {
         var table = TextTable(["ALERT", "ABOUT", "SEVERITY", "SINCE", "COUNT", "REASON"], shrinking: [0, 1])
-        for firing in overview.firing {
+        for firing in alerts {
             let alert = firing.alert
             let note = firing.isAcknowledged ? "acknowledged" : firing.silence == nil ? nil : "silenced"
             table.add([

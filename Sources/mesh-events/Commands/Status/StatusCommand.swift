@@ -36,6 +36,8 @@ struct StatusCommand: AsyncParsableCommand {
             last hour, and the last five events about it, health events aside. NODE/TOOL shows a tool of it. Names may \
             have a / themselves: a node of exactly this name is meant first; --tool NAME separates the two.
 
+            Alerts that fire stand above all, when a process watches them (`mesh-events alert`).
+
             --check ends with 0 when all is well, 1 when a node is degraded or a tool is backing off, 2 when a node is \
             unreachable or a tool has failed. The first line names what is wrong, as OK, WARNING or CRITICAL; --quiet \
             prints nothing. Nodes in maintenance are well, with their tools: `mesh-events node maintenance`. Stopped \
@@ -57,7 +59,8 @@ struct StatusCommand: AsyncParsableCommand {
             cut. The command counts what it left out. With --trust only events that their node has signed count; \
             standard error says how many did not.
 
-            With --json a line is the whole status: time, summary and left_out (counts), and nodes with their tools. \
+            With --json a line is the whole status: time, summary and left_out (counts), nodes with their tools, and the \
+            alerts that fire (as `alert list --json`; null when no process watches them). \
             In detail it has time, node (as in nodes), tool (as in tools; then node has name and status only), \
             uptime_s, restarts, restarts_last_hour and events (as `list --json`). \
             Keys are stable; unknown values are null. The states of tools have `backing_off` for backing off. The \
@@ -140,17 +143,26 @@ struct StatusCommand: AsyncParsableCommand {
         let start = { @Sendable [connection] () async throws -> MeshMonitor in
             try await connection.monitor(transport, verification)
         }
+        let store = try connection.store(transport)
+        let alerts = FiringAlerts { try await AlertReading.overview(store, verification) }
+        // Beside the mesh, which takes as many questions.
+        async let firing = quiet || subject != nil ? nil : alerts.firing()
         var monitor = try await StreamAbsence(connection, transport).noted(showsLive: watch, start)
         if monitor == nil, watch {
             let live = LiveStatus(printer: printer, transport: transport, verification: verification)
             monitor = try await live.run(until: start)
         }
         let history = EventHistory(
-            store: try connection.store(transport),
+            store: store,
             verification: verification,
             logger: .disabled
         )
-        let source = StatusSource(view: view, events: monitor == nil ? nil : RecentEventReader(history: history))
+        _ = await firing
+        let source = StatusSource(
+            view: view,
+            events: monitor == nil ? nil : RecentEventReader(history: history),
+            alerts: monitor == nil ? nil : alerts
+        )
         guard let monitor else {
             var unknown = MeshState()
             unknown.advance(to: .now)

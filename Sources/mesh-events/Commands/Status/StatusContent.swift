@@ -1,3 +1,5 @@
+import MeshAlerts
+import MeshConcurrency
 import MeshEvents
 import MeshMonitoring
 
@@ -19,8 +21,8 @@ enum StatusView: Sendable, Equatable {
 
 /// What `status` shows at a moment.
 enum StatusContent: Sendable {
-    /// The mesh, or only this node of it.
-    case mesh(MeshState, node: String?)
+    /// The mesh, or only this node of it, and the alerts that fire; `nil` when they are not known.
+    case mesh(MeshState, node: String?, alerts: [AlertOverview.Firing]?)
     /// A node or a tool.
     case detail(StatusDetail)
     /// Nothing is known of the node or the tool.
@@ -33,10 +35,10 @@ enum StatusContent: Sendable {
         switch self {
         case .unknown(let failure): throw failure
         case .detail(let detail): return StatusCheck(detail.subject)
-        case .mesh(let mesh, let name?):
+        case .mesh(let mesh, let name?, _):
             guard let node = mesh.node(name) else { throw .unknownNode(name, in: mesh) }
             return StatusCheck(StatusSubject(node: node, tool: nil))
-        case .mesh(let mesh, nil):
+        case .mesh(let mesh, nil, _):
             guard !mesh.isEmpty else {
                 throw CommandFailure(.unavailable, "no node is known, so that nothing is known to be well")
             }
@@ -50,11 +52,14 @@ struct StatusSource: Sendable {
     let view: StatusView
     /// Reads the stored events; `nil` while there is no stream.
     let events: RecentEventReader?
+    /// Reads the alerts that fire; `nil` while there is no stream.
+    let alerts: FiringAlerts?
     private var readsEvents = true
 
-    init(view: StatusView, events: RecentEventReader?) {
+    init(view: StatusView, events: RecentEventReader?, alerts: FiringAlerts? = nil) {
         self.view = view
         self.events = events
+        self.alerts = alerts
     }
 
     /// The same, but no events are read.
@@ -70,7 +75,9 @@ struct StatusSource: Sendable {
     /// - Throws: what reading the events throws.
     func content(of mesh: MeshState, previous: StatusContent? = nil) async throws -> StatusContent {
         switch view {
-        case .tables(let node): return .mesh(mesh, node: node)
+        case .tables(let node):
+            let firing = await alerts?.firing(readsEvents ? nil : .seconds(86_400))
+            return .mesh(mesh, node: node, alerts: firing?.filter { node == nil || $0.alert.group["node"] == node })
         case .detail(let argument):
             let subject: StatusSubject
             do throws(CommandFailure) {
@@ -90,5 +97,27 @@ struct StatusSource: Sendable {
 
     private static func isSame(_ one: StatusSubject, _ other: StatusSubject) -> Bool {
         one.node.name == other.node.name && one.tool?.name == other.tool?.name
+    }
+}
+
+/// The alerts that fire, read again when they were read some time ago.
+final class FiringAlerts: Sendable {
+    /// How old what is shown may be.
+    private static let age: Duration = .seconds(3)
+
+    private let read: @Sendable () async throws -> AlertOverview
+    private let known = Locked<(firing: [AlertOverview.Firing]?, at: ContinuousClock.Instant)?>(nil)
+
+    init(_ read: @escaping @Sendable () async throws -> AlertOverview) { self.read = read }
+
+    /// The alerts; `nil` when they cannot be read: no process watches, or this user may not.
+    ///
+    /// - Parameter age: how old they may be; `nil` for some seconds.
+    func firing(_ age: Duration? = nil) async -> [AlertOverview.Firing]? {
+        if let known = known.withLock({ $0 }), .now - known.at < age ?? Self.age { return known.firing }
+        let overview = try? await read()
+        let firing = overview.flatMap { $0.position == nil ? nil : $0.firing }
+        known.withLock { $0 = (firing, .now) }
+        return firing
     }
 }

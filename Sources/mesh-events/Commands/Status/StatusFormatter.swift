@@ -1,3 +1,4 @@
+import MeshAlerts
 import MeshEvents
 import MeshMonitoring
 
@@ -9,17 +10,21 @@ struct StatusFormatter {
 
     /// The lines.
     ///
-    /// - Parameter node: the only node to show; `nil` for all.
-    func lines(_ state: MeshState, node: String? = nil) -> [String] {
+    /// - Parameters:
+    ///   - state: the mesh.
+    ///   - alerts: the alerts that fire, above all else.
+    ///   - node: the only node to show; `nil` for all.
+    func lines(_ state: MeshState, alerts: [AlertOverview.Firing] = [], node: String? = nil) -> [String] {
+        let firing = alerts.isEmpty ? [] : alertLines(alerts, now: state.now) + [""]
         let nodes = state.byTrouble
         let leftOut = Self.leftOut(state.leftOut).map { [$0] } ?? []
         guard !nodes.isEmpty else {
             let nothing =
                 node.map { "nothing is known of a node \(SafeText.escaped($0.debugDescription))" }
                 ?? "no node or tool is known yet; `mesh-events serve` starts a node"
-            return [nothing] + leftOut
+            return firing + [nothing] + leftOut
         }
-        var lines = [Self.summary(state.summary)] + leftOut + [""]
+        var lines = firing + [Self.summary(state.summary)] + leftOut + [""]
         lines += nodeTable(nodes, now: state.now).lines(isColored: isColored, width: width)
         let tools = MeshState.Tool.byTrouble(
             nodes.flatMap(\.tools),
@@ -29,6 +34,13 @@ struct StatusFormatter {
             lines += [""] + Self.toolTable(tools, now: state.now).lines(isColored: isColored, width: width)
         }
         return lines
+    }
+
+    /// How many alerts fire, and a table of them.
+    private func alertLines(_ alerts: [AlertOverview.Firing], now: Timestamp) -> [String] {
+        let count = "\(alerts.count) \(alerts.count == 1 ? "alert fires" : "alerts fire")"
+        return [isColored ? Style.red.apply(to: count) : count]
+            + AlertReading.table(alerts, now: now).lines(isColored: isColored, width: width)
     }
 
     /// `3 nodes: 2 online, 1 left; 4 tools: 3 running, 1 failed`.

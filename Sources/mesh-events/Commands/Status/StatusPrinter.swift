@@ -1,3 +1,4 @@
+import MeshAlerts
 import MeshEvents
 import MeshMonitoring
 
@@ -74,7 +75,7 @@ struct StatusPrinter: Sendable {
 
     private func line(_ content: StatusContent) throws -> String {
         switch content {
-        case .mesh(let mesh, let node): Self.shown(mesh, node).json.json
+        case .mesh(let mesh, let node, let alerts): Self.json(Self.shown(mesh, node), alerts)
         case .detail(let detail): try detail.json()
         case .unknown(let failure): throw failure
         }
@@ -83,13 +84,20 @@ struct StatusPrinter: Sendable {
     private func text(_ content: StatusContent) -> [String] {
         let (isColored, width) = (terminal.usesColor(), terminal.width)
         switch content {
-        case .mesh(let mesh, let node):
-            return StatusFormatter(isColored: isColored, width: width).lines(Self.shown(mesh, node), node: node)
+        case .mesh(let mesh, let node, let alerts):
+            let formatter = StatusFormatter(isColored: isColored, width: width)
+            return formatter.lines(Self.shown(mesh, node), alerts: alerts ?? [], node: node)
         case .detail(let detail): return StatusDetailFormatter(isColored: isColored, width: width).lines(detail)
         case .unknown(let failure):
             let message = Diagnostics.oneLine(failure.message)
             return width.map { TextWidth.wrapped(message, to: $0) } ?? [message]
         }
+    }
+
+    /// The mesh with the alerts behind its other members: `null` when they are not known.
+    private static func json(_ mesh: MeshState, _ alerts: [AlertOverview.Firing]?) -> String {
+        let list = alerts.map { "[\($0.map { AlertReading.json($0) }.joined(separator: ","))]" } ?? "null"
+        return "\(mesh.json.json.dropLast()),\"alerts\":\(list)}"
     }
 
     private static func shown(_ mesh: MeshState, _ node: String?) -> MeshState {
