@@ -266,6 +266,26 @@ import Testing
         #expect(desk.book.states["job"]?.count == AlertBook.mostGroups + 1)
     }
 
+    @Test("ten thousand rules whose pattern does not match make an event no dearer")
+    func manyRules() {
+        func cost(_ rules: Int) -> Duration {
+            let others = (0..<rules).map {
+                AlertRule(name: "r\($0)", patterns: [EventPattern(type: "user.other.r\($0)")])
+            }
+            var desk = Desk(rules: others + [AlertRule(name: "crash", patterns: [.toolCrashed])])
+            let events = (0..<2_000).map { desk.mesh.user("user.job.n\($0 % 50)", Double($0)) }
+            var best = Duration.seconds(100)
+            for _ in 0..<5 {
+                var book = desk.book
+                best = min(best, ContinuousClock().measure { for event in events { book.take(event) } })
+            }
+            return best / events.count
+        }
+        let (few, many) = (cost(10), cost(10_000))
+        print("alerts: \(few) an event with 10 rules, \(many) with 10 000")
+        #expect(many < few * 3)
+    }
+
     @Test("rules that are replaced keep the alerts of the same name, and drop the others")
     func otherRules() {
         var rule = Self.down
