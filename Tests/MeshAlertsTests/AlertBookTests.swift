@@ -270,10 +270,12 @@ import Testing
     func manyRules() {
         func cost(_ rules: Int) -> Duration {
             let others = (0..<rules).map {
-                AlertRule(name: "r\($0)", patterns: [EventPattern(type: "user.other.r\($0)")])
+                AlertRule(name: "r\($0)", patterns: [.type(EventType(stringLiteral: "user.other.r\($0)"))])
             }
             var desk = Desk(rules: others + [AlertRule(name: "crash", patterns: [.toolCrashed])])
-            let events = (0..<2_000).map { desk.mesh.user("user.job.n\($0 % 50)", Double($0)) }
+            let events = (0..<2_000).map {
+                desk.mesh.user(EventType(stringLiteral: "user.job.n\($0 % 50)"), Double($0))
+            }
             var best = Duration.seconds(100)
             for _ in 0..<5 {
                 var book = desk.book
