@@ -22,7 +22,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 BASELINE = FOLDER / "guard.json"
-CASES = ["build-encode", "decode", "emit", "emit-payload", "handle", "iterate"]
+CASES = ["build-encode", "decode", "emit", "emit-payload", "filter", "handle", "iterate"]
 # A multiple of the cases' batch of 100.
 COUNT = 3000
 ALLOCATORS = {

@@ -11,6 +11,7 @@ struct EventCosts {
         case decode
         case emit
         case emitPayload = "emit-payload"
+        case filter
         case handle
         case iterate
     }
@@ -28,6 +29,7 @@ struct EventCosts {
         case .decode: try decodeAndRead(count)
         case .emit: try emit(count)
         case .emitPayload: try emitPayload(count)
+        case .filter: try compare(count)
         case .handle: try OneThread.shared.run { try await handle(count) }
         case .iterate: try OneThread.shared.run { try await iterate(count) }
         }
@@ -72,6 +74,15 @@ struct EventCosts {
     private static func emitPayload(_ count: Int) throws {
         let bus = EventBus(transport: NowhereTransport(), node: Work.node)
         for sequence in 0..<count { try bus.emit(HealthReading(sequence)) }
+    }
+
+    /// Compares an event with a filter of three conditions, of which two lead into an object.
+    private static func compare(_ count: Int) throws {
+        let event = Event(.nodeHealth, node: Work.node, timestamp: .now, data: Work.data(123_456))
+        let filter = try EventFilter("resources.cpu > 0.4", "status in offline, on*", "resources.seq = 123456")
+        var matching = 0
+        for _ in 0..<count where filter.matches(event) { matching += 1 }
+        guard matching == count else { throw BenchmarkError("\(matching) of \(count) events match") }
     }
 
     /// Delivers to a handler that reads two fields. It has caught up before the next batch comes, so that the batches,

@@ -10,6 +10,8 @@ enum FuzzTarget: String, CaseIterable {
     case timestamp
     /// A text as event type, pattern and subject.
     case subject
+    /// A text as a condition on the data of events, and the data after its first line break.
+    case condition
     /// Bytes of a server, in one piece and in many.
     case `protocol`
     /// A text as a node's manifest.
@@ -33,6 +35,7 @@ enum FuzzTarget: String, CaseIterable {
         case .data: attackData(Array(bytes))
         case .timestamp: attackTimestamp(bytes)
         case .subject: attackSubject(String(decoding: bytes, as: UTF8.self))
+        case .condition: attackCondition(String(decoding: bytes, as: UTF8.self))
         case .protocol: attackProtocol(Array(bytes))
         case .manifest: attackManifest(String(decoding: bytes, as: UTF8.self))
         case .canary: overread(bytes)

@@ -168,10 +168,9 @@ extension EventFilter {
             return string
         }
 
-        /// Whether a text is read as the same word.
+        /// Whether a text is read as the same word behind `=`.
         static func isWord(_ text: String) -> Bool {
-            !text.isEmpty && text.first != "\"" && text.first != "[" && !text.contains(",")
-                && trimmed(text[...]) == text
+            !text.isEmpty && text.first != "\"" && trimmed(text[...]) == text
         }
 
         // MARK: Text

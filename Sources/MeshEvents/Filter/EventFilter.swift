@@ -152,19 +152,37 @@ extension EventFilter.Condition: CustomStringConvertible {
         case .isAbsent: return "!\(field)"
         case .equals(let operand): return "\(field) = \(operand)"
         case .differs(let operand): return "\(field) != \(operand)"
-        case .isOneOf(let operands): return "\(field) in \(operands.map(\.description).joined(separator: ", "))"
-        case .isNoneOf(let operands): return "\(field) not in \(operands.map(\.description).joined(separator: ", "))"
+        case .isOneOf(let operands): return "\(field) in \(EventFilter.Operand.list(operands))"
+        case .isNoneOf(let operands): return "\(field) not in \(EventFilter.Operand.list(operands))"
         case .compares(let order, let number): return "\(field) \(order.rawValue) \(number)"
         }
     }
 }
 
 extension EventFilter.Operand: CustomStringConvertible {
-    /// The operand as it is written in a condition.
-    public var description: String {
+    /// The operand as it is written behind `=`. A word that a condition cannot have is written in quotes.
+    public var description: String { text(isWord: EventFilter.ConditionReader.isWord) }
+
+    /// Operands as they are written behind `in`; in brackets when the first begins with one.
+    fileprivate static func list(_ operands: [Self]) -> String {
+        let words = operands.compactMap { if case .word(let word) = $0 { word } else { nil } }
+        let isBracketed =
+            if case .word(let first)? = operands.first { first.hasPrefix("[") } else { false }
+        let mayBeBracketed = !words.contains { $0.contains("]") }
+        let texts = operands.enumerated().map { index, operand in
+            operand.text { word in
+                EventFilter.ConditionReader.isWord(word) && !word.contains(",")
+                    && (index > 0 || !isBracketed || mayBeBracketed)
+            }
+        }
+        let text = texts.joined(separator: ", ")
+        return isBracketed && mayBeBracketed ? "[\(text)]" : text
+    }
+
+    private func text(isWord: (String) -> Bool) -> String {
         switch self {
         case .text(let text): JSONValue.string(text).description
-        case .word(let word): EventFilter.ConditionReader.isWord(word) ? word : JSONValue.string(word).description
+        case .word(let word): isWord(word) ? word : JSONValue.string(word).description
         }
     }
 }

@@ -71,6 +71,20 @@ import Testing
         #expect(error?.code == .invalidArgument)
     }
 
+    @Test(
+        "a condition says itself so that it is read as the same again",
+        arguments: [
+            "a = x,y*", "a != [*", "a = =", "a == =x", "a in [[*, b*]", "a not in [[x, \"y]\"]", "a in b, [c",
+            "a in *]",
+            "\"a b\".c_d-e@f/g:h = 1", "!\"\"", "a > -0", "a <= 1.5e300", "a >= 0.1", "a < 18446744073709551615",
+            "in in in", "not not in not", "é.ß = 😀", "a = \"\\u0000\"",
+        ]
+    )
+    func saysItself(text: String) throws {
+        let condition = try EventFilter.Condition(text)
+        #expect(try EventFilter.Condition(condition.description) == condition, "\(condition)")
+    }
+
     @Test("all conditions have to hold")
     func allHaveToHold() throws {
         #expect(try EventFilter("tool = whisper", "exit_code > 100").matches(Self.event))

@@ -47,6 +47,11 @@ let benchmarks: @Sendable () -> Void = {
     Benchmark("read: a nested field") { benchmark in
         for _ in benchmark.scaledIterations { blackHole(event.data["resources"]?["seq"]?.int) }
     }
+    Benchmark("read: three conditions of a filter") { benchmark in
+        let filter = try EventFilter("resources.cpu > 0.4", "status in offline, on*", "resources.seq = 123456")
+        benchmark.startMeasurement()
+        for _ in benchmark.scaledIterations { blackHole(filter.matches(event)) }
+    }
     Benchmark("read: all of the data as a value") { benchmark in
         for _ in benchmark.scaledIterations { blackHole(event.data.value) }
     }

@@ -71,6 +71,36 @@ private func naiveMatch(_ pattern: String, _ subject: String) -> Bool {
     return wanted.count == tokens.count
 }
 
+/// A condition: it says itself so that it is read as the same again, and a comparison with the data after the first line
+/// break says what one with its negation denies.
+func attackCondition(_ text: String) {
+    let parts = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    guard parts[0].utf8.count < 1_000, let condition = try? EventFilter.Condition(parts[0]) else { return }
+    do throws(MeshEventsError) {
+        let again = try EventFilter.Condition(condition.description)
+        guard again == condition else { finding("it reads differently once written: \(condition)", text) }
+        let sample: EventData = ["a": ["b": [1, "x", nil]], "c": 0.5, "node": "pi"]
+        let data = parts.count > 1 ? (try? EventData(json: parts[1])) ?? sample : sample
+        let opposite: EventFilter.Test? =
+            switch condition.test {
+            case .isPresent: .isAbsent
+            case .isAbsent: .isPresent
+            case .equals(let operand): .differs(operand)
+            case .differs(let operand): .equals(operand)
+            case .isOneOf(let operands): .isNoneOf(operands)
+            case .isNoneOf(let operands): .isOneOf(operands)
+            case .compares: nil
+            }
+        let holds = try EventFilter([condition]).matches(data)
+        guard let opposite else { return }
+        if try EventFilter([EventFilter.Condition(path: condition.path, opposite)]).matches(data) == holds {
+            finding("it holds as its negation does", text)
+        }
+    } catch {
+        finding("it cannot be read once written: \(error)", text)
+    }
+}
+
 /// A manifest: read or refused with places in it, and what is read keeps the rules.
 func attackManifest(_ text: String) {
     do throws(ManifestError) {
