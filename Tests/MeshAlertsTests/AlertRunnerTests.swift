@@ -106,12 +106,17 @@ import Testing
             targets: ["phone"]
         )
 
-        func configuration(_ rules: [AlertRule], lease: Duration, window: Duration) -> AlertRunner.Configuration {
+        func configuration(
+            _ rules: [AlertRule],
+            lease: Duration,
+            window: Duration,
+            checkpoint: Duration = .milliseconds(200)
+        ) -> AlertRunner.Configuration {
             AlertRunner.Configuration(
                 rules: rules,
                 targets: [AlertTarget(name: "phone", notifier: recorder, window: window, mostPerHour: 100_000)],
                 lease: lease,
-                checkpointInterval: .milliseconds(200)
+                checkpointInterval: checkpoint
             )
         }
 
@@ -120,7 +125,8 @@ import Testing
             _ rules: [AlertRule] = [Fixture.down],
             table: (any StateStore)? = nil,
             lease: Duration = .seconds(3),
-            window: Duration = .milliseconds(50)
+            window: Duration = .milliseconds(50),
+            checkpoint: Duration = .milliseconds(200)
         ) async throws -> AlertRunner {
             let bus = try await Self.bus(mesh, name)
             func make(_ table: some StateStore) -> AlertRunner {
@@ -128,7 +134,7 @@ import Testing
                     bus: bus,
                     store: InMemoryStore(mesh),
                     table: table,
-                    configuration: configuration(rules, lease: lease, window: window),
+                    configuration: configuration(rules, lease: lease, window: window, checkpoint: checkpoint),
                     logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
                 )
             }
@@ -261,6 +267,51 @@ import Testing
         let ids = fixture.recorder.told.map { note in "\(note.id) \(note.alerts.map(\.id))" }
         let repeated = Dictionary(grouping: ids) { $0 }.filter { $0.value.count > 1 }
         #expect(fixture.recorder.lines.count - Set(fixture.recorder.lines).count <= repeated.count)
+    }
+
+    @Test("when the first runner is cut off before it has saved anything else, the next one forgets nothing")
+    func cutOffAtOnce() async throws {
+        let fixture = try await Fixture()
+        let line = Line(fixture.table)
+        func runner(_ name: String, _ table: (any StateStore)?) async throws -> AlertRunner {
+            try await fixture.runner(name, table: table, lease: .milliseconds(900), checkpoint: .seconds(3_600))
+        }
+        try await fixture.watching([runner("one", line)]) {
+            #expect(fixture.table.entries.contains { $0.key == StateKeys.target("phone") })
+            line.cut(true)
+            try await fixture.crash()
+            try await fixture.watching([runner("two", nil)]) {
+                try await fixture.told("firing down whisper on pi 0")
+            }
+        }
+        #expect(try await fixture.reports().values.allSatisfy { $0 == 1 })
+    }
+
+    @Test("a silence before a takeover, of which nothing is saved, fires and is over")
+    func silenceBehindWhatIsSaved() async throws {
+        let fixture = try await Fixture()
+        let rule = AlertRule(
+            name: "beat",
+            patterns: ["user.beat"],
+            cause: .silence(.seconds(1)),
+            grouping: .fields([]),
+            targets: ["phone"]
+        )
+        let line = Line(fixture.table)
+        func runner(_ name: String, _ table: (any StateStore)?) async throws -> AlertRunner {
+            try await fixture.runner(name, [rule], table: table, lease: .milliseconds(900), checkpoint: .seconds(3_600))
+        }
+        try await fixture.watching([runner("one", line)]) {
+            line.cut(true)
+            try await fixture.bus.emit("user.beat")
+            try await Task.sleep(for: .milliseconds(1_300))
+            try await fixture.bus.emit("user.beat")
+            try await fixture.watching([runner("two", nil)]) {
+                try await eventually("both are told") {
+                    fixture.recorder.lines.prefix(2) == ["firing beat  0", "resolved beat  0"]
+                }
+            }
+        }
     }
 
     @Test("a target that was down for long gets one summary, not a thousand notifications")

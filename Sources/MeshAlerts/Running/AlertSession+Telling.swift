@@ -83,7 +83,8 @@ extension AlertSession {
         }
     }
 
-    private func savePlace(of target: String) async throws(MeshEventsError) {
+    /// Saves where a target stands.
+    func savePlace(of target: String) async throws(MeshEventsError) {
         let place = state.withLock { state in
             state.queues[target]?.settle()
             return state.queues[target]?.place
