@@ -18,6 +18,7 @@ import Testing
             var tries: [String] = []
             var failures: [NotificationFailure] = []
             var isDown = false
+            var whenTold: @Sendable () -> Void = {}
         }
 
         private let state = Locked(State())
@@ -30,6 +31,7 @@ import Testing
 
         func fail(_ failures: NotificationFailure...) { state.withLock { $0.failures = failures } }
         func down(_ isDown: Bool) { state.withLock { $0.isDown = isDown } }
+        func whenTold(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.whenTold = body } }
 
         func notify(_ notification: AlertNotification) async throws(NotificationFailure) -> String {
             let failure = state.withLock { state -> NotificationFailure? in
@@ -40,17 +42,20 @@ import Testing
                 return nil
             }
             if let failure { throw failure }
+            state.withLock { $0.whenTold }()
             return "ok"
         }
     }
 
-    /// A table that can be cut off from one runner, and counts how often all of it is read.
+    /// A table that can be cut off from one runner, is slow to save what targets were told, and counts how often all of it is
+    /// read.
     final class Line: ForwardingStateStore {
         let table: any StateStore
         private let isCut = Locked(false)
         private let reads = Locked(0)
+        private let delay: Duration
 
-        init(_ table: some StateStore) { self.table = table }
+        init(_ table: some StateStore, delay: Duration = .zero) { (self.table, self.delay) = (table, delay) }
 
         var wholeReads: Int { reads.withLock { $0 } }
         func cut(_ cut: Bool) { isCut.withLock { $0 = cut } }
@@ -77,6 +82,11 @@ import Testing
             expected: UInt64?
         ) async throws(MeshEventsError) -> UInt64 {
             try check()
+            if delay > .zero, key.hasPrefix(StateKeys.targets) {
+                do { try await Task.sleep(for: delay) } catch {
+                    throw MeshEventsError(.closed, "the write was cancelled")
+                }
+            }
             return try await table.write(value, signature: signature, to: key, expected: expected)
         }
     }
@@ -106,12 +116,17 @@ import Testing
             targets: ["phone"]
         )
 
-        func configuration(_ rules: [AlertRule], lease: Duration, window: Duration) -> AlertRunner.Configuration {
+        func configuration(
+            _ rules: [AlertRule],
+            lease: Duration,
+            window: Duration,
+            checkpoint: Duration = .milliseconds(200)
+        ) -> AlertRunner.Configuration {
             AlertRunner.Configuration(
                 rules: rules,
                 targets: [AlertTarget(name: "phone", notifier: recorder, window: window, mostPerHour: 100_000)],
                 lease: lease,
-                checkpointInterval: .milliseconds(200)
+                checkpointInterval: checkpoint
             )
         }
 
@@ -120,7 +135,8 @@ import Testing
             _ rules: [AlertRule] = [Fixture.down],
             table: (any StateStore)? = nil,
             lease: Duration = .seconds(3),
-            window: Duration = .milliseconds(50)
+            window: Duration = .milliseconds(50),
+            checkpoint: Duration = .milliseconds(200)
         ) async throws -> AlertRunner {
             let bus = try await Self.bus(mesh, name)
             func make(_ table: some StateStore) -> AlertRunner {
@@ -128,7 +144,7 @@ import Testing
                     bus: bus,
                     store: InMemoryStore(mesh),
                     table: table,
-                    configuration: configuration(rules, lease: lease, window: window),
+                    configuration: configuration(rules, lease: lease, window: window, checkpoint: checkpoint),
                     logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
                 )
             }
@@ -261,6 +277,80 @@ import Testing
         let ids = fixture.recorder.told.map { note in "\(note.id) \(note.alerts.map(\.id))" }
         let repeated = Dictionary(grouping: ids) { $0 }.filter { $0.value.count > 1 }
         #expect(fixture.recorder.lines.count - Set(fixture.recorder.lines).count <= repeated.count)
+    }
+
+    @Test("when the first runner is cut off before it has saved anything else, the next one forgets nothing")
+    func cutOffAtOnce() async throws {
+        let fixture = try await Fixture()
+        let line = Line(fixture.table)
+        func runner(_ name: String, _ table: (any StateStore)?) async throws -> AlertRunner {
+            try await fixture.runner(name, table: table, lease: .milliseconds(900), checkpoint: .seconds(3_600))
+        }
+        try await fixture.watching([runner("one", line)]) {
+            #expect(fixture.table.entries.contains { $0.key == StateKeys.target("phone") })
+            line.cut(true)
+            try await fixture.crash()
+            try await fixture.watching([runner("two", nil)]) {
+                try await fixture.told("firing down whisper on pi 0")
+            }
+        }
+        #expect(try await fixture.reports().values.allSatisfy { $0 == 1 })
+    }
+
+    @Test("that a target was told is saved later when it could not be saved at once")
+    func savesLater() async throws {
+        let fixture = try await Fixture()
+        let line = Line(fixture.table)
+        fixture.recorder.whenTold { line.cut(true) }
+        try await fixture.watching([fixture.runner("one", table: line)]) {
+            try await fixture.crash()
+            try await fixture.told("firing down whisper on pi 0")
+            try await Task.sleep(for: .milliseconds(100))
+            line.cut(false)
+            try await eventually(within: .seconds(10), "it is saved that the target was told") {
+                let place = fixture.table.entries.first { $0.key == StateKeys.target("phone") }
+                return try place.map { try EventData(json: $0.value)["sending"] == nil } ?? false
+            }
+        }
+    }
+
+    @Test("a runner that is asked to end when it has just told a target saves that")
+    func savesAtTheEnd() async throws {
+        let fixture = try await Fixture()
+        let line = Line(fixture.table, delay: .milliseconds(150))
+        try await fixture.watching([fixture.runner("one", table: line)]) {
+            try await fixture.crash()
+            try await fixture.told("firing down whisper on pi 0")
+        }
+        try await fixture.watching([fixture.runner("two")]) { try await Task.sleep(for: .milliseconds(500)) }
+        #expect(fixture.recorder.lines == ["firing down whisper on pi 0"])
+    }
+
+    @Test("a silence before a takeover, of which nothing is saved, fires and is over")
+    func silenceBehindWhatIsSaved() async throws {
+        let fixture = try await Fixture()
+        let rule = AlertRule(
+            name: "beat",
+            patterns: ["user.beat"],
+            cause: .silence(.seconds(1)),
+            grouping: .fields([]),
+            targets: ["phone"]
+        )
+        let line = Line(fixture.table)
+        func runner(_ name: String, _ table: (any StateStore)?) async throws -> AlertRunner {
+            try await fixture.runner(name, [rule], table: table, lease: .milliseconds(900), checkpoint: .seconds(3_600))
+        }
+        try await fixture.watching([runner("one", line)]) {
+            line.cut(true)
+            try await fixture.bus.emit("user.beat")
+            try await Task.sleep(for: .milliseconds(1_300))
+            try await fixture.bus.emit("user.beat")
+            try await fixture.watching([runner("two", nil)]) {
+                try await eventually("both are told") {
+                    fixture.recorder.lines.prefix(2) == ["firing beat  0", "resolved beat  0"]
+                }
+            }
+        }
     }
 
     @Test("a target that was down for long gets one summary, not a thousand notifications")

@@ -8,21 +8,30 @@ extension AlertSession {
     /// Tells a target what it has to be told.
     func deliver(to target: AlertTarget) async throws(MeshEventsError) {
         guard let wake = deliveries[target.name] else { return }
+        var isSaved = true
         while !stop.isSent, !Task.isCancelled {
-            let time = now()
-            let next = state.withLock { state in
-                state.isCaughtUp ? state.queues[target.name]?.next(time) : nil
-            }
-            guard let next else {
-                let deadline = state.withLock { $0.isCaughtUp ? $0.queues[target.name]?.nextDeadline : nil }
-                await wake.wait(until: deadline.map { instant(of: $0) } ?? .now + .seconds(3_600))
-                continue
-            }
             do throws(MeshEventsError) {
+                if !isSaved {
+                    try await savePlace(of: target.name)
+                    isSaved = true
+                }
+                let time = now()
+                let next = state.withLock { state in
+                    state.isCaughtUp ? state.queues[target.name]?.next(time) : nil
+                }
+                guard let next else {
+                    let deadline = state.withLock { $0.isCaughtUp ? $0.queues[target.name]?.nextDeadline : nil }
+                    await wake.wait(until: deadline.map { instant(of: $0) } ?? .now + .seconds(3_600))
+                    continue
+                }
+                state.withLock { $0.queues[target.name]?.isTelling = true }
+                defer { state.withLock { $0.queues[target.name]?.isTelling = false } }
                 // Whoever takes over tells the same again, with the same id, not half of it.
+                isSaved = false
                 try await savePlace(of: target.name)
                 try await tell(target, next)
                 try await savePlace(of: target.name)
+                isSaved = true
             } catch {
                 guard error.isRetriable || [.timeout, .storageFull].contains(error.code) else { throw error }
                 runner.tell(error)
@@ -43,11 +52,9 @@ extension AlertSession {
             page: configuration.page
         )
         guard lease.isHeld else { throw MeshEventsError(.conflict, "another node watches the alerts") }
-        state.withLock { $0.queues[target.name]?.isTelling = true }
         let failure = await Self.failure(of: target.notifier, notification)
         let time = now()
         let said = state.withLock { state -> AlertUndelivered? in
-            state.queues[target.name]?.isTelling = false
             guard let failure else {
                 state.queues[target.name]?.delivered(time)
                 return nil
@@ -83,7 +90,8 @@ extension AlertSession {
         }
     }
 
-    private func savePlace(of target: String) async throws(MeshEventsError) {
+    /// Saves where a target stands.
+    func savePlace(of target: String) async throws(MeshEventsError) {
         let place = state.withLock { state in
             state.queues[target]?.settle()
             return state.queues[target]?.place

@@ -155,7 +155,12 @@ final class AlertSession: Sendable {
         }
         for key in saved.junk { try? await runner.table.remove(key) }
         try await readUndelivered(upTo: position)
-        try await lookForSilence()
+        try await lookForSilence(upTo: position)
+        // Whoever takes over counts from here too, however soon that is.
+        for target in configuration.targets where !isSame || saved.places[target.name] == nil {
+            try await savePlace(of: target.name)
+        }
+        try await save()
         let replay = try await EventReplay(
             store: runner.store,
             verification: runner.verification,
@@ -181,10 +186,14 @@ final class AlertSession: Sendable {
         }
     }
 
-    /// Looks when the events were stored last for which rules wait.
-    private func lookForSilence() async throws(MeshEventsError) {
+    /// Looks when the events were stored last for which rules wait. Those behind `position` are still to be taken in.
+    private func lookForSilence(upTo position: UInt64) async throws(MeshEventsError) {
         for rule in state.withLock({ $0.book.silenceRules() }) {
-            var query: EventHistory.Query? = EventHistory.Query(matching: rule.patterns, limit: 256)
+            var query: EventHistory.Query? = EventHistory.Query(
+                matching: rule.patterns,
+                limit: 256,
+                before: position == .max ? nil : position + 1
+            )
             while let next = query {
                 let page = try await history.page(next)
                 if let found = page.events.last(where: { rule.filter.matches($0.event) }) {

@@ -54,7 +54,7 @@ struct TargetQueue: Sendable {
     private var failures = 0
     private var hasSaid = false
     private(set) var givenUp = 0
-    /// Whether the target is being told at this moment.
+    /// Whether the target is being told at this moment, or that is being saved.
     var isTelling = false
 
     init(_ target: AlertTarget, at place: Place) {
