@@ -277,7 +277,7 @@ let package = Package(
         // What several test targets share; not a product.
         .target(
             name: "TestSupport",
-            dependencies: ["LocalNATSServer", "MeshConcurrency", "NATSClient", "ProcessGuard", logging] + nio,
+            dependencies: ["LocalNATSServer", "MeshConcurrency", "NATSClient", "ProcessGuard", logging, tls] + nio,
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
@@ -393,7 +393,7 @@ let package = Package(
         .testTarget(
             name: "MeshNotifiersTests",
             dependencies: [
-                "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshNotifiers", "ProcessGuard", "TestSupport", tls,
+                "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshNotifiers", "ProcessGuard", "TestSupport",
             ] + nio,
             swiftSettings: settings
         ),

@@ -1,36 +1,41 @@
 import MeshConcurrency
 import NIOCore
 import NIOPosix
-import NIOSSL
-import TestSupport
+
+#if TLS
+    import NIOSSL
+#endif
 
 /// An HTTP server on loopback that records what it is sent, and answers what a test tells it to. It is also a proxy: after a
 /// `CONNECT` that it answers with 200 it takes the next request on the connection for that of the target.
-final class Receiver: Sendable {
+public final class Receiver: Sendable {
     /// A request, as it came.
-    struct Request: Sendable {
+    public struct Request: Sendable {
         /// The first line: `POST /hook HTTP/1.1`.
-        let line: String
+        public let line: String
         /// The lines of the head behind it.
-        let fields: [String]
-        let body: [UInt8]
+        public let fields: [String]
+        /// What follows the head.
+        public let body: [UInt8]
 
         /// The value of a header field; `nil` when there is none.
-        func header(_ name: String) -> String? {
+        public func header(_ name: String) -> String? {
             let beginning = name.lowercased() + ":"
             guard let field = fields.first(where: { $0.lowercased().hasPrefix(beginning) }) else { return nil }
             return field.dropFirst(beginning.count).trimmed
         }
 
         /// The body as text.
-        var text: String { String(decoding: body, as: UTF8.self) }
+        public var text: String { String(decoding: body, as: UTF8.self) }
     }
 
     /// What it does with a request.
-    enum Answer: Sendable {
+    public enum Answer: Sendable {
         case status(Int, fields: [String] = [], body: String = "")
         /// Nothing; the connection stays open.
         case hang
+        /// This status, after a time.
+        case late(Duration, Int)
         /// Closes without an answer.
         case close
         /// Sends this much, then cuts the connection off.
@@ -43,15 +48,63 @@ final class Receiver: Sendable {
 
     private let channel: any Channel
     private let recorded: Locked<[Request]>
+    private let connections: Connections
 
     /// Its port.
-    var port: Int { channel.localAddress?.port ?? 0 }
+    public var port: Int { channel.localAddress?.port ?? 0 }
     /// The requests so far, oldest first.
-    var requests: [Request] { recorded.withLock { $0 } }
+    public var requests: [Request] { recorded.withLock { $0 } }
 
-    private init(_ channel: any Channel, _ recorded: Locked<[Request]>) {
+    private init(_ channel: any Channel, _ recorded: Locked<[Request]>, _ connections: Connections) {
         self.channel = channel
         self.recorded = recorded
+        self.connections = connections
+    }
+
+    /// Starts one; ``stop()`` ends it.
+    ///
+    /// - Parameters:
+    ///   - port: where it listens; any free port for 0.
+    ///   - certificates: those whose server certificate it has; `nil` for no TLS.
+    ///   - answer: what it does with each request.
+    public static func start(
+        port: Int = 0,
+        certificates: Certificates? = nil,
+        _ answer: @escaping @Sendable (Request) -> Answer
+    ) async throws -> Receiver {
+        let recorded = Locked<[Request]>([])
+        let connections = Connections()
+        #if TLS
+            let context = try certificates.map { certificates in
+                try NIOSSLContext(
+                    configuration: .makeServerConfiguration(
+                        certificateChain: NIOSSLCertificate.fromPEMFile(certificates.server).map { .certificate($0) },
+                        privateKey: .privateKey(NIOSSLPrivateKey(file: certificates.serverKey, format: .pem))
+                    )
+                )
+            }
+        #endif
+        let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    connections.add(channel)
+                    #if TLS
+                        if let context {
+                            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
+                        }
+                    #endif
+                    try channel.pipeline.syncOperations.addHandler(Handler(recorded, answer))
+                }
+            }
+            .bind(host: "127.0.0.1", port: port).get()
+        return Receiver(channel, recorded, connections)
+    }
+
+    /// Refuses connections from now on, and closes those that there are.
+    public func stop() async throws {
+        try await channel.close()
+        for connection in connections.all { try? await connection.close() }
     }
 
     /// Runs `body` with a receiver.
@@ -59,39 +112,32 @@ final class Receiver: Sendable {
     /// - Parameters:
     ///   - certificates: those whose server certificate it has; `nil` for no TLS.
     ///   - answer: what it does with each request.
-    static func with<Result>(
+    public static func with<Result>(
         certificates: Certificates? = nil,
         _ answer: @escaping @Sendable (Request) -> Answer = { _ in .status(200) },
         _ body: (Receiver) async throws -> Result
     ) async throws -> Result {
-        let recorded = Locked<[Request]>([])
-        let context = try certificates.map { certificates in
-            try NIOSSLContext(
-                configuration: .makeServerConfiguration(
-                    certificateChain: NIOSSLCertificate.fromPEMFile(certificates.server).map { .certificate($0) },
-                    privateKey: .privateKey(NIOSSLPrivateKey(file: certificates.serverKey, format: .pem))
-                )
-            )
-        }
-        let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    if let context {
-                        try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
-                    }
-                    try channel.pipeline.syncOperations.addHandler(Handler(recorded, answer))
-                }
-            }
-            .bind(host: "127.0.0.1", port: 0).get()
-        let receiver = Receiver(channel, recorded)
+        let receiver = try await start(certificates: certificates, answer)
         do {
             let result = try await body(receiver)
-            try await channel.close()
+            try await receiver.stop()
             return result
         } catch {
-            try? await channel.close()
+            try? await receiver.stop()
             throw error
+        }
+    }
+
+    /// The connections that are open.
+    private final class Connections: Sendable {
+        private let open = Locked<[ObjectIdentifier: any Channel]>([:])
+
+        var all: [any Channel] { open.withLock { Array($0.values) } }
+
+        func add(_ channel: any Channel) {
+            let id = ObjectIdentifier(channel)
+            open.withLock { $0[id] = channel }
+            channel.closeFuture.whenComplete { _ in self.open.withLock { $0[id] = nil } }
         }
     }
 
@@ -136,6 +182,11 @@ final class Receiver: Sendable {
                 let lines = ["HTTP/1.1 \(status) Phrase", "Content-Length: \(body.utf8.count)"] + fields
                 write(lines.joined(separator: "\r\n") + "\r\n\r\n" + body, to: channel)
             case .hang: break
+            case .late(let time, let status):
+                channel.eventLoop.scheduleTask(in: .nanoseconds(Int64(time / .nanoseconds(1)))) {
+                    let text = "HTTP/1.1 \(status) Phrase\r\nContent-Length: 0\r\n\r\n"
+                    channel.writeAndFlush(ByteBuffer(string: text), promise: nil)
+                }
             case .close: channel.close(promise: nil)
             case .reset(let text):
                 let socket = channel as? any SocketOptionProvider
