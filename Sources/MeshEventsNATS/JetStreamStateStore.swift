@@ -17,6 +17,8 @@ public final class JetStreamStateStore: StateStore {
     private static let sizes: [Int64] = [256 << 20, 64 << 20, 16 << 20]
     /// How often what is written meanwhile is read as well.
     private static let mostRounds = 4
+    /// The same for a part of the keys: other keys are written all the time.
+    private static let mostRoundsOfPart = 2
 
     /// Creates a store; sends nothing to the server yet.
     ///
@@ -90,7 +92,7 @@ public final class JetStreamStateStore: StateStore {
     public func read(under prefix: String, _ body: (StateEntry) -> Void) async throws(MeshEventsError) {
         let pattern = prefix.isEmpty ? ">" : "\(prefix).>"
         do throws(MeshEventsError) {
-            try await readAtOnce(pattern, body)
+            try await readAtOnce(pattern, rounds: prefix.isEmpty ? Self.mostRounds : Self.mostRoundsOfPart, body)
         } catch {
             guard error.code == .permissionDenied else { throw error }
             try await readOneByOne(pattern, body)
@@ -104,11 +106,15 @@ public final class JetStreamStateStore: StateStore {
         try await using { bucket throws(KeyValueError) in try await bucket.entry(of: revision)?.key }
     }
 
-    private func readAtOnce(_ pattern: String, _ body: (StateEntry) -> Void) async throws(MeshEventsError) {
+    private func readAtOnce(
+        _ pattern: String,
+        rounds: Int,
+        _ body: (StateEntry) -> Void
+    ) async throws(MeshEventsError) {
         try await using { bucket throws(KeyValueError) in
             var next: UInt64 = 1
             // An entry that is written again moves behind what was there when the reading began.
-            for _ in 0..<Self.mostRounds {
+            for _ in 0..<rounds {
                 let last = try await bucket.status().stream.state.lastSequence
                 guard next <= last else { return }
                 try await Self.read(bucket, pattern, from: next, body)

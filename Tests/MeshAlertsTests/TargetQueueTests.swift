@@ -56,7 +56,7 @@ import Testing
         let queue = Self.queue()
         #expect(queue.next(Mesh.at(0)) == nil && queue.nextDeadline == nil)
         queue.add(Self.item(5))
-        #expect(queue.next(Mesh.at(0))?.batch.sequences == [5])
+        #expect(queue.next(Mesh.at(0))?.items.map(\.sequence) == [5])
         queue.delivered(Mesh.at(0))
         #expect(queue.place == TargetQueue.Place(position: 5))
         for sequence in [6, 7, 9] as [UInt64] { queue.add(Self.item(sequence)) }
@@ -109,6 +109,19 @@ import Testing
         _ = queue.next(Mesh.at(0))
         #expect(queue.refused(NotificationFailure("no", isFinal: true), Mesh.at(0)) && queue.givenUp == 2)
         #expect(queue.next(Mesh.at(100)) == nil && queue.place.position == 2)
+        // It never heard that it fired.
+        var over = Self.item(3)
+        over.alert.id = "a-1"
+        over.alert.status = .resolved
+        queue.add(over)
+        #expect(queue.next(Mesh.at(200)) == nil)
+    }
+
+    @Test("a place is small, however much waits")
+    func smallPlace() {
+        let queue = Self.queue()
+        for sequence in 1...5_000 as ClosedRange<UInt64> { queue.add(Self.item(sequence)) }
+        #expect(queue.next(Mesh.at(0)) != nil && queue.place.json.json.utf8.count < 300)
     }
 
     @Test("no more than the limit in an hour, after a first few")
@@ -132,7 +145,7 @@ import Testing
         let queue = Self.queue()
         queue.add(Self.item(1, held: 1_000))
         queue.add(Self.item(2))
-        #expect(queue.next(Mesh.at(0))?.batch.sequences == [2])
+        #expect(queue.next(Mesh.at(0))?.items.map(\.sequence) == [2])
         queue.delivered(Mesh.at(0))
         queue.add(Self.item(3, held: 1_000))
         let place = try #require(TargetQueue.Place(json: queue.place.json))
@@ -140,7 +153,7 @@ import Testing
         let again = Self.queue(at: place)
         for item in [Self.item(1, held: 1_000), Self.item(2), Self.item(3, held: 1_000)] { again.add(item) }
         #expect(again.next(Mesh.at(999)) == nil)
-        #expect(again.next(Mesh.at(1_000))?.batch.sequences == [1, 3])
+        #expect(again.next(Mesh.at(1_000))?.items.map(\.sequence) == [1, 3])
         again.delivered(Mesh.at(1_000))
         #expect(again.place == TargetQueue.Place(position: 3))
     }
@@ -155,17 +168,17 @@ import Testing
         let second = try #require(again.next(Mesh.at(1)))
         #expect(second.batch == first.batch && second.items == first.items)
         again.delivered(Mesh.at(1))
-        #expect(again.next(Mesh.at(11))?.batch.sequences == [4, 5])
+        #expect(again.next(Mesh.at(11))?.items.map(\.sequence) == [4, 5])
     }
 
     @Test("a notification that the stream has dropped ends")
     func dropped() {
-        let place = TargetQueue.Place(position: 3, sending: .init(id: "x", sequences: [4]))
+        let place = TargetQueue.Place(position: 3, sending: .init(id: "x", first: 4, last: 4, at: Mesh.at(0)))
         let queue = Self.queue(at: place)
         queue.read(to: 10)
         #expect(queue.next(Mesh.at(0)) == nil && queue.place.sending == nil && queue.place.position == 10)
         queue.add(Self.item(11))
-        #expect(queue.next(Mesh.at(0))?.batch.sequences == [11])
+        #expect(queue.next(Mesh.at(0))?.items.map(\.sequence) == [11])
     }
 
     @Test("of too many the newest are kept, and the others counted")

@@ -73,6 +73,8 @@ public final class AlertRunner: Sendable {
     private struct State {
         var configuration: Configuration
         var session: AlertSession?
+        /// What the last session knew.
+        var kept: SavedAlerts?
         /// The reasons that were told since it last worked without trouble.
         var told: Set<String> = []
     }
@@ -157,15 +159,14 @@ public final class AlertRunner: Sendable {
             let begun = ContinuousClock.now
             do throws(MeshEventsError) {
                 var isWaiting = false
-                _ = try await lease.acquire {
-                    if !isWaiting { onChange(.waiting) }
+                _ = try await lease.acquire { other in
+                    guard other != nil, !isWaiting else { return }
                     isWaiting = true
+                    onChange(.waiting)
                 }
                 let session = AlertSession(self, configuration, lease)
                 state.withLock { $0.session = session }
                 defer { state.withLock { $0.session = nil } }
-                onChange(.watching)
-                logger.notice("watches the alerts of the mesh", [:])
                 try await session.run()
                 failures = 0
             } catch {
@@ -178,6 +179,18 @@ public final class AlertRunner: Sendable {
                 try? await Task.sleep(for: pause)
             }
         }
+    }
+
+    /// What the last session knew at its end; `nil` before the first.
+    var kept: SavedAlerts? {
+        get { state.withLock { $0.kept } }
+        set { state.withLock { $0.kept = newValue } }
+    }
+
+    /// Notes that a session knows where it begins.
+    func began() {
+        onChange(.watching)
+        logger.notice("watches the alerts of the mesh", [:])
     }
 
     /// Reports a failure after which it goes on; each reason once.

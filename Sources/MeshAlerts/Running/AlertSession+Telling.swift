@@ -33,7 +33,9 @@ extension AlertSession {
                 try await savePlace(of: target.name)
                 isSaved = true
             } catch {
-                guard error.isRetriable || [.timeout, .storageFull].contains(error.code) else { throw error }
+                guard error.isRetriable || [.timeout, .storageFull, .payloadTooLarge].contains(error.code) else {
+                    throw error
+                }
                 runner.tell(error)
                 try? await Task.sleep(for: .seconds(1))
             }

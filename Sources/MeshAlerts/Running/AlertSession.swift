@@ -9,6 +9,8 @@ final class AlertSession: Sendable {
     private static let clockInterval: Duration = .seconds(5)
     /// The time between two looks while something is not known that has to be.
     private static let tick: Duration = .milliseconds(20)
+    /// How many entries are written at once.
+    private static let writesAtOnce = 32
     /// How many reports are stored together.
     private static let reportsAtOnce = 256
     /// How long the store may take to store a report.
@@ -25,6 +27,8 @@ final class AlertSession: Sendable {
         var queues: [String: TargetQueue] = [:]
         /// All events up to this sequence are taken in.
         var position: UInt64 = 0
+        /// From where it began to read.
+        var begun: UInt64 = 0
         /// The sequence of the last message that was read and counts for nothing.
         var skipped: @Sendable () -> UInt64 = { 0 }
         /// How far the server's clock is ahead of ``AlertSession/localTime(_:)``; `nil` until that is known.
@@ -92,18 +96,41 @@ final class AlertSession: Sendable {
         } catch {
             outcome = .failure(error)
         }
+        keep()
         await lease.release()
         return outcome
     }
 
+    /// Keeps what it knows for the next session.
+    private func keep() {
+        runner.kept = state.withLock { state in
+            guard !state.stream.name.isEmpty else { return nil }
+            var kept = SavedAlerts()
+            kept.position = SavedPosition(
+                stream: state.stream.name,
+                created: state.stream.created,
+                sequence: state.position
+            )
+            for (rule, groups) in state.book.states {
+                for (group, alert) in groups { kept.states[AlertKey(rule: rule, group: group)] = alert }
+            }
+            kept.silences = state.book.silences
+            kept.places = state.queues.mapValues(\.place)
+            return kept
+        }
+    }
+
     private func watch() async throws(MeshEventsError) {
         let replay = try await begin()
+        runner.began()
         defer { replay.cancel() }
         state.withLock { $0.skipped = { [weak replay] in replay?.skipped ?? 0 } }
         try await firstEnd { group in
             group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.follow(replay) } }
             group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.askForTime() } }
             group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.act() } }
+            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.saveAgainAndAgain() } }
+            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.lookForSilence() } }
             for target in configuration.targets {
                 group.addTask {
                     await Self.failure { () throws(MeshEventsError) in try await self.deliver(to: target) }
@@ -132,8 +159,16 @@ final class AlertSession: Sendable {
 
     /// Reads what is saved, and opens a replay of what came after.
     private func begin() async throws(MeshEventsError) -> ReplaySubscription {
-        let saved = try await SavedAlerts.load(from: runner.table)
+        var saved = try await SavedAlerts.load(from: runner.table)
         let stream = try await runner.store.state()
+        // The table is gone, or was emptied: what the last session knew is not.
+        let kept =
+            saved.position == nil ? runner.kept.flatMap { $0.position?.holds(for: stream) == true ? $0 : nil } : nil
+        if let kept {
+            let revisions = saved.revisions
+            saved = kept
+            saved.revisions = revisions
+        }
         let isSame = saved.position?.holds(for: stream) ?? false
         // The first time it begins with what comes from now on; in another stream, with its beginning.
         let position = isSame ? saved.position?.sequence ?? 0 : saved.position == nil ? stream.lastSequence : 0
@@ -141,11 +176,13 @@ final class AlertSession: Sendable {
         state.withLock { state in
             state.stream = stream
             state.position = position
+            state.begun = position
             state.savedPosition = isSame ? position : nil
             state.revisions = saved.revisions
             var states = saved.states
             if !isSame { for key in states.keys { states[key]?.sequence = 0 } }
             state.book.restore(states, silences: saved.silences)
+            if kept != nil { state.book.keepChanged(states.keys) }
             state.book.use(configuration.rules, now: now)
             for target in configuration.targets {
                 var place = saved.places[target.name] ?? TargetQueue.Place(position: position)
@@ -155,9 +192,8 @@ final class AlertSession: Sendable {
         }
         for key in saved.junk { try? await runner.table.remove(key) }
         try await readUndelivered(upTo: position)
-        try await lookForSilence(upTo: position)
         // Whoever takes over counts from here too, however soon that is.
-        for target in configuration.targets where !isSame || saved.places[target.name] == nil {
+        for target in configuration.targets where !isSame || kept != nil || saved.places[target.name] == nil {
             try await savePlace(of: target.name)
         }
         try await save()
@@ -186,23 +222,30 @@ final class AlertSession: Sendable {
         }
     }
 
-    /// Looks when the events were stored last for which rules wait. Those behind `position` are still to be taken in.
-    private func lookForSilence(upTo position: UInt64) async throws(MeshEventsError) {
+    /// Looks when the events were stored last for which rules wait. Those behind the first position are taken in anyway.
+    private func lookForSilence() async throws(MeshEventsError) {
+        let position = state.withLock { $0.begun }
         for rule in state.withLock({ $0.book.silenceRules() }) {
-            var query: EventHistory.Query? = EventHistory.Query(
-                matching: rule.patterns,
-                limit: 256,
-                before: position == .max ? nil : position + 1
-            )
-            while let next = query {
-                let page = try await history.page(next)
-                if let found = page.events.last(where: { rule.filter.matches($0.event) }) {
-                    state.withLock { $0.book.seen(rule.name, at: found.storedAt, sequence: found.sequence) }
-                    break
+            var isDone = false
+            while !isDone, !stop.isSent, !Task.isCancelled {
+                try await passing { () throws(MeshEventsError) in
+                    let query = EventHistory.Query(
+                        matching: rule.patterns,
+                        filter: rule.filter,
+                        limit: 1,
+                        before: position == .max ? nil : position + 1
+                    )
+                    let found = try await history.page(query).events.last
+                    state.withLock { state in
+                        state.book.seen(rule.name, at: found?.storedAt, sequence: found?.sequence ?? max(position, 1))
+                        state.hasNews = true
+                    }
+                    isDone = true
                 }
-                query = next.next(after: page)
             }
         }
+        work.send()
+        try await Self.waitForCancellation()
     }
 
     private var history: EventHistory {
@@ -308,7 +351,6 @@ final class AlertSession: Sendable {
 
     /// Stores reports, moves the time forward, and saves.
     private func act() async throws(MeshEventsError) {
-        var checkpointAt = ContinuousClock.now + configuration.checkpointInterval
         while !stop.isSent, !Task.isCancelled {
             let (isReady, next) = state.withLock { ($0.isCaughtUp && $0.lead != nil, $0.book.nextDeadline) }
             if isReady {
@@ -316,12 +358,8 @@ final class AlertSession: Sendable {
                     try await moveTime()
                     try await report()
                 }
-                if .now >= checkpointAt {
-                    try await passing { () throws(MeshEventsError) in try await save() }
-                    checkpointAt = .now + configuration.checkpointInterval
-                }
             }
-            var deadline = checkpointAt
+            var deadline = ContinuousClock.now + .seconds(3_600)
             if isReady, let next { deadline = min(deadline, max(instant(of: next), .now + Self.tick)) }
             if isReady, !state.withLock({ $0.book.reporting.isEmpty }) { deadline = .now + Self.tick }
             await work.wait(until: deadline)
@@ -332,8 +370,27 @@ final class AlertSession: Sendable {
         while .now < end, state.withLock({ $0.queues.values.contains { $0.isTelling } }) {
             try? await Task.sleep(for: Self.tick)
         }
-        try await report()
-        try await save(all: true)
+        // A slow link must not hold up the end: what is not saved is read again.
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                _ = await Self.failure { () throws(MeshEventsError) in
+                    try await self.report()
+                    try await self.save(all: true)
+                }
+            }
+            group.addTask { try? await Task.sleep(until: end + Self.longestEnd) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// Saves what has changed, from time to time. It holds up nothing else.
+    private func saveAgainAndAgain() async throws(MeshEventsError) {
+        while await stop.value(until: .now + configuration.checkpointInterval) == nil, !Task.isCancelled {
+            guard state.withLock({ $0.isCaughtUp }) else { continue }
+            try await passing { () throws(MeshEventsError) in try await save() }
+        }
+        try await Self.waitForCancellation()
     }
 
     /// Carries something out that is tried again when it fails for a reason that passes.
@@ -404,7 +461,7 @@ final class AlertSession: Sendable {
             )
         }
         do throws(MeshEventsError) {
-            for (key, alert) in changed { try await write(StateKeys.state(key), alert.map { $0.json(key) }) }
+            try await write(changed)
             if let silences {
                 try await write(StateKeys.silences, ["silences": .array(silences.map { JSONValue($0.json) })])
                 state.withLock { $0.book.savedSilences(true) }
@@ -421,6 +478,24 @@ final class AlertSession: Sendable {
             }
             throw error
         }
+    }
+
+    /// Writes entries, some at once: on a slow link each takes a while.
+    private func write(_ changed: [AlertKey: AlertState?]) async throws(MeshEventsError) {
+        let failure = await withTaskGroup(of: MeshEventsError?.self) { group in
+            var first: MeshEventsError?
+            for (number, (key, alert)) in changed.enumerated() {
+                if number >= Self.writesAtOnce, let failure = await group.next() ?? nil { first = first ?? failure }
+                group.addTask {
+                    await Self.failure { () throws(MeshEventsError) in
+                        try await self.write(StateKeys.state(key), alert.map { $0.json(key) })
+                    }
+                }
+            }
+            for await failure in group { first = first ?? failure }
+            return first
+        }
+        if let failure { throw failure }
     }
 
     /// Writes an entry, or deletes it.

@@ -72,12 +72,12 @@ struct AlertBook: Sendable {
         }
     }
 
-    /// Takes in that the last event of a rule about silence was stored then.
-    mutating func seen(_ name: String, at time: Timestamp, sequence: UInt64) {
+    /// Takes in that the last event of a rule about silence was stored then; `nil` when there is none up to this sequence.
+    mutating func seen(_ name: String, at time: Timestamp?, sequence: UInt64) {
         guard let rule = rule(named: name) else { return }
         change(rule, AlertGroup([])) { state in
             guard state.sequence == 0, state.phase == .idle else { return }
-            (state.last, state.sequence) = (time, sequence)
+            (state.last, state.sequence) = (time ?? state.last, sequence)
         }
     }
 

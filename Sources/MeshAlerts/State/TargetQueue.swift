@@ -10,11 +10,16 @@ struct TargetQueue: Sendable {
         var heldUntil: Timestamp
     }
 
-    /// What is being told at once.
+    /// What is being told at once: what waits within these sequences, and is not held longer.
     struct Batch: Sendable, Equatable {
         var id: String
-        /// The sequences of the reports, ascending.
-        var sequences: [UInt64]
+        var first: UInt64
+        var last: UInt64
+        /// When it was formed.
+        var at: Timestamp
+
+        /// Whether a report is in it.
+        func holds(_ item: Item) -> Bool { (first...last).contains(item.sequence) && item.heldUntil <= at }
     }
 
     /// What is saved of a queue: where it stands in the stream.
@@ -33,7 +38,7 @@ struct TargetQueue: Sendable {
     static let mostItems = 10_000
     /// How many reports a notification has; further ones are told as a number.
     static let mostAlerts = 500
-    private static let mostTold = 1_000
+    private static let mostTold = 500
     private static let longestPause: Duration = .seconds(300)
     private static let longestRequestedPause: Duration = .seconds(3_600)
     /// How long a target takes nothing until that is said.
@@ -53,6 +58,8 @@ struct TargetQueue: Sendable {
     private var nextAt = Timestamp.epoch
     private var failures = 0
     private var hasSaid = false
+    /// The ids of firings that the target refused.
+    private var unknown: Set<String> = []
     private(set) var givenUp = 0
     /// Whether the target is being told at this moment, or that is being saved.
     var isTelling = false
@@ -72,6 +79,7 @@ struct TargetQueue: Sendable {
         guard item.sequence > seen else { return }
         seen = item.sequence
         guard !place.told.contains(item.sequence) else { return }
+        if item.alert.status == .resolved, unknown.remove(item.alert.id) != nil { return }
         // In a cluster a report may be stored twice.
         guard !items.contains(where: { $0.alert.identity == item.alert.identity }) else { return }
         items.append(item)
@@ -99,14 +107,14 @@ struct TargetQueue: Sendable {
             guard let first = due.first, let last = due.last else { return nil }
             // The same for all who form it; another one in a stream that was created anew.
             let id = "\(first.alert.id)-\(String(first.sequence, radix: 36))-\(String(last.sequence, radix: 36))"
-            place.sending = Batch(id: String(id.suffix(64)), sequences: due.map(\.sequence))
+            place.sending = Batch(id: String(id.suffix(64)), first: first.sequence, last: last.sequence, at: now)
         }
         guard let sending = place.sending, now >= nextAt else { return nil }
-        let sequences = Set(sending.sequences)
-        let found = items.filter { sequences.contains($0.sequence) }
+        let found = items.filter { sending.holds($0) }
         guard !found.isEmpty else {
             // The stream has dropped them.
             end(sending)
+            place.failingSince = nil
             return nil
         }
         let told = found.suffix(Self.mostAlerts)
@@ -136,7 +144,11 @@ struct TargetQueue: Sendable {
     mutating func refused(_ failure: NotificationFailure, _ now: Timestamp) -> Bool {
         guard let sending = place.sending else { return false }
         if failure.isFinal {
-            givenUp += sending.sequences.count
+            let refused = items.filter { sending.holds($0) }
+            givenUp += refused.count
+            // It is not told that something is over of which it does not know that it fired.
+            for item in refused where item.alert.status == .firing { unknown.insert(item.alert.id) }
+            if unknown.count > Self.mostTold { unknown = [] }
             end(sending)
             nextAt = now.adding(window)
             return true
@@ -153,8 +165,8 @@ struct TargetQueue: Sendable {
     }
 
     private mutating func end(_ batch: Batch) {
-        let done = Set(batch.sequences)
-        items.removeAll { done.contains($0.sequence) }
+        let done = items.filter { batch.holds($0) }.map(\.sequence)
+        items.removeAll { batch.holds($0) }
         place.sending = nil
         place.told = Array(Set(place.told).union(done)).sorted()
         settle()
@@ -180,9 +192,10 @@ extension TargetQueue.Place {
     init?(json data: EventData) {
         guard let position = data["position"]?.uint64 else { return nil }
         self.init(position: position, told: data.list("told").compactMap(\.uint64).sorted())
-        if let sending = data["sending"], let id = sending["id"]?.string {
-            let sequences = (sending["sequences"]?.array ?? []).compactMap(\.uint64).sorted()
-            if !sequences.isEmpty { self.sending = TargetQueue.Batch(id: id, sequences: sequences) }
+        if let sending = data["sending"], let id = sending["id"]?.string, let first = sending["first"]?.uint64,
+            let last = sending["last"]?.uint64, first <= last, let at = sending["at"]?.timestamp
+        {
+            self.sending = TargetQueue.Batch(id: id, first: first, last: last, at: at)
         }
         failingSince = data["failing_since"]?.timestamp
     }
@@ -193,8 +206,11 @@ extension TargetQueue.Place {
             ("position", JSONValue(position)), ("told", .array(told.map { JSONValue($0) })),
         ]
         if let sending {
-            let sequences: [JSONValue] = sending.sequences.map { JSONValue($0) }
-            members.append(("sending", ["id": .string(sending.id), "sequences": .array(sequences)]))
+            let batch: JSONValue = [
+                "id": .string(sending.id), "first": JSONValue(sending.first), "last": JSONValue(sending.last),
+                "at": JSONValue(sending.at),
+            ]
+            members.append(("sending", batch))
         }
         if let failingSince { members.append(("failing_since", JSONValue(failingSince))) }
         return EventData(JSONObject(members))

@@ -79,11 +79,11 @@ package final class Lease: Sendable {
     /// Waits until the lease is free, and takes it. Creates the table when there is none. What is no lease in its place
     /// does not keep a candidate from taking it, however often it is written.
     ///
-    /// - Parameter onAnswer: is called whenever the table has answered.
+    /// - Parameter onAnswer: is called whenever the table has answered, with who has the lease; `nil` for none.
     /// - Returns: the revision of the write that took it.
     /// - Throws: `closed` when the task is cancelled; errors of the table that do not pass, or have lasted for
     ///   ``duration``.
-    package func acquire(onAnswer: () async -> Void) async throws(MeshEventsError) -> UInt64 {
+    package func acquire(onAnswer: (_ holder: Holder?) async -> Void) async throws(MeshEventsError) -> UInt64 {
         var seen: (revision: UInt64?, since: ContinuousClock.Instant)?
         var (answered, hasTried) = (ContinuousClock.now, false)
         while true {
@@ -95,7 +95,7 @@ package final class Lease: Sendable {
                     return try await take(nil)
                 }
                 let entry = try await table.entry(key)
-                await onAnswer()
+                await onAnswer(entry.flatMap { Holder(json: $0.value) })
                 answered = .now
                 if let entry {
                     let other = Holder(json: entry.value)

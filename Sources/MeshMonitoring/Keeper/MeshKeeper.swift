@@ -155,7 +155,7 @@ public final class MeshKeeper: Sendable {
         while !Task.isCancelled {
             let begun = ContinuousClock.now
             do throws(MeshEventsError) {
-                let taken = try await lease.acquire {
+                let taken = try await lease.acquire { _ in
                     // Another server may decide about the stream than about the table.
                     if (try? await store.state()) != nil { hearing.withLock { $0.answered() } }
                 }

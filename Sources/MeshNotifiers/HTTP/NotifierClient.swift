@@ -122,7 +122,8 @@ public final class NotifierClient: Sendable {
         let text = redaction.redact(String(decoding: answer.body, as: UTF8.self))
         let excerpt = text.split(whereSeparator: \.isWhitespace).joined(separator: " ").oneLine
         if !excerpt.isEmpty, !(300..<400).contains(answer.status) { message += ": \(excerpt.cut(to: longestExcerpt))" }
-        let isFinal = answer.status < 500 && ![408, 425, 429].contains(answer.status)
+        // What a person or a proxy can put right is tried again: a wrong token, a page that asks for a login, a moved address.
+        let isFinal = [400, 413, 422].contains(answer.status)
         var retryAfter: Duration?
         if !isFinal {
             retryAfter =

@@ -80,12 +80,13 @@ struct SendingTests {
         #expect(body?.retryAfter == .milliseconds(500))
     }
 
-    @Test func anErrorOfTheServerCanBeTriedAgainAndARefusalCannot() async throws {
+    @Test func whatAPersonCanPutRightIsTriedAgainAndARefusedNotificationIsNot() async throws {
         let error = try failure(await outcome { _ in .status(500, body: "at /services/T0/secret") })
         #expect(!error.isFinal)
         #expect(error.message.contains("answered 500 Internal Server Error: at [redacted]"))
         let refusal = try failure(await outcome { _ in .status(403, body: "invalid_token") })
-        #expect(refusal.isFinal)
+        #expect(!refusal.isFinal)
+        #expect(try failure(await outcome { _ in .status(422, body: "no such field") }).isFinal)
         #expect(refusal.message.contains("answered 403 Forbidden") && refusal.message.hasSuffix(": invalid_token"))
     }
 
@@ -96,7 +97,7 @@ struct SendingTests {
                 await outcome { _ in .status(307, fields: ["Location: http://127.0.0.1:\(port)/services/T0/secret"]) }
             )
             #expect(error.message.contains("redirects are not followed"))
-            #expect(error.isFinal)
+            #expect(!error.isFinal)
             #expect(other.requests.isEmpty)
         }
     }

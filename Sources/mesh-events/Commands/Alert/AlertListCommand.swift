@@ -90,6 +90,9 @@ struct AlertShowCommand: AsyncParsableCommand {
 
 /// Reads and shows what fires now.
 struct AlertReading {
+    /// How long reading is tried again.
+    private static let patience: Duration = .seconds(20)
+
     private let trust: TrustFileOptions
     private let connection: ConnectionOptions
 
@@ -113,11 +116,20 @@ struct AlertReading {
         _ store: JetStreamStore,
         _ verification: SignatureVerification?
     ) async throws(MeshEventsError) -> AlertOverview {
-        try await AlertOverview.load(
-            from: JetStreamStateStore(beside: store),
-            store: store,
-            verification: verification
-        )
+        let end = ContinuousClock.now + patience
+        while true {
+            do throws(MeshEventsError) {
+                return try await AlertOverview.load(
+                    from: JetStreamStateStore(beside: store),
+                    store: store,
+                    verification: verification
+                )
+            } catch {
+                // A link that was cut for a moment.
+                guard error.isRetriable, .now < end, !Task.isCancelled else { throw error }
+                try? await Task.sleep(for: .milliseconds(200))
+            }
+        }
     }
 
     static func json(_ firing: AlertOverview.Firing) -> String {
