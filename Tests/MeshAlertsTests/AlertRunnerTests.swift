@@ -406,6 +406,43 @@ import Testing
         }
     }
 
+    @Test(
+        "what another party has spoilt of the saved state is read again from the stream",
+        arguments: [[StateKeys.position], [StateKeys.position, StateKeys.target("phone")], [StateKeys.silences]]
+    )
+    func spoilt(keys: [String]) async throws {
+        let fixture = try await Fixture()
+        try await fixture.watching([fixture.runner("one")]) {
+            try await fixture.crash()
+            try await fixture.told("firing down whisper on pi 0")
+        }
+        try await fixture.crash("other")
+        for key in keys {
+            let present = try await fixture.table.entry(key)?.revision
+            _ = try await fixture.table.write(Array("{\"type\":\"io.nats\"}".utf8), signature: nil, to: key, expected: present)
+        }
+        try await fixture.watching([fixture.runner("two")]) {
+            try await eventually("the second alert") { fixture.recorder.lines.contains("firing down other on pi 0") }
+            try await fixture.started()
+            try await eventually("the end of the first") { fixture.recorder.lines.contains("resolved down whisper on pi 0") }
+        }
+        #expect(fixture.recorder.lines.count == 3)
+        #expect(try await fixture.reports().values.allSatisfy { $0 == 1 })
+    }
+
+    @Test("many alerts do not hold up a critical one, nor the end")
+    func aFlood() async throws {
+        let fixture = try await Fixture()
+        let flood = AlertRule(name: "flood", patterns: ["user.flood"], grouping: .fields(["n"]))
+        let line = Line(fixture.table, delay: .zero)
+        try await fixture.watching([fixture.runner("one", [flood, Fixture.down], table: line)]) {
+            try await fixture.bus.emit((0..<3_000).map { Event("user.flood", data: ["n": JSONValue($0)]) })
+            try await fixture.crash()
+            try await fixture.told("firing down whisper on pi 0")
+        }
+        #expect(try await fixture.reports().values.allSatisfy { $0 == 1 })
+    }
+
     @Test("rules that are read again count at once, and the alerts of the others go on")
     func otherRules() async throws {
         let fixture = try await Fixture()

@@ -6,9 +6,6 @@ extension Alert {
         var id: String
         var status: Status
         var repetition: Int
-
-        /// The message id under which the report is stored: the same whoever makes the report.
-        var messageID: String { "alert-\(id)-\(status.rawValue)-\(repetition)" }
     }
 
     var identity: Identity { Identity(id: id, status: status, repetition: status == .resolved ? 0 : repetition) }

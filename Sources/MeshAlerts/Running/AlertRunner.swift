@@ -21,8 +21,8 @@ import MeshMonitoring
 /// Any number of runners may run in a mesh, with the same rules. One of them holds a lease and works; the others wait.
 /// When it ends, the next one begins at once; when it was killed or is cut off, after ``Configuration/lease``.
 ///
-/// - **Reports.** What fires and what is over is stored as `alert.fired` and `alert.resolved`, each report once: its
-///   message id follows from the rule, the group and the event that made it fire. The targets are told what is stored.
+/// - **Reports.** What fires and what is over is stored as `alert.fired` and `alert.resolved`, each report once: its id
+///   follows from the rule, the group and the event that made it fire. The targets are told what is stored.
 /// - **Taking over.** The state of the alerts is saved in a ``/MeshEvents/StateStore``, with the sequence up to which it
 ///   is complete. The next runner takes it over and reads the events behind it: it comes to the same alerts with the same
 ///   ids, and leaves out what is reported already.

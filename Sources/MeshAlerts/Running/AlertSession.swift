@@ -9,6 +9,8 @@ final class AlertSession: Sendable {
     private static let clockInterval: Duration = .seconds(5)
     /// The time between two looks while something is not known that has to be.
     private static let tick: Duration = .milliseconds(20)
+    /// How often a key is written against others that write it too.
+    private static let mostAttempts = 50
     /// How many entries are written at once.
     private static let writesAtOnce = 32
     /// How many reports are stored together.
@@ -36,6 +38,8 @@ final class AlertSession: Sendable {
         var isCaughtUp = false
         var revisions: [String: UInt64] = [:]
         var stream = StreamState(name: "", messages: 0, bytes: 0, firstSequence: 0, lastSequence: 0)
+        /// The messages of reports that may be under way, or stored without an answer.
+        var messages: [Alert.Identity: PendingMessage] = [:]
         /// The position that was saved last; `nil` before the first.
         var savedPosition: UInt64?
         /// Whether an event changed something since the position was saved.
@@ -169,6 +173,11 @@ final class AlertSession: Sendable {
             saved = kept
             saved.revisions = revisions
         }
+        // Something was there that says nothing: another party has spoilt it. All is read again then; what is reported already
+        // is known by its id.
+        if !saved.junk.isEmpty || saved.position == nil && !saved.revisions.isEmpty {
+            saved.position = SavedPosition(stream: stream.name, created: stream.created, sequence: 0)
+        }
         let isSame = saved.position?.holds(for: stream) ?? false
         // The first time it begins with what comes from now on; in another stream, with its beginning.
         let position = isSame ? saved.position?.sequence ?? 0 : saved.position == nil ? stream.lastSequence : 0
@@ -185,18 +194,19 @@ final class AlertSession: Sendable {
             if kept != nil { state.book.keepChanged(states.keys) }
             state.book.use(configuration.rules, now: now)
             for target in configuration.targets {
-                var place = saved.places[target.name] ?? TargetQueue.Place(position: position)
-                if !isSame { place = TargetQueue.Place(position: position) }
+                // A new target is told of what comes.
+                let unknown = TargetQueue.Place(position: isSame ? stream.lastSequence : position)
+                let place = isSame ? saved.places[target.name] ?? unknown : unknown
                 state.queues[target.name] = TargetQueue(target, at: place)
             }
         }
         for key in saved.junk { try? await runner.table.remove(key) }
         try await readUndelivered(upTo: position)
-        // Whoever takes over counts from here too, however soon that is.
+        // Whoever takes over counts from here too, however soon that is. The position first: places without one look spoilt.
+        try await save()
         for target in configuration.targets where !isSame || kept != nil || saved.places[target.name] == nil {
             try await savePlace(of: target.name)
         }
-        try await save()
         let replay = try await EventReplay(
             store: runner.store,
             verification: runner.verification,
@@ -320,7 +330,7 @@ final class AlertSession: Sendable {
             state.book.take(stored)
             state.position = max(state.position, stored.sequence)
             if state.book.hasChanged { state.hasNews = true }
-            return (!state.book.reporting.isEmpty, queue(stored, &state))
+            return (state.book.hasReports, queue(stored, &state))
         }
         if hasReports { work.send() }
         for name in told { deliveries[name]?.send() }
@@ -361,7 +371,7 @@ final class AlertSession: Sendable {
             }
             var deadline = ContinuousClock.now + .seconds(3_600)
             if isReady, let next { deadline = min(deadline, max(instant(of: next), .now + Self.tick)) }
-            if isReady, !state.withLock({ $0.book.reporting.isEmpty }) { deadline = .now + Self.tick }
+            if isReady, state.withLock({ $0.book.hasReports }) { deadline = .now + Self.tick }
             await work.wait(until: deadline)
         }
         guard !Task.isCancelled, lease.isHeld else { return }
@@ -374,7 +384,7 @@ final class AlertSession: Sendable {
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 _ = await Self.failure { () throws(MeshEventsError) in
-                    try await self.report()
+                    try await self.report(isLast: true)
                     try await self.save(all: true)
                 }
             }
@@ -423,8 +433,10 @@ final class AlertSession: Sendable {
     }
 
     /// Stores reports.
-    private func report() async throws(MeshEventsError) {
-        while lease.isHeld {
+    ///
+    /// - Parameter isLast: whether it goes on although the session is to end.
+    private func report(isLast: Bool = false) async throws(MeshEventsError) {
+        while lease.isHeld, isLast || !stop.isSent {
             let reports = state.withLock { $0.book.reports(Self.reportsAtOnce) }
             guard !reports.isEmpty else { return }
             let time = now()
@@ -432,16 +444,30 @@ final class AlertSession: Sendable {
                 self.state.withLock { state in
                     for (key, report) in reports[first..<min(first + positions.count, reports.count)] {
                         state.book.stored(key, report.alert.identity, at: time)
+                        state.messages[report.alert.identity] = nil
                     }
                 }
             }
-            for (_, report) in reports {
-                try await appender.append(
-                    try runner.bus.pending(try report.event, messageID: report.alert.identity.messageID)
-                )
-            }
+            for (_, report) in reports { try await appender.append(try message(report)) }
             try await appender.finish()
         }
+    }
+
+    /// The message that stores a report: its id cannot be foreseen, or others could have it taken for stored, and is the same
+    /// when it is sent again.
+    private func message(_ report: AlertState.Report) throws(MeshEventsError) -> PendingMessage {
+        let identity = report.alert.identity
+        if var sent = state.withLock({ $0.messages[identity] }) {
+            sent.mayBeStored = true
+            return sent
+        }
+        let message = try runner.bus.pending(try report.event)
+        state.withLock { state in
+            // What came back as an event needs no message any more.
+            if state.messages.count > 2 * Self.reportsAtOnce { state.messages = [:] }
+            state.messages[identity] = message
+        }
+        return message
     }
 
     // MARK: Saving
@@ -502,14 +528,18 @@ final class AlertSession: Sendable {
     func write(_ key: String, _ data: EventData?) async throws(MeshEventsError) {
         guard lease.isHeld else { throw MeshEventsError(.conflict, "another node watches the alerts") }
         let known = state.withLock { $0.revisions[key] }
-        do throws(MeshEventsError) {
-            try await write(key, data, known)
-        } catch {
-            guard error.code == .conflict else { throw error }
-            // An earlier write whose answer was lost, or what does not belong there.
-            let present = try await runner.table.entry(key)?.revision
-            guard lease.isHeld else { throw error }
-            try await write(key, data, present)
+        var (expected, attempts) = (known, 0)
+        while true {
+            do throws(MeshEventsError) {
+                return try await write(key, data, expected)
+            } catch {
+                // An earlier write whose answer was lost, or what does not belong there: while the lease lasts no other runner
+                // writes.
+                attempts += 1
+                guard error.code == .conflict, attempts < Self.mostAttempts else { throw error }
+                expected = try await runner.table.entry(key)?.revision
+                guard lease.isHeld else { throw error }
+            }
         }
     }
 

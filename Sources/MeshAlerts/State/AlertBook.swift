@@ -19,8 +19,12 @@ struct AlertBook: Sendable {
     private(set) var silences: [AlertSilence] = []
     /// The alerts that have changed since they were saved.
     private var changed: Set<AlertKey> = []
-    /// The alerts that have reports to be stored, in the order in which those were made.
-    private(set) var reporting: [AlertKey] = []
+    /// The alerts that have reports to be stored, and some that had, in the order in which those were made.
+    private var reporting: [AlertKey] = []
+    /// What is in ``reporting``.
+    private var listed: Set<AlertKey> = []
+    /// How many alerts have reports to be stored.
+    private var unreported = 0
     /// Whether ``silences`` have changed since they were saved.
     private(set) var hasChangedSilences = false
     private var causes = PatternIndex()
@@ -262,15 +266,24 @@ struct AlertBook: Sendable {
 
     // MARK: Reports
 
-    /// The reports that are to be stored, oldest first, at most so many; those of one alert in their order.
+    /// Whether reports are to be stored.
+    var hasReports: Bool { unreported > 0 }
+
+    /// The reports that are to be stored, critical ones first, then the oldest, at most so many; those of one alert in their
+    /// order.
     func reports(_ limit: Int) -> [(key: AlertKey, report: AlertState.Report)] {
-        var found: [(AlertKey, AlertState.Report)] = []
-        for key in reporting {
-            for report in states[key.rule]?[key.group]?.reports ?? [] where found.count < limit {
-                found.append((key, report))
+        guard hasReports else { return [] }
+        var (urgent, others): ([(AlertKey, AlertState.Report)], [(AlertKey, AlertState.Report)]) = ([], [])
+        for key in reporting where urgent.count < limit {
+            for report in states[key.rule]?[key.group]?.reports ?? [] {
+                if report.alert.severity == .critical {
+                    urgent.append((key, report))
+                } else if others.count < limit {
+                    others.append((key, report))
+                }
             }
         }
-        return found
+        return Array((urgent + others).prefix(limit))
     }
 
     /// Takes in that a report was stored then.
@@ -363,8 +376,7 @@ struct AlertBook: Sendable {
         if before == nil { alerts += 1 }
         states[rule.name, default: [:]][group] = state
         changed.insert(key)
-        if !state.reports.isEmpty, before?.reports.isEmpty ?? true { reporting.append(key) }
-        if state.reports.isEmpty, before?.reports.isEmpty == false { reporting.removeAll { $0 == key } }
+        noteReports(key, before: before?.reports.isEmpty ?? true, now: state.reports.isEmpty)
         schedule(key, rule)
     }
 
@@ -383,12 +395,24 @@ struct AlertBook: Sendable {
     }
 
     private mutating func remove(_ key: AlertKey) {
+        let hadNone = states[key.rule]?[key.group]?.reports.isEmpty ?? true
         guard states[key.rule]?.removeValue(forKey: key.group) != nil else { return }
         if states[key.rule]?.isEmpty ?? false { states[key.rule] = nil }
         alerts -= 1
         changed.insert(key)
         timed[key] = nil
-        reporting.removeAll { $0 == key }
+        noteReports(key, before: hadNone, now: true)
+    }
+
+    /// Keeps ``reporting`` up to date when an alert gets its first report to be stored, or has none any more.
+    private mutating func noteReports(_ key: AlertKey, before wasEmpty: Bool, now isEmpty: Bool) {
+        guard wasEmpty != isEmpty else { return }
+        unreported += isEmpty ? -1 : 1
+        if !isEmpty, listed.insert(key).inserted { reporting.append(key) }
+        // Not each time: there may be many.
+        guard isEmpty, reporting.count > 2 * unreported + 64 else { return }
+        reporting.removeAll { states[$0.rule]?[$0.group]?.reports.isEmpty ?? true }
+        listed = Set(reporting)
     }
 
     private mutating func schedule(_ key: AlertKey, _ rule: AlertRule) {
@@ -446,7 +470,7 @@ struct AlertBook: Sendable {
         for (key, state) in saved where alerts < Self.mostAlerts {
             if states[key.rule]?[key.group] == nil { alerts += 1 }
             states[key.rule, default: [:]][key.group] = state
-            if !state.reports.isEmpty { reporting.append(key) }
+            noteReports(key, before: true, now: state.reports.isEmpty)
         }
     }
 }

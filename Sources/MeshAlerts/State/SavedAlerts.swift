@@ -40,7 +40,7 @@ struct SavedAlerts: Sendable {
         }
         if key == StateKeys.silences {
             silences = data.list("silences").compactMap { $0.data.flatMap(AlertSilence.init(json:)) }
-            return true
+            return data["silences"]?.array != nil
         }
         if key.hasPrefix(StateKeys.targets + ".") {
             guard let name = data["name"]?.string, StateKeys.target(name) == key,

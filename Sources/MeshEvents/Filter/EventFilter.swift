@@ -94,11 +94,21 @@ extension EventFilter {
             }
             if case .isOneOf(let operands) = test, operands.isEmpty { throw Self.emptyList }
             if case .isNoneOf(let operands) = test, operands.isEmpty { throw Self.emptyList }
+            for case .word(let word) in test.operands where word.utf8.count > Self.longestPattern {
+                guard !word.contains("*"), !word.contains("?") else {
+                    throw MeshEventsError(
+                        .invalidArgument,
+                        "a value with * or ? in it has at most \(Self.longestPattern) bytes; in quotes it is a text of any length"
+                    )
+                }
+            }
             self.path = path
             self.test = test
         }
 
         private static let maximumDepth = 16
+        /// Comparing takes as long as the product of the lengths of pattern and text.
+        private static let longestPattern = 128
         private static let emptyList = MeshEventsError(.invalidArgument, "a list of values must not be empty")
     }
 
@@ -183,6 +193,17 @@ extension EventFilter.Operand: CustomStringConvertible {
         switch self {
         case .text(let text): JSONValue.string(text).description
         case .word(let word): isWord(word) ? word : JSONValue.string(word).description
+        }
+    }
+}
+
+extension EventFilter.Test {
+    /// What the field is compared with.
+    fileprivate var operands: [EventFilter.Operand] {
+        switch self {
+        case .equals(let operand), .differs(let operand): [operand]
+        case .isOneOf(let operands), .isNoneOf(let operands): operands
+        case .isPresent, .isAbsent, .compares: []
         }
     }
 }

@@ -202,13 +202,6 @@ extension PersistentEventBus {
         return try pending(event, at: time, messageID, in: span)
     }
 
-    /// Makes the message that stores an event under an id that follows from what it says, so that it may be stored already.
-    package func pending(_ event: Event, messageID: String) throws(MeshEventsError) -> PendingMessage {
-        var message = try pending(event, at: .now, messageID, in: nil)
-        message.mayBeStored = true
-        return message
-    }
-
     /// Emits an event of a bus that is not ``EventBus/isPlain``, and waits until it is stored.
     func emitInFull(_ event: Event) async throws(MeshEventsError) -> StoredPosition {
         let messageID = messageIDs.next()

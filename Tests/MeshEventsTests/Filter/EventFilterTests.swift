@@ -64,6 +64,7 @@ import Testing
             "a..b = 1",
             ".a = 1", "a. = 1", "tool in", "tool in a,,b", "tool in [a", "tool not whisper", "\"tool = 1", "! tool = 5",
             "tool = \"a\" b", "a > 0x10", "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q = 1",
+            "t = *" + String(repeating: "a", count: 128), "t in b, ?" + String(repeating: "a", count: 128),
         ]
     )
     func isNoCondition(text: String) {
@@ -171,7 +172,7 @@ import Testing
     @Test("a pattern with many stars ends in time on a long text")
     func manyStarsEndInTime() throws {
         let event = Event("user.x", data: ["t": .string(String(repeating: "a", count: 100_000))])
-        let pattern = String(repeating: "a*", count: 100) + "b"
+        let pattern = String(repeating: "a*", count: 60) + "b"
         let begun = ContinuousClock.now
         #expect(try !EventFilter("t = \(pattern)").matches(event))
         #expect(ContinuousClock.now - begun < .seconds(20))
