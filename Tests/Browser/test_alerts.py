@@ -13,7 +13,9 @@ alerts:
 """
 
 
-class AlertTests(DashboardCase):
+class AlertCase(DashboardCase):
+    """A mesh that a process watches."""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -29,6 +31,8 @@ class AlertTests(DashboardCase):
     def wait_for_line(self, page, text):
         page.page.wait_for_selector(f".alert:has-text('{text}')")
 
+
+class AlertTests(AlertCase):
     def test_what_fires_is_shown_until_it_is_over_and_leads_to_its_events(self):
         page = self.open_live()
         page.page.wait_for_selector("#alerts", state="hidden")
@@ -62,6 +66,8 @@ class AlertTests(DashboardCase):
             one.page.wait_for_selector("#alerts", state="hidden")
             self.assertEqual([text for text in one.complaints if "ERR_" not in text], [])
 
+
+class ManyAlertsTests(AlertCase):
     def test_many_and_strange_ones_are_text_in_few_lines(self):
         page = self.open_live()
         self.mesh.emit_all([("user.strange", {"who": MARKUP + CONTROLS, "error": MARKUP + "x" * 100_000})]
