@@ -239,7 +239,7 @@ let package = Package(
         .target(
             name: "MeshDashboard",
             dependencies: [
-                "MeshConcurrency", "MeshEvents", "MeshLogging", "MeshMonitoring", logging,
+                "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshLogging", "MeshMonitoring", logging,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -428,7 +428,7 @@ let package = Package(
         .testTarget(
             name: "MeshDashboardTests",
             dependencies: [
-                "MeshConcurrency", "MeshDashboard", "MeshMonitoring", "MeshEvents", "MeshEventsNATS",
+                "MeshAlerts", "MeshConcurrency", "MeshDashboard", "MeshMonitoring", "MeshEvents", "MeshEventsNATS",
                 "MeshEventsTesting",
                 "NATSClient", "LocalNATSServer", "TestSupport", logging,
                 .product(name: "Hummingbird", package: "hummingbird"),

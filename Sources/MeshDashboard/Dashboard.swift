@@ -41,6 +41,8 @@ public final class Dashboard: Service {
     private let mesh: MeshFollower
     /// Looks who keeps the state of the mesh; `nil` when it is saved nowhere.
     private let keeper: KeeperWatch?
+    /// Reads what fires; `nil` when the state of the alerts is saved nowhere.
+    private let alerts: AlertWatch?
     private let health: DashboardHealth
     private let routes: DashboardRoutes
     private let connections = ConnectionTable()
@@ -55,8 +57,9 @@ public final class Dashboard: Service {
     ///
     /// - Parameters:
     ///   - store: the store of the events; it need not have been opened, nor exist yet.
-    ///   - saved: where a keeper saves the state of the mesh, so that the page knows what the stream has dropped; `nil`
-    ///     for nowhere. With `verification`, only what a node has signed counts that is trusted to keep the state.
+    ///   - saved: where a keeper saves the state of the mesh, so that the page knows what the stream has dropped, and
+    ///     where the state of the alerts is saved, so that it shows what fires; `nil` for nowhere. With `verification`,
+    ///     only what a node has signed counts that is trusted to keep the state.
     ///   - verification: checks the signatures of events; `nil` checks none. Each event is shown as signed, unsigned or
     ///     forged, or not at all when it is rejected. Only signed events change the state of nodes and tools.
     ///   - bus: receives events while there is no stream, as in a mesh whose nodes never created one; without it, the
@@ -123,12 +126,23 @@ public final class Dashboard: Service {
         let gate = QueryGate()
         let health = DashboardHealth()
         self.health = health
+        let alerts = saved.map { table in
+            AlertWatch(
+                store: store,
+                table: table,
+                verification: MeshFollower.rejecting(verification),
+                maximumBytes: min(AlertDigest.maximumBytes, configuration.bufferedBytes / 8),
+                logger: logger
+            )
+        }
+        self.alerts = alerts
         feed = EventFeed(
             store: store,
             verification: verification,
             gate: gate,
             configuration: configuration,
-            logger: logger
+            logger: logger,
+            onAlerts: { alerts?.changed() }
         ) { feed, source in
             if let notice = health.source(source) { feed.say(.notice(notice)) }
         }
@@ -155,6 +169,7 @@ public final class Dashboard: Service {
             feed: feed,
             mesh: mesh,
             keeper: keeper,
+            alerts: alerts,
             health: health,
             emitter: emitter,
             login: token.map { Login(token: $0) },
@@ -217,6 +232,7 @@ public final class Dashboard: Service {
             group.addTask { await self.feed.run(live: self.live) }
             group.addTask { await self.mesh.run(telling: self.feed) }
             if let keeper { group.addTask { await keeper.run(telling: self.feed) } }
+            if let alerts { group.addTask { await alerts.run(telling: self.feed) } }
             group.addTask {
                 while (try? await Task.sleep(for: StreamSession.tick)) != nil {
                     self.feed.say(.tick(.now, mesh: self.mesh.toldUntil))

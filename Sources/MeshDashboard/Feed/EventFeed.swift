@@ -63,6 +63,8 @@ final class EventFeed: Sendable {
     private let bufferedBytes: Int
     /// Whether a new client always has room, because the oldest one is ended for it.
     private let oldestGivesWay: Bool
+    /// Is called when an event about alerts was stored, or may have been, and when the stream is another one.
+    private let onAlerts: @Sendable () -> Void
     /// Is called with the source of the events when it changes.
     private let onSource: @Sendable (EventFeed, DashboardHealth.Source) -> Void
     private let state = Locked(State())
@@ -75,12 +77,14 @@ final class EventFeed: Sendable {
         gate: QueryGate,
         configuration: Dashboard.Configuration,
         logger: Logger,
+        onAlerts: @escaping @Sendable () -> Void = {},
         onSource: @escaping @Sendable (EventFeed, DashboardHealth.Source) -> Void
     ) {
         self.store = store
         self.verification = verification
         self.gate = gate
         self.logger = logger
+        self.onAlerts = onAlerts
         self.onSource = onSource
         maximumClients = configuration.maximumClients
         bufferedEvents = configuration.bufferedEvents
@@ -271,6 +275,7 @@ final class EventFeed: Sendable {
             state.index.append(stored)
             return (Array(state.clients.values), state.created)
         }
+        defer { if stored.event.type.rawValue.hasPrefix("alert.") { onAlerts() } }
         guard !clients.isEmpty, let item = Self.item(stored, created: created) else { return }
         for client in clients { client.offer(item) }
     }
@@ -296,6 +301,7 @@ final class EventFeed: Sendable {
             return (Array(state.clients.values), place)
         }
         for client in clients { client.offer(.began(after: place)) }
+        onAlerts()
     }
 
     /// Goes on with another stream.
@@ -315,6 +321,7 @@ final class EventFeed: Sendable {
             return Array(state.clients.values)
         }
         for client in clients { client.offer(item) }
+        onAlerts()
     }
 
     // MARK: Live events
@@ -329,6 +336,7 @@ final class EventFeed: Sendable {
         }
         for client in clients { client.offer(.unkept(live)) }
         onSource(self, .live)
+        onAlerts()
     }
 
     /// Takes in a live event that no stream keeps.

@@ -25,7 +25,7 @@ struct MeshDigest: Sendable {
         }
     }
 
-    /// The answer of `/api/mesh`, without who keeps the state.
+    /// The answer of `/api/mesh`, without who keeps the state and what fires.
     let json: String
     let leftOut: LeftOut
 
@@ -125,10 +125,14 @@ struct MeshDigest: Sendable {
 
     /// The answer of `/api/mesh`.
     ///
-    /// - Parameter report: who keeps the state of the mesh; `nil` when that is not known.
-    func json(with report: KeeperReport?) -> String {
-        guard let report else { return json }
-        return #"\#(json.dropLast()),"saved_state":\#(report.json)}"#
+    /// - Parameters:
+    ///   - report: who keeps the state of the mesh; `nil` when that is not known.
+    ///   - alerts: what fires, as JSON; `nil` when nothing is known of alerts.
+    func json(with report: KeeperReport?, alerts: String?) -> String {
+        var members = ""
+        if let report { members += #","saved_state":\#(report.json)"# }
+        if let alerts { members += #","alerts":\#(alerts)"# }
+        return members.isEmpty ? json : "\(json.dropLast())\(members)}"
     }
 
     /// The JSON of one node, bounded in size; the member `left_out` counts what is missing, if anything is.

@@ -160,15 +160,20 @@ final class MeshFollower: Sendable {
     ) {
         self.store = store
         self.table = table
-        self.verification = verification.map {
-            var verification = $0
-            verification.policy = .reject
-            return verification
-        }
+        self.verification = Self.rejecting(verification)
         self.maximumBytes = maximumBytes
         self.logger = logger
         self.onProblem = onProblem
         (wishes, wish) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// The verification with which only what is signed counts.
+    static func rejecting(_ verification: SignatureVerification?) -> SignatureVerification? {
+        verification.map {
+            var verification = $0
+            verification.policy = .reject
+            return verification
+        }
     }
 
     /// How many events changed nothing because they are not signed by their node.

@@ -4,6 +4,7 @@ const KNOWN = {
   "tool.crashed": "bad", "node.left": "warn", "tool.stopped": "sand", "node.health": "idle", "node.joined": "ok",
   "tool.started": "teal", "tool.installed": "blue", "tool.configured": "indigo", "tool.removed": "sand",
   "node.unreachable": "bad", "node.recovered": "ok",
+  "alert.fired": "bad", "alert.resolved": "ok", "alert.silenced": "sand", "alert.undelivered": "orange",
 };
 const OTHERS = ["violet", "cyan", "pink", "lime", "orange", "plum"];
 
@@ -17,6 +18,14 @@ export function colorName(type) {
   for (const character of type) hash = (hash * 31 + character.codePointAt(0)) >>> 0;
   return OTHERS[hash % OTHERS.length];
 }
+
+const SEVERITIES = { critical: "bad", warning: "warn", info: "blue" };
+
+/** The name of the color of an alert. */
+export const severityColor = (severity) => Object.hasOwn(SEVERITIES, severity) ? SEVERITIES[severity] : "warn";
+
+/** The name of an event's color: that of its type, and of an alert that fires, that of its severity. */
+export const eventColor = ({ type, data }) => type === "alert.fired" ? severityColor(data?.severity) : colorName(type);
 
 /** What a color looks like now, for the canvas. */
 export function colorValue(name, element = document.documentElement) {

@@ -4,7 +4,7 @@ import { $, el, request } from "/dom.js";
 import { join } from "/events.js";
 import { aboutNode } from "/filters.js";
 import { absolute, ago, parse } from "/times.js";
-import { colorName } from "/colors.js";
+import { eventColor } from "/colors.js";
 import { sessionHeaders } from "/session.js";
 import { signed } from "/signatures.js";
 
@@ -59,7 +59,7 @@ export class Detail {
     const time = (at) => el("time", { datetime: new Date(at).toISOString(), title: absolute(at) }, `${absolute(at)} (${ago(at)})`);
     this.element.replaceChildren(
       el("header", {},
-        el("h3", { "data-color": colorName(event.type) }, el("i", { class: "swatch", "aria-hidden": "true" }), event.type),
+        el("h3", { "data-color": eventColor(event) }, el("i", { class: "swatch", "aria-hidden": "true" }), event.type),
         el("button", { type: "button", class: "close", "aria-label": "Close", title: "Close (Esc)", onclick: () => this.close() }, "✕")),
       el("dl", { class: "facts" },
         el("dt", {}, "Node"), el("dd", {}, event.node || "none"),

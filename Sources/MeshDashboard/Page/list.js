@@ -4,7 +4,7 @@ import { $, el, text, title, once } from "/dom.js";
 import { mark, signed } from "/signatures.js";
 import { summary } from "/summary.js";
 import { absolute, ago, age, clock, everySecond } from "/times.js";
-import { colorName } from "/colors.js";
+import { eventColor } from "/colors.js";
 
 const OVERSCAN = 8;
 /** So near to the end, in pixels, older events are loaded. */
@@ -158,6 +158,7 @@ export class List extends EventTarget {
       root.dataset.kind = row.kind;
       root.dataset.kept = row.raw === undefined ? "yes" : "no";
       root.dataset.type = row.event?.type ?? "";
+      root.dataset.color = row.event?.type === "alert.fired" ? eventColor(row.event) : "";
       if (row.kind === "gap") this.fillGap(cells, row); else this.fillEvent(cells, row);
     }
     if (row.kind === "event") {
@@ -169,7 +170,7 @@ export class List extends EventTarget {
   fillEvent(cells, { event, time, raw }) {
     text(cells.time, clock(time));
     cells.time.title = absolute(time);
-    cells.type.dataset.color = colorName(event.type);
+    cells.type.dataset.color = eventColor(event);
     text(cells.type.lastChild, event.type);
     title(cells.type, event.type);
     text(cells.node.firstChild, event.node);

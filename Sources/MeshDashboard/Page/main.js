@@ -1,8 +1,9 @@
 // Puts the page together.
 
+import { Alerts } from "/alerts.js";
 import { $, el, text, debounced, once, request } from "/dom.js";
 import { Detail } from "/detail.js";
-import { Events, eventRow, liveRow } from "/events.js";
+import { Events, eventRow, join, liveRow } from "/events.js";
 import { Filters, conditions, encoded } from "/filters.js";
 import { Histogram } from "/histogram.js";
 import { Keeper } from "/keeper.js";
@@ -24,6 +25,7 @@ const detail = new Detail(filters);
 const histogram = new Histogram(filters);
 const nodes = new Nodes(filters);
 const keeper = new Keeper();
+const alerts = new Alerts(filters);
 
 // The stream
 
@@ -84,6 +86,7 @@ stream.addEventListener("gap", ({ detail: gap }) => events.addGap(gap));
 stream.addEventListener("mesh", ({ detail: mesh }) => { nodes.set(mesh); nodeChoices(); });
 stream.addEventListener("node", ({ detail: node }) => { nodes.update(node); nodeChoices(); });
 stream.addEventListener("keeper", ({ detail: report }) => keeper.set(report));
+stream.addEventListener("alerts", ({ detail: report }) => alerts.set(report));
 stream.addEventListener("hello", ({ detail: { login } }) => { $("logout").hidden = !login; });
 stream.addEventListener("time", ({ detail: { time, mesh } }) => nodes.toldUntil(mesh, time));
 stream.addEventListener("link", ({ detail }) => { ({ problem, note = null } = detail); showState(); });
@@ -221,8 +224,21 @@ function showError(field, message) {
 
 // Opening, theme, keys
 
+/** Where the list lies below the screen. */
+const narrow = matchMedia("(max-width: 1080px)");
+
 list.addEventListener("open", ({ detail: row }) => detail.open(row, events.created));
 list.addEventListener("move", ({ detail: row }) => { if (detail.isOpen && row.kind === "event") detail.open(row, events.created); });
+alerts.addEventListener("show", async ({ detail: sequence }) => {
+  if (narrow.matches) $("events").scrollIntoView();
+  if (sequence === null) return;
+  // The stream may have dropped it.
+  const event = await request(`/api/events/${join(sequence, events.created)}`).catch(() => null);
+  if (!event) return;
+  list.active = sequence;
+  list.draw();
+  detail.open(eventRow(event), events.created);
+});
 $("pause").addEventListener("click", togglePause);
 $("logout").addEventListener("click", logOut);
 

@@ -9,7 +9,7 @@ import { synchronize } from "/times.js";
 const SILENCE = 15_000;
 /** A tab that is hidden for so long gives its connection back: a browser has six for all tabs of a host. */
 const HIDDEN = 5_000;
-const NOTICES = ["hello", "link", "mesh", "node", "keeper", "unkept", "missed"];
+const NOTICES = ["hello", "link", "mesh", "node", "keeper", "alerts", "unkept", "missed"];
 
 export class Stream extends EventTarget {
   /** Ends the connection that is open; null when none is. */

@@ -14,6 +14,8 @@ struct DashboardRoutes: Sendable {
     let mesh: MeshFollower
     /// `nil` when the state of the mesh is saved nowhere.
     let keeper: KeeperWatch?
+    /// `nil` when the state of the alerts is saved nowhere.
+    let alerts: AlertWatch?
     let health: DashboardHealth
     /// `nil` when nothing can be emitted.
     let emitter: PersistentEventBus?
@@ -45,7 +47,8 @@ struct DashboardRoutes: Sendable {
                 throw APIError(.serviceUnavailable, failure.code.description, failure.message)
             }
             await keeper?.refresh()
-            return Response.json(try await mesh.digest().json(with: keeper?.report).utf8)
+            await alerts?.refresh()
+            return Response.json(try await mesh.digest().json(with: keeper?.report, alerts: alerts?.json).utf8)
         }
         router.get("/api/events") { request, _ in try await events(QueryParameters(request)) }
         router.get("/api/events/{sequence}") { _, context in try await event(context.parameters.get("sequence")) }
@@ -149,6 +152,7 @@ struct DashboardRoutes: Sendable {
                 try await writer.write(ServerSentEvent.buffer("mesh", try await mesh.digest().json.utf8))
             }
             if let keeper { try await writer.write(keeper.notice) }
+            if let alerts { try await writer.write(alerts.notice) }
             var session = StreamSession(
                 client: client,
                 store: store,
