@@ -419,12 +419,19 @@ import Testing
         try await fixture.crash("other")
         for key in keys {
             let present = try await fixture.table.entry(key)?.revision
-            _ = try await fixture.table.write(Array("{\"type\":\"io.nats\"}".utf8), signature: nil, to: key, expected: present)
+            _ = try await fixture.table.write(
+                Array("{\"type\":\"io.nats\"}".utf8),
+                signature: nil,
+                to: key,
+                expected: present
+            )
         }
         try await fixture.watching([fixture.runner("two")]) {
             try await eventually("the second alert") { fixture.recorder.lines.contains("firing down other on pi 0") }
             try await fixture.started()
-            try await eventually("the end of the first") { fixture.recorder.lines.contains("resolved down whisper on pi 0") }
+            try await eventually("the end of the first") {
+                fixture.recorder.lines.contains("resolved down whisper on pi 0")
+            }
         }
         #expect(fixture.recorder.lines.count == 3)
         #expect(try await fixture.reports().values.allSatisfy { $0 == 1 })
@@ -436,7 +443,7 @@ import Testing
         let flood = AlertRule(name: "flood", patterns: ["user.flood"], grouping: .fields(["n"]))
         let line = Line(fixture.table, delay: .zero)
         try await fixture.watching([fixture.runner("one", [flood, Fixture.down], table: line)]) {
-            try await fixture.bus.emit((0..<3_000).map { Event("user.flood", data: ["n": JSONValue($0)]) })
+            try await fixture.bus.emit(contentsOf: (0..<3_000).map { Event("user.flood", data: ["n": JSONValue($0)]) })
             try await fixture.crash()
             try await fixture.told("firing down whisper on pi 0")
         }
