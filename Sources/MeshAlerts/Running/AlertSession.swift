@@ -9,6 +9,8 @@ final class AlertSession: Sendable {
     private static let clockInterval: Duration = .seconds(5)
     /// The time between two looks while something is not known that has to be.
     private static let tick: Duration = .milliseconds(20)
+    /// How many keys that say nothing are removed when it begins.
+    private static let mostRemovals = 64
     /// How often a key is written against others that write it too.
     private static let mostAttempts = 50
     /// How many entries are written at once.
@@ -107,7 +109,8 @@ final class AlertSession: Sendable {
 
     /// Keeps what it knows for the next session.
     private func keep() {
-        runner.kept = state.withLock { state in
+        let known = state.withLock { state -> SavedAlerts? in
+            // It has not begun: what the one before knew still counts.
             guard !state.stream.name.isEmpty else { return nil }
             var kept = SavedAlerts()
             kept.position = SavedPosition(
@@ -122,6 +125,7 @@ final class AlertSession: Sendable {
             kept.places = state.queues.mapValues(\.place)
             return kept
         }
+        if let known { runner.kept = known }
     }
 
     private func watch() async throws(MeshEventsError) {
@@ -200,7 +204,7 @@ final class AlertSession: Sendable {
                 state.queues[target.name] = TargetQueue(target, at: place)
             }
         }
-        for key in saved.junk { try? await runner.table.remove(key) }
+        for key in saved.junk.prefix(Self.mostRemovals) { try? await runner.table.remove(key) }
         try await readUndelivered(upTo: position)
         // Whoever takes over counts from here too, however soon that is. The position first: places without one look spoilt.
         try await save()
