@@ -330,13 +330,15 @@ final class AlertSession: Sendable {
     }
 
     private func take(_ stored: StoredEvent) {
-        let (hasReports, told) = state.withLock { state -> (Bool, [String]) in
+        let (hasWork, told) = state.withLock { state -> (Bool, [String]) in
+            let before = state.book.nextDeadline
             state.book.take(stored)
+            let isEarlier = state.book.nextDeadline.map { next in before.map { next < $0 } ?? true } ?? false
             state.position = max(state.position, stored.sequence)
             if state.book.hasChanged { state.hasNews = true }
-            return (state.book.hasReports, queue(stored, &state))
+            return (state.book.hasReports || isEarlier, queue(stored, &state))
         }
-        if hasReports { work.send() }
+        if hasWork { work.send() }
         for name in told { deliveries[name]?.send() }
     }
 
