@@ -25,7 +25,8 @@ struct SchemaTests {
     @Test func everyTypeOfTheMeshIsDescribed() {
         let described = Set(AsyncAPIDocument.meshPayloads.map { $0.eventType.rawValue })
         let reports: [EventType] = [.nodeUnreachable, .nodeRecovered, .nodeForgotten, .nodeMaintenance]
-        let sent = SystemEventTests.events.map(\.event.type) + reports
+        let alerts: [EventType] = [.alertFired, .alertResolved, .alertSilenced, .alertUndelivered]
+        let sent = SystemEventTests.events.map(\.event.type) + reports + alerts
         #expect(described == Set(sent.map(\.rawValue)) && described.count == AsyncAPIDocument.meshPayloads.count)
         let addresses = Self.document["channels"]?.object?.compactMap { $0.value["address"]?.string }
         #expect(Set(addresses ?? []) == Set(sent.map(\.subject) + ["events.user.{topic}"]))

@@ -338,6 +338,17 @@ extension EventData {
         return objects
     }
 
+    func sequences(_ key: String) throws(MeshEventsError) -> [UInt64] {
+        guard let field = self[key], !field.isNull else { return [] }
+        guard let elements = field.array else { throw wrongKind(key, "an array of sequences") }
+        var sequences: [UInt64] = []
+        for element in elements {
+            guard let sequence = element.uint64 else { throw wrongKind(key, "an array of sequences") }
+            sequences.append(sequence)
+        }
+        return sequences
+    }
+
     func strings(_ key: String) throws(MeshEventsError) -> [String] {
         guard let field = self[key], !field.isNull else { return [] }
         guard let elements = field.array else { throw wrongKind(key, "an array of strings") }

@@ -45,18 +45,27 @@ public struct AlertDescription: Sendable, Hashable {
         severity = try data.string("severity")
         since = try data.time("since") ?? .epoch
         count = try data.integer("count")
-        sequences = (data["sequences"]?.array ?? []).compactMap(\.uint64)
+        sequences = try data.sequences("sequences")
         reason = try data.string("reason")
     }
 
-    fileprivate func write(to data: inout EventDataWriter) {
+    /// Writes the members in the order of their names, with those that only one kind of event has.
+    fileprivate func write(
+        to data: inout EventDataWriter,
+        isExpired: Bool? = nil,
+        repetition: Int? = nil,
+        isSilenced: Bool
+    ) {
         data.write("count", count)
+        if let isExpired { data.write("expired", isExpired) }
         data.write("group", group)
         data.write("id", id)
         data.write("reason", reason)
+        if let repetition { data.write("repetition", repetition) }
         data.write("rule", rule)
         data.write("sequences", .array(sequences.map { JSONValue($0) }))
         data.write("severity", severity)
+        data.write("silenced", isSilenced)
         data.write("since", since)
     }
 }
@@ -91,9 +100,7 @@ public struct AlertFired: EventPayload, Hashable {
 
     /// Writes the payload.
     public func write(to data: inout EventDataWriter) {
-        alert.write(to: &data)
-        data.write("repetition", repetition)
-        data.write("silenced", isSilenced)
+        alert.write(to: &data, repetition: repetition, isSilenced: isSilenced)
     }
 }
 
@@ -132,9 +139,7 @@ public struct AlertResolved: EventPayload, Hashable {
     /// Writes the payload.
     public func write(to data: inout EventDataWriter) {
         data.write("at", at)
-        alert.write(to: &data)
-        data.write("expired", isExpired)
-        data.write("silenced", isSilenced)
+        alert.write(to: &data, isExpired: isExpired, isSilenced: isSilenced)
     }
 }
 
