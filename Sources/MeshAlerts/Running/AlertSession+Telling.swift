@@ -40,7 +40,7 @@ extension AlertSession {
                 try? await Task.sleep(for: .seconds(1))
             }
         }
-        try await Self.waitForCancellation()
+        try await SessionTasks.waitForCancellation()
     }
 
     private func tell(

@@ -94,9 +94,11 @@ final class AlertSession: Sendable {
         let outcome: Result<Void, MeshEventsError>
         do throws(MeshEventsError) {
             // Reading what is saved may take longer than the lease lasts.
-            try await firstEnd { group in
-                group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.lease.keep() } }
-                group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.watch() } }
+            try await SessionTasks.firstEnd { group in
+                group.addTask {
+                    await SessionTasks.failure { () throws(MeshEventsError) in try await self.lease.keep() }
+                }
+                group.addTask { await SessionTasks.failure { () throws(MeshEventsError) in try await self.watch() } }
             }
             outcome = .success(())
         } catch {
@@ -133,34 +135,22 @@ final class AlertSession: Sendable {
         runner.began()
         defer { replay.cancel() }
         state.withLock { $0.skipped = { [weak replay] in replay?.skipped ?? 0 } }
-        try await firstEnd { group in
-            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.follow(replay) } }
-            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.askForTime() } }
-            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.act() } }
-            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.saveAgainAndAgain() } }
-            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.lookForSilence() } }
+        try await SessionTasks.firstEnd { group in
+            group.addTask { await SessionTasks.failure { () throws(MeshEventsError) in try await self.follow(replay) } }
+            group.addTask { await SessionTasks.failure { () throws(MeshEventsError) in try await self.askForTime() } }
+            group.addTask { await SessionTasks.failure { () throws(MeshEventsError) in try await self.act() } }
+            group.addTask {
+                await SessionTasks.failure { () throws(MeshEventsError) in try await self.saveAgainAndAgain() }
+            }
+            group.addTask {
+                await SessionTasks.failure { () throws(MeshEventsError) in try await self.lookForSilence() }
+            }
             for target in configuration.targets {
                 group.addTask {
-                    await Self.failure { () throws(MeshEventsError) in try await self.deliver(to: target) }
+                    await SessionTasks.failure { () throws(MeshEventsError) in try await self.deliver(to: target) }
                 }
             }
         }
-    }
-
-    /// Runs tasks until the first of them ends, and throws its error.
-    private func firstEnd(_ add: (inout TaskGroup<MeshEventsError?>) -> Void) async throws(MeshEventsError) {
-        let failure = await withTaskGroup(of: MeshEventsError?.self) { group in
-            add(&group)
-            let first = await group.next() ?? nil
-            group.cancelAll()
-            return first
-        }
-        if let failure { throw failure }
-    }
-
-    private static func failure(_ body: () async throws(MeshEventsError) -> Void) async -> MeshEventsError? {
-        do throws(MeshEventsError) { try await body() } catch { return error }
-        return nil
     }
 
     // MARK: Beginning
@@ -259,7 +249,7 @@ final class AlertSession: Sendable {
             }
         }
         work.send()
-        try await Self.waitForCancellation()
+        try await SessionTasks.waitForCancellation()
     }
 
     private var history: EventHistory {
@@ -302,14 +292,7 @@ final class AlertSession: Sendable {
             _ = await stop.value(until: .now + Self.clockInterval)
             if Task.isCancelled { return }
         }
-        try await Self.waitForCancellation()
-    }
-
-    /// The task that saves ends the session.
-    static func waitForCancellation() async throws(MeshEventsError) {
-        do { try await Task.sleep(for: .seconds(86_400)) } catch {
-            throw MeshEventsError(.closed, "the session has ended")
-        }
+        try await SessionTasks.waitForCancellation()
     }
 
     // MARK: Events
@@ -389,7 +372,7 @@ final class AlertSession: Sendable {
         // A slow link must not hold up the end: what is not saved is read again.
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
-                _ = await Self.failure { () throws(MeshEventsError) in
+                _ = await SessionTasks.failure { () throws(MeshEventsError) in
                     try await self.report(isLast: true)
                     try await self.save(all: true)
                 }
@@ -406,7 +389,7 @@ final class AlertSession: Sendable {
             guard state.withLock({ $0.isCaughtUp }) else { continue }
             try await passing { () throws(MeshEventsError) in try await save() }
         }
-        try await Self.waitForCancellation()
+        try await SessionTasks.waitForCancellation()
     }
 
     /// Carries something out that is tried again when it fails for a reason that passes.
@@ -514,20 +497,11 @@ final class AlertSession: Sendable {
 
     /// Writes entries, some at once: on a slow link each takes a while.
     private func write(_ changed: [AlertKey: AlertState?]) async throws(MeshEventsError) {
-        let failure = await withTaskGroup(of: MeshEventsError?.self) { group in
-            var first: MeshEventsError?
-            for (number, (key, alert)) in changed.enumerated() {
-                if number >= Self.writesAtOnce, let failure = await group.next() ?? nil { first = first ?? failure }
-                group.addTask {
-                    await Self.failure { () throws(MeshEventsError) in
-                        try await self.write(StateKeys.state(key), alert.map { $0.json(key) })
-                    }
-                }
-            }
-            for await failure in group { first = first ?? failure }
-            return first
+        let failures = await SessionTasks.failures(of: Array(changed), atOnce: Self.writesAtOnce) {
+            entry throws(MeshEventsError) in
+            try await self.write(StateKeys.state(entry.key), entry.value.map { $0.json(entry.key) })
         }
-        if let failure { throw failure }
+        if let failure = failures.first { throw failure }
     }
 
     /// Writes an entry, or deletes it.

@@ -96,10 +96,10 @@ final class KeeperSession: Sendable {
 
     private func work() async throws(MeshEventsError) {
         // Reading what is saved may take longer than the lease lasts.
-        try await firstEnd { group in
-            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.lease.keep() } }
-            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.listen() } }
-            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.keepState() } }
+        try await SessionTasks.firstEnd { group in
+            group.addTask { await SessionTasks.failure { () throws(MeshEventsError) in try await self.lease.keep() } }
+            group.addTask { await SessionTasks.failure { () throws(MeshEventsError) in try await self.listen() } }
+            group.addTask { await SessionTasks.failure { () throws(MeshEventsError) in try await self.keepState() } }
         }
     }
 
@@ -108,45 +108,10 @@ final class KeeperSession: Sendable {
         let replay = try await begin(stream)
         defer { replay.cancel() }
         state.withLock { $0.read = { [weak replay] in replay?.skipped ?? 0 } }
-        try await firstEnd { group in
-            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.follow(replay) } }
-            group.addTask { await Self.failure { () throws(MeshEventsError) in try await self.save() } }
+        try await SessionTasks.firstEnd { group in
+            group.addTask { await SessionTasks.failure { () throws(MeshEventsError) in try await self.follow(replay) } }
+            group.addTask { await SessionTasks.failure { () throws(MeshEventsError) in try await self.save() } }
         }
-    }
-
-    /// Runs tasks until the first of them ends, and throws its error.
-    private func firstEnd(
-        _ add: (inout TaskGroup<MeshEventsError?>) -> Void
-    ) async throws(MeshEventsError) {
-        let failure = await withTaskGroup(of: MeshEventsError?.self) { group in
-            add(&group)
-            let first = await group.next() ?? nil
-            group.cancelAll()
-            return first
-        }
-        if let failure { throw failure }
-    }
-
-    /// Carries out something for each element, so many at once.
-    private static func failures<Element: Sendable>(
-        of elements: [Element],
-        atOnce limit: Int,
-        _ body: @escaping @Sendable (Element) async throws(MeshEventsError) -> Void
-    ) async -> [MeshEventsError] {
-        await withTaskGroup(of: MeshEventsError?.self) { group in
-            var failures: [MeshEventsError] = []
-            for (number, element) in elements.enumerated() {
-                if number >= limit, let failure = await group.next() ?? nil { failures.append(failure) }
-                group.addTask { await failure { () throws(MeshEventsError) in try await body(element) } }
-            }
-            for await failure in group { if let failure { failures.append(failure) } }
-            return failures
-        }
-    }
-
-    private static func failure(_ body: () async throws(MeshEventsError) -> Void) async -> MeshEventsError? {
-        do throws(MeshEventsError) { try await body() } catch { return error }
-        return nil
     }
 
     /// Reads what is saved, and opens a replay of what came after.
@@ -213,20 +178,13 @@ final class KeeperSession: Sendable {
             } catch {
                 guard error.isRetriable || error.code == .timeout else { throw error }
             }
-            guard await !isStopped(within: pause) else { return try await Self.waitForCancellation() }
+            guard await !isStopped(within: pause) else { return try await SessionTasks.waitForCancellation() }
         }
     }
 
     /// Waits; whether the session is to end.
     private func isStopped(within duration: Duration) async -> Bool {
         await stop.value(until: .now + duration) != nil || Task.isCancelled
-    }
-
-    /// The task that saves ends the session.
-    private static func waitForCancellation() async throws(MeshEventsError) {
-        do { try await Task.sleep(for: .seconds(86_400)) } catch {
-            throw MeshEventsError(.closed, "the keeper has ended")
-        }
     }
 
     // MARK: Saving
@@ -286,7 +244,8 @@ final class KeeperSession: Sendable {
     private func write(all: Bool) async throws(MeshEventsError) -> Bool {
         let writes = state.withLock { $0.ledger.takeDue(Self.writesPerRound, all: all, now: .now) }
         guard !writes.isEmpty else { return false }
-        let failures = await Self.failures(of: writes, atOnce: Self.writesAtOnce) { write throws(MeshEventsError) in
+        let failures = await SessionTasks.failures(of: writes, atOnce: Self.writesAtOnce) {
+            write throws(MeshEventsError) in
             try await self.carryOut(write)
         }
         for failure in failures where failure.code != .conflict {
@@ -411,7 +370,8 @@ final class KeeperSession: Sendable {
     }
 
     private func remove(_ keys: [String]) async {
-        let failures = await Self.failures(of: keys, atOnce: Self.removalsAtOnce) { key throws(MeshEventsError) in
+        let failures = await SessionTasks.failures(of: keys, atOnce: Self.removalsAtOnce) {
+            key throws(MeshEventsError) in
             try await self.keeper.table.remove(key)
         }
         // They say nothing: it is enough to try again when something else is written.
