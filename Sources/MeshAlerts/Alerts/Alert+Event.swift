@@ -1,4 +1,4 @@
-import MeshEvents
+package import MeshEvents
 
 extension Alert {
     /// What tells two reports apart.
@@ -98,5 +98,5 @@ extension AlertGroup {
     }
 
     /// An object with a text for each label.
-    var data: EventData { EventData(JSONObject(labels.map { ($0.name, .string($0.value)) })) }
+    package var data: EventData { EventData(JSONObject(labels.map { ($0.name, .string($0.value)) })) }
 }

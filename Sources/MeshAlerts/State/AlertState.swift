@@ -61,9 +61,6 @@ struct AlertState: Sendable, Equatable {
     /// What is to be stored, in this order.
     var reports: [Report] = []
 
-    /// Whether it says no more than one that was never there.
-    var isEmpty: Bool { phase == .idle && reports.isEmpty && times.isEmpty }
-
     /// The id of the present or last firing; empty before the first.
     var id: String { ids.last ?? "" }
 

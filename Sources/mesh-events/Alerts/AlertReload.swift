@@ -1,5 +1,7 @@
 import MeshAlerts
 import MeshConcurrency
+import MeshEvents
+import MeshEventsNATS
 import MeshNotifiers
 import MeshSupervision
 
@@ -27,16 +29,21 @@ final class AlertReload: Sendable {
         if !manifest.rules.isEmpty { hasRules.send() }
     }
 
-    /// Creates the runner, which gets the rules of the file whenever that is read again.
+    /// Creates the runner, which gets the rules of the file whenever that is read again. What it does is said on standard
+    /// error.
     ///
     /// - Parameters:
+    ///   - bus: stores the reports.
+    ///   - store: the store with the mesh's events.
+    ///   - verification: checks the signatures of events; `nil` checks none.
     ///   - client: sends the notifications.
     ///   - lease: how long after its last sign of life another runner takes over; `nil` for the default.
-    ///   - make: creates the runner; what it does is said on standard error.
     func runner(
+        _ bus: PersistentEventBus,
+        _ store: JetStreamStore,
+        _ verification: SignatureVerification?,
         _ client: NotifierClient,
-        lease: Duration?,
-        _ make: (AlertRunner.Configuration, @escaping @Sendable (AlertRunner.Status) -> Void) -> AlertRunner
+        lease: Duration? = nil
     ) -> AlertRunner {
         @Sendable func configuration(_ manifest: AlertManifest) -> AlertRunner.Configuration {
             var configuration = manifest.configuration(client)
@@ -46,13 +53,18 @@ final class AlertReload: Sendable {
         }
         let manifest = state.withLock { $0.manifest }
         Self.warn(manifest)
-        let runner = make(configuration(manifest)) { [self] status in
+        let runner = AlertRunner(
+            bus: bus,
+            store: store,
+            table: JetStreamStateStore(beside: store),
+            verification: verification,
+            configuration: configuration(manifest),
+            logger: .disabled
+        ) { [self] status in
             let rules = state.withLock { $0.manifest.rules.count }
             switch status {
             case .watching:
-                Diagnostics.say(
-                    "watches the mesh by \(rules) \(rules == 1 ? "rule" : "rules") of \(path)"
-                )
+                Diagnostics.say("watches the mesh by \(rules) \(rules == 1 ? "rule" : "rules") of \(path)")
             case .waiting: Diagnostics.say("another process watches the alerts; waits until none does")
             case .failing(let reason): Diagnostics.say("cannot watch the alerts for now: \(reason)")
             }

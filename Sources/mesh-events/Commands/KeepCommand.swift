@@ -48,10 +48,7 @@ struct KeepCommand: AsyncParsableCommand {
     func run() async throws {
         let verification = try trust.verification()
         let name = try node.name()
-        let lease = try DurationArgument.option("--lease", lease)
-        if let lease, lease < .milliseconds(300) {
-            throw CommandFailure(.usage, "--lease must be at least 300ms: it is renewed three times in that time")
-        }
+        let lease = try LeaseArgument.duration(lease)
         let stop = StopRequest()
         Signals.install(stop)
         _ = try await stop.race { try await keep(name, verification, lease) }
@@ -59,16 +56,10 @@ struct KeepCommand: AsyncParsableCommand {
     }
 
     private func keep(_ name: String, _ verification: SignatureVerification?, _ lease: Duration?) async throws {
-        let transport = try await connection.connect(name: "mesh-events keep \(name)")
-        let store = try connection.store(transport)
-        _ = try await StreamAbsence(connection, transport).explained { try await store.state() }
-        let bus = try await PersistentEventBus.open(
-            transport: transport,
-            store: store,
+        let (transport, store, bus) = try await connection.openStream(
+            "mesh-events keep \(name)",
             node: name,
-            configuration: try connection.persistence(),
-            busConfiguration: try signing.busConfiguration(cloudEvents),
-            logger: .disabled
+            try signing.busConfiguration(cloudEvents)
         )
         let table = JetStreamStateStore(beside: store)
         let keeper = MeshKeeper(

@@ -26,6 +26,20 @@ enum DurationArgument {
     static func parse(_ text: String) -> Duration? { ManifestDuration.parse(text) }
 }
 
+/// Parses how long a lease lasts (`--lease`).
+enum LeaseArgument {
+    /// The duration; `nil` when the option is missing.
+    ///
+    /// - Throws: `CommandFailure`, usage.
+    static func duration(_ text: String?) throws -> Duration? {
+        let lease = try DurationArgument.option("--lease", text)
+        if let lease, lease < .milliseconds(300) {
+            throw CommandFailure(.usage, "--lease must be at least 300ms: it is renewed three times in that time")
+        }
+        return lease
+    }
+}
+
 /// Parses a point in time of an option: how long ago (`10m`), or RFC 3339.
 enum TimeBound {
     /// The time.

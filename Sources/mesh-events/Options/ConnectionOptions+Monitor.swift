@@ -17,6 +17,32 @@ extension ConnectionOptions {
         )
     }
 
+    /// Connects and opens the stream, which must exist, for a command that works for the mesh until it is stopped.
+    ///
+    /// - Parameters:
+    ///   - name: the name of the connection, for the server's reports.
+    ///   - node: the node that emits.
+    ///   - configuration: the configuration of the bus.
+    /// - Throws: `CommandFailure` when there is no stream; as connecting and opening.
+    func openStream(
+        _ name: String,
+        node: String,
+        _ configuration: EventBus.Configuration
+    ) async throws -> (NATSTransport, JetStreamStore, PersistentEventBus) {
+        let transport = try await connect(name: name)
+        let store = try store(transport)
+        _ = try await StreamAbsence(self, transport).explained { try await store.state() }
+        let bus = try await PersistentEventBus.open(
+            transport: transport,
+            store: store,
+            node: node,
+            configuration: try persistence(),
+            busConfiguration: configuration,
+            logger: .disabled
+        )
+        return (transport, store, bus)
+    }
+
     /// The mesh as the stored events describe it; says how many events did not count.
     ///
     /// - Throws: `CommandFailure` when there is no stream, and what `MeshMonitor` throws.

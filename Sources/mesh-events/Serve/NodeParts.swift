@@ -113,19 +113,8 @@ struct AlertPart: Service {
         await cancelWhenGracefulShutdown {
             guard (try? await alerts.hasRules.wait()) != nil else { return }
             await NotifierClient.with { client in
-                let runner = alerts.runner(client, lease: nil) { configuration, tell in
-                    AlertRunner(
-                        bus: bus,
-                        store: store,
-                        table: JetStreamStateStore(beside: store),
-                        verification: verification,
-                        configuration: configuration,
-                        logger: .disabled,
-                        onChange: tell
-                    )
-                }
                 do {
-                    try await runner.run()
+                    try await alerts.runner(bus, store, verification, client).run()
                 } catch {
                     // The node does its work without it.
                     Diagnostics.say("this node does not watch the alerts: \(CommandFailure(describing: error).message)")

@@ -50,10 +50,7 @@ struct AlertRunCommand: AsyncParsableCommand {
     func run() async throws {
         let verification = try trust.verification()
         let name = try node.name()
-        let lease = try DurationArgument.option("--lease", lease)
-        if let lease, lease < .milliseconds(300) {
-            throw CommandFailure(.usage, "--lease must be at least 300ms: it is renewed three times in that time")
-        }
+        let lease = try LeaseArgument.duration(lease)
         if let page, !AlertManifest.isPage(page) {
             throw CommandFailure(
                 .usage,
@@ -77,30 +74,14 @@ struct AlertRunCommand: AsyncParsableCommand {
         _ lease: Duration?,
         _ reload: AlertReload
     ) async throws {
-        let transport = try await connection.connect(name: "mesh-events alert run \(name)")
-        let store = try connection.store(transport)
-        _ = try await StreamAbsence(connection, transport).explained { try await store.state() }
-        let bus = try await PersistentEventBus.open(
-            transport: transport,
-            store: store,
+        let (transport, store, bus) = try await connection.openStream(
+            "mesh-events alert run \(name)",
             node: name,
-            configuration: try connection.persistence(),
-            busConfiguration: try signing.busConfiguration(cloudEvents),
-            logger: .disabled
+            try signing.busConfiguration(cloudEvents)
         )
         let result: Result<Void, any Error> = await ConnectionReport(connection: transport.connection).during {
             await NotifierClient.with { client in
-                let runner = reload.runner(client, lease: lease) { configuration, tell in
-                    AlertRunner(
-                        bus: bus,
-                        store: store,
-                        table: JetStreamStateStore(beside: store),
-                        verification: verification,
-                        configuration: configuration,
-                        logger: .disabled,
-                        onChange: tell
-                    )
-                }
+                let runner = reload.runner(bus, store, verification, client, lease: lease)
                 do { return .success(try await runner.run()) } catch { return .failure(error) }
             }
         }

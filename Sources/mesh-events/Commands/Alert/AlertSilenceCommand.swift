@@ -109,7 +109,7 @@ struct AlertAcknowledgeCommand: AsyncParsableCommand {
                 let about = alert.group.labels.isEmpty ? alert.rule : "\(alert.rule): \(alert.group)"
                 let payload = AlertSilenced(
                     rule: alert.rule,
-                    group: EventData(JSONObject(alert.group.labels.map { ($0.name, .string($0.value)) })),
+                    group: alert.group.data,
                     acknowledgedID: alert.id,
                     by: by,
                     reason: reason ?? ""
@@ -156,7 +156,7 @@ struct AlertSelection: CustomStringConvertible {
     }
 
     /// The labels as data.
-    var group: EventData { EventData(JSONObject(labels.map { ($0.name, .string($0.value)) })) }
+    var group: EventData { AlertGroup(labels).data }
 
     /// Whether an alert is meant.
     func covers(_ alert: Alert) -> Bool {

@@ -83,7 +83,7 @@ enum AlertLines {
         var members: [(String, JSONValue)] = [
             ("status", .string(alert.status.rawValue)), ("at", .string(alert.at.description)),
             ("rule", .string(alert.rule)),
-            ("group", .object(JSONObject(alert.group.labels.map { ($0.name, .string($0.value)) }))),
+            ("group", JSONValue(alert.group.data)),
             ("severity", .string(alert.severity.rawValue)), ("since", .string(alert.since.description)),
             ("count", JSONValue(alert.count)), ("sequences", .array(alert.sequences.map { JSONValue($0) })),
             ("reason", .string(alert.reason)), ("repetition", JSONValue(alert.repetition)), ("id", .string(alert.id)),

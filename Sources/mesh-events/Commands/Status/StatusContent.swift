@@ -1,5 +1,4 @@
 import MeshAlerts
-import MeshConcurrency
 import MeshEvents
 import MeshMonitoring
 
@@ -97,27 +96,5 @@ struct StatusSource: Sendable {
 
     private static func isSame(_ one: StatusSubject, _ other: StatusSubject) -> Bool {
         one.node.name == other.node.name && one.tool?.name == other.tool?.name
-    }
-}
-
-/// The alerts that fire, read again when they were read some time ago.
-final class FiringAlerts: Sendable {
-    /// How old what is shown may be.
-    private static let age: Duration = .seconds(3)
-
-    private let read: @Sendable () async throws -> AlertOverview
-    private let known = Locked<(firing: [AlertOverview.Firing]?, at: ContinuousClock.Instant)?>(nil)
-
-    init(_ read: @escaping @Sendable () async throws -> AlertOverview) { self.read = read }
-
-    /// The alerts; `nil` when they cannot be read: no process watches, or this user may not.
-    ///
-    /// - Parameter age: how old they may be; `nil` for some seconds.
-    func firing(_ age: Duration? = nil) async -> [AlertOverview.Firing]? {
-        if let known = known.withLock({ $0 }), .now - known.at < age ?? Self.age { return known.firing }
-        let overview = try? await read()
-        let firing = overview.flatMap { $0.position == nil ? nil : $0.firing }
-        known.withLock { $0 = (firing, .now) }
-        return firing
     }
 }
