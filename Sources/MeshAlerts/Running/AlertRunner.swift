@@ -19,7 +19,8 @@ import MeshMonitoring
 /// ```
 ///
 /// Any number of runners may run in a mesh, with the same rules. One of them holds a lease and works; the others wait.
-/// When it ends, the next one begins at once; when it was killed or is cut off, after ``Configuration/lease``.
+/// When it ends, the next one begins within a third of ``Configuration/lease``; when it was killed or is cut off, after all of
+/// it.
 ///
 /// - **Reports.** What fires and what is over is stored as `alert.fired` and `alert.resolved`, each report once: its id
 ///   follows from the rule, the group and the event that made it fire. The targets are told what is stored.
@@ -75,8 +76,6 @@ public final class AlertRunner: Sendable {
         var session: AlertSession?
         /// What the last session knew.
         var kept: SavedAlerts?
-        /// The reasons that were told since it last worked without trouble.
-        var told: Set<String> = []
     }
 
     let bus: PersistentEventBus
@@ -87,6 +86,7 @@ public final class AlertRunner: Sendable {
     private let holder: Lease.Holder
     private let onChange: @Sendable (Status) -> Void
     private let state: Locked<State>
+    private let work = LeasedWork()
 
     /// Creates a runner; ``run()`` starts it.
     ///
@@ -146,38 +146,30 @@ public final class AlertRunner: Sendable {
     }
 
     private func watch() async throws(MeshEventsError) {
-        var failures = 0
-        while !Task.isCancelled {
-            let configuration = state.withLock { $0.configuration }
-            let lease = Lease(
+        try await work.run {
+            Lease(
                 table,
                 key: StateKeys.lease,
                 for: "watches the alerts",
                 holder: holder,
-                duration: configuration.lease
+                duration: state.withLock { $0.configuration.lease }
             )
-            let begun = ContinuousClock.now
-            do throws(MeshEventsError) {
-                var isWaiting = false
-                _ = try await lease.acquire { other in
-                    guard other != nil, !isWaiting else { return }
-                    isWaiting = true
-                    onChange(.waiting)
-                }
-                let session = AlertSession(self, configuration, lease)
-                state.withLock { $0.session = session }
-                defer { state.withLock { $0.session = nil } }
-                try await session.run()
-                failures = 0
-            } catch {
-                if Task.isCancelled { return }
-                guard Self.passes(error) else { throw error }
-                if error.code != .conflict { tell(error) }
-                // What fails at once is tried less and less often.
-                failures = .now - begun > lease.duration * 4 ? 1 : failures + 1
-                let pause = min(lease.interval / 5 * (1 << min(failures - 1, 10)), lease.duration)
-                try? await Task.sleep(for: pause)
+        } _: { lease throws(MeshEventsError) in
+            var isWaiting = false
+            _ = try await lease.acquire { other in
+                guard other != nil, !isWaiting else { return }
+                isWaiting = true
+                onChange(.waiting)
             }
+            let session = state.withLock { state in
+                let session = AlertSession(self, state.configuration, lease)
+                state.session = session
+                return session
+            }
+            defer { state.withLock { $0.session = nil } }
+            try await session.run()
+        } onFailure: { error in
+            if error.code != .conflict { tell(error) }
         }
     }
 
@@ -195,16 +187,9 @@ public final class AlertRunner: Sendable {
 
     /// Reports a failure after which it goes on; each reason once.
     func tell(_ error: MeshEventsError) {
-        guard state.withLock({ $0.told.count < 16 && $0.told.insert(error.message).inserted }) else { return }
+        guard work.isNew(error) else { return }
         logger.warning("the alerts cannot be watched for now", [.error: "\(error)"])
         onChange(.failing(error.message))
-    }
-
-    private static func passes(_ error: MeshEventsError) -> Bool {
-        let codes: [MeshEventsError.Code] = [
-            .conflict, .timeout, .streamNotFound, .streamReplaced, .streamMismatch, .connectionFailed, .storageFull,
-        ]
-        return error.isRetriable || codes.contains(error.code)
     }
 }
 

@@ -26,7 +26,7 @@ extension AlertSession {
                 }
                 state.withLock { $0.queues[target.name]?.isTelling = true }
                 defer { state.withLock { $0.queues[target.name]?.isTelling = false } }
-                // Whoever takes over tells the same again, with the same id, not half of it.
+                // A runner that takes over tells the same again, with the same id, not half of it.
                 isSaved = false
                 try await savePlace(of: target.name)
                 try await tell(target, next)

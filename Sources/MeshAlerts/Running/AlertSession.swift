@@ -196,7 +196,7 @@ final class AlertSession: Sendable {
         }
         for key in saved.junk.prefix(Self.mostRemovals) { try? await runner.table.remove(key) }
         try await readUndelivered(upTo: position)
-        // Whoever takes over counts from here too, however soon that is. The position first: places without one look spoilt.
+        // A runner that takes over counts from here too, however soon that is. The position first: places without one look spoilt.
         try await save()
         for target in configuration.targets where !isSame || kept != nil || saved.places[target.name] == nil {
             try await savePlace(of: target.name)

@@ -16,8 +16,8 @@ import MeshLogging
 /// ```
 ///
 /// Any number of keepers may run in a mesh. One of them holds a lease and works; the others wait. When it ends, the next
-/// one begins at once; when it was killed or is cut off, after ``Configuration/lease``. What one has saved, the next
-/// goes on with.
+/// one begins within a third of ``Configuration/lease``; when it was killed or is cut off, after all of it. What one has
+/// saved, the next goes on with.
 ///
 /// - **Entries.** Each node has an entry with all facts of which its state follows, and a checkpoint says up to which
 ///   sequence the entries are complete. Every write names the revision that it replaces, so that a keeper which was
@@ -79,8 +79,7 @@ public final class MeshKeeper: Sendable {
     let logger: Logger
     private let lease: Lease
     private let onChange: @Sendable (Status) -> Void
-    /// The reasons that were told since it last kept the state without trouble.
-    private let told = Locked<Set<String>>([])
+    private let work = LeasedWork()
 
     /// Creates a keeper; ``run()`` starts it.
     ///
@@ -151,47 +150,33 @@ public final class MeshKeeper: Sendable {
 
     private func keep() async throws(MeshEventsError) {
         let hearing = Locked(Hearing())
-        var pause = lease.interval / 5
-        while !Task.isCancelled {
-            let begun = ContinuousClock.now
-            do throws(MeshEventsError) {
-                let taken = try await lease.acquire { _ in
-                    // Another server may decide about the stream than about the table.
-                    if (try? await store.state()) != nil { hearing.withLock { $0.answered() } }
-                }
-                table.begin(after: taken)
-                onChange(.keeping)
-                logger.notice("keeps the state of the mesh", [:])
-                let session = KeeperSession(self, lease, hearing.withLock { $0 })
-                defer { hearing.withLock { $0 = session.hearing } }
-                try await session.run()
-            } catch {
-                if Task.isCancelled { return }
-                guard Self.passes(error) else { throw error }
-                if error.code == .conflict { onChange(.waiting) } else { tell(error) }
-                // It may be full of what does not belong there.
-                if error.code == .storageFull { await table.removeJunk() }
-                // The stream has lost what was heard last.
-                if error.code == .streamReplaced { hearing.withLock { $0 = Hearing() } }
-                // What fails at once is tried less and less often.
-                pause = .now - begun > lease.duration * 4 ? lease.interval / 5 : min(pause * 2, lease.duration)
-                try? await Task.sleep(for: pause)
+        try await work.run {
+            lease
+        } _: { lease throws(MeshEventsError) in
+            let taken = try await lease.acquire { _ in
+                // Another server may decide about the stream than about the table.
+                if (try? await store.state()) != nil { hearing.withLock { $0.answered() } }
             }
+            table.begin(after: taken)
+            onChange(.keeping)
+            logger.notice("keeps the state of the mesh", [:])
+            let session = KeeperSession(self, lease, hearing.withLock { $0 })
+            defer { hearing.withLock { $0 = session.hearing } }
+            try await session.run()
+        } onFailure: { error in
+            if error.code == .conflict { onChange(.waiting) } else { tell(error) }
+            // It may be full of what does not belong there.
+            if error.code == .storageFull { await table.removeJunk() }
+            // The stream has lost what was heard last.
+            if error.code == .streamReplaced { hearing.withLock { $0 = Hearing() } }
         }
     }
 
     /// Reports a failure after which it goes on; each reason once.
     func tell(_ error: MeshEventsError) {
-        guard told.withLock({ $0.count < 16 && $0.insert(error.message).inserted }) else { return }
+        guard work.isNew(error) else { return }
         logger.warning("the state of the mesh cannot be kept for now", [.error: "\(error)"])
         onChange(.failing(error.message))
-    }
-
-    private static func passes(_ error: MeshEventsError) -> Bool {
-        let codes: [MeshEventsError.Code] = [
-            .conflict, .timeout, .streamNotFound, .streamReplaced, .streamMismatch, .connectionFailed, .storageFull,
-        ]
-        return error.isRetriable || codes.contains(error.code)
     }
 }
 

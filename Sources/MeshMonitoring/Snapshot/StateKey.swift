@@ -5,7 +5,7 @@ package enum StateKey {
     /// Says who keeps the state: a ``Lease/Holder``.
     static let keeper = "keeper"
     private static let nodePrefix = "node."
-    /// The first token of the keys in which the state of alerts is kept: whoever keeps the state of the mesh leaves them
+    /// The first token of the keys in which the state of alerts is kept: a keeper of the state of the mesh leaves them
     /// alone.
     package static let alerts = "alert"
 

@@ -12,8 +12,8 @@ struct AlertRunCommand: AsyncParsableCommand {
         usage: "mesh-events alert run [--config FILE] [--page URL] [--node NAME] [--trust FILE] [--sign-key FILE]",
         discussion: """
             Any number of processes may run with the same file: one of them works, and another takes over when it ends or \
-            is cut off. The state of the alerts is in the key-value bucket MESH_STATE, beside the stream, so that whoever \
-            takes over repeats nothing and forgets nothing. It goes on until Ctrl-C. SIGHUP has it read the file again; a \
+            is cut off. The state of the alerts is in the key-value bucket MESH_STATE, beside the stream, so that the next one \
+            repeats nothing and forgets nothing. It goes on until Ctrl-C. SIGHUP has it read the file again; a \
             file with mistakes changes nothing.
 
             Each report is stored as alert.fired or alert.resolved, and a target that takes nothing for five minutes as \

@@ -17,7 +17,7 @@ struct AlertSilenceCommand: AsyncParsableCommand {
             NAME is the name of a rule; LABEL=VALUE what an alert is about, tool=whisper or node=pi: with several, an alert \
             must have all of them. The alerts go on, and are stored and listed; what still fires at the end is told then.
 
-            Emits alert.silenced, which whoever watches takes in. Another silence of the same alerts replaces the present \
+            Emits alert.silenced, which the process that watches takes in. Another silence of the same alerts replaces the present \
             one; --end ends it.
 
             EXAMPLES
