@@ -16,7 +16,7 @@ private final class Seen: Sendable {
     var all: [UInt64: Int] { counts.withLock { $0 } }
 }
 
-/// Retries of dead letters where servers end, streams forget, and nobody retries anything.
+/// Retries of dead letters where servers end, streams forget, and for handlers without retries.
 @Suite("Dead letters against real servers", .timeLimit(.minutes(5)))
 struct DeadLettersOverNATSTests {
     private static let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -97,7 +97,7 @@ struct DeadLettersOverNATSTests {
         }
     }
 
-    @Test("whoever retries nothing pays one request, and none for an event", arguments: NATSServers.all)
+    @Test("a handler without retries pays one request, and none for an event", arguments: NATSServers.all)
     func cost(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
             let bus = try await open(server)

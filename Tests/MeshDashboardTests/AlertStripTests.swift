@@ -228,7 +228,7 @@ import Testing
                 _ = try await Self.next(&reader, "an alert") { $0["firing"]?.array?.count == 1 }
                 _ = try await bench.store.purge(matching: .all)
                 try await bench.bus.emit(fired("a-2"))
-                // Of what nobody has saved only the stream tells.
+                // What is not saved is told by the stream alone.
                 _ = try await Self.next(&reader, "the other alert") { $0["firing"]?[0]?["id"]?.string == "a-2" }
                 try await bench.store.deleteStream()
                 _ = try await Self.next(&reader, "no alert") { $0.isNull }

@@ -235,7 +235,7 @@ struct DeadLetterRetryTests {
     @Test func aDeadLetterThatNamesAnotherEventIsNotRetried() async throws {
         let bus = try await open("n")
         let other = try await bus.emit("user.a", ["n": 1])
-        // Somebody else's, about an event that is another one at that sequence.
+        // From another program; it names an event that is not the one at that sequence.
         try await bus.emit(
             "user.dead_letter.d",
             [

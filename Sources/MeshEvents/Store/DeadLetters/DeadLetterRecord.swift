@@ -1,7 +1,7 @@
 /// What was done about a dead letter: one event `dead_letter.<durable>`, stored.
 ///
 /// A record is stored only when the newest record of its durable is the one that its author knows (`after`). So the
-/// records of a durable are decisions one after the other, whoever makes them.
+/// records of a durable are decisions one after the other, from any program.
 struct DeadLetterRecord: Sendable, Equatable {
     /// What was done.
     enum Action: Sendable, Equatable {
