@@ -270,10 +270,12 @@ struct DescriptorPair {
     }
 
     /// Makes reading return at once when there is nothing to read.
-    func setNonBlockingRead() {
-        let flags = fcntl(readEnd, F_GETFL)
-        _ = fcntl(readEnd, F_SETFL, flags | O_NONBLOCK)
-    }
+    func setNonBlockingRead() { Self.setNonBlocking(readEnd) }
+
+    /// Makes writing return at once when the pipe is full.
+    func setNonBlockingWrite() { Self.setNonBlocking(writeEnd) }
+
+    private static func setNonBlocking(_ end: Int32) { _ = fcntl(end, F_SETFL, fcntl(end, F_GETFL) | O_NONBLOCK) }
 }
 
 /// Wraps a raw value in the type that the context requires. This avoids a dependency on swift-system for two types.

@@ -137,38 +137,46 @@ package struct GroupedCommand: Sendable {
         // Ends all processes that the command started.
         defer { started.kill() }
         do {
-            let status =
-                switch output {
-                case .inherited:
-                    try await Subprocess.run(
-                        configuration,
-                        input: .inputWriter,
-                        output: .currentStandardOutput,
-                        error: .currentStandardError
-                    ) { execution in
-                        started.began(execution.processIdentifier.value)
-                        // It is no failure when a command does not read all its input.
-                        _ = try? await execution.standardInputWriter.write(input)
-                        try? await execution.standardInputWriter.finish()
-                    }.terminationStatus
-                case .discarded:
-                    try await Subprocess.run(
-                        configuration,
-                        input: .inputWriter,
-                        output: .discarded,
-                        error: .discarded
-                    ) { execution in
-                        started.began(execution.processIdentifier.value)
-                        _ = try? await execution.standardInputWriter.write(input)
-                        try? await execution.standardInputWriter.finish()
-                    }.terminationStatus
-                }
+            let input = try TextInput(input)
+            defer { input.close() }
+            let status = try await withThrowingTaskGroup { group in
+                group.addTask { await input.write() }
+                // A command that has ended reads no more.
+                defer { group.cancelAll() }
+                return try await Self.run(configuration, input, output, started)
+            }
             switch status {
             case .exited(let code): return .exited(Int32(code))
             case .signaled(let signal): return .signaled(Int32(signal))
             }
         } catch {
             return .notStarted("\(error)")
+        }
+    }
+
+    /// Runs it until it has ended.
+    private static func run(
+        _ configuration: Subprocess.Configuration,
+        _ input: TextInput,
+        _ output: Output,
+        _ started: StartedGroup
+    ) async throws -> TerminationStatus {
+        let input = FileDescriptorInput.fileDescriptor(try wrapped(input.readEnd), closeAfterSpawningProcess: false)
+        switch output {
+        case .inherited:
+            return try await Subprocess.run(
+                configuration,
+                input: input,
+                output: .currentStandardOutput,
+                error: .currentStandardError
+            ) { started.began($0.processIdentifier.value) }.terminationStatus
+        case .discarded:
+            return try await Subprocess.run(
+                configuration,
+                input: input,
+                output: .discarded,
+                error: .discarded
+            ) { started.began($0.processIdentifier.value) }.terminationStatus
         }
     }
 

@@ -1,6 +1,18 @@
 import ProcessGuard
+import Synchronization
 import TestSupport
 import Testing
+
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Glibc
+#endif
+
+/// The `SIGPIPE`s that a test has seen.
+private let brokenPipes = Atomic(0)
 
 struct GroupedCommandTests {
     private func command(_ program: String = "sh", timeout: Duration? = nil) throws -> GroupedCommand {
@@ -19,6 +31,37 @@ struct GroupedCommandTests {
         #expect(outcome == .exited(0))
         #expect(try directory.text(of: "input") == "text\n")
         #expect(try directory.text(of: "output") == "a\u{FFFD} \"b\"|x\u{FFFD}y|none|")
+    }
+
+    @Test func aCommandThatReadsNothingCausesNoSIGPIPE() async throws {
+        let before = signal(SIGPIPE) { _ in brokenPipes.add(1, ordering: .relaxed) }
+        defer { _ = signal(SIGPIPE, before) }
+        let command = try command("true")
+        // More than a pipe holds.
+        let input = String(repeating: "x", count: 1 << 20)
+        for _ in 0..<10 {
+            let outcome = await command.run(
+                [],
+                input: input,
+                environment: .inherited(adding: [:]),
+                output: .discarded
+            )
+            #expect(outcome == .exited(0))
+        }
+        #expect(brokenPipes.load(ordering: .relaxed) == 0)
+    }
+
+    @Test func aLargeInputArrivesWhole() async throws {
+        let directory = try TemporaryDirectory()
+        let input = (0..<100_000).map { "line \($0)\n" }.joined()
+        let outcome = try await command().run(
+            ["-c", "sleep 0.2; cat >\(directory.path)/input"],
+            input: input,
+            environment: .inherited(adding: [:]),
+            output: .discarded
+        )
+        #expect(outcome == .exited(0))
+        #expect(try directory.text(of: "input") == input)
     }
 
     @Test func itSaysHowARunEnded() async throws {
