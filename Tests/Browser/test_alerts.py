@@ -1,4 +1,6 @@
 """What fires now: the strip above the mesh."""
+import signal
+
 from case import DashboardCase
 from test_everybody import CONTRASTS
 from test_strangers import CONTROLS, MARKUP
@@ -20,8 +22,8 @@ class AlertCase(DashboardCase):
     def setUpClass(cls):
         super().setUpClass()
         (cls.mesh.directory / "alerts.yaml").write_text(RULES)
-        watching = cls.mesh.start("alert", "run", "--config", str(cls.mesh.directory / "alerts.yaml"), "--nats", cls.mesh.url)
-        watching.wait_for("watch")
+        cls.watching = cls.mesh.start("alert", "run", "--config", str(cls.mesh.directory / "alerts.yaml"), "--nats", cls.mesh.url)
+        cls.watching.wait_for("watch")
 
     def lines(self, page):
         """What stands in the strip: severity, rule, what it is about."""
@@ -94,4 +96,21 @@ class ManyAlertsTests(AlertCase):
         page.page.click(".alert >> nth=0")
         page.page.wait_for_selector("#list")
         self.assertIsNone(page.evaluate("() => window.hacked ?? null"))
+        self.assertEqual(page.complaints, [])
+
+
+class UnwatchedTests(AlertCase):
+    def test_a_process_that_was_killed_is_missed_and_what_fires_is_as_the_last_one_left_it(self):
+        page = self.open_live()
+        self.mesh.emit("user.noted", {"number": "n1"})
+        self.wait_for_line(page, "noted")
+        page.page.wait_for_selector("#alerts-unwatched", state="hidden")
+        self.watching.stop(signal.SIGKILL)
+        page.page.wait_for_selector("#alerts-unwatched:has-text('no sign of life for')", timeout=90_000)
+        self.assertIn("node", page.page.inner_text("#alerts-unwatched"))
+        again = self.mesh.start("alert", "run", "--config", str(self.mesh.directory / "alerts.yaml"), "--nats", self.mesh.url)
+        page.page.wait_for_selector("#alerts-unwatched", state="hidden", timeout=90_000)
+        # One that ends by itself gives its lease back.
+        again.stop()
+        page.page.wait_for_selector("#alerts-unwatched:has-text('as the last one left it')", timeout=90_000)
         self.assertEqual(page.complaints, [])

@@ -484,8 +484,10 @@ import Testing
             try await fixture.bus.emit(AlertSilenced(rule: "other", forSeconds: 60, reason: "why"))
             try await eventually("it is acknowledged") { try await overview().firing.first?.isAcknowledged == true }
             #expect(try await overview().silences.map(\.reason) == ["why"])
+            #expect(try await overview().watcher?.node == fixture.bus.node)
         }
         let after = try await overview()
+        #expect(after.watcher == nil)
         #expect(after.firing.map(\.alert.group.description) == ["whisper on pi"] && after.firing[0].isAcknowledged)
         try await fixture.watching([fixture.runner()]) {
             try await fixture.started()

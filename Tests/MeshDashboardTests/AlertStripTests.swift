@@ -212,9 +212,27 @@ import Testing
             #expect(!answer.text.contains("\u{1B}") && !answer.text.contains("\u{0}"))
             // What does not fit into what may wait for a browser is counted too.
             let overview = try await AlertOverview.load(from: table, store: bench.store)
-            let small = try EventData(json: AlertDigest(overview, maximumBytes: 10_000).json)
+            let small = try EventData(json: AlertDigest(overview, .free, maximumBytes: 10_000).json)
             let kept = try #require(small["firing"]?.array?.count)
             #expect((1..<100).contains(kept) && small["left_out"]?.data?["firing"]?.int == 600 - kept)
+        }
+    }
+
+    @Test func aProcessThatShowsNoSignOfLifeIsSaid() async throws {
+        let table = InMemoryStateStore()
+        try await table.create()
+        let lease = Lease(table, key: "alert.lease", for: "watches", holder: .init(node: "lab"), duration: .seconds(15))
+        _ = try await lease.acquire { _ in }
+        try await Bench.run(saved: table) { bench in
+            let overview = try await AlertOverview.load(from: table, store: bench.store)
+            func watcher(_ sighting: LeaseSightings.Sighting) throws -> EventData? {
+                try EventData(json: AlertDigest(overview, sighting).json)["watcher"]?.data
+            }
+            #expect(try watcher(.held) == ["node": "lab", "lost_since": nil])
+            // It may take another reading to know.
+            #expect(try watcher(.undecided) == ["node": "lab", "lost_since": nil])
+            let lastSeen = try #require(overview.watcher?.lastSeen)
+            #expect(try watcher(.lost) == ["node": "lab", "lost_since": .string(lastSeen.description)])
         }
     }
 

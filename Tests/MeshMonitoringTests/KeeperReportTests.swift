@@ -16,7 +16,7 @@ import Testing
         last: UInt64 = 9
     ) -> KeeperReading {
         KeeperReading(
-            lease: revision.map { ("lab", $0, Mesh.time(stored)) },
+            lease: revision.map { LeaseReading(node: "lab", revision: $0, storedAt: Mesh.time(stored)) },
             checkpoint: sequence.map {
                 Checkpoint(
                     position: SavedPosition(stream: "S", created: nil, sequence: $0),

@@ -1,5 +1,5 @@
 public import MeshEvents
-import MeshMonitoring
+package import MeshMonitoring
 
 /// What fires now, what is silenced, and which targets take nothing: what a runner has saved, and what was stored since.
 public struct AlertOverview: Sendable {
@@ -21,6 +21,15 @@ public struct AlertOverview: Sendable {
         public var since: Timestamp
     }
 
+    /// The runner that watches.
+    public struct Watcher: Sendable, Hashable {
+        /// The name of its node.
+        public var node: String
+        /// Its last sign of life, by the server's clock; a third of ``AlertRunner/Configuration/lease`` ago at most while it
+        /// lives.
+        public var lastSeen: Timestamp
+    }
+
     /// The alerts that fire: worse before less bad, older before newer.
     public private(set) var firing: [Firing] = []
     /// The silences that are not over.
@@ -29,6 +38,11 @@ public struct AlertOverview: Sendable {
     public private(set) var failingTargets: [FailingTarget] = []
     /// Up to which sequence the state was saved; `nil` when no runner has saved any.
     public private(set) var position: UInt64?
+    /// The lease of the runner that watches.
+    package private(set) var lease: LeaseReading?
+
+    /// The runner that watches; `nil` when the last one has ended. One that was killed stays until another one watches.
+    public var watcher: Watcher? { lease.map { Watcher(node: $0.node, lastSeen: $0.storedAt) } }
 
     /// Reads it.
     ///
@@ -91,6 +105,7 @@ public struct AlertOverview: Sendable {
         func overview(_ saved: SavedAlerts, now: Timestamp) -> AlertOverview {
             var overview = AlertOverview()
             overview.position = saved.position?.sequence
+            overview.lease = saved.lease
             overview.silences = silences.filter { $0.until > now }
             overview.firing = alerts.values.map { alert, isAcknowledged in
                 let silence = overview.silences.first { $0.covers(rule: alert.rule, group: alert.group) }

@@ -13,6 +13,8 @@ struct SavedAlerts: Sendable {
     var revisions: [String: UInt64] = [:]
     /// The keys that say nothing.
     var junk: [String] = []
+    /// The lease of the runner; `nil` when none has one.
+    var lease: LeaseReading?
 
     /// Reads what is saved.
     ///
@@ -20,10 +22,11 @@ struct SavedAlerts: Sendable {
     static func load(from table: any StateStore) async throws(MeshEventsError) -> SavedAlerts {
         var entries: [String: StateEntry] = [:]
         try await table.read(under: StateKeys.prefix) { entry in
-            guard entry.key != StateKeys.lease, entry.revision > entries[entry.key]?.revision ?? 0 else { return }
+            guard entry.revision > entries[entry.key]?.revision ?? 0 else { return }
             entries[entry.key] = entry
         }
         var saved = SavedAlerts()
+        saved.lease = entries.removeValue(forKey: StateKeys.lease).flatMap { LeaseReading($0) }
         for (key, entry) in entries {
             saved.revisions[key] = entry.revision
             if !saved.take(key, try? EventData(json: entry.value)) { saved.junk.append(key) }

@@ -1,5 +1,6 @@
 import MeshAlerts
 import MeshEvents
+import MeshMonitoring
 
 /// What fires now as JSON for browsers, bounded in size, with counts of what was left out.
 struct AlertDigest: Sendable, Equatable {
@@ -15,8 +16,10 @@ struct AlertDigest: Sendable, Equatable {
 
     /// Makes a digest.
     ///
-    /// - Parameter maximumBytes: the most bytes for the alerts; those after the first that does not fit are left out.
-    init(_ overview: AlertOverview, maximumBytes: Int = Self.maximumBytes) {
+    /// - Parameters:
+    ///   - sighting: what is known of the lease of the process that watches.
+    ///   - maximumBytes: the most bytes for the alerts; those after the first that does not fit are left out.
+    init(_ overview: AlertOverview, _ sighting: LeaseSightings.Sighting, maximumBytes: Int = Self.maximumBytes) {
         let firing = Self.list(overview.firing, Self.maximumFiring, maximumBytes, Self.json)
         let silences = Self.list(overview.silences, Self.maximumOthers, maximumBytes / 4, Self.json)
         let targets = Self.list(overview.failingTargets, Self.maximumOthers, maximumBytes / 4) {
@@ -26,8 +29,15 @@ struct AlertDigest: Sendable, Equatable {
             "firing": JSONValue(firing.leftOut), "silences": JSONValue(silences.leftOut),
             "failing_targets": JSONValue(targets.leftOut),
         ]
+        let watcher: JSONValue =
+            overview.watcher.map { watcher in
+                [
+                    "node": .string(EventJSONFormatter.cut(watcher.node)),
+                    "lost_since": sighting == .lost ? .string(watcher.lastSeen.description) : .null,
+                ]
+            } ?? .null
         json =
-            #"{"firing":[\#(firing.text)],"silences":[\#(silences.text)],"failing_targets":[\#(targets.text)],"#
+            #"{"watcher":\#(watcher),"firing":[\#(firing.text)],"silences":[\#(silences.text)],"failing_targets":[\#(targets.text)],"#
             + #""left_out":\#(leftOut)}"#
     }
 

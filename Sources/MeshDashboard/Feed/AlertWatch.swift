@@ -3,6 +3,7 @@ import MeshAlerts
 import MeshConcurrency
 import MeshEvents
 import MeshLogging
+import MeshMonitoring
 import NIOCore
 
 /// Reads what fires now: when an event about alerts was stored, when the stream is another one, and now and then while
@@ -21,6 +22,8 @@ final class AlertWatch: Sendable {
 
     private struct State: Sendable {
         var digest: AlertDigest?
+        /// The readings of the lease of the process that watches.
+        var sightings = LeaseSightings()
         /// Goes up with every event about alerts.
         var wanted: UInt64 = 0
         /// The number up to which the digest has everything; `nil` before the first reading.
@@ -150,7 +153,8 @@ final class AlertWatch: Sendable {
         do throws(MeshEventsError) {
             let overview = try await AlertOverview.load(from: table, store: store, verification: verification)
             let isWatched = overview.position != nil || !overview.firing.isEmpty
-            let digest = isWatched ? AlertDigest(overview, maximumBytes: maximumBytes) : nil
+            let sighting = state.withLock { $0.sightings.take(overview.lease) }
+            let digest = isWatched ? AlertDigest(overview, sighting, maximumBytes: maximumBytes) : nil
             let isOther = state.withLock { state in
                 (state.digest, state.read, state.hasFailed) = (digest, wanted, false)
                 return state.told != digest

@@ -14,7 +14,7 @@ const MAXIMUM_VALUE = 255;
 const NAME = "mesh-events";
 
 export class Alerts extends EventTarget {
-  /** `firing`, `silences`, `failing_targets` and `left_out`; null while no process watches. */
+  /** `watcher`, `firing`, `silences`, `failing_targets` and `left_out`; null while no process has watched. */
   report = null;
   lines = new Map();
   isOpen = false;
@@ -37,7 +37,10 @@ export class Alerts extends EventTarget {
   render() {
     const all = sorted(this.report?.firing ?? []);
     const missing = this.report?.left_out?.firing ?? 0;
-    $("alerts").hidden = all.length === 0;
+    const unwatched = this.unwatched(all.length > 0);
+    $("alerts").hidden = all.length === 0 && !unwatched;
+    $("alerts-unwatched").hidden = !unwatched;
+    text($("alerts-unwatched"), unwatched);
     if (all.length <= SHOWN) this.isOpen = false;
     this.renderLines(this.isOpen ? all : all.slice(0, SHOWN));
     const hidden = all.length - Math.min(all.length, SHOWN);
@@ -80,6 +83,14 @@ export class Alerts extends EventTarget {
       else if (getSelection().isCollapsed) this.show(line.alert);
     });
     return line;
+  }
+
+  /** Says that no process watches; the empty text when one does. */
+  unwatched(isFiring) {
+    if (!this.report) return "";
+    const { watcher } = this.report;
+    if (watcher?.lost_since) return `No process watches the alerts: that of node ${watcher.node} has shown no sign of life for ${age(parse(watcher.lost_since))}`;
+    return watcher || !isFiring ? "" : "No process watches the alerts: what fires is as the last one left it";
   }
 
   /** Targets that take nothing: people are not told there. */

@@ -15,14 +15,14 @@ package struct KeeperReport: Sendable, Equatable {
 /// What the table says of the keeper at one moment. ``KeeperSightings`` makes a report of it.
 package struct KeeperReading: Sendable {
     /// The lease as it was last written; `nil` when no keeper holds one.
-    var lease: (node: String, revision: UInt64, storedAt: Timestamp)?
+    var lease: LeaseReading?
     /// How far the state of this stream is saved; `nil` when nothing is saved of it.
     var checkpoint: Checkpoint?
     /// The last sequence of the stream.
     var lastSequence: UInt64
 
     init(
-        lease: (node: String, revision: UInt64, storedAt: Timestamp)?,
+        lease: LeaseReading?,
         checkpoint: Checkpoint?,
         lastSequence: UInt64
     ) {
@@ -48,9 +48,7 @@ package struct KeeperReading: Sendable {
         let stream = try await store.state()
         let checkpoint = saved.flatMap { Checkpoint(json: $0.value) }
         self.init(
-            lease: lease.flatMap { entry in
-                Lease.Holder(json: entry.value).map { ($0.node, entry.revision, entry.storedAt) }
-            },
+            lease: lease.flatMap { LeaseReading($0) },
             checkpoint: checkpoint.flatMap { $0.position.holds(for: stream) ? $0 : nil },
             lastSequence: stream.lastSequence
         )
@@ -69,20 +67,9 @@ package struct KeeperReading: Sendable {
     }
 }
 
-/// Tells from readings whether the lease is renewed. A keeper that was killed leaves its lease behind; clocks of
-/// different machines need not agree, so what counts is whether the revision changes.
+/// Makes reports of readings.
 package struct KeeperSightings: Sendable {
-    /// How long a lease counts that is not renewed: that of a keeper lasts 15 s.
-    package static let lease: Duration = .seconds(20)
-
-    private struct Seen: Sendable {
-        var revision: UInt64
-        var since: ContinuousClock.Instant
-        /// Whether it was written not long before it was seen.
-        var isFresh: Bool
-    }
-
-    private var seen: Seen?
+    private var lease = LeaseSightings()
 
     package init() {}
 
@@ -104,18 +91,12 @@ package struct KeeperSightings: Sendable {
             sequence: checkpoint?.sequence,
             behind: checkpoint.map { reading.lastSequence - min($0.sequence, reading.lastSequence) }
         )
-        guard let lease = reading.lease else {
-            seen = nil
+        switch lease.take(reading.lease, time: time, now: now) {
+        case .free, .lost: return report
+        case .undecided: return nil
+        case .held:
+            report.keeper = reading.lease?.node
             return report
         }
-        if let seen, seen.revision == lease.revision {
-            if now - seen.since >= Self.lease { return report }
-        } else {
-            let isRecent = (time.subtracting(Self.lease)...time.adding(Self.lease)).contains(lease.storedAt)
-            seen = Seen(revision: lease.revision, since: now, isFresh: seen != nil || isRecent)
-        }
-        guard seen?.isFresh == true else { return nil }
-        report.keeper = lease.node
-        return report
     }
 }

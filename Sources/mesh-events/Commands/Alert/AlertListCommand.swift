@@ -2,6 +2,7 @@ import ArgumentParser
 import MeshAlerts
 import MeshEvents
 import MeshEventsNATS
+import MeshMonitoring
 
 /// `mesh-events alert list`.
 struct AlertListCommand: AsyncParsableCommand {
@@ -10,8 +11,8 @@ struct AlertListCommand: AsyncParsableCommand {
         abstract: "List the alerts that fire now.",
         usage: "mesh-events alert list [--trust FILE] [--json]",
         discussion: """
-            The worst come first. Below them are the silences and the targets that take nothing, if there are any. \
-            `mesh-events list 'alert.*'` shows what fired and was over before.
+            The worst come first. Below them are the silences and the targets that take nothing, if there are any, and a line \
+            when no process watches. `mesh-events list 'alert.*'` shows what fired and was over before.
 
             With --json each alert is a line: status, at, rule, group, severity, since, count, sequences, reason, repetition, \
             id, acknowledged and silenced_until.
@@ -40,6 +41,9 @@ struct AlertListCommand: AsyncParsableCommand {
             let table = AlertReading.table(overview.firing, now: .now)
             for line in table.lines(isColored: terminal.usesColor(), width: terminal.width) { try output.write(line) }
         }
+        var sightings = LeaseSightings()
+        let alerts = AlertsAtMoment(overview, sightings.take(overview.lease))
+        if let unwatched = alerts.unwatched(LocalTime(), now: .now) { try output.write(unwatched) }
         for line in AlertReading.notes(overview, now: .now) { try output.write(line) }
         try output.flush()
     }
@@ -140,6 +144,12 @@ struct AlertReading {
                 ("silenced_until", firing.silence.map { .string($0.until.description) } ?? .null),
             ]
         )
+    }
+
+    /// The process that watches, with its last sign of life when it shows none any more.
+    static func json(_ watcher: AlertOverview.Watcher?, isLost: Bool) -> JSONValue {
+        guard let watcher else { return .null }
+        return ["node": .string(watcher.node), "lost_since": isLost ? .string(watcher.lastSeen.description) : .null]
     }
 
     static func table(_ alerts: [AlertOverview.Firing], now: Timestamp) -> TextTable {

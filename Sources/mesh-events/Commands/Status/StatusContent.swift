@@ -21,7 +21,7 @@ enum StatusView: Sendable, Equatable {
 /// What `status` shows at a moment.
 enum StatusContent: Sendable {
     /// The mesh, or only this node of it, and the alerts that fire; `nil` when they are not known.
-    case mesh(MeshState, node: String?, alerts: [AlertOverview.Firing]?)
+    case mesh(MeshState, node: String?, alerts: AlertsAtMoment?)
     /// A node or a tool.
     case detail(StatusDetail)
     /// Nothing is known of the node or the tool.
@@ -75,8 +75,9 @@ struct StatusSource: Sendable {
     func content(of mesh: MeshState, previous: StatusContent? = nil) async throws -> StatusContent {
         switch view {
         case .tables(let node):
-            let firing = await alerts?.firing(readsEvents ? nil : .seconds(86_400))
-            return .mesh(mesh, node: node, alerts: firing?.filter { node == nil || $0.alert.group["node"] == node })
+            var firing = await alerts?.firing(readsEvents ? nil : .seconds(86_400))
+            if let node { firing?.firing.removeAll { $0.alert.group["node"] != node } }
+            return .mesh(mesh, node: node, alerts: firing)
         case .detail(let argument):
             let subject: StatusSubject
             do throws(CommandFailure) {

@@ -12,10 +12,10 @@ struct StatusFormatter {
     ///
     /// - Parameters:
     ///   - state: the mesh.
-    ///   - alerts: the alerts that fire, above all else.
+    ///   - alerts: the alerts that fire, above all else; `nil` when they are not known.
     ///   - node: the only node to show; `nil` for all.
-    func lines(_ state: MeshState, alerts: [AlertOverview.Firing] = [], node: String? = nil) -> [String] {
-        let firing = alerts.isEmpty ? [] : alertLines(alerts, now: state.now) + [""]
+    func lines(_ state: MeshState, alerts: AlertsAtMoment? = nil, node: String? = nil) -> [String] {
+        let firing = alerts.map { alertLines($0, now: state.now) } ?? []
         let nodes = state.byTrouble
         let leftOut = Self.leftOut(state.leftOut).map { [$0] } ?? []
         guard !nodes.isEmpty else {
@@ -36,11 +36,19 @@ struct StatusFormatter {
         return lines
     }
 
-    /// How many alerts fire, and a table of them.
-    private func alertLines(_ alerts: [AlertOverview.Firing], now: Timestamp) -> [String] {
-        let count = "\(alerts.count) \(alerts.count == 1 ? "alert fires" : "alerts fire")"
-        return [isColored ? Style.red.apply(to: count) : count]
-            + AlertReading.table(alerts, now: now).lines(isColored: isColored, width: width)
+    /// How many alerts fire, a table of them, and whether no process watches; then an empty line.
+    private func alertLines(_ alerts: AlertsAtMoment, now: Timestamp) -> [String] {
+        var lines: [String] = []
+        let firing = alerts.firing
+        if !firing.isEmpty {
+            let count = "\(firing.count) \(firing.count == 1 ? "alert fires" : "alerts fire")"
+            lines.append(isColored ? Style.red.apply(to: count) : count)
+            lines += AlertReading.table(firing, now: now).lines(isColored: isColored, width: width)
+        }
+        if let unwatched = alerts.unwatched(time, now: now) {
+            lines.append(isColored ? Style.yellow.apply(to: unwatched) : unwatched)
+        }
+        return lines.isEmpty ? [] : lines + [""]
     }
 
     /// `3 nodes: 2 online, 1 left; 4 tools: 3 running, 1 failed`.

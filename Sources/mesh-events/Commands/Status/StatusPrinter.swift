@@ -86,7 +86,7 @@ struct StatusPrinter: Sendable {
         switch content {
         case .mesh(let mesh, let node, let alerts):
             let formatter = StatusFormatter(isColored: isColored, width: width)
-            return formatter.lines(Self.shown(mesh, node), alerts: alerts ?? [], node: node)
+            return formatter.lines(Self.shown(mesh, node), alerts: alerts, node: node)
         case .detail(let detail): return StatusDetailFormatter(isColored: isColored, width: width).lines(detail)
         case .unknown(let failure):
             let message = Diagnostics.oneLine(failure.message)
@@ -94,10 +94,11 @@ struct StatusPrinter: Sendable {
         }
     }
 
-    /// The mesh with the alerts behind its other members: `null` when they are not known.
-    private static func json(_ mesh: MeshState, _ alerts: [AlertOverview.Firing]?) -> String {
-        let list = alerts.map { "[\($0.map { AlertReading.json($0) }.joined(separator: ","))]" } ?? "null"
-        return "\(mesh.json.json.dropLast()),\"alerts\":\(list)}"
+    /// The mesh with the alerts behind its other members, and who watches for them: `null` when that is not known.
+    private static func json(_ mesh: MeshState, _ alerts: AlertsAtMoment?) -> String {
+        let list = alerts.map { "[\($0.firing.map { AlertReading.json($0) }.joined(separator: ","))]" } ?? "null"
+        let watcher = AlertReading.json(alerts?.watcher, isLost: alerts?.isLost ?? false)
+        return "\(mesh.json.json.dropLast()),\"alerts\":\(list),\"alert_watcher\":\(watcher)}"
     }
 
     private static func shown(_ mesh: MeshState, _ node: String?) -> MeshState {
