@@ -55,7 +55,9 @@ public final class JetStreamStateStore: StateStore {
                 return bucket.withLock { $0 = created }
             } catch {
                 let converted = convert(error)
-                guard converted.code == .storageFull else { throw converted }
+                // A smaller bucket is one more stream, too.
+                let isAboutSize = error.underlying?.errorCode != .maximumStreamsReached
+                guard converted.code == .storageFull, isAboutSize else { throw converted }
                 guard size == Self.sizes.last else { continue }
                 throw MeshEventsError(
                     .storageFull,
