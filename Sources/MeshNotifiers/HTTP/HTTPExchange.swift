@@ -62,8 +62,7 @@ import MeshConcurrency
                 return first
             }
             guard let result else {
-                let reason = Task.isCancelled ? "it was cancelled" : "there was no answer within \(request.timeout)"
-                throw HTTPProblem(description: reason)
+                throw Task.isCancelled ? HTTPProblem(description: "it was cancelled") : .noAnswer(within: request.timeout)
             }
             let response = try result.get()
             let status = HTTPResponseStatus(statusCode: Int(response.status.code))
@@ -121,6 +120,8 @@ import MeshConcurrency
             outgoing.body = .bytes(ByteBuffer(bytes: request.body))
             do {
                 return .success(try await client.execute(outgoing, deadline: .now() + request.timeout.timeAmount))
+            } catch HTTPClientError.deadlineExceeded {
+                return .failure(.noAnswer(within: request.timeout))
             } catch {
                 return .failure(HTTPProblem(description: describe(error)))
             }
@@ -171,7 +172,6 @@ import MeshConcurrency
             case .proxyAuthenticationRequired: "the proxy asks for a login; check the proxy's variable"
             case .invalidProxyResponse: "the proxy refused to connect"
             case .remoteConnectionClosed: "it closed the connection before it answered"
-            case .deadlineExceeded: "there was no answer in time"
             case .cancelled: "it was cancelled"
             default: error.shortDescription
             }
@@ -189,6 +189,12 @@ import MeshConcurrency
                 return "its name was not found (\(problem))"
             }
             return error.connectionErrors.last.map { "\($0.error)" } ?? "no connection"
+        }
+    }
+
+    extension HTTPProblem {
+        fileprivate static func noAnswer(within timeout: Duration) -> HTTPProblem {
+            HTTPProblem(description: "there was no answer within \(timeout)")
         }
     }
 
