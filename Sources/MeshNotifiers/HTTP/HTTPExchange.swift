@@ -120,7 +120,7 @@ import MeshConcurrency
             outgoing.body = .bytes(ByteBuffer(bytes: request.body))
             do {
                 return .success(try await client.execute(outgoing, deadline: .now() + request.timeout.timeAmount))
-            } catch HTTPClientError.deadlineExceeded {
+            } catch let error as HTTPClientError where error == .deadlineExceeded {
                 return .failure(.noAnswer(within: request.timeout))
             } catch {
                 return .failure(HTTPProblem(description: describe(error)))
