@@ -44,10 +44,9 @@ try await alerting(until: 1)
 try await node.emit(ToolCrashed(tool: "", error: "?", restartCount: 0))
 try await alerting(until: 1)
 
-// What was given up is an event, too.
-for stored in try await node.history(matching: "user.dead_letter.alerts") {
-    let letter = stored.event.data
-    print("dead letter: \(letter["reason"]?.string ?? "") (sequence \(letter["sequence"]?.int ?? 0))")
+// What was given up is kept, until it is retried or discarded.
+for letter in try await node.deadLetters(of: "alerts") {
+    print("dead letter: \(letter.reason) (sequence \(letter.original.sequence))")
 }
 await node.close()
 await transport.close()

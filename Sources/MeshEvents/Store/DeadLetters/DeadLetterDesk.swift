@@ -127,7 +127,8 @@ package struct DeadLetterDesk: Sendable {
                 throw MeshEventsError(
                     .eventNotFound,
                     "event \(letter.original.sequence), which dead letter \(letter.sequence) is about, is gone from the "
-                        + "stream, and from its archive if there is one; it cannot be retried, and nothing was changed"
+                        + "stream, and from its archive if there is one, or is not the event that the letter describes; it "
+                        + "cannot be retried, and nothing was changed"
                 )
             }
             return .retry(DeadLetterOriginal(sequence: original.sequence, storedAt: original.storedAt))

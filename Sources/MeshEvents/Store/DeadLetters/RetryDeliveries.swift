@@ -270,7 +270,7 @@ final class RetryDeliveries: Sendable {
             let reason =
                 stored?.storedAt == original.storedAt
                 ? "event \(original.sequence) is not one of this durable"
-                : "event \(original.sequence) was gone when it was to be delivered"
+                : "event \(original.sequence) was gone, or another one, when it was to be delivered"
             try await write(entry.letter, deadline: Self.recordTime) { log in
                 log[entry.letter]?.order == entry.order ? .undeliverable(reason: reason) : nil
             }

@@ -41,7 +41,8 @@ enum DeadLetterFormatter {
             "Original",
             isKept
                 ? "event \(original.sequence), still kept"
-                : "event \(original.sequence), gone from the stream and its archive: it cannot be retried",
+                : "event \(original.sequence), gone from the stream and its archive, or another one than this: it cannot be "
+                    + "retried",
             isKept ? .plain : .yellow
         )
         facts.add("Type", SafeText.name(original.type), Style(ofType: original.type))
