@@ -62,7 +62,8 @@ import MeshConcurrency
                 return first
             }
             guard let result else {
-                throw Task.isCancelled ? HTTPProblem(description: "it was cancelled") : .noAnswer(within: request.timeout)
+                throw Task.isCancelled
+                    ? HTTPProblem(description: "it was cancelled") : .noAnswer(within: request.timeout)
             }
             let response = try result.get()
             let status = HTTPResponseStatus(statusCode: Int(response.status.code))
@@ -193,6 +194,8 @@ import MeshConcurrency
     }
 
     extension HTTPProblem {
+        fileprivate static let cancelled = HTTPProblem(description: "it was cancelled")
+
         fileprivate static func noAnswer(within timeout: Duration) -> HTTPProblem {
             HTTPProblem(description: "there was no answer within \(timeout)")
         }

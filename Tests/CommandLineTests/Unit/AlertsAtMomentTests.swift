@@ -52,7 +52,9 @@ import Testing
         #expect(unwatched(overview, .held) == nil)
         for sighting in [LeaseSightings.Sighting.lost, .undecided] {
             let text = try #require(unwatched(overview, sighting))
-            #expect(text.hasPrefix("no process watches the alerts: that of node ") && text.contains("no sign of life since"))
+            #expect(
+                text.hasPrefix("no process watches the alerts: that of node ") && text.contains("no sign of life since")
+            )
             #expect(!text.contains("\u{1B}"))
         }
     }

@@ -25,7 +25,8 @@ struct AlertsAtMoment: Sendable {
             return firing.isEmpty ? nil : "no process watches the alerts: what fires is as the last one left it"
         }
         guard isLost else { return nil }
-        return "no process watches the alerts: that of node \(SafeText.name(watcher.node)) has shown no sign of life since "
+        return
+            "no process watches the alerts: that of node \(SafeText.name(watcher.node)) has shown no sign of life since "
             + time.short(watcher.lastSeen, now: now)
     }
 }
