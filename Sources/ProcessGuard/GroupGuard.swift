@@ -20,7 +20,7 @@ import Synchronization
 ///
 /// The guard starts before the process that it guards, which joins its group. So that process never runs unguarded, and
 /// the group's number stays reserved as long as the guard lives. On Linux, descendants in other groups or sessions are
-/// found by a mark in their environment: a variable with a name that only this group has.
+/// found by a mark that they inherit: see ``GroupMark``.
 final class GroupGuard: Sendable {
     private struct State {
         var group: pid_t?
@@ -31,8 +31,8 @@ final class GroupGuard: Sendable {
         var hasBegun = false
     }
 
-    /// The name of the environment variable that marks descendants; its value does not matter.
-    let mark: String
+    /// What marks descendants.
+    let mark: GroupMark
     /// How long `/bin/sh` may take to start.
     private static let startTimeout: Duration = .seconds(30)
 
@@ -44,7 +44,8 @@ final class GroupGuard: Sendable {
     /// the group to end, because it must end last.
     ///
     /// Marked processes are searched repeatedly, because they may start others meanwhile. The group is killed at once.
-    /// The end of the input without a line means that this process has ended.
+    /// The end of the input without a line means that this process has ended. An ended process that waits to be reaped still
+    /// has its limits, and cannot be killed any more.
     private static let script = """
         trap '' HUP INT QUIT PIPE ALRM TERM USR1 USR2 TSTP TTIN TTOU
         directory=
@@ -54,9 +55,13 @@ final class GroupGuard: Sendable {
         while [ "$passes" -lt 50 ]; do
             passes=$((passes + 1))
             found=
-            for file in $(grep -lsF -- "$1=" /proc/[0-9]*/environ 2>/dev/null); do
+            for file in $(grep -lsF -- "$1=" /proc/[0-9]*/environ 2>/dev/null
+                grep -ls -- "^Max file locks  *$3 " /proc/[0-9]*/limits 2>/dev/null); do
                 file=${file#/proc/}
-                kill -KILL "${file%/environ}" 2>/dev/null && found=1
+                state=
+                read -r state <"/proc/${file%/*}/stat" || state=
+                case "${state##*) }" in [ZX]*) continue ;; esac
+                kill -KILL "${file%/*}" 2>/dev/null && found=1
             done
             [ -n "$found" ] || break
         done
@@ -64,17 +69,17 @@ final class GroupGuard: Sendable {
         kill -KILL 0
         """
 
-    private init(mark: String) { self.mark = mark }
+    private init(mark: GroupMark) { self.mark = mark }
 
     /// Starts a guard and waits until it is ready.
     ///
     /// - Parameter directory: The directory to remove when this process ends first; `nil` for none.
     /// - Throws: `LaunchError`.
     static func start(removing directory: String?) async throws(LaunchError) -> GroupGuard {
-        try await start(mark: "MESH_EVENTS_GROUP_\(UUID().uuidString.filter { $0 != "-" })", removing: directory)
+        try await start(mark: GroupMark(), removing: directory)
     }
 
-    private static func start(mark: String, removing directory: String?) async throws(LaunchError) -> GroupGuard {
+    private static func start(mark: GroupMark, removing directory: String?) async throws(LaunchError) -> GroupGuard {
         let groupGuard = GroupGuard(mark: mark)
         let sockets = try SocketPair()
         groupGuard.state.withLock { $0.control = sockets.own }
@@ -99,7 +104,7 @@ final class GroupGuard: Sendable {
         let path = "/bin:/usr/bin" + (inherited.map { ":" + $0 } ?? "")
         let configuration = Configuration(
             executable: .name("sh"),
-            arguments: ["-c", Self.script, "mesh-events-guard", mark, directory ?? ""],
+            arguments: ["-c", Self.script, "mesh-events-guard", mark.variable, directory ?? "", "\(mark.limit)"],
             // Nothing else: the guarded processes, which are of the same user, can read this environment.
             environment: .custom(["PATH": path]),
             platformOptions: options

@@ -16,7 +16,7 @@ import Synchronization
 ///
 /// It runs in a process group of its own, so that a Ctrl-C at the terminal does not reach it, with `/dev/null` as its
 /// input. A stop signals the whole group; the rest of the group is killed when the program has ended. On Linux,
-/// descendants in other groups and sessions are killed too, unless they rewrite their environment. (Elsewhere they
+/// descendants in other groups and sessions are killed too, also when they clear their environment. (Elsewhere they
 /// escape.)
 package final class SupervisedProcess: Sendable {
     /// How long the guard may take to kill the rest of the group.
@@ -26,6 +26,9 @@ package final class SupervisedProcess: Sendable {
 
     /// The program's process id.
     package var pid: Int32 { process.value?.pid ?? 0 }
+
+    /// How its processes are found.
+    package var family: ProcessFamily { ProcessFamily(pid: pid, group: groupGuard.group, mark: groupGuard.mark) }
 
     private let groupGuard: GroupGuard
     private let process = OneShot<(pid: Int32, error: LaunchError?)>()
@@ -158,7 +161,7 @@ package final class SupervisedProcess: Sendable {
         options.processGroupID = group
         var environment: [Environment.Key: String] = [:]
         for (name, value) in command.environment { environment[Environment.Key(stringLiteral: name)] = value }
-        environment[Environment.Key(stringLiteral: groupGuard.mark)] = "1"
+        environment[Environment.Key(stringLiteral: groupGuard.mark.variable)] = "1"
         do {
             let result = try await Subprocess.run(
                 .path(spelled(command.executable)),
@@ -170,6 +173,7 @@ package final class SupervisedProcess: Sendable {
                 output: .fileDescriptor(try wrapped(standardOutput), closeAfterSpawningProcess: true),
                 error: .fileDescriptor(try wrapped(standardError), closeAfterSpawningProcess: true)
             ) { execution in
+                groupGuard.mark.setLimit(of: execution.processIdentifier.value)
                 // The process may have joined a group that was killed already.
                 if groupGuard.group == nil { _ = sendSignal(execution.processIdentifier.value, SIGKILL) }
                 began.fulfil((execution.processIdentifier.value, nil))

@@ -1,0 +1,74 @@
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Glibc
+#endif
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// What the processes of one group pass on to their descendants, so that those are recognised in other groups and sessions
+/// too. Linux only: elsewhere other processes cannot be asked for it.
+package struct GroupMark: Sendable, Hashable {
+    /// How the names of the variables begin.
+    package static let variablePrefix = "MESH_EVENTS_GROUP_"
+
+    /// The name of an environment variable that only this group has; its value does not matter.
+    package let variable: String
+    /// A soft limit of file locks (`RLIMIT_LOCKS`) that only this group has. The kernel has not heeded this limit since Linux
+    /// 2.4.25, but still passes it on. Unlike a variable it stays when a process clears its environment.
+    package let limit: UInt64
+
+    /// The digits in the name of a variable.
+    package static let digits = 32
+
+    /// A mark that no other group has.
+    init() {
+        let digits = UUID().uuidString.filter { $0 != "-" }
+        variable = Self.variablePrefix + digits
+        // Far beyond each real limit, and below "unlimited".
+        limit = 1 << 60 | (UInt64(digits.prefix(15), radix: 16) ?? 0)
+    }
+
+    /// Gives a process the limit; its later children have it from then on. Does nothing where the system cannot do that.
+    ///
+    /// A child that the process has started already keeps the variable alone.
+    func setLimit(of pid: pid_t) {
+        #if os(Linux)
+            typealias Call =
+                @convention(c) (pid_t, Int32, UnsafeMutablePointer<UInt64>?, UnsafeMutablePointer<UInt64>?) -> Int32
+            // The C library's header shows it to C programs only that ask for GNU's extensions.
+            guard let symbol = dlsym(nil, "prlimit64") ?? dlsym(nil, "prlimit") else { return }
+            let prlimit = unsafeBitCast(symbol, to: Call.self)
+            let locks: Int32 = 10
+            // The soft and the hard limit.
+            var limits: [UInt64] = [0, 0]
+            guard prlimit(pid, locks, nil, &limits) == 0, limits[1] >= limit else { return }
+            limits[0] = limit
+            _ = prlimit(pid, locks, &limits, nil)
+        #endif
+    }
+}
+
+/// How the processes of a running program are found.
+package struct ProcessFamily: Sendable, Hashable {
+    /// The program's process id.
+    package let pid: Int32
+    /// The number of its process group, which is the process id of its guard; `nil` when it has no guard.
+    package let group: Int32?
+    /// What its descendants have; `nil` when it has no guard.
+    package let mark: GroupMark?
+
+    /// A program without a guard.
+    package init(pid: Int32) { self.init(pid: pid, group: nil, mark: nil) }
+
+    package init(pid: Int32, group: Int32?, mark: GroupMark?) {
+        self.pid = pid
+        self.group = group
+        self.mark = mark
+    }
+}
