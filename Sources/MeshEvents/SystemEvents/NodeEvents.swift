@@ -163,6 +163,8 @@ extension NodeHealth {
         public var restarts: Int
         /// The error of its last crash, without secrets; `nil` when there was none since it was last started on request.
         public var error: String?
+        /// What its processes use; `nil` when it does not run, or that is not known.
+        public var usage: ProcessUsage?
 
         /// Creates an element of the list.
         public init(
@@ -171,7 +173,8 @@ extension NodeHealth {
             state: State,
             since: Timestamp? = nil,
             restarts: Int = 0,
-            error: String? = nil
+            error: String? = nil,
+            usage: ProcessUsage? = nil
         ) {
             self.name = name
             self.version = version
@@ -179,6 +182,7 @@ extension NodeHealth {
             self.since = since
             self.restarts = restarts
             self.error = error
+            self.usage = usage
         }
 
         fileprivate init(eventData: EventData) throws(MeshEventsError) {
@@ -188,6 +192,8 @@ extension NodeHealth {
             since = try eventData.time("since")
             restarts = try eventData.integer("restarts")
             error = try eventData.optionalString("error")
+            let usage = try eventData.object("usage")
+            self.usage = usage.isNull ? nil : try ProcessUsage(eventData: usage)
         }
 
         fileprivate var json: JSONValue {
@@ -197,6 +203,7 @@ extension NodeHealth {
             ]
             members["since"] = since.map { .string($0.description) }
             members["error"] = error.map { .string($0) }
+            members["usage"] = usage?.json
             return JSONValue(members)
         }
     }
@@ -218,7 +225,7 @@ extension NodeHealth: DescribedPayload {
             PayloadField(
                 "resources",
                 .object,
-                "The resources it uses and has, e.g. cpu (0 to 1), mem_used_mb, disk_free_mb.",
+                "The resources it uses and has, e.g. cpu (0 to 1), mem_used_mb, disk_free_mb, gpus (an array of objects).",
                 example: ["cpu": 0.42, "mem_used_mb": 812]
             ),
             PayloadField(
@@ -269,6 +276,7 @@ extension NodeHealth: DescribedPayload {
                 example: "exited with code 3",
                 isOptional: true
             ),
+            .usage,
         ]
     }
 }
