@@ -19,6 +19,9 @@ extension MeshNode {
         public var leaveTimeout: Duration
         /// How many events may wait to be stored, and the pauses between attempts.
         public var emitter: LifecycleEmitter.Configuration
+        /// What the node asks for the figures of GPUs, at its interval; `nil` for none. By default it asks the programs of
+        /// GPUs' makers when they are there.
+        public var gpus: GPUSampler?
         /// Called when another live node of this name is noticed; it must be quick.
         public var onConflict: (@Sendable (NameConflict) -> Void)?
 
@@ -31,6 +34,7 @@ extension MeshNode {
             storePath: String = "/",
             leaveTimeout: Duration = .seconds(10),
             emitter: LifecycleEmitter.Configuration = .init(),
+            gpus: GPUSampler? = GPUSampler(),
             onConflict: (@Sendable (NameConflict) -> Void)? = nil
         ) {
             self.interval = interval
@@ -40,6 +44,7 @@ extension MeshNode {
             self.storePath = storePath
             self.leaveTimeout = leaveTimeout
             self.emitter = emitter
+            self.gpus = gpus
             self.onConflict = onConflict
         }
 

@@ -19,7 +19,9 @@ extension MeshNode {
     }
 
     func emitHealth() {
-        var members = sampler.sample().members
+        var resources = sampler.sample()
+        resources.gpus = gpus?.devices.nonEmpty
+        var members = resources.members
         var failing = checks.failing
         if let conflict = nameConflict {
             let host = conflict.otherHost.isEmpty ? "an unknown host" : conflict.otherHost
@@ -91,4 +93,9 @@ extension MeshNode {
             underlying: reason
         )
     }
+}
+
+extension Array {
+    /// `nil` when it is empty.
+    fileprivate var nonEmpty: [Element]? { isEmpty ? nil : self }
 }

@@ -22,7 +22,7 @@ public import ServiceLifecycle
 ///   `interval_s`, `mem_mb`, `os`, `tools`, `version` and the configuration's extras;
 /// - `node.health` at every interval, and at once when its status changes: `online`, or `degraded` while a health check
 ///   fails or another node has the same name; with the resources `cpu` (0 to 1), `load`, `mem_used_mb`, `mem_total_mb`,
-///   `disk_free_mb`, `uptime_s`, `open_tools`, `tools`, `host`, `instance`, `interval_s`, and under `checks` each
+///   `disk_free_mb`, `gpus` (when it has some), `uptime_s`, `open_tools`, `tools`, `host`, `instance`, `interval_s`, and under `checks` each
 ///   failing check with its reason; and with the list of its tools, when it has been given one (`setTools`);
 /// - `node.left` on graceful shutdown, stored before ``run()`` returns.
 ///
@@ -99,6 +99,9 @@ public final class MeshNode: Service {
             for await _ in reconnections ?? bus.bus.transport.reconnections { onReconnect() }
         }
     }
+
+    /// What the node asks for the figures of GPUs; `nil` for none. Give it to the supervisor of the node's tools.
+    public var gpus: GPUSampler? { configuration.gpus }
 
     /// The node's name in the mesh.
     public var name: String { bus.node }
@@ -217,6 +220,7 @@ public final class MeshNode: Service {
             group.addTask { await self.reportHealth() }
             group.addTask { await self.watchReconnections { self.announce() } }
             group.addTask { await self.watchName(watch, sightings) }
+            group.addTask { await self.askGPUs() }
             await waitUntilLeaving()
             group.cancelAll()
         }
@@ -258,6 +262,8 @@ public final class MeshNode: Service {
             tick.yield()
         }
     }
+
+    private func askGPUs() async { await gpus?.run(every: max(configuration.interval, .seconds(2))) }
 
     private func reportHealth() async {
         for await _ in ticks { emitHealth() }

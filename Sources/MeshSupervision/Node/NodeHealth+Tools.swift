@@ -36,8 +36,10 @@ extension NodeHealth {
     /// The bytes of the list, roughly; 0 when no tools are listed.
     var listBytes: Int { tools?.reduce(0) { $0 + Self.bytes($1) } ?? 0 }
 
-    /// Leaves tools out when the list takes more bytes: those in trouble come first then.
+    /// Leaves out what tools use when the list takes more bytes, and then tools: those in trouble come first then.
     mutating func limitList(to limit: Int) {
+        guard listBytes > limit else { return }
+        dropUsage(to: limit)
         guard let tools, listBytes > limit else { return }
         var rest = limit
         let sorted = tools.sorted { (Self.rank($0.state), $0.name) < (Self.rank($1.state), $1.name) }
@@ -49,8 +51,22 @@ extension NodeHealth {
         toolsOmitted += tools.count - kept.count
     }
 
+    /// Leaves out what tools use, those first that use the least memory, until the list has at most so many bytes.
+    private mutating func dropUsage(to limit: Int) {
+        guard var tools else { return }
+        var excess = listBytes - limit
+        let users = tools.indices.filter { tools[$0].usage != nil }
+        for index in users.sorted(by: { tools[$0].usage?.memoryMB ?? 0 < tools[$1].usage?.memoryMB ?? 0 }) {
+            guard excess > 0 else { break }
+            excess -= tools[index].usage?.approximateBytes ?? 0
+            tools[index].usage = nil
+        }
+        self.tools = tools
+    }
+
     private static func bytes(_ tool: Tool) -> Int {
         toolBytes + tool.name.utf8.count + tool.version.utf8.count + (tool.error?.utf8.count ?? 0)
+            + (tool.usage?.approximateBytes ?? 0)
     }
 
     /// Orders tools in trouble before the others.
@@ -87,7 +103,8 @@ extension NodeHealth.Tool {
             state: State(status.state),
             since: status.since,
             restarts: status.restartCount,
-            error: status.publishedError.map { NodeHealth.cut($0, to: NodeHealth.errorBytes) }
+            error: status.publishedError.map { NodeHealth.cut($0, to: NodeHealth.errorBytes) },
+            usage: status.usage
         )
     }
 }

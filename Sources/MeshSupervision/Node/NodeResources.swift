@@ -20,6 +20,8 @@ public struct NodeResources: Sendable, Hashable {
     public var memoryTotalMB: Int?
     /// The free space for this user on the store's file system, in units of 2²⁰ bytes.
     public var diskFreeMB: Int?
+    /// The machine's GPUs; `nil` when it has none, or none that answers.
+    public var gpus: [GPUDevice]?
 
     /// Creates figures.
     public init(
@@ -27,13 +29,15 @@ public struct NodeResources: Sendable, Hashable {
         load: [Double]? = nil,
         memoryUsedMB: Int? = nil,
         memoryTotalMB: Int? = nil,
-        diskFreeMB: Int? = nil
+        diskFreeMB: Int? = nil,
+        gpus: [GPUDevice]? = nil
     ) {
         self.cpu = cpu
         self.load = load
         self.memoryUsedMB = memoryUsedMB
         self.memoryTotalMB = memoryTotalMB
         self.diskFreeMB = diskFreeMB
+        self.gpus = gpus
     }
 
     /// The figures under the names they are published by; those that are unknown are left out.
@@ -44,6 +48,7 @@ public struct NodeResources: Sendable, Hashable {
         members["mem_used_mb"] = memoryUsedMB.map { JSONValue($0) }
         members["mem_total_mb"] = memoryTotalMB.map { JSONValue($0) }
         members["disk_free_mb"] = diskFreeMB.map { JSONValue($0) }
+        members["gpus"] = gpus.map { .array($0.prefix(GPUDevice.maximumPublished).map(\.json)) }
         return members
     }
 }

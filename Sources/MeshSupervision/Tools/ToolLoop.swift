@@ -122,13 +122,14 @@ struct ToolLoop {
 
     /// Copies the present state to the published status.
     private mutating func update() {
-        let (machine, pid) = (machine, process?.pid)
+        let (machine, pid, family) = (machine, process?.pid, process?.family)
         if machine.lastError == nil { self.publishedError = nil }
         let publishedError = self.publishedError
         publish { status in
             if status.state != machine.state || status.pid != pid { status.since = .now }
             status.state = machine.state
             status.pid = pid
+            status.family = family
             status.restartCount = machine.restartCount
             status.lastError = machine.lastError
             status.publishedError = publishedError

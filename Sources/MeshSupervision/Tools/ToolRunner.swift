@@ -26,6 +26,8 @@ final class ToolRunner: Sendable {
         var isRemoved = false
     }
 
+    /// The tool's name.
+    let name: String
     /// Runs one operation of the supervisor on the tool at a time.
     let operations = OperationLock()
     private let shared: Locked<Shared>
@@ -33,6 +35,7 @@ final class ToolRunner: Sendable {
     private let output: ToolOutput
 
     init(_ specification: ToolSpecification, context: ToolContext) {
+        name = specification.name
         shared = Locked(
             Shared(
                 specification: specification,

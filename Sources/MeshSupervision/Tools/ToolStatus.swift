@@ -1,4 +1,5 @@
 public import MeshEvents
+import ProcessGuard
 
 /// The status of a tool at one moment.
 public struct ToolStatus: Sendable, Hashable {
@@ -45,6 +46,11 @@ public struct ToolStatus: Sendable, Hashable {
     public var publishedError: String?
     /// The last lines of its standard error, at most 20, oldest first. They may hold secrets: do not publish them.
     public var lastOutput: [String]
+    /// What its processes use, its descendants included; `nil` when it does not run, or that is not known yet. It is read
+    /// again when it is older than a second.
+    public var usage: ProcessUsage?
+    /// How its processes are found; `nil` when it does not run.
+    var family: ProcessFamily?
 }
 
 extension ToolStatus.State {

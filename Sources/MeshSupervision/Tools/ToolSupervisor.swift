@@ -31,6 +31,8 @@ public final class ToolSupervisor: Sendable {
 
     let context: ToolContext
     let state = Locked(State())
+    private let gpus: GPUSampler?
+    private let sampler = ToolUsageSampler()
 
     /// Creates a supervisor without tools.
     ///
@@ -39,14 +41,18 @@ public final class ToolSupervisor: Sendable {
     ///   - logger: Gets the output of tools, line by line, with the metadata `tool` and `output` (`stdout`, `stderr`),
     ///     at the level `info`. Lines are cut at 8 KiB; beyond 1 000 lines or 1 MiB per second they are dropped, and
     ///     the log says how many. They may hold control characters.
+    ///   - gpus: Knows which processes use GPUs, for ``ToolStatus/usage``: that of the node, which asks for it, or one of its
+    ///     own. `nil` leaves that out.
     ///   - clock: Measures the delays before restarts and how long tools ran; for tests.
     ///   - emit: Gets the events, in order for each tool. It is called on many threads and must not block.
     public init(
         environment: ToolEnvironment,
         logger: Logger,
+        gpus: GPUSampler? = nil,
         clock: any Clock<Duration> = ContinuousClock(),
         emit: @escaping @Sendable (any EventPayload) -> Void
     ) {
+        self.gpus = gpus
         context = ToolContext(environment: environment, logger: logger, clock: clock, emit: emit)
     }
 
@@ -57,11 +63,34 @@ public final class ToolSupervisor: Sendable {
     /// All installed tools, by name.
     public var tools: [ToolStatus] {
         let runners = state.withLock { Array($0.runners.values) }
-        return runners.filter { !$0.isRemoved }.map(\.status).sorted { $0.name < $1.name }
+        return withUsage(runners.filter { !$0.isRemoved }.map(\.status)).sorted { $0.name < $1.name }
     }
 
     /// One tool; `nil` when it is not installed.
-    public func tool(named name: String) -> ToolStatus? { state.withLock { $0.runners[name] }?.status }
+    public func tool(named name: String) -> ToolStatus? {
+        let runners = state.withLock { $0.runners }
+        guard let status = runners[name]?.status else { return nil }
+        guard status.family != nil else { return status }
+        return withUsage(runners.values.map { $0.name == name ? status : $0.status }).first { $0.name == name }
+    }
+
+    /// The statuses with what the tools use.
+    ///
+    /// - Parameter statuses: those of all tools.
+    private func withUsage(_ statuses: [ToolStatus]) -> [ToolStatus] {
+        let programs = statuses.compactMap { status in
+            status.family.map { (status.name, ToolUsageSampler.Program($0)) }
+        }
+        let sample = sampler.sample(Dictionary(programs) { first, _ in first })
+        guard !sample.usage.isEmpty else { return statuses }
+        let shares = gpus?.report.shares(sample.names) ?? [:]
+        return statuses.map { status in
+            var status = status
+            status.usage = sample.usage[status.name]
+            status.usage?.gpus = shares[status.name] ?? []
+            return status
+        }
+    }
 
     /// The specification with which a tool was last installed or configured; `nil` when it is not installed.
     public func specification(of name: String) -> ToolSpecification? {

@@ -63,7 +63,8 @@ struct NodeSession: Sendable {
                 interval: manifest?.healthInterval ?? .seconds(10),
                 version: "mesh-events \(PackageVersion.current)",
                 storePath: server?.process.storeDirectory ?? "/",
-                leaveTimeout: acknowledgementDeadline
+                leaveTimeout: acknowledgementDeadline,
+                gpus: GPUSampler(logger: ToolLog.logger)
             ),
             logger: ToolLog.logger
         )
