@@ -117,6 +117,7 @@ extension ToolRecord.Listed {
             ("age_ns", age.map { JSONValue($0.wholeNanoseconds) }),
             ("restarts", JSONValue(restarts)),
             ("error", error.map { .string($0) }),
+            ("usage", usage?.usage.json),
         ]
     }
 
@@ -125,7 +126,8 @@ extension ToolRecord.Listed {
             state: json["state"]?.string.flatMap { MeshState.Tool.State(rawValue: $0) },
             age: json["age_ns"]?.number?.int64.map { .nanoseconds(max(0, $0)) },
             restarts: max(0, json["restarts"]?.int ?? 0),
-            error: json["error"]?.string.map { cutter.cut($0) }
+            error: json["error"]?.string.map { cutter.cut($0) },
+            usage: json["usage"].flatMap { ProcessUsage(lenient: $0) }.map { StoredUsage($0) }
         )
     }
 }

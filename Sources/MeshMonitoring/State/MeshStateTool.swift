@@ -49,6 +49,9 @@ extension MeshState {
         /// Why it was stopped or given up; only with ``State/stopped`` and ``State/failed``, and `nil` when that is not
         /// known. It is `the node left` or `the node was started anew` when the tool ended with its node.
         public internal(set) var stopReason: String?
+        /// What its processes used at its node's last health event; `nil` when it does not run, or that is not known. Each
+        /// health event changes it; it is no ``Change`` of the tool.
+        public internal(set) var usage: ProcessUsage?
     }
 }
 
@@ -56,9 +59,11 @@ extension MeshState.Tool {
     /// How far the time of an event and the time in a list may differ for the same moment.
     private static let tolerance: Duration = .seconds(1)
 
-    /// Whether both say the same, apart from times that a list gives slightly differently from an event.
+    /// Whether both say the same, apart from times that a list gives slightly differently from an event, and from what the tool
+    /// uses.
     static func isSame(_ one: MeshState.Tool?, _ other: MeshState.Tool?) -> Bool {
         guard var one, let other else { return one == other }
+        one.usage = other.usage
         if isNear(one.since, other.since) { one.since = other.since }
         if isNear(one.lastCrashAt, other.lastCrashAt) { one.lastCrashAt = other.lastCrashAt }
         return one == other

@@ -12,6 +12,8 @@ struct ToolListing: Sendable, Equatable {
     var restarts: Int
     /// The error of its last crash; `nil` when there was none since it was last started on request.
     var error: String?
+    /// What it uses; `nil` when that is missing.
+    var usage: ProcessUsage?
 }
 
 /// The tools that a health event lists, read leniently: what is odd is skipped, and then nothing follows from a tool that
@@ -52,7 +54,8 @@ struct ToolList {
                 age: element["since"]?.string.flatMap { try? Timestamp(rfc3339: $0) }
                     .map { max(.zero, time.duration(since: $0)) },
                 restarts: max(0, element["restarts"]?.int ?? 0),
-                error: element["error"]?.string
+                error: element["error"]?.string,
+                usage: element["usage"].flatMap { ProcessUsage(lenient: $0) }
             )
             if let index = indices[name] {
                 tools[index].listing = listing

@@ -23,6 +23,7 @@ struct ToolRecord: Sendable, Equatable {
         var age: Duration?
         var restarts: Int
         var error: String?
+        var usage: StoredUsage?
     }
 
     /// What it does, by the newest fact.
@@ -35,6 +36,8 @@ struct ToolRecord: Sendable, Equatable {
         var reason: String?
         /// The error with which it was given up.
         var error: String?
+        /// What it uses, when its node's list says what it does.
+        var usage: StoredUsage?
     }
 
     var version: Fact<String>?
@@ -65,7 +68,13 @@ struct ToolRecord: Sendable, Equatable {
     /// Takes in what its node's list says of it.
     mutating func apply(_ listing: ToolListing, at stamp: Stamp) {
         if !listing.version.isEmpty { Fact.learn(&version, listing.version, at: stamp) }
-        let said = Listed(state: listing.state, age: listing.age, restarts: listing.restarts, error: listing.error)
+        let said = Listed(
+            state: listing.state,
+            age: listing.age,
+            restarts: listing.restarts,
+            error: listing.error,
+            usage: listing.usage.map { StoredUsage($0) }
+        )
         Fact.learn(&listed, said, at: stamp)
     }
 
@@ -98,6 +107,7 @@ struct ToolRecord: Sendable, Equatable {
     func bytes(_ name: String) -> Int {
         var bytes = Self.ownBytes + name.utf8.count + (version?.value.utf8.count ?? 0)
         bytes += (crash?.value.error.utf8.count ?? 0) + (listed?.value.error?.utf8.count ?? 0)
+        bytes += listed?.value.usage?.bytes ?? 0
         if case .stopped(let reason, _, let error) = run?.value {
             bytes += reason.utf8.count + (error?.utf8.count ?? 0)
         }
@@ -154,6 +164,7 @@ struct ToolRecord: Sendable, Equatable {
         if let listed, let state = listed.value.state, run.map({ $0.stamp <= listed.stamp }) ?? true {
             var doing = Doing(state: state, stamp: listed.stamp)
             doing.since = listed.value.age.map { listed.stamp.at.subtracting($0) }
+            if state == .running || state == .starting { doing.usage = listed.value.usage }
             // A list gives no reasons: that of the event holds as long as the state is the same.
             if case .stopped(let reason, let failed, _) = run?.value, state == (failed ? .failed : .stopped) {
                 doing.reason = reason
@@ -241,6 +252,8 @@ struct ToolRecord: Sendable, Equatable {
         (tool.state, tool.since, tool.stopReason) = (doing.state, doing.since, doing.reason)
         if let ending, isOver(doing.stamp), Self.endsWithItsNode(doing.state) {
             (tool.state, tool.since, tool.stopReason) = (.stopped, ending.stamp.at, ending.reason)
+        } else {
+            tool.usage = doing.usage?.usage
         }
         return tool
     }
