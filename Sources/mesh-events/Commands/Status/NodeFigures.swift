@@ -5,7 +5,7 @@ import MeshMonitoring
 enum NodeFigures {
     /// What is shown elsewhere, or is for programs only.
     private static let known: Set<String> = [
-        "arch", "checks", "cpu", "cpus", "disk_free_mb", "host", "instance", "interval_s", "load", "mem_mb",
+        "arch", "checks", "cpu", "cpus", "disk_free_mb", "gpus", "host", "instance", "interval_s", "load", "mem_mb",
         "mem_total_mb", "mem_used_mb", "open_tools", "os", "tools", "uptime_s", "version",
     ]
 

@@ -20,6 +20,7 @@ struct StatusDetailFormatter {
                 tools,
                 now: detail.now,
                 showsNode: false,
+                showsUsage: true,
                 lateRestarts: detail.recent.flatMap { $0.isWholeHour ? $0.restarts : nil }
             )
             lines += [""] + table.lines(isColored: isColored, width: width)
@@ -44,6 +45,7 @@ struct StatusDetailFormatter {
         facts.add("Uptime", detail.uptime.map(AgeFormatter.span))
         facts.add("Restarts", node.tools.isEmpty ? nil : Self.restarts(detail))
         facts.add("Resources", NodeFigures.use(node.resources))
+        facts.add("GPUs", lines: ToolFigures.gpus(of: node.resources))
         facts.add("Machine", NodeFigures.machine(node.capabilities))
         facts.add("Other", NodeFigures.others(node.capabilities, node.resources))
         return facts
@@ -57,6 +59,8 @@ struct StatusDetailFormatter {
         facts.add("Version", tool.version)
         facts.add("Uptime", detail.uptime.map(AgeFormatter.span))
         facts.add("Restarts", Self.restarts(detail))
+        facts.add("Uses", tool.usage.map(ToolFigures.use))
+        facts.add("GPU memory", ToolFigures.gpus(tool.usage))
         let crash = tool.lastCrashAt.map { " (\(AgeFormatter.text($0, now: now)))" } ?? ""
         facts.add("Error", tool.lastError.map { $0 + crash }, Trouble(tool) == .well ? .plain : .red)
         facts.add("Node", "\(SafeText.name(node.name)): \(presence(node, now))", Style(of: node.status))

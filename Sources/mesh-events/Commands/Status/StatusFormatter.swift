@@ -117,25 +117,35 @@ struct StatusFormatter {
     ///
     /// - Parameters:
     ///   - showsNode: whether a column has the names of their nodes.
+    ///   - showsUsage: whether columns say what they use, when that is known of one.
     ///   - lateRestarts: how often they were restarted within the last hour, by name; `nil` when that is not known.
     static func toolTable(
         _ tools: [MeshState.Tool],
         now: Timestamp,
         showsNode: Bool = true,
+        showsUsage: Bool = false,
         lateRestarts: [String: Int]? = nil
     ) -> TextTable {
-        let headings = ["TOOL", "VERSION", "STATE", "SINCE", "RESTARTS", "DETAILS"]
+        let showsUsage = showsUsage && tools.contains { $0.usage != nil }
+        let showsGPUs = showsUsage && tools.contains { $0.usage?.gpus.isEmpty == false }
+        let usage = (showsUsage ? ["CPU", "MEMORY"] : []) + (showsGPUs ? ["GPU"] : [])
+        let headings = ["TOOL", "VERSION", "STATE", "SINCE", "RESTARTS"] + usage + ["DETAILS"]
         var table = TextTable((showsNode ? ["NODE"] : []) + headings, shrinking: showsNode ? [0, 1, 2] : [0, 1])
         for tool in tools {
             let late = lateRestarts?[tool.name].map { ", \($0) in 1h" } ?? ""
-            let cells: [TextTable.Cell] = [
+            var cells: [TextTable.Cell] = [
                 .name(SafeText.name(tool.name)),
                 .name(tool.version.map { SafeText.name($0) } ?? "-"),
                 .init(word(tool.state) + (tool.isUncertain ? "?" : ""), Style(of: tool)),
                 .init(AgeFormatter.text(tool.since, now: now)),
                 .init("\(tool.restartCount)\(late)"),
-                .init(details(tool, now: now)),
             ]
+            if showsUsage {
+                cells.append(.init(ToolFigures.cpu(tool.usage)))
+                cells.append(.init(tool.usage?.memoryMB.map(ToolFigures.size) ?? "-"))
+            }
+            if showsGPUs { cells.append(.init(ToolFigures.gpus(tool.usage))) }
+            cells.append(.init(details(tool, now: now)))
             table.add((showsNode ? [.name(SafeText.name(tool.node), .cyan)] : []) + cells)
         }
         return table
