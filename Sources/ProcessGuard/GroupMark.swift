@@ -34,6 +34,9 @@ package struct GroupMark: Sendable, Hashable {
         limit = 1 << 60 | (UInt64(digits.prefix(15), radix: 16) ?? 0)
     }
 
+    /// A mark of these parts.
+    package init(variable: String, limit: UInt64) { (self.variable, self.limit) = (variable, limit) }
+
     /// Gives a process the limit; its later children have it from then on. Does nothing where the system cannot do that.
     ///
     /// A child that the process has started already keeps the variable alone.

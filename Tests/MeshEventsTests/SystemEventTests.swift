@@ -71,6 +71,19 @@ import Testing
         let tool = NodeHealth.Tool(name: hostile, version: hostile, state: .init(rawValue: hostile), restarts: .max)
         let other = NodeHealth.Tool(name: "", version: "", state: .failed, since: .now, restarts: .min, error: hostile)
         try roundTrip(NodeHealth(status: "", resources: nil, tools: [tool, other, tool], toolsOmitted: .max))
+        let usage = ProcessUsage(
+            cpu: 1.25,
+            memoryMB: 812.5,
+            processes: 3,
+            threads: 18,
+            files: 42,
+            readMB: 120.5,
+            writtenMB: 3.25,
+            gpus: [.init(index: 1, memoryMB: 11_264), .init(index: 2), .init(memoryMB: 3)]
+        )
+        let user = NodeHealth.Tool(name: "a", version: "1", state: .running, usage: usage)
+        let idle = NodeHealth.Tool(name: "b", version: "1", state: .running, usage: ProcessUsage(cpu: 0))
+        try roundTrip(NodeHealth(status: "online", resources: nil, tools: [user, idle]))
         try roundTrip(NodeUnreachable(node: hostile, lastSeen: .now, missed: .max, tools: [hostile, "", "b"]))
         try roundTrip(NodeUnreachable(node: "", lastSeen: .epoch, missed: 0, tools: []))
         try roundTrip(NodeRecovered(node: hostile, lastSeen: .now, awaySeconds: 0.1))
@@ -106,6 +119,40 @@ import Testing
         }
         let others: [EventType] = [.nodeHealth, .nodeLeft, .toolStarted, "user.node.unreachable", "node.unreachable.x"]
         for type in others { #expect(Event(type, node: "a", data: ["node": "pi"]).affectedNode == "a", "\(type)") }
+    }
+
+    @Test func `what a tool uses is written rounded, and read within bounds`() throws {
+        func health(_ usage: ProcessUsage?) -> NodeHealth {
+            NodeHealth(
+                status: "online",
+                resources: nil,
+                tools: [.init(name: "a", version: "1", state: .running, usage: usage)]
+            )
+        }
+        let usage = ProcessUsage(
+            cpu: 0.123456,
+            memoryMB: 1_234.5678,
+            readMB: 99.94,
+            writtenMB: 3.456,
+            gpus: (0..<40).map { .init(index: $0) }
+        )
+        let text = try health(usage).eventData().json
+        #expect(text.contains(#""usage":{"cpu":0.123,"gpus":[{"index":0},{"index":1},"#))
+        #expect(text.contains(#""index":15}],"memory_mb":1235,"read_mb":99.9,"written_mb":3.46}"#))
+        #expect(try !health(nil).eventData().json.contains("usage"))
+        func read(_ usage: String) throws -> ProcessUsage? {
+            try NodeHealth(eventData: EventData(json: #"{"tools":[{"name":"a","usage":\#(usage)}]}"#)).tools?.first?
+                .usage
+        }
+        #expect(try read("null") == nil && read("{}") == ProcessUsage())
+        #expect(try read(#"{"cpu":null,"new":[1],"files":7}"#) == ProcessUsage(files: 7))
+        for bad in [
+            "7", "[]", #"{"cpu":"1"}"#, #"{"cpu":-0.1}"#, #"{"cpu":1e300}"#, #"{"memory_mb":1e400}"#, #"{"files":1.5}"#,
+            #"{"files":-1}"#, #"{"threads":9223372036854775807}"#, #"{"gpus":{}}"#, #"{"gpus":[1]}"#,
+            #"{"gpus":[{"index":-1}]}"#,
+        ] {
+            #expect(throws: MeshEventsError.self, "\(bad)") { try read(bad) }
+        }
     }
 
     @Test func `tools stand beside status and resources, which stay as they are without`() throws {

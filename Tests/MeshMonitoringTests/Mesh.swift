@@ -45,13 +45,15 @@ enum Mesh {
         _ name: String = "whisper",
         version: String = "v1.0.0",
         restarts: Int = 0,
-        error: String? = nil
+        error: String? = nil,
+        usage: JSONValue? = nil
     ) -> JSONValue {
         var members: [String: JSONValue] = [
             "name": .string(name), "version": .string(version), "state": .string(state),
             "since": .string(time(second).description), "restarts": JSONValue(restarts),
         ]
         members["error"] = error.map { .string($0) }
+        members["usage"] = usage
         return JSONValue(members)
     }
 

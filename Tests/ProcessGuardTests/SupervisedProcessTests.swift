@@ -101,6 +101,31 @@ struct SupervisedProcessTests {
         for pid in pids { try await eventually("process \(pid) to end") { !TestProcess.exists(pid) } }
     }
 
+    #if os(Linux)
+        @Test("a descendant that has cleared its environment and left the session ends with it too")
+        func clearedEnvironment() async throws {
+            let directory = try TemporaryDirectory()
+            let file = { (name: String) in directory.path + "/" + name }
+            let script = """
+                until [ -e \(file("go")) ]; do sleep 0.02; done
+                env -i setsid /bin/sh -c 'echo $$ > \(file("some")); mv \(file("some")) \(file("pids")); exec sleep 1000' &
+                until [ -e \(file("pids")) ]; do sleep 0.02; done
+                exit 0
+                """
+            let process = try await SupervisedProcess.launch(shell(script)) { _ in }
+            let group = try #require(process.family.group)
+            #expect(
+                process.family.pid == process.pid
+                    && process.family.mark?.variable.hasPrefix("MESH_EVENTS_GROUP_") == true
+            )
+            try directory.file("go", "")
+            #expect(await process.waitForEnd() == .exited(code: 0))
+            let pid = try #require(try numbers(directory, "pids").first)
+            #expect(pid != process.pid && pid != group)
+            try await eventually("process \(pid) to end") { !TestProcess.exists(pid) }
+        }
+    #endif
+
     @Test("a stop asks first, kills after the grace time, and ends a suspended program", .timeLimit(.minutes(2)))
     func stop() async throws {
         let directory = try TemporaryDirectory()

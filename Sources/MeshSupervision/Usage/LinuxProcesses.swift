@@ -36,7 +36,7 @@
             defer { closedir(directory) }
             var samples: [ProcessSample] = []
             while samples.count < Self.maximumProcesses, let entry = readdir(directory) {
-                guard let pid = Self.number(&entry.pointee.d_name) else { continue }
+                guard let pid = Self.number(entry) else { continue }
                 guard case .value(let count) = read("stat", of: pid), count > 0 else { continue }
                 if let sample = ProcFile.process(pid, stat: buffer[..<count], pageSize: pageSize) {
                     samples.append(sample)
@@ -67,7 +67,7 @@
             defer { closedir(directory) }
             var count = 0
             while let entry = readdir(directory) {
-                if Self.number(&entry.pointee.d_name) != nil { count += 1 }
+                if Self.number(entry) != nil { count += 1 }
             }
             return .value(count)
         }
@@ -142,19 +142,21 @@
 
         private static func isGone(_ error: Int32) -> Bool { error == ENOENT || error == ESRCH }
 
-        /// The number that a name is; `nil` when it is none.
-        private static func number<Name>(_ name: inout Name) -> Int32? {
-            withUnsafeBytes(of: &name) { bytes in
-                var number: Int32 = 0
-                var count = 0
-                for byte in bytes {
-                    if byte == 0 { break }
-                    let digit = byte &- 48
-                    guard digit <= 9, count < 9 else { return nil }
-                    number = number * 10 + Int32(digit)
-                    count += 1
-                }
-                return count > 0 ? number : nil
+        /// The number that the name of a directory's entry is; `nil` when it is none.
+        ///
+        /// The name is read where it is: an entry is shorter than its type.
+        private static func number(_ entry: UnsafeMutablePointer<dirent>) -> Int32? {
+            guard let offset = MemoryLayout<dirent>.offset(of: \.d_name) else { return nil }
+            let name = UnsafeRawPointer(entry) + offset
+            var number: Int32 = 0
+            var count = 0
+            while true {
+                let byte = name.load(fromByteOffset: count, as: UInt8.self)
+                if byte == 0 { return count > 0 ? number : nil }
+                let digit = byte &- 48
+                guard digit <= 9, count < 9 else { return nil }
+                number = number * 10 + Int32(digit)
+                count += 1
             }
         }
     }

@@ -96,6 +96,44 @@ struct ListedToolsTests {
         #expect(health.tools == [] && health.toolsOmitted == 20 && health.listBytes == 0)
     }
 
+    @Test("200 tools with all their figures are within the list's bytes; where they are not, figures go before tools")
+    func usage() throws {
+        let figures = ProcessUsage(
+            cpu: 12.345678,
+            memoryMB: 123_456.7,
+            processes: 123,
+            threads: 4_567,
+            files: 8_910,
+            readMB: 1_234_567.8,
+            writtenMB: 987.65
+        )
+        let tools = (0..<200).map { number in
+            var tool = status("service-number-\(1_000 + number)", version: "1.12.123")
+            tool.usage = figures
+            tool.usage?.memoryMB = Double(number)
+            return tool
+        }
+        var health = health(tools)
+        #expect(health.tools?.count == 200 && health.tools?.allSatisfy { $0.usage != nil } == true)
+        #expect(try health.eventData().json.utf8.count < NodeHealth.maximumListBytes)
+        let one = try NodeHealth(status: "", resources: nil, listing: [tools[7]]).eventData().json
+        let none = try NodeHealth(
+            status: "",
+            resources: nil,
+            listing: [status("service-number-1007", version: "1.12.123")]
+        )
+        .eventData().json
+        #expect(one.utf8.count - none.utf8.count <= figures.approximateBytes)
+        // Half of it: the tools stay, and the figures of those that use most.
+        health.limitList(to: health.listBytes * 3 / 4)
+        #expect(health.tools?.count == 200 && health.toolsOmitted == 0)
+        let kept = health.tools?.filter { $0.usage != nil }.compactMap(\.usage?.memoryMB) ?? []
+        #expect(kept == (200 - kept.count..<200).map { Double($0) } && (60..<160).contains(kept.count))
+        health.limitList(to: 10_000)
+        #expect((health.tools?.count ?? 0) > 50 && health.tools?.allSatisfy { $0.usage == nil } == true)
+        #expect(health.toolsOmitted == 200 - (health.tools?.count ?? 0))
+    }
+
     @Test("a tool whose removal was announced is in no later list, one that was announced as started is in it")
     func order() async throws {
         let mesh = try await MemoryMesh()

@@ -1,0 +1,155 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import MeshSupervision
+
+@Suite("What /proc says of one process")
+struct ProcFileProcessTests {
+    /// A line of Linux 6.1, with another name.
+    private func stat(_ name: String) -> String {
+        "4242 (\(name)) S 4200 4199 4198 34816 4199 4194560 120 3400 1 2 250 50 700 300 20 0 3 0 987654 24260608 1536 "
+            + "18446744073709551615 1 1 0 0 0 0 0 4096 1073745152 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
+    }
+
+    private func process(_ text: String) -> ProcessSample? {
+        ProcFile.process(4_242, stat: Array(text.utf8), pageSize: 4_096)
+    }
+
+    @Test("each figure comes from its column, whatever the name holds")
+    func stat() throws {
+        let expected = ProcessSample(
+            pid: 4_242,
+            parent: 4_200,
+            group: 4_199,
+            session: 4_198,
+            start: 987_654,
+            ticks: 300,
+            childTicks: 1_000,
+            faults: 3_520,
+            childFaults: 3_400,
+            threads: 3,
+            memory: 1_536 * 4_096
+        )
+        for name in [
+            "sh", "a b", "tmux: server", "(sd-pam)", ") R 1 1 1 1 1 1 1 1", "", "((", "))", "x\ny) Z 9", "é\u{1B}[2J",
+        ] {
+            #expect(process(stat(name)) == expected, "\(name.debugDescription)")
+        }
+        #expect(process(stat("a").replacing(") S ", with: ") Z "))?.isZombie == true)
+    }
+
+    @Test("a text that is cut off anywhere is no process")
+    func cut() {
+        let whole = stat("a) b")
+        let end =
+            whole.firstRange(of: "1536 ").map { whole.utf8.distance(from: whole.startIndex, to: $0.upperBound) } ?? 0
+        for length in 0..<end { #expect(process(String(whole.utf8.prefix(length)) ?? "") == nil, "\(length) bytes") }
+        #expect(process(String(whole.utf8.prefix(end)) ?? "") != nil)
+        for bad in ["", "4242", "4242 (a", "4242 (a)", "4242 (a) S x", "4242 a S 1 2 3 4 5 6 7"] {
+            #expect(process(bad) == nil)
+        }
+    }
+
+    @Test("numbers that are negative or too large do no harm")
+    func numbers() throws {
+        let odd = stat("a").replacing(" 700 300 ", with: " -700 99999999999999999999 ")
+        let sample = try #require(process(odd))
+        #expect(sample.childTicks == UInt64(Int64.max) && sample.ticks == 300)
+    }
+
+    @Test("/proc/PID/io: what storage has seen, not what was asked for")
+    func io() {
+        let text = """
+            rchar: 323934931
+            wchar: 323929600
+            syscr: 632687
+            syscw: 632675
+            read_bytes: 4096
+            write_bytes: 323932160
+            cancelled_write_bytes: 12288
+
+            """
+        #expect(ProcFile.io(Array(text.utf8)) == ProcessIO(read: 4_096, written: 323_932_160))
+        for bad in [
+            "", "rchar: 1\nwrite_bytes: 2\n", "rchar: 1\nread_bytes: x\nwrite_bytes: 2\n",
+            "rchar: 1\nread_bytes: 1\nwrite_bytes: 32",
+        ] {
+            #expect(ProcFile.io(Array(bad.utf8)) == nil, "\(bad)")
+        }
+    }
+
+    @Test("marks: variables with whole names, and a limit")
+    func marks() {
+        let digits = String(repeating: "A", count: 32)
+        let texts = [
+            "MESH_EVENTS_GROUP_\(digits)=1", "PATH=/bin", "X=MESH_EVENTS_GROUP_\(digits)=1", "MESH_EVENTS_GROUP_AB=1",
+            "MESH_EVENTS_GROUP_\(digits)B=1", "MESH_EVENTS_GROUP_\(digits)", "",
+        ]
+        let environment = Array(texts.joined(separator: "\0").utf8)
+        #expect(ProcFile.marks(environ: environment) == ["MESH_EVENTS_GROUP_\(digits)"])
+        #expect(ProcFile.marks(environ: [UInt8]()) == [])
+        let limits = """
+            Limit                     Soft Limit           Hard Limit           Units
+            Max pending signals       95891                95891                signals
+            Max file locks            1152921504606846999  unlimited            locks
+
+            """
+        #expect(ProcFile.lockLimit(limits: Array(limits.utf8)) == 1_152_921_504_606_846_999)
+        let none = limits.replacing("1152921504606846999", with: "unlimited          ")
+        #expect(ProcFile.lockLimit(limits: Array(none.utf8)) == nil)
+    }
+
+    #if os(Linux)
+        @Test("a directory like /proc with all that is odd in it")
+        func directory() throws {
+            let directory = try TemporaryDirectory()
+            func add(_ pid: String, _ files: [String: String]) throws {
+                for (name, text) in files {
+                    try #require(mkdirs(directory.path + "/\(pid)"))
+                    try directory.file("\(pid)/\(name)", text)
+                }
+            }
+            try add("4242", ["stat": stat("a) (b"), "io": "rchar: 1\nread_bytes: 8192\nwrite_bytes: 0\n"])
+            // One that has ended, one whose text is cut off, and names that are no numbers.
+            try #require(mkdirs(directory.path + "/4243/fd"))
+            try add("4244", ["stat": "4244 (x) S 1"])
+            try add("self", ["stat": stat("x")])
+            try add("99999999999", ["stat": stat("x")])
+            try #require(mkdirs(directory.path + "/4242/fd"))
+            for number in 0..<7 { try directory.file("4242/fd/\(number)", "") }
+            var source = LinuxProcesses(root: directory.path)
+            #expect(source.processes().map(\.pid) == [4_242])
+            #expect(source.io(of: 4_242) == .value(ProcessIO(read: 8_192, written: 0)))
+            #expect(source.io(of: 4_243) == .gone && source.io(of: 7) == .gone)
+            #expect(source.countedFiles(of: 4_242) == .value(7) && source.countedFiles(of: 7) == .gone)
+            #expect(source.marks(of: 4_243) == InheritedMarks())
+        }
+
+        private func mkdirs(_ path: String) -> Bool {
+            (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil
+        }
+
+        @Test("this process's figures, and both ways to count its files")
+        func thisProcess() throws {
+            var source = LinuxProcesses()
+            let own = getpid()
+            let sample = try #require(source.processes().first { $0.pid == own })
+            let use = try ProcessUse()
+            #expect(sample.parent == getppid() && sample.session == getsid(0) && sample.start <= source.now)
+            #expect(sample.threads > 0 && Double(sample.memory) > Double(use.residentBytes) / 2)
+            guard case .value(let quick) = source.files(of: own),
+                case .value(let counted) = source.countedFiles(of: own)
+            else {
+                Issue.record("the files of this process cannot be counted")
+                return
+            }
+            // The directory that is being read is open too; other tests open and close files.
+            #expect(abs(quick - counted) < 50 && quick > 2)
+            guard case .value = source.io(of: own) else {
+                Issue.record("this process's reads and writes cannot be read")
+                return
+            }
+        }
+    #endif
+}
