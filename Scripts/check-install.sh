@@ -101,9 +101,15 @@ passed "$count manual pages without a warning"
 sed "s|=$PREFIX/|=$root/|" "$root/lib/systemd/system/mesh-events.service" >"$DESTDIR/mesh-events.service"
 grep -q "^ExecStart=$root/bin/mesh-events serve" "$DESTDIR/mesh-events.service" || fail "the unit starts something else"
 quiet systemd-analyze verify --man=no "$DESTDIR/mesh-events.service"
+mkdir "$DESTDIR/mesh-events.service.d"
+cp "$root/share/mesh-events/gpu.conf" "$DESTDIR/mesh-events.service.d/"
+quiet systemd-analyze verify --man=no "$DESTDIR/mesh-events.service"
+echo 'DeviceAlow=char-drm' >>"$DESTDIR/mesh-events.service.d/gpu.conf"
+[ -n "$(systemd-analyze verify --man=no "$DESTDIR/mesh-events.service" 2>&1)" ] || fail "systemd-analyze does not read drop-ins"
+rm -r "$DESTDIR/mesh-events.service.d"
 sed -i 's/^DynamicUser=yes/DynamicUsr=yes/' "$DESTDIR/mesh-events.service"
 [ -n "$(systemd-analyze verify --man=no "$DESTDIR/mesh-events.service" 2>&1)" ] || fail "systemd-analyze takes anything"
-passed "systemd-analyze verify takes the unit"
+passed "systemd-analyze verify takes the unit, and its drop-in for GPUs"
 systemd-analyze security --offline=true --no-pager "$root/lib/systemd/system/mesh-events.service" 2>/dev/null | tail -1 || true
 
 # 6. The libraries: what every Debian has, none of Swift's.

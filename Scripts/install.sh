@@ -35,6 +35,8 @@ zsh_completion="$prefix/share/zsh/site-functions/_mesh-events"
 fish_completion="$prefix/share/fish/vendor_completions.d/mesh-events.fish"
 manuals="$prefix/share/man/man1"
 unit="$prefix/lib/systemd/system/mesh-events.service"
+data="$prefix/share/mesh-events"
+drop_in="$data/gpu.conf"
 
 build() { "$swift" build "${flags[@]}"; }
 
@@ -68,15 +70,17 @@ install_all() {
     Scripts/manual.py "$built" "$work/man" "$date"
     for page in "$work"/man/*.1; do put 644 "$page" "$manuals/$(basename "$page")"; done
     if [ "$(uname)" = Linux ]; then
-        sed "s|@BINDIR@|$prefix/bin|g" Packaging/mesh-events.service.in >"$work/unit"
+        sed "s|@BINDIR@|$prefix/bin|g; s|@DATADIR@|$data|g" Packaging/mesh-events.service.in >"$work/unit"
         put 644 "$work/unit" "$unit"
+        sed "s|@DATADIR@|$data|g" Packaging/gpu.conf >"$work/gpu.conf"
+        put 644 "$work/gpu.conf" "$drop_in"
     fi
     printf 'install: %s\n' "$destination$program" >&2
 }
 
 files() {
     local page
-    for page in "$program" "$bash_completion" "$zsh_completion" "$fish_completion" "$unit" \
+    for page in "$program" "$bash_completion" "$zsh_completion" "$fish_completion" "$unit" "$drop_in" \
         "$destination$manuals"/mesh-events.1 "$destination$manuals"/mesh-events-*.1; do
         page="${page#"$destination"}"
         if [ -e "$destination$page" ]; then printf '%s\n' "$destination$page"; fi
