@@ -65,6 +65,32 @@ class MeshTests(DashboardCase):
         self.mesh.emit("node.left", {"reason": "enough"}, node="lister")
 
 
+    def test_what_tools_use_is_shown_with_how_it_went(self):
+        page = self.open_live()
+        def report(*tools):
+            self.mesh.emit("node.health", {"status": "online", "resources": {}, "tools": [
+                {"name": name, "version": "3", "state": "running", "since": "2026-01-01T12:00:00Z", "restarts": 0,
+                 "usage": usage} for name, usage in tools]}, node="worker")
+        row = page.page.locator("#tools tr", has_text="whisper")
+        for cpu, shown in ((0.5, "50 %"), (2, "200 %"), (1.25, "125 %")):
+            report(("whisper", {"cpu": cpu, "memory_mb": 2048, "processes": 3, "files": 1, "written_mb": 12.5,
+                                "gpus": [{"index": 1, "memory_mb": 11264}]}), ("odd", {"cpu": "<b>", "memory_mb": -1}))
+            eventually("the share", lambda: shown in row.inner_text())
+        cell = row.locator(".usage")
+        self.assertEqual(cell.inner_text().split(), "125 % 2.0 GB 11 GB on GPU 1".split())
+        self.assertEqual(cell.get_attribute("title"), "125 % of a processor, 2.0 GB of memory, 3 processes, 1 open file, "
+                         "13 MB written, 11 GB on GPU 1")
+        heights = [float(point.split(",")[1]) for point in cell.locator("polyline").get_attribute("points").split()]
+        self.assertEqual(len(heights), 3)
+        self.assertLess(heights[1], heights[2])
+        self.assertLess(heights[2], heights[0])
+        self.assertEqual(page.page.locator("#tools tr", has_text="odd").locator(".usage").inner_text(), "")
+        # The tools of a real node.
+        page.page.wait_for_selector("#tools tr:has-text('steady') .usage:has-text('MB')")
+        self.mesh.emit("node.left", {"reason": "enough"}, node="worker")
+        eventually("nothing used", lambda: cell.inner_text() == "")
+
+
 class LateTests(DashboardCase):
     def test_a_mesh_that_is_told_late_is_shown_as_of_then(self):
         page = self.open_live()

@@ -79,7 +79,7 @@ const unit = (megabytes) => UNITS.findLast(([, one]) => megabytes >= one) ?? UNI
 
 const amount = (megabytes, one) => (megabytes / one).toFixed(one > 1 && megabytes / one < 10 ? 1 : 0);
 
-function size(megabytes) {
+export function size(megabytes) {
   const [name, one] = unit(megabytes);
   return `${amount(megabytes, one)} ${name}`;
 }
@@ -91,7 +91,7 @@ function pair(used, total) {
 }
 
 /** The parts of 1 over time. */
-function sparkline(name, values) {
+export function sparkline(name, values) {
   const known = values.filter((value) => value !== null);
   const points = known.map((value, index) => {
     const x = known.length < 2 ? 100 : index / (known.length - 1) * 100;

@@ -4,6 +4,7 @@ import { $, el, text, once, request } from "/dom.js";
 import { Cards } from "/cards.js";
 import { isInMaintenance, sortedNodes, sortedTools } from "/trouble.js";
 import { renderTools } from "/tools.js";
+import { ToolSamples } from "/usage.js";
 import { clock, everySecond, parse } from "/times.js";
 
 /** How many health events a sparkline shows. */
@@ -20,6 +21,10 @@ export class Nodes {
   nodes = new Map();
   /** What each node said of itself, oldest first, as parts of 1. */
   samples = new Map();
+  /** The reports that came without their data, because it is long: the node's sequence. */
+  unread = new Map();
+  /** What tools used. */
+  toolSamples = new ToolSamples();
   /** What the stream has said of nodes since the mesh was asked for; null when no answer is awaited. */
   updated = null;
   /** Goes up when the stream is another one: answers about the former one are thrown away. */
@@ -43,6 +48,8 @@ export class Nodes {
   set(mesh) {
     this.isKnown = true;
     this.nodes = new Map(mesh.nodes.map((node) => [node.name, node]));
+    this.toolSamples.keep(this.nodes);
+    for (const node of mesh.nodes) this.toolSamples.add(node);
     this.leftOut = { ...NOTHING, ...mesh.left_out };
     this.summary = this.leftOut.nodes || this.leftOut.tools ? mesh.summary : null;
     this.draw();
@@ -69,6 +76,8 @@ export class Nodes {
   reset({ isKept }) {
     this.generation += 1;
     this.samples = new Map();
+    this.unread = new Map();
+    this.toolSamples = new ToolSamples();
     this.hasSamples = false;
     if (isKept) this.needSamples();
     this.refresh();
@@ -85,6 +94,12 @@ export class Nodes {
   update(node) {
     this.updated?.set(node.name, node);
     if (this.nodes.has(node.name) || this.nodes.size < MAXIMUM_NODES && !this.leftOut.nodes) this.nodes.set(node.name, node);
+    if (this.nodes.has(node.name)) this.toolSamples.add(node);
+    const sequence = this.unread.get(node.name);
+    if (sequence !== undefined) {
+      this.unread.delete(node.name);
+      this.append(node.name, [sample(sequence, node.resources)]);
+    }
     this.draw();
   }
 
@@ -105,9 +120,9 @@ export class Nodes {
   }
 
   sample(event) {
-    if (event.type !== "node.health" || !event.data?.resources) return;
-    const { cpu, mem_used_mb: used, mem_total_mb: total } = event.data.resources;
-    this.append(event.node, [{ sequence: event.sequence, cpu: part(cpu, 1), memory: part(used, total) }]);
+    if (event.type !== "node.health") return;
+    if (event.data_bytes && this.nodes.has(event.node)) this.unread.set(event.node, event.sequence);
+    if (event.data?.resources) this.append(event.node, [sample(event.sequence, event.data.resources)]);
   }
 
   /** Adds those of the samples that are newer than what is known of the node. */
@@ -123,7 +138,7 @@ export class Nodes {
     const nodes = sortedNodes([...this.nodes.values()]);
     const tools = sortedTools(nodes);
     this.cards.render(nodes, this.samples, this.isKnown, this.leftOut.nodes);
-    renderTools(tools, this.isKnown, this.leftOut.tools);
+    renderTools(tools, this.isKnown, this.leftOut.tools, this.toolSamples);
     this.renderSummary(nodes, tools);
   }
 
@@ -151,5 +166,11 @@ export class Nodes {
     ].filter(Boolean));
   }
 }
+
+/** What a report says of its node. */
+const sample = (sequence, resources) => {
+  const { cpu, mem_used_mb: used, mem_total_mb: total } = resources ?? {};
+  return { sequence, cpu: part(cpu, 1), memory: part(used, total) };
+};
 
 const part = (value, whole) => Number.isFinite(value) && Number.isFinite(whole) && whole > 0 ? value / whole : null;

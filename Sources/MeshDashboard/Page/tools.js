@@ -2,14 +2,18 @@
 
 import { $, el, text, title } from "/dom.js";
 import { absolute, ago, parse } from "/times.js";
+import { fillUsage } from "/usage.js";
 
-const LABELS = ["Tool", "Node", "Version", "State", "Restarts", "Last error", "Since"];
+const LABELS = ["Tool", "Node", "Version", "State", "Restarts", "Last error", "Since", "Uses"];
 
 /** So many rows can be looked at; what is beyond is counted. */
 const MAXIMUM = 300;
 
-/** `all` tools in their order, each with the `node` it runs on; `missing` ones are not among them. */
-export function renderTools(all, isKnown, missing) {
+/**
+ * `all` tools in their order, each with the `node` it runs on; `missing` ones are not among them. `samples` has what they
+ * used before.
+ */
+export function renderTools(all, isKnown, missing, samples) {
   const body = $("tools");
   const tools = all.slice(0, MAXIMUM);
   const more = all.length - tools.length + missing;
@@ -23,16 +27,16 @@ export function renderTools(all, isKnown, missing) {
   body.closest("table").hidden = tools.length === 0;
   while (body.rows.length > tools.length) body.deleteRow(-1);
   while (body.rows.length < tools.length) body.append(makeRow());
-  tools.forEach((tool, index) => fillRow(body.rows[index], tool));
+  tools.forEach((tool, index) => fillRow(body.rows[index], tool, samples.of(tool)));
 }
 
 function makeRow() {
   return el("tr", {}, ...LABELS.map((label, index) => el(index ? "td" : "th",
-    { "data-label": label, scope: index ? null : "row", class: label === "Restarts" ? "number" : null }, label === "State" ? el("span", { class: "state" }) : "")));
+    { "data-label": label, scope: index ? null : "row", class: { Restarts: "number", Uses: "usage" }[label] ?? null }, label === "State" ? el("span", { class: "state" }) : "")));
 }
 
-function fillRow(row, tool) {
-  const [name, node, version, state, restarts, error, since] = row.cells;
+function fillRow(row, tool, samples) {
+  const [name, node, version, state, restarts, error, since, usage] = row.cells;
   const time = tool.since ? parse(tool.since) : null;
   row.dataset.state = tool.state;
   text(name, tool.name);
@@ -50,4 +54,5 @@ function fillRow(row, tool) {
   title(error, tool.last_error ?? "");
   text(since, time ? ago(time) : "");
   title(since, time ? absolute(time) : "");
+  fillUsage(usage, tool, samples);
 }

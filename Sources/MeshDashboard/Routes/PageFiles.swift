@@ -50,6 +50,7 @@ struct PageFiles: Sendable {
             "nodes.js": File(PackageResources.nodes_js, script),
             "cards.js": File(PackageResources.cards_js, script),
             "tools.js": File(PackageResources.tools_js, script),
+            "usage.js": File(PackageResources.usage_js, script),
             "keeper.js": File(PackageResources.keeper_js, script),
             "keys.js": File(PackageResources.keys_js, script),
             "trouble.js": File(PackageResources.trouble_js, script),
