@@ -79,7 +79,15 @@ struct SchemaTests {
 
     @Test func theElementsOfTheListOfToolsAreDescribed() throws {
         let items = try #require(try data(of: "node.health")["properties"]?["tools"]?["items"])
-        let tool = NodeHealth.Tool(name: "a", version: "1", state: .failed, since: .now, restarts: 1, error: "no")
+        let tool = NodeHealth.Tool(
+            name: "a",
+            version: "1",
+            state: .failed,
+            since: .now,
+            restarts: 1,
+            error: "no",
+            usage: ProcessUsage(cpu: 1)
+        )
         let written = try NodeHealth(status: "", resources: nil, tools: [tool]).eventData()["tools"]?[0]?.value
         #expect(items["properties"]?.object?.keys == written?.object?.keys)
         #expect(items["required"]?.array?.compactMap(\.string).sorted() == ["name", "restarts", "state", "version"])

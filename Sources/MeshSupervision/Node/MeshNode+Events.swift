@@ -31,6 +31,8 @@ extension MeshNode {
         members["uptime_s"] = JSONValue(Self.seconds(stopwatch.elapsed))
         members["host"] = .string(NodeCapabilities.host)
         identify(&members)
+        // Reads what the tools use, which takes some milliseconds, so that the snapshot is quick: it has to be the newest event.
+        _ = tools
         emitter.emit(
             snapshot: { health(status: failing.isEmpty ? "online" : "degraded", members) },
             shorten: { [weak self] data, error in self?.shortened(data, error) }
