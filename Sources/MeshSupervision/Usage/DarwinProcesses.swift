@@ -26,9 +26,9 @@
             return UInt64(max(0, time.tv_sec)) * 1_000_000_000 + UInt64(max(0, time.tv_nsec))
         }
 
-        mutating func processes() -> [ProcessSample] {
+        mutating func processes() -> [ProcessSample]? {
             let count = Int(proc_listallpids(nil, 0))
-            guard count > 0 else { return [] }
+            guard count > 0 else { return nil }
             // Some may start meanwhile.
             var pids = [pid_t](repeating: 0, count: min(count + 64, Self.maximumProcesses))
             let found = Int(proc_listallpids(&pids, Int32(pids.count * MemoryLayout<pid_t>.stride)))

@@ -31,13 +31,17 @@
             return UInt64((Double(time.tv_sec) + Double(time.tv_nsec) / 1e9) * ticksPerSecond)
         }
 
-        mutating func processes() -> [ProcessSample] {
-            guard let directory = opendir(root) else { return [] }
+        mutating func processes() -> [ProcessSample]? {
+            guard let directory = opendir(root) else { return nil }
             defer { closedir(directory) }
             var samples: [ProcessSample] = []
             while samples.count < Self.maximumProcesses, let entry = readdir(directory) {
                 guard let pid = Self.number(entry) else { continue }
-                guard case .value(let count) = read("stat", of: pid), count > 0 else { continue }
+                guard case .value(let count) = read("stat", of: pid) else {
+                    // Without a file to open, each process would seem to have ended.
+                    if errno == EMFILE || errno == ENFILE || errno == ENOMEM { return nil }
+                    continue
+                }
                 if let sample = ProcFile.process(pid, stat: buffer[..<count], pageSize: pageSize) {
                     samples.append(sample)
                 }

@@ -58,8 +58,8 @@ protocol ProcessSource: Sendable {
     /// This process's number and session.
     var own: (pid: Int32, session: Int32, group: Int32) { get }
 
-    /// All processes that can be seen.
-    mutating func processes() -> [ProcessSample]
+    /// All processes that can be seen; `nil` when they cannot be read, because this process has too many files open, say.
+    mutating func processes() -> [ProcessSample]?
     /// What a process has read and written.
     mutating func io(of pid: Int32) -> Readable<ProcessIO>
     /// How many files a process has open.

@@ -105,6 +105,7 @@ struct UsagePass: Sendable {
     private var ledgers: [Int: UsageLedger] = [:]
     private var keys: [ToolUsageSampler.Program: Int] = [:]
     private var lastKey = 0
+    private var last = ToolUsageSampler.Result()
 
     init(source: any ProcessSource) { self.source = source }
 
@@ -118,7 +119,8 @@ struct UsagePass: Sendable {
             names[key] = name
         }
         ledgers = ledgers.filter { names[$0.key] != nil }
-        return Self.read(&source, keys, names, &attribution, &ledgers)
+        if let result = Self.read(&source, keys, names, &attribution, &ledgers) { last = result }
+        return last
     }
 
     private mutating func newKey() -> Int {
@@ -126,16 +128,16 @@ struct UsagePass: Sendable {
         return lastKey
     }
 
-    /// Opens the source's type, so that it is asked for each process without a detour.
+    /// Opens the source's type, so that it is asked for each process without a detour; `nil` when the processes cannot be read.
     private static func read<Source: ProcessSource>(
         _ source: inout Source,
         _ keys: [ToolUsageSampler.Program: Int],
         _ names: [Int: String],
         _ attribution: inout ProcessAttribution,
         _ ledgers: inout [Int: UsageLedger]
-    ) -> ToolUsageSampler.Result {
+    ) -> ToolUsageSampler.Result? {
         let now = source.now
-        let samples = source.processes()
+        guard let samples = source.processes() else { return nil }
         let programs = keys.map { ProcessAttribution.Program(key: $0.value, family: $0.key.family) }
         let owners = attribution.assign(samples, to: programs, own: source.own) { source.marks(of: $0) }
         var entries: [Int: [UsageLedger.Entry]] = [:]

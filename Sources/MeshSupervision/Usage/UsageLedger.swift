@@ -10,6 +10,14 @@ struct UsageLedger: Sendable {
         var sample: ProcessSample
         var io: Readable<ProcessIO> = .refused
         var files: Readable<Int> = .refused
+        /// What of ``io`` is added up already.
+        fileprivate(set) var counted: ProcessIO?
+
+        init(sample: ProcessSample, io: Readable<ProcessIO> = .refused, files: Readable<Int> = .refused) {
+            self.sample = sample
+            self.io = io
+            self.files = files
+        }
     }
 
     /// What ended since the sample before, by the process that waited for it.
@@ -23,7 +31,7 @@ struct UsageLedger: Sendable {
     /// The time of the last sample, in ticks; `nil` before the first.
     private var last: UInt64?
     private var io = ProcessIO()
-    /// What each process that is there has read and written so far.
+    /// What the processes used at the last sample.
     private(set) var usage = ProcessUsage()
 
     /// Whether nothing of the program is left.
@@ -47,26 +55,15 @@ struct UsageLedger: Sendable {
             guard let before, before.sample.start == sample.start else {
                 // One that is older was not known before: when it used its time is not known.
                 if last.map({ sample.start >= $0 }) ?? true { ticks &+= sample.ticks &+ sample.childTicks }
-                if case .value(let io) = entry.io { add(io) }
+                count(entry, &current)
                 continue
             }
             let gone = ended[sample.pid] ?? Ended()
             let children = Self.difference(sample.childTicks, before.sample.childTicks)
             ticks &+= Self.difference(sample.ticks, before.sample.ticks) &+ Self.difference(children, gone.ticks)
-            guard case .value(let io) = entry.io else { continue }
-            guard case .value(let earlier) = before.io else {
-                add(io)
-                continue
-            }
             let faults = Self.difference(sample.childFaults, before.sample.childFaults)
             let isPassedOn = passesIOOn && gone.faults > 0 && faults >= gone.faults
-            let passed = isPassedOn ? gone.io : ProcessIO()
-            add(
-                ProcessIO(
-                    read: Self.difference(Self.difference(io.read, earlier.read), passed.read),
-                    written: Self.difference(Self.difference(io.written, earlier.written), passed.written)
-                )
-            )
+            count(entry, &current, from: before.counted, passed: isPassedOn ? gone.io : ProcessIO())
         }
         usage = ProcessUsage()
         usage.cpu = share(ticks, new, at: now, ticksPerSecond)
@@ -82,9 +79,20 @@ struct UsageLedger: Sendable {
         }
     }
 
-    private mutating func add(_ more: ProcessIO) {
-        io.read &+= more.read
-        io.written &+= more.written
+    /// Adds up what a process has read and written since it was last counted, without what its ended children passed on.
+    private mutating func count(
+        _ entry: Entry,
+        _ current: inout [Int32: Entry],
+        from earlier: ProcessIO? = nil,
+        passed: ProcessIO = ProcessIO()
+    ) {
+        guard case .value(let now) = entry.io else {
+            current[entry.sample.pid]?.counted = earlier
+            return
+        }
+        current[entry.sample.pid]?.counted = now
+        io.read &+= Self.difference(Self.difference(now.read, earlier?.read ?? 0), passed.read)
+        io.written &+= Self.difference(Self.difference(now.written, earlier?.written ?? 0), passed.written)
     }
 
     /// The processor time in parts of one processor; `nil` when too little time has passed.
@@ -112,7 +120,7 @@ struct UsageLedger: Sendable {
             var sum = ended[parent.sample.pid] ?? Ended()
             sum.ticks &+= entry.sample.ticks &+ entry.sample.childTicks
             sum.faults &+= entry.sample.faults
-            if case .value(let io) = entry.io {
+            if let io = entry.counted {
                 sum.io.read &+= io.read
                 sum.io.written &+= io.written
             }

@@ -119,7 +119,9 @@ struct ProcFileProcessTests {
             try #require(mkdirs(directory.path + "/4242/fd"))
             for number in 0..<7 { try directory.file("4242/fd/\(number)", "") }
             var source = LinuxProcesses(root: directory.path)
-            #expect(source.processes().map(\.pid) == [4_242])
+            #expect(source.processes()?.map(\.pid) == [4_242])
+            var none = LinuxProcesses(root: directory.path + "/none")
+            #expect(none.processes() == nil)
             #expect(source.io(of: 4_242) == .value(ProcessIO(read: 8_192, written: 0)))
             #expect(source.io(of: 4_243) == .gone && source.io(of: 7) == .gone)
             #expect(source.countedFiles(of: 4_242) == .value(7) && source.countedFiles(of: 7) == .gone)
@@ -134,7 +136,7 @@ struct ProcFileProcessTests {
         func thisProcess() throws {
             var source = LinuxProcesses()
             let own = getpid()
-            let sample = try #require(source.processes().first { $0.pid == own })
+            let sample = try #require(source.processes()?.first { $0.pid == own })
             let use = try ProcessUse()
             #expect(sample.parent == getppid() && sample.session == getsid(0) && sample.start <= source.now)
             #expect(sample.threads > 0 && Double(sample.memory) > Double(use.residentBytes) / 2)

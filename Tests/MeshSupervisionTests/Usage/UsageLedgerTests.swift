@@ -125,6 +125,16 @@ struct UsageLedgerTests {
         #expect(usage.readMB == 0 && usage.files == 3 && usage.processes == 2)
     }
 
+    @Test("a figure that could not be read for once is not counted twice")
+    func onceRefused() {
+        var ledger = UsageLedger()
+        #expect(record(&ledger, [entry(5, io: bytes(10)), entry(6, parent: 5, io: bytes(4))], at: 2_000).readMB == 14)
+        #expect(record(&ledger, [entry(5, io: .refused), entry(6, parent: 5, io: .refused)], at: 2_100).readMB == nil)
+        #expect(record(&ledger, [entry(5, io: bytes(12)), entry(6, parent: 5, io: .gone)], at: 2_200).readMB == 16)
+        // It ends, and passes on what it has read.
+        #expect(record(&ledger, [entry(5, childFaults: 10, io: bytes(17))], at: 2_300).readMB == 17)
+    }
+
     @Test("counters that go back or are absurd do no harm")
     func absurd() {
         var ledger = UsageLedger()
