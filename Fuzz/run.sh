@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 seconds="${1:-60}"
-targets=(${2:-event data timestamp subject condition protocol manifest})
+targets=(${2:-event data timestamp subject condition protocol manifest figures})
 share=$((seconds / ${#targets[@]}))
 [ "$share" -ge 1 ] || { echo "fuzz: $seconds s is less than a second for each target" >&2; exit 64; }
 # The last -sanitize is the one that counts for Swift. The gold linker breaks on libFuzzer's main function.

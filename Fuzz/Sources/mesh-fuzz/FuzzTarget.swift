@@ -16,6 +16,8 @@ enum FuzzTarget: String, CaseIterable {
     case `protocol`
     /// A text as a node's manifest.
     case manifest
+    /// A text of /proc, or of the programs of GPUs' makers.
+    case figures
     /// An error made on purpose, which the fuzzer and the address sanitizer have to find.
     case canary
 
@@ -38,6 +40,7 @@ enum FuzzTarget: String, CaseIterable {
         case .condition: attackCondition(String(decoding: bytes, as: UTF8.self))
         case .protocol: attackProtocol(Array(bytes))
         case .manifest: attackManifest(String(decoding: bytes, as: UTF8.self))
+        case .figures: attackFigures(Array(bytes))
         case .canary: overread(bytes)
         }
     }
