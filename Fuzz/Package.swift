@@ -66,8 +66,10 @@ let package = Package(
             name: "MeshSupervision",
             dependencies: ["MeshEvents", "ProcessGuard", "FileReading", .product(name: "Yams", package: "Yams")],
             sources: [
-                "GPU/GPUDevice.swift", "GPU/NvidiaSMI.swift", "GPU/RocmSMI.swift", "Manifest", "Node/NodeResources.swift",
-                "Node/ProcFile.swift", "Usage/ProcFile+Processes.swift", "Usage/ProcessSample.swift", "Tools/KeyWords.swift", "Tools/Redaction.swift", "Tools/RestartPolicy.swift",
+                "GPU/GPUDevice.swift", "GPU/NvidiaSMI.swift", "GPU/RocmSMI.swift", "Manifest",
+                "Node/NodeResources.swift",
+                "Node/ProcFile.swift", "Usage/ProcFile+Processes.swift", "Usage/ProcessSample.swift",
+                "Tools/KeyWords.swift", "Tools/Redaction.swift", "Tools/RestartPolicy.swift",
                 "Tools/SecretFinder.swift", "Tools/ToolError.swift", "Tools/ToolSpecification.swift",
             ],
             swiftSettings: settings
