@@ -63,10 +63,10 @@ import Testing
     }
 
     @Test func figuresAreNoChangeOfTheTool() {
-        var state = Mesh.state([health(10)], at: 40)
-        let change = state.apply(health(20, "running", ["cpu": 7]))
+        var state = Mesh.state([health(10)], at: 15)
+        #expect(state.apply(health(20, "running", ["cpu": 7]))?.kinds == .resources)
         #expect(state.tool("whisper", on: "pi")?.usage == ProcessUsage(cpu: 7))
-        #expect(!String(describing: change).contains("tool"), "\(change)")
+        #expect(state.apply(health(30, "failed"))?.kinds == [.resources, .tool])
     }
 
     @Test func theyOutliveASnapshot() throws {
