@@ -77,6 +77,6 @@ export function fillUsage(cell, { usage }, samples) {
     cpu !== undefined && el("b", {}, percent(cpu)),
     memory !== undefined && el("span", {}, size(memory)),
     ...shares(usage.gpus).map((share) => el("span", { class: "gpu" }, share)),
-  ].filter(Boolean));
+  ].filter(Boolean).flatMap((part) => [part, " "]));
   title(cell, details(usage));
 }
