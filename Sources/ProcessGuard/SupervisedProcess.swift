@@ -45,7 +45,19 @@ package final class SupervisedProcess: Sendable {
         _ command: Command,
         output: @escaping @Sendable (ProcessOutput) -> Void
     ) async throws(LaunchError) -> SupervisedProcess {
-        try await launch(removing: nil) { process throws(LaunchError) in try await process.start(command, output) }
+        try await launch(command, batches: { for piece in $0 { output(piece) } })
+    }
+
+    /// Starts a program; returns when the system has started it.
+    ///
+    /// - Parameter batches: Is called with all output that one read has brought, on one serial queue, in order for each
+    ///   stream.
+    /// - Throws: `LaunchError`.
+    package static func launch(
+        _ command: Command,
+        batches: @escaping @Sendable ([ProcessOutput]) -> Void
+    ) async throws(LaunchError) -> SupervisedProcess {
+        try await launch(removing: nil) { process throws(LaunchError) in try await process.start(command, batches) }
     }
 
     /// Starts a program whose output is appended to a file; returns when the system has started it.
@@ -94,7 +106,7 @@ package final class SupervisedProcess: Sendable {
 
     private func start(
         _ command: Command,
-        _ output: @escaping @Sendable (ProcessOutput) -> Void
+        _ output: @escaping @Sendable ([ProcessOutput]) -> Void
     ) async throws(LaunchError) {
         let standardOutput = try DescriptorPair()
         let standardError: DescriptorPair

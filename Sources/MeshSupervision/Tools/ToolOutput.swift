@@ -6,10 +6,18 @@ import ProcessGuard
 
 /// Logs a tool's output, and keeps the last lines of its standard error.
 final class ToolOutput: Sendable {
+    private struct State {
+        /// The last lines of all runs.
+        var lines: [String] = []
+        /// Those of the present run.
+        var crash = CrashOutput()
+        var run = 0
+    }
+
     private static let kept = 20
 
     private let logger: Logger
-    private let lines = Locked<[String]>([])
+    private let state = Locked(State())
 
     init(tool: String, logger: Logger) {
         var logger = logger
@@ -18,20 +26,45 @@ final class ToolOutput: Sendable {
     }
 
     /// The last lines of its standard error, oldest first.
-    var lastLines: [String] { lines.withLock { $0 } }
+    var lastLines: [String] { state.withLock { $0.lines } }
 
-    func receive(_ output: ProcessOutput) {
-        switch output {
-        case .line(let stream, let line):
-            if stream == .stderr {
-                lines.withLock { lines in
-                    if lines.count == Self.kept { lines.removeFirst() }
-                    lines.append(line)
+    /// Begins a run of the tool.
+    ///
+    /// - Returns: the receiver of the run's output. What comes late from an earlier run does not count as this run's.
+    func begin(_ tool: ToolSpecification, _ redaction: Redaction) -> @Sendable ([ProcessOutput]) -> Void {
+        let run = state.withLock { state in
+            state.run += 1
+            state.crash.begin(limit: tool.crashOutput, redaction: redaction)
+            return state.run
+        }
+        return { self.receive($0, of: run) }
+    }
+
+    /// The last lines of the present run's standard error, as `tool.crashed` publishes them.
+    func crashLines(_ redaction: Redaction) -> [String] { state.withLock { $0.crash }.published(redaction) }
+
+    private func receive(_ batch: [ProcessOutput], of run: Int) {
+        state.withLock { state in
+            for output in batch {
+                switch output {
+                case .line(.stderr, let line), .excess(.stderr, let line): keep(line, run, &state)
+                default: break
                 }
             }
-            logger.info("\(line)", [.output: "\(stream.rawValue)"])
-        case .dropped(let count):
-            logger.warning("\(count) lines dropped: the tool writes more than is logged in a second")
         }
+        for output in batch {
+            switch output {
+            case .line(let stream, let line): logger.info("\(line)", [.output: "\(stream.rawValue)"])
+            case .excess: break
+            case .dropped(let count):
+                logger.warning("\(count) lines dropped: the tool writes more than is logged in a second")
+            }
+        }
+    }
+
+    private func keep(_ line: String, _ run: Int, _ state: inout State) {
+        if state.lines.count == Self.kept { state.lines.removeFirst() }
+        state.lines.append(line)
+        if run == state.run { state.crash.append(line) }
     }
 }

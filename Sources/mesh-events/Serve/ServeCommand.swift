@@ -46,6 +46,7 @@ struct ServeCommand: AsyncParsableCommand {
                   restart: on-failure       # or always, never
                   autostart: true
                   grace: 10s                # from SIGTERM to SIGKILL
+                  crash_output: 20          # lines of standard error that tool.crashed publishes
 
             A tool gets PATH, HOME, TMPDIR, TZ, LANG and LC_* of the node's environment, the variables that the \
             manifest names with `inherit` and `env`, and the variables for the login; nothing else. The manifest \

@@ -29,6 +29,9 @@ final class ToolBench: Sendable {
     /// The events so far, as `started`, `stopped reason`, `crashed error count` …, in order.
     var events: [String] { emitted.all }
 
+    /// The output of each crash so far.
+    var crashOutputs: [[String]] { emitted.crashes.map(\.output) }
+
     /// Installs a tool and starts it.
     func run(_ tool: ToolSpecification) async throws {
         try await supervisor.install(tool)
@@ -83,10 +86,13 @@ final class ToolBench: Sendable {
 /// What was emitted, in words.
 final class EmittedEvents: Sendable {
     private let events = Mutex<[String]>([])
+    private let crashed = Mutex<[ToolCrashed]>([])
 
     var all: [String] { events.withLock { $0 } }
+    var crashes: [ToolCrashed] { crashed.withLock { $0 } }
 
     func append(_ payload: any EventPayload) {
+        if let crash = payload as? ToolCrashed { crashed.withLock { $0.append(crash) } }
         let text =
             switch payload {
             case let event as ToolInstalled: "installed \(event.version)"
