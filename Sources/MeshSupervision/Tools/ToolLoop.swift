@@ -111,9 +111,11 @@ struct ToolLoop {
                 restart?.cancel()
             case .started:
                 context.logger.info("tool started", [.tool: "\(name)", .pid: "\(process?.pid ?? 0)"])
+                output.note("started, process \(process?.pid ?? 0)")
                 context.emit(ToolStarted(tool: name))
             case .crashed(let error, let restartCount):
                 context.logger.warning("tool crashed: \(error)", [.tool: "\(name)"])
+                output.note("crashed: \(error)")
                 context.emit(
                     ToolCrashed(
                         tool: name,
@@ -124,9 +126,11 @@ struct ToolLoop {
                 )
             case .stopped(let reason):
                 context.logger.info("tool stopped: \(reason)", [.tool: "\(name)"])
+                output.note("stopped: \(reason)")
                 context.emit(ToolStopped(tool: name, reason: redaction.redact(reason)))
             case .gaveUp(let reason):
                 context.logger.warning("tool given up: \(reason)", [.tool: "\(name)"])
+                output.note(reason)
                 context.emit(ToolStopped(tool: name, reason: reason, failed: true, error: publishedError))
             }
         }

@@ -34,6 +34,8 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     /// How many of the last lines of its standard error `tool.crashed` publishes, without secrets: from 0, none, to 200.
     /// The default is 20. All lines together have at most 4 KiB.
     public var crashOutput: Int
+    /// How much of its output is kept in files, when its supervisor keeps logs. The default is 3 files of 4 MiB.
+    public var logs: ToolLogSettings
 
     /// Creates a specification.
     public init(
@@ -50,7 +52,8 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         restart: RestartPolicy = RestartPolicy(),
         autostart: Bool = true,
         gracePeriod: Duration = .seconds(10),
-        crashOutput: Int = 20
+        crashOutput: Int = 20,
+        logs: ToolLogSettings = ToolLogSettings()
     ) {
         self.name = name
         self.version = version
@@ -66,6 +69,7 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         self.autostart = autostart
         self.gracePeriod = gracePeriod
         self.crashOutput = crashOutput
+        self.logs = logs
     }
 
     /// The configuration as it may be published.
@@ -111,6 +115,7 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         if !(0...CrashOutput.maximumLines).contains(crashOutput) {
             throw invalid("publishes 0 to \(CrashOutput.maximumLines) lines of output with a crash, not \(crashOutput)")
         }
+        if let problem = logs.problem { throw invalid(problem) }
         let policy = restart
         if policy.initialDelay <= .zero || policy.maximumDelay < policy.initialDelay || policy.maximumRestarts < 0 {
             throw invalid("has a restart policy whose delays are not positive and growing, or a negative limit")

@@ -39,15 +39,17 @@ public final class ToolSupervisor: Sendable {
     ///   - logger: Gets the output of tools, line by line, with the metadata `tool` and `output` (`stdout`, `stderr`),
     ///     at the level `info`. Lines are cut at 8 KiB; beyond 1 000 lines or 1 MiB per second they are dropped, and
     ///     the log says how many. They may hold control characters.
+    ///   - logs: Keeps the output of tools in files; `nil` for not at all.
     ///   - clock: Measures the delays before restarts and how long tools ran; for tests.
     ///   - emit: Gets the events, in order for each tool. It is called on many threads and must not block.
     public init(
         environment: ToolEnvironment,
         logger: Logger,
+        logs: ToolLogs? = nil,
         clock: any Clock<Duration> = ContinuousClock(),
         emit: @escaping @Sendable (any EventPayload) -> Void
     ) {
-        context = ToolContext(environment: environment, logger: logger, clock: clock, emit: emit)
+        context = ToolContext(environment: environment, logger: logger, clock: clock, emit: emit, logs: logs)
     }
 
     deinit {

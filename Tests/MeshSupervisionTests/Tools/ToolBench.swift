@@ -14,7 +14,7 @@ final class ToolBench: Sendable {
     private let emitted: EmittedEvents
     let logged = LoggedLines()
 
-    init(environment: [String: String] = [:], url: String = "nats://127.0.0.1:4222") throws {
+    init(environment: [String: String] = [:], url: String = "nats://127.0.0.1:4222", logs: ToolLogs? = nil) throws {
         directory = try TemporaryDirectory()
         clock = ManualClock()
         let (emitted, logged) = (EmittedEvents(), logged)
@@ -22,6 +22,7 @@ final class ToolBench: Sendable {
         supervisor = ToolSupervisor(
             environment: ToolEnvironment(url: url, node: "bench", extra: environment),
             logger: Logger(label: "bench") { _ in logged },
+            logs: logs,
             clock: clock
         ) { emitted.append($0) }
     }
