@@ -82,8 +82,14 @@ package enum ControlSubject {
     /// prefix.
     package static let answers = "mesh.control.answer"
 
-    /// The subject on which a node listens for requests about its tools.
-    package static func tools(of node: String) -> String { "mesh.control.tool." + token(of: node) }
+    /// Whether a request may ask for answers there. A node may publish events; who asks it for something may not, and
+    /// must not be able to have it publish under such a subject.
+    package static func isForAnswers(_ subject: String) -> Bool {
+        subject.hasPrefix(answers + ".") || subject.hasPrefix("_INBOX.")
+    }
+
+    /// The subject on which a node listens for requests about its tools; of any node for `nil`.
+    package static func tools(of node: String?) -> String { "mesh.control.tool." + (node.map { token(of: $0) } ?? "*") }
 
     /// The subject on which a node listens for requests to read its logs. Below it, with a token that others cannot
     /// guess, it listens for what a reader has received.

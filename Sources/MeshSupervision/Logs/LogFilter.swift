@@ -4,6 +4,9 @@ import MeshEvents
 ///
 /// The text is searched for in what the reader gets: otherwise a reader could guess secrets piece by piece.
 struct LogFilter: Sendable {
+    /// How many lines a block of a key has at most: those of a key of 16384 bits, and some of other writers between them.
+    private static let longestBlock: UInt64 = 300
+
     private let since: [UInt8]
     private let text: [UInt8]
     private let streams: Set<LogRecord.Stream>
@@ -21,6 +24,25 @@ struct LogFilter: Sendable {
 
     /// Whether every record is chosen.
     var isOpen: Bool { since.isEmpty && text.isEmpty && streams.count == LogRecord.Stream.allCases.count }
+
+    /// Reads what stands before a place: a block of a key may have begun there.
+    mutating func approach(_ cursor: LogCursor) {
+        guard redactor != nil, let place = cursor.position, place.next > 1 else { return }
+        let start = place.next - min(place.next - 1, Self.longestBlock)
+        var reader = LogCursor(
+            directory: cursor.directory,
+            at: LogPosition(epoch: place.epoch, next: start)
+        )
+        var isThere = false
+        while !isThere {
+            let step = reader.read { raw in
+                isThere = raw.number >= place.next
+                if !isThere { _ = redactor?.isWithinBlock(raw.line) }
+                return !isThere
+            }
+            if step.isAtEnd || step.hasBegunAnew { return }
+        }
+    }
 
     /// The record for the reader; `nil` when it is not chosen.
     mutating func record(_ raw: RawLogRecord) -> LogRecord? {

@@ -35,7 +35,8 @@ enum LogFormat {
     static func header(_ bytes: UnsafeRawBufferPointer) -> Header? {
         guard let end = bytes.prefix(maximumHeader).firstIndex(of: 10) else { return nil }
         let words = String(decoding: bytes[..<end], as: UTF8.self).split(separator: " ")
-        guard words.count == 4, words[0] + " " + words[1] == name, let first = UInt64(words[3]), first > 0,
+        guard words.count == 4, words[0] + " " + words[1] == name, let first = UInt64(words[3]),
+            LogSegment.numbers.contains(first),
             !words[2].isEmpty, words[2].utf8.count <= 32
         else { return nil }
         return Header(epoch: String(words[2]), first: first, length: end + 1)
@@ -155,6 +156,8 @@ struct RawLogRecord {
 struct LogSegment: Sendable, Equatable {
     private static let suffix = ".log"
     private static let digits = 20
+    /// The numbers that records can have: so many are never written.
+    static let numbers: ClosedRange<UInt64> = 1...(1 << 62)
 
     /// The number of its first record.
     let first: UInt64
@@ -174,7 +177,7 @@ struct LogSegment: Sendable, Equatable {
                 String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
             guard name.hasSuffix(suffix), name.utf8.count == digits + suffix.utf8.count,
-                let first = UInt64(name.dropLast(suffix.count)), first > 0
+                let first = UInt64(name.dropLast(suffix.count)), numbers.contains(first)
             else { continue }
             segments.append(LogSegment(first: first))
         }

@@ -55,15 +55,14 @@ final class LogRing: Sendable {
     /// Closes the file until the next line.
     func close() { state.withLock { $0.writer.close() } }
 
-    /// Runs `body` with what wakes it when there are new records.
-    func watching<Output>(_ body: (Wake) async throws -> Output) async rethrows -> Output {
-        let wake = Wake()
+    /// Wakes a task, while `body` runs, when there are new records.
+    func waking<Output>(_ wake: Wake, _ body: () async -> Output) async -> Output {
         let id = state.withLock { state in
             state.lastWatcher += 1
             state.watchers[state.lastWatcher] = wake
             return state.lastWatcher
         }
         defer { state.withLock { $0.watchers[id] = nil } }
-        return try await body(wake)
+        return await body()
     }
 }

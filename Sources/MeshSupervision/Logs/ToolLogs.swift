@@ -59,6 +59,12 @@ public final class ToolLogs: Sendable {
     /// Adds a line to the node's own log.
     public func append(_ line: String) { node.append(line) }
 
+    /// Closes all files, for good: another process may write them then. What is written later is lost.
+    public func close() {
+        for ring in rings.withLock({ Array($0.values) }) { ring.close() }
+        lock.release()
+    }
+
     /// The node's own log.
     var node: LogRing { ring("", nodeDirectory, of: nil) }
 
@@ -91,12 +97,20 @@ public final class ToolLogs: Sendable {
     private static func records(in directory: String, _ query: LogQuery) -> [LogRecord] {
         var filter = LogFilter(query, now: .now, redaction: nil)
         var cursor = LogCursor(directory: directory)
-        if let lines = query.lines { cursor.skip(to: lines, &filter) }
+        let limit = query.lines ?? .max
         var records: [LogRecord] = []
-        while !cursor.read({ raw in
-            if let record = filter.record(raw) { records.append(record) }
-            return true
-        }).isAtEnd {}
+        var isAtEnd = false
+        while !isAtEnd {
+            isAtEnd =
+                cursor.read { raw in
+                    if let record = filter.record(raw) { records.append(record) }
+                    return true
+                }.isAtEnd
+            // Seldom, because it moves the others.
+            if isAtEnd ? records.count > limit : records.count / 2 > limit {
+                records.removeFirst(records.count - limit)
+            }
+        }
         return records
     }
 
@@ -110,52 +124,13 @@ public final class ToolLogs: Sendable {
     }
 }
 
-extension LogCursor {
-    /// Goes to the place from which so many records match the filter.
-    mutating func skip(to lines: Int, _ filter: inout LogFilter) {
-        guard let end = LogCursor.end(of: directory) else { return }
-        if filter.isOpen || lines == 0 {
-            self = LogCursor(
-                directory: directory,
-                at: LogPosition(epoch: end.epoch, next: end.next - min(end.next - 1, UInt64(lines)))
-            )
-            // Fewer are kept: then nothing was missed, but not asked for.
-            if let oldest = LogSegment.all(in: directory).first, let next, next < oldest.first {
-                self = LogCursor(directory: directory)
-            }
-            return
-        }
-        var (chosen, index): ([UInt64], Int) = ([], 0)
-        var reader = LogCursor(directory: directory)
-        var scan = filter
-        while true {
-            let step = reader.read { raw in
-                guard raw.number < end.next else { return false }
-                guard scan.record(raw) != nil else { return true }
-                if chosen.count < lines {
-                    chosen.append(raw.number)
-                } else {
-                    chosen[index] = raw.number
-                    index = (index + 1) % lines
-                }
-                return true
-            }
-            if step.isAtEnd || reader.next.map({ $0 >= end.next }) ?? true { break }
-        }
-        guard let first = chosen.min() else {
-            self = LogCursor(directory: directory, at: end)
-            return
-        }
-        self = LogCursor(directory: directory, at: LogPosition(epoch: end.epoch, next: first))
-    }
-}
-
 /// Lets one process at a time write the logs of a node.
 private final class DirectoryLock: Sendable {
     private struct State {
         var file: Int32 = -1
         var refusal: String?
         var tried: ContinuousClock.Instant?
+        var isReleased = false
     }
 
     private let directory: String
@@ -163,12 +138,21 @@ private final class DirectoryLock: Sendable {
 
     init(_ directory: String) { self.directory = directory }
 
-    deinit { state.withLock { if $0.file >= 0 { close($0.file) } } }
+    deinit { release() }
+
+    /// Lets others write, for good.
+    func release() {
+        state.withLock { state in
+            if state.file >= 0 { close(state.file) }
+            (state.file, state.isReleased) = (-1, true)
+        }
+    }
 
     /// Why this process may not write; `nil` when it may.
     var refusal: String? {
         state.withLock { state in
             if state.file >= 0 { return nil }
+            if state.isReleased { return "the logs were closed" }
             if let tried = state.tried, .now - tried < .seconds(1) { return state.refusal }
             state.tried = .now
             state.refusal = LogDirectory.make(directory)
