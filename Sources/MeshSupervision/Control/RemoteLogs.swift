@@ -81,6 +81,50 @@ public struct RemoteLogs: AsyncSequence, Sendable {
         self.timing = timing
     }
 
+    /// A part of a log that was read at once.
+    public struct Page: Sendable, Hashable {
+        /// The records that match, oldest first.
+        public var records: [LogRecord] = []
+        /// How many records were removed from the log before they could be read.
+        public var missed: UInt64 = 0
+        /// Whether the log has begun anew since ``next`` of the page before.
+        public var hasBegunAnew = false
+        /// Where the next page begins; `nil` while there is no log.
+        public var next: LogPosition?
+    }
+
+    /// Reads what there is, and does not wait for more.
+    ///
+    /// - Parameters:
+    ///   - position: the end of the page before; `nil` for the last lines of the query.
+    ///   - limit: the most records; the next page has the others.
+    /// - Throws: as the iterator.
+    public func page(
+        after position: LogPosition? = nil,
+        limit: Int = 2_000
+    ) async throws(MeshEventsError) -> Page {
+        let log = RemoteLogs(node, tool, connection, query, false, timing)
+        let reader = RemoteLogReader(log, connection, timing, at: position)
+        var page = Page(next: position)
+        while page.records.count < limit {
+            guard let piece = try await reader.next() else {
+                page.next = await reader.place ?? page.next
+                return page
+            }
+            switch piece {
+            case .record(let record):
+                page.records.append(record)
+                let epoch = await reader.place?.epoch
+                page.next = epoch.map { LogPosition(epoch: $0, next: record.number + 1) }
+            case .missed(let count): page.missed += count
+            case .begunAnew: page.hasBegunAnew = true
+            case .away, .back: break
+            }
+        }
+        await reader.stop()
+        return page
+    }
+
     /// Makes an iterator; each reads the log from the beginning of the query.
     public func makeAsyncIterator() -> AsyncIterator {
         AsyncIterator(reader: RemoteLogReader(self, connection, timing))
@@ -141,8 +185,9 @@ private actor RemoteLogReader {
     private var receipts: String?
     private var deadline = ContinuousClock.now
 
-    init(_ log: RemoteLogs, _ connection: NATSConnection, _ timing: RemoteLogTiming) {
+    init(_ log: RemoteLogs, _ connection: NATSConnection, _ timing: RemoteLogTiming, at position: LogPosition? = nil) {
         self.log = log
+        self.position = position
         self.connection = connection
         self.timing = timing
         name = String(connection.makeInbox(below: "reader").dropFirst(7))
@@ -175,6 +220,12 @@ private actor RemoteLogReader {
             }
         }
     }
+
+    /// The place after the last chunk.
+    var place: LogPosition? { position }
+
+    /// Ends the reading.
+    func stop() { end() }
 
     /// Ends the reading, and says so to the node.
     @discardableResult

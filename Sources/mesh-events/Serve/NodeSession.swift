@@ -95,7 +95,9 @@ struct NodeSession: Sendable {
                     store,
                     transport,
                     verification: plan.verification,
-                    emitter: page.allowsEmit ? persistent : nil
+                    emitter: page.allowsEmit ? persistent : nil,
+                    // A node's own user may not read logs.
+                    readsLogs: server?.access == nil
                 )
             },
             keeper: plan.keeps
