@@ -45,19 +45,19 @@ package final class SupervisedProcess: Sendable {
         _ command: Command,
         output: @escaping @Sendable (ProcessOutput) -> Void
     ) async throws(LaunchError) -> SupervisedProcess {
-        try await launch(command, batches: { for piece in $0 { output(piece) } })
+        try await launchInBatches(command) { for piece in $0 { output(piece) } }
     }
 
     /// Starts a program; returns when the system has started it.
     ///
-    /// - Parameter batches: Is called with all output that one read has brought, on one serial queue, in order for each
+    /// - Parameter output: Is called with all output that one read has brought, on one serial queue, in order for each
     ///   stream.
     /// - Throws: `LaunchError`.
-    package static func launch(
+    package static func launchInBatches(
         _ command: Command,
-        batches: @escaping @Sendable ([ProcessOutput]) -> Void
+        output: @escaping @Sendable ([ProcessOutput]) -> Void
     ) async throws(LaunchError) -> SupervisedProcess {
-        try await launch(removing: nil) { process throws(LaunchError) in try await process.start(command, batches) }
+        try await launch(removing: nil) { process throws(LaunchError) in try await process.start(command, output) }
     }
 
     /// Starts a program whose output is appended to a file; returns when the system has started it.

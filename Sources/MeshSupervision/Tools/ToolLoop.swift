@@ -184,7 +184,7 @@ struct ToolLoop {
             limits: limits
         )
         do {
-            return try await SupervisedProcess.launch(command, batches: output)
+            return try await SupervisedProcess.launchInBatches(command, output: output)
         } catch {
             throw ToolError.launchFailed(tool.name, command.executable, error)
         }
