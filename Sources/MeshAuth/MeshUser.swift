@@ -11,7 +11,7 @@ public struct MeshUser: Sendable, Hashable, Codable {
     public let publicKey: String
     /// The durables whose events the user may take, once an admin has created them; for tools and nodes.
     public internal(set) var durables: [String]
-    /// The names of the nodes for which the user answers requests about tools; for nodes.
+    /// The names of the nodes for which the user answers requests about tools and logs; for nodes.
     public internal(set) var nodes: [String]
 
     /// Creates a user.
@@ -108,6 +108,8 @@ public enum MeshRole: String, Sendable, Hashable, Codable, CaseIterable {
     case tool
     /// Reads all events, and emits none.
     case observer
+    /// Reads all events and the logs of nodes and tools, and controls tools; emits no events.
+    case `operator`
     /// Does everything: creates, changes and deletes streams, durables and other consumers, controls tools.
     case admin
 
@@ -117,6 +119,7 @@ public enum MeshRole: String, Sendable, Hashable, Codable, CaseIterable {
         case .node: "emits all events, reads all, takes those of its durables, answers for its own tools"
         case .tool: "emits events.user.> only, reads all events, takes those of its durables"
         case .observer: "reads all events, emits none"
+        case .operator: "reads all events and logs, controls tools"
         case .admin: "everything: creates and deletes streams and durables, controls tools"
         }
     }
@@ -135,6 +138,9 @@ public enum MeshRole: String, Sendable, Hashable, Codable, CaseIterable {
 ///
 /// What is done about the dead letters of a durable, retries and answers to them, is stored under a subject of its own,
 /// `events.dead_letter.<durable>`: admins and nodes may do that for every durable, a tool for those listed for it.
+///
+/// Operators may ask nodes about tools and logs, and receive the answers to all such requests. They emit no events; what a
+/// node answers is never published under an event's subject.
 ///
 /// Nodes may write the bucket with the saved state, and remove keys from it that do not belong there. Others may not; but
 /// the server sends its answers to whatever reply subject a request names, a key of the bucket too, and the bucket keeps
@@ -174,7 +180,13 @@ public struct MeshPermissions: Sendable, Hashable {
             publish =
                 ["events.>", "\(ControlSubject.answers).*", "$KV.\(bucket).>", "$JS.API.STREAM.PURGE.KV_\(bucket)"]
                 + reading + taking
-            subscribe += nodes.map { ControlSubject.tools(of: $0) }
+            subscribe += nodes.flatMap { node in
+                [ControlSubject.tools(of: node), ControlSubject.logs(of: node), "\(ControlSubject.logs(of: node)).*"]
+            }
+        case .operator:
+            publish =
+                reading + [ControlSubject.tools(of: nil), "\(ControlSubject.logs).*", "\(ControlSubject.logs).*.*"]
+            subscribe.append("\(ControlSubject.answers).*")
         case .admin:
             publish = [">"]
             subscribe = [">"]

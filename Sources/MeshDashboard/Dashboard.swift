@@ -67,6 +67,7 @@ public final class Dashboard: Service {
     ///     the same verification, with the policy `accept` to show unsigned events. With `verification`, only events
     ///     that this bus has verified as signed change the state of nodes and tools.
     ///   - emitter: the bus on which `POST /api/events` emits, which then needs a token; `nil` to turn that off.
+    ///   - logs: reads the logs of tools; `nil` for none.
     ///   - configuration: the address, access and limits.
     ///   - logger: logs errors.
     /// - Throws: `invalidArgument` when it would be open to other machines or emit without a token, or when the token
@@ -77,6 +78,7 @@ public final class Dashboard: Service {
         verification: SignatureVerification? = nil,
         bus: EventBus? = nil,
         emitter: PersistentEventBus? = nil,
+        logs: (any LogSource)? = nil,
         configuration: Configuration = Configuration(),
         logger: Logger = Logger(label: "mesh-events.dashboard")
     ) throws(MeshEventsError) {
@@ -86,6 +88,7 @@ public final class Dashboard: Service {
             verification: verification,
             bus: bus,
             emitter: emitter,
+            logs: logs,
             configuration: configuration,
             times: ConnectionTimer.Limits(),
             backlog: StreamSession.maximumBacklog,
@@ -104,6 +107,7 @@ public final class Dashboard: Service {
         verification: SignatureVerification?,
         bus: EventBus? = nil,
         emitter: PersistentEventBus?,
+        logs: (any LogSource)? = nil,
         configuration: Configuration,
         times: ConnectionTimer.Limits,
         backlog: Int,
@@ -172,6 +176,7 @@ public final class Dashboard: Service {
             alerts: alerts,
             health: health,
             emitter: emitter,
+            logs: logs,
             login: token.map { Login(token: $0) },
             page: PageFiles(directory: configuration.pageDirectory),
             connections: connections,

@@ -166,7 +166,10 @@ private struct PermissionHint {
         } else if subject.hasPrefix("$JS.") {
             allowed = "every user may read the mesh's own stream"
         } else if subject.hasPrefix("mesh.control.") {
-            allowed = "only admins may control tools, and a node answers under its own name only"
+            allowed =
+                "only operators and admins may control tools and read logs, and a node answers under its own name only"
+        } else if subject.hasPrefix("\(ControlSubject.logs).") {
+            allowed = "only operators and admins may read logs, and a node gives them under its own name only"
         } else if subject.hasPrefix("_INBOX.") {
             allowed = "every user has its own inbox, `_INBOX.` and the first 16 characters of its public key"
         } else {

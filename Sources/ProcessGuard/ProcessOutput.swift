@@ -23,6 +23,8 @@ package enum ProcessOutput: Sendable, Hashable {
 
     /// A line, without its line break. A line that is too long is cut, and its text says so.
     case line(Stream, String)
+    /// A line beyond the limits, which counts as dropped; only with ``OutputLimits/passesExcess``.
+    case excess(Stream, String)
     /// The number of lines that were dropped, because there were too many at once.
     case dropped(Int)
 }
@@ -35,6 +37,8 @@ package struct OutputLimits: Sendable, Hashable {
     package var linesPerSecond = 1_000
     /// The most bytes in a second; the default is 1 MiB.
     package var bytesPerSecond = 1 << 20
+    /// Whether lines beyond these limits are passed on as ``ProcessOutput/excess(_:_:)``.
+    package var passesExcess = false
 
     /// The defaults.
     package init() {}
@@ -59,23 +63,27 @@ final class OutputReader: Sendable {
 
     private let stream: ProcessOutput.Stream
     private let queue: DispatchQueue
-    private let handler: @Sendable (ProcessOutput) -> Void
+    private let handler: @Sendable ([ProcessOutput]) -> Void
+    private let passesExcess: Bool
     private let state: Mutex<State>
     private let isGivenUp = Atomic(false)
     private let ended = OneShot<Void>()
 
     /// Begins to read.
     ///
-    /// - Parameter descriptor: The pipe to read; must be non-blocking. It is closed at the end.
+    /// - Parameters:
+    ///   - descriptor: The pipe to read; must be non-blocking. It is closed at the end.
+    ///   - handler: Is called with all that one read has brought.
     init(
         _ stream: ProcessOutput.Stream,
         descriptor: Int32,
         limits: OutputLimits,
         queue: DispatchQueue,
-        handler: @escaping @Sendable (ProcessOutput) -> Void
+        handler: @escaping @Sendable ([ProcessOutput]) -> Void
     ) {
         self.stream = stream
         self.queue = queue
+        passesExcess = limits.passesExcess
         self.handler = handler
         state = Mutex(
             State(
@@ -126,7 +134,7 @@ final class OutputReader: Sendable {
             remind(&state)
             return (said, false)
         }
-        for output in said { handler(output) }
+        if !said.isEmpty { handler(said) }
         return !isOver
     }
 
@@ -135,9 +143,11 @@ final class OutputReader: Sendable {
         _ cut: Int,
         _ allowance: inout OutputAllowance
     ) -> ProcessOutput? {
-        guard allowance.admits(line.count) else { return nil }
-        let text = String(decoding: line, as: UTF8.self)
-        return .line(stream, cut > 0 ? "\(text) … \(cut) bytes cut" : text)
+        let isAdmitted = allowance.admits(line.count)
+        guard isAdmitted || passesExcess else { return nil }
+        var text = String(decoding: line, as: UTF8.self)
+        if cut > 0 { text += " … \(cut) bytes cut" }
+        return isAdmitted ? .line(stream, text) : .excess(stream, text)
     }
 
     /// Schedules the report of dropped lines, in case the process writes nothing more.
@@ -149,7 +159,7 @@ final class OutputReader: Sendable {
                 state.isReminded = false
                 return state.allowance.takeDropped()
             }
-            if let dropped { self.handler(.dropped(dropped)) }
+            if let dropped { self.handler([.dropped(dropped)]) }
         }
     }
 
@@ -162,7 +172,7 @@ final class OutputReader: Sendable {
             if let dropped = state.allowance.takeDropped() { said.append(.dropped(dropped)) }
             return said
         }
-        for output in said { handler(output) }
+        if !said.isEmpty { handler(said) }
         ended.fulfil(())
     }
 

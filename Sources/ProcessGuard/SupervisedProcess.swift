@@ -48,6 +48,18 @@ package final class SupervisedProcess: Sendable {
         _ command: Command,
         output: @escaping @Sendable (ProcessOutput) -> Void
     ) async throws(LaunchError) -> SupervisedProcess {
+        try await launchInBatches(command) { for piece in $0 { output(piece) } }
+    }
+
+    /// Starts a program; returns when the system has started it.
+    ///
+    /// - Parameter output: Is called with all output that one read has brought, on one serial queue, in order for each
+    ///   stream.
+    /// - Throws: `LaunchError`.
+    package static func launchInBatches(
+        _ command: Command,
+        output: @escaping @Sendable ([ProcessOutput]) -> Void
+    ) async throws(LaunchError) -> SupervisedProcess {
         try await launch(removing: nil) { process throws(LaunchError) in try await process.start(command, output) }
     }
 
@@ -97,7 +109,7 @@ package final class SupervisedProcess: Sendable {
 
     private func start(
         _ command: Command,
-        _ output: @escaping @Sendable (ProcessOutput) -> Void
+        _ output: @escaping @Sendable ([ProcessOutput]) -> Void
     ) async throws(LaunchError) {
         let standardOutput = try DescriptorPair()
         let standardError: DescriptorPair

@@ -21,6 +21,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
               mesh-events replay --follow      # all stored events, then new ones
               mesh-events status               # the state of nodes and tools
               mesh-events status --check       # the same with an exit code, for scripts
+              mesh-events tool logs whisper -f # what a tool writes
               mesh-events dashboard            # all of that on a web page, live
               mesh-events wait-for node.joined --node pi --timeout 5m
               mesh-events on tool.crashed --durable alerts -- ./alert.sh
@@ -43,7 +44,8 @@ struct MeshEventsCommand: AsyncParsableCommand {
         subcommands: [
             EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
             DeadLettersCommand.self, StatusCommand.self, WaitForCommand.self, ExportCommand.self, ImportCommand.self,
-            StreamCommand.self, NodeCommand.self, ToolCommand.self, AlertCommand.self, ServeCommand.self,
+            StreamCommand.self, NodeCommand.self, ToolCommand.self, LogsCommand.self, AlertCommand.self,
+            ServeCommand.self,
             KeepCommand.self,
             DashboardCommand.self,
             AuthCommand.self, KeyCommand.self,

@@ -41,15 +41,15 @@ import Testing
         #expect(added.output.contains("alice may log in as observer"))
         #expect(try await bench.run("alice", "list").code == 69)
         bench.serve.signal(SIGHUP)
-        try await bench.serve.waitForError("5 users may log in")
+        try await bench.serve.waitForError("6 users may log in")
         try await eventually("alice to get in") { try await bench.run("alice", "list").code == 0 }
         #expect(try await Command.run(["auth", "remove", bench.path, "tool"]).code == 0)
         bench.serve.signal(SIGHUP)
-        try await bench.serve.waitForError("4 users may log in")
+        try await bench.serve.waitForError("5 users may log in")
         let list = try await Command.run(["auth", "list", bench.path])
         #expect(
             list.lines.map { $0.split(separator: " ").first ?? "" } == [
-                "USER", "admin", "alice", "node", "observer", "certificate:",
+                "USER", "admin", "alice", "node", "observer", "operator", "certificate:",
             ]
         )
         let again = try await Command.run(["auth", "add", bench.path, "alice", "--role", "admin"])
@@ -115,7 +115,7 @@ import Testing
             #expect(added.code == 0 && added.output.contains("\(name).password"), "\(added.error)")
         }
         bench.serve.signal(SIGHUP)
-        try await bench.serve.waitForError("7 users may log in")
+        try await bench.serve.waitForError("8 users may log in")
         let list = try await Command.run(["auth", "list", bench.path])
         let inbox = try #require(list.output.firstMatch(of: #/garden +tool +U[A-Z0-9]+ +(_INBOX\.[A-Z0-9]+)/#)).1
         let script = #"""

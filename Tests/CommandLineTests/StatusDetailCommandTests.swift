@@ -69,6 +69,25 @@ import Testing
     }
 
     @Test(arguments: NATSServers.all)
+    func theOutputOfALastCrashLongAgoIsFound(binary: NATSServers.Binary) async throws {
+        try await withServer(binary) { server in
+            func crash(_ tool: String, _ line: String) -> String {
+                #"{"type":"tool.crashed","data":{"tool":"\#(tool)","error":"no","output":["\#(line)"],"restart_count":1}}"#
+            }
+            let later = #"{"type":"tool.configured","data":{"tool":"whisper","config":null}}"#
+            let events =
+                [crash("whisper", "CUDA out of memory"), crash("steady", "other")] + Array(repeating: later, count: 9)
+            try await Command.emit([story[0]] + events, to: server)
+            let text = try await Command.run(["status", "pi/whisper", "--nats", server.url])
+            #expect(text.output.contains("\nOutput    CUDA out of memory\n"), "\(text.output)")
+            let json = try await Command.run(["status", "pi/whisper", "--json", "--nats", server.url])
+            #expect(json.output.contains(#""crash_output":["CUDA out of memory"]"#), "\(json.output)")
+            let node = try await Command.run(["status", "pi", "--nats", server.url])
+            #expect(!node.output.contains("CUDA"), "\(node.output)")
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
     func aCheckSaysWhatIsWrongAndEndsWithIt(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
             func check(_ arguments: String...) async throws -> (code: Int32, line: String?, error: String) {

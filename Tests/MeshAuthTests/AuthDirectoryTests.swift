@@ -22,14 +22,14 @@ import Testing
         #expect(
             names == [
                 "access.conf", "admin.nk", "ca.key", "ca.pem", "mesh-auth.json", "nats-server.conf", "node.nk",
-                "observer.nk", "server.key", "server.pem", "tool.nk", "tool.password",
+                "observer.nk", "operator.nk", "server.key", "server.pem", "tool.nk", "tool.password",
             ]
         )
         for name in names {
             #expect(try mode("\(directory.path)/\(name)") == (name.hasSuffix(".pem") ? 0o644 : 0o600), "\(name)")
         }
         // No secret but in the files that are for it.
-        let secrets = try ["admin.nk", "node.nk", "tool.nk", "observer.nk"].map {
+        let secrets = try ["admin.nk", "node.nk", "tool.nk", "observer.nk", "operator.nk"].map {
             try String(contentsOfFile: "\(directory.path)/\($0)", encoding: .utf8).trimmingCharacters(in: .newlines)
         }
         let password = try #require(directory.password(of: "tool"))
@@ -42,7 +42,7 @@ import Testing
             #expect(!secrets.contains { text.contains($0) })
             #expect(!text.contains("PRIVATE KEY"))
         }
-        for (role, secret) in zip([MeshRole.admin, .node, .tool, .observer], secrets) {
+        for (role, secret) in zip([MeshRole.admin, .node, .tool, .observer, .operator], secrets) {
             #expect(try NKey(seed: secret).publicKey == directory.user(role)?.publicKey)
         }
     }
@@ -98,7 +98,7 @@ import Testing
         try directory.add("alice", role: .observer)
         let again = try AuthDirectory.open(at: directory.path)
         #expect(again.users == directory.users)
-        #expect(again.users.map(\.name) == ["admin", "alice", "node", "observer", "tool"])
+        #expect(again.users.map(\.name) == ["admin", "alice", "node", "observer", "operator", "tool"])
         #expect(again.hosts == ["localhost", "127.0.0.1", "::1", "mesh.local", "10.0.0.7", "fe80::1"])
         #expect(again.serverAccess == directory.serverAccess)
         #expect(again.user(.observer)?.name == "observer")

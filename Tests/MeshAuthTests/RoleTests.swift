@@ -207,7 +207,7 @@ import Testing
         ) { transport, _ in
             try await JetStream(connection: transport.connection).deleteStream("SPARE")
         },
-        Act("control a tool", []) { transport, _ in
+        Act("control a tool", [.operator]) { transport, _ in
             do throws(MeshEventsError) {
                 try await RemoteTools(node: "nobody", connection: transport.connection).perform(.stop, on: "x")
             } catch {
@@ -227,7 +227,19 @@ import Testing
         Act("be asked in the place of all nodes", []) { transport, _ in
             try await subscribe("mesh.control.tool.*", transport)
         },
-        Act("listen to the answers about tools", []) { transport, _ in
+        Act("read a log", [.operator]) { transport, _ in try await publish("mesh.logs.nobody", transport) },
+        Act("acknowledge a part of a log", [.operator]) { transport, _ in
+            try await publish("mesh.logs.nobody.x", transport)
+        },
+        Act("be asked for its logs", [.node]) { transport, user in
+            try await subscribe("mesh.logs.\(user.name)", transport)
+            try await subscribe("mesh.logs.\(user.name).*", transport)
+        },
+        Act("be asked for the logs of another node", []) { transport, _ in
+            try await subscribe("mesh.logs.other", transport)
+        },
+        Act("be asked for the logs of all nodes", []) { transport, _ in try await subscribe("mesh.logs.>", transport) },
+        Act("listen to the answers about tools", [.operator]) { transport, _ in
             try await subscribe("mesh.control.answer.*", transport)
         },
         Act("listen to everything", []) { transport, _ in try await subscribe(">", transport) },
@@ -235,7 +247,7 @@ import Testing
         Act("listen to requests about streams", []) { transport, _ in try await subscribe("$JS.API.>", transport) },
         Act("answer in the place of others", []) { transport, _ in try await publish("_INBOX.U.x.1", transport) },
         Act("publish outside the mesh", []) { transport, _ in try await publish("other", transport) },
-        Act("publish to the mesh's own subjects", []) { transport, _ in
+        Act("publish to the mesh's own subjects", [.operator]) { transport, _ in
             try await publish("mesh.control.tool.n", transport)
         },
     ]
@@ -246,7 +258,7 @@ import Testing
             let admin = try await mesh.open("admin")
             _ = try await admin.emit(EventType("user.first"))
             let root = try await mesh.connect("admin")
-            for role in [MeshRole.observer, .tool, .node, .admin] {
+            for role in [MeshRole.observer, .operator, .tool, .node, .admin] {
                 let user = try #require(mesh.directory.user(role))
                 for act in Self.acts {
                     try await act.prepare?(root, user)

@@ -7,7 +7,7 @@ import Testing
 /// What `/api/openapi.json` says is compared with what is answered.
 @Suite struct OpenAPITests {
     @Test func everyAnswerIsAsItIsDescribed() async throws {
-        try await Bench.run(.init(token: Bench.token), emits: true) { bench in
+        try await Bench.run(.init(token: Bench.token), emits: true, logs: StoredLogs()) { bench in
             let description = try APIDescription(try await bench.client.get("/api/openapi.json").json)
             let allowed = [("authorization", "Bearer \(Bench.token)"), ("content-type", "application/json")]
             let json = [("content-type", "application/json")]
@@ -48,6 +48,12 @@ import Testing
                 ("GET", "/api/events/999", allowed, nil, 404),
                 ("GET", "/api/histogram?buckets=3", allowed, nil, 200),
                 ("GET", "/api/histogram?buckets=x", allowed, nil, 400),
+                ("GET", "/api/logs?node=pi&tool=whisper&stderr=true&text=o", allowed, nil, 200),
+                ("GET", "/api/logs?node=pi&tool=none", allowed, nil, 200),
+                ("GET", "/api/logs?node=pi&tool=refused", allowed, nil, 503),
+                ("GET", "/api/logs?node=pi&tool=forbidden", allowed, nil, 502),
+                ("GET", "/api/logs?node=pi", allowed, nil, 400),
+                ("GET", "/api/logs?node=pi&tool=whisper", [], nil, 401),
             ]
             for (method, path, headers, body, status) in calls {
                 let answer = try await bench.client.send(.init(rawValue: method), path, headers, body: body)

@@ -62,6 +62,7 @@ import Testing
         try roundTrip(ToolStopped(tool: "t", reason: "", failed: true, error: nil))
         try roundTrip(ToolCrashed(tool: "t", error: hostile, restartCount: .max))
         try roundTrip(ToolCrashed(tool: "t", error: "", restartCount: .min))
+        try roundTrip(ToolCrashed(tool: "t", error: "", restartCount: 1, output: [hostile, "", "b"]))
         try roundTrip(ToolRemoved(tool: hostile))
         try roundTrip(NodeJoined(capabilities: data))
         try roundTrip(NodeLeft(reason: hostile))
@@ -180,6 +181,28 @@ import Testing
         )
     }
 
+    @Test func `a crash without output is written as ever`() throws {
+        let crash = ToolCrashed(tool: "a", error: "no", restartCount: 1)
+        #expect(try crash.eventData().json == #"{"error":"no","restart_count":1,"tool":"a"}"#)
+        #expect(
+            try ToolCrashed(tool: "a", error: "no", restartCount: 1, output: ["x", "y"]).eventData().json
+                == #"{"error":"no","output":["x","y"],"restart_count":1,"tool":"a"}"#
+        )
+        #expect(try ToolCrashed(eventData: EventData(json: #"{"output":null}"#)).output.isEmpty)
+    }
+
+    @Test func `of a stranger's giant output the last lines are read, and what is missing is said`() throws {
+        let lines = (1...5_000).map { JSONValue("line \($0)") }
+        let many = try ToolCrashed(eventData: ["output": .array(lines)]).output
+        #expect(many.count == 1_001 && many.first == "… 4000 earlier lines left out" && many.last == "line 5000")
+        let long = String(repeating: "ä", count: 100_000)
+        let cut = try ToolCrashed(eventData: ["output": [.string(long), "end"]]).output
+        #expect(cut.count == 2 && cut[0].hasSuffix(" bytes cut") && cut[0].utf8.count <= 8 << 10 && cut[1] == "end")
+        let wide = (0..<100).map { _ in JSONValue(String(repeating: "x", count: 8_000)) }
+        let bounded = try ToolCrashed(eventData: ["output": .array(wide)]).output
+        #expect(bounded.reduce(0) { $0 + $1.utf8.count + 1 } <= 64 << 10 && bounded[0].hasPrefix("… 9"))
+    }
+
     @Test func `what is missing reads as empty, a wrong kind is an error`() throws {
         #expect(try ToolCrashed(eventData: .empty) == ToolCrashed(tool: "", error: "", restartCount: 0))
         #expect(try NodeHealth(eventData: nil) == NodeHealth(status: "", resources: nil))
@@ -187,7 +210,8 @@ import Testing
         #expect(try ToolCrashed(eventData: float).restartCount == 2)
         for (json, name) in [
             (#"{"restart_count":"2"}"#, "restart_count"), (#"{"tool":1}"#, "tool"),
-            (#"{"restart_count":1.5}"#, "restart_count"),
+            (#"{"restart_count":1.5}"#, "restart_count"), (#"{"output":"a"}"#, "output"),
+            (#"{"output":[1]}"#, "output"),
         ] {
             let error = try #require(throws: MeshEventsError.self) { try ToolCrashed(eventData: EventData(json: json)) }
             #expect(error.code == .invalidData)

@@ -74,8 +74,20 @@ export class Detail {
         button("Only this type", () => filters.change({ types: [event.type] })),
         about && button("Only this node", () => filters.change({ node: about })),
         isWhole && copy),
+      ...output(event),
       el("pre", { tabindex: "0", "aria-label": "The event as JSON" }, ...pretty(raw)));
   }
+}
+
+/** How many lines of a tool's output are shown. */
+const MAXIMUM_LINES = 200;
+
+/** The last lines that a tool wrote before it crashed. */
+function output(event) {
+  const lines = event.type === "tool.crashed" ? event.data?.output : null;
+  if (!Array.isArray(lines) || !lines.length || !lines.every((line) => typeof line === "string")) return [];
+  return [el("h4", {}, "Its last lines on standard error"),
+    el("pre", { class: "output", tabindex: "0", "aria-label": "The last lines of the tool" }, lines.slice(-MAXIMUM_LINES).map((line) => line.slice(0, 2_000)).join("\n"))];
 }
 
 function signature(event) {

@@ -9,6 +9,7 @@ import { Histogram } from "/histogram.js";
 import { Keeper } from "/keeper.js";
 import { installKeys } from "/keys.js";
 import { List } from "/list.js";
+import { Logs } from "/logs.js";
 import { logIn, logOut } from "/login.js";
 import { Nodes } from "/nodes.js";
 import { Stream } from "/stream.js";
@@ -26,6 +27,7 @@ const histogram = new Histogram(filters);
 const nodes = new Nodes(filters);
 const keeper = new Keeper();
 const alerts = new Alerts(filters);
+const logs = new Logs();
 
 // The stream
 
@@ -87,7 +89,10 @@ stream.addEventListener("mesh", ({ detail: mesh }) => { nodes.set(mesh); nodeCho
 stream.addEventListener("node", ({ detail: node }) => { nodes.update(node); nodeChoices(); });
 stream.addEventListener("keeper", ({ detail: report }) => keeper.set(report));
 stream.addEventListener("alerts", ({ detail: report }) => alerts.set(report));
-stream.addEventListener("hello", ({ detail: { login } }) => { $("logout").hidden = !login; });
+stream.addEventListener("hello", ({ detail: { login, logs: isAllowed } }) => {
+  $("logout").hidden = !login;
+  logs.allow(isAllowed === true);
+});
 stream.addEventListener("time", ({ detail: { time, mesh } }) => nodes.toldUntil(mesh, time));
 stream.addEventListener("link", ({ detail }) => { ({ problem, note = null } = detail); showState(); });
 stream.addEventListener("state", showState);

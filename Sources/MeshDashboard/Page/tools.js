@@ -32,14 +32,18 @@ export function renderTools(all, isKnown, missing, samples) {
 
 function makeRow() {
   return el("tr", {}, ...LABELS.map((label, index) => el(index ? "td" : "th",
-    { "data-label": label, scope: index ? null : "row", class: { Restarts: "number", Uses: "usage" }[label] ?? null }, label === "State" ? el("span", { class: "state" }) : "")));
+    { "data-label": label, scope: index ? null : "row", class: { Restarts: "number", Uses: "usage" }[label] ?? null },
+    label === "State" ? el("span", { class: "state" }) : index ? "" : el("button", { type: "button", class: "open-log" }))));
 }
 
 function fillRow(row, tool, samples) {
   const [name, node, version, state, restarts, error, since, usage] = row.cells;
   const time = tool.since ? parse(tool.since) : null;
   row.dataset.state = tool.state;
-  text(name, tool.name);
+  row.tool = tool;
+  const open = name.firstChild;
+  open.disabled = !document.body.classList.contains("has-logs");
+  text(open, tool.name);
   title(name, tool.name);
   text(node, tool.node);
   title(node, tool.node);

@@ -84,6 +84,33 @@ struct QueryParameters {
         return try Timestamp(rfc3339: String(text))
     }
 
+    /// The part of a log from `node`, `tool`, `text`, `stderr`, `lines` and `after`.
+    ///
+    /// - Throws: `invalidArgument`.
+    func log() throws(MeshEventsError) -> LogPageQuery {
+        var names: [String] = []
+        for name in ["node", "tool"] {
+            guard let text = parameters[name[...]].map(String.init), !text.isEmpty, text.utf8.count <= Self.maximumText
+            else { throw MeshEventsError(.invalidArgument, "\(name) is missing, or too long") }
+            names.append(text)
+        }
+        var query = LogPageQuery(node: names[0], tool: names[1])
+        query.text = parameters["text"].map(String.init).flatMap { $0.isEmpty ? nil : $0 }
+        guard query.text?.utf8.count ?? 0 <= Self.maximumText else {
+            throw MeshEventsError(.invalidArgument, "text has at most \(Self.maximumText) bytes")
+        }
+        query.standardErrorOnly = parameters["stderr"] == "true"
+        query.lines = try number("lines", in: 1...2_000) ?? query.lines
+        if let after = parameters["after"] {
+            let parts = after.split(separator: ".")
+            guard parts.count == 2, parts[0].utf8.count <= 64, let next = UInt64(parts[1]) else {
+                throw MeshEventsError(.invalidArgument, "after is the member next of an answer")
+            }
+            query.after = (String(parts[0]), next)
+        }
+        return query
+    }
+
     private func list(_ name: String) throws(MeshEventsError) -> [String] {
         let values = parameters[values: name[...]].map(String.init).filter { !$0.isEmpty }
         guard values.count <= 50 else { throw MeshEventsError(.invalidArgument, "give at most 50 of \(name)") }

@@ -19,6 +19,10 @@ struct DashboardRoutes: Sendable {
     let health: DashboardHealth
     /// `nil` when nothing can be emitted.
     let emitter: PersistentEventBus?
+    /// Reads logs; `nil` when there are none.
+    let logs: (any LogSource)?
+    /// How many logs are read at once.
+    let logGate = QueryGate(maximumRunning: 4, maximumWaiting: 16)
     /// `nil` when no login is needed.
     let login: Login?
     let page: PageFiles
@@ -54,6 +58,7 @@ struct DashboardRoutes: Sendable {
         router.get("/api/events/{sequence}") { _, context in try await event(context.parameters.get("sequence")) }
         router.post("/api/events") { request, _ in try await emit(request) }
         router.get("/api/histogram") { request, _ in try await histogram(QueryParameters(request)) }
+        router.get("/api/logs") { request, _ in try await log(QueryParameters(request)) }
         router.get("/api/stream") { request, context in try stream(request, context) }
         return router
     }
@@ -127,6 +132,15 @@ struct DashboardRoutes: Sendable {
         return .json(json.json.utf8, status: .created)
     }
 
+    private func log(_ parameters: QueryParameters) async throws -> Response {
+        guard let logs else {
+            throw APIError(.forbidden, "logsOff", "this page's connection to the mesh may not read logs")
+        }
+        let query = try parameters.log()
+        let answer = try await logGate.run { () async throws(MeshEventsError) in try await logs.page(query) }
+        return .json(answer.json.json.utf8)
+    }
+
     // MARK: The stream
 
     private func stream(_ request: Request, _ context: DashboardContext) throws -> Response {
@@ -186,7 +200,10 @@ struct DashboardRoutes: Sendable {
     }
 
     private var hello: EventData {
-        ["time": .string(Timestamp.now.description), "emit": .bool(emitter != nil), "login": .bool(login != nil)]
+        [
+            "time": .string(Timestamp.now.description), "emit": .bool(emitter != nil), "login": .bool(login != nil),
+            "logs": .bool(logs?.isAllowed ?? false),
+        ]
     }
 
     private static let lastEventID = HTTPField.Name("Last-Event-ID") ?? .eTag

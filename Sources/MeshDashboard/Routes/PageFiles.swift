@@ -40,6 +40,7 @@ struct PageFiles: Sendable {
             "stream.js": File(PackageResources.stream_js, script),
             "events.js": File(PackageResources.events_js, script),
             "list.js": File(PackageResources.list_js, script),
+            "logs.js": File(PackageResources.logs_js, script),
             "detail.js": File(PackageResources.detail_js, script),
             "signatures.js": File(PackageResources.signatures_js, script),
             "summary.js": File(PackageResources.summary_js, script),

@@ -82,10 +82,25 @@ package enum ControlSubject {
     /// prefix.
     package static let answers = "mesh.control.answer"
 
-    /// The subject on which a node listens for requests about its tools. A node's name may hold characters that a
-    /// subject token may not. So every byte that is no letter, digit or `-` is written as `_` and two hexadecimal
-    /// digits.
-    package static func tools(of node: String) -> String {
+    /// Whether a request may ask for answers there. A node may publish events; who asks it for something may not, and
+    /// must not be able to have it publish under such a subject.
+    package static func isForAnswers(_ subject: String) -> Bool {
+        subject.hasPrefix(answers + ".") || subject.hasPrefix("_INBOX.")
+    }
+
+    /// The subject on which a node listens for requests about its tools; of any node for `nil`.
+    package static func tools(of node: String?) -> String { "mesh.control.tool." + (node.map { token(of: $0) } ?? "*") }
+
+    /// The subject on which a node listens for requests to read its logs. Below it, with a token that others cannot
+    /// guess, it listens for what a reader has received.
+    package static func logs(of node: String) -> String { "\(logs).\(token(of: node))" }
+
+    /// The prefix of the subjects about logs, without the dot at the end.
+    package static let logs = "mesh.logs"
+
+    /// A node's name as a token of a subject. The name may hold characters that a token may not. So every byte that is no
+    /// letter, digit or `-` is written as `_` and two hexadecimal digits.
+    package static func token(of node: String) -> String {
         var token = ""
         for byte in node.utf8 {
             switch byte {
@@ -96,6 +111,6 @@ package enum ControlSubject {
                 token += "_" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
             }
         }
-        return "mesh.control.tool." + (token.isEmpty ? "_" : token)
+        return token.isEmpty ? "_" : token
     }
 }

@@ -207,26 +207,33 @@ public struct ToolCrashed: EventPayload, Hashable {
     public var error: String
     /// The number of this crash since the tool was started on request, from 1. It counts the restart that may follow.
     public var restartCount: Int
+    /// The last lines that the tool wrote on standard error before it crashed, oldest first, without secrets; empty when
+    /// there are none, or its node does not publish them.
+    public var output: [String]
 
     /// Creates the payload.
-    public init(tool: String, error: String, restartCount: Int) {
+    public init(tool: String, error: String, restartCount: Int, output: [String] = []) {
         self.tool = tool
         self.error = error
         self.restartCount = restartCount
+        self.output = output
     }
 
-    /// Reads the payload; what is missing reads as empty.
+    /// Reads the payload; what is missing reads as empty. Of an output with more than 1 000 lines or 64 KiB, the last
+    /// lines are read; a first one says how many are left out.
     ///
     /// - Throws: `invalidData` when a member is of the wrong kind.
     public init(eventData: EventData) throws(MeshEventsError) {
         tool = try eventData.string("tool")
         error = try eventData.string("error")
         restartCount = try eventData.integer("restart_count")
+        output = OutputTail.ofStrangers.applied(to: try eventData.strings("output"))
     }
 
-    /// Writes the payload.
+    /// Writes the payload; ``output`` only when there is some.
     public func write(to data: inout EventDataWriter) {
         data.write("error", error)
+        if !output.isEmpty { data.write("output", .array(output.map { .string($0) })) }
         data.write("restart_count", restartCount)
         data.write("tool", tool)
     }
@@ -240,6 +247,13 @@ extension ToolCrashed: DescribedPayload {
     public static var fields: [PayloadField] {
         [
             PayloadField("error", .string, "What went wrong.", example: "out of memory"),
+            PayloadField(
+                "output",
+                .strings,
+                "The last lines of its standard error before the crash, oldest first, without secrets.",
+                example: ["CUDA out of memory"],
+                isOptional: true
+            ),
             PayloadField("restart_count", .integer, "Which crash since the start on request, from 1.", example: 2),
             PayloadField("tool", .string, "The tool's name.", example: "whisper"),
         ]

@@ -15,7 +15,7 @@ import NIOCore
 /// ```
 ///
 /// Every user who may publish on `mesh.control.tool.<node>` can control the tools: restrict that with the server's
-/// permissions. Of the roles of `mesh-events auth`, only admins may; a node may listen under its own name only.
+/// permissions. Of the roles of `mesh-events auth`, operators and admins may; a node may listen under its own name only.
 public final class ToolControl: Sendable {
     /// How many requests may be under way at once; more are refused.
     private static let maximumRequests = 64
@@ -56,7 +56,9 @@ public final class ToolControl: Sendable {
                 for try await request in requests {
                     // Ignores requests under another subject: a user without the permission to publish here can make a
                     // stream deliver such messages.
-                    guard let replyTo = request.replyTo, request.subject == subject else { continue }
+                    guard let replyTo = request.replyTo, request.subject == subject,
+                        ControlSubject.isForAnswers(replyTo)
+                    else { continue }
                     group.addTask { await self.answer(request, to: replyTo) }
                 }
             } catch {

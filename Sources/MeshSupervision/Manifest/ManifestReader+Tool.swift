@@ -5,7 +5,7 @@ extension ManifestReader {
     private static let toolKeys = [
         "name", "version", "command", "env", "inherit", "config", "publish", "secrets", "restart", "autostart",
         "directory",
-        "grace",
+        "grace", "crash_output", "logs",
     ]
 
     /// Reads one tool; `nil` when it has no name. Other mistakes are reported, and the default value stays.
@@ -34,6 +34,8 @@ extension ManifestReader {
             case "grace":
                 let range: ClosedRange<Duration> = .zero ... .seconds(3_600)
                 tool.gracePeriod = duration(value, "grace", in: range) ?? tool.gracePeriod
+            case "crash_output": tool.crashOutput = crashOutput(value) ?? tool.crashOutput
+            case "logs": tool.logs = logs(value)
             default: break
             }
         }

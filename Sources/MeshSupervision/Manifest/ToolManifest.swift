@@ -20,6 +20,8 @@ import Foundation
 ///     restart: on-failure
 ///     autostart: true
 ///     grace: 10s
+///     crash_output: 20
+///     logs: {files: 3, size: 4M}
 /// ```
 ///
 /// - `node`: the node's name.
@@ -32,6 +34,8 @@ import Foundation
 ///   `creds`, and of a program with a `/` in it start from the manifest's directory.
 /// - `restart`: `always`, `on-failure` (the default) or `never`.
 /// - `grace`: how long the tool may take to end before it is killed.
+/// - `crash_output`: how many of the last lines of standard error `tool.crashed` publishes, from 0 to 200.
+/// - `logs`: in how many files of which size its output is kept on the node; `false` for none.
 /// - `env`: the tool's own variables; `inherit`: names of variables that it gets from its node's environment. Without
 ///   it, the tool gets only a few of them (``ToolEnvironment``).
 /// - `publish`: keys of `config` whose values are published; other strings are not, see ``Redaction``. `secrets`: keys

@@ -37,8 +37,12 @@ public struct Redaction: Sendable {
         self.published = published
         self.secrets = secrets
         self.confidential = confidential.filter { !$0.isEmpty }
+        // Output is read line by line: so each line of a confidential text is one, too.
+        let lines = confidential.flatMap {
+            $0.contains(where: \.isNewline) ? $0.split(whereSeparator: \.isNewline) : []
+        }
         // The longest first: it may contain shorter ones.
-        parts = confidential.filter { $0.count >= Self.shortestPart }.sorted {
+        parts = confidential.union(lines.map(String.init)).filter { $0.count >= Self.shortestPart }.sorted {
             ($0.utf8.count, $0) > ($1.utf8.count, $1)
         }
     }

@@ -19,6 +19,8 @@ struct ToolLoop {
     private var launchError: ToolError?
     /// The error of the last crash as it may be published.
     private var publishedError: String?
+    /// The output of the last crash as it may be published.
+    private var publishedOutput: [String] = []
     private var run = 0
     /// Waits until the process is to be started again.
     private var restart: Task<Void, Never>?
@@ -92,7 +94,10 @@ struct ToolLoop {
     private mutating func perform(_ actions: [ToolStateMachine.Action], grace: Duration? = nil) async {
         for action in actions {
             // With the specification of the crash: a later one may no longer know the secrets in the error.
-            if case .crashed(let error, _) = action { publishedError = redaction.redact(error) }
+            if case .crashed(let error, _) = action {
+                publishedError = redaction.redact(error)
+                publishedOutput = output.crashLines(redaction)
+            }
             // Updates the status before the event: a receiver that then asks for the status sees the new one.
             update()
             switch action {
@@ -106,15 +111,26 @@ struct ToolLoop {
                 restart?.cancel()
             case .started:
                 context.logger.info("tool started", [.tool: "\(name)", .pid: "\(process?.pid ?? 0)"])
+                output.note("started, process \(process?.pid ?? 0)")
                 context.emit(ToolStarted(tool: name))
             case .crashed(let error, let restartCount):
                 context.logger.warning("tool crashed: \(error)", [.tool: "\(name)"])
-                context.emit(ToolCrashed(tool: name, error: publishedError ?? "", restartCount: restartCount))
+                output.note("crashed: \(error)")
+                context.emit(
+                    ToolCrashed(
+                        tool: name,
+                        error: publishedError ?? "",
+                        restartCount: restartCount,
+                        output: publishedOutput
+                    )
+                )
             case .stopped(let reason):
                 context.logger.info("tool stopped: \(reason)", [.tool: "\(name)"])
+                output.note("stopped: \(reason)")
                 context.emit(ToolStopped(tool: name, reason: redaction.redact(reason)))
             case .gaveUp(let reason):
                 context.logger.warning("tool given up: \(reason)", [.tool: "\(name)"])
+                output.note(reason)
                 context.emit(ToolStopped(tool: name, reason: reason, failed: true, error: publishedError))
             }
         }
@@ -139,7 +155,8 @@ struct ToolLoop {
     private mutating func launch() async {
         do throws(ToolError) {
             guard let tool = specification() else { throw .notInstalled(name) }
-            let process = try await Self.launch(tool, context.environment, output)
+            let receive = output.begin(tool, tool.redaction(context.environment.available))
+            let process = try await Self.launch(tool, context.environment, receive)
             run += 1
             self.process = process
             uptime = context.stopwatch()
@@ -155,17 +172,20 @@ struct ToolLoop {
     private static func launch(
         _ tool: ToolSpecification,
         _ environment: ToolEnvironment,
-        _ output: ToolOutput
+        _ output: @escaping @Sendable ([ProcessOutput]) -> Void
     ) async throws(ToolError) -> SupervisedProcess {
         let variables = environment.variables(for: tool)
+        var limits = OutputLimits()
+        limits.passesExcess = true
         let command = SupervisedProcess.Command(
             executable: try ToolExecutable.find(tool, variables: variables),
             arguments: Array(tool.command.dropFirst()),
             environment: variables,
-            directory: tool.directory
+            directory: tool.directory,
+            limits: limits
         )
         do {
-            return try await SupervisedProcess.launch(command) { output.receive($0) }
+            return try await SupervisedProcess.launchInBatches(command, output: output)
         } catch {
             throw ToolError.launchFailed(tool.name, command.executable, error)
         }

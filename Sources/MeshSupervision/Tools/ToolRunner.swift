@@ -49,7 +49,11 @@ final class ToolRunner: Sendable {
                 )
             )
         )
-        output = ToolOutput(tool: specification.name, logger: context.logger)
+        output = ToolOutput(
+            tool: specification.name,
+            logger: context.logger,
+            ring: context.logs?.ring(ofTool: specification.name)
+        )
         let (stream, continuation) = AsyncStream<Request>.makeStream()
         requests = continuation
         let (name, output) = (specification.name, output)
@@ -133,6 +137,8 @@ struct ToolContext: Sendable {
     let logger: Logger
     let clock: any Clock<Duration>
     let emit: @Sendable (any EventPayload) -> Void
+    /// Keeps the output of tools; `nil` for not at all.
+    var logs: ToolLogs?
 
     /// Starts a stopwatch; the closure returns the time since this call.
     func stopwatch() -> @Sendable () -> Duration { Self.stopwatch(on: clock) }

@@ -31,6 +31,11 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     public var autostart: Bool
     /// How long it may take to end after SIGTERM, before it is killed. The default is 10 seconds.
     public var gracePeriod: Duration
+    /// How many of the last lines of its standard error `tool.crashed` publishes, without secrets: from 0, none, to 200.
+    /// The default is 20. All lines together have at most 4 KiB.
+    public var crashOutput: Int
+    /// How much of its output is kept in files, when its supervisor keeps logs. The default is 3 files of 4 MiB.
+    public var logs: ToolLogSettings
 
     /// Creates a specification.
     public init(
@@ -46,7 +51,9 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         confidential: Set<String> = [],
         restart: RestartPolicy = RestartPolicy(),
         autostart: Bool = true,
-        gracePeriod: Duration = .seconds(10)
+        gracePeriod: Duration = .seconds(10),
+        crashOutput: Int = 20,
+        logs: ToolLogSettings = ToolLogSettings()
     ) {
         self.name = name
         self.version = version
@@ -61,6 +68,8 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         self.restart = restart
         self.autostart = autostart
         self.gracePeriod = gracePeriod
+        self.crashOutput = crashOutput
+        self.logs = logs
     }
 
     /// The configuration as it may be published.
@@ -103,6 +112,10 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
             throw invalid("has a configuration that is no JSON object: \(error.message)")
         }
         if gracePeriod < .zero { throw invalid("has a negative grace period") }
+        if !(0...CrashOutput.maximumLines).contains(crashOutput) {
+            throw invalid("publishes 0 to \(CrashOutput.maximumLines) lines of output with a crash, not \(crashOutput)")
+        }
+        if let problem = logs.problem { throw invalid(problem) }
         let policy = restart
         if policy.initialDelay <= .zero || policy.maximumDelay < policy.initialDelay || policy.maximumRestarts < 0 {
             throw invalid("has a restart policy whose delays are not positive and growing, or a negative limit")

@@ -43,17 +43,19 @@ public final class ToolSupervisor: Sendable {
     ///     the log says how many. They may hold control characters.
     ///   - gpus: Knows which processes use GPUs, for ``ToolStatus/usage``: that of the node, which asks for it, or one of its
     ///     own. `nil` leaves that out.
+    ///   - logs: Keeps the output of tools in files; `nil` for not at all.
     ///   - clock: Measures the delays before restarts and how long tools ran; for tests.
     ///   - emit: Gets the events, in order for each tool. It is called on many threads and must not block.
     public init(
         environment: ToolEnvironment,
         logger: Logger,
         gpus: GPUSampler? = nil,
+        logs: ToolLogs? = nil,
         clock: any Clock<Duration> = ContinuousClock(),
         emit: @escaping @Sendable (any EventPayload) -> Void
     ) {
         self.gpus = gpus
-        context = ToolContext(environment: environment, logger: logger, clock: clock, emit: emit)
+        context = ToolContext(environment: environment, logger: logger, clock: clock, emit: emit, logs: logs)
     }
 
     deinit {

@@ -141,7 +141,8 @@ private struct AuthAddCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "add",
         abstract: "Add a user with its own key.",
-        usage: "mesh-events auth add DIR NAME --role tool|node|observer|admin [--durable NAME ...] [--node NAME ...] "
+        usage:
+            "mesh-events auth add DIR NAME --role tool|node|observer|operator|admin [--durable NAME ...] [--node NAME ...] "
             + "[--password]",
         discussion:
             "Without --durable and --node a tool or a node may consume the durable of its own name, after an admin has "

@@ -108,12 +108,14 @@ struct DashboardRun: Sendable {
     ///   - transport: the connection of that store; it receives events while there is no stream.
     ///   - verification: checks signatures; `nil` checks none.
     ///   - emitter: the bus to emit on; `nil` for none.
+    ///   - readsLogs: whether the connection may be one that reads logs.
     init(
         _ configuration: Dashboard.Configuration,
         _ store: JetStreamStore,
         _ transport: NATSTransport,
         verification: SignatureVerification?,
-        emitter: PersistentEventBus?
+        emitter: PersistentEventBus?,
+        readsLogs: Bool = true
     ) throws {
         dashboard = try Dashboard(
             store: store,
@@ -122,6 +124,7 @@ struct DashboardRun: Sendable {
             // Not the emitter's: that one checks no signatures, or drops what is not signed.
             bus: EventBus.listening(on: transport, verification: verification),
             emitter: emitter,
+            logs: readsLogs ? PageLogs(connection: transport.connection) : nil,
             configuration: configuration,
             logger: .disabled
         )

@@ -7,7 +7,7 @@ import MeshMonitoring
 struct ToolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tool",
-        abstract: "Start, stop and restart tools of a node, from anywhere in the mesh.",
+        abstract: "Start, stop and restart tools of a node, and read their logs, from anywhere in the mesh.",
         discussion: """
             The request goes over the mesh to the node that runs the tool (`mesh-events serve --config mesh.yaml`), \
             and the node answers when it is done. Without --node it goes to the only node that has a tool of that \
@@ -16,10 +16,11 @@ struct ToolCommand: AsyncParsableCommand {
             EXAMPLES
               mesh-events tool restart whisper
               mesh-events tool stop whisper --node gpu-1
+              mesh-events tool logs whisper -f
 
             EXIT CODES: as for all commands; 69 when there is no such node or tool, or the node refuses.
             """,
-        subcommands: [ToolStartCommand.self, ToolStopCommand.self, ToolRestartCommand.self]
+        subcommands: [ToolStartCommand.self, ToolStopCommand.self, ToolRestartCommand.self, ToolLogsCommand.self]
     )
 }
 
@@ -83,20 +84,6 @@ private struct ToolRequestOptions: ParsableArguments {
         _ verification: SignatureVerification?
     ) async throws -> String {
         if let node { return node }
-        let mesh = try await connection.mesh(transport, verification)
-        let names = mesh.nodes.filter { node in
-            node.status != .left && mesh.tools(on: node.name).contains { $0.name == tool && $0.state != .removed }
-        }.map(\.name)
-        switch names.count {
-        case 1: return names[0]
-        case 0:
-            throw CommandFailure(
-                .unavailable,
-                "no node in the mesh has a tool \(tool.debugDescription); `mesh-events status` shows what there is"
-            )
-        default:
-            let list = names.map(SafeText.name).joined(separator: ", ")
-            throw CommandFailure(.usage, "\(names.count) nodes have that tool (\(list)); say which with --node")
-        }
+        return try await NodeOfTool.find(tool, connection, transport, verification)
     }
 }

@@ -57,6 +57,8 @@ struct NodeSession: Sendable {
         )
         let store = try plan.connection.store(transport)
         let manifest = await plan.manifest?.present
+        let logs = ToolLogs(directory: plan.logDirectory, node: plan.node, logger: ToolLog.logger)
+        Diagnostics.copyMessages { logs.append($0) }
         let node = MeshNode(
             bus: persistent,
             configuration: MeshNode.Configuration(
@@ -85,7 +87,8 @@ struct NodeSession: Sendable {
                 manifest: plan.manifest,
                 planned: manifest?.tools.count ?? 0,
                 connection: transport.connection,
-                node: node
+                node: node,
+                logs: logs
             ),
             page: try plan.page.map { page in
                 try DashboardRun(
@@ -93,7 +96,9 @@ struct NodeSession: Sendable {
                     store,
                     transport,
                     verification: plan.verification,
-                    emitter: page.allowsEmit ? persistent : nil
+                    emitter: page.allowsEmit ? persistent : nil,
+                    // A node's own user may not read logs.
+                    readsLogs: server?.access == nil
                 )
             },
             keeper: plan.keeps
@@ -193,6 +198,8 @@ extension NodeSession {
         let page: Page?
         /// Whether the node keeps the state of the mesh when no other does.
         let keeps: Bool
+        /// Where the logs of the node and its tools are kept.
+        let logDirectory: String
 
         /// The configuration of the node's bus. On it the node watches for other nodes with its name, for which only
         /// signed events count.

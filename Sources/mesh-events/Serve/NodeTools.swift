@@ -12,25 +12,36 @@ final class NodeTools: Sendable {
     let supervisor: ToolSupervisor
     private let manifest: ManifestFile?
     private let control: ToolControl
+    private let logServer: LogServer
     private let listing: Locked<ToolListing>
     private let hangups: AsyncStream<Void>
     private let hangup: AsyncStream<Void>.Continuation
 
     /// Creates the supervisor; no tool is installed yet.
     ///
-    /// - Parameter planned: the number of tools in the manifest. The node publishes it until they are installed.
+    /// - Parameters:
+    ///   - planned: the number of tools in the manifest. The node publishes it until they are installed.
+    ///   - logs: keep the output of the tools.
     init(
         environment: ToolEnvironment,
         manifest: ManifestFile?,
         planned: Int,
         connection: NATSConnection,
-        node: MeshNode
+        node: MeshNode,
+        logs: ToolLogs
     ) {
         self.manifest = manifest
         listing = Locked(ToolListing(planned: planned))
-        supervisor = ToolSupervisor(environment: environment, logger: ToolLog.logger, gpus: node.gpus) {
+        supervisor = ToolSupervisor(environment: environment, logger: ToolLog.logger, gpus: node.gpus, logs: logs) {
             node.emitter.emit($0)
         }
+        logServer = LogServer(
+            logs: logs,
+            supervisor: supervisor,
+            node: node.name,
+            connection: connection,
+            logger: ToolLog.logger
+        )
         control = ToolControl(supervisor: supervisor, node: node.name, connection: connection, logger: ToolLog.logger)
         (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         node.setToolReport { [weak self] in
@@ -53,6 +64,14 @@ final class NodeTools: Sendable {
                 } catch {
                     guard error.code != .cancelled, error.code != .closed else { return }
                     Diagnostics.say("`mesh-events tool` cannot reach this node: \(error.message)")
+                }
+            }
+            group.addTask {
+                do throws(NATSError) {
+                    try await self.logServer.run()
+                } catch {
+                    guard error.code != .cancelled, error.code != .closed else { return }
+                    Diagnostics.say("`mesh-events tool logs` cannot reach this node: \(error.message)")
                 }
             }
             group.addTask {

@@ -26,7 +26,8 @@ struct ServeCommand: AsyncParsableCommand {
 
             TOOLS: --config names a manifest; the default is mesh.yaml of the present directory, if it exists. Each \
             tool is a program that the node starts, supervises, and restarts when it ends unexpectedly; its output \
-            appears on standard error after its name. `mesh-events tool` starts and stops tools from other machines. \
+            appears on standard error after its name, and is kept in files (--log-directory). `mesh-events tool` starts and \
+            stops tools from other machines, and reads what they have written. \
             On SIGHUP the node reads the manifest again: it adds, changes and removes tools accordingly; unchanged \
             ones run on. All tools end with the node, even when it is killed.
 
@@ -46,6 +47,8 @@ struct ServeCommand: AsyncParsableCommand {
                   restart: on-failure       # or always, never
                   autostart: true
                   grace: 10s                # from SIGTERM to SIGKILL
+                  crash_output: 20          # lines of standard error that tool.crashed publishes
+                  logs: {files: 3, size: 4M} # its output is kept in so many files; or false
 
             A tool gets PATH, HOME, TMPDIR, TZ, LANG and LC_* of the node's environment, the variables that the \
             manifest names with `inherit` and `env`, and the variables for the login; nothing else. The manifest \
@@ -142,6 +145,16 @@ struct ServeCommand: AsyncParsableCommand {
         help: ArgumentHelp("Have tools log in with the NKey seed in this file, not as the node.", valueName: "file")
     )
     var toolKey: String?
+
+    @Option(
+        name: .customLong("log-directory"),
+        help: ArgumentHelp(
+            "Where the output of tools and the node's own log are kept. Default: logs in $STATE_DIRECTORY, else "
+                + "mesh-events/logs in $XDG_STATE_HOME, else in ~/.local/state.",
+            valueName: "dir"
+        )
+    )
+    var logDirectory: String?
 
     @Flag(name: .customLong("no-archive"), help: "Create no archive of the stream.")
     var noArchive = false
@@ -248,7 +261,8 @@ struct ServeCommand: AsyncParsableCommand {
             emitting: emitting,
             verification: verification,
             page: pageConfiguration.map { NodeSession.Plan.Page(configuration: $0, allowsEmit: page.allowsEmit) },
-            keeps: !keepsNothing
+            keeps: !keepsNothing,
+            logDirectory: try LogPlace.directory(logDirectory, environment)
         )
     }
 

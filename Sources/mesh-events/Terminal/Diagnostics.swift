@@ -9,7 +9,14 @@ enum Diagnostics {
     /// Prints a message as one line, even when it has line breaks.
     static func say(_ message: String) {
         write("mesh-events: \(oneLine(message))\n")
+        copy.withLock { $0 }?(message)
     }
+
+    /// Gets the messages, too: the log of a node.
+    private static let copy = Mutex<(@Sendable (String) -> Void)?>(nil)
+
+    /// Passes on all messages from now on.
+    static func copyMessages(to receiver: @escaping @Sendable (String) -> Void) { copy.withLock { $0 = receiver } }
 
     /// The text as one line that is safe on a terminal; cut when it is too long, as texts of other clients can be.
     static func oneLine(_ message: String) -> String {

@@ -111,6 +111,36 @@ import Testing
         #expect(!away.contains { $0.hasPrefix("Uptime") })
     }
 
+    @Test func theOutputOfTheLastCrashIsShownAndEscaped() throws {
+        let crash: EventData = [
+            "tool": "whisper", "error": "exited with code 3", "restart_count": 1,
+            "output": ["CUDA out of memory", "\u{1B}[2Jhidden"],
+        ]
+        var recent = recent
+        recent.lastCrash = stored(3, .toolCrashed, crash)
+        recent.events = [stored(3, .toolCrashed, crash)]
+        let detail = try detail("whisper", recent: recent)
+        let lines = StatusDetailFormatter(isColored: false, width: nil).lines(detail)
+        #expect(lines.contains("Output    CUDA out of memory"), "\(lines)")
+        #expect(lines.contains(#"          \u001b[2Jhidden"#), "\(lines)")
+        #expect(lines.last?.hasSuffix(#"whisper  error="exited with code 3" restart_count=1"#) == true, "\(lines)")
+        #expect(!lines.joined().contains("\u{1B}"))
+        let json = try EventData(json: detail.json())
+        #expect(json["crash_output"]?.array?.compactMap(\.string).first == "CUDA out of memory")
+        recent.lastCrash = stored(
+            3,
+            .toolCrashed,
+            ["tool": "whisper", "output": .array((1...9_999).map { JSONValue($0) })]
+        )
+        #expect(recent.crashOutput.isEmpty)
+        recent.lastCrash = stored(
+            3,
+            .toolCrashed,
+            ["tool": "whisper", "output": .array((1...9_999).map { JSONValue("line \($0)") })]
+        )
+        #expect(recent.crashOutput.count <= 201 && recent.crashOutput.last == "line 9999")
+    }
+
     @Test(arguments: [1, 10, 24, 40, 80])
     func linesFitTheTerminal(width: Int) throws {
         for tool in [nil, "whisper"] {

@@ -23,6 +23,7 @@ struct Bench: Sendable {
     ///   - saved: where a keeper saves the state of the mesh.
     ///   - verification: what it looks at signatures with.
     ///   - emits: whether it is given the bus to emit on.
+    ///   - logs: reads logs.
     ///   - stream: what the stream keeps.
     ///   - times: how long connections may take.
     ///   - backlog: how many missed events a browser is sent.
@@ -32,6 +33,7 @@ struct Bench: Sendable {
         saved: (any StateStore)? = nil,
         verification: SignatureVerification? = nil,
         emits: Bool = false,
+        logs: (any LogSource)? = nil,
         stream: PersistentEventBus.Configuration = .init(),
         times: ConnectionTimer.Limits = .init(),
         backlog: Int = StreamSession.maximumBacklog,
@@ -54,6 +56,7 @@ struct Bench: Sendable {
             saved: saved,
             verification: verification,
             emitter: emits ? bus : nil,
+            logs: logs,
             configuration: configuration,
             times: times,
             backlog: backlog,

@@ -94,7 +94,7 @@ struct ManifestMistakeTests {
             (
                 head + "    health: 5\n",
                 "5:5: unknown key 'health' in a tool; there are name, version, command, env, inherit, "
-                    + "config, publish, secrets, restart, autostart, directory, grace"
+                    + "config, publish, secrets, restart, autostart, directory, grace, crash_output, logs"
             ),
             (
                 "node: \"a\n",

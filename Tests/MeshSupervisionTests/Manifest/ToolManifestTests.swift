@@ -38,6 +38,7 @@ struct ToolManifestTests {
                 restart: always
                 autostart: false
                 grace: 500ms
+                crash_output: 5
               - {name: plain, version: v1, command: sleep}
             """,
             file: "/etc/mesh/mesh.yaml",
@@ -60,6 +61,7 @@ struct ToolManifestTests {
         #expect(tool.configuration["big"]?.json == "12345678901234567890")
         #expect(tool.configuration["size"]?.json == "1.50")
         #expect(tool.restart.mode == .always && !tool.autostart && tool.gracePeriod == .milliseconds(500))
+        #expect(tool.crashOutput == 5 && manifest.tools[1].crashOutput == 20)
         #expect(tool.inherit == ["CUDA_VISIBLE_DEVICES"] && tool.publish == ["model", "key"])
         let published: EventData = [
             "model": "base", "country": "(string)", "size": 1.50, "big": "(number)", "hex": 31, "on": true,

@@ -14,7 +14,7 @@ final class ToolBench: Sendable {
     private let emitted: EmittedEvents
     let logged = LoggedLines()
 
-    init(environment: [String: String] = [:], url: String = "nats://127.0.0.1:4222") throws {
+    init(environment: [String: String] = [:], url: String = "nats://127.0.0.1:4222", logs: ToolLogs? = nil) throws {
         directory = try TemporaryDirectory()
         clock = ManualClock()
         let (emitted, logged) = (EmittedEvents(), logged)
@@ -22,12 +22,16 @@ final class ToolBench: Sendable {
         supervisor = ToolSupervisor(
             environment: ToolEnvironment(url: url, node: "bench", extra: environment),
             logger: Logger(label: "bench") { _ in logged },
+            logs: logs,
             clock: clock
         ) { emitted.append($0) }
     }
 
     /// The events so far, as `started`, `stopped reason`, `crashed error count` …, in order.
     var events: [String] { emitted.all }
+
+    /// The output of each crash so far.
+    var crashOutputs: [[String]] { emitted.crashes.map(\.output) }
 
     /// Installs a tool and starts it.
     func run(_ tool: ToolSpecification) async throws {
@@ -83,10 +87,13 @@ final class ToolBench: Sendable {
 /// What was emitted, in words.
 final class EmittedEvents: Sendable {
     private let events = Mutex<[String]>([])
+    private let crashed = Mutex<[ToolCrashed]>([])
 
     var all: [String] { events.withLock { $0 } }
+    var crashes: [ToolCrashed] { crashed.withLock { $0 } }
 
     func append(_ payload: any EventPayload) {
+        if let crash = payload as? ToolCrashed { crashed.withLock { $0.append(crash) } }
         let text =
             switch payload {
             case let event as ToolInstalled: "installed \(event.version)"

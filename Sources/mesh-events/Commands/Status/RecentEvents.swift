@@ -10,6 +10,17 @@ struct RecentEvents: Sendable, Equatable {
     var restarts: [String: Int] = [:]
     /// Whether every event of the last hour was counted. Otherwise there may have been more restarts.
     var isWholeHour = true
+    /// The last crash of the tool that was asked about; `nil` when there is none, or it was not found.
+    var lastCrash: StoredEvent?
+
+    /// The most lines and bytes of a crash's output that are shown.
+    private static let shownOutput = OutputTail(lines: 200, bytes: 16 << 10, lineBytes: 1 << 10)
+
+    /// The last lines that the tool wrote on standard error before its last crash. Others wrote them: escape them.
+    var crashOutput: [String] {
+        guard let data = lastCrash?.event.data, let crash = try? ToolCrashed(eventData: data) else { return [] }
+        return Self.shownOutput.applied(to: crash.output)
+    }
 
     /// How often tools were restarted after a crash.
     ///
@@ -62,6 +73,12 @@ struct RecentEventReader: Sendable {
         lately.since = now.subtracting(.seconds(3_600))
         let (runs, isWhole) = try await newest(.max, lately, tool)
         (recent.restarts, recent.isWholeHour) = (RecentEvents.restarts(runs), isWhole)
+        guard tool != nil else { return recent }
+        recent.lastCrash = (runs + recent.events).filter { $0.event.type == .toolCrashed }
+            .max { $0.sequence < $1.sequence }
+        if recent.lastCrash == nil {
+            recent.lastCrash = try await newest(1, query([.toolCrashed], node), tool).events.last
+        }
         return recent
     }
 

@@ -33,7 +33,8 @@ struct StatusCommand: AsyncParsableCommand {
             the stream as soon as there is one.
 
             NODE shows one node in detail: its status, machine, use and tools, how often these were restarted in the \
-            last hour, and the last five events about it, health events aside. NODE/TOOL shows a tool of it. Names may \
+            last hour, and the last five events about it, health events aside. NODE/TOOL shows a tool of it, with the \
+            last lines of its standard error before its last crash. Names may \
             have a / themselves: a node of exactly this name is meant first; --tool NAME separates the two.
 
             Alerts that fire stand above all, when a process watches them (`mesh-events alert`).
@@ -62,7 +63,8 @@ struct StatusCommand: AsyncParsableCommand {
             With --json a line is the whole status: time, summary and left_out (counts), nodes with their tools, and the \
             alerts that fire (as `alert list --json`; null when no process watches them). \
             In detail it has time, node (as in nodes), tool (as in tools; then node has name and status only), \
-            uptime_s, restarts, restarts_last_hour and events (as `list --json`). \
+            uptime_s, restarts, restarts_last_hour, of a tool crash_output (the lines before its last crash), and \
+            events (as `list --json`). \
             Keys are stable; unknown values are null. The states of tools have `backing_off` for backing off. The \
             count `crashed` is deprecated: it is the sum of backing_off and failed.
 

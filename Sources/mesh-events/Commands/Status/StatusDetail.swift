@@ -53,6 +53,10 @@ struct StatusDetail: Sendable {
             ("restarts", JSONValue(restarts)),
             ("restarts_last_hour", lateRestarts.map { JSONValue($0) } ?? .null),
         ]
+        if subject.tool != nil {
+            let output = recent.map { JSONValue($0.crashOutput.map { JSONValue($0) }) }
+            members.append(("crash_output", output ?? .null))
+        }
         let text = EventJSON()
         let events = try recent.map { "[" + (try $0.events.map(text.line)).joined(separator: ",") + "]" }
         // Joined as texts, so that data of an event may be nested as deeply as in the event itself.

@@ -63,6 +63,7 @@ struct StatusDetailFormatter {
         facts.add("GPU memory", ToolFigures.gpus(tool.usage))
         let crash = tool.lastCrashAt.map { " (\(AgeFormatter.text($0, now: now)))" } ?? ""
         facts.add("Error", tool.lastError.map { $0 + crash }, Trouble(tool) == .well ? .plain : .red)
+        facts.add("Output", lines: detail.recent?.crashOutput ?? [])
         facts.add("Node", "\(SafeText.name(node.name)): \(presence(node, now))", Style(of: node.status))
         return facts
     }
@@ -130,7 +131,10 @@ struct StatusDetailFormatter {
     /// The data of an event as `key=value`, the tool first, without what is known anyway.
     private static func text(_ event: Event, about node: String) -> String {
         let tool = event.data["tool"]?.string.map { SafeText.name($0) }
-        let others = NodeFigures.pairs(event.data, leavingOut: ["node", "tool"])
+        let others = NodeFigures.pairs(
+            event.data,
+            leavingOut: event.type == .toolCrashed ? ["node", "output", "tool"] : ["node", "tool"]
+        )
         let emitter = event.node == node ? nil : "from \(SafeText.name(event.node))"
         return [tool, others.isEmpty ? nil : others, emitter].compactMap { $0 }.joined(separator: "  ")
     }

@@ -1,0 +1,355 @@
+import Foundation
+public import Logging
+import MeshConcurrency
+import MeshEvents
+import MeshLogging
+public import NATSClient
+import NIOCore
+
+/// Lets others in the mesh read the logs of a node and its tools.
+///
+/// ```swift
+/// let server = LogServer(logs: logs, supervisor: supervisor, node: "atelier", connection: transport.connection)
+/// try await server.run()  // until the task is cancelled
+/// ```
+///
+/// Every user who may publish on `mesh.logs.<node>` can read the logs: restrict that with the server's permissions. Of the
+/// roles of `mesh-events auth`, operators and admins may. Secrets that ``Redaction`` knows are removed. ``RemoteLogs`` is
+/// the reader.
+///
+/// Each reader gets at most ``window`` chunks that it has not acknowledged; so a slow one costs little memory, and delays
+/// neither the tools nor other readers. What is removed from the ring before it can be sent is counted, and said.
+public final class LogServer: Sendable {
+    /// How many readers there may be at once; more are refused.
+    public static let maximumReaders = 16
+    /// How many chunks a reader may have that it has not acknowledged.
+    static let window: UInt64 = 4
+    /// The most bytes of a chunk, roughly.
+    private static let chunkBytes = 48 << 10
+
+    /// How long a reader and this node wait for each other.
+    struct Timing: Sendable {
+        /// After how long without an acknowledgement a reader is forgotten.
+        var patience: Duration = .seconds(30)
+        /// How often a reader that waits at the end of a log hears of its node.
+        var heartbeat: Duration = .seconds(3)
+        /// How long lines are gathered for a chunk.
+        var gathering: Duration = .milliseconds(20)
+    }
+
+    /// A reader.
+    private final class Session: Sendable {
+        struct State {
+            var sent: UInt64 = 0
+            var acknowledged: UInt64 = 0
+            /// Since when the reader owes an acknowledgement; `nil` when it owes none.
+            var owingSince: ContinuousClock.Instant?
+            var isStopped = false
+        }
+
+        /// The subject of its receipts, below the node's.
+        let subject: String
+        let reader: String?
+        let wake = Wake()
+        let state = Locked(State())
+
+        init(subject: String, reader: String?) {
+            self.subject = subject
+            self.reader = reader
+        }
+
+        func stop() {
+            state.withLock { $0.isStopped = true }
+            wake.send()
+        }
+    }
+
+    private let logs: ToolLogs
+    private let supervisor: ToolSupervisor
+    private let node: String
+    private let connection: NATSConnection
+    private let logger: Logger
+    private let timing: Timing
+    private let sessions = Locked<[String: Session]>([:])
+
+    /// Creates a server of logs; it answers requests while ``run()`` runs.
+    ///
+    /// - Parameters:
+    ///   - logs: the logs.
+    ///   - supervisor: runs the tools.
+    ///   - node: the node's name in the mesh.
+    ///   - connection: the connection for requests and chunks.
+    ///   - logger: logs each reader.
+    public convenience init(
+        logs: ToolLogs,
+        supervisor: ToolSupervisor,
+        node: String,
+        connection: NATSConnection,
+        logger: Logger = Logger(label: "mesh-events.lifecycle")
+    ) {
+        self.init(logs, supervisor, node, connection, logger, Timing())
+    }
+
+    init(
+        _ logs: ToolLogs,
+        _ supervisor: ToolSupervisor,
+        _ node: String,
+        _ connection: NATSConnection,
+        _ logger: Logger,
+        _ timing: Timing
+    ) {
+        self.logs = logs
+        self.supervisor = supervisor
+        self.node = node
+        self.connection = connection
+        self.logger = logger
+        self.timing = timing
+    }
+
+    /// How many readers there are.
+    var readers: Int { sessions.withLock { $0.count } }
+
+    /// Answers requests until the task is cancelled or the connection is closed.
+    ///
+    /// - Throws: what subscribing throws: `permissionDenied`, `timeout`, `closed`.
+    public func run() async throws(NATSError) {
+        let subject = ControlSubject.logs(of: node)
+        let receipts = try await connection.subscribe(to: "\(subject).*", maximumMessages: 10_000)
+        let requests = try await connection.subscribe(to: subject, maximumMessages: 1_000)
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.take(receipts) }
+            do {
+                for try await request in requests {
+                    // A stream can be made to deliver messages here, under their own subjects.
+                    guard let replyTo = request.replyTo, request.subject == subject,
+                        ControlSubject.isForAnswers(replyTo)
+                    else { continue }
+                    begin(request.payload, replyTo) { session, request, query in
+                        group.addTask { await self.serve(session, request, query, to: replyTo) }
+                    }
+                }
+            } catch {
+                self.logger.warning("requests about logs are no longer received", [.error: "\(error)"])
+            }
+            group.cancelAll()
+        }
+        requests.cancel()
+        receipts.cancel()
+    }
+
+    private func take(_ receipts: NATSSubscription) async {
+        do {
+            for try await message in receipts {
+                guard let session = sessions.withLock({ $0[message.subject] }),
+                    let receipt = LogMessage.decode(message.payload, as: LogReceipt.self)
+                else { continue }
+                session.state.withLock { state in
+                    if receipt.stop == true { state.isStopped = true }
+                    if let number = receipt.ack, number > state.acknowledged, number <= state.sent {
+                        state.acknowledged = number
+                        state.owingSince = .now
+                    }
+                }
+                session.wake.send()
+            }
+        } catch {
+            // The requests end, too, and say why.
+        }
+    }
+
+    // MARK: Beginning
+
+    private func begin(
+        _ payload: ByteBuffer,
+        _ replyTo: String,
+        _ start: (Session, LogRequest, LogQuery) -> Void
+    ) {
+        do throws(LogFailure) {
+            guard let request = LogMessage.decode(payload, as: LogRequest.self) else {
+                throw LogFailure(code: .invalidRequest, message: "the request must be a JSON object about a log")
+            }
+            let query = try request.query()
+            if let tool = request.tool { try check(tool) }
+            let session = Session(
+                subject: connection.makeInbox(below: ControlSubject.logs(of: node)),
+                reader: request.reader.flatMap { $0.utf8.count <= 64 ? $0 : nil }
+            )
+            let isAdmitted = sessions.withLock { sessions in
+                if let reader = session.reader {
+                    for (subject, other) in sessions where other.reader == reader {
+                        other.stop()
+                        sessions[subject] = nil
+                    }
+                }
+                guard sessions.count < Self.maximumReaders else { return false }
+                sessions[session.subject] = session
+                return true
+            }
+            guard isAdmitted else {
+                let message = "node \(node) has \(Self.maximumReaders) readers of logs already; try again later"
+                throw LogFailure(code: .busy, message: message)
+            }
+            start(session, request, query)
+        } catch {
+            send(LogChunk(error: error), to: replyTo)
+        }
+    }
+
+    private func check(_ tool: String) throws(LogFailure) {
+        let isName = ToolSpecification.problem(inName: tool) == nil
+        let specification = supervisor.specification(of: tool)
+        guard isName, specification != nil || logs.hasLog(ofTool: tool) else {
+            throw LogFailure(
+                code: .notInstalled,
+                message: "node \(node) has no tool \(tool.prefix(64).debugDescription)"
+            )
+        }
+        guard specification?.logs.isKept != false || logs.hasLog(ofTool: tool) else {
+            let message = "node \(node) keeps no output of the tool \(tool): its manifest says `logs: false`"
+            throw LogFailure(code: .notKept, message: message)
+        }
+    }
+
+    // MARK: Serving
+
+    private func serve(_ session: Session, _ request: LogRequest, _ query: LogQuery, to replyTo: String) async {
+        defer { sessions.withLock { $0[session.subject] = nil } }
+        let what = request.tool ?? "the node"
+        logger.info("a log is read over the mesh", [.tool: "\(what)"])
+        let ring = request.tool.map { logs.ring(ofTool: $0) } ?? logs.node
+        var filter = LogFilter(query, now: .now, redaction: redaction(request.tool))
+        var cursor = LogCursor(
+            directory: ring.directory,
+            at: request.after.map { LogPosition(epoch: $0.epoch, next: $0.next) }
+        )
+        if request.after == nil, let lines = query.lines { await cursor.skip(to: lines, filter) }
+        filter.approach(cursor)
+        await ring.waking(session.wake) { [filter] in
+            await self.stream(session, &cursor, filter, follows: request.follow == true, to: replyTo)
+        }
+    }
+
+    /// What removes secrets: those of the tool by value, and known forms.
+    private func redaction(_ tool: String?) -> Redaction {
+        let available = supervisor.context.environment.available
+        if let specification = tool.flatMap({ supervisor.specification(of: $0) }) {
+            return specification.redaction(available)
+        }
+        return Redaction(confidential: Set(available.filter { Redaction.namesSecret($0.key) }.values))
+    }
+
+    private func stream(
+        _ session: Session,
+        _ cursor: inout LogCursor,
+        _ filter: LogFilter,
+        follows: Bool,
+        to replyTo: String
+    ) async {
+        var (filter, sent): (LogFilter, UInt64) = (filter, 0)
+        var lastSent: ContinuousClock.Instant?
+        // What happened while no chunk could be sent.
+        var pending = LogCursor.Step()
+        while !Task.isCancelled {
+            let state = session.state.withLock { $0 }
+            if state.isStopped { return }
+            if sent > state.acknowledged, let since = state.owingSince, .now - since >= timing.patience {
+                return logger.info("a reader of logs is gone: it acknowledged nothing for \(timing.patience)")
+            }
+            let givesUpAt = sent > state.acknowledged ? (state.owingSince ?? .now) + timing.patience : nil
+            guard sent < state.acknowledged + Self.window else {
+                await session.wake.wait(until: givesUpAt ?? .now + timing.patience)
+                continue
+            }
+            let from = cursor.next
+            var (chunk, step) = collect(&cursor, &filter)
+            pending.missed += step.missed
+            pending.hasBegunAnew = pending.hasBegunAnew || step.hasBegunAnew
+            step.missed = pending.missed
+            step.hasBegunAnew = pending.hasBegunAnew
+            let isLast = step.isAtEnd && !follows
+            let isDue = lastSent.map { .now - $0 >= timing.heartbeat } ?? true
+            let hasNews = chunk.records?.isEmpty == false || step.missed > 0 || step.hasBegunAnew
+            guard hasNews || isLast || isDue else {
+                if step.isAtEnd {
+                    let next = (lastSent ?? .now) + timing.heartbeat
+                    await session.wake.wait(until: min(next, givesUpAt ?? next))
+                    // More lines may come at once, and are one chunk then.
+                    try? await Task.sleep(for: timing.gathering)
+                } else {
+                    await Task.yield()
+                }
+                continue
+            }
+            sent += 1
+            chunk.chunk = sent
+            chunk.epoch = cursor.epoch
+            chunk.from = from ?? cursor.next
+            chunk.to = cursor.next
+            chunk.missed = step.missed > 0 ? step.missed : nil
+            chunk.anew = step.hasBegunAnew ? true : nil
+            chunk.end = isLast ? true : nil
+            pending = LogCursor.Step()
+            lastSent = .now
+            session.state.withLock { state in
+                if state.sent == state.acknowledged { state.owingSince = .now }
+                state.sent = sent
+            }
+            guard await send(chunk, to: replyTo, from: session.subject), !isLast else { return }
+        }
+    }
+
+    /// Reads as many records as fit into a chunk.
+    private func collect(_ cursor: inout LogCursor, _ filter: inout LogFilter) -> (LogChunk, LogCursor.Step) {
+        let limit = min(Self.chunkBytes, (connection.maximumPayload ?? 1 << 20) / 2)
+        var (records, bytes): ([LogChunk.Record], Int) = ([], 0)
+        let step = cursor.read { raw in
+            // Before the filter sees it: it sees each record once.
+            let cost = Self.cost(raw.line)
+            guard records.isEmpty || bytes + cost <= limit else { return false }
+            guard var record = filter.record(raw) else { return true }
+            if cost > limit {
+                // As many scalars as fit, if each takes the most bytes.
+                record.line = String(String.UnicodeScalarView(record.line.unicodeScalars.prefix(limit / 8))) + " … cut"
+            }
+            bytes += cost
+            records.append(
+                LogChunk.Record(
+                    n: record.number,
+                    t: record.time.description,
+                    s: record.stream.rawValue,
+                    l: record.line,
+                    d: record.dropped > 0 ? record.dropped : nil
+                )
+            )
+            return true
+        }
+        return (LogChunk(records: records), step)
+    }
+
+    /// How many bytes a record takes in JSON, roughly: control characters take six.
+    private static func cost(_ line: UnsafeRawBufferPointer) -> Int {
+        line.reduce(100) { $0 + ($1 < 0x20 || $1 == 0x7F ? 6 : $1 == 0x22 || $1 == 0x5C ? 2 : 1) }
+    }
+
+    /// Sends a chunk; `false` when the connection takes no more.
+    private func send(_ chunk: LogChunk, to subject: String, from session: String) async -> Bool {
+        do {
+            try await connection.waitUntilWritable()
+            try connection.publish(LogMessage.encode(chunk), to: subject, replyTo: session)
+            return true
+        } catch {
+            if error.code != .closed, error.code != .cancelled {
+                logger.warning("a part of a log could not be sent", [.error: "\(error)"])
+            }
+            return false
+        }
+    }
+
+    private func send(_ chunk: LogChunk, to subject: String) {
+        do {
+            try connection.publish(LogMessage.encode(chunk), to: subject)
+        } catch {
+            logger.warning("a request about logs could not be answered", [.error: "\(error)"])
+        }
+    }
+}

@@ -1,0 +1,167 @@
+import ArgumentParser
+import MeshEvents
+import MeshEventsNATS
+import MeshMonitoring
+import MeshSupervision
+
+/// The options that choose lines of a log, and how they are printed.
+struct LogOptions: ParsableArguments {
+    /// How many lines are shown when neither a number nor a time is given.
+    static let standardLines = 200
+
+    @Flag(name: [.customShort("f"), .customLong("follow")], help: "Go on with new lines, until Ctrl-C.")
+    var follow = false
+
+    @Option(help: ArgumentHelp("Show only lines of the last time: 90s, 10m, 2h30m.", valueName: "duration"))
+    var since: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Show the last so many lines. Default: \(standardLines); with --since all of that time.",
+            valueName: "n"
+        )
+    )
+    var lines: Int?
+
+    @Option(help: ArgumentHelp("Show only lines that contain this text, secrets aside.", valueName: "text"))
+    var grep: String?
+
+    @Flag(help: "Print each line as a line of JSON.")
+    var json = false
+
+    /// The query.
+    ///
+    /// - Throws: `CommandFailure`, usage.
+    func query(_ streams: Set<LogRecord.Stream>? = nil) throws -> LogQuery {
+        let within = try DurationArgument.option("--since", since)
+        if let lines, !(0...LogQuery.maximumLines).contains(lines) {
+            throw CommandFailure(.usage, "--lines must be from 0 to \(LogQuery.maximumLines), not \(lines)")
+        }
+        if let grep, grep.isEmpty || grep.utf8.count > LogQuery.maximumText {
+            throw CommandFailure(.usage, "--grep takes a text of 1 to \(LogQuery.maximumText) bytes")
+        }
+        var query = LogQuery(lines: lines ?? (within == nil ? Self.standardLines : nil), within: within, text: grep)
+        if let streams { query.streams = streams }
+        return query
+    }
+
+    /// Prints the log of a node or of a tool of it.
+    func print(
+        _ query: LogQuery,
+        of tool: String?,
+        on node: String,
+        _ transport: NATSTransport,
+        _ stop: StopRequest
+    ) async throws {
+        let logs = RemoteLogs(
+            node: node,
+            tool: tool,
+            connection: transport.connection,
+            matching: query,
+            follows: follow
+        )
+        let output = LineOutput.standard(stop: stop)
+        let formatter = LogFormatter(node: node, tool: tool, json: json)
+        var isEmpty = true
+        for try await piece in logs {
+            if let note = formatter.note(piece) { Diagnostics.say(note) }
+            guard let line = formatter.line(piece) else { continue }
+            isEmpty = false
+            try output.write(line)
+        }
+        if isEmpty, !follow, !json {
+            let all = query.text == nil && query.within == nil && query.streams.count == LogRecord.Stream.allCases.count
+            Diagnostics.say(all ? "nothing is in that log yet" : "no line in that log matches")
+        }
+    }
+}
+
+/// Writes pieces of a log as text or JSON.
+struct LogFormatter {
+    let node: String
+    let tool: String?
+    let json: Bool
+    var terminal = Terminal.output
+    var time = LocalTime()
+    /// Whether colours are used; `nil` for what the terminal has.
+    var isColored: Bool?
+
+    /// The line for standard output; `nil` for none.
+    func line(_ piece: RemoteLogs.Element) -> String? {
+        guard !json else { return object(piece).map { terminal.safe(json: EventData(JSONObject($0)).json) } }
+        guard case .record(let record) = piece else { return nil }
+        let text = SafeText.escaped(record.line.replacing("\t", with: "    "))
+        let style: Style = record.dropped > 0 ? .yellow : record.stream == .stderr ? .red : .plain
+        let when = time.text(record.time)
+        // In the node's own log all lines are of the node.
+        let stream = tool == nil && record.stream == .node ? "" : Self.word(record.stream) + " "
+        guard isColored ?? terminal.usesColor() else { return "\(when) \(stream)\(text)" }
+        return Style.dim.apply(to: "\(when) \(stream)") + style.apply(to: text)
+    }
+
+    /// What standard error says; `nil` for nothing.
+    func note(_ piece: RemoteLogs.Element) -> String? {
+        switch piece {
+        case .record: nil
+        case .missed(let count):
+            "\(count) \(count == 1 ? "line was" : "lines were") removed from the log before this reader could get "
+                + "\(count == 1 ? "it" : "them")"
+        case .begunAnew: "the log begins anew: what was in it before is gone"
+        case .away(let reason): "\(reason); waiting for it"
+        case .back: "node \(SafeText.name(node)) answers again"
+        }
+    }
+
+    private static func word(_ stream: LogRecord.Stream) -> String {
+        switch stream {
+        case .stdout: "out "
+        case .stderr: "err "
+        case .node: "node"
+        }
+    }
+
+    private func object(_ piece: RemoteLogs.Element) -> [(String, JSONValue)]? {
+        var members: [(String, JSONValue)] = [("node", .string(node)), ("tool", tool.map { .string($0) } ?? .null)]
+        switch piece {
+        case .record(let record):
+            members += [
+                ("number", JSONValue(record.number)), ("time", .string(record.time.description)),
+                ("stream", .string(record.stream.rawValue)), ("line", .string(record.line)),
+            ]
+            if record.dropped > 0 { members.append(("dropped", JSONValue(record.dropped))) }
+        case .missed(let count): members.append(("missed", JSONValue(count)))
+        case .begunAnew: members.append(("begun_anew", true))
+        case .away, .back: return nil
+        }
+        return members
+    }
+}
+
+/// Finds the node that is meant when none is named.
+enum NodeOfTool {
+    /// The only node that has a tool of this name, by the stored events.
+    ///
+    /// - Throws: `CommandFailure` when there is none, or there are several.
+    static func find(
+        _ tool: String,
+        _ connection: ConnectionOptions,
+        _ transport: NATSTransport,
+        _ verification: SignatureVerification?
+    ) async throws -> String {
+        let mesh = try await connection.mesh(transport, verification)
+        let names = mesh.nodes.filter { node in
+            node.status != .left && mesh.tools(on: node.name).contains { $0.name == tool && $0.state != .removed }
+        }.map(\.name)
+        switch names.count {
+        case 1: return names[0]
+        case 0:
+            throw CommandFailure(
+                .unavailable,
+                "no node in the mesh has a tool \(tool.debugDescription); `mesh-events status` shows what there is"
+            )
+        default:
+            let list = names.map(SafeText.name).joined(separator: ", ")
+            throw CommandFailure(.usage, "\(names.count) nodes have that tool (\(list)); say which with --node")
+        }
+    }
+}
