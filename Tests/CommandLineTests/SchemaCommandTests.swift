@@ -87,8 +87,8 @@ import Testing
 
     @Test func aPartIsPrintedWhenAskedFor() async throws {
         for (type, expected) in [
-            ("tool.*", 6), ("node.left", 1), ("events.node.>", 7), ("user", 1), ("user.>", 1), ("alert.*", 4),
-            (">", 18),
+            ("tool.*", 9), ("node.left", 1), ("events.node.>", 7), ("user", 1), ("user.>", 1), ("alert.*", 4),
+            (">", 21),
         ] {
             let schema = try await Command.run(["schema", "--type", type])
             #expect(schema.code == 0, "\(schema.error)")

@@ -26,7 +26,8 @@ struct SchemaTests {
         let described = Set(AsyncAPIDocument.meshPayloads.map { $0.eventType.rawValue })
         let reports: [EventType] = [.nodeUnreachable, .nodeRecovered, .nodeForgotten, .nodeMaintenance]
         let alerts: [EventType] = [.alertFired, .alertResolved, .alertSilenced, .alertUndelivered]
-        let sent = SystemEventTests.events.map(\.event.type) + reports + alerts
+        let health: [EventType] = [.toolReady, .toolUnhealthy, .toolHealthy]
+        let sent = SystemEventTests.events.map(\.event.type) + health + reports + alerts
         #expect(described == Set(sent.map(\.rawValue)) && described.count == AsyncAPIDocument.meshPayloads.count)
         let addresses = Self.document["channels"]?.object?.compactMap { $0.value["address"]?.string }
         #expect(Set(addresses ?? []) == Set(sent.map(\.subject) + ["events.user.{topic}"]))
@@ -79,7 +80,19 @@ struct SchemaTests {
 
     @Test func theElementsOfTheListOfToolsAreDescribed() throws {
         let items = try #require(try data(of: "node.health")["properties"]?["tools"]?["items"])
-        let tool = NodeHealth.Tool(name: "a", version: "1", state: .failed, since: .now, restarts: 1, error: "no")
+        let tool = NodeHealth.Tool(
+            name: "a",
+            version: "1",
+            state: .failed,
+            since: .now,
+            restarts: 1,
+            error: "no",
+            isReady: false,
+            health: NodeHealth.Tool.unhealthy,
+            healthReason: "no",
+            healthSince: .now,
+            status: "loading"
+        )
         let written = try NodeHealth(status: "", resources: nil, tools: [tool]).eventData()["tools"]?[0]?.value
         #expect(items["properties"]?.object?.keys == written?.object?.keys)
         #expect(items["required"]?.array?.compactMap(\.string).sorted() == ["name", "restarts", "state", "version"])
