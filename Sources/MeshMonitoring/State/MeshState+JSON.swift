@@ -10,8 +10,8 @@ extension MeshState {
     ///   `leave_reason`, `unreachable_since`, `maintenance_until`,
     ///   `maintenance_reason`, `interval_s`, `sends_health`, `capabilities`, `resources`, `tools`.
     /// - `tools` of a node, by name: `name`, `version`, `state`, `uncertain`, `since`, `restart_count`, `last_error`,
-    ///   `last_crash`, `stop_reason`. The states are the raw values of ``Tool/State``: `installed`, `starting`, `running`,
-    ///   `backing_off`, `failed`, `stopped` and `removed`.
+    ///   `last_crash`, `stop_reason`, `ready`, `unhealthy` (the reason), `unhealthy_since`, `status_text`. The states are the
+    ///   raw values of ``Tool/State``: `installed`, `starting`, `running`, `backing_off`, `failed`, `stopped` and `removed`.
     public var json: EventData {
         let nodes = nodes
         return [
@@ -81,6 +81,10 @@ extension MeshState.Tool {
             "last_error": .text(lastError),
             "last_crash": .time(lastCrashAt),
             "stop_reason": .text(stopReason),
+            "ready": .bool(isReady),
+            "unhealthy": .text(unhealthyReason),
+            "unhealthy_since": .time(unhealthySince),
+            "status_text": .text(statusText),
         ]
     }
 }

@@ -49,6 +49,14 @@ extension MeshState {
         /// Why it was stopped or given up; only with ``State/stopped`` and ``State/failed``, and `nil` when that is not
         /// known. It is `the node left` or `the node was started anew` when the tool ended with its node.
         public internal(set) var stopReason: String?
+        /// Whether it has shown that it is ready, or need not; `false` only with ``State/running``.
+        public internal(set) var isReady = true
+        /// Why it does not work although it runs, maybe empty; `nil` when it works, as far as is known.
+        public internal(set) var unhealthyReason: String?
+        /// Since when it does not work, by the clock of its node; `nil` when it does, or when that is not known.
+        public internal(set) var unhealthySince: Timestamp?
+        /// What it says of itself; `nil` when it says nothing, or does not run.
+        public internal(set) var statusText: String?
     }
 }
 
@@ -60,6 +68,7 @@ extension MeshState.Tool {
     static func isSame(_ one: MeshState.Tool?, _ other: MeshState.Tool?) -> Bool {
         guard var one, let other else { return one == other }
         if isNear(one.since, other.since) { one.since = other.since }
+        if isNear(one.unhealthySince, other.unhealthySince) { one.unhealthySince = other.unhealthySince }
         if isNear(one.lastCrashAt, other.lastCrashAt) { one.lastCrashAt = other.lastCrashAt }
         return one == other
     }
