@@ -4,6 +4,14 @@ import MeshEvents
 import MeshLogging
 import ProcessGuard
 
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Glibc
+#endif
+
 /// Handles the requests for one tool one by one, and performs the actions of its state machine.
 struct ToolLoop {
     let name: String
@@ -27,6 +35,9 @@ struct ToolLoop {
     /// Stops the process.
     private var stopping: Task<Void, Never>?
     private var stopWaiters: [OneShot<Void>] = []
+    /// Watches whether the process works; `nil` when nothing of it is watched.
+    private var watching: ToolWatch?
+    private var works = ToolWorks()
     private var isShutDown = false
 
     init(
@@ -52,6 +63,7 @@ struct ToolLoop {
         process?.kill()
         await watch?.value
         await stopping?.value
+        await watching?.end()
         for waiter in stopWaiters { waiter.fulfil(()) }
     }
 
@@ -74,10 +86,15 @@ struct ToolLoop {
         case .ended(let run, let error):
             guard run == self.run else { return }
             process = nil
+            await watching?.end()
+            watching = nil
             let time = uptime?() ?? .zero
-            await perform(machine.ended(error: error, uptime: time, policy: policy))
+            await perform(machine.ended(error: works.ended(error), uptime: time, policy: policy))
         case .restartDue:
             await perform(machine.restartDue())
+        case .works(let run, let action):
+            // What was found before it was asked to end, or has ended, is of no interest any more.
+            if run == self.run, process != nil, machine.state == .running { follow(action) }
         }
         guard machine.isIdle else { return }
         for waiter in stopWaiters { waiter.fulfil(()) }
@@ -106,14 +123,16 @@ struct ToolLoop {
                 restart?.cancel()
             case .started:
                 context.logger.info("tool started", [.tool: "\(name)", .pid: "\(process?.pid ?? 0)"])
-                context.emit(ToolStarted(tool: name))
+                context.emit(ToolStarted(tool: name, isReady: works.status.isReady ? nil : false))
             case .crashed(let error, let restartCount):
                 context.logger.warning("tool crashed: \(error)", [.tool: "\(name)"])
                 context.emit(ToolCrashed(tool: name, error: publishedError ?? "", restartCount: restartCount))
             case .stopped(let reason):
+                works.forget()
                 context.logger.info("tool stopped: \(reason)", [.tool: "\(name)"])
                 context.emit(ToolStopped(tool: name, reason: redaction.redact(reason)))
             case .gaveUp(let reason):
+                works.forget()
                 context.logger.warning("tool given up: \(reason)", [.tool: "\(name)"])
                 context.emit(ToolStopped(tool: name, reason: reason, failed: true, error: publishedError))
             }
@@ -122,7 +141,7 @@ struct ToolLoop {
 
     /// Copies the present state to the published status.
     private mutating func update() {
-        let (machine, pid) = (machine, process?.pid)
+        let (machine, pid, health) = (machine, process?.pid, works.status)
         if machine.lastError == nil { self.publishedError = nil }
         let publishedError = self.publishedError
         publish { status in
@@ -132,17 +151,20 @@ struct ToolLoop {
             status.restartCount = machine.restartCount
             status.lastError = machine.lastError
             status.publishedError = publishedError
+            status.health = health
         }
     }
 
     private mutating func launch() async {
         do throws(ToolError) {
             guard let tool = specification() else { throw .notInstalled(name) }
-            let process = try await Self.launch(tool, context.environment, output)
+            let watching = try ToolWatch.prepare(tool, context)
+            let process = try await Self.launch(tool, context.environment, output, watching)
             run += 1
             self.process = process
             uptime = context.stopwatch()
             watchEnd(of: process)
+            watchHealth(of: process, tool, watching)
             await perform(machine.launched())
         } catch {
             // Redacted, because the error may be sent as the answer to another client's request.
@@ -154,9 +176,10 @@ struct ToolLoop {
     private static func launch(
         _ tool: ToolSpecification,
         _ environment: ToolEnvironment,
-        _ output: ToolOutput
+        _ output: ToolOutput,
+        _ watching: ToolWatch?
     ) async throws(ToolError) -> SupervisedProcess {
-        let variables = environment.variables(for: tool)
+        let variables = environment.variables(for: tool).merging(watching?.variables ?? [:]) { $1 }
         let command = SupervisedProcess.Command(
             executable: try ToolExecutable.find(tool, variables: variables),
             arguments: Array(tool.command.dropFirst()),
@@ -164,7 +187,7 @@ struct ToolLoop {
             directory: tool.directory
         )
         do {
-            return try await SupervisedProcess.launch(command) { output.receive($0) }
+            return try await SupervisedProcess.launch(command, removing: watching?.directory) { output.receive($0) }
         } catch {
             throw ToolError.launchFailed(tool.name, command.executable, error)
         }
@@ -179,9 +202,58 @@ struct ToolLoop {
         }
     }
 
+    /// Begins to watch whether the process works. What is found arrives as requests.
+    private mutating func watchHealth(of process: SupervisedProcess, _ tool: ToolSpecification, _ watching: ToolWatch?)
+    {
+        let (requests, run) = (requests, run)
+        self.watching = watching
+        watching?.begin(process, wasUnhealthy: works.isUnhealthy) { requests.yield(.works(run: run, $0)) }
+        works.launched(tool.health)
+    }
+
+    /// Does what follows from how the process works.
+    private mutating func follow(_ action: ToolHealthMachine.Action) {
+        guard let tool = specification() else { return }
+        let consequence = works.apply(
+            action,
+            of: name,
+            tool.restart,
+            tool.health.onUnhealthy,
+            redaction,
+            context.stopwatch
+        )
+        update()
+        if let event = consequence.event {
+            if let unhealthy = event as? ToolUnhealthy {
+                context.logger.warning("tool unhealthy: \(unhealthy.reason)", [.tool: "\(name)"])
+            } else {
+                context.logger.info("tool \(event is ToolReady ? "ready" : "healthy")", [.tool: "\(name)"])
+            }
+            context.emit(event)
+        }
+        switch consequence.ending {
+        case .terminate: terminate(tool.gracePeriod)
+        case .abort: abort(tool.gracePeriod)
+        case nil: break
+        }
+    }
+
+    /// Has the program end by SIGABRT, and kills it when it does not within the grace time; does not wait.
+    private mutating func abort(_ grace: Duration) {
+        guard let process else { return }
+        stopping = Task {
+            process.signalProgram(SIGABRT)
+            // A stopped process takes the signal only when it goes on.
+            process.signalProgram(SIGCONT)
+            if (try? await process.waitForEndUnlessCancelled(atMost: grace)) == nil { process.kill() }
+            _ = await process.waitForEnd()
+        }
+    }
+
     /// Stops the process without waiting: its end arrives as a request.
     private mutating func terminate(_ grace: Duration) {
         guard let process else { return }
+        watching?.pause()
         stopping = Task { _ = await process.stop(grace: grace) }
     }
 

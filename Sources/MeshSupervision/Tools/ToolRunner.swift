@@ -16,6 +16,8 @@ final class ToolRunner: Sendable {
         /// Process number `run` of the tool has ended.
         case ended(run: Int, error: String?)
         case restartDue
+        /// What follows for run number `run` from how it works.
+        case works(run: Int, ToolHealthMachine.Action)
     }
 
     /// The values that supervisor and tool loop share.
@@ -130,6 +132,7 @@ struct ToolContext: Sendable {
     let logger: Logger
     let clock: any Clock<Duration>
     let emit: @Sendable (any EventPayload) -> Void
+    let probeSlots = ProbeSlots(32)
 
     /// Starts a stopwatch; the closure returns the time since this call.
     func stopwatch() -> @Sendable () -> Duration { Self.stopwatch(on: clock) }

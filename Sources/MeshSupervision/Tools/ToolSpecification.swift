@@ -31,6 +31,8 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     public var autostart: Bool
     /// How long it may take to end after SIGTERM, before it is killed. The default is 10 seconds.
     public var gracePeriod: Duration
+    /// How its supervisor finds out whether it works. The default watches only its process.
+    public var health: ToolHealth
 
     /// Creates a specification.
     public init(
@@ -46,7 +48,8 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         confidential: Set<String> = [],
         restart: RestartPolicy = RestartPolicy(),
         autostart: Bool = true,
-        gracePeriod: Duration = .seconds(10)
+        gracePeriod: Duration = .seconds(10),
+        health: ToolHealth = ToolHealth()
     ) {
         self.name = name
         self.version = version
@@ -61,6 +64,7 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         self.restart = restart
         self.autostart = autostart
         self.gracePeriod = gracePeriod
+        self.health = health
     }
 
     /// The configuration as it may be published.
@@ -103,6 +107,7 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
             throw invalid("has a configuration that is no JSON object: \(error.message)")
         }
         if gracePeriod < .zero { throw invalid("has a negative grace period") }
+        if let problem = health.problem { throw invalid(problem) }
         let policy = restart
         if policy.initialDelay <= .zero || policy.maximumDelay < policy.initialDelay || policy.maximumRestarts < 0 {
             throw invalid("has a restart policy whose delays are not positive and growing, or a negative limit")
