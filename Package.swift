@@ -411,7 +411,7 @@ let package = Package(
             name: "MeshToolSDKTests",
             dependencies: [
                 "MeshToolSDK", "MeshEvents", "MeshEventsNATS", "NATSClient", "LocalNATSServer", "TestSupport",
-                "mesh-tool-fixture",
+                "mesh-tool-fixture", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings

@@ -29,8 +29,8 @@ extension MeshTool {
     /// | `MESH_EVENTS_JS_DOMAIN` | the JetStream domain of the servers that keep the stream, behind a leaf node |
     /// | `MESH_EVENTS_JS_PREFIX` | the prefix of the subjects of JetStream's API, instead of a domain |
     /// | `MESH_EVENTS_INBOX_PREFIX` | the prefix of the subjects of replies |
-    /// | `NOTIFY_SOCKET` | the socket on which the node hears whether the tool works, when it was asked to (``MeshTool/ready()``) |
-    /// | `WATCHDOG_USEC` | the longest time between two signs of life, in microseconds (``MeshTool/alive()``) |
+    /// | `NOTIFY_SOCKET` | the socket on which the node hears whether the tool works, see ``MeshTool/ready()`` |
+    /// | `WATCHDOG_USEC` | the longest time between two signs of life, in microseconds, see ``MeshTool/alive()`` |
     public struct Environment: Sendable {
         /// Where the servers are.
         public let servers: [ServerAddress]

@@ -92,6 +92,8 @@ struct ToolLoop {
             await perform(machine.ended(error: works.ended(error), uptime: time, policy: policy))
         case .restartDue:
             await perform(machine.restartDue())
+        case .settingsChanged:
+            await watchAnew()
         case .works(let run, let action):
             // What was found before it was asked to end, or has ended, is of no interest any more.
             if run == self.run, process != nil, machine.state == .running { follow(action) }
@@ -164,7 +166,9 @@ struct ToolLoop {
             self.process = process
             uptime = context.stopwatch()
             watchEnd(of: process)
-            watchHealth(of: process, tool, watching)
+            self.watching = watching
+            watchHealth(of: process, tool, isReady: nil)
+            works.launched(tool.health)
             await perform(machine.launched())
         } catch {
             // Redacted, because the error may be sent as the answer to another client's request.
@@ -179,7 +183,7 @@ struct ToolLoop {
         _ output: ToolOutput,
         _ watching: ToolWatch?
     ) async throws(ToolError) -> SupervisedProcess {
-        let variables = environment.variables(for: tool).merging(watching?.variables ?? [:]) { $1 }
+        let variables = environment.variables(for: tool).merging(watching?.variables(for: tool) ?? [:]) { $1 }
         let command = SupervisedProcess.Command(
             executable: try ToolExecutable.find(tool, variables: variables),
             arguments: Array(tool.command.dropFirst()),
@@ -203,12 +207,22 @@ struct ToolLoop {
     }
 
     /// Begins to watch whether the process works. What is found arrives as requests.
-    private mutating func watchHealth(of process: SupervisedProcess, _ tool: ToolSpecification, _ watching: ToolWatch?)
-    {
+    private func watchHealth(of process: SupervisedProcess, _ tool: ToolSpecification, isReady: Bool?) {
         let (requests, run) = (requests, run)
-        self.watching = watching
-        watching?.begin(process, wasUnhealthy: works.isUnhealthy) { requests.yield(.works(run: run, $0)) }
-        works.launched(tool.health)
+        let beginning = ToolWatch.Beginning(
+            isReady: isReady,
+            isUnhealthy: works.isUnhealthy,
+            elapsed: uptime ?? context.stopwatch()
+        )
+        watching?.begin(process, tool, beginning) { requests.yield(.works(run: run, $0)) }
+    }
+
+    /// Watches the process by changed settings.
+    private mutating func watchAnew() async {
+        guard let process, machine.state == .running, !works.isEnding, let tool = specification() else { return }
+        await watching?.endWork()
+        watching = watching ?? ToolWatch(context)
+        watchHealth(of: process, tool, isReady: works.status.isReady)
     }
 
     /// Does what follows from how the process works.

@@ -225,6 +225,22 @@ struct ToolHealthMachineTests {
         }
     }
 
+    @Test("other settings begin anew: what is known of readiness stays, and with nothing to watch it is healthy")
+    func otherSettings() {
+        var machine = machine(Self.probe, ready: .probed(Self.readyProbe), wasUnhealthy: true)
+        #expect(machine.begin(at: .seconds(500), isReady: true) == [])
+        #expect(machine.deadline == .seconds(510))
+        machine = self.machine(ready: .probed(Self.readyProbe))
+        #expect(machine.begin(at: .seconds(500), isReady: false) == [.probe(Self.readyProbe)])
+        #expect(machine.step(passed, at: .seconds(501)) == [.ready(after: .seconds(501))])
+        machine = self.machine(Self.probe)
+        #expect(machine.begin(at: .seconds(500), isReady: false) == [.ready(after: .seconds(500))])
+        machine = self.machine(wasUnhealthy: true)
+        #expect(machine.begin(at: .seconds(500), isReady: true) == [.healthy] && machine.deadline == nil)
+        machine = self.machine(wasUnhealthy: true)
+        #expect(machine.begin() == [])
+    }
+
     @Test("one that says it ends is asked nothing more, and has its grace time, or the time it asks for")
     func stopping() {
         var machine = machine(Self.probe, ready: .notified, watchdog: .seconds(30))

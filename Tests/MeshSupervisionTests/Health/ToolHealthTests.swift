@@ -366,6 +366,43 @@ struct ToolHealthTests {
         }
     #endif
 
+    @Test("other settings of a manifest count for the process that runs")
+    func otherSettings() async throws {
+        let bench = try bench()
+        let port = try freePorts(1)[0]
+        let plain = try web(bench, port)
+        await bench.supervisor.apply(ToolManifest().difference(to: ToolManifest(tools: [plain])))
+        let pid = try bench.pid()
+        func change(from old: ToolSpecification, _ health: ToolHealth) async throws -> ToolSpecification {
+            var new = old
+            new.health = health
+            let difference = ToolManifest(tools: [old]).difference(to: ToolManifest(tools: [new]))
+            #expect(difference.changed.map(\.kind) == [.supervision])
+            let errors = await bench.supervisor.apply(difference)
+            #expect(errors == [])
+            return new
+        }
+        let refusing = ToolProbe(
+            .tcp(host: "127.0.0.1", port: try freePorts(1)[0]),
+            every: .milliseconds(100),
+            failures: 1
+        )
+        let broken = try await change(from: plain, ToolHealth(check: refusing, onUnhealthy: .nothing))
+        try await wait(for: "unhealthy connection refused 1", bench)
+        let good = try await change(from: broken, ToolHealth(check: probe(port), onUnhealthy: .nothing))
+        try await wait(for: "healthy", bench)
+        let again = try await change(from: good, broken.health)
+        try await wait(for: "unhealthy connection refused 1", bench, count: 2)
+        // It was not started with a socket: what it would have to say does not count before its next start.
+        let speaking = ToolHealth(readiness: .notified, readyWithin: .milliseconds(100), watchdog: .milliseconds(100))
+        _ = try await change(from: again, speaking)
+        try await wait(for: "healthy", bench, count: 2)
+        try await Task.sleep(for: .milliseconds(500))
+        #expect(try bench.pid() == pid)
+        #expect(bench.events.count == 6 && bench.supervisor.tool(named: "tool")?.health == ToolStatus.Health())
+        await bench.supervisor.shutdown()
+    }
+
     @Test("settings that make no sense are refused")
     func refused() async throws {
         let bench = try bench()

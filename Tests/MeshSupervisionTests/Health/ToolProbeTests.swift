@@ -132,7 +132,8 @@ struct ToolProbeTests {
         #expect(await ask("exit 0") == .passed)
         #expect(await ask(#"[ "$OWN" = mine ] && [ "$JB_TOOL_NAME" = tool ] && [ -z "$NOTIFY_SOCKET" ]"#) == .passed)
         #expect(await ask(#"[ "$(pwd -P)" = "$(cd \#(bench.directory.path); pwd -P)" ]"#) == .passed)
-        #expect(await ask("echo one; echo two >&2; echo; exit 3") == .failed("exited with code 3: two"))
+        #expect(await ask("echo one >&2; echo two >&2; echo three; exit 3") == .failed("exited with code 3: two"))
+        #expect(await ask("echo one; echo two; echo; exit 3") == .failed("exited with code 3: two"))
         #expect(await ask("kill -9 $$") == .failed("killed by signal 9 (SIGKILL)"))
         let missing = await result(.command(["no-such-program"]), bench)
         #expect(
@@ -141,6 +142,21 @@ struct ToolProbeTests {
                     "command not found: no-such-program is in no directory of PATH; install it, or give its path"
                 )
         )
+    }
+
+    @Test("a program that floods with bytes of every kind: memory stays bounded, and the reason is a line")
+    func floods() async throws {
+        let bench = try ToolBench(clock: ContinuousClock())
+        let script = "timeout 2 cat /dev/urandom; timeout 1 cat /dev/zero; printf 'last \\033[31m word\\n'; exit 7"
+        let result = await result(.command(["sh", "-c", script]), bench)
+        guard case .failed(let reason) = result else {
+            Issue.record("it passed")
+            return
+        }
+        // Which line is the last depends on how many of them are read in a second.
+        #expect(reason.hasPrefix("exited with code 7"), "\(reason)")
+        #expect(reason.utf8.count < 3 * 8_500)
+        #expect(HealthCheck.reason(reason).utf8.count <= 303)
     }
 
     @Test("a program that hangs is ended with all that it has started")

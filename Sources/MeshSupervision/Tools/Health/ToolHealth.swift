@@ -89,7 +89,7 @@ public struct ToolProbe: Sendable, Hashable {
         /// A port that must take a connection. The system takes connections for a program that hangs, too.
         case tcp(host: String, port: Int)
         /// A program and its arguments, which must exit with code 0. It gets the tool's environment and directory; its last
-        /// line of output is the reason when it fails.
+        /// line of output, that of standard error first, is the reason when it fails.
         case command([String])
     }
 

@@ -88,16 +88,24 @@ struct ToolHealthMachine: Sendable, Hashable {
         return [probing == nil ? nextProbe : nil, readyBy, aliveBy, endBy].compactMap(\.self).min()
     }
 
-    /// The run begins.
-    mutating func begin() -> [Action] {
-        guard let readiness = health.readiness else {
-            isReady = true
-            watch(at: .zero)
-            return due(at: .zero)
+    /// The run begins, or other settings count for it from now on.
+    ///
+    /// - Parameters:
+    ///   - now: the present time.
+    ///   - isReady: whether it has shown that it is ready; `nil` when the run begins.
+    mutating func begin(at now: Duration = .zero, isReady: Bool? = nil) -> [Action] {
+        lastStep = now
+        if isReady == true || isReady == nil && health.readiness == nil {
+            self.isReady = true
+            watch(at: now)
+            // With nothing to watch there is nothing that could show that it works.
+            let isUnwatched = isReady == true && health.check == nil && health.watchdog == nil
+            return (isUnwatched ? works(.check, isShown: true) : []) + due(at: now)
         }
-        readyBy = health.readyWithin
-        if case .probed = readiness { nextProbe = .zero }
-        return due(at: .zero)
+        guard let readiness = health.readiness else { return becomeReady(at: now) }
+        readyBy = now + health.readyWithin
+        if case .probed = readiness { nextProbe = now }
+        return due(at: now)
     }
 
     /// Takes in what has happened, and looks at what is due.

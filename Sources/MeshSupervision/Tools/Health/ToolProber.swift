@@ -56,7 +56,7 @@ struct ToolProber: Sendable {
         var program = tool
         program.command = words
         let variables = context.environment.variables(for: tool)
-        let last = Locked("")
+        let last = Locked<[ProcessOutput.Stream: String]>([:])
         do {
             let command = SupervisedProcess.Command(
                 executable: try ToolExecutable.find(program, variables: variables),
@@ -65,8 +65,10 @@ struct ToolProber: Sendable {
                 directory: tool.directory
             )
             let process = try await SupervisedProcess.launch(command) { output in
-                guard case .line(_, let line) = output, line.contains(where: { !$0.isWhitespace }) else { return }
-                last.withLock { $0 = line }
+                guard case .line(let stream, let line) = output, line.contains(where: { !$0.isWhitespace }) else {
+                    return
+                }
+                last.withLock { $0[stream] = line }
             }
             guard let end = try? await process.waitForEndUnlessCancelled() else {
                 process.kill()
@@ -74,8 +76,9 @@ struct ToolProber: Sendable {
                 return "cancelled"
             }
             guard let failure = ToolEnding.error(end, hasLostGuard: process.hasLostGuard) else { return nil }
-            let line = last.withLock { $0 }
-            return line.isEmpty ? failure : "\(failure): \(line)"
+            // The order of lines from two pipes is not known.
+            let line = last.withLock { $0[.stderr] ?? $0[.stdout] }
+            return line.map { "\(failure): \($0)" } ?? failure
         } catch let error as ToolError {
             return error.message
         } catch {

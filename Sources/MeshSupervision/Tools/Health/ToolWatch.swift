@@ -21,7 +21,6 @@ final class ToolWatch: Sendable {
         }
     }
 
-    private let tool: ToolSpecification
     private let context: ToolContext
     private let socket: NotifySocket?
     private let inbox = Awaitable(Inbox())
@@ -32,16 +31,16 @@ final class ToolWatch: Sendable {
     /// - Throws: `launchFailed` when its socket cannot be made.
     static func prepare(_ tool: ToolSpecification, _ context: ToolContext) throws(ToolError) -> ToolWatch? {
         guard tool.health.isWatched else { return nil }
-        guard tool.health.usesNotifications else { return ToolWatch(tool, context, socket: nil) }
+        guard tool.health.usesNotifications else { return ToolWatch(context) }
         do throws(ToolNoticeError) {
-            return ToolWatch(tool, context, socket: try NotifySocket())
+            return ToolWatch(context, socket: try NotifySocket())
         } catch {
             throw ToolError(.launchFailed, tool: tool.name, "cannot be started: \(error.description)")
         }
     }
 
-    private init(_ tool: ToolSpecification, _ context: ToolContext, socket: NotifySocket?) {
-        self.tool = tool
+    /// Prepares for a process that runs.
+    init(_ context: ToolContext, socket: NotifySocket? = nil) {
         self.context = context
         self.socket = socket
     }
@@ -49,7 +48,7 @@ final class ToolWatch: Sendable {
     /// The environment variables that the tool gets for it.
     ///
     /// `WATCHDOG_PID` is left out, as the protocol allows: any process of the tool may give the signs of life.
-    var variables: [String: String] {
+    func variables(for tool: ToolSpecification) -> [String: String] {
         guard let socket else { return [:] }
         var variables = ["NOTIFY_SOCKET": socket.path]
         variables["WATCHDOG_USEC"] = tool.health.watchdog.map { String(Int64(($0 / .microseconds(1)).rounded())) }
@@ -59,19 +58,43 @@ final class ToolWatch: Sendable {
     /// The directory to remove when this process ends before the tool.
     var directory: String? { socket?.directory }
 
-    /// Begins to watch the process that was started.
+    /// What is known of a run when watching begins.
+    struct Beginning: Sendable {
+        /// Whether the tool has shown that it is ready; `nil` for a run that begins.
+        var isReady: Bool?
+        /// Whether it is unhealthy, or the run before ended as unhealthy.
+        var isUnhealthy: Bool
+        /// How long the run has lasted.
+        var elapsed: @Sendable () -> Duration
+    }
+
+    /// Begins to watch a process, or to watch it by other settings.
     ///
     /// - Parameters:
-    ///   - wasUnhealthy: whether the run before ended as unhealthy.
+    ///   - tool: its settings. What it would have to say counts only if it was started with a socket.
     ///   - report: called with the actions that are not probes, in order.
     func begin(
         _ process: SupervisedProcess,
-        wasUnhealthy: Bool,
+        _ tool: ToolSpecification,
+        _ beginning: Beginning,
         report: @escaping @Sendable (ToolHealthMachine.Action) -> Void
     ) {
-        let machine = ToolHealthMachine(tool.health, grace: tool.gracePeriod, wasUnhealthy: wasUnhealthy)
+        var health = tool.health
+        if socket == nil {
+            health.watchdog = nil
+            if health.readiness == .notified { health.readiness = nil }
+        }
+        let machine = ToolHealthMachine(health, grace: tool.gracePeriod, wasUnhealthy: beginning.isUnhealthy)
+        listen(to: process, tool.name)
+        let prober = ToolProber(tool: tool, context: context)
+        // Not a child task: the run lasts longer than this call. Its owner calls pause() and end().
+        let task = Task { await self.run(machine, prober, beginning, report) }
+        work.withLock { $0 = task }
+    }
+
+    private func listen(to process: SupervisedProcess, _ name: String) {
         let strangers = SharedRateLimit(interval: .seconds(60))
-        let (name, logger) = (tool.name, context.logger)
+        let logger = context.logger
         socket?.begin(
             isKnown: { process.contains($0) },
             onStranger: { pid in
@@ -84,28 +107,36 @@ final class ToolWatch: Sendable {
             },
             receive: { [inbox] notice in inbox.update { $0.add { $0.notice.add(notice) } } }
         )
-        // Not a child task: the run lasts longer than this call. Its owner calls end().
-        let task = Task { await self.run(machine, report) }
-        work.withLock { $0 = task }
     }
 
     /// Expects nothing of the tool any more: it was asked to end.
     func pause() { inbox.update { $0.add { $0.isOver = true } } }
 
-    /// Ends all work, and waits for that: a probe that is under way is cancelled.
-    func end() async {
+    /// Ends the work for the present settings, and waits for that: a probe that is under way is cancelled.
+    func endWork() async {
         let task = work.withLock { $0.take() }
         task?.cancel()
         await task?.value
+    }
+
+    /// Ends all work, and waits for that.
+    func end() async {
+        await endWork()
         await socket?.close()
     }
 
-    private func run(_ machine: ToolHealthMachine, _ report: @Sendable (ToolHealthMachine.Action) -> Void) async {
+    private func run(
+        _ machine: ToolHealthMachine,
+        _ prober: ToolProber,
+        _ beginning: Beginning,
+        _ report: @Sendable (ToolHealthMachine.Action) -> Void
+    ) async {
         var machine = machine
-        let elapsed = context.stopwatch()
-        let prober = ToolProber(tool: tool, context: context)
+        let elapsed = beginning.elapsed
+        // The result of a probe of former settings.
+        inbox.update { $0.inputs?.result = nil }
         await withDiscardingTaskGroup { [inbox] group in
-            var actions = machine.begin()
+            var actions = machine.begin(at: beginning.isReady == nil ? .zero : elapsed(), isReady: beginning.isReady)
             while true {
                 for action in actions {
                     guard case .probe(let probe) = action else {

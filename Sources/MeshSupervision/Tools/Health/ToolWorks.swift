@@ -22,6 +22,9 @@ struct ToolWorks: Sendable {
     /// Whether it is unhealthy, or was so when the run before ended.
     var isUnhealthy: Bool { unhealthyTime != nil }
 
+    /// Whether the present run is being ended because it is unhealthy.
+    var isEnding: Bool { endError != nil }
+
     /// A run has begun.
     mutating func launched(_ health: ToolHealth) {
         (endError, reported) = (nil, nil)
