@@ -12,6 +12,9 @@
 #endif
 
 extension SupervisedProcess {
+    /// Whether its group has ended, or is being killed.
+    package var isOver: Bool { groupGuard.group == nil }
+
     /// Whether a process that runs is the program or one of its descendants: it is in the program's group or, on Linux, has
     /// the mark of its descendants in its environment.
     package func contains(_ pid: Int32) -> Bool {

@@ -1,4 +1,3 @@
-import Dispatch
 import Foundation
 import MeshConcurrency
 import Synchronization
@@ -28,6 +27,8 @@ final class NotifySocket: Sendable {
     /// The directory, which has nothing else in it.
     let directory: String
     private let descriptor: Int32
+    /// Whether the descriptor is open; guards its closing, after which its number may be another's.
+    private let isOpen = Locked(true)
     private let hasBegun = Atomic(false)
     private let isClosed = Atomic(false)
     private let ended = OneTimeSignal()
@@ -69,13 +70,17 @@ final class NotifySocket: Sendable {
     func close() async {
         isClosed.store(true, ordering: .releasing)
         guard hasBegun.load(ordering: .acquiring) else { return }
-        shutdown(descriptor, Int32(SHUT_RDWR))
+        // Wakes the thread.
+        isOpen.withLock { if $0 { shutdown(descriptor, Int32(SHUT_RDWR)) } }
         let ended = ended
         await uncancelled { try? await ended.wait() }
     }
 
     private func remove() {
-        Self.closeDescriptor(descriptor)
+        isOpen.withLock { isOpen in
+            isOpen = false
+            Self.closeDescriptor(descriptor)
+        }
         unlink(path)
         rmdir(directory)
     }

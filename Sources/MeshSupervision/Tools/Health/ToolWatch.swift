@@ -98,9 +98,11 @@ final class ToolWatch: Sendable {
         socket?.begin(
             isKnown: { process.contains($0) },
             onStranger: { pid in
+                // At its end, what its processes have sent last is read when they are gone.
+                guard !process.isOver else { return }
                 strangers.admit { _ in
                     logger.warning(
-                        "a notification is ignored: its sender is no process of the tool",
+                        "a notification is ignored: its sender is no process of the tool, or has ended before it was heard",
                         [.tool: "\(name)", .pid: "\(pid)"]
                     )
                 }
