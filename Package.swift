@@ -215,6 +215,8 @@ let package = Package(
                 "ProcessGuard",
                 logging,
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ],
@@ -409,7 +411,7 @@ let package = Package(
             name: "MeshToolSDKTests",
             dependencies: [
                 "MeshToolSDK", "MeshEvents", "MeshEventsNATS", "NATSClient", "LocalNATSServer", "TestSupport",
-                "mesh-tool-fixture",
+                "mesh-tool-fixture", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings

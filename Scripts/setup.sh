@@ -5,7 +5,8 @@
 #   Scripts/setup.sh          for `make demo`
 #   Scripts/setup.sh test     also nginx, in .tools/nginx: only its program, no service is installed or started; tini;
 #                            in .tools/contracts, independent readers of CloudEvents, JSON Schema and AsyncAPI, and
-#                            apprise; psutil, in .tools/venv; Alertmanager, in .tools/alertmanager
+#                            apprise; psutil, in .tools/venv; Alertmanager, in .tools/alertmanager; redis-server, in
+#                            .tools/redis
 #   Scripts/setup.sh browser  also Chromium, and playwright in .tools/venv, which drives it
 #   Scripts/setup.sh install  also what tries an installation: shells, readers of manual pages, systemd's own check
 #   Scripts/setup.sh docker   also what tries the Dockerfile without an engine: debootstrap
@@ -157,6 +158,26 @@ if [ "${1:-}" = test ] && { [ ! -x .tools/alertmanager/usr/bin/amtool ] ||
     fi
     .tools/alertmanager/usr/bin/amtool --version >/dev/null 2>&1 ||
         fail "Alertmanager cannot be run: install it, then try again"
+fi
+
+# A daemon that speaks sd_notify, for the tests of readiness: only its programs; no service is installed or started.
+redis=.tools/redis/usr/bin
+if [ "${1:-}" = test ] && [ "$(uname)" = Linux ] && ! "$redis/redis-server" --version >/dev/null 2>&1; then
+    command -v apt-get >/dev/null || fail "redis-server is missing: put it into $redis, with redis-cli, then try again"
+    say "unpacking Debian's redis-server into .tools/redis"
+    package=$(mktemp -d)
+    chmod 755 "$package"
+    # On a fresh machine the package lists are missing or old.
+    (cd "$package" && { apt-get download -qq redis-server redis-tools 2>/dev/null || {
+        apt_install ca-certificates && apt-get download -qq redis-server redis-tools
+    }; }) >&2
+    mkdir -p .tools/redis
+    for archive in "$package"/redis-*.deb; do dpkg-deb -x "$archive" .tools/redis; done
+    rm -rf "$package"
+    "$redis/redis-server" --version >/dev/null 2>&1 ||
+        apt_install --no-upgrade libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
+    "$redis/redis-server" --version >/dev/null 2>&1 ||
+        fail "redis-server cannot be run: install it, then try again"
 fi
 
 # Others' readers of what the package writes for its neighbours.

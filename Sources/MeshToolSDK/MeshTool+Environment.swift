@@ -29,6 +29,8 @@ extension MeshTool {
     /// | `MESH_EVENTS_JS_DOMAIN` | the JetStream domain of the servers that keep the stream, behind a leaf node |
     /// | `MESH_EVENTS_JS_PREFIX` | the prefix of the subjects of JetStream's API, instead of a domain |
     /// | `MESH_EVENTS_INBOX_PREFIX` | the prefix of the subjects of replies |
+    /// | `NOTIFY_SOCKET` | the socket on which the node hears whether the tool works, see ``MeshTool/ready()`` |
+    /// | `WATCHDOG_USEC` | the longest time between two signs of life, in microseconds, see ``MeshTool/alive()`` |
     public struct Environment: Sendable {
         /// Where the servers are.
         public let servers: [ServerAddress]
@@ -48,6 +50,10 @@ extension MeshTool {
         public let configuration: EventData
         /// The node's key, with which the tool's events are signed; `nil` when they are not.
         public let signingKey: NodeSigningKey?
+        /// The address of the node's socket for ``MeshTool/ready()`` and the like; `nil` when there is none.
+        public let notifySocket: String?
+        /// The longest time between two calls of ``MeshTool/alive()``; `nil` when none are expected.
+        public let watchdog: Duration?
 
         /// Reads environment variables.
         ///
@@ -76,6 +82,9 @@ extension MeshTool {
             }
             configuration = try Self.configuration(variables["JB_TOOL_CONFIG"] ?? "")
             signingKey = try Self.signingKey(variables["MESH_EVENTS_SIGN_KEY"] ?? "")
+            notifySocket = variables["NOTIFY_SOCKET"].flatMap { $0.isEmpty ? nil : $0 }
+            let microseconds = variables["WATCHDOG_USEC"].flatMap { Int64($0) }.flatMap { $0 > 0 ? $0 : nil }
+            watchdog = notifySocket == nil ? nil : microseconds.map { .microseconds($0) }
         }
 
         private static func configuration(_ text: String) throws(MeshEventsError) -> EventData {

@@ -41,6 +41,9 @@ public final class MeshTool: Service {
     private let transport: NATSTransport
     private let logger: Logger
     private let state = Locked(State())
+    let notifier: NodeNotifier
+    /// The longest time between two calls of ``alive()`` that the node allows; `nil` when it expects none.
+    public let watchdog: Duration?
 
     private init(
         _ environment: Environment,
@@ -53,6 +56,8 @@ public final class MeshTool: Service {
         streamName = environment.place.streamName
         self.transport = transport
         self.logger = logger
+        notifier = NodeNotifier(socket: environment.notifySocket, logger: logger)
+        watchdog = environment.watchdog
         busConfiguration = EventBus.Configuration(signer: environment.signingKey, verification: verification)
         bus = EventBus(transport: transport, node: environment.node, configuration: busConfiguration, logger: logger)
     }
@@ -164,6 +169,7 @@ public final class MeshTool: Service {
             return (!state.isStopped, state.store)
         }
         guard isFirst else { return }
+        notifier.stopping()
         var failure: MeshEventsError?
         do throws(MeshEventsError) {
             try await bus.flush(timeout: timeout)

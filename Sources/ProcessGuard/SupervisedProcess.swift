@@ -30,7 +30,7 @@ package final class SupervisedProcess: Sendable {
     /// How its processes are found.
     package var family: ProcessFamily { ProcessFamily(pid: pid, group: groupGuard.group, mark: groupGuard.mark) }
 
-    private let groupGuard: GroupGuard
+    let groupGuard: GroupGuard
     private let process = OneShot<(pid: Int32, error: LaunchError?)>()
     private let ended = OneShot<ProcessEnd>()
 
@@ -42,25 +42,31 @@ package final class SupervisedProcess: Sendable {
 
     /// Starts a program; returns when the system has started it.
     ///
-    /// - Parameter output: Is called with the program's output, on one serial queue, in order for each stream.
+    /// - Parameters:
+    ///   - directory: A directory that is removed when this process ends before the program; `nil` for none.
+    ///   - output: Is called with the program's output, on one serial queue, in order for each stream.
     /// - Throws: `LaunchError`.
     package static func launch(
         _ command: Command,
+        removing directory: String? = nil,
         output: @escaping @Sendable (ProcessOutput) -> Void
     ) async throws(LaunchError) -> SupervisedProcess {
-        try await launchInBatches(command) { for piece in $0 { output(piece) } }
+        try await launchInBatches(command, removing: directory) { for piece in $0 { output(piece) } }
     }
 
     /// Starts a program; returns when the system has started it.
     ///
-    /// - Parameter output: Is called with all output that one read has brought, on one serial queue, in order for each
-    ///   stream.
+    /// - Parameters:
+    ///   - directory: A directory that is removed when this process ends before the program; `nil` for none.
+    ///   - output: Is called with all output that one read has brought, on one serial queue, in order for each stream.
     /// - Throws: `LaunchError`.
     package static func launchInBatches(
         _ command: Command,
+        removing directory: String? = nil,
         output: @escaping @Sendable ([ProcessOutput]) -> Void
     ) async throws(LaunchError) -> SupervisedProcess {
-        try await launch(removing: nil) { process throws(LaunchError) in try await process.start(command, output) }
+        try await launch(removing: directory) { process throws(LaunchError) in try await process.start(command, output)
+        }
     }
 
     /// Starts a program whose output is appended to a file; returns when the system has started it.

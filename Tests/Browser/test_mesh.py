@@ -60,6 +60,15 @@ class MeshTests(DashboardCase):
         cells = page.page.locator("#tools tr", has_text="shaky").locator("th, td").all_inner_texts()
         self.assertEqual(cells[:6], ["shaky", "lister", "3", "backing off", "2", "killed"])
         page.page.wait_for_selector("#summary [data-status=backing_off]:has-text('1 tool backing off')")
+        self.mesh.emit("node.health", {"status": "online", "resources": {}, "tools": [
+            listed("ready", "running", ready=False, status="loading the model"),
+            listed("shaky", "running", error="killed", health="unhealthy", health_reason="<b>no answer</b> within 2s")]}, node="lister")
+        page.page.wait_for_selector("#tools tr:has-text('shaky') .state[data-status=unhealthy]")
+        cells = page.page.locator("#tools tr", has_text="shaky").locator("th, td").all_inner_texts()
+        self.assertEqual(cells[:6], ["shaky", "lister", "3", "unhealthy", "2", "<b>no answer</b> within 2s"])
+        page.page.wait_for_selector("#summary [data-status=unhealthy]:has-text('1 tool unhealthy')")
+        state = page.page.locator("#tools tr", has_text="lister").filter(has_text="running, not ready").locator("td").nth(2)
+        self.assertEqual(state.get_attribute("title"), "loading the model")
         self.mesh.emit("node.health", {"status": "online", "resources": {}, "tools": [listed("ready", "running")]}, node="lister")
         page.page.wait_for_selector("#tools tr:has-text('lost')", state="detached")
         self.mesh.emit("node.left", {"reason": "enough"}, node="lister")

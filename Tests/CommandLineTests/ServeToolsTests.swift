@@ -116,6 +116,60 @@ import Testing
         }
     }
 
+    @Test func aToolIsReadyWhenItSaysSoAndUnhealthyWhenItsCheckFails() async throws {
+        try await withServer { server in
+            let tool = """
+                  - name: speaker
+                    version: "1.0.0"
+                    command: [python3, speaker.py]
+                    ready: notify
+                    health: {exec: [sh, -c, "test -e works || { echo it is broken; exit 1; }"], every: 100ms, timeout: 30s, failures: 1}
+                    on_unhealthy: nothing
+
+                """
+            let speaker = """
+                import os, socket, time
+                while not os.path.exists("go"): time.sleep(0.01)
+                s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                s.sendto(b"STATUS=model loaded\\nREADY=1", os.environ["NOTIFY_SOCKET"])
+                time.sleep(600)
+                """
+            let node = try Node(server, health: "200ms", tools: tool) { directory in
+                try directory.file("speaker.py", speaker)
+                try directory.file("works", "")
+            }
+            try await eventually("a tool that is not ready") {
+                try await node.run("status").output.contains(" running, not ready ")
+            }
+            try node.directory.file("go", "")
+            try await node.serve.waitForOutput("tool.ready")
+            try await eventually("what it says") {
+                try await node.run("status", "me/speaker").output.contains("model loaded")
+            }
+            #expect(try await node.run("status", "--check").code == 0)
+            try FileManager.default.removeItem(atPath: node.directory.path + "/works")
+            try await node.serve.waitForOutput("tool.unhealthy")
+            try await eventually("a tool that is unhealthy") {
+                try await node.run("status", "me/speaker", "--check").code == 1
+            }
+            let detail = try await node.run("status", "me/speaker").output
+            #expect(detail.contains("exited with code 1: it is broken"), "\(detail)")
+            let json = try EventData(json: try await node.status("me/speaker"))
+            #expect(json["tool"]?["unhealthy"]?.string == "exited with code 1: it is broken", "\(json.json)")
+            #expect(json["tool"]?["ready"]?.bool == true && json["tool"]?["status_text"]?.string == "model loaded")
+            try node.directory.file("works", "")
+            try await node.serve.waitForOutput("tool.healthy")
+            node.serve.signal(SIGTERM)
+            #expect(try await node.serve.wait(within: .seconds(15)).code == 0)
+            #expect(
+                node.types() == [
+                    "node.joined", "tool.installed speaker", "tool.started speaker", "tool.ready speaker",
+                    "tool.unhealthy speaker", "tool.healthy speaker", "tool.stopped speaker", "node.left",
+                ]
+            )
+        }
+    }
+
     @Test func aKilledNodeLeavesNoProcessAndIsUnreachableForTheOthers() async throws {
         try await withServer { server in
             let forking = """

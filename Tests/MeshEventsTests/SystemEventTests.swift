@@ -63,6 +63,11 @@ import Testing
         try roundTrip(ToolCrashed(tool: "t", error: hostile, restartCount: .max))
         try roundTrip(ToolCrashed(tool: "t", error: "", restartCount: .min))
         try roundTrip(ToolCrashed(tool: "t", error: "", restartCount: 1, output: [hostile, "", "b"]))
+        try roundTrip(ToolStarted(tool: hostile, isReady: false))
+        try roundTrip(ToolReady(tool: hostile, afterSeconds: 0.25))
+        try roundTrip(ToolUnhealthy(tool: "t", reason: hostile, failures: .max, isRestarting: true))
+        try roundTrip(ToolUnhealthy(tool: "", reason: "", failures: .min, isRestarting: false))
+        try roundTrip(ToolHealthy(tool: hostile, unhealthySeconds: .greatestFiniteMagnitude))
         try roundTrip(ToolRemoved(tool: hostile))
         try roundTrip(NodeJoined(capabilities: data))
         try roundTrip(NodeLeft(reason: hostile))
@@ -71,7 +76,6 @@ import Testing
         try roundTrip(NodeHealth(status: "online", resources: .empty, tools: []))
         let tool = NodeHealth.Tool(name: hostile, version: hostile, state: .init(rawValue: hostile), restarts: .max)
         let other = NodeHealth.Tool(name: "", version: "", state: .failed, since: .now, restarts: .min, error: hostile)
-        try roundTrip(NodeHealth(status: "", resources: nil, tools: [tool, other, tool], toolsOmitted: .max))
         let usage = ProcessUsage(
             cpu: 1.25,
             memoryMB: 812.5,
@@ -85,6 +89,17 @@ import Testing
         let user = NodeHealth.Tool(name: "a", version: "1", state: .running, usage: usage)
         let idle = NodeHealth.Tool(name: "b", version: "1", state: .running, usage: ProcessUsage(cpu: 0))
         try roundTrip(NodeHealth(status: "online", resources: nil, tools: [user, idle]))
+        let ill = NodeHealth.Tool(
+            name: "a",
+            version: "1",
+            state: .running,
+            isReady: false,
+            health: hostile,
+            healthReason: hostile,
+            healthSince: .now,
+            status: hostile
+        )
+        try roundTrip(NodeHealth(status: "", resources: nil, tools: [tool, other, ill, tool], toolsOmitted: .max))
         try roundTrip(NodeUnreachable(node: hostile, lastSeen: .now, missed: .max, tools: [hostile, "", "b"]))
         try roundTrip(NodeUnreachable(node: "", lastSeen: .epoch, missed: 0, tools: []))
         try roundTrip(NodeRecovered(node: hostile, lastSeen: .now, awaySeconds: 0.1))
@@ -109,6 +124,35 @@ import Testing
                 == #"{"for_s":7200,"node":"pi","reason":"new disk"}"#
         )
         #expect(try NodeMaintenance(node: "pi", forSeconds: 0).eventData().json == #"{"for_s":0,"node":"pi"}"#)
+    }
+
+    @Test func `the events about whether a tool works are written as the wire contract says`() throws {
+        #expect(try ToolStarted(tool: "a", isReady: false).eventData().json == #"{"ready":false,"tool":"a"}"#)
+        #expect(try ToolReady(tool: "a", afterSeconds: 2.25).eventData().json == #"{"after_s":2.25,"tool":"a"}"#)
+        #expect(
+            try ToolUnhealthy(tool: "a", reason: "no answer within 2s", failures: 3, isRestarting: true).eventData()
+                .json
+                == #"{"failures":3,"reason":"no answer within 2s","restarting":true,"tool":"a"}"#
+        )
+        #expect(try ToolHealthy(tool: "a", unhealthySeconds: 8).eventData().json == #"{"tool":"a","unhealthy_s":8}"#)
+        let tool = NodeHealth.Tool(
+            name: "a",
+            version: "1",
+            state: .running,
+            isReady: false,
+            health: NodeHealth.Tool.unhealthy,
+            healthReason: "no answer within 2s",
+            healthSince: try Timestamp(rfc3339: "2026-11-24T09:05:04.5Z"),
+            status: "loading"
+        )
+        let json = #"""
+            {"health":"unhealthy","health_reason":"no answer within 2s","health_since":"2026-11-24T09:05:04.5Z","name":"a",\#
+            "ready":false,"restarts":0,"state":"running","status":"loading","version":"1"}
+            """#
+        #expect(
+            try NodeHealth(status: "", resources: nil, tools: [tool]).eventData()["tools"]?[0]?.value.description
+                == json
+        )
     }
 
     @Test func `the affected node is the one that the data names, in reports about nodes only`() throws {

@@ -31,7 +31,7 @@ enum History {
         let node = nodes.randomElement(using: &generator) ?? ""
         let tool = JSONValue(tools.randomElement(using: &generator) ?? "")
         let instance = JSONValue("i\(Int.random(in: 0..<instances, using: &generator))")
-        switch Int.random(in: 0..<18, using: &generator) {
+        switch Int.random(in: 0..<22, using: &generator) {
         case 0: return Mesh.joined(second, node: node, ["gpu": ["memory_mb": 24_576.5], "tools": 2])
         case 1: return Mesh.event(.nodeJoined, second, node: node)
         case 2: return Mesh.left(second, node: node, "shutdown \u{1F600}")
@@ -49,11 +49,26 @@ enum History {
                     error: Bool.random(using: &generator) ? "exited with code 3" : nil
                 )
             }
+            .map { member -> JSONValue in
+                guard var members = member.object, Bool.random(using: &generator) else { return member }
+                members = JSONObject(
+                    members.map { ($0.key, $0.value) } + [
+                        ("ready", .bool(Bool.random(using: &generator))), ("health", "unhealthy"),
+                        ("health_reason", "no answer"), ("status", "loading"),
+                        ("health_since", .string(Mesh.time(max(0, second - 3)).description)),
+                    ]
+                )
+                return .object(members)
+            }
             let omitted: JSONValue? = Bool.random(using: &generator) ? 1 : nil
             return Mesh.health(second, node: node, tools: .array(listed), omitted: omitted, ["instance": instance])
         case 8: return Mesh.tool("installed", second, node: node, ["tool": tool, "version": "v\u{2028}2"])
         case 9: return Mesh.tool("configured", second, node: node, ["tool": tool])
         case 10: return Mesh.tool("started", second, node: node, ["tool": tool])
+        case 18: return Mesh.tool("started", second, node: node, ["ready": false, "tool": tool])
+        case 19: return Mesh.tool("ready", second, node: node, ["after_s": 1, "tool": tool])
+        case 20: return Mesh.tool("unhealthy", second, node: node, ["reason": "no answer", "tool": tool])
+        case 21: return Mesh.tool("healthy", second, node: node, ["tool": tool])
         case 11:
             return Mesh.tool("crashed", second, node: node, ["error": "boom", "restart_count": 2, "tool": tool])
         case 12:

@@ -1,3 +1,4 @@
+import Logging
 import MeshEvents
 import NATSClient
 import TestSupport
@@ -34,6 +35,32 @@ struct MeshToolEnvironmentTests {
         guard case .none = environment.authentication else {
             Issue.record("the login is in the address")
             return
+        }
+    }
+
+    @Test("the node's socket, and the time of its watchdog, which needs the socket")
+    func socket() throws {
+        func read(_ more: [String: String]) throws -> MeshTool.Environment {
+            try MeshTool.Environment(good.merging(more) { $1 })
+        }
+        let both = try read(["NOTIFY_SOCKET": "/run/notify", "WATCHDOG_USEC": "1500000"])
+        #expect(both.notifySocket == "/run/notify" && both.watchdog == .milliseconds(1_500))
+        #expect(try read(["WATCHDOG_USEC": "1500000"]).watchdog == nil)
+        for odd in ["", "0", "-1", "soon", "99999999999999999999"] {
+            #expect(try read(["NOTIFY_SOCKET": "@abstract", "WATCHDOG_USEC": odd]).watchdog == nil)
+        }
+        #expect(try read(["NOTIFY_SOCKET": ""]).notifySocket == nil)
+    }
+
+    @Test("without a socket, or with one that is none, it does nothing, and says so once")
+    func notifier() throws {
+        let long = "/" + String(repeating: "a", count: 300)
+        for address in [nil, "", "relative", long, "/no/such/socket", "@no-such-socket"] as [String?] {
+            let log = CountedLog()
+            let notifier = NodeNotifier(socket: address, logger: Logger(label: "t") { _ in log })
+            for _ in 0..<3 { notifier.send("READY=1") }
+            notifier.send("WATCHDOG=1", waits: false)
+            #expect(log.lines.count == 1, "\(address ?? "none")")
         }
     }
 
@@ -100,4 +127,18 @@ struct MeshToolEnvironmentTests {
             #expect(throws: MeshEventsError.self, "\(bad.debugDescription)") { try MeshTool.type(of: bad) }
         }
     }
+}
+
+/// Counts log lines.
+private struct CountedLog: LogHandler {
+    let lines = Counter()
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.trace
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { lines.add() }
 }

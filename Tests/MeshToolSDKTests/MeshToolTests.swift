@@ -57,6 +57,33 @@ struct MeshToolTests {
         }
     }
 
+    @Test("it says that it is ready, what it does, that it lives and that it ends, where the node listens")
+    func health() async throws {
+        let listener = #"""
+            import os, socket
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            s.bind(os.environ["NOTIFY_SOCKET"])
+            print("bound", flush=True)
+            while True:
+                message = s.recv(4096).decode()
+                print("said", message, flush=True)
+                if message == "STOPPING=1": break
+            """#
+        try await withServer { server in
+            let directory = try TemporaryDirectory()
+            let socket = ["NOTIFY_SOCKET": directory.path + "/notify", "WATCHDOG_USEC": "30000000"]
+            let script = try Python.start(listener, environment: socket, "/usr/bin/python3")
+            try await script.waitForOutput("bound")
+            let variables = environment(server, "", #"{"lastWords":0}"#).merging(socket) { $1 }
+            let tool = try FixtureProcess("mesh-tool-fixture", environment: variables)
+            try await script.waitForOutput("said WATCHDOG=1")
+            tool.signal(15)
+            #expect(try await tool.wait() == 0, "\(tool.output)")
+            let said = try await script.wait().split(separator: "\n").dropFirst()
+            #expect(said == ["said STATUS=listening", "said READY=1", "said WATCHDOG=1", "said STOPPING=1"])
+        }
+    }
+
     @Test("a wrong login, and no server, are errors that say so without the password")
     func wrongLogin() async throws {
         try await withServer(NATSServers.first, .init(extraConfiguration: "authorization { user: u, password: right }"))

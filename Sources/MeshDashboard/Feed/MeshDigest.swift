@@ -170,6 +170,7 @@ struct MeshDigest: Sendable {
             switch tool["state"]?.string.flatMap({ MeshState.Tool.State(rawValue: $0) }) {
             case .failed: 0
             case .backingOff: 1
+            case .running where tool["unhealthy"]?.string != nil: 1
             case .removed: 3
             case .installed, .starting, .running, .stopped, nil: 2
             }

@@ -2,7 +2,7 @@
 
 import { $, el, text, once, request } from "/dom.js";
 import { Cards } from "/cards.js";
-import { isInMaintenance, sortedNodes, sortedTools } from "/trouble.js";
+import { isInMaintenance, isUnhealthy, sortedNodes, sortedTools } from "/trouble.js";
 import { renderTools } from "/tools.js";
 import { ToolSamples } from "/usage.js";
 import { clock, everySecond, parse } from "/times.js";
@@ -154,6 +154,7 @@ export class Nodes {
       failed: count(tools, ({ node, state, uncertain }) => state === "failed" && !uncertain && !expected.has(node)),
       backing_off: count(tools, ({ node, state, uncertain }) => state === "backing_off" && !uncertain && !expected.has(node)),
     };
+    const unhealthy = count(tools, (tool) => isUnhealthy(tool) && !tool.uncertain && !expected.has(tool.node));
     const bad = all.degraded + all.unreachable, { failed, backing_off: backingOff } = all;
     text($("nodes-count"), all.nodes ? `${all.online} of ${all.nodes} online` : "");
     $("as-of").hidden = this.asOf === null;
@@ -162,6 +163,7 @@ export class Nodes {
     $("summary").replaceChildren(...[
       bad > 0 && el("span", { "data-status": "degraded" }, `${bad} ${bad === 1 ? "node" : "nodes"} in trouble`),
       failed > 0 && el("span", { "data-status": "failed" }, `${failed} ${failed === 1 ? "tool" : "tools"} failed`),
+      unhealthy > 0 && el("span", { "data-status": "unhealthy" }, `${unhealthy} ${unhealthy === 1 ? "tool" : "tools"} unhealthy`),
       backingOff > 0 && el("span", { "data-status": "backing_off" }, `${backingOff} ${backingOff === 1 ? "tool" : "tools"} backing off`),
     ].filter(Boolean));
   }

@@ -3,6 +3,7 @@
 import { $, el, text, title } from "/dom.js";
 import { absolute, ago, parse } from "/times.js";
 import { fillUsage } from "/usage.js";
+import { isUnhealthy } from "/trouble.js";
 
 const LABELS = ["Tool", "Node", "Version", "State", "Restarts", "Last error", "Since", "Uses"];
 
@@ -39,23 +40,25 @@ function makeRow() {
 function fillRow(row, tool, samples) {
   const [name, node, version, state, restarts, error, since, usage] = row.cells;
   const time = tool.since ? parse(tool.since) : null;
-  row.dataset.state = tool.state;
   row.tool = tool;
   const open = name.firstChild;
   open.disabled = !document.body.classList.contains("has-logs");
   text(open, tool.name);
+  const shown = isUnhealthy(tool) ? "unhealthy" : tool.ready === false ? "not_ready" : tool.state;
+  const problem = tool.unhealthy ?? tool.last_error ?? "";
+  row.dataset.state = shown;
   title(name, tool.name);
   text(node, tool.node);
   title(node, tool.node);
   text(version, tool.version ?? "");
   title(version, tool.version ?? "");
-  text(state.firstChild, tool.state.replace("_", " ") + (tool.uncertain ? "?" : ""));
-  state.firstChild.dataset.status = tool.state;
-  title(state, tool.uncertain ? "Its node is unreachable: this is what it last did" : tool.stop_reason ?? "");
+  text(state.firstChild, (shown === "not_ready" ? "running, not ready" : shown.replace("_", " ")) + (tool.uncertain ? "?" : ""));
+  state.firstChild.dataset.status = shown;
+  title(state, tool.uncertain ? "Its node is unreachable: this is what it last did" : tool.stop_reason ?? tool.status_text ?? "");
   text(restarts, String(tool.restart_count));
   restarts.dataset.count = tool.restart_count;
-  text(error, tool.last_error ?? "");
-  title(error, tool.last_error ?? "");
+  text(error, problem);
+  title(error, problem);
   text(since, time ? ago(time) : "");
   title(since, time ? absolute(time) : "");
   fillUsage(usage, tool, samples);

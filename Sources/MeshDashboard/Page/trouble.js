@@ -5,10 +5,13 @@ const FAILED = 0, DEGRADED = 1, WELL = 2;
 /** Of a node in maintenance, and of its tools, nothing counts as trouble. */
 export const isInMaintenance = ({ maintenance_until: until }) => Boolean(until);
 
-function troubleOfTool({ state, uncertain }) {
+/** Whether it runs and does not work. */
+export const isUnhealthy = ({ unhealthy }) => typeof unhealthy === "string";
+
+function troubleOfTool({ state, uncertain, unhealthy }) {
   if (state === "removed") return WELL;
   if (uncertain || state === "failed") return FAILED;
-  return state === "backing_off" ? DEGRADED : WELL;
+  return state === "backing_off" || isUnhealthy({ unhealthy }) ? DEGRADED : WELL;
 }
 
 /** That of the node or of one of its tools, whichever is worse. */

@@ -313,6 +313,12 @@ extension EventData {
         return value
     }
 
+    /// The boolean; `nil` when it is missing.
+    func optionalBoolean(_ key: String) throws(MeshEventsError) -> Bool? {
+        guard let field = self[key], !field.isNull else { return nil }
+        return try boolean(key)
+    }
+
     /// The string; `nil` when it is missing.
     func optionalString(_ key: String) throws(MeshEventsError) -> String? {
         guard let field = self[key], !field.isNull else { return nil }

@@ -123,6 +123,12 @@ extension EventType {
     public static var toolStopped: EventType { EventType(uncheckedSubject: "events.tool.stopped") }
     /// A tool ended by itself.
     public static var toolCrashed: EventType { EventType(uncheckedSubject: "events.tool.crashed") }
+    /// A tool that was started is ready.
+    public static var toolReady: EventType { EventType(uncheckedSubject: "events.tool.ready") }
+    /// A tool runs and does not work.
+    public static var toolUnhealthy: EventType { EventType(uncheckedSubject: "events.tool.unhealthy") }
+    /// A tool that was unhealthy works again.
+    public static var toolHealthy: EventType { EventType(uncheckedSubject: "events.tool.healthy") }
     /// A tool was removed from a node.
     public static var toolRemoved: EventType { EventType(uncheckedSubject: "events.tool.removed") }
     /// A node joined the mesh, or came back.

@@ -165,6 +165,19 @@ extension NodeHealth {
         public var error: String?
         /// What its processes use; `nil` when it does not run, or that is not known.
         public var usage: ProcessUsage?
+        /// `false` when it runs and has yet to show that it is ready; `nil` when nothing is said about that.
+        public var isReady: Bool?
+        /// `unhealthy` when it runs and does not work; `nil` otherwise.
+        public var health: String?
+        /// Why it is unhealthy.
+        public var healthReason: String?
+        /// Since when it is unhealthy.
+        public var healthSince: Timestamp?
+        /// What it says of itself.
+        public var status: String?
+
+        /// The value of ``health`` for a tool that runs and does not work.
+        public static let unhealthy = "unhealthy"
 
         /// Creates an element of the list.
         public init(
@@ -174,7 +187,12 @@ extension NodeHealth {
             since: Timestamp? = nil,
             restarts: Int = 0,
             error: String? = nil,
-            usage: ProcessUsage? = nil
+            usage: ProcessUsage? = nil,
+            isReady: Bool? = nil,
+            health: String? = nil,
+            healthReason: String? = nil,
+            healthSince: Timestamp? = nil,
+            status: String? = nil
         ) {
             self.name = name
             self.version = version
@@ -183,6 +201,11 @@ extension NodeHealth {
             self.restarts = restarts
             self.error = error
             self.usage = usage
+            self.isReady = isReady
+            self.health = health
+            self.healthReason = healthReason
+            self.healthSince = healthSince
+            self.status = status
         }
 
         fileprivate init(eventData: EventData) throws(MeshEventsError) {
@@ -194,6 +217,11 @@ extension NodeHealth {
             error = try eventData.optionalString("error")
             let usage = try eventData.object("usage")
             self.usage = usage.isNull ? nil : try ProcessUsage(eventData: usage)
+            isReady = try eventData.optionalBoolean("ready")
+            health = try eventData.optionalString("health")
+            healthReason = try eventData.optionalString("health_reason")
+            healthSince = try eventData.time("health_since")
+            status = try eventData.optionalString("status")
         }
 
         fileprivate var json: JSONValue {
@@ -204,6 +232,11 @@ extension NodeHealth {
             members["since"] = since.map { .string($0.description) }
             members["error"] = error.map { .string($0) }
             members["usage"] = usage?.json
+            members["ready"] = isReady.map { .bool($0) }
+            members["health"] = health.map { .string($0) }
+            members["health_reason"] = healthReason.map { .string($0) }
+            members["health_since"] = healthSince.map { .string($0.description) }
+            members["status"] = status.map { .string($0) }
             return JSONValue(members)
         }
     }
@@ -277,6 +310,41 @@ extension NodeHealth: DescribedPayload {
                 isOptional: true
             ),
             .usage,
+            PayloadField(
+                "ready",
+                .boolean,
+                "False when it runs and has yet to show that it is ready; missing otherwise.",
+                example: false,
+                isOptional: true
+            ),
+            PayloadField(
+                "health",
+                .string,
+                "\(Tool.unhealthy) when it runs and does not work; missing otherwise.",
+                example: "unhealthy",
+                isOptional: true
+            ),
+            PayloadField(
+                "health_reason",
+                .string,
+                "Why it is unhealthy.",
+                example: "no answer within 2s",
+                isOptional: true
+            ),
+            PayloadField(
+                "health_since",
+                .timestamp,
+                "Since when it is unhealthy, RFC 3339.",
+                example: "2026-11-24T09:05:04.5Z",
+                isOptional: true
+            ),
+            PayloadField(
+                "status",
+                .string,
+                "What it says of itself; missing when it says nothing.",
+                example: "model loaded",
+                isOptional: true
+            ),
         ]
     }
 }

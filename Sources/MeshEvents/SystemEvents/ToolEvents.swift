@@ -93,10 +93,13 @@ public struct ToolStarted: EventPayload, Hashable {
 
     /// The tool's name.
     public var tool: String
+    /// `false` when it has yet to show that it is ready, with a `tool.ready`; `nil` when nothing is said about that.
+    public var isReady: Bool?
 
     /// Creates the payload.
-    public init(tool: String) {
+    public init(tool: String, isReady: Bool? = nil) {
         self.tool = tool
+        self.isReady = isReady
     }
 
     /// Reads the payload; what is missing reads as empty.
@@ -104,10 +107,12 @@ public struct ToolStarted: EventPayload, Hashable {
     /// - Throws: `invalidData` when a member is of the wrong kind.
     public init(eventData: EventData) throws(MeshEventsError) {
         tool = try eventData.string("tool")
+        isReady = try eventData.optionalBoolean("ready")
     }
 
-    /// Writes the payload.
+    /// Writes the payload; ``isReady`` only when there is something to say.
     public func write(to data: inout EventDataWriter) {
+        if let isReady { data.write("ready", isReady) }
         data.write("tool", tool)
     }
 }
@@ -119,7 +124,14 @@ extension ToolStarted: DescribedPayload {
     /// The members of its data.
     public static var fields: [PayloadField] {
         [
-            PayloadField("tool", .string, "The tool's name.", example: "whisper")
+            PayloadField(
+                "ready",
+                .boolean,
+                "False when it has yet to show that it is ready, with a tool.ready; missing otherwise.",
+                example: false,
+                isOptional: true
+            ),
+            PayloadField("tool", .string, "The tool's name.", example: "whisper"),
         ]
     }
 }

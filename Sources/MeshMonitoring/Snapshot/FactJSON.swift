@@ -56,6 +56,8 @@ extension ToolRecord {
                     "crash",
                     crash?.json { [("error", .string($0.error)), ("restart_count", JSONValue($0.restartCount))] }
                 ),
+                ("ready", ready?.json { [("value", .bool($0))] }),
+                ("health", health?.json { [("unhealthy", $0.map { .string($0) })] }),
                 ("removed", removed?.json),
                 ("listed", listed?.json(\.members)),
             ])
@@ -76,6 +78,8 @@ extension ToolRecord {
                 restartCount: max(0, crash["restart_count"]?.int ?? 0)
             )
         }
+        ready = Fact(json["ready"]) { $0["value"]?.bool }
+        health = Fact(json["health"]) { .some($0["unhealthy"]?.string.map { cut.cut($0) }) }
         removed = Stamp(json["removed"])
         listed = Fact(json["listed"]) { Listed($0, &cut) }
     }
@@ -118,6 +122,10 @@ extension ToolRecord.Listed {
             ("restarts", JSONValue(restarts)),
             ("error", error.map { .string($0) }),
             ("usage", usage?.usage.json),
+            ("not_ready", works.isReady ? nil : true),
+            ("unhealthy", works.unhealthy.map { .string($0) }),
+            ("unhealthy_ns", works.age.map { JSONValue($0.wholeNanoseconds) }),
+            ("text", works.text.map { .string($0) }),
         ]
     }
 
@@ -127,7 +135,13 @@ extension ToolRecord.Listed {
             age: json["age_ns"]?.number?.int64.map { .nanoseconds(max(0, $0)) },
             restarts: max(0, json["restarts"]?.int ?? 0),
             error: json["error"]?.string.map { cutter.cut($0) },
-            usage: json["usage"].flatMap { ProcessUsage(lenient: $0) }.map { StoredUsage($0) }
+            usage: json["usage"].flatMap { ProcessUsage(lenient: $0) }.map { StoredUsage($0) },
+            works: ListedWorks(
+                isReady: json["not_ready"]?.bool != true,
+                unhealthy: json["unhealthy"]?.string.map { cutter.cut($0) },
+                age: json["unhealthy_ns"]?.number?.int64.map { .nanoseconds(max(0, $0)) },
+                text: json["text"]?.string.map { cutter.cut($0) }
+            )
         )
     }
 }

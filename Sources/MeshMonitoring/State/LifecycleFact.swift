@@ -6,7 +6,11 @@ enum LifecycleFact {
     enum Tool {
         case installed(version: String)
         case configured
-        case started
+        /// - Parameter isReady: `false` when it has yet to show that it is ready.
+        case started(isReady: Bool)
+        case ready
+        /// - Parameter reason: what is wrong; `nil` when it works again.
+        case health(reason: String?)
         /// - Parameters:
         ///   - failed: whether its node has given it up.
         ///   - error: the error of its last crash, when its node has given it up.
@@ -34,7 +38,10 @@ enum LifecycleFact {
                 resources: data["resources"]?.data ?? .null,
                 tools: ToolList(data, at: event.timestamp)
             )
-        case .toolStarted: self = .tool(data.text("tool"), .started)
+        case .toolStarted: self = .tool(data.text("tool"), .started(isReady: data["ready"]?.bool ?? true))
+        case .toolReady: self = .tool(data.text("tool"), .ready)
+        case .toolUnhealthy: self = .tool(data.text("tool"), .health(reason: data.text("reason")))
+        case .toolHealthy: self = .tool(data.text("tool"), .health(reason: nil))
         case .toolCrashed:
             let (error, count) = (data.text("error"), max(0, data["restart_count"]?.int ?? 0))
             let failed = error.hasPrefix(ToolStopped.gaveUpReason)
@@ -78,7 +85,9 @@ enum LifecycleFact {
     /// Whether only a node that is in the mesh emits this. Events that end something may arrive after `node.left`.
     var showsPresence: Bool {
         switch self {
-        case .health, .joined, .tool(_, .installed), .tool(_, .configured), .tool(_, .started): true
+        case .health, .joined, .tool(_, .installed), .tool(_, .configured), .tool(_, .started), .tool(_, .ready),
+            .tool(_, .health):
+            true
         case .left, .tool(_, .stopped), .tool(_, .crashed), .tool(_, .removed), .report: false
         }
     }

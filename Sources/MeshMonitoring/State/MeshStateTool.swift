@@ -52,6 +52,14 @@ extension MeshState {
         /// What its processes used at its node's last health event; `nil` when it does not run, or that is not known. Each
         /// health event changes it; it is no ``Change`` of the tool.
         public internal(set) var usage: ProcessUsage?
+        /// Whether it has shown that it is ready, or need not; `false` only with ``State/running``.
+        public internal(set) var isReady = true
+        /// Why it does not work although it runs, maybe empty; `nil` when it works, as far as is known.
+        public internal(set) var unhealthyReason: String?
+        /// Since when it does not work, by the clock of its node; `nil` when it does, or when that is not known.
+        public internal(set) var unhealthySince: Timestamp?
+        /// What it says of itself; `nil` when it says nothing, or does not run.
+        public internal(set) var statusText: String?
     }
 }
 
@@ -65,6 +73,7 @@ extension MeshState.Tool {
         guard var one, let other else { return one == other }
         one.usage = other.usage
         if isNear(one.since, other.since) { one.since = other.since }
+        if isNear(one.unhealthySince, other.unhealthySince) { one.unhealthySince = other.unhealthySince }
         if isNear(one.lastCrashAt, other.lastCrashAt) { one.lastCrashAt = other.lastCrashAt }
         return one == other
     }

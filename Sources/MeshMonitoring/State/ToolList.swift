@@ -14,6 +14,34 @@ struct ToolListing: Sendable, Equatable {
     var error: String?
     /// What it uses; `nil` when that is missing.
     var usage: ProcessUsage?
+    /// Whether it works.
+    var works = ListedWorks()
+}
+
+/// What a health event says of whether a tool works.
+struct ListedWorks: Sendable, Equatable {
+    /// Whether it has shown that it is ready, or need not.
+    var isReady = true
+    /// Why it is unhealthy, maybe empty; `nil` when it is not.
+    var unhealthy: String?
+    /// How long it had been unhealthy at the time of the event; `nil` when that is missing.
+    var age: Duration?
+    /// What it says of itself.
+    var text: String?
+
+    /// The approximate size of the texts, in bytes.
+    var bytes: Int { (unhealthy?.utf8.count ?? 0) + (text?.utf8.count ?? 0) }
+}
+
+extension ListedWorks {
+    fileprivate init(_ element: EventData.Field, at time: Timestamp) {
+        isReady = element["ready"]?.bool ?? true
+        text = element["status"]?.string
+        guard element["health"]?.string == NodeHealth.Tool.unhealthy else { return }
+        unhealthy = element["health_reason"]?.string ?? ""
+        age = element["health_since"]?.string.flatMap { try? Timestamp(rfc3339: $0) }
+            .map { max(.zero, time.duration(since: $0)) }
+    }
 }
 
 /// The tools that a health event lists, read leniently: what is odd is skipped, and then nothing follows from a tool that
@@ -55,7 +83,8 @@ struct ToolList {
                     .map { max(.zero, time.duration(since: $0)) },
                 restarts: max(0, element["restarts"]?.int ?? 0),
                 error: element["error"]?.string,
-                usage: element["usage"].flatMap { ProcessUsage(lenient: $0) }
+                usage: element["usage"].flatMap { ProcessUsage(lenient: $0) },
+                works: ListedWorks(element, at: time)
             )
             if let index = indices[name] {
                 tools[index].listing = listing

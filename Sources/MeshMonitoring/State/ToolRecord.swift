@@ -24,6 +24,7 @@ struct ToolRecord: Sendable, Equatable {
         var restarts: Int
         var error: String?
         var usage: StoredUsage?
+        var works = ListedWorks()
     }
 
     /// What it does, by the newest fact.
@@ -45,6 +46,10 @@ struct ToolRecord: Sendable, Equatable {
     var configured: Stamp?
     var run: Fact<Run>?
     var crash: Fact<Crash>?
+    /// Whether it has shown that it is ready, or need not; what its start says of that, too.
+    var ready: Fact<Bool>?
+    /// Why it is unhealthy; `nil` when it works again.
+    var health: Fact<String?>?
     var removed: Stamp?
     var listed: Fact<Listed>?
 
@@ -55,7 +60,11 @@ struct ToolRecord: Sendable, Equatable {
             installed = Stamp.latest(installed, stamp)
             if !version.isEmpty { Fact.learn(&self.version, version, at: stamp) }
         case .configured: configured = Stamp.latest(configured, stamp)
-        case .started: Fact.learn(&run, .started, at: stamp)
+        case .started(let isReady):
+            Fact.learn(&run, .started, at: stamp)
+            Fact.learn(&ready, isReady, at: stamp)
+        case .ready: Fact.learn(&ready, true, at: stamp)
+        case .health(let reason): Fact.learn(&health, reason, at: stamp)
         case .stopped(let reason, let failed, let error):
             Fact.learn(&run, .stopped(reason: reason, failed: failed, error: error), at: stamp)
         case .crashed(let error, let restartCount, let failed):
@@ -73,7 +82,8 @@ struct ToolRecord: Sendable, Equatable {
             age: listing.age,
             restarts: listing.restarts,
             error: listing.error,
-            usage: listing.usage.map { StoredUsage($0) }
+            usage: listing.usage.map { StoredUsage($0) },
+            works: listing.works
         )
         Fact.learn(&listed, said, at: stamp)
     }
@@ -85,6 +95,8 @@ struct ToolRecord: Sendable, Equatable {
         configured = Stamp.latest(configured, other.configured)
         Fact.merge(&run, other.run)
         Fact.merge(&crash, other.crash)
+        Fact.merge(&ready, other.ready)
+        Fact.merge(&health, other.health)
         removed = Stamp.latest(removed, other.removed)
         Fact.merge(&listed, other.listed)
     }
@@ -96,6 +108,8 @@ struct ToolRecord: Sendable, Equatable {
         configured = configured?.after(report)
         run = run?.after(report)
         crash = crash?.after(report)
+        ready = ready?.after(report)
+        health = health?.after(report)
         removed = removed?.after(report)
         listed = listed?.after(report)
     }
@@ -108,6 +122,7 @@ struct ToolRecord: Sendable, Equatable {
         var bytes = Self.ownBytes + name.utf8.count + (version?.value.utf8.count ?? 0)
         bytes += (crash?.value.error.utf8.count ?? 0) + (listed?.value.error?.utf8.count ?? 0)
         bytes += listed?.value.usage?.bytes ?? 0
+        bytes += (health?.value?.utf8.count ?? 0) + (listed?.value.works.bytes ?? 0)
         if case .stopped(let reason, _, let error) = run?.value {
             bytes += reason.utf8.count + (error?.utf8.count ?? 0)
         }
@@ -213,6 +228,32 @@ struct ToolRecord: Sendable, Equatable {
 
     // MARK: The view
 
+    /// Sets whether a tool that runs works, by the newer of its events and the list. What was said before its last start
+    /// was said of another process.
+    private func describeWorks(
+        of tool: inout MeshState.Tool,
+        _ run: Fact<Run>?,
+        _ listed: Fact<Listed>?,
+        _ start: Stamp?
+    ) {
+        let begin = Stamp.latest(run?.stamp, start)
+        func isOfThisRun(_ stamp: Stamp) -> Bool { begin.map { $0 <= stamp } ?? true }
+        func isNewer(_ fact: Stamp?, than list: Fact<Listed>?) -> Bool {
+            guard let fact, isOfThisRun(fact) else { return false }
+            return list.map { $0.stamp < fact } ?? true
+        }
+        let list = listed.flatMap { isOfThisRun($0.stamp) ? $0 : nil }
+        tool.statusText = list?.value.works.text
+        tool.isReady = isNewer(ready?.stamp, than: list) ? ready?.value ?? true : list?.value.works.isReady ?? true
+        if let health, isNewer(health.stamp, than: list) {
+            tool.unhealthyReason = health.value
+            tool.unhealthySince = health.value == nil ? nil : health.stamp.at
+        } else if let list, let reason = list.value.works.unhealthy {
+            tool.unhealthyReason = reason
+            tool.unhealthySince = list.value.works.age.map { list.stamp.at.subtracting($0) }
+        }
+    }
+
     /// The public view of the tool.
     ///
     /// - Parameters:
@@ -255,6 +296,7 @@ struct ToolRecord: Sendable, Equatable {
         } else {
             tool.usage = doing.usage?.usage
         }
+        if tool.state == .running { describeWorks(of: &tool, run, Self.since(start, listed), start) }
         return tool
     }
 }

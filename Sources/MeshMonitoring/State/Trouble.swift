@@ -2,7 +2,7 @@
 package enum Trouble: Int, Sendable, Comparable {
     /// A tool has failed, or a node is unreachable.
     case failed
-    /// A tool is backing off, or a node reports a problem.
+    /// A tool is backing off or unhealthy, or a node reports a problem.
     case degraded
     /// Nothing is wrong, as far as is known.
     case well
@@ -26,6 +26,7 @@ package enum Trouble: Int, Sendable, Comparable {
         case _ where tool.isUncertain: self = .failed
         case .failed: self = .failed
         case .backingOff: self = .degraded
+        case .running where tool.unhealthyReason != nil: self = .degraded
         case .installed, .starting, .running, .stopped: self = .well
         }
     }

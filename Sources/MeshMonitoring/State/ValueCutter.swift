@@ -38,7 +38,8 @@ struct ValueCutter {
             .stopped(reason: cut(reason), failed: failed, error: error.map { cut($0) })
         case .crashed(let error, let restartCount, let failed):
             .crashed(error: cut(error), restartCount: restartCount, failed: failed)
-        case .configured, .started, .removed: event
+        case .health(let reason): .health(reason: reason.map { cut($0) })
+        case .configured, .started, .ready, .removed: event
         }
     }
 
@@ -47,6 +48,8 @@ struct ValueCutter {
         var listing = listing
         listing.version = cut(listing.version)
         listing.error = listing.error.map { cut($0) }
+        listing.works.unhealthy = listing.works.unhealthy.map { cut($0) }
+        listing.works.text = listing.works.text.map { cut($0) }
         return listing
     }
 }

@@ -235,7 +235,7 @@ public final class GPUSampler: Service {
                             output.isWhole = false
                         }
                     case .line(.stderr, let line): if output.error.isEmpty { output.error = Self.cut(line) }
-                    case .dropped: output.isWhole = false
+                    case .excess, .dropped: output.isWhole = false
                     }
                 }
             }

@@ -7,7 +7,8 @@ extension ToolManifest {
             case update
             /// Only its configuration, or which parts of it are published.
             case configuration
-            /// Only its supervision: restarts, grace period, autostart. It runs on.
+            /// Only its supervision: restarts, grace period, autostart, and how it is found out whether it works. It runs
+            /// on. A socket for `ready: notify` and `watchdog`, and another time of the latter, it gets at its next start.
             case supervision
         }
 

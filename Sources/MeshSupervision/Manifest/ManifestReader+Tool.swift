@@ -5,7 +5,7 @@ extension ManifestReader {
     private static let toolKeys = [
         "name", "version", "command", "env", "inherit", "config", "publish", "secrets", "restart", "autostart",
         "directory",
-        "grace", "crash_output", "logs",
+        "grace", "crash_output", "logs", "health", "ready", "watchdog", "on_unhealthy",
     ]
 
     /// Reads one tool; `nil` when it has no name. Other mistakes are reported, and the default value stays.
@@ -36,6 +36,10 @@ extension ManifestReader {
                 tool.gracePeriod = duration(value, "grace", in: range) ?? tool.gracePeriod
             case "crash_output": tool.crashOutput = crashOutput(value) ?? tool.crashOutput
             case "logs": tool.logs = logs(value)
+            case "health": tool.health.check = probe(value, "health", every: .seconds(10))
+            case "ready": readiness(value, &tool.health)
+            case "watchdog": tool.health.watchdog = duration(value, "watchdog", in: ToolHealth.times)
+            case "on_unhealthy": tool.health.onUnhealthy = reaction(value) ?? tool.health.onUnhealthy
             default: break
             }
         }

@@ -22,6 +22,10 @@ import Foundation
 ///     grace: 10s
 ///     crash_output: 20
 ///     logs: {files: 3, size: 4M}
+///     ready: notify
+///     health: {http: "http://127.0.0.1:8080/healthz", every: 10s, timeout: 2s, failures: 3}
+///     watchdog: 30s
+///     on_unhealthy: restart
 /// ```
 ///
 /// - `node`: the node's name.
@@ -36,6 +40,12 @@ import Foundation
 /// - `grace`: how long the tool may take to end before it is killed.
 /// - `crash_output`: how many of the last lines of standard error `tool.crashed` publishes, from 0 to 200.
 /// - `logs`: in how many files of which size its output is kept on the node; `false` for none.
+/// - `health`: the probe that the tool must pass while it runs: `http` (an address), `tcp` (`host:port`) or `exec` (a list,
+///   as `command`); with `every` (10s), `timeout` (2s), and `failures` in a row (3).
+/// - `ready`: how the tool shows that it is ready: `notify` (`READY=1` by sd_notify), or a probe, with `within` (60s) and
+///   `every` (1s); `{notify: true, within: 5m}` is possible, too.
+/// - `watchdog`: the longest time between two signs of life (`WATCHDOG=1` by sd_notify).
+/// - `on_unhealthy`: `restart` (the default) or `nothing`; see ``ToolHealth``.
 /// - `env`: the tool's own variables; `inherit`: names of variables that it gets from its node's environment. Without
 ///   it, the tool gets only a few of them (``ToolEnvironment``).
 /// - `publish`: keys of `config` whose values are published; other strings are not, see ``Redaction``. `secrets`: keys

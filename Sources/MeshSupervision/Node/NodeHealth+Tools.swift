@@ -25,7 +25,9 @@ extension NodeHealth {
         self.init(status: status, resources: resources)
         guard let tools else { return }
         let isCut = tools.count > Self.maximumTools
-        func rank(_ tool: ToolStatus) -> Int { isCut ? Self.rank(Tool.State(tool.state)) : 0 }
+        func rank(_ tool: ToolStatus) -> Int {
+            isCut ? Self.rank(Tool.State(tool.state), isUnhealthy: tool.health.unhealthyReason != nil) : 0
+        }
         let sorted = tools.sorted { (rank($0), $0.name) < (rank($1), $1.name) }
         let listed = sorted.prefix(Self.maximumTools).map(Tool.init)
         self.tools = listed
@@ -42,7 +44,7 @@ extension NodeHealth {
         dropUsage(to: limit)
         guard let tools, listBytes > limit else { return }
         var rest = limit
-        let sorted = tools.sorted { (Self.rank($0.state), $0.name) < (Self.rank($1.state), $1.name) }
+        let sorted = tools.sorted { (Self.rank($0), $0.name) < (Self.rank($1), $1.name) }
         let kept = sorted.prefix { tool in
             rest -= Self.bytes(tool)
             return rest >= 0
@@ -67,16 +69,19 @@ extension NodeHealth {
     private static func bytes(_ tool: Tool) -> Int {
         toolBytes + tool.name.utf8.count + tool.version.utf8.count + (tool.error?.utf8.count ?? 0)
             + (tool.usage?.approximateBytes ?? 0)
+            + (tool.healthReason.map { 96 + $0.utf8.count } ?? 0) + (tool.status?.utf8.count ?? 0)
     }
 
     /// Orders tools in trouble before the others.
-    private static func rank(_ state: Tool.State) -> Int {
+    private static func rank(_ state: Tool.State, isUnhealthy: Bool) -> Int {
         switch state {
         case .failed: 0
         case .backingOff: 1
-        default: 2
+        default: isUnhealthy ? 1 : 2
         }
     }
+
+    private static func rank(_ tool: Tool) -> Int { rank(tool.state, isUnhealthy: tool.health == Tool.unhealthy) }
 
     fileprivate static func cut(_ text: String, to limit: Int) -> String {
         guard text.utf8.count > limit else { return text }
@@ -104,7 +109,12 @@ extension NodeHealth.Tool {
             since: status.since,
             restarts: status.restartCount,
             error: status.publishedError.map { NodeHealth.cut($0, to: NodeHealth.errorBytes) },
-            usage: status.usage
+            usage: status.usage,
+            isReady: status.health.isReady ? nil : false,
+            health: status.health.unhealthyReason == nil ? nil : Self.unhealthy,
+            healthReason: status.health.unhealthyReason.map { NodeHealth.cut($0, to: NodeHealth.errorBytes) },
+            healthSince: status.health.unhealthySince,
+            status: status.health.text.map { NodeHealth.cut($0, to: NodeHealth.errorBytes) }
         )
     }
 }

@@ -4,6 +4,14 @@ import MeshEvents
 import MeshLogging
 import ProcessGuard
 
+#if canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Glibc
+#endif
+
 /// Handles the requests for one tool one by one, and performs the actions of its state machine.
 struct ToolLoop {
     let name: String
@@ -29,6 +37,9 @@ struct ToolLoop {
     /// Stops the process.
     private var stopping: Task<Void, Never>?
     private var stopWaiters: [OneShot<Void>] = []
+    /// Watches whether the process works; `nil` when nothing of it is watched.
+    private var watching: ToolWatch?
+    private var works = ToolWorks()
     private var isShutDown = false
 
     init(
@@ -54,6 +65,7 @@ struct ToolLoop {
         process?.kill()
         await watch?.value
         await stopping?.value
+        await watching?.end()
         for waiter in stopWaiters { waiter.fulfil(()) }
     }
 
@@ -76,10 +88,17 @@ struct ToolLoop {
         case .ended(let run, let error):
             guard run == self.run else { return }
             process = nil
+            await watching?.end()
+            watching = nil
             let time = uptime?() ?? .zero
-            await perform(machine.ended(error: error, uptime: time, policy: policy))
+            await perform(machine.ended(error: works.ended(error), uptime: time, policy: policy))
         case .restartDue:
             await perform(machine.restartDue())
+        case .settingsChanged:
+            await watchAnew()
+        case .works(let run, let action):
+            // What was found before it was asked to end, or has ended, is of no interest any more.
+            if run == self.run, process != nil, machine.state == .running { follow(action) }
         }
         guard machine.isIdle else { return }
         for waiter in stopWaiters { waiter.fulfil(()) }
@@ -112,7 +131,7 @@ struct ToolLoop {
             case .started:
                 context.logger.info("tool started", [.tool: "\(name)", .pid: "\(process?.pid ?? 0)"])
                 output.note("started, process \(process?.pid ?? 0)")
-                context.emit(ToolStarted(tool: name))
+                context.emit(ToolStarted(tool: name, isReady: works.status.isReady ? nil : false))
             case .crashed(let error, let restartCount):
                 context.logger.warning("tool crashed: \(error)", [.tool: "\(name)"])
                 output.note("crashed: \(error)")
@@ -125,10 +144,12 @@ struct ToolLoop {
                     )
                 )
             case .stopped(let reason):
+                works.forget()
                 context.logger.info("tool stopped: \(reason)", [.tool: "\(name)"])
                 output.note("stopped: \(reason)")
                 context.emit(ToolStopped(tool: name, reason: redaction.redact(reason)))
             case .gaveUp(let reason):
+                works.forget()
                 context.logger.warning("tool given up: \(reason)", [.tool: "\(name)"])
                 output.note(reason)
                 context.emit(ToolStopped(tool: name, reason: reason, failed: true, error: publishedError))
@@ -138,7 +159,7 @@ struct ToolLoop {
 
     /// Copies the present state to the published status.
     private mutating func update() {
-        let (machine, pid, family) = (machine, process?.pid, process?.family)
+        let (machine, pid, family, health) = (machine, process?.pid, process?.family, works.status)
         if machine.lastError == nil { self.publishedError = nil }
         let publishedError = self.publishedError
         publish { status in
@@ -149,6 +170,7 @@ struct ToolLoop {
             status.restartCount = machine.restartCount
             status.lastError = machine.lastError
             status.publishedError = publishedError
+            status.health = health
         }
     }
 
@@ -156,11 +178,15 @@ struct ToolLoop {
         do throws(ToolError) {
             guard let tool = specification() else { throw .notInstalled(name) }
             let receive = output.begin(tool, tool.redaction(context.environment.available))
-            let process = try await Self.launch(tool, context.environment, receive)
+            let watching = try ToolWatch.prepare(tool, context)
+            let process = try await Self.launch(tool, context.environment, watching, output: receive)
             run += 1
             self.process = process
             uptime = context.stopwatch()
             watchEnd(of: process)
+            self.watching = watching
+            watchHealth(of: process, tool, isReady: nil)
+            works.launched(tool.health)
             await perform(machine.launched())
         } catch {
             // Redacted, because the error may be sent as the answer to another client's request.
@@ -172,9 +198,10 @@ struct ToolLoop {
     private static func launch(
         _ tool: ToolSpecification,
         _ environment: ToolEnvironment,
-        _ output: @escaping @Sendable ([ProcessOutput]) -> Void
+        _ watching: ToolWatch?,
+        output: @escaping @Sendable ([ProcessOutput]) -> Void
     ) async throws(ToolError) -> SupervisedProcess {
-        let variables = environment.variables(for: tool)
+        let variables = environment.variables(for: tool).merging(watching?.variables(for: tool) ?? [:]) { $1 }
         var limits = OutputLimits()
         limits.passesExcess = true
         let command = SupervisedProcess.Command(
@@ -185,7 +212,11 @@ struct ToolLoop {
             limits: limits
         )
         do {
-            return try await SupervisedProcess.launchInBatches(command, output: output)
+            return try await SupervisedProcess.launchInBatches(
+                command,
+                removing: watching?.directory,
+                output: output
+            )
         } catch {
             throw ToolError.launchFailed(tool.name, command.executable, error)
         }
@@ -200,9 +231,68 @@ struct ToolLoop {
         }
     }
 
+    /// Begins to watch whether the process works. What is found arrives as requests.
+    private func watchHealth(of process: SupervisedProcess, _ tool: ToolSpecification, isReady: Bool?) {
+        let (requests, run) = (requests, run)
+        let beginning = ToolWatch.Beginning(
+            isReady: isReady,
+            isUnhealthy: works.isUnhealthy,
+            elapsed: uptime ?? context.stopwatch()
+        )
+        watching?.begin(process, tool, beginning) { requests.yield(.works(run: run, $0)) }
+    }
+
+    /// Watches the process by changed settings.
+    private mutating func watchAnew() async {
+        guard let process, machine.state == .running, !works.isEnding, let tool = specification() else { return }
+        await watching?.endWork()
+        watching = watching ?? ToolWatch(context)
+        watchHealth(of: process, tool, isReady: works.status.isReady)
+    }
+
+    /// Does what follows from how the process works.
+    private mutating func follow(_ action: ToolHealthMachine.Action) {
+        guard let tool = specification() else { return }
+        let consequence = works.apply(
+            action,
+            of: name,
+            tool.restart,
+            tool.health.onUnhealthy,
+            redaction,
+            context.stopwatch
+        )
+        update()
+        if let event = consequence.event {
+            if let unhealthy = event as? ToolUnhealthy {
+                context.logger.warning("tool unhealthy: \(unhealthy.reason)", [.tool: "\(name)"])
+            } else {
+                context.logger.info("tool \(event is ToolReady ? "ready" : "healthy")", [.tool: "\(name)"])
+            }
+            context.emit(event)
+        }
+        switch consequence.ending {
+        case .terminate: terminate(tool.gracePeriod)
+        case .abort: abort(tool.gracePeriod)
+        case nil: break
+        }
+    }
+
+    /// Has the program end by SIGABRT, and kills it when it does not within the grace time; does not wait.
+    private mutating func abort(_ grace: Duration) {
+        guard let process else { return }
+        stopping = Task {
+            process.signalProgram(SIGABRT)
+            // A stopped process takes the signal only when it goes on.
+            process.signalProgram(SIGCONT)
+            if (try? await process.waitForEndUnlessCancelled(atMost: grace)) == nil { process.kill() }
+            _ = await process.waitForEnd()
+        }
+    }
+
     /// Stops the process without waiting: its end arrives as a request.
     private mutating func terminate(_ grace: Duration) {
         guard let process else { return }
+        watching?.pause()
         stopping = Task { _ = await process.stop(grace: grace) }
     }
 

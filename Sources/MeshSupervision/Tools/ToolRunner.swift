@@ -16,6 +16,10 @@ final class ToolRunner: Sendable {
         /// Process number `run` of the tool has ended.
         case ended(run: Int, error: String?)
         case restartDue
+        /// Other settings count for whether the process works.
+        case settingsChanged
+        /// What follows for run number `run` from how it works.
+        case works(run: Int, ToolHealthMachine.Action)
     }
 
     /// The values that supervisor and tool loop share.
@@ -97,6 +101,15 @@ final class ToolRunner: Sendable {
     /// Changes the specification; a process that runs is not touched.
     func change(_ body: (inout ToolSpecification) -> Void) { shared.withLock { body(&$0.specification) } }
 
+    /// Changes the specification; a process that runs is watched by it from now on, and not touched otherwise.
+    func supervise(by specification: ToolSpecification) {
+        let isChanged = shared.withLock { shared in
+            defer { shared.specification = specification }
+            return shared.specification.health != specification.health
+        }
+        if isChanged { _ = send(.settingsChanged) }
+    }
+
     /// Starts the tool; does nothing when it runs.
     func start() async throws(ToolError) {
         let answer = OneShot<ToolError?>()
@@ -139,6 +152,7 @@ struct ToolContext: Sendable {
     let emit: @Sendable (any EventPayload) -> Void
     /// Keeps the output of tools; `nil` for not at all.
     var logs: ToolLogs?
+    let probeSlots = ProbeSlots(32)
 
     /// Starts a stopwatch; the closure returns the time since this call.
     func stopwatch() -> @Sendable () -> Duration { Self.stopwatch(on: clock) }

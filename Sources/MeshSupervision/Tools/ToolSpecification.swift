@@ -36,6 +36,8 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     public var crashOutput: Int
     /// How much of its output is kept in files, when its supervisor keeps logs. The default is 3 files of 4 MiB.
     public var logs: ToolLogSettings
+    /// How its supervisor finds out whether it works. The default watches only its process.
+    public var health: ToolHealth
 
     /// Creates a specification.
     public init(
@@ -53,7 +55,8 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         autostart: Bool = true,
         gracePeriod: Duration = .seconds(10),
         crashOutput: Int = 20,
-        logs: ToolLogSettings = ToolLogSettings()
+        logs: ToolLogSettings = ToolLogSettings(),
+        health: ToolHealth = ToolHealth()
     ) {
         self.name = name
         self.version = version
@@ -70,6 +73,7 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         self.gracePeriod = gracePeriod
         self.crashOutput = crashOutput
         self.logs = logs
+        self.health = health
     }
 
     /// The configuration as it may be published.
@@ -116,6 +120,7 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
             throw invalid("publishes 0 to \(CrashOutput.maximumLines) lines of output with a crash, not \(crashOutput)")
         }
         if let problem = logs.problem { throw invalid(problem) }
+        if let problem = health.problem { throw invalid(problem) }
         let policy = restart
         if policy.initialDelay <= .zero || policy.maximumDelay < policy.initialDelay || policy.maximumRestarts < 0 {
             throw invalid("has a restart policy whose delays are not positive and growing, or a negative limit")

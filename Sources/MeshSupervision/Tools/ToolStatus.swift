@@ -51,6 +51,22 @@ public struct ToolStatus: Sendable, Hashable {
     public var usage: ProcessUsage?
     /// How its processes are found; `nil` when it does not run.
     var family: ProcessFamily?
+    /// Whether it works, as far as its specification has that watched.
+    public var health = Health()
+}
+
+extension ToolStatus {
+    /// Whether a tool that runs works.
+    public struct Health: Sendable, Hashable {
+        /// Whether it is ready; `false` only while it runs and has not shown it yet.
+        public var isReady = true
+        /// Why it is unhealthy, without secrets; `nil` when it is not.
+        public var unhealthyReason: String?
+        /// Since when it is unhealthy.
+        public var unhealthySince: Timestamp?
+        /// What it says of itself (`STATUS=` in the protocol of sd_notify), without secrets.
+        public var text: String?
+    }
 }
 
 extension ToolStatus.State {

@@ -46,7 +46,9 @@ extension ToolSupervisor {
         guard self.tool(named: tool.name) != nil else { return try await add(tool) }
         switch change.kind {
         case .update: try await update(tool)
-        case .supervision: try await withRunner(tool.name) { $0.change { $0 = tool } }
+        case .supervision:
+            try tool.validate()
+            try await withRunner(tool.name) { $0.supervise(by: tool) }
         case .configuration:
             try tool.validate()
             try await withRunner(tool.name) { runner throws(ToolError) in

@@ -22,6 +22,9 @@ public import ServiceLifecycle
 /// | it exits with another code than 0, or a signal ends it | `tool.crashed`, then `tool.started` after a delay |
 /// | the same once more than the policy allows | `tool.crashed`, `tool.stopped` (`gave up after 5 restarts`, `failed`) |
 /// | it exits with 0 | `tool.stopped` (`exited`); with the mode `always`, `tool.started` after a delay |
+/// | it shows that it is ready, as its ``ToolHealth`` asks | `tool.ready` |
+/// | it runs and does not work, as its ``ToolHealth`` asks | `tool.unhealthy`; then, mostly, it is ended as a crash |
+/// | it works again | `tool.healthy` |
 /// | it cannot be started | `tool.crashed`; after a requested start the call throws and there is no retry |
 public final class ToolSupervisor: Sendable {
     struct State {

@@ -48,7 +48,12 @@ struct ServeCommand: AsyncParsableCommand {
                   autostart: true
                   grace: 10s                # from SIGTERM to SIGKILL
                   crash_output: 20          # lines of standard error that tool.crashed publishes
-                  logs: {files: 3, size: 4M} # its output is kept in so many files; or false
+                  logs: {files: 3, size: 4M} # its output is kept in so many files; or false,
+                  ready: notify             # READY=1 by sd_notify; or as health, with `within: 60s`
+                  health: {http: "http://127.0.0.1:8080/healthz", every: 10s, timeout: 2s, failures: 3}
+                                            # or {tcp: "127.0.0.1:8080"}, or {exec: [program, argument]}
+                  watchdog: 30s             # the longest time between two WATCHDOG=1 by sd_notify
+                  on_unhealthy: restart     # or nothing
 
             A tool gets PATH, HOME, TMPDIR, TZ, LANG and LC_* of the node's environment, the variables that the \
             manifest names with `inherit` and `env`, and the variables for the login; nothing else. The manifest \

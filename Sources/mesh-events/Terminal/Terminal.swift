@@ -53,6 +53,7 @@ enum Style: String {
     init(ofType type: String) {
         switch type {
         case "tool.crashed", "node.unreachable": self = .red
+        case "tool.unhealthy": self = .yellow
         case "node.health": self = .dim
         case _ where type.hasPrefix("tool."): self = .green
         case _ where type.hasPrefix("node."): self = .yellow

@@ -65,6 +65,33 @@ import Testing
             line: "WARNING - pi/t is backing off: exited with code 3"
         ),
         Case(
+            name: "not ready",
+            mesh: mesh([online, event(.toolStarted, ["tool": "t", "ready": false])]),
+            all: 0,
+            node: 0,
+            tool: 0,
+            line: "OK - 1 node: 1 online; 1 tool: 1 running"
+        ),
+        Case(
+            name: "unhealthy",
+            mesh: mesh([online, running, event(.toolUnhealthy, ["tool": "t", "reason": "no answer within 2s"])]),
+            all: 1,
+            node: 1,
+            tool: 1,
+            line: "WARNING - pi/t is unhealthy: no answer within 2s"
+        ),
+        Case(
+            name: "healthy again",
+            mesh: mesh([
+                online, running, event(.toolUnhealthy, ["tool": "t", "reason": "no answer within 2s"]),
+                event(.toolHealthy, ["tool": "t"]),
+            ]),
+            all: 0,
+            node: 0,
+            tool: 0,
+            line: "OK - 1 node: 1 online; 1 tool: 1 running"
+        ),
+        Case(
             name: "degraded",
             mesh: mesh([
                 event(.nodeHealth, ["status": "degraded", "resources": ["checks": ["disk": "full"]]]), running,

@@ -41,6 +41,28 @@ import Testing
         )
     }
 
+    @Test func toolsThatRunAndDoNotWorkAreNamed() {
+        let reason = "it answered 500\u{1B}[31m: \u{202E}no"
+        let state = state(
+            [
+                (0, .toolStarted, "pi", ["tool": "a"]),
+                (0, .toolStarted, "pi", ["tool": "b", "ready": false]),
+                (0, .toolStarted, "pi", ["tool": "c"]),
+                (4, .toolUnhealthy, "pi", ["tool": "c", "reason": .string(reason)]),
+            ],
+            at: 10
+        )
+        let lines = StatusFormatter(isColored: false, width: nil).lines(state)
+        #expect(
+            lines.suffix(4) == [
+                "NODE  TOOL  VERSION  STATE               SINCE    RESTARTS  DETAILS",
+                #"pi    c     -        unhealthy           10s ago  0         unhealthy 6s ago: it answered 500\u001b[31m: \u202eno"#,
+                "pi    a     -        running             10s ago  0",
+                "pi    b     -        running, not ready  10s ago  0",
+            ]
+        )
+    }
+
     @Test func aPersonSeesHowAllIs() {
         let lines = StatusFormatter(isColored: false, width: nil).lines(mesh)
         #expect(

@@ -15,7 +15,10 @@ try await tool.persistent().emit(
     "user.fixture.ready",
     ["configuration": JSONValue(tool.configuration), "tool": .string(tool.name)]
 )
+tool.status("listening\nto questions")
+tool.ready()
 try await tool.run { tool in
+    tool.alive()
     do {
         for try await question in questions {
             try tool.emit("fixture.answer", ["to": .string(question.node)])

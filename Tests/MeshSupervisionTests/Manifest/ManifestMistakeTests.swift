@@ -92,9 +92,10 @@ struct ManifestMistakeTests {
                 "5:18: config.a is no number that JSON has; quote it to have it as text"
             ),
             (
-                head + "    health: 5\n",
-                "5:5: unknown key 'health' in a tool; there are name, version, command, env, inherit, "
-                    + "config, publish, secrets, restart, autostart, directory, grace, crash_output, logs"
+                head + "    weather: 5\n",
+                "5:5: unknown key 'weather' in a tool; there are name, version, command, env, inherit, "
+                    + "config, publish, secrets, restart, autostart, directory, grace, crash_output, logs, health, "
+                    + "ready, watchdog, on_unhealthy"
             ),
             (
                 "node: \"a\n",

@@ -52,6 +52,20 @@ struct ListedToolsTests {
         #expect(try !health([status("a", .failed)]).eventData().json.contains("not to be seen"))
     }
 
+    @Test("whether it works is in it when there is something to say, cut, and unhealthy ones come first of many")
+    func works() throws {
+        var tool = status("a")
+        #expect(try !health([tool]).eventData().json.contains("ready"))
+        let long = String(repeating: "é", count: 5_000)
+        tool.health = .init(isReady: false, unhealthyReason: long, unhealthySince: .epoch, text: long)
+        let listed = try #require(health([tool]).tools?.first)
+        #expect(listed.isReady == false && listed.health == "unhealthy" && listed.healthSince == .epoch)
+        #expect(listed.healthReason?.utf8.count == 499 && listed.status?.utf8.count == 499)
+        var tools = (0..<250).map { status("t\(1_000 + $0)") }
+        tools[249].health = tool.health
+        #expect(health(tools).tools?.first?.name == "t1249")
+    }
+
     @Test("200 are listed by name; of more, those in trouble come first and the rest is counted")
     func many() {
         let names = (0..<200).map { "t\(1_000 + $0)" }

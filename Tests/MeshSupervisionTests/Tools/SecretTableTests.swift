@@ -183,5 +183,27 @@ struct SecretTableTests {
         await bench.supervisor.shutdown()
     }
 
+    @Test(
+        "in the reason of an unhealthy tool, in what a tool says of itself and in the crash that follows",
+        arguments: valued
+    )
+    func health(kind: Kind) throws {
+        let text = try #require(kind.value.string)
+        var works = ToolWorks()
+        let redaction = Redaction(confidential: ["words-of-mine"])
+        let actions: [ToolHealthMachine.Action] = [
+            .unhealthy(reason: "it answered 500: \(text) words-of-mine", failures: 1),
+            .says("loading \(text) words-of-mine"),
+        ]
+        var published = ""
+        for action in actions {
+            let consequence = works.apply(action, of: "t", RestartPolicy(), .nothing, redaction) { { .zero } }
+            published += try consequence.event?.eventData().json ?? ""
+        }
+        published += (works.status.unhealthyReason ?? "") + (works.status.text ?? "")
+        #expect(!published.contains(kind.secret) && !published.contains("words-of-mine"), "\(published)")
+        #expect(published.contains("it answered 500") && published.contains("loading"))
+    }
+
     private func shown(_ data: EventData) -> String { Redaction().redact(data).json }
 }

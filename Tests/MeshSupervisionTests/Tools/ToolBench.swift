@@ -14,16 +14,22 @@ final class ToolBench: Sendable {
     private let emitted: EmittedEvents
     let logged = LoggedLines()
 
-    init(environment: [String: String] = [:], url: String = "nats://127.0.0.1:4222", logs: ToolLogs? = nil) throws {
+    /// - Parameter clock: The supervisor's; `nil` for ``clock``.
+    init(
+        environment: [String: String] = [:],
+        url: String = "nats://127.0.0.1:4222",
+        logs: ToolLogs? = nil,
+        clock: (any Clock<Duration>)? = nil
+    ) throws {
         directory = try TemporaryDirectory()
-        clock = ManualClock()
+        self.clock = ManualClock()
         let (emitted, logged) = (EmittedEvents(), logged)
         self.emitted = emitted
         supervisor = ToolSupervisor(
             environment: ToolEnvironment(url: url, node: "bench", extra: environment),
             logger: Logger(label: "bench") { _ in logged },
             logs: logs,
-            clock: clock
+            clock: clock ?? self.clock
         ) { emitted.append($0) }
     }
 
@@ -98,7 +104,11 @@ final class EmittedEvents: Sendable {
             switch payload {
             case let event as ToolInstalled: "installed \(event.version)"
             case let event as ToolConfigured: "configured \(event.config.json)"
-            case is ToolStarted: "started"
+            case let event as ToolStarted: event.isReady == false ? "started, not ready" : "started"
+            case is ToolReady: "ready"
+            case let event as ToolUnhealthy:
+                "unhealthy \(event.reason) \(event.failures)" + (event.isRestarting ? ", restarting" : "")
+            case is ToolHealthy: "healthy"
             case let event as ToolStopped:
                 "stopped \(event.reason)" + (event.failed ? " (failed: \(event.error ?? ""))" : "")
             case let event as ToolCrashed: "crashed \(event.error) \(event.restartCount)"

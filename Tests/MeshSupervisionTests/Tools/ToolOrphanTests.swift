@@ -28,6 +28,11 @@ struct ToolOrphanTests {
               - name: family
                 version: "1"
                 command: [sh, -c, "trap '' TERM HUP; sleep 600 & echo $! > child; \(escape) echo > ready; wait; sleep 600"]
+              - name: watched
+                version: "1"
+                command: [sh, -c, "dirname $NOTIFY_SOCKET > socket; exec sleep 600"]
+                watchdog: 1h
+                health: {exec: [sh, -c, "echo $$ > probe; exec sleep 600"], every: 100ms, timeout: 1h}
             """
         )
         let fixture = try BuildProducts.executable("tool-supervisor-fixture")
@@ -53,23 +58,27 @@ struct ToolOrphanTests {
                 events.dropLast() == [
                     #"tool.installed {"tool":"plain","version":"1"}"#, #"tool.started {"tool":"plain"}"#,
                     #"tool.installed {"tool":"family","version":"1"}"#, #"tool.started {"tool":"family"}"#,
+                    #"tool.installed {"tool":"watched","version":"1"}"#, #"tool.started {"tool":"watched"}"#,
                 ]
             )
-            #expect(pids.count == 2)
-            try await eventually("the tool's children") {
-                TemporaryDirectory.exists(directory.path + "/ready")
+            #expect(pids.count == 3)
+            try await eventually("the tool's children, and the probe") {
+                ["ready", "probe", "socket"].allSatisfy { (try? directory.text(of: $0))?.hasSuffix("\n") == true }
             }
-            for file in ["child", "escaped"] {
+            let socket = try directory.text(of: "socket").trimmingCharacters(in: .whitespacesAndNewlines)
+            #expect(TemporaryDirectory.exists(socket + "/notify"))
+            for file in ["child", "escaped", "probe"] {
                 guard let text = try? directory.text(of: file) else { continue }
                 pids.append(try #require(Int32(text.trimmingCharacters(in: .whitespacesAndNewlines))))
             }
             #expect(pids.allSatisfy { TestProcess.exists($0) })
             kill(supervisor, signal)
             for pid in pids { try await ToolProcesses.end(of: pid) }
+            try await eventually("the socket's directory to be removed") { !TemporaryDirectory.exists(socket) }
             return pids.count
         }
         #if os(Linux)
-            #expect(result.closureResult == 4)
+            #expect(result.closureResult == 6)
         #endif
     }
 }

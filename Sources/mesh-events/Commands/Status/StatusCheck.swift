@@ -34,7 +34,7 @@ struct StatusCheck: Sendable, Equatable {
             return
         }
         let node = subject.node
-        let wellText = "\(Problem.name(tool)) is \(StatusFormatter.word(tool.state))\(Self.note(node))"
+        let wellText = "\(Problem.name(tool)) is \(StatusFormatter.word(tool))\(Self.note(node))"
         guard !node.isInMaintenance else {
             self.init(Problem.presence(of: tool), wellText: wellText)
             return
@@ -113,8 +113,8 @@ private struct Problem {
     init?(_ tool: MeshState.Tool) {
         trouble = Trouble(tool)
         guard trouble != .well, !tool.isUncertain else { return nil }
-        let verb = tool.state == .failed ? "has failed" : "is \(StatusFormatter.word(tool.state))"
-        text = "\(Self.name(tool)) \(verb)" + (tool.lastError.map { ": \($0)" } ?? "")
+        let verb = tool.state == .failed ? "has failed" : "is \(StatusFormatter.word(tool))"
+        text = "\(Self.name(tool)) \(verb)" + ((tool.unhealthyReason ?? tool.lastError).map { ": \($0)" } ?? "")
     }
 
     private init(trouble: Trouble, text: String) {

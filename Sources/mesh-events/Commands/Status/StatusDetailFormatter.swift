@@ -56,6 +56,8 @@ struct StatusDetailFormatter {
         var facts = FactTable()
         facts.add("Tool", SafeText.name(tool.name), .cyan)
         facts.add("Status", Self.status(tool, now), Style(of: tool))
+        facts.add("Health", tool.unhealthyReason == nil ? nil : StatusFormatter.details(tool, now: now), .yellow)
+        facts.add("Says", tool.statusText)
         facts.add("Version", tool.version)
         facts.add("Uptime", detail.uptime.map(AgeFormatter.span))
         facts.add("Restarts", Self.restarts(detail))
@@ -93,7 +95,7 @@ struct StatusDetailFormatter {
         let since = tool.since.map { ", since \(AgeFormatter.text($0, now: now))" } ?? ""
         let reason = tool.stopReason.map { ": \($0)" } ?? ""
         let doubt = tool.isUncertain ? ", as far as is known: its node is unreachable" : ""
-        return StatusFormatter.word(tool.state) + since + reason + doubt
+        return StatusFormatter.word(tool.state) + (tool.isReady ? "" : ", not ready") + since + reason + doubt
     }
 
     private static func restarts(_ detail: StatusDetail) -> String {

@@ -136,7 +136,7 @@ struct StatusFormatter {
             var cells: [TextTable.Cell] = [
                 .name(SafeText.name(tool.name)),
                 .name(tool.version.map { SafeText.name($0) } ?? "-"),
-                .init(word(tool.state) + (tool.isUncertain ? "?" : ""), Style(of: tool)),
+                .init(word(tool) + (tool.isUncertain ? "?" : ""), Style(of: tool)),
                 .init(AgeFormatter.text(tool.since, now: now)),
                 .init("\(tool.restartCount)\(late)"),
             ]
@@ -171,18 +171,28 @@ struct StatusFormatter {
         }
     }
 
+    /// The state of a tool in words, and whether it works.
+    static func word(_ tool: MeshState.Tool) -> String {
+        if tool.unhealthyReason != nil { return "unhealthy" }
+        return tool.isReady ? word(tool.state) : "running, not ready"
+    }
+
     /// The state in words.
     static func word(_ state: MeshState.Tool.State) -> String {
         state == .backingOff ? "backing off" : state.rawValue
     }
 
-    /// The details of a tool: why it does not run, or its last crash.
+    /// The details of a tool: why it does not run or work, or its last crash.
     static func details(_ tool: MeshState.Tool, now: Timestamp) -> String {
         switch tool.state {
         case .backingOff: return tool.lastError ?? ""
         case .failed: return [tool.stopReason, tool.lastError].compactMap { $0 }.joined(separator: ": ")
         case .stopped: return tool.stopReason ?? ""
         case .running, .starting, .installed, .removed:
+            if let reason = tool.unhealthyReason {
+                let age = tool.unhealthySince.map { " \(AgeFormatter.text($0, now: now))" } ?? ""
+                return "unhealthy\(age): \(reason)"
+            }
             guard let error = tool.lastError else { return "" }
             return tool.lastCrashAt.map { "crashed \(AgeFormatter.text($0, now: now)): \(error)" }
                 ?? "crashed: \(error)"
@@ -206,7 +216,7 @@ extension Style {
             return
         }
         switch tool.state {
-        case .running: self = .green
+        case .running: self = tool.isReady && tool.unhealthyReason == nil ? .green : .yellow
         case .failed: self = .red
         case .backingOff, .starting, .stopped: self = .yellow
         case .installed, .removed: self = .plain
