@@ -26,7 +26,8 @@ struct SchemaTests {
         let described = Set(AsyncAPIDocument.meshPayloads.map { $0.eventType.rawValue })
         let reports: [EventType] = [.nodeUnreachable, .nodeRecovered, .nodeForgotten, .nodeMaintenance]
         let alerts: [EventType] = [.alertFired, .alertResolved, .alertSilenced, .alertUndelivered]
-        let sent = SystemEventTests.events.map(\.event.type) + reports + alerts
+        let runs: [EventType] = [.toolFinished, .toolSkipped]
+        let sent = SystemEventTests.events.map(\.event.type) + reports + alerts + runs
         #expect(described == Set(sent.map(\.rawValue)) && described.count == AsyncAPIDocument.meshPayloads.count)
         let addresses = Self.document["channels"]?.object?.compactMap { $0.value["address"]?.string }
         #expect(Set(addresses ?? []) == Set(sent.map(\.subject) + ["events.user.{topic}"]))
@@ -86,7 +87,8 @@ struct SchemaTests {
             since: .now,
             restarts: 1,
             error: "no",
-            usage: ProcessUsage(cpu: 1)
+            usage: ProcessUsage(cpu: 1),
+            next: .now
         )
         let written = try NodeHealth(status: "", resources: nil, tools: [tool]).eventData()["tools"]?[0]?.value
         #expect(items["properties"]?.object?.keys == written?.object?.keys)

@@ -165,6 +165,8 @@ extension NodeHealth {
         public var error: String?
         /// What its processes use; `nil` when it does not run, or that is not known.
         public var usage: ProcessUsage?
+        /// When it is started next, when it has a schedule.
+        public var next: Timestamp?
 
         /// Creates an element of the list.
         public init(
@@ -174,7 +176,8 @@ extension NodeHealth {
             since: Timestamp? = nil,
             restarts: Int = 0,
             error: String? = nil,
-            usage: ProcessUsage? = nil
+            usage: ProcessUsage? = nil,
+            next: Timestamp? = nil
         ) {
             self.name = name
             self.version = version
@@ -183,6 +186,7 @@ extension NodeHealth {
             self.restarts = restarts
             self.error = error
             self.usage = usage
+            self.next = next
         }
 
         fileprivate init(eventData: EventData) throws(MeshEventsError) {
@@ -194,6 +198,7 @@ extension NodeHealth {
             error = try eventData.optionalString("error")
             let usage = try eventData.object("usage")
             self.usage = usage.isNull ? nil : try ProcessUsage(eventData: usage)
+            next = try eventData.time("next")
         }
 
         fileprivate var json: JSONValue {
@@ -204,6 +209,7 @@ extension NodeHealth {
             members["since"] = since.map { .string($0.description) }
             members["error"] = error.map { .string($0) }
             members["usage"] = usage?.json
+            members["next"] = next.map { .string($0.description) }
             return JSONValue(members)
         }
     }
@@ -277,6 +283,13 @@ extension NodeHealth: DescribedPayload {
                 isOptional: true
             ),
             .usage,
+            PayloadField(
+                "next",
+                .timestamp,
+                "When it is started next, RFC 3339; missing when it has no schedule.",
+                example: "2026-11-25T03:00:00Z",
+                isOptional: true
+            ),
         ]
     }
 }

@@ -91,6 +91,11 @@ extension ToolRecord.Run {
                 ("error", error.map { .string($0) }),
             ]
         case .crashed(let failed): [("what", "crashed"), ("failed", .bool(failed))]
+        case .finished(let error, let next):
+            [
+                ("what", "finished"), ("error", error.map { .string($0) }),
+                ("next", next.map { JSONValue.time($0) }),
+            ]
         }
     }
 
@@ -105,6 +110,8 @@ extension ToolRecord.Run {
                 error: json["error"]?.string.map { cutter.cut($0) }
             )
         case "crashed": self = .crashed(failed: failed)
+        case "finished":
+            self = .finished(error: json["error"]?.string.map { cutter.cut($0) }, next: json["next"]?.time)
         default: return nil
         }
     }
@@ -118,6 +125,7 @@ extension ToolRecord.Listed {
             ("restarts", JSONValue(restarts)),
             ("error", error.map { .string($0) }),
             ("usage", usage?.usage.json),
+            ("next", next.map { JSONValue.time($0) }),
         ]
     }
 
@@ -127,7 +135,8 @@ extension ToolRecord.Listed {
             age: json["age_ns"]?.number?.int64.map { .nanoseconds(max(0, $0)) },
             restarts: max(0, json["restarts"]?.int ?? 0),
             error: json["error"]?.string.map { cutter.cut($0) },
-            usage: json["usage"].flatMap { ProcessUsage(lenient: $0) }.map { StoredUsage($0) }
+            usage: json["usage"].flatMap { ProcessUsage(lenient: $0) }.map { StoredUsage($0) },
+            next: json["next"]?.time
         )
     }
 }

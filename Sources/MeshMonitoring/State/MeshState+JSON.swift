@@ -10,7 +10,7 @@ extension MeshState {
     ///   `leave_reason`, `unreachable_since`, `maintenance_until`,
     ///   `maintenance_reason`, `interval_s`, `sends_health`, `capabilities`, `resources`, `tools`.
     /// - `tools` of a node, by name: `name`, `version`, `state`, `uncertain`, `since`, `restart_count`, `last_error`,
-    ///   `last_crash`, `stop_reason`, `usage` (an object with what is known of ``/MeshEvents/ProcessUsage``). The states are the raw values of ``Tool/State``: `installed`, `starting`, `running`,
+    ///   `last_crash`, `stop_reason`, `next_start`, `usage` (an object with what is known of ``/MeshEvents/ProcessUsage``). The states are the raw values of ``Tool/State``: `installed`, `starting`, `running`,
     ///   `backing_off`, `failed`, `stopped` and `removed`.
     public var json: EventData {
         let nodes = nodes
@@ -82,6 +82,7 @@ extension MeshState.Tool {
             "last_crash": .time(lastCrashAt),
             "stop_reason": .text(stopReason),
             "usage": usage?.json ?? .null,
+            "next_start": .time(nextStart),
         ]
     }
 }

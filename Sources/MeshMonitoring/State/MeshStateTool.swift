@@ -52,6 +52,8 @@ extension MeshState {
         /// What its processes used at its node's last health event; `nil` when it does not run, or that is not known. Each
         /// health event changes it; it is no ``Change`` of the tool.
         public internal(set) var usage: ProcessUsage?
+        /// When its node starts it next, by its schedule; `nil` when it has none.
+        public internal(set) var nextStart: Timestamp?
     }
 }
 

@@ -14,6 +14,8 @@ struct ToolListing: Sendable, Equatable {
     var error: String?
     /// What it uses; `nil` when that is missing.
     var usage: ProcessUsage?
+    /// When it is started next, when it has a schedule.
+    var next: Timestamp?
 }
 
 /// The tools that a health event lists, read leniently: what is odd is skipped, and then nothing follows from a tool that
@@ -55,7 +57,8 @@ struct ToolList {
                     .map { max(.zero, time.duration(since: $0)) },
                 restarts: max(0, element["restarts"]?.int ?? 0),
                 error: element["error"]?.string,
-                usage: element["usage"].flatMap { ProcessUsage(lenient: $0) }
+                usage: element["usage"].flatMap { ProcessUsage(lenient: $0) },
+                next: element["next"]?.string.flatMap { try? Timestamp(rfc3339: $0) }
             )
             if let index = indices[name] {
                 tools[index].listing = listing

@@ -38,6 +38,7 @@ struct ValueCutter {
             .stopped(reason: cut(reason), failed: failed, error: error.map { cut($0) })
         case .crashed(let error, let restartCount, let failed):
             .crashed(error: cut(error), restartCount: restartCount, failed: failed)
+        case .finished(let error, let next): .finished(error: error.map { cut($0) }, next: next)
         case .configured, .started, .removed: event
         }
     }

@@ -63,6 +63,7 @@ struct StatusDetailFormatter {
         facts.add("GPU memory", ToolFigures.gpus(tool.usage))
         let crash = tool.lastCrashAt.map { " (\(AgeFormatter.text($0, now: now)))" } ?? ""
         facts.add("Error", tool.lastError.map { $0 + crash }, Trouble(tool) == .well ? .plain : .red)
+        facts.add("Next run", tool.nextStart.map { time.text($0) })
         facts.add("Node", "\(SafeText.name(node.name)): \(presence(node, now))", Style(of: node.status))
         return facts
     }
