@@ -104,7 +104,8 @@ extension NodeHealth.Tool {
             since: status.since,
             restarts: status.restartCount,
             error: status.publishedError.map { NodeHealth.cut($0, to: NodeHealth.errorBytes) },
-            usage: status.usage
+            usage: status.usage,
+            next: status.next
         )
     }
 }

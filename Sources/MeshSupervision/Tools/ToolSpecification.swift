@@ -4,7 +4,7 @@ public import MeshEvents
 public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     /// Its name: letters, digits, `-`, `_` and `.`, at most 64, a letter or digit first.
     public var name: String
-    /// Its version; not empty.
+    /// Its version; empty when it has none.
     public var version: String
     /// The program and its arguments, passed on unchanged: no shell is involved. A name without `/` is searched for in
     /// the `PATH` that the tool will have, a relative path in its directory.
@@ -29,13 +29,23 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     public var restart: RestartPolicy
     /// Whether it is started with its node.
     public var autostart: Bool
-    /// How long it may take to end after SIGTERM, before it is killed. The default is 10 seconds.
+    /// How long it may take to end after its ``stopSignal``, before it is killed. The default is 10 seconds.
     public var gracePeriod: Duration
+    /// The signal that asks it to end; the default is `SIGTERM`.
+    public var stopSignal: StopSignal
+    /// Its priority, processors, file mode mask, resource limits and user.
+    public var process: ToolProcessSettings
+    /// The most memory that it may use; `nil` for no limit.
+    public var memory: ToolMemoryLimit?
+    /// The tools after which it is started.
+    public var after: ToolDependencies
+    /// When it is started, for a tool that runs and ends; `nil` for one that is kept running.
+    public var schedule: ToolSchedule?
 
     /// Creates a specification.
     public init(
         name: String,
-        version: String,
+        version: String = "",
         command: [String],
         environment: [String: String] = [:],
         directory: String? = nil,
@@ -46,7 +56,12 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         confidential: Set<String> = [],
         restart: RestartPolicy = RestartPolicy(),
         autostart: Bool = true,
-        gracePeriod: Duration = .seconds(10)
+        gracePeriod: Duration = .seconds(10),
+        stopSignal: StopSignal = .term,
+        process: ToolProcessSettings = ToolProcessSettings(),
+        memory: ToolMemoryLimit? = nil,
+        after: ToolDependencies = [],
+        schedule: ToolSchedule? = nil
     ) {
         self.name = name
         self.version = version
@@ -61,6 +76,11 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         self.restart = restart
         self.autostart = autostart
         self.gracePeriod = gracePeriod
+        self.stopSignal = stopSignal
+        self.process = process
+        self.memory = memory
+        self.after = after
+        self.schedule = schedule
     }
 
     /// The configuration as it may be published.
@@ -76,14 +96,15 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Name, version and program; neither arguments nor values, which may be secret.
-    public var description: String { "\(name) \(version) (\(command.first ?? "no command"))" }
+    public var description: String {
+        "\(name)\(version.isEmpty ? "" : " \(version)") (\(command.first ?? "no command"))"
+    }
 
     /// Checks all rules.
     ///
     /// - Throws: `invalidSpecification`, with the first rule that is broken.
     public func validate() throws(ToolError) {
         if let problem = Self.problem(inName: name) { throw invalid(problem) }
-        if version.isEmpty { throw invalid("needs a version") }
         guard let program = command.first, !program.isEmpty else { throw invalid("needs a command") }
         // C strings end at a zero byte: the rest would silently be lost.
         if command.contains(where: Self.hasZero) { throw invalid("has a zero byte in its command") }
@@ -107,6 +128,11 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         if policy.initialDelay <= .zero || policy.maximumDelay < policy.initialDelay || policy.maximumRestarts < 0 {
             throw invalid("has a restart policy whose delays are not positive and growing, or a negative limit")
         }
+        if let within = policy.within, within <= .zero { throw invalid("counts its restarts within no time") }
+        if let problem = process.problem ?? schedule?.problem { throw invalid(problem) }
+        if let memory, memory.maximum <= 0 { throw invalid("has a limit of its memory that is not more than 0 bytes") }
+        if after.within <= .zero { throw invalid("waits no time for the tools after which it is started") }
+        if after.names.contains(name) { throw invalid("is to be started after itself") }
     }
 
     /// What is wrong with a name; `nil` when it is valid.

@@ -17,7 +17,7 @@ public struct ToolStatus: Sendable, Hashable {
         case stopped
         /// It ended by itself, and will be started again after a delay.
         case backingOff = "backing_off"
-        /// It failed or could not be started, and is not started again.
+        /// It failed or could not be started, and is not started again; with a schedule, not before its next time.
         case failed
 
         /// The former name of ``backingOff``.
@@ -30,7 +30,7 @@ public struct ToolStatus: Sendable, Hashable {
 
     /// Its name.
     public var name: String
-    /// The installed version.
+    /// The installed version; empty when none was given.
     public var version: String
     /// Its state.
     public var state: State
@@ -51,6 +51,8 @@ public struct ToolStatus: Sendable, Hashable {
     public var usage: ProcessUsage?
     /// How its processes are found; `nil` when it does not run.
     var family: ProcessFamily?
+    /// When it is started next, when it has a schedule; `nil` otherwise, and after it was stopped on request.
+    public var next: Timestamp?
 }
 
 extension ToolStatus.State {
