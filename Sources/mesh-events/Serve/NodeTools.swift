@@ -28,9 +28,14 @@ final class NodeTools: Sendable {
     ) {
         self.manifest = manifest
         listing = Locked(ToolListing(planned: planned))
-        supervisor = ToolSupervisor(environment: environment, logger: ToolLog.logger, gpus: node.gpus) {
-            node.emitter.emit($0)
-        }
+        supervisor = ToolSupervisor(
+            environment: environment,
+            logger: ToolLog.logger,
+            gpus: node.gpus,
+            schedules: ToolScheduleRecord(
+                file: StoreDirectory.schedules(node: node.name, ProcessInfo.processInfo.environment)
+            )
+        ) { node.emitter.emit($0) }
         control = ToolControl(supervisor: supervisor, node: node.name, connection: connection, logger: ToolLog.logger)
         (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         node.setToolReport { [weak self] in
