@@ -127,16 +127,16 @@ extension ManifestReader {
 
     // MARK: schedule, every
 
-    /// `schedule: "0 3 * * *"`, or `schedule: {cron: "0 3 * * *", timezone: Europe/Vienna, missed: run}`.
+    /// `schedule: "0 3 * * *"`, or `schedule: {cron: "0 3 * * *", zone: Europe/Vienna, missed: run}`.
     mutating func schedule(_ node: Node) -> ToolSchedule? {
         guard node.mapping != nil else { return text(node, "schedule").flatMap { self.cron($0, nil, at: node) } }
         var cron: (text: String, node: Node)?
         var zone: String?
         var missed: ToolSchedule.Missed?
-        for (key, value) in members(of: node, "schedule", known: ["cron", "timezone", "missed"]) {
+        for (key, value) in members(of: node, "schedule", known: ["cron", "zone", "missed"]) {
             switch key {
             case "cron": cron = text(value, "schedule.cron").map { ($0, value) }
-            case "timezone": zone = nonEmpty(value, "schedule.timezone")
+            case "zone": zone = nonEmpty(value, "schedule.zone")
             case "missed":
                 missed = choice(value, "schedule.missed", among: ToolSchedule.Missed.allCases.map(\.rawValue))
                     .flatMap { ToolSchedule.Missed(rawValue: $0) }

@@ -112,10 +112,12 @@ struct ToolProcessSettingsTests {
                     settings
                 ) == "[0, 1, 2] 4"
             )
-            let status = "[l.split()[1] for l in open('/proc/self/status') if l.startswith(('SigBlk', 'SigIgn'))]"
-            // Python ignores SIGPIPE and SIGXFSZ itself.
+            let status = """
+                [hex(int(l.split()[1], 16) & ~(3 << 31)) for l in open('/proc/self/status') if l[:6] in ('SigBlk', 'SigIgn')]
+                """
+            // Python ignores SIGPIPE and SIGXFSZ itself. The signals 32 and 33 are the C library's own.
             let masks = try await python(status, settings)
-            #expect(masks == "['0000000000000000', '0000000001001000']")
+            #expect(masks == "['0x0', '0x1001000']")
         #endif
         #expect(try await python("os.path.realpath('.'), os.read(0, 1)", settings) == "/ b''")
     }

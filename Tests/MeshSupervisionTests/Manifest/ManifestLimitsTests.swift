@@ -48,7 +48,7 @@ struct ManifestLimitsTests {
                 memory: 512M
               - {name: page, command: [page], after: [api, db], restart: {max: unlimited}}
               - {name: backup, command: [backup], after: [db], schedule: "0 3 * * *"}
-              - {name: report, command: [report], schedule: {cron: "@weekly", timezone: Europe/Vienna, missed: run}}
+              - {name: report, command: [report], schedule: {cron: "@weekly", zone: Europe/Vienna, missed: run}}
               - {name: sync, command: [sync], every: 6h, umask: "0o077"}
             """,
             ["KEY": "s3cret-key"]
@@ -161,9 +161,9 @@ struct ManifestLimitsTests {
             ("instances: 0", "3:16: instances must be a whole number from 1 to 100, not '0'"),
             ("instances: many", "3:16: instances must be a whole number from 1 to 100, not 'many'"),
             ("schedule: '0 25 * * *'", "3:15: schedule: the hour must be from 0 to 23, not '25'"),
-            ("schedule: {timezone: UTC}", "3:15: schedule lacks 'cron', such as \"0 3 * * *\""),
+            ("schedule: {zone: UTC}", "3:15: schedule lacks 'cron', such as \"0 3 * * *\""),
             (
-                "schedule: {cron: '@daily', timezone: Mars/Base}",
+                "schedule: {cron: '@daily', zone: Mars/Base}",
                 "3:22: schedule: there is no time zone 'Mars/Base'; write it like Europe/Vienna"
             ),
             (
