@@ -162,7 +162,9 @@ let package = Package(
         // A child process that cannot outlive this one; not a product.
         .target(
             name: "ProcessGuard",
-            dependencies: ["MeshConcurrency", "ProcessLaunch", .product(name: "Subprocess", package: "swift-subprocess")],
+            dependencies: [
+                "MeshConcurrency", "ProcessLaunch", .product(name: "Subprocess", package: "swift-subprocess"),
+            ],
             swiftSettings: settings
         ),
         .target(

@@ -47,7 +47,9 @@ function fillRow(row, tool, samples) {
   title(version, tool.version ?? "");
   text(state.firstChild, tool.state.replace("_", " ") + (tool.uncertain ? "?" : ""));
   state.firstChild.dataset.status = tool.state;
-  title(state, tool.uncertain ? "Its node is unreachable: this is what it last did" : tool.stop_reason ?? "");
+  const next = tool.next_start ? parse(tool.next_start) : null;
+  const reasons = [tool.stop_reason, next && "next run " + absolute(next)].filter(Boolean).join("; ");
+  title(state, tool.uncertain ? "Its node is unreachable: this is what it last did" : reasons);
   text(restarts, String(tool.restart_count));
   restarts.dataset.count = tool.restart_count;
   text(error, tool.last_error ?? "");

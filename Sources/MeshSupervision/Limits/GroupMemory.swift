@@ -22,31 +22,42 @@ final class GroupMemory: Sendable {
     }
 
     private struct Reading {
-        var members: [Int32: Member] = [:]
+        /// The resident bytes by group.
+        var totals: [Int32: Int] = [:]
         var time: ContinuousClock.Instant?
     }
 
     /// How long a reading counts.
     private static let lifetime: Duration = .milliseconds(500)
+    /// How many ancestors of a process are looked at.
+    private static let maximumDepth = 128
 
     private let reading = Locked(Reading())
 
     /// The resident bytes of a group and of its members' descendants, in other groups too; `nil` when they are not known.
     /// The leader, which is the tool's guard, does not count.
     func residentBytes(ofGroup group: Int32) -> Int? {
-        let members = reading.withLock { reading in
-            if let time = reading.time, .now - time < Self.lifetime { return reading.members }
-            reading = Reading(members: Self.read(), time: .now)
-            return reading.members
+        reading.withLock { reading in
+            if let time = reading.time, .now - time < Self.lifetime { return reading.totals[group] }
+            reading = Reading(totals: Self.totals(Self.read()), time: .now)
+            return reading.totals[group]
         }
-        guard !members.isEmpty else { return nil }
-        var children: [Int32: [Int32]] = [:]
-        for (pid, member) in members { children[member.parent, default: []].append(pid) }
-        var (found, open): (Set<Int32>, [Int32]) = ([], members.filter { $0.value.group == group }.map(\.key))
-        while let pid = open.popLast() {
-            if found.insert(pid).inserted { open += children[pid] ?? [] }
+    }
+
+    /// Each process counts for its own group and for those of its ancestors.
+    private static func totals(_ members: [Int32: Member]) -> [Int32: Int] {
+        var totals: [Int32: Int] = [:]
+        for (pid, member) in members {
+            var groups: Set<Int32> = []
+            var next: Int32? = pid
+            for _ in 0..<maximumDepth {
+                guard let ancestor = next.flatMap({ members[$0] }) else { break }
+                groups.insert(ancestor.group)
+                next = ancestor.parent
+            }
+            for group in groups where group != pid { totals[group, default: 0] += member.bytes }
         }
-        return found.subtracting([group]).reduce(0) { $0 + (members[$1]?.bytes ?? 0) }
+        return totals
     }
 
     private static func read() -> [Int32: Member] {

@@ -1,3 +1,4 @@
+import MeshEvents
 import Yams
 
 /// What the tools of a manifest say of each other.
@@ -16,6 +17,8 @@ struct ManifestOrder {
     var references: [String: [Reference]] = [:]
     /// The names of the instances, by the name that they share.
     var groups: [String: [String]] = [:]
+    /// The name that a tool has in the manifest, by the name of each instance.
+    var entries: [String: String] = [:]
     /// Whether a tool was left out because of mistakes: then it is not known which names there are.
     var isIncomplete = false
 }
@@ -48,6 +51,10 @@ extension ManifestReader {
             report("\(what) must be a list of tools, such as [db], not \(kind(of: node))", at: node)
             return []
         }
+        guard nodes.count <= ToolManifest.maximumTools else {
+            report("\(what) names \(nodes.count) tools; a manifest has at most \(ToolManifest.maximumTools)", at: node)
+            return []
+        }
         return nodes.compactMap { node in
             text(node, "each of \(what)").map { ManifestOrder.Reference(name: $0, node: node) }
         }
@@ -61,10 +68,23 @@ extension ManifestReader {
     }
 
     /// The tools that an entry of the manifest stands for, whose names are not checked yet.
-    mutating func expand(_ tool: ToolSpecification) -> [ToolSpecification] {
+    mutating func expand(_ tool: ToolSpecification, at node: Node) -> [ToolSpecification] {
         defer { (order.instances, order.after) = (nil, []) }
-        let tools = order.instances.map { tool.instances($0) } ?? [tool]
-        if order.instances != nil { order.groups[tool.name] = tools.map(\.name) }
+        guard let count = order.instances else {
+            order.references[tool.name] = order.after
+            return [tool]
+        }
+        let environment = tool.environment.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
+        let bytes = tool.configuration.json.utf8.count + tool.command.reduce(environment) { $0 + $1.utf8.count }
+        expansionLeft -= bytes * (count - 1)
+        guard expansionLeft >= 0 else {
+            (expansionLeft, order.isIncomplete) = (0, true)
+            report("the instances make this manifest too large; all of them have at most 4 MiB", at: node)
+            return []
+        }
+        let tools = tool.instances(count)
+        order.groups[tool.name] = tools.map(\.name)
+        for instance in tools { order.entries[instance.name] = tool.name }
         for tool in tools { order.references[tool.name] = order.after }
         return tools
     }
@@ -78,12 +98,14 @@ extension ManifestReader {
             let tool = tools[index]
             let isFirst = entries.insert(entry(of: tool)).inserted
             var names: [String] = []
+            var found: Set<String> = []
             for reference in order.references[tool.name] ?? [] {
                 var problems: Set<String> = []
-                for name in order.groups[reference.name] ?? [reference.name] where !names.contains(name) {
+                for name in order.groups[reference.name] ?? [reference.name] where !found.contains(name) {
                     if let problem = problem(name, reference, tool, known) {
                         if isFirst, problems.insert(problem).inserted { report(problem, at: reference.node) }
                     } else if known[name] != nil {
+                        found.insert(name)
                         names.append(name)
                     }
                 }
@@ -101,7 +123,7 @@ extension ManifestReader {
 
     /// The name that a tool has in the manifest, without the number of an instance.
     private func entry(of tool: ToolSpecification) -> String {
-        order.groups.first { $0.value.contains(tool.name) }?.key ?? tool.name
+        order.entries[tool.name] ?? tool.name
     }
 
     /// Why a tool cannot be started after the one of this name; `nil` when it can, or that is not known.

@@ -131,10 +131,10 @@ package struct ManifestReader {
         }
         for node in nodes {
             guard let entry = tool(node) else {
-                order = ManifestOrder(references: order.references, groups: order.groups, isIncomplete: true)
+                (order.instances, order.after, order.isIncomplete) = (nil, [], true)
                 continue
             }
-            for tool in expand(entry) {
+            for tool in expand(entry, at: node) where tools.count <= ToolManifest.maximumTools {
                 if let line = lines[tool.name] {
                     report("a second tool named '\(tool.name)'; the first is in line \(line)", at: node)
                     continue
@@ -145,7 +145,7 @@ package struct ManifestReader {
         }
         guard tools.count <= ToolManifest.maximumTools else {
             report(
-                "\(tools.count) tools with all instances; a manifest has at most \(ToolManifest.maximumTools)",
+                "too many tools with all instances; a manifest has at most \(ToolManifest.maximumTools)",
                 at: node
             )
             return []

@@ -25,7 +25,7 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     public var secrets: Set<String>
     /// Texts that are never published, wherever they occur: values of environment variables.
     public var confidential: Set<String>
-    /// When and how often it is started again after it ended by itself.
+    /// When and how often it is started again after it ended by itself; it does not count for a tool with a schedule.
     public var restart: RestartPolicy
     /// Whether it is started with its node.
     public var autostart: Bool

@@ -22,6 +22,9 @@ public import ServiceLifecycle
 /// | it exits with another code than 0, or a signal ends it | `tool.crashed`, then `tool.started` after a delay |
 /// | the same once more than the policy allows | `tool.crashed`, `tool.stopped` (`gave up after 5 restarts`, `failed`) |
 /// | it exits with 0 | `tool.stopped` (`exited`); with the mode `always`, `tool.started` after a delay |
+/// | it uses more memory than its limit | `tool.crashed` with the reason, then as after any failure |
+/// | it has a schedule, and a run ends | `tool.finished`, whatever the code; `tool.started` at its next time |
+/// | it has a schedule, and is due while it runs | `tool.skipped` |
 /// | it cannot be started | `tool.crashed`; after a requested start the call throws and there is no retry |
 public final class ToolSupervisor: Sendable {
     struct State {

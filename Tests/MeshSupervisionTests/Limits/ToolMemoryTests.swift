@@ -173,6 +173,29 @@ struct ToolMemoryTests {
         #expect(try directory(bench, "big") == 1 << 20)
     }
 
+    #if os(Linux)
+        @Test("one that fills its disk fails with what it says, and the others go on")
+        func disk() async throws {
+            let (bench, disk) = (try ToolBench(), try SmallDisk(megabytes: 1))
+            try await bench.run(bench.tool("while :; do echo on >> steady; sleep 0.05; done", name: "steady"))
+            try await bench.run(
+                ToolSpecification(
+                    name: "fills",
+                    command: ["/usr/bin/python3", "-c", "open('big', 'wb').write(bytes(4 << 20))"],
+                    directory: disk.path,
+                    restart: RestartPolicy(mode: .never),
+                    process: .init(nice: 5)
+                )
+            )
+            #expect(try await bench.events(5).last == "crashed exited with code 1 1")
+            let said = try #require(bench.supervisor.tool(named: "fills")?.lastOutput.last)
+            #expect(said == "OSError: [Errno 28] No space left on device")
+            let size = try directory(bench, "steady") ?? 0
+            try await eventually("the other to write on") { try (directory(bench, "steady") ?? 0) > size }
+            await bench.supervisor.shutdown()
+        }
+    #endif
+
     @Test("one that uses its processor time up is ended")
     func processorTime() async throws {
         let bench = try ToolBench()

@@ -183,7 +183,25 @@ struct ToolScheduleTests {
         await bench.supervisor.shutdown()
     }
 
-    @Test("the memory of a run is bounded, too; its error is published without secrets")
+    #if os(Linux)
+        @Test("a run that uses too much memory has failed for that reason")
+        func memory() async throws {
+            let bench = try ToolBench()
+            var tool = tool(bench, "", .every(.seconds(86_400)))
+            let script =
+                "import time; held = bytearray(90 << 20); held[::4096] = b'x' * len(held[::4096]); time.sleep(600)"
+            tool.command = ["/usr/bin/python3", "-c", script]
+            tool.memory = ToolMemoryLimit(maximum: 50 << 20)
+            try await bench.supervisor.install(tool)
+            try await bench.supervisor.start("tool")
+            let last = try #require(try await events(3, bench).last)
+            #expect(last.hasPrefix("finished 143 (failed: used "), "\(last)")
+            #expect(last.contains("MB, more than its limit of 50 MB) next 2026-12-0"), "\(last)")
+            await bench.supervisor.shutdown()
+        }
+    #endif
+
+    @Test("the error of a run is published without secrets")
     func redacted() async throws {
         let bench = try ToolBench()
         var tool = tool(bench, "exit 1", .every(.seconds(600)))
