@@ -157,10 +157,14 @@ let package = Package(
             dependencies: ["MeshEvents", "NKeys", "FileReading"],
             swiftSettings: settings
         ),
+        // Fork and exec with limits and another user, in C: between the two only async-signal-safe calls may be made.
+        .target(name: "ProcessLaunch"),
         // A child process that cannot outlive this one; not a product.
         .target(
             name: "ProcessGuard",
-            dependencies: ["MeshConcurrency", .product(name: "Subprocess", package: "swift-subprocess")],
+            dependencies: [
+                "MeshConcurrency", "ProcessLaunch", .product(name: "Subprocess", package: "swift-subprocess"),
+            ],
             swiftSettings: settings
         ),
         .target(
@@ -489,7 +493,7 @@ if Context.environment["MESH_EVENTS_CORE_ONLY"] == "1" {
         "FileReading", "MeshConcurrency", "MeshJSON", "MeshLogging", "MessageGrammar", "NKeys", "NATSClient",
         "MeshEvents", "MeshEventsSigning", "MeshEventsNATS", "MeshEventsTesting", "MeshEventsConformance",
         "MeshEventsInterop",
-        "ProcessGuard", "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture",
+        "ProcessGuard", "ProcessLaunch", "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture",
         "MeshConcurrencyTests", "MeshJSONTests", "NKeysTests", "NATSClientTests", "MeshEventsTests",
         "MeshEventsNATSTests", "ProcessGuardTests", "RaceTests",
     ]

@@ -57,18 +57,22 @@ let package = Package(
             exclude: ["MeshEvents.docc"],
             swiftSettings: settings
         ),
+        .target(name: "ProcessLaunch"),
         .target(
             name: "ProcessGuard",
-            dependencies: ["MeshConcurrency", .product(name: "Subprocess", package: "swift-subprocess")],
+            dependencies: ["MeshConcurrency", "ProcessLaunch", .product(name: "Subprocess", package: "swift-subprocess")],
             swiftSettings: settings
         ),
         .target(
             name: "MeshSupervision",
-            dependencies: ["MeshEvents", "ProcessGuard", "FileReading", .product(name: "Yams", package: "Yams")],
+            dependencies: [
+                "MeshConcurrency", "MeshEvents", "ProcessGuard", "FileReading", .product(name: "Yams", package: "Yams"),
+            ],
             sources: [
-                "GPU/GPUDevice.swift", "GPU/NvidiaSMI.swift", "GPU/RocmSMI.swift", "Manifest",
-                "Node/NodeResources.swift",
-                "Node/ProcFile.swift", "Usage/ProcFile+Processes.swift", "Usage/ProcessSample.swift",
+                "GPU/GPUDevice.swift", "GPU/NvidiaSMI.swift", "GPU/RocmSMI.swift", "Limits/ToolMemoryLimit.swift",
+                "Limits/ToolProcessSettings.swift", "Manifest", "Node/NodeResources.swift",
+                "Node/ProcFile.swift", "Order", "Schedules/CronSchedule.swift", "Schedules/ToolSchedule.swift",
+                "Usage/ProcFile+Processes.swift", "Usage/ProcessSample.swift",
                 "Tools/KeyWords.swift", "Tools/Redaction.swift", "Tools/RestartPolicy.swift",
                 "Tools/SecretFinder.swift", "Tools/ToolError.swift", "Tools/ToolSpecification.swift",
             ],

@@ -180,6 +180,17 @@ package final class SupervisedProcess: Sendable {
         var environment: [Environment.Key: String] = [:]
         for (name, value) in command.environment { environment[Environment.Key(stringLiteral: name)] = value }
         environment[Environment.Key(stringLiteral: groupGuard.mark.variable)] = "1"
+        guard command.settings.isEmpty else {
+            let marked = command.environment.merging([groupGuard.mark.variable: "1"]) { $1 }
+            let launcher = ProcessLauncher(
+                command: command,
+                group: group,
+                environment: marked,
+                standardOutput: standardOutput,
+                standardError: standardError
+            )
+            return await run(launcher, groupGuard, began)
+        }
         do {
             let result = try await Subprocess.run(
                 .path(spelled(command.executable)),
@@ -208,6 +219,31 @@ package final class SupervisedProcess: Sendable {
         }
     }
 
+    private static func run(
+        _ launcher: ProcessLauncher,
+        _ groupGuard: GroupGuard,
+        _ began: OneShot<(pid: Int32, error: LaunchError?)>
+    ) async -> ProcessEnd {
+        let launch: Result<pid_t, LaunchError>
+        do throws(LaunchError) {
+            launch = .success(try await launcher.launch())
+        } catch {
+            launch = .failure(error)
+        }
+        close(launcher.standardOutput)
+        close(launcher.standardError)
+        switch launch {
+        case .success(let pid):
+            // The process may have joined a group that was killed already.
+            if groupGuard.group == nil { _ = sendSignal(pid, SIGKILL) }
+            began.fulfil((pid, nil))
+            return await ProcessLauncher.end(of: pid)
+        case .failure(let error):
+            began.fulfil((0, error))
+            return .notLaunched(error.description)
+        }
+    }
+
     /// Sends the whole group a signal; does nothing when it has ended.
     package func signal(_ signal: Int32) { groupGuard.signal(signal) }
 
@@ -223,11 +259,13 @@ package final class SupervisedProcess: Sendable {
     /// - Returns: `false` when the program has ended or is being killed; the directory stays then.
     package func abandon() -> Bool { groupGuard.abandon() }
 
-    /// Asks the whole group to end (`SIGTERM`), and kills what has not ended within the grace time.
+    /// Asks the whole group to end, and kills what has not ended within the grace time.
     ///
     /// Cancellation does not interrupt it. Returns when all its processes have ended.
-    package func stop(grace: Duration) async -> ProcessEnd {
-        signal(SIGTERM)
+    ///
+    /// - Parameter request: the signal that asks for the end; one that its guard ignores.
+    package func stop(request: Int32 = SIGTERM, grace: Duration) async -> ProcessEnd {
+        signal(request)
         // A stopped process takes the signal only when it goes on.
         signal(SIGCONT)
         let ended = ended
@@ -254,6 +292,9 @@ package final class SupervisedProcess: Sendable {
         try await ended.wait(atMost: timeout)
     }
 
+    /// The number of its process group, whose leader is its guard; `nil` when it has ended.
+    package var group: Int32? { groupGuard.group }
+
     /// Whether it was killed because its guard had been killed: without a guard it might outlive this process.
     package var hasLostGuard: Bool { groupGuard.isLost }
 }
@@ -271,6 +312,8 @@ extension SupervisedProcess {
         package var directory: String?
         /// How much of its output is passed on.
         package var limits: OutputLimits
+        /// What else it is started with.
+        package var settings: ProcessSettings
 
         /// Creates a command.
         package init(
@@ -278,13 +321,15 @@ extension SupervisedProcess {
             arguments: [String] = [],
             environment: [String: String] = [:],
             directory: String? = nil,
-            limits: OutputLimits = OutputLimits()
+            limits: OutputLimits = OutputLimits(),
+            settings: ProcessSettings = ProcessSettings()
         ) {
             self.executable = executable
             self.arguments = arguments
             self.environment = environment
             self.directory = directory
             self.limits = limits
+            self.settings = settings
         }
     }
 }
@@ -306,7 +351,7 @@ package struct LaunchError: Error, Sendable, CustomStringConvertible {
     /// The system's error number, when there is one.
     package let errorNumber: Int32?
 
-    init(_ description: String, errorNumber: Int32? = nil) {
+    package init(_ description: String, errorNumber: Int32? = nil) {
         self.description = errorNumber.map { "\(description): \(String(cString: strerror($0)))" } ?? description
         self.errorNumber = errorNumber
     }

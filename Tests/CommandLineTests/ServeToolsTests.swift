@@ -244,6 +244,48 @@ import Testing
         }
     }
 
+    @Test func instancesOrderAndSchedulesOfAManifest() async throws {
+        try await withServer { server in
+            func tools(_ instances: Int) -> String {
+                """
+                  - {name: worker, command: [sh, -c, "exec sleep 600"], instances: \(instances), after: [base], nice: 3}
+                  - {name: base, command: [sleep, 600]}
+                  - {name: tick, command: [sh, -c, "exit 3"], every: 1s}
+
+                """
+            }
+            let node = try Node(server, tools: tools(2))
+            try await node.serve.waitForOutput("tool.finished")
+            let finished = try #require(node.events().first { $0.type == .toolFinished })
+            let run = try finished.payload(as: ToolFinished.self)
+            #expect(run.tool == "tick" && run.code == 3 && run.failed && run.error == "exited with code 3")
+            let next = try #require(run.next)
+            #expect(next.duration(since: finished.timestamp) <= .seconds(1))
+            let starts = node.types().filter { $0.hasPrefix("tool.started") && $0 != "tool.started tick" }
+            #expect(starts == ["tool.started base", "tool.started worker-1", "tool.started worker-2"])
+            try await eventually("the state of the run") {
+                let status = try await node.status("me/tick")
+                return status.contains("\"next_start\":\"20")
+                    && status.contains("\"last_error\":\"exited with code 3\"")
+            }
+            try node.directory.file("mesh.yaml", Node.manifest("me", "1s", tools(1)))
+            node.serve.signal(SIGHUP)
+            try await node.serve.waitForOutput("tool.removed")
+            #expect(
+                node.types().filter { $0.hasSuffix(" worker-1") } == [
+                    "tool.installed worker-1", "tool.started worker-1",
+                ]
+            )
+            node.serve.signal(SIGTERM)
+            let outcome = try await node.serve.wait(within: .seconds(30))
+            #expect(outcome.code == 0, "\(outcome.error)")
+            let stops = node.types().filter { $0.hasPrefix("tool.stopped") && $0 != "tool.stopped tick" }
+            #expect(stops == ["tool.stopped worker-2", "tool.stopped worker-1", "tool.stopped base"])
+            // What was due is remembered, so that the next node knows what it has missed.
+            #expect(!outcome.error.contains("will not be known"), "\(outcome.error)")
+        }
+    }
+
     @Test func SIGHUPIsHeardUnderNohup() async throws {
         try await withServer { server in
             let node = try Node(server, tools: Node.sleeper("kept"), launcher: ["/usr/bin/nohup"])

@@ -58,6 +58,7 @@ import Testing
             (.nodeJoined, .nodeJoined), (.nodeLeft, .nodeLeft), (.nodeHealth, .nodeHealth),
             (.nodeUnreachable, .nodeUnreachable), (.nodeRecovered, .nodeRecovered),
             (.nodeForgotten, .nodeForgotten), (.nodeMaintenance, .nodeMaintenance),
+            (.toolFinished, .toolFinished), (.toolSkipped, .toolSkipped),
         ]
         for (pattern, type) in named {
             try pattern.validate()

@@ -27,7 +27,8 @@ struct SchemaTests {
         let reports: [EventType] = [.nodeUnreachable, .nodeRecovered, .nodeForgotten, .nodeMaintenance]
         let alerts: [EventType] = [.alertFired, .alertResolved, .alertSilenced, .alertUndelivered]
         let health: [EventType] = [.toolReady, .toolUnhealthy, .toolHealthy]
-        let sent = SystemEventTests.events.map(\.event.type) + health + reports + alerts
+        let runs: [EventType] = [.toolFinished, .toolSkipped]
+        let sent = SystemEventTests.events.map(\.event.type) + health + reports + alerts + runs
         #expect(described == Set(sent.map(\.rawValue)) && described.count == AsyncAPIDocument.meshPayloads.count)
         let addresses = Self.document["channels"]?.object?.compactMap { $0.value["address"]?.string }
         #expect(Set(addresses ?? []) == Set(sent.map(\.subject) + ["events.user.{topic}"]))
@@ -92,7 +93,8 @@ struct SchemaTests {
             health: NodeHealth.Tool.unhealthy,
             healthReason: "no",
             healthSince: .now,
-            status: "loading"
+            status: "loading",
+            next: .now
         )
         let written = try NodeHealth(status: "", resources: nil, tools: [tool]).eventData()["tools"]?[0]?.value
         #expect(items["properties"]?.object?.keys == written?.object?.keys)

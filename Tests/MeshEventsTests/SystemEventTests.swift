@@ -153,6 +153,43 @@ import Testing
             try NodeHealth(status: "", resources: nil, tools: [tool]).eventData()["tools"]?[0]?.value.description
                 == json
         )
+    @Test func `runs of tools with a schedule`() throws {
+        let next = try Timestamp(rfc3339: "2026-11-25T03:00:00Z")
+        #expect(
+            try ToolFinished(tool: "backup", code: 0, durationSeconds: 41.5, next: next).eventData().json
+                == #"{"code":0,"duration_s":41.5,"next":"2026-11-25T03:00:00Z","tool":"backup"}"#
+        )
+        let failed = ToolFinished(
+            tool: "backup",
+            code: 137,
+            durationSeconds: 2,
+            failed: true,
+            error: "killed by signal 9 (SIGKILL)"
+        )
+        let line = #"{"code":137,"duration_s":2,"error":"killed by signal 9 (SIGKILL)","failed":true,"tool":"backup"}"#
+        #expect(try failed.eventData().json == line)
+        let due = try Timestamp(rfc3339: "2026-11-24T03:00:00Z")
+        #expect(
+            try ToolSkipped(tool: "backup", reason: "overlap", due: due, next: next).eventData().json
+                == #"{"due":"2026-11-24T03:00:00Z","next":"2026-11-25T03:00:00Z","reason":"overlap","tool":"backup"}"#
+        )
+        try roundTrip(failed)
+        try roundTrip(ToolFinished(tool: "a\u{0}é", code: nil, durationSeconds: 0, failed: true, error: "no"))
+        try roundTrip(ToolFinished(tool: "a", code: .max, durationSeconds: .greatestFiniteMagnitude, next: .epoch))
+        try roundTrip(ToolSkipped(tool: "a", reason: "missed", due: .epoch))
+        #expect(try ToolFinished(eventData: nil) == ToolFinished(tool: "", code: nil, durationSeconds: 0))
+        #expect(try ToolSkipped(eventData: .empty) == ToolSkipped(tool: "", reason: "", due: .epoch))
+        for json in [
+            #"{"code":"0"}"#, #"{"code":1.5}"#, #"{"duration_s":"2"}"#, #"{"failed":1}"#, #"{"next":"soon"}"#,
+            #"{"error":[]}"#, #"{"tool":1}"#,
+        ] {
+            let data = try EventData(json: json)
+            #expect(throws: MeshEventsError.self, "\(json)") { try ToolFinished(eventData: data) }
+        }
+        for json in [#"{"due":1}"#, #"{"next":"soon"}"#, #"{"reason":1}"#] {
+            let data = try EventData(json: json)
+            #expect(throws: MeshEventsError.self, "\(json)") { try ToolSkipped(eventData: data) }
+        }
     }
 
     @Test func `the affected node is the one that the data names, in reports about nodes only`() throws {

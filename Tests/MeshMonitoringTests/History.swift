@@ -31,7 +31,7 @@ enum History {
         let node = nodes.randomElement(using: &generator) ?? ""
         let tool = JSONValue(tools.randomElement(using: &generator) ?? "")
         let instance = JSONValue("i\(Int.random(in: 0..<instances, using: &generator))")
-        switch Int.random(in: 0..<22, using: &generator) {
+        switch Int.random(in: 0..<23, using: &generator) {
         case 0: return Mesh.joined(second, node: node, ["gpu": ["memory_mb": 24_576.5], "tools": 2])
         case 1: return Mesh.event(.nodeJoined, second, node: node)
         case 2: return Mesh.left(second, node: node, "shutdown \u{1F600}")
@@ -46,7 +46,8 @@ enum History {
                     since: second - Double.random(in: 0...9, using: &generator),
                     name,
                     restarts: Int.random(in: 0..<5, using: &generator),
-                    error: Bool.random(using: &generator) ? "exited with code 3" : nil
+                    error: Bool.random(using: &generator) ? "exited with code 3" : nil,
+                    next: Bool.random(using: &generator) ? second + 60 : nil
                 )
             }
             .map { member -> JSONValue in
@@ -82,6 +83,12 @@ enum History {
         case 14: return Mesh.unreachable(node, second, lastSeen: max(0, second - 30))
         case 15: return Mesh.recovered(node, second)
         case 16: return Mesh.forgotten(node, second)
+        case 22:
+            let (failed, next) = (Bool.random(using: &generator), Bool.random(using: &generator))
+            var data: [String: JSONValue] = ["code": failed ? 1 : 0, "duration_s": 1.5, "tool": tool]
+            if failed { (data["failed"], data["error"]) = (true, "exited with code 1") }
+            if next { data["next"] = .string(Mesh.time(second + 60).description) }
+            return Mesh.tool("finished", second, node: node, EventData(JSONObject(data.sorted { $0.key < $1.key })))
         default: return Mesh.maintenance(node, second, seconds: Double.random(in: 0...60, using: &generator), "disk")
         }
     }

@@ -46,7 +46,8 @@ enum Mesh {
         version: String = "v1.0.0",
         restarts: Int = 0,
         error: String? = nil,
-        usage: JSONValue? = nil
+        usage: JSONValue? = nil,
+        next: Double? = nil
     ) -> JSONValue {
         var members: [String: JSONValue] = [
             "name": .string(name), "version": .string(version), "state": .string(state),
@@ -54,6 +55,7 @@ enum Mesh {
         ]
         members["error"] = error.map { .string($0) }
         members["usage"] = usage
+        members["next"] = next.map { .string(time($0).description) }
         return JSONValue(members)
     }
 

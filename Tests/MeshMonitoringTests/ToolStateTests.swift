@@ -38,6 +38,41 @@ import Testing
         #expect(tool.state == .removed && tool.since == Mesh.time(6) && tool.stopReason == nil)
     }
 
+    private func finished(_ second: Double, _ more: [(String, JSONValue)] = []) -> Event {
+        Mesh.tool("finished", second, EventData(JSONObject([("duration_s", 1.5), ("tool", "whisper")] + more)))
+    }
+
+    @Test func aRunOfASchedule() throws {
+        let next = ("next", JSONValue.string(Mesh.time(100).description))
+        var tool = try tool([installed, started, finished(3, [("code", 0), next])])
+        #expect(tool.state == .stopped && tool.stopReason == "finished" && tool.since == Mesh.time(3))
+        #expect(tool.nextStart == Mesh.time(100) && tool.lastError == nil && tool.lastCrashAt == nil)
+        let failed: [(String, JSONValue)] = [("code", 3), ("failed", true), ("error", "exited with code 3"), next]
+        tool = try self.tool([installed, started, finished(3, failed)])
+        #expect(tool.state == .failed && tool.lastError == "exited with code 3" && tool.nextStart == Mesh.time(100))
+        #expect(tool.lastCrashAt == Mesh.time(3))
+        // The next run makes it well again.
+        tool = try self.tool([installed, started, finished(3, failed), Mesh.tool("started", 4)])
+        #expect(tool.state == .running && tool.nextStart == nil && tool.stopReason == nil)
+        // The list says the same, and keeps saying it when the stream has forgotten the event.
+        let listed = Mesh.listed("failed", since: 3, error: "exited with code 3", next: 100)
+        tool = try self.tool([finished(3, failed), Mesh.health(5, tools: [listed])])
+        #expect(tool.state == .failed && tool.stopReason == "finished" && tool.nextStart == Mesh.time(100))
+        tool = try self.tool([Mesh.health(5, tools: [listed])])
+        #expect(tool.state == .failed && tool.stopReason == nil && tool.nextStart == Mesh.time(100))
+        // A node that has left starts nothing.
+        tool = try self.tool([finished(3, [("code", 0), next]), Mesh.left(5)])
+        #expect(tool.state == .stopped && tool.stopReason == "finished" && tool.nextStart == nil)
+        tool = try self.tool([finished(3, failed), Mesh.left(5)])
+        #expect(tool.state == .stopped && tool.stopReason == "the node left" && tool.nextStart == nil)
+        // What is odd is read as far as it is understood.
+        tool = try self.tool([finished(3, [("failed", true), ("error", 5), ("next", "soon")])])
+        #expect(tool.state == .failed && tool.lastError == "failed" && tool.nextStart == nil)
+        // A tool that was not started is where it was.
+        let skipped = Mesh.tool("skipped", 4, ["due": "2027-01-15T08:00:00Z", "reason": "overlap", "tool": "whisper"])
+        #expect(try self.tool([started, skipped]).state == .running)
+    }
+
     @Test func aToolThatWasGivenUpHasFailed() throws {
         let reason = "gave up after 5 restarts"
         let data: EventData = ["error": "out of memory", "failed": true, "reason": "any", "tool": "whisper"]

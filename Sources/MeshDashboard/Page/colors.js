@@ -4,6 +4,7 @@ const KNOWN = {
   "tool.crashed": "bad", "node.left": "warn", "tool.stopped": "sand", "node.health": "idle", "node.joined": "ok",
   "tool.unhealthy": "warn", "tool.healthy": "ok", "tool.ready": "teal",
   "tool.started": "teal", "tool.installed": "blue", "tool.configured": "indigo", "tool.removed": "sand",
+  "tool.finished": "teal", "tool.skipped": "orange",
   "node.unreachable": "bad", "node.recovered": "ok",
   "alert.fired": "bad", "alert.resolved": "ok", "alert.silenced": "sand", "alert.undelivered": "orange",
 };

@@ -54,7 +54,9 @@ function fillRow(row, tool, samples) {
   title(version, tool.version ?? "");
   text(state.firstChild, (shown === "not_ready" ? "running, not ready" : shown.replace("_", " ")) + (tool.uncertain ? "?" : ""));
   state.firstChild.dataset.status = shown;
-  title(state, tool.uncertain ? "Its node is unreachable: this is what it last did" : tool.stop_reason ?? tool.status_text ?? "");
+  const next = tool.next_start ? parse(tool.next_start) : null;
+  const reasons = [tool.stop_reason ?? tool.status_text, next && "next run " + absolute(next)].filter(Boolean).join("; ");
+  title(state, tool.uncertain ? "Its node is unreachable: this is what it last did" : reasons);
   text(restarts, String(tool.restart_count));
   restarts.dataset.count = tool.restart_count;
   text(error, problem);

@@ -91,6 +91,10 @@ extension EventPattern {
     public static var toolCrashed: EventPattern { EventPattern(unchecked: "events.tool.crashed") }
     /// A tool was removed from a node: `tool.removed`.
     public static var toolRemoved: EventPattern { EventPattern(unchecked: "events.tool.removed") }
+    /// A run of a tool with a schedule has ended by itself: `tool.finished`.
+    public static var toolFinished: EventPattern { EventPattern(unchecked: "events.tool.finished") }
+    /// A tool with a schedule was not started when it was due: `tool.skipped`.
+    public static var toolSkipped: EventPattern { EventPattern(unchecked: "events.tool.skipped") }
     /// A node joined the mesh, or came back: `node.joined`.
     public static var nodeJoined: EventPattern { EventPattern(unchecked: "events.node.joined") }
     /// A node left the mesh: `node.left`.

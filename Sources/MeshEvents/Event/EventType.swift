@@ -131,6 +131,10 @@ extension EventType {
     public static var toolHealthy: EventType { EventType(uncheckedSubject: "events.tool.healthy") }
     /// A tool was removed from a node.
     public static var toolRemoved: EventType { EventType(uncheckedSubject: "events.tool.removed") }
+    /// A run of a tool with a schedule has ended by itself.
+    public static var toolFinished: EventType { EventType(uncheckedSubject: "events.tool.finished") }
+    /// A tool with a schedule was not started when it was due.
+    public static var toolSkipped: EventType { EventType(uncheckedSubject: "events.tool.skipped") }
     /// A node joined the mesh, or came back.
     public static var nodeJoined: EventType { EventType(uncheckedSubject: "events.node.joined") }
     /// A node left the mesh.

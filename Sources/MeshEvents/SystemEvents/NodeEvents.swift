@@ -178,6 +178,8 @@ extension NodeHealth {
 
         /// The value of ``health`` for a tool that runs and does not work.
         public static let unhealthy = "unhealthy"
+        /// When it is started next, when it has a schedule.
+        public var next: Timestamp?
 
         /// Creates an element of the list.
         public init(
@@ -192,7 +194,8 @@ extension NodeHealth {
             health: String? = nil,
             healthReason: String? = nil,
             healthSince: Timestamp? = nil,
-            status: String? = nil
+            status: String? = nil,
+            next: Timestamp? = nil
         ) {
             self.name = name
             self.version = version
@@ -206,6 +209,7 @@ extension NodeHealth {
             self.healthReason = healthReason
             self.healthSince = healthSince
             self.status = status
+            self.next = next
         }
 
         fileprivate init(eventData: EventData) throws(MeshEventsError) {
@@ -222,6 +226,7 @@ extension NodeHealth {
             healthReason = try eventData.optionalString("health_reason")
             healthSince = try eventData.time("health_since")
             status = try eventData.optionalString("status")
+            next = try eventData.time("next")
         }
 
         fileprivate var json: JSONValue {
@@ -237,6 +242,7 @@ extension NodeHealth {
             members["health_reason"] = healthReason.map { .string($0) }
             members["health_since"] = healthSince.map { .string($0.description) }
             members["status"] = status.map { .string($0) }
+            members["next"] = next.map { .string($0.description) }
             return JSONValue(members)
         }
     }
@@ -343,6 +349,13 @@ extension NodeHealth: DescribedPayload {
                 .string,
                 "What it says of itself; missing when it says nothing.",
                 example: "model loaded",
+                isOptional: true
+            ),
+            PayloadField(
+                "next",
+                .timestamp,
+                "When it is started next, RFC 3339; missing when it has no schedule.",
+                example: "2026-11-25T03:00:00Z",
                 isOptional: true
             ),
         ]

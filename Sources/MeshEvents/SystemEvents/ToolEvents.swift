@@ -5,7 +5,7 @@ public struct ToolInstalled: EventPayload, Hashable {
 
     /// The tool's name.
     public var tool: String
-    /// The version that was installed.
+    /// The version that was installed; empty when none was given.
     public var version: String
 
     /// Creates the payload.
@@ -37,7 +37,7 @@ extension ToolInstalled: DescribedPayload {
     public static var fields: [PayloadField] {
         [
             PayloadField("tool", .string, "The tool's name.", example: "whisper"),
-            PayloadField("version", .string, "The version that was installed.", example: "v1.4.0"),
+            PayloadField("version", .string, "The version that was installed; may be empty.", example: "v1.4.0"),
         ]
     }
 }

@@ -95,6 +95,11 @@ extension ToolRecord.Run {
                 ("error", error.map { .string($0) }),
             ]
         case .crashed(let failed): [("what", "crashed"), ("failed", .bool(failed))]
+        case .finished(let error, let next):
+            [
+                ("what", "finished"), ("error", error.map { .string($0) }),
+                ("next", next.map { JSONValue.time($0) }),
+            ]
         }
     }
 
@@ -109,6 +114,8 @@ extension ToolRecord.Run {
                 error: json["error"]?.string.map { cutter.cut($0) }
             )
         case "crashed": self = .crashed(failed: failed)
+        case "finished":
+            self = .finished(error: json["error"]?.string.map { cutter.cut($0) }, next: json["next"]?.time)
         default: return nil
         }
     }
@@ -126,6 +133,7 @@ extension ToolRecord.Listed {
             ("unhealthy", works.unhealthy.map { .string($0) }),
             ("unhealthy_ns", works.age.map { JSONValue($0.wholeNanoseconds) }),
             ("text", works.text.map { .string($0) }),
+            ("next", next.map { JSONValue.time($0) }),
         ]
     }
 
@@ -141,7 +149,8 @@ extension ToolRecord.Listed {
                 unhealthy: json["unhealthy"]?.string.map { cutter.cut($0) },
                 age: json["unhealthy_ns"]?.number?.int64.map { .nanoseconds(max(0, $0)) },
                 text: json["text"]?.string.map { cutter.cut($0) }
-            )
+            ),
+            next: json["next"]?.time
         )
     }
 }

@@ -18,6 +18,10 @@ enum LifecycleFact {
         /// - Parameter failed: whether its node has given it up.
         case crashed(error: String, restartCount: Int, failed: Bool)
         case removed
+        /// - Parameters:
+        ///   - error: what went wrong; `nil` when it did not fail.
+        ///   - next: when it is started next.
+        case finished(error: String?, next: Timestamp?)
     }
 
     case health(status: String, resources: EventData, tools: ToolList?)
@@ -55,6 +59,9 @@ enum LifecycleFact {
         case .toolInstalled: self = .tool(data.text("tool"), .installed(version: data.text("version")))
         case .toolConfigured: self = .tool(data.text("tool"), .configured)
         case .toolRemoved: self = .tool(data.text("tool"), .removed)
+        case .toolFinished:
+            let error = data["failed"]?.bool == true ? data["error"]?.string ?? "failed" : nil
+            self = .tool(data.text("tool"), .finished(error: error, next: data.time("next")))
         case .nodeJoined: self = .joined(capabilities: data["capabilities"]?.data ?? .null)
         case .nodeLeft: self = .left(reason: data.text("reason"))
         default:
@@ -88,11 +95,15 @@ enum LifecycleFact {
         case .health, .joined, .tool(_, .installed), .tool(_, .configured), .tool(_, .started), .tool(_, .ready),
             .tool(_, .health):
             true
-        case .left, .tool(_, .stopped), .tool(_, .crashed), .tool(_, .removed), .report: false
+        case .left, .tool(_, .stopped), .tool(_, .crashed), .tool(_, .removed), .tool(_, .finished), .report:
+            false
         }
     }
 }
 
 extension EventData {
     func text(_ key: String) -> String { self[key]?.string ?? "" }
+
+    /// The time; `nil` when there is none.
+    func time(_ key: String) -> Timestamp? { self[key]?.string.flatMap { try? Timestamp(rfc3339: $0) } }
 }

@@ -10,9 +10,9 @@ extension MeshState {
     ///   `leave_reason`, `unreachable_since`, `maintenance_until`,
     ///   `maintenance_reason`, `interval_s`, `sends_health`, `capabilities`, `resources`, `tools`.
     /// - `tools` of a node, by name: `name`, `version`, `state`, `uncertain`, `since`, `restart_count`, `last_error`,
-    ///   `last_crash`, `stop_reason`, `usage` (an object with what is known of ``/MeshEvents/ProcessUsage``), `ready`,
-    ///   `unhealthy` (the reason), `unhealthy_since`, `status_text`. The states are the
-    ///   raw values of ``Tool/State``: `installed`, `starting`, `running`, `backing_off`, `failed`, `stopped` and `removed`.
+    ///   `last_crash`, `stop_reason`, `next_start`, `usage` (an object with what is known of
+    ///   ``/MeshEvents/ProcessUsage``), `ready`, `unhealthy` (the reason), `unhealthy_since`, `status_text`. The states are
+    ///   the raw values of ``Tool/State``: `installed`, `starting`, `running`, `backing_off`, `failed`, `stopped` and `removed`.
     public var json: EventData {
         let nodes = nodes
         return [
@@ -87,6 +87,7 @@ extension MeshState.Tool {
             "unhealthy": .text(unhealthyReason),
             "unhealthy_since": .time(unhealthySince),
             "status_text": .text(statusText),
+            "next_start": .time(nextStart),
         ]
     }
 }

@@ -60,6 +60,8 @@ extension MeshState {
         public internal(set) var unhealthySince: Timestamp?
         /// What it says of itself; `nil` when it says nothing, or does not run.
         public internal(set) var statusText: String?
+        /// When its node starts it next, by its schedule; `nil` when it has none.
+        public internal(set) var nextStart: Timestamp?
     }
 }
 

@@ -42,6 +42,8 @@ extension ListedWorks {
         age = element["health_since"]?.string.flatMap { try? Timestamp(rfc3339: $0) }
             .map { max(.zero, time.duration(since: $0)) }
     }
+    /// When it is started next, when it has a schedule.
+    var next: Timestamp?
 }
 
 /// The tools that a health event lists, read leniently: what is odd is skipped, and then nothing follows from a tool that
@@ -84,7 +86,8 @@ struct ToolList {
                 restarts: max(0, element["restarts"]?.int ?? 0),
                 error: element["error"]?.string,
                 usage: element["usage"].flatMap { ProcessUsage(lenient: $0) },
-                works: ListedWorks(element, at: time)
+                works: ListedWorks(element, at: time),
+                next: element["next"]?.string.flatMap { try? Timestamp(rfc3339: $0) }
             )
             if let index = indices[name] {
                 tools[index].listing = listing

@@ -10,7 +10,11 @@ struct ToolRecord: Sendable, Equatable {
         case started
         case stopped(reason: String, failed: Bool, error: String?)
         case crashed(failed: Bool)
+        case finished(error: String?, next: Timestamp?)
     }
+
+    /// The reason of a tool with a schedule that waits for its next run.
+    private static let finishedReason = "finished"
 
     struct Crash: Sendable, Equatable {
         var error: String
@@ -25,6 +29,7 @@ struct ToolRecord: Sendable, Equatable {
         var error: String?
         var usage: StoredUsage?
         var works = ListedWorks()
+        var next: Timestamp?
     }
 
     /// What it does, by the newest fact.
@@ -39,6 +44,8 @@ struct ToolRecord: Sendable, Equatable {
         var error: String?
         /// What it uses, when its node's list says what it does.
         var usage: StoredUsage?
+        /// When it is started next.
+        var next: Timestamp?
     }
 
     var version: Fact<String>?
@@ -71,6 +78,7 @@ struct ToolRecord: Sendable, Equatable {
             Fact.learn(&run, .crashed(failed: failed), at: stamp)
             Fact.learn(&crash, Crash(error: error, restartCount: restartCount), at: stamp)
         case .removed: removed = Stamp.latest(removed, stamp)
+        case .finished(let error, let next): Fact.learn(&run, .finished(error: error, next: next), at: stamp)
         }
     }
 
@@ -83,7 +91,8 @@ struct ToolRecord: Sendable, Equatable {
             restarts: listing.restarts,
             error: listing.error,
             usage: listing.usage.map { StoredUsage($0) },
-            works: listing.works
+            works: listing.works,
+            next: listing.next
         )
         Fact.learn(&listed, said, at: stamp)
     }
@@ -126,6 +135,7 @@ struct ToolRecord: Sendable, Equatable {
         if case .stopped(let reason, _, let error) = run?.value {
             bytes += reason.utf8.count + (error?.utf8.count ?? 0)
         }
+        if case .finished(let error, _) = run?.value { bytes += error?.utf8.count ?? 0 }
         return bytes
     }
 
@@ -184,6 +194,10 @@ struct ToolRecord: Sendable, Equatable {
             if case .stopped(let reason, let failed, _) = run?.value, state == (failed ? .failed : .stopped) {
                 doing.reason = reason
             }
+            if case .finished(let error, _) = run?.value, state == (error == nil ? .stopped : .failed) {
+                doing.reason = Self.finishedReason
+            }
+            doing.next = listed.value.next
             return doing
         }
         guard let run else {
@@ -195,6 +209,9 @@ struct ToolRecord: Sendable, Equatable {
         case .crashed(let failed): doing.state = failed ? .failed : .backingOff
         case .stopped(let reason, let failed, let error):
             (doing.state, doing.reason, doing.error) = (failed ? .failed : .stopped, reason, error)
+        case .finished(let error, let next):
+            (doing.state, doing.reason) = (error == nil ? .stopped : .failed, Self.finishedReason)
+            (doing.error, doing.next) = (error, next)
         }
         return doing
     }
@@ -221,7 +238,7 @@ struct ToolRecord: Sendable, Equatable {
         let restarts =
             switch run?.value {
             case .crashed, .stopped(_, failed: true, _): max(0, count - 1)
-            case .started, .stopped, nil: count
+            case .started, .stopped, .finished, nil: count
             }
         return (restarts, crash.value.error, crash.stamp)
     }
@@ -291,12 +308,15 @@ struct ToolRecord: Sendable, Equatable {
             tool.lastCrashAt = crash?.stamp.at ?? (isTroubled ? doing.since : nil)
         }
         (tool.state, tool.since, tool.stopReason) = (doing.state, doing.since, doing.reason)
+        tool.nextStart = doing.next
         if let ending, isOver(doing.stamp), Self.endsWithItsNode(doing.state) {
             (tool.state, tool.since, tool.stopReason) = (.stopped, ending.stamp.at, ending.reason)
         } else {
             tool.usage = doing.usage?.usage
         }
         if tool.state == .running { describeWorks(of: &tool, run, Self.since(start, listed), start) }
+        // A node that has left starts nothing.
+        if isOver(doing.stamp) { tool.nextStart = nil }
         return tool
     }
 }

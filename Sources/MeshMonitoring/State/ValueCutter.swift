@@ -39,6 +39,7 @@ struct ValueCutter {
         case .crashed(let error, let restartCount, let failed):
             .crashed(error: cut(error), restartCount: restartCount, failed: failed)
         case .health(let reason): .health(reason: reason.map { cut($0) })
+        case .finished(let error, let next): .finished(error: error.map { cut($0) }, next: next)
         case .configured, .started, .ready, .removed: event
         }
     }

@@ -3,12 +3,14 @@ extension ToolManifest {
     public struct Difference: Sendable, Hashable {
         /// How a tool changes.
         public enum Kind: Sendable, Hashable {
-            /// Another program, version, environment or directory: an update.
+            /// Another program, version, environment, directory, priority, user or limit, or a schedule where there was none:
+            /// an update.
             case update
             /// Only its configuration, or which parts of it are published.
             case configuration
-            /// Only its supervision: restarts, grace period, autostart, and how it is found out whether it works. It runs
-            /// on. A socket for `ready: notify` and `watchdog`, and another time of the latter, it gets at its next start.
+            /// Only its supervision: restarts, stop, memory, order, the times of its schedule, autostart, and how it is
+            /// found out whether it works. It runs on. A socket for `ready: notify` and `watchdog`, and another time of the
+            /// latter, it gets at its next start.
             case supervision
         }
 
@@ -60,7 +62,8 @@ extension ToolManifest {
     private static func kind(of old: ToolSpecification, _ new: ToolSpecification) -> Difference.Kind? {
         if old == new { return nil }
         if old.version != new.version || old.command != new.command || old.environment != new.environment
-            || old.directory != new.directory || old.inherit != new.inherit
+            || old.directory != new.directory || old.inherit != new.inherit || old.process != new.process
+            || (old.schedule == nil) != (new.schedule == nil)
         {
             return .update
         }

@@ -6,19 +6,21 @@ extension ManifestReader {
         "name", "version", "command", "env", "inherit", "config", "publish", "secrets", "restart", "autostart",
         "directory",
         "grace", "crash_output", "logs", "health", "ready", "watchdog", "on_unhealthy",
+        "stop", "memory", "nice", "cpus", "umask", "limits", "user", "after", "instances", "schedule", "every",
     ]
 
     /// Reads one tool; `nil` when it has no name. Other mistakes are reported, and the default value stays.
     mutating func tool(_ node: Node) -> ToolSpecification? {
         guard node.mapping != nil else {
-            report("a tool must be an object with name, version and command, not \(kind(of: node))", at: node)
+            report("a tool must be an object with name and command, not \(kind(of: node))", at: node)
             return nil
         }
         var tool = ToolSpecification(name: "", version: "", command: [], directory: directory)
-        var seen: Set<String> = []
+        var seen: [String: Node] = [:]
+        var stopGrace: Duration?
         confidential = []
         for (key, value) in members(of: node, "a tool", known: Self.toolKeys) {
-            seen.insert(key)
+            seen[key] = value
             switch key {
             case "name": tool.name = name(value)
             case "version": tool.version = version(value)
@@ -28,23 +30,45 @@ extension ManifestReader {
             case "publish": tool.publish = Set(strings(value, "publish"))
             case "config": tool.configuration = configuration(value)
             case "secrets": tool.secrets = Set(strings(value, "secrets"))
-            case "restart": tool.restart.mode = mode(value)
+            case "restart": tool.restart = restart(value)
             case "autostart": tool.autostart = boolean(value, "autostart") ?? true
             case "directory": tool.directory = nonEmpty(value, "directory").map(path)
-            case "grace":
-                let range: ClosedRange<Duration> = .zero ... .seconds(3_600)
-                tool.gracePeriod = duration(value, "grace", in: range) ?? tool.gracePeriod
             case "crash_output": tool.crashOutput = crashOutput(value) ?? tool.crashOutput
             case "logs": tool.logs = logs(value)
             case "health": tool.health.check = probe(value, "health", every: .seconds(10))
             case "ready": readiness(value, &tool.health)
             case "watchdog": tool.health.watchdog = duration(value, "watchdog", in: ToolHealth.times)
             case "on_unhealthy": tool.health.onUnhealthy = reaction(value) ?? tool.health.onUnhealthy
+            case "grace": tool.gracePeriod = grace(value, "grace") ?? tool.gracePeriod
+            case "stop":
+                let stop = stop(value)
+                tool.stopSignal = stop.signal ?? .term
+                stopGrace = stop.grace
+            case "memory": tool.memory = memory(value)
+            case "nice": tool.process.nice = nice(value)
+            case "cpus": tool.process.cpus = cpus(value)
+            case "umask": tool.process.umask = umask(value)
+            case "limits": tool.process.limits = limits(value)
+            case "user": tool.process.user = nonEmpty(value, "user")
+            case "after": tool.after = after(value)
+            case "instances": order.instances = instances(value)
+            case "schedule": tool.schedule = schedule(value)
+            case "every": tool.schedule = every(value)
             default: break
             }
         }
         tool.confidential = confidential
-        let missing = ["name", "version", "command"].filter { !seen.contains($0) }
+        if let stopGrace {
+            if let grace = seen["grace"] { report("grace is given twice; keep that of 'stop'", at: grace) }
+            tool.gracePeriod = stopGrace
+        }
+        if let every = seen["every"], seen["schedule"] != nil {
+            report("every and schedule exclude each other; keep one", at: every)
+        }
+        if let restart = seen["restart"], seen["schedule"] != nil || seen["every"] != nil {
+            report("a tool with a schedule is started at its times only; leave 'restart' out", at: restart)
+        }
+        let missing = ["name", "command"].filter { seen[$0] == nil }
         if !missing.isEmpty {
             let who = tool.name.isEmpty ? "this tool" : "tool \(tool.name)"
             report("\(who) lacks \(missing.map { "'\($0)'" }.joined(separator: " and "))", at: node)
@@ -122,14 +146,5 @@ extension ManifestReader {
         }
         guard let object = value(node, "config", depth: 0).object else { return .null }
         return EventData(object)
-    }
-
-    private mutating func mode(_ node: Node) -> RestartPolicy.Mode {
-        guard let text = text(node, "restart") else { return .onFailure }
-        if let mode = RestartPolicy.Mode(rawValue: text) { return mode }
-        let modes = RestartPolicy.Mode.allCases.map(\.rawValue)
-        let nearest = NearestName.hint(for: text, among: modes)
-        report("restart must be \(modes.joined(separator: ", ")), not '\(text)'\(nearest)", at: node)
-        return .onFailure
     }
 }

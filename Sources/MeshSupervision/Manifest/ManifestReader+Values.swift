@@ -173,6 +173,19 @@ extension ManifestReader {
 /// Parses durations in a manifest and on the command line: `90s`, `10m`, `1h30m`, `2d`, `1.5h`, `500ms`.
 package enum ManifestDuration {
     private static let units: [String: Double] = ["ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400]
+    /// The duration in the notation of a manifest: `1h30m`, `500ms`.
+    package static func text(_ duration: Duration) -> String {
+        let (seconds, attoseconds) = duration.components
+        var rest = seconds * 1_000 + attoseconds / 1_000_000_000_000_000
+        var text = ""
+        for (unit, size) in [("d", 86_400_000 as Int64), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)]
+        where rest >= size {
+            text += "\(rest / size)\(unit)"
+            rest %= size
+        }
+        return text.isEmpty ? "0s" : text
+    }
+
     /// The longest duration in seconds, a hundred years: a longer one is a mistake.
     private static let maximum: Double = 86_400 * 36_525
 

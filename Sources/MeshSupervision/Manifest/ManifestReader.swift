@@ -13,6 +13,8 @@ package struct ManifestReader {
     package private(set) var omittedProblems = 0
     /// The texts that the present tool has from environment variables.
     package var confidential: Set<String> = []
+    /// What the tools say of each other.
+    var order = ManifestOrder()
     /// How many bytes strings with variables may still have.
     var expansionLeft = ToolManifest.maximumExpansion
     /// How many nodes may still be read. It bounds the work for aliases, whose nodes are read at every use.
@@ -128,14 +130,27 @@ package struct ManifestReader {
             return []
         }
         for node in nodes {
-            guard let tool = tool(node) else { continue }
-            if let line = lines[tool.name] {
-                report("a second tool named '\(tool.name)'; the first is in line \(line)", at: node)
+            guard let entry = tool(node) else {
+                (order.instances, order.after, order.isIncomplete) = (nil, [], true)
                 continue
             }
-            lines[tool.name] = node.mark?.line ?? 0
-            tools.append(tool)
+            for tool in expand(entry, at: node) where tools.count <= ToolManifest.maximumTools {
+                if let line = lines[tool.name] {
+                    report("a second tool named '\(tool.name)'; the first is in line \(line)", at: node)
+                    continue
+                }
+                lines[tool.name] = node.mark?.line ?? 0
+                tools.append(tool)
+            }
         }
+        guard tools.count <= ToolManifest.maximumTools else {
+            report(
+                "too many tools with all instances; a manifest has at most \(ToolManifest.maximumTools)",
+                at: node
+            )
+            return []
+        }
+        resolveOrder(&tools)
         return tools
     }
 

@@ -31,13 +31,11 @@ import Foundation
 /// - `node`: the node's name.
 /// - `nats`: the server's URL, a list of URLs, or an object with `url` (one or a list) and `creds` (a file).
 /// - `health.interval`: the time between two health events of the node, as `10s` or `1m30s`.
-/// - `tools`: a list; `name`, `version` and `command` are needed.
+/// - `tools`: a list; `name` and `command` are needed.
 /// - `command`: a list, the program first; a string is a program without arguments. No shell is involved: write
 ///   `[sh, -c, "…"]` to have one.
 /// - `directory`: the tool's working directory; the manifest's own when it is left out. Relative paths here, in
 ///   `creds`, and of a program with a `/` in it start from the manifest's directory.
-/// - `restart`: `always`, `on-failure` (the default) or `never`.
-/// - `grace`: how long the tool may take to end before it is killed.
 /// - `crash_output`: how many of the last lines of standard error `tool.crashed` publishes, from 0 to 200.
 /// - `logs`: in how many files of which size its output is kept on the node; `false` for none.
 /// - `health`: the probe that the tool must pass while it runs: `http` (an address), `tcp` (`host:port`) or `exec` (a list,
@@ -46,6 +44,13 @@ import Foundation
 ///   `every` (1s); `{notify: true, within: 5m}` is possible, too.
 /// - `watchdog`: the longest time between two signs of life (`WATCHDOG=1` by sd_notify).
 /// - `on_unhealthy`: `restart` (the default) or `nothing`; see ``ToolHealth``.
+/// - `restart`: `always`, `on-failure` (the default) or `never`, or `{policy, max, within, delay, max_delay}`: see
+///   ``RestartPolicy``.
+/// - `grace`: how long the tool may take to end before it is killed; or `stop: {signal, grace}`, see ``StopSignal``.
+/// - `memory`, `nice`, `cpus`, `umask`, `limits`, `user`: what the tool may use, see ``ToolMemoryLimit`` and
+///   ``ToolProcessSettings``.
+/// - `after`: the tools after which it is started, see ``ToolDependencies``; `instances`: how many there are of it.
+/// - `schedule`, `every`: when it is started, for a tool that runs and ends: see ``ToolSchedule``.
 /// - `env`: the tool's own variables; `inherit`: names of variables that it gets from its node's environment. Without
 ///   it, the tool gets only a few of them (``ToolEnvironment``).
 /// - `publish`: keys of `config` whose values are published; other strings are not, see ``Redaction``. `secrets`: keys

@@ -20,6 +20,9 @@ public struct RestartPolicy: Sendable, Hashable {
     public var stableAfter: Duration
     /// How often a tool that keeps failing is started again before the node gives up; the default is 5.
     public var maximumRestarts: Int
+    /// The time within which ``maximumRestarts`` counts: earlier failures are forgotten, later ones count even when the tool
+    /// was stable or exited with 0 in between. `nil`, the default, counts failures in a row.
+    public var within: Duration?
 
     /// Creates a policy.
     public init(
@@ -27,12 +30,14 @@ public struct RestartPolicy: Sendable, Hashable {
         initialDelay: Duration = .seconds(1),
         maximumDelay: Duration = .seconds(60),
         stableAfter: Duration = .seconds(60),
-        maximumRestarts: Int = 5
+        maximumRestarts: Int = 5,
+        within: Duration? = nil
     ) {
         self.mode = mode
         self.initialDelay = initialDelay
         self.maximumDelay = maximumDelay
         self.stableAfter = stableAfter
         self.maximumRestarts = maximumRestarts
+        self.within = within
     }
 }

@@ -14,6 +14,15 @@ enum ToolEnding {
         }
     }
 
+    /// The code of an end as in a shell: 128 and the signal's number for one by a signal; `nil` when it never ran.
+    static func code(_ end: ProcessEnd) -> Int? {
+        switch end {
+        case .exited(let code): Int(code)
+        case .signaled(let signal): 128 + Int(signal)
+        case .notLaunched: nil
+        }
+    }
+
     /// The signals that end processes, with the numbers that Linux and macOS share, then those that differ.
     private static let names: [Int32: String] = {
         var names: [Int32: String] = [

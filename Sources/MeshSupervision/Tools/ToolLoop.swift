@@ -41,6 +41,18 @@ struct ToolLoop {
     private var watching: ToolWatch?
     private var works = ToolWorks()
     private var isShutDown = false
+    /// The next start of a tool with a schedule; `nil` when it has none, or was stopped on request.
+    private var plan: SchedulePlan?
+    /// Waits until the tool is due.
+    private var planned: Task<Void, Never>?
+    /// Measures the memory of the process.
+    private var measuring: Task<Void, Never>?
+    /// Why the process is being ended: it uses too much memory.
+    private var excess: String?
+    /// The exit code of the last process, and how long it ran.
+    private var lastRun: (code: Int?, time: Duration) = (nil, .zero)
+    /// The time since the loop began.
+    private let time: @Sendable () -> Duration
 
     init(
         name: String,
@@ -56,16 +68,18 @@ struct ToolLoop {
         self.requests = requests
         self.specification = specification
         self.publish = publish
+        time = context.stopwatch()
     }
 
     /// Handles all requests until the stream ends, then kills the tool's processes.
     consuming func serve(_ stream: AsyncStream<ToolRunner.Request>) async {
         for await request in stream { await handle(request) }
-        restart?.cancel()
+        for task in [restart, planned, measuring] { task?.cancel() }
         process?.kill()
         await watch?.value
         await stopping?.value
         await watching?.end()
+        for task in [restart, planned, measuring] { await task?.value }
         for waiter in stopWaiters { waiter.fulfil(()) }
     }
 
@@ -73,25 +87,65 @@ struct ToolLoop {
         switch request {
         case .start(let answer):
             launchError = isShutDown ? .shutDown(name) : nil
-            if !isShutDown { await perform(machine.start()) }
+            if !isShutDown {
+                if plan == nil, hasSchedule {
+                    // What was due before the request is not missed any more.
+                    note(context.now())
+                    await beginPlan()
+                }
+                await perform(machine.start())
+            }
             answer.fulfil(launchError)
         case .stop(let reason, let grace, let answer):
             stopWaiters.append(answer)
-            await perform(machine.stop(reason: reason), grace: grace)
+            let hadPlan = plan != nil
+            await endPlan()
+            if hadPlan, machine.isIdle {
+                await perform(machine.paused(reason: reason))
+            } else {
+                await perform(machine.stop(reason: reason), grace: grace)
+            }
         case .shutDown(let reason, let grace, let answer):
             isShutDown = true
             stopWaiters.append(answer)
+            await endPlan()
             await perform(machine.stop(reason: reason), grace: grace)
         case .announce(let events, let answer):
             for event in events { context.emit(event) }
             answer.fulfil(())
-        case .ended(let run, let error):
+        case .ended(let run, let error, let code):
             guard run == self.run else { return }
             process = nil
             await watching?.end()
             watching = nil
-            let time = uptime?() ?? .zero
-            await perform(machine.ended(error: works.ended(error), uptime: time, policy: policy))
+            await measure()
+            let found = works.ended(error)
+            let uptime = uptime?() ?? .zero
+            lastRun = (code, uptime)
+            await perform(
+                machine.ended(
+                    error: excess ?? found,
+                    uptime: uptime,
+                    now: time(),
+                    policy: policy,
+                    hasSchedule: hasSchedule
+                )
+            )
+        case .follow(let answer):
+            await beginPlan()
+            await measure()
+            answer.fulfil(())
+        case .due(let moment):
+            await due(moment)
+        case .usesTooMuch(let run, let error):
+            guard run == self.run, process != nil, excess == nil else { return }
+            excess = error
+            context.logger.warning("tool is ended: it \(error)", [.tool: "\(name)"])
+            if specification()?.memory?.action == .kill {
+                process?.kill()
+            } else {
+                terminate(specification()?.gracePeriod ?? .zero)
+            }
         case .restartDue:
             await perform(machine.restartDue())
         case .settingsChanged:
@@ -110,12 +164,17 @@ struct ToolLoop {
 
     private var policy: RestartPolicy { specification()?.restart ?? RestartPolicy(mode: .never) }
 
+    private var hasSchedule: Bool { specification()?.schedule != nil }
+
     private mutating func perform(_ actions: [ToolStateMachine.Action], grace: Duration? = nil) async {
         for action in actions {
             // With the specification of the crash: a later one may no longer know the secrets in the error.
-            if case .crashed(let error, _) = action {
+            switch action {
+            case .crashed(let error, _):
                 publishedError = redaction.redact(error)
                 publishedOutput = output.crashLines(redaction)
+            case .finished(let error?): publishedError = redaction.redact(error)
+            default: break
             }
             // Updates the status before the event: a receiver that then asks for the status sees the new one.
             update()
@@ -153,13 +212,32 @@ struct ToolLoop {
                 context.logger.warning("tool given up: \(reason)", [.tool: "\(name)"])
                 output.note(reason)
                 context.emit(ToolStopped(tool: name, reason: reason, failed: true, error: publishedError))
+            case .finished(let error):
+                works.forget()
+                if let error {
+                    context.logger.warning("run failed: \(error)", [.tool: "\(name)"])
+                } else {
+                    context.logger.info("run finished", [.tool: "\(name)"])
+                }
+                output.note(error.map { "run failed: \($0)" } ?? "run finished")
+                context.emit(
+                    ToolFinished(
+                        tool: name,
+                        code: lastRun.code,
+                        durationSeconds: lastRun.time / .seconds(1),
+                        failed: error != nil,
+                        error: error == nil ? nil : publishedError,
+                        next: plan?.next
+                    )
+                )
             }
         }
     }
 
     /// Copies the present state to the published status.
     private mutating func update() {
-        let (machine, pid, family, health) = (machine, process?.pid, process?.family, works.status)
+        let (machine, pid, family) = (machine, process?.pid, process?.family)
+        let (health, next) = (works.status, plan?.next)
         if machine.lastError == nil { self.publishedError = nil }
         let publishedError = self.publishedError
         publish { status in
@@ -171,6 +249,7 @@ struct ToolLoop {
             status.lastError = machine.lastError
             status.publishedError = publishedError
             status.health = health
+            status.next = next
         }
     }
 
@@ -181,17 +260,22 @@ struct ToolLoop {
             let watching = try ToolWatch.prepare(tool, context)
             let process = try await Self.launch(tool, context.environment, watching, output: receive)
             run += 1
+            excess = nil
             self.process = process
             uptime = context.stopwatch()
             watchEnd(of: process)
             self.watching = watching
             watchHealth(of: process, tool, isReady: nil)
             works.launched(tool.health)
+            await measure()
             await perform(machine.launched())
         } catch {
             // Redacted, because the error may be sent as the answer to another client's request.
             launchError = ToolError(error.code, tool: name, redaction.redact(error.message))
-            await perform(machine.launchFailed(error.message, policy: policy))
+            lastRun = (nil, .zero)
+            await perform(
+                machine.launchFailed(error.message, now: time(), policy: policy, hasSchedule: hasSchedule)
+            )
         }
     }
 
@@ -201,15 +285,23 @@ struct ToolLoop {
         _ watching: ToolWatch?,
         output: @escaping @Sendable ([ProcessOutput]) -> Void
     ) async throws(ToolError) -> SupervisedProcess {
-        let variables = environment.variables(for: tool).merging(watching?.variables(for: tool) ?? [:]) { $1 }
+        let settings = try tool.process.processSettings(tool.name)
         var limits = OutputLimits()
         limits.passesExcess = true
+        var variables = environment.variables(for: tool)
+        if let user = settings.user {
+            // The tool's own variables win.
+            variables.merge(ToolProcessSettings.variables(of: user)) { $1 }
+            variables.merge(tool.environment) { $1 }
+        }
+        variables.merge(watching?.variables(for: tool) ?? [:]) { $1 }
         let command = SupervisedProcess.Command(
             executable: try ToolExecutable.find(tool, variables: variables),
             arguments: Array(tool.command.dropFirst()),
             environment: variables,
             directory: tool.directory,
-            limits: limits
+            limits: limits,
+            settings: settings
         )
         do {
             return try await SupervisedProcess.launchInBatches(
@@ -227,7 +319,8 @@ struct ToolLoop {
         let (requests, run) = (requests, run)
         watch = Task {
             let end = await process.waitForEnd()
-            requests.yield(.ended(run: run, error: ToolEnding.error(end, hasLostGuard: process.hasLostGuard)))
+            let error = ToolEnding.error(end, hasLostGuard: process.hasLostGuard)
+            requests.yield(.ended(run: run, error: error, code: ToolEnding.code(end)))
         }
     }
 
@@ -293,7 +386,8 @@ struct ToolLoop {
     private mutating func terminate(_ grace: Duration) {
         guard let process else { return }
         watching?.pause()
-        stopping = Task { _ = await process.stop(grace: grace) }
+        let request = (specification()?.stopSignal ?? .term).number
+        stopping = Task { _ = await process.stop(request: request, grace: grace) }
     }
 
     private mutating func schedule(after delay: Duration) {
@@ -304,6 +398,112 @@ struct ToolLoop {
                 try await clock.sleep(for: delay)
                 requests.yield(.restartDue)
             } catch {}
+        }
+    }
+
+    // MARK: Memory
+
+    /// Measures the memory of the process every second, when it has a limit.
+    private mutating func measure() async {
+        measuring?.cancel()
+        await measuring?.value
+        measuring = nil
+        guard let process, specification()?.memory != nil else { return }
+        let (requests, run, context, specification) = (requests, run, context, specification)
+        measuring = Task {
+            while (try? await context.clock.sleep(for: .seconds(1))) != nil, let group = process.group {
+                guard let limit = specification()?.memory, let used = context.memoryOf(group) else { continue }
+                guard used > limit.maximum else { continue }
+                requests.yield(.usesTooMuch(run: run, error: limit.error(used: used)))
+                return
+            }
+        }
+    }
+
+    // MARK: The schedule
+
+    /// The longest sleep before the time of day is looked at again: it may be set meanwhile.
+    private static let longestSleep: Duration = .seconds(60)
+
+    /// Plans the next start by the schedule of the specification, and deals with what was missed.
+    private mutating func beginPlan() async {
+        guard !isShutDown, let schedule = specification()?.schedule else {
+            if plan != nil { await endPlan() }
+            return
+        }
+        let now = context.now()
+        let last = context.schedules.last(name)
+        let (plan, beginning) = SchedulePlan.begin(schedule, last: last, now: now)
+        self.plan = plan
+        switch beginning {
+        case .wait:
+            // From the first time on, it is known what was missed.
+            if last == nil { note(now) }
+        case .missed(let due):
+            note(now)
+            skipped("missed", due)
+        case .start:
+            return await due(plan.next ?? now, at: now)
+        }
+        update()
+        await waitUntilDue()
+    }
+
+    /// Forgets the plan, because the tool was stopped on request or has no schedule any more.
+    private mutating func endPlan() async {
+        planned?.cancel()
+        await planned?.value
+        planned = nil
+        plan = nil
+        update()
+    }
+
+    /// The tool is due, unless its plan has changed since.
+    private mutating func due(_ moment: Timestamp) async {
+        guard plan?.next == moment, !isShutDown else { return }
+        await due(moment, at: context.now())
+    }
+
+    private mutating func due(_ moment: Timestamp, at now: Timestamp) async {
+        plan?.advance(now: now)
+        note(max(moment, now))
+        await waitUntilDue()
+        guard machine.isIdle else {
+            update()
+            skipped("overlap", moment)
+            return
+        }
+        await perform(machine.start())
+    }
+
+    private func note(_ moment: Timestamp) {
+        let before = context.schedules.writeProblem
+        context.schedules.note(name, moment)
+        guard let problem = context.schedules.writeProblem, problem != before else { return }
+        context.logger.warning("what this tool misses will not be known: \(problem)", [.tool: "\(name)"])
+    }
+
+    private func skipped(_ reason: String, _ due: Timestamp) {
+        let why = reason == "overlap" ? "it still runs" : "this node did not run then"
+        context.logger.warning("not started at \(due): \(why)", [.tool: "\(name)"])
+        context.emit(ToolSkipped(tool: name, reason: reason, due: due, next: plan?.next))
+    }
+
+    private mutating func waitUntilDue() async {
+        planned?.cancel()
+        await planned?.value
+        planned = nil
+        guard let next = plan?.next else { return }
+        let (requests, context) = (requests, context)
+        planned = Task {
+            while true {
+                let rest = next.duration(since: context.now())
+                guard rest > .zero else {
+                    requests.yield(.due(next))
+                    return
+                }
+                guard (try? await context.clock.sleep(for: min(rest, Self.longestSleep))) != nil else { return }
+            }
         }
     }
 }

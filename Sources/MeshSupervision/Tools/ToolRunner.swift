@@ -14,12 +14,18 @@ final class ToolRunner: Sendable {
         /// Emit events about other changes, such as an installation.
         case announce([any EventPayload], OneShot<Void>)
         /// Process number `run` of the tool has ended.
-        case ended(run: Int, error: String?)
+        case ended(run: Int, error: String?, code: Int?)
         case restartDue
         /// Other settings count for whether the process works.
         case settingsChanged
         /// What follows for run number `run` from how it works.
         case works(run: Int, ToolHealthMachine.Action)
+        /// Follow the present specification in what needs no restart: its schedule and its limit of memory.
+        case follow(OneShot<Void>)
+        /// The time of the schedule has come.
+        case due(Timestamp)
+        /// Process number `run` uses too much memory.
+        case usesTooMuch(run: Int, error: String)
     }
 
     /// The values that supervisor and tool loop share.
@@ -70,7 +76,10 @@ final class ToolRunner: Sendable {
                 output: output,
                 requests: continuation,
                 specification: { [weak self] in self?.specification },
-                publish: { [weak self] change in self?.shared.withLock { change(&$0.status) } }
+                publish: { [weak self] change in
+                    self?.shared.withLock { change(&$0.status) }
+                    context.watch.changed()
+                }
             )
             await loop.serve(stream)
         }
@@ -129,6 +138,12 @@ final class ToolRunner: Sendable {
         if send(.shutDown(reason: reason, grace: grace, answer)) { await answer.uncancelled }
     }
 
+    /// Has the tool follow its specification in what needs no restart; plans the next start of one with a schedule.
+    func follow() async {
+        let answer = OneShot<Void>()
+        if send(.follow(answer)) { await answer.uncancelled }
+    }
+
     /// Emits events, after those of earlier requests.
     func announce(_ events: [any EventPayload]) async {
         let answer = OneShot<Void>()
@@ -149,6 +164,14 @@ struct ToolContext: Sendable {
     let environment: ToolEnvironment
     let logger: Logger
     let clock: any Clock<Duration>
+    /// The time of day.
+    let now: @Sendable () -> Timestamp
+    /// When tools with schedules were last due.
+    let schedules: ToolScheduleRecord
+    /// Wakes what waits for the state of a tool.
+    let watch = StatusWatch()
+    /// The resident memory of a process group, in bytes; `nil` when it is not known.
+    let memoryOf: @Sendable (Int32) -> Int?
     let emit: @Sendable (any EventPayload) -> Void
     /// Keeps the output of tools; `nil` for not at all.
     var logs: ToolLogs?

@@ -4,7 +4,7 @@ public import MeshEvents
 public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     /// Its name: letters, digits, `-`, `_` and `.`, at most 64, a letter or digit first.
     public var name: String
-    /// Its version; not empty.
+    /// Its version; empty when it has none.
     public var version: String
     /// The program and its arguments, passed on unchanged: no shell is involved. A name without `/` is searched for in
     /// the `PATH` that the tool will have, a relative path in its directory.
@@ -25,11 +25,11 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     public var secrets: Set<String>
     /// Texts that are never published, wherever they occur: values of environment variables.
     public var confidential: Set<String>
-    /// When and how often it is started again after it ended by itself.
+    /// When and how often it is started again after it ended by itself; it does not count for a tool with a schedule.
     public var restart: RestartPolicy
     /// Whether it is started with its node.
     public var autostart: Bool
-    /// How long it may take to end after SIGTERM, before it is killed. The default is 10 seconds.
+    /// How long it may take to end after its ``stopSignal``, before it is killed. The default is 10 seconds.
     public var gracePeriod: Duration
     /// How many of the last lines of its standard error `tool.crashed` publishes, without secrets: from 0, none, to 200.
     /// The default is 20. All lines together have at most 4 KiB.
@@ -38,11 +38,21 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     public var logs: ToolLogSettings
     /// How its supervisor finds out whether it works. The default watches only its process.
     public var health: ToolHealth
+    /// The signal that asks it to end; the default is `SIGTERM`.
+    public var stopSignal: StopSignal
+    /// Its priority, processors, file mode mask, resource limits and user.
+    public var process: ToolProcessSettings
+    /// The most memory that it may use; `nil` for no limit.
+    public var memory: ToolMemoryLimit?
+    /// The tools after which it is started.
+    public var after: ToolDependencies
+    /// When it is started, for a tool that runs and ends; `nil` for one that is kept running.
+    public var schedule: ToolSchedule?
 
     /// Creates a specification.
     public init(
         name: String,
-        version: String,
+        version: String = "",
         command: [String],
         environment: [String: String] = [:],
         directory: String? = nil,
@@ -56,7 +66,12 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         gracePeriod: Duration = .seconds(10),
         crashOutput: Int = 20,
         logs: ToolLogSettings = ToolLogSettings(),
-        health: ToolHealth = ToolHealth()
+        health: ToolHealth = ToolHealth(),
+        stopSignal: StopSignal = .term,
+        process: ToolProcessSettings = ToolProcessSettings(),
+        memory: ToolMemoryLimit? = nil,
+        after: ToolDependencies = [],
+        schedule: ToolSchedule? = nil
     ) {
         self.name = name
         self.version = version
@@ -74,6 +89,11 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         self.crashOutput = crashOutput
         self.logs = logs
         self.health = health
+        self.stopSignal = stopSignal
+        self.process = process
+        self.memory = memory
+        self.after = after
+        self.schedule = schedule
     }
 
     /// The configuration as it may be published.
@@ -89,14 +109,15 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Name, version and program; neither arguments nor values, which may be secret.
-    public var description: String { "\(name) \(version) (\(command.first ?? "no command"))" }
+    public var description: String {
+        "\(name)\(version.isEmpty ? "" : " \(version)") (\(command.first ?? "no command"))"
+    }
 
     /// Checks all rules.
     ///
     /// - Throws: `invalidSpecification`, with the first rule that is broken.
     public func validate() throws(ToolError) {
         if let problem = Self.problem(inName: name) { throw invalid(problem) }
-        if version.isEmpty { throw invalid("needs a version") }
         guard let program = command.first, !program.isEmpty else { throw invalid("needs a command") }
         // C strings end at a zero byte: the rest would silently be lost.
         if command.contains(where: Self.hasZero) { throw invalid("has a zero byte in its command") }
@@ -125,6 +146,11 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         if policy.initialDelay <= .zero || policy.maximumDelay < policy.initialDelay || policy.maximumRestarts < 0 {
             throw invalid("has a restart policy whose delays are not positive and growing, or a negative limit")
         }
+        if let within = policy.within, within <= .zero { throw invalid("counts its restarts within no time") }
+        if let problem = process.problem ?? schedule?.problem { throw invalid(problem) }
+        if let memory, memory.maximum <= 0 { throw invalid("has a limit of its memory that is not more than 0 bytes") }
+        if after.within <= .zero { throw invalid("waits no time for the tools after which it is started") }
+        if after.names.contains(name) { throw invalid("is to be started after itself") }
     }
 
     /// What is wrong with a name; `nil` when it is valid.

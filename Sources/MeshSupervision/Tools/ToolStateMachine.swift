@@ -20,6 +20,8 @@ struct ToolStateMachine: Sendable, Hashable {
         case stopped(reason: String)
         /// Emit that it crashed too often and is not started again.
         case gaveUp(reason: String)
+        /// Emit that its run has ended, and why it failed; `nil` for an exit with code 0.
+        case finished(error: String?)
     }
 
     private enum Phase: Hashable {
@@ -65,15 +67,26 @@ struct ToolStateMachine: Sendable, Hashable {
     }
 
     /// The process could not be started. After a requested start the tool stays idle; at a restart this is one more
-    /// failure.
-    mutating func launchFailed(_ error: String, policy: RestartPolicy) -> [Action] {
+    /// failure. A tool with a schedule waits for its next time.
+    ///
+    /// - Parameters:
+    ///   - now: The time, from any beginning.
+    ///   - hasSchedule: Whether the tool is started by a schedule.
+    mutating func launchFailed(
+        _ error: String,
+        now: Duration = .zero,
+        policy: RestartPolicy,
+        hasSchedule: Bool = false
+    ) -> [Action] {
         guard case .launching(let isRestart) = phase else { return [] }
+        if hasSchedule { return [finished(error)] }
         let crash = crashed(error)
         guard isRestart else {
             phase = .idle
             return [crash]
         }
-        return [crash] + follow(history.ended(isFailure: true, uptime: .zero, policy: policy), policy: policy)
+        let decision = history.ended(isFailure: true, uptime: .zero, now: now, policy: policy)
+        return [crash] + follow(decision, policy: policy)
     }
 
     /// The process has ended.
@@ -81,14 +94,24 @@ struct ToolStateMachine: Sendable, Hashable {
     /// - Parameters:
     ///   - error: Why it failed; `nil` for an exit with code 0.
     ///   - uptime: How long it ran.
-    mutating func ended(error: String?, uptime: Duration, policy: RestartPolicy) -> [Action] {
+    ///   - now: The time, from any beginning.
+    ///   - hasSchedule: Whether the tool is started by a schedule.
+    mutating func ended(
+        error: String?,
+        uptime: Duration,
+        now: Duration = .zero,
+        policy: RestartPolicy,
+        hasSchedule: Bool = false
+    ) -> [Action] {
         switch phase {
         case .stopping(let reason):
             phase = .idle
             state = .stopped
             return [.stopped(reason: reason)]
+        case .running where hasSchedule:
+            return [finished(error)]
         case .running:
-            let decision = history.ended(isFailure: error != nil, uptime: uptime, policy: policy)
+            let decision = history.ended(isFailure: error != nil, uptime: uptime, now: now, policy: policy)
             guard let error else {
                 state = .stopped
                 return [.stopped(reason: Self.exitedReason)] + follow(decision, policy: policy)
@@ -127,6 +150,20 @@ struct ToolStateMachine: Sendable, Hashable {
         }
     }
 
+    /// A stop was requested while it waited for the next time of its schedule.
+    mutating func paused(reason: String) -> [Action] {
+        guard isIdle else { return [] }
+        state = .stopped
+        return [.stopped(reason: reason)]
+    }
+
+    private mutating func finished(_ error: String?) -> Action {
+        phase = .idle
+        lastError = error
+        state = error == nil ? .stopped : .failed
+        return .finished(error: error)
+    }
+
     private mutating func crashed(_ error: String) -> Action {
         lastError = error
         state = .failed
@@ -142,7 +179,8 @@ struct ToolStateMachine: Sendable, Hashable {
             return [.schedule(after: delay)]
         case .giveUp:
             phase = .idle
-            return [.gaveUp(reason: ToolStopped.gaveUpReason + "\(policy.maximumRestarts) restarts")]
+            let within = policy.within.map { " within \(ManifestDuration.text($0))" } ?? ""
+            return [.gaveUp(reason: ToolStopped.gaveUpReason + "\(policy.maximumRestarts) restarts\(within)")]
         case .leave:
             phase = .idle
             return []

@@ -17,7 +17,7 @@ public struct ToolStatus: Sendable, Hashable {
         case stopped
         /// It ended by itself, and will be started again after a delay.
         case backingOff = "backing_off"
-        /// It failed or could not be started, and is not started again.
+        /// It failed or could not be started, and is not started again; with a schedule, not before its next time.
         case failed
 
         /// The former name of ``backingOff``.
@@ -30,7 +30,7 @@ public struct ToolStatus: Sendable, Hashable {
 
     /// Its name.
     public var name: String
-    /// The installed version.
+    /// The installed version; empty when none was given.
     public var version: String
     /// Its state.
     public var state: State
@@ -67,6 +67,8 @@ extension ToolStatus {
         /// What it says of itself (`STATUS=` in the protocol of sd_notify), without secrets.
         public var text: String?
     }
+    /// When it is started next, when it has a schedule; `nil` otherwise, and after it was stopped on request.
+    public var next: Timestamp?
 }
 
 extension ToolStatus.State {

@@ -25,10 +25,15 @@ public import ServiceLifecycle
 /// | it shows that it is ready, as its ``ToolHealth`` asks | `tool.ready` |
 /// | it runs and does not work, as its ``ToolHealth`` asks | `tool.unhealthy`; then, mostly, it is ended as a crash |
 /// | it works again | `tool.healthy` |
+/// | it uses more memory than its limit | `tool.crashed` with the reason, then as after any failure |
+/// | it has a schedule, and a run ends | `tool.finished`, whatever the code; `tool.started` at its next time |
+/// | it has a schedule, and is due while it runs | `tool.skipped` |
 /// | it cannot be started | `tool.crashed`; after a requested start the call throws and there is no retry |
 public final class ToolSupervisor: Sendable {
     struct State {
         var runners: [String: ToolRunner] = [:]
+        /// The tools that are to be started when those that they depend on run.
+        var waiting: Set<String> = []
         var isShutDown = false
     }
 
@@ -48,6 +53,8 @@ public final class ToolSupervisor: Sendable {
     ///     own. `nil` leaves that out.
     ///   - logs: Keeps the output of tools in files; `nil` for not at all.
     ///   - clock: Measures the delays before restarts and how long tools ran; for tests.
+    ///   - schedules: When tools with schedules were last due; the default knows nothing beyond this supervisor.
+    ///   - now: The time of day, for schedules; for tests.
     ///   - emit: Gets the events, in order for each tool. It is called on many threads and must not block.
     public init(
         environment: ToolEnvironment,
@@ -55,10 +62,22 @@ public final class ToolSupervisor: Sendable {
         gpus: GPUSampler? = nil,
         logs: ToolLogs? = nil,
         clock: any Clock<Duration> = ContinuousClock(),
+        schedules: ToolScheduleRecord = ToolScheduleRecord(),
+        now: @escaping @Sendable () -> Timestamp = { .now },
         emit: @escaping @Sendable (any EventPayload) -> Void
     ) {
         self.gpus = gpus
-        context = ToolContext(environment: environment, logger: logger, clock: clock, emit: emit, logs: logs)
+        let memory = GroupMemory()
+        context = ToolContext(
+            environment: environment,
+            logger: logger,
+            clock: clock,
+            now: now,
+            schedules: schedules,
+            memoryOf: { memory.residentBytes(ofGroup: $0) },
+            emit: emit,
+            logs: logs
+        )
     }
 
     deinit {
@@ -137,19 +156,23 @@ public final class ToolSupervisor: Sendable {
         }
     }
 
-    /// Starts a tool: `tool.started`. Does nothing when it runs. One that waits for its restart is started at once.
+    /// Starts a tool: `tool.started`. Does nothing when it runs. One that waits for its restart, for its schedule or for
+    /// other tools is started at once.
     ///
     /// - Throws: `notInstalled`, `shutDown`; `commandNotFound`, `notExecutable`, `directoryNotFound` or `launchFailed`,
     ///   after a `tool.crashed` and without a retry.
     public func start(_ name: String) async throws(ToolError) {
+        cancelWaiting(name)
         try await withRunner(name) { runner throws(ToolError) in try await runner.start() }
     }
 
-    /// Stops a tool with all processes that it started: `SIGTERM`, then `SIGKILL` after its grace period, then
-    /// `tool.stopped`. Does nothing when it does not run. Cancellation does not interrupt it.
+    /// Stops a tool with all processes that it started: its stop signal, then `SIGKILL` after its grace period, then
+    /// `tool.stopped`. Does nothing when it does not run. Cancellation does not interrupt it. One with a schedule is not
+    /// started again by it before the next ``start(_:)``.
     ///
     /// - Throws: `notInstalled`, `shutDown`.
     public func stop(_ name: String, reason: String = "stopped") async throws(ToolError) {
+        cancelWaiting(name)
         try await withRunner(name) { runner throws(ToolError) in await runner.stop(reason: reason) }
     }
 
@@ -164,34 +187,50 @@ public final class ToolSupervisor: Sendable {
     }
 
     /// Replaces a tool's specification: `tool.stopped` (`update`) when it ran, `tool.installed`, `tool.configured` when
-    /// the configuration changed, and `tool.started` when it ran.
+    /// the configuration changed, and `tool.started` when it ran. One with a schedule is not started before its next time.
     ///
     /// - Throws: `notInstalled`, `shutDown`; `invalidSpecification`, `commandNotFound`, `notExecutable` and
     ///   `directoryNotFound`, after which the tool runs on unchanged; `launchFailed`.
-    public func update(_ tool: ToolSpecification) async throws(ToolError) {
+    public func update(_ tool: ToolSpecification) async throws(ToolError) { try await update(tool, Turn(tool.name)) }
+
+    func update(_ tool: ToolSpecification, _ turn: Turn) async throws(ToolError) {
         try tool.validate()
         let context = context
         try await withRunner(tool.name) { runner throws(ToolError) in
             let before = runner.specification
-            let wasActive = runner.status.state.isActive
+            let (wasActive, wasPlanned) = (runner.status.state.isActive, runner.status.next != nil)
             if wasActive {
                 _ = try ToolExecutable.find(tool, variables: context.environment.variables(for: tool))
+                await turn.beforeStop()
                 await runner.stop(reason: "update")
             }
+            turn.hasStopped()
             runner.change { $0 = tool }
             var events: [any EventPayload] = [ToolInstalled(tool: tool.name, version: tool.version)]
             if tool.configuration != before.configuration { events.append(configured(tool)) }
             await runner.announce(events)
-            if wasActive { try await runner.start() }
+            guard wasActive || wasPlanned else { return }
+            // Plans anew, or ends the plan.
+            if wasPlanned || tool.schedule != nil { await runner.follow() }
+            guard tool.schedule == nil else { return }
+            await turn.beforeStart()
+            try await runner.start()
         }
     }
 
     /// Removes a tool: `tool.stopped` (`uninstall`) when it ran, then `tool.removed`.
     ///
     /// - Throws: `notInstalled`, `shutDown`.
-    public func remove(_ name: String) async throws(ToolError) {
+    public func remove(_ name: String) async throws(ToolError) { try await remove(name, Turn(name)) }
+
+    func remove(_ name: String, _ turn: Turn) async throws(ToolError) {
+        cancelWaiting(name)
+        let context = context
         try await withRunner(name) { runner throws(ToolError) in
+            await turn.beforeStop()
             await runner.stop(reason: "uninstall")
+            turn.hasStopped()
+            context.schedules.note(name, nil)
             // Before the event: a list of tools that is made after it must not name the tool.
             runner.markRemoved()
             await runner.announce([ToolRemoved(tool: name)])
@@ -200,21 +239,31 @@ public final class ToolSupervisor: Sendable {
         }
     }
 
-    /// Stops all tools at the same time, for good: `tool.stopped` for each that ran. Returns when all their processes
-    /// have ended and their events are emitted. Cancellation does not interrupt it.
+    /// Stops all tools, for good: `tool.stopped` for each that ran. Those that others depend on are stopped after these,
+    /// all others at the same time. Returns when all their processes have ended and their events are emitted. Cancellation
+    /// does not interrupt it.
     ///
     /// - Parameters:
     ///   - reason: what `tool.stopped` gives as the reason.
-    ///   - grace: how long tools may take to end after SIGTERM; a tool's own grace period counts when shorter.
+    ///   - grace: how long each tool may take to end after its stop signal; a tool's own grace period counts when shorter.
     public func shutdown(reason: String = "shutdown", grace: Duration = .seconds(10)) async {
         let runners = state.withLock { state in
             state.isShutDown = true
+            state.waiting = []
             return Array(state.runners.values)
         }
+        // Those that wait for others give up.
+        context.watch.changed()
+        let order = StopOrder(runners.map(\.specification))
         await withTaskGroup { group in
             for runner in runners {
-                let grace = min(grace, runner.specification.gracePeriod)
-                group.addTask { await runner.shutDown(reason: reason, grace: grace) }
+                let specification = runner.specification
+                let grace = min(grace, specification.gracePeriod)
+                group.addTask {
+                    await order.waitForDependents(of: specification.name)
+                    await runner.shutDown(reason: reason, grace: grace)
+                    order.hasStopped(specification.name)
+                }
             }
         }
     }

@@ -61,10 +61,25 @@ extension ServeCommand {
     }
 }
 
-/// The default directory for a local server's events.
+/// The default directory for a local server's events, and for what a node remembers.
 enum StoreDirectory {
     /// The directory for a port. Each port has its own, because two servers must not share one.
     static func standard(port: Int, _ environment: [String: String]) -> String {
+        "\(root(environment))/\(port)"
+    }
+
+    /// The file that remembers when a node's tools with schedules were last due.
+    static func schedules(node: String, _ environment: [String: String]) -> String {
+        let name = node.utf8.map { byte in
+            let scalar = Unicode.Scalar(byte)
+            let isPlain = scalar.isASCII && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)
+            return isPlain || scalar == "-" ? String(scalar) : "=" + String(byte, radix: 16)
+        }
+        // A file name has at most 255 bytes.
+        return "\(root(environment))/schedules/\(name.joined().prefix(200)).json"
+    }
+
+    private static func root(_ environment: [String: String]) -> String {
         let home = environment["HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory()
         let data: String
         if let named = environment["XDG_DATA_HOME"], named.hasPrefix("/") {
@@ -72,7 +87,7 @@ enum StoreDirectory {
         } else {
             data = home + "/.local/share"
         }
-        return "\(data)/mesh-events/\(port)"
+        return "\(data)/mesh-events"
     }
 }
 

@@ -32,9 +32,15 @@ final class NodeTools: Sendable {
     ) {
         self.manifest = manifest
         listing = Locked(ToolListing(planned: planned))
-        supervisor = ToolSupervisor(environment: environment, logger: ToolLog.logger, gpus: node.gpus, logs: logs) {
-            node.emitter.emit($0)
-        }
+        supervisor = ToolSupervisor(
+            environment: environment,
+            logger: ToolLog.logger,
+            gpus: node.gpus,
+            logs: logs,
+            schedules: ToolScheduleRecord(
+                file: StoreDirectory.schedules(node: node.name, ProcessInfo.processInfo.environment)
+            )
+        ) { node.emitter.emit($0) }
         logServer = LogServer(
             logs: logs,
             supervisor: supervisor,

@@ -54,6 +54,14 @@ struct ServeCommand: AsyncParsableCommand {
                                             # or {tcp: "127.0.0.1:8080"}, or {exec: [program, argument]}
                   watchdog: 30s             # the longest time between two WATCHDOG=1 by sd_notify
                   on_unhealthy: restart     # or nothing
+                  after: [db]               # started when db runs, stopped before it
+                  memory: {max: 8G}         # ended when it uses more, and restarted
+                - name: backup
+                  command: [./backup.sh]
+                  schedule: "0 3 * * *"     # or every: 6h; each run ends with tool.finished
+
+            Also: restart: {policy, max, within, delay, max_delay}, stop: {signal, grace}, nice, cpus, umask, limits, user, \
+            instances; the guide's "Limits, order and schedules" explains them.
 
             A tool gets PATH, HOME, TMPDIR, TZ, LANG and LC_* of the node's environment, the variables that the \
             manifest names with `inherit` and `env`, and the variables for the login; nothing else. The manifest \

@@ -111,6 +111,37 @@ struct ManifestAbuseTests {
         Act("several documents", "node: a\n---\nnode: b\n", "no valid YAML"),
         Act("a number beyond all", head + "    config: {a: 1e999999999}\n", nil),
         Act("a grace without end", head + "    grace: 99999999999999999999h\n", "grace must be"),
+        Act(
+            "a hundred instances of a large configuration",
+            head + "    instances: 100\n    config: {a: \"\(String(repeating: "x", count: 500_000))\"}\n",
+            "the instances make this manifest too large"
+        ),
+        Act(
+            "a hundred instances each of a thousand tools",
+            "tools:\n" + (0..<1_000).map { "  - {name: t\($0), command: [a], instances: 100}\n" }.joined(),
+            "too many tools with all instances"
+        ),
+        Act(
+            "a hundred thousand tools to be started after",
+            head + "    after: [\(Array(repeating: "b", count: 100_000).joined(separator: ","))]\n",
+            "after names 100000 tools"
+        ),
+        Act(
+            "a thousand tools, each after all those before it",
+            "x: &x [\((0..<999).map { "t\($0)" }.joined(separator: ","))]\ntools:\n"
+                + (0..<999).map { "  - {name: t\($0), command: [a]}\n" }.joined()
+                + "  - {name: last, command: [a], after: *x}\n",
+            "unknown key 'x'"
+        ),
+        Act("processors beyond all", head + "    cpus: 0-9223372036854775807\n", "cpus must be numbers of processors"),
+        Act("a size beyond all", head + "    memory: 9e99T\n", "memory must be a size"),
+        Act("a limit that is no number", head + "    limits: {nofile: .inf}\n", "limits.nofile must be a number"),
+        Act(
+            "a schedule without end",
+            head + "    schedule: \"\(String(repeating: "*,", count: 50_000))* * * * *\"\n",
+            nil
+        ),
+        Act("control characters in a schedule", head + "    schedule: \"\\e[2J * * * *\"\n", "\\u{1b}[2J"),
         Act("a variable's name with =", head + "    env: {\"A=B\": c}\n", "no name of an environment variable"),
         Act("a name to inherit with =", head + "    inherit: [\"A=B\"]\n", "no name of an environment variable"),
         Act("publishing no list", head + "    publish: all\n", "publish must be a list"),

@@ -59,7 +59,7 @@ struct ManifestMistakeTests {
                 "13:13: config must be an object of keys and values, not '5'",
                 "14:14: secrets must be a list, such as [a, b], not 'key'",
                 "15:12: grace must be from 0.0 seconds to 3600.0 seconds, not 2h",
-                "16:5: a tool must be an object with name, version and command, not 'just text'",
+                "16:5: a tool must be an object with name and command, not 'just text'",
                 "17:5: a second tool named 'a'; the first is in line 4",
                 "19:14: command must name a program",
             ]
@@ -95,7 +95,8 @@ struct ManifestMistakeTests {
                 head + "    weather: 5\n",
                 "5:5: unknown key 'weather' in a tool; there are name, version, command, env, inherit, "
                     + "config, publish, secrets, restart, autostart, directory, grace, crash_output, logs, health, "
-                    + "ready, watchdog, on_unhealthy"
+                    + "ready, watchdog, on_unhealthy, stop, memory, nice, cpus, umask, "
+                    + "limits, user, after, instances, schedule, every"
             ),
             (
                 "node: \"a\n",

@@ -40,6 +40,42 @@ struct RestartPolicyTests {
         #expect(history.ended(isFailure: true, uptime: .zero, policy: policy) == .restart(after: .seconds(60)))
     }
 
+    @Test("with a time, failures within it count, whatever lies between them, and those before it do not")
+    func within() {
+        var history = RestartHistory()
+        let policy = RestartPolicy(mode: .always, maximumRestarts: 3, within: .seconds(600))
+        func ended(_ second: Int, isFailure: Bool = true) -> RestartHistory.Decision {
+            history.ended(isFailure: isFailure, uptime: .seconds(90), now: .seconds(second), policy: policy)
+        }
+        let again = RestartHistory.Decision.restart(after: .seconds(1))
+        // It runs stable for a minute and a half each time, and exits well in between.
+        #expect([100, 200, 300].map { ended($0) } == [again, again, again])
+        #expect(ended(400, isFailure: false) == again)
+        #expect(ended(699) == .giveUp)
+        history = RestartHistory()
+        #expect([100, 200, 300].map { ended($0) } == [again, again, again])
+        // The first one was ten minutes ago.
+        #expect(ended(700) == again)
+        #expect(ended(799) == .giveUp)
+        history = RestartHistory()
+        let never = RestartPolicy(maximumRestarts: 0, within: .seconds(600))
+        #expect(history.ended(isFailure: true, uptime: .zero, now: .zero, policy: never) == .giveUp)
+        let endless = RestartPolicy(maximumRestarts: .max, within: .seconds(600))
+        for second in 0..<20_000 {
+            guard history.ended(isFailure: true, uptime: .zero, now: .milliseconds(second), policy: endless) != .giveUp
+            else { return #expect(Bool(false), "given up") }
+        }
+    }
+
+    @Test("the reason names the time") func withinReason() {
+        var machine = ToolStateMachine()
+        _ = machine.start()
+        _ = machine.launched()
+        let policy = RestartPolicy(maximumRestarts: 0, within: .seconds(600))
+        let actions = machine.ended(error: "no", uptime: .zero, policy: policy)
+        #expect(actions.last == .gaveUp(reason: "gave up after 0 restarts within 10m"))
+    }
+
     @Test("what each mode follows", arguments: RestartPolicy.Mode.allCases)
     func modes(_ mode: RestartPolicy.Mode) {
         var history = RestartHistory()

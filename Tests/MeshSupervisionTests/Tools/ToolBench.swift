@@ -14,22 +14,28 @@ final class ToolBench: Sendable {
     private let emitted: EmittedEvents
     let logged = LoggedLines()
 
-    /// - Parameter clock: The supervisor's; `nil` for ``clock``.
+    /// - Parameters:
+    ///   - clock: The supervisor's; `nil` for ``clock``.
+    ///   - start: What the clock shows at first.
     init(
         environment: [String: String] = [:],
         url: String = "nats://127.0.0.1:4222",
         logs: ToolLogs? = nil,
-        clock: (any Clock<Duration>)? = nil
+        clock supervisors: (any Clock<Duration>)? = nil,
+        start: String = "2026-11-30T15:00:00Z",
+        schedules: ToolScheduleRecord = ToolScheduleRecord()
     ) throws {
         directory = try TemporaryDirectory()
-        self.clock = ManualClock()
-        let (emitted, logged) = (EmittedEvents(), logged)
+        clock = ManualClock(start: try Timestamp(rfc3339: start))
+        let (clock, emitted, logged) = (self.clock, EmittedEvents(), logged)
         self.emitted = emitted
         supervisor = ToolSupervisor(
             environment: ToolEnvironment(url: url, node: "bench", extra: environment),
             logger: Logger(label: "bench") { _ in logged },
             logs: logs,
-            clock: clock ?? self.clock
+            clock: supervisors ?? clock,
+            schedules: schedules,
+            now: { clock.timestamp }
         ) { emitted.append($0) }
     }
 
@@ -113,6 +119,12 @@ final class EmittedEvents: Sendable {
                 "stopped \(event.reason)" + (event.failed ? " (failed: \(event.error ?? ""))" : "")
             case let event as ToolCrashed: "crashed \(event.error) \(event.restartCount)"
             case is ToolRemoved: "removed"
+            case let event as ToolFinished:
+                "finished \(event.code.map { "\($0)" } ?? "-")"
+                    + (event.failed ? " (failed: \(event.error ?? ""))" : "")
+                    + (event.next.map { " next \($0)" } ?? "")
+            case let event as ToolSkipped:
+                "skipped \(event.reason) \(event.due)" + (event.next.map { " next \($0)" } ?? "")
             default: "\(payload)"
             }
         events.withLock { $0.append(text) }

@@ -66,6 +66,7 @@ struct StatusDetailFormatter {
         let crash = tool.lastCrashAt.map { " (\(AgeFormatter.text($0, now: now)))" } ?? ""
         facts.add("Error", tool.lastError.map { $0 + crash }, Trouble(tool) == .well ? .plain : .red)
         facts.add("Output", lines: detail.recent?.crashOutput ?? [])
+        facts.add("Next run", tool.nextStart.map { time.text($0) })
         facts.add("Node", "\(SafeText.name(node.name)): \(presence(node, now))", Style(of: node.status))
         return facts
     }

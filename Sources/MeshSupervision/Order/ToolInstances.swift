@@ -1,0 +1,41 @@
+import MeshEvents
+
+extension ToolSpecification {
+    /// The text that stands for the number of an instance.
+    static let instanceMark = "{instance}"
+    /// The most instances: 100.
+    public static let maximumInstances = 100
+
+    /// Several tools of this kind: `name-1`, `name-2` and so on.
+    ///
+    /// `{instance}` in the command, the environment, the configuration and the directory becomes the number of the
+    /// instance, from 1.
+    ///
+    /// - Parameter count: how many; at most ``maximumInstances`` are made.
+    public func instances(_ count: Int) -> [ToolSpecification] {
+        (1...max(1, min(count, Self.maximumInstances))).map { instance($0) }
+    }
+
+    private func instance(_ number: Int) -> ToolSpecification {
+        func numbered(_ text: String) -> String { text.replacing(Self.instanceMark, with: "\(number)") }
+        func numbered(_ value: JSONValue) -> JSONValue {
+            switch value {
+            case .string(let text): .string(numbered(text))
+            case .array(let values): .array(values.map { numbered($0) })
+            case .object(let object): .object(JSONObject(object.map { ($0.key, numbered($0.value)) }))
+            case .null, .bool, .number: value
+            }
+        }
+        var tool = self
+        tool.name = "\(name)-\(number)"
+        tool.command = command.map { numbered($0) }
+        tool.environment = environment.mapValues { numbered($0) }
+        tool.directory = directory.map { numbered($0) }
+        if let object = configuration.value.object {
+            tool.configuration = EventData(JSONObject(object.map { ($0.key, numbered($0.value)) }))
+        }
+        // A text with a secret in it is the secret of this instance now.
+        tool.confidential.formUnion(confidential.map { numbered($0) })
+        return tool
+    }
+}
