@@ -16,6 +16,8 @@ struct ToolListing: Sendable, Equatable {
     var usage: ProcessUsage?
     /// Whether it works.
     var works = ListedWorks()
+    /// When it is started next, when it has a schedule.
+    var next: Timestamp?
 }
 
 /// What a health event says of whether a tool works.
@@ -42,8 +44,6 @@ extension ListedWorks {
         age = element["health_since"]?.string.flatMap { try? Timestamp(rfc3339: $0) }
             .map { max(.zero, time.duration(since: $0)) }
     }
-    /// When it is started next, when it has a schedule.
-    var next: Timestamp?
 }
 
 /// The tools that a health event lists, read leniently: what is odd is skipped, and then nothing follows from a tool that

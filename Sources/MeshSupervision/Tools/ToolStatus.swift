@@ -53,6 +53,8 @@ public struct ToolStatus: Sendable, Hashable {
     var family: ProcessFamily?
     /// Whether it works, as far as its specification has that watched.
     public var health = Health()
+    /// When it is started next, when it has a schedule; `nil` otherwise, and after it was stopped on request.
+    public var next: Timestamp?
 }
 
 extension ToolStatus {
@@ -67,8 +69,6 @@ extension ToolStatus {
         /// What it says of itself (`STATUS=` in the protocol of sd_notify), without secrets.
         public var text: String?
     }
-    /// When it is started next, when it has a schedule; `nil` otherwise, and after it was stopped on request.
-    public var next: Timestamp?
 }
 
 extension ToolStatus.State {
