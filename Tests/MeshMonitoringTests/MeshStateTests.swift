@@ -127,8 +127,9 @@ import Testing
             "last_seen":"2027-01-15T08:00:03Z","leave_reason":null,"left":null,\
             "maintenance_reason":null,"maintenance_until":null,"name":"pi","reported_status":"degraded",\
             "resources":{"checks":{"disk":"full"},"cpu":0.5},"sends_health":true,"status":"degraded",\
-            "tools":[{"last_crash":null,"last_error":null,"name":"whisper","next_start":null,"restart_count":0,\
-            "since":"2027-01-15T08:00:03Z","state":"running","stop_reason":null,"uncertain":false,"usage":null,"version":"v1"}],\
+            "tools":[{"last_crash":null,"last_error":null,"name":"whisper","next_start":null,"ready":true,\
+            "restart_count":0,"since":"2027-01-15T08:00:03Z","state":"running","status_text":null,"stop_reason":null,\
+            "uncertain":false,"unhealthy":null,"unhealthy_since":null,"usage":null,"version":"v1"}],\
             "unreachable_since":null}],"summary":{"backing_off":0,"crashed":0,"degraded":1,"failed":0,"installed":0,"left":0,\
             "nodes":1,"online":0,"running":1,"silent":0,"starting":0,"stopped":0,"tools":1,"uncertain":0,"unreachable":0},"time":"2027-01-15T08:00:04Z"}
             """
