@@ -3,12 +3,12 @@ import Yams
 /// Reads how a supervisor finds out whether a tool works.
 extension ManifestReader {
     private static let targets = ["http", "tcp", "exec"]
-    private static let example = "{http: \"http://127.0.0.1:9000/healthz\"}"
+    private static let probeExample = "{http: \"http://127.0.0.1:9000/healthz\"}"
 
     /// Reads the probe under `health`; `nil` when it has no target that can be used.
     mutating func probe(_ node: Node, _ what: String, every: Duration) -> ToolProbe? {
         guard node.mapping != nil else {
-            report("\(what) must be an object such as \(Self.example), not \(kind(of: node))", at: node)
+            report("\(what) must be an object such as \(Self.probeExample), not \(kind(of: node))", at: node)
             return nil
         }
         return probe(
@@ -23,7 +23,7 @@ extension ManifestReader {
     mutating func readiness(_ node: Node, _ health: inout ToolHealth) {
         guard node.mapping != nil else {
             guard node.scalar?.string == "notify" else {
-                let allowed = "notify, or an object such as \(Self.example)"
+                let allowed = "notify, or an object such as \(Self.probeExample)"
                 report("ready must be \(allowed), not \(kind(of: node))", at: node)
                 return
             }
@@ -80,7 +80,10 @@ extension ManifestReader {
         }
         guard targets.count == 1 else {
             let have = targets.isEmpty ? "none of" : "\(targets.joined(separator: " and ")) of"
-            report("\(what) needs one of http, tcp and exec, such as \(Self.example); it has \(have) them", at: node)
+            report(
+                "\(what) needs one of http, tcp and exec, such as \(Self.probeExample); it has \(have) them",
+                at: node
+            )
             return nil
         }
         return target.map { ToolProbe($0, every: every, timeout: timeout, failures: failures) }
@@ -91,7 +94,7 @@ extension ManifestReader {
         case "http":
             guard let url = expanded(node, what) else { return nil }
             do throws(HTTPTarget.Problem) {
-                _ = try HTTPTarget(url)
+                _ = try HTTPTarget(Self.example(url))
                 return .http(url)
             } catch {
                 report("\(what) cannot be used: \(error.description)", at: node)
@@ -99,11 +102,11 @@ extension ManifestReader {
             }
         case "tcp":
             guard let text = expanded(node, what) else { return nil }
-            guard let (host, port) = HTTPTarget.split(text) else {
+            guard HTTPTarget.split(Self.example(text)) != nil else {
                 report("\(what) must be a host and a port such as \"127.0.0.1:9000\", not \(kind(of: node))", at: node)
                 return nil
             }
-            return .tcp(host: host, port: port)
+            return .tcp(text)
         default:
             var words = strings(node, what)
             guard let program = words.first, !program.isEmpty else {
@@ -113,6 +116,11 @@ extension ManifestReader {
             if program.contains("/") { words[0] = path(program) }
             return .command(words)
         }
+    }
+
+    /// An address as the first instance of a tool has it.
+    private static func example(_ text: String) -> String {
+        text.replacing(ToolSpecification.instanceMark, with: "1")
     }
 
     private mutating func count(_ node: Node, _ what: String, in range: ClosedRange<Int>) -> Int? {

@@ -75,7 +75,11 @@ extension ManifestReader {
             return [tool]
         }
         let environment = tool.environment.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
-        let bytes = tool.configuration.json.utf8.count + tool.command.reduce(environment) { $0 + $1.utf8.count }
+        var bytes = tool.configuration.json.utf8.count + tool.command.reduce(environment) { $0 + $1.utf8.count }
+        _ = tool.health.mapTexts { text in
+            bytes += text.utf8.count
+            return text
+        }
         expansionLeft -= bytes * (count - 1)
         guard expansionLeft >= 0 else {
             (expansionLeft, order.isIncomplete) = (0, true)

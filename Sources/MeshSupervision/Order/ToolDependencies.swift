@@ -2,7 +2,7 @@ import MeshConcurrency
 
 /// The tools after which a tool is started.
 ///
-/// When a manifest is applied, the tool is started once those run. It is not stopped when one of them crashes, and a start
+/// When a manifest is applied, the tool is started once those run and are ready (``ToolHealth/readiness``). It is not stopped when one of them crashes, and a start
 /// on request does not wait. When tools are stopped together, it is stopped before them.
 public struct ToolDependencies: Sendable, Hashable, ExpressibleByArrayLiteral {
     /// The names of the tools.

@@ -8,8 +8,8 @@ extension ToolSpecification {
 
     /// Several tools of this kind: `name-1`, `name-2` and so on.
     ///
-    /// `{instance}` in the command, the environment, the configuration and the directory becomes the number of the
-    /// instance, from 1.
+    /// `{instance}` in the command, the environment, the configuration, the directory and the probes of its health
+    /// becomes the number of the instance, from 1.
     ///
     /// - Parameter count: how many; at most ``maximumInstances`` are made.
     public func instances(_ count: Int) -> [ToolSpecification] {
@@ -31,6 +31,7 @@ extension ToolSpecification {
         tool.command = command.map { numbered($0) }
         tool.environment = environment.mapValues { numbered($0) }
         tool.directory = directory.map { numbered($0) }
+        tool.health = health.mapTexts { numbered($0) }
         if let object = configuration.value.object {
             tool.configuration = EventData(JSONObject(object.map { ($0.key, numbered($0.value)) }))
         }

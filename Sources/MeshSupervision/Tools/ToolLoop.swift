@@ -288,12 +288,7 @@ struct ToolLoop {
         let settings = try tool.process.processSettings(tool.name)
         var limits = OutputLimits()
         limits.passesExcess = true
-        var variables = environment.variables(for: tool)
-        if let user = settings.user {
-            // The tool's own variables win.
-            variables.merge(ToolProcessSettings.variables(of: user)) { $1 }
-            variables.merge(tool.environment) { $1 }
-        }
+        var variables = environment.variables(for: tool, as: settings.user)
         variables.merge(watching?.variables(for: tool) ?? [:]) { $1 }
         let command = SupervisedProcess.Command(
             executable: try ToolExecutable.find(tool, variables: variables),

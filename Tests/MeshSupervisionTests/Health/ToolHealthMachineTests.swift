@@ -8,8 +8,8 @@ struct ToolHealthMachineTests {
     private typealias Machine = ToolHealthMachine
     private typealias Inputs = ToolHealthMachine.Inputs
 
-    private static let probe = ToolProbe(.tcp(host: "127.0.0.1", port: 1), every: .seconds(10), failures: 3)
-    private static let readyProbe = ToolProbe(.tcp(host: "127.0.0.1", port: 2), every: .seconds(1))
+    private static let probe = ToolProbe(.tcp("127.0.0.1:1"), every: .seconds(10), failures: 3)
+    private static let readyProbe = ToolProbe(.tcp("127.0.0.1:2"), every: .seconds(1))
 
     private func machine(
         _ check: ToolProbe? = nil,

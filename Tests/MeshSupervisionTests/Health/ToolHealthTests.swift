@@ -1,5 +1,6 @@
 import Foundation
 import MeshEvents
+import ProcessGuard
 import TestSupport
 import Testing
 
@@ -161,8 +162,8 @@ struct ToolHealthTests {
         other.name = "web"
         let refusing = try freePorts(1)[0]
         other.health = ToolHealth(
-            check: ToolProbe(.tcp(host: "127.0.0.1", port: refusing), every: .milliseconds(100), failures: 1),
-            readiness: .probed(ToolProbe(.tcp(host: "127.0.0.1", port: port), every: .milliseconds(100))),
+            check: ToolProbe(.tcp("127.0.0.1:\(refusing)"), every: .milliseconds(100), failures: 1),
+            readiness: .probed(ToolProbe(.tcp("127.0.0.1:\(port)"), every: .milliseconds(100))),
             onUnhealthy: .nothing
         )
         try await bench.run(other)
@@ -328,6 +329,46 @@ struct ToolHealthTests {
             #expect(!TemporaryDirectory.exists(path))
         }
 
+        @Test(
+            "a tool of another user: it reaches its socket, others do not, and its probes run as that user",
+            .enabled(if: getuid() == 0)
+        )
+        func anotherUser() async throws {
+            let bench = try bench()
+            var tool = try speaker(
+                bench,
+                """
+                notify("READY=1\\nSTATUS=" + os.path.dirname(os.environ["NOTIFY_SOCKET"]))
+                time.sleep(600)
+                """
+            )
+            tool.process = ToolProcessSettings(umask: 0o027, user: "nobody")
+            tool.directory = "/"
+            let probe = ToolProbe.Target.command(["sh", "-c", "echo it is $(id -un) $HOME $(umask); exit 3"])
+            tool.health = ToolHealth(
+                check: ToolProbe(probe, every: .milliseconds(100), timeout: .seconds(30), failures: 1),
+                readiness: .notified,
+                onUnhealthy: .nothing
+            )
+            try await bench.run(tool)
+            try await wait(for: "unhealthy", bench)
+            let home = try #require(ProcessUser("nobody")?.home)
+            #expect(
+                bench.events.suffix(2) == [
+                    "ready", "unhealthy exited with code 3: it is nobody \(home) 0027 1",
+                ]
+            )
+            let directory = try #require(bench.supervisor.tool(named: "tool")?.health.text)
+            let folder = try FileManager.default.attributesOfItem(atPath: directory)
+            let socket = try FileManager.default.attributesOfItem(atPath: directory + "/notify")
+            #expect((folder[.posixPermissions] as? NSNumber)?.intValue == 0o711)
+            #expect((folder[.ownerAccountID] as? NSNumber)?.uint32Value == getuid())
+            #expect((socket[.posixPermissions] as? NSNumber)?.intValue == 0o600)
+            #expect((socket[.ownerAccountID] as? NSNumber)?.uint32Value == ProcessUser("nobody")?.id)
+            await bench.supervisor.shutdown()
+            #expect(!TemporaryDirectory.exists(directory))
+        }
+
         @Test("starts and stops of watched tools leave neither descriptors, processes nor directories")
         func leavesNothing() async throws {
             let bench = try bench()
@@ -366,6 +407,27 @@ struct ToolHealthTests {
         }
     #endif
 
+    @Test("one that comes after another is started when that has shown that it is ready, not when it runs")
+    func after() async throws {
+        let bench = try bench()
+        var base = try speaker(bench, #"wait("go"); notify("READY=1"); time.sleep(600)"#)
+        base.name = "base"
+        base.health = ToolHealth(readiness: .notified)
+        var user = bench.tool("exec sleep 600", name: "user")
+        user.after = ["base"]
+        let supervisor = bench.supervisor
+        let difference = ToolManifest().difference(to: ToolManifest(tools: [user, base]))
+        async let errors = supervisor.apply(difference)
+        try await wait(for: "started, not ready", bench)
+        try await Task.sleep(for: .milliseconds(300))
+        #expect(supervisor.tool(named: "user")?.pid == nil)
+        try bench.directory.file("go", "")
+        #expect(await errors == [])
+        #expect(bench.events.suffix(3) == ["started, not ready", "ready", "started"])
+        #expect(supervisor.tool(named: "user")?.state == .running)
+        await supervisor.shutdown()
+    }
+
     @Test("other settings of a manifest count for the process that runs")
     func otherSettings() async throws {
         let bench = try bench()
@@ -383,7 +445,7 @@ struct ToolHealthTests {
             return new
         }
         let refusing = ToolProbe(
-            .tcp(host: "127.0.0.1", port: try freePorts(1)[0]),
+            .tcp("127.0.0.1:\(try freePorts(1)[0])"),
             every: .milliseconds(100),
             failures: 1
         )
@@ -408,13 +470,13 @@ struct ToolHealthTests {
         let bench = try bench()
         let settings: [(ToolHealth, String)] = [
             (ToolHealth(check: ToolProbe(.http("https://a/"))), "has a health check that asks an address"),
-            (ToolHealth(check: ToolProbe(.tcp(host: "", port: 1))), "has a health check that asks a port"),
-            (ToolHealth(check: ToolProbe(.tcp(host: "a", port: 70_000))), "has a health check that asks a port"),
+            (ToolHealth(check: ToolProbe(.tcp(":1"))), "has a health check that asks a port"),
+            (ToolHealth(check: ToolProbe(.tcp("a:70000"))), "has a health check that asks a port"),
             (ToolHealth(check: ToolProbe(.command([]))), "has a health check that names no program"),
             (ToolHealth(check: ToolProbe(.command(["a\0"]))), "zero byte"),
-            (ToolHealth(check: ToolProbe(.tcp(host: "a", port: 1), every: .zero)), "runs every"),
-            (ToolHealth(check: ToolProbe(.tcp(host: "a", port: 1), timeout: .zero)), "may take"),
-            (ToolHealth(check: ToolProbe(.tcp(host: "a", port: 1), failures: 0)), "may fail 0 times"),
+            (ToolHealth(check: ToolProbe(.tcp("a:1"), every: .zero)), "runs every"),
+            (ToolHealth(check: ToolProbe(.tcp("a:1"), timeout: .zero)), "may take"),
+            (ToolHealth(check: ToolProbe(.tcp("a:1"), failures: 0)), "may fail 0 times"),
             (ToolHealth(readiness: .probed(ToolProbe(.http("x")))), "has a readiness check that asks an address"),
             (ToolHealth(readyWithin: .zero), "to be ready"), (ToolHealth(watchdog: .zero), "has a watchdog of"),
         ]

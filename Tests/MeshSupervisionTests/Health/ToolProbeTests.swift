@@ -104,7 +104,7 @@ struct ToolProbeTests {
             #expect(await ask("hang", timeout: .milliseconds(200)) == .failed("no answer within 200ms"))
             #expect(await ask("slow", timeout: .milliseconds(300)) == .failed("no answer within 300ms"))
             #expect(await result(.http("http://localhost:\(port)/200"), bench) == .passed)
-            #expect(await result(.tcp(host: "127.0.0.1", port: port), bench) == .passed)
+            #expect(await result(.tcp("127.0.0.1:\(port)"), bench) == .passed)
         }
     }
 
@@ -112,9 +112,9 @@ struct ToolProbeTests {
     func refused() async throws {
         let bench = try ToolBench(clock: ContinuousClock())
         let port = try freePorts(1)[0]
-        #expect(await result(.tcp(host: "127.0.0.1", port: port), bench) == .failed("connection refused"))
+        #expect(await result(.tcp("127.0.0.1:\(port)"), bench) == .failed("connection refused"))
         #expect(await result(.http("http://127.0.0.1:\(port)"), bench) == .failed("connection refused"))
-        guard case .failed = await result(.tcp(host: "no-such-host.invalid", port: 1), bench, timeout: .seconds(5))
+        guard case .failed = await result(.tcp("no-such-host.invalid:1"), bench, timeout: .seconds(5))
         else {
             Issue.record("a host that does not exist took a connection")
             return

@@ -37,7 +37,7 @@ struct ManifestHealthTests {
                 == ToolHealth(
                     check: ToolProbe(http.target, every: .seconds(5), timeout: .milliseconds(500), failures: 2),
                     readiness: .probed(
-                        ToolProbe(.tcp(host: "::1", port: 9_000), every: .seconds(2), timeout: .seconds(1))
+                        ToolProbe(.tcp("[::1]:9000"), every: .seconds(2), timeout: .seconds(1))
                     ),
                     readyWithin: .seconds(300),
                     watchdog: .seconds(30),
@@ -54,8 +54,30 @@ struct ManifestHealthTests {
                 == .probed(ToolProbe(.command(["pg_isready"]), every: .seconds(1)))
         )
         let port = try health("health: {tcp: \"127.0.0.1:${PORT}\"}", variables: ["PORT": "81"]).check?.target
-        #expect(port == .tcp(host: "127.0.0.1", port: 81))
-        #expect(try health("health: {tcp: 127.0.0.1:9000}").check?.target == .tcp(host: "127.0.0.1", port: 9_000))
+        #expect(port == .tcp("127.0.0.1:81"))
+        #expect(try health("health: {tcp: 127.0.0.1:9000}").check?.target == .tcp("127.0.0.1:9000"))
+    }
+
+    @Test("each instance has its own number in its probes")
+    func instances() throws {
+        let lines = """
+            instances: 2
+            health: {http: "http://127.0.0.1:900{instance}/{instance}"}
+            ready: {tcp: "127.0.0.1:900{instance}"}
+            """
+        let text = Self.head + lines.split(separator: "\n").map { "    \($0)\n" }.joined()
+        let tools = try ToolManifest.parse(text, variables: [:]).tools
+        #expect(
+            tools.map(\.health)
+                == [1, 2].map { number in
+                    ToolHealth(
+                        check: ToolProbe(.http("http://127.0.0.1:900\(number)/\(number)")),
+                        readiness: .probed(ToolProbe(.tcp("127.0.0.1:900\(number)"), every: .seconds(1)))
+                    )
+                }
+        )
+        for tool in tools { try tool.validate() }
+        #expect(mistakes("instances: 2\nhealth: {tcp: \"127.0.0.1:x{instance}\"}").count == 1)
     }
 
     @Test("all mistakes, each where it is and with what was expected")

@@ -1,5 +1,6 @@
 import Foundation
 import MeshConcurrency
+import ProcessGuard
 import Synchronization
 
 #if canImport(Darwin)
@@ -13,7 +14,7 @@ import Synchronization
 /// The socket on which a tool speaks to its supervisor, by the protocol of sd_notify: datagrams of lines `NAME=value` to the
 /// path in `NOTIFY_SOCKET`.
 ///
-/// It is in a directory that only this user may enter. On Linux, the kernel says which process sent a datagram, and those of
+/// It is in a directory that only this user may enter; for a tool of another user, that user alone may write to the socket. On Linux, the kernel says which process sent a datagram, and those of
 /// processes that are none of the tool's are ignored. At most ``perWindow`` datagrams in ``window`` are read: one that sends
 /// more waits, as at any socket whose reader is slow. Descriptors that come with a datagram are never taken.
 final class NotifySocket: Sendable {
@@ -35,13 +36,22 @@ final class NotifySocket: Sendable {
 
     /// Makes the socket.
     ///
+    /// - Parameter user: the tool's user; `nil` for this process's.
     /// - Throws: a sentence that says what could not be made, and why.
-    init() throws(ToolNoticeError) {
+    init(for user: ProcessUser? = nil) throws(ToolNoticeError) {
         directory = try Self.makeDirectory()
         path = directory + "/notify"
         do throws(ToolNoticeError) {
-            descriptor = try Self.bind(path)
+            let bound = try Self.bind(path)
+            do throws(ToolNoticeError) {
+                try Self.admit(user, to: path, in: directory)
+            } catch {
+                Self.closeDescriptor(bound)
+                throw error
+            }
+            descriptor = bound
         } catch {
+            unlink(path)
             rmdir(directory)
             throw error
         }
@@ -138,6 +148,15 @@ final class NotifySocket: Sendable {
             throw ToolNoticeError("no directory could be made for NOTIFY_SOCKET", errno)
         }
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Lets only the tool's user write to the socket. The directory stays this process's, so that nothing else gets into it.
+    private static func admit(_ user: ProcessUser?, to path: String, in directory: String) throws(ToolNoticeError) {
+        guard chmod(path, 0o600) == 0 else { throw ToolNoticeError("the socket \(path) could not be made", errno) }
+        guard let user, !user.isCurrent else { return }
+        guard chown(path, user.id, user.group) == 0, chmod(directory, 0o711) == 0 else {
+            throw ToolNoticeError("the socket \(path) could not be given to user \(user.name)", errno)
+        }
     }
 
     private static func bind(_ path: String) throws(ToolNoticeError) -> Int32 {

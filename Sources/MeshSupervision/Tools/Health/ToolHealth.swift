@@ -86,9 +86,10 @@ public struct ToolProbe: Sendable, Hashable {
         /// An address that must answer a GET with a status from 200 to 399; redirects are not followed. Only `http://`,
         /// without a user and a password.
         case http(String)
-        /// A port that must take a connection. The system takes connections for a program that hangs, too.
-        case tcp(host: String, port: Int)
-        /// A program and its arguments, which must exit with code 0. It gets the tool's environment and directory; its last
+        /// A host and a port, `127.0.0.1:9000` or `[::1]:9000`, that must take a connection. The system takes connections for a program that hangs, too.
+        case tcp(String)
+        /// A program and its arguments, which must exit with code 0. It runs as the tool does, with its environment,
+        /// directory, user and limits; its last
         /// line of output, that of standard error first, is the reason when it fails.
         case command([String])
     }
@@ -129,9 +130,8 @@ public struct ToolProbe: Sendable, Hashable {
             } catch {
                 return "asks an address that cannot be used: \(error.description)"
             }
-        case .tcp(let host, let port):
-            return Self.isHost(host) && (1...65_535).contains(port)
-                ? nil : "asks a port that cannot be used; give it as 127.0.0.1:9000"
+        case .tcp(let address):
+            return HTTPTarget.split(address) == nil ? "asks a port that cannot be used; give it as 127.0.0.1:9000" : nil
         case .command(let words):
             if words.first?.isEmpty ?? true { return "names no program" }
             return words.contains { $0.utf8.contains(0) } ? "has a zero byte in its command" : nil
@@ -221,5 +221,29 @@ struct HTTPTarget: Sendable, Hashable {
             return nil
         }
         return number
+    }
+}
+
+extension ToolHealth {
+    /// The settings with each text of the probes changed.
+    func mapTexts(_ change: (String) -> String) -> ToolHealth {
+        var health = self
+        health.check?.target.mapTexts(change)
+        if case .probed(var probe) = readiness {
+            probe.target.mapTexts(change)
+            health.readiness = .probed(probe)
+        }
+        return health
+    }
+}
+
+extension ToolProbe.Target {
+    fileprivate mutating func mapTexts(_ change: (String) -> String) {
+        self =
+            switch self {
+            case .http(let url): .http(change(url))
+            case .tcp(let address): .tcp(change(address))
+            case .command(let words): .command(words.map(change))
+            }
     }
 }

@@ -39,10 +39,15 @@ struct ToolProber: Sendable {
     /// Asks without a limit of time; `nil` when all is well.
     private func ask(_ target: ToolProbe.Target) async -> String? {
         switch target {
-        case .tcp(let host, let port): await ProbeConnection.failure(host, port) { _ in nil }
+        case .tcp(let address): await tcp(address)
         case .http(let url): await http(url)
         case .command(let words): await command(words)
         }
+    }
+
+    private func tcp(_ address: String) async -> String? {
+        guard let (host, port) = HTTPTarget.split(address) else { return "its address cannot be used" }
+        return await ProbeConnection.failure(host, port) { _ in nil }
     }
 
     private func http(_ url: String) async -> String? {
@@ -55,14 +60,17 @@ struct ToolProber: Sendable {
     private func command(_ words: [String]) async -> String? {
         var program = tool
         program.command = words
-        let variables = context.environment.variables(for: tool)
         let last = Locked<[ProcessOutput.Stream: String]>([:])
         do {
+            // As the tool itself: a probe must not have more rights.
+            let settings = try tool.process.processSettings(tool.name)
+            let variables = context.environment.variables(for: tool, as: settings.user)
             let command = SupervisedProcess.Command(
                 executable: try ToolExecutable.find(program, variables: variables),
                 arguments: Array(words.dropFirst()),
                 environment: variables,
-                directory: tool.directory
+                directory: tool.directory,
+                settings: settings
             )
             let process = try await SupervisedProcess.launch(command) { output in
                 guard case .line(let stream, let line) = output, line.contains(where: { !$0.isWhitespace }) else {
