@@ -411,8 +411,8 @@ struct ToolLoop {
         guard let process, specification()?.memory != nil else { return }
         let (requests, run, context, specification) = (requests, run, context, specification)
         measuring = Task {
-            while (try? await context.clock.sleep(for: .seconds(1))) != nil, let group = process.group {
-                guard let limit = specification()?.memory, let used = context.memoryOf(group) else { continue }
+            while (try? await context.clock.sleep(for: .seconds(1))) != nil, process.end == nil {
+                guard let limit = specification()?.memory, let used = context.memoryOf(process.family) else { continue }
                 guard used > limit.maximum else { continue }
                 requests.yield(.usesTooMuch(run: run, error: limit.error(used: used)))
                 return
