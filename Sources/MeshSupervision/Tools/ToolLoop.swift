@@ -170,10 +170,9 @@ struct ToolLoop {
         for action in actions {
             // With the specification of the crash: a later one may no longer know the secrets in the error.
             switch action {
-            case .crashed(let error, _):
+            case .crashed(let error, _), .finished(let error?):
                 publishedError = redaction.redact(error)
                 publishedOutput = output.crashLines(redaction)
-            case .finished(let error?): publishedError = redaction.redact(error)
             default: break
             }
             // Updates the status before the event: a receiver that then asks for the status sees the new one.
@@ -227,7 +226,8 @@ struct ToolLoop {
                         durationSeconds: lastRun.time / .seconds(1),
                         failed: error != nil,
                         error: error == nil ? nil : publishedError,
-                        next: plan?.next
+                        next: plan?.next,
+                        output: error == nil ? [] : publishedOutput
                     )
                 )
             }

@@ -5,6 +5,12 @@ import Testing
 
 @Suite("Mistakes in mesh.yaml")
 struct ManifestMistakeTests {
+    /// The keys of a tool.
+    private static let keys = """
+        name, version, command, env, inherit, config, publish, secrets, restart, autostart, directory, grace, \
+        crash_output, logs, health, ready, watchdog, on_unhealthy, stop, memory, nice, cpus, umask, limits, user, after, \
+        instances, schedule, every
+        """
     private static let head = "tools:\n  - name: a\n    version: v1\n    command: [a]\n"
 
     /// The mistakes as lines, without the file's name.
@@ -93,10 +99,7 @@ struct ManifestMistakeTests {
             ),
             (
                 head + "    weather: 5\n",
-                "5:5: unknown key 'weather' in a tool; there are name, version, command, env, inherit, "
-                    + "config, publish, secrets, restart, autostart, directory, grace, crash_output, logs, health, "
-                    + "ready, watchdog, on_unhealthy, stop, memory, nice, cpus, umask, "
-                    + "limits, user, after, instances, schedule, every"
+                "5:5: unknown key 'weather' in a tool; there are \(keys)"
             ),
             (
                 "node: \"a\n",

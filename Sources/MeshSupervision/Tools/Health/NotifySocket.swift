@@ -13,7 +13,7 @@ import Synchronization
 /// The socket on which a tool speaks to its supervisor, by the protocol of sd_notify: datagrams of lines `NAME=value` to the
 /// path in `NOTIFY_SOCKET`.
 ///
-/// It is in a directory that only this user may enter. On Linux, the kernel says which process sent a datagram, and those of
+/// It is in a directory that only this user may enter, and the group of the user that the tool runs as. On Linux, the kernel says which process sent a datagram, and those of
 /// processes that are none of the tool's are ignored. At most ``perWindow`` datagrams in ``window`` are read: one that sends
 /// more waits, as at any socket whose reader is slow. Descriptors that come with a datagram are never taken.
 final class NotifySocket: Sendable {
@@ -35,16 +35,31 @@ final class NotifySocket: Sendable {
 
     /// Makes the socket.
     ///
+    /// - Parameter group: the group of another user that may use it; `nil` for this process's user alone.
     /// - Throws: a sentence that says what could not be made, and why.
-    init() throws(ToolNoticeError) {
+    init(group: UInt32? = nil) throws(ToolNoticeError) {
         directory = try Self.makeDirectory()
         path = directory + "/notify"
+        let bound: Int32
         do throws(ToolNoticeError) {
-            descriptor = try Self.bind(path)
+            bound = try Self.bind(path)
         } catch {
             rmdir(directory)
             throw error
         }
+        if let group {
+            let isOpened =
+                chown(path, geteuid(), gid_t(group)) == 0 && chmod(path, 0o660) == 0
+                && chown(directory, geteuid(), gid_t(group)) == 0 && chmod(directory, 0o710) == 0
+            guard isOpened else {
+                let problem = ToolNoticeError("the socket \(path) could not be given to the tool's user", errno)
+                Self.closeDescriptor(bound)
+                unlink(path)
+                rmdir(directory)
+                throw problem
+            }
+        }
+        descriptor = bound
     }
 
     deinit { if !hasBegun.load(ordering: .relaxed) { remove() } }

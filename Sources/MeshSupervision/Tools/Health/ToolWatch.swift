@@ -32,8 +32,10 @@ final class ToolWatch: Sendable {
     static func prepare(_ tool: ToolSpecification, _ context: ToolContext) throws(ToolError) -> ToolWatch? {
         guard tool.health.isWatched else { return nil }
         guard tool.health.usesNotifications else { return ToolWatch(context) }
+        let user = try tool.process.processSettings(tool.name).user
+        let group = user.flatMap { $0.isCurrent ? nil : $0.group }
         do throws(ToolNoticeError) {
-            return ToolWatch(context, socket: try NotifySocket())
+            return ToolWatch(context, socket: try NotifySocket(group: group))
         } catch {
             throw ToolError(.launchFailed, tool: tool.name, "cannot be started: \(error.description)")
         }
