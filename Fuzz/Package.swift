@@ -60,7 +60,9 @@ let package = Package(
         .target(name: "ProcessLaunch"),
         .target(
             name: "ProcessGuard",
-            dependencies: ["MeshConcurrency", "ProcessLaunch", .product(name: "Subprocess", package: "swift-subprocess")],
+            dependencies: [
+                "MeshConcurrency", "ProcessLaunch", .product(name: "Subprocess", package: "swift-subprocess"),
+            ],
             swiftSettings: settings
         ),
         .target(

@@ -18,6 +18,8 @@ struct ProcessLauncher {
     let group: pid_t
     /// The whole environment.
     let environment: [String: String]
+    /// The soft limit of file locks, by which descendants are recognised.
+    let lockLimit: UInt64
     let standardOutput: Int32
     let standardError: Int32
 
@@ -63,7 +65,7 @@ struct ProcessLauncher {
                     launch.environment = UnsafePointer(variables.pointers)
                     launch.directory = UnsafePointer(directory.pointers[0])
                     (launch.standard_output, launch.standard_error) = (standardOutput, standardError)
-                    launch.group = group
+                    (launch.group, launch.lock_limit) = (group, lockLimit)
                     if let umask = settings.umask { (launch.sets_umask, launch.umask) = (1, mode_t(umask)) }
                     if let nice = settings.nice { (launch.sets_nice, launch.nice) = (1, nice) }
                     (launch.cpus, launch.cpu_count) = (cpus.baseAddress, cpus.count)

@@ -186,6 +186,7 @@ package final class SupervisedProcess: Sendable {
                 command: command,
                 group: group,
                 environment: marked,
+                lockLimit: groupGuard.mark.limit,
                 standardOutput: standardOutput,
                 standardError: standardError
             )
@@ -291,9 +292,6 @@ package final class SupervisedProcess: Sendable {
     package func waitForEndUnlessCancelled(atMost timeout: Duration) async throws -> ProcessEnd? {
         try await ended.wait(atMost: timeout)
     }
-
-    /// The number of its process group, whose leader is its guard; `nil` when it has ended.
-    package var group: Int32? { groupGuard.group }
 
     /// Whether it was killed because its guard had been killed: without a guard it might outlive this process.
     package var hasLostGuard: Bool { groupGuard.isLost }

@@ -112,6 +112,20 @@ static int set_limit(const struct process_launch_limit *limit) {
 #endif
 }
 
+/// Linux has not heeded this limit since 2.4.25, but passes it on. It is set here because another process may not set it once
+/// the program runs as another user.
+static void set_lock_limit(const struct process_launch *launch) {
+#if defined(__linux__)
+    struct rlimit limit;
+    if (launch->lock_limit == 0 || getrlimit(RLIMIT_LOCKS, &limit) != 0) { return; }
+    if (limit.rlim_max < (rlim_t)launch->lock_limit) { return; }
+    limit.rlim_cur = (rlim_t)launch->lock_limit;
+    setrlimit(RLIMIT_LOCKS, &limit);
+#else
+    (void)launch;
+#endif
+}
+
 /// The groups first: without root they can no longer be changed. The group before the user, for the same reason.
 static int set_user(const struct process_launch *launch) {
     if (setgroups(launch->group_count, launch->groups) != 0) { return -1; }
@@ -134,6 +148,7 @@ static void become(const struct process_launch *launch, int report) {
     for (size_t index = 0; index < launch->limit_count; index++) {
         if (set_limit(&launch->limits[index]) != 0) { fail(report, process_launch_limit, (int)index); }
     }
+    set_lock_limit(launch);
     if (launch->sets_user && set_user(launch) != 0) { fail(report, process_launch_user, 0); }
     // As the user that the program runs as, who may not be allowed to enter it.
     if (launch->directory != NULL && chdir(launch->directory) != 0) { fail(report, process_launch_directory, 0); }

@@ -166,9 +166,13 @@ import Testing
             code: 137,
             durationSeconds: 2,
             failed: true,
-            error: "killed by signal 9 (SIGKILL)"
+            error: "killed by signal 9 (SIGKILL)",
+            output: ["no space"]
         )
-        let line = #"{"code":137,"duration_s":2,"error":"killed by signal 9 (SIGKILL)","failed":true,"tool":"backup"}"#
+        let line = #"""
+            {"code":137,"duration_s":2,"error":"killed by signal 9 (SIGKILL)","failed":true,"output":["no space"],\#
+            "tool":"backup"}
+            """#
         #expect(try failed.eventData().json == line)
         let due = try Timestamp(rfc3339: "2026-11-24T03:00:00Z")
         #expect(
@@ -183,7 +187,7 @@ import Testing
         #expect(try ToolSkipped(eventData: .empty) == ToolSkipped(tool: "", reason: "", due: .epoch))
         for json in [
             #"{"code":"0"}"#, #"{"code":1.5}"#, #"{"duration_s":"2"}"#, #"{"failed":1}"#, #"{"next":"soon"}"#,
-            #"{"error":[]}"#, #"{"tool":1}"#,
+            #"{"error":[]}"#, #"{"tool":1}"#, #"{"output":[1]}"#, #"{"output":"a"}"#,
         ] {
             let data = try EventData(json: json)
             #expect(throws: MeshEventsError.self, "\(json)") { try ToolFinished(eventData: data) }

@@ -82,9 +82,9 @@ export class Detail {
 /** How many lines of a tool's output are shown. */
 const MAXIMUM_LINES = 200;
 
-/** The last lines that a tool wrote before it crashed. */
+/** The last lines that a tool wrote before it crashed, or its run failed. */
 function output(event) {
-  const lines = event.type === "tool.crashed" ? event.data?.output : null;
+  const lines = event.type === "tool.crashed" || event.type === "tool.finished" ? event.data?.output : null;
   if (!Array.isArray(lines) || !lines.length || !lines.every((line) => typeof line === "string")) return [];
   return [el("h4", {}, "Its last lines on standard error"),
     el("pre", { class: "output", tabindex: "0", "aria-label": "The last lines of the tool" }, lines.slice(-MAXIMUM_LINES).map((line) => line.slice(0, 2_000)).join("\n"))];

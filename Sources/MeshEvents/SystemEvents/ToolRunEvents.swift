@@ -15,6 +15,8 @@ public struct ToolFinished: EventPayload, Hashable {
     public var error: String?
     /// When it is started next; `nil` when it is not.
     public var next: Timestamp?
+    /// The last lines that it wrote on standard error, when it failed, as in ``ToolCrashed/output``.
+    public var output: [String]
 
     /// Creates the payload.
     public init(
@@ -23,7 +25,8 @@ public struct ToolFinished: EventPayload, Hashable {
         durationSeconds: Double,
         failed: Bool = false,
         error: String? = nil,
-        next: Timestamp? = nil
+        next: Timestamp? = nil,
+        output: [String] = []
     ) {
         self.tool = tool
         self.code = code
@@ -31,9 +34,10 @@ public struct ToolFinished: EventPayload, Hashable {
         self.failed = failed
         self.error = error
         self.next = next
+        self.output = output
     }
 
-    /// Reads the payload; what is missing reads as empty.
+    /// Reads the payload; what is missing reads as empty. A long output is cut as that of ``ToolCrashed`` is.
     ///
     /// - Throws: `invalidData` when a member is of the wrong kind.
     public init(eventData: EventData) throws(MeshEventsError) {
@@ -43,6 +47,7 @@ public struct ToolFinished: EventPayload, Hashable {
         failed = try eventData.boolean("failed")
         error = try eventData.optionalString("error")
         next = try eventData.time("next")
+        output = OutputTail.ofStrangers.applied(to: try eventData.strings("output"))
     }
 
     /// Writes the payload; of the optional members those that there is something to say of.
@@ -52,6 +57,7 @@ public struct ToolFinished: EventPayload, Hashable {
         if let error { data.write("error", error) }
         if failed { data.write("failed", true) }
         if let next { data.write("next", next) }
+        if !output.isEmpty { data.write("output", .array(output.map { .string($0) })) }
         data.write("tool", tool)
     }
 }
@@ -90,6 +96,13 @@ extension ToolFinished: DescribedPayload {
                 .timestamp,
                 "When it is started next; missing when it is not.",
                 example: "2026-11-25T03:00:00Z",
+                isOptional: true
+            ),
+            PayloadField(
+                "output",
+                .strings,
+                "The last lines of its standard error, when it failed, oldest first, without secrets.",
+                example: ["no space left on device"],
                 isOptional: true
             ),
             PayloadField("tool", .string, "The tool's name.", example: "backup"),

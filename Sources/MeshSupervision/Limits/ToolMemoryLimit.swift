@@ -1,8 +1,7 @@
 /// The most memory that a tool may use.
 ///
 /// The resident memory of all its processes is added up every second; memory that several of them share counts for each.
-/// A tool that uses more is ended, which counts as a crash; its restart policy decides what follows. Linux only: elsewhere
-/// nothing is measured.
+/// A tool that uses more is ended, which counts as a crash; its restart policy decides what follows.
 public struct ToolMemoryLimit: Sendable, Hashable {
     /// How a tool that uses too much is ended.
     public enum Action: String, Sendable, Hashable, CaseIterable {

@@ -170,10 +170,9 @@ struct ToolLoop {
         for action in actions {
             // With the specification of the crash: a later one may no longer know the secrets in the error.
             switch action {
-            case .crashed(let error, _):
+            case .crashed(let error, _), .finished(let error?):
                 publishedError = redaction.redact(error)
                 publishedOutput = output.crashLines(redaction)
-            case .finished(let error?): publishedError = redaction.redact(error)
             default: break
             }
             // Updates the status before the event: a receiver that then asks for the status sees the new one.
@@ -227,7 +226,8 @@ struct ToolLoop {
                         durationSeconds: lastRun.time / .seconds(1),
                         failed: error != nil,
                         error: error == nil ? nil : publishedError,
-                        next: plan?.next
+                        next: plan?.next,
+                        output: error == nil ? [] : publishedOutput
                     )
                 )
             }
@@ -406,8 +406,8 @@ struct ToolLoop {
         guard let process, specification()?.memory != nil else { return }
         let (requests, run, context, specification) = (requests, run, context, specification)
         measuring = Task {
-            while (try? await context.clock.sleep(for: .seconds(1))) != nil, let group = process.group {
-                guard let limit = specification()?.memory, let used = context.memoryOf(group) else { continue }
+            while (try? await context.clock.sleep(for: .seconds(1))) != nil, process.end == nil {
+                guard let limit = specification()?.memory, let used = context.memoryOf(process.family) else { continue }
                 guard used > limit.maximum else { continue }
                 requests.yield(.usesTooMuch(run: run, error: limit.error(used: used)))
                 return

@@ -170,8 +170,8 @@ struct ToolContext: Sendable {
     let schedules: ToolScheduleRecord
     /// Wakes what waits for the state of a tool.
     let watch = StatusWatch()
-    /// The resident memory of a process group, in bytes; `nil` when it is not known.
-    let memoryOf: @Sendable (Int32) -> Int?
+    /// The resident memory of a tool's processes, in bytes; `nil` when it is not known.
+    let memoryOf: @Sendable (ProcessFamily) -> Int?
     let emit: @Sendable (any EventPayload) -> Void
     /// Keeps the output of tools; `nil` for not at all.
     var logs: ToolLogs?

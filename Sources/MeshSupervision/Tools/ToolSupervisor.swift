@@ -67,14 +67,14 @@ public final class ToolSupervisor: Sendable {
         emit: @escaping @Sendable (any EventPayload) -> Void
     ) {
         self.gpus = gpus
-        let memory = GroupMemory()
+        let memory = ToolMemoryMeter()
         context = ToolContext(
             environment: environment,
             logger: logger,
             clock: clock,
             now: now,
             schedules: schedules,
-            memoryOf: { memory.residentBytes(ofGroup: $0) },
+            memoryOf: { memory.residentBytes(of: $0) },
             emit: emit,
             logs: logs
         )

@@ -38,6 +38,9 @@ struct process_launch {
     int standard_error;
     /// The process group that it joins.
     pid_t group;
+    /// The soft limit of file locks (`RLIMIT_LOCKS`), where the system has it and the hard one allows it; 0 for that of this
+    /// process.
+    uint64_t lock_limit;
 
     int sets_umask;
     mode_t umask;

@@ -90,6 +90,34 @@ struct ToolMemoryTests {
             await bench.supervisor.shutdown()
         }
 
+        @Test("what has left its group and cleared its environment counts", .enabled(if: getuid() == 0))
+        func daemons() async throws {
+            for user in [nil, "nobody"] {
+                let bench = try ToolBench()
+                let daemon =
+                    "import time; held = bytearray(120 << 20); held[::4096] = b'x' * len(held[::4096]); time.sleep(600)"
+                let script = """
+                    import os, time
+                    if os.fork() == 0:
+                        os.setsid()
+                        if os.fork(): os._exit(0)
+                        os.execve('/usr/bin/python3', ['python3', '-c', \"\"\"\(daemon)\"\"\"], {})
+                    os.wait(); time.sleep(600)
+                    """
+                let tool = ToolSpecification(
+                    name: "tool",
+                    command: ["/usr/bin/python3", "-c", script],
+                    directory: "/",
+                    restart: RestartPolicy(mode: .never),
+                    process: .init(nice: 1, user: user),
+                    memory: ToolMemoryLimit(maximum: 100 << 20)
+                )
+                try await bench.run(tool)
+                let last = try await events(3, bench).last
+                #expect(last?.hasPrefix("crashed used 1") == true, "\(last ?? "")")
+            }
+        }
+
         @Test("a limit that is changed counts for the process that runs")
         func changed() async throws {
             let bench = try ToolBench()

@@ -82,6 +82,29 @@ struct ToolProcessSettingsTests {
         )
     }
 
+    @Test("a tool of another user may say that it is ready", .enabled(if: getuid() == 0))
+    func ready() async throws {
+        let bench = try ToolBench(clock: ContinuousClock())
+        let script = """
+            import os, socket, time
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            s.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+            time.sleep(600)
+            """
+        var tool = ToolSpecification(
+            name: "tool",
+            command: ["/usr/bin/python3", "-c", script],
+            directory: "/",
+            process: .init(user: "nobody")
+        )
+        tool.health.readiness = .notified
+        try await bench.run(tool)
+        try await eventually("it to be ready; there are \(bench.events) and \(bench.logged.lines)") {
+            bench.supervisor.tool(named: "tool")?.health.isReady == true
+        }
+        await bench.supervisor.shutdown()
+    }
+
     @Test("the variables of a specification win over those of its user", .enabled(if: getuid() == 0))
     func variables() async throws {
         let bench = try ToolBench()

@@ -90,6 +90,30 @@ struct ToolOrderTests {
         await bench.supervisor.shutdown()
     }
 
+    @Test("one that says when it is ready is waited for until then")
+    func ready() async throws {
+        let bench = try ToolBench()
+        let script = """
+            import os, socket, time
+            while not os.path.exists("go"): time.sleep(0.01)
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            s.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+            time.sleep(600)
+            """
+        var db = tool(bench, "db")
+        db.command = ["/usr/bin/python3", "-c", script]
+        db.health.readiness = .notified
+        let tools = [db, tool(bench, "api", after: ToolDependencies(["db"], within: .seconds(600)))]
+        async let errors = apply(bench, tools)
+        try await eventually("one that waits") { bench.logged.lines.contains("info api: waits for db") }
+        #expect(bench.supervisor.tool(named: "db")?.state == .running)
+        #expect(bench.supervisor.tool(named: "api")?.state == .installed)
+        try bench.directory.file("go", "")
+        #expect(await errors.isEmpty)
+        #expect(bench.supervisor.tool(named: "api")?.state == .running)
+        await bench.supervisor.shutdown()
+    }
+
     @Test("what does not come is waited for as long as it says, and that is said; others start meanwhile")
     func deadline() async throws {
         let bench = try ToolBench()
@@ -105,7 +129,7 @@ struct ToolOrderTests {
         let started = bench.logged.lines.filter { $0.hasSuffix(": tool started") }
         #expect(started == ["alone", "api", "page"].map { "info \($0): tool started" })
         #expect(bench.logged.lines.contains("info api: waits for idle"))
-        let warning = "warning api: started without idle, which did not run within 1s500ms"
+        let warning = "warning api: started without idle, which was not ready within 1s500ms"
         #expect(bench.logged.lines.contains(warning), "\(bench.logged.lines)")
         await bench.supervisor.shutdown()
     }

@@ -33,7 +33,7 @@ struct ToolScheduleTests {
     func runs() async throws {
         let bench = try ToolBench()
         let nightly = try ToolSchedule.cron("0 3 * * *", timeZone: "UTC")
-        let tool = tool(bench, "echo ran; test -e good", nightly)
+        let tool = tool(bench, "echo ran; echo 'token=s3cr3t-t0ken-value-1' >&2; echo why >&2; test -e good", nightly)
         #expect(await apply(bench, [tool]).isEmpty)
         #expect(bench.events == ["installed 1.0.0"])
         var status = try #require(bench.supervisor.tool(named: "tool"))
@@ -49,10 +49,12 @@ struct ToolScheduleTests {
         status = try #require(bench.supervisor.tool(named: "tool"))
         #expect(status.state == .failed && status.publishedError == "exited with code 1" && status.restartCount == 0)
         #expect(status.next?.description == "2026-12-02T03:00:00Z")
+        #expect(bench.runs.map(\.output) == [["token=[redacted]", "why"]])
         try bench.directory.file("good", "")
         #expect(try await events(5, bench).suffix(2) == ["started", "finished 0 next 2026-12-03T03:00:00Z"])
         status = try #require(bench.supervisor.tool(named: "tool"))
         #expect(status.state == .stopped && status.publishedError == nil)
+        #expect(bench.runs.last?.output == [])
         // At the end of the node nothing runs, so that nothing is stopped.
         await bench.supervisor.shutdown()
         #expect(bench.events.count == 5 && bench.supervisor.tool(named: "tool")?.next == nil)

@@ -45,6 +45,9 @@ final class ToolBench: Sendable {
     /// The output of each crash so far.
     var crashOutputs: [[String]] { emitted.crashes.map(\.output) }
 
+    /// The runs of schedules that have ended so far.
+    var runs: [ToolFinished] { emitted.finished }
+
     /// Installs a tool and starts it.
     func run(_ tool: ToolSpecification) async throws {
         try await supervisor.install(tool)
@@ -100,12 +103,15 @@ final class ToolBench: Sendable {
 final class EmittedEvents: Sendable {
     private let events = Mutex<[String]>([])
     private let crashed = Mutex<[ToolCrashed]>([])
+    private let runs = Mutex<[ToolFinished]>([])
 
     var all: [String] { events.withLock { $0 } }
     var crashes: [ToolCrashed] { crashed.withLock { $0 } }
+    var finished: [ToolFinished] { runs.withLock { $0 } }
 
     func append(_ payload: any EventPayload) {
         if let crash = payload as? ToolCrashed { crashed.withLock { $0.append(crash) } }
+        if let run = payload as? ToolFinished { runs.withLock { $0.append(run) } }
         let text =
             switch payload {
             case let event as ToolInstalled: "installed \(event.version)"

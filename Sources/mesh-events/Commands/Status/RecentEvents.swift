@@ -10,7 +10,7 @@ struct RecentEvents: Sendable, Equatable {
     var restarts: [String: Int] = [:]
     /// Whether every event of the last hour was counted. Otherwise there may have been more restarts.
     var isWholeHour = true
-    /// The last crash of the tool that was asked about; `nil` when there is none, or it was not found.
+    /// The last crash, or the last failed run by a schedule, of the tool that was asked about; `nil` when there is none, or it was not found.
     var lastCrash: StoredEvent?
 
     /// The most lines and bytes of a crash's output that are shown.
@@ -18,8 +18,11 @@ struct RecentEvents: Sendable, Equatable {
 
     /// The last lines that the tool wrote on standard error before its last crash. Others wrote them: escape them.
     var crashOutput: [String] {
-        guard let data = lastCrash?.event.data, let crash = try? ToolCrashed(eventData: data) else { return [] }
-        return Self.shownOutput.applied(to: crash.output)
+        guard let event = lastCrash?.event else { return [] }
+        let output =
+            event.type == .toolFinished
+            ? (try? ToolFinished(eventData: event.data))?.output : (try? ToolCrashed(eventData: event.data))?.output
+        return Self.shownOutput.applied(to: output ?? [])
     }
 
     /// How often tools were restarted after a crash.
@@ -74,12 +77,15 @@ struct RecentEventReader: Sendable {
         let (runs, isWhole) = try await newest(.max, lately, tool)
         (recent.restarts, recent.isWholeHour) = (RecentEvents.restarts(runs), isWhole)
         guard tool != nil else { return recent }
-        recent.lastCrash = (runs + recent.events).filter { $0.event.type == .toolCrashed }
-            .max { $0.sequence < $1.sequence }
+        recent.lastCrash = (runs + recent.events).filter { Self.isFailure($0.event) }.max { $0.sequence < $1.sequence }
         if recent.lastCrash == nil {
             recent.lastCrash = try await newest(1, query([.toolCrashed], node), tool).events.last
         }
         return recent
+    }
+
+    private static func isFailure(_ event: Event) -> Bool {
+        event.type == .toolCrashed || event.type == .toolFinished && event.data["failed"]?.bool == true
     }
 
     private func query(_ patterns: [EventPattern], _ node: String) -> EventHistory.Query {
