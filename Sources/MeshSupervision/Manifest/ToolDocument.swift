@@ -50,7 +50,7 @@ public struct ToolDocument: Sendable, Hashable {
         var reader = ManifestReader(directory: "/", variables: variables(in: text))
         let manifest = reader.manifest(Node([(Node("tools"), Node([root]))]))
         var values = maximumValues
-        let json = value(root, depth: 0, &values, &reader)
+        let json = value(root, depth: 0, isText: true, &values, &reader)
         guard reader.problems.isEmpty, let object = json.object, let name = object["name"]?.string else {
             throw ManifestError(file: file, problems: reader.problems, omitted: reader.omittedProblems)
         }
@@ -93,8 +93,15 @@ public struct ToolDocument: Sendable, Hashable {
     }
 
     /// A node as JSON, as it is written.
-    private static func value(_ node: Node, depth: Int, _ left: inout Int, _ reader: inout ManifestReader) -> JSONValue
-    {
+    ///
+    /// - Parameter isText: whether a number is taken as text by its reader, so that its spelling has to stay.
+    private static func value(
+        _ node: Node,
+        depth: Int,
+        isText: Bool,
+        _ left: inout Int,
+        _ reader: inout ManifestReader
+    ) -> JSONValue {
         left -= 1
         guard left > 0, depth < maximumDepth else {
             if left == 0 || depth == maximumDepth { reader.report("a specification has too many values", at: node) }
@@ -103,22 +110,25 @@ public struct ToolDocument: Sendable, Hashable {
         if node.mapping != nil {
             var object: [(String, JSONValue)] = []
             for (key, child) in reader.members(of: node, "the specification", known: nil) {
-                object.append((key, value(child, depth: depth + 1, &left, &reader)))
+                let isText = isText && !(depth == 0 && key == "config")
+                object.append((key, value(child, depth: depth + 1, isText: isText, &left, &reader)))
             }
             return .object(JSONObject(object))
         }
         if let nodes = node.sequence {
             var array: [JSONValue] = []
-            for child in nodes { array.append(value(child, depth: depth + 1, &left, &reader)) }
+            for child in nodes { array.append(value(child, depth: depth + 1, isText: isText, &left, &reader)) }
             return .array(array)
         }
         guard let scalar = node.scalar else { return .null }
         if reader.isQuoted(node) { return .string(scalar.string) }
-        switch ManifestScalar.value(plain: scalar.string) {
+        let value = ManifestScalar.value(plain: scalar.string)
+        switch value {
         case .string: return .string(scalar.string)
-        // Infinite numbers are mistakes that the check has found, if they are numbers there.
+        case .number where isText && value.description != scalar.string: return .string(scalar.string)
+        // The check has found it where it has to be a number.
         case .number(let number) where !number.double.isFinite: return .string(scalar.string)
-        case let value: return value
+        default: return value
         }
     }
 }
