@@ -7,7 +7,8 @@ import Testing
 /// What `/api/openapi.json` says is compared with what is answered.
 @Suite struct OpenAPITests {
     @Test func everyAnswerIsAsItIsDescribed() async throws {
-        try await Bench.run(.init(token: Bench.token), emits: true, logs: StoredLogs(), control: StoppedTools()) { bench in
+        try await Bench.run(.init(token: Bench.token), emits: true, logs: StoredLogs(), control: StoppedTools()) {
+            bench in
             let description = try APIDescription(try await bench.client.get("/api/openapi.json").json)
             let allowed = [("authorization", "Bearer \(Bench.token)"), ("content-type", "application/json")]
             let json = [("content-type", "application/json")]
