@@ -157,6 +157,8 @@ import Testing
             try NodeHealth(status: "", resources: nil, tools: [tool]).eventData()["tools"]?[0]?.value.description
                 == json
         )
+    }
+
     @Test func `runs of tools with a schedule`() throws {
         let next = try Timestamp(rfc3339: "2026-11-25T03:00:00Z")
         #expect(
