@@ -68,10 +68,12 @@ public final class Dashboard: Service {
     ///     that this bus has verified as signed change the state of nodes and tools.
     ///   - emitter: the bus on which `POST /api/events` emits, which then needs a token; `nil` to turn that off.
     ///   - logs: reads the logs of tools; `nil` for none.
+    ///   - control: what `POST /api/tools` and the page's buttons control tools with, which then needs a token; `nil` to
+    ///     turn that off.
     ///   - configuration: the address, access and limits.
     ///   - logger: logs errors.
-    /// - Throws: `invalidArgument` when it would be open to other machines or emit without a token, or when the token
-    ///   is too short.
+    /// - Throws: `invalidArgument` when it would be open to other machines, emit or control tools without a token, or when
+    ///   the token is too short.
     public convenience init(
         store: some EventStore,
         saved: (any StateStore)? = nil,
@@ -79,6 +81,7 @@ public final class Dashboard: Service {
         bus: EventBus? = nil,
         emitter: PersistentEventBus? = nil,
         logs: (any LogSource)? = nil,
+        control: (any ToolController)? = nil,
         configuration: Configuration = Configuration(),
         logger: Logger = Logger(label: "mesh-events.dashboard")
     ) throws(MeshEventsError) {
@@ -89,6 +92,7 @@ public final class Dashboard: Service {
             bus: bus,
             emitter: emitter,
             logs: logs,
+            control: control,
             configuration: configuration,
             times: ConnectionTimer.Limits(),
             backlog: StreamSession.maximumBacklog,
@@ -108,6 +112,7 @@ public final class Dashboard: Service {
         bus: EventBus? = nil,
         emitter: PersistentEventBus?,
         logs: (any LogSource)? = nil,
+        control: (any ToolController)? = nil,
         configuration: Configuration,
         times: ConnectionTimer.Limits,
         backlog: Int,
@@ -123,6 +128,9 @@ public final class Dashboard: Service {
         }
         guard token != nil || emitter == nil else {
             throw MeshEventsError(.invalidArgument, "a dashboard that can emit needs a token")
+        }
+        guard token != nil || control == nil else {
+            throw MeshEventsError(.invalidArgument, "a dashboard that can control tools needs a token")
         }
         self.configuration = configuration
         self.times = times
@@ -177,6 +185,7 @@ public final class Dashboard: Service {
             health: health,
             emitter: emitter,
             logs: logs,
+            control: control,
             login: token.map { Login(token: $0) },
             page: PageFiles(directory: configuration.pageDirectory),
             connections: connections,

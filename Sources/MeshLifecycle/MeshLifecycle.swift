@@ -7,3 +7,7 @@
 
 @_exported public import struct MeshEventsNATS.RemoteTools
 @_exported public import enum MeshEventsNATS.ToolAction
+@_exported public import struct MeshEventsNATS.ToolControlResult
+@_exported public import struct MeshEventsNATS.ToolRefusal
+@_exported public import struct MeshEventsNATS.ToolRequest
+@_exported public import struct MeshEventsNATS.ToolRollout

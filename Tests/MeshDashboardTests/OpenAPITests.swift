@@ -7,7 +7,8 @@ import Testing
 /// What `/api/openapi.json` says is compared with what is answered.
 @Suite struct OpenAPITests {
     @Test func everyAnswerIsAsItIsDescribed() async throws {
-        try await Bench.run(.init(token: Bench.token), emits: true, logs: StoredLogs()) { bench in
+        try await Bench.run(.init(token: Bench.token), emits: true, logs: StoredLogs(), control: StoppedTools()) {
+            bench in
             let description = try APIDescription(try await bench.client.get("/api/openapi.json").json)
             let allowed = [("authorization", "Bearer \(Bench.token)"), ("content-type", "application/json")]
             let json = [("content-type", "application/json")]
@@ -46,6 +47,11 @@ import Testing
                 ("POST", "/api/events", [("authorization", "Bearer \(Bench.token)")], "{}", 415),
                 ("GET", "/api/events/\(long.sequence)", allowed, nil, 200),
                 ("GET", "/api/events/999", allowed, nil, 404),
+                ("POST", "/api/tools", allowed, #"{"action":"stop","node":"pi","tool":"a"}"#, 200),
+                ("POST", "/api/tools", allowed, #"{"action":"stop","node":"pi","tool":"refused"}"#, 409),
+                ("POST", "/api/tools", allowed, #"{"action":"explode","node":"pi","tool":"a"}"#, 400),
+                ("POST", "/api/tools", json, #"{"action":"stop","node":"pi","tool":"a"}"#, 401),
+                ("POST", "/api/tools", [("authorization", "Bearer \(Bench.token)")], "{}", 415),
                 ("GET", "/api/histogram?buckets=3", allowed, nil, 200),
                 ("GET", "/api/histogram?buckets=x", allowed, nil, 400),
                 ("GET", "/api/logs?node=pi&tool=whisper&stderr=true&text=o", allowed, nil, 200),
@@ -151,5 +157,18 @@ final class APIDescription {
         case "null": value.isNull
         default: false
         }
+    }
+}
+
+/// Tools that can be stopped, but for one.
+private struct StoppedTools: ToolController {
+    func control(
+        _ action: PageToolAction,
+        tool: String,
+        node: String,
+        by: String
+    ) async throws(MeshEventsError) -> String {
+        if tool == "refused" { throw MeshEventsError(.serverRefused, "no") }
+        return "stopped"
     }
 }

@@ -55,6 +55,7 @@ import Testing
         let named: [(EventPattern, EventType)] = [
             (.toolInstalled, .toolInstalled), (.toolConfigured, .toolConfigured), (.toolStarted, .toolStarted),
             (.toolStopped, .toolStopped), (.toolCrashed, .toolCrashed), (.toolRemoved, .toolRemoved),
+            (.toolControlled, .toolControlled),
             (.nodeJoined, .nodeJoined), (.nodeLeft, .nodeLeft), (.nodeHealth, .nodeHealth),
             (.nodeUnreachable, .nodeUnreachable), (.nodeRecovered, .nodeRecovered),
             (.nodeForgotten, .nodeForgotten), (.nodeMaintenance, .nodeMaintenance),

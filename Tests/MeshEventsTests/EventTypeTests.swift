@@ -65,15 +65,16 @@ import Testing
 
     @Test func `the mesh's own types are what the contract says`() throws {
         let types: [EventType] = [
-            .toolInstalled, .toolConfigured, .toolStarted, .toolStopped, .toolCrashed, .toolRemoved, .nodeJoined,
-            .nodeLeft,
+            .toolInstalled, .toolConfigured, .toolStarted, .toolStopped, .toolCrashed, .toolRemoved, .toolControlled,
+            .nodeJoined, .nodeLeft,
             .nodeHealth, .nodeUnreachable, .nodeRecovered, .nodeForgotten, .nodeMaintenance,
             .toolFinished, .toolSkipped, try .user("x.y"),
         ]
         #expect(
             types.map(\.subject) == [
                 "events.tool.installed", "events.tool.configured", "events.tool.started", "events.tool.stopped",
-                "events.tool.crashed", "events.tool.removed", "events.node.joined", "events.node.left",
+                "events.tool.crashed", "events.tool.removed", "events.tool.controlled", "events.node.joined",
+                "events.node.left",
                 "events.node.health", "events.node.unreachable", "events.node.recovered", "events.node.forgotten",
                 "events.node.maintenance", "events.tool.finished", "events.tool.skipped",
                 "events.user.x.y",

@@ -27,7 +27,7 @@ struct SchemaTests {
         let reports: [EventType] = [.nodeUnreachable, .nodeRecovered, .nodeForgotten, .nodeMaintenance]
         let alerts: [EventType] = [.alertFired, .alertResolved, .alertSilenced, .alertUndelivered]
         let health: [EventType] = [.toolReady, .toolUnhealthy, .toolHealthy]
-        let runs: [EventType] = [.toolFinished, .toolSkipped]
+        let runs: [EventType] = [.toolFinished, .toolSkipped, .toolControlled]
         let sent = SystemEventTests.events.map(\.event.type) + health + reports + alerts + runs
         #expect(described == Set(sent.map(\.rawValue)) && described.count == AsyncAPIDocument.meshPayloads.count)
         let addresses = Self.document["channels"]?.object?.compactMap { $0.value["address"]?.string }

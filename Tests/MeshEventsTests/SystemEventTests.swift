@@ -69,6 +69,10 @@ import Testing
         try roundTrip(ToolUnhealthy(tool: "", reason: "", failures: .min, isRestarting: false))
         try roundTrip(ToolHealthy(tool: hostile, unhealthySeconds: .greatestFiniteMagnitude))
         try roundTrip(ToolRemoved(tool: hostile))
+        try roundTrip(ToolControlled(tool: hostile, action: hostile, by: hostile))
+        try roundTrip(
+            ToolControlled(tool: "", action: "signal", result: "x", error: hostile, signal: hostile, omitted: .max)
+        )
         try roundTrip(NodeJoined(capabilities: data))
         try roundTrip(NodeLeft(reason: hostile))
         try roundTrip(NodeHealth(status: hostile, resources: data))

@@ -174,8 +174,11 @@ final class TokenGuesses: Sendable {
 
 /// A client's address for limits: an IPv4 address, or the /64 network of an IPv6 address, because one machine can use
 /// all addresses of such a network.
-struct PeerAddress: Hashable, Sendable {
+struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
     private let text: String
+
+    /// The address.
+    var description: String { text }
 
     init(_ address: SocketAddress?) { self.init(address?.ipAddress ?? "") }
 

@@ -6,6 +6,7 @@ const KNOWN = {
   "tool.started": "teal", "tool.installed": "blue", "tool.configured": "indigo", "tool.removed": "sand",
   "tool.finished": "teal", "tool.skipped": "orange",
   "node.unreachable": "bad", "node.recovered": "ok",
+  "tool.controlled": "indigo",
   "alert.fired": "bad", "alert.resolved": "ok", "alert.silenced": "sand", "alert.undelivered": "orange",
 };
 const OTHERS = ["violet", "cyan", "pink", "lime", "orange", "plum"];

@@ -2,6 +2,7 @@
 
 import { Alerts } from "/alerts.js";
 import { $, el, text, debounced, once, request } from "/dom.js";
+import { allowControl } from "/control.js";
 import { Detail } from "/detail.js";
 import { Events, eventRow, join, liveRow } from "/events.js";
 import { Filters, conditions, encoded } from "/filters.js";
@@ -93,6 +94,7 @@ stream.addEventListener("hello", ({ detail: { login, logs: isAllowed } }) => {
   $("logout").hidden = !login;
   logs.allow(isAllowed === true);
 });
+stream.addEventListener("hello", ({ detail: { control } }) => { allowControl(control); nodes.refresh(); });
 stream.addEventListener("time", ({ detail: { time, mesh } }) => nodes.toldUntil(mesh, time));
 stream.addEventListener("link", ({ detail }) => { ({ problem, note = null } = detail); showState(); });
 stream.addEventListener("state", showState);

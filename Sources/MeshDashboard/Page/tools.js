@@ -1,6 +1,7 @@
 // Tools as a table.
 
 import { $, el, text, title } from "/dom.js";
+import { fillControl } from "/control.js";
 import { absolute, ago, parse } from "/times.js";
 import { fillUsage } from "/usage.js";
 import { isUnhealthy } from "/trouble.js";
@@ -57,6 +58,7 @@ function fillRow(row, tool, samples) {
   const next = tool.next_start ? parse(tool.next_start) : null;
   const reasons = [tool.stop_reason ?? tool.status_text, next && "next run " + absolute(next)].filter(Boolean).join("; ");
   title(state, tool.uncertain ? "Its node is unreachable: this is what it last did" : reasons);
+  fillControl(state, tool);
   text(restarts, String(tool.restart_count));
   restarts.dataset.count = tool.restart_count;
   text(error, problem);

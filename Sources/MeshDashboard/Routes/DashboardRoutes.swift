@@ -23,6 +23,10 @@ struct DashboardRoutes: Sendable {
     let logs: (any LogSource)?
     /// How many logs are read at once.
     let logGate = QueryGate(maximumRunning: 4, maximumWaiting: 16)
+    /// `nil` when tools cannot be controlled.
+    let control: (any ToolController)?
+    /// How many requests about tools are under way.
+    let controlGate = QueryGate(maximumRunning: 8, maximumWaiting: 16)
     /// `nil` when no login is needed.
     let login: Login?
     let page: PageFiles
@@ -57,6 +61,7 @@ struct DashboardRoutes: Sendable {
         router.get("/api/events") { request, _ in try await events(QueryParameters(request)) }
         router.get("/api/events/{sequence}") { _, context in try await event(context.parameters.get("sequence")) }
         router.post("/api/events") { request, _ in try await emit(request) }
+        router.post("/api/tools") { request, context in try await controlTool(request, context) }
         router.get("/api/histogram") { request, _ in try await histogram(QueryParameters(request)) }
         router.get("/api/logs") { request, _ in try await log(QueryParameters(request)) }
         router.get("/api/stream") { request, context in try stream(request, context) }
@@ -141,6 +146,24 @@ struct DashboardRoutes: Sendable {
         return .json(answer.json.json.utf8)
     }
 
+    private func controlTool(_ request: Request, _ context: DashboardContext) async throws -> Response {
+        guard let control, let grant = context.grant else {
+            throw APIError(.forbidden, "controlOff", "controlling tools over HTTP is off; --allow-control turns it on")
+        }
+        let body = try ControlBody(try await request.jsonBody(upTo: ControlBody.maximumSize))
+        let by = grant.name(from: context.peer)
+        do throws(MeshEventsError) {
+            let state = try await controlGate.run { () async throws(MeshEventsError) in
+                try await control.control(body.action, tool: body.tool, node: body.node, by: by)
+            }
+            let json: EventData = ["node": .string(body.node), "state": .string(state), "tool": .string(body.tool)]
+            return .json(json.json.utf8)
+        } catch {
+            guard error.code == .serverRefused else { throw error }
+            throw APIError(.conflict, error.code.description, error.message)
+        }
+    }
+
     // MARK: The stream
 
     private func stream(_ request: Request, _ context: DashboardContext) throws -> Response {
@@ -203,6 +226,7 @@ struct DashboardRoutes: Sendable {
         [
             "time": .string(Timestamp.now.description), "emit": .bool(emitter != nil), "login": .bool(login != nil),
             "logs": .bool(logs?.isAllowed ?? false),
+            "control": .bool(control != nil),
         ]
     }
 
@@ -249,6 +273,7 @@ extension DashboardRoutes {
     private func session(isIn: Bool, key: String? = nil) -> Response {
         var members: [(String, JSONValue)] = [
             ("login", .bool(login != nil)), ("logged_in", .bool(isIn)), ("emit", .bool(emitter != nil)),
+            ("control", .bool(control != nil)),
         ]
         if let key { members.append(("session", .string(key))) }
         return .json(JSONValue.object(JSONObject(members)).description.utf8)

@@ -41,6 +41,7 @@ struct PageFiles: Sendable {
             "events.js": File(PackageResources.events_js, script),
             "list.js": File(PackageResources.list_js, script),
             "logs.js": File(PackageResources.logs_js, script),
+            "control.js": File(PackageResources.control_js, script),
             "detail.js": File(PackageResources.detail_js, script),
             "signatures.js": File(PackageResources.signatures_js, script),
             "summary.js": File(PackageResources.summary_js, script),

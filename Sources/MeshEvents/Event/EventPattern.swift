@@ -95,6 +95,8 @@ extension EventPattern {
     public static var toolFinished: EventPattern { EventPattern(unchecked: "events.tool.finished") }
     /// A tool with a schedule was not started when it was due: `tool.skipped`.
     public static var toolSkipped: EventPattern { EventPattern(unchecked: "events.tool.skipped") }
+    /// A node was asked to do something with a tool: `tool.controlled`.
+    public static var toolControlled: EventPattern { EventPattern(unchecked: "events.tool.controlled") }
     /// A node joined the mesh, or came back: `node.joined`.
     public static var nodeJoined: EventPattern { EventPattern(unchecked: "events.node.joined") }
     /// A node left the mesh: `node.left`.

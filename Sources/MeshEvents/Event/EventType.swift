@@ -135,6 +135,8 @@ extension EventType {
     public static var toolFinished: EventType { EventType(uncheckedSubject: "events.tool.finished") }
     /// A tool with a schedule was not started when it was due.
     public static var toolSkipped: EventType { EventType(uncheckedSubject: "events.tool.skipped") }
+    /// A node was asked to do something with a tool.
+    public static var toolControlled: EventType { EventType(uncheckedSubject: "events.tool.controlled") }
     /// A node joined the mesh, or came back.
     public static var nodeJoined: EventType { EventType(uncheckedSubject: "events.node.joined") }
     /// A node left the mesh.

@@ -7,6 +7,7 @@ package enum SystemPayloads {
         ToolFinished.self, ToolSkipped.self,
         NodeJoined.self, NodeLeft.self, NodeHealth.self,
         NodeUnreachable.self, NodeRecovered.self, NodeForgotten.self, NodeMaintenance.self,
+        ToolControlled.self,
         AlertFired.self, AlertResolved.self, AlertSilenced.self, AlertUndelivered.self,
     ]
 }

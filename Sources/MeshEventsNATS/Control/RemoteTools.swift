@@ -1,50 +1,170 @@
-import Foundation
 public import MeshEvents
 public import NATSClient
 import NIOCore
 
-/// Starts, stops and restarts the tools of another node in the mesh. The node answers with a `ToolControl` of the module
-/// MeshSupervision.
+/// Controls the tools of another node in the mesh. The node answers with a `ToolControl` of the module MeshSupervision.
 ///
 /// ```swift
-/// try await RemoteTools(node: "atelier", connection: transport.connection).perform(.restart, on: "whisper")
+/// let tools = RemoteTools(node: "atelier", connection: transport.connection)
+/// try await tools.restart("whisper")
+/// try await tools.signal("USR1", to: "whisper")
 /// ```
+///
+/// The node emits `tool.controlled` for each request, with ``by``.
 public struct RemoteTools: Sendable {
     /// The node's name.
     public let node: String
+    /// Who asks, for the event `tool.controlled`: a claim that the node cannot check.
+    public let by: String
     private let connection: NATSConnection
 
     /// Names a node; nothing is sent yet.
-    public init(node: String, connection: NATSConnection) {
+    ///
+    /// - Parameters:
+    ///   - node: the node's name.
+    ///   - connection: the connection to the mesh.
+    ///   - by: who asks; the user and the host of this process by default.
+    public init(node: String, connection: NATSConnection, by: String = ToolRequest.caller) {
         self.node = node
+        self.by = by
         self.connection = connection
     }
 
-    /// Asks the node to start, stop or restart a tool; returns when that is done.
+    /// Asks the node for an action that needs no more than the tool's name; returns when it is done.
     ///
     /// - Parameters:
     ///   - action: what to do.
     ///   - tool: the tool's name.
     ///   - timeout: how long that may take. A tool that does not end by itself is killed after its grace period.
     /// - Returns: the tool's state afterwards, as `ToolStatus.State` of the module MeshSupervision names it.
-    /// - Throws: `noResponders` when there is no such node, or it takes no requests, as nodes of the Go mesh;
-    ///   `timeout`; `serverRefused` with the node's message; what sending throws.
+    /// - Throws: as ``send(_:timeout:)``.
     @discardableResult
     public func perform(
         _ action: ToolAction,
         on tool: String,
         timeout: Duration = .seconds(30)
     ) async throws(MeshEventsError) -> String {
+        try await send(ToolRequest(action, tool: tool, by: by), timeout: timeout).state
+    }
+
+    /// Starts a tool; one that runs is left alone.
+    @discardableResult
+    public func start(
+        _ tool: String,
+        timeout: Duration = .seconds(30)
+    ) async throws(MeshEventsError) -> ToolControlResult {
+        try await send(ToolRequest(.start, tool: tool, by: by), timeout: timeout)
+    }
+
+    /// Stops a tool until a user starts it again.
+    @discardableResult
+    public func stop(
+        _ tool: String,
+        timeout: Duration = .seconds(30)
+    ) async throws(MeshEventsError) -> ToolControlResult {
+        try await send(ToolRequest(.stop, tool: tool, by: by), timeout: timeout)
+    }
+
+    /// Stops a tool when it runs, and starts it.
+    @discardableResult
+    public func restart(
+        _ tool: String,
+        timeout: Duration = .seconds(30)
+    ) async throws(MeshEventsError) -> ToolControlResult {
+        try await send(ToolRequest(.restart, tool: tool, by: by), timeout: timeout)
+    }
+
+    /// Has a tool's program read its configuration again, by its reload signal.
+    @discardableResult
+    public func reload(
+        _ tool: String,
+        timeout: Duration = .seconds(30)
+    ) async throws(MeshEventsError) -> ToolControlResult {
+        try await send(ToolRequest(.reload, tool: tool, by: by), timeout: timeout)
+    }
+
+    /// Sends a tool's program a signal by name, such as `USR1`.
+    @discardableResult
+    public func signal(
+        _ signal: String,
+        to tool: String,
+        timeout: Duration = .seconds(30)
+    ) async throws(MeshEventsError) -> ToolControlResult {
+        try await send(ToolRequest(.signal, tool: tool, signal: signal, by: by), timeout: timeout)
+    }
+
+    /// Installs a tool, and starts it unless its specification says `autostart: false`.
+    ///
+    /// - Parameters:
+    ///   - tool: the tool's name.
+    ///   - specification: an object like that of a tool in `mesh.yaml`; `ToolDocument` of the module MeshSupervision reads
+    ///     one from a file.
+    @discardableResult
+    public func install(
+        _ tool: String,
+        _ specification: EventData,
+        timeout: Duration = .seconds(30)
+    ) async throws(MeshEventsError) -> ToolControlResult {
+        try await send(ToolRequest(.install, tool: tool, specification: specification, by: by), timeout: timeout)
+    }
+
+    /// Replaces a tool's specification, and starts the tool again when it ran.
+    @discardableResult
+    public func upgrade(
+        _ tool: String,
+        to specification: EventData,
+        timeout: Duration = .seconds(30)
+    ) async throws(MeshEventsError) -> ToolControlResult {
+        try await send(ToolRequest(.upgrade, tool: tool, specification: specification, by: by), timeout: timeout)
+    }
+
+    /// Stops a tool and forgets it.
+    @discardableResult
+    public func remove(
+        _ tool: String,
+        timeout: Duration = .seconds(30)
+    ) async throws(MeshEventsError) -> ToolControlResult {
+        try await send(ToolRequest(.remove, tool: tool, by: by), timeout: timeout)
+    }
+
+    /// Asks how a tool is. That changes nothing, and no event tells of it.
+    public func status(
+        of tool: String,
+        timeout: Duration = .seconds(30)
+    ) async throws(MeshEventsError) -> ToolControlResult {
+        try await send(ToolRequest(.status, tool: tool, by: by), timeout: timeout)
+    }
+
+    /// Asks the node for an action; returns when it is done.
+    ///
+    /// Sent again with the same identity, a request is carried out once; the answer is the same.
+    ///
+    /// - Parameters:
+    ///   - request: what to do.
+    ///   - timeout: how long that may take. A tool that does not end by itself is killed after its grace period.
+    /// - Throws: `noResponders` when there is no such node, or it takes no requests, as nodes of the Go mesh;
+    ///   `timeout`, after which the node may still carry out the request; `serverRefused` with the node's message, and the
+    ///   ``ToolRefusal`` as the underlying error; `invalidArgument` for a request that is too large; what sending throws.
+    @discardableResult
+    public func send(
+        _ request: ToolRequest,
+        timeout: Duration = .seconds(30)
+    ) async throws(MeshEventsError) -> ToolControlResult {
         let message: NATSMessage
+        // The node answers before the client has given up.
+        let text = request.json(timeout: max(timeout - .milliseconds(500), timeout / 2))
+        guard text.utf8.count <= ToolRequest.maximumBytes else {
+            let (size, limit) = (text.utf8.count, ToolRequest.maximumBytes)
+            throw MeshEventsError(.invalidArgument, "the request has \(size) bytes, more than \(limit)")
+        }
         do {
-            let request = try JSONEncoder().encode(ToolControlRequest(action: action, tool: tool))
-            message = try await ask(ByteBuffer(bytes: request), until: .now + timeout)
+            message = try await ask(ByteBuffer(string: text), until: .now + timeout)
         } catch let error as NATSError {
             throw MeshEventsError(error)
         } catch let error as MeshEventsError {
             throw error
         } catch {
-            throw MeshEventsError(.invalidArgument, "the request cannot be written: \(error)")
+            throw MeshEventsError(.closed, "the request was interrupted: \(error)")
         }
         guard message.status != 503 else {
             throw MeshEventsError(
@@ -53,19 +173,36 @@ public struct RemoteTools: Sendable {
                     + "name, or it is a node of the Go mesh, which takes none; `mesh-events status` shows what is known"
             )
         }
-        guard
-            let answer = try? JSONDecoder().decode(
-                ToolControlAnswer.self,
-                from: Data(message.payload.readableBytesView)
-            )
-        else {
+        guard let answer = ToolControlAnswer(message.payload.readableBytesView) else {
             throw MeshEventsError(
                 .protocolViolation,
                 "the answer of node \(node.debugDescription) is no valid answer about a tool"
             )
         }
-        if let failure = answer.error { throw MeshEventsError(.serverRefused, failure.message) }
-        return answer.state ?? "unknown"
+        if let refusal = answer.refusal { throw error(refusal, request) }
+        return ToolControlResult(
+            node: node,
+            tool: request.tool,
+            state: answer.state ?? "unknown",
+            version: answer.version,
+            pid: answer.pid,
+            isReady: answer.isReady,
+            lastError: answer.lastError
+        )
+    }
+
+    private func error(_ refusal: ToolRefusal, _ request: ToolRequest) -> MeshEventsError {
+        if refusal.code == .timeout {
+            return MeshEventsError(.timeout, refusal.message, underlying: refusal, isRetriable: true)
+        }
+        var message = refusal.message
+        // Nodes before these actions name those that they know.
+        if refusal.code == .invalidRequest, !message.contains(request.action.rawValue) {
+            message =
+                "node \(node.debugDescription) does not know the action \(request.action.rawValue), so it is of an older "
+                + "version: \(message)"
+        }
+        return MeshEventsError(.serverRefused, message, underlying: refusal)
     }
 
     /// Sends a request. Its reply subject is below ``ControlSubject/answers``, the only place where a node may publish
@@ -99,50 +236,6 @@ public struct RemoteTools: Sendable {
                 throw MeshEventsError(.closed, "the connection ended before node \(node.debugDescription) answered")
             }
             return answer
-        }
-    }
-}
-
-/// An action that a client can request for a tool of a node.
-public enum ToolAction: String, Sendable, Hashable, Codable, CaseIterable {
-    /// Start it when it does not run.
-    case start
-    /// Stop it until a user starts it again.
-    case stop
-    /// Stop it when it runs, and start it.
-    case restart
-}
-
-/// A request to a node about one of its tools: JSON on `mesh.control.tool.<node>`, outside `events.`, so that it is not
-/// stored.
-package struct ToolControlRequest: Codable, Sendable {
-    package var action: ToolAction
-    package var tool: String
-
-    package init(action: ToolAction, tool: String) {
-        self.action = action
-        self.tool = tool
-    }
-}
-
-/// The node's answer: the state of the tool, or the error.
-package struct ToolControlAnswer: Codable, Sendable {
-    package var state: String?
-    package var error: Failure?
-
-    package init(state: String? = nil, error: Failure? = nil) {
-        self.state = state
-        self.error = error
-    }
-
-    package struct Failure: Codable, Sendable {
-        /// A code of the node's `ToolError`, `invalidRequest` or `busy`.
-        package var code: String
-        package var message: String
-
-        package init(code: String, message: String) {
-            self.code = code
-            self.message = message
         }
     }
 }

@@ -7,7 +7,7 @@ import MeshLogging
 public import NATSClient
 import NIOCore
 
-/// Starts, stops and restarts a node's tools on requests over the mesh.
+/// Controls a node's tools on requests over the mesh.
 ///
 /// ```swift
 /// let control = ToolControl(supervisor: supervisor, node: "atelier", connection: transport.connection)
@@ -16,15 +16,27 @@ import NIOCore
 ///
 /// Every user who may publish on `mesh.control.tool.<node>` can control the tools: restrict that with the server's
 /// permissions. Of the roles of `mesh-events auth`, operators and admins may; a node may listen under its own name only.
+///
+/// For each request it emits `tool.controlled` through the supervisor. A request that comes twice is carried out once.
 public final class ToolControl: Sendable {
     /// How many requests may be under way at once; more are refused.
-    private static let maximumRequests = 64
+    static let maximumRequests = 64
+    /// How long a client waits that does not say it, and the longest time until the answer.
+    private static let (standardPatience, maximumPatience): (Duration, Duration) = (.seconds(30), .seconds(600))
 
-    private let supervisor: ToolSupervisor
+    private struct State {
+        var underWay = 0
+        var recent = RecentRequests()
+        /// How many requests are carried out, so that all of them can have an event.
+        var budget = ControlBudget(200, perSecond: 10)
+    }
+
+    private let actions: ToolActions
+    private let audit: ControlAudit
     private let node: String
     private let connection: NATSConnection
     private let logger: Logger
-    private let underWay = Locked(0)
+    private let state = Locked(State())
 
     /// Creates a control for a node's tools; it answers requests while ``run()`` runs.
     ///
@@ -32,14 +44,17 @@ public final class ToolControl: Sendable {
     ///   - supervisor: runs the tools.
     ///   - node: the node's name in the mesh.
     ///   - connection: the connection for requests and answers.
+    ///   - installation: lets requests install, change and remove tools, and so run any program; `nil` refuses that.
     ///   - logger: logs each request.
     public init(
         supervisor: ToolSupervisor,
         node: String,
         connection: NATSConnection,
+        installation: ToolInstallation? = nil,
         logger: Logger = Logger(label: "mesh-events.lifecycle")
     ) {
-        self.supervisor = supervisor
+        actions = ToolActions(supervisor: supervisor, installation: installation, node: node)
+        audit = ControlAudit(supervisor: supervisor)
         self.node = node
         self.connection = connection
         self.logger = logger
@@ -50,7 +65,7 @@ public final class ToolControl: Sendable {
     /// - Throws: what subscribing throws: `permissionDenied`, `timeout`, `closed`.
     public func run() async throws(NATSError) {
         let subject = ControlSubject.tools(of: node)
-        let requests = try await connection.subscribe(to: subject, maximumMessages: 1_000)
+        let requests = try await connection.subscribe(to: subject, maximumMessages: 1_000, maximumBytes: 16 << 20)
         await withDiscardingTaskGroup { group in
             do {
                 for try await request in requests {
@@ -72,48 +87,87 @@ public final class ToolControl: Sendable {
     }
 
     private func answer(_ message: NATSMessage, to replyTo: String) async {
-        let number = underWay.withLock { count in
-            count += 1
-            return count
+        let number = state.withLock { state in
+            state.underWay += 1
+            return state.underWay
         }
-        defer { underWay.withLock { $0 -= 1 } }
-        let busy = ToolControlAnswer(error: .init(code: "busy", message: "node \(node) is busy; try again later"))
-        let answer = number > Self.maximumRequests ? busy : await answer(message)
-        do {
-            try connection.publish(ByteBuffer(bytes: try JSONEncoder().encode(answer)), to: replyTo)
+        defer { state.withLock { $0.underWay -= 1 } }
+        do throws(ToolRefusal) {
+            let (request, timeout) = try ToolRequest.read(message.payload.readableBytesView)
+            guard number <= Self.maximumRequests else { return refuse(request, busy, to: replyTo) }
+            await answer(request, within: min(timeout ?? Self.standardPatience, Self.maximumPatience), to: replyTo)
         } catch {
-            logger.warning("a request about a tool could not be answered", [.error: "\(error)"])
+            refuse(nil, error, to: replyTo)
         }
     }
 
-    private func answer(_ message: NATSMessage) async -> ToolControlAnswer {
-        guard
-            let request = try? JSONDecoder().decode(
-                ToolControlRequest.self,
-                from: Data(message.payload.readableBytesView)
-            )
-        else {
-            let actions = ToolAction.allCases.map(\.rawValue).joined(separator: ", ")
-            return ToolControlAnswer(
-                error: .init(
-                    code: "invalidRequest",
-                    message: "the request must be a JSON object with the members action (\(actions)) and tool"
-                )
-            )
-        }
-        logger.info(
-            "a request about a tool came over the mesh",
-            [.action: "\(request.action.rawValue)", .tool: "\(request.tool)"]
-        )
-        do throws(ToolError) {
-            switch request.action {
-            case .start: try await supervisor.start(request.tool)
-            case .stop: try await supervisor.stop(request.tool, reason: "stopped")
-            case .restart: try await supervisor.restart(request.tool)
+    private func answer(_ request: ToolRequest, within timeout: Duration, to replyTo: String) async {
+        guard request.action != .status else {
+            var answer = actions.answer(about: request.tool)
+            do throws(ToolRefusal) {
+                try await actions.perform(request)
+            } catch {
+                answer = ToolControlAnswer(refusal: error)
             }
-        } catch {
-            return ToolControlAnswer(error: .init(code: error.code.rawValue, message: error.description))
+            return send(answer, to: replyTo)
         }
-        return ToolControlAnswer(state: supervisor.tool(named: request.tool)?.state.rawValue)
+        let verdict = state.withLock { state in
+            let verdict = state.recent.take(request)
+            guard case .new = verdict, !state.budget.take() else { return (verdict, isBusy: false) }
+            state.recent.forget(request)
+            return (verdict, isBusy: true)
+        }
+        switch verdict {
+        case (.conflict, _):
+            refuse(request, ToolRefusal(.invalidRequest, "another request had the same id; use a new one"), to: replyTo)
+        case (.new(let answer), isBusy: true):
+            answer.fulfil(ToolControlAnswer(refusal: busy))
+            refuse(request, busy, to: replyTo)
+        case (.repeated(let answer), _):
+            await send(answer, within: timeout, to: replyTo)
+        case (.new(let answer), isBusy: false):
+            logger.info(
+                "a request about a tool came over the mesh",
+                [.action: "\(request.action.rawValue)", .tool: "\(request.tool)"]
+            )
+            // The work goes on after the answer: it cannot be interrupted.
+            await withDiscardingTaskGroup { group in
+                group.addTask { answer.fulfil(await self.perform(request)) }
+                await self.send(answer, within: timeout, to: replyTo)
+            }
+        }
+    }
+
+    private func perform(_ request: ToolRequest) async -> ToolControlAnswer {
+        let signal = actions.sentSignal(request)
+        do throws(ToolRefusal) {
+            try await actions.perform(request)
+            audit.note(request, signal: signal, nil)
+            return actions.answer(about: request.tool)
+        } catch {
+            audit.note(request, signal: signal, error)
+            return ToolControlAnswer(refusal: error)
+        }
+    }
+
+    private var busy: ToolRefusal { ToolRefusal(.busy, "node \(node) is busy; try again later") }
+
+    private func refuse(_ request: ToolRequest?, _ refusal: ToolRefusal, to replyTo: String) {
+        if request?.action != .status { audit.note(request, refusal) }
+        send(ToolControlAnswer(refusal: refusal), to: replyTo)
+    }
+
+    /// Sends an answer as soon as there is one, or says that there is none yet.
+    private func send(_ answer: OneShot<ToolControlAnswer>, within timeout: Duration, to replyTo: String) async {
+        let late = ToolRefusal(.timeout, "node \(node) has not finished within \(timeout); it goes on")
+        send(await answer.value(until: .now + timeout) ?? ToolControlAnswer(refusal: late), to: replyTo)
+    }
+
+    private func send(_ answer: ToolControlAnswer, to replyTo: String) {
+        do {
+            try connection.publish(ByteBuffer(string: answer.json), to: replyTo)
+        } catch {
+            logger.warning("a request about a tool could not be answered", [.error: "\(error)"])
+        }
     }
 }

@@ -7,6 +7,7 @@ extension ManifestReader {
         "directory",
         "grace", "crash_output", "logs", "health", "ready", "watchdog", "on_unhealthy",
         "stop", "memory", "nice", "cpus", "umask", "limits", "user", "after", "instances", "schedule", "every",
+        "reload",
     ]
 
     /// Reads one tool; `nil` when it has no name. Other mistakes are reported, and the default value stays.
@@ -54,6 +55,7 @@ extension ManifestReader {
             case "instances": order.instances = instances(value)
             case "schedule": tool.schedule = schedule(value)
             case "every": tool.schedule = every(value)
+            case "reload": tool.reloadSignal = signal(value, "reload") ?? tool.reloadSignal
             default: break
             }
         }

@@ -28,6 +28,8 @@ public struct ToolError: Error, Sendable, Hashable, CustomStringConvertible {
         case launchFailed
         /// The supervisor was shut down.
         case shutDown
+        /// There is no process that could get a signal.
+        case notRunning
     }
 
     /// What went wrong.

@@ -153,6 +153,9 @@ struct ToolLoop {
         case .works(let run, let action):
             // What was found before it was asked to end, or has ended, is of no interest any more.
             if run == self.run, process != nil, machine.state == .running { follow(action) }
+        case .signal(let signal, let answer):
+            process?.signalProgram(signal.number)
+            answer.fulfil(process != nil)
         }
         guard machine.isIdle else { return }
         for waiter in stopWaiters { waiter.fulfil(()) }

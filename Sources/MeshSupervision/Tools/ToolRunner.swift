@@ -26,6 +26,8 @@ final class ToolRunner: Sendable {
         case due(Timestamp)
         /// Process number `run` uses too much memory.
         case usesTooMuch(run: Int, error: String)
+        /// Send the program a signal; the answer is whether there is one.
+        case signal(ToolSignal, OneShot<Bool>)
     }
 
     /// The values that supervisor and tool loop share.
@@ -142,6 +144,12 @@ final class ToolRunner: Sendable {
     func follow() async {
         let answer = OneShot<Void>()
         if send(.follow(answer)) { await answer.uncancelled }
+    }
+
+    /// Sends the program a signal; `false` when there is no process.
+    func signal(_ signal: ToolSignal) async -> Bool {
+        let answer = OneShot<Bool>()
+        return send(.signal(signal, answer)) ? await answer.uncancelled : false
     }
 
     /// Emits events, after those of earlier requests.

@@ -48,6 +48,8 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     public var after: ToolDependencies
     /// When it is started, for a tool that runs and ends; `nil` for one that is kept running.
     public var schedule: ToolSchedule?
+    /// The signal at which its program reads its configuration again. The default is `SIGHUP`.
+    public var reloadSignal: ToolSignal
 
     /// Creates a specification.
     public init(
@@ -71,7 +73,8 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         process: ToolProcessSettings = ToolProcessSettings(),
         memory: ToolMemoryLimit? = nil,
         after: ToolDependencies = [],
-        schedule: ToolSchedule? = nil
+        schedule: ToolSchedule? = nil,
+        reloadSignal: ToolSignal = .hangup
     ) {
         self.name = name
         self.version = version
@@ -94,6 +97,7 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         self.memory = memory
         self.after = after
         self.schedule = schedule
+        self.reloadSignal = reloadSignal
     }
 
     /// The configuration as it may be published.

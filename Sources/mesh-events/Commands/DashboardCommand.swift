@@ -12,12 +12,12 @@ struct DashboardCommand: AsyncParsableCommand {
         abstract: "Show the mesh and its events on a web page, live.",
         usage: """
             mesh-events dashboard [--listen HOST:PORT] [--token-file FILE] [--allow-host NAME ...] [--trust FILE] \
-            [--allow-emit]
+            [--allow-emit] [--allow-control]
             """,
         discussion: """
             A web page with the status of nodes and tools, live and stored events, and the number of events by type \
             and time. It loads nothing from other servers. It reads the stream and creates and changes nothing, unless \
-            --allow-emit is given. While the mesh has no stream, as one of Go nodes, it shows live events, which are \
+            --allow-emit or --allow-control is given. While the mesh has no stream, as one of Go nodes, it shows live events, which are \
             not stored; it switches to the stream as soon as there is one. `mesh-events serve --dashboard` has the \
             same page.
 
@@ -32,6 +32,10 @@ struct DashboardCommand: AsyncParsableCommand {
             until the dashboard ends. It is a cookie, which browsers send to every port of the host name, and a key \
             that only this page can read. A server on another port that you visit gets the cookie, but cannot use it \
             alone. The cookie is not marked Secure, even behind a proxy with TLS.
+
+            TOOLS: with --allow-control, who has the token can start, stop and restart tools, by buttons on the page or \
+            POST /api/tools. The login to the mesh must be one that may, such as an operator's or an admin's. The node \
+            emits tool.controlled, with the page's session as the one who asked.
 
             SIGNATURES: with --trust each event is marked as signed by its node, unsigned, or forged; see `mesh-events \
             key`. The status of nodes and tools then comes from signed events alone; without --trust, from all events.
@@ -87,7 +91,8 @@ struct DashboardCommand: AsyncParsableCommand {
                     connection.store(transport),
                     transport,
                     verification: verification,
-                    emitter: emitter
+                    emitter: emitter,
+                    allowsControl: page.allowsControl
                 ).run()
                 await transport.close()
             }
@@ -109,13 +114,15 @@ struct DashboardRun: Sendable {
     ///   - verification: checks signatures; `nil` checks none.
     ///   - emitter: the bus to emit on; `nil` for none.
     ///   - readsLogs: whether the connection may be one that reads logs.
+    ///   - allowsControl: whether tools can be controlled over HTTP.
     init(
         _ configuration: Dashboard.Configuration,
         _ store: JetStreamStore,
         _ transport: NATSTransport,
         verification: SignatureVerification?,
         emitter: PersistentEventBus?,
-        readsLogs: Bool = true
+        readsLogs: Bool = true,
+        allowsControl: Bool = false
     ) throws {
         dashboard = try Dashboard(
             store: store,
@@ -125,6 +132,7 @@ struct DashboardRun: Sendable {
             bus: EventBus.listening(on: transport, verification: verification),
             emitter: emitter,
             logs: readsLogs ? PageLogs(connection: transport.connection) : nil,
+            control: allowsControl ? PageControl(connection: transport.connection) : nil,
             configuration: configuration,
             logger: .disabled
         )

@@ -7,20 +7,34 @@ import MeshMonitoring
 struct ToolCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tool",
-        abstract: "Start, stop and restart tools of a node, and read their logs, from anywhere in the mesh.",
+        abstract: "Control the tools of nodes, and read their logs, from anywhere in the mesh.",
         discussion: """
             The request goes over the mesh to the node that runs the tool (`mesh-events serve --config mesh.yaml`), \
             and the node answers when it is done. Without --node it goes to the only node that has a tool of that \
-            name. A stopped tool stays stopped until a user starts it, or the node starts anew.
+            name; with --all to all that have it. A stopped tool stays stopped until a user starts it, or the node starts \
+            anew.
+
+            The node emits tool.controlled for each request: who asked, for what, and what came of it. Who asked is what \
+            the client says of itself. The permissions of the server decide who may ask.
+
+            With --all --one-by-one the nodes are asked one after the other, and with --wait-ready the next only when the \
+            tool is ready on the one before: a rolling restart. It ends at the first node that fails, and says which \
+            nodes are done, have failed and were not touched. --timeout is for each node.
 
             EXAMPLES
               mesh-events tool restart whisper
               mesh-events tool stop whisper --node gpu-1
               mesh-events tool logs whisper -f
+              mesh-events tool restart whisper --all --one-by-one --wait-ready
+              mesh-events list tool.controlled
 
             EXIT CODES: as for all commands; 69 when there is no such node or tool, or the node refuses.
             """,
-        subcommands: [ToolStartCommand.self, ToolStopCommand.self, ToolRestartCommand.self, ToolLogsCommand.self]
+        subcommands: [
+            ToolStartCommand.self, ToolStopCommand.self, ToolRestartCommand.self,
+            ToolReloadCommand.self, ToolSignalCommand.self, ToolInstallCommand.self, ToolUpgradeCommand.self,
+            ToolRemoveCommand.self, ToolLogsCommand.self,
+        ]
     )
 }
 
@@ -51,39 +65,89 @@ private struct ToolRestartCommand: AsyncParsableCommand {
     func run() async throws { try await request.perform(.restart) }
 }
 
-/// The options that select a tool and its node.
-private struct ToolRequestOptions: ParsableArguments {
+/// The options that select a tool and its nodes.
+struct ToolRequestOptions: ParsableArguments {
     @Argument(help: ArgumentHelp("The tool's name.", valueName: "name"))
     var tool: String
 
     @Option(help: ArgumentHelp("The node that runs it. Default: the only one that has it.", valueName: "name"))
     var node: String?
 
-    @Option(help: ArgumentHelp("How long to wait for the node's answer. Default: 30s.", valueName: "duration"))
+    @OptionGroup var plain: ToolPlainOptions
+
+    /// Sends the request to the nodes, and prints the results.
+    func perform(_ action: ToolAction, signal: String? = nil, specification: EventData? = nil) async throws {
+        let target = plain.target
+        try await plain.perform(action, on: tool, node: node, signal: signal, specification: specification) { mesh in
+            let names = try NodeOfTool.all(tool, in: mesh)
+            guard target.all || names.count == 1 else {
+                let list = names.map(SafeText.name).joined(separator: ", ")
+                throw CommandFailure(
+                    .usage,
+                    "\(names.count) nodes have that tool (\(list)); say which with --node, or --all for all of them"
+                )
+            }
+            return names
+        }
+    }
+}
+
+/// The options of a request about a tool, wherever it is.
+struct ToolPlainOptions: ParsableArguments {
+    @OptionGroup var target: ToolTargetOptions
+
+    @Option(help: ArgumentHelp("How long each node may take. Default: 30s.", valueName: "duration"))
     var timeout: String?
 
     @OptionGroup(title: "Signatures, without --node") var trust: TrustFileOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
-    /// Sends the request to the node, and prints the result.
-    func perform(_ action: ToolAction) async throws {
+    /// Sends a request to nodes, and prints the results.
+    ///
+    /// - Parameters:
+    ///   - node: the node; `nil` for those that `choose` takes from the mesh as the stored events describe it.
+    /// - Throws: `CommandFailure` when it is not done on all nodes.
+    func perform(
+        _ action: ToolAction,
+        on tool: String,
+        node: String?,
+        signal: String? = nil,
+        specification: EventData? = nil,
+        choose: (MeshState) throws -> [String]
+    ) async throws {
         let timeout = try DurationArgument.option("--timeout", timeout) ?? .seconds(30)
-        if node?.isEmpty == true { throw CommandFailure(.usage, "--node must not be empty") }
+        try target.check(node: node)
         let verification = try trust.verification()
+        let request = ToolRequest(
+            action,
+            tool: tool,
+            signal: signal,
+            specification: specification,
+            by: target.by ?? ToolRequest.caller
+        )
         let transport = try await connection.connect(name: "mesh-events tool")
-        let node = try await nodeName(transport, verification)
-        let state = try await RemoteTools(node: node, connection: transport.connection)
-            .perform(action, on: tool, timeout: timeout)
-        try LineOutput.standard().write("\(SafeText.name(tool)) on \(SafeText.name(node)): \(SafeText.escaped(state))")
+        let nodes: [String] =
+            if let node { [node] } else { try choose(try await connection.mesh(transport, verification)) }
+        let rollout = ToolRollout(
+            request,
+            on: nodes,
+            connection: transport.connection,
+            configuration: ToolRollout.Configuration(
+                maximumAtOnce: target.oneByOne ? 1 : 16,
+                waitsUntilReady: target.waitsUntilReady,
+                timeout: timeout,
+                stopsAtFailure: target.oneByOne
+            )
+        )
+        let printer = ToolRolloutPrinter()
+        guard target.all else {
+            let report = await rollout.run()
+            if let failure = report.failures.first { throw failure.error }
+            if let result = report.done.first { try printer.output.write(ToolRolloutPrinter.line(result)) }
+            return await transport.close()
+        }
+        let report = await rollout.run { printer.print($0) }
         await transport.close()
-    }
-
-    /// The node of `--node`, or the only node that has the tool by the stored events.
-    private func nodeName(
-        _ transport: NATSTransport,
-        _ verification: SignatureVerification?
-    ) async throws -> String {
-        if let node { return node }
-        return try await NodeOfTool.find(tool, connection, transport, verification)
+        if let failure = ToolRolloutPrinter.failure(report, action) { throw failure }
     }
 }

@@ -24,6 +24,12 @@ struct DashboardOptions: ParsableArguments {
     @Flag(name: .customLong("allow-emit"), help: "Let clients with the token emit events over HTTP.")
     var allowsEmit = false
 
+    @Flag(
+        name: .customLong("allow-control"),
+        help: "Let clients with the token start, stop and restart tools; the page has buttons for it."
+    )
+    var allowsControl = false
+
     @Option(
         name: .customLong("allow-host"),
         help: ArgumentHelp("A host name that browsers may use for the page; may be repeated.", valueName: "name")
@@ -46,6 +52,7 @@ struct DashboardOptions: ParsableArguments {
     var firstOption: String? {
         if tokenFile != nil { return "--token-file" }
         if allowsEmit { return "--allow-emit" }
+        if allowsControl { return "--allow-control" }
         return hostNames.isEmpty ? nil : "--allow-host"
     }
 
@@ -65,6 +72,9 @@ struct DashboardOptions: ParsableArguments {
         let token = try token(environment)
         if allowsEmit, token == nil {
             throw CommandFailure(.usage, "--allow-emit needs a token: --token-file, or \(Self.tokenVariable)")
+        }
+        if allowsControl, token == nil {
+            throw CommandFailure(.usage, "--allow-control needs a token: --token-file, or \(Self.tokenVariable)")
         }
         for name in hostNames where !Self.isHostName(name) {
             throw CommandFailure(

@@ -7,6 +7,8 @@ actor ManifestFile {
     static let standardPath = "mesh.yaml"
 
     nonisolated let path: String
+    /// The absolute path of its directory.
+    nonisolated var directory: String { ManifestDocument.directory(of: path) }
     private(set) var present: ToolManifest
 
     /// Reads the file.
@@ -31,7 +33,7 @@ actor ManifestFile {
         await supervisor.apply(ToolManifest().difference(to: present))
     }
 
-    /// Reads the file again and applies what has changed. A file with mistakes changes nothing.
+    /// Reads the file again; the node then has its tools, and no others. A file with mistakes changes nothing.
     func reload(_ supervisor: ToolSupervisor) async {
         let changed: ToolManifest
         do throws(ManifestError) {
@@ -41,7 +43,8 @@ actor ManifestFile {
             Self.say(error)
             return
         }
-        let difference = present.difference(to: changed)
+        // What was installed, changed and removed by requests is undone.
+        let difference = supervisor.difference(to: changed)
         if (changed.node, changed.servers, changed.credentials, changed.healthInterval)
             != (present.node, present.servers, present.credentials, present.healthInterval)
         {

@@ -88,7 +88,8 @@ struct NodeSession: Sendable {
                 planned: manifest?.tools.count ?? 0,
                 connection: transport.connection,
                 node: node,
-                logs: logs
+                logs: logs,
+                installation: plan.installation
             ),
             page: try plan.page.map { page in
                 try DashboardRun(
@@ -98,7 +99,8 @@ struct NodeSession: Sendable {
                     verification: plan.verification,
                     emitter: page.allowsEmit ? persistent : nil,
                     // A node's own user may not read logs.
-                    readsLogs: server?.access == nil
+                    readsLogs: server?.access == nil,
+                    allowsControl: page.allowsControl
                 )
             },
             keeper: plan.keeps
@@ -176,6 +178,8 @@ extension NodeSession {
             let configuration: Dashboard.Configuration
             /// Whether events can be emitted over HTTP.
             let allowsEmit: Bool
+            /// Whether tools can be controlled over HTTP.
+            let allowsControl: Bool
         }
 
         let node: String
@@ -196,6 +200,8 @@ extension NodeSession {
         let verification: SignatureVerification?
         /// `nil` for no page.
         let page: Page?
+        /// Lets requests install, change and remove tools; `nil` refuses that.
+        let installation: ToolInstallation?
         /// Whether the node keeps the state of the mesh when no other does.
         let keeps: Bool
         /// Where the logs of the node and its tools are kept.

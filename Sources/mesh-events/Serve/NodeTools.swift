@@ -22,13 +22,15 @@ final class NodeTools: Sendable {
     /// - Parameters:
     ///   - planned: the number of tools in the manifest. The node publishes it until they are installed.
     ///   - logs: keep the output of the tools.
+    ///   - installation: lets requests install, change and remove tools; `nil` refuses that.
     init(
         environment: ToolEnvironment,
         manifest: ManifestFile?,
         planned: Int,
         connection: NATSConnection,
         node: MeshNode,
-        logs: ToolLogs
+        logs: ToolLogs,
+        installation: ToolInstallation? = nil
     ) {
         self.manifest = manifest
         listing = Locked(ToolListing(planned: planned))
@@ -48,7 +50,13 @@ final class NodeTools: Sendable {
             connection: connection,
             logger: ToolLog.logger
         )
-        control = ToolControl(supervisor: supervisor, node: node.name, connection: connection, logger: ToolLog.logger)
+        control = ToolControl(
+            supervisor: supervisor,
+            node: node.name,
+            connection: connection,
+            installation: installation,
+            logger: ToolLog.logger
+        )
         (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         node.setToolReport { [weak self] in
             guard let self else { return MeshNode.Tools([], planned: 0) }
@@ -81,7 +89,10 @@ final class NodeTools: Sendable {
                 }
             }
             group.addTask {
-                guard let manifest = self.manifest else { return }
+                guard let manifest = self.manifest else {
+                    // Tools can still be installed by requests.
+                    return self.listing.withLock { $0.isApplied = true }
+                }
                 await manifest.apply(to: self.supervisor)
                 self.listing.withLock { $0.isApplied = true }
                 for await _ in self.hangups { await manifest.reload(self.supervisor) }

@@ -26,8 +26,9 @@ struct ServeCommand: AsyncParsableCommand {
 
             TOOLS: --config names a manifest; the default is mesh.yaml of the present directory, if it exists. Each \
             tool is a program that the node starts, supervises, and restarts when it ends unexpectedly; its output \
-            appears on standard error after its name, and is kept in files (--log-directory). `mesh-events tool` starts and \
-            stops tools from other machines, and reads what they have written. \
+            appears on standard error after its name, and is kept in files (--log-directory). `mesh-events tool` controls tools \
+            from other machines, and reads what they have written; with --allow-install it installs, changes and removes \
+            them, too, until the manifest is read again. \
             On SIGHUP the node reads the manifest again: it adds, changes and removes tools accordingly; unchanged \
             ones run on. All tools end with the node, even when it is killed.
 
@@ -47,6 +48,7 @@ struct ServeCommand: AsyncParsableCommand {
                   restart: on-failure       # or always, never
                   autostart: true
                   grace: 10s                # from SIGTERM to SIGKILL
+                  reload: SIGHUP            # the signal of `mesh-events tool reload`
                   crash_output: 20          # lines of standard error that tool.crashed publishes
                   logs: {files: 3, size: 4M} # its output is kept in so many files; or false,
                   ready: notify             # READY=1 by sd_notify; or as health, with `within: 60s`
@@ -169,6 +171,13 @@ struct ServeCommand: AsyncParsableCommand {
     )
     var logDirectory: String?
 
+    @Flag(
+        name: .customLong("allow-install"),
+        help:
+            "Let `mesh-events tool` install, upgrade and remove tools: any program can be run on this machine that way."
+    )
+    var allowsInstall = false
+
     @Flag(name: .customLong("no-archive"), help: "Create no archive of the stream.")
     var noArchive = false
 
@@ -196,6 +205,13 @@ struct ServeCommand: AsyncParsableCommand {
         let duration = try DurationArgument.option("--for", duration)
         if !dashboard, let option = dashboardAddress == nil ? page.firstOption : "--dashboard-listen" {
             throw CommandFailure(.usage, "\(option) is about the page: give --dashboard too")
+        }
+        if auth != nil, page.allowsControl {
+            throw CommandFailure(
+                .usage,
+                "with --auth the node's own user controls no tools: run `mesh-events dashboard --allow-control` with the "
+                    + "key of an operator or an admin"
+            )
         }
         let plan = try await plan(environment)
         ProcessOne.warn()
@@ -273,7 +289,14 @@ struct ServeCommand: AsyncParsableCommand {
             toolVariables: variables,
             emitting: emitting,
             verification: verification,
-            page: pageConfiguration.map { NodeSession.Plan.Page(configuration: $0, allowsEmit: page.allowsEmit) },
+            page: pageConfiguration.map {
+                NodeSession.Plan.Page(
+                    configuration: $0,
+                    allowsEmit: page.allowsEmit,
+                    allowsControl: page.allowsControl
+                )
+            },
+            installation: allowsInstall ? ToolInstallation(directory: file?.directory) : nil,
             keeps: !keepsNothing,
             logDirectory: try LogPlace.directory(logDirectory, environment)
         )

@@ -24,6 +24,7 @@ struct Bench: Sendable {
     ///   - verification: what it looks at signatures with.
     ///   - emits: whether it is given the bus to emit on.
     ///   - logs: reads logs.
+    ///   - control: what it controls tools with.
     ///   - stream: what the stream keeps.
     ///   - times: how long connections may take.
     ///   - backlog: how many missed events a browser is sent.
@@ -34,6 +35,7 @@ struct Bench: Sendable {
         verification: SignatureVerification? = nil,
         emits: Bool = false,
         logs: (any LogSource)? = nil,
+        control: (any ToolController)? = nil,
         stream: PersistentEventBus.Configuration = .init(),
         times: ConnectionTimer.Limits = .init(),
         backlog: Int = StreamSession.maximumBacklog,
@@ -57,6 +59,7 @@ struct Bench: Sendable {
             verification: verification,
             emitter: emits ? bus : nil,
             logs: logs,
+            control: control,
             configuration: configuration,
             times: times,
             backlog: backlog,

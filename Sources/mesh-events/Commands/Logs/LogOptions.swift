@@ -149,19 +149,27 @@ enum NodeOfTool {
         _ verification: SignatureVerification?
     ) async throws -> String {
         let mesh = try await connection.mesh(transport, verification)
-        let names = mesh.nodes.filter { node in
+        let names = try all(tool, in: mesh)
+        guard names.count == 1 else {
+            let list = names.map(SafeText.name).joined(separator: ", ")
+            throw CommandFailure(.usage, "\(names.count) nodes have that tool (\(list)); say which with --node")
+        }
+        return names[0]
+    }
+
+    /// All nodes that have a tool of this name, sorted by name.
+    ///
+    /// - Throws: `CommandFailure` when there is none.
+    static func all(_ tool: String, in mesh: MeshState) throws -> [String] {
+        let nodes = mesh.nodes.filter { node in
             node.status != .left && mesh.tools(on: node.name).contains { $0.name == tool && $0.state != .removed }
-        }.map(\.name)
-        switch names.count {
-        case 1: return names[0]
-        case 0:
+        }
+        guard !nodes.isEmpty else {
             throw CommandFailure(
                 .unavailable,
                 "no node in the mesh has a tool \(tool.debugDescription); `mesh-events status` shows what there is"
             )
-        default:
-            let list = names.map(SafeText.name).joined(separator: ", ")
-            throw CommandFailure(.usage, "\(names.count) nodes have that tool (\(list)); say which with --node")
         }
+        return nodes.map(\.name).sorted()
     }
 }

@@ -1,0 +1,139 @@
+import MeshEvents
+
+/// What a node answers about a tool when it has done what was asked.
+public struct ToolControlResult: Sendable, Hashable {
+    /// The node.
+    public var node: String
+    /// The tool's name.
+    public var tool: String
+    /// The tool's state afterwards, as `ToolStatus.State` of the module MeshSupervision names it; `removed` when the node
+    /// has no such tool any more.
+    public var state: String
+    /// The tool's version; `nil` when the node does not say it.
+    public var version: String?
+    /// The process id of the tool; `nil` when it does not run, or the node does not say it.
+    public var pid: Int32?
+    /// Whether it is ready; `nil` from an older node, which does not say it.
+    public var isReady: Bool?
+    /// The error of the tool's last crash, without secrets; `nil` when there is none, or the node does not say it.
+    public var lastError: String?
+
+    /// Creates a result.
+    public init(
+        node: String,
+        tool: String,
+        state: String,
+        version: String? = nil,
+        pid: Int32? = nil,
+        isReady: Bool? = nil,
+        lastError: String? = nil
+    ) {
+        self.node = node
+        self.tool = tool
+        self.state = state
+        self.version = version
+        self.pid = pid
+        self.isReady = isReady
+        self.lastError = lastError
+    }
+}
+
+/// Why a node refuses a request about a tool. It is the `underlying` error of `serverRefused` from ``RemoteTools``.
+public struct ToolRefusal: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What went wrong: the code of a `ToolError` of the module MeshSupervision, or one of these.
+    public struct Code: RawRepresentable, Sendable, Hashable {
+        /// The code's name in the answer.
+        public let rawValue: String
+        /// A code by its name.
+        public init(rawValue: String) { self.rawValue = rawValue }
+
+        /// The request is not understood, or lacks something.
+        public static let invalidRequest = Code(rawValue: "invalidRequest")
+        /// The request has too many bytes.
+        public static let tooLarge = Code(rawValue: "tooLarge")
+        /// The node has too much to do.
+        public static let busy = Code(rawValue: "busy")
+        /// The node was not started so that tools may be installed, changed and removed by requests.
+        public static let installOff = Code(rawValue: "installOff")
+        /// The node has not finished in time; it goes on.
+        public static let timeout = Code(rawValue: "timeout")
+        /// The tool does not run.
+        public static let notRunning = Code(rawValue: "notRunning")
+        /// There is no signal of that name.
+        public static let unknownSignal = Code(rawValue: "unknownSignal")
+        /// No tool of that name is installed.
+        public static let notInstalled = Code(rawValue: "notInstalled")
+        /// A tool of that name is installed already.
+        public static let alreadyInstalled = Code(rawValue: "alreadyInstalled")
+        /// The specification has mistakes.
+        public static let invalidSpecification = Code(rawValue: "invalidSpecification")
+    }
+
+    /// What went wrong.
+    public let code: Code
+    /// A sentence for users: what went wrong and what to do.
+    public let message: String
+
+    /// Creates a refusal.
+    public init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    /// The message.
+    public var description: String { message }
+}
+
+/// A node's answer to a request about a tool, as JSON.
+package struct ToolControlAnswer: Sendable, Hashable {
+    package var state: String?
+    package var version: String?
+    package var pid: Int32?
+    package var isReady: Bool?
+    package var lastError: String?
+    package var refusal: ToolRefusal?
+
+    package init(
+        state: String? = nil,
+        version: String? = nil,
+        pid: Int32? = nil,
+        isReady: Bool? = nil,
+        lastError: String? = nil,
+        refusal: ToolRefusal? = nil
+    ) {
+        self.state = state
+        self.version = version
+        self.pid = pid
+        self.isReady = isReady
+        self.lastError = lastError
+        self.refusal = refusal
+    }
+
+    /// Reads an answer, an older node's too, which has `state` or `error` only; `nil` when it is none.
+    package init?(_ bytes: some Sequence<UInt8>) {
+        guard let data = try? EventData(json: Array(bytes)), !data.isNull else { return nil }
+        state = data["state"]?.string
+        version = data["version"]?.string
+        pid = data["pid"]?.int.flatMap { Int32(exactly: $0) }
+        isReady = data["ready"]?.bool
+        lastError = data["last_error"]?.string
+        if let error = data["error"], !error.value.isNull {
+            guard let code = error["code"]?.string, let message = error["message"]?.string else { return nil }
+            refusal = ToolRefusal(ToolRefusal.Code(rawValue: code), message)
+        }
+    }
+
+    /// The answer as JSON.
+    package var json: String {
+        var members: [(String, JSONValue)] = []
+        if let refusal {
+            members.append(("error", ["code": .string(refusal.code.rawValue), "message": .string(refusal.message)]))
+        }
+        if let lastError { members.append(("last_error", .string(lastError))) }
+        if let pid { members.append(("pid", JSONValue(Int(pid)))) }
+        if let isReady { members.append(("ready", .bool(isReady))) }
+        if let state { members.append(("state", .string(state))) }
+        if let version { members.append(("version", .string(version))) }
+        return EventData(JSONObject(members)).json
+    }
+}

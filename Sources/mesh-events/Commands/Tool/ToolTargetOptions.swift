@@ -1,0 +1,76 @@
+import ArgumentParser
+import MeshEvents
+import MeshEventsNATS
+
+/// The options for a request about a tool on several nodes, and for what is waited for.
+struct ToolTargetOptions: ParsableArguments {
+    @Flag(help: "On every node of the mesh that has the tool.")
+    var all = false
+
+    @Flag(
+        name: .customLong("one-by-one"),
+        help: "With --all: one node after the other; the first that fails ends it, and the rest are left alone."
+    )
+    var oneByOne = false
+
+    @Flag(
+        name: .customLong("wait-ready"),
+        help: "Wait until the tool runs, is ready, and has been so for two seconds."
+    )
+    var waitsUntilReady = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Who asks, for the event tool.controlled: a claim. Default: the user and the host.",
+            valueName: "who"
+        )
+    )
+    var by: String?
+
+    /// Checks the options.
+    ///
+    /// - Throws: `CommandFailure`, usage.
+    func check(node: String?) throws {
+        if node?.isEmpty == true { throw CommandFailure(.usage, "--node must not be empty") }
+        if all, node != nil { throw CommandFailure(.usage, "give --node or --all, not both") }
+        if oneByOne, !all { throw CommandFailure(.usage, "--one-by-one needs --all") }
+        if let by, by.isEmpty || by.utf8.count > ToolRequest.maximumText {
+            throw CommandFailure(.usage, "--by must have from 1 to \(ToolRequest.maximumText) bytes")
+        }
+    }
+}
+
+/// Prints what comes of a request on several nodes.
+struct ToolRolloutPrinter {
+    let output = LineOutput.standard()
+
+    /// Prints what came of it on a node. That standard output has no reader ends nothing: the rollout goes on.
+    func print(_ step: ToolRollout.Step) {
+        switch step {
+        case .done(let result): try? output.write(Self.line(result))
+        case .failed(let node, let error): Diagnostics.say("\(SafeText.name(node)): \(error.message)")
+        }
+    }
+
+    /// `whisper on gpu-1: running`.
+    static func line(_ result: ToolControlResult) -> String {
+        let ready = result.isReady == false && result.state == "running" ? ", not ready" : ""
+        return
+            "\(SafeText.name(result.tool)) on \(SafeText.name(result.node)): \(SafeText.escaped(result.state))\(ready)"
+    }
+
+    /// The failure that a report means; `nil` when all is done.
+    static func failure(_ report: ToolRollout.Report, _ action: ToolAction) -> CommandFailure? {
+        guard !report.isComplete else { return nil }
+        let parts = [
+            ("done", report.done.map(\.node)), ("failed", report.failures.map(\.node)),
+            ("not touched", report.untouched),
+        ].map { what, nodes in
+            "\(what): \(nodes.isEmpty ? "none" : nodes.map(SafeText.name).joined(separator: ", "))"
+        }
+        return CommandFailure(
+            .unavailable,
+            "the \(action.rawValue) is not done on all nodes; \(parts.joined(separator: "; "))"
+        )
+    }
+}
