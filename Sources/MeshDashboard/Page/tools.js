@@ -38,7 +38,7 @@ function fillRow(row, tool) {
   row.dataset.state = tool.state;
   row.tool = tool;
   const open = name.firstChild;
-  open.disabled = !document.body.classList.contains("has-logs");
+  open.disabled = document.body.dataset.logs !== "true";
   text(open, tool.name);
   title(name, tool.name);
   text(node, tool.node);
