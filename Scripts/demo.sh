@@ -94,7 +94,7 @@ show_status &
 watcher=$!
 
 code=0
-"$mesh_events" serve --config Examples/Demo/mesh.yaml --port "$port" --store-dir "$work/store" \
+"$mesh_events" serve --config Examples/Demo/mesh.yaml --port "$port" --store-dir "$work/store" --log-directory "$work/logs" \
     --dashboard --dashboard-listen "127.0.0.1:$page_port" ${seconds:+--for "${seconds}s"} || code=$?
 
 if [ "$code" -ne 0 ]; then echo "demo: serve ended with exit code $code" >&2; exit "$code"; fi

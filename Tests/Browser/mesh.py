@@ -97,7 +97,8 @@ class Mesh:
         self.url = f"nats://127.0.0.1:{self.port}"
         store = str(self.directory / "store")
         if keeps:
-            arguments = ["serve", "--node", node, "--port", str(self.port), "--store-dir", store]
+            arguments = ["serve", "--node", node, "--port", str(self.port), "--store-dir", store,
+                         "--log-directory", str(self.directory / "logs")]
             if manifest:
                 (self.directory / "mesh.yaml").write_text(manifest)
                 arguments += ["--config", str(self.directory / "mesh.yaml")]

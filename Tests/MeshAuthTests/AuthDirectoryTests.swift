@@ -121,7 +121,7 @@ import Testing
         #expect(throws: MeshAuthError.self) { try directory.add("../tool", role: .admin) }
         #expect(throws: MeshAuthError.self) { try directory.remove("nobody") }
         #expect(try AuthDirectory.open(at: path).users == directory.users)
-        #expect(directory.users.count == 4)
+        #expect(directory.users.count == 5)
         try directory.remove("tool")
         for file in [directory.seedFile(of: "tool"), directory.passwordFile(of: "tool")] {
             #expect(!FileManager.default.fileExists(atPath: file))

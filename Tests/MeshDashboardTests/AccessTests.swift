@@ -55,7 +55,7 @@ import Testing
         let closed = Set(dashboard.routeList).subtracting(open).map { "\($0.method) \($0.template ?? "")" }.sorted()
         #expect(
             closed == [
-                "GET /api/events", "GET /api/events/{sequence}", "GET /api/histogram", "GET /api/mesh",
+                "GET /api/events", "GET /api/events/{sequence}", "GET /api/histogram", "GET /api/logs", "GET /api/mesh",
                 "GET /api/stream", "POST /api/events", "POST /api/tools",
             ]
         )

@@ -33,7 +33,7 @@ export class Logs {
   }
 
   /** Whether the page may read logs at all. */
-  allow(isAllowed) { document.body.classList.toggle("has-logs", isAllowed); }
+  allow(isAllowed) { document.body.dataset.logs = isAllowed; }
 
   open(tool) {
     this.tool = tool;

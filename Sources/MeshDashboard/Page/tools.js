@@ -43,7 +43,7 @@ function fillRow(row, tool, samples) {
   const time = tool.since ? parse(tool.since) : null;
   row.tool = tool;
   const open = name.firstChild;
-  open.disabled = !document.body.classList.contains("has-logs");
+  open.disabled = document.body.dataset.logs !== "true";
   text(open, tool.name);
   const shown = isUnhealthy(tool) ? "unhealthy" : tool.ready === false ? "not_ready" : tool.state;
   const problem = tool.unhealthy ?? tool.last_error ?? "";

@@ -160,7 +160,7 @@ struct LogRingTests {
         // A newest file without its first line, as after a loss of power, is not in the way.
         try Data().write(to: URL(fileURLWithPath: LogSegment.path(9_999, in: directory)))
         ring().append("later")
-        #expect(all().records.last?.line == "later" && LogSegment.all(in: directory).count == 1)
+        #expect(all().records.last?.line == "later" && !LogSegment.all(in: directory).contains { $0.first == 9_999 })
         try FileManager.default.removeItem(atPath: directory)
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         try FileManager.default.createSymbolicLink(

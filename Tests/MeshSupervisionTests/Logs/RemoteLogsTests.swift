@@ -17,7 +17,12 @@ struct RemoteLogsTests {
     ) async throws {
         try await withServer(binary) { server in
             let bench = try await LogBench(server, timing: timing)
-            try await bench.serving { try await body(bench, server) }
+            try await bench.serving {
+                // Until it listens.
+                _ = try await bench.read()
+                try await eventually("no reader to be left") { bench.server.readers == 0 }
+                try await body(bench, server)
+            }
             await bench.close()
         }
     }
@@ -49,7 +54,6 @@ struct RemoteLogsTests {
     )
     func following(binary: NATSServers.Binary) async throws {
         try await withBench(binary) { bench, _ in
-            #expect(try await bench.read().isEmpty)
             let (one, other) = (CollectedLog(), CollectedLog())
             let reading = Task { try await one.follow(bench.reader(follows: true)) }
             let errors = Task { try await other.follow(bench.reader(LogQuery(streams: [.stderr]), follows: true)) }
@@ -128,7 +132,6 @@ struct RemoteLogsTests {
     func slow() async throws {
         try await withBench { bench, _ in
             bench.ring.change(LogBench.small)
-            _ = try await bench.read()
             var slow = bench.reader(follows: true).makeAsyncIterator()
             bench.write(["first"])
             guard case .record = try await slow.next() else {
@@ -183,11 +186,11 @@ struct RemoteLogsTests {
     @Test("secrets are removed before a line is sent, and cannot be searched for")
     func secrets() async throws {
         try await withBench { bench, _ in
-            _ = try await bench.read()
             bench.write(["login with the words of the tool", "url https://me:pw77@host/", "plain"])
             bench.logs.append("the-nodes-own-secret was set")
             let expected = ["login with [redacted]", "url https://[redacted]@host/", "plain"]
-            #expect(try await bench.lines() == expected)
+            let all = try await bench.lines()
+            #expect(all == expected)
             #expect(try await bench.lines(LogQuery(text: "the words")).isEmpty)
             #expect(try await bench.lines(LogQuery(text: "pw7")).isEmpty)
             #expect(try await bench.lines(tool: nil) == ["[redacted] was set"])
@@ -199,7 +202,6 @@ struct RemoteLogsTests {
     @Test("clear errors: no such node, no such tool, a tool whose output is not kept", arguments: NATSServers.all)
     func errors(binary: NATSServers.Binary) async throws {
         try await withBench(binary) { bench, _ in
-            _ = try await bench.read()
             func error(_ logs: RemoteLogs) async -> MeshEventsError? {
                 await thrownError { () async throws(MeshEventsError) in for try await _ in logs {} }
             }
@@ -238,8 +240,6 @@ struct RemoteLogsTests {
     func refused() async throws {
         try await withBench { bench, _ in
             bench.write(["a line"])
-            _ = try await bench.read()
-            try await eventually("no reader to be left") { bench.server.readers == 0 }
             var wrong = [LogRequest(tool: "whisper", lines: -1), LogRequest(tool: "whisper", lines: 1 << 40)]
             wrong.append(LogRequest(tool: "whisper", withinSeconds: -1))
             wrong.append(LogRequest(tool: "whisper", text: String(repeating: "x", count: 2_000)))
@@ -270,7 +270,6 @@ struct RemoteLogsTests {
         var timing = LogServer.Timing()
         (timing.patience, timing.heartbeat) = (.seconds(2), .milliseconds(100))
         try await withBench(timing: timing) { bench, _ in
-            _ = try await bench.read()
             bench.write((0..<50_000).map { "line \($0) " + String(repeating: "x", count: 40) })
             let inbox = bench.connection.makeInbox(below: ControlSubject.answers)
             let answers = try await bench.connection.subscribe(to: inbox)
@@ -291,7 +290,6 @@ struct RemoteLogsTests {
     @Test("no request makes a node publish under an event's subject")
     func elsewhere() async throws {
         try await withBench { bench, _ in
-            _ = try await bench.read()
             bench.write(["a line"])
             let events = try await bench.connection.subscribe(to: "events.>")
             let request = LogMessage.encode(LogRequest(tool: "whisper", follow: true))

@@ -58,7 +58,8 @@ struct ToolLogsTests {
         let home = try TemporaryDirectory()
         let bench = try ToolBench(logs: logs(home))
         let before = ToolProcesses.memory
-        let script = "yes 'a line of noise that is neither short nor long' | head -c 100000000; echo the end; exit 3"
+        let script =
+            "yes 'a line of noise that is neither short nor long' | head -c 100000000; echo; echo the end; exit 3"
         try await bench.run(bench.tool(script, restart: .never))
         _ = try await bench.events(3, within: .seconds(120))
         let grown = ToolProcesses.memory - before
