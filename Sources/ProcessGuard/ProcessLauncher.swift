@@ -16,6 +16,8 @@ import ProcessLaunch
 struct ProcessLauncher {
     let command: SupervisedProcess.Command
     let group: pid_t
+    /// The limit that marks it and its descendants; see ``GroupMark``.
+    let mark: UInt64
     /// The whole environment.
     let environment: [String: String]
     let standardOutput: Int32
@@ -68,6 +70,7 @@ struct ProcessLauncher {
                     if let nice = settings.nice { (launch.sets_nice, launch.nice) = (1, nice) }
                     (launch.cpus, launch.cpu_count) = (cpus.baseAddress, cpus.count)
                     (launch.limits, launch.limit_count) = (limits.baseAddress, limits.count)
+                    launch.mark = mark
                     // A process of this user cannot change its groups, and has nothing to change.
                     if let user = settings.user, !user.isCurrent {
                         (launch.sets_user, launch.user, launch.group_id) = (1, uid_t(user.id), gid_t(user.group))

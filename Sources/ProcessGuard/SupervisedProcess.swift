@@ -185,6 +185,7 @@ package final class SupervisedProcess: Sendable {
             let launcher = ProcessLauncher(
                 command: command,
                 group: group,
+                mark: groupGuard.mark.limit,
                 environment: marked,
                 standardOutput: standardOutput,
                 standardError: standardError

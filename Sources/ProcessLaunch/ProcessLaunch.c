@@ -112,6 +112,18 @@ static int set_limit(const struct process_launch_limit *limit) {
 #endif
 }
 
+/// Nothing depends on it: a process without it is known by its environment.
+static void set_mark(uint64_t mark) {
+#if defined(__linux__)
+    struct rlimit both;
+    if (mark == 0 || getrlimit(RLIMIT_LOCKS, &both) != 0 || both.rlim_max < mark) { return; }
+    both.rlim_cur = (rlim_t)mark;
+    setrlimit(RLIMIT_LOCKS, &both);
+#else
+    (void)mark;
+#endif
+}
+
 /// The groups first: without root they can no longer be changed. The group before the user, for the same reason.
 static int set_user(const struct process_launch *launch) {
     if (setgroups(launch->group_count, launch->groups) != 0) { return -1; }
@@ -134,6 +146,7 @@ static void become(const struct process_launch *launch, int report) {
     for (size_t index = 0; index < launch->limit_count; index++) {
         if (set_limit(&launch->limits[index]) != 0) { fail(report, process_launch_limit, (int)index); }
     }
+    set_mark(launch->mark);
     if (launch->sets_user && set_user(launch) != 0) { fail(report, process_launch_user, 0); }
     // As the user that the program runs as, who may not be allowed to enter it.
     if (launch->directory != NULL && chdir(launch->directory) != 0) { fail(report, process_launch_directory, 0); }

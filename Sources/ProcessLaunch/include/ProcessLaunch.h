@@ -48,6 +48,8 @@ struct process_launch {
     size_t cpu_count;
     const struct process_launch_limit *limits;
     size_t limit_count;
+    /// A soft limit of file locks, by which the process and its descendants are known; 0 for none. Only Linux has it.
+    uint64_t mark;
     int sets_user;
     uid_t user;
     gid_t group_id;
