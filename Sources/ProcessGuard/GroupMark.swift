@@ -37,6 +37,21 @@ package struct GroupMark: Sendable, Hashable {
     /// A mark of these parts.
     package init(variable: String, limit: UInt64) { (self.variable, self.limit) = (variable, limit) }
 
+    /// Whether a process has the variable or the limit.
+    func isOn(_ pid: pid_t) -> Bool {
+        #if os(Linux)
+            let files = FileManager.default
+            if files.contents(atPath: "/proc/\(pid)/environ")?.firstRange(of: Array("\(variable)=".utf8)) != nil {
+                return true
+            }
+            let limits = files.contents(atPath: "/proc/\(pid)/limits").map { String(decoding: $0, as: UTF8.self) } ?? ""
+            let locks = limits.split(separator: "\n").first { $0.hasPrefix("Max file locks ") }
+            return locks?.split(separator: " ").dropFirst(3).first == "\(limit)"
+        #else
+            return false
+        #endif
+    }
+
     /// Gives a process the limit; its later children have it from then on. Does nothing where the system cannot do that.
     ///
     /// A child that the process has started already keeps the variable alone.

@@ -16,10 +16,10 @@ import ProcessLaunch
 struct ProcessLauncher {
     let command: SupervisedProcess.Command
     let group: pid_t
+    /// The limit that marks it and its descendants; see ``GroupMark``.
+    let mark: UInt64
     /// The whole environment.
     let environment: [String: String]
-    /// The soft limit of file locks, by which descendants are recognised.
-    let lockLimit: UInt64
     let standardOutput: Int32
     let standardError: Int32
 
@@ -65,11 +65,12 @@ struct ProcessLauncher {
                     launch.environment = UnsafePointer(variables.pointers)
                     launch.directory = UnsafePointer(directory.pointers[0])
                     (launch.standard_output, launch.standard_error) = (standardOutput, standardError)
-                    (launch.group, launch.lock_limit) = (group, lockLimit)
+                    launch.group = group
                     if let umask = settings.umask { (launch.sets_umask, launch.umask) = (1, mode_t(umask)) }
                     if let nice = settings.nice { (launch.sets_nice, launch.nice) = (1, nice) }
                     (launch.cpus, launch.cpu_count) = (cpus.baseAddress, cpus.count)
                     (launch.limits, launch.limit_count) = (limits.baseAddress, limits.count)
+                    launch.mark = mark
                     // A process of this user cannot change its groups, and has nothing to change.
                     if let user = settings.user, !user.isCurrent {
                         (launch.sets_user, launch.user, launch.group_id) = (1, uid_t(user.id), gid_t(user.group))

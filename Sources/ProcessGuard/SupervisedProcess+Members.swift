@@ -5,26 +5,16 @@
 #else
     import Glibc
 #endif
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 extension SupervisedProcess {
     /// Whether its group has ended, or is being killed.
     package var isOver: Bool { groupGuard.group == nil }
 
     /// Whether a process that runs is the program or one of its descendants: it is in the program's group or, on Linux, has
-    /// the mark of its descendants in its environment.
+    /// the mark of its descendants.
     package func contains(_ pid: Int32) -> Bool {
         guard pid > 0, let group = groupGuard.group else { return false }
         if getpgid(pid) == group { return true }
-        #if os(Linux)
-            let environment = FileManager.default.contents(atPath: "/proc/\(pid)/environ")
-            return environment?.firstRange(of: Array("\(groupGuard.mark)=".utf8)) != nil
-        #else
-            return false
-        #endif
+        return groupGuard.mark.isOn(pid)
     }
 }

@@ -185,8 +185,8 @@ package final class SupervisedProcess: Sendable {
             let launcher = ProcessLauncher(
                 command: command,
                 group: group,
+                mark: groupGuard.mark.limit,
                 environment: marked,
-                lockLimit: groupGuard.mark.limit,
                 standardOutput: standardOutput,
                 standardError: standardError
             )

@@ -112,17 +112,15 @@ static int set_limit(const struct process_launch_limit *limit) {
 #endif
 }
 
-/// Linux has not heeded this limit since 2.4.25, but passes it on. It is set here because another process may not set it once
-/// the program runs as another user.
-static void set_lock_limit(const struct process_launch *launch) {
+/// Nothing depends on it: a process without it is known by its environment.
+static void set_mark(uint64_t mark) {
 #if defined(__linux__)
-    struct rlimit limit;
-    if (launch->lock_limit == 0 || getrlimit(RLIMIT_LOCKS, &limit) != 0) { return; }
-    if (limit.rlim_max < (rlim_t)launch->lock_limit) { return; }
-    limit.rlim_cur = (rlim_t)launch->lock_limit;
-    setrlimit(RLIMIT_LOCKS, &limit);
+    struct rlimit both;
+    if (mark == 0 || getrlimit(RLIMIT_LOCKS, &both) != 0 || both.rlim_max < mark) { return; }
+    both.rlim_cur = (rlim_t)mark;
+    setrlimit(RLIMIT_LOCKS, &both);
 #else
-    (void)launch;
+    (void)mark;
 #endif
 }
 
@@ -148,7 +146,7 @@ static void become(const struct process_launch *launch, int report) {
     for (size_t index = 0; index < launch->limit_count; index++) {
         if (set_limit(&launch->limits[index]) != 0) { fail(report, process_launch_limit, (int)index); }
     }
-    set_lock_limit(launch);
+    set_mark(launch->mark);
     if (launch->sets_user && set_user(launch) != 0) { fail(report, process_launch_user, 0); }
     // As the user that the program runs as, who may not be allowed to enter it.
     if (launch->directory != NULL && chdir(launch->directory) != 0) { fail(report, process_launch_directory, 0); }

@@ -102,8 +102,11 @@ struct SupervisedProcessTests {
     }
 
     #if os(Linux)
-        @Test("a descendant that has cleared its environment and left the session ends with it too")
-        func clearedEnvironment() async throws {
+        @Test(
+            "a descendant that has cleared its environment and left the session ends with it too",
+            arguments: [ProcessSettings(), ProcessSettings(umask: 0o077)]
+        )
+        func clearedEnvironment(_ settings: ProcessSettings) async throws {
             let directory = try TemporaryDirectory()
             let file = { (name: String) in directory.path + "/" + name }
             let script = """
@@ -112,7 +115,9 @@ struct SupervisedProcessTests {
                 until [ -e \(file("pids")) ]; do sleep 0.02; done
                 exit 0
                 """
-            let process = try await SupervisedProcess.launch(shell(script)) { _ in }
+            var command = shell(script)
+            command.settings = settings
+            let process = try await SupervisedProcess.launch(command) { _ in }
             let group = try #require(process.family.group)
             #expect(
                 process.family.pid == process.pid

@@ -53,7 +53,9 @@ extension ProcFile {
         let prefix = GroupMark.variablePrefix.utf8
         for variable in text.split(separator: 0) where variable.starts(with: prefix) {
             let name = variable.prefix { $0 != UInt8(ascii: "=") }
-            guard name.count == prefix.count + GroupMark.digits, name.count < variable.count else { continue }
+            guard name.count == prefix.count + GroupMark.digits, name.count < variable.count,
+                name.dropFirst(prefix.count).allSatisfy({ (48...57).contains($0) || (65...70).contains($0) })
+            else { continue }
             marks.append(String(decoding: name, as: UTF8.self))
         }
         return marks

@@ -38,9 +38,6 @@ struct process_launch {
     int standard_error;
     /// The process group that it joins.
     pid_t group;
-    /// The soft limit of file locks (`RLIMIT_LOCKS`), where the system has it and the hard one allows it; 0 for that of this
-    /// process.
-    uint64_t lock_limit;
 
     int sets_umask;
     mode_t umask;
@@ -51,6 +48,8 @@ struct process_launch {
     size_t cpu_count;
     const struct process_launch_limit *limits;
     size_t limit_count;
+    /// A soft limit of file locks, by which the process and its descendants are known; 0 for none. Only Linux has it.
+    uint64_t mark;
     int sets_user;
     uid_t user;
     gid_t group_id;

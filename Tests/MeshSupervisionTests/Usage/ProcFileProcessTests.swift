@@ -86,6 +86,8 @@ struct ProcFileProcessTests {
             "MESH_EVENTS_GROUP_\(digits)=1", "PATH=/bin", "X=MESH_EVENTS_GROUP_\(digits)=1", "MESH_EVENTS_GROUP_AB=1",
             "MESH_EVENTS_GROUP_\(digits)B=1", "MESH_EVENTS_GROUP_\(digits)", "",
         ]
+        let spoilt = Array("MESH_EVENTS_GROUP_".utf8) + [UInt8](repeating: 0xC3, count: 32) + Array("=1".utf8)
+        #expect(ProcFile.marks(environ: spoilt) == [])
         let environment = Array(texts.joined(separator: "\0").utf8)
         #expect(ProcFile.marks(environ: environment) == ["MESH_EVENTS_GROUP_\(digits)"])
         #expect(ProcFile.marks(environ: [UInt8]()) == [])
