@@ -5,12 +5,6 @@ import Testing
 
 @Suite("Mistakes in mesh.yaml")
 struct ManifestMistakeTests {
-    /// The keys of a tool.
-    private static let keys = """
-        name, version, command, env, inherit, config, publish, secrets, restart, autostart, directory, grace, \
-        crash_output, logs, health, ready, watchdog, on_unhealthy, stop, memory, nice, cpus, umask, limits, user, after, \
-        instances, schedule, every
-        """
     private static let head = "tools:\n  - name: a\n    version: v1\n    command: [a]\n"
     /// The keys of a tool, in the order in which they are listed.
     private static let keys = """
