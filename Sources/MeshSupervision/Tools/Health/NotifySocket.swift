@@ -14,9 +14,10 @@ import Synchronization
 /// The socket on which a tool speaks to its supervisor, by the protocol of sd_notify: datagrams of lines `NAME=value` to the
 /// path in `NOTIFY_SOCKET`.
 ///
-/// It is in a directory that only this user may enter; for a tool of another user, that user alone may write to the socket. On Linux, the kernel says which process sent a datagram, and those of
-/// processes that are none of the tool's are ignored. At most ``perWindow`` datagrams in ``window`` are read: one that sends
-/// more waits, as at any socket whose reader is slow. Descriptors that come with a datagram are never taken.
+/// It is in a directory that only this user may enter; for a tool of another user, that user alone may write to the socket.
+/// On Linux, the kernel says which process sent a datagram, and those of processes that are none of the tool's are ignored.
+/// At most ``perWindow`` datagrams in ``window`` are read: one that sends more waits, as at any socket whose reader is slow.
+/// Descriptors that come with a datagram are never taken.
 final class NotifySocket: Sendable {
     private static let perWindow = 64
     private static let window: Duration = .milliseconds(100)
