@@ -48,6 +48,20 @@ import Testing
         }
     }
 
+    @Test func whatWasMissedIsToldOnceASecond() {
+        var missed = MissedLines()
+        let start = ContinuousClock.now
+        #expect(missed.take(at: start) == nil && missed.take() == nil)
+        missed.count += 3
+        #expect(missed.take(at: start) == 3)
+        missed.count += 4
+        #expect(missed.take(at: start + .milliseconds(999)) == nil)
+        missed.count += 5
+        #expect(missed.take(at: start + .seconds(1)) == 9)
+        missed.count += 1
+        #expect(missed.take() == 1 && missed.take() == nil)
+    }
+
     @Test func json() throws {
         let line = try #require(formatter(json: true).line(record("a \u{1B}b", .stderr)))
         let data = try EventData(json: line)

@@ -1,6 +1,7 @@
 import Foundation
 import LocalNATSServer
 import MeshEvents
+import MeshEventsNATS
 import NATSClient
 import TestSupport
 import Testing
@@ -301,6 +302,34 @@ struct RemoteLogsTests {
             #expect(bench.server.readers == 0)
             events.cancel()
             for try await event in events { Issue.record("\(event.subject)") }
+        }
+    }
+
+    @Test("nor does a request about a tool")
+    func toolsElsewhere() async throws {
+        try await withBench { bench, _ in
+            let (node, tools) = (LogBench.node, RemoteTools(node: LogBench.node, connection: bench.connection))
+            let control = ToolControl(
+                supervisor: bench.supervisor,
+                node: node,
+                connection: bench.nodeConnection,
+                logger: quiet
+            )
+            let running = Task { try await control.run() }
+            try await eventually("the node to take requests") {
+                await thrownError { () async throws(MeshEventsError) in try await tools.perform(.start, on: "zap") }?
+                    .code
+                    == .serverRefused
+            }
+            let events = try await bench.connection.subscribe(to: "events.>")
+            let request = LogMessage.encode(ToolControlRequest(action: .stop, tool: "whisper"))
+            try bench.connection.publish(request, to: ControlSubject.tools(of: node), replyTo: "events.tool.crashed")
+            // Served after that.
+            #expect(try await tools.perform(.stop, on: "whisper") == "installed")
+            events.cancel()
+            for try await event in events { Issue.record("\(event.subject)") }
+            running.cancel()
+            _ = await running.result
         }
     }
 }

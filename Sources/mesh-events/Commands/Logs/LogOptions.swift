@@ -63,8 +63,15 @@ struct LogOptions: ParsableArguments {
         let output = LineOutput.standard(stop: stop)
         let formatter = LogFormatter(node: node, tool: tool, json: json)
         var isEmpty = true
+        var missed = MissedLines()
+        defer { missed.take().flatMap { formatter.note(.missed($0)) }.map(Diagnostics.say) }
         for try await piece in logs {
-            if let note = formatter.note(piece) { Diagnostics.say(note) }
+            if case .missed(let count) = piece {
+                missed.count += count
+            } else {
+                formatter.note(piece).map(Diagnostics.say)
+            }
+            missed.take(at: .now).flatMap { formatter.note(.missed($0)) }.map(Diagnostics.say)
             guard let line = formatter.line(piece) else { continue }
             isEmpty = false
             try output.write(line)
@@ -73,6 +80,25 @@ struct LogOptions: ParsableArguments {
             let all = query.text == nil && query.within == nil && query.streams.count == LogRecord.Stream.allCases.count
             Diagnostics.say(all ? "nothing is in that log yet" : "no line in that log matches")
         }
+    }
+}
+
+/// Adds up the lines that were missed, so that they are told once a second: a reader that is slower than the tool misses
+/// some again and again.
+struct MissedLines {
+    /// How many were missed that were not told of yet.
+    var count: UInt64 = 0
+    private var told: ContinuousClock.Instant?
+
+    /// How many to tell of; `nil` for none.
+    ///
+    /// - Parameter now: the time; `nil` to tell of all in any case.
+    mutating func take(at now: ContinuousClock.Instant? = nil) -> UInt64? {
+        guard count > 0 else { return nil }
+        if let now, let told, now - told < .seconds(1) { return nil }
+        told = now
+        defer { count = 0 }
+        return count
     }
 }
 
