@@ -40,7 +40,7 @@ import Testing
             let status = try await Command.run(["status", "--json", "--nats", server.url])
             #expect(status.lines.count == 1)
             let json = try EventData(json: status.output)
-            #expect(json.keys.sorted() == ["alerts", "left_out", "nodes", "summary", "time"])
+            #expect(json.keys.sorted() == ["alert_watcher", "alerts", "left_out", "nodes", "summary", "time"])
             let nodes = (json["nodes"]?.array ?? []).compactMap(\.data)
             #expect(nodes.map { $0["name"]?.string } == ["lab", "pi"])
             #expect(nodes.last?["tools"]?.array?.first?.data?["state"]?.string == "running")
