@@ -424,7 +424,8 @@ let package = Package(
             name: "MeshSupervisionTests",
             dependencies: [
                 "FileReading", "MeshConcurrency", "MeshSupervision", "MeshToolSDK", "MeshEvents", "MeshEventsNATS",
-                "MeshEventsSigning", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "ProcessGuard", "TestSupport",
+                "MeshEventsSigning", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "ProcessGuard",
+                "TestSupport",
                 "tool-supervisor-fixture", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
