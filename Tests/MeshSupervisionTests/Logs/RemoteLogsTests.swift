@@ -322,7 +322,7 @@ struct RemoteLogsTests {
                     == .serverRefused
             }
             let events = try await bench.connection.subscribe(to: "events.>")
-            let request = LogMessage.encode(ToolControlRequest(action: .stop, tool: "whisper"))
+            let request = LogMessage.encode(["action": "stop", "tool": "whisper"])
             try bench.connection.publish(request, to: ControlSubject.tools(of: node), replyTo: "events.tool.crashed")
             // Served after that.
             #expect(try await tools.perform(.stop, on: "whisper") == "installed")
