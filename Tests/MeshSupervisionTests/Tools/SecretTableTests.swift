@@ -115,6 +115,23 @@ struct SecretTableTests {
         }
     }
 
+    @Test("in the output before a crash, and in the lines of a log, which are read one by one", arguments: valued)
+    func output(kind: Kind) throws {
+        let text = try #require(kind.value.string)
+        for text in [text, "failed: \(text)", "before\n\(text)\nafter it", "12:00:01 ERROR (\(text))"] {
+            let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+            var crash = CrashOutput()
+            crash.begin(limit: 20, redaction: Redaction())
+            for line in lines { crash.append(line) }
+            let published = crash.published(Redaction())
+            #expect(!published.joined(separator: "\n").contains(kind.secret), "\(published)")
+            var redactor = LineRedactor([Redaction()])
+            let sent = lines.map { redactor.redact($0) }
+            #expect(!sent.joined(separator: "\n").contains(kind.secret) && sent.count == lines.count, "\(sent)")
+            if text.hasSuffix("\nafter it") { #expect(published.last == "after it" && sent.last == "after it") }
+        }
+    }
+
     @Test("what came from a variable, under harmless keys and listed ones")
     func variables() throws {
         let manifest = try ToolManifest.parse(
