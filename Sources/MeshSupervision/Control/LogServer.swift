@@ -198,13 +198,14 @@ public final class LogServer: Sendable {
     private func check(_ tool: String) throws(LogFailure) {
         let isName = ToolSpecification.problem(inName: tool) == nil
         let specification = supervisor.specification(of: tool)
-        guard isName, specification != nil || logs.hasLog(ofTool: tool) else {
+        // Without its specification nothing is known of the secrets in its log.
+        guard isName, let specification else {
             throw LogFailure(
                 code: .notInstalled,
                 message: "node \(node) has no tool \(tool.prefix(64).debugDescription)"
             )
         }
-        guard specification?.logs.isKept != false || logs.hasLog(ofTool: tool) else {
+        guard specification.logs.isKept || logs.hasLog(ofTool: tool) else {
             let message = "node \(node) keeps no output of the tool \(tool): its manifest says `logs: false`"
             throw LogFailure(code: .notKept, message: message)
         }
@@ -229,13 +230,15 @@ public final class LogServer: Sendable {
         }
     }
 
-    /// What removes secrets: those of the tool by value, and known forms.
+    /// What removes secrets: those of the tool by value, or those of all tools from the node's own log, and known forms.
     private func redaction(_ tool: String?) -> Redaction {
         let available = supervisor.context.environment.available
         if let specification = tool.flatMap({ supervisor.specification(of: $0) }) {
             return specification.redaction(available)
         }
-        return Redaction(confidential: Set(available.filter { Redaction.namesSecret($0.key) }.values))
+        let named = Set(available.filter { Redaction.namesSecret($0.key) }.values)
+        let specifications = supervisor.tools.compactMap { supervisor.specification(of: $0.name) }
+        return Redaction(confidential: specifications.reduce(named) { $0.union($1.confidentialTexts(available)) })
     }
 
     private func stream(

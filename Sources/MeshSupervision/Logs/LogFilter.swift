@@ -49,9 +49,10 @@ struct LogFilter: Sendable {
         guard raw.isReadable, raw.dropped == 0 else { return isRecent(raw) ? raw.record : nil }
         // Before all else: a block of a key may span records that are not chosen.
         let isWithinBlock = redactor?.isWithinBlock(raw.line) ?? false
-        guard streams.contains(raw.stream), isRecent(raw), contains(raw.line) else { return nil }
+        guard streams.contains(raw.stream), isRecent(raw) else { return nil }
         var record = raw.record
-        guard let redactor else { return record }
+        guard let redactor else { return contains(raw.line) ? record : nil }
+        // Not before it is redacted, which takes its time: how long an answer takes would say what a secret begins with.
         record.line = redactor.redact(record.line, isWithinBlock: isWithinBlock)
         return record.line.withUTF8 { contains(UnsafeRawBufferPointer($0)) } ? record : nil
     }

@@ -65,13 +65,38 @@ public struct Redaction: Sendable {
     /// `tokenizer`, `public_key` and `max_tokens`, a count, do not.
     public static func namesSecret(_ key: String) -> Bool { KeyWords.nameSecret(key) }
 
+    /// The strings and numbers under keys of a configuration whose values are secret.
+    func secretTexts(of data: EventData) -> Set<String> {
+        var texts: Set<String> = []
+        func collect(_ value: JSONValue, path: String, isSecret: Bool) {
+            switch value {
+            case .string(let text): if isSecret { texts.insert(text) }
+            case .number: if isSecret { texts.insert(value.description) }
+            case .array(let values): for value in values { collect(value, path: path, isSecret: isSecret) }
+            case .object(let object):
+                for (key, value) in object {
+                    let path = path.isEmpty ? key : "\(path).\(key)"
+                    collect(value, path: path, isSecret: isSecret || self.isSecret(key, path))
+                }
+            case .null, .bool: break
+            }
+        }
+        collect(data.value, path: "", isSecret: false)
+        return texts
+    }
+
+    private func isListed(_ key: String, _ path: String) -> Bool { published.contains(key) || published.contains(path) }
+
+    private func isSecret(_ key: String, _ path: String) -> Bool {
+        secrets.contains(key) || secrets.contains(path) || !isListed(key, path) && Self.namesSecret(key)
+    }
+
     private func redact(_ object: JSONObject, path: String, isPublished: Bool) -> JSONObject {
         JSONObject(
             object.map { key, value in
                 let path = path.isEmpty ? key : "\(path).\(key)"
-                let isListed = published.contains(key) || published.contains(path)
-                let isSecret =
-                    secrets.contains(key) || secrets.contains(path) || !isListed && Self.namesSecret(key)
+                let isListed = isListed(key, path)
+                let isSecret = isSecret(key, path)
                 // Keys are published, except for a secret within a key.
                 let shownKey = redact(key)
                 // Null is published: it shows that no secret was given.

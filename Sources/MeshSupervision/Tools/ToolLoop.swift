@@ -194,7 +194,7 @@ struct ToolLoop {
                 output.note("started, process \(process?.pid ?? 0)")
                 context.emit(ToolStarted(tool: name, isReady: works.status.isReady ? nil : false))
             case .crashed(let error, let restartCount):
-                context.logger.warning("tool crashed: \(error)", [.tool: "\(name)"])
+                context.logger.warning("tool crashed: \(publishedError ?? "")", [.tool: "\(name)"])
                 output.note("crashed: \(error)")
                 context.emit(
                     ToolCrashed(
@@ -206,9 +206,10 @@ struct ToolLoop {
                 )
             case .stopped(let reason):
                 works.forget()
-                context.logger.info("tool stopped: \(reason)", [.tool: "\(name)"])
+                let published = redaction.redact(reason)
+                context.logger.info("tool stopped: \(published)", [.tool: "\(name)"])
                 output.note("stopped: \(reason)")
-                context.emit(ToolStopped(tool: name, reason: redaction.redact(reason)))
+                context.emit(ToolStopped(tool: name, reason: published))
             case .gaveUp(let reason):
                 works.forget()
                 context.logger.warning("tool given up: \(reason)", [.tool: "\(name)"])
@@ -216,8 +217,8 @@ struct ToolLoop {
                 context.emit(ToolStopped(tool: name, reason: reason, failed: true, error: publishedError))
             case .finished(let error):
                 works.forget()
-                if let error {
-                    context.logger.warning("run failed: \(error)", [.tool: "\(name)"])
+                if error != nil {
+                    context.logger.warning("run failed: \(publishedError ?? "")", [.tool: "\(name)"])
                 } else {
                     context.logger.info("run finished", [.tool: "\(name)"])
                 }

@@ -107,9 +107,17 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     ///
     /// - Parameter available: the variables that it may inherit.
     func redaction(_ available: [String: String] = [:]) -> Redaction {
+        Redaction(published: publish, secrets: secrets, confidential: confidentialTexts(available))
+    }
+
+    /// The texts that are never published: of its variables, and of the secret keys of its configuration.
+    ///
+    /// - Parameter available: the variables that it may inherit.
+    func confidentialTexts(_ available: [String: String]) -> Set<String> {
         let inherited = inherit.compactMap { available[$0] }
         let named = environment.filter { Redaction.namesSecret($0.key) }.map(\.value)
-        return Redaction(published: publish, secrets: secrets, confidential: confidential.union(inherited).union(named))
+        let keys = Redaction(published: publish, secrets: secrets)
+        return confidential.union(inherited).union(named).union(keys.secretTexts(of: configuration))
     }
 
     /// Name, version and program; neither arguments nor values, which may be secret.

@@ -317,13 +317,10 @@ struct ToolNoticeTests {
         }
     }
 
-    @Test("numbers are bounded, texts are cut, and what is no UTF-8 spoils only its line")
+    @Test("numbers are bounded, and what is no UTF-8 spoils only its line")
     func bounds() {
         #expect(notice("WATCHDOG_USEC=99999999999999999999999999").watchdog == .seconds(86_400))
         #expect(notice("EXTEND_TIMEOUT_USEC=18446744073709551615").moreTime == .seconds(86_400))
-        #expect(notice("STATUS=" + String(repeating: "é", count: 2_000)).status?.unicodeScalars.count == 200)
-        let combined = "a" + String(repeating: "\u{301}", count: 3_000)
-        #expect(notice("STATUS=" + combined).status?.unicodeScalars.count == 200)
         var broken = ToolNotice()
         broken.add(Array("STATUS=a".utf8) + [0xFF, 0x0A] + Array("READY=1".utf8) + [0])
         #expect(broken.isEmpty)
@@ -358,7 +355,7 @@ struct ToolNoticeTests {
         }
         var notice = ToolNotice()
         notice.add(bytes)
-        #expect(notice.status?.unicodeScalars.count ?? 0 <= ToolNotice.statusLength)
+        #expect(notice.status?.utf8.count ?? 0 <= bytes.count)
         #expect(notice.watchdog ?? .zero <= .seconds(86_400) && notice.moreTime ?? .zero <= .seconds(86_400))
     }
 }

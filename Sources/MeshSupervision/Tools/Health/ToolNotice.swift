@@ -2,8 +2,6 @@
 struct ToolNotice: Sendable, Hashable {
     /// The largest message, in bytes, as for systemd; larger ones are ignored.
     static let maximumBytes = 4_096
-    /// How many Unicode scalars of a status are kept.
-    static let statusLength = 200
 
     /// It is ready: `READY=1`.
     var isReady = false
@@ -38,7 +36,7 @@ struct ToolNotice: Sendable, Hashable {
             case ("WATCHDOG", "trigger"): isTriggered = true
             case ("STOPPING", "1"): isStopping = true
             case ("STATUS", _):
-                status = String(String.UnicodeScalarView(value.unicodeScalars.prefix(Self.statusLength)))
+                status = value
             case ("WATCHDOG_USEC", _): watchdog = Self.time(value) ?? watchdog
             case ("EXTEND_TIMEOUT_USEC", _): moreTime = Self.time(value) ?? moreTime
             case ("ERRNO", _): errorNumber = Int32(value).flatMap { (1...4_095).contains($0) ? $0 : nil } ?? errorNumber

@@ -86,12 +86,17 @@ struct ToolWorks: Sendable {
             return Consequence(ending: ending)
         case .says(let text):
             let isEmpty = text.allSatisfy(\.isWhitespace)
-            status.text = isEmpty ? nil : HealthCheck.reason(redaction.redact(text))
+            status.text = isEmpty ? nil : Self.cut(HealthCheck.reason(redaction.redact(text)))
             return Consequence()
         case .reported(let number):
             reported = number
             return Consequence()
         }
+    }
+
+    /// The beginning of a text that is published often.
+    private static func cut(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.prefix(200)))
     }
 
     /// A bound for what is searched for secrets.
