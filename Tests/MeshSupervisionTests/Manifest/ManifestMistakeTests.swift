@@ -10,7 +10,7 @@ struct ManifestMistakeTests {
     private static let keys = """
         name, version, command, env, inherit, config, publish, secrets, restart, autostart, directory, grace, \
         crash_output, logs, health, ready, watchdog, on_unhealthy, stop, memory, nice, cpus, umask, limits, user, after, \
-        instances, schedule, every
+        instances, schedule, every, reload
         """
 
     /// The mistakes as lines, without the file's name.
