@@ -55,6 +55,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
 
     static func main() async {
         StandardDescriptors.occupyClosed()
+        DescriptorLimit.raise()
         // When the reader of a pipe ends (`| head`), the write fails instead of a signal killing the process.
         signal(SIGPIPE, SIG_IGN)
         Foundation.exit(await execute(Array(CommandLine.arguments.dropFirst())))

@@ -163,7 +163,18 @@ public struct ToolRollout: Sendable {
             } catch {
                 throw MeshEventsError(.closed, "the wait for \(request.tool) on \(tools.node) was cancelled")
             }
-            let next = try await tools.status(of: request.tool, timeout: max(deadline - .now, Self.pause))
+            let next: ToolControlResult
+            do throws(MeshEventsError) {
+                next = try await tools.status(of: request.tool, timeout: max(deadline - .now, Self.pause))
+            } catch {
+                // Its link is cut for a moment: it is not known how the tool is, and the request was carried out.
+                guard error.isRetriable || error.code == .noResponders || error.code == .timeout else { throw error }
+                steadySince = nil
+                guard ContinuousClock.now + Self.pause < deadline else {
+                    throw failure(last, "is not known to be ready within \(configuration.timeout), as the node does not answer")
+                }
+                continue
+            }
             // Another process began anew, even when both were found ready.
             if !next.isSteady || next.pid != last.pid { steadySince = nil }
             if next.isSteady, steadySince == nil { steadySince = .now }

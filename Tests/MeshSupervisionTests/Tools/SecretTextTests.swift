@@ -12,7 +12,8 @@ import Testing
             command: ["t"],
             configuration: [
                 "model": "base-of-trees", "password": "hunter-two-three", "licence": "maple-sap-run-5",
-                "store": ["tokens": ["oak-leaf-fall-1", 123_456_789], "user": "ada-of-lab"], "open_key": "shown-as-it-is",
+                "store": ["tokens": ["oak-leaf-fall-1", 123_456_789], "user": "ada-of-lab"],
+                "open_key": "shown-as-it-is",
             ],
             publish: ["open_key"],
             secrets: ["licence"]
