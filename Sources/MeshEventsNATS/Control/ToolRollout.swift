@@ -171,7 +171,7 @@ public struct ToolRollout: Sendable {
                 guard error.isRetriable || error.code == .noResponders || error.code == .timeout else { throw error }
                 steadySince = nil
                 guard ContinuousClock.now + Self.pause < deadline else {
-                    throw failure(last, "is not known to be ready within \(configuration.timeout), as the node does not answer")
+                    throw failure(last, "is not known to be ready: its node does not answer")
                 }
                 continue
             }
