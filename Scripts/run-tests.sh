@@ -16,6 +16,8 @@ shares=("${@:2}")
 export MESH_EVENTS_TEST_SERVERS="${MESH_EVENTS_TEST_SERVERS:-$(Scripts/test-servers.sh)}"
 # SwiftPM locks the build directory by a file in the temporary directory: each share has one of its own.
 directory="$(mktemp -d "${TMPDIR:-/tmp}/mesh-events-tests.XXXXXX")"
+# Some tests run programs as other users, who have to get to their files.
+chmod 755 "$directory"
 pids=()
 stop() {
     [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
