@@ -65,7 +65,8 @@ package final class SupervisedProcess: Sendable {
         removing directory: String? = nil,
         output: @escaping @Sendable ([ProcessOutput]) -> Void
     ) async throws(LaunchError) -> SupervisedProcess {
-        try await launch(removing: directory, user: command.settings.user) { process throws(LaunchError) in try await process.start(command, output)
+        try await launch(removing: directory, user: command.settings.user) { process throws(LaunchError) in
+            try await process.start(command, output)
         }
     }
 

@@ -115,7 +115,8 @@
             if case .value(let count) = read("limits", of: pid) {
                 marks.limit = ProcFile.lockLimit(limits: buffer[..<count])
             }
-            if let limit = marks.limit, limit >= GroupMark.leastLimit, case .value(let count) = read("status", of: pid) {
+            if let limit = marks.limit, limit >= GroupMark.leastLimit, case .value(let count) = read("status", of: pid)
+            {
                 marks.user = ProcFile.user(status: buffer[..<count])
             }
             if case .value(let count) = read(
