@@ -40,31 +40,97 @@ final class GroupGuard: Sendable {
     private let ready = OneShot<LaunchError?>()
     private let ended = OneShot<Void>()
 
+    /// How long the guard searches for marked processes, in seconds.
+    private static let searchSeconds = 5
+    /// How long the guard may take to kill all processes: longer than it searches.
+    static let sweepTimeout: Duration = .seconds(10)
+
     /// The guard's shell script: waits for a line or the end of its input, then kills. It ignores the signals that ask
-    /// the group to end, because it must end last.
+    /// the group to end, because it must end last. The end of the input without a line means that this process has ended.
     ///
-    /// Marked processes are searched repeatedly, because they may start others meanwhile. The group is killed at once.
-    /// The end of the input without a line means that this process has ended. An ended process that waits to be reaped still
-    /// has its limits, and cannot be killed any more.
+    /// Marked processes may start others meanwhile. So the guard first stops them, in rounds, until a round finds no new
+    /// one. Then it kills them, until a round finds none that lives. Each round reads all of /proc, and then watches the
+    /// processes that start, for those that end before a round comes to them.
+    ///
+    /// - A process chooses its name, which stands in its `stat`, and may hold line breaks and parentheses. What follows
+    ///   the last parenthesis of the whole text is the kernel's.
+    /// - A process whose first thread has ended is a zombie with more than one thread. It lives. A zombie with one thread
+    ///   still has its limits, and cannot be killed any more.
+    /// - Any user can read the limit of a process and take the same. It counts for processes of the program's user only.
+    ///   The variable's name is a secret: it stands in no command line.
+    /// - The group of a process is killed with it when its session is not the guard's: descendants have made such a session.
     private static let script = """
         trap '' HUP INT QUIT PIPE ALRM TERM USR1 USR2 TSTP TTIN TTOU
-        directory=
+        directory= limit=$2 user=$3 seconds=$4 end= known= newest=
         echo ready
-        read -r _ || directory=$2
-        passes=0
-        while [ "$passes" -lt 50 ]; do
-            passes=$((passes + 1))
-            found=
-            for file in $(grep -lsF -- "$1=" /proc/[0-9]*/environ 2>/dev/null
-                grep -ls -- "^Max file locks  *$3 " /proc/[0-9]*/limits 2>/dev/null); do
+        read -r _ || directory=$1
+
+        stat() {
+            text= line=
+            while read -r line || [ -n "$line" ]; do text="$text $line"; done <"/proc/$1/stat" || return 1
+            case "$text" in *") "*) ;; *) return 1 ;; esac
+            set -- ${text##*) }
+            state=$1 group=$3 session=$4 threads=${18:-1}
+        }
+        is_users() {
+            name=
+            while read -r name uid _; do [ "$name" != Uid: ] || break; done <"/proc/$1/status"
+            [ "$name" = Uid: ] && [ "$uid" = "$user" ]
+        }
+        has_limit() {
+            while read -r max file locks value _; do
+                [ "$max $file $locks" != "Max file locks" ] || { [ "$value" = "$limit" ]; return; }
+            done <"/proc/$1/limits"
+            return 1
+        }
+        marked() {
+            printf '%s=\\n' "$MARK" | grep -lsF -f - /proc/[0-9]*/environ
+            for file in $(grep -ls -- "^Max file locks  *$limit " /proc/[0-9]*/limits); do
                 file=${file#/proc/}
-                state=
-                read -r state <"/proc/${file%/*}/stat" || state=
-                case "${state##*) }" in [ZX]*) continue ;; esac
-                kill -KILL "${file%/*}" 2>/dev/null && found=1
+                ! is_users "${file%/*}" || echo "/proc/$file"
             done
-            [ -n "$found" ] || break
-        done
+        }
+        # Whether it lives, and is new when it is to be stopped.
+        act() {
+            [ "$2" != "$$" ] && stat "$2" || return 1
+            [ "$session" = "$own" ] || [ "${group:-0}" -le 1 ] || kill "-$1" -- "-$group"
+            kill "-$1" "$2"
+            case "$state" in [ZX]) [ "$threads" -gt 1 ] || return 1 ;; esac
+            [ "$1" = STOP ] || return 0
+            case "$known " in *" $2 "*) return 1 ;; esac
+            known="$known $2"
+        }
+        round() {
+            found=
+            for file in $(marked); do
+                file=${file#/proc/}
+                if act "$1" "${file%/*}"; then found=1; fi
+            done
+            tries=0
+            while [ "$tries" -lt 100 ]; do
+                tries=$((tries + 1)) last=$newest
+                read -r _ _ _ _ newest </proc/loadavg || break
+                [ "$newest" != "$last" ] && stat "$newest" || continue
+                is_users "$newest" && has_limit "$newest" || continue
+                [ "$session" = "$own" ] || [ "${group:-0}" -le 1 ] || kill -KILL -- "-$group"
+                kill -KILL "$newest"
+                found=1
+            done
+            [ -n "$found" ]
+        }
+        in_time() {
+            read -r now _ </proc/uptime || return 1
+            now=${now%.*}
+            : "${end:=$((now + seconds))}"
+            [ "$now" -lt "$end" ]
+        }
+        search() {
+            stat "$$" || return
+            own=$session
+            while in_time && round STOP; do [ "$now" -lt "$((end - seconds / 2))" ] || break; done
+            while round KILL && in_time; do :; done
+        }
+        search 2>/dev/null
         [ -z "$directory" ] || rm -rf -- "$directory"
         kill -KILL 0
         """
@@ -73,10 +139,12 @@ final class GroupGuard: Sendable {
 
     /// Starts a guard and waits until it is ready.
     ///
-    /// - Parameter directory: The directory to remove when this process ends first; `nil` for none.
+    /// - Parameters:
+    ///   - directory: The directory to remove when this process ends first; `nil` for none.
+    ///   - user: The user whose processes it guards; `nil` for that of this process.
     /// - Throws: `LaunchError`.
-    static func start(removing directory: String?) async throws(LaunchError) -> GroupGuard {
-        try await start(mark: GroupMark(), removing: directory)
+    static func start(removing directory: String?, user: ProcessUser?) async throws(LaunchError) -> GroupGuard {
+        try await start(mark: GroupMark(user: user?.id ?? getuid()), removing: directory)
     }
 
     private static func start(mark: GroupMark, removing directory: String?) async throws(LaunchError) -> GroupGuard {
@@ -104,9 +172,13 @@ final class GroupGuard: Sendable {
         let path = "/bin:/usr/bin" + (inherited.map { ":" + $0 } ?? "")
         let configuration = Configuration(
             executable: .name("sh"),
-            arguments: ["-c", Self.script, "mesh-events-guard", mark.variable, directory ?? "", "\(mark.limit)"],
-            // Nothing else: the guarded processes, which are of the same user, can read this environment.
-            environment: .custom(["PATH": path]),
+            arguments: [
+                "-c", Self.script, "mesh-events-guard", directory ?? "", "\(mark.limit)", "\(mark.user)",
+                "\(Self.searchSeconds)",
+            ],
+            // Nothing else: the guarded processes, which are of the same user, can read this environment. Every user can
+            // read the arguments.
+            environment: .custom(["PATH": path, "MARK": mark.variable]),
             platformOptions: options
         )
         var problem = LaunchError("the guard process ended at once")
@@ -139,7 +211,7 @@ final class GroupGuard: Sendable {
     private func sweep() async {
         guard let other = try? await Self.start(mark: mark, removing: nil) else { return }
         other.release()
-        await other.waitForEnd(atMost: .seconds(5))
+        await other.waitForEnd(atMost: Self.sweepTimeout)
     }
 
     private func began(_ pid: pid_t) {

@@ -22,22 +22,31 @@ package struct GroupMark: Sendable, Hashable {
     /// A soft limit of file locks (`RLIMIT_LOCKS`) that only this group has. The kernel has not heeded this limit since Linux
     /// 2.4.25, but still passes it on. Unlike a variable it stays when a process clears its environment.
     package let limit: UInt64
+    /// The user that the program runs as. Any user can read the limit of a process and take the same, so that the limit
+    /// alone marks processes of this user only.
+    package let user: UInt32
 
     /// The digits in the name of a variable.
     package static let digits = 32
 
     /// A mark that no other group has.
-    init() {
+    init(user: UInt32) {
+        self.user = user
         let digits = UUID().uuidString.filter { $0 != "-" }
         variable = Self.variablePrefix + digits
         // Far beyond each real limit, and below "unlimited".
-        limit = 1 << 60 | (UInt64(digits.prefix(15), radix: 16) ?? 0)
+        limit = Self.leastLimit | (UInt64(digits.prefix(15), radix: 16) ?? 0)
     }
 
     /// A mark of these parts.
-    package init(variable: String, limit: UInt64) { (self.variable, self.limit) = (variable, limit) }
+    package init(variable: String, limit: UInt64, user: UInt32 = getuid()) {
+        (self.variable, self.limit, self.user) = (variable, limit, user)
+    }
 
-    /// Whether a process has the variable or the limit.
+    /// The least limit that a mark has.
+    package static let leastLimit: UInt64 = 1 << 60
+
+    /// Whether a process has the variable, or is of the program's user and has the limit.
     func isOn(_ pid: pid_t) -> Bool {
         #if os(Linux)
             let files = FileManager.default
@@ -46,7 +55,12 @@ package struct GroupMark: Sendable, Hashable {
             }
             let limits = files.contents(atPath: "/proc/\(pid)/limits").map { String(decoding: $0, as: UTF8.self) } ?? ""
             let locks = limits.split(separator: "\n").first { $0.hasPrefix("Max file locks ") }
-            return locks?.split(separator: " ").dropFirst(3).first == "\(limit)"
+            guard locks?.split(separator: " ").dropFirst(3).first == "\(limit)" else { return false }
+            // The kernel escapes line breaks of the name, which comes before.
+            let status =
+                files.contents(atPath: "/proc/\(pid)/status").map { String(decoding: $0, as: UTF8.self) } ?? ""
+            let users = status.split(separator: "\n").first { $0.hasPrefix("Uid:") }
+            return users?.split(whereSeparator: \.isWhitespace).dropFirst().first == "\(user)"
         #else
             return false
         #endif

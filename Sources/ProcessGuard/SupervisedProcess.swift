@@ -20,7 +20,7 @@ import Synchronization
 /// escape.)
 package final class SupervisedProcess: Sendable {
     /// How long the guard may take to kill the rest of the group.
-    private static let sweepTimeout: Duration = .seconds(5)
+    private static let sweepTimeout = GroupGuard.sweepTimeout
     /// How long output may be read after all processes have ended.
     private static let drainTimeout: Duration = .seconds(1)
 
@@ -65,7 +65,8 @@ package final class SupervisedProcess: Sendable {
         removing directory: String? = nil,
         output: @escaping @Sendable ([ProcessOutput]) -> Void
     ) async throws(LaunchError) -> SupervisedProcess {
-        try await launch(removing: directory) { process throws(LaunchError) in try await process.start(command, output)
+        try await launch(removing: directory, user: command.settings.user) { process throws(LaunchError) in
+            try await process.start(command, output)
         }
     }
 
@@ -80,16 +81,17 @@ package final class SupervisedProcess: Sendable {
         appendingTo log: String,
         removing directory: String? = nil
     ) async throws(LaunchError) -> SupervisedProcess {
-        try await launch(removing: directory) { process throws(LaunchError) in
+        try await launch(removing: directory, user: command.settings.user) { process throws(LaunchError) in
             try await process.start(command, appendingTo: log)
         }
     }
 
     private static func launch(
         removing directory: String?,
+        user: ProcessUser?,
         _ start: (SupervisedProcess) async throws(LaunchError) -> Void
     ) async throws(LaunchError) -> SupervisedProcess {
-        let groupGuard = try await GroupGuard.start(removing: directory)
+        let groupGuard = try await GroupGuard.start(removing: directory, user: user)
         let process = SupervisedProcess(groupGuard: groupGuard)
         do {
             try await start(process)

@@ -131,6 +131,119 @@ struct SupervisedProcessTests {
         }
     #endif
 
+    #if os(Linux)
+        /// What a Python program does to outlive its parent, which waits.
+        enum Escape: String, CaseIterable, Sendable {
+            case deadLeader = """
+                threading.Thread(target=time.sleep, args=(600,)).start()
+                say(os.getpid())
+                time.sleep(0.2)
+                C.syscall(ctypes.c_long(EXIT), ctypes.c_long(0))
+                """
+            case name = """
+                C.prctl(15, b"x) Z\\n", 0, 0, 0)
+                say(os.getpid())
+                time.sleep(600)
+                """
+            case chain = """
+                say(os.getpid())
+                end = time.time() + 120
+                while time.time() < end:
+                    if os.fork(): os._exit(0)
+                    os.utime('beat')
+                    time.sleep(0.0015)
+                """
+
+            func script(in directory: String) -> String {
+                """
+                import ctypes, os, platform, threading, time
+                C = ctypes.CDLL(None)
+                EXIT = 60 if platform.machine() == 'x86_64' else 93
+                os.chdir('\(directory)')
+                open('beat', 'w').close()
+                def say(pid):
+                    with open('some', 'w') as file: file.write(str(pid))
+                    os.rename('some', 'pid')
+                if os.fork():
+                    time.sleep(600)
+                os.setsid()
+                \(rawValue)
+                """
+            }
+        }
+
+        @Test("a descendant does not outlive it by its state, its name or its haste", arguments: Escape.allCases)
+        func escapes(_ escape: Escape) async throws {
+            let directory = try TemporaryDirectory()
+            let command = SupervisedProcess.Command(
+                executable: "/usr/bin/python3",
+                arguments: ["-c", escape.script(in: directory.path)],
+                environment: ["PATH": "/bin:/usr/bin"]
+            )
+            let process = try await SupervisedProcess.launch(command) { _ in }
+            try await eventually("the descendant") { TemporaryDirectory.exists(directory.path + "/pid") }
+            let pid = try #require(try numbers(directory, "pid").first)
+            if escape == .chain {
+                try await eventually("the chain") { !TestProcess.exists(pid) }
+            } else {
+                try await Task.sleep(for: .milliseconds(500))
+                #expect(TestProcess.exists(pid))
+            }
+            _ = await process.stop(grace: .milliseconds(10))
+            try await eventually("process \(pid) to end") { !TestProcess.exists(pid) }
+            // A chain would go on to touch the file.
+            let beat = directory.path + "/beat"
+            let old = Date(timeIntervalSince1970: 1_000_000)
+            try FileManager.default.setAttributes([.modificationDate: old], ofItemAtPath: beat)
+            try await Task.sleep(for: .milliseconds(500))
+            #expect(try FileManager.default.attributesOfItem(atPath: beat)[.modificationDate] as? Date == old)
+        }
+
+        @Test(
+            "a process of another user that copies its limit is neither its own nor killed",
+            .enabled(if: getuid() == 0)
+        )
+        func copiedLimit() async throws {
+            let process = try await SupervisedProcess.launch(shell("sleep 600")) { _ in }
+            let limit = try #require(process.family.mark?.limit)
+            let script = """
+                import os, resource, time
+                resource.setrlimit(10, (\(limit), resource.getrlimit(10)[1]))
+                os.setuid(65534)
+                os.setsid()
+                os.write(1, b'%d\\n' % os.getpid())
+                time.sleep(600)
+                """
+            let output = Output()
+            let command = SupervisedProcess.Command(
+                executable: "/usr/bin/python3",
+                arguments: ["-c", "import os, time\nif os.fork(): time.sleep(600)\n" + script],
+                environment: ["PATH": "/bin:/usr/bin"]
+            )
+            let other = try await SupervisedProcess.launch(command) { output.append($0) }
+            try await eventually("the copy") { !output.all.isEmpty }
+            guard case .line(.stdout, let line) = output.all.first, let copy = Int32(line) else {
+                Issue.record("\(output.all)")
+                return
+            }
+            #expect(!process.contains(copy) && other.contains(copy))
+            _ = await process.stop(grace: .milliseconds(10))
+            #expect(TestProcess.exists(copy))
+            _ = await other.stop(grace: .milliseconds(10))
+            try await eventually("the copy to end") { !TestProcess.exists(copy) }
+        }
+
+        @Test("the variable that marks its descendants is in no command line")
+        func secret() async throws {
+            let process = try await SupervisedProcess.launch(shell("sleep 600")) { _ in }
+            let (mark, group) = (try #require(process.family.mark), try #require(process.family.group))
+            let line = try #require(FileManager.default.contents(atPath: "/proc/\(group)/cmdline"))
+            #expect(line.firstRange(of: Data("\(mark.limit)".utf8)) != nil)
+            #expect(line.firstRange(of: Data(mark.variable.utf8)) == nil)
+            _ = await process.stop(grace: .milliseconds(10))
+        }
+    #endif
+
     @Test("a stop asks first, kills after the grace time, and ends a suspended program", .timeLimit(.minutes(2)))
     func stop() async throws {
         let directory = try TemporaryDirectory()

@@ -46,14 +46,21 @@ public enum TestProcess {
             ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { Int32($0) }
         }
 
-        private static func isZombie(_ pid: Int32) -> Bool { state("/proc/\(pid)/stat").map { $0 == "Z" } ?? true }
+        private static func isZombie(_ pid: Int32) -> Bool {
+            guard let fields = fields("/proc/\(pid)/stat") else { return true }
+            // A process whose first thread has ended while others go on is no zombie.
+            return fields.first == "Z" && fields.dropFirst(17).first == "1"
+        }
 
         /// The state of a process or thread; `nil` when it has ended.
-        private static func state(_ file: String) -> Character? {
+        private static func state(_ file: String) -> Character? { fields(file)?.first?.first }
+
+        /// What follows the name; `nil` when it has ended.
+        private static func fields(_ file: String) -> [Substring]? {
             guard let stat = FileManager.default.contents(atPath: file) else { return nil }
             // pid (name) state …; the name may hold spaces and parentheses.
             let text = String(decoding: stat, as: UTF8.self)
-            return text.lastIndex(of: ")").flatMap { text[$0...].dropFirst(2).first }
+            return text.lastIndex(of: ")").map { text[$0...].dropFirst().split(separator: " ") }
         }
     #else
         private static func allProcesses() -> [Int32] {

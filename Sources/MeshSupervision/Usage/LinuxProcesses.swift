@@ -1,4 +1,6 @@
 #if os(Linux)
+    import ProcessGuard
+
     #if canImport(Musl)
         import Musl
     #else
@@ -13,6 +15,8 @@
         private static let environmentBytes = 1 << 20
         /// Enough for what the other files hold.
         private static let textBytes = 4_096
+        /// The most threads of a process among which one that lives is searched.
+        private static let maximumThreads = 4_096
 
         let ticksPerSecond = Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
         let passesIOOn = true
@@ -21,6 +25,8 @@
         private let root: String
         private var buffer = [UInt8](repeating: 0, count: textBytes)
         private var path: [CChar] = []
+        /// A thread that lives, of each process in the last list whose first thread has ended.
+        private var liveThreads: [Int32: Int32] = [:]
 
         /// - Parameter root: where /proc is mounted.
         init(root: String = "/proc") { self.root = root }
@@ -35,6 +41,7 @@
             guard let directory = opendir(root) else { return nil }
             defer { closedir(directory) }
             var samples: [ProcessSample] = []
+            liveThreads.removeAll()
             while samples.count < Self.maximumProcesses, let entry = readdir(directory) {
                 guard let pid = Self.number(entry) else { continue }
                 guard case .value(let count) = read("stat", of: pid) else {
@@ -42,11 +49,32 @@
                     if errno == EMFILE || errno == ENFILE || errno == ENOMEM { return nil }
                     continue
                 }
-                if let sample = ProcFile.process(pid, stat: buffer[..<count], pageSize: pageSize) {
+                if var sample = ProcFile.process(pid, stat: buffer[..<count], pageSize: pageSize) {
+                    if sample.hasDeadLeader { readLiveThread(of: &sample) }
                     samples.append(sample)
                 }
             }
             return samples
+        }
+
+        /// Takes the memory of a process from a thread that lives. When none does, the process is a zombie.
+        private mutating func readLiveThread(of sample: inout ProcessSample) {
+            setPath("task", of: sample.pid)
+            guard let directory = opendir(path) else { return }
+            defer { closedir(directory) }
+            var count = 0
+            while count < Self.maximumThreads, let entry = readdir(directory) {
+                guard let thread = Self.number(entry), thread != sample.pid else { continue }
+                count += 1
+                guard case .value(let length) = read("stat", of: sample.pid, thread: thread),
+                    let found = ProcFile.process(sample.pid, stat: buffer[..<length], pageSize: pageSize),
+                    !found.isZombie, !found.hasDeadLeader
+                else { continue }
+                sample.memory = found.memory
+                liveThreads[sample.pid] = thread
+                return
+            }
+            if count < Self.maximumThreads { (sample.isZombie, sample.hasDeadLeader) = (true, false) }
         }
 
         mutating func io(of pid: Int32) -> Readable<ProcessIO> {
@@ -58,7 +86,7 @@
         }
 
         mutating func files(of pid: Int32) -> Readable<Int> {
-            setPath("fd", of: pid)
+            setPath("fd", of: pid, thread: liveThreads[pid])
             var status = stat()
             // Since Linux 6.2 the directory's size is the number of open files. It is 0 in older ones.
             if stat(path, &status) == 0, status.st_size > 0 { return .value(Int(status.st_size)) }
@@ -78,7 +106,7 @@
 
         /// The same as ``files(of:)``, as it is done before Linux 6.2.
         mutating func countedFiles(of pid: Int32) -> Readable<Int> {
-            setPath("fd", of: pid)
+            setPath("fd", of: pid, thread: liveThreads[pid])
             return filesInDirectory()
         }
 
@@ -87,7 +115,16 @@
             if case .value(let count) = read("limits", of: pid) {
                 marks.limit = ProcFile.lockLimit(limits: buffer[..<count])
             }
-            if case .value(let count) = read("environ", of: pid, upTo: Self.environmentBytes) {
+            if let limit = marks.limit, limit >= GroupMark.leastLimit, case .value(let count) = read("status", of: pid)
+            {
+                marks.user = ProcFile.user(status: buffer[..<count])
+            }
+            if case .value(let count) = read(
+                "environ",
+                of: pid,
+                thread: liveThreads[pid],
+                upTo: Self.environmentBytes
+            ) {
                 marks.variables = ProcFile.marks(environ: buffer[..<count])
             }
             // A process may have a very large environment; few do.
@@ -97,20 +134,33 @@
 
         // MARK: Reading
 
-        private mutating func setPath(_ file: StaticString, of pid: Int32) {
+        /// Sets the path to a file of a process, or of one of its threads.
+        private mutating func setPath(_ file: StaticString, of pid: Int32, thread: Int32? = nil) {
             path.removeAll(keepingCapacity: true)
             for byte in root.utf8 { path.append(CChar(bitPattern: byte)) }
+            append(pid)
+            if let thread {
+                append("task")
+                append(thread)
+            }
+            append(file)
+            path.append(0)
+        }
+
+        private mutating func append(_ name: StaticString) {
+            path.append(47)
+            for index in 0..<name.utf8CodeUnitCount { path.append(CChar(bitPattern: name.utf8Start[index])) }
+        }
+
+        private mutating func append(_ number: Int32) {
             path.append(47)
             let first = path.count
-            var rest = pid
+            var rest = number
             repeat {
                 path.append(CChar(48 + rest % 10))
                 rest /= 10
             } while rest > 0
             path[first...].reverse()
-            path.append(47)
-            for index in 0..<file.utf8CodeUnitCount { path.append(CChar(bitPattern: file.utf8Start[index])) }
-            path.append(0)
         }
 
         /// Reads a file into the buffer, which grows when it has to.
@@ -119,9 +169,10 @@
         private mutating func read(
             _ file: StaticString,
             of pid: Int32,
+            thread: Int32? = nil,
             upTo limit: Int = textBytes
         ) -> Readable<Int> {
-            setPath(file, of: pid)
+            setPath(file, of: pid, thread: thread)
             let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
             guard descriptor >= 0 else { return Self.isGone(errno) ? .gone : .refused }
             defer { close(descriptor) }

@@ -16,6 +16,7 @@ extension ProcFile {
             let childSystem = fields.next(), fields.skip(2), let threads = fields.next(), fields.skip(1),
             let start = fields.next(), fields.skip(1), let pages = fields.next(), fields.hasDelimiter
         else { return nil }
+        let hasEnded = state == UInt8(ascii: "Z") || state == UInt8(ascii: "X")
         func unsigned(_ value: Int64) -> UInt64 { UInt64(max(0, value)) }
         return ProcessSample(
             pid: pid,
@@ -23,7 +24,9 @@ extension ProcFile {
             group: Int32(truncatingIfNeeded: group),
             session: Int32(truncatingIfNeeded: session),
             start: unsigned(start),
-            isZombie: state == UInt8(ascii: "Z") || state == UInt8(ascii: "X"),
+            // The state is that of the first thread. A zombie has one thread; others live.
+            isZombie: hasEnded && threads <= 1,
+            hasDeadLeader: hasEnded && threads > 1,
             ticks: unsigned(user) &+ unsigned(system),
             // Children's times can be negative in a container whose kernel is confused.
             childTicks: unsigned(childUser) &+ unsigned(childSystem),
@@ -45,6 +48,11 @@ extension ProcFile {
     /// The soft limit of file locks in the text of /proc/PID/limits; `nil` when there is none.
     static func lockLimit(limits text: some RandomAccessCollection<UInt8>) -> UInt64? {
         number(after: "\nMax file locks ", in: text)
+    }
+
+    /// The user that a process runs as, in the text of /proc/PID/status. The kernel escapes line breaks of the name there.
+    static func user(status text: some RandomAccessCollection<UInt8>) -> UInt32? {
+        number(after: "\nUid:\t", in: text).flatMap { UInt32(exactly: $0) }
     }
 
     /// The names of the variables in the text of /proc/PID/environ that mark descendants of a supervised program.

@@ -6,7 +6,8 @@ import ProcessGuard
 /// - it is the program, or in its process group;
 /// - it did so when it was last seen, even when it has left the group and its parent has ended;
 /// - its parent does, or another process of its group or session does;
-/// - it has inherited the program's mark. That finds a process whose parents ended between two lists.
+/// - it has inherited the program's mark. That finds a process whose parents ended between two lists. Any user can copy the
+///   limit of a process, so that the limit counts for processes of the program's user only.
 struct ProcessAttribution: Sendable {
     /// The most processes whose marks are read for one list; the others' turn comes with the next one.
     static let maximumLooks = 1_000
@@ -93,7 +94,7 @@ struct ProcessAttribution: Sendable {
         private let guardedGroups: [Int32: Int]
         private let keys: Set<Int>
         private let variables: [String: Int]
-        private let limits: [UInt64: Int]
+        private let limits: [UInt64: (key: Int, user: UInt32)]
         /// The start of the oldest program.
         private var oldest: UInt64 = 0
 
@@ -116,7 +117,7 @@ struct ProcessAttribution: Sendable {
             ) { first, _ in first }
             let marks = programs.compactMap { program in program.family.mark.map { ($0, program.key) } }
             variables = Dictionary(marks.map { ($0.0.variable, $0.1) }) { first, _ in first }
-            limits = Dictionary(marks.map { ($0.0.limit, $0.1) }) { first, _ in first }
+            limits = Dictionary(marks.map { ($0.0.limit, (key: $0.1, user: $0.0.user)) }) { first, _ in first }
             places.reserveCapacity(samples.count)
             for (index, sample) in samples.enumerated() { places[sample.pid] = index }
             oldest = programs.compactMap { place($0.family.group ?? $0.family.pid)?.start }.min() ?? 0
@@ -133,7 +134,7 @@ struct ProcessAttribution: Sendable {
         }
 
         func key(of marks: InheritedMarks) -> Int? {
-            if let limit = marks.limit, let key = limits[limit] { return key }
+            if let limit = marks.limit, let owner = limits[limit], owner.user == marks.user { return owner.key }
             for variable in marks.variables { if let key = variables[variable] { return key } }
             return nil
         }

@@ -8,6 +8,9 @@ struct ProcessSample: Sendable, Equatable {
     let start: UInt64
     /// Whether it has ended and waits for its parent.
     var isZombie = false
+    /// Whether its first thread has ended while others go on. What belongs to the first thread says nothing of it then: its
+    /// memory, its files and its environment are those of another thread.
+    var hasDeadLeader = false
     /// Its processor time, in ticks.
     var ticks: UInt64 = 0
     /// That of its children for whose end it has waited, with theirs.
@@ -71,5 +74,8 @@ protocol ProcessSource: Sendable {
 /// The marks that a process has inherited from a program of a supervisor.
 struct InheritedMarks: Sendable, Equatable {
     var variables: [String] = []
+    /// A limit that any user can take from another process.
     var limit: UInt64?
+    /// The user that the process runs as; it is known when the limit may be a mark.
+    var user: UInt32?
 }

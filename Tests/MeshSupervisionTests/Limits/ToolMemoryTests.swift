@@ -118,6 +118,66 @@ struct ToolMemoryTests {
             }
         }
 
+        @Test("one whose first thread has ended counts, by the memory of the others")
+        func deadLeader() async throws {
+            let bench = try ToolBench()
+            let script = """
+                import ctypes, platform, threading, time
+                def take():
+                    time.sleep(0.5)
+                    held = bytearray(120 << 20)
+                    held[::4096] = b'x' * len(held[::4096])
+                    time.sleep(600)
+                threading.Thread(target=take).start()
+                number = 60 if platform.machine() == 'x86_64' else 93
+                ctypes.CDLL(None).syscall(ctypes.c_long(number), ctypes.c_long(0))
+                """
+            let tool = ToolSpecification(
+                name: "tool",
+                command: ["/usr/bin/python3", "-c", script],
+                restart: RestartPolicy(mode: .never),
+                memory: ToolMemoryLimit(maximum: 100 << 20)
+            )
+            try await bench.run(tool)
+            let last = try await events(3, bench).last
+            #expect(last?.hasPrefix("crashed used 1") == true, "\(last ?? "")")
+        }
+
+        @Test("a process of another user that copies a tool's limit does not count", .enabled(if: getuid() == 0))
+        func copiedMark() async throws {
+            let bench = try ToolBench()
+            let tool = ToolSpecification(
+                name: "tool",
+                command: ["/usr/bin/python3", "-c", "import time; time.sleep(600)"],
+                restart: RestartPolicy(mode: .never),
+                memory: ToolMemoryLimit(maximum: 100 << 20)
+            )
+            try await bench.run(tool)
+            let pid = try bench.pid()
+            let output = try TemporaryDirectory()
+            let script = """
+                import os, resource, time
+                marked = resource.prlimit(\(pid), 10)[0]
+                resource.setrlimit(10, (marked, resource.getrlimit(10)[1]))
+                ready = os.open('\(output.path)/ready', os.O_CREAT | os.O_WRONLY)
+                os.setuid(65534)
+                held = bytearray(200 << 20)
+                held[::4096] = b'x' * len(held[::4096])
+                os.write(ready, b'1')
+                time.sleep(600)
+                """
+            let copy = try SpawnedProcess("/usr/bin/python3", ["-c", script])
+            try await eventually("the copy's memory") { (try? output.text(of: "ready")) == "1" }
+            for _ in 0..<5 {
+                try await bench.pass(.seconds(1))
+                // Figures are as old as half a second.
+                try await Task.sleep(for: .milliseconds(600))
+            }
+            #expect(bench.supervisor.tool(named: "tool")?.state == .running && copy.isRunning)
+            await bench.supervisor.shutdown()
+            #expect(copy.isRunning)
+        }
+
         @Test("a limit that is changed counts for the process that runs")
         func changed() async throws {
             let bench = try ToolBench()

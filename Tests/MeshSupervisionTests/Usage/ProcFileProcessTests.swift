@@ -1,4 +1,5 @@
 import Foundation
+import ProcessGuard
 import TestSupport
 import Testing
 
@@ -36,7 +37,29 @@ struct ProcFileProcessTests {
         ] {
             #expect(process(stat(name)) == expected, "\(name.debugDescription)")
         }
-        #expect(process(stat("a").replacing(") S ", with: ") Z "))?.isZombie == true)
+    }
+
+    @Test("a zombie has one thread; one whose first thread has ended while others go on is none")
+    func zombies() throws {
+        for state in ["Z", "X"] {
+            let dead = stat("a").replacing(") S ", with: ") \(state) ")
+            let leader = try #require(process(dead))
+            #expect(leader.hasDeadLeader && !leader.isZombie)
+            let zombie = try #require(process(dead.replacing(" 20 0 3 0 ", with: " 20 0 1 0 ")))
+            #expect(zombie.isZombie && !zombie.hasDeadLeader)
+        }
+        // A name says nothing.
+        let named = try #require(process(stat("x) Z\n")))
+        #expect(!named.isZombie && !named.hasDeadLeader)
+    }
+
+    @Test("a process's user is the real one, whatever its name holds")
+    func user() {
+        func user(_ text: String) -> UInt32? { ProcFile.user(status: Array(text.utf8)) }
+        #expect(user("Name:\tx\\nUid:\t0\nUmask:\t0022\nUid:\t1000\t0\t0\t0\nGid:\t7\t7\t7\t7\n") == 1_000)
+        for bad in ["", "Name:\tx\n", "Name:\tx\nUid:\t12", "Name:\tx\nUid:\t99999999999\t0\n"] {
+            #expect(user(bad) == nil, "\(bad.debugDescription)")
+        }
     }
 
     @Test("a text that is cut off anywhere is no process")
@@ -128,6 +151,31 @@ struct ProcFileProcessTests {
             #expect(source.io(of: 4_243) == .gone && source.io(of: 7) == .gone)
             #expect(source.countedFiles(of: 4_242) == .value(7) && source.countedFiles(of: 7) == .gone)
             #expect(source.marks(of: 4_243) == InheritedMarks())
+        }
+
+        @Test("the memory and files of a process whose first thread has ended are those of another thread")
+        func deadLeader() throws {
+            let directory = try TemporaryDirectory()
+            let dead = stat("a").replacing(") S ", with: ") Z ").replacing(" 1536 ", with: " 0 ")
+            for (thread, text) in [("4242", dead), ("4243", dead), ("4244", stat("a"))] {
+                try #require(mkdirs(directory.path + "/4242/task/\(thread)/fd"))
+                try directory.file("4242/task/\(thread)/stat", text)
+            }
+            let variable = GroupMark.variablePrefix + String(repeating: "A", count: GroupMark.digits)
+            try directory.file("4242/task/4244/environ", "\(variable)=1\0")
+            try directory.file("4242/task/4244/fd/0", "")
+            try directory.file("4242/stat", dead)
+            // No thread of this one lives.
+            try #require(mkdirs(directory.path + "/4300/task/4301"))
+            try directory.file("4300/stat", dead)
+            try directory.file("4300/task/4301/stat", dead)
+            var source = LinuxProcesses(root: directory.path)
+            let found = source.processes()
+            let samples = try #require(found).sorted { $0.pid < $1.pid }
+            #expect(samples.map(\.memory) == [1_536 * 4_096, 0])
+            #expect(samples.map(\.isZombie) == [false, true] && samples.map(\.hasDeadLeader) == [true, false])
+            #expect(source.countedFiles(of: 4_242) == .value(1))
+            #expect(source.marks(of: 4_242).variables == [variable])
         }
 
         private func mkdirs(_ path: String) -> Bool {

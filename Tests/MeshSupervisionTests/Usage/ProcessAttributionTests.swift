@@ -110,15 +110,29 @@ struct ProcessAttributionTests {
             process(74, parent: 1, group: 74, start: 60),
         ]
         let marks: [Int32: InheritedMarks] = [
-            70: InheritedMarks(limit: GroupMark.sample(2).limit),
+            70: InheritedMarks(limit: GroupMark.sample(2).limit, user: 1_000),
             72: InheritedMarks(variables: ["MESH_EVENTS_GROUP_OTHER", GroupMark.sample(3).variable]),
             73: InheritedMarks(variables: ["MESH_EVENTS_GROUP_OTHER"], limit: 7),
             // Older than the programs: nothing is asked of it.
-            74: InheritedMarks(limit: GroupMark.sample(2).limit),
+            74: InheritedMarks(limit: GroupMark.sample(2).limit, user: 1_000),
         ]
         #expect(assign(&attribution, more, marks: marks) == [21: 2, 31: 3, 70: 2, 71: 2, 72: 3])
         // Asked once each: later lists need no marks.
         #expect(assign(&attribution, more) == [21: 2, 31: 3, 70: 2, 71: 2, 72: 3])
+    }
+
+    @Test("a limit that a process of another user has copied marks nothing; a variable does")
+    func copied() {
+        var attribution = ProcessAttribution()
+        let more = (70..<74).map { process($0, parent: 1, group: $0, session: $0, start: 200) }
+        let mark = GroupMark.sample(2)
+        let marks: [Int32: InheritedMarks] = [
+            70: InheritedMarks(limit: mark.limit, user: 1_001), 71: InheritedMarks(limit: mark.limit),
+            72: InheritedMarks(variables: [mark.variable], limit: mark.limit, user: 1_001),
+            // The copied limit of another program hides no variable.
+            73: InheritedMarks(variables: [mark.variable], limit: GroupMark.sample(3).limit, user: 0),
+        ]
+        #expect(assign(&attribution, more, marks: marks) == [21: 2, 31: 3, 72: 2, 73: 2])
     }
 
     @Test("marks of one process are read once, and of so many at a time")
@@ -178,7 +192,8 @@ extension GroupMark {
     fileprivate static func sample(_ number: Int) -> GroupMark {
         GroupMark(
             variable: variablePrefix + String(repeating: "0", count: digits - 1) + "\(number)",
-            limit: 1 << 60 | UInt64(number)
+            limit: 1 << 60 | UInt64(number),
+            user: 1_000
         )
     }
 }
