@@ -151,8 +151,8 @@ public struct RemoteLogs: AsyncSequence, Sendable {
         /// The next piece; `nil` at the end, or when the task is cancelled.
         ///
         /// - Throws: `noResponders` when there is no such node, or it gives no logs: it does not run, it is of an older
-        ///   version, or of the Go mesh; `permissionDenied`; `serverRefused` with the node's message; `timeout`; what
-        ///   sending throws.
+        ///   version, or of the Go mesh; `permissionDenied`; `serverRefused` with the node's message; `protocolViolation`
+        ///   when its answer is impossible; `timeout`; what sending throws.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(MeshEventsError) -> Element? {
             try await reader.next()
         }
@@ -413,7 +413,10 @@ private actor RemoteLogReader {
             return
         }
         self.chunk = number
-        receipts = message.replyTo ?? receipts
+        // The node must not make the reader publish elsewhere.
+        if let replyTo = message.replyTo, replyTo.hasPrefix(ControlSubject.logs(of: log.node) + ".") {
+            receipts = replyTo
+        }
         (hasBegun, attempts, gaps) = (true, 0, 0)
         deadline = .now + timing.silence
         if isAway {

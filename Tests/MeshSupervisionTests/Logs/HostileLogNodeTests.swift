@@ -11,8 +11,9 @@ import Testing
 /// Readers of a node that answers what no node should.
 @Suite("Logs of a hostile node", .timeLimit(.minutes(5)))
 struct HostileLogNodeTests {
-    private typealias Send = @Sendable (LogChunk) throws -> Void
+    private typealias Send = @Sendable (LogChunk, _ receipts: String) throws -> Void
     private static let node = "evil"
+    private static let receipts = "mesh.logs.evil.x"
 
     /// Runs `body` beside a node that answers each request with `answer`.
     private func withNode(
@@ -30,10 +31,10 @@ struct HostileLogNodeTests {
                             let replyTo = message.replyTo
                         else { continue }
                         group.addTask {
-                            try? await answer(request) { chunk in
+                            try? await answer(request) { chunk, receipts in
                                 var chunk = chunk
                                 (chunk.session, chunk.node) = (request.session, Self.node)
-                                try node.publish(LogMessage.encode(chunk), to: replyTo, replyTo: "mesh.logs.evil.x")
+                                try node.publish(LogMessage.encode(chunk), to: replyTo, replyTo: receipts)
                             }
                         }
                     }
@@ -81,12 +82,36 @@ struct HostileLogNodeTests {
         named.epoch = String(repeating: "e", count: 10_000)
         chunks.append(named)
         for chunk in chunks {
-            try await withNode({ _, send in try send(chunk) }) { connection in
+            try await withNode({ _, send in try send(chunk, Self.receipts) }) { connection in
                 let error = await thrownError { () async throws(MeshEventsError) in
                     _ = try await logs(connection).page()
                 }
                 #expect(error?.code == .protocolViolation, "\(chunk)")
             }
+        }
+    }
+
+    @Test("receipts go below the subject of the node's logs, and nowhere else")
+    func receipts() async throws {
+        try await withNode({ _, send in
+            try send(Self.chunk(1, [Self.record(1)]), "events.tool.crashed")
+            try send(Self.chunk(2, [Self.record(2)]), "mesh.logs.other.x")
+            try send(Self.chunk(3, [Self.record(3)]), "mesh.logs.evil.x")
+            try send(Self.chunk(4, end: true), "events.tool.crashed")
+        }) { connection in
+            let events = try await connection.subscribe(to: "events.>")
+            let others = try await connection.subscribe(to: "mesh.logs.other.*")
+            let own = try await connection.subscribe(to: "mesh.logs.evil.*")
+            #expect(try await logs(connection, LogQuery(lines: nil)).page().records.count == 3)
+            try await connection.flush()
+            var counts: [Int] = []
+            for subscription in [events, others, own] {
+                subscription.cancel()
+                var count = 0
+                for try await _ in subscription { count += 1 }
+                counts.append(count)
+            }
+            #expect(counts[0] == 0 && counts[1] == 0 && counts[2] > 0, "\(counts)")
         }
     }
 
@@ -96,7 +121,7 @@ struct HostileLogNodeTests {
             for number in UInt64(1)...5 {
                 var chunk = Self.chunk(number, [Self.record(1 << 62)], end: number == 5)
                 (chunk.missed, chunk.to) = (1 << 62, 1 << 62)
-                try send(chunk)
+                try send(chunk, Self.receipts)
             }
         }) { connection in
             let page = try await logs(connection).page()
@@ -110,7 +135,7 @@ struct HostileLogNodeTests {
             let line = String(repeating: "ü", count: 10_000)
             for number in UInt64(1)...12 {
                 let records = (0..<30).map { Self.record(30 * number + $0, line) }
-                try send(Self.chunk(number, records, end: number == 12))
+                try send(Self.chunk(number, records, end: number == 12), Self.receipts)
                 try await Task.sleep(for: .milliseconds(30))
             }
         }) { connection in
@@ -127,7 +152,7 @@ struct HostileLogNodeTests {
         try await withNode({ _, send in
             var chunk = Self.chunk(1, (1...500).map { Self.record($0) }, end: true)
             chunk.to = 501
-            try send(chunk)
+            try send(chunk, Self.receipts)
         }) { connection in
             let page = try await logs(connection, LogQuery(lines: 200)).page()
             #expect(page.records.map(\.number) == Array(1...200) && page.next == LogPosition(epoch: "e", next: 201))
@@ -143,7 +168,7 @@ struct HostileLogNodeTests {
             for number in UInt64(1)...10_000 {
                 var chunk = Self.chunk(number)
                 if hasMissed { chunk.missed = 1 }
-                try send(chunk)
+                try send(chunk, Self.receipts)
                 try await Task.sleep(for: .milliseconds(30))
             }
         }) { connection in
@@ -178,7 +203,7 @@ struct HostileLogNodeTests {
         let asked = CountedRequests()
         try await withNode({ _, send in
             asked.count.withLock { $0 += 1 }
-            try send(Self.chunk(7, [Self.record(1)]))
+            try send(Self.chunk(7, [Self.record(1)]), Self.receipts)
         }) { connection in
             let error = await thrownError { () async throws(MeshEventsError) in
                 for try await _ in logs(connection, LogQuery(), { $0.progress = .seconds(3) }) {}
