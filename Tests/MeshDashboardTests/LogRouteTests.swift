@@ -43,6 +43,7 @@ final class StoredLogs: LogSource {
             #expect(queries[1].after?.epoch == "abc" && queries[1].after?.next == 8 && queries[1].text == nil)
             for wrong in [
                 "", "node=pi", "tool=a", "node=pi&tool=a&lines=0", "node=pi&tool=a&after=x", "node=pi&tool=a&after=a.b",
+                "node=pi&tool=a&after=a.\(UInt64.max)",
             ] {
                 #expect(try await bench.client.get("/api/logs?\(wrong)").status == 400, "\(wrong)")
             }

@@ -103,7 +103,10 @@ struct QueryParameters {
         query.lines = try number("lines", in: 1...2_000) ?? query.lines
         if let after = parameters["after"] {
             let parts = after.split(separator: ".")
-            guard parts.count == 2, parts[0].utf8.count <= 64, let next = UInt64(parts[1]) else {
+            guard parts.count == 2, parts[0].utf8.count <= 64, let next = UInt64(parts[1]),
+                // As large as a number in a log can be.
+                next <= 1 << 62
+            else {
                 throw MeshEventsError(.invalidArgument, "after is the member next of an answer")
             }
             query.after = (String(parts[0]), next)

@@ -49,12 +49,14 @@ public final class LogServer: Sendable {
 
         /// The subject of its receipts, below the node's.
         let subject: String
+        let replyTo: String
         let reader: String?
         let wake = Wake()
         let state = Locked(State())
 
-        init(subject: String, reader: String?) {
+        init(subject: String, replyTo: String, reader: String?) {
             self.subject = subject
+            self.replyTo = replyTo
             self.reader = reader
         }
 
@@ -141,7 +143,9 @@ public final class LogServer: Sendable {
         do {
             for try await message in receipts {
                 guard let session = sessions.withLock({ $0[message.subject] }),
-                    let receipt = LogMessage.decode(message.payload, as: LogReceipt.self)
+                    let receipt = LogMessage.decode(message.payload, as: LogReceipt.self),
+                    // Who sees the chunks of others does not know their readers.
+                    session.reader == nil || receipt.reader == session.reader
                 else { continue }
                 session.state.withLock { state in
                     if receipt.stop == true { state.isStopped = true }
@@ -164,6 +168,9 @@ public final class LogServer: Sendable {
         _ replyTo: String,
         _ start: (Session, LogRequest, LogQuery) -> Void
     ) {
+        // A subject has one request: another comes from one who disturbs that reader, and gets no answer there.
+        guard !sessions.withLock({ $0.values.contains { $0.replyTo == replyTo } }) else { return }
+        let address = LogMessage.decode(payload, as: LogChunkAddress.self)?.session
         do throws(LogFailure) {
             guard let request = LogMessage.decode(payload, as: LogRequest.self) else {
                 throw LogFailure(code: .invalidRequest, message: "the request must be a JSON object about a log")
@@ -172,7 +179,8 @@ public final class LogServer: Sendable {
             if let tool = request.tool { try check(tool) }
             let session = Session(
                 subject: connection.makeInbox(below: ControlSubject.logs(of: node)),
-                reader: request.reader.flatMap { $0.utf8.count <= 64 ? $0 : nil }
+                replyTo: replyTo,
+                reader: request.reader.flatMap { $0.utf8.count <= LogMessage.maximumName ? $0 : nil }
             )
             let isAdmitted = sessions.withLock { sessions in
                 if let reader = session.reader {
@@ -191,7 +199,8 @@ public final class LogServer: Sendable {
             }
             start(session, request, query)
         } catch {
-            send(LogChunk(error: error), to: replyTo)
+            let session = address.flatMap { $0.utf8.count <= LogMessage.maximumName ? $0 : nil }
+            send(LogChunk(error: error, session: session, node: node), to: replyTo)
         }
     }
 
@@ -226,7 +235,7 @@ public final class LogServer: Sendable {
         if request.after == nil, let lines = query.lines { await cursor.skip(to: lines, filter) }
         filter.approach(cursor)
         await ring.waking(session.wake) { [filter] in
-            await self.stream(session, &cursor, filter, follows: request.follow == true, to: replyTo)
+            await self.stream(session, &cursor, filter, request, to: replyTo)
         }
     }
 
@@ -245,7 +254,7 @@ public final class LogServer: Sendable {
         _ session: Session,
         _ cursor: inout LogCursor,
         _ filter: LogFilter,
-        follows: Bool,
+        _ request: LogRequest,
         to replyTo: String
     ) async {
         var (filter, sent): (LogFilter, UInt64) = (filter, 0)
@@ -265,11 +274,11 @@ public final class LogServer: Sendable {
             }
             let from = cursor.next
             var (chunk, step) = collect(&cursor, &filter)
-            pending.missed += step.missed
+            pending.missed.addSaturating(step.missed)
             pending.hasBegunAnew = pending.hasBegunAnew || step.hasBegunAnew
             step.missed = pending.missed
             step.hasBegunAnew = pending.hasBegunAnew
-            let isLast = step.isAtEnd && !follows
+            let isLast = step.isAtEnd && request.follow != true
             let isDue = lastSent.map { .now - $0 >= timing.heartbeat } ?? true
             let hasNews = chunk.records?.isEmpty == false || step.missed > 0 || step.hasBegunAnew
             guard hasNews || isLast || isDue else {
@@ -288,9 +297,10 @@ public final class LogServer: Sendable {
             chunk.epoch = cursor.epoch
             chunk.from = from ?? cursor.next
             chunk.to = cursor.next
-            chunk.missed = step.missed > 0 ? step.missed : nil
+            chunk.missed = step.missed > 0 ? min(step.missed, LogMessage.maximumNumber) : nil
             chunk.anew = step.hasBegunAnew ? true : nil
             chunk.end = isLast ? true : nil
+            (chunk.session, chunk.node) = (request.session, node)
             pending = LogCursor.Step()
             lastSent = .now
             session.state.withLock { state in
@@ -321,7 +331,7 @@ public final class LogServer: Sendable {
                     t: record.time.description,
                     s: record.stream.rawValue,
                     l: record.line,
-                    d: record.dropped > 0 ? record.dropped : nil
+                    d: record.dropped > 0 ? min(record.dropped, LogMessage.maximumNumber) : nil
                 )
             )
             return true

@@ -93,30 +93,44 @@ public struct RemoteLogs: AsyncSequence, Sendable {
         public var next: LogPosition?
     }
 
-    /// Reads what there is, and does not wait for more.
+    /// The most bytes of a page, roughly.
+    static let pageBytes = 1 << 20
+
+    /// Reads what there is, and does not wait for more. It ends after five seconds, and has at most 1 MiB.
     ///
     /// - Parameters:
     ///   - position: the end of the page before; `nil` for the last lines of the query.
-    ///   - limit: the most records; the next page has the others.
+    ///   - limit: the most records; the next page has the others. Without a position also at most the lines of the query.
     /// - Throws: as the iterator.
     public func page(
         after position: LogPosition? = nil,
         limit: Int = 2_000
     ) async throws(MeshEventsError) -> Page {
         let log = RemoteLogs(node, tool, connection, query, false, timing)
-        let reader = RemoteLogReader(log, connection, timing, at: position)
-        var page = Page(next: position)
-        while page.records.count < limit {
-            guard let piece = try await reader.next() else {
+        let reader = RemoteLogReader(log, connection, timing, at: position, until: .now + timing.page)
+        var (page, bytes) = (Page(next: position), 0)
+        while page.records.count < limit, bytes < Self.pageBytes {
+            let piece: Element?
+            do {
+                piece = try await reader.next()
+            } catch {
+                // What came in time is a page.
+                let place = await reader.place
+                guard error.code == .timeout, !page.records.isEmpty || place != position else { throw error }
+                if page.records.isEmpty { page.next = place ?? page.next }
+                break
+            }
+            guard let piece else {
                 page.next = await reader.place ?? page.next
                 return page
             }
             switch piece {
             case .record(let record):
                 page.records.append(record)
+                bytes += record.line.utf8.count + 100
                 let epoch = await reader.place?.epoch
                 page.next = epoch.map { LogPosition(epoch: $0, next: record.number + 1) }
-            case .missed(let count): page.missed += count
+            case .missed(let count): page.missed.addSaturating(count)
             case .begunAnew: page.hasBegunAnew = true
             case .away, .back: break
             }
@@ -137,8 +151,8 @@ public struct RemoteLogs: AsyncSequence, Sendable {
         /// The next piece; `nil` at the end, or when the task is cancelled.
         ///
         /// - Throws: `noResponders` when there is no such node, or it gives no logs: it does not run, it is of an older
-        ///   version, or of the Go mesh; `permissionDenied`; `serverRefused` with the node's message; `timeout`; what
-        ///   sending throws.
+        ///   version, or of the Go mesh; `permissionDenied`; `serverRefused` with the node's message; `protocolViolation`
+        ///   when its answer is impossible; `timeout`; what sending throws.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(MeshEventsError) -> Element? {
             try await reader.next()
         }
@@ -156,6 +170,10 @@ struct RemoteLogTiming: Sendable {
     var silence: Duration = .seconds(8)
     /// How long after that time a node still remembers a reader that acknowledges nothing.
     var patience: Duration = .seconds(15)
+    /// How long a page may take in all.
+    var page: Duration = .seconds(5)
+    /// How long a reader that does not follow waits for a record or the end, whatever else comes.
+    var progress: Duration = .seconds(30)
     /// How long to wait before the node is asked again that did not answer.
     var pause: Duration = .seconds(1)
     /// How often a node that does not answer is asked again when not following.
@@ -178,25 +196,44 @@ private actor RemoteLogReader {
     private var hasBegun = false
     private var isAway = false
     private var attempts = 0
+    /// How often chunks were missing since one came.
+    private var gaps = 0
+    /// How many records may come yet; `nil` for any number.
+    private var remaining: Int?
+    /// When the reading ends in any case.
+    private let limit: ContinuousClock.Instant?
+    /// How long was waited since the last record.
+    private var waited: Duration = .zero
+    /// Whether the present message has brought a record.
+    private var hasProgress = false
 
     /// Of the present request: the last chunk that was processed, whether it is acknowledged, and where to do that.
     private var chunk: UInt64 = 0
+    private var session = ""
     private var acknowledged: UInt64 = 0
     private var receipts: String?
     private var deadline = ContinuousClock.now
 
-    init(_ log: RemoteLogs, _ connection: NATSConnection, _ timing: RemoteLogTiming, at position: LogPosition? = nil) {
+    init(
+        _ log: RemoteLogs,
+        _ connection: NATSConnection,
+        _ timing: RemoteLogTiming,
+        at position: LogPosition? = nil,
+        until limit: ContinuousClock.Instant? = nil
+    ) {
         self.log = log
         self.position = position
         self.connection = connection
         self.timing = timing
+        self.limit = limit
+        remaining = position == nil && !log.follows ? log.query.lines : nil
         name = String(connection.makeInbox(below: "reader").dropFirst(7))
     }
 
     deinit {
         inbox?.cancel()
         guard let receipts, !isOver else { return }
-        try? connection.publish(LogMessage.encode(LogReceipt(stop: true)), to: receipts)
+        try? connection.publish(LogMessage.encode(LogReceipt(stop: true, reader: name)), to: receipts)
     }
 
     func next() async throws(MeshEventsError) -> RemoteLogs.Element? {
@@ -204,21 +241,50 @@ private actor RemoteLogReader {
             if let element = waiting.popFirst() { return element }
             if isOver { return nil }
             if Task.isCancelled { return end() }
+            let start = ContinuousClock.now
+            defer {
+                waited = hasProgress ? .zero : waited + (.now - start)
+                hasProgress = false
+            }
+            let last = try lastMoment()
             acknowledge()
             guard let inbox else {
                 try await begin()
                 continue
             }
-            switch await inbox.next(until: deadline) {
+            switch await inbox.next(until: min(deadline, last ?? deadline)) {
             case .success(let message): try await take(message)
             case .failure(let error):
                 end()
                 throw error.cause.map { MeshEventsError($0) } ?? MeshEventsError(.closed, "the connection has ended")
             case nil:
                 if Task.isCancelled { return end() }
+                if let last, last <= .now { continue }
                 try await lose("node \(log.node.debugDescription) does not answer")
             }
         }
+    }
+
+    /// Until when a record or the end must come; `nil` when there is time.
+    private func lastMoment() throws(MeshEventsError) -> ContinuousClock.Instant? {
+        let stalls = log.follows ? nil : ContinuousClock.now + timing.progress - waited
+        guard let last = [limit, stalls].compactMap({ $0 }).min() else { return nil }
+        guard last > .now else {
+            end()
+            let what = hasBegun ? "does not send the end of its log" : "does not answer"
+            throw MeshEventsError(
+                .timeout,
+                "node \(log.node.debugDescription) \(what); try again, or see `mesh-events status`",
+                isRetriable: true
+            )
+        }
+        return last
+    }
+
+    /// Waits, but not beyond the end of the reading.
+    private func pause(_ duration: Duration) async {
+        let end = ContinuousClock.now + duration
+        try? await Task.sleep(until: min(end, limit ?? end), clock: .continuous)
     }
 
     /// The place after the last chunk.
@@ -232,7 +298,9 @@ private actor RemoteLogReader {
     private func end() -> RemoteLogs.Element? {
         inbox?.cancel()
         inbox = nil
-        if let receipts { try? connection.publish(LogMessage.encode(LogReceipt(stop: true)), to: receipts) }
+        if let receipts {
+            try? connection.publish(LogMessage.encode(LogReceipt(stop: true, reader: name)), to: receipts)
+        }
         receipts = nil
         isOver = true
         return nil
@@ -248,7 +316,7 @@ private actor RemoteLogReader {
         }
         acknowledged = chunk
         deadline = .now + timing.silence
-        try? connection.publish(LogMessage.encode(LogReceipt(ack: chunk)), to: receipts)
+        try? connection.publish(LogMessage.encode(LogReceipt(ack: chunk, reader: name)), to: receipts)
     }
 
     // MARK: Asking
@@ -257,6 +325,8 @@ private actor RemoteLogReader {
         (chunk, acknowledged, receipts) = (0, 0, nil)
         let query = log.query
         var request = LogRequest(tool: log.tool, reader: name, text: query.text, follow: log.follows)
+        session = String(connection.makeInbox(below: "session").dropFirst(8))
+        request.session = session
         if query.streams.count < LogRecord.Stream.allCases.count {
             request.streams = query.streams.map(\.rawValue).sorted()
         }
@@ -296,14 +366,14 @@ private actor RemoteLogReader {
             isAway = true
             waiting.append(.away(reason))
         }
-        try? await Task.sleep(for: timing.pause * min(attempts, 5))
+        await pause(timing.pause * min(attempts, 5))
     }
 
     // MARK: Chunks
 
     private func take(_ message: NATSMessage) async throws(MeshEventsError) {
         let node = log.node.debugDescription
-        if message.status == 503 {
+        if message.status == 503, chunk == 0 {
             let reason = "no node \(node) in this mesh gives logs"
             guard hasBegun, log.follows || attempts < timing.attempts else {
                 isOver = true
@@ -316,25 +386,38 @@ private actor RemoteLogReader {
             return try await lose(reason)
         }
         guard let chunk = LogMessage.decode(message.payload, as: LogChunk.self) else {
+            let address = LogMessage.decode(message.payload, as: LogChunkAddress.self)
+            guard address?.session == session, address?.node == log.node else { return }
             end()
             throw MeshEventsError(.protocolViolation, "the answer of node \(node) is no part of a log")
         }
-        if let error = chunk.error {
-            // A reader that was cut off may count as one for a while.
-            if hasBegun, error.code == LogFailure.Code.busy.rawValue { return try await lose(error.message) }
+        // Others can make nodes answer here.
+        guard chunk.session == session, chunk.node == log.node else { return }
+        guard chunk.isPossible else {
             end()
-            throw MeshEventsError(.serverRefused, error.message)
+            throw MeshEventsError(.protocolViolation, "node \(node) sends numbers that no log has")
+        }
+        if let error = chunk.error {
+            let message = Self.cut(error.message, to: 1_000)
+            // A reader that was cut off may count as one for a while.
+            if hasBegun, error.code == LogFailure.Code.busy.rawValue { return try await lose(message) }
+            end()
+            throw MeshEventsError(.serverRefused, message)
         }
         guard let number = chunk.chunk, number == self.chunk + 1 else {
             // A chunk was lost with a connection: asks for what comes after the last one.
             inbox?.cancel()
             inbox = nil
-            try? await Task.sleep(for: .milliseconds(50))
+            gaps = min(gaps + 1, 20)
+            await pause(.milliseconds(50) * gaps * gaps)
             return
         }
         self.chunk = number
-        receipts = message.replyTo ?? receipts
-        (hasBegun, attempts) = (true, 0)
+        // The node must not make the reader publish elsewhere.
+        if let replyTo = message.replyTo, replyTo.hasPrefix(ControlSubject.logs(of: log.node) + ".") {
+            receipts = replyTo
+        }
+        (hasBegun, attempts, gaps) = (true, 0, 0)
         deadline = .now + timing.silence
         if isAway {
             isAway = false
@@ -342,15 +425,35 @@ private actor RemoteLogReader {
         }
         if chunk.anew == true { waiting.append(.begunAnew) }
         if let missed = chunk.missed, missed > 0 { waiting.append(.missed(missed)) }
-        for record in chunk.records ?? [] { waiting.append(.record(LogRecord(record))) }
+        let records = chunk.records ?? []
+        let taken = records.prefix(remaining ?? .max)
+        for record in taken { waiting.append(.record(LogRecord(record, line: Self.cut(record.l, to: Self.lineBytes)))) }
+        hasProgress = !taken.isEmpty
+        remaining = remaining.map { $0 - taken.count }
         if let epoch = chunk.epoch, !epoch.isEmpty, let next = chunk.to {
-            position = LogPosition(epoch: epoch, next: next)
+            // Records beyond the lines that were asked for are left for the next time.
+            let last = taken.count < records.count ? taken.last : nil
+            position = LogPosition(epoch: epoch, next: last.map { $0.n + 1 } ?? next)
         }
         if chunk.end == true {
             isOver = true
             inbox?.cancel()
             inbox = nil
+        } else if remaining == 0 {
+            end()
         }
+    }
+
+    /// The longest line that a tool can write, and a word about what was cut.
+    private static let lineBytes = (8 << 10) + 64
+
+    private static func cut(_ text: String, to limit: Int) -> String {
+        guard text.utf8.count > limit else { return text }
+        // Scalars that are not whole are left out.
+        var bytes = Array(text.utf8.prefix(limit))
+        while let last = bytes.last, last & 0xC0 == 0x80 { bytes.removeLast() }
+        if let last = bytes.last, last >= 0xC0 { bytes.removeLast() }
+        return String(decoding: bytes, as: UTF8.self) + " … cut"
     }
 }
 
@@ -359,12 +462,16 @@ private actor RemoteLogReader {
 private final class LogInbox: NATSMessageReceiver {
     private struct State: AwaitableState {
         var messages: [NATSMessage] = []
+        var bytes = 0
         var isEnded = false
         var error: NATSError?
         var handle: NATSSubscriptionHandle?
 
         mutating func takeAnswer() -> Result<NATSMessage, Ending>? {
-            if !messages.isEmpty { return .success(messages.removeFirst()) }
+            if !messages.isEmpty {
+                bytes -= messages[0].payload.readableBytes
+                return .success(messages.removeFirst())
+            }
             return isEnded ? .failure(Ending(cause: error)) : nil
         }
     }
@@ -372,6 +479,8 @@ private final class LogInbox: NATSMessageReceiver {
     struct Ending: Error { let cause: NATSError? }
 
     private static let maximumMessages = 16
+    /// The most bytes of them: four chunks of a node have fewer.
+    private static let maximumBytes = 2 << 20
 
     private let subject: String
     private let state = Awaitable(State())
@@ -391,7 +500,10 @@ private final class LogInbox: NATSMessageReceiver {
         // A stream can be made to deliver messages here, under their own subjects.
         guard message.subject == subject else { return }
         state.update { state in
-            if state.messages.count < Self.maximumMessages { state.messages.append(message) }
+            let bytes = state.bytes + message.payload.readableBytes
+            guard state.messages.count < Self.maximumMessages, bytes <= Self.maximumBytes else { return }
+            state.messages.append(message)
+            state.bytes = bytes
         }
     }
 
@@ -406,12 +518,12 @@ private final class LogInbox: NATSMessageReceiver {
 }
 
 extension LogRecord {
-    fileprivate init(_ record: LogChunk.Record) {
+    fileprivate init(_ record: LogChunk.Record, line: String) {
         self.init(
             number: record.n,
             time: (try? Timestamp(rfc3339: record.t)) ?? .epoch,
             stream: Stream(rawValue: record.s) ?? .node,
-            line: record.l,
+            line: line,
             dropped: record.d ?? 0
         )
     }

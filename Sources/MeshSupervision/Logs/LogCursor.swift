@@ -87,7 +87,7 @@ struct LogCursor: Sendable {
             // More may have been written before the newer file was begun.
             if read(file, first, offset, visit) { return step }
             let next = next ?? newer.first
-            if newer.first > next { step.missed += newer.first - next }
+            if newer.first > next { step.missed.addSaturating(newer.first - next) }
             self.next = max(newer.first, next)
             place = nil
         }
@@ -145,7 +145,7 @@ struct LogCursor: Sendable {
         self.epoch = epoch
         var wanted = next ?? oldest.first
         if wanted < oldest.first {
-            step.missed += oldest.first - wanted
+            step.missed.addSaturating(oldest.first - wanted)
             wanted = oldest.first
         }
         next = wanted
@@ -158,7 +158,7 @@ struct LogCursor: Sendable {
         if segment.first + count < wanted {
             let following = segments.first { $0.first > segment.first }?.first
             if let following {
-                step.missed += following - wanted
+                step.missed.addSaturating(following - wanted)
                 next = following
                 return true
             }

@@ -156,8 +156,10 @@ struct RawLogRecord {
 struct LogSegment: Sendable, Equatable {
     private static let suffix = ".log"
     private static let digits = 20
-    /// The numbers that records can have: so many are never written.
-    static let numbers: ClosedRange<UInt64> = 1...(1 << 62)
+    /// The numbers that the first record of a file can have. A log that comes near their end begins anew.
+    static let numbers: ClosedRange<UInt64> = 1...(1 << 61)
+    /// From this number on no file is begun.
+    static let lastNumber: UInt64 = 1 << 60
 
     /// The number of its first record.
     let first: UInt64

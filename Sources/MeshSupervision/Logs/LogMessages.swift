@@ -20,6 +20,8 @@ struct LogRequest: Codable, Sendable, Hashable {
     var follow: Bool?
     /// Where to go on; then lines and time do not count.
     var after: Position?
+    /// A text that the chunks repeat: the reader knows its own by it.
+    var session: String?
 
     struct Position: Codable, Sendable, Hashable {
         var epoch: String
@@ -27,7 +29,7 @@ struct LogRequest: Codable, Sendable, Hashable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case tool, reader, lines, text, streams, follow, after
+        case tool, reader, lines, text, streams, follow, after, session
         case withinSeconds = "within_s"
     }
 
@@ -44,6 +46,12 @@ struct LogRequest: Codable, Sendable, Hashable {
         }
         if let text, text.utf8.count > LogQuery.maximumText {
             throw invalid("text must have at most \(LogQuery.maximumText) bytes")
+        }
+        if let after, after.next > LogMessage.maximumNumber || after.epoch.utf8.count > LogMessage.maximumName {
+            throw invalid("after must have an epoch and the number of a record")
+        }
+        if let session, session.utf8.count > LogMessage.maximumName {
+            throw invalid("session must have at most \(LogMessage.maximumName) bytes")
         }
         var query = LogQuery(lines: lines, within: withinSeconds.map { .seconds($0) }, text: text)
         if let streams {
@@ -86,6 +94,22 @@ struct LogChunk: Codable, Sendable {
     var end: Bool?
     var records: [Record]?
     var error: LogFailure?
+    /// The text of the request, and the name of the node.
+    var session: String?
+    var node: String?
+
+    /// Whether all numbers are possible, and the name of the log is not too long.
+    var isPossible: Bool {
+        func isNumber(_ number: UInt64?) -> Bool { number ?? 0 <= LogMessage.maximumNumber }
+        return [chunk, from, to, missed].allSatisfy(isNumber) && epoch?.utf8.count ?? 0 <= LogMessage.maximumName
+            && (records ?? []).allSatisfy { isNumber($0.n) && isNumber($0.d) }
+    }
+}
+
+/// What tells whose a chunk is, also of one that cannot be read otherwise.
+struct LogChunkAddress: Codable, Sendable {
+    var session: String?
+    var node: String?
 }
 
 /// What the reader of a log says about the chunks.
@@ -94,6 +118,8 @@ struct LogReceipt: Codable, Sendable {
     var ack: UInt64?
     /// Whether it reads no more.
     var stop: Bool?
+    /// The reader of the request: others can see the subject of receipts.
+    var reader: String?
 }
 
 /// Why a node gives no log.
@@ -112,8 +138,21 @@ struct LogFailure: Error, Codable, Sendable, Hashable {
     }
 }
 
+extension UInt64 {
+    /// Adds a number that others may have made up: the sum ends at the largest number.
+    package mutating func addSaturating(_ other: UInt64) {
+        let (sum, overflows) = addingReportingOverflow(other)
+        self = overflows ? .max : sum
+    }
+}
+
 /// Reads and writes messages about logs.
 enum LogMessage {
+    /// The largest number that is taken from others: sums of two are numbers, too.
+    static let maximumNumber: UInt64 = 1 << 62
+    /// The longest epoch, session or name of a reader, in bytes.
+    static let maximumName = 64
+
     static func encode(_ message: some Encodable) -> ByteBuffer {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .withoutEscapingSlashes

@@ -263,6 +263,7 @@ struct LogRingWriter: Sendable {
             }
             (self.file, size, epoch) = (file, end, header.epoch)
             (segmentFirst, next) = (header.first, header.first + count)
+            if next >= LogSegment.lastNumber { rotate() }
             return
         }
         if epoch.isEmpty { epoch = LogFormat.makeEpoch() }
@@ -277,9 +278,15 @@ struct LogRingWriter: Sendable {
     }
 
     /// Begins a file; the oldest ones make room.
+    ///
+    /// When the numbers come to their end, the log begins anew: no honest log does, but a file of its name may.
     private mutating func begin() {
         let segments = LogSegment.all(in: directory)
-        for old in segments.dropLast(max(0, settings.files - 1)) { unlink(LogSegment.path(old.first, in: directory)) }
+        let isAtEnd = next >= LogSegment.lastNumber
+        for old in isAtEnd ? segments[...] : segments.dropLast(max(0, settings.files - 1)) {
+            unlink(LogSegment.path(old.first, in: directory))
+        }
+        if isAtEnd { (epoch, next) = (LogFormat.makeEpoch(), 1) }
         let path = LogSegment.path(next, in: directory)
         let file = systemOpen(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard file >= 0 else { return fail(errno) }

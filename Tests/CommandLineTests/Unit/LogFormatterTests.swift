@@ -48,6 +48,12 @@ import Testing
         }
     }
 
+    @Test func numbersOfOthersAddUpToTheLargestAtMost() {
+        var missed = MissedLines()
+        for _ in 0..<2 { missed.count.addSaturating(.max) }
+        #expect(missed.take() == .max)
+    }
+
     @Test func whatWasMissedIsToldOnceASecond() {
         var missed = MissedLines()
         let start = ContinuousClock.now

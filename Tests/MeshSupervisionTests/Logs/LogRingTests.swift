@@ -214,6 +214,26 @@ struct LogRingTests {
         #expect(all().records.first?.dropped ?? 0 >= 10)
     }
 
+    @Test("a file with a number near the end of all: the log begins anew, and keeps its size")
+    func numbersAtTheirEnd() throws {
+        for first in [LogSegment.lastNumber - 10, LogSegment.lastNumber, 1 << 61, 1 << 62, .max] {
+            try? FileManager.default.removeItem(atPath: directory)
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+            let path = LogSegment.path(first, in: directory)
+            let line = "2026-01-01T00:00:00.000000Z out planted\n"
+            try (Data(LogFormat.header(epoch: "planted", first: first)) + Data(line.utf8))
+                .write(to: URL(fileURLWithPath: path))
+            let ring = ring()
+            for number in 0..<5_000 { ring.append("line \(number) " + String(repeating: "x", count: 60)) }
+            let files = LogSegment.all(in: directory)
+            #expect(files.count <= 3 && files.allSatisfy { $0.first < 10_000 }, "\(first): \(files)")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: directory).count <= 4)
+            let records = all().records
+            #expect(records.last?.line.hasPrefix("line 4999 ") == true)
+            #expect(records.allSatisfy { $0.number < 10_000 } && LogCursor.end(of: directory)?.epoch != "planted")
+        }
+    }
+
     @Test("the last lines, those of a stream, with a text, of the last time") func queries() async throws {
         let ring = ring()
         let old = Timestamp.now.subtracting(.seconds(3_600))

@@ -3,6 +3,7 @@ import LocalNATSServer
 import MeshEvents
 import MeshEventsNATS
 import NATSClient
+import NIOCore
 import TestSupport
 import Testing
 
@@ -259,8 +260,11 @@ struct RemoteLogsTests {
             // The same reader again takes its own place.
             let again = try await ask(bench, LogRequest(tool: "whisper", reader: "r0", follow: true))
             #expect(again.1?.error == nil && again.1?.chunk == 1)
-            // Beyond all numbers: the log has no such place.
-            let beyond = LogRequest.Position(epoch: "other", next: .max)
+            let impossible = LogRequest.Position(epoch: "other", next: .max)
+            let refusal = try await ask(bench, LogRequest(tool: "whisper", reader: "r1", after: impossible)).1?.error
+            #expect(refusal?.code == "invalidRequest")
+            // The log has no such place.
+            let beyond = LogRequest.Position(epoch: "other", next: LogMessage.maximumNumber)
             #expect(try await ask(bench, LogRequest(tool: "whisper", reader: "r1", after: beyond)).1?.error == nil)
             for subscription in held { subscription.cancel() }
         }
@@ -285,6 +289,50 @@ struct RemoteLogsTests {
                 chunks.append(LogMessage.decode(message.payload, as: LogChunk.self)?.chunk ?? 0)
             }
             #expect(chunks == [1, 2, 3, 4])
+        }
+    }
+
+    @Test("another with the subject of a reader's chunks can neither stop it nor have the node answer there")
+    func disturbed() async throws {
+        try await withBench { bench, _ in
+            bench.write(["a line"])
+            let connection = bench.connection
+            let chunks = try await connection.subscribe(to: "\(ControlSubject.answers).*")
+            let log = CollectedLog()
+            let reading = Task { try await log.follow(bench.reader(follows: true)) }
+            let seen = try await withDeadline(.seconds(60), "a chunk") {
+                var iterator = chunks.makeAsyncIterator()
+                return try await iterator.next()
+            }
+            let chunk = try #require(seen)
+            let (inbox, receipts) = (chunk.subject, try #require(chunk.replyTo))
+            let session = try #require(LogMessage.decode(chunk.payload, as: LogChunk.self)?.session)
+            // In the node, in another one, and in neither.
+            let forged = LogRequest(tool: "zap", session: session)
+            try connection.publish(
+                LogMessage.encode(forged),
+                to: ControlSubject.logs(of: LogBench.node),
+                replyTo: inbox
+            )
+            for answer in [
+                LogChunk(error: LogFailure(code: .busy, message: "no"), session: session, node: "other"),
+                LogChunk(error: LogFailure(code: .busy, message: "no"), session: "x", node: LogBench.node),
+                LogChunk(error: LogFailure(code: .busy, message: "no")),
+            ] {
+                try connection.publish(LogMessage.encode(answer), to: inbox)
+            }
+            try connection.publish(ByteBuffer(string: "no JSON"), to: inbox)
+            try connection.publish(LogMessage.encode(LogReceipt(stop: true)), to: receipts)
+            try connection.publish(LogMessage.encode(LogReceipt(stop: true, reader: "x")), to: receipts)
+            try await connection.flush()
+            #expect(try await ask(bench, LogRequest(tool: "zap")).1?.error?.code == "notInstalled")
+            #expect(bench.server.readers == 1)
+            bench.write(["another line"])
+            try await eventually("both lines") { log.lines == ["a line", "another line"] }
+            #expect(log.all.count == 2, "\(log.all)")
+            reading.cancel()
+            _ = await reading.result
+            chunks.cancel()
         }
     }
 

@@ -67,7 +67,7 @@ struct LogOptions: ParsableArguments {
         defer { missed.take().flatMap { formatter.note(.missed($0)) }.map(Diagnostics.say) }
         for try await piece in logs {
             if case .missed(let count) = piece {
-                missed.count += count
+                missed.count.addSaturating(count)
             } else {
                 formatter.note(piece).map(Diagnostics.say)
             }
