@@ -75,8 +75,11 @@ let package = Package(
                 "Limits/ToolProcessSettings.swift", "Manifest", "Node/NodeResources.swift",
                 "Node/ProcFile.swift", "Order", "Schedules/CronSchedule.swift", "Schedules/ToolSchedule.swift",
                 "Usage/ProcFile+Processes.swift", "Usage/ProcessSample.swift",
-                "Tools/KeyWords.swift", "Tools/Redaction.swift", "Tools/RestartPolicy.swift",
-                "Tools/SecretFinder.swift", "Tools/ToolError.swift", "Tools/ToolSpecification.swift",
+                "Logs/ToolLogSettings.swift", "Tools/CrashOutput.swift", "Tools/Health/ToolHealth.swift",
+                "Tools/KeyWords.swift", "Tools/LineRedactor.swift", "Tools/Redaction.swift",
+                "Tools/RestartPolicy.swift",
+                "Tools/SecretFinder.swift", "Tools/ToolError.swift", "Tools/ToolSignal.swift",
+                "Tools/ToolSpecification.swift",
             ],
             swiftSettings: settings
         ),
