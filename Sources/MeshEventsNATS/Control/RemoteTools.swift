@@ -99,6 +99,7 @@ public struct RemoteTools: Sendable {
     ///   - tool: the tool's name.
     ///   - specification: an object like that of a tool in `mesh.yaml`; `ToolDocument` of the module MeshSupervision reads
     ///     one from a file.
+    ///   - timeout: how long to wait for the node's answer.
     @discardableResult
     public func install(
         _ tool: String,

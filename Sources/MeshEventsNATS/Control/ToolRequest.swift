@@ -59,6 +59,10 @@ public struct ToolRequest: Sendable, Hashable {
     /// Creates a request.
     ///
     /// - Parameters:
+    ///   - action: what to do.
+    ///   - tool: the tool's name.
+    ///   - signal: the signal's name, for ``ToolAction/signal``.
+    ///   - specification: the tool's specification, for ``ToolAction/install`` and ``ToolAction/upgrade``.
     ///   - by: who asks; ``caller`` by default.
     ///   - id: identifies the request; `nil` for a new identity.
     public init(

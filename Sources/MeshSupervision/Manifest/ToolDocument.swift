@@ -38,7 +38,9 @@ public struct ToolDocument: Sendable, Hashable {
     /// Paths are not resolved and variables not replaced: that is for the node that runs the tool. The check takes any value
     /// for each variable.
     ///
-    /// - Parameter file: the file's name, for errors.
+    /// - Parameters:
+    ///   - text: the text.
+    ///   - file: the file's name, for errors.
     /// - Throws: `ManifestError` with all mistakes.
     public static func parse(_ text: String, file: String = "tool.yaml") throws(ManifestError) -> ToolDocument {
         let root = try ManifestDocument.compose(text, file: file)

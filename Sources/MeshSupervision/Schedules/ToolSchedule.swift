@@ -38,7 +38,10 @@ public struct ToolSchedule: Sendable, Hashable {
 
     /// A schedule in the notation of cron.
     ///
-    /// - Parameter timeZone: a time zone by name; `nil` for that of this process.
+    /// - Parameters:
+    ///   - text: five fields, or a word such as `@daily`.
+    ///   - timeZone: a time zone by name; `nil` for that of this process.
+    ///   - missed: what follows when its node did not run at one of the times.
     /// - Throws: `CronSchedule.Mistake`.
     public static func cron(
         _ text: String,
