@@ -51,10 +51,11 @@ docs: ## Build the guide and the reference (DocC) into .build/docs, check its co
 examples: setup ## Build and run the examples, each a package of its own, and compare what they print
 	@Scripts/examples.sh
 
-lint: ## Check the formatting, and that no library writes to standard output
+lint: ## Check the formatting, that no library writes to standard output, and that targets declare what they import
 	$(SWIFT) format lint --strict --parallel --recursive $(SOURCES)
 	@! grep -rnE --include='*.swift' '^[^/]*\b(print|debugPrint|dump)\(' Sources --exclude-dir=mesh-events \
 		|| { echo 'lint: a library prints: log it, or hand it to the caller' >&2; exit 1; }
+	@Scripts/check-imports.py
 
 format: ## Format the sources in place
 	$(SWIFT) format --in-place --parallel --recursive $(SOURCES)
