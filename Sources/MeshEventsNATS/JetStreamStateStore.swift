@@ -222,7 +222,7 @@ public final class JetStreamStateStore: StateStore {
         case .bucketNotFound:
             MeshEventsError(
                 .streamNotFound,
-                "nothing keeps the state of the mesh: there is no bucket \(bucketName); start `mesh-events keep`",
+                "there is no bucket \(bucketName), so that nothing keeps the state of the mesh; `mesh-events keep` makes it",
                 underlying: error
             )
         case .keyExists, .wrongRevision:

@@ -98,6 +98,12 @@ extension MeshEventsError {
                 .streamMismatch,
                 "the pattern lies outside the subjects of stream \(stream); give the stream the subjects events.>"
             )
+        case .streamSealed:
+            return (
+                .streamMismatch,
+                "stream \(stream) is sealed (\(said)): nothing is ever written to it again, and no client can undo that; "
+                    + "use another one, or delete it (`nats stream rm \(stream)`), and it is made anew"
+            )
         case .notEnabled, .notEnabledForAccount:
             return (.persistenceUnavailable, "JetStream is off (\(said)); \(howToEnable)")
         case .clusterNotAvailable, .clusterNotLeader, .clusterIncomplete, .streamOffline, .clusterNoPeers:

@@ -46,10 +46,12 @@ package final class LeasedWork: Sendable {
         reasons.withLock { $0.count < Self.mostReasons && $0.insert(error.message).inserted }
     }
 
+    /// Whether it may be otherwise later, when something is done to the server. Nothing begins ended work again.
     private static func passes(_ error: MeshEventsError) -> Bool {
-        let codes: [MeshEventsError.Code] = [
-            .conflict, .timeout, .streamNotFound, .streamReplaced, .streamMismatch, .connectionFailed, .storageFull,
+        let final: [MeshEventsError.Code] = [
+            .permissionDenied, .authenticationFailed, .persistenceUnavailable, .closed, .invalidArgument,
+            .invalidPattern,
         ]
-        return error.isRetriable || codes.contains(error.code)
+        return error.isRetriable || !final.contains(error.code)
     }
 }

@@ -109,12 +109,9 @@ struct NodeSession: Sendable {
                     store: store,
                     table: JetStreamStateStore(beside: store),
                     verification: plan.busConfiguration.verification,
-                    logger: .disabled
-                ) { status in
-                    if case .failing(let reason) = status {
-                        Diagnostics.say("this node cannot keep the state of the mesh for now: \(reason)")
-                    }
-                } : nil,
+                    logger: .disabled,
+                    onChange: KeeperWords().say
+                ) : nil,
             alerts: plan.alerts.map {
                 AlertPart(
                     alerts: $0,
