@@ -23,8 +23,10 @@ demo: setup ## Run a node with three tools, see its events and status (DEMO_SECO
 test: ## Build and run every test, against each nats-server found
 	@Scripts/setup.sh test
 	$(SWIFT) build --build-tests
-	Scripts/run-tests.sh $(TEST_FLAGS) -- '--filter ^IntegrationTests\.' '--filter ^CommandLineTests\.' \
-		'--skip ^(IntegrationTests|CommandLineTests|ChaosTests)\.'
+	Scripts/run-tests.sh $(TEST_FLAGS) -- '--filter ^IntegrationTests\.[A-K]' '--filter ^IntegrationTests\.[^A-K]' \
+		'--filter ^CommandLineTests\.[A-K]' '--filter ^CommandLineTests\.[^A-K]' \
+		'--filter ^(MeshSupervision|ProcessGuard)Tests\.' \
+		'--skip ^(Integration|CommandLine|MeshSupervision|ProcessGuard|Chaos)Tests\.'
 
 test-long: setup ## The long tests in full: 200 000 events over killed servers, 1 000 starts of a tool, 10 000 requests
 	$(SWIFT) build --build-tests

@@ -8,6 +8,36 @@ import Testing
 
 /// The events can be read, and the state of nodes and tools cannot.
 @Suite struct UnknownMeshTests {
+    @Test func whileItIsReadThePageSaysSoInsteadOfShowingAnEmptyMesh() async throws {
+        let mesh = InMemoryMesh()
+        let store = NodesUnreadable(InMemoryStore(mesh))
+        let bus = try await PersistentEventBus.open(
+            transport: InMemoryTransport(mesh),
+            store: store,
+            node: "attic",
+            logger: quiet
+        )
+        try await bus.emit(NodeJoined(capabilities: nil))
+        store.isUnreadable.withLock { $0 = false }
+        store.isSlow.withLock { $0 = true }
+        let dashboard = try Dashboard(store: store, configuration: .init(port: 0), logger: quiet)
+        let running = Task { try await dashboard.run() }
+        defer { running.cancel() }
+        let url = try await dashboard.url()
+        let client = HTTPClient(port: try #require(url.split(separator: ":").last.flatMap { Int($0.dropLast()) }))
+        try await eventually("the word about reading") {
+            try await client.get("/healthz").json["problem"]?.string
+                == "The status of nodes and tools is not known: their events are still being read."
+        }
+        let answer = try await client.get("/api/mesh")
+        #expect(answer.status == 503 && answer.text.contains("still being read"))
+        store.isSlow.withLock { $0 = false }
+        try await eventually("no problem") { try await client.get("/healthz").status == 200 }
+        #expect(try await client.get("/api/mesh").json["nodes"]?.array?.count == 1)
+        running.cancel()
+        _ = await running.result
+    }
+
     @Test func thePageSaysWhyAndTheTimeOfTheMeshStandsStill() async throws {
         let mesh = InMemoryMesh()
         let store = NodesUnreadable(InMemoryStore(mesh))
@@ -68,6 +98,8 @@ import Testing
 /// A store of which the events of nodes and tools alone cannot be followed.
 private final class NodesUnreadable: ForwardingStore, StreamAdministration {
     let isUnreadable = Locked(true)
+    /// Whether following them does not begin yet.
+    let isSlow = Locked(false)
     let store: InMemoryStore
     private let followers = Locked<[any StoreFollower]>([])
 
@@ -82,6 +114,7 @@ private final class NodesUnreadable: ForwardingStore, StreamAdministration {
         timeout: Duration
     ) async throws(MeshEventsError) -> any StoreFollower {
         guard pattern != .all else { return try await store.follow(matching: pattern, from: start, timeout: timeout) }
+        while isSlow.withLock({ $0 }), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(20)) }
         if isUnreadable.withLock({ $0 }) { throw MeshEventsError(.permissionDenied, "it is forbidden") }
         let follower = try await store.follow(matching: pattern, from: start, timeout: timeout)
         followers.withLock { $0.append(follower) }

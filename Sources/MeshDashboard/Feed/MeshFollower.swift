@@ -58,6 +58,8 @@ final class MeshFollower: Sendable {
         var failure: MeshEventsError?
         /// Since when the source has shown nothing new.
         var since: Timestamp?
+        /// Whether the first reading takes longer than a moment.
+        var isReading = false
         /// Goes up with every change of the source.
         var number: UInt64 = 0
         /// How many events former sources have rejected.
@@ -65,9 +67,14 @@ final class MeshFollower: Sendable {
 
         /// Why and since when the state is not known; `nil` when it is.
         var problem: DashboardHealth.MeshProblem? {
-            guard let failure else { return nil }
-            if case .nothing = source { return .init(reason: failure.message, since: nil) }
-            return .init(reason: failure.message, since: since)
+            if let ignorance { return .init(reason: ignorance.message, since: nil) }
+            return failure.map { .init(reason: $0.message, since: since) }
+        }
+
+        /// Why nothing at all is known of the state; `nil` when something is, or will be in a moment.
+        var ignorance: MeshEventsError? {
+            guard case .nothing = source else { return nil }
+            return failure ?? (isReading ? MeshFollower.reading : nil)
         }
 
         /// Until when all changes are known; `nil` for now.
@@ -192,11 +199,13 @@ final class MeshFollower: Sendable {
     }
 
     /// Why the state of the mesh is not known at all; `nil` when it is.
-    var failure: MeshEventsError? {
-        known.withLock { known in
-            if case .nothing = known.source { known.failure } else { nil }
-        }
-    }
+    var failure: MeshEventsError? { known.withLock { $0.ignorance } }
+
+    private static let reading = MeshEventsError(
+        .persistenceUnavailable,
+        "their events are still being read",
+        isRetriable: true
+    )
 
     // MARK: Digest
 
@@ -261,13 +270,7 @@ final class MeshFollower: Sendable {
         while !Task.isCancelled {
             let number = known.withLock { $0.number }
             do {
-                let monitor = try await MeshMonitor.start(
-                    store: store,
-                    saved: table,
-                    verification: verification,
-                    configuration: .init(bufferedUpdates: Self.bufferedUpdates),
-                    logger: logger
-                )
+                let monitor = try await startMonitor()
                 defer { monitor.close() }
                 delay = Self.delays.first
                 let updates = monitor.updates()
@@ -287,6 +290,27 @@ final class MeshFollower: Sendable {
         }
     }
 
+    /// Reads what is stored. That is said when it takes longer than a moment: an empty mesh would be a wrong one.
+    private func startMonitor() async throws -> MeshMonitor {
+        async let _ = sayThatItReads()
+        return try await MeshMonitor.start(
+            store: store,
+            saved: table,
+            verification: verification,
+            configuration: .init(bufferedUpdates: Self.bufferedUpdates),
+            logger: logger
+        )
+    }
+
+    private func sayThatItReads() async {
+        guard (try? await Task.sleep(for: Self.moment)) != nil else { return }
+        known.withLock { $0.isReading = true }
+        tellProblem()
+    }
+
+    /// How long reading may take without a word about it.
+    private static let moment: Duration = .seconds(1)
+
     /// The first and the longest pause before the next attempt to follow the stream.
     private static let delays = (first: Duration.seconds(1), last: Duration.seconds(8))
 
@@ -297,6 +321,8 @@ final class MeshFollower: Sendable {
         let failure =
             error as? MeshEventsError ?? MeshEventsError(.closed, "reading the state of the mesh has ended: \(error)")
         guard ![.streamNotFound, .streamMismatch].contains(failure.code) else {
+            known.withLock { $0.isReading = false }
+            tellProblem()
             logger.debug("the dashboard cannot follow the mesh", [.error: "\(failure)"])
             return false
         }
@@ -308,7 +334,7 @@ final class MeshFollower: Sendable {
                 known.rejected += known.source.rejected
                 known.source = .former(last)
             }
-            defer { (known.failure, known.since) = (failure, known.since ?? .now) }
+            defer { (known.failure, known.since, known.isReading) = (failure, known.since ?? .now, false) }
             return (true, known.failure?.message != failure.message)
         }
         if last != nil { cache.withLock { $0 = nil } }
@@ -346,7 +372,7 @@ final class MeshFollower: Sendable {
                 known.rejected += known.source.rejected
                 known.source = source
                 known.number += 1
-                (known.failure, known.since) = (nil, nil)
+                (known.failure, known.since, known.isReading) = (nil, nil, false)
             }
             return known.source
         }
