@@ -1,6 +1,6 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: install uninstall release check-install check-docker help setup demo test test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos abuse soak
+.PHONY: install uninstall release check-install check-docker help setup demo test test-busy test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos abuse soak
 
 SWIFT ?= swift
 # A warning is an error here, and only here: see Package.swift.
@@ -31,6 +31,9 @@ test: ## Build and run every test, against each nats-server found
 test-long: setup ## The long tests in full: 200 000 events over killed servers, 1 000 starts of a tool, 10 000 requests
 	$(SWIFT) build --build-tests
 	MESH_EVENTS_LONG=1 Scripts/run-tests.sh $(TEST_FLAGS) --filter 'BatchEmitTests|DurableOverNATSTests|ToolTroubleTests|PageFuzzTests'
+
+test-busy: ## Every test five times in a row beside two processes that eat the processors (BUSY_RUNS=1 for once)
+	@Scripts/busy.sh
 
 browser: ## Try the dashboard in Chromium (BROWSER_TEST=phone for one; installs it, and playwright in .tools/venv)
 	@Scripts/setup.sh browser

@@ -29,9 +29,7 @@ struct ConnectionFaultTests {
             let store = JetStreamStore(try await connect(server))
             let positions = try await emitter.emit(contentsOf: numbered(0..<count, padding: 1_000))
             let stored = try await witness.catchUp(store, within: .seconds(120))
-            try await eventually(within: .seconds(120), "the durable to have all") {
-                handled.withLock { $0.count } >= count
-            }
+            try await eventually("what the durable has", reaches: count) { handled.withLock { $0.count } }
             #expect(stored == count)
             #expect(witness.sequences == Array(1...UInt64(count)))
             #expect(witness.numbers == Array(0..<count))

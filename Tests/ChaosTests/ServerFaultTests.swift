@@ -18,9 +18,7 @@ struct ServerFaultTests {
             let killer = Task {
                 for round in 1...rounds {
                     let mark = UInt64(round * count / (rounds + 2))
-                    try await eventually(within: .seconds(120), "\(mark) events") {
-                        (try? await store.state().lastSequence >= mark) ?? false
-                    }
+                    try await eventually("the events", reaches: mark) { try await store.state().lastSequence }
                     await server.kill()
                     try await server.restart()
                 }
@@ -73,7 +71,7 @@ struct ServerFaultTests {
                 server.suspend()
                 let before = timedOut.count
                 // Each emitter twice.
-                try await eventually("time-outs") { timedOut.count >= before + 8 }
+                try await eventually("the time-outs", reaches: before + 8) { timedOut.count }
                 server.resume()
             }
             let mark = acknowledged.all.count + 100

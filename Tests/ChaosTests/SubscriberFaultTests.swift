@@ -33,7 +33,7 @@ struct SubscriberFaultTests {
                 try await emitter.emit(contentsOf: numbered(start..<start + 20_000))
                 try await emitter.flush(timeout: .seconds(60))
             }
-            try await eventually(within: .seconds(240), "the other one to have all") { eager.withLock { $0 } == count }
+            try await eventually("what the other one has", reaches: count) { eager.withLock { $0 } }
             let growth = try ProcessUse().residentBytes - memory
             #expect(lazy.received == UInt64(count))
             #expect(lazy.dropped == UInt64(count - 1_000))
@@ -64,9 +64,8 @@ struct SubscriberFaultTests {
                 configuration: .init(redelivery: .constant(.milliseconds(10)), maximumDeliveries: 3, concurrency: 16)
             ) { _ in throw Refused() }
             let positions = try await emitter.emit(contentsOf: numbered(0..<count))
-            try await eventually(within: .seconds(120), "all to be dead letters") {
-                durable.deadLettered == UInt64(count) && plain.handlerErrors == UInt64(count)
-            }
+            try await eventually("the dead letters", reaches: UInt64(count)) { durable.deadLettered }
+            try await eventually("the plain handler's errors", reaches: UInt64(count)) { plain.handlerErrors }
             let letters = try await reader.history(matching: "events.user.dead_letter.>", limit: count * 2).count
             #expect(letters == count)
             #expect(durable.failed == UInt64(3 * count))

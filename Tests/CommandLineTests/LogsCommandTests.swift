@@ -56,8 +56,14 @@ import Testing
         func ready() async throws {
             let path = directory.path + "/ready"
             try await eventually("the tool") { TemporaryDirectory.exists(path) || !serve.isRunning }
-            try await eventually("its last line in the log") {
-                try await run("tool", "logs", "whisper", "--node", "me").output.contains("out  ready")
+            var answer: Command.Outcome?
+            do {
+                try await eventually("its last line in the log") {
+                    answer = try await run("tool", "logs", "whisper", "--node", "me")
+                    return answer?.output.contains("out  ready") == true
+                }
+            } catch {
+                throw TestSupportError("\(error) \(answer.map { "\($0)" } ?? "")")
             }
         }
 

@@ -114,9 +114,7 @@ struct BatchEmitTests {
             let killer = Task {
                 for round in 1...5 {
                     let mark = UInt64(round * total / 7)
-                    try await eventually(within: .seconds(120), "\(mark) events") {
-                        (try? await store.state().lastSequence >= mark) ?? false
-                    }
+                    try await eventually("the events", reaches: mark) { try await store.state().lastSequence }
                     await server.kill()
                     try await server.restart()
                 }
@@ -141,13 +139,11 @@ struct BatchEmitTests {
                 let isWhole = numbers == Array(0..<count)
                 #expect(isWhole, "emitter \(emitter): \(differences(of: numbers))")
             }
-            try await eventually("the replay to have everything") { replay.count >= total }
+            try await eventually("what the replay has", reaches: total) { replay.count }
             let isReplayed = replay.sequences == Array(1...UInt64(total))
             #expect(isReplayed, "each sequence once, in order: \(replay.count) of \(total)")
             #expect(replay.gaps.isEmpty, "\(replay.gaps)")
-            try await eventually(within: .seconds(120), "the durable subscriber to have everything") {
-                handled.withLock { $0.count } >= total
-            }
+            try await eventually("what the durable has", reaches: total) { handled.withLock { $0.count } }
             #expect(handled.withLock { Set($0.keys) } == Set(1...UInt64(total)))
             replaying.cancel()
             durable.cancel()

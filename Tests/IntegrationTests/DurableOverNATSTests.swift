@@ -68,7 +68,7 @@ struct DurableOverNATSTests {
             }
             for round in 1...5 {
                 let aim = round * total / 7
-                try await eventually("\(aim) events seen") { seen.sequences.count >= aim }
+                try await eventually("the events seen", reaches: aim) { seen.sequences.count }
                 await server.kill()
                 try await server.restart()
             }
@@ -148,7 +148,7 @@ struct DurableOverNATSTests {
             ) { seen.add($0.sequence) }
             // The sequences of all events with a high load, the second of them aside.
             let wanted = Set(stride(from: UInt64(1), to: UInt64(total), by: 50)).subtracting([51])
-            try await eventually("every event that passes to be seen") { seen.sequences.count >= wanted.count }
+            try await eventually("the events that pass", reaches: wanted.count) { seen.sequences.count }
             #expect(seen.sequences == wanted)
             let jetStream = JetStream(connection: try await NATSConnection.connect(to: server.url))
             try await eventually("the others to be acknowledged too") {

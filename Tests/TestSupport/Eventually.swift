@@ -19,6 +19,34 @@ public func eventually(
     }
 }
 
+/// Waits until a count reaches `aim`, as long as it grows: a busy machine takes its time, and what stands still fails.
+///
+/// - Parameters:
+///   - limit: how long the count may stand still.
+///   - what: what is waited for, as it should stand after "waited for".
+///   - aim: the count that is enough.
+///   - count: the count; what it throws while a server is away counts as no progress.
+/// - Throws: `TestSupportError` when the count has stood still for `limit`.
+public func eventually<Count: Comparable>(
+    within limit: Duration = .seconds(60),
+    _ what: String,
+    reaches aim: Count,
+    _ count: () async throws -> Count
+) async throws {
+    var last: Count?
+    var deadline = ContinuousClock.now + limit
+    while true {
+        let now = try? await count()
+        if let now, now >= aim { return }
+        if let now, now != last { (last, deadline) = (now, ContinuousClock.now + limit) }
+        guard ContinuousClock.now < deadline else {
+            let stood = last.map { "it has stood at \($0)" } ?? "there was no answer"
+            throw TestSupportError("Waited in vain for \(what), \(aim): \(stood) for \(limit).")
+        }
+        try await Task.sleep(for: .milliseconds(5))
+    }
+}
+
 /// Runs `body` and fails when it takes longer than `limit`; `body` is cancelled then, and has to heed that.
 ///
 /// - Throws: `TestSupportError` when the time is up, else what `body` throws.

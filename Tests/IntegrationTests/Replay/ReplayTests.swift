@@ -81,9 +81,9 @@ struct ReplayTests {
                 try await server.restart()
             }
             try await emitted
-            try await eventually("the replay to have everything") { record.count >= total }
+            try await eventually("what the replay has", reaches: total) { record.count }
             let kept = (0..<total).filter { !$0.isMultiple(of: 3) }
-            try await eventually("the filtered replay") { filtered.count >= kept.count }
+            try await eventually("the filtered replay", reaches: kept.count) { filtered.count }
             #expect(record.sequences == Array(1...UInt64(total)))
             #expect(record.numbers.sorted() == Array(0..<total))
             #expect(record.gaps.isEmpty, "\(record.gaps)")
