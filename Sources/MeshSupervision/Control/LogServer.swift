@@ -17,7 +17,7 @@ import NIOCore
 /// roles of `mesh-events auth`, operators and admins may. Secrets that ``Redaction`` knows are removed. ``RemoteLogs`` is
 /// the reader.
 ///
-/// Each reader gets at most ``window`` chunks that it has not acknowledged; so a slow one costs little memory, and delays
+/// Each reader gets a few chunks that it has not acknowledged; so a slow one costs little memory, and delays
 /// neither the tools nor other readers. What is removed from the ring before it can be sent is counted, and said.
 public final class LogServer: Sendable {
     /// How many readers there may be at once; more are refused.
