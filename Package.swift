@@ -175,7 +175,7 @@ let package = Package(
         // What is known of a mesh. It reads events, so it needs neither NATS nor processes.
         .target(
             name: "MeshMonitoring",
-            dependencies: ["MeshConcurrency", "MeshEvents", lifecycle, logging],
+            dependencies: ["MeshConcurrency", "MeshEvents", "MeshLogging", lifecycle, logging],
             swiftSettings: settings
         ),
         // When a person is told. It reads events, and has no HTTP client in it.
@@ -390,8 +390,8 @@ let package = Package(
         .testTarget(
             name: "MeshMonitoringTests",
             dependencies: [
-                "MeshMonitoring", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "MeshEventsTesting",
-                "NATSClient",
+                "MeshConcurrency", "MeshMonitoring", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning",
+                "MeshEventsTesting", "NATSClient",
                 "LocalNATSServer", "TestSupport", logging,
             ],
             swiftSettings: settings
@@ -399,7 +399,8 @@ let package = Package(
         .testTarget(
             name: "MeshNotifiersTests",
             dependencies: [
-                "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshNotifiers", "ProcessGuard", "TestSupport",
+                "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshEventsInterop", "MeshNotifiers", "ProcessGuard",
+                "TestSupport",
             ] + nio,
             swiftSettings: settings
         ),
@@ -425,7 +426,7 @@ let package = Package(
             dependencies: [
                 "FileReading", "MeshConcurrency", "MeshSupervision", "MeshToolSDK", "MeshEvents", "MeshEventsNATS",
                 "MeshEventsSigning", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "ProcessGuard",
-                "TestSupport",
+                "TestSupport", .product(name: "NIOCore", package: "swift-nio"),
                 "tool-supervisor-fixture", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
@@ -464,7 +465,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "MeshConcurrency", "MeshMonitoring", "MeshSupervision",
+                "MeshAuth", "MeshConcurrency", "MeshMonitoring", "MeshSupervision",
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 "MeshEvents", "MeshEventsNATS", "MeshEventsConformance", "NATSClient", "NKeys", "LocalNATSServer",
@@ -476,7 +477,8 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "mesh-events", "MeshAlerts", "MeshEvents", "MeshEventsNATS", "MeshMonitoring", "MeshNotifiers",
+                "mesh-events", "MeshAlerts", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "MeshMonitoring",
+                "MeshNotifiers",
                 "MeshSupervision", "MeshAuth",
                 "NATSClient", "NKeys", "LocalNATSServer", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
