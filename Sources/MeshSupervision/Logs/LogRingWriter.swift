@@ -51,6 +51,10 @@ struct LogRingWriter: Sendable {
     private var pending: (records: UInt64, notes: UInt64, lost: UInt64, skipped: UInt64) = (0, 0, 0, 0)
     private var clock = LogTimeWriter()
     private var allowance = OutputAllowance(Self.allowance)
+    /// What the node says is kept, whatever the tool writes.
+    private var nodesAllowance = OutputAllowance(Self.allowance)
+    /// The last lines beyond the allowance, until the next second, what the node says, or the end.
+    private var held = HeldLines()
     /// Lines that could not be written, and lines beyond the allowance, since the last record about them.
     private var lost: UInt64 = 0
     private var skipped: UInt64 = 0
@@ -82,7 +86,8 @@ struct LogRingWriter: Sendable {
         refusal: String? = nil
     ) -> Trouble? {
         let wasFailing = isFailing
-        if let count = allowance.begin(at: now) { skipped += UInt64(count) }
+        let isAnotherSecond = allowance.begin(at: now) != nil
+        _ = nodesAllowance.begin(at: now)
         if checked.map({ now - $0 >= Self.pause }) ?? true {
             checked = now
             if let refusal {
@@ -92,18 +97,21 @@ struct LogRingWriter: Sendable {
             }
         }
         let missing = missing
-        if file >= 0 { note(at: time) }
+        if file >= 0 { noteLost(at: time) }
+        if isAnotherSecond { release(at: time) }
         for entry in entries {
-            guard allowance.admits(entry.line.utf8.count + 1) else { continue }
-            guard file >= 0 else {
-                lost += 1
+            if entry.stream == .node {
+                guard nodesAllowance.admits(entry.line.utf8.count + 1) else {
+                    skipped += 1
+                    continue
+                }
+                // What comes after the lines of a tool stays behind them.
+                release(at: time)
+            } else if !held.isEmpty || !allowance.admits(entry.line.utf8.count + 1) {
+                skipped += held.append(entry, at: time)
                 continue
             }
-            encode(LogFormat.word(entry.stream), entry.line, at: time)
-            if size + buffer.count >= settings.fileSize {
-                flush()
-                if size >= settings.fileSize { rotate() }
-            }
+            add(entry, at: time)
         }
         flush()
         guard wasFailing != isFailing else { return nil }
@@ -112,12 +120,37 @@ struct LogRingWriter: Sendable {
 
     /// Closes the file; the next line opens it again.
     mutating func close() {
-        if file >= 0 { _ = systemClose(file) }
-        file = -1
-        checked = nil
+        if file >= 0 {
+            release(at: .now)
+            flush()
+        }
+        closeFile()
     }
 
     // MARK: Records
+
+    private mutating func add(_ entry: LogEntry, at time: Timestamp) {
+        guard file >= 0 else {
+            lost += 1
+            return
+        }
+        encode(LogFormat.word(entry.stream), entry.line, at: time)
+        if size + buffer.count >= settings.fileSize {
+            flush()
+            if size >= settings.fileSize { rotate() }
+        }
+    }
+
+    /// Writes how many lines are missing for the allowance, and the last ones beyond it.
+    private mutating func release(at time: Timestamp) {
+        let lines = held.take()
+        if file >= 0, skipped > 0 {
+            // Records about what is missing come first in what is written.
+            flush()
+            noteSkipped(at: lines.first?.time ?? time)
+        }
+        for (time, entry) in lines { add(entry, at: time) }
+    }
 
     private mutating func encode(_ word: StaticString, _ line: String, at time: Timestamp) {
         clock.append(time, to: &buffer)
@@ -136,8 +169,8 @@ struct LogRingWriter: Sendable {
         pending.records += 1
     }
 
-    /// Begins with records about what is missing.
-    private mutating func note(at time: Timestamp) {
+    /// Begins with records about what could not be written.
+    private mutating func noteLost(at time: Timestamp) {
         if isBroken {
             encode(LogFormat.dropped, "1 record was written in part only, and is left out", at: time)
             pending.notes += 1
@@ -147,11 +180,12 @@ struct LogRingWriter: Sendable {
             pending.notes += 1
             pending.lost = lost
         }
-        if skipped > 0 {
-            encode(LogFormat.dropped, "\(skipped) lines dropped: more than 32 MiB in a second", at: time)
-            pending.notes += 1
-            pending.skipped = skipped
-        }
+    }
+
+    private mutating func noteSkipped(at time: Timestamp) {
+        encode(LogFormat.dropped, "\(skipped) lines dropped: more than is kept of a second", at: time)
+        pending.notes += 1
+        pending.skipped = skipped
     }
 
     private mutating func flush() {
@@ -187,7 +221,7 @@ struct LogRingWriter: Sendable {
         // Only whole records stay.
         var (whole, records): (Int, UInt64) = (0, 0)
         for index in 0..<written where buffer[index] == 10 { (whole, records) = (index + 1, records + 1) }
-        if whole < written, ftruncate(file, off_t(size + whole)) != 0 { close() }
+        if whole < written, ftruncate(file, off_t(size + whole)) != 0 { closeFile() }
         size += whole
         return (records, problem)
     }
@@ -213,6 +247,12 @@ struct LogRingWriter: Sendable {
     }
 
     // MARK: Files
+
+    private mutating func closeFile() {
+        if file >= 0 { _ = systemClose(file) }
+        file = -1
+        checked = nil
+    }
 
     /// Opens the log; or finds that its file is gone or was cut, and goes on with another one.
     private mutating func checkOrOpen() {

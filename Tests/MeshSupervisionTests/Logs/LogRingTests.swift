@@ -112,7 +112,7 @@ struct LogRingTests {
         let reading = Task.detached { () -> (numbers: [UInt64], missed: UInt64) in
             var cursor = LogCursor(directory: directory)
             var (numbers, missed): ([UInt64], UInt64) = ([], 0)
-            while cursor.next ?? 0 <= UInt64(total + 1) {
+            while cursor.next ?? 0 <= UInt64(total + 1), !Task.isCancelled {
                 let step = cursor.read { raw in
                     numbers.append(raw.isReadable ? raw.number : 0)
                     return true
@@ -123,7 +123,13 @@ struct LogRingTests {
             return (numbers, missed)
         }
         for number in 0..<total { ring.append("line \(number)") }
-        let (numbers, missed) = try await withDeadline(.seconds(60), "the reader's end") { await reading.value }
+        let (numbers, missed) = try await withDeadline(.seconds(60), "the reader's end") {
+            await withTaskCancellationHandler {
+                await reading.value
+            } onCancel: {
+                reading.cancel()
+            }
+        }
         #expect(!numbers.contains(0) && zip(numbers, numbers.dropFirst()).allSatisfy { $0 < $1 })
         #expect(UInt64(numbers.count) + missed == UInt64(total + 1), "\(numbers.count) read, \(missed) missed")
     }
@@ -199,6 +205,28 @@ struct LogRingTests {
         #expect(records.contains { $0.line.contains("No space left") } && records.last?.line == "after")
         #expect(zip(records, records.dropFirst()).allSatisfy { $0.number + 1 == $1.number })
         #expect(troubles.count >= 2)
+    }
+
+    @Test("a flood beyond the allowance keeps its last lines, and what the node says of the tool", arguments: 0..<3)
+    func endOfAFlood(_ how: Int) throws {
+        let ring = LogRing(directory: directory, settings: ToolLogSettings(files: 3, fileSize: 64 << 20))
+        let now = ContinuousClock.now
+        let long = String(repeating: "x", count: 8_000)
+        for number in 0..<5_000 { ring.append([LogEntry(stream: .stdout, line: "\(number) \(long)")], now: now) }
+        ring.append([LogEntry(stream: .stderr, line: "why")], now: now)
+        switch how {
+        case 0: ring.append([LogEntry(stream: .node, line: "exited with code 3")], now: now)
+        case 1: ring.append([], now: now + .seconds(1))
+        default: ring.close()
+        }
+        let records = all().records
+        let missing = records.reduce(0) { $0 + $1.dropped }
+        #expect(missing > 500 && Int(missing) + records.count { $0.stream == .stdout } == 5_000, "\(missing)")
+        #expect(ring.missing == 0)
+        let end = records.suffix(how == 0 ? 2 : 1).map(\.line)
+        #expect(end == (how == 0 ? ["why", "exited with code 3"] : ["why"]))
+        #expect(records.dropLast().contains { $0.line.hasPrefix("4999 ") })
+        #expect(zip(records, records.dropFirst()).allSatisfy { $0.number + 1 == $1.number && $0.time <= $1.time })
     }
 
     @Test("a place that cannot be written costs the lines, nothing else") func noPlace() async throws {
