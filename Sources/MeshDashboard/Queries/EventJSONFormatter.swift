@@ -64,6 +64,6 @@ enum EventJSONFormatter {
     /// The text, cut to ``nameLimit`` bytes and `…` when it is longer.
     static func cut(_ text: String) -> String {
         guard text.utf8.count > nameLimit else { return text }
-        return String(decoding: text.utf8.prefix(nameLimit), as: UTF8.self) + "…"
+        return text.prefix(bytes: nameLimit) + "…"
     }
 }

@@ -45,14 +45,8 @@ package struct OutputTail: Sendable {
     private func cut(_ line: String) -> String {
         let count = line.utf8.count
         guard count > lineBytes else { return line }
-        var kept = ""
-        // For the words about the cut.
-        var room = lineBytes - 40
-        for scalar in line.unicodeScalars {
-            room -= UTF8.width(scalar)
-            guard room >= 0 else { break }
-            kept.unicodeScalars.append(scalar)
-        }
+        // Without the words about the cut.
+        let kept = line.prefix(bytes: lineBytes - 40)
         return "\(kept) … \(count - kept.utf8.count) bytes cut"
     }
 }

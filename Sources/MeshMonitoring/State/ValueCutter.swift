@@ -14,13 +14,7 @@ struct ValueCutter {
     mutating func cut(_ text: String) -> String {
         guard text.utf8.count > limits.textBytes else { return text }
         hasCut = true
-        let bytes = text.utf8.prefix(limits.textBytes - Self.ellipsis.utf8.count)
-        // The cut is at a scalar's border. Not at a character's: a single character can be of any length.
-        var end = bytes.endIndex
-        while end > text.utf8.startIndex, end.samePosition(in: text.unicodeScalars) == nil {
-            end = text.utf8.index(before: end)
-        }
-        return String(text.unicodeScalars[..<end]) + Self.ellipsis
+        return text.prefix(bytes: limits.textBytes - Self.ellipsis.utf8.count) + Self.ellipsis
     }
 
     /// The data; null when it is too large, or nested more than 100 levels deep: within other JSON it must stay readable.

@@ -59,11 +59,8 @@ final class ControlAudit: Sendable {
 
     /// A text without control characters, and cut.
     private static func cut(_ text: String, _ maximum: Int) -> String {
-        var result = ""
-        for scalar in text.unicodeScalars where scalar.properties.generalCategory != .control {
-            guard result.utf8.count + UTF8.width(scalar) <= maximum else { break }
-            result.unicodeScalars.append(scalar)
-        }
-        return result
+        let visible = text.unicodeScalars.lazy.filter { $0.properties.generalCategory != .control }
+        // As many scalars as there are bytes are enough.
+        return String(String.UnicodeScalarView(visible.prefix(maximum))).prefix(bytes: maximum)
     }
 }

@@ -246,7 +246,7 @@ public final class LogServer: Sendable {
             return specification.redaction(available)
         }
         let named = Set(available.filter { Redaction.namesSecret($0.key) }.values)
-        let specifications = supervisor.tools.compactMap { supervisor.specification(of: $0.name) }
+        let specifications = supervisor.specifications
         return Redaction(confidential: specifications.reduce(named) { $0.union($1.confidentialTexts(available)) })
     }
 
@@ -322,7 +322,7 @@ public final class LogServer: Sendable {
             guard var record = filter.record(raw) else { return true }
             if cost > limit {
                 // As many scalars as fit, if each takes the most bytes.
-                record.line = String(String.UnicodeScalarView(record.line.unicodeScalars.prefix(limit / 8))) + " … cut"
+                record.line = record.line.prefix(scalars: limit / 8) + " … cut"
             }
             bytes += cost
             records.append(

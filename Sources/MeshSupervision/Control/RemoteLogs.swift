@@ -449,11 +449,7 @@ private actor RemoteLogReader {
 
     private static func cut(_ text: String, to limit: Int) -> String {
         guard text.utf8.count > limit else { return text }
-        // Scalars that are not whole are left out.
-        var bytes = Array(text.utf8.prefix(limit))
-        while let last = bytes.last, last & 0xC0 == 0x80 { bytes.removeLast() }
-        if let last = bytes.last, last >= 0xC0 { bytes.removeLast() }
-        return String(decoding: bytes, as: UTF8.self) + " … cut"
+        return text.prefix(bytes: limit) + " … cut"
     }
 }
 

@@ -61,7 +61,7 @@ struct ToolActions: Sendable {
 
     /// Installs a tool, unless its program is missing, and starts it as its node's others.
     private func install(_ tool: ToolSpecification) async throws(ToolRefusal) {
-        guard supervisor.tools.count < ToolManifest.maximumTools else {
+        guard supervisor.specifications.count < ToolManifest.maximumTools else {
             throw ToolRefusal(.busy, "node \(node) has \(ToolManifest.maximumTools) tools, the most; remove one first")
         }
         try await asked { () async throws(ToolError) in

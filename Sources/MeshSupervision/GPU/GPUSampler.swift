@@ -290,6 +290,6 @@ public final class GPUSampler: Service {
     private static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
     private static func cut(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.prefix(200)))
+        text.prefix(scalars: 200)
     }
 }

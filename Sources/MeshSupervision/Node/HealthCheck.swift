@@ -1,3 +1,5 @@
+import MeshEvents
+
 /// A check of a node's health, run once per interval.
 ///
 /// ```swift
@@ -60,14 +62,9 @@ public struct HealthCheck: Sendable {
     static func reason(_ text: String) -> String {
         let limit = 300
         // A bound for very long texts, still longer than the result.
-        let text = String(text.unicodeScalars.prefix(4_096))
+        let text = text.prefix(scalars: 4_096)
         let line = SecretFinder.redacted(text.split(whereSeparator: \.isNewline).joined(separator: " "))
         guard line.utf8.count > limit else { return line.isEmpty ? "failed" : line }
-        var cut = ""
-        for character in line {
-            if cut.utf8.count + character.utf8.count > limit { break }
-            cut.append(character)
-        }
-        return cut + "…"
+        return line.prefix(bytes: limit) + "…"
     }
 }

@@ -86,15 +86,7 @@ extension NodeHealth {
     fileprivate static func cut(_ text: String, to limit: Int) -> String {
         guard text.utf8.count > limit else { return text }
         let ellipsis = "…"
-        var cut = ""
-        var bytes = ellipsis.utf8.count
-        // Not at a character's border: a single character can be of any length.
-        for scalar in text.unicodeScalars {
-            bytes += UTF8.width(scalar)
-            guard bytes <= limit else { break }
-            cut.unicodeScalars.append(scalar)
-        }
-        return cut + ellipsis
+        return text.prefix(bytes: limit - ellipsis.utf8.count) + ellipsis
     }
 
     fileprivate static func cutVersion(_ text: String) -> String { cut(text, to: versionBytes) }

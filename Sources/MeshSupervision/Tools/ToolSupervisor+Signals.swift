@@ -26,6 +26,6 @@ extension ToolSupervisor {
 
     /// What a manifest changes about the tools that are installed now, however they came here.
     public func difference(to manifest: ToolManifest) -> ToolManifest.Difference {
-        ToolManifest(tools: tools.compactMap { specification(of: $0.name) }).difference(to: manifest)
+        ToolManifest(tools: specifications).difference(to: manifest)
     }
 }

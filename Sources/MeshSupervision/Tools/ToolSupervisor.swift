@@ -121,6 +121,12 @@ public final class ToolSupervisor: Sendable {
         state.withLock { $0.runners[name] }?.specification
     }
 
+    /// The specifications of all tools, in order of their names. Unlike ``tools``, it does not look at processes.
+    var specifications: [ToolSpecification] {
+        state.withLock { Array($0.runners.values) }.filter { !$0.isRemoved }.map(\.specification)
+            .sorted { $0.name < $1.name }
+    }
+
     /// Installs a tool, and does not start it: `tool.installed`, then `tool.configured` when it has a configuration.
     ///
     /// - Throws: `invalidSpecification`, `alreadyInstalled`, `shutDown`.

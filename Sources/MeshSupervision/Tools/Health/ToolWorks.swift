@@ -96,12 +96,12 @@ struct ToolWorks: Sendable {
 
     /// The beginning of a text that is published often.
     private static func cut(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.prefix(200)))
+        text.prefix(scalars: 200)
     }
 
     /// A bound for what is searched for secrets.
     private static func start(of text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.prefix(4_096)))
+        text.prefix(scalars: 4_096)
     }
 
     /// The duration in seconds, rounded to milliseconds.
