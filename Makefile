@@ -1,6 +1,6 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: install uninstall release check-install check-docker help setup demo test test-busy test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos abuse soak
+.PHONY: install uninstall release check-install check-docker check-unit help setup demo test test-busy test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos abuse soak
 
 SWIFT ?= swift
 # A warning is an error here, and only here: see Package.swift.
@@ -46,7 +46,7 @@ screenshots: ## Take the pictures of the dashboard anew, into docs/images
 	.tools/venv/bin/python -B Tests/Browser/screenshots.py
 
 build: ## Build everything, tests included; a warning is an error
-	$(SWIFT) build --build-tests
+	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 
 docs: ## Build the guide and the reference (DocC) into .build/docs, check its code and commands, and say how to read it
 	$(SWIFT) build --product mesh-events
@@ -118,9 +118,13 @@ check-install: ## Install into a directory of its own and try everything (BUILD=
 	@Scripts/setup.sh install
 	@Scripts/check-install.sh
 
-check-docker: ## Do what the Dockerfile says in a bare Debian, and run what comes of it (as root)
+check-docker: ## Do what the Dockerfile says in a bare Debian, and run what comes of it (as root; BUILD=debug is quicker)
 	@Scripts/setup.sh docker
 	@Scripts/check-docker.sh
+
+check-unit: ## Boot a bare Debian in a container, and run the systemd unit in it (as root; BUILD=debug is quicker)
+	@Scripts/setup.sh unit
+	@Scripts/check-unit.py
 
 clean: ## Remove everything built and the tools of .tools
 	rm -rf .build .build-* .tools Benchmarks/.build Fuzz/.build Examples/*/.build

@@ -1,9 +1,10 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 """Does what the Dockerfile says without an engine: check-docker.py PROGRAM, as root on Debian.
 
 Of the stage that builds it looks at the files that are copied and compares the command with `make release`; PROGRAM is what
-that has built. The last stage is carried out step by step in a bare Debian 12 (debootstrap) in place of debian:12-slim, then
-its program is run as its user, with its health check, in a network of its own.
+that has built, or a debug build, which gets its libraries as well. The last stage is carried out step by step in a bare Debian
+12 (debootstrap) in place of debian:12-slim, then its program is run as its user, with its health check, in a network of its
+own; and once more in a process namespace of its own, in which the entry point is process 1.
 """
 import glob
 import json
@@ -11,28 +12,15 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
-import tempfile
+
+from bare_debian import Checks, remove
 
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 program = sys.argv[1]
-passed = 0
-
-
-def check(condition, text):
-    global passed
-    if not condition:
-        raise SystemExit(f"check-docker: not so: {text}")
-    passed += 1
-    print(f"check-docker: {text}", flush=True)
-
-
-def run(*arguments, **options):
-    outcome = subprocess.run(arguments, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600, **options)
-    if outcome.returncode != 0:
-        raise SystemExit(f"check-docker: {shlex.join(arguments)[:200]}: {outcome.stdout[-2000:]}{outcome.stderr[-2000:]}")
-    return outcome.stdout
+is_release = (os.environ.get("BUILD") or "release") == "release"
+checks = Checks("check-docker")
+check, run = checks.check, checks.run
 
 
 def stages():
@@ -62,18 +50,15 @@ ignored = [line.strip() for line in open(".dockerignore", encoding="utf-8") if l
 check(not any(source in glob.glob(pattern) for source in sources for pattern in ignored), "none of it is in .dockerignore")
 flags = "swift build -c release --product mesh-events --static-swift-stdlib"
 check([rest for word, rest in build if word == "RUN"][0].startswith(flags + " "), "it builds as `make release` does")
-needed = re.findall(r"NEEDED\s+(\S+)", run("objdump", "-p", program))
-check(not any(name.startswith(("libswift", "lib_", "libFoundation")) for name in needed), "the Swift runtime is in the program")
+if is_release:
+    needed = re.findall(r"NEEDED\s+(\S+)", run("objdump", "-p", program))
+    check(not any(name.startswith(("libswift", "lib_", "libFoundation")) for name in needed), "the Swift runtime is in the program")
 
 # The last stage, in a bare Debian.
 check(dict(last)["FROM"] == "debian:12-slim", "it runs on Debian 12")
-mirror = next(uri for uri in run("apt-get", "indextargets", "--format", "$(REPO_URI)").split("\n") if "security" not in uri)
-root = tempfile.mkdtemp(prefix="mesh-events-docker.")
-os.chmod(root, 0o755)
+root = checks.bare_debian()
 try:
-    run("debootstrap", "--variant=minbase", "bookworm", root, mirror)
     shutil.copy("/etc/resolv.conf", root + "/etc/resolv.conf")
-    check(True, "a bare Debian 12 is there")
     environment, directory, user, health, entry, command = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, "/", "root", None, [], []
     for word, rest in last:
         if word == "RUN":
@@ -85,6 +70,7 @@ try:
             origin, target = rest.replace("--from=build", "").split()
             assert origin == "/out/mesh-events", origin
             shutil.copy(program, root + target)
+            checks.bring_runtime(program, root)
         elif word == "ENV":
             environment.update(pair.split("=", 1) for pair in rest.split())
         elif word == "WORKDIR":
@@ -136,6 +122,59 @@ try:
     check('"data":{"where":"container"}' in output, "it lists the event")
     check(output.endswith("ended\nunhealthy\n"), "it ends on SIGTERM with exit code 0; the health check fails then")
     check(os.listdir(root + "/var/lib/mesh-events") != [], "events are kept in /var/lib/mesh-events")
+
+    # The entry point as process 1.
+    shutil.rmtree(root + "/var/lib/mesh-events")
+    run("chroot", root, "install", "-d", "-o", user, "-g", user, "-m", "700", "/var/lib/mesh-events")
+    shutil.copy("Scripts/unit/container.yaml", root + directory + "/mesh.yaml")
+    process_one = (f"mount -t proc proc {root}/proc && mount --bind /dev {root}/dev && "
+                   f"exec {inside(entry + ['serve'])} >{root}/out 2>&1")
+    namespace = shlex.join(["unshare", "--pid", "--fork", "--kill-child", "--mount", "sh", "-c", process_one])
+    script = f"""
+        set -eu
+        ip link set lo up
+        run() {{
+            {namespace} &
+            server=$!
+            for attempt in $(seq 300); do
+                first=$(cat /proc/$server/task/$server/children)
+                if [ -n "$first" ] && [ -e {root}/var/lib/mesh-events/left ]; then return; fi
+                kill -0 $server || break
+                sleep 0.1
+            done
+            cat {root}/out
+            exit 1
+        }}
+        ended() {{ # NAME: its exit code, and the tools that are there still
+            code=0
+            wait $server || code=$?
+            echo "$1 $code $(pgrep -cfx '(\\S*/)?sleep 71[0-9][0-9]')"
+        }}
+        run
+        tr '\\0' ' ' <"/proc/${{first% }}/cmdline"
+        echo
+        grep -h ^NSpid "/proc/${{first% }}/status"
+        cat {root}/var/lib/mesh-events/left
+        echo "tools $(pgrep -cfx '(\\S*/)?sleep 71[0-9][0-9]')"
+        began=$(date +%s)
+        kill -TERM $first
+        ended term
+        echo "took $(($(date +%s) - began))"
+        cat {root}/var/lib/mesh-events/asked
+        rm {root}/var/lib/mesh-events/left
+        run
+        kill -KILL $(cat "/proc/${{first% }}/task/${{first% }}/children")
+        ended kill
+    """
+    output = run("unshare", "-n", "bash", "-c", script)
+    said = dict(line.split(None, 1) for line in output.splitlines())
+    check(said[entry[0]].startswith("-- ") and said["NSpid:"].split()[-1] == "1", "process 1 is the entry point's", output)
+    left, dead = said["left"].split()
+    check(int(left) >= 50 and int(dead) < 10, f"of {left} processes that a tool left behind, all are waited for but {dead}", output)
+    check(said["tools"] == "5", "tools run, daemons too", output)
+    check(said["term"] == "0 0" and 2 <= int(said["took"]) < 15 and said["asked"] == "yes",
+          f"SIGTERM ends it with code 0 and all tools within their grace: {said['took']} s", output)
+    check(said["kill"] == "137 0", "when the node is killed, its code is 137 and no tool is left", output)
 finally:
-    shutil.rmtree(root, ignore_errors=True)
-print(f"check-docker: {passed} passed, 0 failed")
+    remove(root)
+checks.done()

@@ -4,6 +4,7 @@
 #   install.sh install      builds (BUILD=release, the Swift runtime linked in, or BUILD=debug) and installs
 #   install.sh uninstall    removes what install put there
 #   install.sh list         says what those files are
+#   install.sh build        builds, and says where the program is
 #
 # SWIFT_BUILD_FLAGS are handed to `swift build` as well.
 # Without a Swift toolchain in PATH (sudo has its own) what `make release` has built is taken.
@@ -38,7 +39,10 @@ unit="$prefix/lib/systemd/system/mesh-events.service"
 data="$prefix/share/mesh-events"
 drop_in="$data/gpu.conf"
 
-build() { "$swift" build "${flags[@]}"; }
+build() {
+    "$swift" build "${flags[@]}" >&2
+    built="$("$swift" build "${flags[@]}" --show-bin-path)/mesh-events"
+}
 
 put() { # MODE SOURCE TARGET
     mkdir -p "$destination$(dirname "$3")"
@@ -46,10 +50,9 @@ put() { # MODE SOURCE TARGET
 }
 
 install_all() {
-    local work built date shell
+    local work date shell
     if command -v "$swift" >/dev/null; then
         build
-        built="$("$swift" build "${flags[@]}" --show-bin-path)/mesh-events"
     else
         built=".build/$build/mesh-events"
         [ -x "$built" ] || fail "there is neither Swift in PATH nor $built: run \`make release\` first"
@@ -88,7 +91,10 @@ files() {
 }
 
 case "${1:-}" in
-build) build ;;
+build)
+    build
+    printf '%s\n' "$built"
+    ;;
 install) install_all ;;
 list) files ;;
 uninstall) files | while IFS= read -r file; do rm -f "$file"; printf 'removed %s\n' "$file" >&2; done ;;

@@ -10,6 +10,7 @@
 #   Scripts/setup.sh browser  also Chromium, and playwright in .tools/venv, which drives it
 #   Scripts/setup.sh install  also what tries an installation: shells, readers of manual pages, systemd's own check
 #   Scripts/setup.sh docker   also what tries the Dockerfile without an engine: debootstrap
+#   Scripts/setup.sh unit     also what runs the systemd unit: debootstrap and systemd-nspawn
 #   Scripts/setup.sh bench    also libnats, which the benchmarks compare with; in .tools/bench, a Python client and plots
 #   Scripts/setup.sh guard    also valgrind, which counts what an event costs
 set -euo pipefail
@@ -248,7 +249,13 @@ fi
 if [ "${1:-}" = docker ]; then
     command -v apt-get >/dev/null || fail "without Debian the Dockerfile cannot be tried this way: use docker build"
     command -v debootstrap >/dev/null || apt_install debootstrap || fail "debootstrap is missing"
-    { command -v ip && command -v objdump; } >/dev/null || apt_install iproute2 binutils
+    { command -v ip && command -v objdump && command -v pgrep; } >/dev/null || apt_install iproute2 binutils procps
+fi
+
+if [ "${1:-}" = unit ]; then
+    command -v apt-get >/dev/null || fail "without Debian the unit cannot be tried this way"
+    { command -v debootstrap && command -v systemd-nspawn; } >/dev/null || apt_install debootstrap systemd-container ||
+        fail "debootstrap or systemd-nspawn is missing"
 fi
 
 if [ "${1:-}" = guard ] && ! { command -v valgrind && command -v strip; } >/dev/null; then

@@ -71,7 +71,8 @@ extension LocalNATSServerError {
                 .portTaken,
                 """
                 \(port) on \(configuration.host) is in use by another process, perhaps another nats-server. Use that \
-                server by its URL, end it, or choose another port.
+                server by its URL, end it (`systemctl disable --now nats-server` ends the one that Debian's package \
+                starts), or choose another port.
                 """,
                 serverOutput: words
             )

@@ -1,0 +1,444 @@
+#!/usr/bin/env -S python3 -B
+"""Runs the systemd unit: installs into a bare Debian 12, boots that with systemd-nspawn, and looks at what the node does.
+
+`make check-unit`, as root on Debian with control groups of version 2; BUILD=debug is quicker. Scripts/unit has what is put into
+the machine: the manifest, and programs that say what they see. Stand-ins for GPUs are device files without a driver, and a
+list of drivers over /proc/devices: that a device may be opened is the error ENXIO, that it may not is EPERM.
+"""
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from bare_debian import Checks, remove
+
+os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+checks = Checks("check-unit")
+check, run = checks.check, checks.run
+SETTINGS, STATE = "/etc/mesh-events", "/var/lib/mesh-events"
+DROP_INS = "/etc/systemd/system/mesh-events.service.d"
+
+
+class Machine:
+    """A system that systemd has booted in a container."""
+
+    def __init__(self, root):
+        self.root = root
+        self.console = tempfile.TemporaryFile("w+")
+        options = ["--boot", f"--directory={root}", "--machine=mesh-check", "--register=no", "--private-network",
+                   "--console=pipe", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
+                   # Version 2 lets systemd decide on devices, by a program of the kernel's.
+                   "--capability=all", "--system-call-filter=bpf"]
+        self.groups = []
+        if not os.path.isdir("/run/systemd/system"):
+            # There is no systemd on this side that could make a scope.
+            options.append("--keep-unit")
+            self.groups = control_groups()
+        self.nspawn = subprocess.Popen(
+            ["systemd-nspawn", *options], stdin=subprocess.DEVNULL, stdout=self.console, stderr=self.console,
+            env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}, preexec_fn=self.join,
+        )
+        self.first = None
+        try:
+            self.first = self.wait("systemd to be process 1", self.process_one, 60)
+            state = self.wait("systemd to have booted", self.booted, 120)
+        except BaseException:
+            self.end()
+            raise
+        check(state in ("running", "degraded"), "it boots: systemd is process 1 of the machine", self.said())
+
+    def join(self):
+        for group in self.groups:
+            with open(f"{group}/cgroup.procs", "w", encoding="ascii") as file:
+                file.write("0")
+
+    def process_one(self):
+        if self.nspawn.poll() is not None:
+            raise SystemExit(f"check-unit: systemd-nspawn cannot boot a machine here:\n{self.said()}")
+        with contextlib.suppress(OSError):
+            for child in open(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children").read().split():
+                status = open(f"/proc/{child}/status").read()
+                if re.search(r"^Name:\tsystemd$", status, re.M) and re.search(r"^NSpid:.*\t1$", status, re.M):
+                    return child
+        return None
+
+    def booted(self):
+        state = self.outcome("systemctl", "is-system-running").stdout.strip()
+        return state if state in ("running", "degraded", "maintenance") else None
+
+    def said(self):
+        self.console.seek(0)
+        return self.console.read()[-4000:]
+
+    def outcome(self, *command, timeout=60):
+        return subprocess.run(["nsenter", "-t", self.first, "-a", *command], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=timeout)
+
+    def run(self, *command, timeout=60):
+        outcome = self.outcome(*command, timeout=timeout)
+        if outcome.returncode != 0:
+            raise SystemExit(f"check-unit: {' '.join(command)}: {outcome.returncode}: {outcome.stdout}{outcome.stderr}\n"
+                             f"{self.journal()}")
+        return outcome.stdout
+
+    def journal(self, unit="mesh-events"):
+        return self.outcome("journalctl", "-u", unit, "-n", "60", "--no-pager", "-o", "cat").stdout
+
+    def wait(self, what, condition, seconds=30):
+        """What the condition returns when that is true."""
+        end = time.monotonic() + seconds
+        while True:
+            value = condition()
+            if value:
+                return value
+            if time.monotonic() > end:
+                raise SystemExit(f"check-unit: waited {seconds} s for {what}\n{self.journal() if self.first else self.said()}")
+            time.sleep(0.2)
+
+    def end(self):
+        if self.first and self.nspawn.poll() is None:
+            # systemd's signal for halt.
+            os.kill(int(self.first), signal.SIGRTMIN + 3)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.nspawn.wait(timeout=120 if self.first else 1)
+        if self.nspawn.poll() is None:
+            self.nspawn.kill()
+            self.nspawn.wait()
+        for group in self.groups:
+            for directory, _, _ in os.walk(group, topdown=False):
+                os.rmdir(directory)
+
+    # What is asked in there.
+
+    def write(self, path, text, mode=0o644):
+        os.makedirs(os.path.dirname(self.root + path), exist_ok=True)
+        with open(self.root + path, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(self.root + path, mode)
+
+    def unit(self, name):
+        return self.run("systemctl", "show", "mesh-events", "--value", "-p", name).strip()
+
+    def events(self, kind, *options):
+        outcome = self.outcome("mesh-events", "list", kind, "--json", *options)
+        return [json.loads(line) for line in outcome.stdout.splitlines()]
+
+    def of_tool(self, kind, tool):
+        return [event for event in self.events(kind) if event["data"].get("tool") == tool]
+
+    def pids(self, command):
+        """The numbers of the processes with exactly this command line, whatever directory it names."""
+        return self.outcome("pgrep", "-fx", rf"(\S*/)?{command}").stdout.split()
+
+    def status(self, pid):
+        text = self.run("cat", f"/proc/{pid}/status")
+        return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+    def members(self):
+        """The processes that systemd counts to the unit, and those of its user."""
+        found = self.outcome("sh", "-c", "cat /sys/fs/cgroup/system.slice/mesh-events.service/cgroup.procs").stdout.split()
+        return found + self.outcome("pgrep", "-f", "sleep 70[0-9][0-9]|mesh-events-guard|mesh-events serve").stdout.split()
+
+
+def control_groups():
+    """New groups below this process's, in the hierarchies that systemd-nspawn takes for its own."""
+    made = []
+    for line in open("/proc/self/cgroup", encoding="ascii"):
+        _, controllers, path = line.strip().split(":", 2)
+        places = {"": ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"], "name=systemd": ["/sys/fs/cgroup/systemd"]}
+        for place in places.get(controllers, []):
+            if os.path.exists(f"{place}/cgroup.procs"):
+                made.append(f"{place}{path.rstrip('/')}/mesh-check.{os.getpid()}")
+                os.mkdir(made[-1])
+                break
+    return made
+
+
+def pairs(text):
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def put(machine, name, path, mode=0o644):
+    with open(f"Scripts/unit/{name}", encoding="utf-8") as file:
+        machine.write(path, file.read(), mode)
+
+
+def start(machine):
+    """Starts the unit, and waits for its tools."""
+    before = len(machine.events("node.joined"))
+    machine.run("systemctl", "start", "mesh-events")
+    machine.wait("node.joined", lambda: len(machine.events("node.joined")) > before)
+
+
+def taken_port(machine):
+    """Debian starts the nats-server that it installs, on the node's port and without a stream."""
+    machine.run("systemctl", "start", "nats-server")
+    machine.run("systemctl", "start", "mesh-events")
+    machine.wait("the reason", lambda: "Port 4222 on 127.0.0.1 is in use" in machine.journal())
+    machine.run("systemctl", "stop", "mesh-events")
+    check("systemctl disable --now nats-server" in machine.journal(),
+          "beside Debian's own nats-server the node says what is wrong, and what to do")
+    machine.run("systemctl", "disable", "--now", "nats-server")
+
+
+def starts(machine):
+    machine.run("systemctl", "enable", "--now", "mesh-events")
+    machine.wait("node.joined", lambda: machine.events("node.joined"))
+    check(machine.unit("ActiveState") == "active", "the unit starts, and the node is in the stream")
+    main = machine.status(machine.unit("MainPID"))
+    check(main["Uid"].split()[0] != "0" and int(main["CapBnd"], 16) == 0 and main["NoNewPrivs"] == "1"
+          and main["Seccomp"] == "2", "the node is a user without rights, and its calls of the system are filtered", main)
+    limits = machine.run("cat", f"/proc/{machine.unit('MainPID')}/limits")
+    most = int(re.search(r"Max open files\s+\d+\s+(\d+)", machine.run("cat", "/proc/1/limits"))[1])
+    found = int(re.search(r"Max open files\s+(\d+)", limits)[1])
+    check(found == min(65536, most), f"it may open {found} files")
+    signed = machine.events("node.joined", "--trust", "/root/trust")
+    check(len(signed) == 1, "it signs with the key that LoadCredential= hands over", machine.journal())
+    # From version 254 on, systemd gives a credential these permissions, and the service's user an access list.
+    key = "/run/credentials/check/sign.nk"
+    machine.run("install", "-D", "-m", "440", "/root/sign.nk", key)
+    machine.run("mesh-events", "emit", "user.signed", "--ack", "--sign-key", key)
+    machine.run("install", "-m", "440", "/root/sign.nk", "/root/open.nk")
+    refused = machine.outcome("mesh-events", "emit", "user.signed", "--sign-key", "/root/open.nk")
+    check(refused.returncode != 0 and "chmod 600" in refused.stderr and machine.events("user.signed", "--trust", "/root/trust"),
+          "a newer systemd's credentials are read, too; elsewhere such permissions are refused", refused)
+
+
+def tools_run(machine):
+    emitted = machine.wait("the tool's own event", lambda: machine.events("user.checked"))
+    check(emitted[0]["data"] == {"by": "plain", "word": "from-the-file"},
+          "a tool emits into the stream; EnvironmentFile= is read", emitted)
+    check([event["data"]["tool"] for event in machine.events("tool.started")].count("plain") == 1, "tool.started is there")
+    lines = machine.run("mesh-events", "tool", "logs", "plain")
+    check(re.search(r"out  said on standard output", lines), "its output can be read", lines)
+    check(os.path.isdir(machine.root + "/var/lib/private/mesh-events/logs")
+          and os.path.isdir(machine.root + "/var/lib/private/mesh-events/4222"), "logs and events are in the state directory")
+    machine.wait("the schedule", lambda: os.path.exists(machine.root + "/var/lib/private/mesh-events/schedules"))
+    check(True, "so is the record of schedules")
+
+
+def tool_in_sandbox(machine):
+    place = machine.root + "/var/lib/private/mesh-events/seen"
+    machine.wait("what the tool sees", lambda: os.path.exists(place))
+    seen = pairs(open(place, encoding="utf-8").read())
+    check(seen["uid"] != "0" and seen["bounding"] == "0000000000000000" and seen["new_privileges"] == "1",
+          "a tool is the same user without rights", seen)
+    check(seen["user"] == "mesh-events", "the user has a name, by libnss-systemd", seen)
+    settings = {name: seen[name] for name in ("nice", "umask", "cpus", "nofile", "core")}
+    check(settings == {"nice": "5", "umask": "0027", "cpus": "0", "nofile": "512", "core": "0"},
+          "nice, umask, cpus and limits of a manifest hold", settings)
+    check(seen["writes"].split() == ["/dev/shm", "/tmp", "/var/tmp", STATE],
+          "it writes into the state directory and temporary ones, nowhere else", seen)
+    check(machine.outcome("ls", "/tmp/written", "/var/tmp/written").stdout == "", "its /tmp and /var/tmp are not the machine's")
+    check(seen["directory"] == SETTINGS and seen["home"] == STATE, "its directory is that of the manifest")
+    check(seen["processes_of_others"] == "0" and seen["homes"] == "0", "it sees neither homes nor processes of others", seen)
+
+
+def figures(machine):
+    def usage():
+        text = machine.run("mesh-events", "status", f"{machine.name}/daemon", "--json")
+        found = json.loads(text)["tool"].get("usage") or {}
+        return found if found.get("processes") == 3 and "memory_mb" in found and "files" in found else None
+    machine.wait("the figures of a daemon", usage)
+    check(True, "the figures of a tool count the daemon that it has left behind, its environment cleared")
+
+
+def limits_hold(machine):
+    crashed = machine.wait("the end of the tool that takes memory", lambda: machine.of_tool("tool.crashed", "hungry"))
+    check("more than its limit of 100 MB" in crashed[0]["data"]["error"], "the limit of memory is held", crashed)
+    for tool, reason in {
+        "other": "cannot run as user nobody: only a node that runs as root",
+        "nicer": "its nice value cannot be set to -5: Permission denied",
+        "wide": "its limit nofile cannot be set to 2000000: Operation not permitted",
+    }.items():
+        found = machine.wait(f"the refusal of {tool}", lambda: machine.of_tool("tool.crashed", tool))
+        check(reason in found[0]["data"]["error"], f"refused, with the reason: {reason}", found)
+
+
+def health(machine):
+    ready = machine.wait("tool.ready", lambda: machine.of_tool("tool.ready", "notifier"))
+    check(ready, "sd_notify reaches the node: tool.ready")
+    crashed = machine.wait("the watchdog", lambda: machine.of_tool("tool.crashed", "notifier"))
+    check(machine.of_tool("tool.unhealthy", "notifier") and "watchdog" in json.dumps(crashed[0]["data"]),
+          "the watchdog ends a tool that gives no sign of life", crashed)
+    check(not machine.of_tool("tool.unhealthy", "probed"), "a probe by a program finds what is there")
+    os.remove(machine.root + "/var/lib/private/mesh-events/alive")
+    machine.wait("tool.unhealthy", lambda: machine.of_tool("tool.unhealthy", "probed"))
+    check(True, "and misses what is not")
+
+
+def reloads(machine):
+    before = machine.pids("sleep 7001")
+    manifest = open("Scripts/unit/mesh.yaml", encoding="utf-8").read()
+    machine.write(f"{SETTINGS}/mesh.yaml", manifest + '  - {name: added, version: "1", command: [sleep, "7050"]}\n')
+    machine.run("systemctl", "reload", "mesh-events")
+    machine.wait("the new tool", lambda: machine.pids("sleep 7050"))
+    check(machine.pids("sleep 7001") == before, "systemctl reload starts the new tool, and lets the others run on")
+    machine.write(f"{SETTINGS}/mesh.yaml", "tools: 7\n")
+    machine.run("systemctl", "reload", "mesh-events")
+    machine.wait("the mistake", lambda: re.search(r"mesh\.yaml:1:\d+", machine.journal()))
+    check(machine.unit("ActiveState") == "active" and machine.pids("sleep 7001") == before,
+          "a manifest with a mistake changes nothing, and the journal has its place")
+    machine.write(f"{SETTINGS}/mesh.yaml", manifest)
+    machine.run("systemctl", "reload", "mesh-events")
+    machine.wait("the tool's end", lambda: not machine.pids("sleep 7050"))
+    check(machine.pids("sleep 7001") == before, "a tool that the manifest no longer names is ended")
+
+
+def daemon_stops(machine):
+    parts = ["sleep 7002", "sleep 7003", "sleep 7004"]
+    check(all(len(machine.pids(part)) == 1 for part in parts), "a tool that makes itself a daemon runs")
+    machine.run("mesh-events", "tool", "stop", "daemon")
+    check(not any(machine.pids(part) for part in parts), "tool stop ends all of it", machine.run("ps", "-ef"))
+    machine.run("mesh-events", "tool", "start", "daemon")
+    machine.wait("the daemon", lambda: all(machine.pids(part) for part in parts))
+
+
+def killed(machine):
+    main, joined = machine.unit("MainPID"), len(machine.events("node.joined"))
+    parts = [f"sleep {number}" for number in (7001, 7002, 7003, 7004)]
+    old = [pid for part in parts for pid in machine.pids(part)]
+    machine.run("kill", "-KILL", main)
+    machine.wait("the node to be back", lambda: len(machine.events("node.joined")) > joined)
+    machine.wait("its tools to be back", lambda: all(machine.pids(part) for part in parts))
+    now = [pid for part in parts for pid in machine.pids(part)]
+    check(machine.unit("NRestarts") == "1" and machine.unit("MainPID") != main, "systemd restarts a node that was killed")
+    check(len(now) == len(parts) and not set(now) & set(old), "its tools are there once, daemons too", (old, now))
+    check(machine.events("user.checked"), "events from before are there")
+
+
+def stops(machine):
+    machine.wait("the tool that does not listen", lambda: machine.pids("sleep 7005"))
+    began = time.monotonic()
+    machine.run("systemctl", "stop", "mesh-events", timeout=100)
+    took = time.monotonic() - began
+    check(2 <= took < 20, f"systemctl stop waits for the grace of a tool that does not listen, and kills it: {took:.1f} s")
+    check(machine.unit("Result") == "success" and machine.unit("ExecMainStatus") == "0", "the node ends with code 0",
+          machine.journal())
+    check(not machine.members(), "no process is left", machine.run("ps", "-ef"))
+
+
+def time_out(machine):
+    """TimeoutStopSec=, with less than the unit's 90 s, against a tool with more grace."""
+    check(machine.unit("TimeoutStopUSec") == "1min 30s", "TimeoutStopSec= is 90 s")
+    machine.write(f"{DROP_INS}/stop.conf", "[Service]\nTimeoutStopSec=4s\n")
+    machine.write(f"{SETTINGS}/mesh.yaml", """tools:
+  - {name: deaf, version: "1", grace: 60s, command: [sh, -c, "trap '' TERM; while :; do sleep 7060; done"]}
+""")
+    machine.run("systemctl", "daemon-reload")
+    start(machine)
+    machine.wait("the tool", lambda: machine.pids("sleep 7060"))
+    left = machine.events("node.left")
+    check(left, "node.left of the stop before was stored")
+    machine.run("systemctl", "stop", "mesh-events")
+    check(machine.unit("Result") == "timeout" and not machine.members(),
+          "when the node takes longer to stop, systemd kills all of it", machine.run("ps", "-ef"))
+    os.remove(machine.root + DROP_INS + "/stop.conf")
+
+
+def gpus(machine):
+    put(machine, "gpu.yaml", f"{SETTINGS}/mesh.yaml")
+    put(machine, "see-gpus", "/usr/local/bin/see-gpus", 0o755)
+    put(machine, "nvidia-smi", "/usr/local/bin/nvidia-smi", 0o755)
+    put(machine, "devices", "/root/devices")
+    machine.run("sh", "-ec", """
+        mount --bind /root/devices /proc/devices
+        mknod -m 666 /dev/nvidia0 c 195 0
+        mknod -m 666 /dev/nvidiactl c 195 255
+        mkdir -p /dev/dri
+        mknod -m 660 /dev/dri/renderD128 c 226 128
+        chgrp render /dev/dri/renderD128
+        mknod -m 660 /dev/kfd c 235 0
+        chgrp render /dev/kfd
+        mknod -m 666 /dev/other c 10 229
+    """)
+
+    def seen():
+        start(machine)
+        path = machine.root + "/var/lib/private/mesh-events/gpus"
+        machine.wait("what the tool sees", lambda: os.path.exists(path))
+        found = pairs(open(path, encoding="utf-8").read())
+        since = machine.events("node.joined")[-1]["sequence"]
+        event = machine.wait("the next node.health", lambda: [
+            event for event in machine.events("node.health") if event["sequence"] > since and event["data"]["resources"]["uptime_s"] > 5
+        ])[-1]
+        machine.run("systemctl", "stop", "mesh-events")
+        os.remove(path)
+        return found, event["data"]["resources"].get("gpus")
+
+    names = ["/dev/nvidia0", "/dev/nvidiactl", "/dev/dri/renderD128", "/dev/kfd"]
+    found, devices = seen()
+    check(found["interfaces"] == "Address family not supported by protocol", "a tool does not list network interfaces", found)
+    check(all(found[name] == "No such file or directory" for name in names + ["/dev/other"]) and not devices,
+          "without the drop-in a tool sees no GPU, and node.health has none", (found, devices))
+    shutil.copy(machine.root + "/usr/local/share/mesh-events/gpu.conf", machine.root + DROP_INS)
+    machine.run("systemctl", "daemon-reload")
+    found, devices = seen()
+    check(all(found[name] == "No such device or address" for name in names),
+          "with it a tool may open them: it comes as far as the driver, which is not there", found)
+    check(found["/dev/other"] == "Operation not permitted", "other devices stay closed", found)
+    check(found["interfaces"] == "open", "and it may list network interfaces", found)
+    check(devices and devices[0]["name"] == "Stand-in", "node.health has the GPUs", devices)
+
+
+def boots_again(root):
+    """A boot of its own: the unit was enabled."""
+    machine = Machine(root)
+    try:
+        joined = machine.wait("the node after a boot", lambda: machine.events("node.joined"))
+        machine.wait("its start", lambda: machine.unit("ActiveState") == "active" and len(machine.events("node.joined")) > 1)
+        check(joined, "after a boot the node runs by itself, with the events from before")
+    finally:
+        machine.end()
+
+
+def prepare(root):
+    built = {**os.environ, "DESTDIR": root, "PREFIX": "/usr/local"}
+    run("Scripts/install.sh", "install", env=built, timeout=3600)
+    checks.bring_runtime(root + "/usr/local/bin/mesh-events", root)
+    check("0." in run("chroot", root, "/usr/local/bin/mesh-events", "--version"), "mesh-events is installed in it")
+
+
+def settle(machine):
+    """What the unit reads: the manifest, variables, a key."""
+    machine.name = machine.run("hostname").strip()
+    put(machine, "mesh.yaml", f"{SETTINGS}/mesh.yaml")
+    put(machine, "see", f"{SETTINGS}/see", 0o755)
+    machine.write(f"{SETTINGS}/environment", "CHECK_WORD=from-the-file\n")
+    machine.run("sh", "-ec", f"cd /root && mesh-events key new sign.nk --node {machine.name} >trust")
+    machine.write(f"{DROP_INS}/key.conf", "[Service]\nLoadCredential=sign.nk:/root/sign.nk\n"
+                                          "Environment=MESH_EVENTS_SIGN_KEY=%d/sign.nk\n")
+    machine.run("systemctl", "daemon-reload")
+
+
+STEPS = (settle, taken_port, starts, tools_run, tool_in_sandbox, figures, limits_hold, health, reloads, daemon_stops, killed,
+         stops, time_out, gpus)
+PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "libnss-systemd", "nats-server", "procps")
+
+
+def main():
+    places = ("/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup/unified/cgroup.procs")
+    if not any(os.path.exists(place) for place in places):
+        raise SystemExit("check-unit: needs control groups of version 2 (or the hybrid of both), to boot a machine")
+    root = checks.bare_debian(*PACKAGES)
+    try:
+        prepare(root)
+        machine = Machine(root)
+        try:
+            for step in STEPS:
+                step(machine)
+        finally:
+            machine.end()
+        boots_again(root)
+    finally:
+        remove(root)
+    checks.done()
+
+
+if __name__ == "__main__":
+    main()
