@@ -143,6 +143,7 @@ public final class ToolSupervisor: Sendable {
             state.runners[tool.name] = runner
             return runner
         }
+        context.logs?.install(tool.name)
         var events: [any EventPayload] = [ToolInstalled(tool: tool.name, version: tool.version)]
         if !tool.configuration.isNull { events.append(configured(tool)) }
         await runner.announce(events)
@@ -240,6 +241,7 @@ public final class ToolSupervisor: Sendable {
             // Before the event: a list of tools that is made after it must not name the tool.
             runner.markRemoved()
             await runner.announce([ToolRemoved(tool: name)])
+            context.logs?.remove(name)
             state.withLock { $0.runners[name] = nil }
             runner.close()
         }
