@@ -21,7 +21,8 @@ package enum ProcessOutput: Sendable, Hashable {
         case stderr
     }
 
-    /// A line, without its line break. A line that is too long is cut, and its text says so.
+    /// A line as ``LineSplitter`` makes it, without its line break. Of one that is too long the middle is cut, and its text
+    /// says so.
     case line(Stream, String)
     /// A line beyond the limits, which counts as dropped; only with ``OutputLimits/passesExcess``.
     case excess(Stream, String)
@@ -31,7 +32,7 @@ package enum ProcessOutput: Sendable, Hashable {
 
 /// How much of a process's output is passed on.
 package struct OutputLimits: Sendable, Hashable {
-    /// The longest line, in bytes; the rest of a longer one is cut. The default is 8 KiB.
+    /// The longest line, in bytes; the middle of a longer one is cut. The default is 8 KiB.
     package var lineLength = 8 << 10
     /// The most lines in a second; the default is 1 000.
     package var linesPerSecond = 1_000
@@ -39,6 +40,9 @@ package struct OutputLimits: Sendable, Hashable {
     package var bytesPerSecond = 1 << 20
     /// Whether lines beyond these limits are passed on as ``ProcessOutput/excess(_:_:)``.
     package var passesExcess = false
+    /// After how long without more bytes a line that has not ended is passed on, about: it is looked at five times a
+    /// second. `nil`, the default, is when it ends.
+    package var pause: Duration?
 
     /// The defaults.
     package init() {}
@@ -55,16 +59,21 @@ final class OutputReader: Sendable {
         var splitter: LineSplitter
         var allowance: OutputAllowance
         var buffer: [UInt8]
+        /// How many bytes the last read has brought.
+        var lastCount = 0
         var isReminded = false
     }
 
     /// A pipe's usual capacity.
     private static let chunk = 64 << 10
+    /// The sizes of the buffers in which programs keep their output back are multiples of this.
+    private static let bufferUnit = 1 << 10
 
     private let stream: ProcessOutput.Stream
     private let queue: DispatchQueue
     private let handler: @Sendable ([ProcessOutput]) -> Void
     private let passesExcess: Bool
+    private let pause: Duration?
     private let state: Mutex<State>
     private let isGivenUp = Atomic(false)
     private let ended = OneShot<Void>()
@@ -84,6 +93,7 @@ final class OutputReader: Sendable {
         self.stream = stream
         self.queue = queue
         passesExcess = limits.passesExcess
+        pause = limits.pause
         self.handler = handler
         state = Mutex(
             State(
@@ -96,16 +106,23 @@ final class OutputReader: Sendable {
         Thread.detachNewThread { self.run(descriptor) }
     }
 
-    /// How often a waiting reader checks whether it was given up, in milliseconds.
+    /// How often a waiting reader checks whether it was given up, and whether the process pauses, in milliseconds.
     private static let patience: Int32 = 200
 
     private func run(_ descriptor: Int32) {
         var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        // When bytes came last, until the pause after them has been noticed.
+        var lastRead: ContinuousClock.Instant?
         while !isGivenUp.load(ordering: .relaxed) {
             let ready = poll(&wanted, 1, Self.patience)
             guard ready >= 0 || errno == EINTR else { break }
-            guard ready > 0 else { continue }
-            guard queue.sync(execute: { read(descriptor) }) else { break }
+            if ready > 0 {
+                guard queue.sync(execute: { read(descriptor) }) else { break }
+                lastRead = .now
+            } else if ready == 0, let pause, let since = lastRead, .now - since >= pause {
+                lastRead = nil
+                queue.sync { passUnfinished() }
+            }
         }
         close(descriptor)
         queue.sync { finish() }
@@ -124,11 +141,12 @@ final class OutputReader: Sendable {
                 #endif
             }
             guard count > 0 else { return ([], count == 0 || (errno != EAGAIN && errno != EINTR)) }
+            state.lastCount = count
             var said: [ProcessOutput] = []
             if let dropped = state.allowance.begin(at: .now) { said.append(.dropped(dropped)) }
             state.buffer.withUnsafeBytes { bytes in
-                state.splitter.append(UnsafeRawBufferPointer(rebasing: bytes[..<count])) { line, cut in
-                    if let line = admit(line, cut, &state.allowance) { said.append(line) }
+                state.splitter.append(UnsafeRawBufferPointer(rebasing: bytes[..<count])) { line in
+                    if let line = admit(line, &state.allowance) { said.append(line) }
                 }
             }
             remind(&state)
@@ -138,15 +156,26 @@ final class OutputReader: Sendable {
         return !isOver
     }
 
-    private func admit(
-        _ line: UnsafeRawBufferPointer,
-        _ cut: Int,
-        _ allowance: inout OutputAllowance
-    ) -> ProcessOutput? {
+    /// Passes on what there is of a line whose end does not come.
+    private func passUnfinished() {
+        let said = state.withLock { state -> [ProcessOutput] in
+            // A full buffer of a program that keeps its output back: the rest of its last line comes with the next one.
+            guard !state.lastCount.isMultiple(of: Self.bufferUnit) else { return [] }
+            var said: [ProcessOutput] = []
+            if let dropped = state.allowance.begin(at: .now) { said.append(.dropped(dropped)) }
+            state.splitter.pause { line in
+                if let line = admit(line, &state.allowance) { said.append(line) }
+            }
+            remind(&state)
+            return said
+        }
+        if !said.isEmpty { handler(said) }
+    }
+
+    private func admit(_ line: UnsafeRawBufferPointer, _ allowance: inout OutputAllowance) -> ProcessOutput? {
         let isAdmitted = allowance.admits(line.count)
         guard isAdmitted || passesExcess else { return nil }
-        var text = String(decoding: line, as: UTF8.self)
-        if cut > 0 { text += " … \(cut) bytes cut" }
+        let text = String(decoding: line, as: UTF8.self)
         return isAdmitted ? .line(stream, text) : .excess(stream, text)
     }
 
@@ -166,8 +195,8 @@ final class OutputReader: Sendable {
     private func finish() {
         let said = state.withLock { state -> [ProcessOutput] in
             var said: [ProcessOutput] = []
-            state.splitter.finish { line, cut in
-                if let line = admit(line, cut, &state.allowance) { said.append(line) }
+            state.splitter.finish { line in
+                if let line = admit(line, &state.allowance) { said.append(line) }
             }
             if let dropped = state.allowance.takeDropped() { said.append(.dropped(dropped)) }
             return said
@@ -224,61 +253,5 @@ package struct OutputAllowance: Sendable {
     package mutating func takeDropped() -> Int? {
         defer { dropped = 0 }
         return dropped > 0 ? dropped : nil
-    }
-}
-
-/// Splits bytes into lines, in bounded memory even for an endless line.
-package struct LineSplitter: Sendable {
-    private let limit: Int
-    private var partial: [UInt8] = []
-    private var cut = 0
-
-    /// Creates a splitter.
-    ///
-    /// - Parameter limit: The longest line, in bytes; the rest of a longer one is cut.
-    package init(limit: Int) {
-        self.limit = limit
-    }
-
-    /// Takes bytes and calls `line` with each completed line, and with the number of bytes cut from it.
-    package mutating func append(
-        _ bytes: UnsafeRawBufferPointer,
-        _ line: (UnsafeRawBufferPointer, _ cut: Int) -> Void
-    ) {
-        guard let base = bytes.baseAddress else { return }
-        var start = 0
-        while start < bytes.count {
-            let length = bytes.count - start
-            let end = memchr(base + start, 10, length).map { UnsafeRawPointer($0) - base }
-            let piece = UnsafeRawBufferPointer(start: base + start, count: (end ?? bytes.count) - start)
-            if end != nil, partial.isEmpty, piece.count <= limit {
-                line(Self.withoutReturn(piece), 0)
-            } else {
-                keep(piece)
-                if end != nil { flush(line) }
-            }
-            start += piece.count + 1
-        }
-    }
-
-    /// Calls `line` with the rest after the last line break, if there is any.
-    package mutating func finish(_ line: (UnsafeRawBufferPointer, _ cut: Int) -> Void) {
-        if !partial.isEmpty { flush(line) }
-    }
-
-    private mutating func keep(_ piece: UnsafeRawBufferPointer) {
-        let room = min(piece.count, limit - partial.count)
-        partial.append(contentsOf: piece.prefix(room))
-        cut += piece.count - room
-    }
-
-    private mutating func flush(_ line: (UnsafeRawBufferPointer, _ cut: Int) -> Void) {
-        partial.withUnsafeBytes { line(Self.withoutReturn($0), cut) }
-        partial.removeAll(keepingCapacity: true)
-        cut = 0
-    }
-
-    private static func withoutReturn(_ line: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-        line.last == 13 ? UnsafeRawBufferPointer(rebasing: line.dropLast()) : line
     }
 }

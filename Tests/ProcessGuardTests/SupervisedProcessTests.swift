@@ -40,6 +40,29 @@ struct SupervisedProcessTests {
         #expect(output.all.filter { $0 != .line(.stderr, "b") } == [.line(.stdout, "a"), .line(.stdout, "c")])
     }
 
+    @Test("a line that does not end comes when the process pauses")
+    func unfinishedLine() async throws {
+        let (directory, output) = (try TemporaryDirectory(), Output())
+        let go = directory.path + "/go"
+        var command = shell("printf 'Overwrite? '; until [ -e \(go) ]; do sleep 0.02; done; echo yes")
+        command.limits.pause = .milliseconds(50)
+        let process = try await SupervisedProcess.launch(command) { output.append($0) }
+        try await eventually("the question") { output.all == [.line(.stdout, "Overwrite? ")] }
+        try directory.file("go", "")
+        #expect(await process.waitForEnd() == .exited(code: 0))
+        #expect(output.all == [.line(.stdout, "Overwrite? "), .line(.stdout, "yes")])
+    }
+
+    @Test("a full buffer of a program that keeps its output back is not torn from the rest of its line")
+    func fullBuffer() async throws {
+        let output = Output()
+        var command = shell("dd if=/dev/zero bs=4096 count=1 2>/dev/null; sleep 1; echo rest")
+        command.limits.pause = .milliseconds(50)
+        let process = try await SupervisedProcess.launch(command) { output.append($0) }
+        #expect(await process.waitForEnd() == .exited(code: 0))
+        #expect(output.all == [.line(.stdout, String(repeating: "\0", count: 4_096) + "rest")])
+    }
+
     @Test("its environment is the one given, but for its group's mark, and its input is empty")
     func environment() async throws {
         let output = Output()

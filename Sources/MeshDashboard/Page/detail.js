@@ -79,15 +79,19 @@ export class Detail {
   }
 }
 
-/** How many lines of a tool's output are shown. */
+/** How many lines of a tool's output are shown, and how many characters of each. */
 const MAXIMUM_LINES = 200;
+const MAXIMUM_LINE = 2_000;
+
+/** Of a long line the beginning and the end, which often says most. */
+const abridged = (line) => line.length <= MAXIMUM_LINE ? line : `${line.slice(0, MAXIMUM_LINE / 2)} … ${line.slice(-MAXIMUM_LINE / 2)}`;
 
 /** The last lines that a tool wrote before it crashed, or its run failed. */
 function output(event) {
   const lines = event.type === "tool.crashed" || event.type === "tool.finished" ? event.data?.output : null;
   if (!Array.isArray(lines) || !lines.length || !lines.every((line) => typeof line === "string")) return [];
-  return [el("h4", {}, "Its last lines on standard error"),
-    el("pre", { class: "output", tabindex: "0", "aria-label": "The last lines of the tool" }, lines.slice(-MAXIMUM_LINES).map((line) => line.slice(0, 2_000)).join("\n"))];
+  return [el("h4", {}, "Its last lines"),
+    el("pre", { class: "output", tabindex: "0", "aria-label": "The last lines of the tool" }, lines.slice(-MAXIMUM_LINES).map(abridged).join("\n"))];
 }
 
 function signature(event) {

@@ -4,7 +4,7 @@ package struct OutputTail: Sendable {
     private let lines: Int
     /// The most bytes of all lines, each with its line break.
     private let bytes: Int
-    /// The longest line in bytes; the rest of a longer one is cut.
+    /// The longest line in bytes; the middle of a longer one is cut.
     private let lineBytes: Int
     /// The bytes that the line about earlier lines takes at most.
     private static let note = 64
@@ -29,7 +29,7 @@ package struct OutputTail: Sendable {
         var kept: [String] = []
         var left = bytes
         for line in all.suffix(lines).reversed() {
-            let line = cut(line)
+            let line = line.abridged(bytes: lineBytes)
             // The room for the note is needed unless this is the first line of all.
             let reserve = kept.count + 1 == all.count ? 0 : Self.note
             guard line.utf8.count + 1 + reserve <= left else { break }
@@ -39,14 +39,5 @@ package struct OutputTail: Sendable {
         let omitted = all.count - kept.count
         if omitted > 0 { kept.append("… \(omitted) earlier \(omitted == 1 ? "line" : "lines") left out") }
         return kept.reversed()
-    }
-
-    /// The line, cut at the border of a scalar; then its end says how many bytes are missing.
-    private func cut(_ line: String) -> String {
-        let count = line.utf8.count
-        guard count > lineBytes else { return line }
-        // Without the words about the cut.
-        let kept = line.prefix(bytes: lineBytes - 40)
-        return "\(kept) … \(count - kept.utf8.count) bytes cut"
     }
 }

@@ -219,8 +219,8 @@ public struct ToolCrashed: EventPayload, Hashable {
     public var error: String
     /// The number of this crash since the tool was started on request, from 1. It counts the restart that may follow.
     public var restartCount: Int
-    /// The last lines that the tool wrote on standard error before it crashed, oldest first, without secrets; empty when
-    /// there are none, or its node does not publish them.
+    /// The last lines that the tool wrote before it crashed, oldest first, without secrets: on standard error, or on standard
+    /// output when it wrote nothing there. Empty when there are none, or its node does not publish them.
     public var output: [String]
 
     /// Creates the payload.
@@ -262,7 +262,7 @@ extension ToolCrashed: DescribedPayload {
             PayloadField(
                 "output",
                 .strings,
-                "The last lines of its standard error before the crash, oldest first, without secrets.",
+                "The last lines that it wrote before the crash, oldest first, without secrets.",
                 example: ["CUDA out of memory"],
                 isOptional: true
             ),

@@ -15,7 +15,7 @@ public struct ToolFinished: EventPayload, Hashable {
     public var error: String?
     /// When it is started next; `nil` when it is not.
     public var next: Timestamp?
-    /// The last lines that it wrote on standard error, when it failed, as in ``ToolCrashed/output``.
+    /// The last lines that it wrote, when it failed, as in ``ToolCrashed/output``.
     public var output: [String]
 
     /// Creates the payload.
@@ -101,7 +101,7 @@ extension ToolFinished: DescribedPayload {
             PayloadField(
                 "output",
                 .strings,
-                "The last lines of its standard error, when it failed, oldest first, without secrets.",
+                "The last lines that it wrote, when it failed, oldest first, without secrets.",
                 example: ["no space left on device"],
                 isOptional: true
             ),

@@ -321,8 +321,8 @@ public final class LogServer: Sendable {
             guard records.isEmpty || bytes + cost <= limit else { return false }
             guard var record = filter.record(raw) else { return true }
             if cost > limit {
-                // As many scalars as fit, if each takes the most bytes.
-                record.line = record.line.prefix(scalars: limit / 8) + " … cut"
+                // As many bytes as fit, if each takes the most in JSON.
+                record.line = record.line.abridged(bytes: limit / 8)
             }
             bytes += cost
             records.append(

@@ -398,7 +398,7 @@ private actor RemoteLogReader {
             throw MeshEventsError(.protocolViolation, "node \(node) sends numbers that no log has")
         }
         if let error = chunk.error {
-            let message = Self.cut(error.message, to: 1_000)
+            let message = error.message.abridged(bytes: 1_000)
             // A reader that was cut off may count as one for a while.
             if hasBegun, error.code == LogFailure.Code.busy.rawValue { return try await lose(message) }
             end()
@@ -427,7 +427,9 @@ private actor RemoteLogReader {
         if let missed = chunk.missed, missed > 0 { waiting.append(.missed(missed)) }
         let records = chunk.records ?? []
         let taken = records.prefix(remaining ?? .max)
-        for record in taken { waiting.append(.record(LogRecord(record, line: Self.cut(record.l, to: Self.lineBytes)))) }
+        for record in taken {
+            waiting.append(.record(LogRecord(record, line: record.l.abridged(bytes: Self.lineBytes))))
+        }
         hasProgress = !taken.isEmpty
         remaining = remaining.map { $0 - taken.count }
         if let epoch = chunk.epoch, !epoch.isEmpty, let next = chunk.to {
@@ -444,13 +446,8 @@ private actor RemoteLogReader {
         }
     }
 
-    /// The longest line that a tool can write, and a word about what was cut.
+    /// The longest line that is taken. A tool's has at most 8 KiB, with an older node and words about what was cut.
     private static let lineBytes = (8 << 10) + 64
-
-    private static func cut(_ text: String, to limit: Int) -> String {
-        guard text.utf8.count > limit else { return text }
-        return text.prefix(bytes: limit) + " … cut"
-    }
 }
 
 /// Receives the chunks of one request. Their number is bounded by what the node may send without acknowledgements;

@@ -211,7 +211,9 @@ public final class GPUSampler: Service {
     /// Runs the program once.
     private func answer(_ path: String, _ arguments: [String], _ index: Int) async -> Result<GPUAnswer, Failure> {
         var limits = OutputLimits()
-        limits.lineLength = Self.answerBytes
+        // One that is cut is longer than what is kept of an answer, which is not whole then.
+        limits.lineLength = Self.answerBytes + 64
+        limits.passesExcess = true
         limits.bytesPerSecond = Self.answerBytes
         limits.linesPerSecond = 10_000
         let command = SupervisedProcess.Command(
@@ -221,21 +223,22 @@ public final class GPUSampler: Service {
             directory: "/",
             limits: limits
         )
-        let output = Locked((lines: [String](), bytes: 0, isWhole: true, error: ""))
+        let output = Locked((lines: [String](), bytes: 0, isWhole: true, last: [ProcessOutput.Stream: String]()))
         let process: SupervisedProcess
         do {
             process = try await SupervisedProcess.launch(command) { piece in
                 output.withLock { output in
                     switch piece {
-                    case .line(.stdout, let line):
+                    case .line(let stream, let line), .excess(let stream, let line):
+                        if line.contains(where: { !$0.isWhitespace }) { output.last[stream] = Self.cut(line) }
+                        guard stream == .stdout else { return }
                         output.bytes += line.utf8.count
-                        if output.bytes <= Self.answerBytes {
+                        if case .line = piece, output.bytes <= Self.answerBytes {
                             output.lines.append(line)
                         } else {
                             output.isWhole = false
                         }
-                    case .line(.stderr, let line): if output.error.isEmpty { output.error = Self.cut(line) }
-                    case .excess, .dropped: output.isWhole = false
+                    case .dropped: output.isWhole = false
                     }
                 }
             }
@@ -253,9 +256,12 @@ public final class GPUSampler: Service {
             let partial = output.withLock { GPUAnswer(lines: $0.lines, isWhole: false) }
             return .failure(Failure(reason: "it does not answer within \(deadline)", partial: partial))
         }
-        let (lines, isWhole, error) = output.withLock { ($0.lines, $0.isWhole, $0.error) }
+        let (lines, isWhole, last) = output.withLock { ($0.lines, $0.isWhole, $0.last) }
         guard end == .exited(code: 0) else {
-            let said = lines.first { !$0.isEmpty }.map { Self.cut($0) } ?? error
+            // nvidia-smi writes its errors on standard output, after what it could find out, and adds its versions.
+            let first = lines.first { !$0.isEmpty }.map { Self.cut($0) }
+            let later = last[.stdout].flatMap { $0 == first ? nil : $0 }
+            let said = last[.stderr] ?? [first, later].compactMap(\.self).joined(separator: " … ")
             let reason =
                 switch end {
                 case .exited(let code): "it exits with code \(code)"
@@ -289,7 +295,5 @@ public final class GPUSampler: Service {
 
     private static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
-    private static func cut(_ text: String) -> String {
-        text.prefix(scalars: 200)
-    }
+    private static func cut(_ text: String) -> String { text.abridged(bytes: 200) }
 }

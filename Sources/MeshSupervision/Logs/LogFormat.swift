@@ -171,17 +171,11 @@ struct LogSegment: Sendable, Equatable {
 
     /// The files of a directory, oldest first; none when it cannot be read.
     static func all(in directory: String) -> [LogSegment] {
-        guard let handle = opendir(directory) else { return [] }
-        defer { closedir(handle) }
-        var segments: [LogSegment] = []
-        while let entry = readdir(handle) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
+        let segments = LogDirectory.names(in: directory).compactMap { name -> LogSegment? in
             guard name.hasSuffix(suffix), name.utf8.count == digits + suffix.utf8.count,
                 let first = UInt64(name.dropLast(suffix.count)), numbers.contains(first)
-            else { continue }
-            segments.append(LogSegment(first: first))
+            else { return nil }
+            return LogSegment(first: first)
         }
         return segments.sorted { $0.first < $1.first }
     }

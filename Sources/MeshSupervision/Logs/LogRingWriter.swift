@@ -340,8 +340,23 @@ struct LogRingWriter: Sendable {
     }
 }
 
-/// Makes a directory that only its owner can enter.
+/// The directory of a log, which only its owner can enter.
 enum LogDirectory {
+    /// The names of what is in a directory, in no order; none when it cannot be read.
+    static func names(in path: String) -> [String] {
+        guard let handle = opendir(path) else { return [] }
+        defer { closedir(handle) }
+        var names: [String] = []
+        while let entry = readdir(handle) {
+            names.append(
+                withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+                }
+            )
+        }
+        return names
+    }
+
     /// Makes the directory, and those above it that are missing; returns what is wrong when that is not possible.
     static func make(_ path: String) -> String? {
         var status = stat()

@@ -21,15 +21,22 @@ import MeshLogging
 /// }
 /// ```
 ///
-/// The files outlive the node. Only their owner can read them: they hold what the tools wrote, secrets too. A record
-/// costs less than a microsecond, and each read of a tool's output one write. What a full disk or a missing directory
-/// keeps from being written is counted; it stops no tool.
+/// The files outlive the node. They outlive their tool, too: of the tools that were removed, the files of those 32 stay that
+/// wrote last. Only their owner can read them: they hold what the tools wrote, secrets too. A record costs less than a
+/// microsecond, and each read of a tool's output one write. What a full disk or a missing directory keeps from being
+/// written is counted; it stops no tool.
 public final class ToolLogs: Sendable {
+    /// A ring lives as long as a tool writes it or a reader waits for it.
+    private struct Reference: Sendable { weak var ring: LogRing? }
+
     /// Where the logs of this node are: `tools/<tool>` and `node`.
     public let directory: String
     private let logger: Logger
-    private let rings = Locked<[String: LogRing]>([:])
+    private let rings = Locked<[String: Reference]>([:])
+    private let removed: RemovedLogs
     private let lock: DirectoryLock
+    /// The node's own log.
+    let node: LogRing
 
     /// Names the place of the logs. It is made when the first line is written.
     ///
@@ -38,9 +45,12 @@ public final class ToolLogs: Sendable {
     ///   - node: the node's name.
     ///   - logger: gets a warning when a log cannot be written.
     public init(directory: String, node: String, logger: Logger) {
-        self.directory = "\(directory)/\(Self.name(ofNode: node))"
+        let directory = "\(directory)/\(Self.name(ofNode: node))"
+        self.directory = directory
         self.logger = logger
-        lock = DirectoryLock(self.directory)
+        removed = RemovedLogs(directory: "\(directory)/tools")
+        lock = DirectoryLock(directory)
+        self.node = Self.makeRing("\(directory)/node", "the node's log", logger, lock)
     }
 
     /// The records of a tool's log that match, oldest first; none when there is no log.
@@ -54,43 +64,61 @@ public final class ToolLogs: Sendable {
     /// The node's own log lines that match, oldest first.
     ///
     /// Reads the whole log: call it outside of event loops.
-    public func records(matching query: LogQuery = LogQuery()) -> [LogRecord] { Self.records(in: nodeDirectory, query) }
+    public func records(matching query: LogQuery = LogQuery()) -> [LogRecord] {
+        Self.records(in: node.directory, query)
+    }
 
     /// Adds a line to the node's own log.
     public func append(_ line: String) { node.append(line) }
 
     /// Closes all files, for good: another process may write them then. What is written later is lost.
     public func close() {
-        for ring in rings.withLock({ Array($0.values) }) { ring.close() }
+        for ring in rings.withLock({ $0.values.compactMap(\.ring) }) + [node] { ring.close() }
         lock.release()
     }
 
-    /// The node's own log.
-    var node: LogRing { ring("", nodeDirectory, of: nil) }
-
     /// The log of a tool.
-    func ring(ofTool tool: String) -> LogRing { ring(tool, directory(ofTool: tool), of: tool) }
+    func ring(ofTool tool: String) -> LogRing {
+        rings.withLock { rings in
+            if let ring = rings[tool]?.ring { return ring }
+            let ring = Self.makeRing(directory(ofTool: tool), "the output of tool \(tool)", logger, lock)
+            rings = rings.filter { $0.value.ring != nil }
+            rings[tool] = Reference(ring: ring)
+            return ring
+        }
+    }
+
+    /// Notes that a tool is installed: it goes on with the log that it had.
+    func install(_ tool: String) { removed.take(tool) }
+
+    /// Notes that a tool is removed: its file is closed, and its log counts as one of a removed tool. Who reads it goes on.
+    func remove(_ tool: String) {
+        rings.withLock { $0[tool]?.ring }?.close()
+        if hasLog(ofTool: tool), lock.refusal == nil { removed.add([tool]) }
+    }
+
+    /// Notes which tools are installed, all of them: other logs count as those of removed tools, for example of tools that
+    /// went out of the manifest while the node did not run.
+    package func removeAll(but installed: Set<String>) {
+        if lock.refusal == nil { removed.addAll(but: installed) }
+    }
 
     /// Whether there is a log of a tool.
     func hasLog(ofTool tool: String) -> Bool { !LogSegment.all(in: directory(ofTool: tool)).isEmpty }
 
-    private var nodeDirectory: String { directory + "/node" }
-
     private func directory(ofTool tool: String) -> String { "\(directory)/tools/\(tool)" }
 
-    private func ring(_ key: String, _ directory: String, of tool: String?) -> LogRing {
-        rings.withLock { rings in
-            if let ring = rings[key] { return ring }
-            let (logger, lock) = (logger, lock)
-            let ring = LogRing(directory: directory, mayWrite: { lock.refusal }) { trouble in
-                let what = tool.map { "the output of tool \($0)" } ?? "the node's log"
-                switch trouble {
-                case .begins(let reason): logger.warning("\(what) is not kept: \(reason)")
-                case .ends(let missing): logger.warning("\(what) is kept again; \(missing) lines are missing")
-                }
+    private static func makeRing(
+        _ directory: String,
+        _ what: String,
+        _ logger: Logger,
+        _ lock: DirectoryLock
+    ) -> LogRing {
+        LogRing(directory: directory, mayWrite: { lock.refusal }) { trouble in
+            switch trouble {
+            case .begins(let reason): logger.warning("\(what) is not kept: \(reason)")
+            case .ends(let missing): logger.warning("\(what) is kept again; \(missing) lines are missing")
             }
-            rings[key] = ring
-            return ring
         }
     }
 

@@ -36,7 +36,7 @@ import Foundation
 ///   `[sh, -c, "…"]` to have one.
 /// - `directory`: the tool's working directory; the manifest's own when it is left out. Relative paths here, in
 ///   `creds`, and of a program with a `/` in it start from the manifest's directory.
-/// - `crash_output`: how many of the last lines of standard error `tool.crashed` publishes, from 0 to 200.
+/// - `crash_output`: how many of the last lines of output `tool.crashed` publishes, from 0 to 200.
 /// - `logs`: in how many files of which size its output is kept on the node; `false` for none.
 /// - `health`: the probe that the tool must pass while it runs: `http` (an address), `tcp` (`host:port`) or `exec` (a list,
 ///   as `command`); with `every` (10s), `timeout` (2s), and `failures` in a row (3).

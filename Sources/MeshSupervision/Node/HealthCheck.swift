@@ -49,7 +49,7 @@ public struct HealthCheck: Sendable {
         }
     }
 
-    /// Runs the check; `nil` when all is well, else the reason in one line of at most 300 bytes and `…`.
+    /// Runs the check; `nil` when all is well, else the reason in one line of at most 300 bytes.
     func ask() async -> String? {
         do {
             try await body()
@@ -60,11 +60,9 @@ public struct HealthCheck: Sendable {
     }
 
     static func reason(_ text: String) -> String {
-        let limit = 300
         // A bound for very long texts, still longer than the result.
-        let text = text.prefix(scalars: 4_096)
+        let text = text.abridged(bytes: 8 << 10)
         let line = SecretFinder.redacted(text.split(whereSeparator: \.isNewline).joined(separator: " "))
-        guard line.utf8.count > limit else { return line.isEmpty ? "failed" : line }
-        return line.prefix(bytes: limit) + "…"
+        return line.isEmpty ? "failed" : line.abridged(bytes: 300)
     }
 }

@@ -9,13 +9,17 @@ import MeshEventsNATS
 
 /// The environment variables of a node's tools.
 ///
-/// A tool gets, in this order, and later values win: ``inherited``, by default the ``standardNames`` and the login
+/// A tool gets, in this order, and later values win: `PYTHONUNBUFFERED=1`, so that what Python prints comes at once and not
+/// when there is a buffer full of it; ``inherited``, by default the ``standardNames`` and the login
 /// variables of this process; the variables that its specification inherits by name; `JB_NATS_URL`, `JB_NODE_NAME`,
 /// `JB_TOOL_NAME` and `JB_TOOL_CONFIG`; ``extra``; the variables of its specification.
 public struct ToolEnvironment: Sendable, CustomStringConvertible {
     /// The variables of this process's environment that every tool gets: the search path, the home and temporary
     /// directories, the time zone and the language. `LC_` stands for all names that begin with it.
     public static let standardNames = ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_"]
+
+    /// Keeps Python from holding back what it prints to no terminal. It changes nothing else, and others do not know it.
+    private static let unbuffered = ["PYTHONUNBUFFERED": "1"]
 
     /// The variables that let a tool find the mesh and log in as its node does; see the wire contract.
     static let meshNames =
@@ -62,7 +66,7 @@ public struct ToolEnvironment: Sendable, CustomStringConvertible {
 
     /// All variables of a tool.
     public func variables(for tool: ToolSpecification) -> [String: String] {
-        var variables = inherited
+        var variables = Self.unbuffered.merging(inherited) { $1 }
         for name in tool.inherit { variables[name] = available[name] ?? variables[name] }
         variables["JB_NATS_URL"] = url
         variables["JB_NODE_NAME"] = node

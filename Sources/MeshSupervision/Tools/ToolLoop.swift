@@ -292,6 +292,7 @@ struct ToolLoop {
         let settings = try tool.process.processSettings(tool.name)
         var limits = OutputLimits()
         limits.passesExcess = true
+        limits.pause = .seconds(1)
         var variables = environment.variables(for: tool, as: settings.user)
         variables.merge(watching?.variables(for: tool) ?? [:]) { $1 }
         let command = SupervisedProcess.Command(

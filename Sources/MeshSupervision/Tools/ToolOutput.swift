@@ -4,19 +4,15 @@ import MeshEvents
 import MeshLogging
 import ProcessGuard
 
-/// Logs a tool's output, keeps it in files, and keeps the last lines of its standard error.
+/// Logs a tool's output, keeps it in files, and keeps its last lines.
 final class ToolOutput: Sendable {
     private struct State {
-        /// The last lines of all runs.
-        var lines: [String] = []
-        /// Those of the present run.
+        /// The last lines of the present run.
         var crash = CrashOutput()
         var run = 0
         /// Whether the output is kept in files.
         var isKept = false
     }
-
-    private static let kept = 20
 
     private let logger: Logger
     private let ring: LogRing?
@@ -30,8 +26,8 @@ final class ToolOutput: Sendable {
         self.logger = logger
     }
 
-    /// The last lines of its standard error, oldest first.
-    var lastLines: [String] { state.withLock { $0.lines } }
+    /// The last lines of the present run as they were written, oldest first.
+    var lastLines: [String] { state.withLock { $0.crash }.lines }
 
     /// Begins a run of the tool.
     ///
@@ -47,7 +43,7 @@ final class ToolOutput: Sendable {
         return { self.receive($0, of: run) }
     }
 
-    /// The last lines of the present run's standard error, as `tool.crashed` publishes them.
+    /// The last lines of the present run, as `tool.crashed` publishes them.
     func crashLines(_ redaction: Redaction) -> [String] { state.withLock { $0.crash }.published(redaction) }
 
     /// Adds a line about the tool to the files.
@@ -57,10 +53,12 @@ final class ToolOutput: Sendable {
 
     private func receive(_ batch: [ProcessOutput], of run: Int) {
         let isKept = state.withLock { state in
-            for output in batch {
-                switch output {
-                case .line(.stderr, let line), .excess(.stderr, let line): keep(line, run, &state)
-                default: break
+            if run == state.run {
+                for output in batch {
+                    switch output {
+                    case .line(let stream, let line), .excess(let stream, let line): state.crash.append(line, stream)
+                    case .dropped: break
+                    }
                 }
             }
             return state.isKept
@@ -75,12 +73,6 @@ final class ToolOutput: Sendable {
                 logger.warning("\(count) lines dropped: the tool writes more than is logged in a second")
             }
         }
-    }
-
-    private func keep(_ line: String, _ run: Int, _ state: inout State) {
-        if state.lines.count == Self.kept { state.lines.removeFirst() }
-        state.lines.append(line)
-        if run == state.run { state.crash.append(line) }
     }
 }
 

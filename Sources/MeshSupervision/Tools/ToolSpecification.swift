@@ -31,8 +31,8 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     public var autostart: Bool
     /// How long it may take to end after its ``stopSignal``, before it is killed. The default is 10 seconds.
     public var gracePeriod: Duration
-    /// How many of the last lines of its standard error `tool.crashed` publishes, without secrets: from 0, none, to 200.
-    /// The default is 20. All lines together have at most 4 KiB.
+    /// How many of the last lines of its standard error, or of standard output when that has none, `tool.crashed` publishes,
+    /// without secrets: from 0, none, to 200. The default is 20. All lines together have at most 4 KiB.
     public var crashOutput: Int
     /// How much of its output is kept in files, when its supervisor keeps logs. The default is 3 files of 4 MiB.
     public var logs: ToolLogSettings

@@ -44,7 +44,8 @@ public struct ToolStatus: Sendable, Hashable {
     public var lastError: String?
     /// ``lastError`` without secrets, as `tool.crashed` published it.
     public var publishedError: String?
-    /// The last lines of its standard error, at most 20, oldest first. They may hold secrets: do not publish them.
+    /// The last lines of its present or last run, oldest first: those of which `tool.crashed` publishes what is no secret.
+    /// As many as ``ToolSpecification/crashOutput`` says. They may hold secrets: do not publish them.
     public var lastOutput: [String]
     /// What its processes use, its descendants included; `nil` when it does not run, or that is not known yet. It is read
     /// again when it is older than a second.

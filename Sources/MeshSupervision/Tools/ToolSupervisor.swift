@@ -47,8 +47,8 @@ public final class ToolSupervisor: Sendable {
     /// - Parameters:
     ///   - environment: The environment variables of the tools.
     ///   - logger: Gets the output of tools, line by line, with the metadata `tool` and `output` (`stdout`, `stderr`),
-    ///     at the level `info`. Lines are cut at 8 KiB; beyond 1 000 lines or 1 MiB per second they are dropped, and
-    ///     the log says how many. They may hold control characters.
+    ///     at the level `info`. Of lines over 8 KiB the middle is cut; beyond 1 000 lines or 1 MiB per second they are
+    ///     dropped, and the log says how many. They may hold control characters.
     ///   - gpus: Knows which processes use GPUs, for ``ToolStatus/usage``: that of the node, which asks for it, or one of its
     ///     own. `nil` leaves that out.
     ///   - logs: Keeps the output of tools in files; `nil` for not at all.
@@ -143,6 +143,7 @@ public final class ToolSupervisor: Sendable {
             state.runners[tool.name] = runner
             return runner
         }
+        context.logs?.install(tool.name)
         var events: [any EventPayload] = [ToolInstalled(tool: tool.name, version: tool.version)]
         if !tool.configuration.isNull { events.append(configured(tool)) }
         await runner.announce(events)
@@ -240,6 +241,7 @@ public final class ToolSupervisor: Sendable {
             // Before the event: a list of tools that is made after it must not name the tool.
             runner.markRemoved()
             await runner.announce([ToolRemoved(tool: name)])
+            context.logs?.remove(name)
             state.withLock { $0.runners[name] = nil }
             runner.close()
         }

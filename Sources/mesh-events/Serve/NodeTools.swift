@@ -12,6 +12,7 @@ final class NodeTools: Sendable {
     let supervisor: ToolSupervisor
     private let manifest: ManifestFile?
     private let control: ToolControl
+    private let logs: ToolLogs
     private let logServer: LogServer
     private let listing: Locked<ToolListing>
     private let hangups: AsyncStream<Void>
@@ -33,6 +34,7 @@ final class NodeTools: Sendable {
         installation: ToolInstallation? = nil
     ) {
         self.manifest = manifest
+        self.logs = logs
         listing = Locked(ToolListing(planned: planned))
         supervisor = ToolSupervisor(
             environment: environment,
@@ -89,12 +91,11 @@ final class NodeTools: Sendable {
                 }
             }
             group.addTask {
-                guard let manifest = self.manifest else {
-                    // Tools can still be installed by requests.
-                    return self.listing.withLock { $0.isApplied = true }
-                }
-                await manifest.apply(to: self.supervisor)
+                // Without a manifest, tools can still be installed by requests.
+                await self.manifest?.apply(to: self.supervisor)
                 self.listing.withLock { $0.isApplied = true }
+                self.logs.removeAll(but: Set(self.supervisor.tools.map(\.name)))
+                guard let manifest = self.manifest else { return }
                 for await _ in self.hangups { await manifest.reload(self.supervisor) }
             }
         }

@@ -49,7 +49,7 @@ struct ServeCommand: AsyncParsableCommand {
                   autostart: true
                   grace: 10s                # from SIGTERM to SIGKILL
                   reload: SIGHUP            # the signal of `mesh-events tool reload`
-                  crash_output: 20          # lines of standard error that tool.crashed publishes
+                  crash_output: 20          # last lines of output that tool.crashed publishes
                   logs: {files: 3, size: 4M} # its output is kept in so many files; or false,
                   ready: notify             # READY=1 by sd_notify; or as health, with `within: 60s`
                   health: {http: "http://127.0.0.1:8080/healthz", every: 10s, timeout: 2s, failures: 3}
@@ -66,8 +66,8 @@ struct ServeCommand: AsyncParsableCommand {
             instances; the guide's "Limits, order and schedules" explains them.
 
             A tool gets PATH, HOME, TMPDIR, TZ, LANG and LC_* of the node's environment, the variables that the \
-            manifest names with `inherit` and `env`, and the variables for the login; nothing else. The manifest \
-            decides which programs run, so one that other users may write is refused.
+            manifest names with `inherit` and `env`, the variables for the login, and PYTHONUNBUFFERED=1; nothing \
+            else. The manifest decides which programs run, so one that other users may write is refused.
 
             A tool finds the mesh in its environment (JB_NATS_URL, JB_NODE_NAME, JB_TOOL_NAME, JB_TOOL_CONFIG), so \
             that it can run `mesh-events emit user.done file=a.wav` without options.

@@ -140,6 +140,27 @@ struct GPUSamplerTests {
         #expect(gpus.devices.count == 2 && logged.lines.count == 2 && logged.lines[1].contains("answers again"))
     }
 
+    @Test(
+        "the reason of a failure is the last line of standard error, or what was said first and last",
+        arguments: [
+            (
+                "echo '0, GPU-a'; echo 'WARNING: low power' >&2; echo 'ERROR: no driver' >&2; exit 3",
+                "3: ERROR: no driver"
+            ),
+            (
+                "echo 'Failed to initialize NVML'; echo; echo 'NVML version: 5'; exit 4",
+                "4: Failed to initialize NVML … NVML version: 5"
+            ),
+            ("yes noise | head -n 30000; echo 'no device'; exit 5", "5: noise … no device"),
+        ]
+    )
+    func reason(_ script: String, _ reason: String) async throws {
+        let (directory, logged) = (try TemporaryDirectory(), LoggedLines())
+        try standIn(directory, before: script)
+        await sampler(directory, logged).ask(every: .zero)
+        #expect(logged.lines.count == 1 && logged.lines[0].contains("exits with code \(reason)"), "\(logged.lines)")
+    }
+
     @Test("what a program that fails had written counts, but for its last line")
     func partial() async throws {
         let directory = try TemporaryDirectory()

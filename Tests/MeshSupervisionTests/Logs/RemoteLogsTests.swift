@@ -75,6 +75,23 @@ struct RemoteLogsTests {
         }
     }
 
+    @Test("a tool is removed and installed again: who follows its log goes on") func removed() async throws {
+        try await withBench { bench, _ in
+            let log = CollectedLog()
+            let reading = Task { try await log.follow(bench.reader(follows: true)) }
+            try await eventually("a reader") { bench.server.readers == 1 }
+            bench.write(["before"])
+            try await eventually("the first line") { log.lines == ["before"] }
+            try await bench.supervisor.remove("whisper")
+            try await bench.supervisor.install(ToolSpecification(name: "whisper", version: "1", command: ["true"]))
+            bench.write(["after"])
+            try await eventually("the second line") { log.lines == ["before", "after"] }
+            #expect(log.all.records.map(\.number) == [1, 2] && log.all.missed == 0)
+            reading.cancel()
+            _ = await reading.result
+        }
+    }
+
     @Test("the server restarts: who follows gets each line once", arguments: NATSServers.all)
     func serverRestart(binary: NATSServers.Binary) async throws {
         try await withBench(binary) { bench, server in

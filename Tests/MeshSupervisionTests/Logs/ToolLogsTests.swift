@@ -78,6 +78,76 @@ struct ToolLogsTests {
         #expect(zip(all, all.dropFirst()).allSatisfy { $0.number + 1 == $1.number })
     }
 
+    @Test("a removed tool leaves no file open; its log can be read, and goes on when the tool is installed again")
+    func removed() async throws {
+        let home = try TemporaryDirectory()
+        let logs = logs(home)
+        let bench = try ToolBench(logs: logs)
+        let tool = bench.tool("echo out; exit 3", restart: .never)
+        try await bench.run(tool)
+        _ = try await bench.events(3)
+        // As a reader does.
+        let ring = logs.ring(ofTool: "tool")
+        try await bench.supervisor.remove("tool")
+        #if os(Linux)
+            let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
+                try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+            }
+            #expect(!open.contains { $0.hasPrefix(home.path) && $0.contains("/tools/") }, "\(open)")
+        #endif
+        let count = logs.records(ofTool: "tool").count
+        #expect(count >= 2)
+        try await bench.supervisor.install(tool)
+        #expect(logs.ring(ofTool: "tool") === ring)
+        try await bench.supervisor.start("tool")
+        _ = try await bench.events(7)
+        let records = logs.records(ofTool: "tool")
+        #expect(records.map(\.number) == Array(1...UInt64(records.count)) && records.count > count)
+        await bench.supervisor.shutdown()
+    }
+
+    @Test("a ring that is used no more is forgotten") func forgotten() throws {
+        let logs = logs(try TemporaryDirectory())
+        weak var ring: LogRing?
+        do {
+            let used = logs.ring(ofTool: "tool")
+            ring = used
+            #expect(logs.ring(ofTool: "tool") === used)
+        }
+        #expect(ring == nil)
+    }
+
+    @Test("the logs of 32 removed tools stay, those that were written last; no other is deleted")
+    func bounded() throws {
+        let home = try TemporaryDirectory()
+        let logs = logs(home)
+        let tools = home.path + "/logs/my_20node/tools"
+        for number in 0..<40 {
+            let tool = "t\(number)"
+            logs.ring(ofTool: tool).append("line of \(number)", .stdout)
+            let segment = try #require(LogSegment.all(in: "\(tools)/\(tool)").first)
+            // The first is the newest.
+            try FileManager.default.setAttributes(
+                [.modificationDate: Date(timeIntervalSince1970: Double(1_000_000 - 100 * number))],
+                ofItemAtPath: LogSegment.path(segment.first, in: "\(tools)/\(tool)")
+            )
+        }
+        func kept() -> Set<String> { Set(LogDirectory.names(in: tools).filter { $0.hasPrefix("t") }) }
+        #expect(kept().count == 40)
+        // One that is old and was not removed stays.
+        for number in (0..<40).reversed() where number != 38 { logs.remove("t\(number)") }
+        #expect(kept() == Set((0..<32).map { "t\($0)" } + ["t38"]))
+        logs.remove("t38")
+        #expect(kept() == Set((0..<32).map { "t\($0)" }))
+        logs.install("t31")
+        logs.ring(ofTool: "t40").append("line", .stdout)
+        logs.removeAll(but: ["t31"])
+        #expect(kept() == Set((0..<32).map { "t\($0)" } + ["t40"]))
+        #expect(logs.records(ofTool: "t31").map(\.line) == ["line of 31"])
+        logs.remove("none")
+        #expect(!LogDirectory.names(in: tools).contains("none"))
+    }
+
     @Test("one process at a time writes the logs of a node") func lock() async throws {
         let home = try TemporaryDirectory()
         let first = logs(home)

@@ -1,17 +1,18 @@
 import Foundation
 import MeshEvents
+import ProcessGuard
 import TestSupport
 import Testing
 
 @testable import MeshSupervision
 
-/// The last lines of standard error in `tool.crashed`.
+/// The last lines of a run in `tool.crashed`.
 @Suite("What a tool said before it crashed")
 struct CrashOutputTests {
     private func published(_ lines: [String], limit: Int = 20, _ redaction: Redaction = Redaction()) -> [String] {
         var output = CrashOutput()
         output.begin(limit: limit, redaction: redaction)
-        for line in lines { output.append(line) }
+        for line in lines { output.append(line, .stderr) }
         return output.published(Redaction())
     }
 
@@ -27,7 +28,7 @@ struct CrashOutputTests {
         let long = String(repeating: "🚀", count: 2_000)
         let one = published([long])
         #expect(one.count == 1 && one[0].utf8.count <= 1_024)
-        #expect(one[0].firstMatch(of: #/^🚀+ … (\d+) bytes cut$/#).flatMap { Int($0.1) } ?? 0 > 6_900)
+        #expect(one[0].firstMatch(of: #/^🚀+ … (\d+) bytes cut … 🚀+$/#).flatMap { Int($0.1) } ?? 0 > 6_900)
         let many = published((0..<20).map { "\($0) " + String(repeating: "x", count: 500) })
         #expect(many[0] == "… 12 earlier lines left out", "\(many[0])")
         #expect(many.last?.hasPrefix("19 x") == true)
@@ -61,9 +62,11 @@ struct CrashOutputTests {
 
     @Test("a secret that stands where a line is cut is removed as a whole") func cutSecret() {
         let secret = "correct-horse-battery"
-        let line = String(repeating: "x", count: 970) + " " + secret + String(repeating: " y", count: 200)
-        let text = published([line], Redaction(confidential: [secret])).joined()
-        #expect(!text.contains("correct") && text.contains("[redacted]"), "\(text)")
+        for start in 0..<1_400 where !(20...460).contains(start) {
+            let line = String(repeating: "x", count: start) + secret + String(repeating: "y", count: 1_400 - start)
+            let text = published([line], Redaction(confidential: [secret])).joined()
+            #expect(text.contains("bytes cut") && !text.contains("xc") && !text.contains("ry"), "\(text)")
+        }
     }
 
     @Test("each line of a secret with several lines is a secret") func severalLines() {
@@ -91,6 +94,41 @@ struct CrashOutputTests {
         try await bench.pass(.seconds(1))
         _ = try await bench.events(5)
         #expect(bench.crashOutputs.last == ["second"])
+        await bench.supervisor.shutdown()
+    }
+
+    @Test("when standard error says nothing, the last lines of standard output are published")
+    func standardOutput() async throws {
+        let bench = try ToolBench()
+        try await bench.run(
+            bench.tool("for i in $(seq 1 30); do echo \"step $i\"; done; echo ' ' >&2; exit 3", restart: .never)
+        )
+        _ = try await bench.events(3)
+        #expect(bench.crashOutputs == [(11...30).map { "step \($0)" }], "\(bench.crashOutputs)")
+    }
+
+    @Test("what a tool says behind a progress bar, or at the end of a giant line, is there, and the bar fills no log")
+    func progressBar() async throws {
+        let bench = try ToolBench()
+        let script = #"""
+            printf '\rdownloading %d%% ......................................................' $(seq 1 300) >&2
+            echo 'fatal: disk full' >&2
+            head -c 100000 /dev/zero | tr '\0' x >&2; echo 'and no memory' >&2; exit 3
+            """#
+        try await bench.run(bench.tool(script, restart: .never))
+        _ = try await bench.events(3)
+        let output = try #require(bench.crashOutputs.first)
+        #expect(output.contains { $0.hasSuffix("fatal: disk full") }, "\(output)")
+        #expect(output.last?.hasPrefix("xxx") == true && output.last?.hasSuffix("xxxand no memory") == true)
+        // A machine that is busy may make pauses.
+        #expect(bench.logged.lines.count { $0.contains("downloading") } < 10)
+    }
+
+    @Test("a question without a line break is in the log while the tool waits for its answer")
+    func question() async throws {
+        let bench = try ToolBench()
+        try await bench.run(bench.tool("printf 'Overwrite? '; exec sleep 600"))
+        try await eventually("the question") { bench.logged.lines.contains("info tool stdout: Overwrite? ") }
         await bench.supervisor.shutdown()
     }
 

@@ -1,5 +1,6 @@
 import Foundation
 import MeshEvents
+import ProcessGuard
 import TestSupport
 import Testing
 
@@ -122,7 +123,7 @@ struct SecretTableTests {
             let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
             var crash = CrashOutput()
             crash.begin(limit: 20, redaction: Redaction())
-            for line in lines { crash.append(line) }
+            for line in lines { crash.append(line, .stderr) }
             let published = crash.published(Redaction())
             #expect(!published.joined(separator: "\n").contains(kind.secret), "\(published)")
             var redactor = LineRedactor([Redaction()])

@@ -30,7 +30,10 @@ struct ToolEnvironmentTests {
             available: Self.node
         )
         var tool = ToolSpecification(name: "t", version: "1", command: ["a"])
-        let few = ["PATH", "JB_NATS_URL", "JB_NODE_NAME", "JB_TOOL_NAME", "JB_TOOL_CONFIG", "MESH_EVENTS_NKEY"]
+        let few = [
+            "PATH", "JB_NATS_URL", "JB_NODE_NAME", "JB_TOOL_NAME", "JB_TOOL_CONFIG", "MESH_EVENTS_NKEY",
+            "PYTHONUNBUFFERED",
+        ]
         #expect(Set(environment.variables(for: tool).keys) == Set(few))
         tool.inherit = ["DATABASE_URL", "ABSENT", "JB_NODE_NAME", "MESH_EVENTS_NKEY"]
         let variables = environment.variables(for: tool)
@@ -39,6 +42,20 @@ struct ToolEnvironmentTests {
         #expect(variables["MESH_EVENTS_NKEY"] == "/key")
         tool.environment = ["DATABASE_URL": "own"]
         #expect(environment.variables(for: tool)["DATABASE_URL"] == "own")
+    }
+
+    @Test("Python does not keep its output back, unless the tool or the node says otherwise")
+    func unbuffered() {
+        var environment = ToolEnvironment(url: "nats://h", node: "n", inherited: [:], available: [:])
+        var tool = ToolSpecification(name: "t", version: "1", command: ["a"])
+        #expect(environment.variables(for: tool)["PYTHONUNBUFFERED"] == "1")
+        environment.inherited = ["PYTHONUNBUFFERED": "x"]
+        #expect(environment.variables(for: tool)["PYTHONUNBUFFERED"] == "x")
+        environment.available = ["PYTHONUNBUFFERED": "2"]
+        tool.inherit = ["PYTHONUNBUFFERED"]
+        #expect(environment.variables(for: tool)["PYTHONUNBUFFERED"] == "2")
+        tool.environment = ["PYTHONUNBUFFERED": ""]
+        #expect(environment.variables(for: tool)["PYTHONUNBUFFERED"] == "")
     }
 
     @Test("a name that is none is refused", arguments: ["", "A=B", "A\0"])

@@ -65,18 +65,23 @@ struct ToolProber: Sendable {
             // As the tool itself: a probe must not have more rights.
             let settings = try tool.process.processSettings(tool.name)
             let variables = context.environment.variables(for: tool, as: settings.user)
+            // The last line counts, also after a flood.
+            var limits = OutputLimits()
+            limits.passesExcess = true
             let command = SupervisedProcess.Command(
                 executable: try ToolExecutable.find(program, variables: variables),
                 arguments: Array(words.dropFirst()),
                 environment: variables,
                 directory: tool.directory,
+                limits: limits,
                 settings: settings
             )
             let process = try await SupervisedProcess.launch(command) { output in
-                guard case .line(let stream, let line) = output, line.contains(where: { !$0.isWhitespace }) else {
-                    return
+                switch output {
+                case .line(let stream, let line), .excess(let stream, let line):
+                    if line.contains(where: { !$0.isWhitespace }) { last.withLock { $0[stream] = line } }
+                case .dropped: break
                 }
-                last.withLock { $0[stream] = line }
             }
             guard let end = try? await process.waitForEndUnlessCancelled() else {
                 process.kill()

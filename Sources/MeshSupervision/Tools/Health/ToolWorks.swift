@@ -69,7 +69,7 @@ struct ToolWorks: Sendable {
             status.isReady = true
             return Consequence(event: ToolReady(tool: tool, afterSeconds: Self.seconds(time)))
         case .unhealthy(let reason, let failures):
-            let reason = HealthCheck.reason(redaction.redact(Self.start(of: reason)))
+            let reason = HealthCheck.reason(redaction.redact(Self.bounded(reason)))
             (status.unhealthyReason, status.unhealthySince) = (reason, .now)
             if unhealthyTime == nil { unhealthyTime = stopwatch() }
             let isRestarting = reaction == .restart && restart.mode != .never
@@ -82,7 +82,7 @@ struct ToolWorks: Sendable {
             (status.unhealthyReason, status.unhealthySince) = (nil, nil)
             return Consequence(event: ToolHealthy(tool: tool, unhealthySeconds: Self.seconds(time)))
         case .end(let error, let ending):
-            endError = Self.start(of: error)
+            endError = Self.bounded(error)
             return Consequence(ending: ending)
         case .says(let text):
             let isEmpty = text.allSatisfy(\.isWhitespace)
@@ -100,9 +100,7 @@ struct ToolWorks: Sendable {
     }
 
     /// A bound for what is searched for secrets.
-    private static func start(of text: String) -> String {
-        text.prefix(scalars: 4_096)
-    }
+    private static func bounded(_ text: String) -> String { text.abridged(bytes: 8 << 10) }
 
     /// The duration in seconds, rounded to milliseconds.
     private static func seconds(_ duration: Duration) -> Double { (duration / .milliseconds(1)).rounded() / 1_000 }

@@ -16,7 +16,7 @@ struct RecentEvents: Sendable, Equatable {
     /// The most lines and bytes of a crash's output that are shown.
     private static let shownOutput = OutputTail(lines: 200, bytes: 16 << 10, lineBytes: 1 << 10)
 
-    /// The last lines that the tool wrote on standard error before its last crash. Others wrote them: escape them.
+    /// The last lines that the tool wrote before its last crash. Others wrote them: escape them.
     var crashOutput: [String] {
         guard let event = lastCrash?.event else { return [] }
         let output =

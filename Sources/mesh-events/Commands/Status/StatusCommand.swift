@@ -34,7 +34,7 @@ struct StatusCommand: AsyncParsableCommand {
 
             NODE shows one node in detail: its status, machine, use and tools, how often these were restarted in the \
             last hour, and the last five events about it, health events aside. NODE/TOOL shows a tool of it, with the \
-            last lines of its standard error before its last crash. Names may \
+            last lines that it wrote before its last crash. Names may \
             have a / themselves: a node of exactly this name is meant first; --tool NAME separates the two.
 
             Alerts that fire stand above all, when a process watches them (`mesh-events alert`).
