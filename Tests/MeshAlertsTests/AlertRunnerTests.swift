@@ -91,6 +91,14 @@ import Testing
         }
     }
 
+    /// A store of which each reading takes a while.
+    private struct SlowlyRead: ForwardingStore {
+        let store: InMemoryStore
+        let delay: Duration
+
+        func willRead(_ limit: Int) async { if delay > .zero { try? await Task.sleep(for: delay) } }
+    }
+
     private struct Fixture {
         let mesh = InMemoryMesh()
         let table = InMemoryStateStore()
@@ -134,6 +142,7 @@ import Testing
             _ name: String = "watcher",
             _ rules: [AlertRule] = [Fixture.down],
             table: (any StateStore)? = nil,
+            lookingTakes delay: Duration = .zero,
             lease: Duration = .seconds(3),
             window: Duration = .milliseconds(50),
             checkpoint: Duration = .milliseconds(200)
@@ -142,7 +151,7 @@ import Testing
             func make(_ table: some StateStore) -> AlertRunner {
                 AlertRunner(
                     bus: bus,
-                    store: InMemoryStore(mesh),
+                    store: SlowlyRead(store: InMemoryStore(mesh), delay: delay),
                     table: table,
                     configuration: configuration(rules, lease: lease, window: window, checkpoint: checkpoint),
                     logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -351,6 +360,45 @@ import Testing
                 }
             }
         }
+    }
+
+    @Test("since when something is missing is known before later events are taken in")
+    func silenceFromBeforeTheFirstRunner() async throws {
+        let fixture = try await Fixture()
+        let rule = AlertRule(
+            name: "beat",
+            patterns: ["user.beat"],
+            cause: .silence(.seconds(1)),
+            grouping: .fields([]),
+            targets: ["phone"]
+        )
+        let line = Line(fixture.table)
+        func runner(_ name: String, _ table: (any StateStore)?) async throws -> AlertRunner {
+            try await fixture.runner(
+                name,
+                [rule],
+                table: table,
+                lookingTakes: .milliseconds(300),
+                lease: .milliseconds(900),
+                checkpoint: .seconds(3_600)
+            )
+        }
+        try await fixture.bus.emit("user.beat")
+        try await Task.sleep(for: .milliseconds(50))
+        try await fixture.watching([runner("one", line)]) {
+            line.cut(true)
+            try await Task.sleep(for: .milliseconds(1_300))
+            try await fixture.bus.emit("user.beat")
+            try await fixture.watching([runner("two", nil)]) {
+                try await eventually("both are told") {
+                    fixture.recorder.lines.prefix(2) == ["firing beat  0", "resolved beat  0"]
+                }
+            }
+        }
+        let beats = try await fixture.bus.history(EventHistory.Query(matching: ["user.beat"], limit: 10)).events
+        let reports = try await fixture.bus.history(EventHistory.Query(matching: [.alertFired], limit: 10)).events
+        let times = Set(beats.map { "\($0.storedAt)" })
+        #expect(reports.allSatisfy { times.contains($0.event.data["since"]?.string ?? "") }, "\(reports)")
     }
 
     @Test("a target that was down for long gets one summary, not a thousand notifications")

@@ -21,6 +21,8 @@ final class AlertSession: Sendable {
     private static let longestReporting: Duration = .seconds(10)
     /// After how many events the position is saved at the latest, though nothing else has changed.
     private static let eventsPerCheckpoint: UInt64 = 10_000
+    /// How long events may wait for the answer since when the rules about silence wait.
+    private static let longestLook: Duration = .seconds(600)
     /// How long saving the last changes may take at the end.
     private static let longestEnd: Duration = .seconds(3)
     /// How long an answer of a target that is being told may take at the end.
@@ -54,6 +56,9 @@ final class AlertSession: Sendable {
     let state = Locked(State())
     let stop = OneTimeSignal()
     private let work = Wake()
+    private let saving = Wake()
+    /// Is sent when it is known since when the rules about silence wait.
+    private let looked = OneTimeSignal()
     let deliveries: [String: Wake]
     /// Both clocks at the same moment. This machine's time of day may be set; the other clock is not.
     private let start = (time: Timestamp.now, instant: ContinuousClock.now)
@@ -73,6 +78,7 @@ final class AlertSession: Sendable {
 
     private func wakeAll() {
         work.send()
+        saving.send()
         for wake in deliveries.values { wake.send() }
     }
 
@@ -248,7 +254,10 @@ final class AlertSession: Sendable {
                 }
             }
         }
+        looked.send()
         work.send()
+        // So that the next runner need not look again.
+        saving.send()
         try await SessionTasks.waitForCancellation()
     }
 
@@ -298,6 +307,11 @@ final class AlertSession: Sendable {
     // MARK: Events
 
     private func follow(_ replay: ReplaySubscription) async throws(MeshEventsError) {
+        // Behind another runner: what that one has reported of a silence is known by when the silence began. When it began has
+        // to be known before later events are taken in.
+        if state.withLock({ $0.begun < $0.stream.lastSequence }) {
+            _ = await looked.value(until: .now + Self.longestLook)
+        }
         for try await element in replay {
             switch element {
             case .event(let stored): take(stored)
@@ -385,7 +399,9 @@ final class AlertSession: Sendable {
 
     /// Saves what has changed, from time to time. It holds up nothing else.
     private func saveAgainAndAgain() async throws(MeshEventsError) {
-        while await stop.value(until: .now + configuration.checkpointInterval) == nil, !Task.isCancelled {
+        while !stop.isSent, !Task.isCancelled {
+            await saving.wait(until: .now + configuration.checkpointInterval)
+            guard !stop.isSent, !Task.isCancelled else { break }
             guard state.withLock({ $0.isCaughtUp }) else { continue }
             try await passing { () throws(MeshEventsError) in try await save() }
         }
