@@ -24,8 +24,9 @@ public struct ToolRollout: Sendable {
     public struct Configuration: Sendable, Hashable {
         /// How many nodes are worked on at a time, from 1. Default 1.
         public var maximumAtOnce: Int
-        /// Whether to wait on each node until the tool is ready. A tool whose readiness is not watched counts as ready while
-        /// it runs. Default true.
+        /// Whether to wait on each node until the tool is ready: until it has passed its health check once, when it has one and
+        /// shows in no other way that it is ready. A tool of which nothing is watched counts as ready while it runs. Default
+        /// true.
         public var waitsUntilReady: Bool
         /// How long the tool must have been ready without an interruption. A tool that crashes at once was running for a
         /// moment, too. Default 2 s.
@@ -147,14 +148,14 @@ public struct ToolRollout: Sendable {
         _ tools: RemoteTools,
         until deadline: ContinuousClock.Instant
     ) async throws(MeshEventsError) -> ToolControlResult {
-        // An older node does not say how a tool is: that it runs has to do.
-        if first.isReady == nil, first.state == "running" { return first }
+        // An older node says the state alone, and cannot be asked how a tool is: that it runs has to do.
+        if first.version == nil, first.state == .running { return first }
         // One that did not run before stays as it is.
-        if request.action == .upgrade, ["installed", "stopped"].contains(first.state) { return first }
-        var (last, steadySince) = (first, first.isSteady ? ContinuousClock.now : nil)
+        if request.action == .upgrade, first.state == .installed || first.state == .stopped { return first }
+        var (last, steadySince) = (first, first.readiness.suffices ? ContinuousClock.now : nil)
         while true {
             if let since = steadySince, .now - since >= configuration.steadyFor { return last }
-            guard last.mayBecomeReady else { throw failure(last, "does not run any more") }
+            guard last.state.isActive else { throw failure(last, "does not run any more") }
             guard ContinuousClock.now + Self.pause < deadline else {
                 throw failure(last, "is not ready within \(configuration.timeout)")
             }
@@ -168,7 +169,7 @@ public struct ToolRollout: Sendable {
                 next = try await tools.status(of: request.tool, timeout: max(deadline - .now, Self.pause))
             } catch {
                 // Its link is cut for a moment: it is not known how the tool is, and the request was carried out.
-                guard error.isRetriable || error.code == .noResponders || error.code == .timeout else { throw error }
+                guard error.isRetriable || error.isSilence else { throw error }
                 steadySince = nil
                 guard ContinuousClock.now + Self.pause < deadline else {
                     throw failure(last, "is not known to be ready: its node does not answer")
@@ -176,8 +177,8 @@ public struct ToolRollout: Sendable {
                 continue
             }
             // Another process began anew, even when both were found ready.
-            if !next.isSteady || next.pid != last.pid { steadySince = nil }
-            if next.isSteady, steadySince == nil { steadySince = .now }
+            if !next.readiness.suffices || next.pid != last.pid { steadySince = nil }
+            if next.readiness.suffices, steadySince == nil { steadySince = .now }
             last = next
         }
     }
@@ -201,11 +202,9 @@ extension ToolAction {
     }
 }
 
-extension ToolControlResult {
-    fileprivate var isSteady: Bool { state == "running" && isReady != false }
-
-    /// Whether it runs, or is about to.
-    fileprivate var mayBecomeReady: Bool { ["starting", "running", "backing_off", "stopping"].contains(state) }
+extension MeshEventsError {
+    /// Whether it says that a node has not answered.
+    fileprivate var isSilence: Bool { code == .noResponders || code == .timeout }
 }
 
 extension RemoteTools {

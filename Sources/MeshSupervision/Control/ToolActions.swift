@@ -1,3 +1,4 @@
+import MeshEvents
 import MeshEventsNATS
 
 /// Carries out what is asked about the tools of a supervisor.
@@ -44,19 +45,22 @@ struct ToolActions: Sendable {
 
     /// How a tool is, for the answer.
     func answer(about tool: String) -> ToolControlAnswer {
-        guard let status = supervisor.tool(named: tool) else { return ToolControlAnswer(state: "removed") }
+        guard let status = supervisor.tool(named: tool) else { return ToolControlAnswer(state: .removed) }
         return ToolControlAnswer(
-            state: status.state.rawValue,
+            state: status.state.published,
             version: status.version,
             pid: status.pid,
-            isReady: Self.isReady(status),
+            isReady: Self.isReady(status.readiness),
             lastError: status.publishedError
         )
     }
 
-    /// Whether a tool does its work: one whose readiness is not watched does while it runs.
-    private static func isReady(_ status: ToolStatus) -> Bool {
-        status.state == .running && status.health.isReady && status.health.unhealthyReason == nil
+    private static func isReady(_ readiness: ToolReadiness) -> Bool? {
+        switch readiness {
+        case .ready: true
+        case .notReady: false
+        case .unknown: nil
+        }
     }
 
     /// Installs a tool, unless its program is missing, and starts it as its node's others.

@@ -192,7 +192,7 @@ struct ToolLoop {
             case .started:
                 context.logger.info("tool started", [.tool: "\(name)", .pid: "\(process?.pid ?? 0)"])
                 output.note("started, process \(process?.pid ?? 0)")
-                context.emit(ToolStarted(tool: name, isReady: works.status.isReady ? nil : false))
+                context.emit(ToolStarted(tool: name, isReady: works.status.isReady == false ? false : nil))
             case .crashed(let error, let restartCount):
                 context.logger.warning("tool crashed: \(publishedError ?? "")", [.tool: "\(name)"])
                 output.note("crashed: \(error)")
@@ -246,6 +246,7 @@ struct ToolLoop {
         let publishedError = self.publishedError
         publish { status in
             if status.state != machine.state || status.pid != pid { status.since = .now }
+            if status.pid != pid { status.runningSince = pid.map { _ in status.since } }
             status.state = machine.state
             status.pid = pid
             status.family = family
@@ -339,7 +340,8 @@ struct ToolLoop {
         guard let process, machine.state == .running, !works.isEnding, let tool = specification() else { return }
         await watching?.endWork()
         watching = watching ?? ToolWatch(context)
-        watchHealth(of: process, tool, isReady: works.status.isReady)
+        // Of one that nothing watched it is not known that it still starts.
+        watchHealth(of: process, tool, isReady: works.status.isReady ?? true)
     }
 
     /// Does what follows from how the process works.

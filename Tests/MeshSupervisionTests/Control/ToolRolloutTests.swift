@@ -32,7 +32,7 @@ import Testing
             }
             #expect(steps.withLock { $0 } == ["a 2", "b 1", "c 0"])
             #expect(report.isComplete && report.done.map(\.node) == ["a", "b", "c"])
-            #expect(report.done.allSatisfy { $0.isReady == true })
+            #expect(report.done.allSatisfy { $0.state == .running && $0.readiness == .unknown })
             for node in nodes {
                 #expect(node.controlled.last?.by == "anna" && node.controlled.last?.action == "restart")
             }
@@ -90,7 +90,7 @@ import Testing
                 connection: client,
                 configuration: .init(maximumAtOnce: 8, stopsAtFailure: false)
             ).run()
-            #expect(Set(report.done.map(\.node)) == ["a", "b"] && report.done.allSatisfy { $0.state == "stopped" })
+            #expect(Set(report.done.map(\.node)) == ["a", "b"] && report.done.allSatisfy { $0.state == .stopped })
             #expect(report.failures.map(\.node) == ["absent"] && report.untouched.isEmpty)
         }
     }

@@ -15,7 +15,7 @@ struct ToolTargetOptions: ParsableArguments {
 
     @Flag(
         name: .customLong("wait-ready"),
-        help: "Wait until the tool runs, is ready, and has been so for two seconds."
+        help: "Wait until the tool runs, is ready or need not show it, and has been so for two seconds."
     )
     var waitsUntilReady = false
 
@@ -54,9 +54,9 @@ struct ToolRolloutPrinter {
 
     /// `whisper on gpu-1: running`.
     static func line(_ result: ToolControlResult) -> String {
-        let ready = result.isReady == false && result.state == "running" ? ", not ready" : ""
-        return
-            "\(SafeText.name(result.tool)) on \(SafeText.name(result.node)): \(SafeText.escaped(result.state))\(ready)"
+        let ready = result.state == .running && result.readiness == .notReady ? ", not ready" : ""
+        let state = SafeText.escaped(result.state.rawValue)
+        return "\(SafeText.name(result.tool)) on \(SafeText.name(result.node)): \(state)\(ready)"
     }
 
     /// The failure that a report means; `nil` when all is done.
