@@ -193,6 +193,29 @@ import Testing
         }
     }
 
+    @Test func aRollingRestartSkipsANodeThatIsDeadAndSaysSo() async throws {
+        try await withServer { server in
+            let tool = """
+                  - name: whisper
+                    version: "1.0"
+                    command: [sh, -c, "echo $$ > ran; exec sleep 600"]
+
+                """
+            var nodes: [Node] = []
+            for name in ["a", "b", "c"] { nodes.append(try await Node(server, name, tools: tool)) }
+            try await eventually("the mesh to know all") {
+                try await run(server, "status").lines.first?.contains("3 running") == true
+            }
+            nodes[1].serve.signal(SIGKILL)
+            _ = try await nodes[1].serve.wait(within: .seconds(30))
+            let rest = try await run(server, "tool", "restart", "whisper", "--all", "--one-by-one", "--wait-ready")
+            #expect(rest.code == 75 && rest.lines == ["whisper on a: running", "whisper on c: running"], "\(rest)")
+            #expect(rest.error.contains("b is skipped: ") && rest.error.contains("skipped: b"), "\(rest.error)")
+            #expect(rest.error.contains("done: a, c; failed: none; not touched: none"), "\(rest.error)")
+            for node in [nodes[0], nodes[2]] { try await node.end() }
+        }
+    }
+
     @Test(
         arguments: [
             (["tool", "restart", "x", "--one-by-one"], 64), (["tool", "restart", "x", "--all", "--node", "a"], 64),
