@@ -115,6 +115,7 @@ struct ToolLoop {
             answer.fulfil(())
         case .ended(let run, let error, let code):
             guard run == self.run else { return }
+            noteLeftBehind(hasFailed: error != nil)
             process = nil
             await watching?.end()
             watching = nil
@@ -160,6 +161,19 @@ struct ToolLoop {
         guard machine.isIdle else { return }
         for waiter in stopWaiters { waiter.fulfil(()) }
         stopWaiters = []
+    }
+
+    /// Says how many processes a program that ended by itself had left behind: a program that goes into the background looks
+    /// as if it had ended for no reason.
+    private func noteLeftBehind(hasFailed: Bool) {
+        guard machine.state == .running, !works.isEnding, excess == nil, let left = process?.leftBehind, left > 0 else {
+            return
+        }
+        let what = left == 1 ? "a process" : "\(left) processes"
+        let advice = hasFailed ? "" : "; a tool has to stay in the foreground"
+        let text = "its program has ended, and with it \(what) that it had left running\(advice)"
+        context.logger.warning("\(text)", [.tool: "\(name)"])
+        output.note(text)
     }
 
     /// Removes secrets from reasons before they are published.
