@@ -45,7 +45,7 @@ import Testing
             "name: whisper", "version: \"\(version)\"",
             "command: [sh, -c, \"trap 'echo hup >> got' HUP; trap 'echo usr2 >> got' USR2; echo \(version) $TOKEN > ran; "
                 + "while :; do sleep 0.05; done\"]",
-            "env: \(env)",
+            "env: \(env)", "reload: HUP",
         ].enumerated().map { (indent.isEmpty ? "" : $0 == 0 ? "  - " : "    ") + $1 + "\n" }.joined()
     }
 

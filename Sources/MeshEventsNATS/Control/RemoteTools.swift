@@ -74,7 +74,8 @@ public struct RemoteTools: Sendable {
         try await send(ToolRequest(.restart, tool: tool, by: by), timeout: timeout)
     }
 
-    /// Has a tool's program read its configuration again, by its reload signal.
+    /// Has a tool's program read its configuration again, by the signal that its specification names for that. The node
+    /// refuses it (`cannotReload`) when it names none: a signal that a program does not handle ends it.
     @discardableResult
     public func reload(
         _ tool: String,

@@ -61,6 +61,8 @@ public struct ToolRefusal: Error, Sendable, Hashable, CustomStringConvertible {
         public static let timeout = Code(rawValue: "timeout")
         /// The tool does not run.
         public static let notRunning = Code(rawValue: "notRunning")
+        /// The tool's specification does not say how it reads its configuration again.
+        public static let cannotReload = Code(rawValue: "cannotReload")
         /// There is no signal of that name.
         public static let unknownSignal = Code(rawValue: "unknownSignal")
         /// No tool of that name is installed.

@@ -37,7 +37,7 @@ struct ToolActions: Sendable {
     /// The signal that a request asks for; `nil` for none.
     func sentSignal(_ request: ToolRequest) -> String? {
         switch request.action {
-        case .reload: (supervisor.specification(of: request.tool)?.reloadSignal ?? .hangup).name
+        case .reload: supervisor.specification(of: request.tool)?.reloadSignal?.name
         case .signal: request.signal.map { ToolSignal($0)?.name ?? $0 }
         default: nil
         }

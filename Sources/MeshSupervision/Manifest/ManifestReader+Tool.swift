@@ -56,7 +56,7 @@ extension ManifestReader {
             case "instances": order.instances = instances(value)
             case "schedule": tool.schedule = schedule(value)
             case "every": tool.schedule = every(value)
-            case "reload": tool.reloadSignal = signal(value, "reload") ?? tool.reloadSignal
+            case "reload": tool.reloadSignal = signal(value, "reload")
             default: break
             }
         }

@@ -52,7 +52,8 @@ import Foundation
 ///   ``ToolProcessSettings``.
 /// - `after`: the tools after which it is started, see ``ToolDependencies``; `instances`: how many there are of it.
 /// - `schedule`, `every`: when it is started, for a tool that runs and ends: see ``ToolSchedule``.
-/// - `reload`: the signal at which the tool reads its configuration again (`mesh-events tool reload`); `SIGHUP` by default.
+/// - `reload`: the signal at which the tool reads its configuration again (`mesh-events tool reload`), such as `HUP`. Without
+///   it the tool cannot be reloaded: a signal that a program does not handle ends it.
 /// - `env`: the tool's own variables; `inherit`: names of variables that it gets from its node's environment. Without
 ///   it, the tool gets only a few of them (``ToolEnvironment``).
 /// - `publish`: keys of `config` whose values are published; other strings are not, see ``Redaction``. `secrets`: keys

@@ -48,7 +48,7 @@ struct ServeCommand: AsyncParsableCommand {
                   restart: on-failure       # or always, never
                   autostart: true
                   grace: 10s                # from SIGTERM to SIGKILL
-                  reload: SIGHUP            # the signal of `mesh-events tool reload`
+                  reload: HUP               # the signal of `mesh-events tool reload`, which it needs
                   crash_output: 20          # lines of standard error that tool.crashed publishes
                   logs: {files: 3, size: 4M} # its output is kept in so many files; or false,
                   ready: notify             # READY=1 by sd_notify; or as health, with `within: 60s`; without it

@@ -64,7 +64,7 @@ import Testing
             let node = nodes[0]
             let tools = RemoteTools(node: node.name, connection: client)
             try await node.supervisor.install(
-                ToolSpecification(name: "idle", version: "1", command: ["sleep", "600"])
+                ToolSpecification(name: "idle", version: "1", command: ["sleep", "600"], reloadSignal: .hangup)
             )
             #expect(
                 await refusal { () async throws(MeshEventsError) in try await tools.stop("none") }?.code
@@ -105,6 +105,23 @@ import Testing
                 node.controlled.last?.error?.contains("comand") == false,
                 "what a specification says is not published"
             )
+        }
+    }
+
+    @Test func aToolThatDoesNotSayHowItReloadsIsLeftAlone() async throws {
+        try await withControl { nodes, client in
+            let node = nodes[0]
+            let tools = RemoteTools(node: node.name, connection: client)
+            // SIGHUP would end it.
+            let plain: EventData = ["name": "plain", "version": "1", "command": ["sleep", "600"]]
+            let pid = try await tools.install("plain", plain).pid
+            let refused = await refusal { () async throws(MeshEventsError) in try await tools.reload("plain") }
+            #expect(refused?.code == .cannotReload && refused?.message.contains("reload: HUP") == true)
+            let status = try await tools.status(of: "plain")
+            #expect(status.state == .running && status.pid == pid && pid != nil)
+            #expect(node.controlled.last?.result == "cannotReload" && node.controlled.last?.signal == nil)
+            let none = await refusal { () async throws(MeshEventsError) in try await tools.reload("none") }
+            #expect(none?.code == .notInstalled)
         }
     }
 
