@@ -29,6 +29,8 @@ final class GroupGuard: Sendable {
         var isReleased = false
         /// Whether it has run.
         var hasBegun = false
+        /// How many processes it has found and ended.
+        var found = 0
     }
 
     /// What marks descendants.
@@ -40,13 +42,16 @@ final class GroupGuard: Sendable {
     private let ready = OneShot<LaunchError?>()
     private let ended = OneShot<Void>()
 
+    /// The most bytes of what the guard says at its end: a number.
+    private static let lastBytes = 32
+
     /// How long the guard searches for marked processes, in seconds.
     private static let searchSeconds = 5
     /// How long the guard may take to kill all processes: longer than it searches.
     static let sweepTimeout: Duration = .seconds(10)
 
-    /// The guard's shell script: waits for a line or the end of its input, then kills. It ignores the signals that ask
-    /// the group to end, because it must end last. The end of the input without a line means that this process has ended.
+    /// The guard's shell script: waits for a line or the end of its input, then kills, and says how many processes it
+    /// has found. It ignores the signals that ask the group to end, because it must end last. The end of the input without a line means that this process has ended.
     ///
     /// Marked processes may start others meanwhile. So the guard first stops them, in rounds, until a round finds no new
     /// one. Then it kills them, until a round finds none that lives. Each round reads all of /proc, and then watches the
@@ -131,6 +136,8 @@ final class GroupGuard: Sendable {
             while round KILL && in_time; do :; done
         }
         search 2>/dev/null
+        set -- $known
+        echo "$#"
         [ -z "$directory" ] || rm -rf -- "$directory"
         kill -KILL 0
         """
@@ -193,7 +200,11 @@ final class GroupGuard: Sendable {
                 do {
                     if try await output.next() != nil {
                         began(execution.processIdentifier.value)
-                        while try await output.next() != nil {}
+                        var last: [UInt8] = []
+                        while let piece = try await output.next() {
+                            piece.withUnsafeBytes { last.append(contentsOf: $0.prefix(Self.lastBytes - last.count)) }
+                        }
+                        noteFound(last)
                     }
                 } catch {}
                 end()
@@ -218,6 +229,15 @@ final class GroupGuard: Sendable {
         state.withLock { ($0.group, $0.hasBegun) = (pid, true) }
         ready.fulfil(nil)
     }
+
+    private func noteFound(_ text: [UInt8]) {
+        let line = text.prefix { $0 != UInt8(ascii: "\n") }
+        guard let number = Int(String(decoding: line, as: UTF8.self)) else { return }
+        state.withLock { $0.found = number }
+    }
+
+    /// How many processes it has found and ended, when it has ended; 0 where it does not search (not Linux).
+    var found: Int { state.withLock { $0.found } }
 
     /// Kills the rest of the group. The guard is not reaped before this returns, so the group's number is still its
     /// own.

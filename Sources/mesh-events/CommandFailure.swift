@@ -16,7 +16,7 @@ struct CommandFailure: Error, CustomStringConvertible {
         case unavailable = 69
         /// EX_SOFTWARE.
         case internalError = 70
-        /// EX_TEMPFAIL: the awaited event has not happened.
+        /// EX_TEMPFAIL: the awaited event has not happened, or nodes that do not answer were skipped.
         case notHappened = 75
         /// The stream was deleted and created again meanwhile: its sequences now belong to other events.
         case streamReplaced = 76

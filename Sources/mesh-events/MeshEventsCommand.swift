@@ -36,8 +36,8 @@ struct MeshEventsCommand: AsyncParsableCommand {
             domain: --js-domain, or MESH_EVENTS_JS_DOMAIN.
 
             EXIT CODES: 0 done; 64 wrong usage; 65 bad data; 69 the server cannot be reached or refuses the request; \
-            70 an internal error; 75 the awaited event has not happened; 76 the stream was deleted and created anew \
-            meanwhile. Then one line on standard error says what to do. `status --check`: 1 something is degraded, 2 \
+            70 an internal error; 75 the awaited event has not happened, or a rolling restart has skipped nodes; 76 the stream \
+            was deleted and created anew meanwhile. Then one line on standard error says what to do. `status --check`: 1 something is degraded, 2 \
             something has failed or is unreachable.
             """,
         version: PackageVersion.current,

@@ -45,7 +45,7 @@ import Testing
             "name: whisper", "version: \"\(version)\"",
             "command: [sh, -c, \"trap 'echo hup >> got' HUP; trap 'echo usr2 >> got' USR2; echo \(version) $TOKEN > ran; "
                 + "while :; do sleep 0.05; done\"]",
-            "env: \(env)",
+            "env: \(env)", "reload: HUP",
         ].enumerated().map { (indent.isEmpty ? "" : $0 == 0 ? "  - " : "    ") + $1 + "\n" }.joined()
     }
 
@@ -190,6 +190,29 @@ import Testing
             let all = try await run(server, "tool", "stop", "whisper", "--all")
             #expect(all.code == 0 && Set(all.lines).count == 3, "\(all.error)")
             for node in nodes { try await node.end() }
+        }
+    }
+
+    @Test func aRollingRestartSkipsANodeThatIsDeadAndSaysSo() async throws {
+        try await withServer { server in
+            let tool = """
+                  - name: whisper
+                    version: "1.0"
+                    command: [sh, -c, "echo $$ > ran; exec sleep 600"]
+
+                """
+            var nodes: [Node] = []
+            for name in ["a", "b", "c"] { nodes.append(try await Node(server, name, tools: tool)) }
+            try await eventually("the mesh to know all") {
+                try await run(server, "status").lines.first?.contains("3 running") == true
+            }
+            nodes[1].serve.signal(SIGKILL)
+            _ = try await nodes[1].serve.wait(within: .seconds(30))
+            let rest = try await run(server, "tool", "restart", "whisper", "--all", "--one-by-one", "--wait-ready")
+            #expect(rest.code == 75 && rest.lines == ["whisper on a: running", "whisper on c: running"], "\(rest)")
+            #expect(rest.error.contains("b is skipped: ") && rest.error.contains("skipped: b"), "\(rest.error)")
+            #expect(rest.error.contains("done: a, c; failed: none; not touched: none"), "\(rest.error)")
+            for node in [nodes[0], nodes[2]] { try await node.end() }
         }
     }
 

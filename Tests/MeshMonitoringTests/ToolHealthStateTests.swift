@@ -30,9 +30,11 @@ import Testing
     @Test func followsItsEvents() throws {
         var tool = try tool([started])
         #expect(tool.state == .running && !tool.isReady && tool.unhealthyReason == nil)
+        #expect(tool.readiness == .notReady)
         tool = try self.tool([started, ready])
-        #expect(tool.isReady && tool.since == Mesh.time(2))
+        #expect(tool.isReady && tool.since == Mesh.time(2) && tool.readiness == .ready)
         tool = try self.tool([started, ready, unhealthy(5)])
+        #expect(tool.readiness == .notReady)
         #expect(tool.isReady && tool.unhealthyReason == "no answer within 2s" && tool.unhealthySince == Mesh.time(5))
         let notReady = try self.tool([started])
         #expect(Trouble(tool) == .degraded && Trouble(notReady) == .well)
@@ -55,7 +57,7 @@ import Testing
             #expect(tool.isReady && tool.unhealthyReason == nil)
         }
         tool = try self.tool([started, unhealthy(5), Mesh.left(6)])
-        #expect(tool.state == .stopped && tool.isReady && tool.unhealthyReason == nil)
+        #expect(tool.state == .stopped && tool.isReady && tool.unhealthyReason == nil && tool.readiness == .notReady)
     }
 
     @Test func aListSetsItRight() throws {

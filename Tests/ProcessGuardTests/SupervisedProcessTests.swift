@@ -63,6 +63,18 @@ struct SupervisedProcessTests {
         #expect(output.all == [.line(.stdout, String(repeating: "\0", count: 4_096) + "rest")])
     }
 
+    #if os(Linux)
+        @Test("what it leaves behind is ended with it, and counted")
+        func leftBehind() async throws {
+            let cases = [("exit 0", 0), ("sleep 600 & exit 0", 1), ("setsid sleep 600 & sleep 600 & exit 3", 2)]
+            for (script, count) in cases {
+                let process = try await SupervisedProcess.launch(shell(script)) { _ in }
+                _ = await process.waitForEnd()
+                #expect(process.leftBehind == count, "\(script)")
+            }
+        }
+    #endif
+
     @Test("its environment is the one given, but for its group's mark, and its input is empty")
     func environment() async throws {
         let output = Output()

@@ -129,27 +129,8 @@ public struct NodeHealth: EventPayload, Hashable {
 extension NodeHealth {
     /// A tool as its node lists it.
     public struct Tool: Sendable, Hashable {
-        /// The state of a tool. Others than these may come from newer nodes.
-        public struct State: RawRepresentable, Sendable, Hashable {
-            /// The text that is sent.
-            public let rawValue: String
-
-            /// Creates a state from its text.
-            public init(rawValue: String) { self.rawValue = rawValue }
-
-            /// It is installed and has not been started: `installed`.
-            public static let installed = State(rawValue: "installed")
-            /// It is being started: `starting`.
-            public static let starting = State(rawValue: "starting")
-            /// It runs: `running`.
-            public static let running = State(rawValue: "running")
-            /// It has ended by itself, and is started again after a delay: `backing_off`.
-            public static let backingOff = State(rawValue: "backing_off")
-            /// It has failed, and its node does not start it again: `failed`.
-            public static let failed = State(rawValue: "failed")
-            /// It was stopped, or has ended with code 0: `stopped`.
-            public static let stopped = State(rawValue: "stopped")
-        }
+        /// The state of a tool.
+        public typealias State = ToolState
 
         /// Its name.
         public var name: String

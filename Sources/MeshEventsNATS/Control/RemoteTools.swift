@@ -36,7 +36,7 @@ public struct RemoteTools: Sendable {
     ///   - action: what to do.
     ///   - tool: the tool's name.
     ///   - timeout: how long that may take. A tool that does not end by itself is killed after its grace period.
-    /// - Returns: the tool's state afterwards, as `ToolStatus.State` of the module MeshSupervision names it.
+    /// - Returns: the text of the tool's state afterwards, see `ToolState` of the module MeshEvents.
     /// - Throws: as ``send(_:timeout:)``.
     @discardableResult
     public func perform(
@@ -44,7 +44,7 @@ public struct RemoteTools: Sendable {
         on tool: String,
         timeout: Duration = .seconds(30)
     ) async throws(MeshEventsError) -> String {
-        try await send(ToolRequest(action, tool: tool, by: by), timeout: timeout).state
+        try await send(ToolRequest(action, tool: tool, by: by), timeout: timeout).state.rawValue
     }
 
     /// Starts a tool; one that runs is left alone.
@@ -74,7 +74,8 @@ public struct RemoteTools: Sendable {
         try await send(ToolRequest(.restart, tool: tool, by: by), timeout: timeout)
     }
 
-    /// Has a tool's program read its configuration again, by its reload signal.
+    /// Has a tool's program read its configuration again, by the signal that its specification names for that. The node
+    /// refuses it (`cannotReload`) when it names none: a signal that a program does not handle ends it.
     @discardableResult
     public func reload(
         _ tool: String,
@@ -184,7 +185,7 @@ public struct RemoteTools: Sendable {
         return ToolControlResult(
             node: node,
             tool: request.tool,
-            state: answer.state ?? "unknown",
+            state: answer.state ?? ToolState(rawValue: "unknown"),
             version: answer.version,
             pid: answer.pid,
             isReady: answer.isReady,

@@ -1,4 +1,4 @@
-import MeshEvents
+public import MeshEvents
 
 /// What a node answers about a tool when it has done what was asked.
 public struct ToolControlResult: Sendable, Hashable {
@@ -6,14 +6,13 @@ public struct ToolControlResult: Sendable, Hashable {
     public var node: String
     /// The tool's name.
     public var tool: String
-    /// The tool's state afterwards, as `ToolStatus.State` of the module MeshSupervision names it; `removed` when the node
-    /// has no such tool any more.
-    public var state: String
+    /// The tool's state afterwards; `removed` when the node has no such tool any more.
+    public var state: ToolState
     /// The tool's version; `nil` when the node does not say it.
     public var version: String?
     /// The process id of the tool; `nil` when it does not run, or the node does not say it.
     public var pid: Int32?
-    /// Whether it is ready; `nil` from an older node, which does not say it.
+    /// Whether the node says that it is ready; `nil` when nothing of it is watched, and from an older node.
     public var isReady: Bool?
     /// The error of the tool's last crash, without secrets; `nil` when there is none, or the node does not say it.
     public var lastError: String?
@@ -22,7 +21,7 @@ public struct ToolControlResult: Sendable, Hashable {
     public init(
         node: String,
         tool: String,
-        state: String,
+        state: ToolState,
         version: String? = nil,
         pid: Int32? = nil,
         isReady: Bool? = nil,
@@ -36,6 +35,9 @@ public struct ToolControlResult: Sendable, Hashable {
         self.isReady = isReady
         self.lastError = lastError
     }
+
+    /// Whether the tool is ready for its work, as far as the node says it.
+    public var readiness: ToolReadiness { ToolReadiness(state, hasShown: isReady) }
 }
 
 /// Why a node refuses a request about a tool. It is the `underlying` error of `serverRefused` from ``RemoteTools``.
@@ -59,6 +61,8 @@ public struct ToolRefusal: Error, Sendable, Hashable, CustomStringConvertible {
         public static let timeout = Code(rawValue: "timeout")
         /// The tool does not run.
         public static let notRunning = Code(rawValue: "notRunning")
+        /// The tool's specification does not say how it reads its configuration again.
+        public static let cannotReload = Code(rawValue: "cannotReload")
         /// There is no signal of that name.
         public static let unknownSignal = Code(rawValue: "unknownSignal")
         /// No tool of that name is installed.
@@ -86,7 +90,7 @@ public struct ToolRefusal: Error, Sendable, Hashable, CustomStringConvertible {
 
 /// A node's answer to a request about a tool, as JSON.
 package struct ToolControlAnswer: Sendable, Hashable {
-    package var state: String?
+    package var state: ToolState?
     package var version: String?
     package var pid: Int32?
     package var isReady: Bool?
@@ -94,7 +98,7 @@ package struct ToolControlAnswer: Sendable, Hashable {
     package var refusal: ToolRefusal?
 
     package init(
-        state: String? = nil,
+        state: ToolState? = nil,
         version: String? = nil,
         pid: Int32? = nil,
         isReady: Bool? = nil,
@@ -112,7 +116,7 @@ package struct ToolControlAnswer: Sendable, Hashable {
     /// Reads an answer, an older node's too, which has `state` or `error` only; `nil` when it is none.
     package init?(_ bytes: some Sequence<UInt8>) {
         guard let data = try? EventData(json: Array(bytes)), !data.isNull else { return nil }
-        state = data["state"]?.string
+        state = data["state"]?.string.map { ToolState(rawValue: $0) }
         version = data["version"]?.string
         pid = data["pid"]?.int.flatMap { Int32(exactly: $0) }
         isReady = data["ready"]?.bool
@@ -132,7 +136,7 @@ package struct ToolControlAnswer: Sendable, Hashable {
         if let lastError { members.append(("last_error", .string(lastError))) }
         if let pid { members.append(("pid", JSONValue(Int(pid)))) }
         if let isReady { members.append(("ready", .bool(isReady))) }
-        if let state { members.append(("state", .string(state))) }
+        if let state { members.append(("state", .string(state.rawValue))) }
         if let version { members.append(("version", .string(version))) }
         return EventData(JSONObject(members)).json
     }

@@ -16,8 +16,7 @@ public enum ToolAction: String, Sendable, Hashable, Codable, CaseIterable {
     case stop
     /// Stop it when it runs, and start it.
     case restart
-    /// Have the program read its configuration again: send it its reload signal, `SIGHUP` unless its specification names
-    /// another.
+    /// Have the program read its configuration again: send it the signal that its specification names for that.
     case reload
     /// Send the program a signal.
     case signal

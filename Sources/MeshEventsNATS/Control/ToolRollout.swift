@@ -10,7 +10,8 @@ public import NATSClient
 /// if let failure = report.failures.first { throw failure.error }
 /// ```
 ///
-/// It ends at the first node that fails: what worked there before may not work on the others either.
+/// It ends at the first node that fails: what worked there before may not work on the others either. A node that does not
+/// answer before anything is changed is skipped: what is dead already says nothing about what is rolled out.
 public struct ToolRollout: Sendable {
     /// What to do.
     public let request: ToolRequest
@@ -24,15 +25,17 @@ public struct ToolRollout: Sendable {
     public struct Configuration: Sendable, Hashable {
         /// How many nodes are worked on at a time, from 1. Default 1.
         public var maximumAtOnce: Int
-        /// Whether to wait on each node until the tool is ready. A tool whose readiness is not watched counts as ready while
-        /// it runs. Default true.
+        /// Whether to wait on each node until the tool is ready: until it has passed its health check once, when it has one and
+        /// shows in no other way that it is ready. A tool of which nothing is watched counts as ready while it runs. Default
+        /// true.
         public var waitsUntilReady: Bool
         /// How long the tool must have been ready without an interruption. A tool that crashes at once was running for a
         /// moment, too. Default 2 s.
         public var steadyFor: Duration
         /// How long a node may take, the wait included. Default 60 s.
         public var timeout: Duration
-        /// Whether nodes are left alone after one has failed. Default true.
+        /// Whether nodes are left alone after one has failed, and those of several skipped that do not answer at the beginning.
+        /// Otherwise each is asked, and one that does not answer has failed. Default true.
         public var stopsAtFailure: Bool
 
         /// Creates a configuration.
@@ -57,11 +60,13 @@ public struct ToolRollout: Sendable {
         case done(ToolControlResult)
         /// It has failed.
         case failed(node: String, error: MeshEventsError)
+        /// The node was not asked, because it did not answer at the beginning.
+        case skipped(node: String, error: MeshEventsError)
     }
 
     /// What came of it on all nodes.
     public struct Report: Sendable {
-        /// A node that failed, and why.
+        /// A node that failed or was skipped, and why.
         public struct Failure: Sendable {
             /// The node.
             public let node: String
@@ -73,11 +78,13 @@ public struct ToolRollout: Sendable {
         public internal(set) var done: [ToolControlResult] = []
         /// The nodes on which it has failed.
         public internal(set) var failures: [Failure] = []
-        /// The nodes that were not asked.
+        /// The nodes that were skipped, because they did not answer at the beginning.
+        public internal(set) var skipped: [Failure] = []
+        /// The nodes that were not asked, because one before them failed or the task was cancelled.
         public internal(set) var untouched: [String] = []
 
         /// Whether it is done on all nodes.
-        public var isComplete: Bool { failures.isEmpty && untouched.isEmpty }
+        public var isComplete: Bool { failures.isEmpty && skipped.isEmpty && untouched.isEmpty }
     }
 
     /// Plans a rollout; nothing is sent yet.
@@ -101,10 +108,13 @@ public struct ToolRollout: Sendable {
 
     /// Does it. When the task is cancelled, no other node is asked.
     ///
-    /// - Parameter onStep: is called for each node when it is done or has failed.
+    /// - Parameter onStep: is called for each node when it is done, has failed or is skipped.
     public func run(_ onStep: @Sendable (Step) async -> Void = { _ in }) async -> Report {
         var report = Report()
-        var rest = nodes[...]
+        report.skipped = await unanswering()
+        for node in report.skipped { await onStep(.skipped(node: node.node, error: node.error)) }
+        let skipped = Set(report.skipped.map(\.node))
+        var rest = nodes.filter { !skipped.contains($0) }[...]
         await withTaskGroup(of: Step.self) { group in
             var underWay = 0
             while true {
@@ -118,12 +128,42 @@ public struct ToolRollout: Sendable {
                 switch step {
                 case .done(let result): report.done.append(result)
                 case .failed(let node, let error): report.failures.append(.init(node: node, error: error))
+                case .skipped: break
                 }
                 await onStep(step)
             }
         }
         report.untouched = Array(rest)
         return report
+    }
+
+    /// The longest wait for an answer at the beginning: what a node has to do for it is next to nothing.
+    private static let patience: Duration = .seconds(10)
+
+    /// The nodes that do not answer now, in their order; none when there is only one, or each is to be asked.
+    private func unanswering() async -> [Report.Failure] {
+        guard configuration.stopsAtFailure, nodes.count > 1 else { return [] }
+        let patience = min(configuration.timeout, Self.patience)
+        let errors = await withTaskGroup(of: Report.Failure?.self) { group in
+            for node in Set(nodes) {
+                group.addTask {
+                    do throws(MeshEventsError) {
+                        let tools = RemoteTools(node: node, connection: connection, by: request.by)
+                        _ = try await tools.status(of: request.tool, timeout: patience)
+                        return nil
+                    } catch {
+                        // A refusal is an answer, and so is that of an older node, which does not know the question. Other
+                        // errors are not the node's: the request itself will meet them.
+                        guard error.isSilence, !Task.isCancelled else { return nil }
+                        return Report.Failure(node: node, error: error)
+                    }
+                }
+            }
+            return await group.reduce(into: [String: MeshEventsError]()) { errors, found in
+                if let found { errors[found.node] = found.error }
+            }
+        }
+        return nodes.compactMap { node in errors[node].map { Report.Failure(node: node, error: $0) } }
     }
 
     private func step(on node: String) async -> Step {
@@ -147,14 +187,14 @@ public struct ToolRollout: Sendable {
         _ tools: RemoteTools,
         until deadline: ContinuousClock.Instant
     ) async throws(MeshEventsError) -> ToolControlResult {
-        // An older node does not say how a tool is: that it runs has to do.
-        if first.isReady == nil, first.state == "running" { return first }
+        // An older node says the state alone, and cannot be asked how a tool is: that it runs has to do.
+        if first.version == nil, first.state == .running { return first }
         // One that did not run before stays as it is.
-        if request.action == .upgrade, ["installed", "stopped"].contains(first.state) { return first }
-        var (last, steadySince) = (first, first.isSteady ? ContinuousClock.now : nil)
+        if request.action == .upgrade, first.state == .installed || first.state == .stopped { return first }
+        var (last, steadySince) = (first, first.readiness.suffices ? ContinuousClock.now : nil)
         while true {
             if let since = steadySince, .now - since >= configuration.steadyFor { return last }
-            guard last.mayBecomeReady else { throw failure(last, "does not run any more") }
+            guard last.state.isActive else { throw failure(last, "does not run any more") }
             guard ContinuousClock.now + Self.pause < deadline else {
                 throw failure(last, "is not ready within \(configuration.timeout)")
             }
@@ -168,7 +208,7 @@ public struct ToolRollout: Sendable {
                 next = try await tools.status(of: request.tool, timeout: max(deadline - .now, Self.pause))
             } catch {
                 // Its link is cut for a moment: it is not known how the tool is, and the request was carried out.
-                guard error.isRetriable || error.code == .noResponders || error.code == .timeout else { throw error }
+                guard error.isRetriable || error.isSilence else { throw error }
                 steadySince = nil
                 guard ContinuousClock.now + Self.pause < deadline else {
                     throw failure(last, "is not known to be ready: its node does not answer")
@@ -176,8 +216,8 @@ public struct ToolRollout: Sendable {
                 continue
             }
             // Another process began anew, even when both were found ready.
-            if !next.isSteady || next.pid != last.pid { steadySince = nil }
-            if next.isSteady, steadySince == nil { steadySince = .now }
+            if !next.readiness.suffices || next.pid != last.pid { steadySince = nil }
+            if next.readiness.suffices, steadySince == nil { steadySince = .now }
             last = next
         }
     }
@@ -201,11 +241,9 @@ extension ToolAction {
     }
 }
 
-extension ToolControlResult {
-    fileprivate var isSteady: Bool { state == "running" && isReady != false }
-
-    /// Whether it runs, or is about to.
-    fileprivate var mayBecomeReady: Bool { ["starting", "running", "backing_off", "stopping"].contains(state) }
+extension MeshEventsError {
+    /// Whether it says that a node has not answered.
+    fileprivate var isSilence: Bool { code == .noResponders || code == .timeout }
 }
 
 extension RemoteTools {

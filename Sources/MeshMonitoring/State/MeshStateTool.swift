@@ -66,6 +66,17 @@ extension MeshState {
 }
 
 extension MeshState.Tool {
+    /// Whether it is ready for its work. One that need not show it counts as having shown it; of one whose node is unreachable
+    /// it is not known.
+    public var readiness: ToolReadiness {
+        guard !isUncertain else { return .unknown }
+        return ToolReadiness(
+            ToolState(rawValue: state.rawValue),
+            hasShown: isReady,
+            isUnhealthy: unhealthyReason != nil
+        )
+    }
+
     /// How far the time of an event and the time in a list may differ for the same moment.
     private static let tolerance: Duration = .seconds(1)
 

@@ -1,3 +1,4 @@
+import MeshEvents
 import MeshEventsNATS
 
 /// Carries out what is asked about the tools of a supervisor.
@@ -36,7 +37,7 @@ struct ToolActions: Sendable {
     /// The signal that a request asks for; `nil` for none.
     func sentSignal(_ request: ToolRequest) -> String? {
         switch request.action {
-        case .reload: (supervisor.specification(of: request.tool)?.reloadSignal ?? .hangup).name
+        case .reload: supervisor.specification(of: request.tool)?.reloadSignal?.name
         case .signal: request.signal.map { ToolSignal($0)?.name ?? $0 }
         default: nil
         }
@@ -44,19 +45,22 @@ struct ToolActions: Sendable {
 
     /// How a tool is, for the answer.
     func answer(about tool: String) -> ToolControlAnswer {
-        guard let status = supervisor.tool(named: tool) else { return ToolControlAnswer(state: "removed") }
+        guard let status = supervisor.tool(named: tool) else { return ToolControlAnswer(state: .removed) }
         return ToolControlAnswer(
-            state: status.state.rawValue,
+            state: status.state.published,
             version: status.version,
             pid: status.pid,
-            isReady: Self.isReady(status),
+            isReady: Self.isReady(status.readiness),
             lastError: status.publishedError
         )
     }
 
-    /// Whether a tool does its work: one whose readiness is not watched does while it runs.
-    private static func isReady(_ status: ToolStatus) -> Bool {
-        status.state == .running && status.health.isReady && status.health.unhealthyReason == nil
+    private static func isReady(_ readiness: ToolReadiness) -> Bool? {
+        switch readiness {
+        case .ready: true
+        case .notReady: false
+        case .unknown: nil
+        }
     }
 
     /// Installs a tool, unless its program is missing, and starts it as its node's others.

@@ -19,8 +19,11 @@ extension ManifestReader {
         )
     }
 
-    /// Reads how the tool shows that it is ready: `notify`, or an object with `notify: true` or a probe, and `within`.
-    mutating func readiness(_ node: Node, _ health: inout ToolHealth) {
+    /// Reads how the tool shows that it is ready: `notify`, or an object with `notify: true` or a probe, and `within`. For a
+    /// tool with `health`, `within` alone will do.
+    ///
+    /// - Parameter hasCheck: whether the tool has `health`.
+    mutating func readiness(_ node: Node, _ health: inout ToolHealth, hasCheck: Bool) {
         guard node.mapping != nil else {
             guard node.scalar?.string == "notify" else {
                 let allowed = "notify, or an object such as \(Self.probeExample)"
@@ -32,10 +35,12 @@ extension ManifestReader {
         }
         var rest: [(String, Node)] = []
         var notify: Node?
+        var isTimed = false
         for (key, value) in members(of: node, "ready", known: Self.targets + ["notify", "every", "timeout", "within"]) {
             switch key {
             case "notify": notify = boolean(value, "ready.notify") == true ? value : nil
             case "within":
+                isTimed = true
                 health.readyWithin = duration(value, "ready.within", in: ToolHealth.times) ?? health.readyWithin
             default: rest.append((key, value))
             }
@@ -43,6 +48,8 @@ extension ManifestReader {
         if let notify {
             if let other = rest.first { report("ready has notify and \(other.0); give one of them", at: notify) }
             health.readiness = .notified
+        } else if hasCheck, rest.isEmpty, isTimed {
+            return
         } else if let probe = probe(rest, node, "ready", .seconds(1)) {
             health.readiness = .probed(probe)
         }

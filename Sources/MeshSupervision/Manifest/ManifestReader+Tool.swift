@@ -20,7 +20,8 @@ extension ManifestReader {
         var seen: [String: Node] = [:]
         var stopGrace: Duration?
         confidential = []
-        for (key, value) in members(of: node, "a tool", known: Self.toolKeys) {
+        let settings = members(of: node, "a tool", known: Self.toolKeys)
+        for (key, value) in settings {
             seen[key] = value
             switch key {
             case "name": tool.name = name(value)
@@ -37,7 +38,7 @@ extension ManifestReader {
             case "crash_output": tool.crashOutput = crashOutput(value) ?? tool.crashOutput
             case "logs": tool.logs = logs(value)
             case "health": tool.health.check = probe(value, "health", every: .seconds(10))
-            case "ready": readiness(value, &tool.health)
+            case "ready": readiness(value, &tool.health, hasCheck: settings.contains { $0.0 == "health" })
             case "watchdog": tool.health.watchdog = duration(value, "watchdog", in: ToolHealth.times)
             case "on_unhealthy": tool.health.onUnhealthy = reaction(value) ?? tool.health.onUnhealthy
             case "grace": tool.gracePeriod = grace(value, "grace") ?? tool.gracePeriod
@@ -55,7 +56,7 @@ extension ManifestReader {
             case "instances": order.instances = instances(value)
             case "schedule": tool.schedule = schedule(value)
             case "every": tool.schedule = every(value)
-            case "reload": tool.reloadSignal = signal(value, "reload") ?? tool.reloadSignal
+            case "reload": tool.reloadSignal = signal(value, "reload")
             default: break
             }
         }

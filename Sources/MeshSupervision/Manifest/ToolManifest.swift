@@ -41,7 +41,8 @@ import Foundation
 /// - `health`: the probe that the tool must pass while it runs: `http` (an address), `tcp` (`host:port`) or `exec` (a list,
 ///   as `command`); with `every` (10s), `timeout` (2s), and `failures` in a row (3).
 /// - `ready`: how the tool shows that it is ready: `notify` (`READY=1` by sd_notify), or a probe, with `within` (60s) and
-///   `every` (1s); `{notify: true, within: 5m}` is possible, too.
+///   `every` (1s); `{notify: true, within: 5m}` is possible, too. Without it, a tool with `health` is ready when it has passed
+///   that for the first time; `ready: {within: 5m}` alone says how long that may take.
 /// - `watchdog`: the longest time between two signs of life (`WATCHDOG=1` by sd_notify).
 /// - `on_unhealthy`: `restart` (the default) or `nothing`; see ``ToolHealth``.
 /// - `restart`: `always`, `on-failure` (the default) or `never`, or `{policy, max, within, delay, max_delay}`: see
@@ -51,7 +52,8 @@ import Foundation
 ///   ``ToolProcessSettings``.
 /// - `after`: the tools after which it is started, see ``ToolDependencies``; `instances`: how many there are of it.
 /// - `schedule`, `every`: when it is started, for a tool that runs and ends: see ``ToolSchedule``.
-/// - `reload`: the signal at which the tool reads its configuration again (`mesh-events tool reload`); `SIGHUP` by default.
+/// - `reload`: the signal at which the tool reads its configuration again (`mesh-events tool reload`), such as `HUP`. Without
+///   it the tool cannot be reloaded: a signal that a program does not handle ends it.
 /// - `env`: the tool's own variables; `inherit`: names of variables that it gets from its node's environment. Without
 ///   it, the tool gets only a few of them (``ToolEnvironment``).
 /// - `publish`: keys of `config` whose values are published; other strings are not, see ``Redaction``. `secrets`: keys

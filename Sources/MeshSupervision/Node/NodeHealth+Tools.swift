@@ -26,7 +26,7 @@ extension NodeHealth {
         guard let tools else { return }
         let isCut = tools.count > Self.maximumTools
         func rank(_ tool: ToolStatus) -> Int {
-            isCut ? Self.rank(Tool.State(tool.state), isUnhealthy: tool.health.unhealthyReason != nil) : 0
+            isCut ? Self.rank(tool.state.listed, isUnhealthy: tool.health.unhealthyReason != nil) : 0
         }
         let sorted = tools.sorted { (rank($0), $0.name) < (rank($1), $1.name) }
         let listed = sorted.prefix(Self.maximumTools).map(Tool.init)
@@ -97,12 +97,12 @@ extension NodeHealth.Tool {
         self.init(
             name: status.name,
             version: NodeHealth.cutVersion(status.version),
-            state: State(status.state),
-            since: status.since,
+            state: status.state.listed,
+            since: status.listedSince,
             restarts: status.restartCount,
             error: status.publishedError.map { NodeHealth.cut($0, to: NodeHealth.errorBytes) },
             usage: status.usage,
-            isReady: status.health.isReady ? nil : false,
+            isReady: status.health.isReady == false ? false : nil,
             health: status.health.unhealthyReason == nil ? nil : Self.unhealthy,
             healthReason: status.health.unhealthyReason.map { NodeHealth.cut($0, to: NodeHealth.errorBytes) },
             healthSince: status.health.unhealthySince,
@@ -112,16 +112,12 @@ extension NodeHealth.Tool {
     }
 }
 
-extension NodeHealth.Tool.State {
-    fileprivate init(_ state: ToolStatus.State) {
-        switch state {
-        case .installed: self = .installed
-        case .starting: self = .starting
-        // Until it has ended it runs.
-        case .running, .stopping: self = .running
-        case .backingOff: self = .backingOff
-        case .failed: self = .failed
-        case .stopped: self = .stopped
-        }
-    }
+extension ToolStatus.State {
+    /// The state in the list: until it has ended, a tool runs.
+    fileprivate var listed: ToolState { self == .stopping ? .running : published }
+}
+
+extension ToolStatus {
+    /// Since when it is in the listed state: one that is being stopped has run since its process began.
+    fileprivate var listedSince: Timestamp { state == .stopping ? runningSince ?? since : since }
 }

@@ -30,6 +30,8 @@ public struct ToolError: Error, Sendable, Hashable, CustomStringConvertible {
         case shutDown
         /// There is no process that could get a signal.
         case notRunning
+        /// Its specification does not say how it reads its configuration again.
+        case cannotReload
     }
 
     /// What went wrong.
@@ -50,6 +52,13 @@ public struct ToolError: Error, Sendable, Hashable, CustomStringConvertible {
 
     static func notInstalled(_ tool: String) -> Self {
         Self(.notInstalled, tool: tool, "is not installed; install it first, or check its name")
+    }
+
+    static func cannotReload(_ tool: String) -> Self {
+        let advice =
+            "does not say how it reads its configuration again; name the signal in its manifest, such as `reload: HUP`, or "
+            + "restart it. A signal that its program does not handle would end it"
+        return Self(.cannotReload, tool: tool, advice)
     }
 
     static func shutDown(_ tool: String) -> Self {

@@ -115,6 +115,7 @@ struct ToolLoop {
             answer.fulfil(())
         case .ended(let run, let error, let code):
             guard run == self.run else { return }
+            noteLeftBehind(hasFailed: error != nil)
             process = nil
             await watching?.end()
             watching = nil
@@ -162,6 +163,19 @@ struct ToolLoop {
         stopWaiters = []
     }
 
+    /// Says how many processes a program that ended by itself had left behind: a program that goes into the background looks
+    /// as if it had ended for no reason.
+    private func noteLeftBehind(hasFailed: Bool) {
+        guard machine.state == .running, !works.isEnding, excess == nil, let left = process?.leftBehind, left > 0 else {
+            return
+        }
+        let what = left == 1 ? "a process" : "\(left) processes"
+        let advice = hasFailed ? "" : "; a tool has to stay in the foreground"
+        let text = "its program has ended, and with it \(what) that it had left running\(advice)"
+        context.logger.warning("\(text)", [.tool: "\(name)"])
+        output.note(text)
+    }
+
     /// Removes secrets from reasons before they are published.
     private var redaction: Redaction { specification()?.redaction(context.environment.available) ?? Redaction() }
 
@@ -192,7 +206,7 @@ struct ToolLoop {
             case .started:
                 context.logger.info("tool started", [.tool: "\(name)", .pid: "\(process?.pid ?? 0)"])
                 output.note("started, process \(process?.pid ?? 0)")
-                context.emit(ToolStarted(tool: name, isReady: works.status.isReady ? nil : false))
+                context.emit(ToolStarted(tool: name, isReady: works.status.isReady == false ? false : nil))
             case .crashed(let error, let restartCount):
                 context.logger.warning("tool crashed: \(publishedError ?? "")", [.tool: "\(name)"])
                 output.note("crashed: \(error)")
@@ -246,6 +260,7 @@ struct ToolLoop {
         let publishedError = self.publishedError
         publish { status in
             if status.state != machine.state || status.pid != pid { status.since = .now }
+            if status.pid != pid { status.runningSince = pid.map { _ in status.since } }
             status.state = machine.state
             status.pid = pid
             status.family = family
@@ -340,7 +355,8 @@ struct ToolLoop {
         guard let process, machine.state == .running, !works.isEnding, let tool = specification() else { return }
         await watching?.endWork()
         watching = watching ?? ToolWatch(context)
-        watchHealth(of: process, tool, isReady: works.status.isReady)
+        // Of one that nothing watched it is not known that it still starts.
+        watchHealth(of: process, tool, isReady: works.status.isReady ?? true)
     }
 
     /// Does what follows from how the process works.

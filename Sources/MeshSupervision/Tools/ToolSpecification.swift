@@ -48,8 +48,9 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     public var after: ToolDependencies
     /// When it is started, for a tool that runs and ends; `nil` for one that is kept running.
     public var schedule: ToolSchedule?
-    /// The signal at which its program reads its configuration again. The default is `SIGHUP`.
-    public var reloadSignal: ToolSignal
+    /// The signal at which its program reads its configuration again; `nil` when it is not said that it does. No signal is
+    /// taken for granted: one that a program does not handle ends it.
+    public var reloadSignal: ToolSignal?
 
     /// Creates a specification.
     public init(
@@ -74,7 +75,7 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         memory: ToolMemoryLimit? = nil,
         after: ToolDependencies = [],
         schedule: ToolSchedule? = nil,
-        reloadSignal: ToolSignal = .hangup
+        reloadSignal: ToolSignal? = nil
     ) {
         self.name = name
         self.version = version

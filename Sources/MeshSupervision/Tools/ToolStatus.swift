@@ -36,6 +36,8 @@ public struct ToolStatus: Sendable, Hashable {
     public var state: State
     /// When the state or the process last changed.
     public var since: Timestamp
+    /// When its process began to run; `nil` when it does not run.
+    var runningSince: Timestamp?
     /// The process id; `nil` when it does not run.
     public var pid: Int32?
     /// How often the supervisor restarted it since it was last started on request.
@@ -61,8 +63,9 @@ public struct ToolStatus: Sendable, Hashable {
 extension ToolStatus {
     /// Whether a tool that runs works.
     public struct Health: Sendable, Hashable {
-        /// Whether it is ready; `false` only while it runs and has not shown it yet.
-        public var isReady = true
+        /// Whether it has shown that it is ready: `false` while it runs and has not yet, `nil` when it need not, and when it
+        /// does not run. ``ToolStatus/readiness`` says what follows.
+        public var isReady: Bool?
         /// Why it is unhealthy, without secrets; `nil` when it is not.
         public var unhealthyReason: String?
         /// Since when it is unhealthy.
@@ -72,12 +75,17 @@ extension ToolStatus {
     }
 }
 
-extension ToolStatus.State {
-    /// Whether a tool runs, or will be restarted.
-    public var isActive: Bool {
-        switch self {
-        case .starting, .running, .stopping, .backingOff: true
-        case .installed, .stopped, .failed: false
-        }
+extension ToolStatus {
+    /// Whether it is ready for its work.
+    public var readiness: ToolReadiness {
+        ToolReadiness(state.published, hasShown: health.isReady, isUnhealthy: health.unhealthyReason != nil)
     }
+}
+
+extension ToolStatus.State {
+    /// The state as it is published.
+    var published: ToolState { ToolState(rawValue: rawValue) }
+
+    /// Whether a tool runs, or will be restarted.
+    public var isActive: Bool { published.isActive }
 }

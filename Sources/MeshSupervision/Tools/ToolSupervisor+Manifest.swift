@@ -1,5 +1,6 @@
 import Logging
 import MeshConcurrency
+import MeshEvents
 import MeshLogging
 
 extension ToolSupervisor {
@@ -193,11 +194,6 @@ extension ToolSupervisor {
 
     /// Whether tools are ready. One that is not installed is not.
     private func areReady(_ names: [String]) -> Bool {
-        names.allSatisfy { name in state.withLock { $0.runners[name] }?.status.isReady ?? false }
+        names.allSatisfy { name in state.withLock { $0.runners[name] }?.status.readiness.suffices ?? false }
     }
-}
-
-extension ToolStatus {
-    /// Whether tools that depend on this one may be started.
-    var isReady: Bool { state == .running && health.isReady }
 }

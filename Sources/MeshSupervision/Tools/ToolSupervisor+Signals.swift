@@ -19,9 +19,18 @@ extension ToolSupervisor {
 
     /// Has a tool's program read its configuration again: sends it the ``ToolSpecification/reloadSignal``.
     ///
-    /// - Throws: As ``signal(_:_:)``.
+    /// Without one it is refused. That a program handles a signal cannot be seen from outside: the runtimes of Go and Java
+    /// catch `SIGHUP`, and end by it.
+    ///
+    /// - Throws: As ``signal(_:_:)``; `cannotReload` when the specification names no signal for it.
     public func reload(_ name: String) async throws(ToolError) {
-        try await signal(name, specification(of: name)?.reloadSignal ?? .hangup)
+        let tool = try state.withLock { state throws(ToolError) in
+            if state.isShutDown { throw .shutDown(name) }
+            guard let runner = state.runners[name] else { throw .notInstalled(name) }
+            return runner.specification
+        }
+        guard let reloadSignal = tool.reloadSignal else { throw .cannotReload(name) }
+        try await signal(name, reloadSignal)
     }
 
     /// What a manifest changes about the tools that are installed now, however they came here.

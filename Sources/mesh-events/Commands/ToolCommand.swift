@@ -18,8 +18,11 @@ struct ToolCommand: AsyncParsableCommand {
             the client says of itself. The permissions of the server decide who may ask.
 
             With --all --one-by-one the nodes are asked one after the other, and with --wait-ready the next only when the \
-            tool is ready on the one before: a rolling restart. It ends at the first node that fails, and says which \
-            nodes are done, have failed and were not touched. --timeout is for each node.
+            tool is ready on the one before: a rolling restart. A tool with a health check and no `ready` in its \
+            specification is ready when it has passed that once; one of which nothing is watched counts as ready while it \
+            runs. Nodes that do not answer before anything is changed are skipped. It ends at the first node that fails, \
+            also when that dies meanwhile, and says which nodes are done, have failed, were skipped and were not touched. \
+            --timeout is for each node.
 
             EXAMPLES
               mesh-events tool restart whisper
@@ -28,7 +31,8 @@ struct ToolCommand: AsyncParsableCommand {
               mesh-events tool restart whisper --all --one-by-one --wait-ready
               mesh-events list tool.controlled
 
-            EXIT CODES: as for all commands; 69 when there is no such node or tool, or the node refuses.
+            EXIT CODES: as for all commands; 69 when there is no such node or tool, or a node refuses or fails; 75 when it is \
+            done on all nodes but those that were skipped.
             """,
         subcommands: [
             ToolStartCommand.self, ToolStopCommand.self, ToolRestartCommand.self,

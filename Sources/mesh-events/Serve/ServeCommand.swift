@@ -48,10 +48,11 @@ struct ServeCommand: AsyncParsableCommand {
                   restart: on-failure       # or always, never
                   autostart: true
                   grace: 10s                # from SIGTERM to SIGKILL
-                  reload: SIGHUP            # the signal of `mesh-events tool reload`
+                  reload: HUP               # the signal of `mesh-events tool reload`, which it needs
                   crash_output: 20          # last lines of output that tool.crashed publishes
                   logs: {files: 3, size: 4M} # its output is kept in so many files; or false,
-                  ready: notify             # READY=1 by sd_notify; or as health, with `within: 60s`
+                  ready: notify             # READY=1 by sd_notify; or as health, with `within: 60s`; without it
+                                            # ready is a tool that has passed its health once
                   health: {http: "http://127.0.0.1:8080/healthz", every: 10s, timeout: 2s, failures: 3}
                                             # or {tcp: "127.0.0.1:8080"}, or {exec: [program, argument]}
                   watchdog: 30s             # the longest time between two WATCHDOG=1 by sd_notify

@@ -89,10 +89,10 @@ import Testing
 
     @Test func answersOfOldAndNewNodesAreRead() throws {
         let old = try #require(ToolControlAnswer(Array(#"{"state":"running"}"#.utf8)))
-        #expect(old == ToolControlAnswer(state: "running") && old.isReady == nil)
+        #expect(old == ToolControlAnswer(state: .running) && old.isReady == nil)
         let refused = try #require(ToolControlAnswer(Array(#"{"error":{"code":"busy","message":"no"}}"#.utf8)))
         #expect(refused.refusal == ToolRefusal(.busy, "no"))
-        let full = ToolControlAnswer(state: "running", version: "1", pid: 7, isReady: false, lastError: "x")
+        let full = ToolControlAnswer(state: .running, version: "1", pid: 7, isReady: false, lastError: "x")
         #expect(ToolControlAnswer(Array(full.json.utf8)) == full)
         for wrong in ["", "[]", "x", #"{"error":{}}"#, #"{"error":3}"#] {
             #expect(ToolControlAnswer(Array(wrong.utf8)) == nil, "\(wrong)")

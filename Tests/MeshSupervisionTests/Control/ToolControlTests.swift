@@ -23,8 +23,9 @@ import Testing
         try await withControl(binary) { nodes, client in
             let node = nodes[0]
             let tools = RemoteTools(node: node.name, connection: client, by: "anna@desk")
-            let installed = try await tools.install("tool", node.recorder())
-            #expect(installed.state == "running" && installed.version == "1" && installed.isReady == true)
+            let installed = try await tools.install("tool", node.recorder(more: ["reload": "HUP"]))
+            #expect(installed.state == .running && installed.version == "1")
+            #expect(installed.readiness == .unknown, "nothing of it is watched")
             let first = try await node.pid()
             #expect(installed.pid == first)
             try await tools.reload("tool")
@@ -32,19 +33,19 @@ import Testing
             try await tools.signal("usr1", to: "tool")
             try await eventually("the program to get the signal") { node.got() == ["hup", "usr1"] }
             #expect(try await tools.status(of: "tool").pid == first, "reload and signal start nothing anew")
-            #expect(try await tools.restart("tool").state == "running")
+            #expect(try await tools.restart("tool").state == .running)
             #expect(try await tools.status(of: "tool").pid != first)
-            #expect(try await tools.stop("tool").state == "stopped")
-            #expect(try await tools.start("tool").state == "running")
+            #expect(try await tools.stop("tool").state == .stopped)
+            #expect(try await tools.start("tool").state == .running)
             let upgraded = try await tools.upgrade("tool", to: node.recorder(version: "2", more: ["reload": "USR1"]))
-            #expect(upgraded.version == "2" && upgraded.state == "running")
+            #expect(upgraded.version == "2" && upgraded.state == .running)
             try await eventually("the upgraded program to run") {
                 let pid = try await node.pid()
                 return node.supervisor.tool(named: "tool")?.pid == pid
             }
             try await tools.reload("tool")
             try await eventually("its own reload signal") { node.got() == ["hup", "usr1", "usr1"] }
-            #expect(try await tools.remove("tool").state == "removed")
+            #expect(try await tools.remove("tool").state == .removed)
             #expect(node.supervisor.tools.isEmpty)
             let events = node.controlled
             let actions = [
@@ -63,7 +64,7 @@ import Testing
             let node = nodes[0]
             let tools = RemoteTools(node: node.name, connection: client)
             try await node.supervisor.install(
-                ToolSpecification(name: "idle", version: "1", command: ["sleep", "600"])
+                ToolSpecification(name: "idle", version: "1", command: ["sleep", "600"], reloadSignal: .hangup)
             )
             #expect(
                 await refusal { () async throws(MeshEventsError) in try await tools.stop("none") }?.code
@@ -104,6 +105,23 @@ import Testing
                 node.controlled.last?.error?.contains("comand") == false,
                 "what a specification says is not published"
             )
+        }
+    }
+
+    @Test func aToolThatDoesNotSayHowItReloadsIsLeftAlone() async throws {
+        try await withControl { nodes, client in
+            let node = nodes[0]
+            let tools = RemoteTools(node: node.name, connection: client)
+            // SIGHUP would end it.
+            let plain: EventData = ["name": "plain", "version": "1", "command": ["sleep", "600"]]
+            let pid = try await tools.install("plain", plain).pid
+            let refused = await refusal { () async throws(MeshEventsError) in try await tools.reload("plain") }
+            #expect(refused?.code == .cannotReload && refused?.message.contains("reload: HUP") == true)
+            let status = try await tools.status(of: "plain")
+            #expect(status.state == .running && status.pid == pid && pid != nil)
+            #expect(node.controlled.last?.result == "cannotReload" && node.controlled.last?.signal == nil)
+            let none = await refusal { () async throws(MeshEventsError) in try await tools.reload("none") }
+            #expect(none?.code == .notInstalled)
         }
     }
 
@@ -236,7 +254,7 @@ import Testing
                 }
             }
             let tools = RemoteTools(node: "old", connection: client)
-            #expect(try await tools.restart("a") == ToolControlResult(node: "old", tool: "a", state: "running"))
+            #expect(try await tools.restart("a") == ToolControlResult(node: "old", tool: "a", state: .running))
             let error = await thrownError { () async throws(MeshEventsError) in _ = try await tools.reload("a") }
             #expect(error?.code == .serverRefused)
             #expect(error?.message.contains("does not know the action reload") == true)
@@ -270,7 +288,7 @@ import Testing
             #expect(error?.code == .timeout && (error?.underlying as? ToolRefusal)?.code == .timeout)
             #expect(node.controlled.allSatisfy { $0.action != "stop" }, "it is not done yet")
             // Asked again, it is the same request.
-            #expect(try await tools.send(request).state == "stopped")
+            #expect(try await tools.send(request).state == .stopped)
             #expect(node.controlled.count { $0.action == "stop" } == 1)
         }
     }
@@ -288,7 +306,7 @@ import Testing
             async let stopped = tools.stop("deaf")
             try await eventually("the stop to begin") { node.supervisor.tool(named: "deaf")?.state == .stopping }
             try await tools.signal("KILL", to: "deaf")
-            #expect(try await stopped.state == "stopped")
+            #expect(try await stopped.state == .stopped)
         }
     }
 

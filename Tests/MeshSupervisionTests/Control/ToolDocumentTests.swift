@@ -26,7 +26,7 @@ import Testing
         )
         #expect(tool.environment == ["TOKEN": "the node's own", "PLAIN": "${x}"])
         #expect(tool.confidential == ["the node's own"], "what came from a variable is never published")
-        #expect(tool.directory == "/srv/node" && tool.version == "1.10" && tool.reloadSignal.name == "SIGUSR1")
+        #expect(tool.directory == "/srv/node" && tool.version == "1.10" && tool.reloadSignal?.name == "SIGUSR1")
         // As the same text in the node's own manifest.
         let lines = Self.text.split(separator: "\n").map { "    \($0)" }.joined(separator: "\n")
         let manifest = try ToolManifest.parse(

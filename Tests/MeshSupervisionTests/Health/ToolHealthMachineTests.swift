@@ -11,6 +11,9 @@ struct ToolHealthMachineTests {
     private static let probe = ToolProbe(.tcp("127.0.0.1:1"), every: .seconds(10), failures: 3)
     private static let readyProbe = ToolProbe(.tcp("127.0.0.1:2"), every: .seconds(1))
 
+    /// The check as it is asked until it has passed for the first time.
+    private static let firstProbe = ToolProbe(probe.target, every: .seconds(1), failures: 3)
+
     private func machine(
         _ check: ToolProbe? = nil,
         ready: ToolHealth.Readiness? = nil,
@@ -35,6 +38,12 @@ struct ToolHealthMachineTests {
         return inputs
     }
 
+    /// Begins a run whose check passes at once.
+    private func begin(_ machine: inout Machine) {
+        #expect(machine.begin() == [.probe(Self.firstProbe)])
+        #expect(machine.step(passed, at: .zero) == [.ready(after: .zero)])
+    }
+
     private let passed = Inputs(result: .passed)
     private let failed = Inputs(result: .failed("it answered 500"))
 
@@ -49,7 +58,8 @@ struct ToolHealthMachineTests {
     @Test("three failures in a row end it, and one success among them begins the count anew")
     func failures() {
         var machine = machine(Self.probe)
-        #expect(machine.begin() == [] && machine.deadline == .seconds(10))
+        begin(&machine)
+        #expect(machine.deadline == .seconds(10))
         #expect(machine.step(.init(), at: .seconds(9)) == [])
         var now = Duration.seconds(10)
         for result in [failed, failed, passed, failed, failed] {
@@ -70,10 +80,66 @@ struct ToolHealthMachineTests {
         #expect(machine.deadline == nil && machine.step(passed, at: .seconds(1_000)) == [])
     }
 
+    @Test("without another sign the first pass of the check shows that it is ready; what failed before does not count")
+    func readyByCheck() {
+        var machine = machine(Self.probe)
+        #expect(machine.begin() == [.probe(Self.firstProbe)])
+        for second in 0..<40 {
+            // It is asked every second until then, whatever its rhythm.
+            #expect(machine.step(failed, at: .seconds(second)) == [])
+            #expect(machine.deadline == .seconds(second + 1))
+            #expect(machine.step(.init(), at: .seconds(second + 1)) == [.probe(Self.firstProbe)])
+        }
+        #expect(machine.step(passed, at: .seconds(41)) == [.ready(after: .seconds(41))])
+        // From now on its rhythm counts, and failures do.
+        var now = Duration.seconds(50)
+        for _ in 0..<2 {
+            #expect(machine.deadline == now && machine.step(.init(), at: now) == [.probe(Self.probe)])
+            #expect(machine.step(failed, at: now) == [])
+            now += .seconds(10)
+        }
+        #expect(machine.step(.init(), at: now) == [.probe(Self.probe)])
+        #expect(machine.step(failed, at: now).first == .unhealthy(reason: "it answered 500", failures: 3))
+    }
+
+    @Test("a check that is asked more often than every second keeps its rhythm, and begins the watchdog when it passes")
+    func quickCheck() {
+        let quick = ToolProbe(.tcp("127.0.0.1:1"), every: .milliseconds(200))
+        var machine = machine(quick, watchdog: .seconds(30))
+        #expect(machine.begin() == [.probe(quick)])
+        #expect(machine.step(failed, at: .milliseconds(10)) == [] && machine.deadline == .milliseconds(200))
+        #expect(machine.step(.init(), at: .milliseconds(200)) == [.probe(quick)])
+        #expect(machine.deadline == .seconds(60))
+        #expect(machine.step(passed, at: .milliseconds(300)) == [.ready(after: .milliseconds(300))])
+        #expect(machine.deadline == .milliseconds(400))
+        #expect(machine.step(.init(), at: .milliseconds(400)) == [.probe(quick)])
+        #expect(machine.deadline == .milliseconds(30_300))
+    }
+
+    @Test("one whose check never passes is not ready in time; on nothing it is asked on, and is healthy when it passes")
+    func neverReadyByCheck() {
+        let reason = "not ready within 2s: it answered 500"
+        for reaction in ToolHealth.Reaction.allCases {
+            var machine = machine(Self.probe, within: .seconds(2), reaction)
+            #expect(machine.begin() == [.probe(Self.firstProbe)])
+            #expect(machine.step(failed, at: .zero) == [])
+            #expect(machine.step(.init(), at: .seconds(1)) == [.probe(Self.firstProbe)])
+            let actions = machine.step(failed, at: .seconds(2))
+            #expect(actions.first == .unhealthy(reason: reason, failures: 1))
+            guard reaction == .nothing else {
+                #expect(actions.dropFirst() == [.end(error: reason, .terminate)] && machine.deadline == nil)
+                continue
+            }
+            #expect(actions.dropFirst() == [.probe(Self.firstProbe)])
+            #expect(machine.step(failed, at: .seconds(3)) == [.probe(Self.firstProbe)])
+            #expect(machine.step(passed, at: .seconds(4)) == [.ready(after: .seconds(4)), .healthy])
+        }
+    }
+
     @Test("a probe that takes longer than the time between two is followed at once by the next, never joined by it")
     func slow() {
         var machine = machine(Self.probe)
-        _ = machine.begin()
+        begin(&machine)
         #expect(machine.step(.init(), at: .seconds(10)) == [.probe(Self.probe)])
         #expect(machine.step(.init(), at: .seconds(25)) == [])
         #expect(machine.step(passed, at: .seconds(25)) == [.probe(Self.probe)])
@@ -82,7 +148,7 @@ struct ToolHealthMachineTests {
     @Test("on nothing it is said once that it is unhealthy, and once that it is healthy again")
     func saidOnly() {
         var machine = machine(Self.probe, .nothing)
-        _ = machine.begin()
+        begin(&machine)
         var now = Duration.seconds(10)
         var actions: [Machine.Action] = []
         for result in [failed, failed, failed, failed, failed, passed, passed, failed] {
@@ -93,7 +159,7 @@ struct ToolHealthMachineTests {
         #expect(actions == [.unhealthy(reason: "it answered 500", failures: 3), .healthy])
     }
 
-    @Test("readiness by a probe: asked at once and each second; its checks begin when it is ready")
+    @Test("readiness by a probe: asked at once and each second; its checks begin soon after it is ready")
     func readyByProbe() {
         var machine = machine(Self.probe, ready: .probed(Self.readyProbe))
         #expect(machine.begin() == [.probe(Self.readyProbe)])
@@ -103,8 +169,9 @@ struct ToolHealthMachineTests {
         #expect(machine.deadline == .seconds(1))
         #expect(machine.step(.init(), at: .seconds(1)) == [.probe(Self.readyProbe)])
         #expect(machine.step(passed, at: .milliseconds(1_300)) == [.ready(after: .milliseconds(1_300))])
-        #expect(machine.deadline == .milliseconds(11_300))
-        #expect(machine.step(.init(), at: .milliseconds(11_300)) == [.probe(Self.probe)])
+        #expect(machine.deadline == .milliseconds(2_300))
+        #expect(machine.step(.init(), at: .milliseconds(2_300)) == [.probe(Self.probe)])
+        #expect(machine.step(failed, at: .milliseconds(2_400)) == [] && machine.deadline == .milliseconds(12_300))
     }
 
     @Test("one that is not ready in time is unhealthy, with what was wrong last; more time counts when it asks for it")
@@ -181,7 +248,7 @@ struct ToolHealthMachineTests {
     @Test("several causes are one trouble: it is healthy when the last of them is over")
     func causes() {
         var machine = machine(Self.probe, watchdog: .seconds(25), .nothing)
-        _ = machine.begin()
+        begin(&machine)
         var actions: [Machine.Action] = []
         for second in [10, 20] {
             actions += machine.step(.init(), at: .seconds(second))
@@ -205,10 +272,10 @@ struct ToolHealthMachineTests {
             machine = self.machine(Self.probe, ready: .notified, wasUnhealthy: true)
             _ = machine.begin()
             #expect(machine.step(said("READY=1"), at: .seconds(1)) == [.ready(after: .seconds(1))])
-            #expect(machine.step(.init(), at: .seconds(11)) == [.probe(Self.probe)])
-            #expect(machine.step(failed, at: .seconds(11)) == [])
-            #expect(machine.step(.init(), at: .seconds(21)) == [.probe(Self.probe)])
-            #expect(machine.step(passed, at: .seconds(21)) == [.healthy])
+            #expect(machine.step(.init(), at: .seconds(2)) == [.probe(Self.probe)])
+            #expect(machine.step(failed, at: .seconds(2)) == [])
+            #expect(machine.step(.init(), at: .seconds(12)) == [.probe(Self.probe)])
+            #expect(machine.step(passed, at: .seconds(12)) == [.healthy])
         case 1:
             machine = self.machine(ready: .notified, wasUnhealthy: true)
             _ = machine.begin()
@@ -219,9 +286,8 @@ struct ToolHealthMachineTests {
             #expect(machine.step(said("WATCHDOG=1"), at: .seconds(1)) == [.healthy])
         default:
             machine = self.machine(Self.probe, wasUnhealthy: true)
-            _ = machine.begin()
-            _ = machine.step(.init(), at: .seconds(10))
-            #expect(machine.step(passed, at: .seconds(10)) == [.healthy])
+            #expect(machine.begin() == [.probe(Self.firstProbe)])
+            #expect(machine.step(passed, at: .seconds(1)) == [.ready(after: .seconds(1)), .healthy])
         }
     }
 
@@ -229,11 +295,14 @@ struct ToolHealthMachineTests {
     func otherSettings() {
         var machine = machine(Self.probe, ready: .probed(Self.readyProbe), wasUnhealthy: true)
         #expect(machine.begin(at: .seconds(500), isReady: true) == [])
-        #expect(machine.deadline == .seconds(510))
+        #expect(machine.deadline == .seconds(501))
         machine = self.machine(ready: .probed(Self.readyProbe))
         #expect(machine.begin(at: .seconds(500), isReady: false) == [.probe(Self.readyProbe)])
         #expect(machine.step(passed, at: .seconds(501)) == [.ready(after: .seconds(501))])
         machine = self.machine(Self.probe)
+        #expect(machine.begin(at: .seconds(500), isReady: false) == [.probe(Self.firstProbe)])
+        #expect(machine.step(passed, at: .seconds(501)) == [.ready(after: .seconds(501))])
+        machine = self.machine(watchdog: .seconds(30))
         #expect(machine.begin(at: .seconds(500), isReady: false) == [.ready(after: .seconds(500))])
         machine = self.machine(wasUnhealthy: true)
         #expect(machine.begin(at: .seconds(500), isReady: true) == [.healthy] && machine.deadline == nil)

@@ -83,15 +83,16 @@ struct ToolHealthTests {
         try await bench.run(tool)
         try await wait(for: "ready", bench)
         let pid = try bench.pid()
-        #expect(bench.supervisor.tool(named: "tool")?.health == ToolStatus.Health())
+        #expect(bench.supervisor.tool(named: "tool")?.health == ToolStatus.Health(isReady: true))
         try bench.directory.file("status", "500 the model is gone, password=hunter2hunter2")
         try await wait(for: "unhealthy", bench)
-        let health = try #require(bench.supervisor.tool(named: "tool")?.health)
+        let status = try #require(bench.supervisor.tool(named: "tool"))
+        let health = status.health
         #expect(health.unhealthyReason == "it answered 500: the model is gone, password=[redacted]")
-        #expect(health.unhealthySince != nil && health.isReady)
+        #expect(health.unhealthySince != nil && health.isReady == true && status.readiness == .notReady)
         try bench.directory.file("status", "302")
         try await wait(for: "healthy", bench)
-        #expect(bench.supervisor.tool(named: "tool")?.health == ToolStatus.Health())
+        #expect(bench.supervisor.tool(named: "tool")?.readiness == .ready)
         #expect(try bench.pid() == pid)
         await bench.supervisor.shutdown()
         #expect(
@@ -131,13 +132,37 @@ struct ToolHealthTests {
         let port = try freePorts(1)[0]
         var tool = try web(bench, port, "503")
         tool.restart.maximumRestarts = 1
-        tool.health = ToolHealth(check: probe(port, failures: 1))
+        tool.health = ToolHealth(check: probe(port, failures: 1), readyWithin: .milliseconds(500))
         // Before it listens the check fails, too: the reason may be either.
         try await bench.run(tool)
         try await wait(for: "stopped", bench)
         #expect(bench.events.count { $0.hasPrefix("unhealthy") } == 2)
-        #expect(bench.events.last?.hasPrefix("stopped gave up after 1 restarts (failed: unhealthy: ") == true)
+        let end = "stopped gave up after 1 restarts (failed: not ready within 500ms"
+        #expect(bench.events.last?.hasPrefix(end) == true)
         #expect(bench.supervisor.tool(named: "tool")?.health == ToolStatus.Health())
+    }
+
+    @Test("one that starts slowly and has a check alone is not ended for that: the first pass says that it is ready")
+    func slowStart() async throws {
+        let bench = try bench()
+        var tool = bench.tool("exec sleep 600")
+        let command = ToolProbe.Target.command(["sh", "-c", "echo asked >> asked; test -e works"])
+        tool.health = ToolHealth(
+            check: ToolProbe(command, every: .milliseconds(100), timeout: .seconds(30), failures: 1),
+            readyWithin: .seconds(600)
+        )
+        try await bench.run(tool)
+        try await eventually("five probes that fail") {
+            (try? bench.directory.text(of: "asked"))?.split(separator: "\n").count ?? 0 >= 5
+        }
+        #expect(bench.events == ["installed 1.0.0", "started, not ready"])
+        #expect(bench.supervisor.tool(named: "tool")?.readiness == .notReady)
+        try bench.directory.file("works", "")
+        try await wait(for: "ready", bench)
+        #expect(bench.supervisor.tool(named: "tool")?.readiness == .ready)
+        try FileManager.default.removeItem(atPath: bench.directory.path + "/works")
+        try await wait(for: "unhealthy exited with code 1 1, restarting", bench)
+        await bench.supervisor.shutdown()
     }
 
     @Test("by a program and by a port; one that was stopped on request is asked no more")
@@ -153,7 +178,7 @@ struct ToolHealthTests {
             onUnhealthy: .nothing
         )
         try await bench.run(tool)
-        try await eventually("a probe") { TemporaryDirectory.exists(bench.directory.path + "/asked") }
+        try await wait(for: "ready", bench)
         try FileManager.default.removeItem(atPath: bench.directory.path + "/works")
         try await wait(for: "unhealthy exited with code 1: broken 1", bench)
         try await bench.supervisor.stop("tool")

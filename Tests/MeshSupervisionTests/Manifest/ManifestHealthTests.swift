@@ -47,6 +47,8 @@ struct ManifestHealthTests {
         #expect(try health("ready: notify") == ToolHealth(readiness: .notified))
         let later = try health("ready: {notify: true, within: 10m}\non_unhealthy: restart")
         #expect(later == ToolHealth(readiness: .notified, readyWithin: .seconds(600)))
+        let byCheck = try health("ready: {within: 10m}\nhealth: {http: \"http://127.0.0.1:9000/healthz\"}")
+        #expect(byCheck == ToolHealth(check: http, readyWithin: .seconds(600)))
         let command = try health("health: {exec: [./check.sh, --quick]}").check?.target
         #expect(command == .command(["/m/./check.sh", "--quick"]))
         #expect(

@@ -52,6 +52,15 @@ struct ListedToolsTests {
         #expect(try !health([status("a", .failed)]).eventData().json.contains("not to be seen"))
     }
 
+    @Test("one that is being stopped runs since its process began, not since the stop")
+    func stopping() {
+        var tool = status("a", .stopping)
+        (tool.since, tool.runningSince) = (.now, .epoch)
+        #expect(health([tool]).tools?.first?.since == .epoch)
+        tool.state = .stopped
+        #expect(health([tool]).tools?.first?.since == tool.since)
+    }
+
     @Test("whether it works is in it when there is something to say, cut, and unhealthy ones come first of many")
     func works() throws {
         var tool = status("a")

@@ -58,7 +58,8 @@ struct ToolOrphanTests {
                 events.dropLast() == [
                     #"tool.installed {"tool":"plain","version":"1"}"#, #"tool.started {"tool":"plain"}"#,
                     #"tool.installed {"tool":"family","version":"1"}"#, #"tool.started {"tool":"family"}"#,
-                    #"tool.installed {"tool":"watched","version":"1"}"#, #"tool.started {"tool":"watched"}"#,
+                    #"tool.installed {"tool":"watched","version":"1"}"#,
+                    #"tool.started {"ready":false,"tool":"watched"}"#,
                 ]
             )
             #expect(pids.count == 3)

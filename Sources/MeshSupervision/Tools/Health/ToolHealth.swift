@@ -20,9 +20,10 @@ public struct ToolHealth: Sendable, Hashable {
 
     /// The probe that a tool must pass while it runs, once it is ready; `nil` for none.
     public var check: ToolProbe?
-    /// How it shows that it is ready; `nil` when it is ready as soon as its process runs.
+    /// How it shows that it is ready; `nil` when it does by the first pass of its ``check``, or need not.
     public var readiness: Readiness?
-    /// How long it may take to be ready, before it is unhealthy. From 100 ms to a day; the default is a minute.
+    /// How long it may take to be ready, before it is unhealthy: until it has shown it in its way, or has passed its check for
+    /// the first time. Failures of the check before that do not count. From 100 ms to a day; the default is a minute.
     public var readyWithin: Duration
     /// The longest time between two signs of life (`WATCHDOG=1` in the protocol of sd_notify), once it is ready; `nil` for
     /// no watchdog. From 100 ms to a day.
@@ -51,6 +52,19 @@ public struct ToolHealth: Sendable, Hashable {
 
     /// Whether the tool speaks to its supervisor, so that it needs a socket for that.
     var usesNotifications: Bool { readiness == .notified || watchdog != nil }
+
+    /// The longest time from one probe to the next until a check has passed for the first time, and from being ready to the
+    /// first check.
+    static let firstRhythm: Duration = .seconds(1)
+
+    /// What shows that it is ready: ``readiness``, or else the first pass of ``check``, for which it is asked more often. `nil`
+    /// when nothing does.
+    var start: Readiness? {
+        if let readiness { return readiness }
+        guard var probe = check else { return nil }
+        probe.every = min(probe.every, Self.firstRhythm)
+        return .probed(probe)
+    }
 
     /// Whether there is anything to watch.
     var isWatched: Bool { check != nil || readiness != nil || watchdog != nil }
@@ -97,7 +111,8 @@ public struct ToolProbe: Sendable, Hashable {
     /// What is asked.
     public var target: Target
     /// The time from the start of a probe to the start of the next, which begins when the one before has ended. From 100 ms
-    /// to a day; the default is 10 seconds.
+    /// to a day; the default is 10 seconds. A check that shows that the tool is ready runs every second at least until it has
+    /// passed.
     public var every: Duration
     /// How long a probe may take before it has failed. From 10 ms to an hour; the default is 2 seconds.
     public var timeout: Duration

@@ -95,14 +95,14 @@ struct ToolHealthMachine: Sendable, Hashable {
     ///   - isReady: whether it has shown that it is ready; `nil` when the run begins.
     mutating func begin(at now: Duration = .zero, isReady: Bool? = nil) -> [Action] {
         lastStep = now
-        if isReady == true || isReady == nil && health.readiness == nil {
+        if isReady == true || isReady == nil && health.start == nil {
             self.isReady = true
             watch(at: now)
             // With nothing to watch there is nothing that could show that it works.
             let isUnwatched = isReady == true && health.check == nil && health.watchdog == nil
             return (isUnwatched ? works(.check, isShown: true) : []) + due(at: now)
         }
-        guard let readiness = health.readiness else { return becomeReady(at: now) }
+        guard let readiness = health.start else { return becomeReady(at: now) }
         readyBy = now + health.readyWithin
         if case .probed = readiness { nextProbe = now }
         return due(at: now)
@@ -165,16 +165,18 @@ struct ToolHealthMachine: Sendable, Hashable {
         return actions
     }
 
-    private mutating func becomeReady(at now: Duration) -> [Action] {
+    /// - Parameter hasPassedCheck: whether it is its check that shows it.
+    private mutating func becomeReady(at now: Duration, hasPassedCheck: Bool = false) -> [Action] {
         isReady = true
         readyBy = nil
         watch(at: now)
-        return [.ready(after: now)] + works(.readiness, isShown: health.check == nil)
+        if hasPassedCheck, let check = health.check { nextProbe = max(now, probeStart + check.every) }
+        return [.ready(after: now)] + works(.readiness, isShown: health.check == nil || hasPassedCheck)
     }
 
-    /// Begins to watch a tool that is ready.
+    /// Begins to watch a tool that is ready. Whether its check passes is to be known soon.
     private mutating func watch(at now: Duration) {
-        nextProbe = health.check.map { now + $0.every }
+        nextProbe = health.check.map { now + min($0.every, ToolHealth.firstRhythm) }
         aliveBy = watchdog.map { now + $0 }
     }
 
@@ -182,7 +184,7 @@ struct ToolHealthMachine: Sendable, Hashable {
 
     private var probe: ToolProbe? {
         if isReady { return health.check }
-        if case .probed(let probe) = health.readiness { return probe }
+        if case .probed(let probe) = health.start { return probe }
         return nil
     }
 
@@ -193,7 +195,7 @@ struct ToolHealthMachine: Sendable, Hashable {
         // One at a time: the next begins at once when this one has taken longer than the time between two.
         nextProbe = max(now, probeStart + probe.every)
         switch (purpose, result) {
-        case (.readiness, .passed): return becomeReady(at: now)
+        case (.readiness, .passed): return becomeReady(at: now, hasPassedCheck: health.readiness == nil)
         case (.readiness, .failed(let reason)):
             lastReason = reason
             return []

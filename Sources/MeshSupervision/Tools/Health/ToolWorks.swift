@@ -28,7 +28,7 @@ struct ToolWorks: Sendable {
     /// A run has begun.
     mutating func launched(_ health: ToolHealth) {
         (endError, reported) = (nil, nil)
-        status = ToolStatus.Health(isReady: health.readiness == nil)
+        status = ToolStatus.Health(isReady: health.start == nil ? nil : false)
     }
 
     /// The run has ended.

@@ -216,7 +216,7 @@ extension Style {
             return
         }
         switch tool.state {
-        case .running: self = tool.isReady && tool.unhealthyReason == nil ? .green : .yellow
+        case .running: self = tool.readiness.suffices ? .green : .yellow
         case .failed: self = .red
         case .backingOff, .starting, .stopped: self = .yellow
         case .installed, .removed: self = .plain

@@ -5,7 +5,11 @@ import MeshEventsNATS
 struct ToolReloadCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reload",
-        abstract: "Have a tool read its configuration again: SIGHUP, or the signal of `reload` in its manifest."
+        abstract: "Have a tool read its configuration again, by the signal of `reload` in its manifest.",
+        discussion: """
+            Without `reload: HUP`, or another signal, in the tool's specification it is refused: a signal that a program does \
+            not handle ends it.
+            """
     )
     @OptionGroup var request: ToolRequestOptions
     func run() async throws { try await request.perform(.reload) }

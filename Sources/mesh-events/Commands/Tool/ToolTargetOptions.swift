@@ -9,13 +9,16 @@ struct ToolTargetOptions: ParsableArguments {
 
     @Flag(
         name: .customLong("one-by-one"),
-        help: "With --all: one node after the other; the first that fails ends it, and the rest are left alone."
+        help: """
+            With --all: one node after the other; those that do not answer at the beginning are skipped, the first that fails \
+            ends it, and the rest are left alone.
+            """
     )
     var oneByOne = false
 
     @Flag(
         name: .customLong("wait-ready"),
-        help: "Wait until the tool runs, is ready, and has been so for two seconds."
+        help: "Wait until the tool runs, is ready or need not show it, and has been so for two seconds."
     )
     var waitsUntilReady = false
 
@@ -49,27 +52,31 @@ struct ToolRolloutPrinter {
         switch step {
         case .done(let result): try? output.write(Self.line(result))
         case .failed(let node, let error): Diagnostics.say("\(SafeText.name(node)): \(error.message)")
+        case .skipped(let node, let error): Diagnostics.say("\(SafeText.name(node)) is skipped: \(error.message)")
         }
     }
 
     /// `whisper on gpu-1: running`.
     static func line(_ result: ToolControlResult) -> String {
-        let ready = result.isReady == false && result.state == "running" ? ", not ready" : ""
-        return
-            "\(SafeText.name(result.tool)) on \(SafeText.name(result.node)): \(SafeText.escaped(result.state))\(ready)"
+        let ready = result.state == .running && result.readiness == .notReady ? ", not ready" : ""
+        let state = SafeText.escaped(result.state.rawValue)
+        return "\(SafeText.name(result.tool)) on \(SafeText.name(result.node)): \(state)\(ready)"
     }
 
     /// The failure that a report means; `nil` when all is done.
     static func failure(_ report: ToolRollout.Report, _ action: ToolAction) -> CommandFailure? {
         guard !report.isComplete else { return nil }
-        let parts = [
+        var groups = [
             ("done", report.done.map(\.node)), ("failed", report.failures.map(\.node)),
             ("not touched", report.untouched),
-        ].map { what, nodes in
+        ]
+        if !report.skipped.isEmpty { groups.append(("skipped", report.skipped.map(\.node))) }
+        let parts = groups.map { what, nodes in
             "\(what): \(nodes.isEmpty ? "none" : nodes.map(SafeText.name).joined(separator: ", "))"
         }
+        let isDoneWhereItCould = !report.done.isEmpty && report.failures.isEmpty && report.untouched.isEmpty
         return CommandFailure(
-            .unavailable,
+            isDoneWhereItCould ? .notHappened : .unavailable,
             "the \(action.rawValue) is not done on all nodes; \(parts.joined(separator: "; "))"
         )
     }
