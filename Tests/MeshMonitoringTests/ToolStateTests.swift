@@ -61,6 +61,8 @@ import Testing
         #expect(tool.state == .running && tool.statusText == nil)
         tool = try self.tool([installed, Mesh.health(5, tools: [listed]), Mesh.tool("removed", 6)])
         #expect(tool.state == .removed && tool.statusText == nil)
+        tool = try self.tool([installed, Mesh.health(5, tools: [listed]), Mesh.left(6)])
+        #expect(tool.state == .installed && tool.statusText == nil)
     }
 
     private func finished(_ second: Double, _ more: [(String, JSONValue)] = []) -> Event {

@@ -322,7 +322,7 @@ struct ToolRecord: Sendable, Equatable {
             tool.statusText = doing.text
         }
         // A node that has left starts nothing.
-        if isOver(doing.stamp) { tool.nextStart = nil }
+        if isOver(doing.stamp) { (tool.nextStart, tool.statusText) = (nil, nil) }
         return tool
     }
 }

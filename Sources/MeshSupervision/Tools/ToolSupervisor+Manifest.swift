@@ -74,7 +74,10 @@ extension ToolSupervisor {
     /// Installs tools, then starts them one after the other, each after those that it depends on; what has to wait for one
     /// keeps no other from starting.
     ///
-    /// - Parameter stopped: the tools that have to be stopped before: what is new may need what they have, such as a port.
+    /// - Parameters:
+    ///   - tools: the new tools.
+    ///   - stopped: the tools that have to be stopped before: what is new may need what they have, such as a port.
+    ///   - stops: tells when those are stopped.
     private func add(_ tools: [ToolSpecification], when stopped: [String], _ stops: StopOrder) async -> [ToolError] {
         let order = StartOrder(tools)
         var errors: [ToolError] = []
@@ -100,7 +103,9 @@ extension ToolSupervisor {
 
     /// Starts a tool as its specification says, at its times when it has a schedule, unless it was stopped on request.
     ///
-    /// - Parameter waits: whether those that it depends on come first.
+    /// - Parameters:
+    ///   - name: the tool's name.
+    ///   - waits: whether those that it depends on come first.
     func begin(_ name: String, waits: Bool) async throws(ToolError) {
         do throws(ToolError) {
             try await withRunner(name) { runner throws(ToolError) in
