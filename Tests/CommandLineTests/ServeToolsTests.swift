@@ -286,6 +286,32 @@ import Testing
         }
     }
 
+    @Test func aNodeListsItsToolsAndHearsSIGHUPWhileOneWaitsForAnother() async throws {
+        try await withServer { server in
+            func tools(_ db: String) -> String {
+                """
+                  - {name: app, command: [sleep, 600], after: {tools: [db], within: 1h}}
+                  - {name: db, command: \(db), restart: never}
+
+                """
+            }
+            let node = try Node(server, health: "200ms", tools: tools("[sh, -c, exit 3]"))
+            try await eventually("one that waits") {
+                try await node.run("status").output.contains("waiting for db")
+            }
+            // The crash says that no restart follows.
+            #expect(try await node.run("status", "me/db", "--check").code == 2)
+            let mended = tools("[sleep, 600], ready: {exec: [\"true\"]}")
+            try node.directory.file("mesh.yaml", Node.manifest("me", "200ms", mended))
+            node.serve.signal(SIGHUP)
+            try await eventually("the other to be started") { node.types().contains("tool.started app") }
+            try await eventually("all to be well") { try await node.run("status", "--check").code == 0 }
+            #expect(try await node.run("tool", "stop", "me/app").output.contains("app on me: stopped"))
+            node.serve.signal(SIGTERM)
+            #expect(try await node.serve.wait(within: .seconds(15)).code == 0)
+        }
+    }
+
     @Test func SIGHUPIsHeardUnderNohup() async throws {
         try await withServer { server in
             let node = try Node(server, tools: Node.sleeper("kept"), launcher: ["/usr/bin/nohup"])

@@ -186,7 +186,13 @@ import Testing
         try roundTrip(failed)
         try roundTrip(ToolFinished(tool: "a\u{0}é", code: nil, durationSeconds: 0, failed: true, error: "no"))
         try roundTrip(ToolFinished(tool: "a", code: .max, durationSeconds: .greatestFiniteMagnitude, next: .epoch))
+        #expect(
+            try ToolSkipped(tool: "backup", reason: "overlap", due: due, count: 12).eventData().json
+                == #"{"count":12,"due":"2026-11-24T03:00:00Z","reason":"overlap","tool":"backup"}"#
+        )
         try roundTrip(ToolSkipped(tool: "a", reason: "missed", due: .epoch))
+        try roundTrip(ToolSkipped(tool: "a", reason: "overlap", due: .epoch, count: .max))
+        #expect(try ToolSkipped(eventData: ["count": -1]).count == 1)
         #expect(try ToolFinished(eventData: nil) == ToolFinished(tool: "", code: nil, durationSeconds: 0))
         #expect(try ToolSkipped(eventData: .empty) == ToolSkipped(tool: "", reason: "", due: .epoch))
         for json in [
@@ -196,7 +202,7 @@ import Testing
             let data = try EventData(json: json)
             #expect(throws: MeshEventsError.self, "\(json)") { try ToolFinished(eventData: data) }
         }
-        for json in [#"{"due":1}"#, #"{"next":"soon"}"#, #"{"reason":1}"#] {
+        for json in [#"{"due":1}"#, #"{"next":"soon"}"#, #"{"reason":1}"#, #"{"count":"2"}"#] {
             let data = try EventData(json: json)
             #expect(throws: MeshEventsError.self, "\(json)") { try ToolSkipped(eventData: data) }
         }
@@ -280,6 +286,15 @@ import Testing
                 == #"{"error":"no","output":["x","y"],"restart_count":1,"tool":"a"}"#
         )
         #expect(try ToolCrashed(eventData: EventData(json: #"{"output":null}"#)).output.isEmpty)
+    }
+
+    @Test(arguments: [true, false]) func `a crash says whether the tool is started again`(_ isRestarting: Bool) throws {
+        let crash = ToolCrashed(tool: "a", error: "no", restartCount: 1, isRestarting: isRestarting)
+        let json = #"{"error":"no","restart_count":1,"restarting":\#(isRestarting),"tool":"a"}"#
+        #expect(try crash.eventData().json == json)
+        try roundTrip(crash)
+        #expect(try ToolCrashed.isFinal(crash.eventData()) == !isRestarting)
+        #expect(throws: MeshEventsError.self) { try ToolCrashed(eventData: ["restarting": "no"]) }
     }
 
     @Test func `of a stranger's giant output the last lines are read, and what is missing is said`() throws {

@@ -47,7 +47,8 @@ enum Mesh {
         restarts: Int = 0,
         error: String? = nil,
         usage: JSONValue? = nil,
-        next: Double? = nil
+        next: Double? = nil,
+        text: String? = nil
     ) -> JSONValue {
         var members: [String: JSONValue] = [
             "name": .string(name), "version": .string(version), "state": .string(state),
@@ -56,6 +57,7 @@ enum Mesh {
         members["error"] = error.map { .string($0) }
         members["usage"] = usage
         members["next"] = next.map { .string(time($0).description) }
+        members["status"] = text.map { .string($0) }
         return JSONValue(members)
     }
 

@@ -38,6 +38,33 @@ import Testing
         #expect(tool.state == .removed && tool.since == Mesh.time(6) && tool.stopReason == nil)
     }
 
+    @Test func aCrashSaysWhetherTheToolIsStartedAgain() throws {
+        func crashed(_ restarting: JSONValue, _ error: String = "no") -> Event {
+            Mesh.tool("crashed", 3, ["error": .string(error), "restarting": restarting, "tool": "whisper"])
+        }
+        var tool = try tool([started, crashed(false)])
+        #expect(tool.state == .failed && tool.lastError == "no" && tool.restartCount == 0)
+        #expect(try self.tool([started, crashed(true)]).state == .backingOff)
+        #expect(try self.tool([started, crashed(true, "gave up after 5 restarts")]).state == .backingOff)
+        // What is odd says nothing.
+        #expect(try self.tool([started, crashed("no")]).state == .backingOff)
+        #expect(try self.tool([started, crashed(.null, "gave up after 5 restarts")]).state == .failed)
+        tool = try self.tool([started, crashed(false), Mesh.tool("started", 4)])
+        #expect(tool.state == .running && tool.restartCount == 0)
+    }
+
+    @Test func whatItWaitsForIsSaidByTheListUntilItIsStarted() throws {
+        let listed = Mesh.listed("installed", since: 3, text: "waiting for db")
+        var tool = try tool([installed, Mesh.health(5, tools: [listed])])
+        #expect(tool.state == .installed && tool.statusText == "waiting for db")
+        tool = try self.tool([installed, Mesh.health(5, tools: [listed]), Mesh.tool("started", 6)])
+        #expect(tool.state == .running && tool.statusText == nil)
+        tool = try self.tool([installed, Mesh.health(5, tools: [listed]), Mesh.tool("removed", 6)])
+        #expect(tool.state == .removed && tool.statusText == nil)
+        tool = try self.tool([installed, Mesh.health(5, tools: [listed]), Mesh.left(6)])
+        #expect(tool.state == .installed && tool.statusText == nil)
+    }
+
     private func finished(_ second: Double, _ more: [(String, JSONValue)] = []) -> Event {
         Mesh.tool("finished", second, EventData(JSONObject([("duration_s", 1.5), ("tool", "whisper")] + more)))
     }

@@ -56,7 +56,7 @@ function fillRow(row, tool, samples) {
   text(state.firstChild, (shown === "not_ready" ? "running, not ready" : shown.replace("_", " ")) + (tool.uncertain ? "?" : ""));
   state.firstChild.dataset.status = shown;
   const next = tool.next_start ? parse(tool.next_start) : null;
-  const reasons = [tool.stop_reason ?? tool.status_text, next && "next run " + absolute(next)].filter(Boolean).join("; ");
+  const reasons = [tool.stop_reason, tool.status_text, next && "next run " + absolute(next)].filter(Boolean).join("; ");
   title(state, tool.uncertain ? "Its node is unreachable: this is what it last did" : reasons);
   fillControl(state, tool);
   text(restarts, String(tool.restart_count));

@@ -222,13 +222,22 @@ public struct ToolCrashed: EventPayload, Hashable {
     /// The last lines that the tool wrote before it crashed, oldest first, without secrets: on standard error, or on standard
     /// output when it wrote nothing there. Empty when there are none, or its node does not publish them.
     public var output: [String]
+    /// Whether its node starts it again after a delay; `nil` when nothing is said about that, as by nodes of the Go mesh.
+    public var isRestarting: Bool?
 
     /// Creates the payload.
-    public init(tool: String, error: String, restartCount: Int, output: [String] = []) {
+    public init(
+        tool: String,
+        error: String,
+        restartCount: Int,
+        output: [String] = [],
+        isRestarting: Bool? = nil
+    ) {
         self.tool = tool
         self.error = error
         self.restartCount = restartCount
         self.output = output
+        self.isRestarting = isRestarting
     }
 
     /// Reads the payload; what is missing reads as empty. Of an output with more than 1 000 lines or 64 KiB, the last
@@ -240,14 +249,22 @@ public struct ToolCrashed: EventPayload, Hashable {
         error = try eventData.string("error")
         restartCount = try eventData.integer("restart_count")
         output = OutputTail.ofStrangers.applied(to: try eventData.strings("output"))
+        isRestarting = try eventData.optionalBoolean("restarting")
     }
 
-    /// Writes the payload; ``output`` only when there is some.
+    /// Writes the payload; ``output`` and ``isRestarting`` only when there is something to say.
     public func write(to data: inout EventDataWriter) {
         data.write("error", error)
         if !output.isEmpty { data.write("output", .array(output.map { .string($0) })) }
         data.write("restart_count", restartCount)
+        if let isRestarting { data.write("restarting", isRestarting) }
         data.write("tool", tool)
+    }
+
+    /// Whether the tool's node does not start it again, by the data of the event, read leniently. Nodes of the Go mesh and of
+    /// former versions say it by the error alone, and not always.
+    package static func isFinal(_ data: EventData) -> Bool {
+        data["restarting"]?.bool.map { !$0 } ?? (data["error"]?.string ?? "").hasPrefix(ToolStopped.gaveUpReason)
     }
 }
 
@@ -267,6 +284,13 @@ extension ToolCrashed: DescribedPayload {
                 isOptional: true
             ),
             PayloadField("restart_count", .integer, "Which crash since the start on request, from 1.", example: 2),
+            PayloadField(
+                "restarting",
+                .boolean,
+                "Whether its node starts it again after a delay; missing when that is not known.",
+                example: true,
+                isOptional: true
+            ),
             PayloadField("tool", .string, "The tool's name.", example: "whisper"),
         ]
     }

@@ -123,13 +123,16 @@ public struct ToolSkipped: EventPayload, Hashable {
     public var due: Timestamp
     /// When it is started next; `nil` when it is not.
     public var next: Timestamp?
+    /// For how many times this stands, from 1: of a run that goes on for long, not each is said.
+    public var count: Int
 
     /// Creates the payload.
-    public init(tool: String, reason: String, due: Timestamp, next: Timestamp? = nil) {
+    public init(tool: String, reason: String, due: Timestamp, next: Timestamp? = nil, count: Int = 1) {
         self.tool = tool
         self.reason = reason
         self.due = due
         self.next = next
+        self.count = count
     }
 
     /// Reads the payload; what is missing reads as empty.
@@ -140,10 +143,12 @@ public struct ToolSkipped: EventPayload, Hashable {
         reason = try eventData.string("reason")
         due = try eventData.time("due") ?? .epoch
         next = try eventData.time("next")
+        count = max(1, try eventData.integer("count"))
     }
 
-    /// Writes the payload; ``next`` only when there is one.
+    /// Writes the payload; ``next`` only when there is one, ``count`` only above 1.
     public func write(to data: inout EventDataWriter) {
+        if count > 1 { data.write("count", count) }
         data.write("due", due)
         if let next { data.write("next", next) }
         data.write("reason", reason)
@@ -159,9 +164,16 @@ extension ToolSkipped: DescribedPayload {
     public static var fields: [PayloadField] {
         [
             PayloadField(
+                "count",
+                .integer,
+                "For how many times this stands, above 1; missing for one.",
+                example: 12,
+                isOptional: true
+            ),
+            PayloadField(
                 "due",
                 .timestamp,
-                "When it was due; the first time, when several were missed.",
+                "When it was due; the first time, when it stands for several.",
                 example: "2026-11-24T03:00:00Z"
             ),
             PayloadField(

@@ -15,7 +15,7 @@ enum LifecycleFact {
         ///   - failed: whether its node has given it up.
         ///   - error: the error of its last crash, when its node has given it up.
         case stopped(reason: String, failed: Bool, error: String?)
-        /// - Parameter failed: whether its node has given it up.
+        /// - Parameter failed: whether its node does not start it again.
         case crashed(error: String, restartCount: Int, failed: Bool)
         case removed
         /// - Parameters:
@@ -48,7 +48,7 @@ enum LifecycleFact {
         case .toolHealthy: self = .tool(data.text("tool"), .health(reason: nil))
         case .toolCrashed:
             let (error, count) = (data.text("error"), max(0, data["restart_count"]?.int ?? 0))
-            let failed = error.hasPrefix(ToolStopped.gaveUpReason)
+            let failed = ToolCrashed.isFinal(data)
             self = .tool(data.text("tool"), .crashed(error: error, restartCount: count, failed: failed))
         case .toolStopped:
             let reason = data.text("reason")

@@ -58,7 +58,8 @@ extension MeshState {
         public internal(set) var unhealthyReason: String?
         /// Since when it does not work, by the clock of its node; `nil` when it does, or when that is not known.
         public internal(set) var unhealthySince: Timestamp?
-        /// What it says of itself; `nil` when it says nothing, or does not run.
+        /// What it says of itself while it runs, or what it waits for before it is started (`waiting for db`); `nil` when
+        /// there is nothing to say.
         public internal(set) var statusText: String?
         /// When its node starts it next, by its schedule; `nil` when it has none.
         public internal(set) var nextStart: Timestamp?

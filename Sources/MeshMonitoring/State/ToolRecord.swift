@@ -46,6 +46,8 @@ struct ToolRecord: Sendable, Equatable {
         var usage: StoredUsage?
         /// When it is started next.
         var next: Timestamp?
+        /// What its node's list says of it, when that says what it does.
+        var text: String?
     }
 
     var version: Fact<String>?
@@ -197,7 +199,7 @@ struct ToolRecord: Sendable, Equatable {
             if case .finished(let error, _) = run?.value, state == (error == nil ? .stopped : .failed) {
                 doing.reason = Self.finishedReason
             }
-            doing.next = listed.value.next
+            (doing.next, doing.text) = (listed.value.next, listed.value.works.text)
             return doing
         }
         guard let run else {
@@ -314,9 +316,13 @@ struct ToolRecord: Sendable, Equatable {
         } else {
             tool.usage = doing.usage?.usage
         }
-        if tool.state == .running { describeWorks(of: &tool, run, Self.since(start, listed), start) }
+        if tool.state == .running {
+            describeWorks(of: &tool, run, Self.since(start, listed), start)
+        } else {
+            tool.statusText = doing.text
+        }
         // A node that has left starts nothing.
-        if isOver(doing.stamp) { tool.nextStart = nil }
+        if isOver(doing.stamp) { (tool.nextStart, tool.statusText) = (nil, nil) }
         return tool
     }
 }

@@ -69,10 +69,11 @@ struct ToolActions: Sendable {
             throw ToolRefusal(.busy, "node \(node) has \(ToolManifest.maximumTools) tools, the most; remove one first")
         }
         try await asked { () async throws(ToolError) in
-            if tool.autostart {
+            if tool.startsByItself {
                 _ = try ToolExecutable.find(tool, variables: supervisor.context.environment.variables(for: tool))
             }
             try await supervisor.install(tool)
+            guard tool.schedule == nil else { return try await supervisor.begin(tool.name, waits: false) }
             if tool.autostart { try await supervisor.start(tool.name) }
         }
     }

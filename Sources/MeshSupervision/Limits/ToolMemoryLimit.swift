@@ -11,7 +11,11 @@ public struct ToolMemoryLimit: Sendable, Hashable {
         case kill
     }
 
-    /// The most memory, in bytes; more than 0.
+    /// The least that ``maximum`` may be, in bytes: 1 MiB. No program runs in less; a smaller number is meant in another
+    /// unit.
+    public static let minimum = 1 << 20
+
+    /// The most memory, in bytes; at least ``minimum``.
     public var maximum: Int
     /// How the tool is ended; the default is ``Action/restart``.
     public var action: Action

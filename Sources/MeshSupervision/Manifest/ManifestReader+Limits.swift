@@ -98,7 +98,15 @@ extension ManifestReader {
             report("\(what) must be a size such as 512M or 8G, not '\(text)'", at: node)
             return nil
         }
-        return bytes
+        return hasRoomForProgram(UInt64(bytes), text, what, at: node) ? bytes : nil
+    }
+
+    /// Whether a program can have no more memory than this. A small number is meant in another unit.
+    private mutating func hasRoomForProgram(_ bytes: UInt64, _ text: String, _ what: String, at node: Node) -> Bool {
+        guard bytes < UInt64(ToolMemoryLimit.minimum) else { return true }
+        let advice = UInt64(text) == nil ? "" : "; give a unit, such as \(text)M"
+        report("\(what) must be at least 1M, not '\(text)'\(advice)", at: node)
+        return false
     }
 
     // MARK: nice, cpus, umask, limits, user
@@ -169,6 +177,7 @@ extension ManifestReader {
             report("\(what) must be \(example), or unlimited, not '\(text)'", at: node)
             return nil
         }
+        if resource == .as || resource == .data, !hasRoomForProgram(value, text, what, at: node) { return nil }
         return .at(value)
     }
 

@@ -106,7 +106,7 @@ extension NodeHealth.Tool {
             health: status.health.unhealthyReason == nil ? nil : Self.unhealthy,
             healthReason: status.health.unhealthyReason.map { NodeHealth.cut($0, to: NodeHealth.errorBytes) },
             healthSince: status.health.unhealthySince,
-            status: status.health.text.map { NodeHealth.cut($0, to: NodeHealth.errorBytes) },
+            status: status.text.map { NodeHealth.cut($0, to: NodeHealth.errorBytes) },
             next: status.next
         )
     }

@@ -2,8 +2,10 @@ import MeshConcurrency
 
 /// The tools after which a tool is started.
 ///
-/// When a manifest is applied, the tool is started once those run and are ready (``ToolHealth/readiness``). It is not stopped when one of them crashes, and a start
-/// on request does not wait. When tools are stopped together, it is stopped before them.
+/// When a manifest is applied, the tool is started once those run and are ready (``ToolHealth/readiness``). One of them that
+/// runs and ends is ready when it has ended with code 0: one with a schedule, and one that is never restarted and whose
+/// ``ToolHealth`` asks for nothing. The tool is not stopped when one of them crashes, and a start on request does not wait.
+/// When tools are stopped together, it is stopped before them.
 public struct ToolDependencies: Sendable, Hashable, ExpressibleByArrayLiteral {
     /// The names of the tools.
     public var names: [String]
@@ -109,20 +111,17 @@ struct StopOrder: Sendable {
     func hasStopped(_ name: String) { stopped[name]?.send() }
 }
 
-/// When a tool may be stopped and started while several are changed.
+/// When a tool may be stopped while several are changed.
 struct Turn: Sendable {
     private let name: String
     private let stops: StopOrder
-    private let start: @Sendable () async -> Void
 
     /// - Parameters:
     ///   - name: the tool's name.
     ///   - stops: the tools that are stopped with it; none for a tool that is changed alone.
-    ///   - start: waits until it may be started.
-    init(_ name: String, _ stops: StopOrder = StopOrder([]), start: @escaping @Sendable () async -> Void = {}) {
+    init(_ name: String, _ stops: StopOrder = StopOrder([])) {
         self.name = name
         self.stops = stops
-        self.start = start
     }
 
     /// Waits until the tools that depend on it have stopped.
@@ -130,15 +129,23 @@ struct Turn: Sendable {
 
     /// Notes that it has stopped, or that it runs on.
     func hasStopped() { stops.hasStopped(name) }
-
-    /// Waits until it may be started.
-    func beforeStart() async { await start() }
 }
 
 /// Wakes tasks that wait for the states of tools.
 final class StatusWatch: Sendable {
+    /// How waiting has ended.
+    enum Outcome: Sendable, Hashable {
+        /// The condition holds.
+        case met
+        /// The time is up.
+        case late
+        /// It is not wanted any more: the task is cancelled, or the watch is closed.
+        case cancelled
+    }
+
     private struct State {
         var last = 0
+        var isClosed = false
         var wakes: [Int: Wake] = [:]
     }
 
@@ -149,10 +156,18 @@ final class StatusWatch: Sendable {
         for wake in state.withLock({ Array($0.wakes.values) }) { wake.send() }
     }
 
-    /// Waits until a condition holds; `false` when the time is up or the task is cancelled.
+    /// Ends all waiting, for good.
+    func close() {
+        state.withLock { $0.isClosed = true }
+        changed()
+    }
+
+    /// Waits until a condition holds, the time is up, or it is not wanted any more.
     ///
-    /// - Parameter condition: is asked again after each change of a state.
-    func wait(atMost limit: Duration, until condition: @Sendable () -> Bool) async -> Bool {
+    /// - Parameters:
+    ///   - limit: the longest time.
+    ///   - condition: is asked again after each change of a state.
+    func wait(atMost limit: Duration, until condition: @Sendable () -> Bool) async -> Outcome {
         let wake = Wake()
         let id = state.withLock { state in
             state.last += 1
@@ -161,10 +176,11 @@ final class StatusWatch: Sendable {
         }
         defer { state.withLock { $0.wakes[id] = nil } }
         let deadline = ContinuousClock.now + limit
-        while !condition() {
-            guard !Task.isCancelled, .now < deadline else { return false }
+        while !Task.isCancelled, !state.withLock({ $0.isClosed }) {
+            if condition() { return .met }
+            guard .now < deadline else { return .late }
             await wake.wait(until: deadline)
         }
-        return true
+        return .cancelled
     }
 }

@@ -16,6 +16,24 @@ extension ToolSpecification {
         (1...max(1, min(count, Self.maximumInstances))).map { instance($0) }
     }
 
+    /// The instances of a tool in words, in order: `worker-1 and worker-2`, `worker-1 to worker-8`; `nil` when there are none.
+    ///
+    /// - Parameters:
+    ///   - tool: the name that they share.
+    ///   - names: the names to look among.
+    public static func instances(of tool: String, among names: some Sequence<String>) -> String? {
+        let numbers = names.compactMap { name -> Int? in
+            guard name.hasPrefix(tool + "-"), let number = Int(name.dropFirst(tool.count + 1)), number > 0 else {
+                return nil
+            }
+            return "\(tool)-\(number)" == name ? number : nil
+        }
+        let sorted = Set(numbers).sorted()
+        guard let first = sorted.first, let last = sorted.last else { return nil }
+        guard sorted.count > 1 else { return "\(tool)-\(first)" }
+        return "\(tool)-\(first) \(sorted.count == 2 ? "and" : "to") \(tool)-\(last)"
+    }
+
     private func instance(_ number: Int) -> ToolSpecification {
         func numbered(_ text: String) -> String { text.replacing(Self.instanceMark, with: "\(number)") }
         func numbered(_ value: JSONValue) -> JSONValue {

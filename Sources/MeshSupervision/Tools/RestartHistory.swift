@@ -8,6 +8,11 @@ struct RestartHistory: Sendable, Hashable {
         case giveUp
         /// Do not start it again: the policy's mode excludes that.
         case leave
+
+        /// Whether it is started again.
+        var isRestart: Bool {
+            if case .restart = self { true } else { false }
+        }
     }
 
     /// The most failures that a policy with a time counts; one that allows more never gives up.

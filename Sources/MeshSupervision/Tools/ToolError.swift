@@ -50,8 +50,14 @@ public struct ToolError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The tool's name and the message.
     public var description: String { "tool \(tool): \(message)" }
 
-    static func notInstalled(_ tool: String) -> Self {
-        Self(.notInstalled, tool: tool, "is not installed; install it first, or check its name")
+    /// - Parameters:
+    ///   - tool: the name of a tool that is not installed.
+    ///   - names: those of the tools that are, among which the error finds its instances.
+    static func notInstalled(_ tool: String, among names: some Sequence<String> = []) -> Self {
+        guard let instances = ToolSpecification.instances(of: tool, among: names) else {
+            return Self(.notInstalled, tool: tool, "is not installed; install it first, or check its name")
+        }
+        return Self(.notInstalled, tool: tool, "is not one tool, but several: \(instances)")
     }
 
     static func cannotReload(_ tool: String) -> Self {

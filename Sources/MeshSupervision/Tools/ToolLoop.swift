@@ -41,6 +41,10 @@ struct ToolLoop {
     private var watching: ToolWatch?
     private var works = ToolWorks()
     private var isShutDown = false
+    /// The start that waits for other tools.
+    private var waiting: ToolWaiting
+    /// What is said of the times at which it was due and still ran.
+    private var overlaps = OverlapReport()
     /// The next start of a tool with a schedule; `nil` when it has none, or was stopped on request.
     private var plan: SchedulePlan?
     /// Waits until the tool is due.
@@ -59,6 +63,7 @@ struct ToolLoop {
         context: ToolContext,
         output: ToolOutput,
         requests: AsyncStream<ToolRunner.Request>.Continuation,
+        waiting: ToolWaiting,
         specification: @escaping @Sendable () -> ToolSpecification?,
         publish: @escaping @Sendable ((inout ToolStatus) -> Void) -> Void
     ) {
@@ -66,6 +71,7 @@ struct ToolLoop {
         self.context = context
         self.output = output
         self.requests = requests
+        self.waiting = waiting
         self.specification = specification
         self.publish = publish
         time = context.stopwatch()
@@ -74,6 +80,7 @@ struct ToolLoop {
     /// Handles all requests until the stream ends, then kills the tool's processes.
     consuming func serve(_ stream: AsyncStream<ToolRunner.Request>) async {
         for await request in stream { await handle(request) }
+        await waiting.end()
         for task in [restart, planned, measuring] { task?.cancel() }
         process?.kill()
         await watch?.value
@@ -96,9 +103,27 @@ struct ToolLoop {
                 await perform(machine.start())
             }
             answer.fulfil(launchError)
+        case .begin(let after, let answer):
+            launchError = isShutDown ? .shutDown(name) : nil
+            if !isShutDown { await begin(after) }
+            answer.fulfil(launchError)
+        case .waited(let number, let after):
+            guard waiting.take(number), !isShutDown else { return }
+            update()
+            let missing = waiting.missing(after)
+            if !missing.isEmpty {
+                let names = missing.joined(separator: ", ")
+                let time = ManifestDuration.text(after.within)
+                context.logger.warning(
+                    "started without \(names), which was not ready within \(time)",
+                    [.tool: "\(name)"]
+                )
+            }
+            await beginNow()
         case .stop(let reason, let grace, let answer):
             stopWaiters.append(answer)
             let hadPlan = plan != nil
+            await waiting.end()
             await endPlan()
             if hadPlan, machine.isIdle {
                 await perform(machine.paused(reason: reason))
@@ -108,6 +133,7 @@ struct ToolLoop {
         case .shutDown(let reason, let grace, let answer):
             isShutDown = true
             stopWaiters.append(answer)
+            await waiting.end()
             await endPlan()
             await perform(machine.stop(reason: reason), grace: grace)
         case .announce(let events, let answer):
@@ -123,6 +149,7 @@ struct ToolLoop {
             let found = works.ended(error)
             let uptime = uptime?() ?? .zero
             lastRun = (code, uptime)
+            if let unsaid = overlaps.end() { skipped("overlap", unsaid) }
             await perform(
                 machine.ended(
                     error: excess ?? found,
@@ -133,7 +160,7 @@ struct ToolLoop {
                 )
             )
         case .follow(let answer):
-            await beginPlan()
+            if plan != nil { await beginPlan() }
             await measure()
             answer.fulfil(())
         case .due(let moment):
@@ -187,7 +214,7 @@ struct ToolLoop {
         for action in actions {
             // With the specification of the crash: a later one may no longer know the secrets in the error.
             switch action {
-            case .crashed(let error, _), .finished(let error?):
+            case .crashed(let error, _, _), .finished(let error?):
                 publishedError = redaction.redact(error)
                 publishedOutput = output.crashLines(redaction)
             default: break
@@ -207,7 +234,7 @@ struct ToolLoop {
                 context.logger.info("tool started", [.tool: "\(name)", .pid: "\(process?.pid ?? 0)"])
                 output.note("started, process \(process?.pid ?? 0)")
                 context.emit(ToolStarted(tool: name, isReady: works.status.isReady == false ? false : nil))
-            case .crashed(let error, let restartCount):
+            case .crashed(let error, let restartCount, let isRestarting):
                 context.logger.warning("tool crashed: \(publishedError ?? "")", [.tool: "\(name)"])
                 output.note("crashed: \(error)")
                 context.emit(
@@ -215,7 +242,8 @@ struct ToolLoop {
                         tool: name,
                         error: publishedError ?? "",
                         restartCount: restartCount,
-                        output: publishedOutput
+                        output: publishedOutput,
+                        isRestarting: isRestarting
                     )
                 )
             case .stopped(let reason):
@@ -255,7 +283,7 @@ struct ToolLoop {
     /// Copies the present state to the published status.
     private mutating func update() {
         let (machine, pid, family) = (machine, process?.pid, process?.family)
-        let (health, next) = (works.status, plan?.next)
+        let (health, next, waitsFor) = (works.status, plan?.next, waiting.names)
         if machine.lastError == nil { self.publishedError = nil }
         let publishedError = self.publishedError
         publish { status in
@@ -269,10 +297,14 @@ struct ToolLoop {
             status.publishedError = publishedError
             status.health = health
             status.next = next
+            status.waitsFor = waitsFor
+            status.hasSucceeded = machine.hasSucceeded
         }
     }
 
     private mutating func launch() async {
+        // No other start is wanted any more.
+        await waiting.end()
         do throws(ToolError) {
             guard let tool = specification() else { throw .notInstalled(name) }
             let receive = output.begin(tool, tool.redaction(context.environment.available))
@@ -417,6 +449,26 @@ struct ToolLoop {
         }
     }
 
+    // MARK: Starts by its node
+
+    /// Starts the tool when those that it comes after are ready, unless it runs or its starts are planned.
+    private mutating func begin(_ after: ToolDependencies) async {
+        if await waiting.end() { update() }
+        if !hasSchedule, plan != nil { await endPlan() }
+        let isDown = plan == nil && (machine.isIdle || machine.state == .backingOff)
+        let missing = isDown ? waiting.missing(after) : []
+        guard !missing.isEmpty else { return await beginNow() }
+        context.logger.info("waits for \(missing.joined(separator: ", "))", [.tool: "\(name)"])
+        waiting.begin(after) { [requests] in requests.yield(.waited($0, after)) }
+        update()
+    }
+
+    /// Starts the tool, or plans its starts when it has a schedule.
+    private mutating func beginNow() async {
+        await beginPlan()
+        if !hasSchedule { await perform(machine.start(retries: true)) }
+    }
+
     // MARK: Memory
 
     /// Measures the memory of the process every second, when it has a limit.
@@ -457,7 +509,7 @@ struct ToolLoop {
             if last == nil { note(now) }
         case .missed(let due):
             note(now)
-            skipped("missed", due)
+            skipped("missed", OverlapReport.Times(first: due))
         case .start:
             return await due(plan.next ?? now, at: now)
         }
@@ -486,7 +538,7 @@ struct ToolLoop {
         await waitUntilDue()
         guard machine.isIdle else {
             update()
-            skipped("overlap", moment)
+            if let times = overlaps.add(moment) { skipped("overlap", times) }
             return
         }
         await perform(machine.start())
@@ -499,10 +551,13 @@ struct ToolLoop {
         context.logger.warning("what this tool misses will not be known: \(problem)", [.tool: "\(name)"])
     }
 
-    private func skipped(_ reason: String, _ due: Timestamp) {
+    private func skipped(_ reason: String, _ times: OverlapReport.Times) {
         let why = reason == "overlap" ? "it still runs" : "this node did not run then"
-        context.logger.warning("not started at \(due): \(why)", [.tool: "\(name)"])
-        context.emit(ToolSkipped(tool: name, reason: reason, due: due, next: plan?.next))
+        let more = times.count == 1 ? "" : ", and \(times.count - 1) more since"
+        context.logger.warning("not started at \(times.first): \(why)\(more)", [.tool: "\(name)"])
+        context.emit(
+            ToolSkipped(tool: name, reason: reason, due: times.first, next: plan?.next, count: times.count)
+        )
     }
 
     private mutating func waitUntilDue() async {

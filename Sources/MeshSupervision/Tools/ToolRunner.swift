@@ -8,6 +8,11 @@ final class ToolRunner: Sendable {
     /// A request, or the end of a process or delay.
     enum Request: Sendable {
         case start(OneShot<ToolError?>)
+        /// Start it as its node does: after these tools, and at its times when it has a schedule. The answer is the error of
+        /// a start that had not to wait.
+        case begin(after: ToolDependencies, OneShot<ToolError?>)
+        /// The tools are ready that a start waits for, or the time is up; with the number of the waiting.
+        case waited(Int, ToolDependencies)
         case stop(reason: String, grace: Duration?, OneShot<Void>)
         /// Stop, and start no more.
         case shutDown(reason: String, grace: Duration, OneShot<Void>)
@@ -20,7 +25,8 @@ final class ToolRunner: Sendable {
         case settingsChanged
         /// What follows for run number `run` from how it works.
         case works(run: Int, ToolHealthMachine.Action)
-        /// Follow the present specification in what needs no restart: its schedule and its limit of memory.
+        /// Follow the present specification in what needs no restart: its schedule, when its starts are planned, and its
+        /// limit of memory.
         case follow(OneShot<Void>)
         /// The time of the schedule has come.
         case due(Timestamp)
@@ -36,6 +42,8 @@ final class ToolRunner: Sendable {
         var status: ToolStatus
         /// Whether its removal is announced, or about to be.
         var isRemoved = false
+        /// Whether it was stopped on request, and not started on request since.
+        var isStoppedOnRequest = false
     }
 
     /// The tool's name.
@@ -45,9 +53,19 @@ final class ToolRunner: Sendable {
     private let shared: Locked<Shared>
     private let requests: AsyncStream<Request>.Continuation
     private let output: ToolOutput
+    private let isReadyTool: @Sendable (String) -> Bool
 
-    init(_ specification: ToolSpecification, context: ToolContext) {
+    /// - Parameters:
+    ///   - specification: its specification.
+    ///   - context: what it shares with other tools.
+    ///   - isReadyTool: whether the tool of this name is ready for those that come after it.
+    init(
+        _ specification: ToolSpecification,
+        context: ToolContext,
+        isReadyTool: @escaping @Sendable (String) -> Bool
+    ) {
         name = specification.name
+        self.isReadyTool = isReadyTool
         shared = Locked(
             Shared(
                 specification: specification,
@@ -77,6 +95,7 @@ final class ToolRunner: Sendable {
                 context: context,
                 output: output,
                 requests: continuation,
+                waiting: ToolWaiting(context.watch, isReady: isReadyTool),
                 specification: { [weak self] in self?.specification },
                 publish: { [weak self] change in
                     self?.shared.withLock { change(&$0.status) }
@@ -100,7 +119,38 @@ final class ToolRunner: Sendable {
             return status
         }
         status.lastOutput = output.lastLines
+        // Not under the lock: others are asked.
+        status.waitsFor.removeAll(where: isReadyTool)
         return status
+    }
+
+    /// Whether it is ready for those that come after it.
+    var isReady: Bool { shared.withLock { !$0.isRemoved && $0.status.isReady(by: $0.specification) } }
+
+    /// Whether its start waits for other tools.
+    var isWaiting: Bool { shared.withLock { !$0.status.waitsFor.isEmpty } }
+
+    /// Whether it was stopped on request, and not started on request since.
+    var isStoppedOnRequest: Bool { shared.withLock { $0.isStoppedOnRequest } }
+
+    /// Notes that it was stopped or started on request.
+    func note(isStoppedOnRequest: Bool) { shared.withLock { $0.isStoppedOnRequest = isStoppedOnRequest } }
+
+    /// Whether it is to run, or to be started at its times, by a specification that it is about to get.
+    ///
+    /// What was stopped on request stays so. What is down for another reason is wanted: it waits, has failed or was given
+    /// up, or was not started because it was not to be; also what has done its work, when its policy wants it up always.
+    func isWanted(by new: ToolSpecification) -> Bool {
+        shared.withLock { shared in
+            if shared.isStoppedOnRequest { return false }
+            let status = shared.status
+            if new.schedule != nil || status.next != nil || !status.waitsFor.isEmpty { return true }
+            return switch status.state {
+            case .starting, .running, .stopping, .backingOff, .failed: true
+            case .installed: new.autostart
+            case .stopped: new.restart.mode == .always
+            }
+        }
     }
 
     /// Whether its removal is announced, or about to be.
@@ -124,7 +174,17 @@ final class ToolRunner: Sendable {
     /// Starts the tool; does nothing when it runs.
     func start() async throws(ToolError) {
         let answer = OneShot<ToolError?>()
-        guard send(.start(answer)) else { throw .notInstalled(status.name) }
+        guard send(.start(answer)) else { throw .notInstalled(name) }
+        if let error = await answer.uncancelled { throw error }
+    }
+
+    /// Starts the tool as its node does: after other tools, and at its times when it has a schedule. Does nothing when it runs.
+    /// It returns at once when the start has to wait; the next request to start or stop the tool replaces that.
+    ///
+    /// - Throws: The error of a start that had not to wait. It counts as a crash: the restart policy decides what follows.
+    func begin(after: ToolDependencies) async throws(ToolError) {
+        let answer = OneShot<ToolError?>()
+        guard send(.begin(after: after, answer)) else { throw .notInstalled(name) }
         if let error = await answer.uncancelled { throw error }
     }
 
@@ -140,7 +200,8 @@ final class ToolRunner: Sendable {
         if send(.shutDown(reason: reason, grace: grace, answer)) { await answer.uncancelled }
     }
 
-    /// Has the tool follow its specification in what needs no restart; plans the next start of one with a schedule.
+    /// Has the tool follow its specification in what needs no restart: its schedule, when its starts are planned, and its
+    /// limit of memory.
     func follow() async {
         let answer = OneShot<Void>()
         if send(.follow(answer)) { await answer.uncancelled }

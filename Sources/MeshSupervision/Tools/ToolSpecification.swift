@@ -27,7 +27,7 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
     public var confidential: Set<String>
     /// When and how often it is started again after it ended by itself; it does not count for a tool with a schedule.
     public var restart: RestartPolicy
-    /// Whether it is started with its node.
+    /// Whether it is started with its node. One with a ``schedule`` is started at its times in any case.
     public var autostart: Bool
     /// How long it may take to end after its ``stopSignal``, before it is killed. The default is 10 seconds.
     public var gracePeriod: Duration
@@ -101,6 +101,14 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         self.reloadSignal = reloadSignal
     }
 
+    /// Whether its node starts it, at once or at its times. What has a schedule is not started with its node, so
+    /// ``autostart`` says nothing of it.
+    var startsByItself: Bool { autostart || schedule != nil }
+
+    /// Whether it does its work and ends, and is not kept running: it has a schedule, or is never restarted, and nothing
+    /// asks whether it works while it runs.
+    var runsAndEnds: Bool { schedule != nil || restart.mode == .never && !health.isWatched }
+
     /// The configuration as it may be published.
     public var publishedConfiguration: EventData { redaction().redact(configuration) }
 
@@ -161,7 +169,9 @@ public struct ToolSpecification: Sendable, Hashable, CustomStringConvertible {
         }
         if let within = policy.within, within <= .zero { throw invalid("counts its restarts within no time") }
         if let problem = process.problem ?? schedule?.problem { throw invalid(problem) }
-        if let memory, memory.maximum <= 0 { throw invalid("has a limit of its memory that is not more than 0 bytes") }
+        if let memory, memory.maximum < ToolMemoryLimit.minimum {
+            throw invalid("has a limit of its memory below 1 MiB, in which no program runs")
+        }
         if after.within <= .zero { throw invalid("waits no time for the tools after which it is started") }
         if after.names.contains(name) { throw invalid("is to be started after itself") }
     }

@@ -14,8 +14,8 @@ struct ToolStateMachine: Sendable, Hashable {
         case cancelSchedule
         /// Emit that the tool was started.
         case started
-        /// Emit that it crashed.
-        case crashed(error: String, restartCount: Int)
+        /// Emit that it crashed, and whether it is started again after a delay.
+        case crashed(error: String, restartCount: Int, isRestarting: Bool)
         /// Emit that it was stopped.
         case stopped(reason: String)
         /// Emit that it crashed too often and is not started again.
@@ -26,7 +26,8 @@ struct ToolStateMachine: Sendable, Hashable {
 
     private enum Phase: Hashable {
         case idle
-        case launching(isRestart: Bool)
+        /// When it fails and `retries`, the restart policy decides what follows.
+        case launching(retries: Bool)
         case running
         case stopping(reason: String)
         case waiting
@@ -43,19 +44,25 @@ struct ToolStateMachine: Sendable, Hashable {
     private(set) var restartCount = 0
     /// The error of its last crash.
     private(set) var lastError: String?
+    /// Whether its last run has ended by itself with code 0, and no other follows but by its schedule.
+    private(set) var hasSucceeded = false
 
     /// Whether it neither runs nor waits for a start.
     var isIdle: Bool { phase == .idle }
 
-    /// A start was requested. A tool that waits for its restart is started at once.
-    mutating func start() -> [Action] {
+    /// It is to be started. A tool that waits for its restart is started at once.
+    ///
+    /// - Parameter retries: Whether a start that fails counts as a crash, after which the restart policy decides, as for a
+    ///   tool that its node starts. A start on request answers with the error instead.
+    mutating func start(retries: Bool = false) -> [Action] {
         let isWaiting = phase == .waiting
         guard isWaiting || phase == .idle else { return [] }
-        phase = .launching(isRestart: false)
+        phase = .launching(retries: retries)
         state = .starting
         history = RestartHistory()
         restartCount = 0
         lastError = nil
+        hasSucceeded = false
         return isWaiting ? [.cancelSchedule, .launch] : [.launch]
     }
 
@@ -66,8 +73,8 @@ struct ToolStateMachine: Sendable, Hashable {
         return [.started]
     }
 
-    /// The process could not be started. After a requested start the tool stays idle; at a restart this is one more
-    /// failure. A tool with a schedule waits for its next time.
+    /// The process could not be started. After a requested start the tool stays idle; at a start by its node and at a
+    /// restart this is one more failure. A tool with a schedule waits for its next time.
     ///
     /// - Parameters:
     ///   - now: The time, from any beginning.
@@ -78,15 +85,14 @@ struct ToolStateMachine: Sendable, Hashable {
         policy: RestartPolicy,
         hasSchedule: Bool = false
     ) -> [Action] {
-        guard case .launching(let isRestart) = phase else { return [] }
+        guard case .launching(let retries) = phase else { return [] }
         if hasSchedule { return [finished(error)] }
-        let crash = crashed(error)
-        guard isRestart else {
+        guard retries else {
             phase = .idle
-            return [crash]
+            return [crashed(error, isRestarting: false)]
         }
         let decision = history.ended(isFailure: true, uptime: .zero, now: now, policy: policy)
-        return [crash] + follow(decision, policy: policy)
+        return [crashed(error, isRestarting: decision.isRestart)] + follow(decision, policy: policy)
     }
 
     /// The process has ended.
@@ -114,9 +120,11 @@ struct ToolStateMachine: Sendable, Hashable {
             let decision = history.ended(isFailure: error != nil, uptime: uptime, now: now, policy: policy)
             guard let error else {
                 state = .stopped
-                return [.stopped(reason: Self.exitedReason)] + follow(decision, policy: policy)
+                let following = follow(decision, policy: policy)
+                hasSucceeded = isIdle
+                return [.stopped(reason: Self.exitedReason)] + following
             }
-            return [crashed(error)] + follow(decision, policy: policy)
+            return [crashed(error, isRestarting: decision.isRestart)] + follow(decision, policy: policy)
         case .idle, .launching, .waiting:
             return []
         }
@@ -126,7 +134,7 @@ struct ToolStateMachine: Sendable, Hashable {
     mutating func restartDue() -> [Action] {
         guard phase == .waiting else { return [] }
         restartCount += 1
-        phase = .launching(isRestart: true)
+        phase = .launching(retries: true)
         state = .starting
         return [.launch]
     }
@@ -161,14 +169,15 @@ struct ToolStateMachine: Sendable, Hashable {
         phase = .idle
         lastError = error
         state = error == nil ? .stopped : .failed
+        hasSucceeded = error == nil
         return .finished(error: error)
     }
 
-    private mutating func crashed(_ error: String) -> Action {
+    private mutating func crashed(_ error: String, isRestarting: Bool) -> Action {
         lastError = error
         state = .failed
         // Counted as by nodes of the Go mesh: the restart that may follow is included.
-        return .crashed(error: error, restartCount: restartCount + 1)
+        return .crashed(error: error, restartCount: restartCount + 1, isRestarting: isRestarting)
     }
 
     private mutating func follow(_ decision: RestartHistory.Decision, policy: RestartPolicy) -> [Action] {

@@ -58,6 +58,23 @@ public struct ToolStatus: Sendable, Hashable {
     public var health = Health()
     /// When it is started next, when it has a schedule; `nil` otherwise, and after it was stopped on request.
     public var next: Timestamp?
+    /// The tools after which it is started and that are not ready yet, while it waits for them; empty otherwise.
+    public var waitsFor: [String] = []
+    /// Whether its last run has ended by itself with code 0, and no other follows but by its schedule.
+    var hasSucceeded = false
+
+    /// What is to be said of it: what it says of itself, or what it waits for; `nil` when there is nothing. It holds no
+    /// secrets.
+    var text: String? {
+        waitsFor.isEmpty ? health.text : "waiting for \(waitsFor.joined(separator: ", "))"
+    }
+
+    /// Whether tools that come after this one may be started.
+    ///
+    /// A tool that runs and ends is ready when it has ended with success, any other one while it runs.
+    func isReady(by specification: ToolSpecification) -> Bool {
+        hasSucceeded || !specification.runsAndEnds && readiness.suffices
+    }
 }
 
 extension ToolStatus {

@@ -4,11 +4,18 @@ import MeshEvents
 import MeshLogging
 
 extension ToolSupervisor {
-    /// Applies a changed manifest: removes and changes tools, then installs new ones and starts those with autostart.
-    /// Emits an event for each step. An unchanged tool is not touched; a running tool whose configuration changed is
-    /// restarted. Tools are stopped before those that they depend on, and started after them.
+    /// Applies a changed manifest: removes and changes tools, installs new ones, and starts those that are to run. Emits an
+    /// event for each step. Tools are stopped before those that they depend on, and started after them.
     ///
-    /// An error with one tool does not stop the work on the others.
+    /// An unchanged tool is not touched. A running tool whose program or configuration has changed is restarted. What was
+    /// stopped on request stays so; what is down for another reason, since it has failed or was given up, say, is started by
+    /// its new specification.
+    ///
+    /// It returns when all is installed, and stopped or started but for what has to wait for others. That waits by itself:
+    /// until they are ready, ``ToolDependencies/within`` is over, or a later change, a request or the shutdown replaces it.
+    ///
+    /// An error with one tool does not stop the work on the others. A start that fails is repeated as the tool's restart
+    /// policy says.
     ///
     /// - Returns: The errors, sorted by tool.
     @discardableResult
@@ -17,16 +24,9 @@ extension ToolSupervisor {
         // those that it depends on by the new one. So no two wait for each other.
         let names = difference.removed + difference.changed.map(\.tool.name)
         let stops = StopOrder(names.compactMap { specification(of: $0) })
-        let stopped = OneTimeSignal()
         let errors = await withTaskGroup(of: [ToolError].self) { group in
-            group.addTask {
-                await self.stopAndChange(difference, stops, stopped)
-            }
-            // What is new may need what those that are stopped have, such as a port.
-            group.addTask {
-                await stopped.uncancelled
-                return await self.add(difference.added)
-            }
+            group.addTask { await self.removeAndChange(difference, stops) }
+            group.addTask { await self.add(difference.added, when: names, stops) }
             return await group.reduce(into: [ToolError]()) { $0 += $1 }
         }
         for error in errors { context.logger.error("\(error.message)", [.tool: "\(error.tool)"]) }
@@ -34,14 +34,10 @@ extension ToolSupervisor {
     }
 
     /// Removes and changes tools, at the same time, because they may take long to end.
-    ///
-    /// - Parameter stopped: is sent when all of them have stopped, which may be before they are started again.
-    private func stopAndChange(
-        _ difference: ToolManifest.Difference,
-        _ stops: StopOrder,
-        _ stopped: OneTimeSignal
-    ) async -> [ToolError] {
-        await withTaskGroup(of: ToolError?.self) { group in
+    private func removeAndChange(_ difference: ToolManifest.Difference, _ stops: StopOrder) async -> [ToolError] {
+        // In a circle, which only a program can make, none waits.
+        let waits = StartOrder(difference.changed.map(\.tool) + difference.added).circle.isEmpty
+        return await withTaskGroup(of: ToolError?.self) { group in
             for name in difference.removed {
                 let turn = Turn(name, stops)
                 group.addTask {
@@ -50,22 +46,17 @@ extension ToolSupervisor {
                     return await Self.error { try await self.remove(name, turn) }
                 }
             }
-            let isOrdered = StartOrder(difference.changed.map(\.tool) + difference.added).circle.isEmpty
             for change in difference.changed {
-                let tool = change.tool
-                let turn = Turn(tool.name, stops) {
-                    guard isOrdered else { return }
-                    // They may run still, and be about to be stopped.
-                    await stops.wait(for: tool.after.names)
-                    await self.waitForDependencies(of: tool) { self.state.withLock { !$0.isShutDown } }
-                }
+                let turn = Turn(change.tool.name, stops)
                 group.addTask {
-                    defer { turn.hasStopped() }
-                    return await Self.error { try await self.apply(change, turn) }
+                    await Self.error {
+                        guard try await self.apply(change, turn) else { return }
+                        // They may run still, and be about to be stopped. A request is not kept from the tool meanwhile.
+                        if waits { await stops.wait(for: change.tool.after.names) }
+                        try await self.begin(change.tool.name, waits: waits)
+                    }
                 }
             }
-            await stops.wait(for: difference.removed + difference.changed.map(\.tool.name))
-            stopped.send()
             return await group.reduce(into: [ToolError]()) { errors, error in
                 if let error { errors.append(error) }
             }
@@ -81,119 +72,99 @@ extension ToolSupervisor {
         }
     }
 
-    /// Installs and starts tools one after the other, each after those that it depends on; what has to wait for one keeps
-    /// no other from starting.
-    private func add(_ tools: [ToolSpecification]) async -> [ToolError] {
+    /// Installs tools, then starts them one after the other, each after those that it depends on; what has to wait for one
+    /// keeps no other from starting.
+    ///
+    /// - Parameters:
+    ///   - tools: the new tools.
+    ///   - stopped: the tools that have to be stopped before: what is new may need what they have, such as a port.
+    ///   - stops: tells when those are stopped.
+    private func add(_ tools: [ToolSpecification], when stopped: [String], _ stops: StopOrder) async -> [ToolError] {
         let order = StartOrder(tools)
         var errors: [ToolError] = []
         if let problem = order.problem, let name = order.circle.first {
             let advice = "is in a circle of tools that wait for each other, and is started without waiting: \(problem)"
             errors.append(ToolError(.invalidSpecification, tool: name, advice))
         }
+        var installed: [ToolSpecification] = []
+        for tool in order.tools {
+            if let error = await Self.error({ try await self.install(tool) }) {
+                errors.append(error)
+            } else {
+                installed.append(tool)
+            }
+        }
+        await stops.wait(for: stopped)
         let waits = order.circle.isEmpty
-        return await withTaskGroup(of: ToolError?.self) { group in
-            for tool in order.tools {
-                if let error = await Self.error({ try await self.install(tool) }) {
-                    errors.append(error)
-                    continue
-                }
-                guard tool.autostart else { continue }
-                guard waits, !areReady(tool.after.names) else {
-                    if let error = await Self.error({ try await self.begin(tool) }) { errors.append(error) }
-                    continue
-                }
-                state.withLock { _ = $0.waiting.insert(tool.name) }
-                group.addTask { await Self.error { try await self.beginWhenReady(tool) } }
+        for tool in installed where tool.startsByItself {
+            if let error = await Self.error({ try await self.begin(tool.name, waits: waits) }) { errors.append(error) }
+        }
+        return errors
+    }
+
+    /// Starts a tool as its specification says, at its times when it has a schedule, unless it was stopped on request.
+    ///
+    /// - Parameters:
+    ///   - name: the tool's name.
+    ///   - waits: whether those that it depends on come first.
+    func begin(_ name: String, waits: Bool) async throws(ToolError) {
+        do throws(ToolError) {
+            try await withRunner(name) { runner throws(ToolError) in
+                guard !runner.isStoppedOnRequest else { return }
+                try await runner.begin(after: waits ? runner.specification.after : [])
             }
-            return await group.reduce(into: errors) { errors, error in
-                if let error { errors.append(error) }
-            }
+        } catch {
+            // It was removed meanwhile, or all tools end: then there is nothing to start.
+            guard error.code != .notInstalled, error.code != .shutDown else { return }
+            throw error
         }
     }
 
-    /// Starts a tool, or plans its first start when it has a schedule.
-    private func begin(_ tool: ToolSpecification) async throws(ToolError) {
-        try await withRunner(tool.name) { runner throws(ToolError) in
-            guard tool.schedule == nil else { return await runner.follow() }
-            try await runner.start()
-        }
-    }
-
-    /// Does it when the tools that it depends on are ready, unless it is started or stopped on request, or removed,
-    /// meanwhile. The tool is noted as waiting.
-    private func beginWhenReady(_ tool: ToolSpecification) async throws(ToolError) {
-        await waitForDependencies(of: tool) { self.state.withLock { $0.waiting.contains(tool.name) } }
-        guard cancelWaiting(tool.name), !Task.isCancelled else { return }
-        try await begin(tool)
-    }
-
-    private func apply(_ change: ToolManifest.Difference.Change, _ turn: Turn) async throws(ToolError) {
+    /// Stops a tool when it has to be, and changes it.
+    ///
+    /// - Returns: whether it is to be started.
+    private func apply(_ change: ToolManifest.Difference.Change, _ turn: Turn) async throws(ToolError) -> Bool {
+        // After an error it counts as stopped, too.
+        defer { turn.hasStopped() }
         let tool = change.tool
         // It is missing when its first installation failed.
-        guard self.tool(named: tool.name) != nil else {
-            turn.hasStopped()
+        guard specification(of: tool.name) != nil else {
             try await install(tool)
-            guard tool.autostart else { return }
-            state.withLock { _ = $0.waiting.insert(tool.name) }
-            return try await beginWhenReady(tool)
+            return tool.startsByItself
         }
-        switch change.kind {
-        case .update: try await update(tool, turn)
-        case .supervision:
-            try tool.validate()
-            try await withRunner(tool.name) { runner throws(ToolError) in
-                let isPlanned = runner.status.next != nil
-                let (schedule, memory) = (runner.specification.schedule, runner.specification.memory)
-                runner.supervise(by: tool)
-                // A plan that was ended on request stays so.
-                if isPlanned && schedule != tool.schedule || memory != tool.memory { await runner.follow() }
-            }
-        case .configuration:
-            try tool.validate()
-            try await withRunner(tool.name) { runner throws(ToolError) in
-                runner.change { $0 = tool }
-                await runner.announce([self.configured(tool)])
-                // The next run of one with a schedule has it; the present one goes on.
-                guard runner.status.state.isActive, tool.schedule == nil else { return }
-                await turn.beforeStop()
-                await runner.stop(reason: "configure")
-                turn.hasStopped()
-                await turn.beforeStart()
-                try await runner.start()
+        try tool.validate()
+        return try await withRunner(tool.name) { runner throws(ToolError) in
+            switch change.kind {
+            case .update: try await replace(runner, by: tool, turn)
+            case .configuration: await configure(runner, by: tool, turn)
+            case .supervision: await supervise(runner, by: tool)
             }
         }
     }
 
-    // MARK: Tools that wait for others
-
-    /// A start that waits for other tools is no longer wanted.
-    ///
-    /// - Returns: whether there was one.
-    @discardableResult
-    func cancelWaiting(_ name: String) -> Bool {
-        let wasWaiting = state.withLock { $0.waiting.remove(name) != nil }
-        if wasWaiting { context.watch.changed() }
-        return wasWaiting
+    private func configure(_ runner: ToolRunner, by tool: ToolSpecification, _ turn: Turn) async -> Bool {
+        let isWanted = runner.isWanted(by: tool)
+        runner.change { $0 = tool }
+        await runner.announce([configured(tool)])
+        // The next run of one with a schedule has it; the present one goes on.
+        guard isWanted, tool.schedule == nil else { return false }
+        if runner.status.state.isActive {
+            await turn.beforeStop()
+            await runner.stop(reason: "configure")
+        }
+        return true
     }
 
-    /// Waits until the tools that a tool depends on are ready, as long as its specification says.
-    ///
-    /// - Parameter isWanted: whether the tool is still to be started.
-    private func waitForDependencies(of tool: ToolSpecification, while isWanted: @Sendable () -> Bool) async {
-        let after = tool.after
-        guard !areReady(after.names) else { return }
-        context.logger.info("waits for \(after.names.joined(separator: ", "))", [.tool: "\(tool.name)"])
-        let isOver = await context.watch.wait(atMost: after.within) { areReady(after.names) || !isWanted() }
-        guard !isOver, !Task.isCancelled else { return }
-        let missing = after.names.filter { !areReady([$0]) }.joined(separator: ", ")
-        context.logger.warning(
-            "started without \(missing), which was not ready within \(ManifestDuration.text(after.within))",
-            [.tool: "\(tool.name)"]
-        )
-    }
-
-    /// Whether tools are ready. One that is not installed is not.
-    private func areReady(_ names: [String]) -> Bool {
-        names.allSatisfy { name in state.withLock { $0.runners[name] }?.status.readiness.suffices ?? false }
+    private func supervise(_ runner: ToolRunner, by tool: ToolSpecification) async -> Bool {
+        let (before, status, isWanted) = (runner.specification, runner.status, runner.isWanted(by: tool))
+        runner.supervise(by: tool)
+        if before.schedule != tool.schedule || before.memory != tool.memory { await runner.follow() }
+        guard isWanted else { return false }
+        // What runs, runs on; what is planned stays so.
+        guard tool.schedule == nil else { return status.next == nil }
+        switch status.state {
+        case .starting, .running, .stopping: return false
+        case .installed, .stopped, .backingOff, .failed: return true
+        }
     }
 }

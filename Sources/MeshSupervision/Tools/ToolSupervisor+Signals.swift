@@ -9,7 +9,7 @@ extension ToolSupervisor {
     public func signal(_ name: String, _ signal: ToolSignal) async throws(ToolError) {
         let runner = try state.withLock { state throws(ToolError) in
             if state.isShutDown { throw .shutDown(name) }
-            guard let runner = state.runners[name] else { throw .notInstalled(name) }
+            guard let runner = state.runners[name] else { throw state.notInstalled(name) }
             return runner
         }
         guard await runner.signal(signal) else {

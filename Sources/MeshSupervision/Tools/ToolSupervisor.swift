@@ -27,14 +27,15 @@ public import ServiceLifecycle
 /// | it works again | `tool.healthy` |
 /// | it uses more memory than its limit | `tool.crashed` with the reason, then as after any failure |
 /// | it has a schedule, and a run ends | `tool.finished`, whatever the code; `tool.started` at its next time |
-/// | it has a schedule, and is due while it runs | `tool.skipped` |
-/// | it cannot be started | `tool.crashed`; after a requested start the call throws and there is no retry |
+/// | it has a schedule, and is due while it runs | `tool.skipped`; when that goes on, less and less often |
+/// | it cannot be started on request | `tool.crashed`; the call throws, and there is no retry |
+/// | it cannot be started by a manifest, or again | as after any failure |
 public final class ToolSupervisor: Sendable {
     struct State {
         var runners: [String: ToolRunner] = [:]
-        /// The tools that are to be started when those that they depend on run.
-        var waiting: Set<String> = []
         var isShutDown = false
+
+        func notInstalled(_ name: String) -> ToolError { .notInstalled(name, among: runners.keys) }
     }
 
     let context: ToolContext
@@ -121,6 +122,9 @@ public final class ToolSupervisor: Sendable {
         state.withLock { $0.runners[name] }?.specification
     }
 
+    /// Whether a tool is ready for those that come after it. One that is not installed is not.
+    private func isReady(_ name: String) -> Bool { state.withLock { $0.runners[name] }?.isReady ?? false }
+
     /// The specifications of all tools, in order of their names. Unlike ``tools``, it does not look at processes.
     var specifications: [ToolSpecification] {
         state.withLock { Array($0.runners.values) }.filter { !$0.isRemoved }.map(\.specification)
@@ -139,7 +143,7 @@ public final class ToolSupervisor: Sendable {
                 let advice = "is installed already; update it, or choose another name"
                 throw ToolError(.alreadyInstalled, tool: tool.name, advice)
             }
-            let runner = ToolRunner(tool, context: context)
+            let runner = ToolRunner(tool, context: context) { [weak self] in self?.isReady($0) ?? false }
             state.runners[tool.name] = runner
             return runner
         }
@@ -169,18 +173,22 @@ public final class ToolSupervisor: Sendable {
     /// - Throws: `notInstalled`, `shutDown`; `commandNotFound`, `notExecutable`, `directoryNotFound` or `launchFailed`,
     ///   after a `tool.crashed` and without a retry.
     public func start(_ name: String) async throws(ToolError) {
-        cancelWaiting(name)
-        try await withRunner(name) { runner throws(ToolError) in try await runner.start() }
+        try await withRunner(name) { runner throws(ToolError) in
+            runner.note(isStoppedOnRequest: false)
+            try await runner.start()
+        }
     }
 
     /// Stops a tool with all processes that it started: its stop signal, then `SIGKILL` after its grace period, then
-    /// `tool.stopped`. Does nothing when it does not run. Cancellation does not interrupt it. One with a schedule is not
-    /// started again by it before the next ``start(_:)``.
+    /// `tool.stopped`. Does nothing when it does not run. Cancellation does not interrupt it. It stays down until the next
+    /// ``start(_:)`` or ``restart(_:reason:)``: no changed manifest, no schedule and no tool that it waited for starts it.
     ///
     /// - Throws: `notInstalled`, `shutDown`.
     public func stop(_ name: String, reason: String = "stopped") async throws(ToolError) {
-        cancelWaiting(name)
-        try await withRunner(name) { runner throws(ToolError) in await runner.stop(reason: reason) }
+        try await withRunner(name) { runner throws(ToolError) in
+            runner.note(isStoppedOnRequest: true)
+            await runner.stop(reason: reason)
+        }
     }
 
     /// Stops a tool when it runs, and starts it.
@@ -188,41 +196,49 @@ public final class ToolSupervisor: Sendable {
     /// - Throws: As ``start(_:)``.
     public func restart(_ name: String, reason: String = "restart") async throws(ToolError) {
         try await withRunner(name) { runner throws(ToolError) in
+            runner.note(isStoppedOnRequest: false)
             await runner.stop(reason: reason)
             try await runner.start()
         }
     }
 
     /// Replaces a tool's specification: `tool.stopped` (`update`) when it ran, `tool.installed`, `tool.configured` when
-    /// the configuration changed, and `tool.started` when it ran. One with a schedule is not started before its next time.
+    /// the configuration changed, and `tool.started` when it ran, or was down for another reason than a stop on request:
+    /// when it had failed, say. One with a schedule is not started before its next time.
     ///
     /// - Throws: `notInstalled`, `shutDown`; `invalidSpecification`, `commandNotFound`, `notExecutable` and
     ///   `directoryNotFound`, after which the tool runs on unchanged; `launchFailed`.
-    public func update(_ tool: ToolSpecification) async throws(ToolError) { try await update(tool, Turn(tool.name)) }
-
-    func update(_ tool: ToolSpecification, _ turn: Turn) async throws(ToolError) {
+    public func update(_ tool: ToolSpecification) async throws(ToolError) {
         try tool.validate()
-        let context = context
         try await withRunner(tool.name) { runner throws(ToolError) in
-            let before = runner.specification
-            let (wasActive, wasPlanned) = (runner.status.state.isActive, runner.status.next != nil)
-            if wasActive {
-                _ = try ToolExecutable.find(tool, variables: context.environment.variables(for: tool))
-                await turn.beforeStop()
-                await runner.stop(reason: "update")
-            }
-            turn.hasStopped()
-            runner.change { $0 = tool }
-            var events: [any EventPayload] = [ToolInstalled(tool: tool.name, version: tool.version)]
-            if tool.configuration != before.configuration { events.append(configured(tool)) }
-            await runner.announce(events)
-            guard wasActive || wasPlanned else { return }
-            // Plans anew, or ends the plan.
-            if wasPlanned || tool.schedule != nil { await runner.follow() }
-            guard tool.schedule == nil else { return }
-            await turn.beforeStart()
+            guard try await replace(runner, by: tool, Turn(tool.name)) else { return }
+            guard tool.schedule == nil else { return try await runner.begin(after: []) }
             try await runner.start()
         }
+    }
+
+    /// Stops a tool when it runs, and gives it another specification.
+    ///
+    /// - Returns: whether it is to be started by it.
+    /// - Throws: when its program is missing; then the tool runs on unchanged.
+    func replace(
+        _ runner: ToolRunner,
+        by tool: ToolSpecification,
+        _ turn: Turn
+    ) async throws(ToolError) -> Bool {
+        let (before, isWanted) = (runner.specification, runner.isWanted(by: tool))
+        let isActive = runner.status.state.isActive
+        if isActive {
+            _ = try ToolExecutable.find(tool, variables: context.environment.variables(for: tool))
+            await turn.beforeStop()
+        }
+        if isActive || runner.isWaiting { await runner.stop(reason: "update") }
+        turn.hasStopped()
+        runner.change { $0 = tool }
+        var events: [any EventPayload] = [ToolInstalled(tool: tool.name, version: tool.version)]
+        if tool.configuration != before.configuration { events.append(configured(tool)) }
+        await runner.announce(events)
+        return isWanted
     }
 
     /// Removes a tool: `tool.stopped` (`uninstall`) when it ran, then `tool.removed`.
@@ -231,7 +247,6 @@ public final class ToolSupervisor: Sendable {
     public func remove(_ name: String) async throws(ToolError) { try await remove(name, Turn(name)) }
 
     func remove(_ name: String, _ turn: Turn) async throws(ToolError) {
-        cancelWaiting(name)
         let context = context
         try await withRunner(name) { runner throws(ToolError) in
             await turn.beforeStop()
@@ -257,11 +272,10 @@ public final class ToolSupervisor: Sendable {
     public func shutdown(reason: String = "shutdown", grace: Duration = .seconds(10)) async {
         let runners = state.withLock { state in
             state.isShutDown = true
-            state.waiting = []
             return Array(state.runners.values)
         }
-        // Those that wait for others give up.
-        context.watch.changed()
+        // No tool that waits for others is started any more.
+        context.watch.close()
         let order = StopOrder(runners.map(\.specification))
         await withTaskGroup { group in
             for runner in runners {
@@ -276,19 +290,19 @@ public final class ToolSupervisor: Sendable {
         }
     }
 
-    func withRunner(
+    func withRunner<Value>(
         _ name: String,
-        _ body: (ToolRunner) async throws(ToolError) -> Void
-    ) async throws(ToolError) {
+        _ body: (ToolRunner) async throws(ToolError) -> Value
+    ) async throws(ToolError) -> Value {
         let runner = try state.withLock { state throws(ToolError) in
             if state.isShutDown { throw .shutDown(name) }
-            guard let runner = state.runners[name] else { throw .notInstalled(name) }
+            guard let runner = state.runners[name] else { throw state.notInstalled(name) }
             return runner
         }
-        try await runner.operations.withLock { () async throws(ToolError) in
+        return try await runner.operations.withLock { () async throws(ToolError) in
             // The tool may have been removed meanwhile.
             guard state.withLock({ $0.runners[name] === runner }) else { throw .notInstalled(name) }
-            try await body(runner)
+            return try await body(runner)
         }
     }
 

@@ -10,9 +10,9 @@ struct ToolCommand: AsyncParsableCommand {
         abstract: "Control the tools of nodes, and read their logs, from anywhere in the mesh.",
         discussion: """
             The request goes over the mesh to the node that runs the tool (`mesh-events serve --config mesh.yaml`), \
-            and the node answers when it is done. Without --node it goes to the only node that has a tool of that \
-            name; with --all to all that have it. A stopped tool stays stopped until a user starts it, or the node starts \
-            anew.
+            and the node answers when it is done. Without a node (--node, or NODE/NAME) it goes to the only one that has a \
+            tool of that name; with --all to all that have it. A stopped tool stays stopped until a user starts it, or the node starts \
+            anew; a changed manifest does not start it.
 
             The node emits tool.controlled for each request: who asked, for what, and what came of it. Who asked is what \
             the client says of itself. The permissions of the server decide who may ask.
@@ -26,7 +26,7 @@ struct ToolCommand: AsyncParsableCommand {
 
             EXAMPLES
               mesh-events tool restart whisper
-              mesh-events tool stop whisper --node gpu-1
+              mesh-events tool stop gpu-1/whisper
               mesh-events tool logs whisper -f
               mesh-events tool restart whisper --all --one-by-one --wait-ready
               mesh-events list tool.controlled
@@ -71,7 +71,7 @@ private struct ToolRestartCommand: AsyncParsableCommand {
 
 /// The options that select a tool and its nodes.
 struct ToolRequestOptions: ParsableArguments {
-    @Argument(help: ArgumentHelp("The tool's name.", valueName: "name"))
+    @Argument(help: ArgumentHelp("The tool's name, or NODE/NAME.", valueName: "name"))
     var tool: String
 
     @Option(help: ArgumentHelp("The node that runs it. Default: the only one that has it.", valueName: "name"))
@@ -82,7 +82,15 @@ struct ToolRequestOptions: ParsableArguments {
     /// Sends the request to the nodes, and prints the results.
     func perform(_ action: ToolAction, signal: String? = nil, specification: EventData? = nil) async throws {
         let target = plain.target
-        try await plain.perform(action, on: tool, node: node, signal: signal, specification: specification) { mesh in
+        let named = try NamedTool(tool, node: node)
+        let tool = named.tool
+        try await plain.perform(
+            action,
+            on: tool,
+            node: named.node,
+            signal: signal,
+            specification: specification
+        ) { mesh in
             let names = try NodeOfTool.all(tool, in: mesh)
             guard target.all || names.count == 1 else {
                 let list = names.map(SafeText.name).joined(separator: ", ")

@@ -30,7 +30,7 @@ struct ServeCommand: AsyncParsableCommand {
             from other machines, and reads what they have written; with --allow-install it installs, changes and removes \
             them, too, until the manifest is read again. \
             On SIGHUP the node reads the manifest again: it adds, changes and removes tools accordingly; unchanged \
-            ones run on. All tools end with the node, even when it is killed.
+            ones run on, changed ones that have failed are started, those that a user has stopped are not. All tools end with the node, even when it is killed.
 
               node: atelier
               nats: nats://127.0.0.1:4222   # without it: a server of its own
@@ -46,7 +46,7 @@ struct ServeCommand: AsyncParsableCommand {
                   publish: [model]          # the strings of these keys are published too, except variables
                   secrets: [licence]        # values of these keys are not published, numbers included
                   restart: on-failure       # or always, never
-                  autostart: true
+                  autostart: true           # false: not started with the node; a schedule counts all the same
                   grace: 10s                # from SIGTERM to SIGKILL
                   reload: HUP               # the signal of `mesh-events tool reload`, which it needs
                   crash_output: 20          # last lines of output that tool.crashed publishes
@@ -57,7 +57,7 @@ struct ServeCommand: AsyncParsableCommand {
                                             # or {tcp: "127.0.0.1:8080"}, or {exec: [program, argument]}
                   watchdog: 30s             # the longest time between two WATCHDOG=1 by sd_notify
                   on_unhealthy: restart     # or nothing
-                  after: [db]               # started when db runs, stopped before it
+                  after: [db]               # started when db runs (or has ended well, with restart: never), stopped before it
                   memory: {max: 8G}         # ended when it uses more, and restarted
                 - name: backup
                   command: [./backup.sh]

@@ -63,6 +63,31 @@ import Testing
         )
     }
 
+    @Test func whatAToolWaitsForAndItsNextRunAreNamed() {
+        func listed(_ name: String, _ state: String, _ more: [String: JSONValue]) -> JSONValue {
+            JSONValue(["name": .string(name), "state": .string(state)].merging(more) { $1 })
+        }
+        let later = JSONValue.string(start.adding(.seconds(7_500)).description)
+        let tools: [JSONValue] = [
+            listed("app", "installed", ["status": "waiting for db"]),
+            listed("api", "failed", ["status": "waiting for db", "error": "exited with code 3"]),
+            listed("says", "running", ["status": "model loaded"]),
+            listed("tick", "stopped", ["next": later]),
+        ]
+        let state = state(
+            [(10, .nodeHealth, "pi", ["status": "online", "resources": [:], "tools": .array(tools)])],
+            at: 10
+        )
+        let details = Dictionary(
+            uniqueKeysWithValues: state.nodes.flatMap(\.tools).map {
+                ($0.name, StatusFormatter.details($0, now: state.now))
+            }
+        )
+        #expect(details["app"] == "waiting for db" && details["says"] == "")
+        #expect(details["api"] == "waiting for db; exited with code 3")
+        #expect(details["tick"] == "next run in 2h 4m")
+    }
+
     @Test func aPersonSeesHowAllIs() {
         let lines = StatusFormatter(isColored: false, width: nil).lines(mesh)
         #expect(

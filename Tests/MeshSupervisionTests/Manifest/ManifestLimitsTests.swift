@@ -140,6 +140,9 @@ struct ManifestLimitsTests {
             ("grace: 2s, stop: {grace: 1s}", "3:12: grace is given twice; keep that of 'stop'"),
             ("memory: lots", "3:13: memory must be a size such as 512M or 8G, not 'lots'"),
             ("memory: {max: 0}", "3:19: memory.max must be a size such as 512M or 8G, not '0'"),
+            ("memory: {max: 100}", "3:19: memory.max must be at least 1M, not '100'; give a unit, such as 100M"),
+            ("memory: 900K", "3:13: memory must be at least 1M, not '900K'"),
+            ("limits: {as: 8}", "3:18: limits.as must be at least 1M, not '8'; give a unit, such as 8M"),
             ("memory: {action: kill}", "3:13: memory lacks 'max', such as 8G"),
             (
                 "memory: {max: 1G, action: warn}",

@@ -75,6 +75,16 @@ struct ListedToolsTests {
         #expect(health(tools).tools?.first?.name == "t1249")
     }
 
+    @Test("what it waits for stands where it says something of itself; its state stays one that all readers know")
+    func waits() throws {
+        var tool = status("a", .installed)
+        tool.waitsFor = ["db", "cache"]
+        let listed = try #require(health([tool]).tools?.first)
+        #expect(listed.status == "waiting for db, cache" && listed.state == .installed)
+        tool.waitsFor = (0..<1_000).map { "tool-\($0)" }
+        #expect(health([tool]).tools?.first?.status.map { $0.utf8.count <= 500 } == true)
+    }
+
     @Test("200 are listed by name; of more, those in trouble come first and the rest is counted")
     func many() {
         let names = (0..<200).map { "t\(1_000 + $0)" }

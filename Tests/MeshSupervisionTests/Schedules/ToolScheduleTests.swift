@@ -94,6 +94,37 @@ struct ToolScheduleTests {
         await bench.supervisor.shutdown()
     }
 
+    @Test("a run that hangs is said at first, then less and less often, and its end says the rest")
+    func hangs() async throws {
+        let bench = try ToolBench()
+        let tool = tool(bench, "while [ ! -e go ]; do sleep 0.05; done", .every(.seconds(30)))
+        #expect(await apply(bench, [tool]).isEmpty)
+        // Every thirty seconds, for an hour.
+        while bench.clock.timestamp.description < "2026-11-30T16:00:00Z" {
+            try await bench.pass(.seconds(30))
+            try await eventually("the next time to be planned") {
+                bench.supervisor.tool(named: "tool")?.next.map { $0 > bench.clock.timestamp } == true
+                    && bench.clock.sleepers > 0
+            }
+        }
+        let skipped = bench.events.filter { $0.hasPrefix("skipped") }
+        #expect(
+            skipped.prefix(4) == [
+                "skipped overlap 2026-11-30T15:01:00Z next 2026-11-30T15:01:30Z",
+                "skipped overlap 2026-11-30T15:01:30Z ×2 next 2026-11-30T15:02:30Z",
+                "skipped overlap 2026-11-30T15:02:30Z ×4 next 2026-11-30T15:04:30Z",
+                "skipped overlap 2026-11-30T15:04:30Z ×8 next 2026-11-30T15:08:30Z",
+            ],
+            "\(skipped)"
+        )
+        #expect(skipped.count < 12)
+        try bench.directory.file("go", "")
+        try await eventually("its end") { bench.events.last?.hasPrefix("finished 0") == true }
+        let counts = bench.skips.map(\.count)
+        #expect(counts.reduce(0, +) == 119, "\(counts)")
+        await bench.supervisor.shutdown()
+    }
+
     @Test("what was missed while the node was away is said, or made up for; the record is kept by tool")
     func missed() async throws {
         let directory = try TemporaryDirectory()

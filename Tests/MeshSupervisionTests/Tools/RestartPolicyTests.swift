@@ -116,7 +116,7 @@ struct ToolStateMachineTests {
         for count in 0..<5 {
             let actions = machine.ended(error: "exited with code 3", uptime: .seconds(1), policy: policy)
             let delay = Duration.seconds(1 << count)
-            let crash = ToolStateMachine.Action.crashed(error: "exited with code 3", restartCount: count + 1)
+            let crash = crashed("exited with code 3", count + 1, isRestarting: true)
             #expect(actions == [crash, .schedule(after: delay)])
             #expect(machine.state == .backingOff)
             #expect(machine.restartDue() == [.launch])
@@ -124,7 +124,7 @@ struct ToolStateMachineTests {
             #expect(machine.launched() == [.started])
         }
         let actions = machine.ended(error: "exited with code 3", uptime: .seconds(1), policy: policy)
-        let last = ToolStateMachine.Action.crashed(error: "exited with code 3", restartCount: 6)
+        let last = crashed("exited with code 3", 6, isRestarting: false)
         #expect(actions == [last, .gaveUp(reason: "gave up after 5 restarts")])
         #expect(machine.isIdle && machine.state == .failed)
         #expect(machine.restartDue().isEmpty)
@@ -133,13 +133,51 @@ struct ToolStateMachineTests {
     @Test("a start that fails on request is not repeated; a restart that fails is") func launchFails() {
         var machine = ToolStateMachine()
         _ = machine.start()
-        #expect(machine.launchFailed("no", policy: policy) == [.crashed(error: "no", restartCount: 1)])
+        #expect(machine.launchFailed("no", policy: policy) == [crashed("no", 1, isRestarting: false)])
         #expect(machine.isIdle && machine.state == .failed)
         machine = running()
         _ = machine.ended(error: "exited with code 1", uptime: .zero, policy: policy)
         _ = machine.restartDue()
         let actions = machine.launchFailed("no", policy: policy)
-        #expect(actions == [.crashed(error: "no", restartCount: 2), .schedule(after: .seconds(2))])
+        #expect(actions == [crashed("no", 2, isRestarting: true), .schedule(after: .seconds(2))])
+    }
+
+    @Test("a start by its node that fails follows the restart policy", arguments: RestartPolicy.Mode.allCases)
+    func launchFailsAtFirst(_ mode: RestartPolicy.Mode) {
+        var machine = ToolStateMachine()
+        #expect(machine.start(retries: true) == [.launch])
+        var actions = machine.launchFailed("no", policy: RestartPolicy(mode: mode, maximumRestarts: 1))
+        guard mode != .never else {
+            #expect(actions == [crashed("no", 1, isRestarting: false)] && machine.state == .failed)
+            return
+        }
+        #expect(actions == [crashed("no", 1, isRestarting: true), .schedule(after: .seconds(1))])
+        #expect(machine.state == .backingOff && machine.restartDue() == [.launch])
+        actions = machine.launchFailed("no", policy: RestartPolicy(mode: mode, maximumRestarts: 1))
+        #expect(
+            actions == [crashed("no", 2, isRestarting: false), .gaveUp(reason: "gave up after 1 restarts")]
+        )
+        #expect(machine.isIdle && machine.state == .failed)
+    }
+
+    @Test("it has succeeded when it has ended with code 0 and nothing follows", arguments: RestartPolicy.Mode.allCases)
+    func success(_ mode: RestartPolicy.Mode) {
+        var machine = running()
+        #expect(!machine.hasSucceeded)
+        _ = machine.ended(error: nil, uptime: .seconds(1), policy: RestartPolicy(mode: mode))
+        #expect(machine.hasSucceeded == (mode != .always))
+        _ = machine.start()
+        #expect(!machine.hasSucceeded)
+        _ = machine.launched()
+        _ = machine.ended(error: "exited with code 1", uptime: .seconds(1), policy: RestartPolicy(mode: .never))
+        #expect(!machine.hasSucceeded)
+        machine = running()
+        _ = machine.ended(error: nil, uptime: .seconds(1), policy: policy, hasSchedule: true)
+        #expect(machine.hasSucceeded)
+    }
+
+    private func crashed(_ error: String, _ count: Int, isRestarting: Bool) -> ToolStateMachine.Action {
+        .crashed(error: error, restartCount: count, isRestarting: isRestarting)
     }
 
     @Test("stop and start while it waits") func waiting() {

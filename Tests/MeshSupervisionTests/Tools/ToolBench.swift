@@ -42,8 +42,14 @@ final class ToolBench: Sendable {
     /// The events so far, as `started`, `stopped reason`, `crashed error count` …, in order.
     var events: [String] { emitted.all }
 
+    /// The crashes so far.
+    var crashes: [ToolCrashed] { emitted.crashes }
+
     /// The output of each crash so far.
     var crashOutputs: [[String]] { emitted.crashes.map(\.output) }
+
+    /// The times at which tools were due and not started, so far.
+    var skips: [ToolSkipped] { emitted.skips }
 
     /// The runs of schedules that have ended so far.
     var runs: [ToolFinished] { emitted.finished }
@@ -104,13 +110,16 @@ final class EmittedEvents: Sendable {
     private let events = Mutex<[String]>([])
     private let crashed = Mutex<[ToolCrashed]>([])
     private let runs = Mutex<[ToolFinished]>([])
+    private let skipped = Mutex<[ToolSkipped]>([])
 
     var all: [String] { events.withLock { $0 } }
     var crashes: [ToolCrashed] { crashed.withLock { $0 } }
     var finished: [ToolFinished] { runs.withLock { $0 } }
+    var skips: [ToolSkipped] { skipped.withLock { $0 } }
 
     func append(_ payload: any EventPayload) {
         if let crash = payload as? ToolCrashed { crashed.withLock { $0.append(crash) } }
+        if let skip = payload as? ToolSkipped { skipped.withLock { $0.append(skip) } }
         if let run = payload as? ToolFinished { runs.withLock { $0.append(run) } }
         let text =
             switch payload {
@@ -130,7 +139,8 @@ final class EmittedEvents: Sendable {
                     + (event.failed ? " (failed: \(event.error ?? ""))" : "")
                     + (event.next.map { " next \($0)" } ?? "")
             case let event as ToolSkipped:
-                "skipped \(event.reason) \(event.due)" + (event.next.map { " next \($0)" } ?? "")
+                "skipped \(event.reason) \(event.due)" + (event.count > 1 ? " ×\(event.count)" : "")
+                    + (event.next.map { " next \($0)" } ?? "")
             default: "\(payload)"
             }
         events.withLock { $0.append(text) }

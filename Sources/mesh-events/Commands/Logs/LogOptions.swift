@@ -191,10 +191,12 @@ enum NodeOfTool {
             node.status != .left && mesh.tools(on: node.name).contains { $0.name == tool && $0.state != .removed }
         }
         guard !nodes.isEmpty else {
-            throw CommandFailure(
-                .unavailable,
-                "no node in the mesh has a tool \(tool.debugDescription); `mesh-events status` shows what there is"
-            )
+            let names = mesh.nodes.flatMap { mesh.tools(on: $0.name) }.filter { $0.state != .removed }.map(\.name)
+            let advice =
+                ToolSpecification.instances(of: tool, among: names).map { "there are \(SafeText.escaped($0))" }
+                ?? "`mesh-events status` shows what there is"
+            let quoted = SafeText.escaped(tool.debugDescription, columns: SafeText.longestName)
+            throw CommandFailure(.unavailable, "no node in the mesh has a tool \(quoted); \(advice)")
         }
         return nodes.map(\.name).sorted()
     }

@@ -9,20 +9,23 @@ struct LogsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs",
         abstract: "Show what a node itself has logged, from anywhere in the mesh.",
-        usage: "mesh-events logs [--node NAME] [-f] [--since DURATION] [--lines N] [--grep TEXT] [--json]",
+        usage: "mesh-events logs [NODE] [-f] [--since DURATION] [--lines N] [--grep TEXT] [--json]",
         discussion: """
             The lines are those that `mesh-events serve` prints on standard error, without the output of its tools: that \
-            is `mesh-events tool logs`. Without --node it is the only node of the mesh.
+            is `mesh-events tool logs`. Without a name it is the only node of the mesh.
 
             \(ToolLogsCommand.common)
 
             EXAMPLES
-              mesh-events logs --node atelier -f
+              mesh-events logs atelier -f
               mesh-events logs --since 1h --grep 'connection'
             """
     )
 
-    @Option(help: ArgumentHelp("The node. Default: the only one.", valueName: "name"))
+    @Argument(help: ArgumentHelp("The node. Default: the only one.", valueName: "node"))
+    var name: String?
+
+    @Option(help: ArgumentHelp("The node, as the argument.", valueName: "name"))
     var node: String?
 
     @OptionGroup var logs: LogOptions
@@ -31,6 +34,10 @@ struct LogsCommand: AsyncParsableCommand {
 
     func run() async throws {
         let query = try logs.query()
+        if let name, let node, name != node {
+            throw CommandFailure(.usage, "give the node as the argument or with --node, not both")
+        }
+        let node = name ?? node
         if node?.isEmpty == true { throw CommandFailure(.usage, "--node must not be empty") }
         let verification = try trust.verification()
         let stop = StopRequest()
@@ -38,7 +45,7 @@ struct LogsCommand: AsyncParsableCommand {
         OutputWatch.install(stop)
         _ = try await stop.race {
             let transport = try await connection.connect(name: "mesh-events logs")
-            let node = try await nodeName(transport, verification)
+            let node = if let node { node } else { try await onlyNode(transport, verification) }
             try await ConnectionReport(connection: transport.connection, missing: "lines come later").during {
                 try await logs.print(query, of: nil, on: node, transport, stop)
             }
@@ -46,8 +53,7 @@ struct LogsCommand: AsyncParsableCommand {
         }
     }
 
-    private func nodeName(_ transport: NATSTransport, _ verification: SignatureVerification?) async throws -> String {
-        if let node { return node }
+    private func onlyNode(_ transport: NATSTransport, _ verification: SignatureVerification?) async throws -> String {
         let mesh = try await connection.mesh(transport, verification)
         let names = mesh.nodes.filter { $0.status != .left }.map(\.name)
         if let name = names.first, names.count == 1 { return name }
@@ -75,7 +81,7 @@ struct ToolLogsCommand: AsyncParsableCommand {
         commandName: "logs",
         abstract: "Show what a tool has written, from anywhere in the mesh.",
         usage:
-            "mesh-events tool logs NAME [--node NAME] [-f] [--since DURATION] [--lines N] [--grep TEXT] [--stderr] [--json]",
+            "mesh-events tool logs [NODE/]NAME [--node NAME] [-f] [--since DURATION] [--lines N] [--grep TEXT] [--stderr] [--json]",
         discussion: """
             Each line has its time, and `out`, `err` or `node`: standard output, standard error, or what the node says of \
             the tool. Without --node it is the only node that has a tool of that name.
@@ -92,7 +98,7 @@ struct ToolLogsCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("The tool's name.", valueName: "name"))
+    @Argument(help: ArgumentHelp("The tool's name, or NODE/NAME.", valueName: "name"))
     var tool: String
 
     @Option(help: ArgumentHelp("The node that runs it. Default: the only one that has it.", valueName: "name"))
@@ -107,6 +113,8 @@ struct ToolLogsCommand: AsyncParsableCommand {
 
     func run() async throws {
         let query = try logs.query(stderr ? [.stderr] : nil)
+        let named = try NamedTool(tool, node: node)
+        let (node, tool) = (named.node, named.tool)
         if node?.isEmpty == true { throw CommandFailure(.usage, "--node must not be empty") }
         let verification = try trust.verification()
         let stop = StopRequest()

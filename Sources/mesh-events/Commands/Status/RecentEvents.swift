@@ -34,8 +34,7 @@ struct RecentEvents: Sendable, Equatable {
             let data = stored.event.data
             guard let tool = data["tool"]?.string else { return }
             switch stored.event.type {
-            // A node of the Go mesh says by the error that it does not start the tool again.
-            case .toolCrashed where data["error"]?.string?.hasPrefix(ToolStopped.gaveUpReason) != true:
+            case .toolCrashed where !ToolCrashed.isFinal(data):
                 crashed.insert(tool)
             case .toolStarted: if crashed.remove(tool) != nil { counts[tool, default: 0] += 1 }
             default: crashed.remove(tool)

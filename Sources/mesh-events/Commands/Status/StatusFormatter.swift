@@ -182,8 +182,15 @@ struct StatusFormatter {
         state == .backingOff ? "backing off" : state.rawValue
     }
 
-    /// The details of a tool: why it does not run or work, or its last crash.
+    /// The details of a tool: what it waits for, why it does not run or work or its last crash, and when it is started next.
     static func details(_ tool: MeshState.Tool, now: Timestamp) -> String {
+        let waits = tool.state == .running ? nil : tool.statusText
+        let next = tool.nextStart.map { "next run in \(AgeFormatter.span($0.duration(since: now)))" }
+        return [waits, trouble(tool, now: now), next].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: "; ")
+    }
+
+    /// Why a tool does not run or work, or its last crash; empty when there is nothing to say.
+    static func trouble(_ tool: MeshState.Tool, now: Timestamp) -> String {
         switch tool.state {
         case .backingOff: return tool.lastError ?? ""
         case .failed: return [tool.stopReason, tool.lastError].compactMap { $0 }.joined(separator: ": ")

@@ -53,7 +53,7 @@ struct ToolInstallCommand: AsyncParsableCommand {
 struct ToolUpgradeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "upgrade",
-        abstract: "Give a tool another specification; start it again when it ran.",
+        abstract: "Give a tool another specification; start it again, unless it was stopped.",
         discussion: """
             The file is as for `mesh-events tool install`, and so are the conditions. When the new program is missing, \
             the tool runs on unchanged.
@@ -69,10 +69,11 @@ struct ToolUpgradeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let document = try file.document()
-        guard document.name == request.tool else {
+        let tool = try NamedTool(request.tool, node: request.node).tool
+        guard document.name == tool else {
             throw CommandFailure(
                 .badData,
-                "\(file.config) is about the tool \(document.name), not \(request.tool.debugDescription)"
+                "\(file.config) is about the tool \(document.name), not \(tool.debugDescription)"
             )
         }
         try await request.perform(.upgrade, specification: document.json)
