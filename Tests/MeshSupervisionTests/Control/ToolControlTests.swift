@@ -268,10 +268,38 @@ import Testing
                 _ = try await tools.send(request, timeout: .seconds(1))
             }
             #expect(error?.code == .timeout && (error?.underlying as? ToolRefusal)?.code == .timeout)
-            #expect(node.controlled.allSatisfy { $0.action != "stop" }, "it is not done yet")
+            #expect(node.controlled.allSatisfy { $0.action != "stop" || !$0.isDone }, "it is not done yet")
             // Asked again, it is the same request.
             #expect(try await tools.send(request).state == "stopped")
-            #expect(node.controlled.count { $0.action == "stop" } == 1)
+            #expect(node.controlled.count { $0.action == "stop" && $0.isDone } == 1)
+        }
+    }
+
+    @Test func whatTakesLongIsInTheHistoryBeforeItsEnd() async throws {
+        try await withControl { nodes, client in
+            let node = nodes[0]
+            let tools = RemoteTools(node: node.name, connection: client, by: "anna")
+            // Ends when it is told to.
+            let script =
+                "trap 'while ! test -e end; do sleep 0.05; done; exit 0' TERM; touch armed; "
+                + "while :; do sleep 0.05; done"
+            let command: JSONValue = ["sh", "-c", .string(script)]
+            let slow: EventData = ["name": "slow", "version": "1", "command": command, "grace": "600s"]
+            try await tools.install("slow", slow)
+            try await eventually("the tool to be armed") { (try? node.directory.text(of: "armed")) != nil }
+            let request = ToolRequest(.stop, tool: "slow", by: "anna")
+            async let answer = tools.send(request, timeout: .seconds(120))
+            try await eventually("word of the stop") { node.controlled.contains { $0.action == "stop" } }
+            #expect(node.controlled.filter { $0.action == "stop" }.map(\.result) == ["accepted"])
+            _ = try node.directory.file("end", "")
+            #expect(try await answer.state == "stopped")
+            let stops = node.controlled.filter { $0.action == "stop" }
+            #expect(stops.map(\.result) == ["accepted", "done"])
+            #expect(stops.allSatisfy { $0.request == request.id && $0.by == "anna" && $0.tool == "slow" })
+            // What is done at once has one event.
+            try await tools.start("slow")
+            #expect(node.controlled.filter { $0.action == "start" }.map(\.result) == ["done"])
+            try await tools.signal("KILL", to: "slow")
         }
     }
 
