@@ -179,6 +179,7 @@ public struct ToolRollout: Sendable {
             if !next.isSteady || next.pid != last.pid { steadySince = nil }
             if next.isSteady, steadySince == nil { steadySince = .now }
             last = next
+            last.otherAnswers = first.otherAnswers
         }
     }
 

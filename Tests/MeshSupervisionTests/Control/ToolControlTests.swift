@@ -250,6 +250,37 @@ import Testing
         }
     }
 
+    @Test func whoAsksTwoNodesOfOneNameLearnsOfBoth() async throws {
+        try await withControl(nodes: ["pi", "pi"]) { nodes, client in
+            let tools = RemoteTools(node: "pi", connection: client)
+            for node in nodes {
+                let recorder = ToolSpecification(
+                    name: "tool",
+                    version: "1",
+                    command: ["sh", "-c", "while :; do sleep 0.05; done"]
+                )
+                try await node.supervisor.install(recorder)
+            }
+            // The other one may be slower than the wait for it, on a busy machine.
+            try await eventually("both to answer") {
+                let result = try await tools.restart("tool")
+                return result.otherAnswers == 1 && result.warning?.contains("2 nodes named \"pi\"") == true
+            }
+            try await eventually("both to refuse") {
+                let error = await thrownError { () async throws(MeshEventsError) in
+                    _ = try await tools.restart("none")
+                }
+                return error?.message.contains("2 nodes named \"pi\"") == true
+                    && (error?.underlying as? ToolRefusal)?.code == .notInstalled
+            }
+            #expect(nodes.allSatisfy { $0.controlled.contains { $0.tool == "tool" && $0.isDone } })
+            await nodes[1].close()
+            try await eventually("one to be left") { try await tools.restart("tool").otherAnswers == 0 }
+            let alone = try await tools.restart("tool")
+            #expect(alone.otherAnswers == 0 && alone.warning == nil)
+        }
+    }
+
     // MARK: Time and floods
 
     @Test func aLateAnswerComesInTimeAndTheWorkGoesOn() async throws {
