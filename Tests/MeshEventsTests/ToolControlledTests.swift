@@ -15,10 +15,11 @@ import Testing
                 result: "notRunning",
                 error: "tool whisper: does not run",
                 signal: "SIGUSR1",
-                omitted: 12
+                omitted: 12,
+                request: "7d3e"
             ),
-            #"{"action":"signal","by":"","error":"tool whisper: does not run","omitted":12,"result":"notRunning","#
-                + #""signal":"SIGUSR1","tool":"whisper"}"#
+            #"{"action":"signal","by":"","error":"tool whisper: does not run","omitted":12,"request":"7d3e","#
+                + #""result":"notRunning","signal":"SIGUSR1","tool":"whisper"}"#
         ),
     ]) func itsDataIsByteForByteThis(payload: ToolControlled, json: String) throws {
         #expect(try payload.eventData().json == json)
@@ -32,7 +33,7 @@ import Testing
         #expect(try ToolControlled(eventData: .null) == payload)
     }
 
-    @Test(arguments: ["tool", "action", "by", "result", "error", "signal", "omitted"])
+    @Test(arguments: ["tool", "action", "by", "result", "error", "signal", "omitted", "request"])
     func aMemberOfTheWrongKindIsAnError(name: String) {
         let data = EventData(JSONObject([(name, .array([1]))]))
         let error = #expect(throws: MeshEventsError.self) { try ToolControlled(eventData: data) }

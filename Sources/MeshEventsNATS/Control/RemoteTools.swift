@@ -11,12 +11,20 @@ import NIOCore
 /// ```
 ///
 /// The node emits `tool.controlled` for each request, with ``by``.
+///
+/// Nodes that have the same name by mistake all carry a request out. Who asks learns that when another answer comes soon after
+/// the first one: ``ToolControlResult/otherAnswers``.
 public struct RemoteTools: Sendable {
     /// The node's name.
     public let node: String
     /// Who asks, for the event `tool.controlled`: a claim that the node cannot check.
     public let by: String
     private let connection: NATSConnection
+
+    /// How many answers to a request are kept.
+    private static let maximumAnswers = 16
+    /// How long to wait for another answer, at least and at most: as long as the first one took.
+    private static let otherAnswerTime: (least: Duration, most: Duration) = (.milliseconds(100), .seconds(1))
 
     /// Names a node; nothing is sent yet.
     ///
@@ -145,14 +153,14 @@ public struct RemoteTools: Sendable {
     ///   - request: what to do.
     ///   - timeout: how long that may take. A tool that does not end by itself is killed after its grace period.
     /// - Throws: `noResponders` when there is no such node, or it takes no requests, as nodes of the Go mesh;
-    ///   `timeout`, after which the node may still carry out the request; `serverRefused` with the node's message, and the
-    ///   ``ToolRefusal`` as the underlying error; `invalidArgument` for a request that is too large; what sending throws.
+    ///   `timeout`, after which the node may still carry out the request; `serverRefused` with the node's message, which says
+    ///   when other nodes have answered, too, and the ``ToolRefusal`` as the underlying error; `invalidArgument` for a request that is too large; what sending throws.
     @discardableResult
     public func send(
         _ request: ToolRequest,
         timeout: Duration = .seconds(30)
     ) async throws(MeshEventsError) -> ToolControlResult {
-        let message: NATSMessage
+        let (message, others): (NATSMessage, Int)
         // The node answers before the client has given up.
         let text = request.json(timeout: max(timeout - .milliseconds(500), timeout / 2))
         guard text.utf8.count <= ToolRequest.maximumBytes else {
@@ -160,7 +168,9 @@ public struct RemoteTools: Sendable {
             throw MeshEventsError(.invalidArgument, "the request has \(size) bytes, more than \(limit)")
         }
         do {
-            message = try await ask(ByteBuffer(string: text), until: .now + timeout)
+            // What changes nothing may be done by several.
+            let counts = request.action != .status
+            (message, others) = try await ask(ByteBuffer(string: text), until: .now + timeout, countsOthers: counts)
         } catch let error as NATSError {
             throw MeshEventsError(error)
         } catch let error as MeshEventsError {
@@ -181,7 +191,7 @@ public struct RemoteTools: Sendable {
                 "the answer of node \(node.debugDescription) is no valid answer about a tool"
             )
         }
-        if let refusal = answer.refusal { throw error(refusal, request) }
+        if let refusal = answer.refusal { throw error(refusal, request, others) }
         return ToolControlResult(
             node: node,
             tool: request.tool,
@@ -189,11 +199,16 @@ public struct RemoteTools: Sendable {
             version: answer.version,
             pid: answer.pid,
             isReady: answer.isReady,
-            lastError: answer.lastError
+            lastError: answer.lastError,
+            otherAnswers: others
         )
     }
 
-    private func error(_ refusal: ToolRefusal, _ request: ToolRequest) -> MeshEventsError {
+    private func error(_ refusal: ToolRefusal, _ request: ToolRequest, _ others: Int) -> MeshEventsError {
+        var refusal = refusal
+        if let warning = ToolControlResult.warning(node, others) {
+            refusal = ToolRefusal(refusal.code, "\(refusal.message); \(warning)")
+        }
         if refusal.code == .timeout {
             return MeshEventsError(.timeout, refusal.message, underlying: refusal, isRetriable: true)
         }
@@ -209,21 +224,30 @@ public struct RemoteTools: Sendable {
 
     /// Sends a request. Its reply subject is below ``ControlSubject/answers``, the only place where a node may publish
     /// answers; only the sender of this request knows it.
-    private func ask(_ request: ByteBuffer, until deadline: ContinuousClock.Instant) async throws -> NATSMessage {
+    private func ask(
+        _ request: ByteBuffer,
+        until deadline: ContinuousClock.Instant,
+        countsOthers: Bool
+    ) async throws -> (answer: NATSMessage, others: Int) {
         let inbox = connection.makeInbox(below: ControlSubject.answers)
         let answers = try await connection.subscribe(
             to: inbox,
-            maximumMessages: 1,
+            maximumMessages: Self.maximumAnswers,
             timeout: max(deadline - .now, .zero)
         )
         defer { answers.cancel() }
+        let start = ContinuousClock.now
         try connection.publish(request, to: ControlSubject.tools(of: node), replyTo: inbox)
         // A server that denies permission reports that before it answers the ping.
         try await connection.flush(timeout: max(deadline - .now, .zero))
-        return try await withThrowingTaskGroup(of: NATSMessage?.self) { group in
+        return try await withThrowingTaskGroup(of: (NATSMessage, Int)?.self) { group in
             group.addTask {
                 var iterator = answers.makeAsyncIterator()
-                return try await iterator.next()
+                guard let answer = try await iterator.next() else { return nil }
+                guard countsOthers, answer.status != 503 else { return (answer, 0) }
+                let wait = min(max(.now - start, Self.otherAnswerTime.least), Self.otherAnswerTime.most)
+                let others = await Self.count(&iterator, of: answers, for: min(wait, (deadline - .now) / 2))
+                return (answer, others)
             }
             group.addTask {
                 try await Task.sleep(until: deadline)
@@ -238,6 +262,24 @@ public struct RemoteTools: Sendable {
                 throw MeshEventsError(.closed, "the connection ended before node \(node.debugDescription) answered")
             }
             return answer
+        }
+    }
+
+    /// How many more messages come within a time: a node answers a request once, so they are from other ones.
+    private static func count(
+        _ iterator: inout NATSSubscription.AsyncIterator,
+        of answers: NATSSubscription,
+        for time: Duration
+    ) async -> Int {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                try? await Task.sleep(for: time)
+                answers.cancel()
+            }
+            var count = 0
+            while (try? await iterator.next()) != nil { count += 1 }
+            group.cancelAll()
+            return count
         }
     }
 }

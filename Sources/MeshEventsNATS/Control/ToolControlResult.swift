@@ -16,6 +16,8 @@ public struct ToolControlResult: Sendable, Hashable {
     public var isReady: Bool?
     /// The error of the tool's last crash, without secrets; `nil` when there is none, or the node does not say it.
     public var lastError: String?
+    /// How many other nodes have answered: they have the same name, and have been asked the same.
+    public var otherAnswers: Int
 
     /// Creates a result.
     public init(
@@ -25,7 +27,8 @@ public struct ToolControlResult: Sendable, Hashable {
         version: String? = nil,
         pid: Int32? = nil,
         isReady: Bool? = nil,
-        lastError: String? = nil
+        lastError: String? = nil,
+        otherAnswers: Int = 0
     ) {
         self.node = node
         self.tool = tool
@@ -34,6 +37,16 @@ public struct ToolControlResult: Sendable, Hashable {
         self.pid = pid
         self.isReady = isReady
         self.lastError = lastError
+        self.otherAnswers = otherAnswers
+    }
+
+    /// A sentence for users about ``otherAnswers``; `nil` when there are none.
+    public var warning: String? { Self.warning(node, otherAnswers) }
+
+    static func warning(_ node: String, _ others: Int) -> String? {
+        guard others > 0 else { return nil }
+        return "\(others + 1) nodes named \(node.debugDescription) have answered, and each acts by itself; "
+            + "give each a name of its own"
     }
 
     /// Whether the tool is ready for its work, as far as the node says it.

@@ -219,6 +219,7 @@ public struct ToolRollout: Sendable {
             if !next.readiness.suffices || next.pid != last.pid { steadySince = nil }
             if next.readiness.suffices, steadySince == nil { steadySince = .now }
             last = next
+            last.otherAnswers = first.otherAnswers
         }
     }
 

@@ -2,7 +2,7 @@ import MeshConcurrency
 import MeshEvents
 import MeshEventsNATS
 
-/// Emits `tool.controlled`: once for each request that was carried out, and for refused ones as often as its budget allows.
+/// Emits `tool.controlled`: for each request that is carried out, and for refused ones as often as its budget allows.
 final class ControlAudit: Sendable {
     private struct State {
         var budget = ControlBudget(20, perSecond: 1.0 / 30)
@@ -11,13 +11,18 @@ final class ControlAudit: Sendable {
 
     /// The most bytes of an error.
     private static let maximumError = 500
-    /// The most bytes of a tool's name, a signal's, and of who asks.
+    /// The most bytes of a tool's name, a signal's, an identity, and of who asks.
     private static let maximumText = 128
 
     private let supervisor: ToolSupervisor
     private let state = Locked(State())
 
     init(supervisor: ToolSupervisor) { self.supervisor = supervisor }
+
+    /// Notes that a request is being carried out, and takes long.
+    func noteAccepted(_ request: ToolRequest, signal: String?) {
+        emit(request, ToolControlled.accepted, signal)
+    }
 
     /// Notes what became of a request.
     ///
@@ -35,15 +40,27 @@ final class ControlAudit: Sendable {
             return state.omitted
         }
         guard let omitted else { return }
+        let error = refusal.map { text(of: $0, about: request?.tool) }
+        emit(request, refusal?.code.rawValue ?? ToolControlled.done, signal, error: error, omitted: omitted)
+    }
+
+    private func emit(
+        _ request: ToolRequest?,
+        _ result: String,
+        _ signal: String?,
+        error: String? = nil,
+        omitted: Int = 0
+    ) {
         supervisor.context.emit(
             ToolControlled(
                 tool: Self.cut(request?.tool ?? "", Self.maximumText),
                 action: request?.action.rawValue ?? "",
                 by: Self.cut(request?.by ?? "", Self.maximumText),
-                result: refusal?.code.rawValue ?? ToolControlled.done,
-                error: refusal.map { text(of: $0, about: request?.tool) },
+                result: result,
+                error: error,
                 signal: signal.map { Self.cut($0, Self.maximumText) },
-                omitted: omitted
+                omitted: omitted,
+                request: Self.cut(request?.id ?? "", Self.maximumText)
             )
         )
     }

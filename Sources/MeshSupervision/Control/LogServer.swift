@@ -17,15 +17,12 @@ import NIOCore
 /// roles of `mesh-events auth`, operators and admins may. Secrets that ``Redaction`` knows are removed. ``RemoteLogs`` is
 /// the reader.
 ///
-/// Each reader gets a few chunks that it has not acknowledged; so a slow one costs little memory, and delays
-/// neither the tools nor other readers. What is removed from the ring before it can be sent is counted, and said.
+/// A `LogFlow` decides how much is sent before it is acknowledged: no more than the link carries, so that logs delay
+/// neither events nor answers, and a slow reader neither the tools nor other readers. What is removed from the ring before
+/// it can be sent is counted, and said.
 public final class LogServer: Sendable {
     /// How many readers there may be at once; more are refused.
     public static let maximumReaders = 16
-    /// How many chunks a reader may have that it has not acknowledged.
-    static let window: UInt64 = 4
-    /// The most bytes of a chunk, roughly.
-    private static let chunkBytes = 48 << 10
 
     /// How long a reader and this node wait for each other.
     struct Timing: Sendable {
@@ -39,20 +36,12 @@ public final class LogServer: Sendable {
 
     /// A reader.
     private final class Session: Sendable {
-        struct State {
-            var sent: UInt64 = 0
-            var acknowledged: UInt64 = 0
-            /// Since when the reader owes an acknowledgement; `nil` when it owes none.
-            var owingSince: ContinuousClock.Instant?
-            var isStopped = false
-        }
-
         /// The subject of its receipts, below the node's.
         let subject: String
         let replyTo: String
         let reader: String?
         let wake = Wake()
-        let state = Locked(State())
+        private let stopped = Locked(false)
 
         init(subject: String, replyTo: String, reader: String?) {
             self.subject = subject
@@ -60,8 +49,10 @@ public final class LogServer: Sendable {
             self.reader = reader
         }
 
+        var isStopped: Bool { stopped.withLock { $0 } }
+
         func stop() {
-            state.withLock { $0.isStopped = true }
+            stopped.withLock { $0 = true }
             wake.send()
         }
     }
@@ -73,6 +64,8 @@ public final class LogServer: Sendable {
     private let logger: Logger
     private let timing: Timing
     private let sessions = Locked<[String: Session]>([:])
+    /// Its readers are the sessions, by their subjects.
+    private let flow = Locked(LogFlow())
 
     /// Creates a server of logs; it answers requests while ``run()`` runs.
     ///
@@ -147,18 +140,25 @@ public final class LogServer: Sendable {
                     // Who sees the chunks of others does not know their readers.
                     session.reader == nil || receipt.reader == session.reader
                 else { continue }
-                session.state.withLock { state in
-                    if receipt.stop == true { state.isStopped = true }
-                    if let number = receipt.ack, number > state.acknowledged, number <= state.sent {
-                        state.acknowledged = number
-                        state.owingSince = .now
-                    }
+                if let number = receipt.ack {
+                    change { $0.acknowledge(number, by: session.subject, at: $1) }
+                    session.wake.send()
                 }
-                session.wake.send()
+                if receipt.stop == true { session.stop() }
             }
         } catch {
             // The requests end, too, and say why.
         }
+    }
+
+    /// Changes the flow, and wakes the reader whose turn it is then.
+    private func change<Output>(_ body: (inout LogFlow, ContinuousClock.Instant) -> Output) -> Output {
+        let (output, next) = flow.withLock { flow in
+            let now = ContinuousClock.now
+            return (body(&flow, now), flow.next(at: now))
+        }
+        if let next { sessions.withLock { $0[next] }?.wake.send() }
+        return output
     }
 
     // MARK: Beginning
@@ -223,7 +223,6 @@ public final class LogServer: Sendable {
     // MARK: Serving
 
     private func serve(_ session: Session, _ request: LogRequest, _ query: LogQuery, to replyTo: String) async {
-        defer { sessions.withLock { $0[session.subject] = nil } }
         let what = request.tool ?? "the node"
         logger.info("a log is read over the mesh", [.tool: "\(what)"])
         let ring = request.tool.map { logs.ring(ofTool: $0) } ?? logs.node
@@ -234,9 +233,15 @@ public final class LogServer: Sendable {
         )
         if request.after == nil, let lines = query.lines { await cursor.skip(to: lines, filter) }
         filter.approach(cursor)
+        flow.withLock { $0.join(session.subject) }
         await ring.waking(session.wake) { [filter] in
             await self.stream(session, &cursor, filter, request, to: replyTo)
         }
+        sessions.withLock { $0[session.subject] = nil }
+        guard change({ flow, _ in flow.leave(session.subject) }) else { return }
+        // Who is gone acknowledges no more: the server does, for the way to it.
+        try? await connection.roundTrip(silence: LogFlow.patience)
+        change { flow, _ in flow.forget(session.subject) }
     }
 
     /// What removes secrets: those of the tool by value, or those of all tools from the node's own log, and known forms.
@@ -261,19 +266,22 @@ public final class LogServer: Sendable {
         var lastSent: ContinuousClock.Instant?
         // What happened while no chunk could be sent.
         var pending = LogCursor.Step()
-        while !Task.isCancelled {
-            let state = session.state.withLock { $0 }
-            if state.isStopped { return }
-            if sent > state.acknowledged, let since = state.owingSince, .now - since >= timing.patience {
+        while !Task.isCancelled, !session.isStopped {
+            let (admission, owingSince) = change { flow, now in
+                (flow.admit(session.subject, at: now), flow.owingSince(session.subject))
+            }
+            let givesUpAt = owingSince.map { $0 + timing.patience }
+            if let givesUpAt, givesUpAt <= .now {
                 return logger.info("a reader of logs is gone: it acknowledged nothing for \(timing.patience)")
             }
-            let givesUpAt = sent > state.acknowledged ? (state.owingSince ?? .now) + timing.patience : nil
-            guard sent < state.acknowledged + Self.window else {
-                await session.wake.wait(until: givesUpAt ?? .now + timing.patience)
+            guard case .send(let grant) = admission else {
+                guard case .wait(let room) = admission else { return }
+                let end = [room, givesUpAt].compactMap { $0 }.min()
+                await session.wake.wait(until: end ?? .now + timing.patience)
                 continue
             }
             let from = cursor.next
-            var (chunk, step) = collect(&cursor, &filter)
+            var (chunk, step) = collect(&cursor, &filter, grant)
             pending.missed.addSaturating(step.missed)
             pending.hasBegunAnew = pending.hasBegunAnew || step.hasBegunAnew
             step.missed = pending.missed
@@ -282,6 +290,7 @@ public final class LogServer: Sendable {
             let isDue = lastSent.map { .now - $0 >= timing.heartbeat } ?? true
             let hasNews = chunk.records?.isEmpty == false || step.missed > 0 || step.hasBegunAnew
             guard hasNews || isLast || isDue else {
+                change { $0.sent(0, to: session.subject, at: $1) }
                 if step.isAtEnd {
                     let next = (lastSent ?? .now) + timing.heartbeat
                     await session.wake.wait(until: min(next, givesUpAt ?? next))
@@ -303,28 +312,29 @@ public final class LogServer: Sendable {
             (chunk.session, chunk.node) = (request.session, node)
             pending = LogCursor.Step()
             lastSent = .now
-            session.state.withLock { state in
-                if state.sent == state.acknowledged { state.owingSince = .now }
-                state.sent = sent
-            }
-            guard await send(chunk, to: replyTo, from: session.subject), !isLast else { return }
+            let message = LogMessage.encode(chunk)
+            let bytes = message.readableBytes + replyTo.utf8.count + session.subject.utf8.count
+            change { $0.sent(bytes, to: session.subject, at: $1) }
+            guard await send(message, to: replyTo, from: session.subject), !isLast else { return }
         }
     }
 
     /// Reads as many records as fit into a chunk.
-    private func collect(_ cursor: inout LogCursor, _ filter: inout LogFilter) -> (LogChunk, LogCursor.Step) {
-        let limit = min(Self.chunkBytes, (connection.maximumPayload ?? 1 << 20) / 2)
+    private func collect(
+        _ cursor: inout LogCursor,
+        _ filter: inout LogFilter,
+        _ grant: LogFlow.Grant
+    ) -> (LogChunk, LogCursor.Step) {
+        let largest = (connection.maximumPayload ?? 1 << 20) / 2
+        let (limit, longest) = (min(grant.bytes, largest), min(grant.longest, largest))
         var (records, bytes): ([LogChunk.Record], Int) = ([], 0)
         let step = cursor.read { raw in
             // Before the filter sees it: it sees each record once.
-            let cost = Self.cost(raw.line)
-            guard records.isEmpty || bytes + cost <= limit else { return false }
+            guard records.isEmpty || bytes + Self.cost(raw.line) <= limit else { return false }
             guard var record = filter.record(raw) else { return true }
-            if cost > limit {
-                // As many bytes as fit, if each takes the most in JSON.
-                record.line = record.line.abridged(bytes: limit / 8)
-            }
-            bytes += cost
+            let cost = Self.cost(record.line.utf8)
+            if cost > longest { record.line = Self.cut(record.line, to: longest) }
+            bytes += min(cost, longest)
             records.append(
                 LogChunk.Record(
                     n: record.number,
@@ -339,16 +349,29 @@ public final class LogServer: Sendable {
         return (LogChunk(records: records), step)
     }
 
-    /// How many bytes a record takes in JSON, roughly: control characters take six.
-    private static func cost(_ line: UnsafeRawBufferPointer) -> Int {
-        line.reduce(100) { $0 + ($1 < 0x20 || $1 == 0x7F ? 6 : $1 == 0x22 || $1 == 0x5C ? 2 : 1) }
+    /// How many bytes a record takes in JSON beside its line, roughly.
+    private static let frame = 100
+
+    /// How many bytes a record takes in JSON, roughly.
+    private static func cost(_ line: some Sequence<UInt8>) -> Int { line.reduce(frame) { $0 + cost($1) } }
+
+    /// Control characters take six bytes.
+    private static func cost(_ byte: UInt8) -> Int {
+        byte < 0x20 || byte == 0x7F ? 6 : byte == 0x22 || byte == 0x5C ? 2 : 1
+    }
+
+    /// What of a line fits into so many bytes of a chunk.
+    private static func cut(_ line: String, to limit: Int) -> String {
+        let text = line.abridged(bytes: limit - frame)
+        // A byte takes up to six in JSON.
+        return cost(text.utf8) <= limit ? text : line.abridged(bytes: (limit - frame) / 6)
     }
 
     /// Sends a chunk; `false` when the connection takes no more.
-    private func send(_ chunk: LogChunk, to subject: String, from session: String) async -> Bool {
+    private func send(_ chunk: ByteBuffer, to subject: String, from session: String) async -> Bool {
         do {
             try await connection.waitUntilWritable()
-            try connection.publish(LogMessage.encode(chunk), to: subject, replyTo: session)
+            try connection.publish(chunk, to: subject, replyTo: session)
             return true
         } catch {
             if error.code != .closed, error.code != .cancelled {

@@ -17,12 +17,15 @@ import NIOCore
 /// Every user who may publish on `mesh.control.tool.<node>` can control the tools: restrict that with the server's
 /// permissions. Of the roles of `mesh-events auth`, operators and admins may; a node may listen under its own name only.
 ///
-/// For each request it emits `tool.controlled` through the supervisor. A request that comes twice is carried out once.
+/// For each request it emits `tool.controlled` through the supervisor, and for one that takes more than two seconds another
+/// one then. A request that comes twice is carried out once.
 public final class ToolControl: Sendable {
     /// How many requests may be under way at once; more are refused.
     static let maximumRequests = 64
     /// How long a client waits that does not say it, and the longest time until the answer.
     private static let (standardPatience, maximumPatience): (Duration, Duration) = (.seconds(30), .seconds(600))
+    /// After how long without an end the history has to know of a request.
+    private static let longTime: Duration = .seconds(2)
 
     private struct State {
         var underWay = 0
@@ -140,14 +143,24 @@ public final class ToolControl: Sendable {
 
     private func perform(_ request: ToolRequest) async -> ToolControlAnswer {
         let signal = actions.sentSignal(request)
-        do throws(ToolRefusal) {
-            try await actions.perform(request)
-            audit.note(request, signal: signal, nil)
-            return actions.answer(about: request.tool)
-        } catch {
-            audit.note(request, signal: signal, error)
-            return ToolControlAnswer(refusal: error)
+        let refusal = await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                guard (try? await Task.sleep(for: Self.longTime)) != nil else { return }
+                self.audit.noteAccepted(request, signal: signal)
+            }
+            var refusal: ToolRefusal?
+            do throws(ToolRefusal) {
+                try await actions.perform(request)
+            } catch {
+                refusal = error
+            }
+            group.cancelAll()
+            // What it emits comes before the end.
+            await group.waitForAll()
+            return refusal
         }
+        audit.note(request, signal: signal, refusal)
+        return refusal.map { ToolControlAnswer(refusal: $0) } ?? actions.answer(about: request.tool)
     }
 
     private var busy: ToolRefusal { ToolRefusal(.busy, "node \(node) is busy; try again later") }

@@ -155,7 +155,10 @@ struct ToolPlainOptions: ParsableArguments {
         guard target.all else {
             let report = await rollout.run()
             if let failure = report.failures.first { throw failure.error }
-            if let result = report.done.first { try printer.output.write(ToolRolloutPrinter.line(result)) }
+            if let result = report.done.first {
+                try printer.output.write(ToolRolloutPrinter.line(result))
+                ToolRolloutPrinter.warn(result)
+            }
             return await transport.close()
         }
         let report = await rollout.run { printer.print($0) }

@@ -268,6 +268,37 @@ import Testing
         }
     }
 
+    @Test func whoAsksTwoNodesOfOneNameLearnsOfBoth() async throws {
+        try await withControl(nodes: ["pi", "pi"]) { nodes, client in
+            let tools = RemoteTools(node: "pi", connection: client)
+            for node in nodes {
+                let recorder = ToolSpecification(
+                    name: "tool",
+                    version: "1",
+                    command: ["sh", "-c", "while :; do sleep 0.05; done"]
+                )
+                try await node.supervisor.install(recorder)
+            }
+            // The other one may be slower than the wait for it, on a busy machine.
+            try await eventually("both to answer") {
+                let result = try await tools.restart("tool")
+                return result.otherAnswers == 1 && result.warning?.contains("2 nodes named \"pi\"") == true
+            }
+            try await eventually("both to refuse") {
+                let error = await thrownError { () async throws(MeshEventsError) in
+                    _ = try await tools.restart("none")
+                }
+                return error?.message.contains("2 nodes named \"pi\"") == true
+                    && (error?.underlying as? ToolRefusal)?.code == .notInstalled
+            }
+            #expect(nodes.allSatisfy { $0.controlled.contains { $0.tool == "tool" && $0.isDone } })
+            await nodes[1].close()
+            try await eventually("one to be left") { try await tools.restart("tool").otherAnswers == 0 }
+            let alone = try await tools.restart("tool")
+            #expect(alone.otherAnswers == 0 && alone.warning == nil)
+        }
+    }
+
     // MARK: Time and floods
 
     @Test func aLateAnswerComesInTimeAndTheWorkGoesOn() async throws {
@@ -286,10 +317,38 @@ import Testing
                 _ = try await tools.send(request, timeout: .seconds(1))
             }
             #expect(error?.code == .timeout && (error?.underlying as? ToolRefusal)?.code == .timeout)
-            #expect(node.controlled.allSatisfy { $0.action != "stop" }, "it is not done yet")
+            #expect(node.controlled.allSatisfy { $0.action != "stop" || !$0.isDone }, "it is not done yet")
             // Asked again, it is the same request.
             #expect(try await tools.send(request).state == .stopped)
-            #expect(node.controlled.count { $0.action == "stop" } == 1)
+            #expect(node.controlled.count { $0.action == "stop" && $0.isDone } == 1)
+        }
+    }
+
+    @Test func whatTakesLongIsInTheHistoryBeforeItsEnd() async throws {
+        try await withControl { nodes, client in
+            let node = nodes[0]
+            let tools = RemoteTools(node: node.name, connection: client, by: "anna")
+            // Ends when it is told to.
+            let script =
+                "trap 'while ! test -e end; do sleep 0.05; done; exit 0' TERM; touch armed; "
+                + "while :; do sleep 0.05; done"
+            let command: JSONValue = ["sh", "-c", .string(script)]
+            let slow: EventData = ["name": "slow", "version": "1", "command": command, "grace": "600s"]
+            try await tools.install("slow", slow)
+            try await eventually("the tool to be armed") { (try? node.directory.text(of: "armed")) != nil }
+            let request = ToolRequest(.stop, tool: "slow", by: "anna")
+            async let answer = tools.send(request, timeout: .seconds(120))
+            try await eventually("word of the stop") { node.controlled.contains { $0.action == "stop" } }
+            #expect(node.controlled.filter { $0.action == "stop" }.map(\.result) == ["accepted"])
+            _ = try node.directory.file("end", "")
+            #expect(try await answer.state == .stopped)
+            let stops = node.controlled.filter { $0.action == "stop" }
+            #expect(stops.map(\.result) == ["accepted", "done"])
+            #expect(stops.allSatisfy { $0.request == request.id && $0.by == "anna" && $0.tool == "slow" })
+            // What is done at once has one event.
+            try await tools.start("slow")
+            #expect(node.controlled.filter { $0.action == "start" }.map(\.result) == ["done"])
+            try await tools.signal("KILL", to: "slow")
         }
     }
 

@@ -301,11 +301,13 @@ struct RemoteLogsTests {
             try await eventually("the reader to be forgotten") { bench.server.readers == 0 }
             try await bench.connection.flush()
             answers.cancel()
-            var chunks: [UInt64] = []
+            var (chunks, bytes): ([UInt64], Int) = ([], 0)
             for try await message in answers {
+                bytes += message.payload.readableBytes
                 chunks.append(LogMessage.decode(message.payload, as: LogChunk.self)?.chunk ?? 0)
             }
-            #expect(chunks == [1, 2, 3, 4])
+            #expect((1...4).contains(chunks.count) && chunks == Array(1...UInt64(chunks.count)), "\(chunks)")
+            #expect(bytes < 16_000)
         }
     }
 

@@ -50,7 +50,9 @@ struct ToolRolloutPrinter {
     /// Prints what came of it on a node. That standard output has no reader ends nothing: the rollout goes on.
     func print(_ step: ToolRollout.Step) {
         switch step {
-        case .done(let result): try? output.write(Self.line(result))
+        case .done(let result):
+            try? output.write(Self.line(result))
+            Self.warn(result)
         case .failed(let node, let error): Diagnostics.say("\(SafeText.name(node)): \(error.message)")
         case .skipped(let node, let error): Diagnostics.say("\(SafeText.name(node)) is skipped: \(error.message)")
         }
@@ -62,6 +64,9 @@ struct ToolRolloutPrinter {
         let state = SafeText.escaped(result.state.rawValue)
         return "\(SafeText.name(result.tool)) on \(SafeText.name(result.node)): \(state)\(ready)"
     }
+
+    /// Says when several nodes have answered.
+    static func warn(_ result: ToolControlResult) { result.warning.map(Diagnostics.say) }
 
     /// The failure that a report means; `nil` when all is done.
     static func failure(_ report: ToolRollout.Report, _ action: ToolAction) -> CommandFailure? {
