@@ -4,14 +4,6 @@ import MeshEvents
 import MeshLogging
 import ProcessGuard
 
-#if canImport(Darwin)
-    import Darwin
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Glibc
-#endif
-
 /// Handles the requests for one tool one by one, and performs the actions of its state machine.
 struct ToolLoop {
     let name: String
@@ -22,23 +14,18 @@ struct ToolLoop {
     let publish: @Sendable ((inout ToolStatus) -> Void) -> Void
 
     private var machine = ToolStateMachine()
-    private var process: SupervisedProcess?
-    private var uptime: (@Sendable () -> Duration)?
+    /// The present run; `nil` when it does not run.
+    private var run: ToolRun?
+    /// How many runs there were.
+    private var runs = 0
     private var launchError: ToolError?
     /// The error of the last crash as it may be published.
     private var publishedError: String?
     /// The output of the last crash as it may be published.
     private var publishedOutput: [String] = []
-    private var run = 0
     /// Waits until the process is to be started again.
     private var restart: Task<Void, Never>?
-    /// Waits for the end of the process.
-    private var watch: Task<Void, Never>?
-    /// Stops the process.
-    private var stopping: Task<Void, Never>?
     private var stopWaiters: [OneShot<Void>] = []
-    /// Watches whether the process works; `nil` when nothing of it is watched.
-    private var watching: ToolWatch?
     private var works = ToolWorks()
     private var isShutDown = false
     /// The start that waits for other tools.
@@ -49,10 +36,6 @@ struct ToolLoop {
     private var plan: SchedulePlan?
     /// Waits until the tool is due.
     private var planned: Task<Void, Never>?
-    /// Measures the memory of the process.
-    private var measuring: Task<Void, Never>?
-    /// Why the process is being ended: it uses too much memory.
-    private var excess: String?
     /// The exit code of the last process, and how long it ran.
     private var lastRun: (code: Int?, time: Duration) = (nil, .zero)
     /// The time since the loop began.
@@ -81,12 +64,10 @@ struct ToolLoop {
     consuming func serve(_ stream: AsyncStream<ToolRunner.Request>) async {
         for await request in stream { await handle(request) }
         await waiting.end()
-        for task in [restart, planned, measuring] { task?.cancel() }
-        process?.kill()
-        await watch?.value
-        await stopping?.value
-        await watching?.end()
-        for task in [restart, planned, measuring] { await task?.value }
+        for task in [restart, planned] { task?.cancel() }
+        run?.process.kill()
+        await run?.close()
+        for task in [restart, planned] { await task?.value }
         for waiter in stopWaiters { waiter.fulfil(()) }
     }
 
@@ -139,20 +120,18 @@ struct ToolLoop {
         case .announce(let events, let answer):
             for event in events { context.emit(event) }
             answer.fulfil(())
-        case .ended(let run, let error, let code):
-            guard run == self.run else { return }
-            noteLeftBehind(hasFailed: error != nil)
-            process = nil
-            await watching?.end()
-            watching = nil
-            await measure()
+        case .ended(let number, let error, let code):
+            guard var ended = run, ended.number == number else { return }
+            noteLeftBehind(by: ended, hasFailed: error != nil)
+            run = nil
+            await ended.close()
             let found = works.ended(error)
-            let uptime = uptime?() ?? .zero
+            let uptime = ended.uptime()
             lastRun = (code, uptime)
             if let unsaid = overlaps.end() { skipped("overlap", unsaid) }
             await perform(
                 machine.ended(
-                    error: excess ?? found,
+                    error: ended.excess ?? found,
                     uptime: uptime,
                     now: time(),
                     policy: policy,
@@ -161,16 +140,16 @@ struct ToolLoop {
             )
         case .follow(let answer):
             if plan != nil { await beginPlan() }
-            await measure()
+            await run?.measure(specification)
             answer.fulfil(())
         case .due(let moment):
             await due(moment)
-        case .usesTooMuch(let run, let error):
-            guard run == self.run, process != nil, excess == nil else { return }
-            excess = error
+        case .usesTooMuch(let number, let error):
+            guard let run, run.number == number, run.excess == nil else { return }
+            self.run?.excess = error
             context.logger.warning("tool is ended: it \(error)", [.tool: "\(name)"])
             if specification()?.memory?.action == .kill {
-                process?.kill()
+                run.process.kill()
             } else {
                 terminate(specification()?.gracePeriod ?? .zero)
             }
@@ -178,12 +157,12 @@ struct ToolLoop {
             await perform(machine.restartDue())
         case .settingsChanged:
             await watchAnew()
-        case .works(let run, let action):
+        case .works(let number, let action):
             // What was found before it was asked to end, or has ended, is of no interest any more.
-            if run == self.run, process != nil, machine.state == .running { follow(action) }
+            if number == run?.number, machine.state == .running { follow(action) }
         case .signal(let signal, let answer):
-            process?.signalProgram(signal.number)
-            answer.fulfil(process != nil)
+            run?.process.signalProgram(signal.number)
+            answer.fulfil(run != nil)
         }
         guard machine.isIdle else { return }
         for waiter in stopWaiters { waiter.fulfil(()) }
@@ -192,10 +171,9 @@ struct ToolLoop {
 
     /// Says how many processes a program that ended by itself had left behind: a program that goes into the background looks
     /// as if it had ended for no reason.
-    private func noteLeftBehind(hasFailed: Bool) {
-        guard machine.state == .running, !works.isEnding, excess == nil, let left = process?.leftBehind, left > 0 else {
-            return
-        }
+    private func noteLeftBehind(by run: ToolRun, hasFailed: Bool) {
+        let left = run.process.leftBehind
+        guard machine.state == .running, !works.isEnding, run.excess == nil, left > 0 else { return }
         let what = left == 1 ? "a process" : "\(left) processes"
         let advice = hasFailed ? "" : "; a tool has to stay in the foreground"
         let text = "its program has ended, and with it \(what) that it had left running\(advice)"
@@ -231,8 +209,9 @@ struct ToolLoop {
             case .cancelSchedule:
                 restart?.cancel()
             case .started:
-                context.logger.info("tool started", [.tool: "\(name)", .pid: "\(process?.pid ?? 0)"])
-                output.note("started, process \(process?.pid ?? 0)")
+                let pid = run?.process.pid ?? 0
+                context.logger.info("tool started", [.tool: "\(name)", .pid: "\(pid)"])
+                output.note("started, process \(pid)")
                 context.emit(ToolStarted(tool: name, isReady: works.status.isReady == false ? false : nil))
             case .crashed(let error, let restartCount, let isRestarting):
                 context.logger.warning("tool crashed: \(publishedError ?? "")", [.tool: "\(name)"])
@@ -282,7 +261,7 @@ struct ToolLoop {
 
     /// Copies the present state to the published status.
     private mutating func update() {
-        let (machine, pid, family) = (machine, process?.pid, process?.family)
+        let (machine, pid, family) = (machine, run?.process.pid, run?.process.family)
         let (health, next, waitsFor) = (works.status, plan?.next, waiting.names)
         if machine.lastError == nil { self.publishedError = nil }
         let publishedError = self.publishedError
@@ -310,15 +289,11 @@ struct ToolLoop {
             let receive = output.begin(tool, tool.redaction(context.environment.available))
             let watching = try ToolWatch.prepare(tool, context)
             let process = try await Self.launch(tool, context.environment, watching, output: receive)
-            run += 1
-            excess = nil
-            self.process = process
-            uptime = context.stopwatch()
-            watchEnd(of: process)
-            self.watching = watching
-            watchHealth(of: process, tool, isReady: nil)
+            runs += 1
+            run = ToolRun(runs, process, watching, context, requests)
+            run?.watchHealth(tool, isReady: nil, isUnhealthy: works.isUnhealthy)
             works.launched(tool.health)
-            await measure()
+            await run?.measure(specification)
             await perform(machine.launched())
         } catch {
             // Redacted, because the error may be sent as the answer to another client's request.
@@ -361,34 +336,10 @@ struct ToolLoop {
         }
     }
 
-    /// Waits for the end of the process, which arrives as a request. That of the process before has arrived.
-    private mutating func watchEnd(of process: SupervisedProcess) {
-        let (requests, run) = (requests, run)
-        watch = Task {
-            let end = await process.waitForEnd()
-            let error = ToolEnding.error(end, hasLostGuard: process.hasLostGuard)
-            requests.yield(.ended(run: run, error: error, code: ToolEnding.code(end)))
-        }
-    }
-
-    /// Begins to watch whether the process works. What is found arrives as requests.
-    private func watchHealth(of process: SupervisedProcess, _ tool: ToolSpecification, isReady: Bool?) {
-        let (requests, run) = (requests, run)
-        let beginning = ToolWatch.Beginning(
-            isReady: isReady,
-            isUnhealthy: works.isUnhealthy,
-            elapsed: uptime ?? context.stopwatch()
-        )
-        watching?.begin(process, tool, beginning) { requests.yield(.works(run: run, $0)) }
-    }
-
     /// Watches the process by changed settings.
     private mutating func watchAnew() async {
-        guard let process, machine.state == .running, !works.isEnding, let tool = specification() else { return }
-        await watching?.endWork()
-        watching = watching ?? ToolWatch(context)
-        // Of one that nothing watched it is not known that it still starts.
-        watchHealth(of: process, tool, isReady: works.status.isReady ?? true)
+        guard machine.state == .running, !works.isEnding, let tool = specification() else { return }
+        await run?.watchAnew(tool, works)
     }
 
     /// Does what follows from how the process works.
@@ -413,29 +364,14 @@ struct ToolLoop {
         }
         switch consequence.ending {
         case .terminate: terminate(tool.gracePeriod)
-        case .abort: abort(tool.gracePeriod)
+        case .abort: run?.abort(tool.gracePeriod)
         case nil: break
-        }
-    }
-
-    /// Has the program end by SIGABRT, and kills it when it does not within the grace time; does not wait.
-    private mutating func abort(_ grace: Duration) {
-        guard let process else { return }
-        stopping = Task {
-            process.signalProgram(SIGABRT)
-            // A stopped process takes the signal only when it goes on.
-            process.signalProgram(SIGCONT)
-            if (try? await process.waitForEndUnlessCancelled(atMost: grace)) == nil { process.kill() }
-            _ = await process.waitForEnd()
         }
     }
 
     /// Stops the process without waiting: its end arrives as a request.
     private mutating func terminate(_ grace: Duration) {
-        guard let process else { return }
-        watching?.pause()
-        let request = (specification()?.stopSignal ?? .term).number
-        stopping = Task { _ = await process.stop(request: request, grace: grace) }
+        run?.terminate(specification()?.stopSignal ?? .term, grace)
     }
 
     private mutating func schedule(after delay: Duration) {
@@ -467,25 +403,6 @@ struct ToolLoop {
     private mutating func beginNow() async {
         await beginPlan()
         if !hasSchedule { await perform(machine.start(retries: true)) }
-    }
-
-    // MARK: Memory
-
-    /// Measures the memory of the process every second, when it has a limit.
-    private mutating func measure() async {
-        measuring?.cancel()
-        await measuring?.value
-        measuring = nil
-        guard let process, specification()?.memory != nil else { return }
-        let (requests, run, context, specification) = (requests, run, context, specification)
-        measuring = Task {
-            while (try? await context.clock.sleep(for: .seconds(1))) != nil, process.end == nil {
-                guard let limit = specification()?.memory, let used = context.memoryOf(process.family) else { continue }
-                guard used > limit.maximum else { continue }
-                requests.yield(.usesTooMuch(run: run, error: limit.error(used: used)))
-                return
-            }
-        }
     }
 
     // MARK: The schedule
