@@ -140,7 +140,7 @@ struct ToolLoop {
             )
         case .follow(let answer):
             if plan != nil { await beginPlan() }
-            await run?.measure(specification)
+            await measure()
             answer.fulfil(())
         case .due(let moment):
             await due(moment)
@@ -293,7 +293,7 @@ struct ToolLoop {
             run = ToolRun(runs, process, watching, context, requests)
             run?.watchHealth(tool, isReady: nil, isUnhealthy: works.isUnhealthy)
             works.launched(tool.health)
-            await run?.measure(specification)
+            await measure()
             await perform(machine.launched())
         } catch {
             // Redacted, because the error may be sent as the answer to another client's request.
@@ -336,6 +336,12 @@ struct ToolLoop {
         }
     }
 
+    /// Measures the memory of the process anew.
+    private mutating func measure() async {
+        let specification = specification
+        await run?.measure(specification)
+    }
+
     /// Watches the process by changed settings.
     private mutating func watchAnew() async {
         guard machine.state == .running, !works.isEnding, let tool = specification() else { return }
@@ -371,7 +377,8 @@ struct ToolLoop {
 
     /// Stops the process without waiting: its end arrives as a request.
     private mutating func terminate(_ grace: Duration) {
-        run?.terminate(specification()?.stopSignal ?? .term, grace)
+        let signal = specification()?.stopSignal ?? .term
+        run?.terminate(signal, grace)
     }
 
     private mutating func schedule(after delay: Duration) {
