@@ -314,6 +314,7 @@ def killed(machine):
 
 def stops(machine):
     machine.wait("the tool that does not listen", lambda: machine.pids("sleep 7005"))
+    machine.outcome("rm", "-f", f"{STATE}/signals")
     began = time.monotonic()
     machine.run("systemctl", "stop", "mesh-events", timeout=100)
     took = time.monotonic() - began
@@ -321,6 +322,8 @@ def stops(machine):
     check(machine.unit("Result") == "success" and machine.unit("ExecMainStatus") == "0", "the node ends with code 0",
           machine.journal())
     check(not machine.members(), "no process is left", machine.run("ps", "-ef"))
+    signals = open(machine.root + "/var/lib/private/mesh-events/signals", encoding="utf-8").read().split()
+    check(signals == ["INT"], "a tool gets the signal of its settings from the node, and none from systemd", signals)
 
 
 def time_out(machine):

@@ -25,12 +25,13 @@ package struct RegularFile {
     package struct Contents {
         package let bytes: [UInt8]
         fileprivate let status: stat
+        fileprivate let path: String
 
         /// The bytes as text; `nil` when they are not UTF-8.
         package var text: String? { String(validating: bytes, as: UTF8.self) }
 
         /// Whether other users than the owner may read or write it.
-        package var isOpenToOthers: Bool { status.st_mode & 0o077 != 0 }
+        package var isOpenToOthers: Bool { RegularFile.isOpenToOthers(status, path) }
 
         /// Whether users other than root and the user of this process may write it. When this is root, the file's owner
         /// may too.
@@ -72,7 +73,7 @@ package struct RegularFile {
             }
             bytes.removeLast(chunk - max(0, length))
             if length < 0, number != EINTR { throw Self.failure(number) }
-            if length == 0 { return Contents(bytes: bytes, status: status) }
+            if length == 0 { return Contents(bytes: bytes, status: status, path: path) }
         }
         throw Failure(code: .tooLarge, problem: "is larger than \(maximumBytes) bytes, the most that it may have")
     }
@@ -81,7 +82,7 @@ package struct RegularFile {
     package var isOpenToOthers: Bool? {
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-        return status.st_mode & 0o077 != 0
+        return Self.isOpenToOthers(status, path)
     }
 
     /// Why the file cannot be read, for callers that read it by other means; `nil` when it can.
@@ -104,6 +105,13 @@ package struct RegularFile {
         // In a directory with the sticky bit, only a file's owner may replace it.
         if status.st_mode & S_ISVTX != 0 { return nil }
         return Self.isWritableByOthers(status) ? directory : nil
+    }
+
+    /// systemd's credentials are root's, where only root may write. Since version 254 an access list lets the service's user
+    /// read them, and its mask is shown as the group's permissions.
+    private static func isOpenToOthers(_ status: stat, _ path: String) -> Bool {
+        let isCredential = path.hasPrefix("/run/credentials/") && status.st_uid == 0 && status.st_gid == 0
+        return status.st_mode & (isCredential ? 0o037 : 0o077) != 0
     }
 
     private static func isWritableByOthers(_ status: stat) -> Bool {

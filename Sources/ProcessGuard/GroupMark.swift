@@ -65,25 +65,6 @@ package struct GroupMark: Sendable, Hashable {
             return false
         #endif
     }
-
-    /// Gives a process the limit; its later children have it from then on. Does nothing where the system cannot do that.
-    ///
-    /// A child that the process has started already keeps the variable alone.
-    func setLimit(of pid: pid_t) {
-        #if os(Linux)
-            typealias Call =
-                @convention(c) (pid_t, Int32, UnsafeMutablePointer<UInt64>?, UnsafeMutablePointer<UInt64>?) -> Int32
-            // The C library's header shows it to C programs only that ask for GNU's extensions.
-            guard let symbol = dlsym(nil, "prlimit64") ?? dlsym(nil, "prlimit") else { return }
-            let prlimit = unsafeBitCast(symbol, to: Call.self)
-            let locks: Int32 = 10
-            // The soft and the hard limit.
-            var limits: [UInt64] = [0, 0]
-            guard prlimit(pid, locks, nil, &limits) == 0, limits[1] >= limit else { return }
-            limits[0] = limit
-            _ = prlimit(pid, locks, &limits, nil)
-        #endif
-    }
 }
 
 /// How the processes of a running program are found.

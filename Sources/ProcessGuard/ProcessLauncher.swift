@@ -9,10 +9,10 @@ import ProcessLaunch
     import Glibc
 #endif
 
-/// Starts a program with settings that `posix_spawn` does not have, and waits for its end.
+/// Starts a program with a mark and settings that `posix_spawn` does not have, and waits for its end.
 ///
 /// swift-subprocess offers nothing between fork and exec, and limits that are set on a process from outside come too late:
-/// the program runs already. So ProcessLaunch forks itself.
+/// the program runs already, and may have started others. So ProcessLaunch forks itself.
 struct ProcessLauncher {
     let command: SupervisedProcess.Command
     let group: pid_t

@@ -177,50 +177,65 @@ package final class SupervisedProcess: Sendable {
             began.fulfil((0, error))
             return .notLaunched(error.description)
         }
-        var options = PlatformOptions()
-        options.processGroupID = group
-        var environment: [Environment.Key: String] = [:]
-        for (name, value) in command.environment { environment[Environment.Key(stringLiteral: name)] = value }
-        environment[Environment.Key(stringLiteral: groupGuard.mark.variable)] = "1"
-        guard command.settings.isEmpty else {
-            let marked = command.environment.merging([groupGuard.mark.variable: "1"]) { $1 }
-            let launcher = ProcessLauncher(
-                command: command,
-                group: group,
-                mark: groupGuard.mark.limit,
-                environment: marked,
-                standardOutput: standardOutput,
-                standardError: standardError
-            )
-            return await run(launcher, groupGuard, began)
-        }
-        do {
-            let result = try await Subprocess.run(
-                .path(spelled(command.executable)),
-                arguments: Arguments(command.arguments),
-                environment: .custom(environment),
-                workingDirectory: command.directory.map { spelled($0) },
-                platformOptions: options,
-                input: .none,
-                output: .fileDescriptor(try wrapped(standardOutput), closeAfterSpawningProcess: true),
-                error: .fileDescriptor(try wrapped(standardError), closeAfterSpawningProcess: true)
-            ) { execution in
-                groupGuard.mark.setLimit(of: execution.processIdentifier.value)
-                // The process may have joined a group that was killed already.
-                if groupGuard.group == nil { _ = sendSignal(execution.processIdentifier.value, SIGKILL) }
-                began.fulfil((execution.processIdentifier.value, nil))
+        #if !os(Linux)
+            if command.settings.isEmpty {
+                return await runPlainly(command, groupGuard, group, standardOutput, standardError, began)
             }
-            switch result.terminationStatus {
-            case .exited(let code): return .exited(code: code)
-            case .signaled(let signal): return .signaled(signal)
-            }
-        } catch {
-            let problem = (error as? SubprocessError)?.underlyingError.map(unwrapped)
-            let launchError = LaunchError("the system did not start it", errorNumber: problem)
-            began.fulfil((0, launchError))
-            return .notLaunched(launchError.description)
-        }
+        #endif
+        // On Linux always: a limit that is set from outside comes after the program's first steps, and what it has started
+        // by then would not be marked by it.
+        let launcher = ProcessLauncher(
+            command: command,
+            group: group,
+            mark: groupGuard.mark.limit,
+            environment: command.environment.merging([groupGuard.mark.variable: "1"]) { $1 },
+            standardOutput: standardOutput,
+            standardError: standardError
+        )
+        return await run(launcher, groupGuard, began)
     }
+
+    #if !os(Linux)
+        private static func runPlainly(
+            _ command: Command,
+            _ groupGuard: GroupGuard,
+            _ group: Int32,
+            _ standardOutput: Int32,
+            _ standardError: Int32,
+            _ began: OneShot<(pid: Int32, error: LaunchError?)>
+        ) async -> ProcessEnd {
+            var options = PlatformOptions()
+            options.processGroupID = group
+            var environment: [Environment.Key: String] = [:]
+            for (name, value) in command.environment { environment[Environment.Key(stringLiteral: name)] = value }
+            environment[Environment.Key(stringLiteral: groupGuard.mark.variable)] = "1"
+            do {
+                let result = try await Subprocess.run(
+                    .path(spelled(command.executable)),
+                    arguments: Arguments(command.arguments),
+                    environment: .custom(environment),
+                    workingDirectory: command.directory.map { spelled($0) },
+                    platformOptions: options,
+                    input: .none,
+                    output: .fileDescriptor(try wrapped(standardOutput), closeAfterSpawningProcess: true),
+                    error: .fileDescriptor(try wrapped(standardError), closeAfterSpawningProcess: true)
+                ) { execution in
+                    // The process may have joined a group that was killed already.
+                    if groupGuard.group == nil { _ = sendSignal(execution.processIdentifier.value, SIGKILL) }
+                    began.fulfil((execution.processIdentifier.value, nil))
+                }
+                switch result.terminationStatus {
+                case .exited(let code): return .exited(code: code)
+                case .signaled(let signal): return .signaled(signal)
+                }
+            } catch {
+                let problem = (error as? SubprocessError)?.underlyingError.map(unwrapped)
+                let launchError = LaunchError("the system did not start it", errorNumber: problem)
+                began.fulfil((0, launchError))
+                return .notLaunched(launchError.description)
+            }
+        }
+    #endif
 
     private static func run(
         _ launcher: ProcessLauncher,

@@ -23,6 +23,7 @@ final class NotifySocket: Sendable {
     private static let window: Duration = .milliseconds(100)
     /// How often a waiting reader checks whether it was closed, in milliseconds; where `shutdown` wakes it, it need not.
     private static let patience: Int32 = 1_000
+    private static let barrier = "BARRIER=1".utf8
 
     /// The path of the socket.
     let path: String
@@ -117,6 +118,8 @@ final class NotifySocket: Sendable {
                 count += 1
                 hasRead = true
                 guard let message = datagram.message else { continue }
+                // sd_notify_barrier waits until the descriptor that comes along is closed. It is, so its sender may have ended.
+                if message.elementsEqual(Self.barrier) { continue }
                 if let sender = datagram.sender, !isKnown(sender) {
                     onStranger(sender)
                 } else {
