@@ -26,7 +26,7 @@ extension ToolSupervisor {
     public func reload(_ name: String) async throws(ToolError) {
         let tool = try state.withLock { state throws(ToolError) in
             if state.isShutDown { throw .shutDown(name) }
-            guard let runner = state.runners[name] else { throw .notInstalled(name) }
+            guard let runner = state.runners[name] else { throw state.notInstalled(name) }
             return runner.specification
         }
         guard let reloadSignal = tool.reloadSignal else { throw .cannotReload(name) }

@@ -204,14 +204,15 @@ public final class ToolSupervisor: Sendable {
 
     /// Replaces a tool's specification: `tool.stopped` (`update`) when it ran, `tool.installed`, `tool.configured` when
     /// the configuration changed, and `tool.started` when it ran, or was down for another reason than a stop on request:
-    /// when it had failed, say. One with a schedule is not started before its next time.
+    /// when it had failed, say; not when it was never started. One with a schedule is not started before its next time.
     ///
     /// - Throws: `notInstalled`, `shutDown`; `invalidSpecification`, `commandNotFound`, `notExecutable` and
     ///   `directoryNotFound`, after which the tool runs on unchanged; `launchFailed`.
     public func update(_ tool: ToolSpecification) async throws(ToolError) {
         try tool.validate()
         try await withRunner(tool.name) { runner throws(ToolError) in
-            guard try await replace(runner, by: tool, Turn(tool.name)) else { return }
+            let isNew = runner.status.state == .installed && !runner.isWaiting
+            guard try await replace(runner, by: tool, Turn(tool.name)), !isNew else { return }
             guard tool.schedule == nil else { return try await runner.begin(after: []) }
             try await runner.start()
         }

@@ -124,7 +124,7 @@ struct ManifestStartTests {
             $0.after = ToolDependencies(["db"], within: long)
         }
         #expect(await apply(bench, [app, db]).isEmpty)
-        #expect(state(bench, "app") == .running)
+        try await eventually("the other to run") { state(bench, "app") == .running }
         await bench.supervisor.shutdown()
     }
 

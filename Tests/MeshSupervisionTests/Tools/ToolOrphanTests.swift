@@ -56,9 +56,10 @@ struct ToolOrphanTests {
             }
             #expect(
                 events.dropLast() == [
-                    #"tool.installed {"tool":"plain","version":"1"}"#, #"tool.started {"tool":"plain"}"#,
-                    #"tool.installed {"tool":"family","version":"1"}"#, #"tool.started {"tool":"family"}"#,
+                    #"tool.installed {"tool":"plain","version":"1"}"#,
+                    #"tool.installed {"tool":"family","version":"1"}"#,
                     #"tool.installed {"tool":"watched","version":"1"}"#,
+                    #"tool.started {"tool":"plain"}"#, #"tool.started {"tool":"family"}"#,
                     #"tool.started {"ready":false,"tool":"watched"}"#,
                 ]
             )
