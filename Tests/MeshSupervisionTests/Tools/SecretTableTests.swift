@@ -194,7 +194,7 @@ struct SecretTableTests {
         tool.command = ["sleep", "600"]
         try await bench.supervisor.update(tool)
         let status = try #require(bench.supervisor.tool(named: "tool"))
-        #expect(status.state == .stopped && status.lastError?.contains(secret) == true)
+        #expect(status.state == .failed && status.lastError?.contains(secret) == true)
         let published = try #require(status.publishedError)
         #expect(bench.events.contains("crashed \(published) 1"), "\(bench.events)")
         #expect(!published.contains(secret) && !published.contains("abcdefghij"))
