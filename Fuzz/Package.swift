@@ -73,7 +73,8 @@ let package = Package(
             sources: [
                 "GPU/GPUDevice.swift", "GPU/NvidiaSMI.swift", "GPU/RocmSMI.swift", "Limits/ToolMemoryLimit.swift",
                 "Limits/ToolProcessSettings.swift", "Manifest", "Node/NodeResources.swift",
-                "Node/ProcFile.swift", "Order", "Schedules/CronSchedule.swift", "Schedules/ToolSchedule.swift",
+                "Node/ProcFile.swift", "Order/StopSignal.swift", "Order/ToolDependencies.swift",
+                "Order/ToolInstances.swift", "Schedules/CronSchedule.swift", "Schedules/ToolSchedule.swift",
                 "Usage/ProcFile+Processes.swift", "Usage/ProcessSample.swift",
                 "Logs/ToolLogSettings.swift", "Tools/CrashOutput.swift", "Tools/Health/ToolHealth.swift",
                 "Tools/KeyWords.swift", "Tools/LineRedactor.swift", "Tools/Redaction.swift",
