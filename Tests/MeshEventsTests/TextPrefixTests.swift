@@ -4,9 +4,11 @@ import Testing
 
 @Suite("The beginning and the end of a text")
 struct TextPrefixTests {
+    private static let texts = ["", "plain", "aé€😀", "e\u{301}\u{302}x", "🏳️‍🌈"]
+
     @Test(
         "bytes: never more than asked for, never a part of a scalar",
-        arguments: ["", "plain", "aé€😀", "e\u{301}\u{302}x", "🏳️‍🌈"]
+        arguments: texts
     )
     func bytes(_ text: String) {
         for count in -1...text.utf8.count + 1 {
@@ -21,7 +23,7 @@ struct TextPrefixTests {
 
     @Test(
         "the end: never more than asked for, never a part of a scalar",
-        arguments: ["", "plain", "aé€😀", "e\u{301}\u{302}x", "🏳️‍🌈"]
+        arguments: texts
     )
     func end(_ text: String) {
         for count in -1...text.utf8.count + 1 {
@@ -42,6 +44,11 @@ struct TextPrefixTests {
         let missing = cut.firstMatch(of: #/^(.*) … (\d+) bytes cut … (.*)$/#)
         #expect(missing.map { $0.1.utf8.count + $0.3.utf8.count + (Int($0.2) ?? 0) } == long.utf8.count)
         #expect(long.abridged(bytes: 0) == " … \(long.utf8.count) bytes cut … ")
+    }
+
+    @Test("of a long text the beginning and an ellipsis") func truncated() {
+        #expect("short".truncated(bytes: 5) == "short" && "longer".truncated(bytes: 5) == "lo…")
+        #expect("aé€😀".truncated(bytes: 9) == "aé€…" && "aé€😀".truncated(bytes: 8) == "aé…")
     }
 
     @Test("scalars") func scalars() {

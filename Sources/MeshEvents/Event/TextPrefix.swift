@@ -12,6 +12,12 @@ extension String {
     /// The beginning of the text: at most so many scalars, which are at most four times as many bytes.
     package func prefix(scalars: Int) -> String { String(unicodeScalars.prefix(scalars)) }
 
+    /// The text; of one that is too long the beginning and `…`, at most so many bytes together.
+    package func truncated(bytes: Int) -> String {
+        let ellipsis = "…"
+        return utf8.count > bytes ? prefix(bytes: bytes - ellipsis.utf8.count) + ellipsis : self
+    }
+
     /// The end of the text: at most so many bytes, cut at the border of a scalar.
     package func suffix(bytes: Int) -> String {
         guard utf8.count > bytes else { return self }

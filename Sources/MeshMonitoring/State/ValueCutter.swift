@@ -2,8 +2,6 @@ import MeshEvents
 
 /// Cuts the texts and data of one event to a state's limits.
 struct ValueCutter {
-    private static let ellipsis = "…"
-
     private let limits: MeshState.Limits
     /// Whether a text or data was too large.
     private(set) var hasCut = false
@@ -14,7 +12,7 @@ struct ValueCutter {
     mutating func cut(_ text: String) -> String {
         guard text.utf8.count > limits.textBytes else { return text }
         hasCut = true
-        return text.prefix(bytes: limits.textBytes - Self.ellipsis.utf8.count) + Self.ellipsis
+        return text.truncated(bytes: limits.textBytes)
     }
 
     /// The data; null when it is too large, or nested more than 100 levels deep: within other JSON it must stay readable.

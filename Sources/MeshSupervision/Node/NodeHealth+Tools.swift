@@ -83,30 +83,23 @@ extension NodeHealth {
 
     private static func rank(_ tool: Tool) -> Int { rank(tool.state, isUnhealthy: tool.health == Tool.unhealthy) }
 
-    fileprivate static func cut(_ text: String, to limit: Int) -> String {
-        guard text.utf8.count > limit else { return text }
-        let ellipsis = "…"
-        return text.prefix(bytes: limit - ellipsis.utf8.count) + ellipsis
-    }
-
-    fileprivate static func cutVersion(_ text: String) -> String { cut(text, to: versionBytes) }
 }
 
 extension NodeHealth.Tool {
     fileprivate init(_ status: ToolStatus) {
         self.init(
             name: status.name,
-            version: NodeHealth.cutVersion(status.version),
+            version: status.version.truncated(bytes: NodeHealth.versionBytes),
             state: status.state.listed,
             since: status.listedSince,
             restarts: status.restartCount,
-            error: status.publishedError.map { NodeHealth.cut($0, to: NodeHealth.errorBytes) },
+            error: status.publishedError.map { $0.truncated(bytes: NodeHealth.errorBytes) },
             usage: status.usage,
             isReady: status.health.isReady == false ? false : nil,
             health: status.health.unhealthyReason == nil ? nil : Self.unhealthy,
-            healthReason: status.health.unhealthyReason.map { NodeHealth.cut($0, to: NodeHealth.errorBytes) },
+            healthReason: status.health.unhealthyReason.map { $0.truncated(bytes: NodeHealth.errorBytes) },
             healthSince: status.health.unhealthySince,
-            status: status.text.map { NodeHealth.cut($0, to: NodeHealth.errorBytes) },
+            status: status.text.map { $0.truncated(bytes: NodeHealth.errorBytes) },
             next: status.next
         )
     }
