@@ -51,7 +51,8 @@ final class GroupGuard: Sendable {
     static let sweepTimeout: Duration = .seconds(10)
 
     /// The guard's shell script: waits for a line or the end of its input, then kills, and says how many processes it
-    /// has found. It ignores the signals that ask the group to end, because it must end last. The end of the input without a line means that this process has ended.
+    /// has found. It ignores the signals that ask the group to end, because it must end last. The end of the input without
+    /// a line means that this process has ended.
     ///
     /// Marked processes may start others meanwhile. So the guard first stops them, in rounds, until a round finds no new
     /// one. Then it kills them, until a round finds none that lives. Each round reads all of /proc, and then watches the

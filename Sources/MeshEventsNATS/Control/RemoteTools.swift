@@ -154,7 +154,8 @@ public struct RemoteTools: Sendable {
     ///   - timeout: how long that may take. A tool that does not end by itself is killed after its grace period.
     /// - Throws: `noResponders` when there is no such node, or it takes no requests, as nodes of the Go mesh;
     ///   `timeout`, after which the node may still carry out the request; `serverRefused` with the node's message, which says
-    ///   when other nodes have answered, too, and the ``ToolRefusal`` as the underlying error; `invalidArgument` for a request that is too large; what sending throws.
+    ///   when other nodes have answered, too, and the ``ToolRefusal`` as the underlying error; `invalidArgument` for a request
+    ///   that is too large; what sending throws.
     @discardableResult
     public func send(
         _ request: ToolRequest,

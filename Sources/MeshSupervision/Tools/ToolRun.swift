@@ -125,10 +125,9 @@ struct ToolRun {
 
     /// Waits for the end of the process, which has ended or was killed, and ends what watches it.
     mutating func close() async {
-        measuring?.cancel()
+        await endMeasuring()
         await end.value
         for ending in endings { await ending.value }
         await watch?.end()
-        await endMeasuring()
     }
 }

@@ -7,12 +7,7 @@ extension ToolSupervisor {
     ///
     /// - Throws: `notInstalled`, `shutDown`; `notRunning` when there is no process.
     public func signal(_ name: String, _ signal: ToolSignal) async throws(ToolError) {
-        let runner = try state.withLock { state throws(ToolError) in
-            if state.isShutDown { throw .shutDown(name) }
-            guard let runner = state.runners[name] else { throw state.notInstalled(name) }
-            return runner
-        }
-        guard await runner.signal(signal) else {
+        guard try await runner(of: name).signal(signal) else {
             throw ToolError(.notRunning, tool: name, "does not run, so it gets no \(signal); start it first")
         }
     }
@@ -24,12 +19,7 @@ extension ToolSupervisor {
     ///
     /// - Throws: As ``signal(_:_:)``; `cannotReload` when the specification names no signal for it.
     public func reload(_ name: String) async throws(ToolError) {
-        let tool = try state.withLock { state throws(ToolError) in
-            if state.isShutDown { throw .shutDown(name) }
-            guard let runner = state.runners[name] else { throw state.notInstalled(name) }
-            return runner.specification
-        }
-        guard let reloadSignal = tool.reloadSignal else { throw .cannotReload(name) }
+        guard let reloadSignal = try runner(of: name).specification.reloadSignal else { throw .cannotReload(name) }
         try await signal(name, reloadSignal)
     }
 

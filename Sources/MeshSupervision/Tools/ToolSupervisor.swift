@@ -291,15 +291,22 @@ public final class ToolSupervisor: Sendable {
         }
     }
 
-    func withRunner<Value>(
-        _ name: String,
-        _ body: (ToolRunner) async throws(ToolError) -> Value
-    ) async throws(ToolError) -> Value {
-        let runner = try state.withLock { state throws(ToolError) in
+    /// The runner of a tool.
+    ///
+    /// - Throws: `notInstalled`, `shutDown`.
+    func runner(of name: String) throws(ToolError) -> ToolRunner {
+        try state.withLock { state throws(ToolError) in
             if state.isShutDown { throw .shutDown(name) }
             guard let runner = state.runners[name] else { throw state.notInstalled(name) }
             return runner
         }
+    }
+
+    func withRunner<Value>(
+        _ name: String,
+        _ body: (ToolRunner) async throws(ToolError) -> Value
+    ) async throws(ToolError) -> Value {
+        let runner = try runner(of: name)
         return try await runner.operations.withLock { () async throws(ToolError) in
             // The tool may have been removed meanwhile.
             guard state.withLock({ $0.runners[name] === runner }) else { throw .notInstalled(name) }
