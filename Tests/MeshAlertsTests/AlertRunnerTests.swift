@@ -124,6 +124,14 @@ import Testing
             targets: ["phone"]
         )
 
+        static let beat = AlertRule(
+            name: "beat",
+            patterns: ["user.beat"],
+            cause: .silence(.seconds(1)),
+            grouping: .fields([]),
+            targets: ["phone"]
+        )
+
         func configuration(
             _ rules: [AlertRule],
             lease: Duration,
@@ -338,16 +346,15 @@ import Testing
     @Test("a silence before a takeover, of which nothing is saved, fires and is over")
     func silenceBehindWhatIsSaved() async throws {
         let fixture = try await Fixture()
-        let rule = AlertRule(
-            name: "beat",
-            patterns: ["user.beat"],
-            cause: .silence(.seconds(1)),
-            grouping: .fields([]),
-            targets: ["phone"]
-        )
         let line = Line(fixture.table)
         func runner(_ name: String, _ table: (any StateStore)?) async throws -> AlertRunner {
-            try await fixture.runner(name, [rule], table: table, lease: .milliseconds(900), checkpoint: .seconds(3_600))
+            try await fixture.runner(
+                name,
+                [Fixture.beat],
+                table: table,
+                lease: .milliseconds(900),
+                checkpoint: .seconds(3_600)
+            )
         }
         try await fixture.watching([runner("one", line)]) {
             line.cut(true)
@@ -365,18 +372,11 @@ import Testing
     @Test("since when something is missing is known before later events are taken in")
     func silenceFromBeforeTheFirstRunner() async throws {
         let fixture = try await Fixture()
-        let rule = AlertRule(
-            name: "beat",
-            patterns: ["user.beat"],
-            cause: .silence(.seconds(1)),
-            grouping: .fields([]),
-            targets: ["phone"]
-        )
         let line = Line(fixture.table)
         func runner(_ name: String, _ table: (any StateStore)?) async throws -> AlertRunner {
             try await fixture.runner(
                 name,
-                [rule],
+                [Fixture.beat],
                 table: table,
                 lookingTakes: .milliseconds(300),
                 lease: .milliseconds(900),

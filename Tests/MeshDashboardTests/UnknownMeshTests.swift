@@ -8,7 +8,7 @@ import Testing
 
 /// The events can be read, and the state of nodes and tools cannot.
 @Suite struct UnknownMeshTests {
-    @Test func whileItIsReadThePageSaysSoInsteadOfShowingAnEmptyMesh() async throws {
+    private static func meshOfOneNode() async throws -> (NodesUnreadable, PersistentEventBus) {
         let mesh = InMemoryMesh()
         let store = NodesUnreadable(InMemoryStore(mesh))
         let bus = try await PersistentEventBus.open(
@@ -18,13 +18,22 @@ import Testing
             logger: quiet
         )
         try await bus.emit(NodeJoined(capabilities: nil))
+        return (store, bus)
+    }
+
+    private static func client(of dashboard: Dashboard) async throws -> HTTPClient {
+        let url = try await dashboard.url()
+        return HTTPClient(port: try #require(url.split(separator: ":").last.flatMap { Int($0.dropLast()) }))
+    }
+
+    @Test func whileItIsReadThePageSaysSoInsteadOfShowingAnEmptyMesh() async throws {
+        let (store, _) = try await Self.meshOfOneNode()
         store.isUnreadable.withLock { $0 = false }
         store.isSlow.withLock { $0 = true }
         let dashboard = try Dashboard(store: store, configuration: .init(port: 0), logger: quiet)
         let running = Task { try await dashboard.run() }
         defer { running.cancel() }
-        let url = try await dashboard.url()
-        let client = HTTPClient(port: try #require(url.split(separator: ":").last.flatMap { Int($0.dropLast()) }))
+        let client = try await Self.client(of: dashboard)
         try await eventually("the word about reading") {
             try await client.get("/healthz").json["problem"]?.string
                 == "The status of nodes and tools is not known: their events are still being read."
@@ -39,20 +48,11 @@ import Testing
     }
 
     @Test func thePageSaysWhyAndTheTimeOfTheMeshStandsStill() async throws {
-        let mesh = InMemoryMesh()
-        let store = NodesUnreadable(InMemoryStore(mesh))
-        let bus = try await PersistentEventBus.open(
-            transport: InMemoryTransport(mesh),
-            store: store,
-            node: "attic",
-            logger: quiet
-        )
-        try await bus.emit(NodeJoined(capabilities: nil))
+        let (store, bus) = try await Self.meshOfOneNode()
         let dashboard = try Dashboard(store: store, configuration: .init(port: 0), logger: quiet)
         let running = Task { try await dashboard.run() }
         defer { running.cancel() }
-        let url = try await dashboard.url()
-        let client = HTTPClient(port: try #require(url.split(separator: ":").last.flatMap { Int($0.dropLast()) }))
+        let client = try await Self.client(of: dashboard)
         let problem = "The status of nodes and tools is not known: it is forbidden."
         try await eventually("the problem") { try await client.get("/healthz").json["problem"]?.string == problem }
         let answer = try await client.get("/api/mesh")
