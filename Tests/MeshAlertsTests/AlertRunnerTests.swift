@@ -91,12 +91,32 @@ import Testing
         }
     }
 
-    /// A store of which each reading takes a while.
-    private struct SlowlyRead: ForwardingStore {
+    /// A store of which each reading takes a while, and to which messages are on their way until a signal comes.
+    private struct SlowStore: ForwardingStore {
         let store: InMemoryStore
         let delay: Duration
+        let arrival: OneTimeSignal?
 
         func willRead(_ limit: Int) async { if delay > .zero { try? await Task.sleep(for: delay) } }
+
+        func append(
+            _ message: PendingMessage,
+            deadline: Duration
+        ) async throws(MeshEventsError) -> StoredPosition {
+            guard let arrival else { return try await store.append(message, deadline: deadline) }
+            // What is sent arrives, also when its sender has ended.
+            let arriving = Task {
+                _ = await arrival.value(until: .now + .seconds(60))
+                do throws(MeshEventsError) {
+                    return Result<StoredPosition, MeshEventsError>.success(
+                        try await store.append(message, deadline: deadline)
+                    )
+                } catch {
+                    return .failure(error)
+                }
+            }
+            return try await arriving.value.get()
+        }
     }
 
     private struct Fixture {
@@ -151,6 +171,7 @@ import Testing
             _ rules: [AlertRule] = [Fixture.down],
             table: (any StateStore)? = nil,
             lookingTakes delay: Duration = .zero,
+            storingAt arrival: OneTimeSignal? = nil,
             lease: Duration = .seconds(3),
             window: Duration = .milliseconds(50),
             checkpoint: Duration = .milliseconds(200)
@@ -159,7 +180,7 @@ import Testing
             func make(_ table: some StateStore) -> AlertRunner {
                 AlertRunner(
                     bus: bus,
-                    store: SlowlyRead(store: InMemoryStore(mesh), delay: delay),
+                    store: SlowStore(store: InMemoryStore(mesh), delay: delay, arrival: arrival),
                     table: table,
                     configuration: configuration(rules, lease: lease, window: window, checkpoint: checkpoint),
                     logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -312,6 +333,25 @@ import Testing
             }
         }
         #expect(try await fixture.reports().values.allSatisfy { $0 == 1 })
+    }
+
+    @Test("a report that is still on its way when another runner takes over is not stored a second time")
+    func lateReport() async throws {
+        let fixture = try await Fixture()
+        let (line, arrival) = (Line(fixture.table), OneTimeSignal())
+        let lease = Duration.milliseconds(600)
+        let first = try await fixture.runner("one", table: line, storingAt: arrival, lease: lease)
+        try await fixture.watching([first]) {
+            try await fixture.crash()
+            try await Task.sleep(for: .milliseconds(100))
+            line.cut(true)
+            try await fixture.watching([fixture.runner("two", lease: lease)]) {
+                try await fixture.told("firing down whisper on pi 0")
+                arrival.send()
+                try await Task.sleep(for: .milliseconds(300))
+            }
+        }
+        #expect(try await fixture.reports().values.sorted() == [1])
     }
 
     @Test("that a target was told is saved later when it could not be saved at once")

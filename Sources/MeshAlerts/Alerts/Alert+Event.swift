@@ -64,6 +64,9 @@ extension Alert {
 }
 
 extension AlertState.Report {
+    /// The type of the event that stores it.
+    var type: EventType { alert.status == .firing ? .alertFired : .alertResolved }
+
     /// The event that stores it.
     var event: Event {
         get throws(MeshEventsError) {

@@ -55,6 +55,8 @@ final class AlertSession: Sendable {
     let lease: Lease
     let state = Locked(State())
     let stop = OneTimeSignal()
+    /// Stores reports.
+    private let writer: FencedWriter
     private let work = Wake()
     private let saving = Wake()
     /// Is sent when it is known since when the rules about silence wait.
@@ -67,6 +69,7 @@ final class AlertSession: Sendable {
         self.runner = runner
         self.configuration = configuration
         self.lease = lease
+        writer = FencedWriter(runner.store, lease)
         deliveries = Dictionary(configuration.targets.map { ($0.name, Wake()) }) { first, _ in first }
     }
 
@@ -335,6 +338,7 @@ final class AlertSession: Sendable {
             if state.book.hasChanged { state.hasNews = true }
             return (state.book.hasReports || isEarlier, queue(stored, &state))
         }
+        writer.noteRead(stored.event.type, at: stored.sequence)
         if hasWork { work.send() }
         for name in told { deliveries[name]?.send() }
     }
@@ -437,24 +441,77 @@ final class AlertSession: Sendable {
         }
     }
 
-    /// Stores reports.
+    /// Stores reports, unless another runner has stored some that are not known here yet: then these are looked at again when
+    /// they are.
     ///
     /// - Parameter isLast: whether it goes on although the session is to end.
     private func report(isLast: Bool = false) async throws(MeshEventsError) {
         while lease.isHeld, isLast || !stop.isSent {
             let reports = state.withLock { $0.book.reports(Self.reportsAtOnce) }
-            guard !reports.isEmpty else { return }
-            let time = now()
-            let appender = runner.store.makeAppender(window: 64, deadline: Self.longestReporting) { first, positions in
-                self.state.withLock { state in
-                    for (key, report) in reports[first..<min(first + positions.count, reports.count)] {
-                        state.book.stored(key, report.alert.identity, at: time)
-                        state.messages[report.alert.identity] = nil
-                    }
-                }
+            guard !reports.isEmpty, try await store(reports) else { return }
+        }
+    }
+
+    /// Stores reports: the first of each type under the condition that it follows what is known, so that all that a successor
+    /// has stored is found out. Those behind it need not wait for each other's answers, but are sent only while nobody can
+    /// have taken the lease.
+    ///
+    /// - Returns: whether all are stored.
+    private func store(_ reports: [(key: AlertKey, report: AlertState.Report)]) async throws(MeshEventsError) -> Bool {
+        var (rest, fenced) = (reports[...], Set<EventType>())
+        while let next = rest.first {
+            if fenced.insert(next.report.type).inserted {
+                guard try await storeAlone(next) else { return false }
+                rest = rest.dropFirst()
+            } else {
+                let group = Array(rest.prefix { fenced.contains($0.report.type) })
+                try await storeTogether(group)
+                rest = rest.dropFirst(group.count)
             }
-            for (_, report) in reports { try await appender.append(try message(report)) }
-            try await appender.finish()
+        }
+        return true
+    }
+
+    private func storeAlone(
+        _ entry: (key: AlertKey, report: AlertState.Report)
+    ) async throws(MeshEventsError) -> Bool {
+        do throws(MeshEventsError) {
+            let stored = try await writer.store(
+                entry.report.type,
+                try message(entry.report),
+                takenIn: { state.withLock { max($0.position, $0.skipped()) } },
+                deadline: Self.longestReporting
+            )
+            guard stored != nil else { return false }
+        } catch {
+            guard error.code == .conflict else { throw error }
+            return false
+        }
+        note([entry], at: now())
+        return true
+    }
+
+    private func storeTogether(_ reports: [(key: AlertKey, report: AlertState.Report)]) async throws(MeshEventsError) {
+        let time = now()
+        let deadline = min(Self.longestReporting, lease.remaining)
+        let appender = runner.store.makeAppender(window: 64, deadline: deadline) { first, positions in
+            let stored = reports[first..<min(first + positions.count, reports.count)]
+            for (entry, position) in zip(stored, positions) {
+                self.writer.noteStored(entry.report.type, at: position.sequence)
+            }
+            self.note(stored, at: time)
+        }
+        for (_, report) in reports { try await appender.append(try message(report)) }
+        try await appender.finish()
+    }
+
+    /// Notes that reports are stored.
+    private func note(_ reports: some Sequence<(key: AlertKey, report: AlertState.Report)>, at time: Timestamp) {
+        state.withLock { state in
+            for (key, report) in reports {
+                state.book.stored(key, report.alert.identity, at: time)
+                state.messages[report.alert.identity] = nil
+            }
         }
     }
 

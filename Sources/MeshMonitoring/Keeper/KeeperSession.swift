@@ -38,16 +38,13 @@ final class KeeperSession: Sendable {
         var isCaughtUp = false
         /// The sequence of the last message that was read and counts for nothing.
         var read: @Sendable () -> UInt64 = { 0 }
-        /// The newest announcement of each type, by the stream; `nil` until that is known.
-        var newest: [EventType: UInt64] = [:]
-        /// The newest announcement of each type that was stored by this session.
-        var own: [EventType: UInt64] = [:]
         /// The nodes of which an announcement was stored that has not come back yet, with its sequence.
         var announced: [String: UInt64] = [:]
     }
 
     private let keeper: MeshKeeper
     private let lease: Lease
+    private let writer: FencedWriter
     private let stop = OneTimeSignal()
     private let state: Locked<State>
     /// Both clocks at the same moment. This machine's time of day may be set; the other clock is not.
@@ -56,6 +53,7 @@ final class KeeperSession: Sendable {
     init(_ keeper: MeshKeeper, _ lease: Lease, _ hearing: Hearing) {
         self.keeper = keeper
         self.lease = lease
+        writer = FencedWriter(keeper.store, lease)
         let nothing = SavedMesh(mesh: MeshState(limits: keeper.configuration.limits), checkpoint: nil, revisions: [:])
         let nowhere = StreamState(name: "", messages: 0, bytes: 0, firstSequence: 0, lastSequence: 0)
         let empty = KeeperLedger(nothing, of: nowhere, pace: .init())
@@ -149,11 +147,8 @@ final class KeeperSession: Sendable {
         for try await element in replay {
             switch element {
             case .event(let stored):
-                state.withLock { state in
-                    state.ledger.apply(stored, now: .now)
-                    let type = stored.event.type
-                    if let known = state.newest[type] { state.newest[type] = max(known, stored.sequence) }
-                }
+                state.withLock { $0.ledger.apply(stored, now: .now) }
+                writer.noteRead(stored.event.type, at: stored.sequence)
             case .caughtUp: state.withLock { $0.isCaughtUp = true }
             // Missing events only leave something unknown.
             case .gap: break
@@ -430,44 +425,27 @@ final class KeeperSession: Sendable {
     /// The sequence of the newest event of a node or a tool; 0 when the stream has none.
     private func newestLifecycleEvent() async throws(MeshEventsError) -> UInt64 {
         var newest: UInt64 = 0
-        for pattern in MeshMonitor.patterns { newest = max(newest, try await newestSequence(pattern)) }
+        for pattern in MeshMonitor.patterns {
+            let found = try await keeper.store.newest(1, matching: pattern, before: nil, timeout: lease.interval).last
+            newest = max(newest, found?.sequence ?? 0)
+        }
         return newest
-    }
-
-    private func newestSequence(_ pattern: EventPattern) async throws(MeshEventsError) -> UInt64 {
-        try await keeper.store.newest(1, matching: pattern, before: nil, timeout: lease.interval).last?.sequence ?? 0
     }
 
     /// Stores an announcement, unless another one of its type was stored that is not known here yet.
     private func emit(_ announcement: KeeperLedger.Announcement) async throws(MeshEventsError) {
-        let type = announcement.type
-        if state.withLock({ $0.newest[type] }) == nil {
-            do throws(MeshEventsError) {
-                let newest = try await newestSequence(EventPattern(type: type))
-                state.withLock { $0.newest[type] = max($0.newest[type] ?? 0, newest) }
-            } catch {
-                guard error.isRetriable || error.code == .timeout else { throw error }
-                return
-            }
-        }
-        let (expected, isKnown) = state.withLock { state in
-            let expected = state.newest[type] ?? 0
-            // Those before an own one were known when that was stored.
-            return (expected, expected <= max(state.ledger.position, state.read()) || expected == state.own[type])
-        }
-        guard isKnown, lease.isHeld else { return }
-        var message = try keeper.bus.pending(try announcement.event)
-        message.expectedLastSequence = expected
+        let message = try keeper.bus.pending(try announcement.event)
         do throws(MeshEventsError) {
-            let stored = try await keeper.store.append(message, deadline: Self.longestAnnouncing)
-            state.withLock { state in
-                state.newest[type] = max(state.newest[type] ?? 0, stored.sequence)
-                state.own[type] = stored.sequence
-                state.announced[announcement.node] = stored.sequence
-            }
+            let stored = try await writer.store(
+                announcement.type,
+                message,
+                takenIn: { state.withLock { max($0.ledger.position, $0.read()) } },
+                deadline: Self.longestAnnouncing
+            )
+            guard let stored else { return }
+            state.withLock { $0.announced[announcement.node] = stored.sequence }
         } catch {
-            // Another keeper was faster, or the stream has dropped the newest one, or it is not known what came of it.
-            state.withLock { $0.newest[type] = nil }
+            // Another keeper was faster, or it is not known what came of it.
             let passes = error.code == .conflict || error.code == .timeout || error.isRetriable
             guard passes || Self.concernsEntry(error) else { throw error }
             if Self.concernsEntry(error) { keeper.tell(error) }

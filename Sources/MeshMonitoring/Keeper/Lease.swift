@@ -63,7 +63,12 @@ package final class Lease: Sendable {
     package var interval: Duration { duration / 3 }
 
     /// Whether no other candidate can have taken the lease.
-    package var isHeld: Bool { state.withLock { $0.revision != nil && .now < $0.end } }
+    package var isHeld: Bool { remaining > .zero }
+
+    /// For how long no other candidate can take it; nothing without it.
+    package var remaining: Duration {
+        state.withLock { $0.revision == nil ? .zero : max($0.end - .now, .zero) }
+    }
 
     /// Asks for the lease's entry: a sign of life of the server, and its clock.
     ///
