@@ -17,6 +17,7 @@ import Testing
         private let isCut = Locked(false)
         private let slowness = Locked(Duration.zero)
         private let refused = Locked<String?>(nil)
+        private let removes = Locked((begun: 0, areHeld: false))
 
         init(_ table: InMemoryStateStore) { self.table = table }
 
@@ -24,6 +25,12 @@ import Testing
 
         /// Lets no value of this key fit.
         func refuses(_ key: String) { refused.withLock { $0 = key } }
+
+        /// Whether removing a key lasts until this is taken back.
+        func holdRemoving(_ hold: Bool) { removes.withLock { $0.areHeld = hold } }
+
+        /// How many keys were to be removed.
+        var removing: Int { removes.withLock { $0.begun } }
 
         /// How long reading all entries takes.
         func slow(_ duration: Duration) { slowness.withLock { $0 = duration } }
@@ -67,6 +74,8 @@ import Testing
 
         func remove(_ key: String) async throws(MeshEventsError) {
             try check()
+            removes.withLock { $0.begun += 1 }
+            while removes.withLock({ $0.areHeld }), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(10)) }
             try await table.remove(key)
         }
     }
@@ -400,6 +409,23 @@ import Testing
             _ = try await InMemoryStore(fixture.mesh)
                 .append(subject: subject, payload: garbage, messageID: "g", deadline: .seconds(1))
             try await eventually("the announcement") { try await fixture.count(.nodeUnreachable) == 1 }
+        }
+    }
+
+    @Test func clearingTheTableDoesNotHoldUpAnAnnouncement() async throws {
+        let fixture = try await Fixture()
+        let line = Line(fixture.table)
+        line.holdRemoving(true)
+        try await keeping([fixture.keeper("k", line, Fixture.patient)]) {
+            try await eventually("a checkpoint") { try await fixture.checkpoint() != nil }
+            _ = try await fixture.table.write(Array("{}".utf8), to: "strange", expected: nil)
+            // A checkpoint is written, and the table looked at, when there is something new.
+            try await fixture.health("pi")
+            try await eventually("the removal begins") { line.removing == 1 }
+            try await fixture.health("late")
+            try await eventually("the announcements") { try await fixture.count(.nodeUnreachable) == 2 }
+            #expect(line.removing == 1)
+            line.holdRemoving(false)
         }
     }
 

@@ -15,8 +15,6 @@ final class KeeperSession: Sendable {
     private static let writesAtOnce = 32
     /// How many entries are taken together to be written: each time all nodes are looked through.
     private static let writesPerRound = 512
-    /// How long entries are written before it is looked again what has to be announced.
-    private static let longestWriting: Duration = .seconds(1)
     /// How many writes of others are looked at one by one; with more, the whole table is read.
     private static let mostOthers = 64
     /// How many keys that do not belong there are removed at once.
@@ -108,6 +106,8 @@ final class KeeperSession: Sendable {
         state.withLock { $0.read = { [weak replay] in replay?.skipped ?? 0 } }
         try await SessionTasks.firstEnd { group in
             group.addTask { await SessionTasks.failure { () throws(MeshEventsError) in try await self.follow(replay) } }
+            // It needs no room in the table, and must not wait while that is cleared of what does not belong there.
+            group.addTask { await SessionTasks.failure { () throws(MeshEventsError) in try await self.announce() } }
             group.addTask { await SessionTasks.failure { () throws(MeshEventsError) in try await self.save() } }
         }
     }
@@ -191,10 +191,7 @@ final class KeeperSession: Sendable {
         var hasMore = false
         while await !isStopped(within: hasMore ? .zero : Self.tick) {
             guard advance() else { continue }
-            // First: it needs no room in the table.
-            try await announce()
-            let end = ContinuousClock.now + Self.longestWriting
-            repeat { hasMore = try await write(all: false) } while hasMore && .now < end
+            hasMore = try await write(all: false)
             let (now, position) = (ContinuousClock.now, state.withLock { $0.ledger.position })
             if now - checkpointAt >= interval || position > checkpointed + Self.eventsPerCheckpoint {
                 if try await hasStrangers() { try await reconcile() }
@@ -376,6 +373,13 @@ final class KeeperSession: Sendable {
     // MARK: Announcing
 
     private func announce() async throws(MeshEventsError) {
+        while await !isStopped(within: Self.tick) {
+            if advance() { try await announceDue() }
+        }
+        try await SessionTasks.waitForCancellation()
+    }
+
+    private func announceDue() async throws(MeshEventsError) {
         var due = dueAnnouncements()
         if due.contains(where: { $0.type == .nodeUnreachable }) {
             let silent = Set(due.map(\.node))
