@@ -72,8 +72,8 @@ final class DurableSource: MetricSource {
         Task {
             await retries.run { [state] in
                 state.withLock { $0.takesRetry(.now, readers: $1) }
-            } deliver: {
-                _ = await self.accept($0)
+            } deliver: { message in
+                if let leftover = self.accept(message) { await self.finish(message, leftover) }
             }
         }
         bus.metrics?.add(self)
@@ -162,10 +162,9 @@ final class DurableSource: MetricSource {
                     isQuiet = messages.isEmpty
                     failures.succeeded()
                     state.withLock { $0.beginBatch() }
-                    var unwanted: [DurableMessage] = []
-                    for message in messages where await !accept(message) { unwanted.append(message) }
-                    state.withLock { $0.endBatch(messages.count, unwanted: unwanted.count) }
-                    await skip(unwanted)
+                    let rest = messages.compactMap { message in accept(message).map { (message, $0) } }
+                    state.withLock { $0.endBatch(messages.count, unwanted: rest.count { $0.1.isUnwanted }) }
+                    await finish(rest)
                 } catch {
                     guard isRunning else { continue }
                     guard let delay = failures.failed(error, now: .now) else {
@@ -179,16 +178,27 @@ final class DurableSource: MetricSource {
         }
     }
 
+    /// What is left to do about a message that no reader gets.
+    private enum Leftover {
+        /// Its event does not pass the filter.
+        case unwanted
+        /// It was answered before, and comes again: the store may have lost the delivery to which the first answer belonged.
+        case repeated(DurableAnswer)
+        case answer(DurableAnswer)
+        case giveUp(Event?, reason: String)
+
+        var isUnwanted: Bool { if case .unwanted = self { true } else { false } }
+    }
+
     /// Takes a message that arrived.
     ///
-    /// - Returns: `false` when its event does not pass the filter; nothing is done with it then.
-    private func accept(_ message: DurableMessage) async -> Bool {
+    /// - Returns: What is left to do about it; `nil` when a reader gets its event, or has it.
+    private func accept(_ message: DurableMessage) -> Leftover? {
         // A durable on `events.>` would otherwise get its own dead letters, and make new ones from them for ever. What was
         // done about them is not for its handlers either.
         let subject = message.stored.subject
         if subject == DeadLetterMessage.subjectPrefix + name || subject == DeadLetterRecord.subject(name) {
-            await answerQuietly(message, .acknowledge)
-            return true
+            return .answer(.acknowledge)
         }
         if message.deliveries > 1 { counts.redelivered.add(1, ordering: .relaxed) }
         let decoded: Event
@@ -200,42 +210,45 @@ final class DurableSource: MetricSource {
             )
         } catch {
             counts.malformed.add(1, ordering: .relaxed)
-            await giveUp(message, nil, "not an event: \(error.message)")
-            return true
+            return .giveUp(nil, reason: "not an event: \(error.message)")
         }
         // What a person has sent again is wanted, whatever the filter is by now.
-        guard message.retry != nil || configuration.filter.matches(decoded) else { return false }
+        guard message.retry != nil || configuration.filter.matches(decoded) else { return .unwanted }
         guard let event = bus.admission.admit(decoded, message.stored) else {
             counts.rejected.add(1, ordering: .relaxed)
-            await giveUp(message, decoded, "rejected: it is not signed by its node")
-            return true
+            return .giveUp(decoded, reason: "rejected: it is not signed by its node")
         }
         switch state.withLock({ $0.arrive(message, event, .now, limit: configuration.maximumDeliveries) }) {
-        case .accepted: wakeReaders()
-        case .ignored: break
-        case .answered(let answer):
-            // The store may have lost the delivery to which the first answer belonged.
-            if await answerQuietly(message, answer) { countConfirmed(message) }
+        case .accepted:
+            wakeReaders()
+            return nil
+        case .ignored: return nil
+        case .answered(let answer): return .repeated(answer)
         case .refused:
-            guard !state.withLock({ $0.keepRefused(message) }) else { break }
-            await answerQuietly(message, .redeliver(after: .zero))
+            return state.withLock { $0.keepRefused(message) } ? nil : .answer(.redeliver(after: .zero))
         case .exhausted:
-            await giveUp(message, event, "delivered \(message.deliveries - 1) times without an answer")
+            return .giveUp(event, reason: "delivered \(message.deliveries - 1) times without an answer")
         }
-        return true
     }
 
-    /// Acknowledges events that do not pass the filter. The answers are sent at once and confirmed together, so that many
-    /// events cost no more time than one.
-    private func skip(_ messages: [DurableMessage]) async {
+    /// Does what is left, for all messages together. The answers to deliveries that the store has lost are confirmed by nothing:
+    /// one after the other they would hold up the next request for minutes.
+    private func finish(_ messages: [(DurableMessage, Leftover)]) async {
         guard !messages.isEmpty else { return }
         await withDiscardingTaskGroup { group in
-            for message in messages {
-                group.addTask {
-                    guard await self.answerQuietly(message, .acknowledge) else { return }
-                    self.counts.skipped.add(1, ordering: .relaxed)
-                }
-            }
+            for (message, leftover) in messages { group.addTask { await self.finish(message, leftover) } }
+        }
+    }
+
+    private func finish(_ message: DurableMessage, _ leftover: Leftover) async {
+        switch leftover {
+        case .unwanted:
+            guard await answerQuietly(message, .acknowledge) else { return }
+            counts.skipped.add(1, ordering: .relaxed)
+        case .repeated(let answer):
+            if await answerQuietly(message, answer) { countConfirmed(message) }
+        case .answer(let answer): await answerQuietly(message, answer)
+        case .giveUp(let event, let reason): await giveUp(message, event, reason)
         }
     }
 
