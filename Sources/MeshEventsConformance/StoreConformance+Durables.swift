@@ -201,10 +201,15 @@ extension StoreConformance {
                 try await bus.subscribe(durable: "shared", to: "events.user.>", configuration: configuration),
                 try await other.subscribe(durable: "shared", to: "events.user.>", configuration: configuration),
             ]
+            let hasEach: @Sendable ([String]) -> Bool = { texts in
+                (0..<2).allSatisfy { index in texts.contains { $0.hasPrefix("\(index) ") } }
+            }
             let readers = subscriptions.enumerated().map { index, subscription in
                 Task {
                     for try await delivery in subscription {
                         counts.add("\(index) \(delivery.event.data["seq"]?.int ?? -1)")
+                        // The first one is held until the other has one, however late that is woken.
+                        try await until("each subscriber got some") { hasEach(counts.texts) }
                         try await delivery.ack()
                     }
                 }
@@ -215,9 +220,7 @@ extension StoreConformance {
             for reader in readers { try await reader.value }
             let numbers = counts.texts.compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }
             try requireEqual(numbers.sorted(), Array(0..<100), "each event once")
-            for index in 0..<2 {
-                try require(counts.texts.contains { $0.hasPrefix("\(index) ") }, "subscriber \(index) got some")
-            }
+            try require(hasEach(counts.texts), "each subscriber got some")
         },
         Check("cancelling hands back unanswered events: another subscriber gets them at once", needs: [.durables]) {
             fixture in

@@ -21,7 +21,8 @@ struct AcknowledgementGroupTests {
     /// The sequences when all are stored, else how many are not known to be.
     private func describe(_ outcome: AcknowledgementGroup.Outcome?) -> String? {
         switch outcome {
-        case .stored(let first, let positions): "stored from \(first): \(positions.map(\.sequence))"
+        case .stored(let first, let positions, let isProven):
+            "stored from \(first): \(positions.map(\.sequence))\(isProven ? "" : ", to be proven")"
         case .missed(let count, let error): "missed \(count)\(error.map { ": \($0.message)" } ?? "")"
         case .refused(let count, let position): "refused \(count): \(position.sequence)"
         case nil: nil
@@ -39,6 +40,15 @@ struct AcknowledgementGroupTests {
         expectNone(group.answer(position(8)))
         let outcome1 = group.answer(position(11))
         #expect(describe(outcome1) == "stored from 10: [7, 8, 11]")
+    }
+
+    @Test("all have to be proven when one answer had to be")
+    func unproven() {
+        var group = group(of: 3)
+        expectNone(group.answer(position(7)))
+        expectNone(group.answer(position(8), isProven: false))
+        let outcome = group.answer(position(11))
+        #expect(describe(outcome) == "stored from 10: [7, 8, 11], to be proven")
     }
 
     @Test("it is full at its limit, and takes nobody once answers come")

@@ -53,11 +53,15 @@ struct AcknowledgementOriginTests {
         origin.proven()
         origin.further(acknowledgement(nil))
         #expect(origin.isContested && news.all.count == 1)
+        // The other stream's answers may all come later than the opened one's: that none came is no reason to trust.
+        #expect(
+            (0..<1_000).allSatisfy { _ in
+                origin.proven()
+                return !isOurs(origin.judge(acknowledgement(nil)))
+            }
+        )
+        for _ in 0..<4 { origin.heardAlone() }
         origin.proven()
-        #expect((0..<256).allSatisfy { _ in !isOurs(origin.judge(acknowledgement(nil))) })
-        #expect(isOurs(origin.judge(acknowledgement(nil))) && !origin.isContested)
-        origin.contest()
-        for _ in 0..<5 { origin.heardAlone() }
-        #expect(!origin.isContested && news.all.count == 1)
+        #expect(isOurs(origin.judge(acknowledgement(nil))) && !origin.isContested && news.all.count == 1)
     }
 }

@@ -51,16 +51,19 @@ struct AcknowledgementGroups {
     mutating func withdraw(from group: Int) -> Withdrawal {
         guard let outcome = groups[group]?.withdraw() else { return groups[group] == nil ? .missed : .done(nil) }
         groups[group] = nil
-        if case .stored(_, let positions) = outcome, positions.isEmpty { return .done(nil) }
+        if case .stored(_, let positions, _) = outcome, positions.isEmpty { return .done(nil) }
         return .done(outcome)
     }
 
     /// Passes an answer to a group; returns the outcome when it was the last.
+    ///
+    /// - Parameter isProven: whether the answer is known to come from the opened stream.
     mutating func answer(
         _ group: Int,
-        _ result: Result<StoredPosition, JetStreamError>
+        _ result: Result<StoredPosition, JetStreamError>,
+        isProven: Bool = true
     ) -> AcknowledgementGroup.Outcome? {
-        guard let outcome = groups[group]?.answer(result) else { return nil }
+        guard let outcome = groups[group]?.answer(result, isProven: isProven) else { return nil }
         groups[group] = nil
         return outcome
     }
@@ -84,8 +87,9 @@ struct AcknowledgementGroups {
 /// refused.
 struct AcknowledgementGroup {
     enum Outcome {
-        /// All are stored: the index of the first message, and the positions in order.
-        case stored(first: Int, [StoredPosition])
+        /// All are stored: the index of the first message, and the positions in order; `isProven` when all answers are known
+        /// to come from the opened stream.
+        case stored(first: Int, [StoredPosition], isProven: Bool)
         /// This many messages are not known to be stored. The error belongs to a message only when the group has one.
         case missed(count: Int, JetStreamError?)
         /// Of this many messages, sent for the first time, at least one is not stored: another has its id, at this
@@ -108,6 +112,7 @@ struct AcknowledgementGroup {
     private var positions: [StoredPosition] = []
     private var error: JetStreamError?
     private var isDoubtful = false
+    private var isProven = true
     /// The answer to a message that cannot be a duplicate, but was reported as one.
     private var stranger: StoredPosition?
 
@@ -142,8 +147,9 @@ struct AcknowledgementGroup {
     }
 
     /// Takes an answer to one of the messages; returns the outcome when it was the last.
-    mutating func answer(_ result: Result<StoredPosition, JetStreamError>) -> Outcome? {
+    mutating func answer(_ result: Result<StoredPosition, JetStreamError>, isProven: Bool = true) -> Outcome? {
         answered += 1
+        self.isProven = self.isProven && isProven
         switch result {
         case .success(let position):
             if position.isDuplicate, !mayBeStored, stranger == nil { stranger = position }
@@ -169,6 +175,6 @@ struct AcknowledgementGroup {
         guard answered >= sent else { return nil }
         if let stranger { return .refused(count: sent, stranger) }
         return isDoubtful || answered > sent
-            ? .missed(count: sent, limit == 1 ? error : nil) : .stored(first: first, positions)
+            ? .missed(count: sent, limit == 1 ? error : nil) : .stored(first: first, positions, isProven: isProven)
     }
 }

@@ -7,8 +7,9 @@ import NATSClient
 /// Behind leaf nodes several streams can take the same event, also streams of the same name, and each answers. An
 /// acknowledgement names the stream and the JetStream domain of its servers: where servers have domains, that
 /// identifies the others. Without domains nothing in an answer tells the streams apart. Then an acknowledgement is
-/// compared with the stream's contents now and then. While second answers come, every acknowledgement is compared: the
-/// opened stream never sends second answers.
+/// compared with the stream's contents now and then. Once a second answer has come, every acknowledgement is compared: the
+/// opened stream never sends second answers. How many acknowledgements came without one means nothing, since the other
+/// stream may be slower; only waiting for it in vain does.
 final class AcknowledgementOrigin: Sendable {
     enum Verdict {
         /// It counts.
@@ -24,7 +25,8 @@ final class AcknowledgementOrigin: Sendable {
         var domain: String??
         /// How many acknowledgements count without proof since one was proven.
         var trusted = 0
-        /// How many acknowledgements have to be proven, each, since a second answer came.
+        /// How often a second answer has to be waited for in vain until acknowledgements count without a proof again; 0 while
+        /// none has come.
         var contested = 0
         var hasOthers = false
         var isTold = false
@@ -34,8 +36,8 @@ final class AcknowledgementOrigin: Sendable {
 
     /// How many acknowledgements after a proven one count without a proof.
     private static let trust = 8_192
-    /// How many acknowledgements must be proven after a second answer.
-    private static let doubt = 256
+    /// How often a second answer must be waited for in vain until there is no other stream any more.
+    private static let doubt = 4
 
     private let stream: String
     private let say: @Sendable (String) -> Void
@@ -75,11 +77,7 @@ final class AcknowledgementOrigin: Sendable {
                 return (.foreign, Self.takeNews(&state))
             }
             guard domain == nil else { return (.ours, nil) }
-            if state.contested > 0 {
-                state.contested -= 1
-                return (.unproven, nil)
-            }
-            guard state.trusted > 0 else { return (.unproven, nil) }
+            guard state.contested == 0, state.trusted > 0 else { return (.unproven, nil) }
             state.trusted -= 1
             return (.ours, nil)
         }
@@ -96,11 +94,11 @@ final class AcknowledgementOrigin: Sendable {
     }
 
     /// Notes that the stream's contents agree with an acknowledgement.
-    func proven() { state.withLock { $0.trusted = Self.trust } }
+    func proven() { state.withLock { $0.trusted = $0.contested == 0 ? Self.trust : 0 } }
 
     /// Notes that only this stream answered a message, after waiting for all possible answers. A stream that was
     /// created again, say, causes answers that do not fit, but no second ones.
-    func heardAlone() { state.withLock { $0.contested /= 4 } }
+    func heardAlone() { state.withLock { $0.contested = max($0.contested - 1, 0) } }
 
     /// Notes that acknowledgements of another stream come that look like this one's.
     func contest() {

@@ -180,13 +180,12 @@ final class PublishPipeline: EventAppender {
         // It comes from another stream: the messages still wait for their own.
         case .foreign: break
         case .ours: change(group) { $0.answer(group, result.map { StoredPosition($0) }) }
-        case .unproven: change(group, isProven: false) { $0.answer(group, result.map { StoredPosition($0) }) }
+        case .unproven: change(group) { $0.answer(group, result.map { StoredPosition($0) }, isProven: false) }
         }
     }
 
     private func change(
         _ group: Int,
-        isProven: Bool = true,
         _ body: (inout AcknowledgementGroups) -> AcknowledgementGroup.Outcome?
     ) {
         let (outcome, reply) = state.withLock { state in
@@ -195,7 +194,7 @@ final class PublishPipeline: EventAppender {
         }
         guard let outcome else { return }
         if let reply { store.jetStream.connection.closeReply(reply) }
-        if case .stored(let first, let positions) = outcome, !isProven {
+        if case .stored(let first, let positions, isProven: false) = outcome {
             // Ends with the settling of the group, for which ``finish()`` waits.
             Task { await self.prove(first, positions) }
         } else {
@@ -213,12 +212,12 @@ final class PublishPipeline: EventAppender {
             return settle(.missed(count: positions.count, nil))
         }
         store.origin.proven()
-        settle(.stored(first: first, positions))
+        settle(.stored(first: first, positions, isProven: true))
     }
 
     private func settle(_ outcome: AcknowledgementGroup.Outcome) {
         switch outcome {
-        case .stored(let first, let positions):
+        case .stored(let first, let positions, _):
             if let last = positions.last { store.note(sequence: last.sequence) }
             onStored(first, positions)
             act { $0.stored(first..<first + positions.count) }
