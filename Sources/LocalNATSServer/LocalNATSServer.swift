@@ -115,6 +115,14 @@ public final class LocalNATSServer: Sendable {
         }
     }
 
+    /// The executable that ``start(_:)`` would run: that of `MESH_EVENTS_NATS_SERVER`, else the first in `PATH` and the usual
+    /// directories.
+    ///
+    /// - Returns: its path; `nil` when none is installed.
+    public static func installedExecutable() -> String? {
+        try? ExecutableSearch.find(named: nil, environment: ProcessInfo.processInfo.environment)
+    }
+
     /// Stops the server: asks it to end, and kills it when it has not ended within the grace period. Removes a
     /// temporary store. Returns when the process has ended; further calls do nothing.
     public func stop() async {

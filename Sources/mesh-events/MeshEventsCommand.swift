@@ -26,6 +26,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
               mesh-events wait-for node.joined --node pi --timeout 5m
               mesh-events on tool.crashed --durable alerts -- ./alert.sh
               mesh-events dead-letters list alerts    # what was given up; retry, discard
+              mesh-events doctor               # what could be better, and how
 
             `mesh-events auth` sets up users, so that only they get access.
 
@@ -48,6 +49,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
             ServeCommand.self,
             KeepCommand.self,
             DashboardCommand.self,
+            DoctorCommand.self,
             AuthCommand.self, KeyCommand.self,
             SchemaCommand.self,
         ]

@@ -10,6 +10,8 @@ public struct StreamInformation: Sendable, Hashable, Codable {
     public let created: String?
     /// Which servers keep it; `nil` from a server outside a cluster.
     public let cluster: ClusterInformation?
+    /// The server's time when it answered, RFC 3339; `nil` from servers before 2.10.
+    public let time: String?
 
     /// What a stream holds at one moment.
     public struct State: Sendable, Hashable, Codable {
@@ -43,6 +45,7 @@ public struct StreamInformation: Sendable, Hashable, Codable {
     private enum CodingKeys: String, CodingKey {
         case state, cluster, domain, created
         case configuration = "config"
+        case time = "ts"
     }
 }
 
@@ -56,6 +59,27 @@ public struct JetStreamAccount: Sendable, Hashable, Codable {
     public let streams: Int
     /// How many consumers.
     public let consumers: Int
+    /// What the account may use; `nil` when its limits are by tiers of replicas.
+    public let limits: Limits?
+
+    /// What an account may use of JetStream; -1 for no limit.
+    public struct Limits: Sendable, Hashable, Codable {
+        /// Bytes in memory streams.
+        public let memory: Int64
+        /// Bytes in file streams.
+        public let storage: Int64
+        /// How many streams.
+        public let streams: Int64
+        /// How many consumers.
+        public let consumers: Int64
+
+        private enum CodingKeys: String, CodingKey {
+            case memory = "max_memory"
+            case storage = "max_storage"
+            case streams = "max_streams"
+            case consumers = "max_consumers"
+        }
+    }
 }
 
 /// Which servers of a cluster keep a stream.

@@ -1,0 +1,114 @@
+import MeshEvents
+import MeshMonitoring
+
+/// What is found about the clocks, who keeps the state, who watches alerts, and the nodes. A value.
+struct MeshExamination: Sendable {
+    /// How far this machine's clock is ahead of the server's; `nil` when the server does not say.
+    var lead: Duration?
+    /// How far the clocks of nodes are ahead of the server's, by their newest health events.
+    var leads: [(node: String, lead: Duration)]
+    /// Who keeps the state; `nil` when that could not be read.
+    var keeper: KeeperReport?
+    /// Whether a process watches alerts; `nil` when none ever did.
+    var isWatched: Bool?
+    /// The state of the mesh; `nil` when it could not be read.
+    var mesh: MeshState?
+
+    /// How far a clock may be off. What nodes say of times is shown to the second.
+    static let tolerance: Duration = .seconds(2)
+    private static let named = 5
+
+    var findings: [Finding] { [clock, clocks, keeping, watching, nodes].compactMap(\.self) }
+
+    private var clock: Finding? {
+        guard let lead else {
+            return Finding("clock", .fine, "the server does not say what time it has (it is older than 2.10)")
+        }
+        guard abs(lead) > Self.tolerance else {
+            return Finding("clock", .fine, "this machine's agrees with the server's")
+        }
+        return Finding(
+            "clock",
+            .advice,
+            "this machine's is \(Self.offset(lead)) the server's",
+            cure: "run a time service, such as systemd-timesyncd, on both"
+        )
+    }
+
+    private var clocks: Finding? {
+        let wrong = leads.filter { abs($0.lead) > Self.tolerance }.sorted { abs($0.lead) > abs($1.lead) }
+        guard !wrong.isEmpty else {
+            return leads.isEmpty
+                ? nil : Finding("clocks", .fine, "those of \(leads.count) nodes agree with the server's")
+        }
+        let names = wrong.prefix(Self.named).map { "\(SafeText.name($0.node)) (\(Self.offset($0.lead)))" }
+        let more = wrong.count - names.count
+        return Finding(
+            "clocks",
+            .advice,
+            "these nodes' differ from the server's: \(names.joined(separator: ", "))"
+                + (more > 0 ? " and \(more) more" : ""),
+            cure: "run a time service there; times in their events are wrong, order and ages are not"
+        )
+    }
+
+    private var keeping: Finding? {
+        guard let keeper else { return nil }
+        guard let node = keeper.keeper else {
+            return Finding(
+                "keeper",
+                .advice,
+                "no node keeps the state of the mesh: one that dies is not announced, and `status` reads the whole stream",
+                cure: "run `mesh-events serve` on a node, or `mesh-events keep`"
+            )
+        }
+        let behind = keeper.behind ?? 0
+        guard behind > 20_000 else {
+            return Finding("keeper", .fine, "\(SafeText.name(node)) keeps the state of the mesh")
+        }
+        return Finding(
+            "keeper",
+            .advice,
+            "\(SafeText.name(node)) keeps the state of the mesh, and is \(behind) events behind",
+            cure: "let a node nearer to the server keep it: `mesh-events serve --no-keep` on the others"
+        )
+    }
+
+    private var watching: Finding? {
+        switch isWatched {
+        case true?: return Finding("alerts", .fine, "a process watches them")
+        case false?:
+            return Finding(
+                "alerts",
+                .failure,
+                "no process watches them any more: what fails is told to no target",
+                cure: "run `mesh-events alert run --config FILE`, or `serve` with a manifest that has alerts"
+            )
+        case nil:
+            return Finding(
+                "alerts",
+                .advice,
+                "none are set up: what fails is told to no person",
+                cure: "`alerts:` and `notify:` in mesh.yaml; `mesh-events alert --help`"
+            )
+        }
+    }
+
+    private var nodes: Finding? {
+        guard let mesh else { return nil }
+        guard mesh.summary.nodes > 0 else {
+            return Finding("nodes", .advice, "none is known", cure: "`mesh-events serve` on each machine")
+        }
+        let check = StatusCheck(mesh)
+        guard check.trouble != .well else { return Finding("nodes", .fine, StatusFormatter.summary(mesh.summary)) }
+        return Finding("nodes", .advice, check.line, cure: "`mesh-events status` says more")
+    }
+
+    private static func abs(_ duration: Duration) -> Duration { max(duration, .zero - duration) }
+
+    private func abs(_ duration: Duration) -> Duration { Self.abs(duration) }
+
+    private static func offset(_ lead: Duration) -> String {
+        "\(AgeFormatter.span(abs(lead))) \(lead > .zero ? "ahead of" : "behind")"
+    }
+}

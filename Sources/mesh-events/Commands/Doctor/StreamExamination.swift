@@ -1,0 +1,115 @@
+import MeshEvents
+import MeshEventsNATS
+
+/// What is found about the streams that keep the events. A value.
+struct StreamExamination: Sendable {
+    /// The reports; `nil` when there is no stream.
+    var reports: StreamReports?
+    var name: String
+    /// Why there is no archive; `nil` when there is one, or could be.
+    var hindrance: String?
+    /// What ``StreamAdvice`` says.
+    var advice: [String]
+    /// Whether the stream sends no acknowledgements.
+    var acknowledgesNothing: Bool
+    /// Whether a second stream answers too.
+    var hasOtherStream: Bool
+    var now: Timestamp
+
+    var findings: [Finding] {
+        guard let reports else {
+            return [
+                Finding(
+                    "stream",
+                    .failure,
+                    "there is no stream \(SafeText.name(name)): nothing is kept",
+                    cure: "`mesh-events stream create` creates it, and `mesh-events serve` too"
+                )
+            ]
+        }
+        return [stream(reports.stream)] + troubles(reports.stream) + [archive(reports)] + advice.map(limit)
+    }
+
+    private func stream(_ report: StreamReport) -> Finding {
+        let configuration = report.configuration
+        let age = configuration.maximumAge.map { "for \(AgeFormatter.span($0))" } ?? "for ever"
+        let count = configuration.maximumMessages.map { ", at most \($0) events" } ?? ""
+        let reach = report.reach(now).map { "; the oldest is \(AgeFormatter.span($0)) old" } ?? ""
+        return Finding(
+            "stream",
+            .fine,
+            "\(SafeText.name(report.state.name)) keeps events \(age)\(count); it has \(report.state.messages)\(reach)"
+        )
+    }
+
+    private func troubles(_ report: StreamReport) -> [Finding] {
+        var findings: [Finding] = []
+        if acknowledgesNothing {
+            findings.append(
+                Finding(
+                    "stream",
+                    .failure,
+                    "it sends no acknowledgements (no_ack): whether an event is stored cannot be known",
+                    cure: "`nats stream edit \(SafeText.name(name)) --ack`"
+                )
+            )
+        }
+        if hasOtherStream {
+            findings.append(
+                Finding(
+                    "stream",
+                    .advice,
+                    "another stream takes the same events",
+                    cure: "name the domain of the one that counts: --js-domain"
+                )
+            )
+        }
+        if report.configuration.storage == .memory {
+            findings.append(
+                Finding(
+                    "stream",
+                    .advice,
+                    "it is in memory: all events are lost when its server ends",
+                    cure: "make it anew with file storage"
+                )
+            )
+        }
+        let lagging = report.consumers.filter { $0.isDurable && $0.pending > 1_000 }
+        if let worst = lagging.max(by: { $0.pending < $1.pending }) {
+            findings.append(
+                Finding(
+                    "durables",
+                    .advice,
+                    "\(SafeText.name(worst.name)) is \(worst.pending) events behind"
+                        + (lagging.count > 1 ? ", and \(lagging.count - 1) more are behind" : ""),
+                    cure: "start its handler (`mesh-events on … --durable`), or `mesh-events stream forget NAME --yes`"
+                )
+            )
+        }
+        return findings
+    }
+
+    private func archive(_ reports: StreamReports) -> Finding {
+        guard let archive = reports.archive else {
+            return Finding(
+                "archive",
+                .advice,
+                hindrance ?? "there is none: crashes are kept only as long as the stream keeps health events",
+                cure: hindrance == nil ? "`mesh-events stream update --keep 7d` creates one" : nil
+            )
+        }
+        guard archive.isOfPresentStream else {
+            return Finding(
+                "archive",
+                .advice,
+                "it is that of a former stream",
+                cure: "`mesh-events stream create` creates one of the present stream"
+            )
+        }
+        let age = archive.limits.maximumAge.map { "for \(AgeFormatter.span($0))" } ?? "for ever"
+        let reach = archive.stream.reach(now).map { "; the oldest is \(AgeFormatter.span($0)) old" } ?? ""
+        return Finding("archive", .fine, "it keeps events \(age)\(reach)")
+    }
+
+    private func limit(_ advice: String) -> Finding { Finding("limits", .advice, advice) }
+}
