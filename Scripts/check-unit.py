@@ -186,6 +186,18 @@ def taken_port(machine):
     machine.run("systemctl", "disable", "--now", "nats-server")
 
 
+def broken_manifest(machine):
+    """What a new start does not mend is not started again."""
+    manifest = open("Scripts/unit/mesh.yaml", encoding="utf-8").read()
+    machine.write(f"{SETTINGS}/mesh.yaml", manifest.replace("command:", "comand:", 1))
+    machine.outcome("systemctl", "start", "mesh-events")
+    machine.wait("the unit to have failed", lambda: machine.unit("ActiveState") == "failed")
+    check(machine.unit("ExecMainStatus") == "65" and machine.unit("NRestarts") == "0"
+          and "did you mean 'command'" in machine.journal(),
+          "a mistake in the manifest is said once, and the node is not started again and again", machine.journal())
+    machine.write(f"{SETTINGS}/mesh.yaml", manifest)
+
+
 def starts(machine):
     machine.run("systemctl", "enable", "--now", "mesh-events")
     machine.wait("node.joined", lambda: machine.events("node.joined"))
@@ -419,8 +431,8 @@ def settle(machine):
     machine.run("systemctl", "daemon-reload")
 
 
-STEPS = (settle, taken_port, starts, tools_run, tool_in_sandbox, figures, limits_hold, health, reloads, daemon_stops, killed,
-         stops, time_out, gpus)
+STEPS = (settle, taken_port, broken_manifest, starts, tools_run, tool_in_sandbox, figures, limits_hold, health, reloads,
+         daemon_stops, killed, stops, time_out, gpus)
 PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "libnss-systemd", "nats-server", "procps")
 
 

@@ -458,5 +458,9 @@ import Testing
         #expect(huge.code == 65 && huge.error.contains("1 MiB"), "\(huge.error)")
         let missing = try await Command.run(["serve", "--config", directory.path + "/none.yaml"])
         #expect(missing.code == 64 && missing.error.contains("does not exist"), "\(missing.error)")
+        // A new start mends neither.
+        let unit = NATSServers.packageDirectory + "/Packaging/mesh-events.service.in"
+        let settings = try String(contentsOfFile: unit, encoding: .utf8).split(separator: "\n")
+        #expect(settings.contains("RestartPreventExitStatus=64 65"))
     }
 }
