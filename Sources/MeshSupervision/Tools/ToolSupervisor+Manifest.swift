@@ -135,7 +135,7 @@ extension ToolSupervisor {
         try tool.validate()
         return try await withRunner(tool.name) { runner throws(ToolError) in
             switch change.kind {
-            case .update: try await replace(runner, by: tool, turn)
+            case .update: try await replace(runner, by: tool, of: .manifest, turn)
             case .configuration: await configure(runner, by: tool, turn)
             case .supervision: await supervise(runner, by: tool)
             }
@@ -143,7 +143,7 @@ extension ToolSupervisor {
     }
 
     private func configure(_ runner: ToolRunner, by tool: ToolSpecification, _ turn: Turn) async -> Bool {
-        let isWanted = runner.isWanted(by: tool)
+        let isWanted = runner.isWanted(by: tool, of: .manifest)
         runner.change { $0 = tool }
         await runner.announce([configured(tool)])
         // The next run of one with a schedule has it; the present one goes on.
@@ -156,7 +156,7 @@ extension ToolSupervisor {
     }
 
     private func supervise(_ runner: ToolRunner, by tool: ToolSpecification) async -> Bool {
-        let (before, status, isWanted) = (runner.specification, runner.status, runner.isWanted(by: tool))
+        let (before, status, isWanted) = (runner.specification, runner.status, runner.isWanted(by: tool, of: .manifest))
         runner.supervise(by: tool)
         if before.schedule != tool.schedule || before.memory != tool.memory { await runner.follow() }
         guard isWanted else { return false }
