@@ -312,6 +312,39 @@ import Testing
         }
     }
 
+    @Test func ASecondSIGHUPIsHeardWhileAToolOfTheFirstStillStops() async throws {
+        try await withServer { server in
+            let slow = """
+                  - name: slow
+                    version: "1"
+                    command: [sh, -c, "trap 'until test -e go; do sleep 0.05; done; exit' TERM; echo $$ > slow.new; \
+                mv slow.new slow.pid; while :; do sleep 0.05; done"]
+                    grace: 2m
+
+                """
+            let node = try Node(server, tools: slow + Node.sleeper("kept"))
+            let (pid, kept) = (try await node.pid("slow"), try await node.pid("kept"))
+            try await eventually("both to be started") { node.types().count { $0.hasPrefix("tool.started") } == 2 }
+            func reload(_ tools: String, says text: String) async throws {
+                _ = try node.directory.file("mesh.yaml", Node.manifest("me", "1s", tools))
+                node.serve.signal(SIGHUP)
+                try await node.serve.waitForError(text)
+            }
+            try await reload(Node.sleeper("kept"), says: "removed slow")
+            try await reload(slow + Node.sleeper("kept") + Node.sleeper("extra"), says: "added slow, extra")
+            #expect(try await isAlive(node.pid("extra")) && isAlive(pid))
+            #expect(!node.types().contains("tool.removed slow"))
+            try node.directory.file("go", "")
+            try await eventually("the one that was put back") {
+                node.types().filter { $0.hasSuffix(" slow") }.suffix(2) == ["tool.installed slow", "tool.started slow"]
+                    && node.types().contains("tool.removed slow")
+            }
+            #expect(isAlive(kept) && !isAlive(pid))
+            node.serve.signal(SIGTERM)
+            #expect(try await node.serve.wait(within: .seconds(30)).code == 0)
+        }
+    }
+
     @Test func SIGHUPIsHeardUnderNohup() async throws {
         try await withServer { server in
             let node = try Node(server, tools: Node.sleeper("kept"), launcher: ["/usr/bin/nohup"])

@@ -90,13 +90,22 @@ final class NodeTools: Sendable {
                     Diagnostics.say("`mesh-events tool logs` cannot reach this node: \(error.message)")
                 }
             }
-            group.addTask {
-                // Without a manifest, tools can still be installed by requests.
-                await self.manifest?.apply(to: self.supervisor)
-                self.listing.withLock { $0.isApplied = true }
-                self.logs.removeAll(but: Set(self.supervisor.tools.map(\.name)))
-                guard let manifest = self.manifest else { return }
-                for await _ in self.hangups { await manifest.reload(self.supervisor) }
+            group.addTask { await self.followManifest() }
+        }
+    }
+
+    private func followManifest() async {
+        let follower = ManifestFollower(supervisor)
+        // Without a manifest, tools can still be installed by requests.
+        if let present = await manifest?.present { await follower.take(present).apply() }
+        listing.withLock { $0.isApplied = true }
+        logs.removeAll(but: Set(supervisor.tools.map(\.name)))
+        guard let manifest else { return }
+        await withDiscardingTaskGroup { group in
+            for await _ in hangups {
+                guard let change = await manifest.reload(follower) else { continue }
+                // Not waited for: a tool may take long to stop, and the manifest may change again meanwhile.
+                group.addTask { await change.apply() }
             }
         }
     }
