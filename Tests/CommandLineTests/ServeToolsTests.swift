@@ -345,6 +345,45 @@ import Testing
         }
     }
 
+    #if os(Linux)
+        @Test func aNodeThatRunsOutOfDescriptorsGoesOnWithItsToolsAndTakesMoreLater() async throws {
+            try await withServer { server in
+                let node = try Node(server, tools: Node.sleeper("kept"))
+                let kept = try await node.pid("kept")
+                try await node.serve.waitForOutput("tool.started")
+                func limit(_ number: Int) throws {
+                    try SpawnedProcess.run(
+                        "/usr/bin/prlimit",
+                        ["--pid", "\(node.serve.pid)", "--nofile=\(number):"]
+                    )
+                }
+                func reload(_ version: String) throws {
+                    let tools = Node.sleeper("kept") + Node.sleeper("added", version: version)
+                    _ = try node.directory.file("mesh.yaml", Node.manifest("me", "1s", tools))
+                    node.serve.signal(SIGHUP)
+                }
+                // Enough for the file, and for nothing that a tool needs.
+                try limit(try ProcessUse(of: node.serve.pid).descriptors + 8)
+                try reload("1.0.0")
+                try await node.serve.waitForError("added added")
+                try await node.serve.waitForOutput("too many files are open")
+                #expect(isAlive(kept) && node.serve.isRunning)
+                try limit(1_024)
+                try reload("2.0.0")
+                try await node.serve.waitForError("changed added")
+                #expect(try await isAlive(node.pid("added")) && isAlive(kept))
+                node.serve.signal(SIGTERM)
+                #expect(try await node.serve.wait(within: .seconds(30)).code == 0)
+            }
+        }
+
+        @Test func aManifestThatTheSystemCannotReadIsNoMistakeInIt() async throws {
+            // Reading it is an error of the device.
+            let outcome = try await Command.run(["serve", "--config", "/proc/self/mem", "--port", "0"])
+            #expect(outcome.code == 69 && outcome.error.contains("cannot be read"), "\(outcome.error)")
+        }
+    #endif
+
     @Test func SIGHUPIsHeardUnderNohup() async throws {
         try await withServer { server in
             let node = try Node(server, tools: Node.sleeper("kept"), launcher: ["/usr/bin/nohup"])

@@ -22,9 +22,7 @@ actor ManifestFile {
         do throws(ManifestError) {
             present = try ToolManifest.load(path)
         } catch {
-            guard error.problems.count > 1 else { throw CommandFailure(.badData, error.description) }
-            Self.say(error)
-            throw CommandFailure(.badData, "\(path) has \(error.problems.count) mistakes; correct them first")
+            throw error.saidFailure()
         }
     }
 
@@ -37,8 +35,7 @@ actor ManifestFile {
         do throws(ManifestError) {
             changed = try ToolManifest.load(path)
         } catch {
-            Diagnostics.say("\(path) has mistakes, so the node goes on unchanged:")
-            Self.say(error)
+            error.say(soThat: "the node goes on unchanged")
             return nil
         }
         // What was installed, changed and removed by requests is undone.
@@ -51,10 +48,6 @@ actor ManifestFile {
         Diagnostics.say("\(path) read again: \(Self.summary(change.difference))")
         present = changed
         return change
-    }
-
-    private static func say(_ error: ManifestError) {
-        for line in error.description.split(whereSeparator: \.isNewline) { Diagnostics.say(String(line)) }
     }
 
     private static func summary(_ difference: ToolManifest.Difference) -> String {
