@@ -131,6 +131,12 @@ public final class ToolSupervisor: Sendable {
             .sorted { $0.name < $1.name }
     }
 
+    /// The states of all tools, in order of their names. Unlike ``tools``, it does not look at processes.
+    package var states: [ToolStatus.State] {
+        let runners = state.withLock { Array($0.runners.values) }.filter { !$0.isRemoved }
+        return runners.map { ($0.name, $0.status.state) }.sorted { $0.0 < $1.0 }.map(\.1)
+    }
+
     /// Installs a tool, and does not start it: `tool.installed`, then `tool.configured` when it has a configuration.
     ///
     /// - Throws: `invalidSpecification`, `alreadyInstalled`, `shutDown`.
