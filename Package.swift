@@ -202,11 +202,14 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // The protocol of sd_notify, between a service and what runs it: systemd and this program, a node and its tools.
+        .target(name: "ServiceNotification", dependencies: ["MeshConcurrency"], swiftSettings: settings),
         // What a tool links, apart from what runs tools.
         .target(
             name: "MeshToolSDK",
             dependencies: [
-                "MeshConcurrency", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "NATSClient", logging,
+                "MeshConcurrency", "MeshEvents", "MeshEventsNATS", "MeshEventsSigning", "NATSClient",
+                "ServiceNotification", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
@@ -216,7 +219,7 @@ let package = Package(
             name: "MeshSupervision",
             dependencies: [
                 "FileReading", "MeshConcurrency", "MeshEvents", "MeshEventsNATS", "MeshLogging", "NATSClient",
-                "ProcessGuard",
+                "ProcessGuard", "ServiceNotification",
                 logging,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -264,7 +267,7 @@ let package = Package(
                 "MeshConcurrency", "MeshEvents", "MeshEventsInterop", "MeshEventsNATS", "MeshEventsSigning",
                 "MeshAlerts", "MeshMonitoring", "MeshNotifiers", "MeshSupervision", "ProcessGuard",
                 "MeshAuth", "MeshDashboard",
-                "NATSClient", "LocalNATSServer", "MeshLogging", "FileReading", logging,
+                "NATSClient", "LocalNATSServer", "MeshLogging", "FileReading", "ServiceNotification", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -426,7 +429,7 @@ let package = Package(
             dependencies: [
                 "FileReading", "MeshConcurrency", "MeshSupervision", "MeshToolSDK", "MeshEvents", "MeshEventsNATS",
                 "MeshEventsSigning", "MeshEventsTesting", "NATSClient", "LocalNATSServer", "ProcessGuard",
-                "TestSupport", .product(name: "NIOCore", package: "swift-nio"),
+                "ServiceNotification", "TestSupport", .product(name: "NIOCore", package: "swift-nio"),
                 "tool-supervisor-fixture", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),

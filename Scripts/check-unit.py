@@ -178,7 +178,7 @@ def start(machine):
 def taken_port(machine):
     """Debian starts the nats-server that it installs, on the node's port and without a stream."""
     machine.run("systemctl", "start", "nats-server")
-    machine.run("systemctl", "start", "mesh-events")
+    machine.outcome("systemctl", "start", "mesh-events")
     machine.wait("the reason", lambda: "Port 4222 on 127.0.0.1 is in use" in machine.journal())
     machine.run("systemctl", "stop", "mesh-events")
     check("systemctl disable --now nats-server" in machine.journal(),
@@ -186,10 +186,26 @@ def taken_port(machine):
     machine.run("systemctl", "disable", "--now", "nats-server")
 
 
+def broken_manifest(machine):
+    """What a new start does not mend is not started again."""
+    manifest = open("Scripts/unit/mesh.yaml", encoding="utf-8").read()
+    machine.write(f"{SETTINGS}/mesh.yaml", manifest.replace("command:", "comand:", 1))
+    machine.outcome("systemctl", "start", "mesh-events")
+    machine.wait("the unit to have failed", lambda: machine.unit("ActiveState") == "failed")
+    check(machine.unit("ExecMainStatus") == "65" and machine.unit("NRestarts") == "0"
+          and "did you mean 'command'" in machine.journal(),
+          "a mistake in the manifest is said once, and the node is not started again and again", machine.journal())
+    machine.write(f"{SETTINGS}/mesh.yaml", manifest)
+
+
 def starts(machine):
     machine.run("systemctl", "enable", "--now", "mesh-events")
     machine.wait("node.joined", lambda: machine.events("node.joined"))
     check(machine.unit("ActiveState") == "active", "the unit starts, and the node is in the stream")
+    machine.wait("its state in a line", lambda: re.fullmatch(rf"{re.escape(machine.name)}: \d+ tools? running.*",
+                                                             machine.unit("StatusText")))
+    check(machine.unit("Type") == "notify" and machine.unit("NotifyAccess") == "main",
+          "the node tells systemd how it is: " + machine.unit("StatusText"))
     main = machine.status(machine.unit("MainPID"))
     check(main["Uid"].split()[0] != "0" and int(main["CapBnd"], 16) == 0 and main["NoNewPrivs"] == "1"
           and main["Seccomp"] == "2", "the node is a user without rights, and its calls of the system are filtered", main)
@@ -218,6 +234,8 @@ def tools_run(machine):
     check(re.search(r"out  said on standard output", lines), "its output can be read", lines)
     check(os.path.isdir(machine.root + "/var/lib/private/mesh-events/logs")
           and os.path.isdir(machine.root + "/var/lib/private/mesh-events/4222"), "logs and events are in the state directory")
+    plain = machine.wait("the tool's process", lambda: machine.pids("sleep 7001"))[0]
+    check("NOTIFY_SOCKET" not in machine.run("cat", f"/proc/{plain}/environ"), "a tool does not get the node's NOTIFY_SOCKET")
     machine.wait("the schedule", lambda: os.path.exists(machine.root + "/var/lib/private/mesh-events/schedules"))
     check(True, "so is the record of schedules")
 
@@ -258,6 +276,8 @@ def limits_hold(machine):
     }.items():
         found = machine.wait(f"the refusal of {tool}", lambda: machine.of_tool("tool.crashed", tool))
         check(reason in found[0]["data"]["error"], f"refused, with the reason: {reason}", found)
+    machine.wait("the failed tools in StatusText=", lambda: re.search(r", [4-9] failed", machine.unit("StatusText")))
+    check(True, "systemctl status says how many tools have failed")
 
 
 def health(machine):
@@ -282,6 +302,7 @@ def reloads(machine):
     machine.write(f"{SETTINGS}/mesh.yaml", "tools: 7\n")
     machine.run("systemctl", "reload", "mesh-events")
     machine.wait("the mistake", lambda: re.search(r"mesh\.yaml:1:\d+", machine.journal()))
+    machine.wait("the end of the reload", lambda: machine.unit("ActiveState") == "active")
     check(machine.unit("ActiveState") == "active" and machine.pids("sleep 7001") == before,
           "a manifest with a mistake changes nothing, and the journal has its place")
     machine.write(f"{SETTINGS}/mesh.yaml", manifest)
@@ -310,6 +331,21 @@ def killed(machine):
     check(machine.unit("NRestarts") == "1" and machine.unit("MainPID") != main, "systemd restarts a node that was killed")
     check(len(now) == len(parts) and not set(now) & set(old), "its tools are there once, daemons too", (old, now))
     check(machine.events("user.checked"), "events from before are there")
+
+
+def watched(machine):
+    """WatchdogSec=, which the unit leaves to its machine, against a node that does nothing any more."""
+    machine.write(f"{DROP_INS}/watchdog.conf", "[Service]\nWatchdogSec=3s\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "mesh-events", timeout=100)
+    time.sleep(8)
+    check(machine.unit("NRestarts") == "0" and machine.unit("ActiveState") == "active", "the node gives systemd signs of life")
+    machine.run("kill", "-STOP", machine.unit("MainPID"))
+    machine.wait("the node to be started again", lambda: machine.unit("NRestarts") == "1", 120)
+    check(True, "one that gives none is ended and started again")
+    os.remove(machine.root + DROP_INS + "/watchdog.conf")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "mesh-events", timeout=100)
 
 
 def stops(machine):
@@ -419,8 +455,8 @@ def settle(machine):
     machine.run("systemctl", "daemon-reload")
 
 
-STEPS = (settle, taken_port, starts, tools_run, tool_in_sandbox, figures, limits_hold, health, reloads, daemon_stops, killed,
-         stops, time_out, gpus)
+STEPS = (settle, taken_port, broken_manifest, starts, tools_run, tool_in_sandbox, figures, limits_hold, health, reloads,
+         daemon_stops, killed, watched, stops, time_out, gpus)
 PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "libnss-systemd", "nats-server", "procps")
 
 

@@ -2,6 +2,7 @@ public import MeshEvents
 package import MeshEventsNATS
 public import MeshEventsSigning
 public import NATSClient
+import ServiceNotification
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
@@ -31,6 +32,7 @@ extension MeshTool {
     /// | `MESH_EVENTS_INBOX_PREFIX` | the prefix of the subjects of replies |
     /// | `NOTIFY_SOCKET` | the socket on which the node hears whether the tool works, see ``MeshTool/ready()`` |
     /// | `WATCHDOG_USEC` | the longest time between two signs of life, in microseconds, see ``MeshTool/alive()`` |
+    /// | `WATCHDOG_PID` | the process that they must come from; a tool that is another one gives none |
     public struct Environment: Sendable {
         /// Where the servers are.
         public let servers: [ServerAddress]
@@ -82,9 +84,8 @@ extension MeshTool {
             }
             configuration = try Self.configuration(variables["JB_TOOL_CONFIG"] ?? "")
             signingKey = try Self.signingKey(variables["MESH_EVENTS_SIGN_KEY"] ?? "")
-            notifySocket = variables["NOTIFY_SOCKET"].flatMap { $0.isEmpty ? nil : $0 }
-            let microseconds = variables["WATCHDOG_USEC"].flatMap { Int64($0) }.flatMap { $0 > 0 ? $0 : nil }
-            watchdog = notifySocket == nil ? nil : microseconds.map { .microseconds($0) }
+            let notify = NotifyVariables(variables)
+            (notifySocket, watchdog) = (notify.socket, notify.watchdog)
         }
 
         private static func configuration(_ text: String) throws(MeshEventsError) -> EventData {

@@ -221,7 +221,11 @@ final class GroupGuard: Sendable {
 
     /// Has another guard kill the marked processes that a killed guard has left in other groups and sessions.
     private func sweep() async {
-        guard let other = try? await Self.start(mark: mark, removing: nil) else { return }
+        let mark = mark
+        let other = try? await DescriptorReserve.during { () async throws(LaunchError) -> GroupGuard in
+            try await Self.start(mark: mark, removing: nil)
+        }
+        guard let other else { return }
         other.release()
         await other.waitForEnd(atMost: Self.sweepTimeout)
     }
@@ -300,12 +304,13 @@ final class GroupGuard: Sendable {
         }
     }
 
-    /// Waits until all processes have ended; kills the group itself when the guard does not within `timeout`.
+    /// Waits until all processes have ended; kills the group itself when the guard does not within `timeout`, and then waits
+    /// for at most as long again: that it has ended may never be known, for lack of file descriptors.
     func waitForEnd(atMost timeout: Duration) async {
         await uncancelled { [self] in
             guard (try? await ended.wait(atMost: timeout)) == nil else { return }
             signal(SIGKILL)
-            try? await ended.wait()
+            _ = try? await ended.wait(atMost: timeout)
         }
     }
 }

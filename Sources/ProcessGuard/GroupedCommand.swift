@@ -137,7 +137,9 @@ package struct GroupedCommand: Sendable {
         // Ends all processes that the command started.
         defer { started.kill() }
         do {
-            let input = try TextInput(input)
+            let input = try await DescriptorReserve.during { () throws(LaunchError) -> TextInput in
+                try TextInput(input)
+            }
             defer { input.close() }
             let status = try await withThrowingTaskGroup { group in
                 group.addTask { await input.write() }

@@ -124,7 +124,7 @@ struct ProcessLauncher {
             #else
                 let descriptor = process_launch_end_descriptor(pid)
                 guard descriptor >= 0 else {
-                    // A kernel before 5.3: the thread waits.
+                    // A kernel before 5.3, or no free descriptor: the thread waits.
                     queue.async { continuation.resume(returning: reap(pid)) }
                     return
                 }

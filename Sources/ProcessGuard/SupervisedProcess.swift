@@ -91,16 +91,18 @@ package final class SupervisedProcess: Sendable {
         user: ProcessUser?,
         _ start: (SupervisedProcess) async throws(LaunchError) -> Void
     ) async throws(LaunchError) -> SupervisedProcess {
-        let groupGuard = try await GroupGuard.start(removing: directory, user: user)
-        let process = SupervisedProcess(groupGuard: groupGuard)
-        do {
-            try await start(process)
-        } catch {
-            groupGuard.release()
-            await groupGuard.waitForEnd(atMost: sweepTimeout)
-            throw error
+        try await DescriptorReserve.during { () async throws(LaunchError) -> SupervisedProcess in
+            let groupGuard = try await GroupGuard.start(removing: directory, user: user)
+            let process = SupervisedProcess(groupGuard: groupGuard)
+            do throws(LaunchError) {
+                try await start(process)
+            } catch {
+                groupGuard.release()
+                await groupGuard.waitForEnd(atMost: sweepTimeout)
+                throw error
+            }
+            return process
         }
-        return process
     }
 
     private func start(_ command: Command, appendingTo log: String) async throws(LaunchError) {

@@ -312,6 +312,78 @@ import Testing
         }
     }
 
+    @Test func ASecondSIGHUPIsHeardWhileAToolOfTheFirstStillStops() async throws {
+        try await withServer { server in
+            let slow = """
+                  - name: slow
+                    version: "1"
+                    command: [sh, -c, "trap 'until test -e go; do sleep 0.05; done; exit' TERM; echo $$ > slow.new; \
+                mv slow.new slow.pid; while :; do sleep 0.05; done"]
+                    grace: 2m
+
+                """
+            let node = try Node(server, tools: slow + Node.sleeper("kept"))
+            let (pid, kept) = (try await node.pid("slow"), try await node.pid("kept"))
+            try await eventually("both to be started") { node.types().count { $0.hasPrefix("tool.started") } == 2 }
+            func reload(_ tools: String, says text: String) async throws {
+                _ = try node.directory.file("mesh.yaml", Node.manifest("me", "1s", tools))
+                node.serve.signal(SIGHUP)
+                try await node.serve.waitForError(text)
+            }
+            try await reload(Node.sleeper("kept"), says: "removed slow")
+            try await reload(slow + Node.sleeper("kept") + Node.sleeper("extra"), says: "added slow, extra")
+            #expect(try await isAlive(node.pid("extra")) && isAlive(pid))
+            #expect(!node.types().contains("tool.removed slow"))
+            try node.directory.file("go", "")
+            try await eventually("the one that was put back") {
+                node.types().filter { $0.hasSuffix(" slow") }.suffix(2) == ["tool.installed slow", "tool.started slow"]
+                    && node.types().contains("tool.removed slow")
+            }
+            #expect(isAlive(kept) && !isAlive(pid))
+            node.serve.signal(SIGTERM)
+            #expect(try await node.serve.wait(within: .seconds(30)).code == 0)
+        }
+    }
+
+    #if os(Linux)
+        @Test func aNodeThatRunsOutOfDescriptorsGoesOnWithItsToolsAndTakesMoreLater() async throws {
+            try await withServer { server in
+                let node = try Node(server, tools: Node.sleeper("kept"))
+                let kept = try await node.pid("kept")
+                try await node.serve.waitForOutput("tool.started")
+                func limit(_ number: Int) throws {
+                    try SpawnedProcess.run(
+                        "/usr/bin/prlimit",
+                        ["--pid", "\(node.serve.pid)", "--nofile=\(number):"]
+                    )
+                }
+                func reload(_ version: String) throws {
+                    let tools = Node.sleeper("kept") + Node.sleeper("added", version: version)
+                    _ = try node.directory.file("mesh.yaml", Node.manifest("me", "1s", tools))
+                    node.serve.signal(SIGHUP)
+                }
+                // Enough for the file, and for nothing that a tool needs.
+                try limit(try ProcessUse(of: node.serve.pid).descriptors + 8)
+                try reload("1.0.0")
+                try await node.serve.waitForError("added added")
+                try await node.serve.waitForOutput("too many files are open")
+                #expect(isAlive(kept) && node.serve.isRunning)
+                try limit(1_024)
+                try reload("2.0.0")
+                try await node.serve.waitForError("changed added")
+                #expect(try await isAlive(node.pid("added")) && isAlive(kept))
+                node.serve.signal(SIGTERM)
+                #expect(try await node.serve.wait(within: .seconds(30)).code == 0)
+            }
+        }
+
+        @Test func aManifestThatTheSystemCannotReadIsNoMistakeInIt() async throws {
+            // Reading it is an error of the device.
+            let outcome = try await Command.run(["serve", "--config", "/proc/self/mem", "--port", "0"])
+            #expect(outcome.code == 69 && outcome.error.contains("cannot be read"), "\(outcome.error)")
+        }
+    #endif
+
     @Test func SIGHUPIsHeardUnderNohup() async throws {
         try await withServer { server in
             let node = try Node(server, tools: Node.sleeper("kept"), launcher: ["/usr/bin/nohup"])
@@ -458,5 +530,9 @@ import Testing
         #expect(huge.code == 65 && huge.error.contains("1 MiB"), "\(huge.error)")
         let missing = try await Command.run(["serve", "--config", directory.path + "/none.yaml"])
         #expect(missing.code == 64 && missing.error.contains("does not exist"), "\(missing.error)")
+        // A new start mends neither.
+        let unit = NATSServers.packageDirectory + "/Packaging/mesh-events.service.in"
+        let settings = try String(contentsOfFile: unit, encoding: .utf8).split(separator: "\n")
+        #expect(settings.contains("RestartPreventExitStatus=64 65"))
     }
 }

@@ -185,10 +185,55 @@ import Testing
             #expect(bad.code == 69 && bad.lines == ["whisper on a: running"], "\(bad.output)")
             #expect(bad.error.contains("done: a; failed: b; not touched: c"), "\(bad.error)")
             #expect(bad.error.contains("exited with code 3"), "\(bad.error)")
+            #expect(bad.error.contains("on b it is now version 1.0, "), "\(bad.error)")
+            #expect(bad.error.contains("on c it is as it was; to go on when the cause is mended"), "\(bad.error)")
+            #expect(!bad.error.contains("to go back"), "a restart has no former specification: \(bad.error)")
             #expect(nodes[0].text(of: "ran") != after[0] && nodes[2].text(of: "ran") == after[2])
 
             let all = try await run(server, "tool", "stop", "whisper", "--all")
             #expect(all.code == 0 && Set(all.lines).count == 3, "\(all.error)")
+            for node in nodes { try await node.end() }
+        }
+    }
+
+    @Test func aRollingUpgradeThatFailsSaysWhatEachNodeHasAndHowToGoBack() async throws {
+        try await withServer { server in
+            // On the second node a file makes the new version fail.
+            func tool(_ version: String) -> String {
+                """
+                name: whisper
+                version: "\(version)"
+                command: [sh, -c, "test -e broken-\(version) && exit 3; echo \(version) > ran; exec sleep 600"]
+                restart: never
+                """
+            }
+            let lines = tool("1.0").split(separator: "\n")
+            let tools = lines.enumerated().map { ($0 == 0 ? "  - " : "    ") + $1 + "\n" }.joined()
+            var nodes: [Node] = []
+            for name in ["a", "b 2", "c"] { nodes.append(try await Node(server, name, tools: tools)) }
+            for node in nodes { try await eventually("the tool on \(node.name)") { node.text(of: "ran") == "1.0\n" } }
+            try await eventually("the mesh to know all") {
+                try await run(server, "status").lines.first?.contains("3 running") == true
+            }
+            _ = try nodes[1].directory.file("broken-2.0", "")
+            let files = try TemporaryDirectory()
+            let file = try files.file("whisper.yaml", tool("2.0"))
+            let command = ["tool", "upgrade", "whisper", "--config", file, "--all", "--one-by-one", "--wait-ready"]
+            let bad = try await Command.run(command + ["--timeout", "60s", "--nats", server.url])
+            #expect(bad.code == 69 && bad.lines == ["whisper on a: running"], "\(bad)")
+            for part in [
+                #"done: a; failed: "b 2"; not touched: c."#, #"on "b 2" it is now version 2.0, "#,
+                "`mesh-events tool logs 'b 2/whisper'` shows why", "on c it is as it was",
+                "to go back: `mesh-events tool upgrade a/whisper --config FORMER-FILE`, and so for 'b 2/whisper'",
+            ] {
+                #expect(bad.error.contains(part), "\(part) in \(bad.error)")
+            }
+            let former = try files.file("former.yaml", tool("1.0"))
+            for name in ["a/whisper", "b 2/whisper"] {
+                let back = try await run(server, "tool", "upgrade", name, "--config", former, "--wait-ready")
+                #expect(back.code == 0, "\(back.error)")
+            }
+            for node in nodes { try await eventually("the version before") { node.text(of: "ran") == "1.0\n" } }
             for node in nodes { try await node.end() }
         }
     }

@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import MeshEvents
 import NATSClient
@@ -50,6 +51,12 @@ struct MeshToolEnvironmentTests {
             #expect(try read(["NOTIFY_SOCKET": "@abstract", "WATCHDOG_USEC": odd]).watchdog == nil)
         }
         #expect(try read(["NOTIFY_SOCKET": ""]).notifySocket == nil)
+        // The time may be another process's.
+        let own = "\(ProcessInfo.processInfo.processIdentifier)"
+        for (pid, expected) in [("1", nil), (own, .seconds(1)), ("", nil)] as [(String, Duration?)] {
+            let more = ["NOTIFY_SOCKET": "@abstract", "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": pid]
+            #expect(try read(more).watchdog == expected, "\(pid)")
+        }
     }
 
     @Test("without a socket, or with one that is none, it does nothing, and says so once")

@@ -72,6 +72,9 @@ public struct ToolRollout: Sendable {
             public let node: String
             /// Why.
             public let error: MeshEventsError
+            /// How the tool is there at the end, its version included; `nil` when the node does not say it, for one that was
+            /// skipped, and when there was only one node.
+            public internal(set) var result: ToolControlResult?
         }
 
         /// The nodes on which it is done, in the order of their ends.
@@ -134,6 +137,11 @@ public struct ToolRollout: Sendable {
             }
         }
         report.untouched = Array(rest)
+        for (node, result) in await states(on: report.failures.map(\.node)) {
+            for index in report.failures.indices where report.failures[index].node == node {
+                report.failures[index].result = result
+            }
+        }
         return report
     }
 
@@ -164,6 +172,24 @@ public struct ToolRollout: Sendable {
             }
         }
         return nodes.compactMap { node in errors[node].map { Report.Failure(node: node, error: $0) } }
+    }
+
+    /// How the tool is on nodes that have failed: what was asked for may be done there all the same. Those that do not say it
+    /// are left out.
+    private func states(on failed: [String]) async -> [String: ToolControlResult] {
+        guard nodes.count > 1, !Task.isCancelled else { return [:] }
+        let patience = min(configuration.timeout, Self.patience)
+        return await withTaskGroup(of: ToolControlResult?.self) { group in
+            for node in Set(failed) {
+                group.addTask {
+                    let tools = RemoteTools(node: node, connection: connection, by: request.by)
+                    return try? await tools.status(of: request.tool, timeout: patience)
+                }
+            }
+            return await group.reduce(into: [:]) { states, result in
+                if let result { states[result.node] = result }
+            }
+        }
     }
 
     private func step(on node: String) async -> Step {

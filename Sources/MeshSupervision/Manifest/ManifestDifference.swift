@@ -33,6 +33,19 @@ extension ToolManifest {
 
         /// Whether nothing changes.
         public var isEmpty: Bool { added.isEmpty && removed.isEmpty && changed.isEmpty }
+
+        /// The names of the tools that are not unchanged.
+        var names: [String] { added.map(\.name) + removed + changed.map(\.tool.name) }
+
+        /// The changes of the tools that are included alone.
+        func filter(_ isIncluded: (String) -> Bool) -> Difference {
+            Difference(
+                added: added.filter { isIncluded($0.name) },
+                removed: removed.filter(isIncluded),
+                changed: changed.filter { isIncluded($0.tool.name) },
+                unchanged: unchanged.filter(isIncluded)
+            )
+        }
     }
 
     /// The changes from this manifest to `other`.

@@ -17,7 +17,7 @@ package enum ManifestDocument {
         do throws(RegularFile.Failure) {
             contents = try file.read()
         } catch {
-            throw ManifestError(file: path, Self.problem(error))
+            throw ManifestError(file: path, Self.problem(error), isUnreadable: error.code == .unreadable)
         }
         guard !contents.isWritableByOthers else {
             throw ManifestError(

@@ -19,15 +19,19 @@ public struct ManifestError: Error, Sendable, Hashable, CustomStringConvertible 
     public let problems: [Problem]
     /// How many more mistakes there are.
     public let omitted: Int
+    /// Whether the system could not read the file, so that nothing is known of mistakes in it, and it may be read later.
+    package let isUnreadable: Bool
 
-    package init(file: String, problems: [Problem], omitted: Int = 0) {
+    package init(file: String, problems: [Problem], omitted: Int = 0, isUnreadable: Bool = false) {
         self.file = file
         self.omitted = omitted
+        self.isUnreadable = isUnreadable
         self.problems = problems.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
     }
 
-    package init(file: String, _ message: String, line: Int = 0, column: Int = 0) {
-        self.init(file: file, problems: [Problem(line: line, column: column, message: message)])
+    package init(file: String, _ message: String, line: Int = 0, column: Int = 0, isUnreadable: Bool = false) {
+        let problem = Problem(line: line, column: column, message: message)
+        self.init(file: file, problems: [problem], isUnreadable: isUnreadable)
     }
 
     /// One line for each mistake: `mesh.yaml:7:5: unknown key 'comand'; did you mean 'command'?`.

@@ -80,6 +80,9 @@ struct ToolLoop {
                     // What was due before the request is not missed any more.
                     note(context.now())
                     await beginPlan()
+                } else if plan != nil, !hasSchedule {
+                    // It has lost its schedule before it was due.
+                    await endPlan()
                 }
                 await perform(machine.start())
             }

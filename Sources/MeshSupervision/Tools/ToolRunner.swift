@@ -136,19 +136,28 @@ final class ToolRunner: Sendable {
     /// Notes that it was stopped or started on request.
     func note(isStoppedOnRequest: Bool) { shared.withLock { $0.isStoppedOnRequest = isStoppedOnRequest } }
 
+    /// Who gives a tool another specification.
+    enum Asker {
+        /// The manifest: what it lists is to run, unless it says otherwise.
+        case manifest
+        /// A request, or the program that has the supervisor: what was never started is not to be.
+        case request
+    }
+
     /// Whether it is to run, or to be started at its times, by a specification that it is about to get.
     ///
     /// What was stopped on request stays so. What is down for another reason is wanted: it waits, has failed or was given
-    /// up, or was not started because it was not to be; also what has done its work, when its policy wants it up always.
-    func isWanted(by new: ToolSpecification) -> Bool {
+    /// up, or was not started because the manifest did not want it; also what has done its work, when its policy wants it up
+    /// always.
+    func isWanted(by new: ToolSpecification, of asker: Asker) -> Bool {
         shared.withLock { shared in
             if shared.isStoppedOnRequest { return false }
             let status = shared.status
-            if new.schedule != nil || status.next != nil || !status.waitsFor.isEmpty { return true }
+            if status.next != nil || !status.waitsFor.isEmpty { return true }
             return switch status.state {
             case .starting, .running, .stopping, .backingOff, .failed: true
-            case .installed: new.autostart
-            case .stopped: new.restart.mode == .always
+            case .installed: asker == .manifest && (new.autostart || new.schedule != nil)
+            case .stopped: new.restart.mode == .always || new.schedule != nil
             }
         }
     }

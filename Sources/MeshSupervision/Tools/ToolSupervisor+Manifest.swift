@@ -14,47 +14,74 @@ extension ToolSupervisor {
     /// It returns when all is installed, and stopped or started but for what has to wait for others. That waits by itself:
     /// until they are ready, ``ToolDependencies/within`` is over, or a later change, a request or the shutdown replaces it.
     ///
+    /// Another difference must not be applied meanwhile that names the same tools: ``ManifestFollower`` sees to that.
+    ///
     /// An error with one tool does not stop the work on the others. A start that fails is repeated as the tool's restart
     /// policy says.
     ///
     /// - Returns: The errors, sorted by tool.
     @discardableResult
     public func apply(_ difference: ToolManifest.Difference) async -> [ToolError] {
+        await apply(difference) { _ in }
+    }
+
+    /// The same.
+    ///
+    /// - Parameters:
+    ///   - difference: what changes.
+    ///   - settled: called for each tool when it is removed, or has its new specification, or cannot get that. It may have
+    ///     to be started still: that follows, by the specification that it then has. This returns after all these calls.
+    func apply(
+        _ difference: ToolManifest.Difference,
+        settled: @escaping @Sendable (String) async -> Void
+    ) async -> [ToolError] {
         // Each waits, before it is stopped, for those that depend on it by the old manifest; before it is started, for
         // those that it depends on by the new one. So no two wait for each other.
         let names = difference.removed + difference.changed.map(\.tool.name)
         let stops = StopOrder(names.compactMap { specification(of: $0) })
         let errors = await withTaskGroup(of: [ToolError].self) { group in
-            group.addTask { await self.removeAndChange(difference, stops) }
-            group.addTask { await self.add(difference.added, when: names, stops) }
+            group.addTask { await self.removeAndChange(difference, stops, settled) }
+            group.addTask { await self.add(difference.added, when: names, stops, settled) }
             return await group.reduce(into: [ToolError]()) { $0 += $1 }
         }
-        for error in errors { context.logger.error("\(error.message)", [.tool: "\(error.tool)"]) }
+        // That all tools end is no error of one.
+        for error in errors where error.code != .shutDown {
+            context.logger.error("\(error.message)", [.tool: "\(error.tool)"])
+        }
         return errors.sorted { $0.tool < $1.tool }
     }
 
     /// Removes and changes tools, at the same time, because they may take long to end.
-    private func removeAndChange(_ difference: ToolManifest.Difference, _ stops: StopOrder) async -> [ToolError] {
+    private func removeAndChange(
+        _ difference: ToolManifest.Difference,
+        _ stops: StopOrder,
+        _ settled: @escaping @Sendable (String) async -> Void
+    ) async -> [ToolError] {
         // In a circle, which only a program can make, none waits.
         let waits = StartOrder(difference.changed.map(\.tool) + difference.added).circle.isEmpty
         return await withTaskGroup(of: ToolError?.self) { group in
             for name in difference.removed {
                 let turn = Turn(name, stops)
                 group.addTask {
+                    let error = await Self.error { try await self.remove(name, turn) }
                     // After an error it counts as stopped: others must not wait for it.
-                    defer { turn.hasStopped() }
-                    return await Self.error { try await self.remove(name, turn) }
+                    turn.hasStopped()
+                    await settled(name)
+                    return error
                 }
             }
             for change in difference.changed {
                 let turn = Turn(change.tool.name, stops)
                 group.addTask {
-                    await Self.error {
-                        guard try await self.apply(change, turn) else { return }
-                        // They may run still, and be about to be stopped. A request is not kept from the tool meanwhile.
-                        if waits { await stops.wait(for: change.tool.after.names) }
-                        try await self.begin(change.tool.name, waits: waits)
-                    }
+                    var isWanted = false
+                    let error = await Self.error { isWanted = try await self.apply(change, turn) }
+                    async let later: Void = settled(change.tool.name)
+                    // They may run still, and be about to be stopped. A request is not kept from the tool meanwhile.
+                    if isWanted, waits { await stops.wait(for: change.tool.after.names) }
+                    let problem =
+                        isWanted ? await Self.error { try await self.begin(change.tool.name, waits: waits) } : nil
+                    await later
+                    return error ?? problem
                 }
             }
             return await group.reduce(into: [ToolError]()) { errors, error in
@@ -79,25 +106,35 @@ extension ToolSupervisor {
     ///   - tools: the new tools.
     ///   - stopped: the tools that have to be stopped before: what is new may need what they have, such as a port.
     ///   - stops: tells when those are stopped.
-    private func add(_ tools: [ToolSpecification], when stopped: [String], _ stops: StopOrder) async -> [ToolError] {
+    ///   - settled: called for each tool when it is installed, or cannot be.
+    private func add(
+        _ tools: [ToolSpecification],
+        when stopped: [String],
+        _ stops: StopOrder,
+        _ settled: @escaping @Sendable (String) async -> Void
+    ) async -> [ToolError] {
         let order = StartOrder(tools)
         var errors: [ToolError] = []
         if let problem = order.problem, let name = order.circle.first {
             let advice = "is in a circle of tools that wait for each other, and is started without waiting: \(problem)"
             errors.append(ToolError(.invalidSpecification, tool: name, advice))
         }
-        var installed: [ToolSpecification] = []
-        for tool in order.tools {
-            if let error = await Self.error({ try await self.install(tool) }) {
-                errors.append(error)
-            } else {
-                installed.append(tool)
+        await withDiscardingTaskGroup { group in
+            var installed: [String] = []
+            for tool in order.tools {
+                if let error = await Self.error({ try await self.install(tool) }) {
+                    errors.append(error)
+                } else {
+                    installed.append(tool.name)
+                }
+                group.addTask { await settled(tool.name) }
             }
-        }
-        await stops.wait(for: stopped)
-        let waits = order.circle.isEmpty
-        for tool in installed where tool.startsByItself {
-            if let error = await Self.error({ try await self.begin(tool.name, waits: waits) }) { errors.append(error) }
+            await stops.wait(for: stopped)
+            let waits = order.circle.isEmpty
+            // It may have another specification by now.
+            for name in installed where specification(of: name)?.startsByItself == true {
+                if let error = await Self.error({ try await self.begin(name, waits: waits) }) { errors.append(error) }
+            }
         }
         return errors
     }
@@ -135,7 +172,7 @@ extension ToolSupervisor {
         try tool.validate()
         return try await withRunner(tool.name) { runner throws(ToolError) in
             switch change.kind {
-            case .update: try await replace(runner, by: tool, turn)
+            case .update: try await replace(runner, by: tool, of: .manifest, turn)
             case .configuration: await configure(runner, by: tool, turn)
             case .supervision: await supervise(runner, by: tool)
             }
@@ -143,7 +180,7 @@ extension ToolSupervisor {
     }
 
     private func configure(_ runner: ToolRunner, by tool: ToolSpecification, _ turn: Turn) async -> Bool {
-        let isWanted = runner.isWanted(by: tool)
+        let isWanted = runner.isWanted(by: tool, of: .manifest)
         runner.change { $0 = tool }
         await runner.announce([configured(tool)])
         // The next run of one with a schedule has it; the present one goes on.
@@ -156,7 +193,7 @@ extension ToolSupervisor {
     }
 
     private func supervise(_ runner: ToolRunner, by tool: ToolSpecification) async -> Bool {
-        let (before, status, isWanted) = (runner.specification, runner.status, runner.isWanted(by: tool))
+        let (before, status, isWanted) = (runner.specification, runner.status, runner.isWanted(by: tool, of: .manifest))
         runner.supervise(by: tool)
         if before.schedule != tool.schedule || before.memory != tool.memory { await runner.follow() }
         guard isWanted else { return false }

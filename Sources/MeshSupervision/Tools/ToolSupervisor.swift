@@ -131,6 +131,12 @@ public final class ToolSupervisor: Sendable {
             .sorted { $0.name < $1.name }
     }
 
+    /// The states of all tools, in order of their names. Unlike ``tools``, it does not look at processes.
+    package var states: [ToolStatus.State] {
+        let runners = state.withLock { Array($0.runners.values) }.filter { !$0.isRemoved }
+        return runners.map { ($0.name, $0.status.state) }.sorted { $0.0 < $1.0 }.map(\.1)
+    }
+
     /// Installs a tool, and does not start it: `tool.installed`, then `tool.configured` when it has a configuration.
     ///
     /// - Throws: `invalidSpecification`, `alreadyInstalled`, `shutDown`.
@@ -211,8 +217,7 @@ public final class ToolSupervisor: Sendable {
     public func update(_ tool: ToolSpecification) async throws(ToolError) {
         try tool.validate()
         try await withRunner(tool.name) { runner throws(ToolError) in
-            let isNew = runner.status.state == .installed && !runner.isWaiting
-            guard try await replace(runner, by: tool, Turn(tool.name)), !isNew else { return }
+            guard try await replace(runner, by: tool, of: .request, Turn(tool.name)) else { return }
             guard tool.schedule == nil else { return try await runner.begin(after: []) }
             try await runner.start()
         }
@@ -225,9 +230,10 @@ public final class ToolSupervisor: Sendable {
     func replace(
         _ runner: ToolRunner,
         by tool: ToolSpecification,
+        of asker: ToolRunner.Asker,
         _ turn: Turn
     ) async throws(ToolError) -> Bool {
-        let (before, isWanted) = (runner.specification, runner.isWanted(by: tool))
+        let (before, isWanted) = (runner.specification, runner.isWanted(by: tool, of: asker))
         let isActive = runner.status.state.isActive
         if isActive {
             _ = try ToolExecutable.find(tool, variables: context.environment.variables(for: tool))

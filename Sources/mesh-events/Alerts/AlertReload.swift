@@ -79,9 +79,7 @@ final class AlertReload: Sendable {
         do throws(ManifestError) {
             manifest = try AlertManifest.load(path)
         } catch {
-            Diagnostics.say("\(path) has mistakes, so the alerts go on unchanged:")
-            AlertManifest.say(error)
-            return
+            return error.say(soThat: "the alerts go on unchanged")
         }
         Self.warn(manifest)
         let apply = state.withLock { state in
@@ -111,17 +109,7 @@ extension AlertManifest {
         do throws(ManifestError) {
             return try load(path)
         } catch {
-            guard error.problems.count > 1 else { throw CommandFailure(.badData, error.description) }
-            say(error)
-            throw CommandFailure(
-                .badData,
-                "\(path) has \(error.problems.count + error.omitted) mistakes; correct them first"
-            )
+            throw error.saidFailure()
         }
-    }
-
-    /// Says each mistake on a line of its own.
-    static func say(_ error: ManifestError) {
-        for line in error.description.split(whereSeparator: \.isNewline) { Diagnostics.say(String(line)) }
     }
 }

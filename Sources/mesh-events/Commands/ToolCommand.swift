@@ -21,7 +21,8 @@ struct ToolCommand: AsyncParsableCommand {
             tool is ready on the one before: a rolling restart. A tool with a health check and no `ready` in its \
             specification is ready when it has passed that once; one of which nothing is watched counts as ready while it \
             runs. Nodes that do not answer before anything is changed are skipped. It ends at the first node that fails, \
-            also when that dies meanwhile, and says which nodes are done, have failed, were skipped and were not touched. \
+            also when that dies meanwhile, and says which nodes are done, have failed, were skipped and were not touched, how the \
+            tool is on those that failed, and which commands go on or back. Nothing is undone by itself. \
             --timeout is for each node.
 
             EXAMPLES
@@ -163,6 +164,6 @@ struct ToolPlainOptions: ParsableArguments {
         }
         let report = await rollout.run { printer.print($0) }
         await transport.close()
-        if let failure = ToolRolloutPrinter.failure(report, action) { throw failure }
+        if let failure = ToolRolloutPrinter.failure(report, request) { throw failure }
     }
 }

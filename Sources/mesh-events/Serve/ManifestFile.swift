@@ -22,41 +22,32 @@ actor ManifestFile {
         do throws(ManifestError) {
             present = try ToolManifest.load(path)
         } catch {
-            guard error.problems.count > 1 else { throw CommandFailure(.badData, error.description) }
-            Self.say(error)
-            throw CommandFailure(.badData, "\(path) has \(error.problems.count) mistakes; correct them first")
+            throw error.saidFailure()
         }
     }
 
-    /// Installs and starts the manifest's tools.
-    func apply(to supervisor: ToolSupervisor) async {
-        await supervisor.apply(ToolManifest().difference(to: present))
-    }
-
-    /// Reads the file again; the node then has its tools, and no others. A file with mistakes changes nothing.
-    func reload(_ supervisor: ToolSupervisor) async {
+    /// Reads the file again, and says what changes; the node then is to have its tools, and no others. A file with mistakes
+    /// changes nothing.
+    ///
+    /// - Returns: the change, which is to be applied; `nil` for none.
+    func reload(_ follower: ManifestFollower) -> ManifestFollower.Change? {
         let changed: ToolManifest
         do throws(ManifestError) {
             changed = try ToolManifest.load(path)
         } catch {
-            Diagnostics.say("\(path) has mistakes, so the node goes on unchanged:")
-            Self.say(error)
-            return
+            error.say(soThat: "the node goes on unchanged")
+            return nil
         }
         // What was installed, changed and removed by requests is undone.
-        let difference = supervisor.difference(to: changed)
+        let change = follower.take(changed)
         if (changed.node, changed.servers, changed.credentials, changed.healthInterval)
             != (present.node, present.servers, present.credentials, present.healthInterval)
         {
             Diagnostics.say("changes to node, nats and health of \(path) take effect at the node's next start")
         }
-        Diagnostics.say("\(path) read again: \(Self.summary(difference))")
+        Diagnostics.say("\(path) read again: \(Self.summary(change.difference))")
         present = changed
-        await supervisor.apply(difference)
-    }
-
-    private static func say(_ error: ManifestError) {
-        for line in error.description.split(whereSeparator: \.isNewline) { Diagnostics.say(String(line)) }
+        return change
     }
 
     private static func summary(_ difference: ToolManifest.Difference) -> String {

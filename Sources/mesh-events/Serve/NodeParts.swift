@@ -11,6 +11,20 @@ import ServiceLifecycle
 // The parts of a node session. Each is a service that runs until its group shuts it down, even when its work ends before:
 // a group cancels all its services when one ends while it shuts down another. What goes wrong becomes a request to stop.
 
+/// Tells the manager of services how the node is, to the end.
+struct ManagerPart: Service {
+    let manager: ServiceManager
+    let tools: NodeTools
+    let node: String
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { [manager, tools, node] in
+            await manager.report { ServiceManager.line(node: node, tools.states) }
+        }
+        try? await gracefulShutdown()
+    }
+}
+
 /// Runs the local server: starts it again when it ends unexpectedly, and stops it at the end.
 struct LocalServerPart: Service {
     let server: LocalNATSServer
@@ -169,9 +183,11 @@ struct ToolsPart: Service {
 /// Ends with the request to stop, and with it the group.
 struct StopPart: Service {
     let stop: StopRequest
+    let manager: ServiceManager
 
     func run() async throws {
         let reason = await stop.wait()
+        manager.stopping()
         Diagnostics.clearInterrupt()
         if case .failed(let failure) = reason { throw failure }
     }

@@ -24,6 +24,7 @@ struct NodeSession: Sendable {
     private let page: DashboardRun?
     private let keeper: MeshKeeper?
     private let alerts: AlertPart?
+    private let manager: ServiceManager
 
     /// Starts the local server if there is one, connects, opens the stream and subscribes. When it throws, it has
     /// stopped the server again.
@@ -89,6 +90,7 @@ struct NodeSession: Sendable {
                 connection: transport.connection,
                 node: node,
                 logs: logs,
+                manager: plan.manager,
                 installation: plan.installation
             ),
             page: try plan.page.map { page in
@@ -119,7 +121,8 @@ struct NodeSession: Sendable {
                     store: store,
                     verification: plan.busConfiguration.verification
                 )
-            }
+            },
+            manager: plan.manager
         )
         await ServeAnnouncement(server: server, transport: transport, persistent: persistent).say()
         return session
@@ -127,9 +130,11 @@ struct NodeSession: Sendable {
 
     /// Reads the users, the manifest and its alerts again, if there are any.
     func reload() {
+        manager.reloading()
         server?.reload()
-        tools.reload()
         alerts?.alerts.reload()
+        // The last: it ends with telling that all is read.
+        tools.reload()
     }
 
     /// Joins the mesh, runs the tools and prints events until `stop` is requested; then stops the tools and leaves.
@@ -138,7 +143,7 @@ struct NodeSession: Sendable {
     /// node, so that their events are stored before node.left; the printer after the node, so that it prints node.left;
     /// then the connection, and the server last.
     func run(_ stop: StopRequest, _ printer: EventPrinter) async throws {
-        var parts: [any Service] = []
+        var parts: [any Service] = [ManagerPart(manager: manager, tools: tools, node: node.name)]
         if let server { parts.append(LocalServerPart(server: server.process, stop: stop)) }
         parts.append(ConnectionPart(transport: transport))
         parts.append(PrinterPart(printing: printing, printer: printer, stop: stop))
@@ -147,7 +152,7 @@ struct NodeSession: Sendable {
         parts.append(NodePart(node: node, stop: stop))
         if let page { parts.append(PagePart(page: page, stop: stop)) }
         parts.append(ToolsPart(tools: tools, node: node, joinTimeout: Self.acknowledgementDeadline, stop: stop))
-        parts.append(StopPart(stop: stop))
+        parts.append(StopPart(stop: stop, manager: manager))
         let services = parts.map {
             ServiceGroupConfiguration.ServiceConfiguration(
                 service: $0,
@@ -203,6 +208,8 @@ extension NodeSession {
         let keeps: Bool
         /// Where the logs of the node and its tools are kept.
         let logDirectory: String
+        /// Is told how the node is.
+        let manager: ServiceManager
 
         /// The configuration of the node's bus. On it the node watches for other nodes with its name, for which only
         /// signed events count.

@@ -11,6 +11,7 @@ import NATSClient
 final class NodeTools: Sendable {
     let supervisor: ToolSupervisor
     private let manifest: ManifestFile?
+    private let manager: ServiceManager
     private let control: ToolControl
     private let logs: ToolLogs
     private let logServer: LogServer
@@ -23,6 +24,7 @@ final class NodeTools: Sendable {
     /// - Parameters:
     ///   - planned: the number of tools in the manifest. The node publishes it until they are installed.
     ///   - logs: keep the output of the tools.
+    ///   - manager: is told how the tools are.
     ///   - installation: lets requests install, change and remove tools; `nil` refuses that.
     init(
         environment: ToolEnvironment,
@@ -31,9 +33,11 @@ final class NodeTools: Sendable {
         connection: NATSConnection,
         node: MeshNode,
         logs: ToolLogs,
+        manager: ServiceManager,
         installation: ToolInstallation? = nil
     ) {
         self.manifest = manifest
+        self.manager = manager
         self.logs = logs
         listing = Locked(ToolListing(planned: planned))
         supervisor = ToolSupervisor(
@@ -44,7 +48,10 @@ final class NodeTools: Sendable {
             schedules: ToolScheduleRecord(
                 file: StoreDirectory.schedules(node: node.name, ProcessInfo.processInfo.environment)
             )
-        ) { node.emitter.emit($0) }
+        ) { event in
+            node.emitter.emit(event)
+            manager.changed()
+        }
         logServer = LogServer(
             logs: logs,
             supervisor: supervisor,
@@ -68,8 +75,11 @@ final class NodeTools: Sendable {
         }
     }
 
-    /// Requests that the manifest is read again.
+    /// Requests that the manifest is read again, and that the manager of services is told when it has been.
     func reload() { hangup.yield() }
+
+    /// The states of the tools.
+    var states: [ToolStatus.State] { supervisor.states }
 
     /// Starts the tools; answers requests, and reads the manifest again on ``reload()``, until the task is cancelled.
     func run() async {
@@ -90,13 +100,25 @@ final class NodeTools: Sendable {
                     Diagnostics.say("`mesh-events tool logs` cannot reach this node: \(error.message)")
                 }
             }
-            group.addTask {
-                // Without a manifest, tools can still be installed by requests.
-                await self.manifest?.apply(to: self.supervisor)
-                self.listing.withLock { $0.isApplied = true }
-                self.logs.removeAll(but: Set(self.supervisor.tools.map(\.name)))
-                guard let manifest = self.manifest else { return }
-                for await _ in self.hangups { await manifest.reload(self.supervisor) }
+            group.addTask { await self.followManifest() }
+        }
+    }
+
+    private func followManifest() async {
+        let follower = ManifestFollower(supervisor)
+        // Without a manifest, tools can still be installed by requests.
+        let first = await manifest?.present ?? ToolManifest()
+        let change = follower.take(first)
+        manager.ready()
+        await change.apply()
+        listing.withLock { $0.isApplied = true }
+        logs.removeAll(but: Set(supervisor.tools.map(\.name)))
+        await withDiscardingTaskGroup { group in
+            for await _ in hangups {
+                let change = await manifest?.reload(follower)
+                manager.ready()
+                // Not waited for: a tool may take long to stop, and the manifest may change again meanwhile.
+                if let change { group.addTask { await change.apply() } }
             }
         }
     }

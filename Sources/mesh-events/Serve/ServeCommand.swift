@@ -105,6 +105,9 @@ struct ServeCommand: AsyncParsableCommand {
             --dashboard shows the mesh on a web page as well, at http://127.0.0.1:8080/ or the address of \
             --dashboard-listen; see `mesh-events dashboard --help`.
 
+            Where NOTIFY_SOCKET is set, as by systemd for a unit with Type=notify, the node says when it has joined, reads \
+            its manifest again and stops, and how its tools are; with WATCHDOG_USEC it gives signs of life.
+
             EXAMPLES
               mesh-events serve
               mesh-events serve --dashboard
@@ -202,6 +205,7 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
+        let manager = ServiceManager.ofThisProcess()
         let environment = ProcessInfo.processInfo.environment
         let duration = try DurationArgument.option("--for", duration)
         if !dashboard, let option = dashboardAddress == nil ? page.firstOption : "--dashboard-listen" {
@@ -214,12 +218,14 @@ struct ServeCommand: AsyncParsableCommand {
                     + "key of an operator or an admin"
             )
         }
-        let plan = try await plan(environment)
+        let plan = try await plan(environment, manager)
         ProcessOne.warn()
         let stop = StopRequest()
         let session = Mutex<NodeSession?>(nil)
         let onHangup: @Sendable () -> Void = { session.withLock { $0 }?.reload() }
-        Signals.install(stop, onHangup: plan.manifest == nil && auth == nil ? nil : onHangup)
+        // A manager of services means a reload by it, also where nothing is to be read.
+        let isReload = plan.manifest != nil || auth != nil || manager.isThere
+        Signals.install(stop, onHangup: isReload ? onHangup : nil)
         OutputWatch.install(stop)
         guard let node = try await stop.race({ try await NodeSession.start(plan) }) else { return }
         session.withLock { $0 = node }
@@ -229,7 +235,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     /// The plan from the options, the manifest and the environment; for each value the first of them counts.
-    private func plan(_ environment: [String: String]) async throws -> NodeSession.Plan {
+    private func plan(_ environment: [String: String], _ manager: ServiceManager) async throws -> NodeSession.Plan {
         let file = try manifestFile()
         let manifest = await file?.present
         var connection = connection
@@ -299,7 +305,8 @@ struct ServeCommand: AsyncParsableCommand {
             },
             installation: allowsInstall ? ToolInstallation(directory: file?.directory) : nil,
             keeps: !keepsNothing,
-            logDirectory: try LogPlace.directory(logDirectory, environment)
+            logDirectory: try LogPlace.directory(logDirectory, environment),
+            manager: manager
         )
     }
 

@@ -62,6 +62,7 @@ import Testing
             #expect(report.failures.map(\.node) == ["b"])
             let message = report.failures.first?.error.message ?? ""
             #expect(message.contains("node b") && message.contains("exited with code 3"), "\(message)")
+            #expect(report.failures.first?.result?.version == "2", "how it is there at the end")
             #expect(nodes[2].supervisor.tool(named: "tool")?.pid == last)
         }
     }
@@ -147,6 +148,7 @@ import Testing
             }
             #expect(report.done.map(\.node) == ["a"] && report.failures.map(\.node) == ["b"])
             #expect(report.untouched == ["c"] && report.skipped.isEmpty)
+            #expect(report.failures.first?.result == nil, "a dead node does not say it")
             #expect(nodes[2].supervisor.tool(named: "tool")?.pid == pid)
         }
     }

@@ -1,5 +1,6 @@
 import Foundation
 import MeshConcurrency
+import ServiceNotification
 import Synchronization
 import TestSupport
 import Testing
@@ -56,6 +57,37 @@ struct NotifySocketTests {
         unused = nil
         #expect(!TemporaryDirectory.exists(directory))
     }
+
+    @Test("what the package's own sender says is heard")
+    func sender() async throws {
+        let socket = try NotifySocket()
+        let heard = Heard()
+        heard.begin(socket)
+        let notifier = ServiceNotifier(socket: socket.path)
+        #expect(notifier.send("READY=1\nSTATUS=up") == nil && notifier.send("WATCHDOG=1", waits: false) == nil)
+        try await eventually("both messages") { heard.all.isReady && heard.all.isAlive }
+        #expect(heard.all.status == "up")
+        await socket.close()
+        #expect(notifier.send("READY=1") != nil)
+    }
+
+    #if os(Linux)
+        @Test("an address may be a name without a file")
+        func abstract() async throws {
+            let name = "@mesh-events-test-\(UUID().uuidString)"
+            let script = """
+                import os, socket
+                s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                s.bind("\\0" + os.environ["NOTIFY_SOCKET"][1:])
+                print("bound", flush=True)
+                print(s.recv(4096).decode())
+                """
+            let reader = try Python.start(script, environment: ["NOTIFY_SOCKET": name], "/usr/bin/python3")
+            try await reader.waitForOutput("bound")
+            #expect(ServiceNotifier(socket: name).send("READY=1") == nil)
+            #expect(try await reader.wait().split(separator: "\n").last == "READY=1")
+        }
+    #endif
 
     @Test("what was sent before it is read counts")
     func early() async throws {

@@ -216,6 +216,43 @@ struct ToolScheduleTests {
         await bench.supervisor.shutdown()
     }
 
+    @Test("a schedule that was changed on request counts at once, also before the first run; one that is gone, too")
+    func update() async throws {
+        let bench = try ToolBench()
+        let hourly = tool(bench, "sleep 600", .every(.seconds(3_600)))
+        #expect(await apply(bench, [hourly]).isEmpty)
+        var other = hourly
+        other.schedule = try .cron("30 4 * * *", timeZone: "UTC")
+        try await bench.supervisor.update(other)
+        #expect(bench.supervisor.tool(named: "tool")?.next?.description == "2026-12-01T04:30:00Z")
+        #expect(bench.supervisor.tool(named: "tool")?.state == .installed)
+        var service = other
+        service.schedule = nil
+        try await bench.supervisor.update(service)
+        #expect(bench.events.suffix(2) == ["installed 1.0.0", "started"])
+        #expect(bench.supervisor.tool(named: "tool")?.next == nil && bench.clock.sleepers == 0)
+        await bench.supervisor.shutdown()
+    }
+
+    @Test("what was never started is not by an update, whatever that says", arguments: [true, false])
+    func neverStarted(hasSchedule: Bool) async throws {
+        let bench = try ToolBench()
+        var tool = bench.tool("exec sleep 600")
+        try await bench.supervisor.install(tool)
+        tool.schedule = hasSchedule ? .every(.seconds(3_600)) : nil
+        tool.restart.mode = .always
+        try await bench.supervisor.update(tool)
+        let status = try #require(bench.supervisor.tool(named: "tool"))
+        #expect(status.state == .installed && status.next == nil && bench.clock.sleepers == 0)
+        // A manifest wants what it lists.
+        var listed = tool
+        listed.version = "2"
+        #expect(await apply(bench, [listed], before: [tool]).isEmpty)
+        #expect((bench.supervisor.tool(named: "tool")?.next != nil) == hasSchedule)
+        #expect((bench.supervisor.tool(named: "tool")?.state == .running) == !hasSchedule)
+        await bench.supervisor.shutdown()
+    }
+
     #if os(Linux)
         @Test("a run that uses too much memory has failed for that reason")
         func memory() async throws {

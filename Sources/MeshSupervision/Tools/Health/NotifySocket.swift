@@ -1,6 +1,7 @@
 import Foundation
 import MeshConcurrency
 import ProcessGuard
+import ServiceNotification
 import Synchronization
 
 #if canImport(Darwin)
@@ -164,35 +165,15 @@ final class NotifySocket: Sendable {
     }
 
     private static func bind(_ path: String) throws(ToolNoticeError) -> Int32 {
-        #if canImport(Glibc)
-            let kind = Int32(SOCK_DGRAM.rawValue)
-        #else
-            let kind = SOCK_DGRAM
-        #endif
-        let descriptor = socket(AF_UNIX, kind, 0)
-        guard descriptor >= 0 else { throw ToolNoticeError("no socket could be made for NOTIFY_SOCKET", errno) }
-        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        guard let descriptor = NotifyAddress.makeSocket() else {
+            throw ToolNoticeError("no socket could be made for NOTIFY_SOCKET", errno)
+        }
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let fits = withUnsafeMutableBytes(of: &address.sun_path) { field in
-            guard path.utf8.count < field.count else { return false }
-            field.copyBytes(from: path.utf8)
-            return true
+        guard let address = NotifyAddress(path) else {
+            closeDescriptor(descriptor)
+            throw ToolNoticeError("the socket \(path) could not be made", ENAMETOOLONG)
         }
-        let bound = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                #if canImport(Darwin)
-                    Darwin.bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-                #elseif canImport(Musl)
-                    Musl.bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-                #else
-                    Glibc.bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-                #endif
-            }
-        }
-        guard fits, bound == 0 else {
-            let problem = fits ? errno : ENAMETOOLONG
+        if let problem = address.bindSocket(descriptor) {
             closeDescriptor(descriptor)
             throw ToolNoticeError("the socket \(path) could not be made", problem)
         }

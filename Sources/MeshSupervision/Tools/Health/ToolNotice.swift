@@ -1,7 +1,9 @@
+import ServiceNotification
+
 /// What a tool has said by the protocol of sd_notify since it was last read. Its size is bounded, whatever the tool sends.
 struct ToolNotice: Sendable, Hashable {
     /// The largest message, in bytes, as for systemd; larger ones are ignored.
-    static let maximumBytes = 4_096
+    static let maximumBytes = ServiceNotifier.maximumBytes
 
     /// It is ready: `READY=1`.
     var isReady = false

@@ -92,9 +92,7 @@ struct ToolFileOptions: ParsableArguments {
         do throws(ManifestError) {
             return try ToolDocument.load(config)
         } catch {
-            guard error.problems.count > 1 else { throw CommandFailure(.badData, error.description) }
-            for line in error.description.split(whereSeparator: \.isNewline) { Diagnostics.say(String(line)) }
-            throw CommandFailure(.badData, "\(config) has \(error.problems.count) mistakes; correct them first")
+            throw error.saidFailure()
         }
     }
 }
