@@ -1,5 +1,6 @@
 import Foundation
 import MeshEvents
+import ProcessGuard
 import Testing
 
 @testable import MeshSupervision
@@ -71,6 +72,32 @@ import Testing
     }
 
     // MARK: Cuts
+
+    /// What may be published of a line when only its ends are kept.
+    private func published(_ line: String, limit: Int, _ redaction: Redaction) -> String {
+        var splitter = LineSplitter(limit: limit)
+        var lines: [String] = []
+        let collect = { (line: UnsafeRawBufferPointer) in lines.append(String(decoding: line, as: UTF8.self)) }
+        Array(line.utf8).withUnsafeBytes { splitter.append($0, collect) }
+        splitter.finish(collect)
+        return lines.map { redaction.redact($0) }.joined()
+    }
+
+    /// One is known by value, one is not.
+    @Test(arguments: ["correct horse battery staple", "ghp_aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5"])
+    func ofASecretWhereALineIsCutNoPartIsShown(_ secret: String) {
+        let redaction = Redaction(confidential: secret.contains(" ") ? [secret] : [])
+        let filler = String(repeating: "lorem ", count: 100)
+        let bytes = Array(secret.utf8)
+        let parts = (0...bytes.count - 4).map { String(decoding: bytes[$0..<$0 + 4], as: UTF8.self) }
+        // The kept ends have 80 bytes.
+        for start in Array(40...90) + Array(480...530) {
+            let line = filler.prefix(start) + " " + secret + " " + filler.prefix(570 - start)
+            let text = published(String(line), limit: 200, redaction)
+            #expect(text.contains("bytes cut"))
+            #expect(!parts.contains { text.contains($0) }, "\(start): \(text)")
+        }
+    }
 
     @Test func ofAnEscapeOrBase64WhereATextIsCutNoPartIsShown() {
         let secret = "pass/word-with/slashes"
