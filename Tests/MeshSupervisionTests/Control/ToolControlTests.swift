@@ -1,4 +1,5 @@
 import Foundation
+import MeshConcurrency
 import MeshEvents
 import MeshEventsNATS
 import MeshSupervision
@@ -197,6 +198,36 @@ import Testing
                 #expect(answer?.code == .notInstalled)
             }
             #expect(node.controlled.count { $0.tool == "none" } == 1)
+        }
+    }
+
+    @Test func theFirstAnswerIsPassedOnBeforeOthersAreWaitedFor() async throws {
+        try await withServer { server in
+            let (node, client) = (try await connect(server), try await connect(server))
+            let told = OneTimeSignal()
+            let requests = try await node.subscribe(to: "mesh.control.tool.fake")
+            let running = Task {
+                for try await request in requests {
+                    // The wait for others is as long.
+                    try await Task.sleep(for: .milliseconds(500))
+                    try node.publish(ByteBuffer(string: #"{"state":"running"}"#), to: request.replyTo ?? "")
+                    // Another node of that name, after the first answer is known.
+                    _ = await told.value(until: .now + .seconds(30))
+                    try node.publish(ByteBuffer(string: #"{"state":"stopped"}"#), to: request.replyTo ?? "")
+                }
+            }
+            let tools = RemoteTools(node: "fake", connection: client)
+            // The second answer may come later than it is waited for, on a busy machine.
+            try await eventually("both to be counted") {
+                let result = try await tools.send(.restart("a")) { first in
+                    #expect(first.state == .running && first.otherAnswers == 0)
+                    told.send()
+                }
+                return result.otherAnswers == 1 && result.state == .running
+            }
+            running.cancel()
+            await node.close()
+            await client.close()
         }
     }
 
