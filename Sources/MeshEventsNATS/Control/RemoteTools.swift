@@ -149,7 +149,8 @@ public struct RemoteTools: Sendable {
 
     /// Asks the node for an action; returns when it is done.
     ///
-    /// Sent again with the same identity, a request is carried out once; the answer is the same.
+    /// Sent again with the same identity, a request is carried out once; the answer is the same. One that was made so long ago
+    /// that the node may have forgotten it is refused (`untimely`).
     ///
     /// - Parameters:
     ///   - request: what to do.
@@ -177,7 +178,13 @@ public struct RemoteTools: Sendable {
         countsOthers: Bool,
         _ onAnswer: (ToolControlResult) async -> Void
     ) async throws(MeshEventsError) -> ToolControlResult {
-        let answer = try await ask(request, until: deadline, countsOthers: countsOthers, onAnswer)
+        var answer = try await ask(request, until: deadline, countsOthers: countsOthers, onAnswer)
+        // With the node's clock it can tell whether it may have seen the request.
+        if let made = request.time, let time = answer.answer.time, answer.isUntimely {
+            var corrected = request
+            corrected.time = made.adding(time.duration(since: .now))
+            answer = try await ask(corrected, until: deadline, countsOthers: countsOthers, onAnswer)
+        }
         if let refusal = answer.answer.refusal { throw error(refusal, request, answer.others) }
         var result = outcome(answer.answer, request)
         result.otherAnswers = answer.others
@@ -218,6 +225,8 @@ public struct RemoteTools: Sendable {
     private struct Answer {
         let answer: ToolControlAnswer
         var others = 0
+
+        var isUntimely: Bool { answer.refusal?.code == .untimely }
     }
 
     /// Sends a request. Its reply subject is below ``ControlSubject/answers``, the only place where a node may publish
@@ -256,7 +265,7 @@ public struct RemoteTools: Sendable {
                 try await iterator.next()
             }
             var answer = Answer(answer: try check(message, deadline))
-            guard countsOthers else {
+            guard countsOthers, !answer.isUntimely else {
                 if answer.answer.refusal == nil { await onAnswer(outcome(answer.answer, request)) }
                 return answer
             }

@@ -176,10 +176,13 @@ public struct ToolRollout: Sendable {
     private func step(on node: String, _ tell: (Step) async -> Void) async -> Step {
         let tools = RemoteTools(node: node, connection: connection, by: request.by)
         let deadline = ContinuousClock.now + configuration.timeout
+        // The nodes before may have taken long.
+        var request = request
+        request.time = .now
         var readiness: Result<ToolControlResult, MeshEventsError>?
         do throws(MeshEventsError) {
             var result = try await tools.send(request, timeout: configuration.timeout) { first in
-                guard configuration.waitsUntilReady, request.action.leavesItRunning else {
+                guard configuration.waitsUntilReady, self.request.action.leavesItRunning else {
                     return await tell(.done(first))
                 }
                 do throws(MeshEventsError) {
