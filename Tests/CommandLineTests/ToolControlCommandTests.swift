@@ -214,6 +214,37 @@ import Testing
         }
     }
 
+    @Test func twoNodesOfOneNameAreSaidWhenBothHaveDoneWhatWasAsked() async throws {
+        try await withServer { server in
+            let nodes = [
+                try await Node(server, "pi", tools: Self.recorder(indent: " ")),
+                try await Node(server, "pi", tools: Self.recorder(indent: " ")),
+            ]
+            for node in nodes { try await eventually("a tool to run") { node.text(of: "ran") == "1.0\n" } }
+            try await eventually("the mesh to know it") {
+                try await run(server, "status", "--json").output.contains("whisper")
+            }
+            let warning = "2 nodes named \"pi\" have answered, and each acts by itself; give each a name of its own"
+            for more in [["--node", "pi"], ["--all"], ["--all", "--one-by-one", "--wait-ready"]] {
+                // The other one may be slower than the wait for it, on a busy machine.
+                try await eventually("both to answer, with \(more)") {
+                    let arguments = ["tool", "signal", "whisper", "usr2"] + more + ["--nats", server.url]
+                    let outcome = try await Command.run(arguments)
+                    #expect(outcome.code == 0 && outcome.output == "whisper on pi: running\n", "\(outcome)")
+                    return outcome.error.contains(warning)
+                }
+            }
+            for node in nodes { #expect(node.text(of: "got").contains("usr2")) }
+            // One that does not know the tool refuses, and says it as well.
+            try await eventually("both to refuse") {
+                let outcome = try await run(server, "tool", "restart", "none", "--node", "pi")
+                #expect(outcome.code == 69, "\(outcome)")
+                return outcome.error.contains(warning)
+            }
+            for node in nodes { try await node.end() }
+        }
+    }
+
     @Test(
         arguments: [
             (["tool", "restart", "x", "--one-by-one"], 64), (["tool", "restart", "x", "--all", "--node", "a"], 64),
