@@ -10,10 +10,12 @@
 ///
 /// A line is what a terminal shows when it ends: what comes after a carriage return replaces what was there. So a progress
 /// bar is one line, its last picture. Of a line that is too long, the beginning and the end are kept: its end often says
-/// most.
+/// most. A word that would be kept in part is left out: it may be a secret, which is not recognised then.
 package struct LineSplitter: Sendable {
     /// The most bytes of the words about what was cut.
     private static let noteBytes = 40
+    /// A longer word may be kept in part, in bytes.
+    private static let longestWord = 256
 
     private let limit: Int
     /// How many bytes stay of the beginning of a line that is too long, and of its end.
@@ -126,11 +128,34 @@ package struct LineSplitter: Sendable {
         guard length > limit else { return kept.withUnsafeBytes { line($0) } }
         var first = kept.prefix(head)
         first.removeLast(Self.incompleteCharacter(first))
+        first = Self.withoutLastWord(first)
         var last = kept.dropFirst(head).suffix(tail)
         // The end of a character whose beginning is cut.
         last.removeFirst(last.prefix(3).prefix { $0 & 0xC0 == 0x80 }.count)
+        last = Self.withoutFirstWord(last)
         let note = " … \(length - first.count - last.count) bytes cut … "
         (first + Array(note.utf8) + last).withUnsafeBytes { line($0) }
+    }
+
+    /// The beginning of a text that was cut, without the word in which it was cut; with it when that is very long or
+    /// nothing is before it.
+    package static func withoutLastWord(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        bytes.suffix(longestWord).lastIndex { !isWord($0) }.map { bytes[...$0] } ?? bytes
+    }
+
+    /// The end of a text that was cut, without the word in which it was cut.
+    private static func withoutFirstWord(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        bytes.prefix(longestWord).firstIndex { !isWord($0) }.map { bytes[$0...] } ?? bytes
+    }
+
+    /// Whether a byte may be one of a key or a token, also of one in base64 or with escapes.
+    private static func isWord(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), 0x80...:
+            true
+        default: "+/=_.-~%\\".utf8.contains(byte)
+        }
     }
 
     private static func first(_ byte: Int32, in bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {

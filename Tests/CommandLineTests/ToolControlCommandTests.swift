@@ -49,6 +49,25 @@ import Testing
         ].enumerated().map { (indent.isEmpty ? "" : $0 == 0 ? "  - " : "    ") + $1 + "\n" }.joined()
     }
 
+    /// The nodes a, b and c with the tool `whisper`, when it runs on all and the mesh knows them.
+    ///
+    /// - Parameter before: what its shell does before it writes its process id.
+    private func threeNodes(_ server: LocalNATSServer, before: String = "") async throws -> [Node] {
+        let tool = """
+              - name: whisper
+                version: "1.0"
+                command: [sh, -c, "\(before)echo $$ > ran; exec sleep 600"]
+
+            """
+        var nodes: [Node] = []
+        for name in ["a", "b", "c"] { nodes.append(try await Node(server, name, tools: tool)) }
+        for node in nodes { try await eventually("the tool on \(node.name)") { !node.text(of: "ran").isEmpty } }
+        try await eventually("the mesh to know all") {
+            try await run(server, "status").lines.first?.contains("3 running") == true
+        }
+        return nodes
+    }
+
     private func run(_ server: LocalNATSServer, _ arguments: String...) async throws -> Command.Outcome {
         try await Command.run(arguments + ["--nats", server.url])
     }
@@ -151,18 +170,7 @@ import Testing
     func aRollingRestartEndsAtTheNodeThatFailsAndSaysWhichAreDone(binary: NATSServers.Binary) async throws {
         try await withServer(binary) { server in
             // On b a file makes the next start fail.
-            let tool = """
-                  - name: whisper
-                    version: "1.0"
-                    command: [sh, -c, "test -e broken && exit 3; echo $$ > ran; exec sleep 600"]
-
-                """
-            var nodes: [Node] = []
-            for name in ["a", "b", "c"] { nodes.append(try await Node(server, name, tools: tool)) }
-            for node in nodes { try await eventually("the tool on \(node.name)") { !node.text(of: "ran").isEmpty } }
-            try await eventually("the mesh to know all") {
-                try await run(server, "status").lines.first?.contains("3 running") == true
-            }
+            let nodes = try await threeNodes(server, before: "test -e broken && exit 3; ")
             let before = nodes.map { $0.text(of: "ran") }
             let good = try await run(server, "tool", "restart", "whisper", "--all", "--one-by-one", "--wait-ready")
             let lines = ["whisper on a: running", "whisper on b: running", "whisper on c: running"]
@@ -240,17 +248,7 @@ import Testing
 
     @Test func aRollingRestartSkipsANodeThatIsDeadAndSaysSo() async throws {
         try await withServer { server in
-            let tool = """
-                  - name: whisper
-                    version: "1.0"
-                    command: [sh, -c, "echo $$ > ran; exec sleep 600"]
-
-                """
-            var nodes: [Node] = []
-            for name in ["a", "b", "c"] { nodes.append(try await Node(server, name, tools: tool)) }
-            try await eventually("the mesh to know all") {
-                try await run(server, "status").lines.first?.contains("3 running") == true
-            }
+            let nodes = try await threeNodes(server)
             nodes[1].serve.signal(SIGKILL)
             _ = try await nodes[1].serve.wait(within: .seconds(30))
             let rest = try await run(server, "tool", "restart", "whisper", "--all", "--one-by-one", "--wait-ready")
@@ -258,6 +256,37 @@ import Testing
             #expect(rest.error.contains("b is skipped: ") && rest.error.contains("skipped: b"), "\(rest.error)")
             #expect(rest.error.contains("done: a, c; failed: none; not touched: none"), "\(rest.error)")
             for node in [nodes[0], nodes[2]] { try await node.end() }
+        }
+    }
+
+    @Test func twoNodesOfOneNameAreSaidWhenBothHaveDoneWhatWasAsked() async throws {
+        try await withServer { server in
+            let nodes = [
+                try await Node(server, "pi", tools: Self.recorder(indent: " ")),
+                try await Node(server, "pi", tools: Self.recorder(indent: " ")),
+            ]
+            for node in nodes { try await eventually("a tool to run") { node.text(of: "ran") == "1.0\n" } }
+            try await eventually("the mesh to know it") {
+                try await run(server, "status", "--json").output.contains("whisper")
+            }
+            let warning = "2 nodes named \"pi\" have answered, and each acts by itself; give each a name of its own"
+            for more in [["--node", "pi"], ["--all"], ["--all", "--one-by-one", "--wait-ready"]] {
+                // The other one may be slower than the wait for it, on a busy machine.
+                try await eventually("both to answer, with \(more)") {
+                    let arguments = ["tool", "signal", "whisper", "usr2"] + more + ["--nats", server.url]
+                    let outcome = try await Command.run(arguments)
+                    #expect(outcome.code == 0 && outcome.output == "whisper on pi: running\n", "\(outcome)")
+                    return outcome.error.contains(warning)
+                }
+            }
+            for node in nodes { #expect(node.text(of: "got").contains("usr2")) }
+            // One that does not know the tool refuses, and says it as well.
+            try await eventually("both to refuse") {
+                let outcome = try await run(server, "tool", "restart", "none", "--node", "pi")
+                #expect(outcome.code == 69, "\(outcome)")
+                return outcome.error.contains(warning)
+            }
+            for node in nodes { try await node.end() }
         }
     }
 

@@ -161,19 +161,7 @@ import Testing
     @Test func loggingOutEndsTheStreamsOfTheSession() async throws {
         try await Bench.run(.init(token: Bench.token)) { bench in
             let client = bench.client
-            let body = #"{"token":"\#(Bench.token)"}"#
-            func logIn() async throws -> [(String, String)] {
-                let answer = try await client.send(
-                    .POST,
-                    "/api/session",
-                    [("content-type", "application/json")],
-                    body: body
-                )
-                let cookie = try #require(answer.headers.first(name: "set-cookie")).prefix { $0 != ";" }
-                let key = try #require(try answer.json["session"]?.string)
-                return [("cookie", String(cookie)), ("mesh-events-session", key)]
-            }
-            let (mine, other) = (try await logIn(), try await logIn())
+            let (mine, other) = (try await bench.logIn(), try await bench.logIn())
             try await withDeadline(.seconds(20), "the end of the streams of one session") {
                 try await client.listen("/api/stream", other) { others in
                     _ = try await others.next("position")

@@ -1,12 +1,17 @@
-import MeshDashboard
+import MeshConcurrency
 import MeshEvents
 import Synchronization
 import TestSupport
 import Testing
 
-/// A log in memory: of the tool `whisper`. `none` has no log yet, others give errors.
+@testable import MeshDashboard
+
+/// A log in memory: of the tool `whisper`. `none` has no log yet, that of `slow` does not come before it is let, others give
+/// errors.
 final class StoredLogs: LogSource {
     private let asked = Mutex<[LogPageQuery]>([])
+    /// Lets answers about `slow` come.
+    let release = OneTimeSignal()
 
     /// What was asked for so far.
     var queries: [LogPageQuery] { asked.withLock { $0 } }
@@ -18,6 +23,9 @@ final class StoredLogs: LogSource {
         case "whisper":
             let line = LogPageAnswer.Line(number: 7, time: .epoch, stream: "stderr", text: "CUDA \u{1B}[2J<b>")
             return LogPageAnswer(lines: [line], missed: 3, hasBegunAnew: true, next: ("abc", 8))
+        case "slow":
+            _ = await release.value(until: .now + .seconds(20))
+            return LogPageAnswer(lines: [], missed: 0, hasBegunAnew: false, next: nil)
         case "none": return LogPageAnswer(lines: [], missed: 0, hasBegunAnew: false, next: nil)
         case "forbidden": throw MeshEventsError(.permissionDenied, "the server forbids it")
         default: throw MeshEventsError(.serverRefused, "node pi has no such tool")
@@ -48,6 +56,25 @@ final class StoredLogs: LogSource {
                 #expect(try await bench.client.get("/api/logs?\(wrong)").status == 400, "\(wrong)")
             }
             #expect(logs.queries.count == 2)
+        }
+    }
+
+    @Test func `a reader of slow logs holds up no other`() async throws {
+        let logs = StoredLogs()
+        try await Bench.run(.init(token: Bench.token), logs: logs) { bench in
+            let (mine, other) = (try await bench.logIn(), try await bench.logIn())
+            try await withThrowingTaskGroup(of: UInt.self) { group in
+                // As many as one reader may have, and some more.
+                for _ in 0..<12 {
+                    group.addTask { try await bench.client.get("/api/logs?node=pi&tool=slow", mine).status }
+                }
+                try await eventually("logs to be read") { !logs.queries.isEmpty }
+                for _ in 0..<2 { #expect(try await group.next() == 503, "it may have ten at once") }
+                let answer = try await bench.client.get("/api/logs?node=pi&tool=whisper", other)
+                #expect(answer.status == 200 && !logs.release.isSent)
+                logs.release.send()
+                for try await status in group { #expect(status == 200) }
+            }
         }
     }
 

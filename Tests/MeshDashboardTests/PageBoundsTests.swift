@@ -316,6 +316,31 @@ import Testing
         #expect(gate.waiting == 0)
     }
 
+    @Test func aReaderHasAShareAndHoldsUpNoOther() async throws {
+        let gate = QueryGate(maximumRunning: 3, maximumWaiting: 5, share: .init(running: 2, waiting: 2))
+        let (slow, quick) = (OneTimeSignal(), OneTimeSignal())
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            func run(_ reader: String, until release: OneTimeSignal) async throws(MeshEventsError) {
+                try await gate.run(for: reader) { () async throws(MeshEventsError) in
+                    try await release.wait(until: .now + .seconds(30), for: "the release")
+                }
+            }
+            for _ in 0..<4 { group.addTask { try await run("slow", until: slow) } }
+            try await eventually("two of the slow reader to wait") { gate.waiting == 2 }
+            await #expect(throws: MeshEventsError.self) { try await run("slow", until: slow) }
+            // There is a place, and others wait for their own.
+            try await gate.run(for: "other") { () async throws(MeshEventsError) in }
+            for _ in 0..<2 { group.addTask { try await run("quick", until: quick) } }
+            try await eventually("one of another reader to wait for a place") { gate.waiting == 3 }
+            quick.send()
+            try await eventually("those of the slow reader alone to be left") { gate.waiting == 2 }
+            try await gate.run(for: "other") { () async throws(MeshEventsError) in }
+            slow.send()
+            try await group.waitForAll()
+        }
+        #expect(gate.waiting == 0)
+    }
+
     // MARK: The histogram
 
     @Test func namesAndTypesOfTheHistogramAreBounded() throws {

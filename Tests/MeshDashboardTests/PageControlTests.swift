@@ -44,13 +44,6 @@ import Testing
         #"{"action":"\#(action)","node":"pi","tool":"\#(tool)"}"#
     }
 
-    private func logIn(_ client: HTTPClient) async throws -> [(String, String)] {
-        let answer = try await client.send(.POST, "/api/session", Self.json, body: #"{"token":"\#(Bench.token)"}"#)
-        #expect(try answer.json["control"]?.bool == true)
-        let cookie = try #require(answer.headers.first(name: "set-cookie")).prefix { $0 != ";" }
-        return [("cookie", String(cookie)), ("mesh-events-session", try #require(try answer.json["session"]?.string))]
-    }
-
     @Test func withoutTheFlagItIsForbiddenAndThePageIsToldSo() async throws {
         try await Bench.run(.init(token: Bench.token)) { bench in
             let answer = try await bench.client.send(.POST, "/api/tools", Self.bearer, body: Self.body())
@@ -63,7 +56,7 @@ import Testing
     @Test func aSessionControlsToolsAndItsNameIsPassedOn() async throws {
         let recorder = Recorder()
         try await Bench.run(.init(token: Bench.token), control: recorder) { bench in
-            let session = try await logIn(bench.client)
+            let session = try await bench.logIn()
             for (action, state) in [("start", "running"), ("stop", "stopped"), ("restart", "running")] {
                 let answer = try await bench.client.send(
                     .POST,
@@ -82,7 +75,7 @@ import Testing
             // The name tells nothing of what the session is.
             let secrets = session.map(\.1).joined()
             #expect(names.allSatisfy { !secrets.contains($0.split(separator: " ")[2].dropLast()) })
-            let other = try await logIn(bench.client)
+            let other = try await bench.logIn()
             _ = try await bench.client.send(.POST, "/api/tools", other + Self.json, body: Self.body())
             _ = try await bench.client.send(.POST, "/api/tools", Self.bearer, body: Self.body())
             #expect(Set(recorder.calls.map(\.by)).count == 3)
@@ -93,7 +86,7 @@ import Testing
     @Test func nothingOfAnotherSitesPageOrOfHalfASessionGetsThrough() async throws {
         let recorder = Recorder()
         try await Bench.run(.init(token: Bench.token), control: recorder) { bench in
-            let session = try await logIn(bench.client)
+            let session = try await bench.logIn()
             let (cookie, key) = (session[0], session[1])
             // A browser sends the cookie along with a form or a script of another site; it cannot send the key.
             let tries: [([(String, String)], UInt)] = [

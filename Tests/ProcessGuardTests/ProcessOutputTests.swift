@@ -83,6 +83,25 @@ struct ProcessOutputTests {
         #expect(lines(end, limit: 200).first?.hasSuffix("99998 99999 fatal: disk full") == true)
     }
 
+    @Test("a word in which a line is cut is left out, for it may be a secret; one that is very long is not")
+    func cutWords() {
+        let words = (0..<50).map { "word-\($0)=a/b" }.joined(separator: " ")
+        let kept = words.split(separator: " ")
+        let cut = lines([words], limit: 100)
+        #expect(cut.count == 1 && cut[0].contains("bytes cut"))
+        #expect(
+            cut[0].split(separator: " ").allSatisfy {
+                kept.contains($0) || ["…", "bytes", "cut"].contains($0) || Int($0) != nil
+            },
+            "\(cut)"
+        )
+        let quoted = lines(
+            [#"{"key":"value-of-the-key","other":"\#(String(repeating: "x", count: 100))","a":"tail-of-it"}"#],
+            limit: 60
+        )
+        #expect(quoted == [#"{"key":" … 131 bytes cut … ":"tail-of-it"}"#])
+    }
+
     @Test("what is there in a pause is a line, what comes next is another; its mere end is none") func pauses() {
         #expect(lines(["Overwrite? ", nil, nil, "yes\nb\n"], limit: 20) == ["Overwrite? ", "yes", "b"])
         #expect(lines(["a", nil, "\nb\n", nil, "\n"]) == ["a", "b", ""])

@@ -292,6 +292,7 @@ final class MeshFollower: Sendable {
 
     /// Reads what is stored. That is said when it takes longer than a moment: an empty mesh would be a wrong one.
     private func startMonitor() async throws -> MeshMonitor {
+        defer { known.withLock { $0.isReading = false } }
         async let _ = sayThatItReads()
         return try await MeshMonitor.start(
             store: store,
@@ -321,7 +322,6 @@ final class MeshFollower: Sendable {
         let failure =
             error as? MeshEventsError ?? MeshEventsError(.closed, "reading the state of the mesh has ended: \(error)")
         guard ![.streamNotFound, .streamMismatch].contains(failure.code) else {
-            known.withLock { $0.isReading = false }
             tellProblem()
             logger.debug("the dashboard cannot follow the mesh", [.error: "\(failure)"])
             return false
@@ -334,7 +334,7 @@ final class MeshFollower: Sendable {
                 known.rejected += known.source.rejected
                 known.source = .former(last)
             }
-            defer { (known.failure, known.since, known.isReading) = (failure, known.since ?? .now, false) }
+            defer { (known.failure, known.since) = (failure, known.since ?? .now) }
             return (true, known.failure?.message != failure.message)
         }
         if last != nil { cache.withLock { $0 = nil } }
@@ -372,7 +372,7 @@ final class MeshFollower: Sendable {
                 known.rejected += known.source.rejected
                 known.source = source
                 known.number += 1
-                (known.failure, known.since, known.isReading) = (nil, nil, false)
+                (known.failure, known.since) = (nil, nil)
             }
             return known.source
         }

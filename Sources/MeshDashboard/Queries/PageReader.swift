@@ -88,37 +88,62 @@ extension UInt64 {
     var next: UInt64 { self == .max ? self : self + 1 }
 }
 
-/// Limits how many reads of the stream run at once; others wait in order. Each holds messages, which can be large.
+/// Limits how many requests of a kind run at once; others wait in order. Each holds messages, which can be large.
+///
+/// A reader may have no more than a share of them, so that what is slow for it, as a node on a slow link, holds up no other.
 final class QueryGate: Sendable {
+    /// How many requests of one reader run and wait at once.
+    struct Share: Sendable {
+        var running: Int
+        var waiting: Int
+    }
+
+    private struct Waiter {
+        let id: UInt64
+        let reader: String?
+        let continuation: CheckedContinuation<Bool, Never>
+    }
+
     private struct State {
         var running = 0
-        var waiters: [(id: UInt64, continuation: CheckedContinuation<Bool, Never>)] = []
+        /// How many of those are each reader's.
+        var runningOf: [String: Int] = [:]
+        var waiters: [Waiter] = []
         var lastID: UInt64 = 0
     }
 
     private let maximumRunning: Int
     private let maximumWaiting: Int
+    private let share: Share?
     private let state = Locked(State())
 
-    init(maximumRunning: Int = 2, maximumWaiting: Int = 128) {
+    /// - Parameter share: the most for one reader; `nil` for as many as for all.
+    init(maximumRunning: Int = 2, maximumWaiting: Int = 128, share: Share? = nil) {
         self.maximumRunning = maximumRunning
         self.maximumWaiting = maximumWaiting
+        self.share = share
     }
 
-    /// How many reads wait.
+    /// How many requests wait.
     var waiting: Int { state.withLock { $0.waiters.count } }
 
     /// Runs `body` when it is its turn.
     ///
+    /// - Parameters:
+    ///   - reader: who asks; `nil` has no share of its own.
+    ///   - body: what to do.
     /// - Throws: `persistenceUnavailable` when too many wait already, `closed` when the task is cancelled meanwhile,
     ///   and what `body` throws.
-    func run<Result>(_ body: () async throws(MeshEventsError) -> Result) async throws(MeshEventsError) -> Result {
-        try await enter()
-        defer { leave() }
+    func run<Result>(
+        for reader: String? = nil,
+        _ body: () async throws(MeshEventsError) -> Result
+    ) async throws(MeshEventsError) -> Result {
+        try await enter(reader)
+        defer { leave(reader) }
         return try await body()
     }
 
-    private func enter() async throws(MeshEventsError) {
+    private func enter(_ reader: String?) async throws(MeshEventsError) {
         let id = state.withLock { state in
             state.lastID += 1
             return state.lastID
@@ -126,12 +151,12 @@ final class QueryGate: Sendable {
         let isIn = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let immediate = state.withLock { state -> Bool? in
-                    if state.running < maximumRunning {
-                        state.running += 1
+                    if hasRoom(for: reader, state) {
+                        begin(reader, &state)
                         return true
                     }
-                    if Task.isCancelled || state.waiters.count >= maximumWaiting { return false }
-                    state.waiters.append((id, continuation))
+                    if Task.isCancelled || !mayWait(reader, state) { return false }
+                    state.waiters.append(Waiter(id: id, reader: reader, continuation: continuation))
                     return nil
                 }
                 if let immediate { continuation.resume(returning: immediate) }
@@ -143,23 +168,44 @@ final class QueryGate: Sendable {
             }?.resume(returning: false)
         }
         guard isIn else {
-            if Task.isCancelled { throw MeshEventsError(.closed, "the read was cancelled") }
+            if Task.isCancelled { throw MeshEventsError(.closed, "the request was cancelled") }
             throw MeshEventsError(
                 .persistenceUnavailable,
-                "too many reads of the stream are under way; try again in a moment",
+                "too many requests of this kind are under way; try again in a moment",
                 isRetriable: true
             )
         }
     }
 
-    private func leave() {
+    private func leave(_ reader: String?) {
         state.withLock { state -> CheckedContinuation<Bool, Never>? in
-            guard !state.waiters.isEmpty else {
-                state.running -= 1
-                return nil
+            state.running -= 1
+            if let reader {
+                let left = (state.runningOf[reader] ?? 1) - 1
+                state.runningOf[reader] = left > 0 ? left : nil
             }
-            // The place passes to the next waiter.
-            return state.waiters.removeFirst().continuation
+            // The place passes to the next waiter that has not all of its share; no other one can have become free.
+            guard let next = state.waiters.firstIndex(where: { hasRoom(for: $0.reader, state) }) else { return nil }
+            let waiter = state.waiters.remove(at: next)
+            begin(waiter.reader, &state)
+            return waiter.continuation
         }?.resume(returning: true)
+    }
+
+    private func hasRoom(for reader: String?, _ state: State) -> Bool {
+        guard state.running < maximumRunning else { return false }
+        guard let reader, let share else { return true }
+        return state.runningOf[reader] ?? 0 < share.running
+    }
+
+    private func mayWait(_ reader: String?, _ state: State) -> Bool {
+        guard state.waiters.count < maximumWaiting else { return false }
+        guard let reader, let share else { return true }
+        return state.waiters.count { $0.reader == reader } < share.waiting
+    }
+
+    private func begin(_ reader: String?, _ state: inout State) {
+        state.running += 1
+        if let reader { state.runningOf[reader, default: 0] += 1 }
     }
 }

@@ -183,4 +183,9 @@ struct DashboardContext: RequestContext {
 
     /// The client's address.
     var peer: PeerAddress { PeerAddress(channel.remoteAddress) }
+
+    /// Who asks, for shares: a session, or else all clients of an address.
+    var reader: String {
+        if case .session(let id) = grant { "\(id)" } else { "\(peer)" }
+    }
 }

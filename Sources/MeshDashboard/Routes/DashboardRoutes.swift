@@ -21,12 +21,12 @@ struct DashboardRoutes: Sendable {
     let emitter: PersistentEventBus?
     /// Reads logs; `nil` when there are none.
     let logs: (any LogSource)?
-    /// How many logs are read at once.
-    let logGate = QueryGate(maximumRunning: 4, maximumWaiting: 16)
+    /// How many logs are read at once. A node has up to 16 readers, and others than this page need some.
+    let logGate = QueryGate(maximumRunning: 12, maximumWaiting: 64, share: .init(running: 2, waiting: 8))
     /// `nil` when tools cannot be controlled.
     let control: (any ToolController)?
     /// How many requests about tools are under way.
-    let controlGate = QueryGate(maximumRunning: 8, maximumWaiting: 16)
+    let controlGate = QueryGate(maximumRunning: 16, maximumWaiting: 32, share: .init(running: 4, waiting: 8))
     /// `nil` when no login is needed.
     let login: Login?
     let page: PageFiles
@@ -63,7 +63,7 @@ struct DashboardRoutes: Sendable {
         router.post("/api/events") { request, _ in try await emit(request) }
         router.post("/api/tools") { request, context in try await controlTool(request, context) }
         router.get("/api/histogram") { request, _ in try await histogram(QueryParameters(request)) }
-        router.get("/api/logs") { request, _ in try await log(QueryParameters(request)) }
+        router.get("/api/logs") { request, context in try await log(QueryParameters(request), context) }
         router.get("/api/stream") { request, context in try stream(request, context) }
         return router
     }
@@ -137,12 +137,14 @@ struct DashboardRoutes: Sendable {
         return .json(json.json.utf8, status: .created)
     }
 
-    private func log(_ parameters: QueryParameters) async throws -> Response {
+    private func log(_ parameters: QueryParameters, _ context: DashboardContext) async throws -> Response {
         guard let logs else {
             throw APIError(.forbidden, "logsOff", "this page's connection to the mesh may not read logs")
         }
         let query = try parameters.log()
-        let answer = try await logGate.run { () async throws(MeshEventsError) in try await logs.page(query) }
+        let answer = try await logGate.run(for: context.reader) { () async throws(MeshEventsError) in
+            try await logs.page(query)
+        }
         return .json(answer.json.json.utf8)
     }
 
@@ -153,7 +155,7 @@ struct DashboardRoutes: Sendable {
         let body = try ControlBody(try await request.jsonBody(upTo: ControlBody.maximumSize))
         let by = grant.name(from: context.peer)
         do throws(MeshEventsError) {
-            let state = try await controlGate.run { () async throws(MeshEventsError) in
+            let state = try await controlGate.run(for: context.reader) { () async throws(MeshEventsError) in
                 try await control.control(body.action, tool: body.tool, node: body.node, by: by)
             }
             let json: EventData = ["node": .string(body.node), "state": .string(state), "tool": .string(body.tool)]

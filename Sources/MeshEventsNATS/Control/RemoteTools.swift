@@ -38,21 +38,23 @@ public struct RemoteTools: Sendable {
         self.connection = connection
     }
 
-    /// Asks the node for an action that needs no more than the tool's name; returns when it is done.
+    /// Asks the node for an action that needs no more than the tool's name; returns when it is done. It does not look for
+    /// other nodes of that name, unlike ``send(_:timeout:onAnswer:)``.
     ///
     /// - Parameters:
     ///   - action: what to do.
     ///   - tool: the tool's name.
     ///   - timeout: how long that may take. A tool that does not end by itself is killed after its grace period.
     /// - Returns: the text of the tool's state afterwards, see `ToolState` of the module MeshEvents.
-    /// - Throws: as ``send(_:timeout:)``.
+    /// - Throws: as ``send(_:timeout:onAnswer:)``.
     @discardableResult
     public func perform(
         _ action: ToolAction,
         on tool: String,
         timeout: Duration = .seconds(30)
     ) async throws(MeshEventsError) -> String {
-        try await send(ToolRequest(action, tool: tool, by: by), timeout: timeout).state.rawValue
+        let request = ToolRequest(action, tool: tool, by: by)
+        return try await send(request, until: .now + timeout, countsOthers: false) { _ in }.state.rawValue
     }
 
     /// Starts a tool; one that runs is left alone.
@@ -147,11 +149,14 @@ public struct RemoteTools: Sendable {
 
     /// Asks the node for an action; returns when it is done.
     ///
-    /// Sent again with the same identity, a request is carried out once; the answer is the same.
+    /// Sent again with the same identity, a request is carried out once; the answer is the same. One that was made so long ago
+    /// that the node may have forgotten it is refused (`untimely`).
     ///
     /// - Parameters:
     ///   - request: what to do.
     ///   - timeout: how long that may take. A tool that does not end by itself is killed after its grace period.
+    ///   - onAnswer: is called with the node's answer as soon as that has come, unless it is a refusal. Others of that name
+    ///     may answer meanwhile, which is known at the end only.
     /// - Throws: `noResponders` when there is no such node, or it takes no requests, as nodes of the Go mesh;
     ///   `timeout`, after which the node may still carry out the request; `serverRefused` with the node's message, which says
     ///   when other nodes have answered, too, and the ``ToolRefusal`` as the underlying error; `invalidArgument` for a request
@@ -159,49 +164,42 @@ public struct RemoteTools: Sendable {
     @discardableResult
     public func send(
         _ request: ToolRequest,
-        timeout: Duration = .seconds(30)
+        timeout: Duration = .seconds(30),
+        onAnswer: (ToolControlResult) async -> Void = { _ in }
     ) async throws(MeshEventsError) -> ToolControlResult {
-        let (message, others): (NATSMessage, Int)
-        // The node answers before the client has given up.
-        let text = request.json(timeout: max(timeout - .milliseconds(500), timeout / 2))
-        guard text.utf8.count <= ToolRequest.maximumBytes else {
-            let (size, limit) = (text.utf8.count, ToolRequest.maximumBytes)
-            throw MeshEventsError(.invalidArgument, "the request has \(size) bytes, more than \(limit)")
+        // What changes nothing may be done by several.
+        let countsOthers = request.action != .status
+        return try await send(request, until: .now + timeout, countsOthers: countsOthers, onAnswer)
+    }
+
+    private func send(
+        _ request: ToolRequest,
+        until deadline: ContinuousClock.Instant,
+        countsOthers: Bool,
+        _ onAnswer: (ToolControlResult) async -> Void
+    ) async throws(MeshEventsError) -> ToolControlResult {
+        var answer = try await ask(request, until: deadline, countsOthers: countsOthers, onAnswer)
+        // With the node's clock it can tell whether it may have seen the request.
+        if let made = request.time, let time = answer.answer.time, answer.isUntimely {
+            var corrected = request
+            corrected.time = made.adding(time.duration(since: .now))
+            answer = try await ask(corrected, until: deadline, countsOthers: countsOthers, onAnswer)
         }
-        do {
-            // What changes nothing may be done by several.
-            let counts = request.action != .status
-            (message, others) = try await ask(ByteBuffer(string: text), until: .now + timeout, countsOthers: counts)
-        } catch let error as NATSError {
-            throw MeshEventsError(error)
-        } catch let error as MeshEventsError {
-            throw error
-        } catch {
-            throw MeshEventsError(.closed, "the request was interrupted: \(error)")
-        }
-        guard message.status != 503 else {
-            throw MeshEventsError(
-                .noResponders,
-                "no node \(node.debugDescription) in this mesh takes requests about tools: it does not run, it has another "
-                    + "name, or it is a node of the Go mesh, which takes none; `mesh-events status` shows what is known"
-            )
-        }
-        guard let answer = ToolControlAnswer(message.payload.readableBytesView) else {
-            throw MeshEventsError(
-                .protocolViolation,
-                "the answer of node \(node.debugDescription) is no valid answer about a tool"
-            )
-        }
-        if let refusal = answer.refusal { throw error(refusal, request, others) }
-        return ToolControlResult(
+        if let refusal = answer.answer.refusal { throw error(refusal, request, answer.others) }
+        var result = outcome(answer.answer, request)
+        result.otherAnswers = answer.others
+        return result
+    }
+
+    private func outcome(_ answer: ToolControlAnswer, _ request: ToolRequest) -> ToolControlResult {
+        ToolControlResult(
             node: node,
             tool: request.tool,
             state: answer.state ?? ToolState(rawValue: "unknown"),
             version: answer.version,
             pid: answer.pid,
             isReady: answer.isReady,
-            lastError: answer.lastError,
-            otherAnswers: others
+            lastError: answer.lastError
         )
     }
 
@@ -223,64 +221,126 @@ public struct RemoteTools: Sendable {
         return MeshEventsError(.serverRefused, message, underlying: refusal)
     }
 
+    /// A node's answer, and how many other nodes have answered.
+    private struct Answer {
+        let answer: ToolControlAnswer
+        var others = 0
+
+        var isUntimely: Bool { answer.refusal?.code == .untimely }
+    }
+
     /// Sends a request. Its reply subject is below ``ControlSubject/answers``, the only place where a node may publish
     /// answers; only the sender of this request knows it.
     private func ask(
-        _ request: ByteBuffer,
+        _ request: ToolRequest,
         until deadline: ContinuousClock.Instant,
-        countsOthers: Bool
-    ) async throws -> (answer: NATSMessage, others: Int) {
-        let inbox = connection.makeInbox(below: ControlSubject.answers)
-        let answers = try await connection.subscribe(
-            to: inbox,
-            maximumMessages: Self.maximumAnswers,
-            timeout: max(deadline - .now, .zero)
-        )
-        defer { answers.cancel() }
-        let start = ContinuousClock.now
-        try connection.publish(request, to: ControlSubject.tools(of: node), replyTo: inbox)
-        // A server that denies permission reports that before it answers the ping.
-        try await connection.flush(timeout: max(deadline - .now, .zero))
-        return try await withThrowingTaskGroup(of: (NATSMessage, Int)?.self) { group in
-            group.addTask {
-                var iterator = answers.makeAsyncIterator()
-                guard let answer = try await iterator.next() else { return nil }
-                guard countsOthers, answer.status != 503 else { return (answer, 0) }
-                let wait = min(max(.now - start, Self.otherAnswerTime.least), Self.otherAnswerTime.most)
-                let others = await Self.count(&iterator, of: answers, for: min(wait, (deadline - .now) / 2))
-                return (answer, others)
+        countsOthers: Bool,
+        _ onAnswer: (ToolControlResult) async -> Void
+    ) async throws(MeshEventsError) -> Answer {
+        let left = max(deadline - .now, .zero)
+        // The node answers before the client has given up.
+        let text = request.json(timeout: max(left - .milliseconds(500), left / 2))
+        guard text.utf8.count <= ToolRequest.maximumBytes else {
+            let (size, limit) = (text.utf8.count, ToolRequest.maximumBytes)
+            throw MeshEventsError(.invalidArgument, "the request has \(size) bytes, more than \(limit)")
+        }
+        do {
+            let inbox = connection.makeInbox(below: ControlSubject.answers)
+            let answers = try await connection.subscribe(
+                to: inbox,
+                maximumMessages: Self.maximumAnswers,
+                timeout: left
+            )
+            defer { answers.cancel() }
+            let start = ContinuousClock.now
+            try connection.publish(
+                ByteBuffer(string: text),
+                to: ControlSubject.tools(of: node),
+                replyTo: inbox
+            )
+            // A server that denies permission reports that before it answers the ping.
+            try await connection.flush(timeout: max(deadline - .now, .zero))
+            var iterator = answers.makeAsyncIterator()
+            let message = try await Self.ending(answers, at: deadline) { () async throws(NATSError) in
+                try await iterator.next()
             }
-            group.addTask {
-                try await Task.sleep(until: deadline)
-                throw MeshEventsError(
-                    .timeout,
-                    "node \(node.debugDescription) did not answer in time; it may still carry out the request",
-                    isRetriable: true
-                )
+            var answer = Answer(answer: try check(message, deadline))
+            guard countsOthers, !answer.isUntimely else {
+                if answer.answer.refusal == nil { await onAnswer(outcome(answer.answer, request)) }
+                return answer
             }
-            defer { group.cancelAll() }
-            guard let answer = try await group.next() ?? nil else {
-                throw MeshEventsError(.closed, "the connection ended before node \(node.debugDescription) answered")
+            let now = ContinuousClock.now
+            let wait = min(max(now - start, Self.otherAnswerTime.least), Self.otherAnswerTime.most)
+            let end = now + min(wait, (deadline - now) / 2)
+            let first = answer.answer
+            answer.others = await Self.ending(answers, at: end) {
+                if first.refusal == nil { await onAnswer(outcome(first, request)) }
+                // A node answers a request once, so they are from other ones. What came meanwhile is kept.
+                var others = 0
+                while (try? await iterator.next()) != nil { others += 1 }
+                return others
             }
             return answer
+        } catch let error as NATSError {
+            throw MeshEventsError(error)
+        } catch let error as MeshEventsError {
+            throw error
+        } catch {
+            throw MeshEventsError(.closed, "the request was interrupted: \(error)")
         }
     }
 
-    /// How many more messages come within a time: a node answers a request once, so they are from other ones.
-    private static func count(
-        _ iterator: inout NATSSubscription.AsyncIterator,
-        of answers: NATSSubscription,
-        for time: Duration
-    ) async -> Int {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                try? await Task.sleep(for: time)
-                answers.cancel()
+    /// The answer in the first message.
+    ///
+    /// - Parameters:
+    ///   - message: `nil` when none came.
+    ///   - deadline: until when it was waited for.
+    private func check(
+        _ message: NATSMessage?,
+        _ deadline: ContinuousClock.Instant
+    ) throws(MeshEventsError) -> ToolControlAnswer {
+        guard let message else {
+            if Task.isCancelled { throw MeshEventsError(.closed, "the request was interrupted") }
+            guard ContinuousClock.now >= deadline else {
+                throw MeshEventsError(.closed, "the connection ended before node \(node.debugDescription) answered")
             }
-            var count = 0
-            while (try? await iterator.next()) != nil { count += 1 }
-            group.cancelAll()
-            return count
+            throw MeshEventsError(
+                .timeout,
+                "node \(node.debugDescription) did not answer in time; it may still carry out the request",
+                isRetriable: true
+            )
         }
+        guard message.status != 503 else {
+            throw MeshEventsError(
+                .noResponders,
+                "no node \(node.debugDescription) in this mesh takes requests about tools: it does not run, it has another "
+                    + "name, or it is a node of the Go mesh, which takes none; `mesh-events status` shows what is known"
+            )
+        }
+        guard let answer = ToolControlAnswer(message.payload.readableBytesView) else {
+            throw MeshEventsError(
+                .protocolViolation,
+                "the answer of node \(node.debugDescription) is no valid answer about a tool"
+            )
+        }
+        return answer
+    }
+
+    /// Ends a subscription at a time, unless `body` has ended before.
+    private static func ending<Output, Failure: Error>(
+        _ answers: NATSSubscription,
+        at end: ContinuousClock.Instant,
+        _ body: () async throws(Failure) -> Output
+    ) async throws(Failure) -> Output {
+        let result = await withTaskGroup(of: Void.self) { group -> Result<Output, Failure> in
+            group.addTask { if (try? await Task.sleep(until: end)) != nil { answers.cancel() } }
+            defer { group.cancelAll() }
+            do throws(Failure) {
+                return .success(try await body())
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
     }
 }

@@ -70,6 +70,8 @@ public struct ToolRefusal: Error, Sendable, Hashable, CustomStringConvertible {
         public static let busy = Code(rawValue: "busy")
         /// The node was not started so that tools may be installed, changed and removed by requests.
         public static let installOff = Code(rawValue: "installOff")
+        /// The request is from a time that the node does not remember: it may have carried it out already.
+        public static let untimely = Code(rawValue: "untimely")
         /// The node has not finished in time; it goes on.
         public static let timeout = Code(rawValue: "timeout")
         /// The tool does not run.
@@ -109,6 +111,8 @@ package struct ToolControlAnswer: Sendable, Hashable {
     package var isReady: Bool?
     package var lastError: String?
     package var refusal: ToolRefusal?
+    /// The node's time, with the refusal of an untimely request.
+    package var time: Timestamp?
 
     package init(
         state: ToolState? = nil,
@@ -116,7 +120,8 @@ package struct ToolControlAnswer: Sendable, Hashable {
         pid: Int32? = nil,
         isReady: Bool? = nil,
         lastError: String? = nil,
-        refusal: ToolRefusal? = nil
+        refusal: ToolRefusal? = nil,
+        time: Timestamp? = nil
     ) {
         self.state = state
         self.version = version
@@ -124,6 +129,7 @@ package struct ToolControlAnswer: Sendable, Hashable {
         self.isReady = isReady
         self.lastError = lastError
         self.refusal = refusal
+        self.time = time
     }
 
     /// Reads an answer, an older node's too, which has `state` or `error` only; `nil` when it is none.
@@ -138,6 +144,7 @@ package struct ToolControlAnswer: Sendable, Hashable {
             guard let code = error["code"]?.string, let message = error["message"]?.string else { return nil }
             refusal = ToolRefusal(ToolRefusal.Code(rawValue: code), message)
         }
+        time = data["time"]?.string.flatMap { try? Timestamp(rfc3339: $0) }
     }
 
     /// The answer as JSON.
@@ -150,6 +157,7 @@ package struct ToolControlAnswer: Sendable, Hashable {
         if let pid { members.append(("pid", JSONValue(Int(pid)))) }
         if let isReady { members.append(("ready", .bool(isReady))) }
         if let state { members.append(("state", .string(state.rawValue))) }
+        if let time { members.append(("time", .string(time.description))) }
         if let version { members.append(("version", .string(version))) }
         return EventData(JSONObject(members)).json
     }

@@ -54,6 +54,9 @@ public struct ToolRequest: Sendable, Hashable {
     public var by: String
     /// Identifies the request: a node that gets it twice acts once, and gives the same answer twice.
     public var id: String
+    /// When it was made, by this process's clock; `nil` does not say it. A node refuses a request from a time that it does
+    /// not remember (`untimely`): it may have carried it out already. ``RemoteTools`` allows for a clock that differs.
+    public var time: Timestamp?
 
     /// Creates a request.
     ///
@@ -64,13 +67,15 @@ public struct ToolRequest: Sendable, Hashable {
     ///   - specification: the tool's specification, for ``ToolAction/install`` and ``ToolAction/upgrade``.
     ///   - by: who asks; ``caller`` by default.
     ///   - id: identifies the request; `nil` for a new identity.
+    ///   - time: when it was made; `nil` does not say it.
     public init(
         _ action: ToolAction,
         tool: String,
         signal: String? = nil,
         specification: EventData? = nil,
         by: String = Self.caller,
-        id: String? = nil
+        id: String? = nil,
+        time: Timestamp? = .now
     ) {
         self.action = action
         self.tool = tool
@@ -78,6 +83,7 @@ public struct ToolRequest: Sendable, Hashable {
         self.specification = specification
         self.by = by
         self.id = id ?? Self.newID()
+        self.time = time
     }
 
     /// Starts a tool; one that runs is left alone.
@@ -144,6 +150,7 @@ extension ToolRequest {
         if !id.isEmpty { members.append(("id", .string(id))) }
         if let signal { members.append(("signal", .string(signal))) }
         if let specification { members.append(("specification", specification.value)) }
+        if let time { members.append(("time", .string(time.description))) }
         members.append(("timeout_s", JSONValue((timeout / .milliseconds(1)).rounded() / 1_000)))
         return EventData(JSONObject(members)).json
     }
@@ -171,10 +178,11 @@ extension ToolRequest {
             let shown = SubjectRules.quoted(name)
             throw ToolRefusal(.invalidRequest, "there is no action \(shown); the actions are \(actions)")
         }
-        var request = ToolRequest(action, tool: tool, by: "", id: "")
+        var request = ToolRequest(action, tool: tool, by: "", id: "", time: nil)
         request.by = try data.text("by") ?? ""
         request.id = try data.text("id") ?? ""
         request.signal = try data.text("signal")
+        request.time = try data.time("time")
         if let field = data["specification"], !field.value.isNull {
             guard let object = field.value.object else {
                 throw ToolRefusal(.invalidRequest, "the member specification must be an object, as a tool of mesh.yaml")
@@ -195,5 +203,14 @@ extension EventData {
             throw ToolRefusal(.invalidRequest, "the member \(name) must be text of at most \(limit) bytes")
         }
         return text
+    }
+
+    /// A member that is a time, if it is there.
+    fileprivate func time(_ name: String) throws(ToolRefusal) -> Timestamp? {
+        guard let text = try text(name) else { return nil }
+        guard let time = try? Timestamp(rfc3339: text) else {
+            throw ToolRefusal(.invalidRequest, "the member \(name) must be a time as of RFC 3339")
+        }
+        return time
     }
 }

@@ -62,6 +62,8 @@ public struct ToolRollout: Sendable {
         case failed(node: String, error: MeshEventsError)
         /// The node was not asked, because it did not answer at the beginning.
         case skipped(node: String, error: MeshEventsError)
+        /// After it was done, it turned out that other nodes of that name have answered as well.
+        case nameIsShared(ToolControlResult)
     }
 
     /// What came of it on all nodes.
@@ -111,10 +113,11 @@ public struct ToolRollout: Sendable {
 
     /// Does it. When the task is cancelled, no other node is asked.
     ///
-    /// - Parameter onStep: is called for each node when it is done, has failed or is skipped.
+    /// - Parameter onStep: is called for each node when it is done, has failed or is skipped, by one task at a time.
     public func run(_ onStep: @Sendable (Step) async -> Void = { _ in }) async -> Report {
         var report = Report()
         report.skipped = await unanswering()
+        let steps = OperationLock()
         for node in report.skipped { await onStep(.skipped(node: node.node, error: node.error)) }
         let skipped = Set(report.skipped.map(\.node))
         var rest = nodes.filter { !skipped.contains($0) }[...]
@@ -124,16 +127,17 @@ public struct ToolRollout: Sendable {
                 let isStopped = Task.isCancelled || configuration.stopsAtFailure && !report.failures.isEmpty
                 while !isStopped, underWay < configuration.maximumAtOnce, let node = rest.popFirst() {
                     underWay += 1
-                    group.addTask { await step(on: node) }
+                    group.addTask {
+                        await step(on: node) { step in await steps.withLock { await onStep(step) } }
+                    }
                 }
                 guard let step = await group.next() else { break }
                 underWay -= 1
                 switch step {
                 case .done(let result): report.done.append(result)
                 case .failed(let node, let error): report.failures.append(.init(node: node, error: error))
-                case .skipped: break
+                case .skipped, .nameIsShared: break
                 }
-                await onStep(step)
             }
         }
         report.untouched = Array(rest)
@@ -192,15 +196,38 @@ public struct ToolRollout: Sendable {
         }
     }
 
-    private func step(on node: String) async -> Step {
+    /// Does it on a node.
+    ///
+    /// - Parameter tell: is told as soon as it is done: whether other nodes of that name answer is known a moment later.
+    private func step(on node: String, _ tell: (Step) async -> Void) async -> Step {
         let tools = RemoteTools(node: node, connection: connection, by: request.by)
         let deadline = ContinuousClock.now + configuration.timeout
+        // The nodes before may have taken long.
+        var request = request
+        request.time = .now
+        var readiness: Result<ToolControlResult, MeshEventsError>?
         do throws(MeshEventsError) {
-            let result = try await tools.send(request, timeout: configuration.timeout)
-            guard configuration.waitsUntilReady, request.action.leavesItRunning else { return .done(result) }
-            return .done(try await ready(result, tools, until: deadline))
+            var result = try await tools.send(request, timeout: configuration.timeout) { first in
+                guard configuration.waitsUntilReady, self.request.action.leavesItRunning else {
+                    return await tell(.done(first))
+                }
+                do throws(MeshEventsError) {
+                    let ready = try await ready(first, tools, until: deadline)
+                    readiness = .success(ready)
+                    await tell(.done(ready))
+                } catch {
+                    readiness = .failure(error)
+                }
+            }
+            let others = result.otherAnswers
+            result = try readiness?.get() ?? result
+            result.otherAnswers = others
+            if others > 0 { await tell(.nameIsShared(result)) }
+            return .done(result)
         } catch {
-            return .failed(node: node, error: error)
+            let step = Step.failed(node: node, error: error)
+            await tell(step)
+            return step
         }
     }
 
@@ -245,7 +272,6 @@ public struct ToolRollout: Sendable {
             if !next.readiness.suffices || next.pid != last.pid { steadySince = nil }
             if next.readiness.suffices, steadySince == nil { steadySince = .now }
             last = next
-            last.otherAnswers = first.otherAnswers
         }
     }
 

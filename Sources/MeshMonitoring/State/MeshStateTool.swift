@@ -4,7 +4,7 @@ extension MeshState {
     /// A tool on a node as the mesh knows it.
     public struct Tool: Sendable, Hashable {
         /// The state of a tool.
-        public enum State: String, Sendable, Hashable, CaseIterable {
+        public enum State: RawRepresentable, Sendable, Hashable, CaseIterable {
             /// It is installed and has not been started.
             case installed
             /// It is being started.
@@ -13,7 +13,7 @@ extension MeshState {
             case running
             /// It has ended by itself, and its node starts it again after a delay, or has not yet said that it does not;
             /// ``Tool/lastError`` has the cause.
-            case backingOff = "backing_off"
+            case backingOff
             /// It has failed, and its node does not start it again; ``Tool/lastError`` has the cause.
             case failed
             /// It was stopped, or ended with its node; ``Tool/stopReason`` has the reason.
@@ -24,6 +24,28 @@ extension MeshState {
             /// The former name of ``backingOff``.
             @available(*, deprecated, renamed: "backingOff", message: "a tool that is not started again is .failed")
             public static var crashed: State { .backingOff }
+
+            /// Creates a state from its text, as that of `ToolState`; `nil` for others.
+            public init?(rawValue: String) {
+                guard let state = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
+                self = state
+            }
+
+            /// The text, as that of `ToolState`.
+            public var rawValue: String { published.rawValue }
+
+            /// The state as nodes publish it.
+            var published: ToolState {
+                switch self {
+                case .installed: .installed
+                case .starting: .starting
+                case .running: .running
+                case .backingOff: .backingOff
+                case .failed: .failed
+                case .stopped: .stopped
+                case .removed: .removed
+                }
+            }
         }
 
         /// Its name.
@@ -72,7 +94,7 @@ extension MeshState.Tool {
     public var readiness: ToolReadiness {
         guard !isUncertain else { return .unknown }
         return ToolReadiness(
-            ToolState(rawValue: state.rawValue),
+            state.published,
             hasShown: isReady,
             isUnhealthy: unhealthyReason != nil
         )

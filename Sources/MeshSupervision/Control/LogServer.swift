@@ -226,7 +226,8 @@ public final class LogServer: Sendable {
         let what = request.tool ?? "the node"
         logger.info("a log is read over the mesh", [.tool: "\(what)"])
         let ring = request.tool.map { logs.ring(ofTool: $0) } ?? logs.node
-        var filter = LogFilter(query, now: .now, redaction: redaction(request.tool))
+        let secrets = LogSecrets(supervisor, tool: request.tool)
+        var filter = LogFilter(query, now: .now, redaction: secrets.redaction)
         var cursor = LogCursor(
             directory: ring.directory,
             at: request.after.map { LogPosition(epoch: $0.epoch, next: $0.next) }
@@ -235,7 +236,7 @@ public final class LogServer: Sendable {
         filter.approach(cursor)
         flow.withLock { $0.join(session.subject) }
         await ring.waking(session.wake) { [filter] in
-            await self.stream(session, &cursor, filter, request, to: replyTo)
+            await self.stream(session, &cursor, filter, secrets, request, to: replyTo)
         }
         sessions.withLock { $0[session.subject] = nil }
         guard change({ flow, _ in flow.leave(session.subject) }) else { return }
@@ -244,25 +245,15 @@ public final class LogServer: Sendable {
         change { flow, _ in flow.forget(session.subject) }
     }
 
-    /// What removes secrets: those of the tool by value, or those of all tools from the node's own log, and known forms.
-    private func redaction(_ tool: String?) -> Redaction {
-        let available = supervisor.context.environment.available
-        if let specification = tool.flatMap({ supervisor.specification(of: $0) }) {
-            return specification.redaction(available)
-        }
-        let named = Set(available.filter { Redaction.namesSecret($0.key) }.values)
-        let specifications = supervisor.specifications
-        return Redaction(confidential: specifications.reduce(named) { $0.union($1.confidentialTexts(available)) })
-    }
-
     private func stream(
         _ session: Session,
         _ cursor: inout LogCursor,
         _ filter: LogFilter,
+        _ secrets: LogSecrets,
         _ request: LogRequest,
         to replyTo: String
     ) async {
-        var (filter, sent): (LogFilter, UInt64) = (filter, 0)
+        var (filter, secrets, sent): (LogFilter, LogSecrets, UInt64) = (filter, secrets, 0)
         var lastSent: ContinuousClock.Instant?
         // What happened while no chunk could be sent.
         var pending = LogCursor.Step()
@@ -281,7 +272,7 @@ public final class LogServer: Sendable {
                 continue
             }
             let from = cursor.next
-            var (chunk, step) = collect(&cursor, &filter, grant)
+            var (chunk, step) = collect(&cursor, &filter, &secrets, grant)
             pending.missed.addSaturating(step.missed)
             pending.hasBegunAnew = pending.hasBegunAnew || step.hasBegunAnew
             step.missed = pending.missed
@@ -323,6 +314,7 @@ public final class LogServer: Sendable {
     private func collect(
         _ cursor: inout LogCursor,
         _ filter: inout LogFilter,
+        _ secrets: inout LogSecrets,
         _ grant: LogFlow.Grant
     ) -> (LogChunk, LogCursor.Step) {
         let largest = (connection.maximumPayload ?? 1 << 20) / 2
@@ -331,6 +323,8 @@ public final class LogServer: Sendable {
         let step = cursor.read { raw in
             // Before the filter sees it: it sees each record once.
             guard records.isEmpty || bytes + Self.cost(raw.line) <= limit else { return false }
+            // After it was read from the file: what a tool writes was a secret of its specification before.
+            if let redaction = secrets.renewed() { filter.use(redaction) }
             guard var record = filter.record(raw) else { return true }
             let cost = Self.cost(record.line.utf8)
             if cost > longest { record.line = Self.cut(record.line, to: longest) }

@@ -1,16 +1,24 @@
 import MeshConcurrency
+import MeshEvents
 import MeshEventsNATS
 
 /// The requests that came lately, by their identities: one that comes again is not carried out again.
+///
+/// None is forgotten early, however many come after it. One that is not remembered is new only when its time says that it
+/// would be: it is compared with this node's clock, as ``ToolRequest/time`` is corrected for that by who asks.
 struct RecentRequests {
     /// What to do with a request.
     enum Verdict {
-        /// Carry it out, and fulfil this with the answer.
-        case new(OneShot<ToolControlAnswer>)
+        /// Carry it out.
+        case new
         /// It came before: give the same answer.
         case repeated(OneShot<ToolControlAnswer>)
         /// Another request had the same identity.
         case conflict
+        /// It is from a time that is not remembered: refuse it, and say the time of this node.
+        case untimely(now: Timestamp)
+        /// No more can be remembered.
+        case full
     }
 
     private struct Entry {
@@ -19,44 +27,81 @@ struct RecentRequests {
         let answer: OneShot<ToolControlAnswer>
     }
 
-    /// How many are remembered; the oldest are forgotten.
-    static let maximum = 1_024
-    /// For how long.
+    /// For how long a request is remembered.
     static let memory: Duration = .seconds(15 * 60)
+    /// How old a request may be, and how far its time may be ahead: together less than the time for which it is remembered.
+    static let (maximumAge, maximumLead): (Duration, Duration) = (.seconds(5 * 60), .seconds(5))
+    /// How many are remembered: more than the budget of requests lets through in that time.
+    static let maximum = 10_000
 
     private var entries: [String: Entry] = [:]
     /// The identities, the oldest first.
     private var order: [String] = []
+    /// Since when requests are remembered, by two clocks.
+    private var began: (time: Timestamp, instant: ContinuousClock.Instant)
+
+    /// Remembers none yet.
+    init(time: Timestamp = .now, at now: ContinuousClock.Instant = .now) { began = (time, now) }
 
     /// How many are remembered.
     var count: Int { entries.count }
 
-    /// Takes in a request.
-    mutating func take(_ request: ToolRequest, at now: ContinuousClock.Instant = .now) -> Verdict {
-        let answer = OneShot<ToolControlAnswer>()
-        guard !request.id.isEmpty else { return .new(answer) }
+    /// Judges a request.
+    ///
+    /// - Parameters:
+    ///   - time: the system's time.
+    ///   - now: the time of a clock that is never set.
+    mutating func verdict(
+        on request: ToolRequest,
+        time: Timestamp = .now,
+        at now: ContinuousClock.Instant = .now
+    ) -> Verdict {
         forget(at: now)
         if let entry = entries[request.id] {
-            return entry.fingerprint == request.hashValue ? .repeated(entry.answer) : .conflict
+            return entry.fingerprint == Self.fingerprint(request) ? .repeated(entry.answer) : .conflict
         }
-        entries[request.id] = Entry(fingerprint: request.hashValue, since: now, answer: answer)
-        order.append(request.id)
-        return .new(answer)
+        let present = self.time(time, at: now)
+        if let made = request.time {
+            let oldest = max(began.time, present.subtracting(Self.maximumAge))
+            guard made >= oldest, made <= present.adding(Self.maximumLead) else { return .untimely(now: present) }
+        }
+        return entries.count < Self.maximum || request.id.isEmpty ? .new : .full
     }
 
-    /// Forgets a request that was not carried out: it may come again.
-    mutating func forget(_ request: ToolRequest) {
-        guard entries.removeValue(forKey: request.id) != nil else { return }
-        order.removeAll { $0 == request.id }
+    /// Remembers a new request.
+    ///
+    /// - Returns: what is to be fulfilled with its answer.
+    mutating func add(
+        _ request: ToolRequest,
+        at now: ContinuousClock.Instant = .now
+    ) -> OneShot<ToolControlAnswer> {
+        let answer = OneShot<ToolControlAnswer>()
+        guard !request.id.isEmpty else { return answer }
+        entries[request.id] = Entry(fingerprint: Self.fingerprint(request), since: now, answer: answer)
+        order.append(request.id)
+        return answer
+    }
+
+    /// This node's time. It follows a system clock that is set forward, as at the start of a machine without a clock of its
+    /// own; one that is set back would make old requests young, and is not followed.
+    private mutating func time(_ time: Timestamp, at now: ContinuousClock.Instant) -> Timestamp {
+        let counted = began.time.adding(now - began.instant)
+        guard time > counted else { return counted }
+        began.time = began.time.adding(time.duration(since: counted))
+        return time
+    }
+
+    /// Tells other requests of the same identity apart. Its time may have been corrected.
+    private static func fingerprint(_ request: ToolRequest) -> Int {
+        var request = request
+        request.time = nil
+        return request.hashValue
     }
 
     private mutating func forget(at now: ContinuousClock.Instant) {
-        while let oldest = order.first, let entry = entries[oldest],
-            entries.count >= Self.maximum || now - entry.since > Self.memory
-        {
-            order.removeFirst()
-            entries[oldest] = nil
-        }
+        let old = order.prefix { entries[$0].map { now - $0.since > Self.memory } ?? true }
+        for id in old { entries[id] = nil }
+        order.removeFirst(old.count)
     }
 }
 

@@ -18,7 +18,7 @@ import NIOCore
 /// permissions. Of the roles of `mesh-events auth`, operators and admins may; a node may listen under its own name only.
 ///
 /// For each request it emits `tool.controlled` through the supervisor, and for one that takes more than two seconds another
-/// one then. A request that comes twice is carried out once.
+/// one then. A request that comes twice is carried out once, and an old one not at all.
 public final class ToolControl: Sendable {
     /// How many requests may be under way at once; more are refused.
     static let maximumRequests = 64
@@ -114,21 +114,12 @@ public final class ToolControl: Sendable {
             }
             return send(answer, to: replyTo)
         }
-        let verdict = state.withLock { state in
-            let verdict = state.recent.take(request)
-            guard case .new = verdict, !state.budget.take() else { return (verdict, isBusy: false) }
-            state.recent.forget(request)
-            return (verdict, isBusy: true)
-        }
-        switch verdict {
-        case (.conflict, _):
-            refuse(request, ToolRefusal(.invalidRequest, "another request had the same id; use a new one"), to: replyTo)
-        case (.new(let answer), isBusy: true):
-            answer.fulfil(ToolControlAnswer(refusal: busy))
-            refuse(request, busy, to: replyTo)
-        case (.repeated(let answer), _):
+        switch course(of: request) {
+        case .refuse(let refusal, let time):
+            refuse(request, refusal, time, to: replyTo)
+        case .repeatAnswer(let answer):
             await send(answer, within: timeout, to: replyTo)
-        case (.new(let answer), isBusy: false):
+        case .carryOut(let answer):
             logger.info(
                 "a request about a tool came over the mesh",
                 [.action: "\(request.action.rawValue)", .tool: "\(request.tool)"]
@@ -139,6 +130,37 @@ public final class ToolControl: Sendable {
                 await self.send(answer, within: timeout, to: replyTo)
             }
         }
+    }
+
+    /// What is done with a request that changes something.
+    private enum Course {
+        case carryOut(OneShot<ToolControlAnswer>)
+        case repeatAnswer(OneShot<ToolControlAnswer>)
+        /// With the node's time, when the request is from another one.
+        case refuse(ToolRefusal, Timestamp?)
+    }
+
+    private func course(of request: ToolRequest) -> Course {
+        state.withLock { state in
+            switch state.recent.verdict(on: request) {
+            case .repeated(let answer): return .repeatAnswer(answer)
+            case .conflict:
+                return .refuse(ToolRefusal(.invalidRequest, "another request had the same id; use a new one"), nil)
+            case .untimely(let now): return .refuse(untimely(request, now), now)
+            case .full: return .refuse(busy, nil)
+            case .new: return state.budget.take() ? .carryOut(state.recent.add(request)) : .refuse(busy, nil)
+            }
+        }
+    }
+
+    private func untimely(_ request: ToolRequest, _ now: Timestamp) -> ToolRefusal {
+        let minutes = Int(RecentRequests.maximumAge / .seconds(60))
+        return ToolRefusal(
+            .untimely,
+            "the request was made at \(request.time?.description ?? ""), and on node \(node) it is \(now). It takes those of "
+                + "its last \(minutes) minutes: an older one may have been carried out before. Look how the tool is, and make "
+                + "a new request"
+        )
     }
 
     private func perform(_ request: ToolRequest) async -> ToolControlAnswer {
@@ -165,9 +187,14 @@ public final class ToolControl: Sendable {
 
     private var busy: ToolRefusal { ToolRefusal(.busy, "node \(node) is busy; try again later") }
 
-    private func refuse(_ request: ToolRequest?, _ refusal: ToolRefusal, to replyTo: String) {
+    private func refuse(
+        _ request: ToolRequest?,
+        _ refusal: ToolRefusal,
+        _ time: Timestamp? = nil,
+        to replyTo: String
+    ) {
         if request?.action != .status { audit.note(request, refusal) }
-        send(ToolControlAnswer(refusal: refusal), to: replyTo)
+        send(ToolControlAnswer(refusal: refusal, time: time), to: replyTo)
     }
 
     /// Sends an answer as soon as there is one, or says that there is none yet.

@@ -22,6 +22,9 @@ struct LogFilter: Sendable {
         redactor = redaction.map { LineRedactor([$0]) }
     }
 
+    /// Removes other secrets from now on.
+    mutating func use(_ redaction: Redaction) { redactor?.redactions = [redaction] }
+
     /// Whether every record is chosen.
     var isOpen: Bool { since.isEmpty && text.isEmpty && streams.count == LogRecord.Stream.allCases.count }
 

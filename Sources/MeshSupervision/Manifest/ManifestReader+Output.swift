@@ -43,19 +43,13 @@ extension ManifestReader {
         return number
     }
 
-    /// A size in bytes: `4M`, `512K`, `1G`, or a number of bytes.
+    /// A size in bytes.
     private mutating func size(_ node: Node, _ what: String, in range: ClosedRange<Int>) -> Int? {
-        let text = node.scalar?.string ?? ""
-        let digits = text.prefix { $0.isASCII && $0.isNumber }
-        let factors: [String: Int] = [
-            "": 1, "K": 1 << 10, "KIB": 1 << 10, "M": 1 << 20, "MIB": 1 << 20, "G": 1 << 30, "GIB": 1 << 30,
-        ]
-        let factor = factors[text.dropFirst(digits.count).uppercased()]
-        let size = Int(digits).flatMap { number in factor.map { number.multipliedReportingOverflow(by: $0) } }
-        guard let size, !size.overflow, range.contains(size.partialValue) else {
+        let size = node.scalar.flatMap { ManifestSize.parse($0.string) }.flatMap { Int(exactly: $0) }
+        guard let size, range.contains(size) else {
             report("\(what) must be a size from 64K to 1G, such as 4M, not \(kind(of: node))", at: node)
             return nil
         }
-        return size.partialValue
+        return size
     }
 }

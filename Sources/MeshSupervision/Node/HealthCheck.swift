@@ -59,10 +59,11 @@ public struct HealthCheck: Sendable {
         }
     }
 
-    static func reason(_ text: String) -> String {
+    /// A reason in one line of at most 300 bytes, without secrets.
+    static func reason(_ text: String, _ redaction: Redaction = Redaction()) -> String {
         // A bound for very long texts, still longer than the result.
-        let text = text.abridged(bytes: 8 << 10)
-        let line = SecretFinder.redacted(text.split(whereSeparator: \.isNewline).joined(separator: " "))
+        let text = redaction.redact(text.abridged(bytes: 8 << 10))
+        let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
         return line.isEmpty ? "failed" : line.abridged(bytes: 300)
     }
 }

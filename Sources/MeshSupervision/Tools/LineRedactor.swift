@@ -6,7 +6,8 @@ struct LineRedactor: Sendable {
     /// A run of so many characters of base64 belongs to a block, whatever stands beside it.
     private static let longRun = 40
 
-    private let redactions: [Redaction]
+    /// All are applied to each line.
+    var redactions: [Redaction]
     /// Whether the lines before began a block that has not ended.
     private var isInBlock = false
 

@@ -5,7 +5,9 @@ public import MeshEvents
 /// A configuration keeps its keys, numbers and booleans; `(string)` replaces a string whose key is not to be published.
 /// ``placeholder`` replaces
 /// - the value of a key that names a secret (``namesSecret(_:)``) or is listed as secret, whatever its kind;
-/// - a confidential string, or the confidential part of one, even when its key is to be published;
+/// - a confidential string, or the confidential part of one, even when its key is to be published. In texts it is found
+///   in other notations, too: in URLs (`%2F`), behind backslashes as in JSON (`\"`, `\u00e9`), and from 8 bytes on in
+///   base64;
 /// - what looks like a secret in a published string: known kinds of tokens, logins in URLs, random text.
 public struct Redaction: Sendable {
     /// The replacement for a secret.
@@ -23,7 +25,7 @@ public struct Redaction: Sendable {
     private let published: Set<String>
     private let secrets: Set<String>
     private let confidential: Set<String>
-    private let parts: [String]
+    private let forms: SecretForms
 
     /// Creates a redaction.
     ///
@@ -41,10 +43,7 @@ public struct Redaction: Sendable {
         let lines = confidential.flatMap {
             $0.contains(where: \.isNewline) ? $0.split(whereSeparator: \.isNewline) : []
         }
-        // The longest first: it may contain shorter ones.
-        parts = confidential.union(lines.map(String.init)).filter { $0.count >= Self.shortestPart }.sorted {
-            ($0.utf8.count, $0) > ($1.utf8.count, $1)
-        }
+        forms = SecretForms(confidential.union(lines.map(String.init)).filter { $0.count >= Self.shortestPart })
     }
 
     /// The data as it may be published.
@@ -55,10 +54,7 @@ public struct Redaction: Sendable {
 
     /// The text without confidential strings and without what looks like a secret.
     public func redact(_ text: String) -> String {
-        if confidential.contains(text) { return Self.placeholder }
-        var text = text
-        for part in parts where text.contains(part) { text = text.replacing(part, with: Self.placeholder) }
-        return SecretFinder.redacted(text)
+        confidential.contains(text) ? Self.placeholder : SecretFinder.redacted(text, forms)
     }
 
     /// Whether a key names a secret: `apiKey`, `API-KEY`, `db.password`, `dbpassword` and `openai_key` do; `author`,

@@ -9,31 +9,33 @@ struct SecretFinder {
     private var secrets: [Range<Int>] = []
 
     /// The text with ``Redaction/placeholder`` in the place of each secret.
-    static func redacted(_ text: String) -> String {
-        var scan = SecretFinder(bytes: Array(text.utf8))
+    ///
+    /// - Parameter known: finds those that are known by value; they are replaced first.
+    static func redacted(_ text: String, _ known: SecretForms) -> String {
+        var bytes = Array(text.utf8)
+        let values = known.ranges(in: bytes)
+        if !values.isEmpty { bytes = replacing(values, in: bytes) }
+        var scan = SecretFinder(bytes: bytes)
         scan.findBlocks()
         scan.findLogins()
         scan.findWords()
         scan.findValues()
-        return scan.result ?? text
+        if values.isEmpty, scan.secrets.isEmpty { return text }
+        return String(decoding: replacing(scan.secrets, in: bytes), as: UTF8.self)
     }
 
-    /// The text without its secrets; `nil` when there is none.
-    private var result: String? {
-        guard !secrets.isEmpty else { return nil }
+    /// The text with the placeholder for its secrets: one for all that overlap or touch.
+    private static func replacing(_ secrets: [Range<Int>], in bytes: [UInt8]) -> [UInt8] {
+        var apart: [Range<Int>] = []
+        for secret in secrets.sorted(by: { $0.lowerBound < $1.lowerBound }) { apart.addMerging(secret) }
         var result: [UInt8] = []
         var end = 0
-        var isFirst = true
-        for secret in secrets.sorted(by: { $0.lowerBound < $1.lowerBound }) where secret.upperBound > end {
-            // Secrets that overlap or touch are replaced together.
-            if isFirst || secret.lowerBound > end {
-                result += bytes[end..<secret.lowerBound]
-                result += Redaction.placeholder.utf8
-            }
+        for secret in apart {
+            result += bytes[end..<secret.lowerBound]
+            result += Redaction.placeholder.utf8
             end = secret.upperBound
-            isFirst = false
         }
-        return String(decoding: result + bytes[end...], as: UTF8.self)
+        return result + bytes[end...]
     }
 
     private mutating func found(_ range: Range<Int>) { if !range.isEmpty { secrets.append(range) } }

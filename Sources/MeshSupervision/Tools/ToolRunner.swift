@@ -54,6 +54,7 @@ final class ToolRunner: Sendable {
     private let requests: AsyncStream<Request>.Continuation
     private let output: ToolOutput
     private let isReadyTool: @Sendable (String) -> Bool
+    private let revision: Locked<UInt64>
 
     /// - Parameters:
     ///   - specification: its specification.
@@ -65,6 +66,7 @@ final class ToolRunner: Sendable {
         isReadyTool: @escaping @Sendable (String) -> Bool
     ) {
         name = specification.name
+        revision = context.revision
         self.isReadyTool = isReadyTool
         shared = Locked(
             Shared(
@@ -169,7 +171,10 @@ final class ToolRunner: Sendable {
     func markRemoved() { shared.withLock { $0.isRemoved = true } }
 
     /// Changes the specification; a process that runs is not touched.
-    func change(_ body: (inout ToolSpecification) -> Void) { shared.withLock { body(&$0.specification) } }
+    func change(_ body: (inout ToolSpecification) -> Void) {
+        shared.withLock { body(&$0.specification) }
+        revision.withLock { $0 += 1 }
+    }
 
     /// Changes the specification; a process that runs is watched by it from now on, and not touched otherwise.
     func supervise(by specification: ToolSpecification) {
@@ -177,6 +182,7 @@ final class ToolRunner: Sendable {
             defer { shared.specification = specification }
             return shared.specification.health != specification.health
         }
+        revision.withLock { $0 += 1 }
         if isChanged { _ = send(.settingsChanged) }
     }
 
@@ -248,6 +254,8 @@ struct ToolContext: Sendable {
     let schedules: ToolScheduleRecord
     /// Wakes what waits for the state of a tool.
     let watch = StatusWatch()
+    /// Goes up after each change of a tool's specification, and after each installation.
+    let revision = Locked<UInt64>(0)
     /// The resident memory of a tool's processes, in bytes; `nil` when it is not known.
     let memoryOf: @Sendable (ProcessFamily) -> Int?
     let emit: @Sendable (any EventPayload) -> Void

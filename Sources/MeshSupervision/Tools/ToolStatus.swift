@@ -4,7 +4,7 @@ import ProcessGuard
 /// The status of a tool at one moment.
 public struct ToolStatus: Sendable, Hashable {
     /// The state of a tool.
-    public enum State: String, Sendable, Hashable {
+    public enum State: RawRepresentable, Sendable, Hashable, CaseIterable {
         /// It was installed and never started.
         case installed
         /// It is being started.
@@ -16,7 +16,7 @@ public struct ToolStatus: Sendable, Hashable {
         /// It was stopped or has exited with code 0, and does not run.
         case stopped
         /// It ended by itself, and will be started again after a delay.
-        case backingOff = "backing_off"
+        case backingOff
         /// It failed or could not be started, and is not started again; with a schedule, not before its next time.
         case failed
 
@@ -26,6 +26,15 @@ public struct ToolStatus: Sendable, Hashable {
         /// The former name of ``failed``.
         @available(*, deprecated, renamed: "failed")
         public static var crashed: State { .failed }
+
+        /// Creates a state from its text, as that of `ToolState`; `nil` for others.
+        public init?(rawValue: String) {
+            guard let state = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
+            self = state
+        }
+
+        /// The text, as that of `ToolState`.
+        public var rawValue: String { published.rawValue }
     }
 
     /// Its name.
@@ -101,7 +110,17 @@ extension ToolStatus {
 
 extension ToolStatus.State {
     /// The state as it is published.
-    var published: ToolState { ToolState(rawValue: rawValue) }
+    var published: ToolState {
+        switch self {
+        case .installed: .installed
+        case .starting: .starting
+        case .running: .running
+        case .stopping: .stopping
+        case .stopped: .stopped
+        case .backingOff: .backingOff
+        case .failed: .failed
+        }
+    }
 
     /// Whether a tool runs, or will be restarted.
     public var isActive: Bool { published.isActive }

@@ -153,6 +153,7 @@ public final class ToolSupervisor: Sendable {
             state.runners[tool.name] = runner
             return runner
         }
+        context.revision.withLock { $0 += 1 }
         context.logs?.install(tool.name)
         var events: [any EventPayload] = [ToolInstalled(tool: tool.name, version: tool.version)]
         if !tool.configuration.isNull { events.append(configured(tool)) }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import MeshConcurrency
 import MeshEvents
 import MeshEventsNATS
 import MeshMonitoring
@@ -154,12 +155,21 @@ struct ToolPlainOptions: ParsableArguments {
         )
         let printer = ToolRolloutPrinter()
         guard target.all else {
-            let report = await rollout.run()
-            if let failure = report.failures.first { throw failure.error }
-            if let result = report.done.first {
-                try printer.output.write(ToolRolloutPrinter.line(result))
-                ToolRolloutPrinter.warn(result)
+            let unwritten = Locked<(any Error)?>(nil)
+            let report = await rollout.run { step in
+                switch step {
+                case .done(let result):
+                    do {
+                        try printer.output.write(ToolRolloutPrinter.line(result))
+                    } catch {
+                        unwritten.withLock { $0 = error }
+                    }
+                case .nameIsShared(let result): ToolRolloutPrinter.warn(result)
+                case .failed, .skipped: break
+                }
             }
+            if let failure = report.failures.first { throw failure.error }
+            if let error = unwritten.withLock({ $0 }) { throw error }
             return await transport.close()
         }
         let report = await rollout.run { printer.print($0) }

@@ -1,6 +1,7 @@
 import Logging
 import MeshEvents
 import MeshEventsTesting
+import NIOHTTP1
 import TestSupport
 import Testing
 
@@ -88,6 +89,14 @@ struct Bench: Sendable {
         self.bus = bus
         self.client = client
         self.dashboard = dashboard
+    }
+
+    /// Logs in; returns the header fields of the session.
+    func logIn() async throws -> [(String, String)] {
+        let json = [("content-type", "application/json")]
+        let answer = try await client.send(.POST, "/api/session", json, body: #"{"token":"\#(Self.token)"}"#)
+        let cookie = try #require(answer.headers.first(name: "set-cookie")).prefix { $0 != ";" }
+        return [("cookie", String(cookie)), ("mesh-events-session", try #require(try answer.json["session"]?.string))]
     }
 
     /// Emits events of one type that are numbered.

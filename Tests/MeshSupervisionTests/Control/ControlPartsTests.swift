@@ -9,40 +9,100 @@ import Testing
 @Suite struct ControlPartsTests {
     // MARK: Requests that come twice
 
+    /// A name for what becomes of a request.
+    private func verdict(
+        _ request: ToolRequest,
+        _ recent: inout RecentRequests,
+        _ time: Timestamp = .now,
+        at now: ContinuousClock.Instant = .now
+    ) -> String {
+        switch recent.verdict(on: request, time: time, at: now) {
+        case .new: "new"
+        case .repeated: "repeated"
+        case .conflict: "conflict"
+        case .untimely: "untimely"
+        case .full: "full"
+        }
+    }
+
     @Test func aRequestIsNewOnceAndRepeatedAfterwards() {
         var recent = RecentRequests()
         let request = ToolRequest(.restart, tool: "a", id: "1")
-        guard case .new(let answer) = recent.take(request), case .repeated(let again) = recent.take(request) else {
-            return #expect(Bool(false), "the second is not new")
+        #expect(verdict(request, &recent) == "new" && verdict(request, &recent) == "new")
+        let answer = recent.add(request)
+        guard case .repeated(let again) = recent.verdict(on: request) else {
+            return #expect(Bool(false), "it was carried out")
         }
         #expect(answer === again)
-        guard case .conflict = recent.take(ToolRequest(.stop, tool: "a", id: "1")) else {
-            return #expect(Bool(false), "another request with the same id is no repetition")
-        }
-        recent.forget(request)
-        guard case .new = recent.take(request) else { return #expect(Bool(false), "a forgotten one is new") }
+        // Its time is corrected when clocks differ.
+        #expect(verdict(ToolRequest(.restart, tool: "a", by: request.by, id: "1", time: .epoch), &recent) == "repeated")
+        #expect(verdict(ToolRequest(.stop, tool: "a", id: "1"), &recent) == "conflict")
     }
 
     @Test func requestsWithoutAnIdentityAreAlwaysNewAndTakeNoRoom() {
         var recent = RecentRequests()
         for _ in 0..<3 {
-            guard case .new = recent.take(ToolRequest(.start, tool: "a", id: "")) else {
-                return #expect(Bool(false), "it has no identity")
-            }
+            let request = ToolRequest(.start, tool: "a", id: "")
+            #expect(verdict(request, &recent) == "new")
+            _ = recent.add(request)
         }
         #expect(recent.count == 0)
     }
 
-    @Test func onlySoManyRequestsAreRememberedAndOnlySoLong() {
-        var recent = RecentRequests()
-        let now = ContinuousClock.now
-        for number in 0..<(RecentRequests.maximum * 3) {
-            _ = recent.take(ToolRequest(.start, tool: "a", id: "\(number)"), at: now)
-            #expect(recent.count <= RecentRequests.maximum)
+    @Test func anOldRequestIsNotNewHoweverManyCameAfterIt() {
+        let (time, now) = (Timestamp.now, ContinuousClock.now)
+        var recent = RecentRequests(time: time, at: now)
+        let first = ToolRequest(.restart, tool: "a", id: "first", time: time)
+        _ = recent.add(first, at: now)
+        for number in 0..<5_000 { _ = recent.add(ToolRequest(.start, tool: "a", id: "\(number)"), at: now) }
+        #expect(verdict(first, &recent, time, at: now) == "repeated")
+        let minutes = Duration.seconds(10 * 60)
+        #expect(verdict(first, &recent, time.adding(minutes), at: now + minutes) == "repeated")
+        let late = RecentRequests.memory + .seconds(1)
+        let present = time.adding(late)
+        guard case .untimely(let told) = recent.verdict(on: first, time: present, at: now + late) else {
+            return #expect(Bool(false), "it is not remembered any more, and old")
         }
-        #expect(recent.count == RecentRequests.maximum)
-        _ = recent.take(ToolRequest(.start, tool: "a", id: "last"), at: now + RecentRequests.memory + .seconds(1))
-        #expect(recent.count == 1)
+        #expect(told == present && recent.count == 0)
+        // An older client does not say when.
+        #expect(verdict(ToolRequest(.start, tool: "a", id: "0", time: nil), &recent, present, at: now + late) == "new")
+    }
+
+    @Test func aRequestOfAnotherTimeThanTheNodesIsNotNew() {
+        let (time, now) = (Timestamp.now, ContinuousClock.now)
+        var recent = RecentRequests(time: time, at: now)
+        func at(_ seconds: Int) -> ToolRequest { ToolRequest(.start, tool: "a", time: time.adding(.seconds(seconds))) }
+        // Others may have been carried out by the process before.
+        #expect(
+            verdict(at(-1), &recent, time, at: now) == "untimely" && verdict(at(0), &recent, time, at: now) == "new"
+        )
+        let hour = Duration.seconds(3_600)
+        for (seconds, expected) in [(3_299, "untimely"), (3_301, "new"), (3_604, "new"), (3_606, "untimely")] {
+            #expect(verdict(at(seconds), &recent, time.adding(hour), at: now + hour) == expected, "\(seconds)")
+        }
+    }
+
+    @Test func aClockThatIsSetForwardIsFollowedAndOneThatIsSetBackIsNot() {
+        let (time, now) = (Timestamp.now, ContinuousClock.now)
+        var recent = RecentRequests(time: time, at: now)
+        func at(_ seconds: Int) -> ToolRequest { ToolRequest(.start, tool: "a", time: time.adding(.seconds(seconds))) }
+        let forward = time.adding(.seconds(3_610))
+        #expect(verdict(at(3_605), &recent, forward, at: now + .seconds(10)) == "new")
+        #expect(verdict(at(10), &recent, forward, at: now + .seconds(10)) == "untimely")
+        let back = time.adding(.seconds(20))
+        #expect(verdict(at(3_615), &recent, back, at: now + .seconds(20)) == "new")
+        #expect(verdict(at(20), &recent, back, at: now + .seconds(20)) == "untimely")
+    }
+
+    @Test func onlySoManyRequestsAreRemembered() {
+        var recent = RecentRequests()
+        for number in 0..<RecentRequests.maximum {
+            _ = recent.add(ToolRequest(.start, tool: "a", id: "\(number)", time: nil))
+        }
+        #expect(verdict(ToolRequest(.start, tool: "a"), &recent) == "full")
+        #expect(verdict(ToolRequest(.start, tool: "a", id: ""), &recent) == "new")
+        let later = ContinuousClock.now + RecentRequests.memory + .seconds(1)
+        #expect(verdict(ToolRequest(.start, tool: "a", time: nil), &recent, at: later) == "new" && recent.count == 0)
     }
 
     @Test func aBudgetIsSpentAndFillsAgain() {
@@ -65,7 +125,7 @@ import Testing
 
     @Test func anOldClientsRequestIsUnderstood() throws {
         let (request, timeout) = try ToolRequest.read(Array(#"{"tool":"a","action":"stop"}"#.utf8))
-        #expect(request == ToolRequest(.stop, tool: "a", by: "", id: "") && timeout == nil)
+        #expect(request == ToolRequest(.stop, tool: "a", by: "", id: "", time: nil) && timeout == nil)
     }
 
     @Test(arguments: [
@@ -74,6 +134,7 @@ import Testing
         (#"{"action":"stop","tool":"a","by":[]}"#, "invalidRequest"),
         (#"{"action":"stop","tool":"a","id":"\#(String(repeating: "x", count: 129))"}"#, "invalidRequest"),
         (#"{"action":"install","tool":"a","specification":"x"}"#, "invalidRequest"),
+        (#"{"action":"stop","tool":"a","time":"today"}"#, "invalidRequest"),
         (#"{"action":"stop","tool":"\#(String(repeating: "x", count: 70_000))"}"#, "tooLarge"),
     ]) func aWrongRequestIsRefusedWithWhatToDo(text: String, code: String) {
         let refusal = #expect(throws: ToolRefusal.self) { try ToolRequest.read(Array(text.utf8)) }
@@ -94,6 +155,8 @@ import Testing
         #expect(refused.refusal == ToolRefusal(.busy, "no"))
         let full = ToolControlAnswer(state: .running, version: "1", pid: 7, isReady: false, lastError: "x")
         #expect(ToolControlAnswer(Array(full.json.utf8)) == full)
+        let untimely = ToolControlAnswer(refusal: ToolRefusal(.untimely, "no"), time: .now)
+        #expect(ToolControlAnswer(Array(untimely.json.utf8)) == untimely)
         for wrong in ["", "[]", "x", #"{"error":{}}"#, #"{"error":3}"#] {
             #expect(ToolControlAnswer(Array(wrong.utf8)) == nil, "\(wrong)")
         }

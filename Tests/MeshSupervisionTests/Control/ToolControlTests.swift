@@ -1,4 +1,5 @@
 import Foundation
+import MeshConcurrency
 import MeshEvents
 import MeshEventsNATS
 import MeshSupervision
@@ -197,6 +198,99 @@ import Testing
                 #expect(answer?.code == .notInstalled)
             }
             #expect(node.controlled.count { $0.tool == "none" } == 1)
+        }
+    }
+
+    @Test(arguments: NATSServers.all)
+    func aRequestOfAnotherTimeIsRefusedWithTheNodesTime(binary: NATSServers.Binary) async throws {
+        try await withControl(binary) { nodes, client in
+            let node = nodes[0]
+            let tools = RemoteTools(node: node.name, connection: client)
+            try await tools.install("tool", node.recorder())
+            let started = node.count(ToolStarted.self)
+            let old = ToolRequest(.restart, tool: "tool", time: Timestamp.now.subtracting(.seconds(3_600)))
+            let error = await thrownError { () async throws(MeshEventsError) in _ = try await tools.send(old) }
+            #expect((error?.underlying as? ToolRefusal)?.code == .untimely)
+            #expect(error?.message.contains("make a new request") == true, "\(error?.message ?? "")")
+            #expect(node.count(ToolStarted.self) == started)
+            // By a clock that is ahead.
+            let ahead = Timestamp.now.adding(.seconds(3_600))
+            func text(_ time: Timestamp) -> String {
+                #"{"action":"restart","tool":"tool","id":"ahead","time":"\#(time)"}"#
+            }
+            let refused = try await node.ask(text(ahead), from: client)
+            #expect(refused["error"]?["code"]?.string == "untimely")
+            let told = try Timestamp(rfc3339: try #require(refused["time"]?.string))
+            for _ in 0..<2 {
+                let answer = try await node.ask(text(told), from: client)
+                #expect(answer["state"]?.string == "running" && answer["error"] == nil, "\(answer.json)")
+            }
+            #expect(node.count(ToolStarted.self) == started + 1)
+        }
+    }
+
+    /// A node in a few lines.
+    private func answering(
+        _ node: NATSConnection,
+        _ answer: @escaping @Sendable (EventData) async throws -> [String]
+    ) async throws -> Task<Void, any Error> {
+        let requests = try await node.subscribe(to: "mesh.control.tool.fake")
+        return Task {
+            for try await request in requests {
+                let texts = try await answer(try EventData(json: request.payload.readableBytesView))
+                for text in texts { try node.publish(ByteBuffer(string: text), to: request.replyTo ?? "") }
+            }
+        }
+    }
+
+    @Test func whoAsksANodeWithAnotherClockIsUnderstoodAtTheSecondTry() async throws {
+        try await withServer { server in
+            let (node, client) = (try await connect(server), try await connect(server))
+            let asked = Locked<[EventData]>([])
+            let running = try await answering(node) { request in
+                asked.withLock { $0.append(request) }
+                let now = Timestamp.now.adding(.seconds(-3_600))
+                let made = try Timestamp(rfc3339: request["time"]?.string ?? "")
+                if made <= now.adding(.seconds(60)) { return [#"{"state":"running"}"#] }
+                return [#"{"error":{"code":"untimely","message":"it is \#(now)"},"time":"\#(now)"}"#]
+            }
+            let result = try await RemoteTools(node: "fake", connection: client).restart("a")
+            #expect(result.state == .running && result.otherAnswers == 0)
+            let ids = asked.withLock { $0 }.map { $0["id"]?.string ?? "" }
+            #expect(ids.count == 2 && Set(ids).count == 1)
+            running.cancel()
+            await node.close()
+            await client.close()
+        }
+    }
+
+    @Test func theFirstAnswerIsPassedOnBeforeOthersAreWaitedFor() async throws {
+        try await withServer { server in
+            let (node, client) = (try await connect(server), try await connect(server))
+            let told = OneTimeSignal()
+            let requests = try await node.subscribe(to: "mesh.control.tool.fake")
+            let running = Task {
+                for try await request in requests {
+                    // The wait for others is as long.
+                    try await Task.sleep(for: .milliseconds(500))
+                    try node.publish(ByteBuffer(string: #"{"state":"running"}"#), to: request.replyTo ?? "")
+                    // Another node of that name, after the first answer is known.
+                    _ = await told.value(until: .now + .seconds(30))
+                    try node.publish(ByteBuffer(string: #"{"state":"stopped"}"#), to: request.replyTo ?? "")
+                }
+            }
+            let tools = RemoteTools(node: "fake", connection: client)
+            // The second answer may come later than it is waited for, on a busy machine.
+            try await eventually("both to be counted") {
+                let result = try await tools.send(.restart("a")) { first in
+                    #expect(first.state == .running && first.otherAnswers == 0)
+                    told.send()
+                }
+                return result.otherAnswers == 1 && result.state == .running
+            }
+            running.cancel()
+            await node.close()
+            await client.close()
         }
     }
 

@@ -50,6 +50,9 @@ struct ToolProbeTests {
                 elif what == "badflood":
                     client.sendall(b"HTTP/1.1 500 No\r\nContent-Length: 9999999999\r\n\r\n")
                     while True: client.sendall(b"a" * 65536)
+                elif what == "badsecret":
+                    body = b"so " * 337 + b"correct horse battery staple" + b" so" * 9
+                    client.sendall(b"HTTP/1.1 500 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
                 elif what == "badslow":
                     client.sendall(b"HTTP/1.1 502 No\r\nContent-Length: 99\r\n\r\nupstream")
                     time.sleep(60)
@@ -97,7 +100,13 @@ struct ToolProbeTests {
             #expect(await ask("500") == .failed("it answered 500"))
             #expect(await ask("503") == .failed("it answered 503:  the database is down"))
             #expect(await ask("badslow") == .failed("it answered 502: upstream"))
-            #expect(await ask("badflood") == .failed("it answered 500: " + String(repeating: "a", count: 1_024)))
+            #expect(await ask("badflood") == .failed("it answered 500: " + String(repeating: "a", count: 1_024) + " …"))
+            guard case .failed(let reason) = await ask("badsecret") else {
+                Issue.record("it passed")
+                return
+            }
+            let published = HealthCheck.reason(reason, Redaction(confidential: ["correct horse battery staple"]))
+            #expect(published.hasSuffix("so so [redacted] …"), "\(published)")
             #expect(await ask("close") == .failed("it closed the connection without an answer"))
             #expect(await ask("garbage") == .failed("it does not answer in HTTP"))
             #expect(await ask("headers") == .failed("it does not answer in HTTP"))

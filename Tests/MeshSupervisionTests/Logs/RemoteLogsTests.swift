@@ -218,6 +218,38 @@ struct RemoteLogsTests {
         }
     }
 
+    @Test("who follows sees no secret that a changed specification brings, and none of the one before")
+    func newSecrets() async throws {
+        try await withBench { bench, _ in
+            let (tool, node) = (CollectedLog(), CollectedLog())
+            let readings = [
+                Task { try await tool.follow(bench.reader(follows: true)) },
+                Task { try await node.follow(bench.reader(tool: nil, follows: true)) },
+            ]
+            bench.write(["the words of the tool"])
+            bench.logs.append("the node's line")
+            try await eventually("lines") { tool.lines.count == 1 && node.lines.count == 1 }
+            #expect(tool.lines == ["[redacted]"])
+            for number in 1...LogSecrets.maximumChanges + 2 {
+                let secret = "other words, number-\(number)"
+                var changed = try #require(bench.supervisor.specification(of: "whisper"))
+                changed.environment = ["API_TOKEN": secret]
+                try await bench.supervisor.update(changed)
+                bench.write(["now \(secret)", number == 1 ? "before: the words of the tool" : "-"])
+                bench.logs.append("it says \(secret)")
+                try await eventually("lines of change \(number)") {
+                    tool.lines.count == 1 + 2 * number && node.lines.count == 1 + number
+                }
+                #expect(tool.lines.suffix(2) == ["now [redacted]", number == 1 ? "before: [redacted]" : "-"])
+                #expect(node.lines.last == "it says [redacted]")
+            }
+            for reading in readings {
+                reading.cancel()
+                _ = await reading.result
+            }
+        }
+    }
+
     @Test("clear errors: no such node, no such tool, a tool whose output is not kept", arguments: NATSServers.all)
     func errors(binary: NATSServers.Binary) async throws {
         try await withBench(binary) { bench, _ in

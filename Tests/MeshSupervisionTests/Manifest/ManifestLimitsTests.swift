@@ -254,6 +254,22 @@ struct ManifestLimitsTests {
         #expect(kind { _ in } == nil)
     }
 
+    @Test("the size of log files is read as every size")
+    func logSizes() throws {
+        for (text, bytes) in [
+            ("4M", 4 << 20), ("1.5MB", 3 << 19), ("65536", 65_536), ("64KiB", 64 << 10), ("1G", 1 << 30),
+        ] {
+            let tools = try parse("tools:\n  - {name: a, command: [a], logs: {size: \(text)}}\n")
+            #expect(tools.map(\.logs.fileSize) == [bytes], "\(text)")
+        }
+        for text in ["4X", "63K", "2G", "-1", "''", "[]", "99999999T"] {
+            #expect(
+                mistakes(inTool: "logs: {size: \(text)}").first?.contains("a size from 64K to 1G") == true,
+                "\(text)"
+            )
+        }
+    }
+
     @Test("sizes and durations read and written")
     func units() {
         let sizes: [(String, UInt64?)] = [

@@ -68,6 +68,14 @@ struct HealthCheckStatesTests {
         #expect(long.hasPrefix("exited with code 3: é") && long.hasSuffix("é disk full"), "\(long)")
         #expect(long.utf8.count <= 300)
     }
+
+    @Test func secretsAreRemovedFromReasonsBeforeTheirLinesBecomeOne() {
+        let redaction = Redaction(confidential: ["first part\nsecond part"])
+        #expect(
+            HealthCheck.reason("at first part\nsecond part\ntoken=hunter2", redaction)
+                == "at [redacted] token=[redacted]"
+        )
+    }
 }
 
 @Suite("Running health checks", .timeLimit(.minutes(1)))

@@ -249,8 +249,8 @@ private final class HTTPAnswer: ChannelInboundHandler {
                 handler.finish(context)
             }
         case .body(let part):
-            body.append(contentsOf: part.readableBytesView.prefix(Self.bodyBytes - body.count))
-            if body.count == Self.bodyBytes { finish(context) }
+            body.append(contentsOf: part.readableBytesView.prefix(Self.bodyBytes + 1 - body.count))
+            if body.count > Self.bodyBytes { finish(context) }
         case .end:
             finish(context)
         }
@@ -265,12 +265,17 @@ private final class HTTPAnswer: ChannelInboundHandler {
         if status == nil { answer.fail(ChannelError.eof) } else { finish(context) }
     }
 
+    /// As much of the body as is read. `…` says that it was cut: then parts of secrets before it are looked for, too.
+    private var text: String {
+        guard body.count > Self.bodyBytes else { return String(decoding: body, as: UTF8.self) }
+        return String(decoding: LineSplitter.withoutLastWord(body[..<Self.bodyBytes]), as: UTF8.self) + " …"
+    }
+
     private func finish(_ context: ChannelHandlerContext) {
         guard let status else { return }
         self.status = nil
         // A page's markup says less than the status.
-        let line = String(decoding: body, as: UTF8.self).split(whereSeparator: \.isNewline)
-            .first { $0.contains { !$0.isWhitespace } }
+        let line = text.split(whereSeparator: \.isNewline).first { $0.contains { !$0.isWhitespace } }
         let said = line.map { $0.hasPrefix("<") ? "" : ": \($0)" } ?? ""
         answer.succeed("it answered \(status.code)\(said)")
         context.close(promise: nil)

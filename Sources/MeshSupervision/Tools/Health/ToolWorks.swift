@@ -69,7 +69,7 @@ struct ToolWorks: Sendable {
             status.isReady = true
             return Consequence(event: ToolReady(tool: tool, afterSeconds: Self.seconds(time)))
         case .unhealthy(let reason, let failures):
-            let reason = HealthCheck.reason(redaction.redact(Self.bounded(reason)))
+            let reason = HealthCheck.reason(reason, redaction)
             (status.unhealthyReason, status.unhealthySince) = (reason, .now)
             if unhealthyTime == nil { unhealthyTime = stopwatch() }
             let isRestarting = reaction == .restart && restart.mode != .never
@@ -86,7 +86,7 @@ struct ToolWorks: Sendable {
             return Consequence(ending: ending)
         case .says(let text):
             let isEmpty = text.allSatisfy(\.isWhitespace)
-            status.text = isEmpty ? nil : Self.cut(HealthCheck.reason(redaction.redact(text)))
+            status.text = isEmpty ? nil : Self.cut(HealthCheck.reason(text, redaction))
             return Consequence()
         case .reported(let number):
             reported = number

@@ -50,9 +50,8 @@ struct ToolRolloutPrinter {
     /// Prints what came of it on a node. That standard output has no reader ends nothing: the rollout goes on.
     func print(_ step: ToolRollout.Step) {
         switch step {
-        case .done(let result):
-            try? output.write(Self.line(result))
-            Self.warn(result)
+        case .done(let result): try? output.write(Self.line(result))
+        case .nameIsShared(let result): Self.warn(result)
         case .failed(let node, let error): Diagnostics.say("\(SafeText.name(node)): \(error.message)")
         case .skipped(let node, let error): Diagnostics.say("\(SafeText.name(node)) is skipped: \(error.message)")
         }
