@@ -43,6 +43,9 @@ public struct NATSContext: Sendable {
     /// The addresses of its servers, logins included, separated by commas.
     package var url: String { (try? text(.url)) ?? "nats://127.0.0.1:4222" }
 
+    /// Whether it names servers.
+    package var namesServers: Bool { fields[Field.url.rawValue].map { !$0.isZero } ?? false }
+
     /// How to connect.
     ///
     /// - Parameter environment: the variables that the context refers to, and `HOME` for `~`.

@@ -13,12 +13,7 @@ import Testing
         _ arguments: [String],
         _ environment: [String: String] = [:]
     ) throws -> NATSConnection.Configuration {
-        let options = try ConnectionOptions.parse(arguments)
-        return try options.configuration(
-            servers: options.namedServers(environment) ?? ConnectionOptions.defaultURL,
-            environment,
-            name: "test"
-        )
+        try ConnectionOptions.parse(arguments).configuration(servers: nil, environment, name: "test")
     }
 
     @Test func theFlagComesBeforeTheEnvironmentBeforeTheDefault() throws {
