@@ -62,6 +62,7 @@ public struct NATSContext: Sendable {
 
     private func read(_ environment: [String: String]) throws(NATSError) -> NATSConnection.Configuration {
         try refuseUnknown()
+        _ = try text(.url)
         var configuration = NATSConnection.Configuration(
             servers: try ServerAddress.list(url),
             authentication: try authentication(environment),
@@ -349,7 +350,7 @@ extension NATSContext {
         case .data: return hidden
         case .path(let path): return field.isSecret && !path.hasScheme ? hidden : text
         case .variable: return text
-        case nil: return field.isSecret ? hidden : text
+        case nil: return field.isSecret || text.lowercased().hasPrefix("data:") ? hidden : text
         }
     }
 }
