@@ -253,10 +253,12 @@ final class ConnectionLoop: @unchecked Sendable {
         case .failure(let error):
             guard machine.attempt == attempt else { return }
             if let known = error as? NATSError ?? tlsFailure(error) { return fail(known) }
+            let (place, program) =
+                configuration.socksProxy.map { ("the SOCKS proxy \($0)", "it") } ?? ("\(server)", "nats-server")
             fail(
                 NATSError(
                     .connectionFailed,
-                    "cannot connect to \(server): \(ChannelOpener.reason(of: error)); is nats-server running there?",
+                    "cannot connect to \(place): \(ChannelOpener.reason(of: error)); is \(program) running there?",
                     underlying: error,
                     isRetriable: true
                 )
