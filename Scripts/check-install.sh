@@ -7,7 +7,7 @@
 # Needs what `Scripts/setup.sh install` brings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-unset JB_NATS_URL JB_NODE_NAME
+unset JB_NATS_URL JB_NODE_NAME NATS_CONTEXT
 
 export BUILD="${BUILD:-release}" PREFIX=/opt/mesh
 DESTDIR="$(mktemp -d "${TMPDIR:-/tmp}/mesh-events-install.XXXXXX")"

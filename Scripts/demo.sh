@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # What a shell has set for its own mesh is none of the demo's business.
-unset JB_NATS_URL JB_NODE_NAME
+unset JB_NATS_URL JB_NODE_NAME NATS_CONTEXT
 mesh_events="${MESH_EVENTS:-}"
 seconds="${DEMO_SECONDS:-}"
 case "$seconds" in *[!0-9]*) echo "DEMO_SECONDS is a whole number of seconds, not '$seconds'." >&2; exit 64 ;; esac

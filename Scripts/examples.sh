@@ -12,7 +12,7 @@ if [ -z "${MESH_EVENTS_NATS_SERVER:-}" ]; then
     export MESH_EVENTS_NATS_SERVER="${servers%%:*}"
 fi
 # What a shell has set for its own mesh is none of the examples' business.
-unset JB_NATS_URL JB_NODE_NAME
+unset JB_NATS_URL JB_NODE_NAME NATS_CONTEXT
 work="$(mktemp -d "${TMPDIR:-/tmp}/mesh-events-examples.XXXXXX")"
 build="$(swift build --show-bin-path)"
 # Otherwise the next `swift build` of this package would take an example's build plan for its own.

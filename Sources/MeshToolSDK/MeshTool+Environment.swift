@@ -42,6 +42,8 @@ extension MeshTool {
         public let tls: NATSConnection.TLSConfiguration?
         /// Header fields of the request for a WebSocket; secret.
         public let webSocketHeaders: [String: String]
+        /// The file they come from, which is read again at every attempt to connect.
+        let webSocketHeaderFile: String?
         /// The stream's name and how to reach it.
         package let place: StreamPlace
         /// The node's name in the mesh.
@@ -78,6 +80,7 @@ extension MeshTool {
                 authentication = try LoginOptions().authentication(variables)
                 tls = try LoginOptions().tls(variables)
                 webSocketHeaders = try WebSocketHeaderFile.fields(in: variables)
+                webSocketHeaderFile = variables[WebSocketHeaderFile.variable].flatMap { $0.isEmpty ? nil : $0 }
                 place = try StreamPlace(variables)
             } catch {
                 throw MeshEventsError(error)

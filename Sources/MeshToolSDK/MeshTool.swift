@@ -94,6 +94,9 @@ public final class MeshTool: Service {
             name: "\(environment.tool) on \(environment.node)"
         )
         configuration.webSocketHeaders = environment.webSocketHeaders
+        if let file = environment.webSocketHeaderFile {
+            configuration.webSocketHeaderProvider = { try WebSocketHeaderFile.fields(file, in: [:]) }
+        }
         let transport = try await NATSTransport.connect(environment.place.applied(to: configuration), logger: logger)
         return MeshTool(environment, transport: transport, verification: verification, logger: logger)
     }

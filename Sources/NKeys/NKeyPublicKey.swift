@@ -34,6 +34,9 @@ public struct NKeyPublicKey: Sendable, Hashable, CustomStringConvertible {
         key.isValidSignature(signature, for: bytes)
     }
 
+    /// What the inboxes of a user with this key begin with, unless its connection is configured otherwise.
+    public var inboxPrefix: String { "_INBOX.\(description.prefix(16))" }
+
     /// Compares the notation: it contains the whole key.
     public static func == (one: NKeyPublicKey, other: NKeyPublicKey) -> Bool { one.description == other.description }
 

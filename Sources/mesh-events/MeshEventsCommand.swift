@@ -30,8 +30,10 @@ struct MeshEventsCommand: AsyncParsableCommand {
 
             `mesh-events auth` sets up users, so that only they get access.
 
-            SERVER: --nats, else the environment variable JB_NATS_URL, else nats://127.0.0.1:4222. In a login in the \
-            URL, percent-encode all characters except letters and digits (',' is %2C, '@' is %40, '/' is %2F).
+            SERVER: --nats, else the environment variable JB_NATS_URL, else that of the `nats` tool's context: --context, \
+            else NATS_CONTEXT, else the selected one (not for `serve`, which starts a server); else nats://127.0.0.1:4222. \
+            In a login in the URL, percent-encode all characters except letters and digits (',' is %2C, '@' is %40, '/' \
+            is %2F).
 
             STREAM: --stream, else MESH_EVENTS_STREAM, else MESH_EVENTS. Behind a leaf node name the hub's JetStream \
             domain: --js-domain, or MESH_EVENTS_JS_DOMAIN.
@@ -50,7 +52,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
             KeepCommand.self,
             DashboardCommand.self,
             DoctorCommand.self,
-            AuthCommand.self, KeyCommand.self,
+            AuthCommand.self, KeyCommand.self, ContextCommand.self,
             SchemaCommand.self,
         ]
     )

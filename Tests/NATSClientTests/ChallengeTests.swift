@@ -8,7 +8,10 @@ import Testing
 struct ChallengeTests {
     private func login(_ nonce: String?, _ authentication: NATSAuthentication = .nkey(NKey())) throws -> LoginFields {
         let address = try ServerAddress("nats://127.0.0.1:4222")
-        return try authentication.fields(for: address, nonce: nonce)
+        guard case .ready(let fields) = try authentication.login(for: address, nonce: nonce, answer: nil) else {
+            throw TestSupportError("The login is to be asked for.")
+        }
+        return fields
     }
 
     @Test func aServersChallengeIsSigned() throws {

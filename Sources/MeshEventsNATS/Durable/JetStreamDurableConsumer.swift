@@ -322,21 +322,15 @@ final class JetStreamDurableConsumer: DurableConsumer {
         try? jetStream.connection.publish(ByteBuffer(string: Self.text(.inProgress)), to: token)
     }
 
-    /// The protocol's commands (NATS ADR-15); a delay needs a server from 2.7.
     private static func text(_ answer: DurableAnswer) -> String {
-        switch answer {
-        case .acknowledge: "+ACK"
-        case .redeliver(let delay) where delay > .zero: "-NAK {\"delay\":\(nanoseconds(delay))}"
-        case .redeliver: "-NAK"
-        case .inProgress: "+WPI"
-        case .terminate: "+TERM"
-        }
-    }
-
-    private static func nanoseconds(_ duration: Duration) -> Int64 {
-        let (seconds, attoseconds) = duration.components
-        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        return overflow ? .max : product &+ attoseconds / 1_000_000_000
+        let acknowledgement: JetStream.Acknowledgement =
+            switch answer {
+            case .acknowledge: .done
+            case .redeliver(let delay): .again(after: delay)
+            case .inProgress: .inProgress
+            case .terminate: .terminate()
+            }
+        return acknowledgement.text
     }
 }
 

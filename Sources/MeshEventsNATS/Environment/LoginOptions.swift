@@ -27,6 +27,10 @@ package struct LoginOptions: Sendable {
     /// The variable that names a certificate's key.
     package static let certificateKeyVariable = certificateKey.variable
 
+    /// The variables that tell who logs in, without the password of `--user`.
+    package static let loginVariables =
+        [credentialsVariable, keyVariable, token, certificateVariable, certificateKeyVariable]
+
     /// The variables that a process without options reads; see the wire contract.
     package static let variables =
         [credentialsVariable, keyVariable, token] + [authorityVariable, certificateVariable, certificateKeyVariable]
@@ -101,9 +105,13 @@ package struct LoginOptions: Sendable {
     /// The TLS configuration; `nil` when neither options nor variables name a file. Files of options replace those of
     /// variables, which are checked all the same.
     ///
+    /// - Parameter context: the configuration of a context; its files count where neither options nor variables name one.
     /// - Throws: `invalidArgument` for a file that cannot be read, for a key that others may read too, and for a
     ///   certificate without a key or a key without a certificate.
-    package func tls(_ environment: [String: String]) throws(NATSError) -> NATSConnection.TLSConfiguration? {
+    package func tls(
+        _ environment: [String: String],
+        over context: NATSConnection.TLSConfiguration? = nil
+    ) throws(NATSError) -> NATSConnection.TLSConfiguration? {
         guard (self.certificate == nil) == (certificateKey == nil) else {
             throw NATSError(.invalidArgument, "--tls-cert and --tls-key go together; give both")
         }
@@ -113,11 +121,10 @@ package struct LoginOptions: Sendable {
         guard Self.certificate.isSet(in: environment) == Self.certificateKey.isSet(in: environment) else {
             throw NATSError(.invalidArgument, "MESH_EVENTS_TLS_CERT and MESH_EVENTS_TLS_KEY go together; set both")
         }
-        guard authority != nil || certificate != nil || key != nil else { return nil }
-        return NATSConnection.TLSConfiguration(
-            certificateAuthorityFile: authority,
-            certificateFile: certificate,
-            privateKeyFile: key
-        )
+        guard authority != nil || certificate != nil || key != nil else { return context }
+        var tls = context ?? NATSConnection.TLSConfiguration()
+        if let authority { tls.certificateAuthorityFile = authority }
+        if certificate != nil || key != nil { (tls.certificateFile, tls.privateKeyFile) = (certificate, key) }
+        return tls
     }
 }

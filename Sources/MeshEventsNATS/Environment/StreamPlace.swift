@@ -9,6 +9,13 @@ package struct StreamPlace: Sendable, Hashable {
         "MESH_EVENTS_STREAM", "MESH_EVENTS_JS_DOMAIN", "MESH_EVENTS_JS_PREFIX", "MESH_EVENTS_INBOX_PREFIX",
     ]
 
+    /// The variable with the JetStream domain.
+    package static var domainVariable: String { variables[1] }
+    /// The variable with the prefix of the subjects of JetStream's API.
+    package static var prefixVariable: String { variables[2] }
+    /// The variable with the prefix of reply subjects.
+    package static var inboxVariable: String { variables[3] }
+
     /// The stream's name; `nil` for the default, `MESH_EVENTS`.
     package let stream: String?
     /// The JetStream domain of the servers that keep the stream; `nil` for that of the server connected to.
@@ -46,11 +53,11 @@ package struct StreamPlace: Sendable, Hashable {
         self.inbox = try Self.subject(value(inbox, Self.variables[3]))
     }
 
-    /// A connection's configuration with these prefixes.
+    /// A connection's configuration with these prefixes, where they are given.
     package func applied(to configuration: NATSConnection.Configuration) -> NATSConnection.Configuration {
         var configuration = configuration
-        configuration.inboxPrefix = inbox
-        configuration.jetStreamPrefix = prefix ?? domain.map { "$JS.\($0).API" }
+        if let inbox { configuration.inboxPrefix = inbox }
+        if let prefix = prefix ?? domain.map({ "$JS.\($0).API" }) { configuration.jetStreamPrefix = prefix }
         return configuration
     }
 

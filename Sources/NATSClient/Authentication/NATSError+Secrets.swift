@@ -31,3 +31,16 @@ extension NATSError {
         self.init(.authenticationFailed, error.message, underlying: error.underlying)
     }
 }
+
+extension NATSError {
+    /// The error of a login whose callback has thrown. It may be tried again: the next attempt asks again.
+    static func callback(_ what: String, _ error: any Error) -> NATSError {
+        let why = (error as? NATSError)?.message ?? "\(error)"
+        return NATSError(
+            .authenticationFailed,
+            "the callback for \(what) failed: \(why.prefix(500))",
+            underlying: error,
+            isRetriable: true
+        )
+    }
+}

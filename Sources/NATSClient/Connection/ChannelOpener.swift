@@ -11,6 +11,10 @@ final class ChannelOpener: @unchecked Sendable {
     private var tlsContext: TLSContext?
     /// The certificate of a server with which TLS has failed in the present attempt.
     private var peerCertificate: TLSContext.PeerCertificate?
+    /// The address of the last attempt's channel, unless its login was accepted.
+    private var failedAddress: SocketAddress?
+    /// The header fields for a WebSocket that a callback has given for the present attempt.
+    private var givenHeaders: [String: String] = [:]
 
     /// - Parameter tlsContext: the context of the first attempt; `nil` when it needs none.
     init(_ configuration: NATSConnection.Configuration, tlsContext: TLSContext?) {
@@ -19,8 +23,11 @@ final class ChannelOpener: @unchecked Sendable {
     }
 
     /// Opens a channel; ends with ``ConnectionLoop/opened(_:to:attempt:)`` or ``ConnectionLoop/fail(_:)``.
-    func open(to server: ServerAddress, attempt: Int, for loop: ConnectionLoop) {
+    ///
+    /// - Parameter headers: the header fields that a callback has given for a WebSocket.
+    func open(to server: ServerAddress, attempt: Int, headers: [String: String], for loop: ConnectionLoop) {
         peerCertificate = nil
+        givenHeaders = headers
         // The first attempt uses the context that was made before it.
         if attempt == 1, tlsContext != nil { return connect(to: server, attempt: attempt, for: loop) }
         tlsContext = nil
@@ -44,23 +51,34 @@ final class ChannelOpener: @unchecked Sendable {
     }
 
     private func connect(to server: ServerAddress, attempt: Int, for loop: ConnectionLoop) {
-        let openings = WebSocketOpenings()
+        let openings = ChannelOpenings()
+        let proxy = configuration.socksProxy
         bootstrap(loop.eventLoop)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try self.prepare(channel, for: server, attempt: attempt, loop, openings)
                 }
             }
-            .connect(host: server.host, port: server.port)
+            .connect(host: proxy?.host ?? server.host, port: proxy?.port ?? server.port)
             .flatMap { channel in
+                self.failedAddress = channel.remoteAddress
                 let opening = openings.byChannel[ObjectIdentifier(channel)]
                 return (opening ?? channel.eventLoop.makeSucceededVoidFuture()).map { channel }
             }
             .whenComplete { loop.opened($0, to: server, attempt: attempt) }
     }
 
+    /// Notes that the server of the last channel has accepted the login.
+    func loginAccepted() { failedAddress = nil }
+
     private func bootstrap(_ eventLoop: any EventLoop) -> ClientBootstrap {
-        ClientBootstrap(group: eventLoop)
+        let resolver = HostResolver(
+            eventLoop: eventLoop,
+            shuffles: configuration.randomizesServers,
+            last: failedAddress
+        )
+        return ClientBootstrap(group: eventLoop)
+            .resolver(resolver)
             .connectTimeout(TimeAmount(configuration.connectTimeout))
             .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -77,16 +95,24 @@ final class ChannelOpener: @unchecked Sendable {
         for server: ServerAddress,
         attempt: Int,
         _ loop: ConnectionLoop,
-        _ openings: WebSocketOpenings
+        _ openings: ChannelOpenings
     ) throws {
-        guard server.usesWebSocket else {
-            return try channel.pipeline.syncOperations.addHandler(ConnectionHandler(loop: loop, attempt: attempt))
+        var opening: EventLoopFuture<Void>?
+        if server.usesWebSocket {
+            let headers = configuration.webSocketHeaders.merging(givenHeaders) { $1 }
+            let upgrade = WebSocketUpgrade(server: server, headers: headers)
+            if server.usesTLS { try startTLS(on: channel, to: server, for: loop) }
+            opening = try upgrade.configure(channel) { ConnectionHandler(loop: loop, attempt: attempt) }
+        } else {
+            try channel.pipeline.syncOperations.addHandler(ConnectionHandler(loop: loop, attempt: attempt))
         }
-        let upgrade = WebSocketUpgrade(server: server, headers: configuration.webSocketHeaders)
-        if server.usesTLS { try startTLS(on: channel, to: server, for: loop) }
-        openings.byChannel[ObjectIdentifier(channel)] = try upgrade.configure(channel) {
-            ConnectionHandler(loop: loop, attempt: attempt)
+        if let proxy = configuration.socksProxy {
+            // In front of all: what the other handlers write waits for the tunnel.
+            let tunnel = try SOCKSTunnel(proxy: proxy, server: server).configure(channel)
+            let webSocket = opening
+            opening = tunnel.flatMap { webSocket ?? channel.eventLoop.makeSucceededVoidFuture() }
         }
+        openings.byChannel[ObjectIdentifier(channel)] = opening
     }
 
     /// Begins TLS on a channel that is open or about to connect.
@@ -128,8 +154,8 @@ final class ChannelOpener: @unchecked Sendable {
     }
 }
 
-/// The WebSockets that one attempt opens, by their channels; touched on the event loop only.
-private final class WebSocketOpenings: @unchecked Sendable {
+/// The tunnels and WebSockets that one attempt opens, by their channels; touched on the event loop only.
+private final class ChannelOpenings: @unchecked Sendable {
     var byChannel: [ObjectIdentifier: EventLoopFuture<Void>] = [:]
 }
 

@@ -27,6 +27,11 @@ final class ConnectionLoop: @unchecked Sendable {
     private(set) var machine: ConnectionStateMachine
     private(set) var info: ServerInfo?
     private let opener: ChannelOpener
+    private let callbacks: LoginCallbacks
+    /// What the callbacks of the login have answered for the present attempt.
+    private var answer: LoginFields?
+    /// Whether `CONNECT` has been sent in the present attempt.
+    private var isLoginSent = false
     private(set) var channel: (any Channel)?
     private var attemptTimeout: Scheduled<Void>?
     /// When the connection became ready.
@@ -58,11 +63,14 @@ final class ConnectionLoop: @unchecked Sendable {
         inboxRoot = configuration.inboxPrefix ?? configuration.authentication.inboxPrefix
         replySubjects = ReplySubjects(prefix: "\(inboxRoot).\(UniqueToken.make())")
         opener = ChannelOpener(configuration, tlsContext: tlsContext)
+        callbacks = LoginCallbacks(eventLoop)
         let flusher = Flusher()
         outbound = OutboundBuffer(highWaterMark: configuration.maximumPendingBytes) { flusher.schedule() }
         writer = OutboundWriter(outbound)
         machine = ConnectionStateMachine(
             servers: configuration.servers,
+            randomizes: configuration.randomizesServers,
+            takesAnnounced: !configuration.ignoresAnnouncedServers,
             delay: configuration.reconnectDelay,
             retriesInitially: configuration.retriesInitialConnect,
             maximumPasses: configuration.maximumReconnectPasses,
@@ -141,6 +149,7 @@ final class ConnectionLoop: @unchecked Sendable {
     /// Starts using the first connection, or a new one: restores subscriptions, then sends what waits.
     private func becomeReady(isReconnect: Bool) {
         attemptTimeout?.cancel()
+        opener.loginAccepted()
         lastFailure = nil
         guard let info, let server = machine.server else { return }
         restoreSubscriptions()
@@ -194,13 +203,32 @@ final class ConnectionLoop: @unchecked Sendable {
         incoming.reset()
         pongs = OwedPongs()
         isLameDuckReported = false
+        isLoginSent = false
+        answer = nil
         info = nil
+        guard let question = configuration.question(for: server) else {
+            return openChannel(to: server, attempt: attempt, headers: [:])
+        }
+        // Before the connection is opened: a server gives its clients little time to log in.
+        callbacks.ask(within: configuration.connectTimeout, question) { result in
+            guard self.isOpening(attempt) else { return }
+            switch result {
+            case .success(let provided):
+                self.answer = provided.login
+                self.openChannel(to: server, attempt: attempt, headers: provided.webSocketHeaders)
+            case .failure(let error): self.fail(error)
+            }
+        }
+    }
+
+    private func openChannel(to server: ServerAddress, attempt: Int, headers: [String: String]) {
         attemptTimeout = eventLoop.scheduleTask(in: TimeAmount(configuration.connectTimeout)) {
             guard self.machine.attempt == attempt, !self.machine.isConnected else { return }
             let limit = self.configuration.connectTimeout
+            guard !self.callbacks.isAsking else { return self.fail(LoginCallbacks.late(limit)) }
             self.fail(NATSError(.connectionFailed, "\(server) did not answer within \(limit)", isRetriable: true))
         }
-        opener.open(to: server, attempt: attempt, for: self)
+        opener.open(to: server, attempt: attempt, headers: headers, for: self)
     }
 
     /// Whether the channel of this attempt is still to be opened.
@@ -225,10 +253,12 @@ final class ConnectionLoop: @unchecked Sendable {
         case .failure(let error):
             guard machine.attempt == attempt else { return }
             if let known = error as? NATSError ?? tlsFailure(error) { return fail(known) }
+            let (place, program) =
+                configuration.socksProxy.map { ("the SOCKS proxy \($0)", "it") } ?? ("\(server)", "nats-server")
             fail(
                 NATSError(
                     .connectionFailed,
-                    "cannot connect to \(server): \(ChannelOpener.reason(of: error)); is nats-server running there?",
+                    "cannot connect to \(place): \(ChannelOpener.reason(of: error)); is \(program) running there?",
                     underlying: error,
                     isRetriable: true
                 )
@@ -255,21 +285,46 @@ final class ConnectionLoop: @unchecked Sendable {
     }
 
     private func login() {
-        guard let info, let server = machine.server, let channel else { return }
+        guard let info, let server = machine.server else { return }
+        do throws(NATSError) {
+            let login = try configuration.authentication.login(for: server, nonce: info.nonce, answer: answer)
+            switch login {
+            case .ready(let fields): sendLogin(fields, to: server, info)
+            case .unsigned(let question):
+                let attempt = machine.attempt
+                callbacks.ask(within: configuration.connectTimeout, question) { result in
+                    guard self.machine.attempt == attempt, self.machine.isLoggingIn else { return }
+                    switch result {
+                    case .success(let fields): self.sendLogin(fields, to: server, info)
+                    case .failure(let error): self.fail(error)
+                    }
+                }
+            }
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func sendLogin(_ fields: LoginFields, to server: ServerAddress, _ info: ServerInfo) {
+        guard let channel else { return }
+        let usesTLS = configuration.tls != nil || server.usesTLS || info.requiresTLS
+        let command = ConnectCommand(
+            name: configuration.name,
+            tls: usesTLS,
+            echo: configuration.receivesOwnMessages,
+            info: info,
+            login: fields
+        )
+        let inbox = subscriptions.inbox
         do {
-            let fields = try configuration.authentication.fields(for: server, nonce: info.nonce)
-            let usesTLS = configuration.tls != nil || server.usesTLS || info.requiresTLS
-            let command = ConnectCommand(name: configuration.name, tls: usesTLS, info: info, login: fields)
-            let inbox = subscriptions.inbox
             var buffer = ByteBuffer(string: try command.line())
             CommandWriter.subscribe(into: &buffer, subject: inbox.subject, queueGroup: nil, sid: inbox.sid)
             buffer.writeStaticString("PING\r\n")
             inbox.failure = nil
             requests.block(nil)
             sharedReplies.block(nil)
+            isLoginSent = true
             channel.writeAndFlush(buffer, promise: nil)
-        } catch let error as NATSError {
-            fail(error)
         } catch {
             fail(NATSError(.authenticationFailed, "the login cannot be written", underlying: error))
         }
@@ -306,6 +361,7 @@ final class ConnectionLoop: @unchecked Sendable {
         keepAlive?.cancel()
         keepAlive = nil
         attemptTimeout?.cancel()
+        callbacks.cancel()
         subscriptions.finishBatch()
         let channel = channel
         self.channel = nil
@@ -399,9 +455,9 @@ final class ConnectionLoop: @unchecked Sendable {
     private func handleBeforeReady(_ operation: ServerOperation) throws(NATSError) {
         switch operation {
         case .info(let json): infoReceived(try ServerInfo.parse(json))
-        case .pong where machine.isLoggingIn: perform(machine.loginAnswered())
-        case .ping where machine.isLoggingIn: pongs.pinged()
-        case .ok where machine.isLoggingIn: break
+        case .pong where isLoginSent: perform(machine.loginAnswered())
+        case .ping where isLoginSent: pongs.pinged()
+        case .ok where isLoginSent: break
         case .error(let text): loginRefused(text)
         case .message, .ping, .pong, .ok:
             throw NATSError(
@@ -460,7 +516,7 @@ final class ConnectionLoop: @unchecked Sendable {
     /// Handles an `-ERR` before the login was accepted. It ends the attempt, unless it forbids only the inbox.
     private func loginRefused(_ text: String) {
         let report = ServerReport(text)
-        if machine.isLoggingIn, case .subscriptionDenied(let name) = report.kind,
+        if isLoginSent, case .subscriptionDenied(let name) = report.kind,
             name.subject == subscriptions.inbox.subject
         {
             return inboxDenied(report.error)

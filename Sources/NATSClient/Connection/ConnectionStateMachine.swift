@@ -53,15 +53,20 @@ struct ConnectionStateMachine {
     private let tlsFirst: Bool
     private let tlsRequired: Bool
 
+    /// - Parameters:
+    ///   - randomizes: whether the servers are tried in random order.
+    ///   - takesAnnounced: whether servers are tried that the cluster announces.
     init(
         servers: [ServerAddress],
+        randomizes: Bool = false,
+        takesAnnounced: Bool = true,
         delay: ReconnectDelay,
         retriesInitially: Bool,
         maximumPasses: Int?,
         tlsFirst: Bool,
         tlsRequired: Bool
     ) {
-        pool = ServerPool(servers)
+        pool = ServerPool(servers, randomizes: randomizes, takesAnnounced: takesAnnounced)
         self.delay = delay
         self.retriesInitially = retriesInitially
         self.maximumPasses = maximumPasses
@@ -186,8 +191,9 @@ struct ConnectionStateMachine {
         case .connecting(let server, _):
             lastError = error
             var actions: [Action] = [.closeChannel]
-            // Before the first success, trying wrong credentials again does not help.
-            let isFinal = error.code == .authenticationFailed && !hasBeenConnected && triedInPass >= pool.count
+            // Before the first success, trying wrong credentials again does not help. A callback may answer later.
+            let isWrong = error.code == .authenticationFailed && !error.isRetriable
+            let isFinal = isWrong && !hasBeenConnected && triedInPass >= pool.count
             let passDone = triedInPass >= pool.count
             if passDone,
                 isFinal || (!hasBeenConnected && !retriesInitially) || maximumPasses.map({ pass + 1 >= $0 }) == true
@@ -248,9 +254,15 @@ struct ServerPool {
     private var given: [ServerAddress]
     private var announced: [ServerAddress] = []
     private var position = 0
+    private let randomizes: Bool
+    private let takesAnnounced: Bool
 
     /// `servers` is not empty.
-    init(_ servers: [ServerAddress]) { given = servers }
+    init(_ servers: [ServerAddress], randomizes: Bool = false, takesAnnounced: Bool = true) {
+        given = randomizes ? servers.shuffled() : servers
+        self.randomizes = randomizes
+        self.takesAnnounced = takesAnnounced
+    }
 
     /// How many servers a pass over the pool tries.
     var count: Int { given.count + announced.count }
@@ -270,7 +282,10 @@ struct ServerPool {
 
     /// Takes over what a server announces, up to ``maximumAnnounced``. An address that is no longer announced is
     /// removed, a given one never.
+    ///
+    /// Those that are new go to random places among the announced ones, when the order is random.
     mutating func update(announced addresses: [String], by current: ServerAddress) {
+        guard takesAnnounced else { return }
         let upcoming = all[position % count]
         var fresh: [ServerAddress] = []
         for text in addresses.prefix(Self.maximumAnnounced) {
@@ -280,8 +295,18 @@ struct ServerPool {
         }
         // The current server may be an announced one that its own announcement leaves out.
         if contains(current, in: announced), !contains(current, in: fresh) { fresh.append(current) }
-        announced = fresh
+        announced = randomizes ? merged(fresh) : fresh
         position = all.firstIndex(of: upcoming) ?? 0
+    }
+
+    /// The announced servers, with those that are known already in their order: a server announces the same ones again and
+    /// again, and a pass must not meet one of them twice.
+    private func merged(_ fresh: [ServerAddress]) -> [ServerAddress] {
+        var merged = announced.filter { contains($0, in: fresh) }
+        for address in fresh where !contains(address, in: announced) {
+            merged.insert(address, at: .random(in: 0...merged.count))
+        }
+        return merged
     }
 
     private func contains(_ address: ServerAddress, in list: [ServerAddress]) -> Bool {

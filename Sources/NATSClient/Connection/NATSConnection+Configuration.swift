@@ -3,15 +3,23 @@ public import NIOCore
 extension NATSConnection {
     /// How to connect, and how to stay connected.
     public struct Configuration: Sendable {
-        /// The servers to try, in turn; servers that the cluster announces are added automatically.
+        /// The servers to try, in turn; servers that the cluster announces are added, unless
+        /// ``ignoresAnnouncedServers`` says no.
         public var servers: [ServerAddress]
+        /// Whether the servers, and the addresses of a host with several, are tried in random order, so that clients
+        /// spread over them. Default yes; otherwise the first server is the first choice.
+        public var randomizesServers: Bool
+        /// Whether the servers that a cluster announces are left out, for a client that reaches only those it was given.
+        /// Default no.
+        public var ignoresAnnouncedServers: Bool
         /// How to log in.
         public var authentication: NATSAuthentication
         /// How to speak TLS; `nil` uses TLS only when an address (`tls://`) or the server asks for it.
         public var tls: TLSConfiguration?
         /// The name servers show for this connection.
         public var name: String?
-        /// The longest an attempt may take, login included. Default 5 s.
+        /// The longest an attempt may take, login included. Default 5 s. Callbacks that are asked before the connection
+        /// is opened have as long once more.
         public var connectTimeout: Duration
         /// Whether the first connection, too, is tried until it succeeds. Default no: `connect` throws.
         public var retriesInitialConnect: Bool
@@ -27,6 +35,9 @@ extension NATSConnection {
         public var maximumPingsOut: Int
         /// How many bytes may wait to be sent, connected or not, before publishing throws `bufferFull`. Default 8 MiB.
         public var maximumPendingBytes: Int
+        /// Whether subscriptions of this connection get the messages that it publishes itself (`no_echo` otherwise).
+        /// Default yes.
+        public var receivesOwnMessages: Bool
         /// The first token or tokens of inboxes. `nil`, the default: `_INBOX`, and for an NKey login a second token,
         /// the first 16 characters of its public key. So a server's permissions can keep each user's answers from other
         /// users.
@@ -38,6 +49,12 @@ extension NATSConnection {
         /// Further header fields of the request for a WebSocket (`ws://`, `wss://`), such as
         /// `["Authorization": "Bearer …"]` for a proxy. Never shown in errors or logs.
         public var webSocketHeaders: [String: String]
+        /// Gives further header fields of the request for a WebSocket, asked at every attempt to connect; they replace
+        /// ``webSocketHeaders`` of the same name. As for the callbacks of ``NATSAuthentication``, it has as long as
+        /// ``connectTimeout``, and when it throws, the next attempt asks again.
+        public var webSocketHeaderProvider: (@Sendable () async throws -> [String: String])?
+        /// The SOCKS5 proxy that connections go through; `nil`, the default, for none.
+        public var socksProxy: SOCKSProxy?
         /// Where the connection runs; `nil` for a thread shared by all connections of the process.
         public var eventLoopGroup: (any EventLoopGroup)?
 
@@ -52,6 +69,8 @@ extension NATSConnection {
             self.authentication = authentication
             self.tls = tls
             self.name = name
+            randomizesServers = true
+            ignoresAnnouncedServers = false
             connectTimeout = .seconds(5)
             retriesInitialConnect = false
             maximumReconnectPasses = nil
@@ -59,9 +78,12 @@ extension NATSConnection {
             pingInterval = .seconds(30)
             maximumPingsOut = 2
             maximumPendingBytes = 8 << 20
+            receivesOwnMessages = true
             inboxPrefix = nil
             jetStreamPrefix = nil
             webSocketHeaders = [:]
+            webSocketHeaderProvider = nil
+            socksProxy = nil
             eventLoopGroup = nil
         }
     }

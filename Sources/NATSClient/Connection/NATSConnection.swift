@@ -84,6 +84,41 @@ public final class NATSConnection: Sendable {
         }
     }
 
+    /// The address of the server it is connected to; `nil` when it is not.
+    public var currentAddress: ServerAddress? {
+        get async {
+            let loop = loop
+            let address = try? await loop.eventLoop.submit { loop.machine.isConnected ? loop.machine.server : nil }
+                .get()
+            return address ?? nil
+        }
+    }
+
+    /// Measures how long the server takes to answer a ping, which is sent at once.
+    ///
+    /// - Parameter timeout: how long no byte may come or go.
+    /// - Throws: `connectionFailed` (retriable) when the connection is down, or is lost meanwhile; `timeout`, `closed`,
+    ///   `cancelled`.
+    public func roundTripTime(timeout: Duration = .seconds(10)) async throws(NATSError) -> Duration {
+        let generation = loop.outbound.generation
+        guard isClosed || isUp else { throw .notConnected }
+        let start = ContinuousClock.now
+        try await loop.waitOnLoop(timeout: timeout, what: "a ping") { loop, done in loop.ping(.early) { done($0) } }
+        // The next connection has answered otherwise.
+        guard loop.outbound.generation == generation else { throw .notConnected }
+        return .now - start
+    }
+
+    /// Ends the connection to the present server and connects anew, for instance to log in with another certificate. It is
+    /// restored as if it had been lost; does nothing while it is down.
+    public func reconnect() {
+        let loop = loop
+        loop.eventLoop.execute {
+            guard loop.machine.isConnected else { return }
+            loop.fail(NATSError(.connectionFailed, "a new connection was asked for", isRetriable: true))
+        }
+    }
+
     /// Whether the connection is up at this moment.
     package var isUp: Bool { loop.outbound.isUp }
 

@@ -331,7 +331,7 @@ final class OutboundBuffer: Sendable {
 }
 
 extension NATSError {
-    fileprivate static let notConnected = NATSError(
+    static let notConnected = NATSError(
         .connectionFailed,
         "the connection is down and is being restored; try again",
         isRetriable: true

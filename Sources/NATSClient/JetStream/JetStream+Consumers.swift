@@ -59,6 +59,33 @@ extension JetStream {
         return try await call("CONSUMER.INFO.\(stream).\(consumer)", timeout: timeout)
     }
 
+    /// Has a consumer deliver nothing for a time (servers from 2.11; an older one does not answer).
+    ///
+    /// - Parameters:
+    ///   - consumer: the consumer's name.
+    ///   - stream: the stream's name.
+    ///   - until: when it goes on, RFC 3339; `nil` ends a pause.
+    ///   - timeout: how long the server may take; `nil` for ``timeout``.
+    /// - Returns: whether the consumer pauses.
+    @discardableResult
+    public func pauseConsumer(
+        _ consumer: String,
+        on stream: String,
+        until: String?,
+        timeout: Duration? = nil
+    ) async throws(JetStreamError) -> Bool {
+        struct Request: Encodable { let pause_until: String? }
+        struct Answer: Decodable { let paused: Bool }
+        try Self.validate(name: stream, of: "stream")
+        try Self.validate(name: consumer, of: "consumer")
+        let answer: Answer = try await call(
+            "CONSUMER.PAUSE.\(stream).\(consumer)",
+            body: Request(pause_until: until),
+            timeout: timeout
+        )
+        return answer.paused
+    }
+
     /// Deletes a consumer.
     public func deleteConsumer(
         _ consumer: String,

@@ -42,13 +42,49 @@ extension JetStream {
         try await message(NextMessageRequest(seq: max(sequence, 1), next_by_subj: subject), on: stream, timeout)
     }
 
-    /// Gets the newest message to a subject; `nil` when there is none.
-    package func lastMessage(
+    /// Gets the newest message whose subject matches.
+    ///
+    /// - Parameters:
+    ///   - subject: the subject, or a pattern.
+    ///   - stream: the stream's name.
+    ///   - timeout: how long the server may take; `nil` for ``timeout``.
+    /// - Returns: `nil` when there is none.
+    /// - Throws: `streamNotFound`, `timeout`, what the connection throws.
+    public func lastMessage(
         to subject: String,
         on stream: String,
         timeout: Duration? = nil
     ) async throws(JetStreamError) -> StreamMessage? {
         try await message(LastMessageRequest(last_by_subj: subject), on: stream, timeout)
+    }
+
+    /// Deletes a message of a stream; its sequence is not used again.
+    ///
+    /// - Parameters:
+    ///   - sequence: the message's.
+    ///   - stream: the stream's name.
+    ///   - overwrites: whether its bytes on the disk are overwritten, which takes longer.
+    ///   - timeout: how long the server may take; `nil` for ``timeout``.
+    /// - Throws: the server's error when there is no such message, or the stream forbids it.
+    public func deleteMessage(
+        _ sequence: UInt64,
+        on stream: String,
+        overwrites: Bool = false,
+        timeout: Duration? = nil
+    ) async throws(JetStreamError) {
+        struct Request: Encodable {
+            let seq: UInt64
+            let no_erase: Bool
+        }
+        try Self.validate(name: stream, of: "stream")
+        let answer: SuccessAnswer = try await call(
+            "STREAM.MSG.DELETE.\(stream)",
+            body: Request(seq: sequence, no_erase: !overwrites),
+            timeout: timeout
+        )
+        guard answer.success else {
+            throw JetStreamError(.invalidAnswer, "the server did not delete message \(sequence) of \(stream)")
+        }
     }
 
     private func message(

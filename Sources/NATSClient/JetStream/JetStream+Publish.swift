@@ -3,6 +3,31 @@ import MessageGrammar
 public import NIOCore
 
 extension JetStream {
+    /// What a stream must hold for a message to be stored: so two writers cannot overwrite each other unseen.
+    public enum Expectation: Sendable, Hashable {
+        /// The stream's newest message has this sequence; 0 for a stream without one.
+        case lastSequence(UInt64)
+        /// The newest message to the same subject has this sequence; 0 when there must be none.
+        case lastSubjectSequence(UInt64)
+        /// The newest message whose subject matches `pattern` has this sequence. Shown with nats-server 2.15; one that is
+        /// too old for it (2.9 is) looks at the message's own subject.
+        case lastSequenceMatching(pattern: String, UInt64)
+        /// The stream's newest message was published with this message id.
+        case lastMessageID(String)
+
+        fileprivate func add(to headers: inout NATSHeaders) {
+            switch self {
+            case .lastSequence(let sequence): headers.append("Nats-Expected-Last-Sequence", "\(sequence)")
+            case .lastSubjectSequence(let sequence):
+                headers.append("Nats-Expected-Last-Subject-Sequence", "\(sequence)")
+            case .lastSequenceMatching(let pattern, let sequence):
+                headers.append("Nats-Expected-Last-Subject-Sequence", "\(sequence)")
+                headers.append("Nats-Expected-Last-Subject-Sequence-Subject", pattern)
+            case .lastMessageID(let id): headers.append("Nats-Expected-Last-Msg-Id", id)
+            }
+        }
+    }
+
     /// Publishes a message and returns when a stream has stored it.
     ///
     /// - Parameters:
@@ -11,9 +36,14 @@ extension JetStream {
     ///   - messageID: a stream stores a message with this id once, however often it is sent within the duplicate
     ///     window.
     ///   - expectedStream: the stream that must store the message; any other refuses it.
+    ///   - expectation: what the stream must hold; otherwise it refuses the message with `wrongLastSequence`,
+    ///     `wrongLastSequenceConstant` or `wrongLastMessageID`.
+    ///   - timeToLive: how long the stream keeps the message, whole seconds from 1 (a part of one counts as one). The
+    ///     stream must allow it (`allow_msg_ttl`, servers from 2.11): otherwise the error is `messageTTLDisabled`. A server
+    ///     before 2.11 ignores it.
     ///   - headers: further header fields.
     ///   - timeout: how long to wait for the acknowledgement once the server has the message; `nil` for ``timeout``.
-    /// - Throws: the server's error; a `connection` error without responders when no stream has the subject; `timeout`
+    /// - Throws: the server's error; `invalidArgument` for a time to live below a second; a `connection` error without responders when no stream has the subject; `timeout`
     ///   when the acknowledgement did not come. After a timeout the message may be stored: send it again with the same
     ///   id.
     public func publish(
@@ -21,9 +51,20 @@ extension JetStream {
         to subject: String,
         messageID: String? = nil,
         expectedStream: String? = nil,
+        expectation: Expectation? = nil,
+        timeToLive: Duration? = nil,
         headers: NATSHeaders = [:],
         timeout: Duration? = nil
     ) async throws(JetStreamError) -> PublishAcknowledgement {
+        var headers = headers
+        expectation?.add(to: &headers)
+        if let timeToLive {
+            guard timeToLive >= .seconds(1) else {
+                throw JetStreamError(.invalidArgument, "a message lives for at least one second, not \(timeToLive)")
+            }
+            let (seconds, rest) = timeToLive.components
+            headers.append("Nats-TTL", "\(rest > 0 && seconds < .max ? seconds + 1 : seconds)s")
+        }
         let answer = try await publish(
             payload,
             to: subject,

@@ -80,6 +80,19 @@ extension JetStream {
         return try await call("STREAM.UPDATE.\(configuration.name)", body: configuration, timeout: timeout)
     }
 
+    /// Changes a stream's configuration, or creates the stream when there is none of that name.
+    public func createOrUpdateStream(
+        _ configuration: StreamConfiguration,
+        timeout: Duration? = nil
+    ) async throws(JetStreamError) -> StreamInformation {
+        do throws(JetStreamError) {
+            return try await updateStream(configuration, timeout: timeout)
+        } catch {
+            guard error.errorCode == .streamNotFound else { throw error }
+            return try await createStream(configuration, timeout: timeout)
+        }
+    }
+
     /// Deletes a stream and all it holds.
     public func deleteStream(_ name: String, timeout: Duration? = nil) async throws(JetStreamError) {
         try Self.validate(name: name, of: "stream")

@@ -186,6 +186,8 @@ extension JetStreamError {
         public static let duplicateInProcess = ErrorCode(rawValue: 10158)
         /// The stream's last sequence is not the expected one (the form without a number).
         public static let wrongLastSequenceConstant = ErrorCode(rawValue: 10164)
+        /// The stream does not allow messages a time to live of their own (`allow_msg_ttl`).
+        public static let messageTTLDisabled = ErrorCode(rawValue: 10166)
         /// The stream has more to do than it can take at the moment.
         public static let tooManyRequests = ErrorCode(rawValue: 10167)
 

@@ -89,6 +89,12 @@ public struct StreamConfiguration: Sendable, Hashable, Codable {
         set { fields["duplicate_window"] = newValue.map { .integer($0.jetStreamNanoseconds) } }
     }
 
+    /// Whether messages may have a time to live of their own (`allow_msg_ttl`; servers from 2.11). It cannot be taken back.
+    public var allowsMessageTimeToLive: Bool {
+        get { fields["allow_msg_ttl"] == true }
+        set { fields["allow_msg_ttl"] = newValue ? true : nil }
+    }
+
     /// How many servers of a cluster keep the stream, 1 to 5.
     public var replicas: Int {
         get { if case .integer(let value)? = fields["num_replicas"], value > 0 { Int(value) } else { 1 } }

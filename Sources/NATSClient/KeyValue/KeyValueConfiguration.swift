@@ -105,7 +105,7 @@ extension KeyValueBucket.Configuration {
             "allow_direct": .bool(allowsDirectGet),
         ]
         stream.fields.merge(fields) { $1 }
-        if allowsValueTimeToLive { stream.fields["allow_msg_ttl"] = true }
+        if allowsValueTimeToLive { stream.allowsMessageTimeToLive = true }
         if let description, !description.isEmpty { stream.fields["description"] = .string(description) }
         return stream
     }

@@ -98,7 +98,7 @@ struct ConnectCommand: Encodable {
     let lang = "swift"
     let version = PackageVersion.current
     let `protocol` = 1
-    let echo = true
+    let echo: Bool
     let headers: Bool
     let noResponders: Bool
     let user: String?
@@ -115,9 +115,10 @@ struct ConnectCommand: Encodable {
         case authToken = "auth_token"
     }
 
-    init(name: String?, tls: Bool, info: ServerInfo, login: LoginFields) {
+    init(name: String?, tls: Bool, echo: Bool, info: ServerInfo, login: LoginFields) {
         tlsRequired = tls
         self.name = name
+        self.echo = echo
         headers = info.supportsHeaders
         noResponders = info.supportsHeaders
         user = login.user

@@ -10,11 +10,32 @@ struct ConnectionOptions: ParsableArguments {
     @Option(
         name: .customLong("nats"),
         help: ArgumentHelp(
-            "The server, or several of a cluster. Default: $JB_NATS_URL, else nats://127.0.0.1:4222.",
+            "The server, or several of a cluster. Default: $JB_NATS_URL, else the context's, else nats://127.0.0.1:4222.",
             valueName: "url[,url]"
         )
     )
     var servers: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Connect as this context of the `nats` tool says, by its name or its .json file; other options and variables "
+                + "win. Default: $NATS_CONTEXT, else the selected one when no server is named; see `mesh-events context`.",
+            valueName: "name"
+        )
+    )
+    var context: String?
+
+    @Flag(
+        name: .customLong("no-randomize"),
+        help: "Try the servers in the order in which they are given, instead of a random one."
+    )
+    var keepsServerOrder = false
+
+    @Flag(
+        name: .customLong("ignore-announced-servers"),
+        help: "Try only the servers that are given, not those that their cluster announces."
+    )
+    var ignoresAnnouncedServers = false
 
     @Option(
         help: ArgumentHelp(
@@ -137,28 +158,24 @@ struct ConnectionOptions: ParsableArguments {
         servers ?? environment["JB_NATS_URL"].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// The servers of the option or the environment, else the default.
-    var serversOrDefault: String { namedServers(ProcessInfo.processInfo.environment) ?? Self.defaultURL }
-
     /// Whether an option for the login is given.
     var namesLogin: Bool { creds != nil || nkey != nil || token != nil || user != nil }
 
-    /// Whether options, environment or the servers' addresses give a login; a certificate or header fields count too.
-    /// `false` when they are wrong: connecting reports that.
+    /// Whether options, environment, the context or the servers' addresses give a login; a certificate or header fields count
+    /// too. `false` when they are wrong: connecting reports that.
     ///
-    /// - Parameter servers: the servers; `nil` for those that options and environment name.
+    /// - Parameter servers: the servers; `nil` for those that options, environment and context name.
     func logsIn(_ environment: [String: String], at servers: String? = nil) -> Bool {
-        let servers = servers ?? namedServers(environment) ?? Self.defaultURL
         guard let configuration = try? configuration(servers: servers, environment, name: "") else { return false }
         guard case .none = configuration.authentication else { return true }
         return configuration.servers.contains(where: \.hasLogin) || configuration.tls?.certificateFile != nil
             || !configuration.webSocketHeaders.isEmpty
     }
 
-    /// The user and password, or the token, that options and environment name; `nil` for none, and when they name
-    /// another login.
+    /// The user and password, or the token, that options, environment and a named context give; `nil` for none, and when
+    /// they give another login. The login of a server's address does not count.
     func passwordOrToken(_ environment: [String: String]) -> [String]? {
-        switch try? login.authentication(environment) {
+        switch try? nodeAuthentication(environment) {
         case .userPassword(let user, let password): [user, password]
         case .token(let token): [token]
         default: nil
@@ -182,45 +199,84 @@ struct ConnectionOptions: ParsableArguments {
     /// Connects.
     ///
     /// - Parameters:
-    ///   - url: the server to use instead of those of the option and the environment.
+    ///   - url: the server to use instead of those of the option, the environment and the selected context.
     ///   - name: the connection's name, which the server shows.
     func connect(to url: String? = nil, name: String) async throws -> NATSTransport {
         let environment = ProcessInfo.processInfo.environment
-        let named = url ?? namedServers(environment)
-        let configuration = try configuration(servers: named ?? Self.defaultURL, environment, name: name)
+        let configuration = try configuration(servers: url, environment, name: name)
         do throws(MeshEventsError) {
             return try await NATSTransport.connect(configuration, logger: .disabled)
         } catch {
             let failure = CommandFailure(describing: error)
-            guard error.code == .connectionFailed, named == nil, error.underlyingCode != .tlsFailed else {
+            if let context = try chosenContext(environment, servers: url) {
+                throw failure.suffixed(context.reminder)
+            }
+            let isNamed = url != nil || namedServers(environment) != nil
+            guard error.code == .connectionFailed, !isNamed, error.underlyingCode != .tlsFailed else {
                 throw failure
             }
             throw CommandFailure(
                 failure.code,
                 failure.message + (failure.message.hasSuffix("?") ? " Start" : "; start")
-                    + " a server with `mesh-events serve`, or name one with --nats or JB_NATS_URL"
+                    + " a server with `mesh-events serve`, or name one with --nats, --context or JB_NATS_URL"
             )
         }
     }
 
-    /// The connection's configuration from the options and the environment.
+    /// The connection's configuration from the options, the environment and the context, in this order.
+    ///
+    /// - Parameter servers: the servers to use; `nil` for those that are named. The selected context counts only when none
+    ///   are.
     func configuration(
-        servers: String,
+        servers: String?,
         _ environment: [String: String],
         name: String
     ) throws -> NATSConnection.Configuration {
         do throws(NATSError) {
-            var configuration = NATSConnection.Configuration(
-                servers: try ServerAddress.list(servers),
-                authentication: try login.authentication(environment),
-                tls: try login.tls(environment),
-                name: name
-            )
-            configuration.webSocketHeaders = try WebSocketHeaderFile.fields(webSocketHeaders, in: environment)
+            let chosen = try chosenContext(environment, servers: servers)
+            let context = try chosen?.context.configuration(environment: environment)
+            let environment = try chosen?.remaining(of: environment) ?? environment
+            let named = servers ?? namedServers(environment)
+            let text = named ?? (context == nil ? Self.defaultURL : nil)
+            let addresses = try text.map(ServerAddress.list) ?? context?.servers ?? []
+            var configuration = context ?? NATSConnection.Configuration(servers: addresses)
+            configuration.servers = addresses
+            configuration.authentication = try authentication(environment, context)
+            if named != nil, addresses.contains(where: \.hasLogin) {
+                // The login of an address that was named is nearer than the context's.
+                configuration.authentication = try login.authentication(environment)
+            }
+            configuration.tls = try login.tls(environment, over: context?.tls)
+            configuration.name = name
+            configuration.randomizesServers = !keepsServerOrder
+            configuration.ignoresAnnouncedServers = ignoresAnnouncedServers
+            let headers = webSocketHeaders
+            configuration.webSocketHeaders = try WebSocketHeaderFile.fields(headers, in: environment)
+            if !configuration.webSocketHeaders.isEmpty {
+                // Read again at every attempt to connect: a token in it may expire.
+                configuration.webSocketHeaderProvider = { try WebSocketHeaderFile.fields(headers, in: environment) }
+            }
             return try place(environment).applied(to: configuration)
         } catch {
             throw CommandFailure(.usage, error.message)
         }
+    }
+
+    private func nodeAuthentication(_ environment: [String: String]) throws(NATSError) -> NATSAuthentication {
+        let named = try namedContext(environment)
+        return try authentication(
+            try named?.remaining(of: environment) ?? environment,
+            try named?.context.configuration(environment: environment)
+        )
+    }
+
+    private func authentication(
+        _ environment: [String: String],
+        _ context: NATSConnection.Configuration?
+    ) throws(NATSError) -> NATSAuthentication {
+        let authentication = try login.authentication(environment)
+        guard case .none = authentication, let context else { return authentication }
+        return context.authentication
     }
 
     /// The stream's name and prefixes from the options and the environment.

@@ -5,23 +5,24 @@ import MeshEvents
 import MeshEventsNATS
 
 extension ServeCommand {
-    /// The server of the mesh: the local server, unless the option, the manifest or the environment names another.
+    /// The server of the mesh: the local server, unless the option, the manifest, the environment or a context that one of
+    /// them names has another.
     func server(
         _ environment: [String: String],
         manifest: [String]?,
         access: ServeAccess?
     ) throws -> NodeSession.Plan.Server {
-        if let named = manifest?.joined(separator: ",") ?? connection.namedServers(environment) {
+        let named =
+            try manifest.map { ($0.joined(separator: ","), "the manifest") } ?? connection.nodeServers(environment)
+        if let (servers, source) = named {
             guard port == nil, storeDirectory == nil, listen == nil, access == nil else {
-                let source =
-                    connection.servers != nil ? "--nats" : manifest != nil ? "the manifest" : "JB_NATS_URL"
                 throw CommandFailure(
                     .usage,
                     "--port, --store-dir, --listen and --auth are about a local server, but \(source) names another; "
                         + "leave one of them out"
                 )
             }
-            return .named(named)
+            return .named(servers)
         }
         let port = port ?? 4222
         guard (0...65_535).contains(port) else {

@@ -157,8 +157,11 @@ enum ToolLogin: Sendable {
     /// as not set.
     ///
     /// - Parameter connection: the node's own connection.
-    func variables(_ connection: ConnectionOptions, _ environment: [String: String]) -> [String: String] {
-        var variables: [String: String] = [:]
+    /// - Throws: `CommandFailure` when they cannot log in as the node's context says.
+    func variables(_ connection: ConnectionOptions, _ environment: [String: String]) throws -> [String: String] {
+        let isNode = if case .asNode = self { true } else { false }
+        let context = try connection.contextVariables(environment, identity: isNode)
+        var variables = context
         var files = [
             (LoginOptions.authorityVariable, connection.certificateAuthority),
             (WebSocketHeaderFile.variable, connection.webSocketHeaders),
@@ -189,6 +192,10 @@ enum ToolLogin: Sendable {
         ]
         if named.contains(where: { $0 != nil }), let place = try? connection.place(environment) {
             variables.merge(place.environment) { $1 }
+        }
+        // The options are in these already.
+        for name in StreamPlace.variables.dropFirst() {
+            if let value = context[name] { variables[name] = value }
         }
         return variables
     }

@@ -73,8 +73,8 @@ struct ServeCommand: AsyncParsableCommand {
             A tool finds the mesh in its environment (JB_NATS_URL, JB_NODE_NAME, JB_TOOL_NAME, JB_TOOL_CONFIG), so \
             that it can run `mesh-events emit user.done file=a.wav` without options.
 
-            Without --nats and JB_NATS_URL the node runs a nats-server on this machine and prints its URL for other \
-            programs on this machine. It needs the nats-server program (apt-get install nats-server, or brew install \
+            Without --nats, JB_NATS_URL, --context and NATS_CONTEXT the node runs a nats-server on this machine, also \
+            when a context is selected, and prints its URL for other programs on this machine. It needs the nats-server program (apt-get install nats-server, or brew install \
             nats-server). When that server ends unexpectedly, the node restarts it. With a URL the node joins that \
             server's mesh instead. For a mesh of several machines, run NATS on one of them and name it.
 
@@ -249,8 +249,10 @@ struct ServeCommand: AsyncParsableCommand {
             connection.nkey = access.nodeKey
             connection.certificateAuthority = connection.certificateAuthority ?? access.directory.authorityFile
         }
-        if !connection.namesLogin { connection.creds = manifest?.credentials }
-        let servers = connection.servers == nil ? manifest.flatMap { $0.servers.isEmpty ? nil : $0.servers } : nil
+        // A context that an option names is nearer than the manifest, too.
+        if !connection.namesLogin, connection.context == nil { connection.creds = manifest?.credentials }
+        let isNamed = connection.servers != nil || connection.context != nil
+        let servers = isNamed ? nil : manifest.flatMap { $0.servers.isEmpty ? nil : $0.servers }
         if let toolKey, let problem = RegularFile(toolKey).problem {
             throw CommandFailure(.usage, "the file of --tool-nkey, \(toolKey), cannot be read: it \(problem)")
         }
@@ -262,7 +264,7 @@ struct ServeCommand: AsyncParsableCommand {
             } else {
                 .asNode(passwordOrToken: connection.passwordOrToken(environment))
             }
-        var variables = login.variables(connection, environment)
+        var variables = try login.variables(connection, environment)
         // For tools in other languages, which do not read MESH_EVENTS_TLS_CA.
         if let access { variables["SSL_CERT_FILE"] = access.trustBundle }
         // Tools with a key of their own do not get the node's signing key.

@@ -185,21 +185,6 @@ struct TroubleReport: Sendable {
     }
 }
 
-extension NATSConnection {
-    /// The address of the server it is connected to; `nil` when it is not.
-    var currentAddress: ServerAddress? {
-        get async {
-            for await status in statusUpdates() {
-                switch status {
-                case .connected(let address), .reconnected(let address): return address
-                default: return nil
-                }
-            }
-            return nil
-        }
-    }
-}
-
 /// Checks whether this process is the first one of a container.
 enum ProcessOne {
     /// Warns when this process is process 1, in the place of an init. A process whose parent has ended becomes a child

@@ -13,12 +13,7 @@ import Testing
         _ arguments: [String],
         _ environment: [String: String] = [:]
     ) throws -> NATSConnection.Configuration {
-        let options = try ConnectionOptions.parse(arguments)
-        return try options.configuration(
-            servers: options.namedServers(environment) ?? ConnectionOptions.defaultURL,
-            environment,
-            name: "test"
-        )
+        try ConnectionOptions.parse(arguments).configuration(servers: nil, environment, name: "test")
     }
 
     @Test func theFlagComesBeforeTheEnvironmentBeforeTheDefault() throws {
@@ -103,6 +98,65 @@ import Testing
         #expect(try configuration(["--js-domain", "d"], environment).jetStreamPrefix == "$JS.d.API")
         let none = try configuration([], environment.mapValues { _ in "" })
         #expect(none.jetStreamPrefix == nil && none.inboxPrefix == nil)
+    }
+
+    /// A home with one context, which has these fields.
+    private func home(_ fields: String) throws -> (TemporaryDirectory, [String: String]) {
+        let directory = try TemporaryDirectory()
+        let contexts = directory.path + "/nats/context"
+        try FileManager.default.createDirectory(atPath: contexts, withIntermediateDirectories: true)
+        try directory.file("nats/context/it.json", fields, mode: 0o600)
+        return (directory, ["XDG_CONFIG_HOME": directory.path])
+    }
+
+    @Test func aContextIsTakenFieldByField() throws {
+        let (directory, environment) = try home(
+            #"{"url":"nats://c:1","token":"c","jetstream_domain":"c","inbox_prefix":"_c","ca":"~/ca.pem"}"#
+        )
+        let authority = try directory.file("ca.pem", "")
+        let other = try directory.file("other.pem", "")
+        func settings(_ arguments: [String], _ more: [String: String]) throws -> NATSConnection.Configuration {
+            let home = ["HOME": directory.path]
+            return try configuration(arguments, environment.merging(home) { $1 }.merging(more) { $1 })
+        }
+        func token(_ settings: NATSConnection.Configuration) -> String? {
+            if case .token(let token) = settings.authentication { token } else { nil }
+        }
+        let named = try settings([], ["NATS_CONTEXT": "it"])
+        #expect(named.servers.map(\.host) == ["c"] && token(named) == "c" && named.jetStreamPrefix == "$JS.c.API")
+        #expect(named.inboxPrefix == "_c" && named.tls?.certificateAuthorityFile == authority)
+        let variables = [
+            "NATS_CONTEXT": "it", "JB_NATS_URL": "nats://v:1", "MESH_EVENTS_TOKEN": "v",
+            "MESH_EVENTS_JS_PREFIX": "v.API",
+            "MESH_EVENTS_INBOX_PREFIX": "_v", "MESH_EVENTS_TLS_CA": other,
+        ]
+        let byVariables = try settings([], variables)
+        #expect(byVariables.servers.map(\.host) == ["v"] && token(byVariables) == "v")
+        #expect(byVariables.jetStreamPrefix == "v.API" && byVariables.inboxPrefix == "_v")
+        #expect(byVariables.tls?.certificateAuthorityFile == other)
+        let byOption = try settings(["--context", "it"], variables)
+        #expect(byOption.servers.map(\.host) == ["c"] && token(byOption) == "c")
+        #expect(byOption.jetStreamPrefix == "$JS.c.API" && byOption.inboxPrefix == "_c")
+        #expect(byOption.tls?.certificateAuthorityFile == authority)
+        let options = [
+            "--context", "it", "--nats", "nats://o:1", "--token", "o", "--js-domain", "o", "--inbox-prefix", "_o",
+        ]
+        let byOptions = try settings(options + ["--tls-ca", other], variables)
+        #expect(byOptions.servers.map(\.host) == ["o"] && token(byOptions) == "o")
+        #expect(byOptions.jetStreamPrefix == "$JS.o.API" && byOptions.inboxPrefix == "_o")
+        #expect(byOptions.tls?.certificateAuthorityFile == other)
+        // A login in an address that was named is nearer than the context's.
+        guard case .none = try settings(["--context", "it", "--nats", "nats://u:p@o"], [:]).authentication else {
+            Issue.record("the context's login")
+            return
+        }
+    }
+
+    @Test func theOrderOfServersAndThoseThatAreAnnounced() throws {
+        let standard = try configuration([])
+        #expect(standard.randomizesServers && !standard.ignoresAnnouncedServers)
+        let given = try configuration(["--no-randomize", "--ignore-announced-servers"])
+        #expect(!given.randomizesServers && given.ignoresAnnouncedServers)
     }
 
     @Test func secretsMayBeginWithAHyphen() throws {

@@ -8,7 +8,7 @@ import Testing
         -> [String: String]
     {
         let login: ToolLogin = if let key { .ownKey(key, password: nil) } else { .asNode(passwordOrToken: nil) }
-        return login.variables(try ConnectionOptions.parse(arguments), environment)
+        return try login.variables(try ConnectionOptions.parse(arguments), environment)
     }
 
     @Test func withAKeyOfTheirOwnToolsGetNothingOfTheNodes() throws {

@@ -8,15 +8,6 @@ import Testing
 
 @Suite("NATS client: login and TLS", .timeLimit(.minutes(5)))
 struct ClientLoginTests {
-    /// Connects, proves that the connection works, and closes it.
-    private func prove(_ settings: NATSConnection.Configuration) async throws {
-        let connection = try await NATSConnection.connect(settings, logger: quiet)
-        let subscription = try await connection.subscribe(to: "a")
-        try connection.publish(ByteBuffer(string: "x"), to: "a")
-        #expect(try await take(1, from: subscription).count == 1)
-        await connection.close()
-    }
-
     @Test("user and password, given or in the address; a wrong one is named as such", arguments: NATSServers.all)
     func password(binary: NATSServers.Binary) async throws {
         let rules = #"authorization { user: me, password: "p@ss/word" }"#
@@ -96,36 +87,6 @@ struct ClientLoginTests {
         }
     }
 
-    /// What a server that knows JWT users needs, and the credentials file of one of them.
-    private func operatorMode(
-        _ directory: TemporaryDirectory,
-        connections: Int = -1,
-        expires: Date? = nil
-    ) throws -> (rules: String, credentials: String) {
-        let (operatorKey, account, user) = (NKey(role: .operator), NKey(role: .account), NKey())
-        let limits =
-            #""limits":{"subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"wildcards":true,"conn":\#(connections),"leaf":-1},"#
-        let operatorJWT = try jwt(subject: operatorKey, issuer: operatorKey, type: "operator", extra: "")
-        let accountJWT = try jwt(subject: account, issuer: operatorKey, type: "account", extra: limits)
-        let unlimited = #""subs":-1,"data":-1,"payload":-1,"#
-        let userJWT = try jwt(subject: user, issuer: account, type: "user", extra: unlimited, expires: expires)
-        let rules = """
-            operator: \(operatorJWT)
-            resolver: MEMORY
-            resolver_preload: { \(account.publicKey): \(accountJWT) }
-            """
-        let text = """
-            -----BEGIN NATS USER JWT-----
-            \(userJWT)
-            ------END NATS USER JWT------
-
-            -----BEGIN USER NKEY SEED-----
-            \(user.seed)
-            ------END USER NKEY SEED------
-            """
-        return (rules, try directory.file("user.creds", text, mode: 0o600))
-    }
-
     @Test("a credentials file is no obstacle to a server without a login", arguments: NATSServers.all)
     func credentialsWithoutLogin(binary: NATSServers.Binary) async throws {
         let directory = try TemporaryDirectory()
@@ -189,30 +150,6 @@ struct ClientLoginTests {
             #expect(times.count == 6 && times[5] - times[0] >= .milliseconds(590), "\(times)")
             await connection.close()
         }
-    }
-
-    /// A JWT as `nsc` makes it.
-    private func jwt(
-        subject: NKey,
-        issuer: NKey,
-        type: String,
-        extra: String,
-        expires: Date? = nil
-    ) throws -> String {
-        let expiry = expires.map { #""exp":\#(Int($0.timeIntervalSince1970)),"# } ?? ""
-        func base64(_ bytes: some Sequence<UInt8>) -> String {
-            Data(bytes).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing(
-                "=",
-                with: ""
-            )
-        }
-        let header = base64(#"{"typ":"JWT","alg":"ed25519-nkey"}"#.utf8)
-        let claims = """
-            {\(expiry)"jti":"\(UUID())","iat":\(Int(Date().timeIntervalSince1970)),"iss":"\(issuer.publicKey)","name":"test",\
-            "sub":"\(subject.publicKey)","nats":{\(extra)"type":"\(type)","version":2}}
-            """
-        let body = "\(header).\(base64(claims.utf8))"
-        return "\(body).\(base64(try issuer.sign(Data(body.utf8))))"
     }
 
     @Test(

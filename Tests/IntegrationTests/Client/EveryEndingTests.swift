@@ -11,6 +11,8 @@ struct EveryEndingTests {
 
     private func settings(_ servers: [EndingServer]) -> NATSConnection.Configuration {
         var settings = NATSConnection.Configuration(servers: servers.map(\.address))
+        // The good one is behind those that end connections.
+        settings.randomizesServers = false
         settings.reconnectDelay = ReconnectDelay(initial: .milliseconds(1), maximum: .milliseconds(10))
         return settings
     }

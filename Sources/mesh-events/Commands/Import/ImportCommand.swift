@@ -79,7 +79,7 @@ struct ImportCommand: AsyncParsableCommand {
         let run = ImportRun(
             store: store,
             format: format,
-            server: ImportState.server(connection.serversOrDefault),
+            server: try ImportState.server(connection.serversOrDefault()),
             statePath: statePath,
             fileSize: file == "-" ? nil : Self.size(of: file)
         )

@@ -1,0 +1,137 @@
+import Foundation
+import MeshEvents
+import MeshEventsNATS
+import NATSClient
+
+extension ConnectionOptions {
+    /// The context that the option or the environment names; `nil` when neither does.
+    func namedContext(_ environment: [String: String]) throws(NATSError) -> ChosenNATSContext? {
+        try ChosenNATSContext(context, environment, includesSelected: false)
+    }
+
+    /// The context that counts. The selected one counts only when no server is named: otherwise its login would go to a
+    /// server that was meant for another one.
+    ///
+    /// - Parameter servers: the servers that the caller has named; `nil` for none.
+    func chosenContext(
+        _ environment: [String: String],
+        servers: String?
+    ) throws(NATSError) -> ChosenNATSContext? {
+        let isNamed = servers != nil || namedServers(environment) != nil
+        return try ChosenNATSContext(context, environment, includesSelected: !isNamed)
+    }
+
+    /// The servers of options, environment or context, else the default.
+    func serversOrDefault(_ environment: [String: String] = ProcessInfo.processInfo.environment) throws -> String {
+        do throws(NATSError) {
+            let chosen = try chosenContext(environment, servers: nil)
+            let environment = try chosen?.remaining(of: environment) ?? environment
+            return namedServers(environment) ?? chosen?.context.url ?? Self.defaultURL
+        } catch {
+            throw CommandFailure(.usage, error.message)
+        }
+    }
+
+    /// The servers of a node: those of the option, the environment, or a context that one of them names; `nil` for none.
+    ///
+    /// The selected context does not count: a node without a server starts its own, and the choice of another program must
+    /// not change which mesh it is in.
+    func nodeServers(_ environment: [String: String]) throws -> (servers: String, source: String)? {
+        if let servers { return (servers, "--nats") }
+        do throws(NATSError) {
+            let named = try namedContext(environment)
+            let remaining = try named?.remaining(of: environment) ?? environment
+            if let servers = namedServers(remaining) { return (servers, "JB_NATS_URL") }
+            guard let named else { return nil }
+            return (named.context.url, named.chooser == .caller ? "--context" : NATSContextDirectory.variable)
+        } catch {
+            throw CommandFailure(.usage, error.message)
+        }
+    }
+
+    /// Environment variables with which the tools of a node find the mesh of its context, besides their server's address;
+    /// none without a context that an option or the environment names.
+    ///
+    /// - Parameter identity: whether the tools log in as the node does.
+    /// - Throws: `CommandFailure` when tools cannot log in as the context says.
+    func contextVariables(_ environment: [String: String], identity: Bool) throws -> [String: String] {
+        let named: ChosenNATSContext?
+        do throws(NATSError) {
+            named = try namedContext(environment)
+        } catch {
+            throw CommandFailure(.usage, error.message)
+        }
+        guard let named else { return [:] }
+        let context = named.context
+        let configuration = try configuration(servers: context.url, environment, name: "")
+        var variables: [String: String?] = [
+            LoginOptions.authorityVariable: configuration.tls?.certificateAuthorityFile.map(AbsolutePath.of),
+            StreamPlace.prefixVariable: configuration.jetStreamPrefix,
+            // It is in the prefix.
+            StreamPlace.domainVariable: configuration.jetStreamPrefix == nil ? nil : "",
+            StreamPlace.inboxVariable: configuration.inboxPrefix,
+        ]
+        if identity {
+            variables[LoginOptions.certificateVariable] = configuration.tls?.certificateFile.map(AbsolutePath.of)
+            variables[LoginOptions.certificateKeyVariable] = configuration.tls?.privateKeyFile.map(AbsolutePath.of)
+            switch configuration.authentication {
+            case .credentialsFile(let path): variables[LoginOptions.credentialsVariable] = AbsolutePath.of(path)
+            case .nkeyFile(let path): variables[LoginOptions.keyVariable] = AbsolutePath.of(path)
+            case .jwt, .nkey:
+                throw CommandFailure(
+                    .usage,
+                    "the tools of a node cannot log in as the context \(context.name.debugDescription) says: put its login "
+                        + "into a file that creds or nkey names, or give them a key of their own with --tool-nkey"
+                )
+            default: break
+            }
+        }
+        // Tools inherit variables of the node's environment; those that the context outranks must not count.
+        do throws(NATSError) {
+            let remaining = try named.remaining(of: environment)
+            for name in environment.keys where remaining[name] == nil && variables[name] == nil { variables[name] = "" }
+        } catch {
+            throw CommandFailure(.usage, error.message)
+        }
+        if configuration.socksProxy != nil || configuration.tls?.handshakeFirst == true {
+            Diagnostics.say(
+                "the tools of this node are not told about socks_proxy and tls_first of the context \(context.name)"
+            )
+        }
+        return variables.compactMapValues { $0 }
+    }
+}
+
+extension ChosenNATSContext {
+    /// The environment without the variables that the context outranks.
+    ///
+    /// Variables win over a context, except over one that an option names: an option wins over variables, and
+    /// `--context production` must not lead to the server of a forgotten variable. What such a context does not say itself,
+    /// variables still do.
+    func remaining(of environment: [String: String]) throws(NATSError) -> [String: String] {
+        guard chooser == .caller else { return environment }
+        let configuration = try context.configuration(environment: environment)
+        var outranked: [String] = []
+        if context.namesServers { outranked.append("JB_NATS_URL") }
+        var logsIn = configuration.servers.contains(where: \.hasLogin) || configuration.tls?.certificateFile != nil
+        if case .none = configuration.authentication {} else { logsIn = true }
+        if logsIn { outranked += LoginOptions.loginVariables }
+        if configuration.tls?.certificateAuthorityFile != nil { outranked.append(LoginOptions.authorityVariable) }
+        if configuration.jetStreamPrefix != nil {
+            outranked += [StreamPlace.domainVariable, StreamPlace.prefixVariable]
+        }
+        if configuration.inboxPrefix != nil { outranked.append(StreamPlace.inboxVariable) }
+        return environment.filter { !outranked.contains($0.key) }
+    }
+
+    /// What to add to the error of a failed connection.
+    var reminder: String {
+        let name = context.name.debugDescription
+        return switch chooser {
+        case .caller: " (context \(name))"
+        case .environment: " (context \(name), which NATS_CONTEXT names)"
+        case .selection:
+            " (context \(name), which `nats context select` has chosen; --nats, --context and JB_NATS_URL name another server)"
+        }
+    }
+}
