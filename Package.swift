@@ -450,7 +450,7 @@ let package = Package(
             dependencies: [
                 "MeshAlerts", "MeshConcurrency", "MeshDashboard", "MeshMetrics", "MeshMonitoring", "MeshEvents",
                 "MeshEventsNATS", "MeshEventsTesting",
-                "NATSClient", "LocalNATSServer", "TestSupport", logging,
+                "NATSClient", "LocalNATSServer", "TestSupport", logging, metrics,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
