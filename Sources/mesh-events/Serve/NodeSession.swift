@@ -22,6 +22,8 @@ struct NodeSession: Sendable {
     private let node: MeshNode
     private let tools: NodeTools
     private let page: DashboardRun?
+    /// The metrics of a node without a page.
+    private let metrics: MetricsRun?
     private let keeper: MeshKeeper?
     private let alerts: AlertPart?
 
@@ -100,9 +102,20 @@ struct NodeSession: Sendable {
                     emitter: page.allowsEmit ? persistent : nil,
                     // A node's own user may not read logs.
                     readsLogs: server?.access == nil,
-                    allowsControl: page.allowsControl
+                    allowsControl: page.allowsControl,
+                    metrics: plan.metrics?.server
                 )
             },
+            metrics: try plan.page == nil
+                ? plan.metrics.map { metrics in
+                    try MetricsRun(
+                        metrics.server,
+                        metrics.bounds,
+                        store,
+                        transport,
+                        verification: plan.verification
+                    )
+                } : nil,
             keeper: plan.keeps
                 ? MeshKeeper(
                     bus: persistent,
@@ -146,6 +159,7 @@ struct NodeSession: Sendable {
         if let alerts { parts.append(alerts) }
         parts.append(NodePart(node: node, stop: stop))
         if let page { parts.append(PagePart(page: page, stop: stop)) }
+        if let metrics { parts.append(MetricsPart(metrics: metrics, stop: stop)) }
         parts.append(ToolsPart(tools: tools, node: node, joinTimeout: Self.acknowledgementDeadline, stop: stop))
         parts.append(StopPart(stop: stop))
         let services = parts.map {
@@ -179,6 +193,13 @@ extension NodeSession {
             let allowsControl: Bool
         }
 
+        /// Metrics on an address of their own.
+        struct Metrics: Sendable {
+            let server: MetricsServer.Configuration
+            /// What a node without a page answers.
+            let bounds: MeshMetricsSource.Configuration
+        }
+
         let node: String
         let connection: ConnectionOptions
         let server: Server
@@ -197,6 +218,8 @@ extension NodeSession {
         let verification: SignatureVerification?
         /// `nil` for no page.
         let page: Page?
+        /// `nil` for no address of their own.
+        let metrics: Metrics?
         /// Lets requests install, change and remove tools; `nil` refuses that.
         let installation: ToolInstallation?
         /// Whether the node keeps the state of the mesh when no other does.
