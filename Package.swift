@@ -492,7 +492,7 @@ let package = Package(
                 "mesh-events", "MeshAlerts", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "MeshMonitoring",
                 "MeshNotifiers",
                 "MeshSupervision", "MeshAuth",
-                "NATSClient", "NKeys", "LocalNATSServer", "TestSupport",
+                "NATSClient", "NKeys", "LocalNATSServer", "ProcessGuard", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
