@@ -19,7 +19,7 @@ enum MeshFamilies {
     static let leftOut = MetricFamily(
         "mesh_metrics_left_out",
         .gauge,
-        "Nodes, tools, types, consumers and rules without series of their own in this answer, because it is bounded."
+        "Nodes, tools, types, consumers, rules and other series that this answer has not, because it is bounded."
     )
     static let series = MetricFamily("mesh_metrics_series", .gauge, "Series of this answer, without this one.")
 
