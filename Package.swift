@@ -59,6 +59,7 @@ let package = Package(
         .library(name: "MeshLifecycle", targets: ["MeshLifecycle"]),
         .library(name: "MeshAuth", targets: ["MeshAuth"]),
         .library(name: "MeshDashboard", targets: ["MeshDashboard"]),
+        .library(name: "MeshMetrics", targets: ["MeshMetrics"]),
         .executable(name: "mesh-events", targets: ["mesh-events"]),
     ],
     traits: [
@@ -247,10 +248,16 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // A program's metrics for Prometheus: a factory for swift-metrics and the text formats. No HTTP.
+        .target(
+            name: "MeshMetrics",
+            dependencies: ["MeshConcurrency", "MeshEvents", metrics],
+            swiftSettings: settings
+        ),
         .target(
             name: "MeshDashboard",
             dependencies: [
-                "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshLogging", "MeshMonitoring", logging,
+                "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshLogging", "MeshMetrics", "MeshMonitoring", logging,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -268,7 +275,7 @@ let package = Package(
             dependencies: [
                 "MeshConcurrency", "MeshEvents", "MeshEventsInterop", "MeshEventsNATS", "MeshEventsSigning",
                 "MeshAlerts", "MeshMonitoring", "MeshNotifiers", "MeshSupervision", "ProcessGuard",
-                "MeshAuth", "MeshDashboard",
+                "MeshAuth", "MeshDashboard", "MeshMetrics",
                 "NATSClient", "LocalNATSServer", "MeshLogging", "FileReading", "ServiceNotification", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -439,11 +446,16 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "MeshMetricsTests",
+            dependencies: ["MeshEvents", "MeshEventsTesting", "MeshMetrics", "TestSupport", metrics],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "MeshDashboardTests",
             dependencies: [
-                "MeshAlerts", "MeshConcurrency", "MeshDashboard", "MeshMonitoring", "MeshEvents", "MeshEventsNATS",
-                "MeshEventsTesting",
-                "NATSClient", "LocalNATSServer", "TestSupport", logging,
+                "MeshAlerts", "MeshConcurrency", "MeshDashboard", "MeshMetrics", "MeshMonitoring", "MeshEvents",
+                "MeshEventsNATS", "MeshEventsTesting",
+                "NATSClient", "LocalNATSServer", "TestSupport", logging, metrics,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -485,7 +497,7 @@ let package = Package(
                 "mesh-events", "MeshAlerts", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "MeshMonitoring",
                 "MeshNotifiers",
                 "MeshSupervision", "MeshAuth",
-                "NATSClient", "NKeys", "LocalNATSServer", "TestSupport",
+                "NATSClient", "NKeys", "LocalNATSServer", "ProcessGuard", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Subprocess", package: "swift-subprocess"),

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # Each after those that its documentation links to.
 modules=(MeshEvents NKeys NATSClient LocalNATSServer MeshEventsNATS MeshEventsSigning MeshEventsConformance MeshEventsTesting
     MeshEventsInterop MeshMonitoring MeshAlerts MeshNotifiers MeshToolSDK MeshSupervision MeshLifecycle MeshAuth
-    MeshDashboard)
+    MeshMetrics MeshDashboard)
 guide=Sources/MeshEvents/MeshEvents.docc
 out=.build/docs
 work="$(mktemp -d "${TMPDIR:-/tmp}/mesh-events-docs.XXXXXX")"

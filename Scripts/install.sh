@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs mesh-events, its completions, manual pages and systemd unit: `make install PREFIX=/usr/local DESTDIR=`.
+# Installs mesh-events, its completions, manual pages, systemd unit, and what Prometheus and Grafana take:
+# `make install PREFIX=/usr/local DESTDIR=`.
 #
 #   install.sh install      builds (BUILD=release, the Swift runtime linked in, or BUILD=debug) and installs
 #   install.sh uninstall    removes what install put there
@@ -38,6 +39,8 @@ manuals="$prefix/share/man/man1"
 unit="$prefix/lib/systemd/system/mesh-events.service"
 data="$prefix/share/mesh-events"
 drop_in="$data/gpu.conf"
+# Alert rules with an example of a configuration, and a dashboard.
+monitoring=(prometheus/mesh-events.rules.yml prometheus/prometheus.yml grafana/mesh-events.json)
 
 build() {
     "$swift" build "${flags[@]}" >&2
@@ -50,7 +53,7 @@ put() { # MODE SOURCE TARGET
 }
 
 install_all() {
-    local work date shell
+    local work date shell file
     if command -v "$swift" >/dev/null; then
         build
     else
@@ -72,6 +75,7 @@ install_all() {
     mkdir "$work/man"
     Scripts/manual.py "$built" "$work/man" "$date"
     for page in "$work"/man/*.1; do put 644 "$page" "$manuals/$(basename "$page")"; done
+    for file in "${monitoring[@]}"; do put 644 "Packaging/$file" "$data/$file"; done
     if [ "$(uname)" = Linux ]; then
         sed "s|@BINDIR@|$prefix/bin|g; s|@DATADIR@|$data|g" Packaging/mesh-events.service.in >"$work/unit"
         put 644 "$work/unit" "$unit"
@@ -84,6 +88,7 @@ install_all() {
 files() {
     local page
     for page in "$program" "$bash_completion" "$zsh_completion" "$fish_completion" "$unit" "$drop_in" \
+        "${monitoring[@]/#/$data/}" \
         "$destination$manuals"/mesh-events.1 "$destination$manuals"/mesh-events-*.1; do
         page="${page#"$destination"}"
         if [ -e "$destination$page" ]; then printf '%s\n' "$destination$page"; fi

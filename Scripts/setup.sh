@@ -5,8 +5,8 @@
 #   Scripts/setup.sh          for `make demo`
 #   Scripts/setup.sh test     also nginx, in .tools/nginx: only its program, no service is installed or started; tini;
 #                            in .tools/contracts, independent readers of CloudEvents, JSON Schema and AsyncAPI, and
-#                            apprise; psutil, in .tools/venv; Alertmanager, in .tools/alertmanager; redis-server, in
-#                            .tools/redis
+#                            apprise; psutil, in .tools/venv; Alertmanager and Prometheus, in .tools/alertmanager and
+#                            .tools/prometheus; redis-server, in .tools/redis
 #   Scripts/setup.sh browser  also Chromium, and playwright in .tools/venv, which drives it
 #   Scripts/setup.sh install  also what tries an installation: shells, readers of manual pages, systemd's own check
 #   Scripts/setup.sh docker   also what tries the Dockerfile without an engine: debootstrap
@@ -159,6 +159,30 @@ if [ "${1:-}" = test ] && { [ ! -x .tools/alertmanager/usr/bin/amtool ] ||
     fi
     .tools/alertmanager/usr/bin/amtool --version >/dev/null 2>&1 ||
         fail "Alertmanager cannot be run: install it, then try again"
+fi
+
+# What scrapes metrics and reads alert rules, for the tests of both: only its programs, which need nothing else; no service is
+# installed or started.
+prometheus=.tools/prometheus/usr/bin
+if [ "${1:-}" = test ] && ! "$prometheus/promtool" --version >/dev/null 2>&1; then
+    if command -v apt-get >/dev/null; then
+        say "unpacking Debian's prometheus into .tools/prometheus"
+        package=$(mktemp -d)
+        chmod 755 "$package"
+        # On a fresh machine the package lists are missing or old.
+        (cd "$package" && { apt-get download -qq prometheus 2>/dev/null || {
+            apt_install ca-certificates && apt-get download -qq prometheus
+        }; }) >&2
+        mkdir -p .tools/prometheus
+        dpkg-deb -x "$package"/prometheus_*.deb .tools/prometheus
+        rm -rf "$package"
+    else
+        install prometheus prometheus
+        mkdir -p "$prometheus"
+        ln -sf "$(command -v prometheus)" "$(command -v promtool)" "$prometheus/"
+    fi
+    "$prometheus/promtool" --version >/dev/null 2>&1 && "$prometheus/prometheus" --version >/dev/null 2>&1 ||
+        fail "Prometheus cannot be run: install it, then try again"
 fi
 
 # A daemon that speaks sd_notify, for the tests of readiness: only its programs; no service is installed or started.

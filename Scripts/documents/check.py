@@ -18,8 +18,8 @@ HERE = Path(__file__).resolve().parent
 WORK = ROOT / ".build" / "documents"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "Sources/MeshEvents/MeshEvents.docc").glob("*.md"))]
 PRODUCTS = ["LocalNATSServer", "MeshEvents", "MeshEventsInterop", "MeshEventsNATS", "MeshEventsSigning",
-            "MeshEventsTesting", "MeshLifecycle", "MeshMonitoring", "MeshSupervision", "MeshToolSDK", "NATSClient",
-            "NKeys"]
+            "MeshEventsTesting", "MeshLifecycle", "MeshMetrics", "MeshMonitoring", "MeshSupervision", "MeshToolSDK",
+            "NATSClient", "NKeys"]
 
 # What a block is given.
 GIVEN = """transport: NATSTransport, bus: EventBus, persistent: PersistentEventBus, mesh: InMemoryMesh, node: MeshNode,

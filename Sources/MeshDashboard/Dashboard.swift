@@ -1,17 +1,8 @@
 import Hummingbird
-import HummingbirdCore
 public import Logging
-import MeshConcurrency
 public import MeshEvents
 import MeshMonitoring
-import NIOCore
 public import ServiceLifecycle
-
-#if canImport(Darwin)
-    import Darwin
-#else
-    import Glibc
-#endif
 
 /// A web page with the state of the mesh and its events, and a JSON API, served over HTTP.
 ///
@@ -30,11 +21,9 @@ public import ServiceLifecycle
 /// logout and at the end of the process. Connections without a login are limited, for each address and altogether; the
 /// oldest is closed for a new one.
 public final class Dashboard: Service {
-    /// How long connections may take to end before they are closed.
-    private static let grace: TimeAmount = .seconds(2)
-
     private let configuration: Configuration
-    private let logger: Logger
+    /// The metrics of the mesh, which the page answers at `/metrics` too. The dashboard runs it.
+    public let metrics: MeshMetricsSource
     private let feed: EventFeed
     /// The source of live events while there is no stream; `nil` without a bus.
     private let live: LiveSource?
@@ -45,10 +34,7 @@ public final class Dashboard: Service {
     private let alerts: AlertWatch?
     private let health: DashboardHealth
     private let routes: DashboardRoutes
-    private let connections = ConnectionTable()
-    private let times: ConnectionTimer.Limits
-    private let address = Locked<String?>(nil)
-    private let listening = OneTimeSignal()
+    private let listener: HTTPListener
 
     /// Whether the state of the mesh comes from the stream.
     var followsMesh: Bool { mesh.isFollowing }
@@ -120,7 +106,8 @@ public final class Dashboard: Service {
     ) throws(MeshEventsError) {
         let token: DashboardToken?
         if let secret = configuration.token { token = try DashboardToken(secret) } else { token = nil }
-        guard token != nil || HostPort(configuration.urlHost)?.isLoopback == true else {
+        let metricsLogin = try Login.metrics(configuration.metricsToken)
+        guard token != nil || HTTPListener.isLoopback(configuration.host) else {
             throw MeshEventsError(
                 .invalidArgument,
                 "a dashboard on \(configuration.host) can be seen by others: give it a token, or listen on 127.0.0.1"
@@ -133,8 +120,15 @@ public final class Dashboard: Service {
             throw MeshEventsError(.invalidArgument, "a dashboard that can control tools needs a token")
         }
         self.configuration = configuration
-        self.times = times
-        self.logger = logger
+        let listener = HTTPListener(
+            "the dashboard",
+            host: configuration.host,
+            port: configuration.port,
+            times: times,
+            logger: logger
+        )
+        self.listener = listener
+        let counts = EventCounts(takesSignedOnly: verification != nil)
         let gate = QueryGate()
         let health = DashboardHealth()
         self.health = health
@@ -148,16 +142,18 @@ public final class Dashboard: Service {
             )
         }
         self.alerts = alerts
-        feed = EventFeed(
+        let feed = EventFeed(
             store: store,
             verification: verification,
             gate: gate,
             configuration: configuration,
             logger: logger,
-            onAlerts: { alerts?.changed() }
+            onAlerts: { alerts?.changed() },
+            onEvent: counts.take
         ) { feed, source in
             if let notice = health.source(source) { feed.say(.notice(notice)) }
         }
+        self.feed = feed
         let mesh = MeshFollower(
             store: store,
             saved: saved,
@@ -174,6 +170,16 @@ public final class Dashboard: Service {
         }
         self.keeper = keeper
         live = bus.map { LiveSource(bus: $0, store: store, mesh: mesh, takesSignedOnly: verification != nil) }
+        let metrics = MeshMetricsSource(
+            store: store,
+            feed: feed,
+            mesh: mesh,
+            alerts: alerts,
+            counts: counts,
+            configuration: configuration.metrics,
+            logger: logger
+        )
+        self.metrics = metrics
         routes = DashboardRoutes(
             store: store,
             history: EventHistory(store: store, verification: verification, logger: logger),
@@ -183,12 +189,14 @@ public final class Dashboard: Service {
             keeper: keeper,
             alerts: alerts,
             health: health,
+            metrics: metrics,
             emitter: emitter,
             logs: logs,
             control: control,
             login: token.map { Login(token: $0) },
+            metricsLogin: metricsLogin,
             page: PageFiles(directory: configuration.pageDirectory),
-            connections: connections,
+            connections: listener.connections,
             backlog: backlog
         )
     }
@@ -202,7 +210,7 @@ public final class Dashboard: Service {
     var clientCount: Int { feed.clientCount }
 
     /// How many connections are open.
-    var connectionCount: Int { connections.count }
+    var connectionCount: Int { listener.connections.count }
 
     /// Tells browsers whether the connection to the mesh is up.
     ///
@@ -234,8 +242,7 @@ public final class Dashboard: Service {
     /// - Returns: Its address, e.g. `http://127.0.0.1:8080/`.
     /// - Throws: `timeout`.
     public func url(timeout: Duration = .seconds(10)) async throws(MeshEventsError) -> String {
-        try await listening.wait(until: .now + timeout, for: "the dashboard to listen")
-        return address.withLock { $0 } ?? ""
+        try await listener.url(timeout: timeout)
     }
 
     /// Listens until the task is cancelled or the service is shut down gracefully; for one call.
@@ -252,11 +259,14 @@ public final class Dashboard: Service {
                     self.feed.say(.tick(.now, mesh: self.mesh.toldUntil))
                 }
             }
-            group.addTask { try await self.serve() }
+            group.addTask { await self.metrics.watch() }
+            group.addTask {
+                try await self.listener.serve(self.routes.router(names: self.configuration.hostNames))
+            }
             group.addTask {
                 try? await gracefulShutdown()
                 self.feed.end()
-                self.connections.end(within: Self.grace)
+                self.listener.end()
             }
             defer {
                 feed.end()
@@ -266,46 +276,6 @@ public final class Dashboard: Service {
             try await group.next()
         }
     }
-
-    private func serve() async throws {
-        let application = Application(
-            router: routes.router(names: configuration.hostNames),
-            server: HTTPServerBuilder { [connections, times] responder in
-                LimitedHTTP1Channel(responder: responder, connections: connections, times: times)
-            },
-            configuration: .init(address: .hostname(configuration.host, port: configuration.port)),
-            onServerRunning: { channel in
-                let port = channel.localAddress?.port ?? self.configuration.port
-                self.address.withLock { $0 = "http://\(self.configuration.urlHost):\(port)/" }
-                self.listening.send()
-            },
-            logger: logger
-        )
-        do {
-            // A client that does not read, or is in the middle of a request, would keep the server from ending.
-            try await withTaskCancellationHandler {
-                try await application.run()
-            } onCancel: {
-                connections.end(within: Self.grace)
-            }
-        } catch let error as IOError {
-            throw MeshEventsError(
-                .invalidArgument,
-                "the dashboard cannot listen on \(configuration.urlHost):\(configuration.port) (\(error.reasonText)); "
-                    + "choose another address",
-                underlying: error
-            )
-        }
-    }
-}
-
-extension Dashboard.Configuration {
-    /// The host as written in a URL.
-    fileprivate var urlHost: String { host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host }
-}
-
-extension IOError {
-    fileprivate var reasonText: String { String(cString: strerror(errnoCode)) }
 }
 
 extension Dashboard {
@@ -318,6 +288,11 @@ extension Dashboard {
         public var port: Int
         /// The secret for the login, at least 16 bytes; `nil` gives access to every client that reaches the address.
         public var token: String?
+        /// A secret that gives access to `/metrics` alone, at least 16 bytes, for scrapers. `nil` for none: then `/metrics`
+        /// needs what the rest of the page needs.
+        public var metricsToken: String?
+        /// The bounds of the metrics, and what of this process is in them.
+        public var metrics: MeshMetricsSource.Configuration
         /// Host names that browsers may use in requests, besides addresses and `localhost`. Other names are refused,
         /// because their owner can point them anywhere (DNS rebinding).
         public var hostNames: [String]
@@ -338,6 +313,8 @@ extension Dashboard {
             host: String = "127.0.0.1",
             port: Int = 8080,
             token: String? = nil,
+            metricsToken: String? = nil,
+            metrics: MeshMetricsSource.Configuration = .init(),
             hostNames: [String] = [],
             maximumClients: Int = 64,
             bufferedEvents: Int = 4_096,
@@ -347,6 +324,8 @@ extension Dashboard {
             self.host = host
             self.port = port
             self.token = token
+            self.metricsToken = metricsToken
+            self.metrics = metrics
             self.hostNames = hostNames
             self.maximumClients = max(1, maximumClients)
             self.bufferedEvents = max(1, bufferedEvents)

@@ -56,7 +56,7 @@ import Testing
         #expect(
             closed == [
                 "GET /api/events", "GET /api/events/{sequence}", "GET /api/histogram", "GET /api/logs", "GET /api/mesh",
-                "GET /api/stream", "POST /api/events", "POST /api/tools",
+                "GET /api/stream", "GET /metrics", "POST /api/events", "POST /api/tools",
             ]
         )
     }

@@ -67,7 +67,10 @@ import Testing
                 let problems = description.problems(method, path, answer.status, try answer.json)
                 #expect(problems.isEmpty, "\(method) \(path): \(problems)")
             }
-            #expect(description.untried == ["/api/openapi.json", "/api/stream"], "a path is described and not tried")
+            #expect(
+                description.untried == ["/api/openapi.json", "/api/stream", "/metrics"],
+                "a path is described and not tried"
+            )
         }
     }
 }

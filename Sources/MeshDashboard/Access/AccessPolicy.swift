@@ -43,6 +43,9 @@ struct AccessPolicy: Sendable {
         Route("GET", "/api/session"), Route("POST", "/api/session"), Route("DELETE", "/api/session"),
     ])
 
+    /// The route that a token of its own gives access to.
+    static let metricsRoute = Route("GET", "/metrics")
+
     /// The host names that requests may use, besides addresses and `localhost`.
     let names: Set<String>
 

@@ -24,6 +24,17 @@ struct Login: Sendable {
 
     init(token: DashboardToken) { self.token = token }
 
+    /// A login for metrics alone, by a token of their own; `nil` without one.
+    ///
+    /// - Throws: `invalidArgument` for a token that is short enough to be guessed.
+    static func metrics(_ token: String?) throws(MeshEventsError) -> Login? {
+        guard let token else { return nil }
+        return Login(token: try DashboardToken(token, of: "metrics"))
+    }
+
+    /// Whether the request has the token. A wrong one is not counted: ``grant(_:from:)`` does that.
+    func knows(_ request: Request) -> Bool { Self.bearer(request).map { token.matches($0) } ?? false }
+
     /// What gives the request access; `nil` when it has neither a valid session nor a token.
     ///
     /// - Throws: as ``check(_:from:)`` for a bearer token that is wrong.
@@ -79,12 +90,13 @@ struct DashboardToken: Sendable {
 
     /// Takes a token.
     ///
+    /// - Parameter what: what it gives access to, for the error.
     /// - Throws: `invalidArgument` for a token that is short enough to be guessed.
-    init(_ token: String) throws(MeshEventsError) {
+    init(_ token: String, of what: String = "the dashboard") throws(MeshEventsError) {
         guard token.utf8.count >= Self.minimumLength else {
             throw MeshEventsError(
                 .invalidArgument,
-                "the dashboard's token has \(token.utf8.count) bytes and can be guessed; give at least "
+                "the token of \(what) has \(token.utf8.count) bytes and can be guessed; give at least "
                     + "\(Self.minimumLength), for example from `openssl rand -hex 24`"
             )
         }

@@ -22,6 +22,8 @@ final class AlertWatch: Sendable {
 
     private struct State: Sendable {
         var digest: AlertDigest?
+        /// What fires, counted for metrics; `nil` as the digest is.
+        var counts: AlertCounts?
         /// The readings of the lease of the process that watches.
         var sightings = LeaseSightings()
         /// Goes up with every event about alerts.
@@ -75,6 +77,9 @@ final class AlertWatch: Sendable {
 
     /// The member `alerts` of the mesh: `null` while no process watches, and before it was read.
     var json: String { state.withLock { $0.digest?.json ?? "null" } }
+
+    /// How many alerts fire; `nil` while no process watches, and before it was read.
+    var counts: AlertCounts? { state.withLock { $0.counts } }
 
     /// What fires, for browsers.
     var notice: ByteBuffer { ServerSentEvent.buffer("alerts", json.utf8) }
@@ -155,8 +160,10 @@ final class AlertWatch: Sendable {
             let isWatched = overview.position != nil || !overview.firing.isEmpty
             let sighting = state.withLock { $0.sightings.take(overview.lease) }
             let digest = isWatched ? AlertDigest(overview, sighting, maximumBytes: maximumBytes) : nil
+            let counts = isWatched ? AlertCounts(overview, sighting) : nil
             let isOther = state.withLock { state in
                 (state.digest, state.read, state.hasFailed) = (digest, wanted, false)
+                state.counts = counts
                 return state.told != digest
             }
             // A request may have read it.
@@ -169,7 +176,7 @@ final class AlertWatch: Sendable {
                 state.withLock { $0.hasFailed = true }
                 return false
             }
-            state.withLock { ($0.digest, $0.read, $0.hasFailed) = (nil, wanted, false) }
+            state.withLock { ($0.digest, $0.counts, $0.read, $0.hasFailed) = (nil, nil, wanted, false) }
             return true
         }
     }

@@ -13,7 +13,7 @@ final class EventFeed: Sendable {
         var created: Timestamp?
         var clients: [Int: FeedClient] = [:]
         var lastClient = 0
-        var index = EventIndex()
+        var index: EventIndex
         /// The position with its stream.
         var place: StreamPosition? { position.map { StreamPosition($0, created: created) } }
         /// The number of the task that reads the earlier stored events into the index. Those before it have no effect:
@@ -65,19 +65,24 @@ final class EventFeed: Sendable {
     private let oldestGivesWay: Bool
     /// Is called when an event about alerts was stored, or may have been, and when the stream is another one.
     private let onAlerts: @Sendable () -> Void
+    /// Is called with each event that comes while it runs.
+    private let onEvent: @Sendable (Event) -> Void
     /// Is called with the source of the events when it changes.
     private let onSource: @Sendable (EventFeed, DashboardHealth.Source) -> Void
-    private let state = Locked(State())
+    private let state: Locked<State>
     /// Reports that the stream which is followed does not answer.
     let trouble = StreamTrouble()
 
+    /// - Parameter indexed: how many events the index for the histogram holds; 0 for none.
     init(
         store: any EventStore,
         verification: SignatureVerification?,
         gate: QueryGate,
         configuration: Dashboard.Configuration,
         logger: Logger,
+        indexed: Int = EventIndex.standardCapacity,
         onAlerts: @escaping @Sendable () -> Void = {},
+        onEvent: @escaping @Sendable (Event) -> Void = { _ in },
         onSource: @escaping @Sendable (EventFeed, DashboardHealth.Source) -> Void
     ) {
         self.store = store
@@ -85,6 +90,8 @@ final class EventFeed: Sendable {
         self.gate = gate
         self.logger = logger
         self.onAlerts = onAlerts
+        self.onEvent = onEvent
+        state = Locked(State(index: EventIndex(capacity: indexed)))
         self.onSource = onSource
         maximumClients = configuration.maximumClients
         bufferedEvents = configuration.bufferedEvents
@@ -270,6 +277,7 @@ final class EventFeed: Sendable {
     }
 
     private func take(_ stored: StoredEvent) {
+        onEvent(stored.event)
         let (clients, created) = state.withLock { state in
             state.position = stored.sequence
             state.index.append(stored)
@@ -342,6 +350,7 @@ final class EventFeed: Sendable {
     /// Takes in a live event that no stream keeps.
     func take(live event: Event) {
         let received = Timestamp.now
+        onEvent(event)
         let (clients, number) = state.withLock { state in
             state.live?.count += 1
             let number = state.live?.count ?? 0

@@ -198,6 +198,13 @@ final class MeshFollower: Sendable {
         return known.withLock { $0.limit }.map { min($0, told) } ?? told
     }
 
+    /// The state now; `nil` before it was read, and while what is known of it is old because it cannot be read.
+    var state: MeshState? {
+        let source = known.withLock { $0.problem == nil ? $0.source : .nothing(since: .now) }
+        if case .nothing = source { return nil }
+        return source.state
+    }
+
     /// Why the state of the mesh is not known at all; `nil` when it is.
     var failure: MeshEventsError? { known.withLock { $0.ignorance } }
 
@@ -265,7 +272,8 @@ final class MeshFollower: Sendable {
     /// Notes a change that is to be sent.
     func changed(_ change: MeshState.Change) { note(change.node) }
 
-    private func followStream() async {
+    /// Follows the mesh until the task is cancelled, without browsers to tell. For one call.
+    func followStream() async {
         var delay = Self.delays.first
         while !Task.isCancelled {
             let number = known.withLock { $0.number }

@@ -63,9 +63,14 @@ extension Response {
 
     /// An answer in JSON.
     static func json(_ bytes: ByteBuffer, status: HTTPResponse.Status = .ok) -> Response {
+        answer(bytes, "application/json; charset=utf-8", status: status)
+    }
+
+    /// An answer of a media type.
+    static func answer(_ bytes: ByteBuffer, _ mediaType: String, status: HTTPResponse.Status = .ok) -> Response {
         Response(
             status: status,
-            headers: [.contentType: "application/json; charset=utf-8", .cacheControl: "no-store"],
+            headers: [.contentType: mediaType, .cacheControl: "no-store"],
             body: bytes.readableBytes <= partSize ? ResponseBody(byteBuffer: bytes) : parts(of: bytes)
         )
     }

@@ -12,6 +12,8 @@ struct AccessMiddleware: RouterMiddleware {
     let policy: AccessPolicy
     /// `nil` when no login is required.
     let login: Login?
+    /// The login for the metrics alone; `nil` when they have none of their own.
+    let metricsLogin: Login?
     let connections: ConnectionTable
     private let budget = AnswerBudget()
 
@@ -53,8 +55,14 @@ struct AccessMiddleware: RouterMiddleware {
     /// What gives the request access; `nil` when its route needs no login.
     private func admit(_ request: Request, _ context: DashboardContext) async throws -> Login.Grant? {
         let head = Self.head(of: request, context)
+        let isForMetrics = head.route == AccessPolicy.metricsRoute
+        // Under any name: no other site's page knows the token.
+        if isForMetrics, let metricsLogin, metricsLogin.knows(request) {
+            connections.trust(context.channel)
+            return .token
+        }
         if let refusal = policy.refusal(head) { throw Self.error(refusal) }
-        guard let login else {
+        guard let login = login ?? (isForMetrics ? metricsLogin : nil) else {
             connections.trust(context.channel)
             return .token
         }

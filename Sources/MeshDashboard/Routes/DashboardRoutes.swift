@@ -17,6 +17,7 @@ struct DashboardRoutes: Sendable {
     /// `nil` when the state of the alerts is saved nowhere.
     let alerts: AlertWatch?
     let health: DashboardHealth
+    let metrics: MeshMetricsSource
     /// `nil` when nothing can be emitted.
     let emitter: PersistentEventBus?
     /// Reads logs; `nil` when there are none.
@@ -29,6 +30,8 @@ struct DashboardRoutes: Sendable {
     let controlGate = QueryGate(maximumRunning: 16, maximumWaiting: 32, share: .init(running: 4, waiting: 8))
     /// `nil` when no login is needed.
     let login: Login?
+    /// The login for the metrics alone; `nil` when they have none of their own.
+    let metricsLogin: Login?
     let page: PageFiles
     let connections: ConnectionTable
     /// How many missed events are read for a browser that comes back.
@@ -40,12 +43,20 @@ struct DashboardRoutes: Sendable {
     func router(names: [String]) -> Router<DashboardContext> {
         let policy = AccessPolicy(names: Set(names.map { $0.lowercased() }))
         let router = Router(context: DashboardContext.self, options: .autoGenerateHeadEndpoints)
-        router.add(middleware: AccessMiddleware(policy: policy, login: login, connections: connections))
+        router.add(
+            middleware: AccessMiddleware(
+                policy: policy,
+                login: login,
+                metricsLogin: metricsLogin,
+                connections: connections
+            )
+        )
         router.get("/") { request, _ in try page.response("index.html", to: request) }
         router.get("/{file}") { request, context in
             try page.response(context.parameters.get("file") ?? "", to: request)
         }
         router.get("/healthz") { _, _ in healthResponse() }
+        router.get("/metrics") { request, _ in try await metrics.response(to: request) }
         router.get("/api/openapi.json") { _, _ in Response.json(PackageResources.openapi_json) }
         router.get("/api/session") { request, context in try await session(request, context) }
         router.post("/api/session") { request, context in try await logIn(request, context) }

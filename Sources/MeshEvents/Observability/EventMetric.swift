@@ -80,4 +80,33 @@ public enum EventMetric: String, CaseIterable, Sendable {
             "durable"
         }
     }
+
+    /// A sentence about it, for those who read metrics.
+    package var help: String {
+        switch self {
+        case .emitted: "Events handed to the transport, without an acknowledgement."
+        case .acknowledged: "Events that the store has acknowledged."
+        case .emitErrors: "Emits that threw."
+        case .acknowledgementDuration: "How long the store took to acknowledge."
+        case .received: "Events that arrived."
+        case .dropped: "Events that arrived and were lost because the subscriber was too slow."
+        case .malformed: "Messages that were skipped because they are no events."
+        case .rejected: "Events that were not delivered because their signature is not valid."
+        case .handlerErrors: "Handlers that threw."
+        case .bufferedEvents: "Events that wait to be read."
+        case .bufferedBytes: "Bytes that wait to be read."
+        case .subscriptions: "Subscriptions that are active."
+        case .durableAcknowledged: "Deliveries that a durable subscription has acknowledged."
+        case .durableFailed: "Deliveries that failed: the event is delivered again or given up."
+        case .durableRedelivered: "Deliveries that were not the first of their event."
+        case .durableDeadLettered: "Events that a durable subscription has given up."
+        case .durableMalformed: "Messages delivered to a durable subscription that are no events."
+        case .durableRejected: "Events that a durable subscription has given up because their signature is not valid."
+        case .durableSkipped: "Events that a durable subscription has acknowledged because they do not pass its filter."
+        case .durableOutstanding: "Events that a durable subscription holds: waiting, handed out, or being answered."
+        case .reconnects: "Connections that were lost and restored."
+        case .unconfirmed: "Messages that were in flight when a connection was lost."
+        case .outboundBytes: "Bytes that wait to be sent."
+        }
+    }
 }

@@ -40,7 +40,10 @@ extension MeshState {
         }
 
         /// Counts one more node.
-        package mutating func count(_ node: Node) {
+        package mutating func count(_ node: Node) { count(node, node.tools) }
+
+        /// Counts one more node, whose tools are known already: finding them takes time.
+        package mutating func count(_ node: Node, _ tools: [Tool]) {
             nodes += 1
             switch node.status {
             case .online: online += 1
@@ -49,7 +52,7 @@ extension MeshState {
             case .silent: silent += 1
             case .left: left += 1
             }
-            for tool in node.tools { count(tool) }
+            for tool in tools { count(tool) }
         }
 
         /// Adds the counts of other nodes.

@@ -3,6 +3,7 @@ import Foundation
 import MeshDashboard
 import MeshEvents
 import MeshEventsNATS
+import MeshMetrics
 import NATSClient
 
 /// `mesh-events dashboard`.
@@ -12,7 +13,7 @@ struct DashboardCommand: AsyncParsableCommand {
         abstract: "Show the mesh and its events on a web page, live.",
         usage: """
             mesh-events dashboard [--listen HOST:PORT] [--token-file FILE] [--allow-host NAME ...] [--trust FILE] \
-            [--allow-emit] [--allow-control]
+            [--allow-emit] [--allow-control] [--metrics HOST:PORT] [--metrics-token-file FILE]
             """,
         discussion: """
             A web page with the status of nodes and tools, live and stored events, and the number of events by type \
@@ -46,12 +47,18 @@ struct DashboardCommand: AsyncParsableCommand {
             otherwise: at once when the connection ends, after some 20 seconds when it stays up but no data \
             arrives or the stream does not answer, and while the status of nodes and tools cannot be read.
 
+            METRICS: GET /metrics answers Prometheus: nodes and tools, their figures, the stream, events by type, and \
+            the alerts that fire, as OpenMetrics text or the plain one. It needs what the page needs, or a token of \
+            its own from --metrics-token-file, which opens nothing else. --metrics answers the same on another \
+            address, and nothing else there.
+
             EXAMPLES
               mesh-events dashboard
               mesh-events dashboard --listen 127.0.0.1:9000 --nats nats://broker.local:4222
               (umask 077; openssl rand -hex 24 > token)
               mesh-events dashboard --listen 0.0.0.0:8080 --token-file token --allow-host pi.local
               curl -N -H "Authorization: Bearer $(cat token)" http://192.168.1.7:8080/api/stream
+              mesh-events dashboard --token-file token --metrics 127.0.0.1:9464
             """
     )
 
@@ -64,18 +71,24 @@ struct DashboardCommand: AsyncParsableCommand {
     var listen: String?
 
     @OptionGroup(title: "Page") var page: DashboardOptions
+    @OptionGroup(title: "Metrics") var metrics: MetricsOptions
     @OptionGroup var node: NodeOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
         let environment = ProcessInfo.processInfo.environment
-        let configuration = try page.configuration(listen: listen, environment)
+        var configuration = try page.configuration(listen: listen, environment)
+        configuration.metricsToken = try metrics.token(environment)
+        let registry = MetricRegistry()
+        configuration.metrics = try metrics.source(registry)
+        let server = try metrics.server(environment)
         DashboardOptions.warn(configuration, needsLogin: connection.logsIn(environment))
+        MetricsOptions.warn(server, needsLogin: connection.logsIn(environment))
         let verification = try page.verification()
         let node = try node.name(environment)
         let stop = StopRequest()
         Signals.install(stop)
-        _ = try await stop.race {
+        _ = try await stop.race { [configuration] in
             let transport = try await connection.connect(name: "mesh-events dashboard")
             try await ConnectionReport(connection: transport.connection).during {
                 let emitter =
@@ -84,6 +97,7 @@ struct DashboardCommand: AsyncParsableCommand {
                         transport: transport,
                         node: node,
                         configuration: connection.persistence(),
+                        busConfiguration: EventBus.Configuration(metrics: registry),
                         logger: .disabled
                     ) : nil
                 try await DashboardRun(
@@ -92,7 +106,8 @@ struct DashboardCommand: AsyncParsableCommand {
                     transport,
                     verification: verification,
                     emitter: emitter,
-                    allowsControl: page.allowsControl
+                    allowsControl: page.allowsControl,
+                    metrics: server
                 ).run()
                 await transport.close()
             }
@@ -104,6 +119,8 @@ struct DashboardCommand: AsyncParsableCommand {
 /// Runs a dashboard on a connection.
 struct DashboardRun: Sendable {
     private let dashboard: Dashboard
+    /// Answers the page's metrics on another address; `nil` for none.
+    private let metrics: MetricsRun?
     private let connection: NATSConnection
 
     /// Creates the dashboard.
@@ -115,6 +132,7 @@ struct DashboardRun: Sendable {
     ///   - emitter: the bus to emit on; `nil` for none.
     ///   - readsLogs: whether the connection may be one that reads logs.
     ///   - allowsControl: whether tools can be controlled over HTTP.
+    ///   - metrics: another address for the metrics; `nil` for none.
     init(
         _ configuration: Dashboard.Configuration,
         _ store: JetStreamStore,
@@ -122,7 +140,8 @@ struct DashboardRun: Sendable {
         verification: SignatureVerification?,
         emitter: PersistentEventBus?,
         readsLogs: Bool = true,
-        allowsControl: Bool = false
+        allowsControl: Bool = false,
+        metrics: MetricsServer.Configuration? = nil
     ) throws {
         dashboard = try Dashboard(
             store: store,
@@ -136,6 +155,7 @@ struct DashboardRun: Sendable {
             configuration: configuration,
             logger: .disabled
         )
+        self.metrics = try metrics.map { try MetricsRun($0, dashboard) }
         connection = transport.connection
         dashboard.whenTroubled(TroubleReport(missing: "the page shows events from meanwhile afterwards").tell)
     }
@@ -146,6 +166,7 @@ struct DashboardRun: Sendable {
     func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await dashboard.run() }
+            if let metrics { group.addTask { try await metrics.run() } }
             group.addTask {
                 guard let url = try? await dashboard.url() else { return }
                 Diagnostics.say("the dashboard is at \(url)")

@@ -68,8 +68,9 @@ struct DashboardOptions: ParsableArguments {
     /// - Parameter listen: the address and the port; `nil` for the default.
     /// - Throws: `CommandFailure`, usage.
     func configuration(listen: String?, _ environment: [String: String]) throws -> Dashboard.Configuration {
-        let (host, port) = try Self.address(listen)
-        let token = try token(environment)
+        let example = "127.0.0.1:8080"
+        let (host, port) = try Self.address(listen ?? example, of: "the page", example: "\(example) or 0.0.0.0:8080")
+        let token = try Self.token("--token-file", tokenFile, environment[Self.tokenVariable])
         if allowsEmit, token == nil {
             throw CommandFailure(.usage, "--allow-emit needs a token: --token-file, or \(Self.tokenVariable)")
         }
@@ -120,8 +121,14 @@ struct DashboardOptions: ParsableArguments {
         )
     }
 
-    private static func address(_ listen: String?) throws -> (host: String, port: Int) {
-        guard let listen else { return ("127.0.0.1", 8080) }
+    /// Reads an address to listen on.
+    ///
+    /// - Parameters:
+    ///   - listen: the address and the port.
+    ///   - what: what listens, for the error.
+    ///   - example: an address that is right, for the error.
+    /// - Throws: `CommandFailure`, usage.
+    static func address(_ listen: String, of what: String, example: String) throws -> (host: String, port: Int) {
         let colon = listen.lastIndex(of: ":")
         var host = colon.map { String(listen[..<$0]) } ?? ""
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
@@ -131,17 +138,23 @@ struct DashboardOptions: ParsableArguments {
         else {
             throw CommandFailure(
                 .usage,
-                "the page listens on an address and a port, like 127.0.0.1:8080 or 0.0.0.0:8080, not on "
-                    + listen.debugDescription
+                "\(what) can be had on an address and a port, like \(example), not on \(listen.debugDescription)"
             )
         }
         return (host, Int(port))
     }
 
-    private func token(_ environment: [String: String]) throws -> String? {
-        guard let tokenFile else { return environment[Self.tokenVariable].flatMap { $0.isEmpty ? nil : $0 } }
+    /// Reads a token from a file, else from the environment; `nil` for none.
+    ///
+    /// - Parameters:
+    ///   - option: the option that names the file, for errors.
+    ///   - file: the file; `nil` for none.
+    ///   - variable: the value of the environment's variable.
+    /// - Throws: `CommandFailure`, usage.
+    static func token(_ option: String, _ file: String?, _ variable: String?) throws -> String? {
+        guard let file else { return variable.flatMap { $0.isEmpty ? nil : $0 } }
         do throws(NATSError) {
-            return try SecretFile("file of --token-file,", tokenFile).text()
+            return try SecretFile("file of \(option),", file).text()
                 .trimmingCharacters(in: .whitespacesAndNewlines)
         } catch {
             throw CommandFailure(.usage, error.message)

@@ -154,6 +154,21 @@ struct PagePart: Service {
     }
 }
 
+/// Answers metrics.
+struct MetricsPart: Service {
+    let metrics: MetricsRun
+    let stop: StopRequest
+
+    func run() async throws {
+        do {
+            try await cancelWhenGracefulShutdown { try await metrics.run() }
+        } catch {
+            stop.stop(.failed(CommandFailure(describing: error)))
+        }
+        try? await gracefulShutdown()
+    }
+}
+
 /// Runs the tools, from when node.joined is stored; stops them at the end.
 struct ToolsPart: Service {
     let tools: NodeTools

@@ -22,6 +22,8 @@ struct NodeSession: Sendable {
     private let node: MeshNode
     private let tools: NodeTools
     private let page: DashboardRun?
+    /// The metrics of a node without a page.
+    private let metrics: MetricsRun?
     private let keeper: MeshKeeper?
     private let alerts: AlertPart?
     private let manager: ServiceManager
@@ -102,9 +104,20 @@ struct NodeSession: Sendable {
                     emitter: page.allowsEmit ? persistent : nil,
                     // A node's own user may not read logs.
                     readsLogs: server?.access == nil,
-                    allowsControl: page.allowsControl
+                    allowsControl: page.allowsControl,
+                    metrics: plan.metrics?.server
                 )
             },
+            metrics: try plan.page == nil
+                ? plan.metrics.map { metrics in
+                    try MetricsRun(
+                        metrics.server,
+                        metrics.bounds,
+                        store,
+                        transport,
+                        verification: plan.verification
+                    )
+                } : nil,
             keeper: plan.keeps
                 ? MeshKeeper(
                     bus: persistent,
@@ -151,6 +164,7 @@ struct NodeSession: Sendable {
         if let alerts { parts.append(alerts) }
         parts.append(NodePart(node: node, stop: stop))
         if let page { parts.append(PagePart(page: page, stop: stop)) }
+        if let metrics { parts.append(MetricsPart(metrics: metrics, stop: stop)) }
         parts.append(ToolsPart(tools: tools, node: node, joinTimeout: Self.acknowledgementDeadline, stop: stop))
         parts.append(StopPart(stop: stop, manager: manager))
         let services = parts.map {
@@ -184,6 +198,13 @@ extension NodeSession {
             let allowsControl: Bool
         }
 
+        /// Metrics on an address of their own.
+        struct Metrics: Sendable {
+            let server: MetricsServer.Configuration
+            /// What a node without a page answers.
+            let bounds: MeshMetricsSource.Configuration
+        }
+
         let node: String
         let connection: ConnectionOptions
         let server: Server
@@ -202,6 +223,8 @@ extension NodeSession {
         let verification: SignatureVerification?
         /// `nil` for no page.
         let page: Page?
+        /// `nil` for no address of their own.
+        let metrics: Metrics?
         /// Lets requests install, change and remove tools; `nil` refuses that.
         let installation: ToolInstallation?
         /// Whether the node keeps the state of the mesh when no other does.

@@ -3,7 +3,9 @@ import FileReading
 import Foundation
 import LocalNATSServer
 import MeshAuth
+import MeshDashboard
 import MeshEvents
+import MeshMetrics
 import MeshSupervision
 import Synchronization
 
@@ -16,6 +18,7 @@ struct ServeCommand: AsyncParsableCommand {
             mesh-events serve [--config FILE] [--port N] [--store-dir DIR] [--for DURATION] [--node NAME] \
             [--sign-key FILE] [--cloudevents] [--json | --format FORMAT]
             mesh-events serve --dashboard [--dashboard-listen HOST:PORT] [...]
+            mesh-events serve --metrics HOST:PORT [--metrics-token-file FILE] [...]
             mesh-events serve --trust FILE [...]
             mesh-events serve --auth DIR [--listen ADDRESS] [...]
             """,
@@ -108,9 +111,16 @@ struct ServeCommand: AsyncParsableCommand {
             Where NOTIFY_SOCKET is set, as by systemd for a unit with Type=notify, the node says when it has joined, reads \
             its manifest again and stops, and how its tools are; with WATCHDOG_USEC it gives signs of life.
 
+            METRICS: --metrics answers Prometheus at /metrics on an address, such as 127.0.0.1:9464: nodes and tools, \
+            their figures, the stream, events by type, the alerts that fire, and what the node itself counts. Any \
+            address other than loopback needs --metrics-token-file. The page has them at /metrics, too. A scraper \
+            that hangs or is away makes no difference to the node. The guide's "Metrics" has a list, alert rules and a \
+            Grafana dashboard.
+
             EXAMPLES
               mesh-events serve
               mesh-events serve --dashboard
+              mesh-events serve --metrics 127.0.0.1:9464
               mesh-events serve --auth ~/mesh-auth --listen 0.0.0.0
               mesh-events serve --node pi --port 4333 --store-dir /var/lib/mesh
               mesh-events serve --config lab.yaml
@@ -202,6 +212,7 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup var signing: SigningOptions
     @OptionGroup var cloudEvents: CloudEventOptions
     @OptionGroup(title: "Page, with --dashboard; --trust also without") var page: DashboardOptions
+    @OptionGroup(title: "Metrics, with --metrics or --dashboard") var metrics: MetricsOptions
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
@@ -210,6 +221,9 @@ struct ServeCommand: AsyncParsableCommand {
         let duration = try DurationArgument.option("--for", duration)
         if !dashboard, let option = dashboardAddress == nil ? page.firstOption : "--dashboard-listen" {
             throw CommandFailure(.usage, "\(option) is about the page: give --dashboard too")
+        }
+        if !dashboard, metrics.address == nil, let option = metrics.firstOption {
+            throw CommandFailure(.usage, "\(option) is about metrics: give --metrics or --dashboard too")
         }
         if auth != nil, page.allowsControl {
             throw CommandFailure(
@@ -276,17 +290,23 @@ struct ServeCommand: AsyncParsableCommand {
             variables["PATH"] = "\(environment["PATH"] ?? "/usr/bin:/bin"):\(executable[..<slash])"
         }
         let verification = try page.verification()
-        let emitting = try signing.busConfiguration(cloudEvents)
-        let pageConfiguration = dashboard ? try page.configuration(listen: dashboardAddress, environment) : nil
+        var emitting = try signing.busConfiguration(cloudEvents)
+        let registry = MetricRegistry()
+        let bounds = try metrics.source(registry)
+        let metricsServer = try metrics.server(environment)
+        var pageConfiguration = dashboard ? try page.configuration(listen: dashboardAddress, environment) : nil
+        pageConfiguration?.metricsToken = try metrics.token(environment)
+        pageConfiguration?.metrics = bounds
+        if pageConfiguration != nil || metricsServer != nil { emitting.metrics = registry }
         let server = try server(environment, manifest: servers, access: access)
-        if let pageConfiguration {
-            let addresses =
-                switch server {
-                case .local: ConnectionOptions.defaultURL
-                case .named(let addresses): addresses
-                }
-            DashboardOptions.warn(pageConfiguration, needsLogin: connection.logsIn(environment, at: addresses))
-        }
+        let addresses =
+            switch server {
+            case .local: ConnectionOptions.defaultURL
+            case .named(let addresses): addresses
+            }
+        let needsLogin = connection.logsIn(environment, at: addresses)
+        if let pageConfiguration { DashboardOptions.warn(pageConfiguration, needsLogin: needsLogin) }
+        MetricsOptions.warn(metricsServer, needsLogin: needsLogin)
         return NodeSession.Plan(
             node: name,
             connection: connection,
@@ -305,6 +325,7 @@ struct ServeCommand: AsyncParsableCommand {
                     allowsControl: page.allowsControl
                 )
             },
+            metrics: metricsServer.map { NodeSession.Plan.Metrics(server: $0, bounds: bounds) },
             installation: allowsInstall ? ToolInstallation(directory: file?.directory) : nil,
             keeps: !keepsNothing,
             logDirectory: try LogPlace.directory(logDirectory, environment),

@@ -1,0 +1,95 @@
+import Hummingbird
+import HummingbirdCore
+import Logging
+import MeshConcurrency
+import MeshEvents
+import NIOCore
+
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
+
+/// Listens on an address and answers requests by a router, within limits for connections. The page and the metrics both do
+/// it this way.
+final class HTTPListener: Sendable {
+    /// How long connections may take to end before they are closed.
+    private static let grace: TimeAmount = .seconds(2)
+
+    /// What listens, for errors: `the dashboard`.
+    private let what: String
+    private let host: String
+    private let port: Int
+    /// The open connections.
+    let connections = ConnectionTable()
+    private let times: ConnectionTimer.Limits
+    private let logger: Logger
+    private let address = Locked<String?>(nil)
+    private let listening = OneTimeSignal()
+
+    init(_ what: String, host: String, port: Int, times: ConnectionTimer.Limits = .init(), logger: Logger) {
+        self.what = what
+        self.host = host
+        self.port = port
+        self.times = times
+        self.logger = logger
+    }
+
+    /// The host as written in a URL.
+    private static func inURL(_ host: String) -> String {
+        host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host
+    }
+
+    /// Whether only this machine reaches the address.
+    static func isLoopback(_ host: String) -> Bool { HostPort(inURL(host))?.isLoopback == true }
+
+    /// Waits until it listens.
+    ///
+    /// - Returns: Its URL, e.g. `http://127.0.0.1:8080/`.
+    /// - Throws: `timeout`.
+    func url(timeout: Duration) async throws(MeshEventsError) -> String {
+        try await listening.wait(until: .now + timeout, for: "\(what) to listen")
+        return address.withLock { $0 } ?? ""
+    }
+
+    /// Answers until the task is cancelled or the service is shut down gracefully; for one call.
+    ///
+    /// - Throws: `invalidArgument` when it cannot listen on that address.
+    func serve(_ router: Router<DashboardContext>) async throws {
+        let application = Application(
+            router: router,
+            server: HTTPServerBuilder { [connections, times] responder in
+                LimitedHTTP1Channel(responder: responder, connections: connections, times: times)
+            },
+            configuration: .init(address: .hostname(host, port: port)),
+            onServerRunning: { channel in
+                let port = channel.localAddress?.port ?? self.port
+                self.address.withLock { $0 = "http://\(Self.inURL(self.host)):\(port)/" }
+                self.listening.send()
+            },
+            logger: logger
+        )
+        do {
+            // A client that does not read, or is in the middle of a request, would keep the server from ending.
+            try await withTaskCancellationHandler {
+                try await application.run()
+            } onCancel: {
+                end()
+            }
+        } catch let error as IOError {
+            throw MeshEventsError(
+                .invalidArgument,
+                "\(what) cannot listen on \(Self.inURL(host)):\(port) (\(error.reasonText)); choose another address",
+                underlying: error
+            )
+        }
+    }
+
+    /// Closes every connection soon, and each new one at once.
+    func end() { connections.end(within: Self.grace) }
+}
+
+extension IOError {
+    fileprivate var reasonText: String { String(cString: strerror(errnoCode)) }
+}

@@ -1,0 +1,58 @@
+import MeshDashboard
+import MeshEvents
+import MeshEventsNATS
+
+/// Answers metrics on an address of their own.
+struct MetricsRun: Sendable {
+    private let server: MetricsServer
+    /// What it answers, when nothing else runs it.
+    private let source: MeshMetricsSource?
+
+    /// Answers what a page knows.
+    init(_ configuration: MetricsServer.Configuration, _ dashboard: Dashboard) throws {
+        server = try MetricsServer(dashboard.metrics, configuration: configuration, logger: .disabled)
+        source = nil
+    }
+
+    /// Answers what it reads itself.
+    ///
+    /// - Parameters:
+    ///   - store: the store of the events.
+    ///   - transport: the connection of that store; it receives events while there is no stream.
+    ///   - verification: checks signatures; `nil` checks none.
+    init(
+        _ configuration: MetricsServer.Configuration,
+        _ bounds: MeshMetricsSource.Configuration,
+        _ store: JetStreamStore,
+        _ transport: NATSTransport,
+        verification: SignatureVerification?
+    ) throws {
+        let source = MeshMetricsSource(
+            store: store,
+            saved: JetStreamStateStore(beside: store),
+            verification: verification,
+            bus: EventBus.listening(on: transport, verification: verification),
+            configuration: bounds,
+            logger: .disabled
+        )
+        server = try MetricsServer(source, configuration: configuration, logger: .disabled)
+        self.source = source
+    }
+
+    /// Answers, and prints its URL; it ends with the task.
+    ///
+    /// - Throws: when it cannot listen.
+    func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            if let source { group.addTask { await source.run() } }
+            group.addTask { try await server.run() }
+            group.addTask {
+                guard let url = try? await server.url() else { return }
+                Diagnostics.say("the metrics are at \(url)")
+                try await Task.sleep(for: .seconds(Int64(Int32.max)))
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+}
