@@ -47,7 +47,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
             StreamCommand.self, NodeCommand.self, ToolCommand.self, LogsCommand.self, AlertCommand.self,
             ServeCommand.self,
             KeepCommand.self,
-            DashboardCommand.self,
+            DashboardCommand.self, MCPCommand.self,
             AuthCommand.self, KeyCommand.self,
             SchemaCommand.self,
         ]
