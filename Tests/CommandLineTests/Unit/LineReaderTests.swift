@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -49,5 +50,47 @@ import Testing
         let directory = try TemporaryDirectory()
         var reader = try LineReader(path: directory.path)
         await #expect(throws: CommandFailure.self) { try await reader.next() }
+    }
+
+    @Test("a line that is too long is left out, and the next one is read", arguments: [true, false])
+    func tooLong(endsWithBreak: Bool) async throws {
+        let directory = try TemporaryDirectory()
+        let long = String(repeating: "x", count: 300_000)
+        let text = "a\n\(long)\nb\n\(long)\(endsWithBreak ? "\n" : "")"
+        var reader = try LineReader(path: try directory.file("lines", text), longest: 1_000, longLines: .leaveOut)
+        defer { reader.close() }
+        var lines: [String] = []
+        while let line = try await reader.next() {
+            #expect(!line.isTooLong || line.bytes.isEmpty)
+            lines.append("\(line.number) \(line.isTooLong ? "too long" : String(decoding: line.bytes, as: UTF8.self))")
+        }
+        #expect(lines == ["1 a", "2 too long", "3 b", "4 too long"])
+    }
+
+    @Test func withoutThatALineThatIsTooLongIsAnError() async throws {
+        let directory = try TemporaryDirectory()
+        let path = try directory.file("lines", String(repeating: "x", count: 3 << 20))
+        var reader = try LineReader(path: path, longest: 2 << 20)
+        defer { reader.close() }
+        let failure = await #expect(throws: CommandFailure.self) { try await reader.next() }
+        #expect(failure?.message.contains("longer than 2 MiB") == true)
+    }
+
+    /// A file that gives nothing and does not end, as a terminal.
+    @Test func waitingForALineEndsWithTheTask() async throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/silent"
+        try #require(mkfifo(path, 0o600) == 0)
+        // Open in both directions, so that it neither waits for a writer nor ends.
+        let holder = open(path, O_RDWR | O_CLOEXEC)
+        defer { close(holder) }
+        let reading = Task {
+            var reader = try LineReader(path: path)
+            defer { reader.close() }
+            return try await reader.next()
+        }
+        reading.cancel()
+        let result = try await withDeadline(.seconds(60), "the end of the reading") { await reading.result }
+        #expect(throws: CancellationError.self) { try result.get() }
     }
 }
