@@ -494,9 +494,8 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "mesh-events", "MeshAlerts", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting", "MeshMonitoring",
-                "MeshNotifiers",
-                "MeshSupervision", "MeshAuth",
+                "mesh-events", "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting",
+                "MeshMonitoring", "MeshNotifiers", "MeshSupervision", "MeshAuth",
                 "NATSClient", "NKeys", "LocalNATSServer", "ProcessGuard", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

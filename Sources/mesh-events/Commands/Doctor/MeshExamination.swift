@@ -30,7 +30,7 @@ struct MeshExamination: Sendable {
         return Finding(
             "clock",
             .advice,
-            "this machine's is \(Self.offset(lead)) the server's",
+            "this machine's is \(Self.offset(lead)) \(lead > .zero ? "of the" : "the") server's",
             cure: "run a time service, such as systemd-timesyncd, on both"
         )
     }
@@ -109,6 +109,6 @@ struct MeshExamination: Sendable {
     private func abs(_ duration: Duration) -> Duration { Self.abs(duration) }
 
     private static func offset(_ lead: Duration) -> String {
-        "\(AgeFormatter.span(abs(lead))) \(lead > .zero ? "ahead of" : "behind")"
+        "\(AgeFormatter.span(abs(lead))) \(lead > .zero ? "ahead" : "behind")"
     }
 }
