@@ -41,7 +41,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
             EXIT CODES: 0 done; 64 wrong usage; 65 bad data; 69 the server cannot be reached or refuses the request; \
             70 an internal error; 75 the awaited event has not happened, or a rolling restart has skipped nodes; 76 the stream \
             was deleted and created anew meanwhile. Then one line on standard error says what to do. `status --check`: 1 something is degraded, 2 \
-            something has failed or is unreachable.
+            something has failed or is unreachable; `doctor`: 2 something fails.
             """,
         version: PackageVersion.current,
         subcommands: [
