@@ -350,6 +350,7 @@ let package = Package(
             dependencies: [
                 "MessageGrammar", "NATSClient", "NKeys", "TestSupport",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOSOCKS", package: "swift-nio-extras"),
             ] + nio,
             swiftSettings: settings
         ),

@@ -71,26 +71,5 @@ struct ServerPoolTests {
         let resolver = HostResolver(eventLoop: loop, shuffles: true, last: nil)
         let addresses = try await resolver.initiateAQuery(host: "localhost", port: 4222).get()
         #expect(addresses.contains { $0.ipAddress == "127.0.0.1" && $0.port == 4222 }, "\(addresses)")
-        #expect(try await resolver.initiateAQuery(host: "no-such-host.invalid", port: 1).get() == [])
-    }
-}
-
-struct SOCKSProxyTests {
-    @Test(arguments: [
-        ("socks5://proxy", "socks5://proxy:1080"), ("socks5h://10.0.0.1:99/", "socks5://10.0.0.1:99"),
-        ("SOCKS5://[::1]:7", "socks5://[::1]:7"),
-    ])
-    func addressesAreRead(text: String, expected: String) throws {
-        #expect(try NATSConnection.SOCKSProxy(text).description == expected)
-    }
-
-    @Test(arguments: [
-        ("http://proxy:1080", "socks5://"), ("proxy", "socks5://"), ("", "socks5://"),
-        ("socks5://me:s3cr3t@proxy", "login"), ("socks5://proxy/path", "path"), ("socks5://proxy:0", "65535"),
-    ])
-    func othersAreRefused(text: String, word: String) {
-        let error = #expect(throws: NATSError.self) { try NATSConnection.SOCKSProxy(text) }
-        #expect(error?.code == .invalidAddress && error?.message.contains(word) == true)
-        #expect(error?.message.contains("s3cr3t") == false)
     }
 }

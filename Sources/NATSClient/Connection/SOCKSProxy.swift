@@ -144,5 +144,7 @@ private final class SOCKSOpening: ChannelInboundHandler, RemovableChannelHandler
     }
 
     /// A channel that never connects becomes neither active nor inactive.
-    func handlerRemoved(context: ChannelHandlerContext) { promise.fail(ChannelError.eof) }
+    func handlerRemoved(context: ChannelHandlerContext) {
+        if !isOpen { promise.fail(ChannelError.eof) }
+    }
 }
