@@ -308,6 +308,36 @@ import Testing
         #expect(client.error.contains("connected again to"), "\(client.error)")
     }
 
+    private static let stand = #"""
+        async def body(session, start):
+            arguments = {"type": "user.last", "since": "1h", "timeout_s": 300}
+            waiting = asyncio.create_task(call(session, "wait_for_event", arguments))
+            say(await call(session, "mesh_status", {"node": "me"}))
+            say(await waiting)
+        """#
+
+    /// As an agent's machine that sleeps.
+    @Test func aProgramThatStandsStillHoldsUpNoNode() async throws {
+        try await withServer { server in
+            let serve = try Command(["serve", "--node", "me", "--nats", server.url])
+            try await serve.waitForError("is in the mesh")
+            let client = try AgentClient(Self.stand, environment: ["JB_NATS_URL": server.url])
+            try await client.waitForLines(1)
+            let pid = try #require(client.pid)
+            kill(pid, SIGSTOP)
+            defer { kill(pid, SIGCONT) }
+            let event = #"{"type":"user.flood","data":{"text":"\#(String(repeating: "x", count: 1_000))"}}"#
+            try await Command.emit(Array(repeating: event, count: 5_000) + [#"{"type":"user.last"}"#], to: server)
+            let check = try await Command.run(["status", "--check", "--nats", server.url])
+            #expect(check.code == 0, "\(check.output)")
+            kill(pid, SIGCONT)
+            let said = try await client.wait()
+            #expect(said.last?["data"]?["event"]?["type"]?.string == "user.last", "\(said.map(\.json))")
+            serve.signal(SIGTERM)
+            #expect(try await serve.wait().code == 0)
+        }
+    }
+
     // MARK: Without a client of a library
 
     private static let begin =

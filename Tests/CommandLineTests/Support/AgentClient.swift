@@ -25,9 +25,13 @@ final class AgentClient {
     ) throws {
         directory = try TemporaryDirectory()
         let program = ["HOME": directory.path, "TZ": "UTC"].merging(environment) { $1 }
+        // A shell leaves the process id, and becomes the program.
+        let command =
+            ["-c", #"echo $$ > "$0"; exec "$@""#, directory.path + "/pid"]
+            + [try BuildProducts.executable("mesh-events"), "mcp"] + arguments
         let given = [
-            "PROGRAM": try BuildProducts.executable("mesh-events"),
-            "ARGUMENTS": JSONValue((["mcp"] + arguments).map { JSONValue($0) }).description,
+            "PROGRAM": "/bin/sh",
+            "ARGUMENTS": JSONValue(command.map { JSONValue($0) }).description,
             "ENVIRONMENT": JSONValue(program.mapValues { JSONValue($0) }).description,
             "SAID": directory.path + "/said", "MARKER": marker,
         ]
@@ -59,6 +63,9 @@ final class AgentClient {
         for line in lines where !line.hasPrefix("= ") { Issue.record("the client said: \(line)") }
         return try lines.dropLast().filter { $0.hasPrefix("= ") }.map { try EventData(json: String($0.dropFirst(2))) }
     }
+
+    /// The process id of the program, once it is started.
+    var pid: Int32? { (try? directory.text(of: "pid")).flatMap { Int32($0.dropLast()) } }
 
     /// What the program has said on standard error.
     var error: String { (try? directory.text(of: "said")) ?? "" }

@@ -61,7 +61,7 @@ extension MeshAgentTools {
         (query.byteLimit, query.scanLimit, query.scanByteLimit) = (8 << 20, 100_000, 64 << 20)
         let page = try await link.withHistory { [query] in try await $0.page(query) }
         var data = UntrustedData()
-        let count = data.add("events", list: page.events.map { Self.json($0) }, keepsLast: true)
+        let count = data.add("events", list: page.events.lazy.map { Self.json($0) }, keepsLast: true)
         // What had no room is on the next page.
         let next = count < page.events.count ? page.events.suffix(count).first?.sequence : page.cursor
         var words: [OwnWords] = [

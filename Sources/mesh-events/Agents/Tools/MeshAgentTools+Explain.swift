@@ -54,10 +54,11 @@ extension MeshAgentTools {
 
     /// A crash without its output, which is apart.
     private static func brief(_ stored: StoredEvent) -> JSONValue {
-        var event = stored.event
-        let members = event.data.members.filter { $0.key != "output" }
-        event.data = EventData(JSONObject(members.map { ($0.key, $0.value.value) }))
-        return json(StoredEvent(event: event, sequence: stored.sequence, storedAt: stored.storedAt))
+        let event = json(stored)
+        guard let members = event.object, let data = members["data"]?.object else { return event }
+        let rest = JSONObject(data.filter { $0.key != "output" }.map { ($0.key, $0.value) })
+        let others = members.filter { $0.key != "data" }.map { ($0.key, $0.value) }
+        return .object(JSONObject(others + [("data", .object(rest))]))
     }
 
     /// The alerts that fire about a tool; `null` when they cannot be read, or no process has watched.
