@@ -114,7 +114,7 @@ public struct ToolRollout: Sendable {
     /// Does it. When the task is cancelled, no other node is asked.
     ///
     /// - Parameter onStep: is called for each node when it is done, has failed or is skipped, by one task at a time.
-    public func run(_ onStep: @Sendable (Step) async -> Void = { _ in }) async -> Report {
+    public func run(_ onStep: @escaping @Sendable (Step) async -> Void = { _ in }) async -> Report {
         var report = Report()
         report.skipped = await unanswering()
         let steps = OperationLock()
