@@ -211,6 +211,42 @@ import Testing
         #expect(least.lines.contains(#"mesh_tool_state{node="z",tool="ill",state="failed"} 1"#))
     }
 
+    @Test func ofAStreamItsLagItsAgeAndItsSubscriptionsAreSaid() {
+        let now = Timestamp(nanosecondsSinceEpoch: 1_000_000 * 1_000_000_000)
+        func consumer(_ name: String, isDurable: Bool = true) -> StreamReport.Consumer {
+            .init(name: name, isDurable: isDurable, filters: [], pending: 7, unacknowledged: 3, redelivered: 1)
+        }
+        let report = StreamReport(
+            state: StreamState(name: "EVENTS", messages: 5, bytes: 900, firstSequence: 6, lastSequence: 10),
+            configuration: .init(),
+            firstTime: now.subtracting(.seconds(60)),
+            lastTime: now.subtracting(.seconds(1)),
+            subjects: ["events.user.a": 3, "events.node.health": 2],
+            consumers: [consumer("x", isDurable: false)] + (0..<250).map { consumer("d\(1_000 + $0)") }
+        )
+        let reading = StreamReading(report, position: 8)
+        var exposition = Exposition(.text, maximumSeries: 1_000)
+        StreamSeries.write(reading, now: now, into: &exposition)
+        let lines = String(decoding: exposition.text, as: UTF8.self).split(separator: "\n").map(String.init)
+        for line in [
+            "mesh_stream_up 1", #"mesh_stream_messages{stream="EVENTS"} 5"#,
+            #"mesh_stream_size_bytes{stream="EVENTS"} 900"#,
+            #"mesh_stream_first_sequence{stream="EVENTS"} 6"#, #"mesh_stream_last_sequence{stream="EVENTS"} 10"#,
+            #"mesh_stream_lag{stream="EVENTS"} 2"#, #"mesh_stream_age_seconds{stream="EVENTS"} 60"#,
+            #"mesh_stream_newest_timestamp_seconds{stream="EVENTS"} 999999"#,
+            #"mesh_stream_events{stream="EVENTS",type="user.a"} 3"#,
+            #"mesh_consumer_pending{stream="EVENTS",consumer="d1000"} 7"#,
+            #"mesh_consumer_unacknowledged{stream="EVENTS",consumer="d1000"} 3"#,
+            #"mesh_consumer_redelivered{stream="EVENTS",consumer="d1199"} 1"#,
+        ] { #expect(lines.contains(line), "\(line)") }
+        let pending = lines.filter { $0.hasPrefix("mesh_consumer_pending") }
+        #expect(pending.count == StreamReading.maximumConsumers && reading.otherConsumers == 50)
+        // One that is ahead of what the server says has no lag.
+        var ahead = Exposition(.text, maximumSeries: 1_000)
+        StreamSeries.write(StreamReading(report.state, position: 20), now: now, into: &ahead)
+        #expect(String(decoding: ahead.text, as: UTF8.self).contains("mesh_stream_lag{stream=\"EVENTS\"} 0\n"))
+    }
+
     @Test func eventsAreCountedByTypeWithinABound() {
         let counts = EventCounts(takesSignedOnly: false)
         for number in 0..<300 { counts.take(Event(EventType(stringLiteral: "user.t\(number)"), node: "n")) }

@@ -282,6 +282,22 @@ import Testing
         #expect(text.contains("mesh_state_known 0\n") && !text.contains("mesh_node_up"))
     }
 
+    @Test func whatALoginMayNotAskForIsMissing() async throws {
+        let mesh = InMemoryMesh()
+        let store = InMemoryStore(mesh)
+        let bus = try await PersistentEventBus.open(
+            transport: InMemoryTransport(mesh),
+            store: store,
+            node: "n",
+            logger: quiet
+        )
+        try await bus.emit("user.a", ["n": 1])
+        let whole = try await StreamReading.read(store) { nil }
+        #expect(whole.state.messages == 1 && whole.types != nil && whole.times != nil && whole.position == nil)
+        let reading = try await StreamReading.read(SecretiveStore(store)) { 1 }
+        #expect(reading.state.messages == 1 && reading.types == nil && reading.times == nil && reading.position == 1)
+    }
+
     // MARK: Documents
 
     /// The metrics that rules, the dashboard and the guide are about exist, and the guide has all of them.
@@ -317,6 +333,17 @@ import Testing
         for match in rules.matches(of: #/- alert: (\w+)/#) { #expect(guide.contains("`\(match.1)`"), "\(match.1)") }
         let dashboard = try EventData(json: try text("Packaging/grafana/mesh-events.json"))
         #expect(dashboard["uid"]?.string == "mesh-events")
+    }
+}
+
+/// A store that reports to no client.
+private final class SecretiveStore: ForwardingStore, StreamAdministration {
+    let store: InMemoryStore
+
+    init(_ store: InMemoryStore) { self.store = store }
+
+    func report() async throws(MeshEventsError) -> StreamReport {
+        throw MeshEventsError(.permissionDenied, "this login may not list the subscriptions")
     }
 }
 

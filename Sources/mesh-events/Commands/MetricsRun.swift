@@ -49,7 +49,8 @@ struct MetricsRun: Sendable {
             group.addTask {
                 guard let url = try? await server.url() else { return }
                 Diagnostics.say("the metrics are at \(url)")
-                try await Task.sleep(for: .seconds(Int64(Int32.max)))
+                // Until the task is cancelled: the first that ends, ends all.
+                try? await Task.sleep(for: .seconds(Int64(Int32.max)))
             }
             defer { group.cancelAll() }
             try await group.next()
