@@ -54,7 +54,7 @@ import Testing
         var recent = RecentRequests(time: time, at: now)
         let first = ToolRequest(.restart, tool: "a", id: "first", time: time)
         _ = recent.add(first, at: now)
-        for number in 0..<5_000 { _ = recent.add(ToolRequest(.start, tool: "a", id: "\(number)"), at: now) }
+        for number in 0..<5_000 { _ = recent.add(ToolRequest(.start, tool: "a", by: "", id: "\(number)"), at: now) }
         #expect(verdict(first, &recent, time, at: now) == "repeated")
         let minutes = Duration.seconds(10 * 60)
         #expect(verdict(first, &recent, time.adding(minutes), at: now + minutes) == "repeated")
@@ -97,7 +97,7 @@ import Testing
     @Test func onlySoManyRequestsAreRemembered() {
         var recent = RecentRequests()
         for number in 0..<RecentRequests.maximum {
-            _ = recent.add(ToolRequest(.start, tool: "a", id: "\(number)", time: nil))
+            _ = recent.add(ToolRequest(.start, tool: "a", by: "", id: "\(number)", time: nil))
         }
         #expect(verdict(ToolRequest(.start, tool: "a"), &recent) == "full")
         #expect(verdict(ToolRequest(.start, tool: "a", id: ""), &recent) == "new")
