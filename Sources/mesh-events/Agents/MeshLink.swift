@@ -68,27 +68,30 @@ actor MeshLink {
         present.report.cancel()
     }
 
+    // What reads runs beside the actor, so that one call's work holds up no other call.
+
     /// The mesh as the stored events describe it.
-    func mesh() async throws -> MeshState {
+    nonisolated func mesh() async throws -> MeshState {
         try await options.mesh(try await transport(), verification)
     }
 
     /// Runs `body` with a reader of the stored events.
     ///
     /// - Throws: `CommandFailure` when there is no stream, and what `body` throws.
-    func withHistory<Result: Sendable>(_ body: (EventHistory) async throws -> Result) async throws -> Result {
+    nonisolated func withHistory<Result: Sendable>(_ body: (EventHistory) async throws -> Result) async throws -> Result
+    {
         let transport = try await transport()
         let history = EventHistory(store: try options.store(transport), verification: verification, logger: .disabled)
         return try await StreamAbsence(options, transport).explained { try await body(history) }
     }
 
     /// The store of the events, and the check of their signatures.
-    func store() async throws -> (JetStreamStore, SignatureVerification?) {
+    nonisolated func store() async throws -> (JetStreamStore, SignatureVerification?) {
         (try options.store(try await transport()), verification)
     }
 
     /// A wait for an event.
-    func wait(for awaited: AwaitedEvent, since: Timestamp?) async throws -> EventWait {
+    nonisolated func wait(for awaited: AwaitedEvent, since: Timestamp?) async throws -> EventWait {
         EventWait(
             awaited: awaited,
             since: since,

@@ -43,7 +43,7 @@ struct MCPCommand: AsyncParsableCommand {
         let verification = try trust.verification()
         // What is wrong with the options is said now, not at each call.
         let environment = ProcessInfo.processInfo.environment
-        _ = try connection.configuration(servers: connection.serversOrDefault, environment, name: "mesh-events mcp")
+        _ = try connection.configuration(servers: nil, environment, name: "mesh-events mcp")
         let stop = StopRequest()
         Signals.install(stop)
         OutputWatch.install(stop)

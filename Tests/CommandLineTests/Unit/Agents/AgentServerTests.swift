@@ -1,5 +1,4 @@
 import Foundation
-import MeshConcurrency
 import MeshEvents
 import Synchronization
 import TestSupport
@@ -13,14 +12,16 @@ import Testing
     private final class Desk: Sendable {
         let started = Atomic(0)
         let ended = Atomic(0)
-        let mayEnd = OneTimeSignal()
+        private let end = StopRequest()
+
+        func mayEnd() { end.stop(.signal) }
 
         /// A tool that answers when it may, with much data.
         var tool: AgentTool {
             AgentTool(name: "work", title: "Work", description: "Works.", fields: []) { _, _ in
                 self.started.wrappingAdd(1, ordering: .relaxed)
                 defer { self.ended.wrappingAdd(1, ordering: .relaxed) }
-                try await self.mayEnd.wait()
+                guard await self.end.wait() != nil else { throw CancellationError() }
                 var data = UntrustedData()
                 data.add("list", list: (0..<100).map { _ in .string(String(repeating: "x", count: 1_000)) })
                 return AgentAnswer(["Done."], data)
@@ -47,7 +48,7 @@ import Testing
     @Test func whatComesBeforeTheEndOfTheInputIsAnswered() async throws {
         let directory = try TemporaryDirectory()
         let desk = Desk()
-        desk.mayEnd.send()
+        desk.mayEnd()
         let long = String(repeating: " ", count: 2 << 20)
         let reader = try reader(directory, [Self.begin, Self.call(1), "{", long, Self.call(2)])
         let path = try directory.file("output", "")
@@ -90,7 +91,7 @@ import Testing
                 try directory.text(of: "output").split(separator: "\n").count { $0.contains("busy") } == 7
             }
             #expect(desk.started.load(ordering: .relaxed) <= 3)
-            desk.mayEnd.send()
+            desk.mayEnd()
             try await group.waitForAll()
         }
         #expect(desk.ended.load(ordering: .relaxed) == 3)
@@ -101,7 +102,7 @@ import Testing
     @Test func aClientThatReadsNothingHoldsUpItselfAlone() async throws {
         let directory = try TemporaryDirectory()
         let desk = Desk()
-        desk.mayEnd.send()
+        desk.mayEnd()
         var ends: [Int32] = [-1, -1]
         try #require(pipe(&ends) == 0)
         let (readEnd, writeEnd) = (ends[0], ends[1])
