@@ -85,6 +85,19 @@ public final class MetricsServer: Service {
     ///
     /// - Throws: `invalidArgument` when it cannot listen on that address.
     public func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.listener.serve(self.router()) }
+            group.addTask {
+                try? await gracefulShutdown()
+                self.listener.end()
+            }
+            defer { group.cancelAll() }
+            // The first task that ends, normally the server, ends the other.
+            try await group.next()
+        }
+    }
+
+    private func router() -> Router<DashboardContext> {
         let access = AccessMiddleware(
             policy: AccessPolicy(names: []),
             login: login,
@@ -94,15 +107,6 @@ public final class MetricsServer: Service {
         let router = Router(context: DashboardContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: access)
         router.get("/metrics") { [source] request, _ in try await source.response(to: request) }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.listener.serve(router) }
-            group.addTask {
-                try? await gracefulShutdown()
-                self.listener.end()
-            }
-            defer { group.cancelAll() }
-            // The first task that ends, normally the server, ends the other.
-            try await group.next()
-        }
+        return router
     }
 }
