@@ -37,8 +37,7 @@ struct Examiner {
 
     private func server() async throws -> ServerExamination {
         let environment = ProcessInfo.processInfo.environment
-        let servers = connection.serversOrDefault
-        let configuration = try connection.configuration(servers: servers, environment, name: "")
+        let configuration = try connection.configuration(servers: nil, environment, name: "")
         let connected = await transport.connection.serverInfo
         guard let info = connected else {
             throw CommandFailure(.unavailable, "the connection was lost; try again")
@@ -61,7 +60,7 @@ struct Examiner {
             roundTrips: roundTrips,
             isEncrypted: configuration.tls != nil || info.requiresTLS
                 || configuration.servers.contains(where: \.usesTLS),
-            logsIn: connection.logsIn(environment, at: servers),
+            logsIn: connection.logsIn(environment),
             account: account
         )
     }
