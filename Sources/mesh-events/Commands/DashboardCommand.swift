@@ -143,7 +143,7 @@ struct DashboardRun: Sendable {
         allowsControl: Bool = false,
         metrics: MetricsServer.Configuration? = nil
     ) throws {
-        dashboard = try Dashboard(
+        let dashboard = try Dashboard(
             store: store,
             saved: JetStreamStateStore(beside: store),
             verification: verification,
@@ -155,6 +155,7 @@ struct DashboardRun: Sendable {
             configuration: configuration,
             logger: .disabled
         )
+        self.dashboard = dashboard
         self.metrics = try metrics.map { try MetricsRun($0, dashboard) }
         connection = transport.connection
         dashboard.whenTroubled(TroubleReport(missing: "the page shows events from meanwhile afterwards").tell)
