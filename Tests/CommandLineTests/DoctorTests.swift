@@ -44,7 +44,7 @@ import Testing
 
     @Test("a server without JetStream fails, and the cure is named")
     func noJetStream() async throws {
-        try await withServer(.init(jetStream: false)) { server in
+        try await withServer(NATSServers.first, .init(jetStream: false)) { server in
             let outcome = try await Command.run(["doctor", "--json", "--nats", server.url])
             #expect(outcome.code == 2)
             #expect(try verdicts(outcome)["jetstream"] == "failure", "\(outcome.output)")
