@@ -65,7 +65,8 @@ struct SOCKSTests {
         try await withServer { server in
             for (address, port, words) in [
                 (server.url, login.port, "wants a login"), ("nats://127.0.0.1:\(free[0])", proxy.port, "refused"),
-                (server.url, server.port, "does not answer as a SOCKS5 proxy"), (server.url, free[1], "cannot connect to the SOCKS proxy"),
+                (server.url, server.port, "does not answer as a SOCKS5 proxy"),
+                (server.url, free[1], "cannot connect to the SOCKS proxy"),
             ] {
                 var settings = try settings(address, through: port)
                 settings.connectTimeout = .seconds(20)
