@@ -57,6 +57,11 @@ private struct ContextListCommand: AsyncParsableCommand {
     func run() async throws {
         let directory = try ContextCommand.directory()
         let contexts = directory.names.map { ListedContext($0, in: directory) }
+        if let selected = directory.selected, !contexts.contains(where: \.isSelected) {
+            Diagnostics.say(
+                "the selected context \(selected.debugDescription) does not exist; see `nats context select`"
+            )
+        }
         let terminal = Terminal.output
         guard !contexts.isEmpty || json else {
             return Diagnostics.say("there is no context in \(directory.path); `nats context save` makes one")

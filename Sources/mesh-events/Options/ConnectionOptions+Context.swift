@@ -64,16 +64,16 @@ extension ConnectionOptions {
         guard let named else { return [:] }
         let context = named.context
         let configuration = try configuration(servers: context.url, environment, name: "")
-        var variables: [String: String?] = [
-            LoginOptions.authorityVariable: configuration.tls?.certificateAuthorityFile.map(AbsolutePath.of),
-            StreamPlace.prefixVariable: configuration.jetStreamPrefix,
-            // It is in the prefix.
-            StreamPlace.domainVariable: configuration.jetStreamPrefix == nil ? nil : "",
-            StreamPlace.inboxVariable: configuration.inboxPrefix,
-        ]
+        var variables: [String: String] = [:]
+        variables[LoginOptions.authorityVariable] = (configuration.tls?.certificateAuthorityFile).map(AbsolutePath.of)
+        if let prefix = configuration.jetStreamPrefix {
+            // A domain is in the prefix.
+            (variables[StreamPlace.prefixVariable], variables[StreamPlace.domainVariable]) = (prefix, "")
+        }
+        variables[StreamPlace.inboxVariable] = configuration.inboxPrefix
         if identity {
-            variables[LoginOptions.certificateVariable] = configuration.tls?.certificateFile.map(AbsolutePath.of)
-            variables[LoginOptions.certificateKeyVariable] = configuration.tls?.privateKeyFile.map(AbsolutePath.of)
+            variables[LoginOptions.certificateVariable] = (configuration.tls?.certificateFile).map(AbsolutePath.of)
+            variables[LoginOptions.certificateKeyVariable] = (configuration.tls?.privateKeyFile).map(AbsolutePath.of)
             switch configuration.authentication {
             case .credentialsFile(let path): variables[LoginOptions.credentialsVariable] = AbsolutePath.of(path)
             case .nkeyFile(let path): variables[LoginOptions.keyVariable] = AbsolutePath.of(path)
@@ -86,10 +86,12 @@ extension ConnectionOptions {
             default: break
             }
         }
-        // Tools inherit variables of the node's environment; those that the context outranks must not count.
+        // Tools inherit variables of the node's environment; those that the context outranks must not count. They get the
+        // server's address in any case.
         do throws(NATSError) {
             let remaining = try named.remaining(of: environment)
-            for name in environment.keys where remaining[name] == nil && variables[name] == nil { variables[name] = "" }
+            let outranked = environment.keys.filter { remaining[$0] == nil && $0 != "JB_NATS_URL" }
+            for name in outranked where variables[name] == nil { variables[name] = "" }
         } catch {
             throw CommandFailure(.usage, error.message)
         }
@@ -98,7 +100,7 @@ extension ConnectionOptions {
                 "the tools of this node are not told about socks_proxy and tls_first of the context \(context.name)"
             )
         }
-        return variables.compactMapValues { $0 }
+        return variables
     }
 }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import TestSupport
 import Testing
 
 @testable import mesh_events
@@ -57,6 +58,34 @@ import Testing
         )
         // What only the environment says, they inherit.
         #expect(try variables([], ["MESH_EVENTS_STREAM": "S"]) == [:])
+    }
+
+    @Test func toolsGetWhatTheNodesContextSays() throws {
+        let directory = try TemporaryDirectory()
+        let (ca, creds) = (try directory.file("ca.pem", ""), try directory.file("node.creds", "", mode: 0o600))
+        let file = try directory.file(
+            "it.json",
+            #"{"url":"nats://h","creds":"\#(creds)","ca":"\#(ca)","jetstream_domain":"hub","inbox_prefix":"_mine"}"#
+        )
+        let place = [
+            "MESH_EVENTS_JS_DOMAIN": "", "MESH_EVENTS_JS_PREFIX": "$JS.hub.API", "MESH_EVENTS_INBOX_PREFIX": "_mine",
+        ]
+        let files = ["JB_NATS_CREDS": creds, "MESH_EVENTS_TLS_CA": ca]
+        #expect(try variables([], ["NATS_CONTEXT": file]) == place.merging(files) { $1 })
+        // What the context outranks, they do not inherit.
+        let forgotten = ["MESH_EVENTS_TOKEN": "t", "JB_NATS_URL": "nats://other"]
+        let named = try variables(["--context", file], forgotten)
+        #expect(named == place.merging(files) { $1 }.merging(["MESH_EVENTS_TOKEN": ""]) { $1 })
+        let options = ["--context", file, "--stream", "S", "--inbox-prefix", "_o"]
+        let given = try variables(options)
+        #expect(given["MESH_EVENTS_STREAM"] == "S" && given["MESH_EVENTS_INBOX_PREFIX"] == "_o")
+        #expect(given["MESH_EVENTS_JS_PREFIX"] == "$JS.hub.API")
+        // With a key of their own they get nothing of the login.
+        let own = try variables(["--context", file], key: "/tool.nk")
+        #expect(own["JB_NATS_CREDS"] == nil && own["MESH_EVENTS_NKEY"] == "/tool.nk" && own["MESH_EVENTS_TLS_CA"] == ca)
+        let inline = try directory.file("inline.json", #"{"user_jwt":"j"}"#, mode: 0o600)
+        #expect(throws: CommandFailure.self) { try variables(["--context", inline]) }
+        #expect(try variables(["--context", inline], key: "/tool.nk")["MESH_EVENTS_NKEY"] == "/tool.nk")
     }
 
     @Test(arguments: [
