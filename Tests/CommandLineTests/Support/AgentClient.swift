@@ -56,7 +56,7 @@ final class AgentClient {
     /// - Returns: What it has said.
     /// - Throws: `TestSupportError` with its words when it has failed.
     func wait(within limit: Duration = .seconds(150)) async throws -> [EventData] {
-        try await waitUntil("the client to end", within: limit) { lines.contains("= {}") }
+        try await waitUntil("the client to end", within: limit) { self.lines.contains("= {}") }
         let output = try await script.wait()
         let lines = output.split(separator: "\n")
         // Nothing else: the client complains about a line of standard output that is no message.
