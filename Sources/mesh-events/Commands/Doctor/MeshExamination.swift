@@ -39,7 +39,12 @@ struct MeshExamination: Sendable {
         let wrong = leads.filter { abs($0.lead) > Self.tolerance }.sorted { abs($0.lead) > abs($1.lead) }
         guard !wrong.isEmpty else {
             return leads.isEmpty
-                ? nil : Finding("clocks", .fine, "those of \(leads.count) nodes agree with the server's")
+                ? nil
+                : Finding(
+                    "clocks",
+                    .fine,
+                    "\(leads.count == 1 ? "that of one node agrees" : "those of \(leads.count) nodes agree") with the server's"
+                )
         }
         let names = wrong.prefix(Self.named).map { "\(SafeText.name($0.node)) (\(Self.offset($0.lead)))" }
         let more = wrong.count - names.count
@@ -101,7 +106,12 @@ struct MeshExamination: Sendable {
         }
         let check = StatusCheck(mesh)
         guard check.trouble != .well else { return Finding("nodes", .fine, StatusFormatter.summary(mesh.summary)) }
-        return Finding("nodes", .advice, check.line, cure: "`mesh-events status` says more")
+        return Finding(
+            "nodes",
+            .advice,
+            String(check.line.drop { $0 != "-" }.dropFirst(2)),
+            cure: "`mesh-events status` says more"
+        )
     }
 
     private static func abs(_ duration: Duration) -> Duration { max(duration, .zero - duration) }
