@@ -1,5 +1,6 @@
 import Foundation
 import LocalNATSServer
+import MeshEvents
 import NKeys
 import TestSupport
 import Testing

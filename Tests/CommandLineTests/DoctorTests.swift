@@ -1,6 +1,8 @@
 import Foundation
 import LocalNATSServer
 import MeshEvents
+import NATSClient
+import NIOCore
 import TestSupport
 import Testing
 
@@ -66,13 +68,12 @@ import Testing
             #expect(found["stream"] == "ok" && found["clock"] == "ok" && found["nodes"] == "ok", "\(found)")
             #expect(found["alerts"] == "advice")
             let past = Timestamp.now.subtracting(.seconds(3_600)).description
-            try await Command.emit(
-                [
-                    #"{"type":"node.health","node":"late","timestamp":"\#(past)","data":{"status":"online"}}"#,
-                    #"{"type":"tool.crashed","node":"late","data":{"tool":"t","error":"boom","restart_count":1}}"#,
-                ],
-                to: server
-            )
+            let connection = try await connect(server)
+            let health = #"{"type":"node.health","node":"late","timestamp":"\#(past)","data":{"status":"online"}}"#
+            try connection.publish(ByteBuffer(string: health), to: "events.node.health")
+            try await connection.flush()
+            let crash = #"{"type":"tool.crashed","node":"late","data":{"tool":"t","error":"boom","restart_count":1}}"#
+            try await Command.emit([crash], to: server)
             let outcome = try await Command.run(["doctor", "--nats", server.url])
             #expect(outcome.code == 0, "\(outcome.output)")
             #expect(outcome.output.contains("late (1h behind)"), "\(outcome.output)")

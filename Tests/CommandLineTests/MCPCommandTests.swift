@@ -70,7 +70,7 @@ import Testing
                 say({"tool": "mesh_status"} | await call(session, "mesh_status", arguments))
             cursor, sequences, pages = None, [], 0
             while True:
-                page = await call(session, "list_events", {"limit": 200} | ({"cursor": cursor} if cursor else {}))
+                page = await call(session, "list_events", {"limit": 10} | ({"cursor": cursor} if cursor else {}))
                 pages += 1
                 assert page["data"]["events"], page
                 sequences = [event["sequence"] for event in page["data"]["events"]] + sequences

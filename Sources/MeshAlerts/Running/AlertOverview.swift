@@ -51,7 +51,8 @@ public struct AlertOverview: Sendable {
     ///   - store: the store with the mesh's events.
     ///   - verification: which signatures count; `nil` for all.
     ///   - now: the time, for silences that end.
-    /// - Throws: as ``/MeshEvents/StateStore`` and ``/MeshEvents/EventStore``; `streamNotFound` when there is no table.
+    /// - Throws: as ``/MeshEvents/StateStore`` and ``/MeshEvents/EventStore``; `streamNotFound` when there is no stream. Without a
+    ///   table no runner has saved anything.
     public static func load(
         from table: some StateStore,
         store: some EventStore,
@@ -59,7 +60,7 @@ public struct AlertOverview: Sendable {
         now: Timestamp = .now
     ) async throws(MeshEventsError) -> AlertOverview {
         let table = SignedTable(table, verification: verification, unchecked: [StateKeys.lease])
-        let saved = try await SavedAlerts.load(from: table)
+        let saved = try await SavedAlerts.ifAny(in: table)
         let stream = try await store.state()
         var state = Reading(saved)
         let isSame = saved.position?.holds(for: stream) ?? false

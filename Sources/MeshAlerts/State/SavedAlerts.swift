@@ -34,6 +34,16 @@ struct SavedAlerts: Sendable {
         return saved
     }
 
+    /// The same; nothing when there is no table.
+    static func ifAny(in table: any StateStore) async throws(MeshEventsError) -> SavedAlerts {
+        do throws(MeshEventsError) {
+            return try await load(from: table)
+        } catch {
+            guard error.code == .streamNotFound else { throw error }
+            return SavedAlerts()
+        }
+    }
+
     /// Takes in an entry; `false` when it says nothing.
     private mutating func take(_ key: String, _ data: EventData?) -> Bool {
         guard let data else { return false }
