@@ -159,15 +159,11 @@ final class AlertWatch: Sendable {
             let overview = try await AlertOverview.load(from: table, store: store, verification: verification)
             let isWatched = overview.position != nil || !overview.firing.isEmpty
             let sighting = state.withLock { $0.sightings.take(overview.lease) }
-            let digest = isWatched ? AlertDigest(overview, sighting, maximumBytes: maximumBytes) : nil
-            let counts = isWatched ? AlertCounts(overview, sighting) : nil
-            let isOther = state.withLock { state in
-                (state.digest, state.read, state.hasFailed) = (digest, wanted, false)
-                state.counts = counts
-                return state.told != digest
-            }
-            // A request may have read it.
-            if isOther { wish.yield() }
+            note(
+                isWatched ? AlertDigest(overview, sighting, maximumBytes: maximumBytes) : nil,
+                isWatched ? AlertCounts(overview, sighting) : nil,
+                upTo: wanted
+            )
             return true
         } catch {
             logger.debug("the dashboard cannot read which alerts fire", [.error: "\(error)"])
@@ -176,8 +172,17 @@ final class AlertWatch: Sendable {
                 state.withLock { $0.hasFailed = true }
                 return false
             }
-            state.withLock { ($0.digest, $0.counts, $0.read, $0.hasFailed) = (nil, nil, wanted, false) }
+            note(nil, nil, upTo: wanted)
             return true
         }
+    }
+
+    private func note(_ digest: AlertDigest?, _ counts: AlertCounts?, upTo wanted: UInt64) {
+        let isOther = state.withLock { state in
+            (state.digest, state.counts, state.read, state.hasFailed) = (digest, counts, wanted, false)
+            return state.told != digest
+        }
+        // A request may have read it, or a scraper.
+        if isOther { wish.yield() }
     }
 }
