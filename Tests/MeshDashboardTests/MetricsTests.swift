@@ -83,13 +83,13 @@ import Testing
                 )
             }
             for (id, rule, severity) in [
-                ("1", "tool-down", "critical"), ("2", "tool-down", "critical"), ("3", "a\"b", "warning"),
+                ("1", "tool-down", "critical"), ("2", "tool-down", "critical"), ("3", "disk-full", "warning"),
             ] { try await bench.bus.emit(alert(id, rule, severity)) }
             for line in [
                 #"mesh_alerts_firing{severity="critical",rule="tool-down"} 2"#,
-                #"mesh_alerts_firing{severity="warning",rule="a\"b"} 1"#, "mesh_alert_targets_failing 0",
+                #"mesh_alerts_firing{severity="warning",rule="disk-full"} 1"#, "mesh_alert_targets_failing 0",
             ] { try await eventually(line) { try await Self.lines(bench.client).contains(line) } }
-            try await bench.bus.emit(AlertResolved(alert: alert("3", "a\"b", "warning").alert, at: .now))
+            try await bench.bus.emit(AlertResolved(alert: alert("3", "disk-full", "warning").alert, at: .now))
             try await eventually("its end") {
                 try await !Self.lines(bench.client).contains { $0.hasPrefix(#"mesh_alerts_firing{severity="warning""#) }
             }

@@ -15,8 +15,10 @@ final class AlertSession: Sendable {
     private static let mostAttempts = 50
     /// How many entries are written at once.
     private static let writesAtOnce = 32
-    /// How many reports are stored together.
+    /// How many reports are looked at together.
     private static let reportsAtOnce = 256
+    /// Up to how many reports are stored one after the other, each under its own condition.
+    private static let reportsAlone = 64
     /// How long the store may take to store a report.
     private static let longestReporting: Duration = .seconds(10)
     /// After how many events the position is saved at the latest, though nothing else has changed.
@@ -452,15 +454,16 @@ final class AlertSession: Sendable {
         }
     }
 
-    /// Stores reports: the first of each type under the condition that it follows what is known, so that all that a successor
-    /// has stored is found out. Those behind it need not wait for each other's answers, but are sent only while nobody can
-    /// have taken the lease.
+    /// Stores reports, each under the condition that it follows what is known: else what a successor has stored is found out.
+    /// In a storm only the first of each type has it. The others need not wait for each other's answers then, and are sent only
+    /// while no other runner can have taken the lease.
     ///
     /// - Returns: whether all are stored.
     private func store(_ reports: [(key: AlertKey, report: AlertState.Report)]) async throws(MeshEventsError) -> Bool {
+        let isStorm = reports.count > Self.reportsAlone
         var (rest, fenced) = (reports[...], Set<EventType>())
         while let next = rest.first {
-            if fenced.insert(next.report.type).inserted {
+            if fenced.insert(next.report.type).inserted || !isStorm {
                 guard try await storeAlone(next) else { return false }
                 rest = rest.dropFirst()
             } else {

@@ -55,6 +55,8 @@ public final class MeshMetricsSource: Service {
     private static let kept: Duration = .seconds(1)
     /// The time between two looks at the stream and the alerts.
     private static let interval: Duration = .seconds(5)
+    /// The longest such time, where the stream takes long to report.
+    private static let longestInterval: Duration = .seconds(60)
     /// After how long without a question it looks no more.
     private static let patience: Duration = .seconds(300)
 
@@ -175,17 +177,18 @@ public final class MeshMetricsSource: Service {
         repeat {
             guard state.withLock({ .now < $0.askedAt + Self.patience }) else { continue }
             let began = ContinuousClock.now
+            pause = Self.interval
             do throws(MeshEventsError) {
                 let reading = try await StreamReading.read(store) { feed.position }
                 state.withLock { ($0.stream, $0.isStreamKnown) = (reading, true) }
+                // A stream of very many types takes long to report on. A server that was away says nothing about that.
+                pause = min(max(pause, (.now - began) * 20), Self.longestInterval)
             } catch {
                 if Task.isCancelled { return }
                 logger.debug("the metrics have nothing of the stream", [.error: "\(error)"])
                 state.withLock { ($0.stream, $0.isStreamKnown) = (nil, true) }
             }
             await alerts?.refresh()
-            // A stream of very many types takes long to report on.
-            pause = max(Self.interval, (.now - began) * 20)
         } while (try? await Task.sleep(for: pause)) != nil
     }
 

@@ -48,7 +48,8 @@ extension JetStreamStore {
         case .success(let acknowledgement):
             let position = StoredPosition(acknowledgement)
             guard !heard.isProven else { return position }
-            if await holds(message.messageID, at: position) {
+            guard let isHeld = await holds(message.messageID, at: position) else { throw unreadable }
+            if isHeld {
                 origin.proven()
                 return position
             }
@@ -120,7 +121,7 @@ extension JetStreamStore {
         if let stored = answers.ours { return StoredPosition(stored) }
         for acknowledgement in answers.unproven {
             let position = StoredPosition(acknowledgement)
-            if await holds(message.messageID, at: position) {
+            if await holds(message.messageID, at: position) == true {
                 if answers.count > 1 { origin.contest() } else { origin.heardAlone() }
                 return position
             }
@@ -155,15 +156,27 @@ extension JetStreamStore {
     }
 
     /// Whether the stream has the message of this id at this position. A user who may not look gets `true`.
-    func holds(_ messageID: String, at position: StoredPosition) async -> Bool {
+    ///
+    /// - Returns: `nil` when another stream answers too, and this one cannot be read: it may be gone, and its leader with it,
+    ///   while the other goes on acknowledging.
+    func holds(_ messageID: String, at position: StoredPosition) async -> Bool? {
         do throws(JetStreamError) {
             if let found = try await message(at: position) { return found.messageID == messageID }
             // The stream's limits may have removed it by now.
             let state = try await jetStream.streamInfo(streamName, timeout: Self.proofTimeout).state
             return position.sequence <= state.lastSequence && !origin.isContested
         } catch {
-            return true
+            return !origin.hasOthers || error.underlying?.code == .permissionDenied ? true : nil
         }
+    }
+
+    /// Why an acknowledgement counts for nothing although it may be true.
+    private var unreadable: JetStreamError {
+        JetStreamError(
+            .timeout,
+            "another stream than \(streamName) acknowledges the events too, and \(streamName) cannot be read to see whether it "
+                + "has this one"
+        )
     }
 
     /// Whether the stream has exactly this message at a position.

@@ -207,9 +207,10 @@ final class PublishPipeline: EventAppender {
     private func prove(_ first: Int, _ positions: [StoredPosition]) async {
         let index = first + positions.count - 1
         let (last, sent) = state.withLock { ($0.window.message(index)?.messageID, $0.window.first(of: index)) }
-        if let last, let position = positions.last, await !store.holds(last, at: position) {
-            if await !store.isCreatedAgain(since: sent?.after.created) { store.origin.contest() }
-            return settle(.missed(count: positions.count, nil))
+        if let last, let position = positions.last {
+            let isHeld = await store.holds(last, at: position)
+            if isHeld == false, await !store.isCreatedAgain(since: sent?.after.created) { store.origin.contest() }
+            guard isHeld == true else { return settle(.missed(count: positions.count, nil)) }
         }
         store.origin.proven()
         settle(.stored(first: first, positions, isProven: true))

@@ -150,12 +150,7 @@ struct EmitCommand: AsyncParsableCommand {
         // `nil` when the user has no permission to read the stream's state.
         let created = try? await store.state().created
         try await FileEmission(bus: bus, format: format ?? .json).run(reader)
-        if let created, let found = try? await store.state().created, found != created {
-            throw CommandFailure(
-                .streamReplaced,
-                "the stream was deleted and created anew meanwhile, and lacks the events stored before"
-            )
-        }
+        if let created { try await checkIsSame(store, created) }
         await transport.close()
     }
 }
@@ -255,5 +250,24 @@ private final class RecordingTransport: EventTransport {
         receiver: any MessageReceiver
     ) async throws(MeshEventsError) -> any TransportSubscription {
         try await base.subscribe(to: subject, queueGroup: queueGroup, receiver: receiver)
+    }
+
+    /// Throws when the stream is another one than at the beginning, or gone. All that was emitted is acknowledged: a stream
+    /// that does not answer now is no failure.
+    private func checkIsSame(_ store: JetStreamStore, _ created: Timestamp) async throws {
+        let isGone: Bool
+        do throws(MeshEventsError) {
+            guard let found = try await store.state().created, found != created else { return }
+            isGone = false
+        } catch {
+            guard error.code == .streamNotFound else { return }
+            isGone = true
+        }
+        throw CommandFailure(
+            .streamReplaced,
+            isGone
+                ? "the stream was deleted meanwhile, with the events stored before"
+                : "the stream was deleted and created anew meanwhile, and lacks the events stored before"
+        )
     }
 }
