@@ -109,6 +109,25 @@ struct TwoStreamTests {
         }
     }
 
+    @Test("when the opened stream is gone, nothing counts as stored, whatever the other says", arguments: cases)
+    func gone(binary: NATSServers.Binary, domains: JetStreamDomains) async throws {
+        try await withMesh(binary, domains) { mesh in
+            try await mesh.hub.deleteStream("MESH_EVENTS")
+            for number in 0..<2 {
+                let error = await #expect(throws: MeshEventsError.self) {
+                    try await mesh.persistent.emit("user.one", ["n": JSONValue(number)])
+                }
+                #expect(error?.code == .streamNotFound, "\(String(describing: error))")
+            }
+            let batch = await #expect(throws: BatchEmitError.self) {
+                try await mesh.persistent.emit(
+                    contentsOf: (0..<20).map { Event("user.many", node: "a", data: ["n": JSONValue($0)]) }
+                )
+            }
+            #expect(batch?.stored.isEmpty == true, "\(String(describing: batch))")
+        }
+    }
+
     @Test("a second answer is said, once", arguments: cases)
     func said(binary: NATSServers.Binary, domains: JetStreamDomains) async throws {
         try await withMesh(binary, domains) { mesh in

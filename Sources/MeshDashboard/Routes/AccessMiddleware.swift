@@ -49,7 +49,8 @@ struct AccessMiddleware: RouterMiddleware {
         for (name, value) in Self.headers { response.headers[name] = value }
         // An answer to HEAD has no body, even for an error: the client takes the next bytes for the next answer.
         if request.method == .head { return response.createHeadResponse() }
-        return budget.counted(response, on: context.channel)
+        let isShared = context.endpointPath == "/metrics"
+        return budget.counted(response, on: context.channel, isShared: isShared)
     }
 
     /// What gives the request access; `nil` when its route needs no login.
@@ -109,13 +110,16 @@ struct AccessMiddleware: RouterMiddleware {
 /// Bounds the total bytes of all large answers under way: each is in memory until its client has read it.
 ///
 /// When a new answer does not fit, the oldest ones are ended with their connections. Clients that read finish quickly;
-/// clients that do not must not keep others waiting.
+/// clients that do not must not keep others waiting. Answers that share their bytes count once: the same one, asked for by
+/// many, ends no other.
 private final class AnswerBudget: Sendable {
     /// Answers up to this size are not counted: each connection has one at a time, and connections are limited.
     static let smallest = 64 << 10
 
     private struct Answer: Sendable {
         let bytes: Int
+        /// Whether all answers of this size under way are the same bytes.
+        let isShared: Bool
         let channel: any Channel
     }
 
@@ -123,6 +127,12 @@ private final class AnswerBudget: Sendable {
         var answers: [UInt64: Answer] = [:]
         var bytes = 0
         var lastNumber: UInt64 = 0
+
+        /// What an answer adds to, or takes from, the bytes: nothing while another one has the same.
+        func share(_ answer: Answer) -> Int {
+            let isThere = answer.isShared && answers.values.contains { $0.isShared && $0.bytes == answer.bytes }
+            return isThere ? 0 : answer.bytes
+        }
     }
 
     private let maximumBytes: Int
@@ -135,7 +145,9 @@ private final class AnswerBudget: Sendable {
     var bytes: Int { state.withLock { $0.bytes } }
 
     /// The same answer, counted while it is sent.
-    func counted(_ response: Response, on channel: any Channel) -> Response {
+    ///
+    /// - Parameter isShared: whether answers of its size have the same bytes, as what was made once for all scrapers.
+    func counted(_ response: Response, on channel: any Channel, isShared: Bool = false) -> Response {
         guard let length = response.body.contentLength, length > Self.smallest else { return response }
         // The event loop tells a writer when to wait. A faster writer would pass on the whole answer, which would then
         // be buffered in the connection, uncounted. So each part waits for one round of the event loop.
@@ -145,22 +157,22 @@ private final class AnswerBudget: Sendable {
         }
         var response = response
         response.body = ResponseBody(contentLength: length) { writer in
-            let number = self.begin(length, on: channel)
+            let number = self.begin(Answer(bytes: length, isShared: isShared, channel: channel))
             defer { self.end(number) }
             try await body.write(writer)
         }
         return response
     }
 
-    private func begin(_ bytes: Int, on channel: any Channel) -> UInt64 {
+    private func begin(_ answer: Answer) -> UInt64 {
         let (number, ended) = state.withLock { state in
             var ended: [any Channel] = []
-            while state.bytes + bytes > maximumBytes, let oldest = state.answers.keys.min() {
+            while state.bytes + state.share(answer) > maximumBytes, let oldest = state.answers.keys.min() {
                 if let answer = Self.remove(oldest, &state) { ended.append(answer.channel) }
             }
+            state.bytes += state.share(answer)
             state.lastNumber += 1
-            state.answers[state.lastNumber] = Answer(bytes: bytes, channel: channel)
-            state.bytes += bytes
+            state.answers[state.lastNumber] = answer
             return (state.lastNumber, ended)
         }
         for channel in ended { channel.close(promise: nil) }
@@ -171,7 +183,7 @@ private final class AnswerBudget: Sendable {
 
     private static func remove(_ number: UInt64, _ state: inout State) -> Answer? {
         guard let answer = state.answers.removeValue(forKey: number) else { return nil }
-        state.bytes -= answer.bytes
+        state.bytes -= state.share(answer)
         return answer
     }
 }

@@ -115,6 +115,9 @@ public struct NATSContext: Sendable {
             default: false
             }
         }
+
+        /// Whether a secret may be in it, by mistake too: what belongs into a file is sometimes put here itself.
+        var mayBeSecret: Bool { isSecret || self == .creds || self == .nkey || self == .key }
     }
 
     private func refuseUnknown() throws(NATSError) {
@@ -283,6 +286,11 @@ public struct NATSContext: Sendable {
 
     /// A path at which there is a file that can be read: a wrong one is reported at once, and by the field's name.
     private static func present(_ path: String, _ field: String) throws(NATSError) -> String {
+        guard !isNoPath(path) else {
+            throw invalid(
+                "\(field) has a secret in it instead of the path of a file; write the secret to a file, chmod 600"
+            )
+        }
         if let problem = RegularFile(path).problem { throw invalid("\(field) names \(path), which \(problem)") }
         return path
     }
@@ -338,9 +346,17 @@ extension NATSContext {
             guard let value = fields[name], !value.isZero, name != "name" else { return nil }
             if name == "url" { return (name, shownURL) }
             guard let field = Field(rawValue: name) else { return (name, "(not supported)") }
-            guard case .string(let text) = value else { return (name, value.description) }
+            guard case .string(let text) = value else {
+                return (name, field.mayBeSecret ? "(hidden)" : value.description)
+            }
             return (name, shown(text, of: field))
         }
+    }
+
+    /// Whether a text looks like a seed or credentials instead of the path of a file that has them.
+    fileprivate static func isNoPath(_ text: String) -> Bool {
+        let text = text.drop { $0.isWhitespace }
+        return text.hasPrefix("-----BEGIN") || text.hasPrefix("S") && text.count >= 50 && !text.contains("/")
     }
 
     private func shown(_ text: String, of field: Field) -> String {
@@ -348,7 +364,8 @@ extension NATSContext {
         if field == .socksProxy { return (try? NATSConnection.SOCKSProxy(text))?.description ?? hidden }
         switch try? Reference(text, field.rawValue) {
         case .data: return hidden
-        case .path(let path): return field.isSecret && !path.hasScheme ? hidden : text
+        case .path(let path):
+            return field.isSecret && !path.hasScheme || field.mayBeSecret && Self.isNoPath(text) ? hidden : text
         case .variable: return text
         case nil: return field.isSecret || text.lowercased().hasPrefix("data:") ? hidden : text
         }

@@ -181,7 +181,7 @@ private struct ContextShowCommand: AsyncParsableCommand {
             lines = [terminal.safe(json: EventData(JSONObject(members)).json)]
         } else {
             var table = FactTable()
-            for fact in facts { table.add(fact.name, fact.value) }
+            for fact in facts { table.add(SafeText.escaped(fact.name), fact.value) }
             lines = table.lines(isColored: terminal.usesColor(), width: terminal.width)
         }
         var output = LineFile(LineOutput.standard())

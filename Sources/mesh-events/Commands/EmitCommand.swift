@@ -153,6 +153,25 @@ struct EmitCommand: AsyncParsableCommand {
         if let created { try await checkIsSame(store, created) }
         await transport.close()
     }
+
+    /// Throws when the stream is another one than at the beginning, or gone. All that was emitted is acknowledged: a stream
+    /// that does not answer now is no failure.
+    private func checkIsSame(_ store: JetStreamStore, _ created: Timestamp) async throws {
+        let isGone: Bool
+        do throws(MeshEventsError) {
+            guard let found = try await store.state().created, found != created else { return }
+            isGone = false
+        } catch {
+            guard error.code == .streamNotFound else { return }
+            isGone = true
+        }
+        throw CommandFailure(
+            .streamReplaced,
+            isGone
+                ? "the stream was deleted meanwhile, with the events stored before"
+                : "the stream was deleted and created anew meanwhile, and lacks the events stored before"
+        )
+    }
 }
 
 /// Emits the events of a file, in order, many at a time, each acknowledged.
@@ -250,24 +269,5 @@ private final class RecordingTransport: EventTransport {
         receiver: any MessageReceiver
     ) async throws(MeshEventsError) -> any TransportSubscription {
         try await base.subscribe(to: subject, queueGroup: queueGroup, receiver: receiver)
-    }
-
-    /// Throws when the stream is another one than at the beginning, or gone. All that was emitted is acknowledged: a stream
-    /// that does not answer now is no failure.
-    private func checkIsSame(_ store: JetStreamStore, _ created: Timestamp) async throws {
-        let isGone: Bool
-        do throws(MeshEventsError) {
-            guard let found = try await store.state().created, found != created else { return }
-            isGone = false
-        } catch {
-            guard error.code == .streamNotFound else { return }
-            isGone = true
-        }
-        throw CommandFailure(
-            .streamReplaced,
-            isGone
-                ? "the stream was deleted meanwhile, with the events stored before"
-                : "the stream was deleted and created anew meanwhile, and lacks the events stored before"
-        )
     }
 }

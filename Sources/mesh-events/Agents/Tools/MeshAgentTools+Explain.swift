@@ -81,7 +81,7 @@ extension MeshAgentTools {
         _ history: EventHistory
     ) async throws -> [JSONValue] {
         let before = crash.storedAt.subtracting(.seconds(60))
-        let after = Timestamp(nanosecondsSinceEpoch: crash.storedAt.nanosecondsSinceEpoch + 20_000_000_000)
+        let after = crash.storedAt.adding(.seconds(20))
         var query = EventHistory.Query(
             matching: .nodeHealth,
             since: before,

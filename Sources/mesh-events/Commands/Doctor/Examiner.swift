@@ -6,8 +6,10 @@ import MeshMonitoring
 import NATSClient
 
 /// Asks what `mesh-events doctor` has to know. It changes nothing; what it may not see it leaves out.
-struct Examiner {
+struct Examiner: Sendable {
     private static let roundTrips = 7
+    /// How long a part may take.
+    private static let longestPart: Duration = .seconds(30)
     /// How many health events are looked at for the nodes' clocks.
     private static let healthEvents = 500
     /// How long a lease is looked at until it is known whether it is renewed, and how often.
@@ -25,12 +27,32 @@ struct Examiner {
         store = try connection.store(transport)
     }
 
-    /// Everything, in the order in which it is to be mended.
+    /// Everything, in the order in which it is to be mended. What takes too long ends it: what was found until then is said.
     func findings() async throws -> [Finding] {
-        let server = try await server()
-        let stream = try await stream()
-        guard stream.reports != nil else { return server.findings + stream.findings }
-        return server.findings + stream.findings + (try await mesh().findings)
+        let server = try await server().findings
+        guard let stream = await limited({ await stream() }) else {
+            return server + [Finding("stream", .failure, "the server does not answer questions about it any more")]
+        }
+        guard stream.reports != nil else { return server + stream.findings }
+        guard let mesh = await limited({ await mesh() }) else {
+            return server + stream.findings + [
+                Finding("mesh", .failure, "reading the state of the mesh takes too long")
+            ]
+        }
+        return server + stream.findings + mesh.findings
+    }
+
+    /// Runs a part; `nil` when it takes too long.
+    private func limited<Part: Sendable>(_ body: @escaping @Sendable () async -> Part) async -> Part? {
+        await withTaskGroup(of: Part?.self) { group in
+            group.addTask { await body() }
+            group.addTask {
+                try? await Task.sleep(for: Self.longestPart)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? nil
+        }
     }
 
     // MARK: The server
@@ -67,22 +89,24 @@ struct Examiner {
 
     // MARK: The stream
 
-    private func stream() async throws -> StreamExamination {
+    private func stream() async -> StreamExamination {
         var examination = StreamExamination(
             reports: nil,
             name: store.streamName,
             hindrance: nil,
             advice: [],
             acknowledgesNothing: false,
-            hasOtherStream: store.hasOtherStream,
+            problem: nil,
             now: .now
         )
         do throws(MeshEventsError) {
             let report = try await store.report()
             examination.reports = StreamReports(stream: report, archive: try? await store.archiveReport())
         } catch {
-            guard error.code != .streamNotFound, error.code != .persistenceUnavailable else { return examination }
-            throw error
+            if error.code != .streamNotFound, error.code != .persistenceUnavailable {
+                examination.problem = error.message
+            }
+            return examination
         }
         let information = try? await store.jetStream.streamInfo(store.streamName)
         examination.acknowledgesNothing = information?.configuration.fields["no_ack"] == true
@@ -96,13 +120,13 @@ struct Examiner {
 
     // MARK: The mesh
 
-    private func mesh() async throws -> MeshExamination {
+    private func mesh() async -> MeshExamination {
         async let keeper = keeper()
         async let isWatched = isWatched()
         let monitor = try? await connection.monitor(transport, verification)
         defer { monitor?.close() }
         return MeshExamination(
-            lead: try await lead(),
+            lead: await lead(),
             leads: await leads(),
             keeper: await keeper,
             isWatched: await isWatched,
@@ -111,7 +135,7 @@ struct Examiner {
     }
 
     /// How far this machine's clock is ahead of the server's: half of the round trip is the way back.
-    private func lead() async throws -> Duration? {
+    private func lead() async -> Duration? {
         let (begun, time) = (ContinuousClock.now, Timestamp.now)
         guard let information = try? await store.jetStream.streamInfo(store.streamName),
             let server = information.time.flatMap({ try? Timestamp(rfc3339: $0) })

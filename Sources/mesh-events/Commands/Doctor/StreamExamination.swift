@@ -12,11 +12,12 @@ struct StreamExamination: Sendable {
     var advice: [String]
     /// Whether the stream sends no acknowledgements.
     var acknowledgesNothing: Bool
-    /// Whether a second stream answers too.
-    var hasOtherStream: Bool
+    /// Why the stream could not be looked at; `nil` when it could, or there is none.
+    var problem: String?
     var now: Timestamp
 
     var findings: [Finding] {
+        if let problem { return [Finding("stream", .failure, problem)] }
         guard let reports else {
             return [
                 Finding(
@@ -51,16 +52,6 @@ struct StreamExamination: Sendable {
                     .failure,
                     "it sends no acknowledgements (no_ack): whether an event is stored cannot be known",
                     cure: "`nats stream edit \(SafeText.name(name)) --ack`"
-                )
-            )
-        }
-        if hasOtherStream {
-            findings.append(
-                Finding(
-                    "stream",
-                    .advice,
-                    "another stream takes the same events",
-                    cure: "name the domain of the one that counts: --js-domain"
                 )
             )
         }
