@@ -19,7 +19,8 @@ final class ServiceManager: Sendable {
     /// - Parameter variables: says where it hears, and whether it wants signs of life.
     init(_ variables: NotifyVariables) {
         notifier = variables.socket.map { ServiceNotifier(socket: $0) }
-        watchdog = variables.watchdog
+        // Signs of life more often than that would be all that it does.
+        watchdog = variables.watchdog.map { max($0, .milliseconds(100)) }
         (changes, change) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
