@@ -79,7 +79,8 @@ let package = Package(
                 "Logs/ToolLogSettings.swift", "Tools/CrashOutput.swift", "Tools/Health/ToolHealth.swift",
                 "Tools/KeyWords.swift", "Tools/LineRedactor.swift", "Tools/Redaction.swift",
                 "Tools/RestartPolicy.swift",
-                "Tools/SecretFinder.swift", "Tools/SecretForms.swift", "Tools/SecretIndex.swift", "Tools/ToolError.swift", "Tools/ToolSignal.swift",
+                "Tools/SecretFinder.swift", "Tools/SecretForms.swift", "Tools/SecretIndex.swift",
+                "Tools/ToolError.swift", "Tools/ToolSignal.swift",
                 "Tools/ToolSpecification.swift",
             ],
             swiftSettings: settings
