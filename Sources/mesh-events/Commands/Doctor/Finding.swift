@@ -7,7 +7,7 @@ struct Finding: Sendable, Equatable {
         case fine = "ok"
         /// It works; the text says what could be better.
         case advice
-        /// It does not work, or nobody would be told when something fails.
+        /// It does not work, or no person would be told when something fails.
         case failure
 
         private var order: Int {

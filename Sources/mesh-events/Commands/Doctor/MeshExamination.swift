@@ -24,7 +24,7 @@ struct MeshExamination: Sendable {
         guard let lead else {
             return Finding("clock", .fine, "the server does not say what time it has (it is older than 2.10)")
         }
-        guard abs(lead) > Self.tolerance else {
+        guard Self.size(lead) > Self.tolerance else {
             return Finding("clock", .fine, "this machine's agrees with the server's")
         }
         return Finding(
@@ -36,7 +36,8 @@ struct MeshExamination: Sendable {
     }
 
     private var clocks: Finding? {
-        let wrong = leads.filter { abs($0.lead) > Self.tolerance }.sorted { abs($0.lead) > abs($1.lead) }
+        let wrong = leads.filter { Self.size($0.lead) > Self.tolerance }
+            .sorted { Self.size($0.lead) > Self.size($1.lead) }
         guard !wrong.isEmpty else {
             return leads.isEmpty
                 ? nil
@@ -106,19 +107,12 @@ struct MeshExamination: Sendable {
         }
         let check = StatusCheck(mesh)
         guard check.trouble != .well else { return Finding("nodes", .fine, StatusFormatter.summary(mesh.summary)) }
-        return Finding(
-            "nodes",
-            .advice,
-            String(check.line.drop { $0 != "-" }.dropFirst(2)),
-            cure: "`mesh-events status` says more"
-        )
+        return Finding("nodes", .advice, check.text, cure: "`mesh-events status` says more")
     }
 
-    private static func abs(_ duration: Duration) -> Duration { max(duration, .zero - duration) }
-
-    private func abs(_ duration: Duration) -> Duration { Self.abs(duration) }
+    private static func size(_ lead: Duration) -> Duration { max(lead, .zero - lead) }
 
     private static func offset(_ lead: Duration) -> String {
-        "\(AgeFormatter.span(abs(lead))) \(lead > .zero ? "ahead" : "behind")"
+        "\(AgeFormatter.span(size(lead))) \(lead > .zero ? "ahead" : "behind")"
     }
 }

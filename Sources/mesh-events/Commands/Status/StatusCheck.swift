@@ -9,8 +9,10 @@ struct StatusCheck: Sendable, Equatable {
 
     /// The worst of the problems.
     let trouble: Trouble
-    /// `CRITICAL - pi is unreachable; lab/whisper is backing off: exited with code 3`.
-    let line: String
+    /// `pi is unreachable; lab/whisper is backing off: exited with code 3`; how it is when nothing is wrong.
+    let text: String
+    /// `CRITICAL - ` and the text.
+    var line: String { "\(trouble.word) - \(text)" }
 
     /// The result for the whole mesh. Nodes that left or are silent do not count: they left on purpose, or never said
     /// that they run. Neither do nodes in maintenance and their tools.
@@ -52,7 +54,7 @@ struct StatusCheck: Sendable, Equatable {
         let texts =
             sorted.prefix(Self.named).map { SafeText.escaped($0.text, columns: Self.longestProblem) }
             + (rest > 0 ? ["and \(rest) more"] : [])
-        line = "\(trouble.word) - \(texts.isEmpty ? wellText : texts.joined(separator: "; "))"
+        text = texts.isEmpty ? wellText : texts.joined(separator: "; ")
     }
 }
 
