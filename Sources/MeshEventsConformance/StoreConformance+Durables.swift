@@ -182,6 +182,8 @@ extension StoreConformance {
             let good = try await subscription.first("the event after what is none")
             try requireEqual(good.event.type, "user.good", "the type")
             try await good.ack()
+            // That of the message that is no event is stored beside what readers get.
+            try await until("both dead letters are stored") { subscription.deadLettered == 2 }
             let letters = try await bus.deadLetters("picky").map(\.event.data)
             try requireEqual(letters.count, 2, "dead letters")
             let terminated = letters.first { $0["sequence"]?.int == 1 }
