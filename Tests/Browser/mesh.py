@@ -87,9 +87,12 @@ class Process:
 
 
 class Mesh:
-    """A node with a server of its own, and a dashboard beside it; with `keeps=False` the server alone, without a stream."""
+    """A node with a server of its own, and a dashboard beside it; with `keeps=False` the server alone, without a stream.
 
-    def __init__(self, node="atelier", manifest=None, token=None, keeps=True):
+    `dashboard` are more options for the dashboard.
+    """
+
+    def __init__(self, node="atelier", manifest=None, token=None, keeps=True, dashboard=()):
         self.program = program()
         self.directory = Path(tempfile.mkdtemp(prefix="mesh-events-browser."))
         self.processes = []
@@ -108,6 +111,7 @@ class Mesh:
             self.start_server()
         self.token = token
         self.trust = None
+        self.dashboard_options = dashboard
         self.page_port = free_port()
         self.dashboard = None
         self.start_dashboard()
@@ -131,13 +135,20 @@ class Mesh:
         self.processes.append(process)
         return process
 
+    def start_node(self, name):
+        """Another node, with the tools of the manifest."""
+        node = self.start("serve", "--node", name, "--nats", self.url, "--config", str(self.directory / "mesh.yaml"),
+                          "--log-directory", str(self.directory / f"logs-{name}"))
+        node.wait_for(r"is in the mesh of")
+        return node
+
     def start_dashboard(self):
         environment = {"MESH_EVENTS_DASHBOARD_TOKEN": self.token} if self.token else None
         extra = os.environ.get("MESH_EVENTS_PAGE")
         self.dashboard = self.start(
             "dashboard", "--nats", self.url, "--listen", f"127.0.0.1:{self.page_port}",
-            *(["--page-directory", extra] if extra else []), *(["--trust", self.trust] if self.trust else []),
-            environment=environment)
+            *self.dashboard_options, *(["--page-directory", extra] if extra else []),
+            *(["--trust", self.trust] if self.trust else []), environment=environment)
         self.dashboard.wait_for(r"the dashboard is at")
 
     def restart_dashboard(self, trust=None):
