@@ -82,7 +82,8 @@ abuse: ## Try what users without rights and hostile servers could do, in full; p
 	@Scripts/setup.sh test
 	@Scripts/abuse.sh
 
-soak: setup ## A node with tools and 10 000 events a second for SOAK_SECONDS (600): nothing grows, nothing is lost
+soak: setup ## A node with tools and 10 000 events a second for SOAK_SECONDS (600): nothing grows (SOAK_FLOODS=1: tools that flood it)
+	$(SWIFT) build --product mesh-events
 	$(SWIFT) build --product mesh-tool-fixture
 	$(SWIFT) build --product mesh-soak
 	@MESH_EVENTS_TEST_SERVERS="$${MESH_EVENTS_TEST_SERVERS:-$$(Scripts/test-servers.sh)}" \

@@ -147,11 +147,4 @@ struct SoakRun {
         await server.stop()
         return problems
     }
-
-    private func row(_ numbers: [Int], _ widths: [Int]) -> String {
-        zip(numbers, widths).map { number, width in
-            let text = String(number)
-            return String(repeating: " ", count: max(0, width - text.count)) + text
-        }.joined()
-    }
 }
