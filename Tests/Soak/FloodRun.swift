@@ -53,6 +53,7 @@ struct FloodRun {
 
     /// Runs for the time given; what went wrong.
     func run() async throws -> [String] {
+        try await eventually("the tools to be known") { missingTools().isEmpty }
         let read = try directory.file("read", "")
         let reader = try follow("loud", into: FileHandle(forWritingAtPath: read))
         let suspended = try follow("binary", into: nil)
@@ -101,10 +102,16 @@ struct FloodRun {
         try SpawnedProcess(program, ["tool", "logs", "flooded/\(tool)", "-f", "--nats", server.url], output: output)
     }
 
+    /// The tools that `status` does not name.
+    private func missingTools() -> [String] {
+        let status = try? SpawnedProcess.outcome(of: program, ["status", "--json", "--nats", server.url]).text
+        return Self.tools.filter { status?.contains(#""\#($0)""#) != true }
+    }
+
     /// The tools still run and crash, and the node still says so.
     private func checkStatus(_ problems: inout [String]) async throws {
-        let status = try SpawnedProcess.outcome(of: program, ["status", "--json", "--nats", server.url])
-        for tool in Self.tools where !status.text.contains(#""\#(tool)""#) { problems.append("status misses \(tool)") }
+        let missing = missingTools()
+        if !missing.isEmpty { problems.append("status misses \(missing.joined(separator: ", "))") }
         let crashes = try SpawnedProcess.run(
             program,
             ["list", "tool.crashed", "--json", "--since", "1m", "--limit", "1000", "--nats", server.url]
