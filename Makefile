@@ -5,6 +5,8 @@
 SWIFT ?= swift
 # A warning is an error here, and only here: see Package.swift.
 export MESH_EVENTS_STRICT := 1
+# SwiftPM gives the compiler the package's traits in the order of a set: in another one everything is compiled anew.
+export SWIFT_DETERMINISTIC_HASHING := 1
 export SWIFT SWIFT_BUILD_FLAGS PREFIX DESTDIR BUILD
 # The tests start real servers; few at a time are dependable on a small machine.
 TEST_FLAGS ?= --no-parallel
