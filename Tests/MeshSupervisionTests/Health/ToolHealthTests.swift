@@ -9,7 +9,7 @@ import Testing
 /// Tools that hang, refuse, fail and are silent, as real processes under a real supervisor.
 @Suite("Whether a tool works", .timeLimit(.minutes(3)))
 struct ToolHealthTests {
-    /// A web server whose answers are in files: `status`, and `stop` to end with that code.
+    /// A web server whose answers are in files: `status`, and `stop` to end with that code. `listens` says that it does.
     static let web = #"""
         import http.server, os, sys
         here = os.path.dirname(os.path.abspath(__file__))
@@ -20,7 +20,9 @@ struct ToolHealthTests {
                 self.end_headers()
                 self.wfile.write(text.encode())
             def log_message(self, *arguments): pass
-        http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+        open(here + "/listens", "w").close()
+        server.serve_forever()
         """#
 
     /// A tool that does what the lines of its script say, and has `notify`.
@@ -459,6 +461,8 @@ struct ToolHealthTests {
         let port = try freePorts(1)[0]
         let plain = try web(bench, port)
         await bench.supervisor.apply(ToolManifest().difference(to: ToolManifest(tools: [plain])))
+        // Before that each check of it fails, whatever the check before has shown.
+        try await eventually("it to listen") { TemporaryDirectory.exists(bench.directory.path + "/listens") }
         let pid = try bench.pid()
         func change(from old: ToolSpecification, _ health: ToolHealth) async throws -> ToolSpecification {
             var new = old
@@ -486,7 +490,8 @@ struct ToolHealthTests {
         try await wait(for: "healthy", bench, count: 2)
         try await Task.sleep(for: .milliseconds(500))
         #expect(try bench.pid() == pid)
-        #expect(bench.events.count == 6 && bench.supervisor.tool(named: "tool")?.health == ToolStatus.Health())
+        #expect(bench.events.count == 6, "\(bench.events)")
+        #expect(bench.supervisor.tool(named: "tool")?.health == ToolStatus.Health())
         await bench.supervisor.shutdown()
     }
 
