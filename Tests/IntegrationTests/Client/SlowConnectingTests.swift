@@ -51,7 +51,7 @@ struct SlowConnectingTests {
     func silent(greeting: String, scheme: String, words: String) async throws {
         let server = try await FakeServer.start(greeting: greeting) { _ in nil }
         var settings = try configuration(at: "\(scheme)://127.0.0.1:\(server.port)")
-        settings.connectTimeout = .seconds(1)
+        settings.connectTimeout = .seconds(3)
         let error = await connectFailure(settings)
         #expect(error?.code == .connectionFailed && error?.isRetriable == true)
         #expect(error?.message.contains(words) == true, "\(String(describing: error))")
@@ -67,7 +67,7 @@ struct SlowConnectingTests {
         }
         var settings = try configuration(at: "nats://far.example")
         settings.socksProxy = NATSConnection.SOCKSProxy(host: "127.0.0.1", port: proxy.port)
-        settings.connectTimeout = .seconds(1)
+        settings.connectTimeout = .seconds(3)
         let error = await connectFailure(settings)
         let words = answersFirst ? "did not reach nats://far.example:4222 within" : "did not answer within"
         #expect(error?.code == .connectionFailed && error?.isRetriable == true)
