@@ -44,6 +44,11 @@ struct NATSContextTests {
         try home.select("gone")
         let gone = #expect(throws: NATSError.self) { try home.configuration(nil) }
         #expect(gone?.message.contains("nats context select") == true, "\(String(describing: gone))")
+        let absent = #expect(throws: NATSError.self) { try home.configuration("./no/such.json") }
+        #expect(
+            absent?.message.contains("./no/such.json cannot be used: it does not exist") == true,
+            "\(String(describing: absent))"
+        )
         for name in ["gone", "", "../a", "x/y"] {
             #expect(throws: NATSError.self) { try home.configuration(name) }
         }
