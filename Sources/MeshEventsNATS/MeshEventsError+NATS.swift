@@ -70,7 +70,11 @@ extension MeshEventsError {
         let said = error.message
         switch error.errorCode {
         case .streamNotFound:
-            return (.streamNotFound, "the stream \(stream) does not exist; open it with PersistentEventBus.open first")
+            return (
+                .streamNotFound,
+                "the stream \(stream) does not exist; `mesh-events serve` and `mesh-events stream create` create it, as do "
+                    + "programs that open a PersistentEventBus"
+            )
         case .streamNameInUse:
             return (
                 .streamMismatch,

@@ -42,5 +42,21 @@ package enum SubjectGrammar {
         return group.utf8.contains(where: isRefused) ? "has white space or a control character in it" : nil
     }
 
+    /// Whether a text can be the name of a stream, a consumer or a JetStream domain: a token of subjects, which the server
+    /// also uses in the names of files.
+    package static func isName(_ text: String) -> Bool {
+        !text.isEmpty && !text.utf8.contains { isRefused($0) || ".*>/\\".utf8.contains($0) }
+    }
+
+    /// A prefix of subjects: tokens without `*` and `>`, with dots between them. Other tools accept a dot at its end, so this
+    /// does too, and leaves it out. `nil` for a text that is none.
+    package static func prefix(_ text: String) -> String? {
+        let prefix = text.hasSuffix(".") ? String(text.dropLast()) : text
+        guard problem(in: prefix, wildcards: false) == nil, !prefix.utf8.contains(where: "*>".utf8.contains) else {
+            return nil
+        }
+        return prefix
+    }
+
     private static func isRefused(_ byte: UInt8) -> Bool { byte <= 0x20 || byte == 0x7F }
 }

@@ -7,35 +7,8 @@ import Testing
 
 /// Commands with the contexts of the `nats` tool.
 @Suite(.timeLimit(.minutes(3))) struct ContextCommandTests {
-    /// A home with contexts.
-    private struct Home {
-        let directory: TemporaryDirectory
-
-        init() throws {
-            directory = try TemporaryDirectory()
-            try FileManager.default.createDirectory(
-                atPath: directory.path + "/nats/context",
-                withIntermediateDirectories: true
-            )
-        }
-
-        func save(_ name: String, _ json: String) throws {
-            try directory.file("nats/context/\(name).json", json, mode: 0o600)
-        }
-
-        func select(_ name: String) throws { try directory.file("nats/context.txt", name) }
-
-        func run(_ arguments: [String], _ more: [String: String] = [:]) async throws -> Command.Outcome {
-            try await Command.run(arguments, environment: environment(more))
-        }
-
-        func environment(_ more: [String: String] = [:]) -> [String: String] {
-            more.merging(["XDG_CONFIG_HOME": directory.path]) { $1 }
-        }
-    }
-
     @Test func listAndShowHideSecrets() async throws {
-        let home = try Home()
+        let home = try ContextHome()
         let none = try await home.run(["context", "ls"])
         #expect(none.code == 0 && none.output.isEmpty && none.error.contains("nats context save"), "\(none.error)")
         try home.save("alpha", #"{"url":"nats://me:s3cr3t@a:1","description":"the first"}"#)
@@ -64,7 +37,7 @@ import Testing
     }
 
     @Test func theContextThatIsNamedElseTheVariableElseTheSelectedOne() async throws {
-        let home = try Home()
+        let home = try ContextHome()
         let rules = "authorization { user: me, password: secret }"
         try await withServer(NATSServers.first, .init(extraConfiguration: rules)) { server in
             try home.save("good", #"{"url":"\#(server.url)","user":"me","password":"secret"}"#)
@@ -102,12 +75,12 @@ import Testing
     }
 
     @Test func aNodeStartsItsOwnServerWhateverIsSelected() async throws {
-        let home = try Home()
+        let home = try ContextHome()
         try home.save("away", #"{"url":"nats://127.0.0.1:1","token":"t"}"#)
         try home.select("away")
         let serve = try Command(
             ["serve", "--node", "me", "--port", "0"],
-            environment: home.environment(["MESH_EVENTS_NATS_SERVER": NATSServers.first.path])
+            environment: home.with(["MESH_EVENTS_NATS_SERVER": NATSServers.first.path])
         )
         try await serve.waitForOutput("node.joined")
         #expect(serve.error.contains("listens on nats://127.0.0.1:"))
@@ -118,7 +91,7 @@ import Testing
     }
 
     @Test func aNodeJoinsTheContextThatIsNamedAndItsToolsToo() async throws {
-        let home = try Home()
+        let home = try ContextHome()
         let directory = try TemporaryDirectory()
         let key = NKey()
         let seed = try directory.file("node.nk", key.seed, mode: 0o600)
@@ -137,7 +110,7 @@ import Testing
             )
             let serve = try Command(
                 ["serve", "--config", manifest],
-                environment: home.environment(["NATS_CONTEXT": "good"])
+                environment: home.with(["NATS_CONTEXT": "good"])
             )
             try await serve.waitForOutput("user.said")
             #expect(serve.error.contains("in the mesh of \(server.url)"), "\(serve.error)")
@@ -150,5 +123,15 @@ import Testing
             )
             #expect(refused.code == 64 && refused.error.contains("--tool-nkey"), "\(refused.error)")
         }
+    }
+}
+
+extension ContextHome {
+    /// Its environment, and more variables.
+    fileprivate func with(_ more: [String: String]) -> [String: String] { environment.merging(more) { $1 } }
+
+    /// Runs a command in it.
+    fileprivate func run(_ arguments: [String], _ more: [String: String] = [:]) async throws -> Command.Outcome {
+        try await Command.run(arguments, environment: with(more))
     }
 }

@@ -183,6 +183,52 @@ struct BatchEmitTests {
             #expect((error?.stored.count ?? 0) > 1000)
         }
     }
+
+    @Test("a batch that is cancelled while its connection is down sends nothing again", arguments: [true, false])
+    func cancelledWhileAway(isCancelled: Bool) async throws {
+        try await withServer { server in
+            let proxy = try await TCPProxy.start(before: server.port)
+            let connection = try await connect(at: proxy.url)
+            let persistent = try await PersistentEventBus.open(
+                transport: NATSTransport(connection),
+                node: "node-a",
+                configuration: .init(acknowledgementDeadline: .seconds(600)),
+                logger: quiet
+            )
+            let copies = Counter()
+            let observer = try await connect(server)
+            let subscription = try await observer.subscribe(to: "events.user.batch")
+            let counting = Task { for try await _ in subscription { copies.add() } }
+            // The event arrives, and its acknowledgement takes minutes.
+            proxy.treat { $0.bytesPerSecondDown = 1 }
+            let task = Task { try await persistent.emit(contentsOf: try events(1)) }
+            try await eventually("the event") { copies.count == 1 }
+            proxy.treat { conduct in
+                conduct.bytesPerSecondDown = nil
+                conduct.refuses = true
+            }
+            proxy.cut()
+            try await status(of: connection, "the loss") { if case .disconnected = $0 { true } else { nil } }
+            if isCancelled {
+                task.cancel()
+                await #expect(throws: BatchEmitError.self) { try await task.value }
+            }
+            proxy.treat { $0.refuses = false }
+            try await status(of: connection, "the return") { if case .reconnected = $0 { true } else { nil } }
+            if isCancelled {
+                // It would be sent again after a second at most.
+                try await Task.sleep(for: .seconds(3))
+                #expect(copies.count == 1)
+            } else {
+                #expect(try await task.value.count == 1)
+                try await eventually("the event once more") { copies.count > 1 }
+            }
+            counting.cancel()
+            await observer.close()
+            await connection.close()
+            await proxy.stop()
+        }
+    }
 }
 
 /// Where numbers are not those from 0 on, in short.

@@ -24,7 +24,7 @@ struct ErrorConversionTests {
     @Test("JetStream's answers: what to do is in the message, and the stream's name")
     func answers() {
         let expected: [(JetStreamError.ErrorCode, MeshEventsError.Code, String)] = [
-            (.streamNotFound, .streamNotFound, "the stream S does not exist"),
+            (.streamNotFound, .streamNotFound, "the stream S does not exist; `mesh-events serve`"),
             (.streamNameInUse, .streamMismatch, "another configuration"),
             (.subjectsOverlap, .streamMismatch, "--stream"),
             (.notEnabled, .persistenceUnavailable, "-js"),

@@ -57,7 +57,7 @@ package struct StreamPlace: Sendable, Hashable {
     package func applied(to configuration: NATSConnection.Configuration) -> NATSConnection.Configuration {
         var configuration = configuration
         if let inbox { configuration.inboxPrefix = inbox }
-        if let prefix = prefix ?? domain.map({ "$JS.\($0).API" }) { configuration.jetStreamPrefix = prefix }
+        if let prefix = prefix ?? domain.map(JetStream.prefix(ofDomain:)) { configuration.jetStreamPrefix = prefix }
         return configuration
     }
 
@@ -79,10 +79,7 @@ package struct StreamPlace: Sendable, Hashable {
 
     private static func name(_ value: (text: String, source: String)?) throws(NATSError) -> String? {
         guard let value else { return nil }
-        let isName =
-            !value.text.isEmpty
-            && value.text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && !".*>/\\".utf8.contains($0) }
-        guard isName else {
+        guard SubjectGrammar.isName(value.text) else {
             throw NATSError(
                 .invalidArgument,
                 "\(value.source) takes a name without white space, '.', '*', '>', '/' and '\\', not "
@@ -94,19 +91,13 @@ package struct StreamPlace: Sendable, Hashable {
 
     private static func subject(_ value: (text: String, source: String)?) throws(NATSError) -> String? {
         guard let value else { return nil }
-        var text = value.text[...]
-        // Other tools accept a prefix with a dot at its end, so this does too.
-        if text.hasSuffix(".") { text.removeLast() }
-        let isSubject =
-            SubjectGrammar.problem(in: String(text), wildcards: false) == nil
-            && !text.utf8.contains { "*>".utf8.contains($0) }
-        guard isSubject else {
+        guard let prefix = SubjectGrammar.prefix(value.text) else {
             throw NATSError(
                 .invalidArgument,
                 "\(value.source) takes a prefix of subjects, tokens separated by dots and without wildcards, not "
                     + value.text.debugDescription
             )
         }
-        return String(text)
+        return prefix
     }
 }

@@ -158,7 +158,7 @@ extension JetStreamStore {
     /// Whether the stream has the message of this id at this position. A user who may not look gets `true`.
     ///
     /// - Returns: `nil` when another stream answers too, and this one cannot be read: it may be gone, and its leader with it,
-    ///   while the other goes on acknowledging.
+    ///   while the other goes on acknowledging. `nil`, too, when the task is cancelled before the stream has answered.
     func holds(_ messageID: String, at position: StoredPosition) async -> Bool? {
         do throws(JetStreamError) {
             if let found = try await message(at: position) { return found.messageID == messageID }
@@ -166,7 +166,11 @@ extension JetStreamStore {
             let state = try await jetStream.streamInfo(streamName, timeout: Self.proofTimeout).state
             return position.sequence <= state.lastSequence && !origin.isContested
         } catch {
-            return !origin.hasOthers || error.underlying?.code == .permissionDenied ? true : nil
+            switch error.underlying?.code {
+            case .permissionDenied?: return true
+            case .cancelled?: return nil
+            default: return origin.hasOthers ? nil : true
+            }
         }
     }
 

@@ -3,6 +3,8 @@ import MeshEvents
 import NATSClient
 
 /// Stores messages in order, many under way at once; see ``PublishWindow`` for the rules.
+///
+/// What it does beside its caller, such as sending again, ends when the caller is cancelled.
 final class PublishPipeline: EventAppender {
     private struct State {
         var window: PublishWindow
@@ -14,6 +16,16 @@ final class PublishPipeline: EventAppender {
         var waiter: CheckedContinuation<Void, Never>?
     }
 
+    /// The tasks that work beside the caller.
+    private struct Work {
+        var isOver = false
+        /// Watches for lost acknowledgements, until the pipeline is released.
+        var watch: Task<Void, Never>?
+        /// Each holds the pipeline until it has ended.
+        var tasks: [Int: Task<Void, Never>] = [:]
+        var number = 0
+    }
+
     /// The most messages that share a reply subject: larger groups cost no less, and report later.
     private static let largestGroup = 64
 
@@ -22,7 +34,7 @@ final class PublishPipeline: EventAppender {
     private let deadline: Duration
     private let onStored: @Sendable (Int, [StoredPosition]) -> Void
     private let state: Locked<State>
-    private let watch = Locked<Task<Void, Never>?>(nil)
+    private let work = Locked(Work())
 
     init(
         store: JetStreamStore,
@@ -37,12 +49,12 @@ final class PublishPipeline: EventAppender {
         state = Locked(State(window: PublishWindow(size: window)))
     }
 
-    deinit { watch.withLock { $0 }?.cancel() }
+    deinit { work.withLock { $0.watch }?.cancel() }
 
     func append(_ message: PendingMessage) async throws(MeshEventsError) {
         try store.checkAcknowledges()
         while true {
-            if Task.isCancelled { throw Self.cancelled }
+            if Task.isCancelled { throw end() }
             guard let (index, place) = add(message) else {
                 try await wait { $0.hasRoom }
                 continue
@@ -61,7 +73,7 @@ final class PublishPipeline: EventAppender {
                 do throws(NATSError) {
                     try await store.jetStream.connection.waitUntilWritable()
                 } catch {
-                    throw MeshEventsError(error)
+                    throw Task.isCancelled ? end() : MeshEventsError(error)
                 }
             }
         }
@@ -102,9 +114,9 @@ final class PublishPipeline: EventAppender {
     private func startWatch() {
         let (store, connection, patience) = (store, store.jetStream.connection, deadline)
         let time = JetStreamStore.attemptTimeout
-        watch.withLock { watch in
-            guard watch == nil else { return }
-            watch = Task { [weak self] in
+        work.withLock { work in
+            guard work.watch == nil, !work.isOver else { return }
+            work.watch = Task { [weak self] in
                 var last: (oldest: Int, since: ContinuousClock.Instant)?
                 while (try? await Task.sleep(for: .milliseconds(500))) != nil {
                     guard let oldest = self.map({ $0.oldestUnderWay }) else { return }
@@ -195,8 +207,7 @@ final class PublishPipeline: EventAppender {
         guard let outcome else { return }
         if let reply { store.jetStream.connection.closeReply(reply) }
         if case .stored(let first, let positions, isProven: false) = outcome {
-            // Ends with the settling of the group, for which ``finish()`` waits.
-            Task { await self.prove(first, positions) }
+            run { await self.prove(first, positions) }
         } else {
             settle(outcome)
         }
@@ -241,10 +252,42 @@ final class PublishPipeline: EventAppender {
     private func perform(_ event: PublishWindow.Event?) {
         switch event {
         case .wake: wake()
-        // Ends with the settling of the messages, for which ``finish()`` waits.
-        case .recover(let indexes): Task { await self.recover(indexes) }
+        case .recover(let indexes): run { await self.recover(indexes) }
         case nil: break
         }
+    }
+
+    /// Runs a piece of work beside the caller, which waits for it in ``finish()`` at the latest.
+    private func run(_ piece: @escaping @Sendable () async -> Void) {
+        work.withLock { work in
+            guard !work.isOver else { return }
+            work.number += 1
+            let number = work.number
+            work.tasks[number] = Task {
+                await piece()
+                self.work.withLock { $0.tasks[number] = nil }
+            }
+        }
+    }
+
+    /// Ends all work, because the caller is cancelled: nothing is sent again, and acknowledgements that still come count for
+    /// nothing.
+    ///
+    /// - Returns: what the caller throws.
+    private func end() -> MeshEventsError {
+        let cause = NATSError(.cancelled, "the task was cancelled")
+        let error = MeshEventsError(cause)
+        let (watch, tasks) = work.withLock { work in
+            work.isOver = true
+            defer { (work.watch, work.tasks) = (nil, [:]) }
+            return (work.watch, work.tasks.values)
+        }
+        state.withLock { $0.window.fail(error) }
+        watch?.cancel()
+        for task in tasks { task.cancel() }
+        // They hold this until they are answered, which may be never.
+        store.jetStream.connection.endReplies(of: ObjectIdentifier(self), error: cause)
+        return error
     }
 
     /// Resumes the waiting caller, which checks again.
@@ -396,16 +439,12 @@ final class PublishPipeline: EventAppender {
         return indexes.filter { !stored.contains($0) }
     }
 
-    private static var cancelled: MeshEventsError {
-        MeshEventsError(NATSError(.cancelled, "the task was cancelled"))
-    }
-
     /// Suspends until `ready` holds.
     ///
     /// - Throws: the window's failure; `closed` when the task is cancelled.
     private func wait(until ready: @escaping @Sendable (PublishWindow) -> Bool) async throws(MeshEventsError) {
         while true {
-            if Task.isCancelled { throw Self.cancelled }
+            if Task.isCancelled || work.withLock({ $0.isOver }) { throw end() }
             let (isReady, failure) = state.withLock { (ready($0.window), $0.window.failure) }
             if let failure { throw failure }
             if isReady { return }

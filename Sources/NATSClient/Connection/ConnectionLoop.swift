@@ -33,7 +33,10 @@ final class ConnectionLoop: @unchecked Sendable {
     /// Whether `CONNECT` has been sent in the present attempt.
     private var isLoginSent = false
     private(set) var channel: (any Channel)?
+    /// Ends the present attempt when nothing has come for ``NATSConnection/Configuration/connectTimeout``.
     private var attemptTimeout: Scheduled<Void>?
+    /// When the present attempt ends at the latest.
+    private var attemptEnd = NIODeadline.now()
     /// When the connection became ready.
     private var connectedSince = NIODeadline.now()
     /// Completed when the first connection is up, or when there will be none.
@@ -222,13 +225,35 @@ final class ConnectionLoop: @unchecked Sendable {
     }
 
     private func openChannel(to server: ServerAddress, attempt: Int, headers: [String: String]) {
-        attemptTimeout = eventLoop.scheduleTask(in: TimeAmount(configuration.connectTimeout)) {
-            guard self.machine.attempt == attempt, !self.machine.isConnected else { return }
-            let limit = self.configuration.connectTimeout
-            guard !self.callbacks.isAsking else { return self.fail(LoginCallbacks.late(limit)) }
-            self.fail(NATSError(.connectionFailed, "\(server) did not answer within \(limit)", isRetriable: true))
-        }
+        attemptEnd = NIODeadline.now() + TimeAmount(longestAttempt)
+        attemptMoved(attempt)
         opener.open(to: server, attempt: attempt, headers: headers, for: self)
+    }
+
+    /// How long an attempt may take, whatever comes: a server that sends a byte now and then must not keep the client from
+    /// the others. Connecting through a proxy, with TLS and over a WebSocket, is at most eight round trips.
+    private var longestAttempt: Duration { configuration.connectTimeout * 10 }
+
+    /// Notes that an attempt goes on, because bytes have come or the login is sent. The server has the whole time again: on a
+    /// link with a long delay, all round trips together take longer than any of them may.
+    ///
+    /// - Returns: whether the attempt is under way.
+    @discardableResult
+    func attemptMoved(_ attempt: Int) -> Bool {
+        guard machine.attempt == attempt, case .connecting = machine.state else { return false }
+        attemptTimeout?.cancel()
+        let deadline = min(NIODeadline.now() + TimeAmount(configuration.connectTimeout), attemptEnd)
+        attemptTimeout = eventLoop.scheduleTask(deadline: deadline) { self.attemptLate(attempt) }
+        return true
+    }
+
+    private func attemptLate(_ attempt: Int) {
+        guard machine.attempt == attempt, case .connecting(let server, let stage) = machine.state else { return }
+        guard NIODeadline.now() < attemptEnd else {
+            let text = "\(server) sends something now and then, but has not let this client in within \(longestAttempt)"
+            return fail(NATSError(.connectionFailed, text, isRetriable: true))
+        }
+        fail(opener.silence(of: server, at: stage))
     }
 
     /// Whether the channel of this attempt is still to be opened.
@@ -252,17 +277,7 @@ final class ConnectionLoop: @unchecked Sendable {
             parse()
         case .failure(let error):
             guard machine.attempt == attempt else { return }
-            if let known = error as? NATSError ?? tlsFailure(error) { return fail(known) }
-            let (place, program) =
-                configuration.socksProxy.map { ("the SOCKS proxy \($0)", "it") } ?? ("\(server)", "nats-server")
-            fail(
-                NATSError(
-                    .connectionFailed,
-                    "cannot connect to \(place): \(ChannelOpener.reason(of: error)); is \(program) running there?",
-                    underlying: error,
-                    isRetriable: true
-                )
-            )
+            fail(error as? NATSError ?? tlsFailure(error) ?? opener.failure(to: server, error))
         }
     }
 
@@ -292,6 +307,8 @@ final class ConnectionLoop: @unchecked Sendable {
             case .ready(let fields): sendLogin(fields, to: server, info)
             case .unsigned(let question):
                 let attempt = machine.attempt
+                // The callback has a deadline of its own.
+                attemptTimeout?.cancel()
                 callbacks.ask(within: configuration.connectTimeout, question) { result in
                     guard self.machine.attempt == attempt, self.machine.isLoggingIn else { return }
                     switch result {
@@ -307,6 +324,7 @@ final class ConnectionLoop: @unchecked Sendable {
 
     private func sendLogin(_ fields: LoginFields, to server: ServerAddress, _ info: ServerInfo) {
         guard let channel else { return }
+        attemptMoved(machine.attempt)
         let usesTLS = configuration.tls != nil || server.usesTLS || info.requiresTLS
         let command = ConnectCommand(
             name: configuration.name,
@@ -362,6 +380,7 @@ final class ConnectionLoop: @unchecked Sendable {
         keepAlive = nil
         attemptTimeout?.cancel()
         callbacks.cancel()
+        opener.giveUp()
         subscriptions.finishBatch()
         let channel = channel
         self.channel = nil

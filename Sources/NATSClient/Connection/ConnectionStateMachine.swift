@@ -191,13 +191,11 @@ struct ConnectionStateMachine {
         case .connecting(let server, _):
             lastError = error
             var actions: [Action] = [.closeChannel]
+            let passDone = triedInPass >= pool.count
             // Before the first success, trying wrong credentials again does not help. A callback may answer later.
             let isWrong = error.code == .authenticationFailed && !error.isRetriable
-            let isFinal = isWrong && !hasBeenConnected && triedInPass >= pool.count
-            let passDone = triedInPass >= pool.count
-            if passDone,
-                isFinal || (!hasBeenConnected && !retriesInitially) || maximumPasses.map({ pass + 1 >= $0 }) == true
-            {
+            let isFinal = !hasBeenConnected && (isWrong || !retriesInitially)
+            if passDone, isFinal || maximumPasses.map({ pass + 1 >= $0 }) == true {
                 state = .closed
                 return actions + [.end]
             }

@@ -16,9 +16,6 @@ final class LoginCallbacks: @unchecked Sendable {
 
     init(_ eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
-    /// Whether an answer is waited for.
-    var isAsking: Bool { deadline != nil }
-
     /// Asks a question; gives up the one before.
     ///
     /// - Parameters:
@@ -74,7 +71,7 @@ final class LoginCallbacks: @unchecked Sendable {
     }
 
     /// The error of a callback that has not answered in time.
-    static func late(_ limit: Duration) -> NATSError {
+    private static func late(_ limit: Duration) -> NATSError {
         NATSError(
             .authenticationFailed,
             "the callback of the login has not answered within \(limit); is what it asks slow or away?",

@@ -18,8 +18,11 @@ extension NATSConnection {
         public var tls: TLSConfiguration?
         /// The name servers show for this connection.
         public var name: String?
-        /// The longest an attempt may take, login included. Default 5 s. Callbacks that are asked before the connection
-        /// is opened have as long once more.
+        /// How long the server may be silent while an attempt to connect is under way, login included. Default 5 s.
+        ///
+        /// Whatever comes begins the time anew: the TCP connection, an answer of a proxy, each byte of TLS, the greeting. So
+        /// a link connects on which every round trip takes seconds, as long as none takes longer than this. An attempt ends
+        /// after ten times as long in any case. A callback has as long once more.
         public var connectTimeout: Duration
         /// Whether the first connection, too, is tried until it succeeds. Default no: `connect` throws.
         public var retriesInitialConnect: Bool

@@ -41,10 +41,13 @@ public struct NATSContext: Sendable {
     public var descriptionText: String? { try? text(.description) }
 
     /// The addresses of its servers, logins included, separated by commas.
-    package var url: String { (try? text(.url)) ?? "nats://127.0.0.1:4222" }
+    package var url: String { (try? text(.url)) ?? Self.defaultURL }
+
+    /// The default of the `nats` tool.
+    private static let defaultURL = "nats://127.0.0.1:4222"
 
     /// Whether it names servers.
-    package var namesServers: Bool { fields[Field.url.rawValue].map { !$0.isZero } ?? false }
+    package var namesServers: Bool { isSet(.url) }
 
     /// How to connect.
     ///
@@ -62,9 +65,8 @@ public struct NATSContext: Sendable {
 
     private func read(_ environment: [String: String]) throws(NATSError) -> NATSConnection.Configuration {
         try refuseUnknown()
-        _ = try text(.url)
         var configuration = NATSConnection.Configuration(
-            servers: try ServerAddress.list(url),
+            servers: try ServerAddress.list(try text(.url) ?? Self.defaultURL),
             authentication: try authentication(environment),
             tls: try tls(environment)
         )
@@ -78,11 +80,11 @@ public struct NATSContext: Sendable {
             guard prefix == nil else {
                 throw Self.invalid("jetstream_domain and jetstream_api_prefix exclude each other; remove one")
             }
-            guard domain.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && !".*>/\\".utf8.contains($0) }) else {
+            guard SubjectGrammar.isName(domain) else {
                 throw Self.invalid("jetstream_domain must be a name without white space, '.', '*', '>', '/' and '\\'")
             }
         }
-        configuration.jetStreamPrefix = prefix ?? domain.map { "$JS.\($0).API" }
+        configuration.jetStreamPrefix = prefix ?? domain.map(JetStream.prefix(ofDomain:))
         if let proxy = try text(.socksProxy) { configuration.socksProxy = try NATSConnection.SOCKSProxy(proxy) }
         return configuration
     }
@@ -140,6 +142,8 @@ public struct NATSContext: Sendable {
 
     // MARK: Fields
 
+    private func isSet(_ field: Field) -> Bool { fields[field.rawValue].map { !$0.isZero } ?? false }
+
     /// A field's text; `nil` when it is not set.
     private func text(_ field: Field) throws(NATSError) -> String? {
         guard let value = fields[field.rawValue], !value.isZero else { return nil }
@@ -151,10 +155,9 @@ public struct NATSContext: Sendable {
     private func secret(_ field: Field, _ environment: [String: String]) throws(NATSError) -> String? {
         guard let text = try text(field) else { return nil }
         switch try Reference(text, field.rawValue) {
-        case .path(let path):
-            let file = path.file ?? ""
-            guard path.hasScheme else { return text }
-            let secret = try SecretFile("file of \(field.rawValue),", try expanded(file, field, environment)).text()
+        case .plain: return text
+        case .file(let path):
+            let secret = try SecretFile("file of \(field.rawValue),", try expanded(path, field, environment)).text()
             return secret.trimmingCharacters(in: .newlines)
         case .variable(let name): return try variable(name, field, environment)
         case .data(let data): return data.trimmingCharacters(in: .newlines)
@@ -168,13 +171,32 @@ public struct NATSContext: Sendable {
         return value
     }
 
-    /// The path of a file that is no secret; other references than `file://` are refused.
+    /// The path of a file; other references than `file://` are refused.
     private func file(_ field: Field, _ environment: [String: String]) throws(NATSError) -> String? {
         guard let text = try text(field) else { return nil }
-        guard case .path(let path) = try Reference(text, field.rawValue) else {
-            throw Self.invalid("\(field.rawValue) must be the path of a file")
+        switch try Reference(text, field.rawValue) {
+        case .plain: return try present(text, field, environment)
+        case .file(let path): return try present(path, field, environment)
+        case .variable, .data: throw Self.invalid("\(field.rawValue) must be the path of a file")
         }
-        return try expanded(path.file ?? text, field, environment)
+    }
+
+    /// A path, expanded, at which there is a file that can be read: a wrong one is reported at once, and by the field's name.
+    private func present(
+        _ path: String,
+        _ field: Field,
+        _ environment: [String: String]
+    ) throws(NATSError) -> String {
+        let path = try expanded(path, field, environment)
+        guard !Self.isNoPath(path) else {
+            throw Self.invalid(
+                "\(field.rawValue) has a secret in it instead of the path of a file; write the secret to a file, chmod 600"
+            )
+        }
+        if let problem = RegularFile(path).problem {
+            throw Self.invalid("\(field.rawValue) names \(path), which \(problem)")
+        }
+        return path
     }
 
     /// A path with `~` and variables replaced.
@@ -204,11 +226,8 @@ public struct NATSContext: Sendable {
     }
 
     private func prefix(_ field: Field) throws(NATSError) -> String? {
-        guard var prefix = try text(field) else { return nil }
-        if prefix.hasSuffix(".") { prefix.removeLast() }
-        guard SubjectGrammar.problem(in: prefix, wildcards: false) == nil,
-            !prefix.utf8.contains(where: "*>".utf8.contains)
-        else {
+        guard let text = try text(field) else { return nil }
+        guard let prefix = SubjectGrammar.prefix(text) else {
             throw Self.invalid(
                 "\(field.rawValue) must be a prefix of subjects: tokens with dots between them, no wildcards"
             )
@@ -218,17 +237,18 @@ public struct NATSContext: Sendable {
 
     // MARK: Login
 
+    /// The fields of which one at most is the login.
+    private static let logins: [Field] = [.user, .creds, .nkey, .userJWT, .token]
+
     private func authentication(_ environment: [String: String]) throws(NATSError) -> NATSAuthentication {
-        let logins: [Field] = [.user, .creds, .nkey, .userJWT, .token]
-        var given: [Field] = []
-        for field in logins where try text(field) != nil { given.append(field) }
+        let given = Self.logins.filter(isSet)
         guard given.count <= 1 else {
             throw Self.invalid(
                 "\(given.map(\.rawValue).joined(separator: " and ")) exclude each other; leave one"
             )
         }
-        if try text(.password) != nil, given != [.user] { throw Self.invalid("password needs user") }
-        if try text(.userSeed) != nil, given != [.userJWT] { throw Self.invalid("user_seed needs user_jwt") }
+        if isSet(.password), given != [.user] { throw Self.invalid("password needs user") }
+        if isSet(.userSeed), given != [.userJWT] { throw Self.invalid("user_seed needs user_jwt") }
         switch given.first {
         case .user:
             return .userPassword(user: try text(.user) ?? "", password: try secret(.password, environment) ?? "")
@@ -244,10 +264,9 @@ public struct NATSContext: Sendable {
 
     private func credentials(_ environment: [String: String]) throws(NATSError) -> NATSAuthentication {
         let text = try text(.creds) ?? ""
-        switch try Reference(text, "creds") {
-        case .path(let path):
-            let file = try expanded(path.file ?? text, .creds, environment)
-            return .credentialsFile(path: try Self.present(file, "creds"))
+        switch try Reference(text, Field.creds.rawValue) {
+        case .plain: return .credentialsFile(path: try present(text, .creds, environment))
+        case .file(let path): return .credentialsFile(path: try present(path, .creds, environment))
         case .variable(let name): return try .credentials(try variable(name, .creds, environment))
         case .data(let data): return try .credentials(data)
         }
@@ -255,26 +274,22 @@ public struct NATSContext: Sendable {
 
     private func nkey(_ environment: [String: String]) throws(NATSError) -> NATSAuthentication {
         let text = try text(.nkey) ?? ""
-        switch try Reference(text, "nkey") {
-        case .path(let path):
-            let file = try expanded(path.file ?? text, .nkey, environment)
-            return .nkeyFile(path: try Self.present(file, "nkey"))
+        switch try Reference(text, Field.nkey.rawValue) {
+        case .plain: return .nkeyFile(path: try present(text, .nkey, environment))
+        case .file(let path): return .nkeyFile(path: try present(path, .nkey, environment))
         case .variable(let name): return .nkey(try Self.key(try variable(name, .nkey, environment)))
         case .data(let data): return .nkey(try Self.key(data))
         }
     }
 
     private func tls(_ environment: [String: String]) throws(NATSError) -> NATSConnection.TLSConfiguration? {
+        guard isSet(.cert) == isSet(.key) else { throw Self.invalid("cert and key go together; set both") }
         let authority = try file(.ca, environment)
         let certificate = try file(.cert, environment)
         let key = try file(.key, environment)
-        guard (certificate == nil) == (key == nil) else { throw Self.invalid("cert and key go together; set both") }
         let first = fields[Field.tlsFirst.rawValue] ?? false
         guard first == true || first.isZero else { throw Self.invalid("tls_first must be true or false") }
         guard authority != nil || certificate != nil || first == true else { return nil }
-        for (path, field) in [(authority, "ca"), (certificate, "cert"), (key, "key")] {
-            if let path { _ = try Self.present(path, field) }
-        }
         if let key { try SecretFile("file of key,", key).checkMode() }
         return NATSConnection.TLSConfiguration(
             certificateAuthorityFile: authority,
@@ -282,17 +297,6 @@ public struct NATSContext: Sendable {
             privateKeyFile: key,
             handshakeFirst: first == true
         )
-    }
-
-    /// A path at which there is a file that can be read: a wrong one is reported at once, and by the field's name.
-    private static func present(_ path: String, _ field: String) throws(NATSError) -> String {
-        guard !isNoPath(path) else {
-            throw invalid(
-                "\(field) has a secret in it instead of the path of a file; write the secret to a file, chmod 600"
-            )
-        }
-        if let problem = RegularFile(path).problem { throw invalid("\(field) names \(path), which \(problem)") }
-        return path
     }
 
     private static func key(_ seed: String) throws(NATSError) -> NKey {
@@ -305,14 +309,15 @@ public struct NATSContext: Sendable {
 
     /// Whether the file itself holds a secret: a reference to a file or a variable is none.
     private func hasSecret(_ configuration: NATSConnection.Configuration) -> Bool {
-        let given = Field.allCases.filter { fields[$0.rawValue].map { !$0.isZero } ?? false }
-        return configuration.servers.contains(where: \.hasLogin)
-            || given.contains { field in
-                guard case .string(let text)? = fields[field.rawValue] else { return false }
-                switch try? Reference(text, field.rawValue) {
-                case .data: return true
-                case .path(let path): return field.isSecret && !path.hasScheme
-                default: return false
+        configuration.servers.contains(where: \.hasLogin)
+            || Field.allCases.contains { field in
+                guard isSet(field), case .string(let text)? = fields[field.rawValue],
+                    let reference = try? Reference(text, field.rawValue)
+                else { return false }
+                return switch reference {
+                case .data: true
+                case .plain: field.isSecret
+                case .file, .variable: false
                 }
             }
     }
@@ -323,13 +328,9 @@ public struct NATSContext: Sendable {
 extension NATSContext {
     /// How a client with this context logs in, in a word or two, for lists.
     package var loginKind: String {
-        for (field, kind) in [
-            ("user", "user"), ("creds", "creds"), ("nkey", "nkey"), ("user_jwt", "user_jwt"), ("token", "token"),
-        ] where fields[field].map({ !$0.isZero }) ?? false {
-            return kind
-        }
+        if let login = Self.logins.first(where: isSet) { return login.rawValue }
         if (try? ServerAddress.list(url))?.contains(where: \.hasLogin) == true { return "in the url" }
-        return fields["cert"].map { !$0.isZero } ?? false ? "certificate" : "none"
+        return isSet(.cert) ? "certificate" : "none"
     }
 
     /// The addresses of its servers, without logins.
@@ -362,27 +363,23 @@ extension NATSContext {
     private func shown(_ text: String, of field: Field) -> String {
         let hidden = "(hidden)"
         if field == .socksProxy { return (try? NATSConnection.SOCKSProxy(text))?.description ?? hidden }
-        switch try? Reference(text, field.rawValue) {
-        case .data: return hidden
-        case .path(let path):
-            return field.isSecret && !path.hasScheme || field.mayBeSecret && Self.isNoPath(text) ? hidden : text
-        case .variable: return text
-        case nil: return field.isSecret || text.lowercased().hasPrefix("data:") ? hidden : text
+        guard let reference = try? Reference(text, field.rawValue) else {
+            return field.isSecret || text.lowercased().hasPrefix("data:") ? hidden : text
+        }
+        return switch reference {
+        case .data: hidden
+        case .plain: field.isSecret || field.mayBeSecret && Self.isNoPath(text) ? hidden : text
+        case .file, .variable: text
         }
     }
 }
 
 /// What a field of a context refers to.
 private enum Reference {
-    /// A file's path, as it is written.
-    struct Path {
-        /// The path behind `file://`; `nil` when the text has no scheme.
-        let file: String?
-        var hasScheme: Bool { file != nil }
-    }
-
-    /// `file://PATH`, or a text without a scheme of these.
-    case path(Path)
+    /// To nothing: the text itself counts.
+    case plain
+    /// `file://PATH`.
+    case file(String)
     /// `env://NAME`.
     case variable(String)
     /// The decoded content of `data:;base64,…`.
@@ -410,7 +407,7 @@ private enum Reference {
         if let name = behind("env://") {
             self = .variable(name)
         } else if let file = behind("file://") {
-            self = .path(Path(file: file))
+            self = .file(file)
         } else if let data = behind("data:") {
             guard let comma = data.firstIndex(of: ","),
                 data[..<comma].split(separator: ";").contains("base64"),
@@ -424,7 +421,7 @@ private enum Reference {
             }
             self = .data(content)
         } else {
-            self = .path(Path(file: nil))
+            self = .plain
         }
     }
 }

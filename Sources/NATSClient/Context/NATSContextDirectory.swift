@@ -51,7 +51,7 @@ public struct NATSContextDirectory: Sendable, Hashable {
             )
         }
         let file = "\(path)/context/\(name).json"
-        guard RegularFile(file).isOpenToOthers != nil else {
+        guard FileManager.default.fileExists(atPath: file) else {
             let known = names.prefix(20).map(\.debugDescription).joined(separator: ", ")
             throw NATSError(
                 .invalidArgument,
@@ -99,7 +99,7 @@ package struct ChosenNATSContext: Sendable {
         let variable = environment[NATSContextDirectory.variable].flatMap { $0.isEmpty ? nil : $0 }
         if let named = name ?? variable {
             chooser = name == nil ? .environment : .caller
-            if named.hasSuffix(".json"), RegularFile(named).isOpenToOthers != nil {
+            if named.hasSuffix(".json"), named.contains("/") || FileManager.default.fileExists(atPath: named) {
                 context = try NATSContext(path: named)
             } else if let directory {
                 context = try directory.context(named)

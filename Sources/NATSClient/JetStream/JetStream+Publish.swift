@@ -43,9 +43,9 @@ extension JetStream {
     ///     before 2.11 ignores it.
     ///   - headers: further header fields.
     ///   - timeout: how long to wait for the acknowledgement once the server has the message; `nil` for ``timeout``.
-    /// - Throws: the server's error; `invalidArgument` for a time to live below a second; a `connection` error without responders when no stream has the subject; `timeout`
-    ///   when the acknowledgement did not come. After a timeout the message may be stored: send it again with the same
-    ///   id.
+    /// - Throws: the server's error; `invalidArgument` for a time to live below a second; a `connection` error without
+    ///   responders when no stream has the subject; `timeout` when the acknowledgement did not come. After a timeout the
+    ///   message may be stored: send it again with the same id.
     public func publish(
         _ payload: ByteBuffer,
         to subject: String,

@@ -1,4 +1,5 @@
 import Foundation
+import MessageGrammar
 import NIOCore
 import NIOFoundationCompat
 
@@ -31,9 +32,12 @@ public final class JetStream: Sendable {
         timeout: Duration = .seconds(5)
     ) {
         self.connection = connection
-        self.prefix = prefix ?? domain.map { "$JS.\($0).API" } ?? connection.jetStreamPrefix ?? "$JS.API"
+        self.prefix = prefix ?? domain.map(Self.prefix(ofDomain:)) ?? connection.jetStreamPrefix ?? "$JS.API"
         self.timeout = timeout
     }
+
+    /// What API subjects begin with for the servers of a domain.
+    package static func prefix(ofDomain domain: String) -> String { "$JS.\(domain).API" }
 
     /// What the account uses of JetStream: the cheapest way to learn whether JetStream is available.
     public func account(timeout: Duration? = nil) async throws(JetStreamError) -> JetStreamAccount {
@@ -85,12 +89,7 @@ public final class JetStream: Sendable {
 
     /// Throws `invalidArgument` unless the name can be a token of an API subject.
     static func validate(name: String, of what: String) throws(JetStreamError) {
-        let isValid =
-            !name.isEmpty
-            && name.utf8.allSatisfy { byte in
-                byte > 0x20 && byte != 0x7F && !".*>/\\".utf8.contains(byte)
-            }
-        guard isValid else {
+        guard SubjectGrammar.isName(name) else {
             throw JetStreamError(
                 .invalidArgument,
                 "\(name.debugDescription) cannot be the name of a \(what): it must not be empty or hold white space, "

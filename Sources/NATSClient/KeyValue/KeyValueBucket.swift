@@ -118,8 +118,8 @@ extension JetStream {
                 let list = differences.map { "\($0.field) is \($0.found) instead of \($0.asked)" }
                 throw KeyValueError(
                     .bucketExists,
-                    "bucket \(bucket) exists with another configuration: \(list.joined(separator: ", ")); open it with "
-                        + "openKeyValue, or use another name",
+                    "bucket \(bucket) exists with another configuration: \(list.joined(separator: ", ")); use it as it is "
+                        + "(openKeyValue), or use another name",
                     underlying: error
                 )
             }

@@ -98,7 +98,7 @@ extension KeyValueError {
     static func bucketNotFound(_ bucket: String, _ underlying: JetStreamError? = nil) -> KeyValueError {
         KeyValueError(
             .bucketNotFound,
-            "there is no bucket \(bucket); create it with createKeyValue, or check the JetStream domain",
+            "there is no bucket \(bucket); create it first (`nats kv add`, or createKeyValue), or check the JetStream domain",
             underlying: underlying
         )
     }

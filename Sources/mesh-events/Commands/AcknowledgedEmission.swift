@@ -41,7 +41,8 @@ struct AcknowledgedEmission {
         guard store.hasOtherStream else { return }
         Diagnostics.say(
             "another stream than the one of this server keeps these events too, and acknowledges them; its "
-                + "acknowledgements do not count. Give each JetStream a domain and name one with --js-domain"
+                + "acknowledgements do not count, and telling them apart takes a round trip or two for each event. Give each "
+                + "JetStream a domain and name one with --js-domain"
         )
     }
 }

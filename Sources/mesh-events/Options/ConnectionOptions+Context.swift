@@ -5,31 +5,23 @@ import NATSClient
 
 extension ConnectionOptions {
     /// The context that the option or the environment names; `nil` when neither does.
-    func namedContext(_ environment: [String: String]) throws(NATSError) -> ChosenNATSContext? {
-        try ChosenNATSContext(context, environment, includesSelected: false)
+    func namedContext(_ environment: [String: String]) throws -> UsedContext? {
+        try UsedContext(context, environment, includesSelected: false)
     }
 
     /// The context that counts. The selected one counts only when no server is named: otherwise its login would go to a
     /// server that was meant for another one.
     ///
     /// - Parameter servers: the servers that the caller has named; `nil` for none.
-    func chosenContext(
-        _ environment: [String: String],
-        servers: String?
-    ) throws(NATSError) -> ChosenNATSContext? {
+    func chosenContext(_ environment: [String: String], servers: String?) throws -> UsedContext? {
         let isNamed = servers != nil || namedServers(environment) != nil
-        return try ChosenNATSContext(context, environment, includesSelected: !isNamed)
+        return try UsedContext(context, environment, includesSelected: !isNamed)
     }
 
     /// The servers of options, environment or context, else the default.
     func serversOrDefault(_ environment: [String: String] = ProcessInfo.processInfo.environment) throws -> String {
-        do throws(NATSError) {
-            let chosen = try chosenContext(environment, servers: nil)
-            let environment = try chosen?.remaining(of: environment) ?? environment
-            return namedServers(environment) ?? chosen?.context.url ?? Self.defaultURL
-        } catch {
-            throw CommandFailure(.usage, error.message)
-        }
+        let chosen = try chosenContext(environment, servers: nil)
+        return namedServers(chosen?.environment ?? environment) ?? chosen?.context.url ?? Self.defaultURL
     }
 
     /// The servers of a node: those of the option, the environment, or a context that one of them names; `nil` for none.
@@ -38,15 +30,10 @@ extension ConnectionOptions {
     /// not change which mesh it is in.
     func nodeServers(_ environment: [String: String]) throws -> (servers: String, source: String)? {
         if let servers { return (servers, "--nats") }
-        do throws(NATSError) {
-            let named = try namedContext(environment)
-            let remaining = try named?.remaining(of: environment) ?? environment
-            if let servers = namedServers(remaining) { return (servers, "JB_NATS_URL") }
-            guard let named else { return nil }
-            return (named.context.url, named.chooser == .caller ? "--context" : NATSContextDirectory.variable)
-        } catch {
-            throw CommandFailure(.usage, error.message)
-        }
+        let named = try namedContext(environment)
+        if let servers = namedServers(named?.environment ?? environment) { return (servers, "JB_NATS_URL") }
+        guard let named else { return nil }
+        return (named.context.url, named.chooser == .caller ? "--context" : NATSContextDirectory.variable)
     }
 
     /// Environment variables with which the tools of a node find the mesh of its context, besides their server's address;
@@ -55,13 +42,7 @@ extension ConnectionOptions {
     /// - Parameter identity: whether the tools log in as the node does.
     /// - Throws: `CommandFailure` when tools cannot log in as the context says.
     func contextVariables(_ environment: [String: String], identity: Bool) throws -> [String: String] {
-        let named: ChosenNATSContext?
-        do throws(NATSError) {
-            named = try namedContext(environment)
-        } catch {
-            throw CommandFailure(.usage, error.message)
-        }
-        guard let named else { return [:] }
+        guard let named = try namedContext(environment) else { return [:] }
         let context = named.context
         let configuration = try configuration(servers: context.url, environment, name: "")
         var variables: [String: String] = [:]
@@ -88,13 +69,8 @@ extension ConnectionOptions {
         }
         // Tools inherit variables of the node's environment; those that the context outranks must not count. They get the
         // server's address in any case.
-        do throws(NATSError) {
-            let remaining = try named.remaining(of: environment)
-            let outranked = environment.keys.filter { remaining[$0] == nil && $0 != "JB_NATS_URL" }
-            for name in outranked where variables[name] == nil { variables[name] = "" }
-        } catch {
-            throw CommandFailure(.usage, error.message)
-        }
+        let outranked = environment.keys.filter { named.environment[$0] == nil && $0 != "JB_NATS_URL" }
+        for name in outranked where variables[name] == nil { variables[name] = "" }
         if configuration.socksProxy != nil || configuration.tls?.handshakeFirst == true {
             Diagnostics.say(
                 "the tools of this node are not told about socks_proxy and tls_first of the context \(context.name)"
@@ -104,26 +80,61 @@ extension ConnectionOptions {
     }
 }
 
-extension ChosenNATSContext {
+/// A context that counts: what it says, and what is left of the environment beside it.
+struct UsedContext {
+    let context: NATSContext
+    let chooser: ChosenNATSContext.Chooser
+    /// How to connect as the context alone says.
+    let configuration: NATSConnection.Configuration
     /// The environment without the variables that the context outranks.
     ///
     /// Variables win over a context, except over one that an option names: an option wins over variables, and
     /// `--context production` must not lead to the server of a forgotten variable. What such a context does not say itself,
     /// variables still do.
-    func remaining(of environment: [String: String]) throws(NATSError) -> [String: String] {
-        guard chooser == .caller else { return environment }
-        let configuration = try context.configuration(environment: environment)
-        var outranked: [String] = []
-        if context.namesServers { outranked.append("JB_NATS_URL") }
+    let environment: [String: String]
+
+    /// Finds a context and reads it; `nil` for none.
+    ///
+    /// - Parameters:
+    ///   - name: the name that an option gives, or the path of its file; `nil` for none.
+    ///   - environment: all variables.
+    ///   - includesSelected: whether the selected one counts, when neither an option nor a variable names one.
+    /// - Throws: `CommandFailure` when there is no such context, or it cannot be used.
+    init?(_ name: String?, _ environment: [String: String], includesSelected: Bool) throws {
+        do throws(NATSError) {
+            guard let chosen = try ChosenNATSContext(name, environment, includesSelected: includesSelected) else {
+                return nil
+            }
+            context = chosen.context
+            chooser = chosen.chooser
+            configuration = try chosen.context.configuration(environment: environment)
+        } catch {
+            throw CommandFailure(.usage, error.message)
+        }
+        guard chooser == .caller else {
+            self.environment = environment
+            return
+        }
+        let outranked = Self.variables(context, configuration)
+        self.environment = environment.filter { !outranked.contains($0.key) }
+    }
+
+    /// The variables of what a context says itself.
+    private static func variables(
+        _ context: NATSContext,
+        _ configuration: NATSConnection.Configuration
+    ) -> [String] {
+        var variables: [String] = []
+        if context.namesServers { variables.append("JB_NATS_URL") }
         var logsIn = configuration.servers.contains(where: \.hasLogin) || configuration.tls?.certificateFile != nil
         if case .none = configuration.authentication {} else { logsIn = true }
-        if logsIn { outranked += LoginOptions.loginVariables }
-        if configuration.tls?.certificateAuthorityFile != nil { outranked.append(LoginOptions.authorityVariable) }
+        if logsIn { variables += LoginOptions.loginVariables }
+        if configuration.tls?.certificateAuthorityFile != nil { variables.append(LoginOptions.authorityVariable) }
         if configuration.jetStreamPrefix != nil {
-            outranked += [StreamPlace.domainVariable, StreamPlace.prefixVariable]
+            variables += [StreamPlace.domainVariable, StreamPlace.prefixVariable]
         }
-        if configuration.inboxPrefix != nil { outranked.append(StreamPlace.inboxVariable) }
-        return environment.filter { !outranked.contains($0.key) }
+        if configuration.inboxPrefix != nil { variables.append(StreamPlace.inboxVariable) }
+        return variables
     }
 
     /// What to add to the error of a failed connection.

@@ -232,21 +232,18 @@ struct ConnectionOptions: ParsableArguments {
         _ environment: [String: String],
         name: String
     ) throws -> NATSConnection.Configuration {
+        let chosen = try chosenContext(environment, servers: servers)
+        let environment = chosen?.environment ?? environment
+        let named = servers ?? namedServers(environment)
         do throws(NATSError) {
-            let chosen = try chosenContext(environment, servers: servers)
-            let context = try chosen?.context.configuration(environment: environment)
-            let environment = try chosen?.remaining(of: environment) ?? environment
-            let named = servers ?? namedServers(environment)
-            let text = named ?? (context == nil ? Self.defaultURL : nil)
-            let addresses = try text.map(ServerAddress.list) ?? context?.servers ?? []
-            var configuration = context ?? NATSConnection.Configuration(servers: addresses)
-            configuration.servers = addresses
-            configuration.authentication = try authentication(environment, context)
-            if named != nil, addresses.contains(where: \.hasLogin) {
-                // The login of an address that was named is nearer than the context's.
-                configuration.authentication = try login.authentication(environment)
+            var configuration = chosen?.configuration ?? NATSConnection.Configuration(servers: [])
+            if chosen == nil || named != nil {
+                configuration.servers = try ServerAddress.list(named ?? Self.defaultURL)
             }
-            configuration.tls = try login.tls(environment, over: context?.tls)
+            // The login of an address that was named is nearer than the context's.
+            let isNearer = named != nil && configuration.servers.contains(where: \.hasLogin)
+            configuration.authentication = try authentication(environment, isNearer ? nil : chosen)
+            configuration.tls = try login.tls(environment, over: chosen?.configuration.tls)
             configuration.name = name
             configuration.randomizesServers = !keepsServerOrder
             configuration.ignoresAnnouncedServers = ignoresAnnouncedServers
@@ -262,21 +259,19 @@ struct ConnectionOptions: ParsableArguments {
         }
     }
 
-    private func nodeAuthentication(_ environment: [String: String]) throws(NATSError) -> NATSAuthentication {
+    private func nodeAuthentication(_ environment: [String: String]) throws -> NATSAuthentication {
         let named = try namedContext(environment)
-        return try authentication(
-            try named?.remaining(of: environment) ?? environment,
-            try named?.context.configuration(environment: environment)
-        )
+        return try authentication(named?.environment ?? environment, named)
     }
 
+    /// The login of options and environment, else that of the context.
     private func authentication(
         _ environment: [String: String],
-        _ context: NATSConnection.Configuration?
+        _ context: UsedContext?
     ) throws(NATSError) -> NATSAuthentication {
         let authentication = try login.authentication(environment)
         guard case .none = authentication, let context else { return authentication }
-        return context.authentication
+        return context.configuration.authentication
     }
 
     /// The stream's name and prefixes from the options and the environment.

@@ -4,7 +4,6 @@ import NATSClient
 
 /// The messages of read-only commands when there is no stream: a mesh of Go nodes has none until a client creates it.
 struct StreamAbsence {
-    private static let creators = "`mesh-events serve`, `mesh-events emit --ack` or `mesh-events stream create`"
     /// How many other streams a message names.
     private static let mostNames = 3
 
@@ -29,8 +28,7 @@ struct StreamAbsence {
         do {
             return try await body()
         } catch let error as MeshEventsError where error.code == .streamNotFound {
-            let absence = "no events are stored yet: there is no stream \(name); \(Self.creators) creates it"
-            Diagnostics.say(await others() ?? absence)
+            Diagnostics.say(await others() ?? "no events are stored yet: \(error.message)")
             return nil
         } catch let error as MeshEventsError where showsLive && error.code == .persistenceUnavailable {
             Diagnostics.say("no events are stored: \(error.message)")
@@ -43,12 +41,7 @@ struct StreamAbsence {
         do {
             return try await body()
         } catch let error as MeshEventsError where error.code == .streamNotFound {
-            // The rest of the message is advice for programmers.
-            let absence = error.message.prefix { $0 != ";" }
-            throw CommandFailure(
-                .unavailable,
-                await others() ?? "no events are stored: \(absence); \(Self.creators) creates it"
-            )
+            throw CommandFailure(.unavailable, await others() ?? "no events are stored: \(error.message)")
         }
     }
 

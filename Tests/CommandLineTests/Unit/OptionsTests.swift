@@ -100,24 +100,16 @@ import Testing
         #expect(none.jetStreamPrefix == nil && none.inboxPrefix == nil)
     }
 
-    /// A home with one context, which has these fields.
-    private func home(_ fields: String) throws -> (TemporaryDirectory, [String: String]) {
-        let directory = try TemporaryDirectory()
-        let contexts = directory.path + "/nats/context"
-        try FileManager.default.createDirectory(atPath: contexts, withIntermediateDirectories: true)
-        try directory.file("nats/context/it.json", fields, mode: 0o600)
-        return (directory, ["XDG_CONFIG_HOME": directory.path])
-    }
-
     @Test func aContextIsTakenFieldByField() throws {
-        let (directory, environment) = try home(
+        let home = try ContextHome()
+        try home.save(
+            "it",
             #"{"url":"nats://c:1","token":"c","jetstream_domain":"c","inbox_prefix":"_c","ca":"~/ca.pem"}"#
         )
-        let authority = try directory.file("ca.pem", "")
-        let other = try directory.file("other.pem", "")
+        let authority = try home.directory.file("ca.pem", "")
+        let other = try home.directory.file("other.pem", "")
         func settings(_ arguments: [String], _ more: [String: String]) throws -> NATSConnection.Configuration {
-            let home = ["HOME": directory.path]
-            return try configuration(arguments, environment.merging(home) { $1 }.merging(more) { $1 })
+            try configuration(arguments, home.environment.merging(more) { $1 })
         }
         func token(_ settings: NATSConnection.Configuration) -> String? {
             if case .token(let token) = settings.authentication { token } else { nil }

@@ -9,33 +9,6 @@ import Testing
 /// A fixture for each field of a context, against a server that lets in only those who have it right.
 @Suite("NATS client: contexts of the nats tool", .timeLimit(.minutes(5)))
 struct ContextServerTests {
-    /// Contexts as the `nats` tool keeps them.
-    private struct Contexts {
-        let directory: TemporaryDirectory
-
-        init() throws {
-            directory = try TemporaryDirectory()
-            try FileManager.default.createDirectory(
-                atPath: directory.path + "/nats/context",
-                withIntermediateDirectories: true
-            )
-        }
-
-        /// The configuration of a context with these fields, quick to try again.
-        func configuration(_ server: LocalNATSServer, _ fields: [String: Any]) throws -> NATSConnection.Configuration {
-            var fields = fields
-            if fields["url"] == nil { fields["url"] = "nats://127.0.0.1:\(server.port)" }
-            let json = String(decoding: try JSONSerialization.data(withJSONObject: fields), as: UTF8.self)
-            try directory.file("nats/context/it.json", json, mode: 0o600)
-            var settings = try NATSConnection.Configuration(
-                context: "it",
-                environment: ["XDG_CONFIG_HOME": directory.path, "HOME": directory.path]
-            )
-            settings.reconnectDelay = ReconnectDelay(initial: .milliseconds(10), maximum: .milliseconds(200))
-            return settings
-        }
-    }
-
     /// The first fields are let in, the second are not.
     private func check(
         _ binary: NATSServers.Binary,
@@ -44,10 +17,10 @@ struct ContextServerTests {
         wrong: [String: Any],
         jetStream: Bool = true
     ) async throws {
-        let contexts = try Contexts()
+        let home = try ContextHome()
         try await withServer(binary, .init(jetStream: jetStream, extraConfiguration: rules)) { server in
-            try await prove(try contexts.configuration(server, right))
-            let error = await connectFailure(try contexts.configuration(server, wrong))
+            try await prove(try home.configuration(server, right))
+            let error = await connectFailure(try home.configuration(server, wrong))
             #expect(error?.code == .authenticationFailed || error?.code == .tlsFailed, "\(String(describing: error))")
         }
     }
@@ -57,10 +30,10 @@ struct ContextServerTests {
         try await check(binary, "authorization { token: t }", ["token": "t"], wrong: ["token": "x"])
         let login = "authorization { user: me, password: secret }"
         try await check(binary, login, ["user": "me", "password": "secret"], wrong: ["user": "me", "password": "x"])
-        let contexts = try Contexts()
+        let home = try ContextHome()
         try await withServer(binary, .init(extraConfiguration: login)) { server in
             let url = "nats://me:secret@127.0.0.1:\(server.port)"
-            try await prove(try contexts.configuration(server, ["url": url]))
+            try await prove(try home.configuration(server, ["url": url]))
         }
     }
 
@@ -104,11 +77,11 @@ struct ContextServerTests {
         let rules = """
             tls { cert_file: "\(files.server)", key_file: "\(files.serverKey)", handshake_first: true, timeout: 5 }
             """
-        let contexts = try Contexts()
+        let home = try ContextHome()
         do {
             try await withServer(NATSServers.current, .init(extraConfiguration: rules)) { server in
-                try await prove(try contexts.configuration(server, ["ca": files.ca, "tls_first": true]))
-                var without = try contexts.configuration(server, ["ca": files.ca])
+                try await prove(try home.configuration(server, ["ca": files.ca, "tls_first": true]))
+                var without = try home.configuration(server, ["ca": files.ca])
                 without.connectTimeout = .seconds(2)
                 #expect(await connectFailure(without) != nil)
             }
@@ -122,12 +95,12 @@ struct ContextServerTests {
         let rules = """
             authorization { users: [ { user: me, password: p, permissions: { publish: ">", subscribe: "_mine.>" } } ] }
             """
-        let contexts = try Contexts()
+        let home = try ContextHome()
         try await withServer(binary, .init(extraConfiguration: rules)) { server in
             for (prefix, code) in [("_mine", NATSError.Code.noResponders), ("", .permissionDenied)] {
                 let fields = ["user": "me", "password": "p", "inbox_prefix": prefix]
                 let connection = try await NATSConnection.connect(
-                    try contexts.configuration(server, fields),
+                    try home.configuration(server, fields),
                     logger: quiet
                 )
                 let error = await thrownError { () async throws(NATSError) in
@@ -141,13 +114,13 @@ struct ContextServerTests {
 
     @Test("jetstream_domain and jetstream_api_prefix, on a leaf node of the domain", arguments: NATSServers.all)
     func jetStream(binary: NATSServers.Binary) async throws {
-        let contexts = try Contexts()
+        let home = try ContextHome()
         try await withHubAndLeaf(binary, .both) { hub, leaf in
             let own = JetStream(connection: try await connect(hub))
             _ = try await own.createStream(StreamConfiguration(name: "AT_THE_HUB", subjects: ["hub.>"]))
             for fields in [["jetstream_domain": "hub"], ["jetstream_api_prefix": "$JS.hub.API"]] {
                 let connection = try await NATSConnection.connect(
-                    try contexts.configuration(leaf, fields),
+                    try home.configuration(leaf, fields),
                     logger: quiet
                 )
                 let jetStream = JetStream(connection: connection)
@@ -163,11 +136,25 @@ struct ContextServerTests {
     @Test("socks_proxy", arguments: NATSServers.all)
     func proxy(binary: NATSServers.Binary) async throws {
         let proxy = try await SOCKSServer.start()
-        let contexts = try Contexts()
+        let home = try ContextHome()
         try await withServer(binary) { server in
             let fields = ["socks_proxy": "socks5://127.0.0.1:\(proxy.port)"]
-            try await prove(try contexts.configuration(server, fields))
+            try await prove(try home.configuration(server, fields))
             #expect(proxy.targets == ["127.0.0.1:\(server.port)"])
         }
+    }
+}
+
+extension ContextHome {
+    /// The configuration of a context with these fields, quick to try again.
+    fileprivate func configuration(
+        _ server: LocalNATSServer,
+        _ fields: [String: Any]
+    ) throws -> NATSConnection.Configuration {
+        let fields = (["url": server.url] as [String: Any]).merging(fields) { $1 }
+        try save("it", String(decoding: try JSONSerialization.data(withJSONObject: fields), as: UTF8.self))
+        var settings = try NATSConnection.Configuration(context: "it", environment: environment)
+        settings.reconnectDelay = ReconnectDelay(initial: .milliseconds(10), maximum: .milliseconds(200))
+        return settings
     }
 }

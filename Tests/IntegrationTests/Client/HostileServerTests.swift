@@ -68,15 +68,6 @@ struct HostileServerTests {
         await connection.close()
     }
 
-    @Test("a server that says nothing is given up at the deadline", arguments: ["", "INFO {\"max_payload\":1}\r\n"])
-    func silent(greeting: String) async throws {
-        let server = try await FakeServer.start(greeting: greeting) { _ in nil }
-        var settings = server.settings
-        settings.connectTimeout = .milliseconds(300)
-        #expect(await connectFailure(settings)?.code == .connectionFailed)
-        try await server.stop()
-    }
-
     @Test("what follows INFO in plain text is not heard when TLS comes next, and no login is sent")
     func injected() async throws {
         let greeting = #"INFO {"tls_required":true,"max_payload":1}"# + "\r\nPONG\r\n-ERR 'x'\r\n"

@@ -7,41 +7,6 @@ import Testing
 
 /// The contexts of the `nats` tool: its directory, each field, and what is refused.
 struct NATSContextTests {
-    /// A directory of contexts, and the environment in which it is found.
-    private struct Bench {
-        let directory: TemporaryDirectory
-        var environment: [String: String] { ["XDG_CONFIG_HOME": directory.path, "HOME": directory.path] }
-
-        init() throws {
-            directory = try TemporaryDirectory()
-            try FileManager.default.createDirectory(
-                atPath: directory.path + "/nats/context",
-                withIntermediateDirectories: true
-            )
-        }
-
-        func save(_ name: String, _ json: String, mode: Int = 0o600) throws {
-            try directory.file("nats/context/\(name).json", json, mode: mode)
-        }
-
-        func select(_ name: String) throws { try directory.file("nats/context.txt", name + "\n") }
-
-        func configuration(_ name: String?) throws(NATSError) -> NATSConnection.Configuration {
-            try NATSConnection.Configuration(context: name, environment: environment)
-        }
-
-        /// The configuration of a context with these fields.
-        func configuration(fields json: String, mode: Int = 0o600) throws -> NATSConnection.Configuration {
-            try save("it", json, mode: mode)
-            return try configuration("it")
-        }
-
-        func failure(_ json: String, mode: Int = 0o600) throws -> NATSError? {
-            try save("it", json, mode: mode)
-            return #expect(throws: NATSError.self) { try configuration("it") }
-        }
-    }
-
     @Test func whereTheDirectoryIs() {
         func path(_ environment: [String: String]) -> String? { NATSContextDirectory(environment: environment)?.path }
         #expect(path(["XDG_CONFIG_HOME": "/x", "HOME": "/h"]) == "/x/nats")
@@ -50,43 +15,48 @@ struct NATSContextTests {
     }
 
     @Test func namesAndTheSelectedOne() throws {
-        let bench = try Bench()
-        let directory = try #require(NATSContextDirectory(environment: bench.environment))
+        let home = try ContextHome()
+        let directory = try #require(NATSContextDirectory(environment: home.environment))
         #expect(directory.names == [] && directory.selected == nil)
-        for name in ["b", "a", "c d"] { try bench.save(name, "{}") }
-        try bench.directory.file("nats/context/not.a.context.txt", "")
-        try bench.directory.file("nats/context/...json", "{}")
+        for name in ["b", "a", "c d"] { try home.save(name, "{}") }
+        try home.directory.file("nats/context/not.a.context.txt", "")
+        try home.directory.file("nats/context/...json", "{}")
         #expect(directory.names == ["a", "b", "c d"])
-        try bench.select("b")
+        try home.select("b")
         #expect(directory.selected == "b")
     }
 
     @Test func theNamedOneCountsThenTheVariableThenTheSelectedOne() throws {
-        let bench = try Bench()
-        for (name, port) in [("a", 1), ("b", 2), ("c", 3)] { try bench.save(name, #"{"url":"nats://h:\#(port)"}"#) }
-        let nothing = #expect(throws: NATSError.self) { try bench.configuration(nil) }
+        let home = try ContextHome()
+        for (name, port) in [("a", 1), ("b", 2), ("c", 3)] { try home.save(name, #"{"url":"nats://h:\#(port)"}"#) }
+        let nothing = #expect(throws: NATSError.self) { try home.configuration(nil) }
         #expect(nothing?.message.contains("no context is selected") == true)
-        try bench.select("c")
-        #expect(try bench.configuration(nil).servers.map(\.port) == [3])
-        var environment = bench.environment
+        try home.select("c")
+        #expect(try home.configuration(nil).servers.map(\.port) == [3])
+        var environment = home.environment
         environment["NATS_CONTEXT"] = "b"
         #expect(try NATSConnection.Configuration(context: nil, environment: environment).servers.map(\.port) == [2])
         #expect(try NATSConnection.Configuration(context: "a", environment: environment).servers.map(\.port) == [1])
-        let file = bench.directory.path + "/nats/context/a.json"
+        let file = home.file(of: "a")
         #expect(try NATSConnection.Configuration(context: file, environment: [:]).servers.map(\.port) == [1])
         environment["NATS_CONTEXT"] = ""
         #expect(try NATSConnection.Configuration(context: nil, environment: environment).servers.map(\.port) == [3])
-        try bench.select("gone")
-        let gone = #expect(throws: NATSError.self) { try bench.configuration(nil) }
+        try home.select("gone")
+        let gone = #expect(throws: NATSError.self) { try home.configuration(nil) }
         #expect(gone?.message.contains("nats context select") == true, "\(String(describing: gone))")
+        let absent = #expect(throws: NATSError.self) { try home.configuration("./no/such.json") }
+        #expect(
+            absent?.message.contains("./no/such.json cannot be used: it does not exist") == true,
+            "\(String(describing: absent))"
+        )
         for name in ["gone", "", "../a", "x/y"] {
-            #expect(throws: NATSError.self) { try bench.configuration(name) }
+            #expect(throws: NATSError.self) { try home.configuration(name) }
         }
     }
 
     @Test func aContextAsTheToolWritesIt() throws {
-        let bench = try Bench()
-        let settings = try bench.configuration(
+        let home = try ContextHome()
+        let settings = try home.configuration(
             fields: """
                 {"description":"home","url":"demo.example, tls://other:4443","socks_proxy":"socks5://proxy","token":"",
                 "user":"me","password":"s3cr3t","creds":"","nkey":"","cert":"","key":"","ca":"","nsc":"",
@@ -105,7 +75,7 @@ struct NATSContextTests {
     }
 
     @Test func withoutAURLItIsTheServerOfThisMachine() throws {
-        let settings = try Bench().configuration(fields: "{}")
+        let settings = try ContextHome().configuration(fields: "{}")
         #expect(settings.servers.map(\.description) == ["nats://127.0.0.1:4222"])
         guard case .none = settings.authentication else {
             Issue.record("a login out of nothing")
@@ -114,15 +84,15 @@ struct NATSContextTests {
     }
 
     @Test func everyLogin() throws {
-        let bench = try Bench()
+        let home = try ContextHome()
         let key = NKey()
-        let creds = try bench.directory.file("me.creds", "x", mode: 0o600)
-        let seed = try bench.directory.file("me.nk", key.seed, mode: 0o600)
-        let token = try bench.directory.file("token", "from-a-file\n", mode: 0o600)
+        let creds = try home.directory.file("me.creds", "x", mode: 0o600)
+        let seed = try home.directory.file("me.nk", key.seed, mode: 0o600)
+        let token = try home.directory.file("token", "from-a-file\n", mode: 0o600)
         func login(_ json: String) throws -> NATSAuthentication {
-            try bench.save("it", json)
-            let variables = ["TOKEN": "t1", "CREDS_DIR": bench.directory.path, "SEED": key.seed]
-            let environment = bench.environment.merging(variables) { $1 }
+            try home.save("it", json)
+            let variables = ["TOKEN": "t1", "CREDS_DIR": home.directory.path, "SEED": key.seed]
+            let environment = home.environment.merging(variables) { $1 }
             return try NATSConnection.Configuration(context: "it", environment: environment).authentication
         }
         guard case .token("t") = try login(#"{"token":"t"}"#),
@@ -160,17 +130,17 @@ struct NATSContextTests {
     }
 
     @Test func certificatesAndTLSFirst() throws {
-        let bench = try Bench()
-        let (ca, cert) = (try bench.directory.file("ca.pem", ""), try bench.directory.file("c.pem", ""))
-        let key = try bench.directory.file("c.key", "", mode: 0o600)
-        let tls = try bench.configuration(fields: #"{"ca":"~/ca.pem","cert":"\#(cert)","key":"\#(key)"}"#).tls
+        let home = try ContextHome()
+        let (ca, cert) = (try home.directory.file("ca.pem", ""), try home.directory.file("c.pem", ""))
+        let key = try home.directory.file("c.key", "", mode: 0o600)
+        let tls = try home.configuration(fields: #"{"ca":"~/ca.pem","cert":"\#(cert)","key":"\#(key)"}"#).tls
         let expected = NATSConnection.TLSConfiguration(
             certificateAuthorityFile: ca,
             certificateFile: cert,
             privateKeyFile: key
         )
         #expect(tls == expected)
-        #expect(try bench.configuration(fields: #"{"tls_first":true}"#).tls == .init(handshakeFirst: true))
+        #expect(try home.configuration(fields: #"{"tls_first":true}"#).tls == .init(handshakeFirst: true))
     }
 
     @Test(arguments: [
@@ -191,34 +161,52 @@ struct NATSContextTests {
         ("", "JSON"),
     ])
     func whatCannotBeUsedIsNamed(json: String, word: String) throws {
-        let error = try Bench().failure(json)
+        let error = try ContextHome().failure(json)
         #expect(error?.message.contains(word) == true, "\(String(describing: error))")
         #expect(error.map { "\($0)".contains("s3cr3t") } == false)
     }
 
     @Test(arguments: [#"{"token":"t"}"#, #"{"user":"u","password":"p"}"#, #"{"url":"nats://u:p@h"}"#])
     func aSecretThatOthersMayReadIsRefused(json: String) throws {
-        let bench = try Bench()
-        #expect(try bench.failure(json, mode: 0o644)?.message.contains("chmod 600") == true)
-        _ = try bench.configuration(fields: json, mode: 0o600)
-        _ = try bench.configuration(fields: #"{"url":"nats://h","inbox_prefix":"x"}"#, mode: 0o644)
+        let home = try ContextHome()
+        #expect(try home.failure(json, mode: 0o644)?.message.contains("chmod 600") == true)
+        _ = try home.configuration(fields: json, mode: 0o600)
+        _ = try home.configuration(fields: #"{"url":"nats://h","inbox_prefix":"x"}"#, mode: 0o644)
     }
 
     @Test func secretsAreNotShown() throws {
-        let bench = try Bench()
-        try bench.save(
+        let home = try ContextHome()
+        try home.save(
             "it",
             """
             {"url":"nats://me:s3cr3t@host","token":"s3cr3t","password":"s3cr3t","user_jwt":"s3cr3t","user_seed":"s3cr3t",
             "creds":"data:;base64,s3cr3t==","nkey":"~/me.nk","socks_proxy":"socks5://u:s3cr3t@h","odd":"s3cr3t","user":"me"}
             """
         )
-        let context = try #require(NATSContextDirectory(environment: bench.environment)).context("it")
+        let context = try #require(NATSContextDirectory(environment: home.environment)).context("it")
         let shown = context.shownFields
         #expect(!"\(shown) \(context.shownURL) \(context.loginKind)".contains("s3cr3t"), "\(shown)")
         #expect(shown.first { $0.name == "nkey" }?.value == "~/me.nk")
         #expect(shown.first { $0.name == "url" }?.value == "nats://host:4222")
         #expect(shown.first { $0.name == "token" }?.value == "(hidden)")
         #expect(shown.first { $0.name == "odd" }?.value == "(not supported)")
+    }
+}
+
+extension ContextHome {
+    fileprivate func configuration(_ name: String?) throws(NATSError) -> NATSConnection.Configuration {
+        try NATSConnection.Configuration(context: name, environment: environment)
+    }
+
+    /// The configuration of a context with these fields.
+    fileprivate func configuration(fields json: String, mode: Int = 0o600) throws -> NATSConnection.Configuration {
+        try save("it", json, mode: mode)
+        return try configuration("it")
+    }
+
+    /// Why a context with these fields cannot be used.
+    fileprivate func failure(_ json: String, mode: Int = 0o600) throws -> NATSError? {
+        try save("it", json, mode: mode)
+        return #expect(throws: NATSError.self) { try configuration("it") }
     }
 }
