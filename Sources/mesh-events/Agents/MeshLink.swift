@@ -1,3 +1,4 @@
+import MeshConcurrency
 import MeshEvents
 import MeshEventsNATS
 import MeshMonitoring
@@ -115,23 +116,16 @@ extension NATSConnection {
     /// Whether it is up, or comes up within a time.
     fileprivate func presence(within patience: Duration) async -> Presence {
         let updates = statusUpdates()
-        return await withTaskGroup(of: Presence.self) { group in
-            group.addTask {
-                for await status in updates {
-                    switch status {
-                    case .connected, .reconnected: return .connected
-                    case .closed: return .closed
-                    default: continue
-                    }
+        let presence = await within(patience) { () -> Presence in
+            for await status in updates {
+                switch status {
+                case .connected, .reconnected: return .connected
+                case .closed: return .closed
+                default: continue
                 }
-                return Task.isCancelled ? .away : .closed
             }
-            group.addTask {
-                try? await Task.sleep(for: patience)
-                return .away
-            }
-            defer { group.cancelAll() }
-            return await group.next() ?? .away
+            return Task.isCancelled ? .away : .closed
         }
+        return presence ?? .away
     }
 }
