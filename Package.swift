@@ -295,7 +295,10 @@ let package = Package(
         // What several test targets share; not a product.
         .target(
             name: "TestSupport",
-            dependencies: ["LocalNATSServer", "MeshConcurrency", "NATSClient", "ProcessGuard", logging, tls] + nio,
+            dependencies: [
+                "LocalNATSServer", "MeshConcurrency", "MeshEvents", "MeshEventsTesting", "NATSClient", "ProcessGuard",
+                logging, tls,
+            ] + nio,
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),

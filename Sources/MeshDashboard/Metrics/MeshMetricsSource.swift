@@ -38,11 +38,15 @@ public final class MeshMetricsSource: Service {
 
     private struct Answer: Sendable {
         let text: ByteBuffer
+        /// Tells it apart from others: clients that take it count as one, see ``AnswerBudget``.
+        let tag: String
         let until: ContinuousClock.Instant
     }
 
     private struct State: Sendable {
         var answers: [ExpositionFormat: Answer] = [:]
+        /// How many answers were made.
+        var made: UInt64 = 0
         /// What is known of the stream; `nil` when it does not answer, and before it was asked.
         var stream: StreamReading?
         /// Whether it was asked.
@@ -112,7 +116,6 @@ public final class MeshMetricsSource: Service {
             feed: EventFeed(
                 store: store,
                 verification: verification,
-                gate: QueryGate(),
                 configuration: .init(),
                 logger: logger,
                 indexed: 0,
@@ -198,7 +201,7 @@ public final class MeshMetricsSource: Service {
     ///
     /// - Throws: `persistenceUnavailable` when too many ask at once, `closed` when the task is cancelled meanwhile.
     public func text(_ format: ExpositionFormat) async throws(MeshEventsError) -> String {
-        String(buffer: try await answer(format))
+        String(buffer: try await answer(format).text)
     }
 
     /// The answer to a scraper's request.
@@ -206,10 +209,13 @@ public final class MeshMetricsSource: Service {
     /// - Throws: as ``text(_:)``.
     func response(to request: Request) async throws(MeshEventsError) -> Response {
         let format = ExpositionFormat(accept: request.headers[.accept])
-        return .answer(try await answer(format), format.contentType)
+        let answer = try await answer(format)
+        var response = Response.answer(answer.text, format.contentType)
+        response.headers[.eTag] = answer.tag
+        return response
     }
 
-    private func answer(_ format: ExpositionFormat) async throws(MeshEventsError) -> ByteBuffer {
+    private func answer(_ format: ExpositionFormat) async throws(MeshEventsError) -> Answer {
         state.withLock { $0.askedAt = .now }
         if let answer = known(format) { return answer }
         return try await gate.run { () async throws(MeshEventsError) in
@@ -217,16 +223,17 @@ public final class MeshMetricsSource: Service {
             let began = ContinuousClock.now
             let text = ByteBuffer(bytes: await exposition(format).text)
             let pause = max(Self.kept, MeshFollower.pause(after: .now - began))
-            state.withLock { $0.answers[format] = Answer(text: text, until: .now + pause) }
-            return text
+            return state.withLock { state in
+                state.made += 1
+                let answer = Answer(text: text, tag: "\"\(state.made)\"", until: .now + pause)
+                state.answers[format] = answer
+                return answer
+            }
         }
     }
 
-    private func known(_ format: ExpositionFormat) -> ByteBuffer? {
-        state.withLock { state in
-            guard let answer = state.answers[format], .now < answer.until else { return nil }
-            return answer.text
-        }
+    private func known(_ format: ExpositionFormat) -> Answer? {
+        state.withLock { $0.answers[format].flatMap { .now < $0.until ? $0 : nil } }
     }
 
     private func exposition(_ format: ExpositionFormat) async -> Exposition {
