@@ -283,6 +283,60 @@ import Testing
         #expect(text.contains("mesh_state_known 0\n") && !text.contains("mesh_node_up"))
     }
 
+    @Test func nothingOldIsSaidOfTheStreamAfterATimeWithoutQuestions() async throws {
+        let memory = try await MemoryBus.open()
+        let source = MeshMetricsSource(
+            store: memory.store,
+            feed: EventFeed(store: memory.store, verification: nil, configuration: .init(), logger: quiet) { _, _ in },
+            mesh: MeshFollower(
+                store: memory.store,
+                saved: nil,
+                verification: nil,
+                maximumBytes: MeshDigest.maximumBytes,
+                logger: quiet,
+                onProblem: { _ in }
+            ),
+            alerts: nil,
+            counts: EventCounts(takesSignedOnly: false),
+            configuration: .init(),
+            patience: .milliseconds(100),
+            logger: quiet
+        )
+        let running = Task { await source.watch() }
+        defer { running.cancel() }
+        let messages = #"mesh_stream_messages{stream="\#(memory.bus.configuration.streamName)"}"#
+        try await eventually("a look") { try await source.text(.text).contains("\(messages) 0\n") }
+        try await memory.bus.emit("user.a", ["n": 1])
+        // Longer than it looks without a question, and than an answer is used again.
+        try await Task.sleep(for: .milliseconds(1_500))
+        #expect(try await !source.text(.text).contains("\(messages) 0\n"))
+        try await eventually("a look of now") { try await source.text(.text).contains("\(messages) 1\n") }
+    }
+
+    @Test func ofConsumersWhoseNamesAreTheSameWhenTheyAreCutOneIsCounted() {
+        let long = String(repeating: "x", count: 500)
+        let consumers = ["a", long + "1", long + "2"].map { name in
+            StreamReport.Consumer(
+                name: name,
+                isDurable: true,
+                filters: [],
+                pending: 1,
+                unacknowledged: 0,
+                redelivered: 0
+            )
+        }
+        let report = StreamReport(
+            state: StreamState(name: "S", messages: 0, bytes: 0, firstSequence: 1, lastSequence: 0, created: nil),
+            configuration: .init(),
+            firstTime: nil,
+            lastTime: nil,
+            subjects: [:],
+            consumers: consumers
+        )
+        let reading = StreamReading(report, position: nil)
+        #expect(reading.consumers.map(\.name) == ["a", long + "1"] && reading.otherConsumers == 1)
+    }
+
     @Test func whatALoginMayNotAskForIsMissing() async throws {
         let memory = try await MemoryBus.open()
         try await memory.bus.emit("user.a", ["n": 1])

@@ -62,7 +62,7 @@ public final class MeshMetricsSource: Service {
     /// The longest such time, where the stream takes long to report.
     private static let longestInterval: Duration = .seconds(60)
     /// After how long without a question it looks no more.
-    private static let patience: Duration = .seconds(300)
+    static let patience: Duration = .seconds(300)
 
     private let store: any EventStore
     private let configuration: Configuration
@@ -71,8 +71,11 @@ public final class MeshMetricsSource: Service {
     private let alerts: AlertWatch?
     private let counts: EventCounts
     private let live: LiveSource?
+    private let patience: Duration
     private let logger: Logger
     private let state = Locked(State())
+    /// Is sent by the first question after a long time without one.
+    private let question = Wake()
     /// Lets one answer be made at a time, for all requests that wait meanwhile.
     private let gate = QueryGate(maximumRunning: 1, maximumWaiting: 256)
 
@@ -135,10 +138,14 @@ public final class MeshMetricsSource: Service {
     /// Creates a source that shows what others read.
     ///
     /// - Parameters:
+    ///   - store: the store of the events.
     ///   - feed: follows the events, and has `counts` count them.
     ///   - mesh: follows the state of nodes and tools.
     ///   - alerts: reads what fires; `nil` when that is saved nowhere.
     ///   - live: live events while there is no stream; `nil` for none. Only a source that reads by itself needs it.
+    ///   - configuration: the bounds of the answers.
+    ///   - patience: after how long without a question it looks at the stream no more.
+    ///   - logger: logs errors.
     init(
         store: any EventStore,
         feed: EventFeed,
@@ -147,6 +154,7 @@ public final class MeshMetricsSource: Service {
         counts: EventCounts,
         live: LiveSource? = nil,
         configuration: Configuration,
+        patience: Duration = MeshMetricsSource.patience,
         logger: Logger
     ) {
         self.store = store
@@ -156,6 +164,7 @@ public final class MeshMetricsSource: Service {
         self.counts = counts
         self.live = live
         self.configuration = configuration
+        self.patience = patience
         self.logger = logger
         configuration.registry?.reserve(MeshFamilies.all)
     }
@@ -176,23 +185,29 @@ public final class MeshMetricsSource: Service {
 
     /// Looks at the stream and the alerts now and then until the task is cancelled. Answers do not wait for it.
     func watch() async {
+        while !Task.isCancelled {
+            var pause = Self.interval
+            if state.withLock({ .now < $0.askedAt + patience }) { pause = await look() }
+            await question.wait(until: .now + pause)
+        }
+    }
+
+    /// Looks at the stream and the alerts once; after how long it may look again.
+    private func look() async -> Duration {
+        let began = ContinuousClock.now
         var pause = Self.interval
-        repeat {
-            guard state.withLock({ .now < $0.askedAt + Self.patience }) else { continue }
-            let began = ContinuousClock.now
-            pause = Self.interval
-            do throws(MeshEventsError) {
-                let reading = try await StreamReading.read(store) { feed.position }
-                state.withLock { ($0.stream, $0.isStreamKnown) = (reading, true) }
-                // A stream of very many types takes long to report on. A server that was away says nothing about that.
-                pause = min(max(pause, (.now - began) * 20), Self.longestInterval)
-            } catch {
-                if Task.isCancelled { return }
-                logger.debug("the metrics have nothing of the stream", [.error: "\(error)"])
-                state.withLock { ($0.stream, $0.isStreamKnown) = (nil, true) }
-            }
-            await alerts?.refresh()
-        } while (try? await Task.sleep(for: pause)) != nil
+        do throws(MeshEventsError) {
+            let reading = try await StreamReading.read(store) { feed.position }
+            state.withLock { ($0.stream, $0.isStreamKnown) = (reading, true) }
+            // A stream of very many types takes long to report on. A server that was away says nothing about that.
+            pause = min(max(pause, (.now - began) * 20), Self.longestInterval)
+        } catch {
+            if Task.isCancelled { return pause }
+            logger.debug("the metrics have nothing of the stream", [.error: "\(error)"])
+            state.withLock { ($0.stream, $0.isStreamKnown) = (nil, true) }
+        }
+        await alerts?.refresh()
+        return pause
     }
 
     // MARK: Answers
@@ -216,7 +231,14 @@ public final class MeshMetricsSource: Service {
     }
 
     private func answer(_ format: ExpositionFormat) async throws(MeshEventsError) -> Answer {
-        state.withLock { $0.askedAt = .now }
+        let isFirst = state.withLock { state in
+            defer { state.askedAt = .now }
+            guard .now >= state.askedAt + patience else { return false }
+            // What it saw before it looked no more is not of now.
+            (state.stream, state.isStreamKnown) = (nil, false)
+            return true
+        }
+        if isFirst { question.send() }
         if let answer = known(format) { return answer }
         return try await gate.run { () async throws(MeshEventsError) in
             if let answer = known(format) { return answer }
