@@ -1,5 +1,7 @@
+import Foundation
 import MeshEvents
 import MeshMonitoring
+import NATSClient
 import Testing
 
 @testable import mesh_events
@@ -27,6 +29,24 @@ import Testing
         #expect(finding("nodes", .held, .late)?.verdict == .failure)
         #expect(finding("nodes", .held, .unreadable) == nil)
         #expect(finding("nodes", .held, .known(MeshState()))?.verdict == .advice)
+    }
+
+    @Test(arguments: [
+        ("nats://127.0.0.1", true), ("nats://localhost", true), ("nats://[::1]", true),
+        ("nats://127.evil.example", false), ("nats://192.0.2.1", false),
+    ])
+    func aNameThatLooksLikeThisMachineIsAnother(address: String, isLocal: Bool) throws {
+        let info = try JSONDecoder().decode(ServerInfo.self, from: Data("{}".utf8))
+        let examination = ServerExamination(
+            addresses: [try ServerAddress(address)],
+            server: info,
+            roundTrips: [.milliseconds(1)],
+            isEncrypted: false,
+            logsIn: false,
+            account: .failure(JetStreamError(.timeout, "x"))
+        )
+        let login = examination.findings.first { $0.topic == "login" }
+        #expect((login?.verdict == .fine) == isLocal, "\(login?.text ?? "")")
     }
 
     @Test func whatALoginMayNotSeeOfTheStreamIsNoFailure() {

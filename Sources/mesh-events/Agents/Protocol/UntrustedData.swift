@@ -95,7 +95,7 @@ struct UntrustedData: Sendable {
     static func text(_ text: String, bytes: Int) -> String {
         // Cut before, so that a long text costs no more than a short one, and after, because escapes are longer.
         let safe = SafeText.escaped(text.truncated(bytes: bytes))
-        // What a person does not see, a model reads.
+        // Words can be hidden in characters that a person does not see, and a model reads.
         guard safe.unicodeScalars.contains(where: \.isUnseen) else { return safe.truncated(bytes: bytes) }
         return safe.unicodeScalars.map { $0.isUnseen ? $0.jsonEscape : String($0) }.joined().truncated(bytes: bytes)
     }
