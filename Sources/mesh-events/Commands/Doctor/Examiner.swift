@@ -122,14 +122,19 @@ struct Examiner: Sendable {
             let archive = await asked
             let now = glance.time ?? .now
             let reports = StreamReports(stream: report, archive: archive)
-            return StreamExamination(
+            var examination = StreamExamination(
                 reports: reports,
-                hindrance: archive == nil ? await store.archiveHindrance : nil,
-                advice: archive == nil
-                    ? [] : (try? await StreamAdvice.advice(on: reports, of: store, now: now)) ?? [],
+                hindrance: nil,
+                advice: [],
                 acknowledgesNothing: glance.information.configuration.fields["no_ack"] == true,
                 now: now
-            ).findings
+            )
+            if archive == nil {
+                examination.hindrance = await store.archiveHindrance
+            } else {
+                examination.advice = (try? await StreamAdvice.advice(on: reports, of: store, now: now)) ?? []
+            }
+            return examination.findings
         } catch {
             return [StreamExamination.finding(about: error, of: store.streamName)]
         }
